@@ -1,0 +1,145 @@
+package codec
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// A field's tag is its number and its wire type. All numbers of the contract are below 16, so a tag is one byte.
+const (
+	wireVarint  = byte(protowire.VarintType)
+	wireFixed64 = byte(protowire.Fixed64Type)
+	wireBytes   = byte(protowire.BytesType)
+)
+
+// appendUint appends a varint field. As proto3 wants it, here and below, a zero value is left out.
+func appendUint(dst []byte, num byte, v uint64) []byte {
+	if v == 0 {
+		return dst
+	}
+	return appendVarint(append(dst, num<<3|wireVarint), v)
+}
+
+// appendInt appends a field of type int64 or of an enum.
+func appendInt(dst []byte, num byte, v int64) []byte { return appendUint(dst, num, uint64(v)) }
+
+func appendBool(dst []byte, num byte, v bool) []byte {
+	if !v {
+		return dst
+	}
+	return append(dst, num<<3|wireVarint, 1)
+}
+
+func appendFixed64(dst []byte, num byte, v uint64) []byte {
+	if v == 0 {
+		return dst
+	}
+	return binary.LittleEndian.AppendUint64(append(dst, num<<3|wireFixed64), v)
+}
+
+// appendText appends a string field, or one of bytes. A string must be valid UTF-8, see validText.
+func appendText[T string | []byte](dst []byte, num byte, s T) []byte {
+	if len(s) == 0 {
+		return dst
+	}
+	dst = append(dst, num<<3|wireBytes)
+	dst = appendVarint(dst, uint64(len(s)))
+	return append(dst, s...)
+}
+
+// appendVarint is protowire.AppendVarint, a little faster for the short numbers that most are.
+func appendVarint(dst []byte, v uint64) []byte {
+	for v >= 0x80 {
+		dst = append(dst, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(dst, byte(v))
+}
+
+// openMessage appends the tag of a message field and room for its length, which is one byte for most; closeMessage
+// sets it. In between, the fields of the message are appended. at is for closeMessage.
+func openMessage(dst []byte, num byte) (opened []byte, at int) {
+	return append(dst, num<<3|wireBytes, 0), len(dst) + 2
+}
+
+// closeMessage sets the length of the message that begins at at and reaches to the end of dst. A message of 128 bytes
+// and more is moved to make room, so that the length takes no more bytes than it must.
+func closeMessage(dst []byte, at int) []byte {
+	n := len(dst) - at
+	if n < 0x80 {
+		dst[at-1] = byte(n)
+		return dst
+	}
+	more := protowire.SizeVarint(uint64(n)) - 1
+	for range more {
+		dst = append(dst, 0)
+	}
+	copy(dst[at+more:], dst[at:at+n])
+	binary.PutUvarint(dst[at-1:], uint64(n))
+	return dst
+}
+
+// validText is s as valid UTF-8, which strings on the wire must be: most receivers refuse a message with any other.
+func validText(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// maxTextBytes bounds the sentences of REJECT and GOODBYE.
+const maxTextBytes = 1024
+
+// sentence is text as it may be sent: valid UTF-8 of at most maxTextBytes.
+func sentence(text string) string {
+	text = validText(text)
+	if len(text) <= maxTextBytes {
+		return text
+	}
+	const ellipsis = "…"
+	end := maxTextBytes - len(ellipsis)
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + ellipsis
+}
+
+// milliseconds is d rounded up, 0 for what is not positive, and at most what 32 bits hold.
+func milliseconds(d time.Duration) uint64 {
+	if d <= 0 {
+		return 0
+	}
+	whole := uint64(d / time.Millisecond)
+	if d%time.Millisecond != 0 {
+		whole++
+	}
+	return min(whole, math.MaxUint32)
+}
+
+// value is quantity × price, or the end of int64 that it would pass.
+func value(quantity, price int64) int64 {
+	high, low := bits.Mul64(magnitude(quantity), magnitude(price))
+	negative := (quantity < 0) != (price < 0)
+	switch {
+	case high == 0 && low <= math.MaxInt64 && negative:
+		return -int64(low)
+	case high == 0 && low <= math.MaxInt64:
+		return int64(low)
+	case negative:
+		return math.MinInt64
+	}
+	return math.MaxInt64
+}
+
+func magnitude(v int64) uint64 {
+	if v < 0 {
+		return -uint64(v)
+	}
+	return uint64(v)
+}

@@ -1,0 +1,234 @@
+package codec
+
+import (
+	"bytes"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// Bounds of requests that are not said by their frame.
+const (
+	maxClientNameBytes = 64
+	maxCodes           = 500 // instruments asked for at once; so many always fit the reply's frame
+	historyDefault     = 20
+	historyMost        = 100
+)
+
+// DecodeOrder decodes an ORDER into o: every field but Account and Origin, which the payload does not say. Quantity and
+// limit are as sent: what they may be is for the book to say. On success nothing is allocated; on an error, which is an
+// *Error, o is as it was. Fatal is only what does not parse.
+func DecodeOrder(payload []byte, u *market.Universe, o *positions.Order) error {
+	var (
+		side                     papertapev1.Side
+		marketName, code, wantID []byte
+		quantity, limit          int64
+	)
+	f := fields{rest: payload}
+	for f.next() {
+		switch f.num {
+		case 1:
+			side = papertapev1.Side(f.varint())
+		case 2:
+			marketName = f.text()
+		case 3:
+			code = f.text()
+		case 4:
+			quantity = int64(f.varint())
+		case 5:
+			limit = int64(f.varint())
+		case 6:
+			wantID = f.text()
+		}
+	}
+	if f.fault != noFault {
+		return f.check(TypeOrder)
+	}
+	if side != papertapev1.Side_SIDE_BUY && side != papertapev1.Side_SIDE_SELL {
+		return malformed("the side is %d; it must be 1 (buy) or 2 (sell)", side)
+	}
+	instrument, ok := u.Lookup(marketName, code)
+	if !ok {
+		return unknownInstrument(`there is no instrument with market %s and code %s; `+
+			`a key is like market "SH", code "600519"`, echo(marketName), echo(code))
+	}
+	var id positions.OrderID
+	if len(wantID) > 0 {
+		if id, ok = positions.MakeOrderID(wantID); !ok {
+			return malformed("the client_order_id %s has %d bytes; it must be none, or 1 to %d of printable ASCII",
+				echo(wantID), len(wantID), positions.MaxOrderIDBytes)
+		}
+	}
+	o.Side, o.Instrument, o.Quantity, o.Limit, o.ID = positions.Side(side), instrument, quantity, limit, id
+	return nil
+}
+
+// Login is a LOGIN. Mode is never UNSPECIFIED, which means SNAPSHOT. LastSeq and Epoch are read with RESUME only.
+type Login struct {
+	Account     uint64 // 0 where none was given: for the engine to refuse
+	Mode        papertapev1.ResumeMode
+	LastSeq     uint64
+	Epoch       uint64
+	Client      string // at most 64 bytes
+	KeyID       string
+	ClientNonce []byte
+	Proof       []byte
+}
+
+// DecodeLogin decodes a LOGIN. An error is an *Error: fatal where the payload does not parse, not fatal for an unknown
+// mode or a client's name over 64 bytes.
+func DecodeLogin(payload []byte) (Login, error) {
+	var l Login
+	f := fields{rest: payload}
+	for f.next() {
+		switch f.num {
+		case 1:
+			l.Account = f.varint()
+		case 2:
+			l.Mode = papertapev1.ResumeMode(f.varint())
+		case 3:
+			l.LastSeq = f.varint()
+		case 4:
+			l.Epoch = f.fixed64()
+		case 5:
+			l.Client = string(f.text())
+		case 6:
+			l.KeyID = string(f.text())
+		case 7:
+			l.ClientNonce = bytes.Clone(f.bytes())
+		case 8:
+			l.Proof = bytes.Clone(f.bytes())
+		}
+	}
+	if f.fault != noFault {
+		return Login{}, f.check(TypeLogin)
+	}
+	if len(l.Client) > maxClientNameBytes {
+		return Login{}, malformed("the client's name %s has %d bytes; it must have at most %d",
+			echo(l.Client), len(l.Client), maxClientNameBytes)
+	}
+	switch l.Mode {
+	case papertapev1.ResumeMode_RESUME_MODE_UNSPECIFIED:
+		l.Mode = papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT
+	case papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, papertapev1.ResumeMode_RESUME_MODE_RESUME,
+		papertapev1.ResumeMode_RESUME_MODE_RESTART, papertapev1.ResumeMode_RESUME_MODE_QUICK:
+	default:
+		return Login{}, malformed("the mode is %d; it must be 1 (snapshot), 2 (resume), 3 (restart) or 4 (quick)",
+			l.Mode)
+	}
+	return l, nil
+}
+
+// DecodePing decodes a PING or a PONG, which hold the same. An error is a fatal *Error.
+func DecodePing(payload []byte) (headSeq uint64, err error) {
+	f := fields{rest: payload}
+	for f.next() {
+		if f.num == 1 {
+			headSeq = f.varint()
+		}
+	}
+	if f.fault != noFault {
+		return 0, f.check(TypePing)
+	}
+	return headSeq, nil
+}
+
+// HistoryRequest is a HISTORY request.
+type HistoryRequest struct {
+	BeforeSeq uint64 // events below this, newest first; 0: from the head
+	Limit     int    // 1 to 100: 20 where none was asked for
+}
+
+// DecodeHistoryRequest decodes a HISTORY request. An error is a fatal *Error.
+func DecodeHistoryRequest(payload []byte) (HistoryRequest, error) {
+	var (
+		r     HistoryRequest
+		limit uint32
+	)
+	f := fields{rest: payload}
+	for f.next() {
+		switch f.num {
+		case 1:
+			r.BeforeSeq = f.varint()
+		case 2:
+			limit = uint32(f.varint())
+		}
+	}
+	if f.fault != noFault {
+		return HistoryRequest{}, f.check(TypeHistory)
+	}
+	r.Limit = int(min(limit, historyMost))
+	if limit == 0 {
+		r.Limit = historyDefault
+	}
+	return r, nil
+}
+
+// DecodeHoldingsRequest decodes a HOLDINGS request, which says nothing. An error is a fatal *Error.
+func DecodeHoldingsRequest(payload []byte) error {
+	f := fields{rest: payload}
+	for f.next() {
+		continue // nothing is kept, but it must parse
+	}
+	return f.check(TypeHoldings)
+}
+
+// DecodeInstrumentsRequest decodes an INSTRUMENTS request to what it asks for, in the order asked for: without codes
+// the first 500 of the universe. Codes are read in all spellings of market.Universe.Parse. An error is an *Error:
+// fatal where the payload does not parse, not fatal for an unknown code and for more than 500 codes.
+func DecodeInstrumentsRequest(payload []byte, u *market.Universe) ([]market.ID, error) {
+	var codes [][]byte
+	f := fields{rest: payload}
+	for f.next() {
+		if f.num == 1 {
+			codes = append(codes, f.text())
+		}
+	}
+	if f.fault != noFault {
+		return nil, f.check(TypeInstruments)
+	}
+	if len(codes) > maxCodes {
+		return nil, malformed("%d instruments are asked for; ask for at most %d at once", len(codes), maxCodes)
+	}
+	if len(codes) == 0 {
+		ids := make([]market.ID, min(u.Len(), maxCodes))
+		for n := range ids {
+			ids[n] = market.ID(n)
+		}
+		return ids, nil
+	}
+	ids := make([]market.ID, len(codes))
+	for n, code := range codes {
+		id, err := u.Parse(string(code))
+		if err != nil {
+			return nil, unknownInstrument("%s", validText(err.Error()))
+		}
+		ids[n] = id
+	}
+	return ids, nil
+}
+
+// Subscribe is a SUBSCRIBE: what is not set is switched off.
+type Subscribe struct {
+	Quotes   bool
+	Presence bool
+}
+
+// DecodeSubscribe decodes a SUBSCRIBE. An error is a fatal *Error.
+func DecodeSubscribe(payload []byte) (Subscribe, error) {
+	var s Subscribe
+	f := fields{rest: payload}
+	for f.next() {
+		switch f.num {
+		case 1:
+			s.Quotes = f.varint() != 0
+		case 2:
+			s.Presence = f.varint() != 0
+		}
+	}
+	if f.fault != noFault {
+		return Subscribe{}, f.check(TypeSubscribe)
+	}
+	return s, nil
+}

@@ -1,0 +1,71 @@
+package codec
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/positions"
+)
+
+// Error is why a frame was not accepted: what a REJECT of it says. After a fatal one comes GOODBYE PROTOCOL and the
+// connection is closed; after another it stays open.
+type Error struct {
+	Code  papertapev1.RejectCode
+	Text  string // a sentence for people: what was wrong, and what would be right
+	Fatal bool
+}
+
+// Error is the code's name and the sentence.
+func (e *Error) Error() string {
+	return strings.TrimPrefix(e.Code.String(), "REJECT_CODE_") + ": " + e.Text
+}
+
+// malformed is for a field out of its range: the connection stays open.
+func malformed(format string, args ...any) *Error {
+	return &Error{Code: papertapev1.RejectCode_REJECT_CODE_MALFORMED, Text: fmt.Sprintf(format, args...)}
+}
+
+// unknownInstrument is for a key that the universe does not have.
+func unknownInstrument(format string, args ...any) *Error {
+	return &Error{Code: papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT, Text: fmt.Sprintf(format, args...)}
+}
+
+// maxEchoBytes bounds how much of what a client sent is repeated to it, so that a reject is not larger than its cause.
+const maxEchoBytes = 32
+
+// echo quotes what a client sent, as valid UTF-8 without control characters, cut short where it is long.
+func echo[T string | []byte](asked T) string {
+	if len(asked) <= maxEchoBytes {
+		return strconv.Quote(string(asked))
+	}
+	end := maxEchoBytes
+	for end > maxEchoBytes-utf8.UTFMax && !utf8.RuneStart(asked[end]) {
+		end--
+	}
+	return strconv.Quote(string(asked[:end])) + "…"
+}
+
+// CodeOf is the reject code of a refusal by the book. A refusal for too many rows is BAD_QUANTITY: of an instrument
+// that the account has no row left for, the largest order is 0. NoRefusal has no code: UNSPECIFIED.
+func CodeOf(r positions.Reason) papertapev1.RejectCode {
+	switch r {
+	case positions.NoRefusal:
+		return papertapev1.RejectCode_REJECT_CODE_UNSPECIFIED
+	case positions.UnknownAccount:
+		return papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT
+	case positions.BadQuantity, positions.TooManyRows:
+		return papertapev1.RejectCode_REJECT_CODE_BAD_QUANTITY
+	case positions.BadPrice:
+		return papertapev1.RejectCode_REJECT_CODE_BAD_PRICE
+	case positions.InsufficientShares:
+		return papertapev1.RejectCode_REJECT_CODE_INSUFFICIENT_SHARES
+	case positions.InsufficientCash:
+		return papertapev1.RejectCode_REJECT_CODE_INSUFFICIENT_CASH
+	case positions.LimitNotMarketable:
+		return papertapev1.RejectCode_REJECT_CODE_LIMIT_NOT_MARKETABLE
+	}
+	return papertapev1.RejectCode_REJECT_CODE_INTERNAL
+}

@@ -1,0 +1,133 @@
+package codec
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+)
+
+// fields walks the fields of a protobuf message, by the rules of the encoding: any order, a later value replaces an
+// earlier one, unknown fields are skipped. One rule is stricter than most libraries have it: a known field with another
+// wire type is an error here, not an unknown field, since whoever sent it meant something that would be lost.
+//
+//	f := fields{rest: payload}
+//	for f.next() {
+//		switch f.num {
+//		case 1:
+//			account = f.varint()
+//		}
+//	}
+//	return f.check("LOGIN")
+type fields struct {
+	rest  []byte
+	num   protowire.Number // of the current field
+	typ   protowire.Type
+	value uint64 // of a varint, fixed32 or fixed64 field
+	data  []byte // of a length-delimited field: part of the message
+	fault fault
+}
+
+// fault is what ended a walk before the end of the message.
+type fault uint8
+
+const (
+	noFault fault = iota
+	badEncoding
+	badWireType
+	badText
+)
+
+// next steps to the next field. It is false at the end of the message, and from the first fault on.
+func (f *fields) next() bool {
+	if f.fault != noFault || len(f.rest) == 0 {
+		return false
+	}
+	var n int
+	if tag := f.rest[0]; tag >= 1<<3 && tag < 0x80 {
+		f.num, f.typ, n = protowire.Number(tag>>3), protowire.Type(tag&7), 1
+	} else if f.num, f.typ, n = protowire.ConsumeTag(f.rest); n < 0 || !f.num.IsValid() {
+		return f.fail(badEncoding)
+	}
+	f.rest = f.rest[n:]
+	switch f.typ {
+	case protowire.VarintType:
+		f.value, n = protowire.ConsumeVarint(f.rest)
+	case protowire.BytesType:
+		f.data, n = protowire.ConsumeBytes(f.rest)
+	case protowire.Fixed64Type:
+		f.value, n = protowire.ConsumeFixed64(f.rest)
+	default:
+		n = protowire.ConsumeFieldValue(f.num, f.typ, f.rest)
+	}
+	if n < 0 {
+		return f.fail(badEncoding)
+	}
+	f.rest = f.rest[n:]
+	return true
+}
+
+func (f *fields) fail(why fault) bool {
+	f.fault = why
+	return false
+}
+
+// varint is the value of the current field, of any of the integer types, bool and enums that are varints.
+func (f *fields) varint() uint64 {
+	if f.typ != protowire.VarintType {
+		f.fail(badWireType)
+		return 0
+	}
+	return f.value
+}
+
+// fixed64 is the value of the current field.
+func (f *fields) fixed64() uint64 {
+	if f.typ != protowire.Fixed64Type {
+		f.fail(badWireType)
+		return 0
+	}
+	return f.value
+}
+
+// bytes is the value of the current field: part of the message.
+func (f *fields) bytes() []byte {
+	if f.typ != protowire.BytesType {
+		f.fail(badWireType)
+		return nil
+	}
+	return f.data
+}
+
+// text is bytes of a string field, which must be valid UTF-8.
+func (f *fields) text() []byte {
+	b := f.bytes()
+	if !utf8.Valid(b) {
+		f.fail(badText)
+		return nil
+	}
+	return b
+}
+
+// check is the fatal error of a message that did not parse, or nil. f.num is still the field at fault.
+func (f *fields) check(t Type) error {
+	var what string
+	switch f.fault {
+	case noFault:
+		return nil
+	case badWireType:
+		what = fmt.Sprintf("field %d cannot have wire type %d", f.num, f.typ)
+	case badText:
+		what = fmt.Sprintf("the string in field %d is not valid UTF-8", f.num)
+	default:
+		what = fmt.Sprintf("%d bytes before its end something is cut short or is not protobuf", len(f.rest))
+	}
+	return &Error{
+		Code: papertapev1.RejectCode_REJECT_CODE_MALFORMED,
+		Text: fmt.Sprintf("the payload of %s does not parse: %s; it must be the protobuf message of papertape.proto",
+			t, what),
+		Fatal: true,
+	}
+}

@@ -1,0 +1,184 @@
+package codec_test
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/codec"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// widest is the universe with the most and the longest instruments that there can be.
+func widest(t *testing.T) *market.Universe {
+	t.Helper()
+	list := make([]market.Instrument, market.MaxInstruments)
+	for n := range list {
+		list[n] = market.Instrument{
+			Market: "SH", Code: fmt.Sprintf("%0*d", market.MaxCodeBytes, n),
+			Name: strings.Repeat("贵", market.MaxNameBytes/3), PreviousClose: market.MaxPrice, Lot: math.MaxUint32,
+			Tick: market.MaxPrice,
+		}
+	}
+	u, err := market.NewUniverse(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// fullHoldings are as many rows as an account can hold, with figures that take the most bytes.
+func fullHoldings(u *market.Universe, figure int64) *positions.Holdings {
+	h := &positions.Holdings{
+		Account: math.MaxUint64, Seq: math.MaxUint64, TotalMarketValue: -1, Hash: math.MaxUint64,
+		Cash: positions.Cash{Balance: -1, FeesPaid: -1, Realised: -1},
+	}
+	for n := range positions.MaxRows {
+		h.Positions = append(h.Positions, positions.Position{
+			Row: positions.Row{
+				Quantity: figure, Cost: figure, Realised: -1, Version: uint64(figure), Instrument: market.ID(n),
+			},
+			Sellable: figure, Price: figure,
+		})
+	}
+	return h
+}
+
+// TestHoldingsAlwaysFit: large figures fit with the names, and whatever the figures are they fit without.
+func TestHoldingsAlwaysFit(t *testing.T) {
+	u := widest(t)
+	for _, test := range []struct {
+		figure int64
+		named  bool
+	}{{1 << 34, true}, {-1, false}} {
+		h := fullHoldings(u, test.figure)
+		want := wireHoldings(h, u)
+		if !test.named {
+			for _, p := range want.GetPositions() {
+				p.Name = ""
+			}
+		}
+		before := []byte("before")
+		b := codec.AppendHoldings(before, 5, h, u)
+		holds(t, onlyFrame(t, b[len(before):], codec.TypeHoldingsReply, codec.FlagReply, 5), want)
+		r := &codec.LoginReply{
+			Account: math.MaxUint64, HeadSeq: math.MaxUint64, OldestSeq: math.MaxUint64, Epoch: math.MaxUint64,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Resynced: true, Holdings: h,
+		}
+		b = codec.AppendLoginReply(before, 5, r, u)
+		holds(t, onlyFrame(t, b[len(before):], codec.TypeLoginReply, codec.FlagReply, 5), &papertapev1.LoginReply{
+			Account: math.MaxUint64, HeadSeq: math.MaxUint64, OldestSeq: math.MaxUint64, Epoch: math.MaxUint64,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Resynced: true, Holdings: want,
+		})
+	}
+}
+
+func TestInstrumentsAlwaysFit(t *testing.T) {
+	u := widest(t)
+	ids, err := codec.DecodeInstrumentsRequest(nil, u)
+	if err != nil || len(ids) != 500 || ids[499] != 499 {
+		t.Fatalf("the first: %d, %v", len(ids), err)
+	}
+	b := codec.AppendInstruments(nil, 5, ids, u.Opening(), u)
+	var got papertapev1.Instruments
+	if err := codec.Unmarshal(onlyFrame(t, b, codec.TypeInstrumentsReply, codec.FlagReply, 5), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.GetInstruments()) != 500 {
+		t.Errorf("%d instruments", len(got.GetInstruments()))
+	}
+}
+
+// TestQuotesOfAll: all quotes come, in order, in frames that clients accept.
+func TestQuotesOfAll(t *testing.T) {
+	u := widest(t)
+	prices := market.Walk(u, 1).Step(math.MaxInt64)
+	for _, count := range []int{0, 1, 1000, 1001, 2000, market.MaxInstruments} {
+		ids := make([]market.ID, count)
+		for n := range ids {
+			ids[n] = market.ID(n)
+		}
+		rest := codec.AppendQuotes(nil, ids, prices, u)
+		var got []*papertapev1.Quote
+		frames := 0
+		for len(rest) > 0 {
+			f, n, err := codec.Cut(rest, codec.LimitToClient)
+			if err != nil || n == 0 || f.Type != codec.TypeQuotes {
+				t.Fatalf("of %d quotes: %v, %d, %v", count, f.Type, n, err)
+			}
+			var quotes papertapev1.Quotes
+			if err := codec.Unmarshal(f.Payload, &quotes); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, quotes.GetQuotes()...)
+			rest = rest[n:]
+			frames++
+		}
+		if want := max(1, (count+999)/1000); frames != want || len(got) != count {
+			t.Errorf("%d quotes: %d in %d frames, want %d frames", count, len(got), frames, want)
+		}
+		for n, quote := range got {
+			if quote.GetCode() != u.At(market.ID(n)).Code || quote.GetPrice() != prices.At(market.ID(n)) {
+				t.Fatalf("quote %d is %v", n, quote)
+			}
+		}
+	}
+}
+
+// TestHistoryStopsAtTheLimit: as many events as fit, the frame at its limit to the byte, and oldest_seq always.
+func TestHistoryStopsAtTheLimit(t *testing.T) {
+	const oldest = math.MaxUint64 // of the most bytes
+	event := func(reason int) *positions.Event {
+		return &positions.Event{
+			Account: 100_017, Seq: 7, Kind: positions.KindAdjustment,
+			Adjustment: &positions.Adjustment{Cash: 1, Reason: strings.Repeat("r", reason)},
+		}
+	}
+	history := func(events []*positions.Event) (length int, got *papertapev1.History) {
+		b := codec.AppendHistory([]byte("before"), 5, events, oldest, universe)[len("before"):]
+		got = new(papertapev1.History)
+		if err := codec.Unmarshal(onlyFrame(t, b, codec.TypeHistoryReply, codec.FlagReply, 5), got); err != nil {
+			t.Fatal(err)
+		}
+		if got.GetOldestSeq() != oldest {
+			t.Fatalf("oldest_seq %d", got.GetOldestSeq())
+		}
+		return len(b) - 4, got
+	}
+	events := append(slices.Repeat([]*positions.Event{event(1000)}, 63), event(600))
+	if _, got := history(events); len(got.GetEvents()) != 64 {
+		t.Fatalf("%d of 64 events", len(got.GetEvents()))
+	}
+	// One event more, sized so that the frame is exactly at its limit; then one byte longer.
+	short, _ := history(append(slices.Clone(events), event(300)))
+	reason := 300 + codec.LimitToClient - short
+	length, got := history(append(slices.Clone(events), event(reason)))
+	if length != codec.LimitToClient ||
+		len(got.GetEvents()) != 65 {
+		t.Fatalf("length %d with %d events, want %d with 65", length, len(got.GetEvents()), codec.LimitToClient)
+	}
+	length, got = history(append(slices.Clone(events), event(reason+1), event(0)))
+	if length > codec.LimitToClient ||
+		len(got.GetEvents()) != 64 {
+		t.Fatalf("length %d with %d events, want 64: the newest without a hole", length, len(got.GetEvents()))
+	}
+}
+
+func TestHistoryKeepsTheOrder(t *testing.T) {
+	newer, older := sampleEvent(t), sampleEvent(t)
+	older.Seq = 41
+	b := codec.AppendHistory(nil, 5, []*positions.Event{newer, older}, 3, universe)
+	holds(t, onlyFrame(t, b, codec.TypeHistoryReply, codec.FlagReply, 5), &papertapev1.History{
+		Events:    []*papertapev1.AccountEvent{wireEvent(newer, universe), wireEvent(older, universe)},
+		OldestSeq: 3,
+	})
+	empty := codec.AppendHistory(nil, 5, nil, 0, universe)
+	if !bytes.Equal(empty, codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, 5, &papertapev1.History{})) {
+		t.Errorf("no events: %x", empty)
+	}
+}

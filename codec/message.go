@@ -1,0 +1,113 @@
+package codec
+
+import (
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+)
+
+// Message is any generated message.
+type Message interface {
+	SizeVT() int
+	MarshalToSizedBufferVT(b []byte) (int, error)
+}
+
+// Append appends any generated message as one frame: what a client sends, and what a server sends that has no function
+// of its own here. The bytes of its strings must be valid UTF-8.
+func Append(dst []byte, t Type, flags Flags, id uint64, m Message) []byte {
+	start := len(dst)
+	size := m.SizeVT()
+	dst = beginFrame(slices.Grow(dst, HeaderBytes+size), t, flags, id)
+	dst = dst[:len(dst)+size]
+	if n, err := m.MarshalToSizedBufferVT(dst[len(dst)-size:]); err != nil || n != size {
+		panic(fmt.Sprintf("codec: a message of %d bytes was encoded to %d: %v", size, n, err)) // a bug of the generator
+	}
+	return endFrame(dst, start)
+}
+
+// Unmarshal decodes a payload into m, whatever m held before: the way of clients, and of tests. The error is a fatal
+// *Error, MALFORMED, also where a string is not valid UTF-8; m is not to be used then. m keeps nothing of the payload.
+func Unmarshal(payload []byte, m interface {
+	UnmarshalVT(b []byte) error
+	Reset()
+}) error {
+	m.Reset()
+	err := m.UnmarshalVT(payload)
+	if err == nil && !validStrings(m) {
+		err = fmt.Errorf("a string is not valid UTF-8")
+	}
+	if err != nil {
+		return &Error{
+			Code:  papertapev1.RejectCode_REJECT_CODE_MALFORMED,
+			Text:  fmt.Sprintf("the payload does not parse as %T: %v", m, err),
+			Fatal: true,
+		}
+	}
+	return nil
+}
+
+// validStrings says that all strings of m are valid UTF-8, which the generated code does not look at. Messages without
+// strings are not listed. Nil is valid.
+func validStrings(m any) bool {
+	switch m := m.(type) {
+	case *papertapev1.Welcome:
+		return valid(m.GetServer())
+	case *papertapev1.Login:
+		return valid(m.GetClient(), m.GetKeyId())
+	case *papertapev1.LoginReply:
+		return validStrings(m.GetHoldings())
+	case *papertapev1.Goodbye:
+		return valid(m.GetText())
+	case *papertapev1.Reject:
+		return valid(m.GetText())
+	case *papertapev1.Order:
+		return valid(m.GetMarket(), m.GetCode(), m.GetClientOrderId())
+	case *papertapev1.Position:
+		return valid(m.GetMarket(), m.GetCode(), m.GetName())
+	case *papertapev1.Holdings:
+		return all(m.GetPositions())
+	case *papertapev1.Trade:
+		return valid(m.GetId(), m.GetMarket(), m.GetCode(), m.GetName(), m.GetClientOrderId())
+	case *papertapev1.Bust:
+		return valid(m.GetTradeId(), m.GetReason(), m.GetActor(), m.GetBustId()) && valid(m.GetCascade()...) &&
+			validStrings(m.GetOriginal()) && validStrings(m.GetReplacement())
+	case *papertapev1.Adjustment:
+		return valid(m.GetReason(), m.GetActor())
+	case *papertapev1.AccountEvent:
+		return validStrings(m.GetTrade()) && validStrings(m.GetBust()) && validStrings(m.GetAdjustment()) &&
+			all(m.GetPositions())
+	case *papertapev1.History:
+		return all(m.GetEvents())
+	case *papertapev1.InstrumentsRequest:
+		return valid(m.GetCodes()...)
+	case *papertapev1.Instrument:
+		return valid(m.GetMarket(), m.GetCode(), m.GetName())
+	case *papertapev1.Instruments:
+		return all(m.GetInstruments())
+	case *papertapev1.Quote:
+		return valid(m.GetMarket(), m.GetCode())
+	case *papertapev1.Quotes:
+		return all(m.GetQuotes())
+	}
+	return true
+}
+
+func valid(texts ...string) bool {
+	for _, text := range texts {
+		if !utf8.ValidString(text) {
+			return false
+		}
+	}
+	return true
+}
+
+func all[M any](messages []*M) bool {
+	for _, m := range messages {
+		if !validStrings(m) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,203 @@
+package codec
+
+import (
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// AppendWelcome appends a WELCOME. The bytes of its text must be valid UTF-8.
+func AppendWelcome(dst []byte, w *papertapev1.Welcome) []byte {
+	return Append(dst, TypeWelcome, 0, 0, w)
+}
+
+// LoginReply is what a LOGIN is answered with. Holdings is set with SNAPSHOT only.
+type LoginReply struct {
+	Account   uint64
+	HeadSeq   uint64 // newest durable sequence of the account; 0: none yet
+	OldestSeq uint64 // oldest that can be replayed; 0: none
+	Epoch     uint64
+	Mode      papertapev1.ResumeMode // what the server does
+	Resynced  bool                   // RESUME was asked for and could not be done
+	Holdings  *positions.Holdings
+}
+
+// AppendLoginReply appends the reply to the LOGIN with that id. Of the holdings it says what AppendHoldings says.
+func AppendLoginReply(dst []byte, id uint64, r *LoginReply, u *market.Universe) []byte {
+	start := len(dst)
+	dst = appendLoginReply(dst, id, r, u, named)
+	if !fits(dst, start) {
+		dst = appendLoginReply(dst[:start], id, r, u, unnamed)
+	}
+	return endFrame(dst, start)
+}
+
+func appendLoginReply(dst []byte, id uint64, r *LoginReply, u *market.Universe, withNames bool) []byte {
+	dst = beginFrame(dst, TypeLoginReply, FlagReply, id)
+	dst = appendUint(dst, 1, r.Account)
+	dst = appendUint(dst, 2, r.HeadSeq)
+	dst = appendUint(dst, 3, r.OldestSeq)
+	dst = appendFixed64(dst, 4, r.Epoch)
+	dst = appendInt(dst, 5, int64(r.Mode))
+	dst = appendBool(dst, 6, r.Resynced)
+	if r.Holdings == nil {
+		return dst
+	}
+	dst, at := openMessage(dst, 7)
+	dst = appendHoldings(dst, r.Holdings, u, withNames)
+	return closeMessage(dst, at)
+}
+
+// AppendHoldings appends the reply to the HOLDINGS request with that id. All rows that an account can hold fit the
+// frame; with all of them, names and codes of full length and figures near the end of what 64 bits hold, the names
+// are left out to make them fit.
+func AppendHoldings(dst []byte, id uint64, h *positions.Holdings, u *market.Universe) []byte {
+	start := len(dst)
+	dst = appendHoldings(beginFrame(dst, TypeHoldingsReply, FlagReply, id), h, u, named)
+	if !fits(dst, start) {
+		dst = appendHoldings(beginFrame(dst[:start], TypeHoldingsReply, FlagReply, id), h, u, unnamed)
+	}
+	return endFrame(dst, start)
+}
+
+func appendHoldings(dst []byte, h *positions.Holdings, u *market.Universe, withNames bool) []byte {
+	dst = appendUint(dst, 1, h.Account)
+	dst = appendUint(dst, 2, h.Seq)
+	for n := range h.Positions {
+		dst = appendPosition(dst, 3, &h.Positions[n], u, withNames)
+	}
+	dst = appendInt(dst, 4, h.TotalMarketValue)
+	dst = appendCash(dst, 5, &h.Cash)
+	return appendFixed64(dst, 6, h.Hash)
+}
+
+// fits says that the frame that begins at start and reaches to the end of dst is within the limit for clients.
+func fits(dst []byte, start int) bool { return len(dst)-start-lengthBytes <= LimitToClient }
+
+// AppendHistory appends the reply to the HISTORY request with that id: the events in the order given, which is newest
+// first, as many of them as the frame holds. oldest is the oldest sequence that is kept.
+func AppendHistory(dst []byte, id uint64, events []*positions.Event, oldest uint64, u *market.Universe) []byte {
+	const oldestBytes = 1 + 10 // what oldest_seq can take after the events
+	start := len(dst)
+	dst = beginFrame(dst, TypeHistoryReply, FlagReply, id)
+	for _, ev := range events {
+		before := len(dst)
+		var at int
+		dst, at = openMessage(dst, 1)
+		dst = appendEvent(dst, ev, u)
+		dst = closeMessage(dst, at)
+		if len(dst)-start-lengthBytes+oldestBytes > LimitToClient {
+			dst = dst[:before]
+			break
+		}
+	}
+	dst = appendUint(dst, 2, oldest)
+	return endFrame(dst, start)
+}
+
+// AppendReject appends a REJECT: the reply to the request with that id, or with id 0 one that answers no request.
+// text is made valid UTF-8 and cut after 1,024 bytes. retryAfter is in whole milliseconds on the wire, rounded up; 0:
+// not said.
+func AppendReject(dst []byte, id uint64, code papertapev1.RejectCode, text string, retryAfter time.Duration) []byte {
+	start := len(dst)
+	var flags Flags
+	if id != 0 {
+		flags = FlagReply
+	}
+	dst = beginFrame(dst, TypeReject, flags, id)
+	dst = appendInt(dst, 1, int64(code))
+	dst = appendText(dst, 2, sentence(text))
+	dst = appendUint(dst, 3, milliseconds(retryAfter))
+	return endFrame(dst, start)
+}
+
+// AppendGoodbye appends a GOODBYE. text and retryAfter are treated as in AppendReject.
+func AppendGoodbye(dst []byte, reason papertapev1.GoodbyeReason, text string, retryAfter time.Duration) []byte {
+	start := len(dst)
+	dst = beginFrame(dst, TypeGoodbye, 0, 0)
+	dst = appendInt(dst, 1, int64(reason))
+	dst = appendText(dst, 2, sentence(text))
+	dst = appendUint(dst, 3, milliseconds(retryAfter))
+	return endFrame(dst, start)
+}
+
+// AppendPing appends a PING. A server says the account's newest sequence at this place of the stream, a client 0.
+func AppendPing(dst []byte, id, headSeq uint64) []byte {
+	start := len(dst)
+	dst = beginFrame(dst, TypePing, 0, id)
+	dst = appendUint(dst, 1, headSeq)
+	return endFrame(dst, start)
+}
+
+// AppendPong appends the reply to the PING with that id. headSeq is as in AppendPing.
+func AppendPong(dst []byte, id, headSeq uint64) []byte {
+	start := len(dst)
+	dst = beginFrame(dst, TypePong, FlagReply, id)
+	dst = appendUint(dst, 1, headSeq)
+	return endFrame(dst, start)
+}
+
+// AppendInstruments appends the reply to the INSTRUMENTS request with that id: at most 500 always fit the frame, and
+// DecodeInstrumentsRequest returns no more.
+func AppendInstruments(dst []byte, id uint64, ids []market.ID, prices *market.Prices, u *market.Universe) []byte {
+	start := len(dst)
+	dst = beginFrame(dst, TypeInstrumentsReply, FlagReply, id)
+	for _, which := range ids {
+		i := u.At(which)
+		var at int
+		dst, at = openMessage(dst, 1)
+		dst = appendText(dst, 1, i.Market)
+		dst = appendText(dst, 2, i.Code)
+		dst = appendText(dst, 3, i.Name)
+		dst = appendInt(dst, 4, prices.At(which))
+		dst = appendInt(dst, 5, i.PreviousClose)
+		dst = appendUint(dst, 6, uint64(i.Lot))
+		dst = appendInt(dst, 7, i.Tick)
+		dst = closeMessage(dst, at)
+	}
+	return endFrame(dst, start)
+}
+
+// quotesPerFrame is how many quotes always fit a frame to a client.
+const quotesPerFrame = 1000
+
+// AppendQuotes appends the prices of ids as QUOTES: one frame, or as many as they take where ids are more than 1,000.
+func AppendQuotes(dst []byte, ids []market.ID, prices *market.Prices, u *market.Universe) []byte {
+	for len(ids) > quotesPerFrame {
+		dst = appendQuotes(dst, ids[:quotesPerFrame], prices, u)
+		ids = ids[quotesPerFrame:]
+	}
+	return appendQuotes(dst, ids, prices, u)
+}
+
+func appendQuotes(dst []byte, ids []market.ID, prices *market.Prices, u *market.Universe) []byte {
+	start := len(dst)
+	dst = beginFrame(dst, TypeQuotes, 0, 0)
+	for _, id := range ids {
+		i := u.At(id)
+		var at int
+		dst, at = openMessage(dst, 1)
+		dst = appendText(dst, 1, i.Market)
+		dst = appendText(dst, 2, i.Code)
+		dst = appendInt(dst, 3, prices.At(id))
+		dst = appendInt(dst, 4, prices.Time())
+		dst = closeMessage(dst, at)
+	}
+	return endFrame(dst, start)
+}
+
+// AppendSubscribed appends the reply to the SUBSCRIBE request with that id: what is switched on now.
+func AppendSubscribed(dst []byte, id uint64, s Subscribe) []byte {
+	start := len(dst)
+	dst = beginFrame(dst, TypeSubscribed, FlagReply, id)
+	dst = appendBool(dst, 1, s.Quotes)
+	dst = appendBool(dst, 2, s.Presence)
+	return endFrame(dst, start)
+}
+
+// AppendPresence appends a PRESENCE: a session of account came (online) or went, and that many are there now.
+func AppendPresence(dst []byte, account, uid uint64, online bool, sessions uint32) []byte {
+	return Append(dst, TypePresence, 0, 0, &papertapev1.Presence{Account: account, Uid: uid, Online: online, Sessions: sessions})
+}

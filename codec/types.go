@@ -1,0 +1,78 @@
+package codec
+
+import "fmt"
+
+// Type is the type of a frame's message. Which message each carries, and who sends it, is in docs/protocol.md.
+type Type uint16
+
+// The message types. Those from TypeEmbedder on belong to whoever embeds the server.
+const (
+	TypeWelcome          Type = 1
+	TypeLogin            Type = 2
+	TypeLoginReply       Type = 3
+	TypePing             Type = 4
+	TypePong             Type = 5
+	TypeGoodbye          Type = 6
+	TypeReject           Type = 7
+	TypeOrder            Type = 16
+	TypeExecution        Type = 17
+	TypeHoldings         Type = 18
+	TypeHoldingsReply    Type = 19
+	TypeHistory          Type = 20
+	TypeHistoryReply     Type = 21
+	TypeInstruments      Type = 22
+	TypeInstrumentsReply Type = 23
+	TypeSubscribe        Type = 24
+	TypeSubscribed       Type = 25
+	TypeEvent            Type = 32
+	TypeQuotes           Type = 33
+	TypePresence         Type = 34
+	TypeEmbedder         Type = 0x8000
+)
+
+// String is the name of docs/protocol.md, with "reply" where request and reply share one; a number for other types.
+func (t Type) String() string {
+	switch t {
+	case TypeWelcome:
+		return "WELCOME"
+	case TypeLogin:
+		return "LOGIN"
+	case TypeLoginReply:
+		return "LOGIN reply"
+	case TypePing:
+		return "PING"
+	case TypePong:
+		return "PONG"
+	case TypeGoodbye:
+		return "GOODBYE"
+	case TypeReject:
+		return "REJECT"
+	case TypeOrder:
+		return "ORDER"
+	case TypeExecution:
+		return "EXECUTION"
+	case TypeHoldings:
+		return "HOLDINGS"
+	case TypeHoldingsReply:
+		return "HOLDINGS reply"
+	case TypeHistory:
+		return "HISTORY"
+	case TypeHistoryReply:
+		return "HISTORY reply"
+	case TypeInstruments:
+		return "INSTRUMENTS"
+	case TypeInstrumentsReply:
+		return "INSTRUMENTS reply"
+	case TypeSubscribe:
+		return "SUBSCRIBE"
+	case TypeSubscribed:
+		return "SUBSCRIBED"
+	case TypeEvent:
+		return "EVENT"
+	case TypeQuotes:
+		return "QUOTES"
+	case TypePresence:
+		return "PRESENCE"
+	}
+	return fmt.Sprintf("type 0x%04x", uint16(t))
+}

@@ -1,0 +1,125 @@
+package market
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxTypedBytes bounds what Parse looks at, and what its errors repeat.
+const maxTypedBytes = 40
+
+// Parse finds the instrument that a person typed: SH.600519, 600519.SH, XSHG.600519, 600519.XSHG, "SH 600519",
+// SH:600519, SH600519, 600519SH, in upper or lower case. A code without its market is refused, also where only one
+// market has it: a list that works today must not mean something else when an instrument is added. The error is a
+// sentence that names what may have been meant.
+func (u *Universe) Parse(text string) (ID, error) {
+	typed := strings.TrimSpace(text)
+	if typed == "" {
+		return 0, fmt.Errorf("no instrument given; write market and code, as in %s", u.example())
+	}
+	if len(typed) > maxTypedBytes {
+		return 0, fmt.Errorf("%q… is not an instrument; write market and code, as in %s",
+			strings.ToValidUTF8(typed[:maxTypedBytes], ""), u.example())
+	}
+	readings := readings(strings.ToUpper(typed))
+	var found []ID
+	for _, r := range readings {
+		if id, ok := u.byMarket[r.market][r.code]; ok && !slices.Contains(found, id) {
+			found = append(found, id)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return 0, fmt.Errorf("%q can be read as %s; write the one you mean", typed, u.candidates(found))
+	}
+	return 0, u.unknown(typed, readings)
+}
+
+// reading is one way to take a typed text apart.
+type reading struct {
+	market int
+	code   string
+}
+
+// readings are all ways to read text, which is in upper case, as a market and a code.
+func readings(text string) []reading {
+	var all []reading
+	add := func(name, code string) {
+		code = strings.Trim(code, separators)
+		if m := marketIndex(name); m >= 0 && code != "" {
+			all = append(all, reading{m, code})
+		}
+	}
+	// A separator first: the code may have one of its own (BRK.B), so the market is before the first or after the last.
+	if first := strings.IndexAny(text, separators); first >= 0 {
+		last := strings.LastIndexAny(text, separators)
+		add(text[:first], text[first+1:])
+		add(text[last+1:], text[:last])
+	}
+	if len(all) > 0 {
+		return all
+	}
+	for _, n := range []int{2, maxMarketBytes} {
+		if len(text) > n {
+			add(text[:n], text[n:])
+			add(text[len(text)-n:], text[:len(text)-n])
+		}
+	}
+	return all
+}
+
+const separators = ". :\t"
+
+// unknown says why nothing was found, and what is near.
+func (u *Universe) unknown(typed string, readings []reading) error {
+	if len(readings) == 0 {
+		code := strings.ToUpper(typed)
+		if near := u.withCode(code); len(near) > 0 {
+			return fmt.Errorf("%s is a code without its market; write %s", code, u.candidates(near))
+		}
+		if n := strings.IndexAny(code, separators); n >= 0 {
+			near := append(u.withCode(code[n+1:]), u.withCode(code[:n])...)
+			if len(near) > 0 {
+				return fmt.Errorf("%q names no known market (%s); write %s", typed, marketNames(), u.candidates(near))
+			}
+		}
+		return fmt.Errorf("%q is not an instrument; write market and code, as in %s", typed, u.example())
+	}
+	r := readings[0]
+	if near := u.withCode(r.code); len(near) > 0 {
+		return fmt.Errorf("there is no %s in %s; %s is %s", r.code, markets[r.market].name, r.code, u.candidates(near))
+	}
+	return fmt.Errorf("there is no %q in %s, nor in any other market; the list of instruments has, for example, %s",
+		r.code, markets[r.market].name, u.example())
+}
+
+// withCode are the instruments of any market that have the code.
+func (u *Universe) withCode(code string) []ID {
+	var ids []ID
+	for m := range u.byMarket {
+		if id, ok := u.byMarket[m][code]; ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// candidates are the instruments by spelling and name: "SH.000001 (上证指数) or SZ.000001 (平安银行)".
+func (u *Universe) candidates(ids []ID) string {
+	spelled := make([]string, len(ids))
+	for n, id := range ids {
+		spelled[n] = fmt.Sprintf("%s (%s)", u.At(id), u.At(id).Name)
+	}
+	return strings.Join(spelled, " or ")
+}
+
+// example is an instrument of this universe that a sentence can name.
+func (u *Universe) example() string {
+	if id, ok := u.Lookup([]byte("SH"), []byte("600519")); ok {
+		return u.At(id).String()
+	}
+	return u.At(0).String()
+}

@@ -1,0 +1,220 @@
+// Package market is what is traded and at what price: instruments, the universe they form, and the feed of prices.
+//
+// An instrument is (market, code): 000001 is a bank in SZ and an index in SH, so a code alone is never a key. Inside
+// the program an instrument is an ID, its index in a Universe. A Universe is sorted by market, then code, in byte
+// order, so that walking IDs upwards is the order of lists and of the state hash.
+//
+// Prices are integers in 1/10000 of the currency. They are read as immutable snapshots; one goroutine owns the feed and
+// makes the next one:
+//
+//	universe := market.Default()
+//	feed := market.Walk(universe, seed)
+//	go feed.Run(ctx, time.Second, publish) // publish is called with each snapshot that differs from the one before
+//
+//	id, err := universe.Parse("600519.SH")
+//	price := feed.Snapshot().At(id)        // any goroutine, no lock
+//
+// A Universe never changes after NewUniverse, and any goroutine may read it.
+package market
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of a universe, so that every list of instruments fits its frame.
+const (
+	// MaxInstruments is the most a universe holds.
+	MaxInstruments = 4096
+	// MaxNameBytes is the longest name of an instrument, in bytes of UTF-8.
+	MaxNameBytes = 48
+	// MaxCodeBytes is the longest code.
+	MaxCodeBytes = 16
+	// MaxPrice is the highest price an instrument can have: 1,000,000,000.00.
+	MaxPrice = 1_000_000_000 * MoneyUnit
+)
+
+// ID is an instrument's index in its Universe.
+type ID uint16
+
+// Board is the board an instrument is listed on, which decides its trading rules.
+type Board uint8
+
+// The boards. OtherBoard is what has no rules of its own here: an index, a market abroad.
+const (
+	OtherBoard Board = iota
+	MainBoard
+	MainBoardST // the main board, under special treatment
+	ChiNext
+	STAR
+	BSE
+)
+
+// Instrument is one thing that is traded.
+type Instrument struct {
+	Market        string // SH, SZ, BJ, HK or US
+	Code          string // upper-case letters, digits, '.' and '-'; 1 to 16 bytes
+	Name          string // 1 to 48 bytes of UTF-8
+	PreviousClose int64  // 1/10000 of the currency; the opening price as well
+	Lot           uint32 // shares
+	Tick          int64  // the smallest step of the price, 1/10000 of the currency
+	LimitBps      int64  // how far a day's price may go from PreviousClose, in 1/10000 of it; 0: no limit
+	Board         Board
+	Halted        bool // its price stands still
+}
+
+// String is the canonical spelling: SH.600519.
+func (i *Instrument) String() string { return i.Market + "." + i.Code }
+
+// Limits are the lowest and the highest price of the day, in 1/10000 of the currency: PreviousClose × (1 ± LimitBps),
+// each rounded half up to the tick. Without a limit they are one tick and MaxPrice.
+func (i *Instrument) Limits() (low, high int64) {
+	if i.LimitBps == 0 {
+		return i.Tick, MaxPrice - MaxPrice%i.Tick
+	}
+	low = max(halfUp(i.PreviousClose*(wholeBps-i.LimitBps), wholeBps*i.Tick)*i.Tick, i.Tick)
+	high = halfUp(i.PreviousClose*(wholeBps+i.LimitBps), wholeBps*i.Tick) * i.Tick
+	return low, high
+}
+
+const wholeBps = 10_000
+
+// halfUp is n/d rounded half up, for n >= 0 and d > 0. With prices up to MaxPrice nothing here comes near int64's end.
+func halfUp(n, d int64) int64 {
+	quotient, rest := n/d, n%d
+	if rest >= d-rest {
+		quotient++
+	}
+	return quotient
+}
+
+// Universe is everything that is traded. It is immutable.
+type Universe struct {
+	instruments []Instrument
+	byMarket    [len(markets)]map[string]ID // code to ID
+}
+
+// NewUniverse sorts list and checks it: 1 to 4,096 instruments, known markets, no duplicates, names of at most 48
+// bytes, prices positive, on the tick and at most MaxPrice. The list itself is not kept.
+func NewUniverse(list []Instrument) (*Universe, error) {
+	if len(list) == 0 || len(list) > MaxInstruments {
+		return nil, fmt.Errorf("a universe of %d instruments: it must have 1 to %d", len(list), MaxInstruments)
+	}
+	u := &Universe{instruments: slices.Clone(list)}
+	slices.SortStableFunc(u.instruments, func(a, b Instrument) int {
+		return cmp.Or(cmp.Compare(a.Market, b.Market), cmp.Compare(a.Code, b.Code))
+	})
+	for n := range u.instruments {
+		i := &u.instruments[n]
+		if err := i.check(); err != nil {
+			return nil, fmt.Errorf("instrument %s: %w", i, err)
+		}
+		m := marketIndex(i.Market)
+		if u.byMarket[m] == nil {
+			u.byMarket[m] = make(map[string]ID)
+		}
+		if _, twice := u.byMarket[m][i.Code]; twice {
+			return nil, fmt.Errorf("instrument %s: it is listed twice; a market and code must be unique", i)
+		}
+		u.byMarket[m][i.Code] = ID(n)
+	}
+	return u, nil
+}
+
+func (i *Instrument) check() error {
+	m := marketIndex(i.Market)
+	switch {
+	case m < 0 || markets[m].name != i.Market:
+		return fmt.Errorf("%q is not a market; it must be one of %s", i.Market, marketNames())
+	case i.Code == "" || len(i.Code) > MaxCodeBytes || strings.Trim(i.Code, codeBytes) != "":
+		return fmt.Errorf("the code must be 1 to %d upper-case letters, digits, '.' or '-'", MaxCodeBytes)
+	case i.Name == "" || len(i.Name) > MaxNameBytes:
+		return fmt.Errorf("the name has %d bytes; it must have 1 to %d", len(i.Name), MaxNameBytes)
+	case !utf8.ValidString(i.Name):
+		return fmt.Errorf("the name %q is not UTF-8 text", i.Name)
+	case i.Lot == 0:
+		return fmt.Errorf("the lot is 0 shares; it must be at least 1")
+	case i.Tick <= 0 || i.Tick > MaxPrice:
+		return fmt.Errorf("the tick is %s; it must be above 0", FormatMoney(i.Tick))
+	case i.PreviousClose <= 0 || i.PreviousClose > MaxPrice || i.PreviousClose%i.Tick != 0:
+		return fmt.Errorf("the previous close is %s; it must be above 0, at most %s and on the tick of %s",
+			FormatMoney(i.PreviousClose), FormatMoney(MaxPrice), FormatMoney(i.Tick))
+	case i.LimitBps < 0 || i.LimitBps > wholeBps:
+		return fmt.Errorf("the day's limit is %d/10000; it must be 0 (none) to 10000", i.LimitBps)
+	}
+	return nil
+}
+
+const codeBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
+
+// Len is how many instruments there are; their IDs are 0 to Len-1.
+func (u *Universe) Len() int { return len(u.instruments) }
+
+// At is the instrument of an ID. The caller must not change it. It panics where id is not of this universe.
+func (u *Universe) At(id ID) *Instrument { return &u.instruments[id] }
+
+// Lookup finds an instrument by market, canonical (SH) or MIC (XSHG), and code, both exactly as they are spelled in the
+// universe. It does not allocate.
+func (u *Universe) Lookup(market, code []byte) (ID, bool) {
+	if len(market) > maxMarketBytes {
+		return 0, false
+	}
+	m := marketIndex(string(market))
+	if m < 0 {
+		return 0, false
+	}
+	id, ok := u.byMarket[m][string(code)]
+	return id, ok
+}
+
+// Opening is the snapshot a day begins with: each instrument's PreviousClose, version 0, time 0.
+func (u *Universe) Opening() *Prices {
+	p := &Prices{prices: make([]int64, len(u.instruments))}
+	for n := range u.instruments {
+		p.prices[n] = u.instruments[n].PreviousClose
+	}
+	return p
+}
+
+// markets are the ones an instrument can be listed on, with their MIC codes.
+var markets = [...]struct {
+	name string
+	mics []string
+}{
+	{"BJ", []string{"XBSE", "BJSE"}},
+	{"HK", []string{"XHKG"}},
+	{"SH", []string{"XSHG"}},
+	{"SZ", []string{"XSHE"}},
+	{"US", []string{"XNYS", "XNAS"}},
+}
+
+const maxMarketBytes = 4
+
+// marketIndex is the index in markets of a canonical name or MIC code, or -1. It is a switch rather than a search since
+// it is on the way of every order; a test holds it against markets.
+func marketIndex(name string) int {
+	switch name {
+	case "BJ", "XBSE", "BJSE":
+		return 0
+	case "HK", "XHKG":
+		return 1
+	case "SH", "XSHG":
+		return 2
+	case "SZ", "XSHE":
+		return 3
+	case "US", "XNYS", "XNAS":
+		return 4
+	}
+	return -1
+}
+
+func marketNames() string {
+	var names []string
+	for _, m := range markets {
+		names = append(names, m.name)
+	}
+	return strings.Join(names, ", ")
+}
