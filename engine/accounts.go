@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"github.com/papertape/papertape/positions"
+)
+
+// accountsMax is how many accounts a listing holds at most.
+const accountsMax = 1000
+
+// AccountInfo is what a listing tells of an account. Amounts are in 1/10000 of the currency.
+type AccountInfo struct {
+	Number           uint64
+	Seq              uint64 // of its newest event
+	Cash             positions.Cash
+	TotalMarketValue int64 // at the prices of now
+	Rows             int
+	Sessions         int // logged in
+}
+
+// Accounts lists up to limit accounts (at most accountsMax) with numbers above after, ascending. Each is as it is when its
+// shard comes to it; the shards are asked one after the other, so the listing is of no one moment.
+func (e *Engine) Accounts(ctx context.Context, after uint64, limit int) ([]AccountInfo, error) {
+	limit = max(0, min(limit, accountsMax))
+	var all []AccountInfo
+	for i := range e.shards {
+		// The number of a shard is also that of an account which would be in it.
+		r, err := e.ask(ctx, uint64(i), control{kind: controlAccounts, query: &query{after: after, limit: limit}})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r.accounts...)
+	}
+	slices.SortFunc(all, func(a, b AccountInfo) int { return cmp.Compare(a.Number, b.Number) })
+	return all[:min(limit, len(all))], nil
+}
+
+// list notes the shard's first accounts after q.after at this place of the step; they are answered after the commit.
+func (s *shard) list(q *query) {
+	numbers := s.firstAfter(q.after, q.limit)
+	q.accounts = make([]AccountInfo, len(numbers))
+	for i, number := range numbers {
+		v, _ := s.book.View(number)
+		info := AccountInfo{Number: number, Seq: v.Seq(), Cash: v.Cash(), Rows: v.Len(), Sessions: s.accounts[number].sessions}
+		for n := range v.Len() {
+			row := v.Row(n)
+			p := positions.Position{Row: row, Price: s.step.prices.At(row.Instrument)}
+			value := p.MarketValue()
+			info.TotalMarketValue += min(value, math.MaxInt64-info.TotalMarketValue)
+		}
+		q.accounts[i] = info
+	}
+}
+
+// firstAfter returns the limit smallest account numbers above after, ascending. It never sorts more than twice that many:
+// sorting all accounts of a large shard would hold up its orders.
+func (s *shard) firstAfter(after uint64, limit int) []uint64 {
+	if limit == 0 {
+		return nil
+	}
+	numbers := make([]uint64, 0, min(2*limit, len(s.accounts)))
+	most := uint64(math.MaxUint64) // as soon as limit are known: the largest of them
+	for number := range s.accounts {
+		if number <= after || number > most {
+			continue
+		}
+		if numbers = append(numbers, number); len(numbers) == 2*limit {
+			slices.Sort(numbers)
+			numbers = numbers[:limit]
+			most = numbers[limit-1]
+		}
+	}
+	slices.Sort(numbers)
+	return numbers[:min(limit, len(numbers))]
+}

@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/papertape/papertape/positions"
+)
+
+// TestAccounts lists what each account's own holdings say, over all shards, page by page.
+func TestAccounts(t *testing.T) {
+	var numbers []uint64
+	for i := range uint64(40) {
+		numbers = append(numbers, 100001+i*7)
+	}
+	shuffled := slices.Clone(numbers)
+	slices.Reverse(shuffled)
+	w := newWorld(t, options{shards: 3}, shuffled...)
+	for _, number := range numbers[:5] {
+		w.trade(number, 3)
+	}
+	w.loggedIn(numbers[1])
+	w.loggedIn(numbers[1])
+	leaving := w.loggedIn(numbers[2])
+	leaving.logout()
+	w.settle()
+	w.prices.Store(testUniverse.Opening().With(ten, 11_0000))
+
+	for _, limit := range []int{1, 2, 7, 39, 40, 41, accountsMax + 1} {
+		var got []uint64
+		for after := uint64(0); ; {
+			page, err := w.eng.Accounts(t.Context(), after, limit)
+			if err != nil || len(page) > limit {
+				t.Fatalf("%d accounts after %d, of at most %d, %v", len(page), after, limit, err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			for _, info := range page {
+				got = append(got, info.Number)
+				w.checkInfo(info, map[uint64]int{numbers[1]: 2}[info.Number])
+			}
+			after = page[len(page)-1].Number
+		}
+		if !slices.Equal(got, numbers) {
+			t.Errorf("in pages of %d: %v, want %v", limit, got, numbers)
+		}
+	}
+	for _, none := range []struct {
+		after uint64
+		limit int
+	}{{0, 0}, {0, -1}, {numbers[39], 5}, {math.MaxUint64, 5}} {
+		if page, err := w.eng.Accounts(t.Context(), none.after, none.limit); len(page) != 0 || err != nil {
+			t.Errorf("%+v: %v, %v; want none", none, page, err)
+		}
+	}
+}
+
+// checkInfo compares a line of a listing with the account's holdings.
+func (w *world) checkInfo(info AccountInfo, sessions int) {
+	w.t.Helper()
+	h, err := w.eng.Holdings(context.Background(), info.Number)
+	if err != nil {
+		w.t.Fatalf("holdings of %d: %v", info.Number, err)
+	}
+	want := AccountInfo{
+		Number: h.Account, Seq: h.Seq, Cash: h.Cash, TotalMarketValue: h.TotalMarketValue, Rows: len(h.Positions), Sessions: sessions,
+	}
+	if info != want {
+		w.t.Errorf("%+v, want %+v", info, want)
+	}
+}
+
+// TestAccountsBound: no listing is longer than accountsMax, and it has the smallest numbers.
+func TestAccountsBound(t *testing.T) {
+	w := newWorld(t, options{}, alice)
+	if err := w.eng.Open(t.Context(), Opening{Accounts: 2*accountsMax + 500, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := w.eng.Accounts(t.Context(), FirstAccount+9, math.MaxInt)
+	if err != nil || len(page) != accountsMax {
+		t.Fatalf("%d accounts, %v; want %d", len(page), err, accountsMax)
+	}
+	for i, info := range page {
+		if want := uint64(FirstAccount + 10 + i); info.Number != want {
+			t.Fatalf("account %d of the listing is %d, want %d", i, info.Number, want)
+		}
+	}
+}
+
+// TestAccountsLargeValue: a total that does not fit is the largest that does, as in the holdings.
+func TestAccountsLargeValue(t *testing.T) {
+	w := newWorld(t, options{}, alice)
+	c := w.loggedIn(alice)
+	w.prices.Store(testUniverse.Opening().With(ten, 1).With(twenty, 1))
+	c.order(orderOf(positions.Buy, ten, 1_000_000_000))
+	c.order(orderOf(positions.Buy, twenty, 1_000_000_000))
+	w.settle()
+	w.prices.Store(testUniverse.Opening().With(ten, math.MaxInt64/1_000_000_000).With(twenty, math.MaxInt64/1_000_000_000))
+	page, err := w.eng.Accounts(t.Context(), 0, 1)
+	if err != nil || len(page) != 1 || page[0].Rows != 2 || page[0].TotalMarketValue != math.MaxInt64 {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	w.checkInfo(page[0], 1)
+}
+
+// TestAccountsAfterCommit: an account is not listed with an event that is not durable.
+func TestAccountsAfterCommit(t *testing.T) {
+	w := newWorld(t, options{}, alice)
+	s := w.eng.shardOf(carol)
+	w.until("the drainer to end", s.hold)
+	release := w.journal.holdCommits()
+	defer release()
+	slots := make(chan struct{}, 2)
+	ask := func(c control, q *query) {
+		slots <- struct{}{}
+		q.done, q.slots, c.query = make(chan queryResult, 1), slots, q
+		s.post(c)
+	}
+	ask(control{kind: controlOpen, opening: []uint64{carol}, seed: 1}, &query{})
+	listing := &query{limit: 9}
+	ask(control{kind: controlAccounts}, listing)
+	w.eng.execute(s.run)
+	w.until("a commit", w.committing)
+	if len(listing.done) != 0 {
+		t.Error("the listing was answered before the commit")
+	}
+	release()
+	w.settle()
+	r := <-listing.done
+	if len(r.accounts) != 2 || r.accounts[1].Number != carol || r.accounts[1].Seq != 1 || len(slots) != 0 {
+		t.Errorf("%+v, and %d slots in use", r.accounts, len(slots))
+	}
+}
+
+// TestAccountsEnd with their context, and with the engine.
+func TestAccountsEnd(t *testing.T) {
+	w := newWorld(t, options{shards: 2}, alice)
+	release := w.journal.holdCommits()
+	defer release()
+	w.trade1(alice)
+	w.until("a commit", w.committing)
+	ctx, cancel := context.WithCancel(t.Context())
+	answer := make(chan error)
+	go func() {
+		_, err := w.eng.Accounts(ctx, 0, 1)
+		answer <- err
+	}()
+	w.until("the query in the lane", func() bool { return w.lane(alice) == 1 })
+	cancel()
+	if err := <-answer; !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+	release()
+	w.settle()
+	w.eng.Stop()
+	for range 20 {
+		if _, err := w.eng.Accounts(t.Context(), 0, 1); !errors.Is(err, ErrStopped) {
+			t.Fatalf("after Stop: %v", err)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// flushed is a publisher that does nothing but say when a step is over.
+type flushed struct {
+	tallyPublisher
+	done chan struct{}
+}
+
+func (f *flushed) Publisher() Publisher                                 { return f }
+func (f *flushed) Event(*positions.Event, []*Session, *Session, uint64) {}
+func (f *flushed) LoggedIn(*Session, uint64, *LoginReply)               {}
+func (f *flushed) Flush()                                               { f.done <- struct{}{} }
+
+// BenchmarkStep submits a batch of orders and waits until the step that serves it was flushed: decision, tail, in-flight
+// count and the hand-off to the pool and back; no journal and no wire.
+func BenchmarkStep(b *testing.B) {
+	for _, batch := range []int{1, 32, 256} {
+		b.Run(fmt.Sprintf("orders=%d", batch), func(b *testing.B) {
+			out := &flushed{done: make(chan struct{}, 1)}
+			prices := testUniverse.Opening()
+			eng, err := New(Config{
+				Shards: 1, Workers: 2, InboxOrdersMax: 1024, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24, SessionsPerAccountMax: 1,
+				Universe: testUniverse, Prices: func() *market.Prices { return prices }, Clock: func() int64 { return 1 },
+				Journal: NewMemoryJournal(), Outlet: out, Fatal: func(err error) { panic(err) },
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer eng.Stop()
+			opened := make(chan error)
+			go func() { opened <- eng.Open(b.Context(), Opening{Accounts: 64, Seed: 1}) }()
+			<-out.done
+			if err := <-opened; err != nil {
+				b.Fatal(err)
+			}
+			var ses Session
+			eng.Login(&ses, Login{Account: FirstAccount, Mode: ModeQuick})
+			<-out.done
+			requests := make([]Request, batch)
+			for i := range requests { // buy and sell in turn, so that it can go on for ever
+				o := buy(1)
+				if i%2 == 1 {
+					o = sell(1)
+				}
+				o.Account = FirstAccount + uint64(i/2%64)
+				requests[i] = Request{Kind: KindOrder, Session: &ses, ID: uint64(i + 1), Order: o}
+			}
+			serve := func(n int) {
+				for range n {
+					for range batch {
+						ses.Begin(1024)
+					}
+					if batch == 1 {
+						requests[0].Order.Side ^= positions.Buy ^ positions.Sell
+					}
+					eng.Submit(FirstAccount, requests)
+					<-out.done
+				}
+			}
+			requests[0].Order.Side = positions.Sell // serve turns it round
+			if batch > 1 {
+				requests[0].Order.Side = positions.Buy
+			}
+			serve(2 * tailEvents / batch)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			b.ResetTimer()
+			serve(b.N)
+			b.StopTimer()
+			runtime.ReadMemStats(&after)
+			orders := float64(b.N * batch)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/orders, "ns/order")
+			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/orders, "allocs/order")
+			if st := eng.Stats(); st.Refused != 0 || ses.InFlight() != 0 {
+				b.Fatalf("%d orders were refused, %d are in flight", st.Refused, ses.InFlight())
+			}
+		})
+	}
+}
+
+// recovered is an engine with a journal that keeps, and room for all that is replayed.
+func recovered(tb testing.TB, shards int) *Engine {
+	tb.Helper()
+	prices := testUniverse.Opening()
+	eng, err := New(Config{
+		Shards: shards, Workers: 2 * shards, InboxOrdersMax: 1024, HistoryReadsMax: 1, SessionsPerAccountMax: 1,
+		HistoryMemoryBytesMax: 1 << 30, UncheckpointedBytesMax: 1 << 40,
+		Universe: testUniverse, Prices: func() *market.Prices { return prices }, Clock: func() int64 { return 1 },
+		Journal: newFakeJournal(true), Outlet: tallyOutlet{}, Fatal: func(err error) { panic(err) },
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return eng
+}
+
+// history makes n events of accounts in turn; each fourth has an order id if ids is set.
+func history(n, accounts int, ids bool) []positions.Event {
+	book := positions.NewBook(testUniverse)
+	prices := testUniverse.Opening()
+	all := make([]positions.Event, 0, n)
+	for i := range n {
+		var ev positions.Event
+		account := FirstAccount + uint64(i*7919%accounts)
+		if _, open := book.Seq(account); !open {
+			book.DecideAdjustment(account, &positions.Adjustment{Cash: OpeningCash}, prices, 1, &ev)
+		} else {
+			o := orderOf(positions.Buy, market.ID(i%3), 1)
+			if o.Account = account; ids && i%4 == 0 {
+				o.ID, _ = positions.MakeOrderID(fmt.Append(nil, "order ", i))
+			}
+			if r := book.Decide(&o, prices, int64(i), &ev); r.Reason != positions.NoRefusal {
+				o.Side = positions.Sell
+				book.Decide(&o, prices, int64(i), &ev)
+			}
+		}
+		book.Apply(&ev)
+		all = append(all, ev)
+	}
+	return all
+}
+
+// BenchmarkReplay is recovery without the disk: events applied, and pinned in memory, on one goroutine.
+func BenchmarkReplay(b *testing.B) {
+	for _, test := range []struct {
+		accounts int
+		ids      bool
+	}{{100, false}, {10_000, false}, {100_000, false}, {10_000, true}} {
+		b.Run(fmt.Sprintf("accounts=%d/ids=%v", test.accounts, test.ids), func(b *testing.B) {
+			const n = 1_000_000
+			events := history(n, test.accounts, test.ids)
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			for b.Loop() {
+				eng := recovered(b, 2)
+				for i := range events {
+					if err := eng.Replay(&events[i]); err != nil {
+						b.Fatal(err)
+					}
+				}
+				eng.Stop()
+			}
+			runtime.ReadMemStats(&after)
+			total := float64(b.N) * n
+			b.ReportMetric(total/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/total, "allocs/event")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkCheckpoint is a checkpoint of so many dirty accounts with ten events each, without the disk: what drainers do,
+// slice by slice, and what is put into one piece outside of them. The longest pause is that of a drainer, and of the machine.
+func BenchmarkCheckpoint(b *testing.B) {
+	for _, accounts := range []int{1000, 100_000} {
+		b.Run(fmt.Sprintf("accounts=%d", accounts), func(b *testing.B) {
+			events := history(10*accounts, accounts, true)
+			eng := recovered(b, 1)
+			defer eng.Stop()
+			for i := range events {
+				if err := eng.Replay(&events[i]); err != nil {
+					b.Fatal(err)
+				}
+			}
+			s := eng.shards[0]
+			all := slices.Clone(s.dirty.accounts)
+			var sl slice
+			longest, n := time.Duration(0), 0
+			for b.Loop() { // as the drainer would
+				for sl.begin, sl.more = true, true; sl.more; sl.begin = false {
+					began := time.Now()
+					s.copySlice(&sl)
+					longest = max(longest, time.Since(began))
+					n++
+					sl.states()
+				}
+				b.StopTimer() // all dirty again
+				s.dirty = dirty{accounts: slices.Clone(all)}
+				for _, a := range all {
+					a.dirty = true
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(events)), "ns/event")
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n), "µs/slice")
+			b.ReportMetric(float64(longest.Microseconds()), "µs-longest-pause")
+		})
+	}
+}

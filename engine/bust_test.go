@@ -1,0 +1,399 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/papertape/papertape/positions"
+)
+
+// taking is a request to take back a trade of alice.
+func taking(trade uint64, id string) *positions.BustRequest {
+	return &positions.BustRequest{Account: alice, TradeSeq: trade, Reason: "wrong price", Actor: "ops", ID: id}
+}
+
+// busted takes a trade back that can be.
+func (w *world) busted(r *positions.BustRequest) positions.Event {
+	w.t.Helper()
+	ev, repeated, err := w.eng.Bust(context.Background(), r)
+	if err != nil || repeated {
+		w.t.Fatalf("bust of %d-%d: repeated %t, %v", r.Account, r.TradeSeq, repeated, err)
+	}
+	return ev
+}
+
+// refused has a request refused, for a reason.
+func (w *world) refused(r *positions.BustRequest, reason positions.BustReason) positions.BustOutcome {
+	w.t.Helper()
+	head := w.journal.head(alice)
+	_, _, err := w.eng.Bust(context.Background(), r)
+	refusal := (*BustRefusedError)(nil)
+	if !errors.As(err, &refusal) || refusal.Outcome.Reason != reason {
+		w.t.Fatalf("bust of %d-%d: %v, want %s", r.Account, r.TradeSeq, err, reason)
+	}
+	if refusal.Error() != refusal.Outcome.Sentence(r, testUniverse) || w.journal.head(alice) != head {
+		w.t.Errorf("it says %q, and event %d was made", refusal, w.journal.head(alice))
+	}
+	return refusal.Outcome
+}
+
+// golden makes the trades of the document: alice buys 100 @ 10 (event 2) and 100 @ 20 (3), and sells 50 @ 18 (4).
+func (w *world) golden() {
+	w.t.Helper()
+	for _, trade := range []struct {
+		side     positions.Side
+		quantity int64
+		price    int64
+	}{{positions.Buy, 100, 10_0000}, {positions.Buy, 100, 20_0000}, {positions.Sell, 50, 18_0000}} {
+		w.prices.Store(testUniverse.Opening().With(ten, trade.price))
+		r := Request{Kind: KindOrder, Order: orderOf(trade.side, ten, trade.quantity)}
+		r.Order.Account = alice
+		w.eng.Submit(alice, []Request{r})
+		w.settle()
+	}
+}
+
+// TestBustGolden: the figures of the document, told to every session in sequence, and the same after a crash.
+func TestBustGolden(t *testing.T) {
+	for _, keeps := range []bool{true, false} {
+		t.Run(fmt.Sprintf("keeps=%t", keeps), func(t *testing.T) {
+			w := newWorld(t, options{keeps: keeps}, alice, bob)
+			c, other, stranger := w.loggedIn(alice), w.loggedIn(alice), w.loggedIn(bob)
+			w.golden()
+			ev := w.busted(taking(3, "b1"))
+			if ev.Seq != 5 || ev.Kind != positions.KindBust || ev.Bust.TradeSeq != 3 || ev.Bust.ID != "b1" || ev.Change != positions.Decreased {
+				t.Errorf("the event is %+v", ev)
+			}
+			if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || row.Realised != 400_0000 || row.Version != 5 {
+				t.Errorf("the row is %+v", row)
+			}
+			h, err := w.eng.Holdings(t.Context(), alice)
+			if err != nil || h.Seq != 5 || h.Positions[0].Cost != 500_0000 || h.Cash.Realised != 400_0000 ||
+				h.Cash.Balance != OpeningCash-1000_0000+900_0000 {
+				t.Errorf("the account is %+v, %v", h, err)
+			}
+			w.settle()
+			c.expect("EVENT 2", "EVENT 3", "EVENT 4", "EVENT 5")
+			other.expect("EVENT 2", "EVENT 3", "EVENT 4", "EVENT 5")
+			stranger.expect()
+			if !reflect.DeepEqual(c.last().ev, ev) || !reflect.DeepEqual(w.journal.events(alice)[4], ev) {
+				t.Error("what the sessions and the journal were told is not what was answered")
+			}
+			if !keeps {
+				return
+			}
+			again := newWorld(t, options{journal: w.journal.restart(0)})
+			if after, err := again.eng.Holdings(t.Context(), alice); err != nil || !sameHoldings(after, h) && after.Hash != h.Hash {
+				t.Errorf("after a restart %+v, %v", after, err)
+			}
+			again.refused(taking(3, "b2"), positions.BustAlready)
+			first, repeated, err := again.eng.Bust(t.Context(), taking(3, "b1"))
+			if err != nil || !repeated || !reflect.DeepEqual(first, ev) {
+				t.Errorf("the same id after a restart: %t, %v, %+v", repeated, err, first)
+			}
+		})
+	}
+}
+
+// TestBustAnswers: what is refused changes nothing and says why; a repeat answers what was answered first.
+func TestBustAnswers(t *testing.T) {
+	w := newWorld(t, options{keeps: true}, alice)
+	w.golden()
+	wrong := taking(3, "")
+	wrong.Reason = ""
+	w.refused(wrong, positions.BustMalformed)
+	w.refused(taking(99, ""), positions.BustUnknownTrade)
+	w.refused(taking(1, ""), positions.BustNotATrade)
+	unknown := taking(3, "")
+	unknown.Account = 7
+	w.refused(unknown, positions.BustUnknownAccount)
+	w.busted(taking(3, "one"))
+	w.busted(taking(4, "two"))
+	if ev, repeated, err := w.eng.Bust(t.Context(), taking(3, "one")); err != nil || !repeated || ev.Seq != 5 {
+		t.Errorf("the same again: event %d, %t, %v", ev.Seq, repeated, err)
+	}
+	w.refused(taking(2, "one"), positions.BustIDReused)
+	w.refused(taking(3, "three"), positions.BustAlready)
+	w.refused(taking(5, ""), positions.BustNotATrade)
+	if _, err := w.eng.event(t.Context(), alice, 99); err == nil {
+		t.Error("event 99 was found")
+	}
+}
+
+// TestBustPolicies: the trades in the way are named, or go with it.
+func TestBustPolicies(t *testing.T) {
+	w := newWorld(t, options{keeps: true}, alice)
+	w.golden()
+	sell := Request{Kind: KindOrder, Order: orderOf(positions.Sell, ten, 100)} // 5: more than are left without 2
+	sell.Order.Account = alice
+	w.eng.Submit(alice, []Request{sell})
+	w.settle()
+	if o := w.refused(taking(2, ""), positions.BustSharesGone); !slices.Equal(o.InTheWay, []uint64{5}) {
+		t.Errorf("in the way are %v", o.InTheWay)
+	}
+	r := taking(2, "")
+	r.Policy = positions.PolicyCascade
+	ev := w.busted(r)
+	if row := ev.Bust.Positions[0]; !slices.Equal(ev.Bust.Cascade, []uint64{5}) || row.Quantity != 50 || row.Cost != 1000_0000 {
+		t.Errorf("it took back %v, and left %+v", ev.Bust.Cascade, row)
+	}
+}
+
+// TestCorrections: a trade corrected twice and then taken back leaves the account as if it had not been.
+func TestCorrections(t *testing.T) {
+	w := newWorld(t, options{keeps: true}, alice)
+	w.golden()
+	for i, price := range []int64{21_0000, 22_0000} {
+		r := taking(3, fmt.Sprint("c", i))
+		revision := uint32(i)
+		r.Correct, r.Price, r.Quantity, r.Revision = true, price, 100, &revision
+		if ev := w.busted(r); ev.Bust.Replacement.Revision != revision+1 || ev.Bust.Replacement.Price != price {
+			t.Errorf("correction %d is %+v", i, ev.Bust.Replacement)
+		}
+		r.ID = ""
+		w.refused(r, positions.BustStaleRevision)
+	}
+	ev := w.busted(taking(3, ""))
+	if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || ev.Cash.Realised != 400_0000 || ev.Bust.Original.Revision != 2 {
+		t.Errorf("it left %+v, %+v", row, ev.Cash)
+	}
+}
+
+// TestBustBelowTail: what the tail no longer holds comes from the journal, in pieces; what no checkpoint has, from the tail.
+func TestBustBelowTail(t *testing.T) {
+	w := newWorld(t, options{keeps: true, tail: 3, reads: 1}, alice)
+	w.trade(alice, 2*readEvents+10)
+	w.trade1(alice) // without a checkpoint after it
+	w.settle()
+	if a := w.account(alice); a.tail.oldest < 2*readEvents {
+		t.Fatalf("the tail begins with %d", a.tail.oldest)
+	}
+	head := w.journal.head(alice)
+	ev := w.busted(taking(7, ""))
+	if ev.Seq != head+1 || ev.Bust.Positions[0].Quantity != int64(head)-2 {
+		t.Errorf("event %d leaves %+v", ev.Seq, ev.Bust.Positions)
+	}
+
+	failure := errors.New("the disk is gone")
+	w.journal.set(func() { w.journal.readErr = failure })
+	if _, _, err := w.eng.Bust(t.Context(), taking(8, "")); !errors.Is(err, failure) {
+		t.Errorf("with a journal that cannot be read: %v", err)
+	}
+	w.journal.set(func() {
+		w.journal.readErr = nil
+		w.journal.misread = func([]positions.Event) []positions.Event { return nil }
+	})
+	if _, _, err := w.eng.Bust(t.Context(), taking(8, "")); err == nil || !strings.Contains(err.Error(), "event 1: history could not be read") {
+		t.Errorf("with a journal that has nothing: %v", err)
+	}
+	w.journal.set(func() { w.journal.misread = func(all []positions.Event) []positions.Event { return all[1:] } })
+	w.refused(taking(8, ""), positions.BustDamaged)
+	w.journal.set(func() {
+		w.journal.misread = func(all []positions.Event) []positions.Event {
+			all[3].Trade.Quantity++
+			return all
+		}
+	})
+	w.refused(taking(8, ""), positions.BustDamaged)
+	w.journal.set(func() { w.journal.misread = nil })
+	w.busted(taking(8, ""))
+}
+
+// TestBustOlderThanKept: where nothing is kept beside the tail, a trade before it cannot be taken back, nor one on top of it.
+func TestBustOlderThanKept(t *testing.T) {
+	w := newWorld(t, options{tail: 3}, alice)
+	w.trade(alice, 5)
+	w.refused(taking(2, ""), positions.BustNotKept)
+	w.refused(taking(6, ""), positions.BustNotKept)
+}
+
+// TestBustWhileTrading: what comes while a reader is under way is folded as well, whatever dropped or stored it meanwhile.
+func TestBustWhileTrading(t *testing.T) {
+	for _, o := range []options{{keeps: true, tail: 2}, {keeps: true}, {tail: 20}} {
+		t.Run(fmt.Sprintf("keeps=%t,tail=%d", o.keeps, o.tail), func(t *testing.T) {
+			o.reads = 1
+			w := newWorld(t, o, alice)
+			w.trade(alice, 9)
+			release := w.holdReader()
+			defer release()
+			done := make(chan error, 1)
+			go func() {
+				ev, _, err := w.eng.Bust(context.Background(), taking(3, ""))
+				if err == nil && ev.Bust.Positions[0].Quantity != int64(ev.Seq)-3 {
+					err = fmt.Errorf("event %d leaves %+v", ev.Seq, ev.Bust.Positions)
+				}
+				done <- err
+			}()
+			w.until("the bust to wait", func() bool { return w.waiting() == 1 })
+			for range 8 {
+				head := w.journal.head(alice)
+				w.trade1(alice)
+				w.until("the trade", func() bool { return w.journal.head(alice) > head })
+				if !o.keeps {
+					continue
+				}
+				if _, err := w.eng.Checkpoint(t.Context(), w.journal.store); err != nil {
+					t.Fatal(err)
+				}
+				w.eng.Checkpointed()
+			}
+			release()
+			if err := <-done; err != nil && (o.keeps || !strings.Contains(err.Error(), "older than the history kept")) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestBustsOfOneAccount come one after the other, and of several at once.
+func TestBustsOfOneAccount(t *testing.T) {
+	w := newWorld(t, options{keeps: true, shards: 2}, alice, bob)
+	w.trade(alice, 30)
+	w.trade(bob, 30)
+	c := w.loggedIn(alice)
+	var busts sync.WaitGroup
+	for trade := uint64(2); trade <= 31; trade++ {
+		for _, account := range []uint64{alice, bob} {
+			busts.Go(func() {
+				r := taking(trade, "")
+				r.Account = account
+				if _, _, err := w.eng.Bust(context.Background(), r); err != nil {
+					t.Errorf("%d-%d: %v", account, trade, err)
+				}
+			})
+		}
+		w.trade1(alice)
+	}
+	busts.Wait()
+	w.settle()
+	if len(w.eng.busts.under) != 0 || w.eng.busts.all != 0 {
+		t.Errorf("%d accounts and %d requests are left", len(w.eng.busts.under), w.eng.busts.all)
+	}
+	for _, account := range []uint64{alice, bob} {
+		h, err := w.eng.Holdings(t.Context(), account)
+		if want := int64(w.journal.head(account)) - 61; err != nil || want > 0 && h.Positions[0].Quantity != want {
+			t.Errorf("account %d: %+v, %v", account, h, err)
+		}
+	}
+	for i, f := range c.all() {
+		if f.what == "EVENT" && f.ev.Seq != uint64(30+i+1) {
+			t.Fatalf("frame %d is %s", i, f)
+		}
+	}
+}
+
+// TestBustBounds: too many at a time are refused, and so is what has no room; a repeat needs none.
+func TestBustBounds(t *testing.T) {
+	var full bool
+	w := newWorld(t, options{keeps: true, reads: 1, uncheckpointed: 8, readOnly: func() bool { return full }}, alice)
+	w.trade(alice, 4)
+	w.busted(taking(2, "done"))
+	full = true
+	if _, _, err := w.eng.Bust(t.Context(), taking(3, "")); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("read-only: %v", err)
+	}
+	if _, repeated, err := w.eng.Bust(t.Context(), taking(2, "done")); err != nil || !repeated {
+		t.Errorf("a repeat: %t, %v", repeated, err)
+	}
+	full = false
+	for range 7 {
+		w.trade1(alice)
+	}
+	w.settle()
+	if _, _, err := w.eng.Bust(t.Context(), taking(3, "")); !errors.Is(err, ErrBusy) {
+		t.Errorf("with too much that is not checkpointed: %v", err)
+	}
+	w.checkpoint()
+
+	release := w.holdReader()
+	defer release()
+	ctx, cancel := context.WithCancel(t.Context())
+	var busts sync.WaitGroup
+	for range bustsMax {
+		busts.Go(func() {
+			if _, _, err := w.eng.Bust(ctx, taking(3, "")); !errors.Is(err, context.Canceled) {
+				t.Errorf("a bust given up: %v", err)
+			}
+		})
+	}
+	w.until("all to wait", func() bool {
+		w.eng.busts.mu.Lock()
+		defer w.eng.busts.mu.Unlock()
+		return w.eng.busts.all == bustsMax
+	})
+	if _, _, err := w.eng.Bust(t.Context(), taking(3, "")); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "64 busts") {
+		t.Errorf("one too many: %v", err)
+	}
+	cancel()
+	busts.Wait()
+	release()
+	w.busted(taking(4, ""))
+}
+
+// TestBustPanics: a defect in the decision is contained, and the account goes on.
+func TestBustPanics(t *testing.T) {
+	w := newWorld(t, options{}, alice)
+	w.golden()
+	w.prices.Store(nil)
+	_, _, err := w.eng.Bust(t.Context(), taking(3, ""))
+	w.prices.Store(testUniverse.Opening())
+	if err == nil || !strings.Contains(err.Error(), "a defect") || w.eng.Stats().Panics != 1 || w.journal.head(alice) != 4 {
+		t.Errorf("%v, %d panics, event %d", err, w.eng.Stats().Panics, w.journal.head(alice))
+	}
+	w.busted(taking(3, ""))
+}
+
+// TestBustWhenStopped: whoever waits hears that the engine has stopped.
+func TestBustWhenStopped(t *testing.T) {
+	w := newWorld(t, options{keeps: true, reads: 1}, alice)
+	w.trade(alice, 3)
+	w.holdReader()
+	done := make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, _, err := w.eng.Bust(context.Background(), taking(2, ""))
+			done <- err
+		}()
+	}
+	w.until("both to wait", func() bool {
+		w.eng.busts.mu.Lock()
+		defer w.eng.busts.mu.Unlock()
+		return w.eng.busts.all == 2
+	})
+	w.ended = true // the read that waits will never have its turn
+	w.eng.Stop()
+	for range 2 {
+		if err := <-done; !errors.Is(err, ErrStopped) {
+			t.Errorf("a bust when the engine stops: %v", err)
+		}
+	}
+}
+
+// holdReader takes the only slot for readers, until what it returns is called.
+func (w *world) holdReader() (release func()) {
+	r := &w.eng.reads
+	r.mu.Lock()
+	slot := r.take()
+	r.mu.Unlock()
+	if slot == nil {
+		w.t.Fatalf("a reader is under way")
+	}
+	return sync.OnceFunc(func() { r.used(slot) })
+}
+
+// waiting is how many readers wait for their turn.
+func (w *world) waiting() (n int) {
+	r := &w.eng.reads
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for rd := r.waiting.next; rd != &r.waiting; rd = rd.next {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,274 @@
+package engine
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/papertape/papertape/positions"
+)
+
+// check holds the memory against what it says of itself.
+func (m *memory) check(accounts []*account) error {
+	bytes, chunks, clean := int64(0), 0, int64(0)
+	linked := make(map[*chunk]bool)
+	for c := m.root.next; c != &m.root; c = c.next {
+		if c.next.prev != c || c.prev.next != c {
+			return fmt.Errorf("the list of chunks is torn at %d of %d", c.first, c.owner.number)
+		}
+		linked[c] = true
+		clean += c.bytes()
+		chunks++
+	}
+	if chunks != m.chunks {
+		return fmt.Errorf("%d chunks are counted in the list; there are %d", m.chunks, chunks)
+	}
+	unstored := int64(0)
+	for _, a := range accounts {
+		t := &a.tail
+		for _, c := range t.chunks {
+			if pinned := m.pins && c.end() > t.stored+1; c.owner != a || c.pinned != pinned || linked[c] == pinned {
+				return fmt.Errorf("account %d, stored up to %d: its chunk from %d is of %d, pinned: %v, in the list: %v",
+					a.number, t.stored, c.first, c.owner.number, c.pinned, linked[c])
+			}
+			bytes += c.bytes()
+			delete(linked, c)
+		}
+		if m.pins {
+			unstored += int64(t.head - t.stored)
+		}
+		if err := t.check(a.number, m); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(linked) != 0:
+		return fmt.Errorf("%d chunks of the list belong to no account", len(linked))
+	case bytes != m.bytes || bytes-clean != m.pinned || unstored != m.unstored:
+		return fmt.Errorf("%d bytes, %d pinned, and %d events not stored are counted; there are %d, %d and %d",
+			m.bytes, m.pinned, m.unstored, bytes, bytes-clean, unstored)
+	case bytes > m.bytesMax && clean > 0:
+		return fmt.Errorf("%d bytes are held, %d of them not pinned; %d may be", bytes, clean, m.bytesMax)
+	case bytes > m.bytesMax+chunkEventsMin*eventBytes*unstored:
+		return fmt.Errorf("%d bytes are held for %d events that are not stored; %d may be besides", bytes, unstored, m.bytesMax)
+	}
+	return nil
+}
+
+func (t *tail) check(number uint64, m *memory) error {
+	if m.pins && t.head > t.stored && (t.oldest == 0 || t.oldest > t.stored+1) {
+		return fmt.Errorf("account %d is stored up to %d, and holds from %d", number, t.stored, t.oldest)
+	}
+	if t.oldest == 0 {
+		if len(t.chunks) != 0 || t.has(t.head) || t.has(0) || t.has(t.head+1) {
+			return fmt.Errorf("account %d holds no event, and yet", number)
+		}
+		return nil
+	}
+	if t.head-t.oldest >= uint64(m.eventsMax) && (!m.pins || t.oldest <= t.stored) {
+		return fmt.Errorf("account %d, stored up to %d, holds %d to %d; at most %d", number, t.stored, t.oldest, t.head, m.eventsMax)
+	}
+	if t.chunks[0].end() <= t.oldest {
+		return fmt.Errorf("account %d holds from %d and keeps a chunk of older events", number, t.oldest)
+	}
+	if t.has(t.oldest-1) || t.has(t.head+1) {
+		return fmt.Errorf("account %d says that it has more than %d to %d", number, t.oldest, t.head)
+	}
+	for seq := t.oldest; seq <= t.head; seq++ {
+		if ev := t.at(seq); !t.has(seq) || ev.Seq != seq || ev.Account != number {
+			return fmt.Errorf("account %d: at %d is event %d of %d", number, seq, ev.Seq, ev.Account)
+		}
+	}
+	if m.pins {
+		return t.checkUnstored(number)
+	}
+	return nil
+}
+
+func (t *tail) checkUnstored(number uint64) error {
+	next := t.stored + 1
+	for _, run := range t.appendUnstored(nil) {
+		if len(run) == 0 || len(run) != cap(run) {
+			return fmt.Errorf("account %d: a run of %d events with room for %d", number, len(run), cap(run))
+		}
+		for i := range run {
+			if run[i].Seq != next || run[i].Account != number {
+				return fmt.Errorf("account %d: event %d of %d in the run where %d comes next", number, run[i].Seq, run[i].Account, next)
+			}
+			next++
+		}
+	}
+	if next != t.head+1 {
+		return fmt.Errorf("account %d: the run ends before %d, the account with %d", number, next, t.head)
+	}
+	return nil
+}
+
+// TestMemoryProperty: whatever comes, the tails are what they say, inside their bounds, hold whatever the journal's Read does
+// not give, and ids go with their events where nothing else has those.
+func TestMemoryProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var m memory
+		pins := rapid.Bool().Draw(t, "pins")
+		bytesMax := rapid.Int64Range(0, 300).Draw(t, "bytesMax, in events") * eventBytes
+		m.init(rapid.IntRange(1, 200).Draw(t, "eventsMax"), bytesMax, pins)
+		past := make(map[*account]uint64)
+		accounts := make([]*account, rapid.IntRange(1, 6).Draw(t, "accounts"))
+		for i := range accounts {
+			accounts[i] = &account{number: uint64(i + 1), ids: new(orderIDs)}
+			if pins { // some have a past
+				seq := rapid.SampledFrom([]uint64{0, 0, 5, 1000}).Draw(t, "loaded")
+				accounts[i].tail.head, accounts[i].tail.stored = seq, seq
+				past[accounts[i]] = seq
+				m.dropped += seq
+			}
+		}
+		for range rapid.IntRange(1, 20).Draw(t, "runs") {
+			a := rapid.SampledFrom(accounts).Draw(t, "account")
+			if pins && rapid.IntRange(0, 2).Draw(t, "a checkpoint") == 0 {
+				m.store(a, rapid.Uint64Range(a.tail.stored, a.tail.head).Draw(t, "stored"))
+				if err := m.check(accounts); err != nil {
+					t.Fatalf("after %d was stored up to %d: %v", a.number, a.tail.stored, err)
+				}
+				continue
+			}
+			for range rapid.IntRange(1, 90).Draw(t, "events") {
+				seq := a.tail.head + 1
+				a.ids.remember(OrderIDRecord{ID: seq * 1000, Seq: seq}, orderIDsMax)
+				m.append(a, &positions.Event{Account: a.number, Seq: seq})
+				if (pins || m.bytesMax >= chunkEventsMax*eventBytes) && !a.tail.has(seq) {
+					t.Fatalf("event %d of %d was dropped though there is room for it", seq, a.number)
+				}
+				if err := m.check(accounts); err != nil {
+					t.Fatalf("after event %d of %d: %v", seq, a.number, err)
+				}
+			}
+		}
+		dropped := uint64(0)
+		for _, a := range accounts {
+			dropped += a.tail.head
+			if a.tail.oldest != 0 {
+				dropped -= a.tail.head - a.tail.oldest + 1
+			}
+		}
+		if m.dropped != dropped {
+			t.Fatalf("%d events were counted as dropped, want %d", m.dropped, dropped)
+		}
+		for _, a := range accounts {
+			for seq := past[a] + 1; seq <= a.tail.head; seq++ {
+				if _, known := a.ids.find(seq * 1000); known != (a.tail.has(seq) || pins) {
+					t.Fatalf("account %d: the id of event %d is remembered: %v; the tail holds %d to %d",
+						a.number, seq, known, a.tail.oldest, a.tail.head)
+				}
+			}
+		}
+	})
+}
+
+// TestMemoryDropsTheOldest: what is dropped first is the oldest, but an account that is being filled keeps its newest events
+// before one that is quiet keeps old ones.
+func TestMemoryDropsTheOldest(t *testing.T) {
+	var m memory
+	m.init(4096, 12*eventBytes, false) // three chunks of the smallest size
+	busy, quiet := &account{number: 1}, &account{number: 2}
+	add := func(a *account, n int) {
+		for range n {
+			m.append(a, &positions.Event{Account: a.number, Seq: a.tail.head + 1})
+		}
+	}
+	add(quiet, 2)
+	add(busy, 4)
+	if quiet.tail.oldest != 1 || busy.tail.oldest != 1 {
+		t.Fatalf("something was dropped though there is room: %d, %d", quiet.tail.oldest, busy.tail.oldest)
+	}
+	add(busy, 1) // takes a chunk of 8, and there are 4 left
+	if quiet.tail.oldest != 1 || busy.tail.oldest != 5 {
+		t.Errorf("the quiet account holds from %d, the busy one from %d; want 1 and 5: a full chunk goes before one that is being filled",
+			quiet.tail.oldest, busy.tail.oldest)
+	}
+}
+
+// TestMemoryKeepsTheNewest: where all chunks are being filled, the oldest goes, not the one that was just begun.
+func TestMemoryKeepsTheNewest(t *testing.T) {
+	var m memory
+	m.init(4096, 33*eventBytes, false)
+	busy, quiet := &account{number: 1}, &account{number: 2}
+	m.append(quiet, &positions.Event{Account: 2, Seq: 1})
+	for seq := uint64(1); seq <= 29; seq++ { // chunks of 4, 8, 16 and 32
+		m.append(busy, &positions.Event{Account: 1, Seq: seq})
+	}
+	if quiet.tail.oldest != 0 || !busy.tail.has(29) {
+		t.Errorf("the event just added is held: %v; the quiet account holds from %d", busy.tail.has(29), quiet.tail.oldest)
+	}
+}
+
+// TestPinnedMemoryBounded: an event that is pinned keeps all of its chunk. Chunks are begun small once they might come to more
+// than the bound, so that many accounts with an event each do not keep a large one each.
+func TestPinnedMemoryBounded(t *testing.T) {
+	var m memory
+	m.init(4096, 200*eventBytes, true)
+	var accounts []*account
+	for number := range uint64(40) {
+		a := &account{number: number + 1}
+		accounts = append(accounts, a)
+		for range 200 {
+			m.append(a, &positions.Event{Account: a.number, Seq: a.tail.head + 1})
+			if last := a.tail.chunks[len(a.tail.chunks)-1]; len(last.events) == cap(last.events) {
+				m.store(a, a.tail.head-1) // all but the newest
+			}
+			if err := m.check(accounts); err != nil {
+				t.Fatalf("after event %d of %d: %v", a.tail.head, a.number, err)
+			}
+		}
+	}
+	if m.pinned < m.bytesMax {
+		t.Errorf("%d bytes are pinned, and the bound is %d: the test needs more", m.pinned, m.bytesMax)
+	}
+}
+
+// TestHistoryMemoryBounded: over all accounts of a shard no more than the bound is held; oldest rises.
+func TestHistoryMemoryBounded(t *testing.T) {
+	const bytes = 100 * int64(1000)
+	w := newWorld(t, options{bytes: bytes}, alice, bob, carol)
+	c := w.loggedIn(alice)
+	c.order(buy(3, "x"))
+	w.settle()
+	memory := &w.eng.shards[0].memory
+	var before uint64
+	for range 40 {
+		for _, number := range []uint64{alice, bob, carol} {
+			w.trade(number, 20)
+			if memory.bytes > bytes {
+				t.Fatalf("%d bytes are held, %d may be", memory.bytes, bytes)
+			}
+		}
+		if oldest := w.account(alice).tail.oldest; oldest < before {
+			t.Fatalf("oldest fell from %d to %d", before, oldest)
+		} else {
+			before = oldest
+		}
+	}
+	if before < 3 {
+		t.Fatalf("nothing was dropped: oldest is %d", before)
+	}
+	if n := len(w.account(alice).ids.seen); n != 0 {
+		t.Errorf("%d ids outlived their events", n)
+	}
+	c.seen = len(c.all())
+	c.history(0, 1)
+	c.order(buy(3, "x"))
+	w.settle()
+	head := w.journal.head(alice)
+	c.expect(fmt.Sprintf("HISTORY %d oldest=%d #3", head-1, before), fmt.Sprintf("EXECUTION %d #4", head))
+}
+
+// TestMemoryIsShared evenly by the shards.
+func TestMemoryIsShared(t *testing.T) {
+	w := newWorld(t, options{shards: 4})
+	for _, s := range w.eng.shards {
+		if s.memory.bytesMax != 1<<28 || s.memory.eventsMax != 4096 {
+			t.Errorf("a shard may hold %d bytes, %d events of an account", s.memory.bytesMax, s.memory.eventsMax)
+		}
+	}
+}
