@@ -1,0 +1,53 @@
+package gateway
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// TestDoorbell: a loop that is rung while it writes looks at its list once more. It is held in the middle of a write, by a hook,
+// until an event for another of its sessions has been published.
+func TestDoorbell(t *testing.T) {
+	t.Parallel()
+	writes, goOn := make(chan struct{}), make(chan struct{})
+	s := start(t, func(g *Config, _ *engine.Config) {
+		g.EventLoops, g.Heartbeat = 1, time.Hour // a heartbeat would write what the bell did not
+		g.Hooks = []Hooks{{OnLogin: func(c *Session) {
+			if c.Account() == bob {
+				close(writes)
+				<-goOn
+			}
+		}}}
+	})
+	watcher := s.user(t, alice)
+	session := s.sessionOf(t, watcher)
+	late := s.peer(t)
+	late.welcome()
+	late.write(late.loginFrame(bob, papertapev1.ResumeMode_RESUME_MODE_QUICK, 0))
+	<-writes
+	bought := engine.Request{Kind: engine.KindOrder, Order: positions.Order{Account: alice, Side: positions.Buy, Quantity: 1, Instrument: market.ID(0)}}
+	if s.engine.Submit(alice, []engine.Request{bought}) != 1 {
+		t.Error("the order was not taken")
+	}
+	if err := s.engine.Drain(context.Background()); err != nil { // the bell has been rung when nothing is under way
+		t.Error(err)
+	}
+	close(goOn)
+	s.onLoops(func(*loop) {}) // behind all that the loop was rung for
+	s.onLoops(func(*loop) {
+		session.mu.Lock()
+		defer session.mu.Unlock()
+		if session.dirty {
+			t.Error("the event still waits for somebody to ring")
+		}
+	})
+	if !t.Failed() {
+		watcher.until(watcher.seq + 1)
+	}
+}

@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"fmt"
+
+	"github.com/papertape/papertape/codec"
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// Call is one request of a message of the embedder's own.
+type Call struct {
+	Session *Session
+	Account uint64
+	Time    int64          // of this step, nanoseconds since the Unix epoch
+	Prices  *market.Prices // the snapshot of this step
+	View    positions.View // the account; good during the call only
+	Payload []byte         // a copy; the handler may keep it
+}
+
+// Answer is what a handler makes of a call. One of Order, Reject and Type is set.
+type Answer struct {
+	// Order is executed as if the session had sent it, and answered with its EXECUTION or its REJECT: the only way to
+	// change a book. Its account and origin are set by the gateway.
+	Order *positions.Order
+
+	// Reject refuses the call. Fatal is not looked at.
+	Reject *codec.Error
+
+	// Type and Payload are the reply, sent with REPLY and the request's id.
+	Type    codec.Type
+	Payload []byte
+}
+
+// Handler handles a message of the embedder's own. It runs on the drainer of the account's shard: it sees the account between
+// two orders, must not block, and holds up the shard while it works. A panic is answered INTERNAL.
+type Handler func(*Call) Answer
+
+// Handle routes a message type of the embedder's range (codec.TypeEmbedder and above) to h, for sessions that are logged in.
+// It must be called before Serve; a type outside the range, or one that has a handler, is a programming error and panics.
+func (g *Gateway) Handle(t codec.Type, h Handler) {
+	switch {
+	case t < codec.TypeEmbedder:
+		panic(fmt.Sprintf("gateway: Handle of type %#x: the embedder's range begins at %#x", uint16(t), uint16(codec.TypeEmbedder)))
+	case g.handlers[t] != nil:
+		panic(fmt.Sprintf("gateway: Handle of type %#x, which has a handler", uint16(t)))
+	case g.engine != nil:
+		panic("gateway: Handle after Serve")
+	}
+	g.handlers[t] = h
+}
+
+// embedded is a call on its way: the engine sees only a Decider.
+type embedded struct {
+	session *Session
+	handler Handler
+	payload []byte
+	answer  Answer // owned by the drainer
+}
+
+// Decide runs the handler.
+func (e *embedded) Decide(v positions.View, prices *market.Prices, now int64, _ uint64) (positions.Order, bool) {
+	e.answer = e.handler(&Call{
+		Session: e.session, Account: v.Account(), Time: now, Prices: prices, View: v, Payload: e.payload,
+	})
+	if e.answer.Order == nil {
+		return positions.Order{}, false
+	}
+	o := *e.answer.Order
+	o.Origin = positions.OriginClient
+	return o, true
+}
+
+// Done has nothing to do: the session is told by the publisher.
+func (e *embedded) Done(uint64, *positions.Event, positions.Refusal) {}
+
+// embed hands a message of the embedder's own to the account's shard. It returns false if nobody handles its type.
+func (l *loop) embed(s *Session, f codec.Frame) bool {
+	h := l.gw.handlers[f.Type]
+	if h == nil {
+		return false
+	}
+	if r := l.add(s, f, engine.KindDecide); r != nil {
+		r.Decider = &embedded{session: s, handler: h, payload: append([]byte(nil), f.Payload...)}
+	}
+	return true
+}
+
+// Declined answers a call whose handler returned no order.
+func (p *publisher) Declined(d engine.Decider, to *engine.Session, id uint64) {
+	e, ok := d.(*embedded)
+	switch {
+	case ok && e.answer.Reject != nil:
+		p.frame = codec.AppendReject(p.frame[:0], id, e.answer.Reject.Code, e.answer.Reject.Text, 0)
+	case ok && e.answer.Type >= codec.TypeEmbedder && len(e.answer.Payload) <= codec.LimitToClient-12:
+		p.frame = codec.AppendFrame(p.frame[:0], e.answer.Type, codec.FlagReply, id, e.answer.Payload)
+	default:
+		p.Failed(to, id, nil, engine.FailureInternal)
+		return
+	}
+	p.send(to)
+}

@@ -1,0 +1,13 @@
+package gateway
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	// ants and gnet each make a pool when they are loaded, whose two goroutines live as long as the process. Nothing of a
+	// pool that is made later is let through.
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+}

@@ -1,0 +1,99 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+
+	"github.com/papertape/papertape/codec"
+	"github.com/papertape/papertape/market"
+)
+
+// quotes are what the subscribers of all loops are sent after prices moved. It is shared and never changed.
+type quotes struct {
+	changed []byte        // QUOTES of what moved
+	all     func() []byte // QUOTES of everything, encoded when the first subscriber needs it
+}
+
+// Quote tells the subscribers of quotes of new prices: encoded once, handed to each loop once. Only the newest matter: a
+// loop that has not sent the ones before sends everything instead, once; so does a loop to a subscriber that had too much
+// waiting. The owner of the price feed calls it.
+func (g *Gateway) Quote(prices *market.Prices) {
+	var moved []market.ID
+	for id := range market.ID(g.cfg.Universe.Len()) {
+		if g.quoted == nil || g.quoted.At(id) != prices.At(id) {
+			moved = append(moved, id)
+		}
+	}
+	g.quoted = prices
+	if len(moved) == 0 {
+		return
+	}
+	q := &quotes{changed: codec.AppendQuotes(nil, moved, prices, g.cfg.Universe), all: sync.OnceValue(func() []byte { return g.appendAllQuotes(nil, prices) })}
+	for _, l := range *g.loops.Load() {
+		if l.quotes.Load() != nil {
+			l.skipped.Store(true) // before the swap: the loop must not find the new ones and think that it missed none
+		}
+		if l.quotes.Swap(q) != nil {
+			continue // rung already
+		}
+		_ = l.el.Execute(context.Background(), l.quote) // fails only when the loop has stopped
+	}
+}
+
+func (g *Gateway) appendAllQuotes(dst []byte, prices *market.Prices) []byte {
+	ids := make([]market.ID, g.cfg.Universe.Len())
+	for i := range ids {
+		ids[i] = market.ID(i)
+	}
+	return codec.AppendQuotes(dst, ids, prices, g.cfg.Universe)
+}
+
+// subscribe switches quotes on or off for the session. Who switches them on is sent all of them.
+func (l *loop) subscribe(s *Session, on bool) {
+	switch {
+	case on && s.place == 0:
+		l.subscribers = append(l.subscribers, s)
+		s.place = int32(len(l.subscribers))
+	case !on && s.place != 0:
+		last := l.subscribers[len(l.subscribers)-1]
+		l.subscribers[s.place-1], last.place = last, s.place
+		l.subscribers[len(l.subscribers)-1] = nil
+		l.subscribers = l.subscribers[:len(l.subscribers)-1]
+		s.place = 0
+	}
+	if on {
+		l.frame = l.gw.appendAllQuotes(l.frame[:0], l.gw.cfg.Prices())
+		s.mu.Lock()
+		l.send(s)
+		s.mu.Unlock()
+	}
+}
+
+// sendQuotes writes the newest quotes to the loop's subscribers. Quotes are the first to be left out: a subscriber has to
+// have taken most of what it was sent, and all outboxes together must not be near their bound.
+func (l *loop) sendQuotes() {
+	skipped := l.skipped.Swap(false)
+	q := l.quotes.Swap(nil)
+	if q == nil {
+		return
+	}
+	for i := len(l.subscribers) - 1; i >= 0; i-- { // downwards: a session whose socket fails leaves the list
+		s := l.subscribers[i]
+		crowded := l.gw.outboxBytes.Load() > l.gw.cfg.OutboxTotalBytesMax/2
+		s.mu.Lock()
+		if crowded || s.waiting() > l.gw.pieceBytes() {
+			s.behind = true
+			l.gw.stats.QuotesSkipped.Add(1)
+			s.mu.Unlock()
+			continue
+		}
+		frames := q.changed
+		if s.behind || skipped {
+			frames, s.behind = q.all(), false
+		}
+		l.frame = append(l.frame[:0], frames...)
+		l.send(s)
+		s.mu.Unlock()
+		l.write(s)
+	}
+}

@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/panjf2000/gnet/v2"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/codec"
+	"github.com/papertape/papertape/engine"
+)
+
+// Session is one connection, from its first byte to its last.
+type Session struct {
+	engine engine.Session // Peer leads back here
+
+	// Constant.
+	conn gnet.Conn
+	loop *loop
+	uid  uint64
+
+	// phase is moved by the loop; and by the drainer from phaseLoggingIn, when it answers the login.
+	phase atomic.Uint32
+
+	// account is that of the last login. Stored by the loop before the engine sees the session.
+	account atomic.Uint64
+
+	mu sync.Mutex
+	// Shared, under mu.
+	out      *buffer                   // what waits to be written; nil: nothing
+	unsent   int                       // bytes that the loop took from out and the socket has not taken yet
+	head     uint64                    // the account's newest sequence in this connection's stream
+	end      papertapev1.GoodbyeReason // not 0: GOODBYE was appended, nothing follows
+	dirty    bool                      // on its way to a loop's dirty list
+	catchUp  bool                      // the engine wants to know when all has been written
+	detached bool                      // the connection is gone
+	greet    bool                      // has logged in, and OnLogin was not told yet
+	// presenceMissed: states of presence are kept for when it has read. Set under the mutex of presence too.
+	presenceMissed bool
+	properties     map[string]any
+
+	// Owned by the loop.
+	logins    uint8  // tries
+	backlog   bool   // in the loop's list of sessions with unsent bytes
+	behind    bool   // missed some quotes
+	piece     bool   // in the loop's list of those that are catching up
+	known     bool   // OnLogin was told
+	refused   bool   // over a limit, and counted as such
+	shutDown  bool   // the sending half is shut down
+	pings     uint32 // sent
+	opened    millis
+	lastRead  millis
+	lastWrite millis
+	stalled   millis // since when the socket took nothing though bytes wait; 0: nothing waits
+	ending    millis // when it is closed for good; 0: not ending
+	slot      int32  // in the wheel; -1: in none
+	place     int32  // among the loop's subscribers of quotes, counted from 1; 0: in none
+	prev      *Session
+	next      *Session
+}
+
+// millis is the coarse time of a loop, in milliseconds since the gateway was made. It is never 0.
+type millis int64
+
+// The phases of a session.
+const (
+	phaseNew       uint32 = iota // waits for LOGIN
+	phaseLoggingIn               // LOGIN is with the engine
+	phaseIn                      // logged in
+	phaseEnding                  // GOODBYE was appended; input is thrown away
+	phaseClosed                  // gone
+)
+
+// append adds a frame to the outbox. It returns false if nothing can be added any more. mu must be held.
+func (s *Session) append(frame []byte) bool {
+	if s.detached || s.end != 0 {
+		return false
+	}
+	if s.out == nil {
+		s.out = newBuffer()
+	}
+	s.out.b = append(s.out.b, frame...)
+	return true
+}
+
+// waiting returns how many bytes the client has still to take. mu must be held.
+func (s *Session) waiting() int {
+	if s.out == nil {
+		return s.unsent
+	}
+	return s.unsent + len(s.out.b)
+}
+
+// finish appends GOODBYE; after it nothing can be added. mu must be held. It returns how many bytes it added.
+func (s *Session) finish(reason papertapev1.GoodbyeReason, text string) int {
+	if s.detached || s.end != 0 {
+		return 0
+	}
+	if s.out == nil {
+		s.out = newBuffer()
+	}
+	n := len(s.out.b)
+	s.out.b = codec.AppendGoodbye(s.out.b, reason, text, retryAfter(reason))
+	s.end = reason
+	return len(s.out.b) - n
+}
+
+// buffer is an outbox's memory. Idle sessions hold none.
+type buffer struct{ b []byte }
+
+// bufferKept is the largest buffer that is used again.
+const bufferKept = 128 << 10
+
+var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, 1024)} }}
+
+func newBuffer() *buffer { return buffers.Get().(*buffer) }
+
+func (b *buffer) free() {
+	if cap(b.b) <= bufferKept {
+		b.b = b.b[:0]
+		buffers.Put(b)
+	}
+}

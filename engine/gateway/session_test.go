@@ -1,0 +1,411 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/codec"
+	"github.com/papertape/papertape/engine"
+)
+
+const (
+	snapshot = papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT
+	resume   = papertapev1.ResumeMode_RESUME_MODE_RESUME
+	restart  = papertapev1.ResumeMode_RESUME_MODE_RESTART
+	quick    = papertapev1.ResumeMode_RESUME_MODE_QUICK
+)
+
+func TestWelcomeComesFirst(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) { g.Server, g.Heartbeat = "papertape test", 7*time.Second })
+	seen := make(map[uint64]bool)
+	for range 5 {
+		p := s.peer(t)
+		w := p.welcome()
+		if w.GetUid() == 0 || seen[w.GetUid()] {
+			t.Errorf("uid %d, want one that is not 0 and was not given before", w.GetUid())
+		}
+		seen[w.GetUid()] = true
+		if w.GetProtocol() != 1 || w.GetServer() != "papertape test" || w.GetEpoch() != s.engine.Epoch() || len(w.GetNonce()) != 0 ||
+			w.GetHeartbeatMs() != 7000 || w.GetMaxFrame() != 4096 {
+			t.Errorf("WELCOME %v", w)
+		}
+	}
+	if n := s.gw.Stats().Accepted.Load(); n != 5 {
+		t.Errorf("%d connections accepted, want 5", n)
+	}
+	if n := s.gw.Connections(); n != 5 {
+		t.Errorf("%d connections, want 5", n)
+	}
+}
+
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	trader := s.user(t, alice)
+	trader.trade(10)
+	for _, tt := range []struct {
+		name   string
+		mode   papertapev1.ResumeMode
+		last   uint64
+		epoch  uint64 // added to the server's
+		want   papertapev1.ResumeMode
+		resync bool
+		replay uint64 // events
+	}{
+		{name: "unspecified is snapshot", want: snapshot},
+		{name: "snapshot", mode: snapshot, want: snapshot},
+		{name: "quick", mode: quick, want: quick},
+		{name: "restart", mode: restart, want: restart, replay: 11},
+		{name: "resume", mode: resume, last: 4, want: resume, replay: 7},
+		{name: "resume at the head", mode: resume, last: 11, want: resume},
+		{name: "resume past the head", mode: resume, last: 12, want: snapshot, resync: true},
+		{name: "resume of another epoch", mode: resume, last: 4, epoch: 1, want: snapshot, resync: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := s.peer(t)
+			p.welcome()
+			p.epoch += tt.epoch
+			r := p.login(alice, tt.mode, tt.last)
+			if r.GetAccount() != alice || r.GetMode() != tt.want || r.GetResynced() != tt.resync || r.GetHeadSeq() != 11 || r.GetOldestSeq() != 1 ||
+				r.GetEpoch() != s.engine.Epoch() || (r.GetHoldings() != nil) != (tt.want == snapshot) {
+				t.Fatalf("LOGIN reply %v", r)
+			}
+			if h := r.GetHoldings(); h != nil && (h.GetAsOfSeq() != 11 || h.GetAccount() != alice) {
+				t.Fatalf("holdings as of seq %d, want 11", h.GetAsOfSeq())
+			}
+			for range tt.replay {
+				if f := p.expect(codec.TypeEvent); f.Flags != codec.FlagReplay {
+					t.Fatalf("seq %d: flags %d, want REPLAY", p.seq, f.Flags)
+				}
+			}
+			p.alive() // nothing else comes before the answer
+		})
+	}
+	if n := s.gw.Stats().Logins.Load(); n != 9 {
+		t.Errorf("%d logins counted, want 9", n)
+	}
+	if n := s.gw.prelogin.Load(); n != 0 {
+		t.Errorf("%d connections count as not logged in, want 0", n)
+	}
+}
+
+func TestEveryEventOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	first, second, other := s.user(t, alice), s.user(t, alice), s.user(t, bob)
+	first.trade(3)
+	second.trade(2)
+	other.trade(1)
+	first.until(6)
+	second.until(6)
+	for _, p := range []*peer{first, second, other} {
+		p.alive()
+	}
+	if first.seq != 6 || second.seq != 6 || other.seq != 2 {
+		t.Errorf("sequences %d, %d and %d, want 6, 6 and 2", first.seq, second.seq, other.seq)
+	}
+}
+
+func TestSecondLogin(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	p := s.user(t, alice)
+	p.write(p.loginFrame(bob, quick, 0))
+	p.rejected(p.id, papertapev1.RejectCode_REJECT_CODE_ALREADY_LOGGED_IN)
+	p.trade(2)
+}
+
+func TestRefusedLogins(t *testing.T) {
+	t.Parallel()
+	unknown := papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT
+	t.Run("the third is the last", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, nil)
+		p := s.peer(t)
+		p.welcome()
+		for range 3 {
+			p.write(p.loginFrame(7, quick, 0))
+			if r := p.rejected(p.id, unknown); !strings.Contains(r.GetText(), "account 7") {
+				t.Errorf("%q does not name the account", r.GetText())
+			}
+		}
+		p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL)
+		p.eof()
+		if n := s.gw.Stats().LoginsRefused.Load(); n != 3 {
+			t.Errorf("%d refused logins counted, want 3", n)
+		}
+	})
+	t.Run("refused by the loop", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, nil)
+		p := s.peer(t)
+		p.welcome()
+		for range 3 {
+			p.write(codec.Append(nil, codec.TypeLogin, 0, 0, &papertapev1.Login{Account: alice}))
+			p.rejected(0, papertapev1.RejectCode_REJECT_CODE_MALFORMED)
+		}
+		p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL)
+		p.eof()
+	})
+	t.Run("then one that succeeds", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, nil)
+		p := s.peer(t)
+		p.welcome()
+		p.write(p.loginFrame(7, quick, 0))
+		p.rejected(p.id, unknown)
+		p.write(codec.Append(nil, codec.TypeLogin, 0, 0, &papertapev1.Login{Account: alice}))
+		p.rejected(0, papertapev1.RejectCode_REJECT_CODE_MALFORMED)
+		p.login(alice, quick, 0)
+		p.trade(2)
+	})
+}
+
+func TestLoginTimeout(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) { g.LoginTimeout = time.Second })
+	in := s.user(t, alice)
+	p := s.peer(t)
+	p.welcome()
+	p.write(p.request(nil, codec.TypePing)) // keeps nobody in
+	p.expect(codec.TypePong)
+	p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_LOGIN_TIMEOUT)
+	p.eof()
+	if n := s.gw.Stats().LoginTimeouts.Load(); n != 1 {
+		t.Errorf("%d login timeouts counted, want 1", n)
+	}
+	in.alive()
+}
+
+// TestLoginTimeoutWhileTheServerIsSlow has the deadline pass while the login waits for a commit.
+func TestLoginTimeoutWhileTheServerIsSlow(t *testing.T) {
+	t.Parallel()
+	journal := newGatedJournal()
+	s := start(t, func(g *Config, e *engine.Config) {
+		g.LoginTimeout, e.Shards, e.Journal = time.Second, 1, journal
+	})
+	in := s.user(t, alice)
+	open := journal.shut(t)
+	in.write(in.appendOrder(nil))
+	eventually(t, "the order is being committed", journal.committing)
+	p := s.peer(t)
+	p.welcome()
+	p.write(p.loginFrame(bob, quick, 0))
+	p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_LOGIN_TIMEOUT)
+	p.eof()
+	open()
+	in.executions(1)
+	if n := s.gw.Stats().Logins.Load(); n != 1 {
+		t.Errorf("%d logins counted, want 1", n)
+	}
+}
+
+func TestBeforeLogin(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	big := make([]byte, 600)
+	for _, tt := range []struct {
+		name string
+		send []byte
+		id   uint64
+		code papertapev1.RejectCode
+	}{
+		{"ORDER", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
+		{"HOLDINGS", codec.Append(nil, codec.TypeHoldings, 0, 9, &papertapev1.HoldingsRequest{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
+		{"SUBSCRIBE", codec.Append(nil, codec.TypeSubscribe, 0, 9, &papertapev1.Subscribe{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
+		{"a type for servers", codec.Append(nil, codec.TypeWelcome, 0, 9, &papertapev1.Welcome{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
+		{"a type that is not there", codec.Append(nil, 99, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
+		{"the embedder's", codec.Append(nil, codec.TypeEmbedder, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
+		{"no room for a header", []byte{0, 0, 0, 11}, 0, papertapev1.RejectCode_REJECT_CODE_MALFORMED},
+		{"length 0", []byte{0, 0, 0, 0}, 0, papertapev1.RejectCode_REJECT_CODE_MALFORMED},
+		{"over 512", []byte{0, 0, 2, 1}, 0, papertapev1.RejectCode_REJECT_CODE_TOO_LARGE},
+		{"a whole frame over 512", codec.Append(nil, codec.TypeLogin, 0, 9, &papertapev1.Login{Account: alice, Proof: big}), 0,
+			papertapev1.RejectCode_REJECT_CODE_TOO_LARGE},
+		{"the largest length", []byte{255, 255, 255, 255}, 0, papertapev1.RejectCode_REJECT_CODE_TOO_LARGE},
+		{"no LOGIN in it", []byte{0, 0, 0, 13, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0xff}, 9, papertapev1.RejectCode_REJECT_CODE_MALFORMED},
+		{"no PING in it", []byte{0, 0, 0, 13, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0xff}, 9, papertapev1.RejectCode_REJECT_CODE_MALFORMED},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := s.gw.Stats().ProtocolErrors.Load()
+			p := s.peer(t)
+			p.welcome()
+			p.write(tt.send)
+			p.rejected(tt.id, tt.code)
+			p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL)
+			p.eof()
+			if n := s.gw.Stats().ProtocolErrors.Load() - before; n != 1 {
+				t.Errorf("%d protocol errors counted, want 1", n)
+			}
+		})
+	}
+	t.Run("PING and PONG", func(t *testing.T) {
+		p := s.peer(t)
+		p.welcome()
+		p.write(codec.AppendPong(nil, 77, 0)) // of nothing, and not answered
+		p.write(p.request(nil, codec.TypePing))
+		f := p.expect(codec.TypePong)
+		if pong := decoded(t, f, new(papertapev1.Pong)); f.ID != p.id || f.Flags != codec.FlagReply || pong.GetHeadSeq() != 0 {
+			t.Errorf("PONG id %d flags %d head %d, want id %d, REPLY, head 0", f.ID, f.Flags, pong.GetHeadSeq(), p.id)
+		}
+		p.login(alice, quick, 0)
+		p.alive()
+	})
+}
+
+// TestTwoLoginsAtOnce has the second come before the first was answered.
+func TestTwoLoginsAtOnce(t *testing.T) {
+	t.Parallel()
+	journal := newGatedJournal()
+	s := start(t, func(_ *Config, e *engine.Config) { e.Shards, e.Journal = 1, journal })
+	in := s.user(t, alice)
+	open := journal.shut(t)
+	in.write(in.appendOrder(nil))
+	eventually(t, "the order is being committed", journal.committing)
+	p := s.peer(t)
+	p.welcome()
+	p.write(append(p.loginFrame(bob, quick, 0), p.loginFrame(bob, quick, 0)...))
+	p.rejected(p.id, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN)
+	p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL)
+	p.eof()
+	open()
+	in.executions(1)
+}
+
+func TestAfterLogin(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	p := s.user(t, alice)
+	malformed := papertapev1.RejectCode_REJECT_CODE_MALFORMED
+	for _, tt := range []struct {
+		name string
+		send []byte
+		id   uint64
+		code papertapev1.RejectCode
+	}{
+		{"a type that is not there", codec.Append(nil, 99, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE},
+		{"a gap of the table", codec.Append(nil, 8, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE},
+		{"type 0", codec.Append(nil, 0, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE},
+		{"the embedder's", codec.Append(nil, codec.TypeEmbedder, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE},
+		{"EVENT", codec.Append(nil, codec.TypeEvent, 0, 9, &papertapev1.AccountEvent{}), 9, malformed},
+		{"EXECUTION", codec.Append(nil, codec.TypeExecution, 0, 9, &papertapev1.AccountEvent{}), 9, malformed},
+		{"GOODBYE", codec.Append(nil, codec.TypeGoodbye, 0, 9, &papertapev1.Goodbye{}), 9, malformed},
+		{"id 0", codec.Append(nil, codec.TypeOrder, 0, 0, &papertapev1.Order{}), 0, malformed},
+		{"PING with id 0", codec.Append(nil, codec.TypePing, 0, 0, &papertapev1.Ping{}), 0, malformed},
+		{"side 3", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{Side: 3, Market: "SZ", Code: "000001", Quantity: 100}), 9, malformed},
+		{"quantity 0", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{Side: 1, Market: "SZ", Code: "000001"}), 9,
+			papertapev1.RejectCode_REJECT_CODE_BAD_QUANTITY},
+		{"no such instrument", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{Side: 1, Market: "SZ", Code: "1", Quantity: 100}), 9,
+			papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT},
+		{"more than it holds", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{Side: 2, Market: "SZ", Code: "000001", Quantity: 100}), 9,
+			papertapev1.RejectCode_REJECT_CODE_INSUFFICIENT_SHARES},
+		{"INSTRUMENTS of none", codec.Append(nil, codec.TypeInstruments, 0, 9, &papertapev1.InstrumentsRequest{Codes: []string{"SZ.1"}}), 9,
+			papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := *p
+			p.t = t
+			p.write(tt.send)
+			p.rejected(tt.id, tt.code)
+			p.alive()
+		})
+	}
+	if n := s.sessionOf(t, p).engine.InFlight(); n != 0 {
+		t.Errorf("%d requests count as in flight, want 0", n)
+	}
+	if n := s.gw.Stats().ProtocolErrors.Load(); n != 0 {
+		t.Errorf("%d protocol errors counted, want 0", n)
+	}
+}
+
+func TestQueries(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	p := s.user(t, alice)
+	p.trade(3)
+	p.write(p.request(nil, codec.TypeHoldings))
+	f := p.expect(codec.TypeHoldingsReply)
+	if h := decoded(t, f, new(papertapev1.Holdings)); f.ID != p.id || f.Flags != codec.FlagReply || h.GetAsOfSeq() != 4 || len(h.GetPositions()) != 1 {
+		t.Errorf("HOLDINGS id %d flags %d: %v", f.ID, f.Flags, h)
+	}
+	p.id++
+	p.write(codec.Append(nil, codec.TypeHistory, 0, p.id, &papertapev1.HistoryRequest{BeforeSeq: 4, Limit: 2}))
+	f = p.expect(codec.TypeHistoryReply)
+	if h := decoded(t, f, new(papertapev1.History)); f.ID != p.id || len(h.GetEvents()) != 2 || h.GetEvents()[0].GetSeq() != 3 || h.GetOldestSeq() != 1 {
+		t.Errorf("HISTORY id %d: %v", f.ID, h)
+	}
+	p.write(p.request(nil, codec.TypeInstruments))
+	f = p.expect(codec.TypeInstrumentsReply)
+	if in := decoded(t, f, new(papertapev1.Instruments)); f.ID != p.id || len(in.GetInstruments()) != s.gw.cfg.Universe.Len() {
+		t.Errorf("INSTRUMENTS id %d: %d of them, want all %d", f.ID, len(in.GetInstruments()), s.gw.cfg.Universe.Len())
+	}
+	eventually(t, "nothing is in flight", func() bool { return s.sessionOf(t, p).engine.InFlight() == 0 })
+}
+
+// TestHeartbeat has one client that answers nothing, and one that answers.
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) { g.Heartbeat = 500 * time.Millisecond })
+	silent, answering := s.user(t, alice), s.user(t, bob)
+	answering.trade(1)
+	pings := make(map[uint64]bool)
+	for range 6 { // two silences long
+		f := answering.expect(codec.TypePing)
+		if head := decoded(t, f, new(papertapev1.Ping)).GetHeadSeq(); f.ID == 0 || pings[f.ID] || f.Flags != 0 || head != 2 {
+			t.Errorf("PING id %d flags %d head %d, want a fresh id, no flags, head 2", f.ID, f.Flags, head)
+		}
+		pings[f.ID] = true
+		answering.write(codec.AppendPong(nil, f.ID, 0))
+	}
+	silent.expect(codec.TypePing)
+	for f := silent.frame(); f.Type != codec.TypeGoodbye; f = silent.frame() {
+		if f.Type != codec.TypePing {
+			t.Fatalf("%v, want PING or GOODBYE", f.Type)
+		}
+	}
+	silent.eof()
+}
+
+// TestHeartbeatBeginsWithTheLogin has a heartbeat far shorter than what a client may take to log in.
+func TestHeartbeatBeginsWithTheLogin(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) { g.Heartbeat, g.LoginTimeout = 100*time.Millisecond, time.Hour })
+	s.user(t, alice).expect(codec.TypePing)
+}
+
+// TestIdleGoodbye is the silent client's GOODBYE by itself.
+func TestIdleGoodbye(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) { g.Heartbeat = 100 * time.Millisecond })
+	p := s.user(t, alice)
+	f := p.frame()
+	for ; f.Type == codec.TypePing; f = p.frame() {
+	}
+	if bye := decoded(t, f, new(papertapev1.Goodbye)); bye.GetReason() != papertapev1.GoodbyeReason_GOODBYE_REASON_IDLE {
+		t.Errorf("%v %s, want GOODBYE IDLE", f.Type, says(f))
+	}
+	p.eof()
+	if n := s.gw.Stats().Idle.Load(); n != 1 {
+		t.Errorf("%d idle sessions counted, want 1", n)
+	}
+}
+
+// TestOrdersKeepAClientIn has a client that never pings but has orders answered.
+func TestOrdersKeepAClientIn(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) { g.Heartbeat = 500 * time.Millisecond })
+	p := s.user(t, alice)
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+		p.write(p.request(nil, codec.TypeHoldings))
+		for f := p.frame(); f.Type != codec.TypeHoldingsReply; f = p.frame() {
+			if f.Type != codec.TypePing {
+				t.Fatalf("%v %s, want HOLDINGS", f.Type, says(f))
+			}
+		}
+	}
+	if n := s.gw.Stats().Idle.Load(); n != 0 {
+		t.Errorf("%d idle sessions counted, want 0", n)
+	}
+}

@@ -1,0 +1,202 @@
+// Package simulator makes fills that nobody ordered: a seeded flow over all accounts, and scenario scripts that say who does
+// what when. Both go the way of client orders: through the shards' inboxes, decided by the book, journalled, pushed.
+//
+//	flow := simulator.NewFlow(eng, simulator.FlowConfig{Accounts: 100, Seed: 1, Rate: 1})
+//	go flow.Run(ctx)                 // until ctx ends
+//	err := flow.SetRate(2000)        // fills a second, while it runs
+package simulator
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// RateMax is the largest rate, in fills a second.
+const RateMax = 10_000_000
+
+const (
+	beat     = 5 * time.Millisecond // the flow submits what has become due at most so often, and where fills are rare one by one
+	burstMax = 100 * time.Millisecond
+)
+
+// FlowConfig says what a flow does.
+type FlowConfig struct {
+	Accounts int     // engine.FirstAccount and the following
+	Seed     uint64  // the same seed makes the same sequence of draws
+	Rate     float64 // fills a second over all accounts; 0 is off
+	Universe *market.Universe
+}
+
+// State is what a flow has done since it was made.
+type State struct {
+	Rate    float64
+	Fills   uint64 // executed
+	Refused uint64 // refused by the book
+	None    uint64 // draws for which the account had nothing to do
+	Skipped uint64 // draws dropped since the shard's inbox was full, or since the flow fell behind
+}
+
+// Flow is the seeded flow of simulated trades.
+type Flow struct {
+	eng *engine.Engine
+	cfg FlowConfig
+
+	// Shared.
+	rate                          atomic.Uint64 // math.Float64bits
+	changed                       chan struct{} // holds one: the rate was set
+	fills, refused, none, skipped atomic.Uint64
+
+	// Owned by Run.
+	rng     *rand.Rand
+	batches [][]engine.Request // by shard
+}
+
+// NewFlow returns a flow that does not run yet.
+func NewFlow(eng *engine.Engine, cfg FlowConfig) (*Flow, error) {
+	f := &Flow{eng: eng, cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, flowStream)), batches: make([][]engine.Request, eng.Shards()), changed: make(chan struct{}, 1)}
+	return f, f.SetRate(cfg.Rate)
+}
+
+// flowStream keeps the flow's draws apart from others that are made from the same seed.
+const flowStream = 0x666c6f77
+
+// SetRate changes the rate. Any goroutine may call it.
+func (f *Flow) SetRate(rate float64) error {
+	if math.IsNaN(rate) || rate < 0 || rate > RateMax {
+		return fmt.Errorf("a rate of %v fills a second: it must be between 0 (off) and %d", rate, RateMax)
+	}
+	f.rate.Store(math.Float64bits(rate))
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// State returns what the flow has done. Any goroutine may call it.
+func (f *Flow) State() State {
+	return State{
+		Rate: math.Float64frombits(f.rate.Load()), Fills: f.fills.Load(), Refused: f.refused.Load(),
+		None: f.none.Load(), Skipped: f.skipped.Load(),
+	}
+}
+
+// Run makes fills until ctx ends.
+func (f *Flow) Run(ctx context.Context) {
+	if f.cfg.Accounts == 0 {
+		return
+	}
+	wake := time.NewTimer(beat)
+	defer wake.Stop()
+	last, due, rate := time.Now(), 0.0, 0.0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake.C:
+		case <-f.changed:
+		}
+		now := time.Now()
+		due += rate * now.Sub(last).Seconds()
+		last, rate = now, math.Float64frombits(f.rate.Load())
+		if most := max(2, rate*burstMax.Seconds()); due > most { // the machine was busy: do not make it worse
+			f.skipped.Add(uint64(due - most))
+			due = most
+		}
+		n := int(due)
+		due -= float64(n)
+		f.submit(n)
+		wake.Reset(pause(rate, due))
+	}
+}
+
+// pause is how long it takes, at a rate, until a fill is due of which a part is already: a server that makes one a second, or none,
+// is not woken two hundred times meanwhile.
+func pause(rate, due float64) time.Duration {
+	if rate == 0 {
+		return math.MaxInt64 // until the rate is set
+	}
+	return max(beat, time.Duration(min((1-due)/rate, 3600)*float64(time.Second)))
+}
+
+// submit draws n times.
+func (f *Flow) submit(n int) {
+	for range n {
+		account := engine.FirstAccount + f.rng.Uint64N(uint64(f.cfg.Accounts))
+		shard := f.eng.ShardOf(account)
+		r := engine.Request{Kind: engine.KindDecide, Decider: f, Arg: f.rng.Uint64()}
+		r.Order.Account = account
+		f.batches[shard] = append(f.batches[shard], r)
+	}
+	for i, batch := range f.batches {
+		if len(batch) == 0 {
+			continue
+		}
+		taken := f.eng.Submit(batch[0].Order.Account, batch)
+		f.skipped.Add(uint64(len(batch) - taken))
+		clear(batch)
+		f.batches[i] = batch[:0]
+	}
+}
+
+// rowsMost is how many rows the flow lets an account come to: about what the opening gives.
+const rowsMost = 12
+
+// Decide is Draw. It runs on the drainers, so it uses only what it is given.
+func (f *Flow) Decide(v positions.View, prices *market.Prices, _ int64, draw uint64) (positions.Order, bool) {
+	return Draw(v, prices, f.cfg.Universe, rand.New(rand.NewPCG(draw, f.cfg.Seed)))
+}
+
+// Draw is a trade that suits the account: about as many rows are opened as closed, and rows grow and shrink between. It is
+// false where the account has nothing to do.
+func Draw(v positions.View, prices *market.Prices, u *market.Universe, rng *rand.Rand) (positions.Order, bool) {
+	held := v.Len()
+	o := positions.Order{Account: v.Account(), Origin: positions.OriginSimulator, Quantity: int64(1+rng.IntN(10)) * 100}
+	move := rng.IntN(4)
+	switch {
+	case held == 0 || move == 0 && held < rowsMost: // open
+		o.Side, o.Instrument = positions.Buy, market.ID(rng.IntN(u.Len()))
+	case move == 1: // increase
+		o.Side, o.Instrument = positions.Buy, v.Row(rng.IntN(held)).Instrument
+	default: // decrease or close
+		row := v.Row(rng.IntN(held))
+		o.Side, o.Instrument = positions.Sell, row.Instrument
+		if move == 2 && row.Quantity > 1 {
+			o.Quantity = min(o.Quantity, row.Quantity-1)
+		} else {
+			o.Quantity = row.Quantity
+		}
+	}
+	if o.Side == positions.Sell {
+		return o, true
+	}
+	if affordable := v.Cash().Balance / prices.At(o.Instrument); affordable < o.Quantity {
+		if held == 0 {
+			o.Quantity = affordable
+			return o, affordable > 0
+		}
+		row := v.Row(rng.IntN(held)) // out of cash: sell instead
+		o.Side, o.Instrument, o.Quantity = positions.Sell, row.Instrument, row.Quantity
+	}
+	return o, true
+}
+
+// Done counts.
+func (f *Flow) Done(_ uint64, ev *positions.Event, r positions.Refusal) {
+	switch {
+	case ev != nil:
+		f.fills.Add(1)
+	case r.Reason != positions.NoRefusal:
+		f.refused.Add(1)
+	default:
+		f.none.Add(1)
+	}
+}

@@ -1,0 +1,147 @@
+package simulator
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+func TestMain(m *testing.M) {
+	// ants makes a pool of its own when it is loaded; all that is started later has to end.
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+}
+
+// tape is a journal that keeps all that is committed, for the test to look at.
+type tape struct {
+	mu     sync.Mutex
+	events []positions.Event
+	gate   chan struct{} // where set, Commit waits for it to be closed
+	held   int           // Commits that wait
+}
+
+func (j *tape) Epoch() uint64     { return 1 }
+func (j *tape) Keeps() bool       { return false }
+func (j *tape) Committed() uint64 { return 0 }
+
+func (j *tape) Commit(events []positions.Event) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if gate := j.gate; gate != nil {
+		j.held++
+		j.mu.Unlock()
+		<-gate
+		j.mu.Lock()
+		j.held--
+	}
+	j.events = append(j.events, events...)
+	return nil
+}
+
+// hold makes each Commit wait until what it returns is called.
+func (j *tape) hold() (release func()) {
+	gate := make(chan struct{})
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.gate = gate
+	return func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.gate = nil
+		close(gate)
+	}
+}
+
+func (j *tape) isHeld() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.held > 0
+}
+
+func (j *tape) Read(dst []positions.Event, _, _ uint64, _ int) ([]positions.Event, error) {
+	return dst, nil
+}
+
+// fills returns what the simulator traded.
+func (j *tape) fills() (events []positions.Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, ev := range j.events {
+		if ev.Kind == positions.KindTrade && ev.Trade.Origin == positions.OriginSimulator {
+			events = append(events, ev)
+		}
+	}
+	return events
+}
+
+// ofAccount returns what was committed of one account.
+func (j *tape) ofAccount(number uint64) []positions.Event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(j.events), func(ev positions.Event) bool { return ev.Account != number })
+}
+
+// nobody is an outlet without sessions: nothing is ever sent.
+type nobody struct{}
+
+func (nobody) Publisher() engine.Publisher                                          { return nobody{} }
+func (nobody) Event(*positions.Event, []*engine.Session, *engine.Session, uint64)   {}
+func (nobody) Repeat(*positions.Event, *engine.Session, uint64)                     {}
+func (nobody) Replay(*positions.Event, *engine.Session, uint64, bool) bool          { return true }
+func (nobody) LoggedIn(*engine.Session, uint64, *engine.LoginReply)                 {}
+func (nobody) LoginRefused(*engine.Session, uint64, uint64, engine.Failure)         {}
+func (nobody) Holdings(*positions.Holdings, *engine.Session, uint64)                {}
+func (nobody) History([]*positions.Event, uint64, *engine.Session, uint64)          {}
+func (nobody) Refused(*positions.Order, positions.Refusal, *engine.Session, uint64) {}
+func (nobody) Failed(*engine.Session, uint64, *positions.Order, engine.Failure)     {}
+func (nobody) Declined(engine.Decider, *engine.Session, uint64)                     {}
+func (nobody) Lost(*engine.Session)                                                 {}
+func (nobody) Flush()                                                               {}
+
+// exchange is an engine with accounts opened, at fixed prices.
+type exchange struct {
+	*engine.Engine
+	t        *testing.T
+	tape     *tape
+	universe *market.Universe
+}
+
+func newExchange(t *testing.T, accounts, shards, inbox int) *exchange {
+	t.Helper()
+	x := &exchange{t: t, tape: new(tape), universe: market.Default()}
+	eng, err := engine.New(engine.Config{
+		Shards: shards, Workers: 2 * shards, InboxOrdersMax: inbox, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24, SessionsPerAccountMax: 1,
+		Universe: x.universe, Prices: market.Fixed(x.universe).Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
+		Journal: x.tape, Outlet: nobody{}, Fatal: func(err error) { panic(err) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Engine = eng
+	if err := eng.Open(context.Background(), engine.Opening{Accounts: accounts, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// settle waits until all that was submitted is done.
+func (x *exchange) settle() {
+	x.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := x.Drain(ctx); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+func (x *exchange) stop() {
+	x.settle()
+	x.Stop()
+}

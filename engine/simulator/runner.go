@@ -1,0 +1,144 @@
+package simulator
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// Runner runs a script against an engine.
+type Runner struct {
+	script *Script
+	logins map[uint64]*accountLogins // by account; the map is never changed
+
+	fills, busts, refused, skipped atomic.Uint64
+}
+
+// Exchange is what a script acts on: an engine.
+type Exchange interface {
+	Submit(account uint64, requests []engine.Request) (taken int)
+	History(ctx context.Context, account, before uint64, limit int) (page []positions.Event, oldest uint64, err error)
+	Bust(ctx context.Context, r *positions.BustRequest) (ev positions.Event, repeated bool, err error)
+}
+
+// accountLogins tells the steps of an account of its logins.
+type accountLogins struct {
+	count atomic.Int64
+	nth   map[int64]chan struct{} // closed at that login; the map is never changed
+}
+
+// NewRunner returns a runner; LoggedIn may be called before Run.
+func NewRunner(s *Script) *Runner {
+	r := &Runner{script: s, logins: make(map[uint64]*accountLogins)}
+	for i := range s.steps {
+		st := &s.steps[i]
+		if st.On == "" {
+			continue
+		}
+		a := r.logins[st.Account]
+		if a == nil {
+			a = &accountLogins{nth: make(map[int64]chan struct{})}
+			r.logins[st.Account] = a
+		}
+		if a.nth[int64(st.LoginNth)] == nil {
+			a.nth[int64(st.LoginNth)] = make(chan struct{})
+		}
+	}
+	return r
+}
+
+// LoggedIn tells the runner of a login. It does not block; any goroutine may call it.
+func (r *Runner) LoggedIn(account uint64) {
+	if a := r.logins[account]; a != nil {
+		if c := a.nth[a.count.Add(1)]; c != nil {
+			close(c) // each number is counted once
+		}
+	}
+}
+
+// Run plays the script until it is over or ctx ends.
+func (r *Runner) Run(ctx context.Context, x Exchange) {
+	done := make(chan struct{}, len(r.script.steps))
+	for i := range r.script.steps {
+		go func() { // ends with ctx at the latest; Run waits for it
+			defer func() { done <- struct{}{} }()
+			r.play(ctx, x, &r.script.steps[i])
+		}()
+	}
+	for range r.script.steps {
+		<-done
+	}
+}
+
+func (r *Runner) play(ctx context.Context, x Exchange, s *step) {
+	if s.On == "login" {
+		select {
+		case <-r.logins[s.Account].nth[int64(s.LoginNth)]:
+		case <-ctx.Done():
+			return
+		}
+	}
+	wait := s.wait
+	for range s.Times {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		wait = s.every
+		if s.bust != nil {
+			r.takeBack(ctx, x, s)
+			continue
+		}
+		request := engine.Request{Kind: engine.KindDecide, Decider: fill{r, s}}
+		request.Order.Account = s.Account
+		if x.Submit(s.Account, []engine.Request{request}) == 0 {
+			r.skipped.Add(1)
+		}
+	}
+}
+
+// Played is what a script has done so far.
+type Played struct {
+	Fills   uint64 // executed
+	Busts   uint64 // trades taken back or corrected
+	Refused uint64 // by the book, or there was nothing to sell or no trade to take back
+	Skipped uint64 // dropped since the server was too busy, or stopped
+}
+
+// State returns what the script has done so far. Any goroutine may call it.
+func (r *Runner) State() Played {
+	return Played{Fills: r.fills.Load(), Busts: r.busts.Load(), Refused: r.refused.Load(), Skipped: r.skipped.Load()}
+}
+
+// fill is one fill of a step.
+type fill struct {
+	r *Runner
+	s *step
+}
+
+// Decide gives the step's order.
+func (f fill) Decide(v positions.View, _ *market.Prices, _ int64, _ uint64) (positions.Order, bool) {
+	o := f.s.order
+	if f.s.all {
+		row, held := v.Find(o.Instrument)
+		if !held {
+			return o, false
+		}
+		o.Quantity = row.Quantity
+	}
+	return o, true
+}
+
+// Done counts.
+func (f fill) Done(_ uint64, ev *positions.Event, _ positions.Refusal) {
+	if ev != nil {
+		f.r.fills.Add(1)
+	} else {
+		f.r.refused.Add(1)
+	}
+}

@@ -1,0 +1,202 @@
+package simulator
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// Script is a scenario: who does what when. It is read from YAML or JSON:
+//
+//	steps:
+//	- {account: 100098, on: login, after: 300ms, side: buy, instrument: SH.600519, quantity: 100, every: 200ms, times: 20}
+//	- {account: 100001, at: 2s, side: sell, instrument: SZ.000001, quantity: all}
+//	- {account: 100099, on: login, after: 2s, bust: last, reason: wrong price, policy: cascade}
+//	- {account: 100099, at: 5s, correct: 100099-42, price: 9.98, quantity: 100, reason: wrong price}
+//
+// A step begins at a time since the start (at), or with a login of its account (on: login; login_nth: 2 for the second), and
+// after the delay after. It is done times times (default 1), every so often. Steps run side by side.
+//
+// It is a fill (side, instrument, quantity), or takes a trade back (bust), or corrects one (correct, with the price and quantity
+// that it is to have). Which trade: its name, or last: the newest one of the account that a simulator made and that stands; with
+// instrument, the newest of that. What is refused, and what there is nothing for, is skipped and counted.
+type Script struct {
+	steps []step
+}
+
+// step is one step as it is written, and what is made of it.
+type step struct {
+	Account    uint64 `yaml:"account"`
+	On         string `yaml:"on"`
+	LoginNth   int    `yaml:"login_nth"`
+	At         string `yaml:"at"`
+	After      string `yaml:"after"`
+	Every      string `yaml:"every"`
+	Times      int    `yaml:"times"`
+	Side       string `yaml:"side"`
+	Instrument string `yaml:"instrument"`
+	Quantity   any    `yaml:"quantity"`
+	Bust       string `yaml:"bust"`
+	Correct    string `yaml:"correct"`
+	Price      any    `yaml:"price"`
+	Reason     string `yaml:"reason"`
+	Policy     string `yaml:"policy"`
+
+	wait  time.Duration // at and after
+	every time.Duration
+	order positions.Order // of a fill; of last, its instrument
+	all   bool            // sell whatever is held
+
+	bust  *positions.BustRequest // nil: a fill. Its TradeSeq is 0 for last
+	anyOf bool                   // last of all instruments
+}
+
+// stepsMax bounds a script: each step that has begun has a goroutine.
+const stepsMax = 10_000
+
+// LoadScript reads a script from a file.
+func LoadScript(path string, u *market.Universe) (*Script, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("scenario script: %w", err)
+	}
+	s, err := ParseScript(text, u)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// ParseScript reads a script. Errors name the line, or the step.
+func ParseScript(text []byte, u *market.Universe) (*Script, error) {
+	var file scriptFile
+	if err := decode(text, &file); err != nil {
+		return nil, fmt.Errorf("scenario script: %w", err)
+	}
+	if len(file.Steps) > stepsMax {
+		return nil, fmt.Errorf("scenario script: %d steps; at most %d", len(file.Steps), stepsMax)
+	}
+	for i := range file.Steps {
+		if err := file.Steps[i].check(u); err != nil {
+			return nil, fmt.Errorf("scenario script: step %d: %w", i+1, err)
+		}
+	}
+	return &Script{steps: file.Steps}, nil
+}
+
+// scriptFile is a script as it is written.
+type scriptFile struct {
+	Steps []step `yaml:"steps"`
+}
+
+// decode reads YAML. goccy/go-yaml v1.19.2 panics on some malformed documents (found by FuzzParseScript).
+func decode(text []byte, file *scriptFile) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("this is not YAML that can be read; it is a list of steps, as the documentation shows")
+		}
+	}()
+	return yaml.UnmarshalWithOptions(text, file, yaml.Strict())
+}
+
+// check completes a step or says what is wrong with it.
+func (s *step) check(u *market.Universe) error {
+	if err := s.checkWhen(); err != nil {
+		return err
+	}
+	if s.Bust != "" || s.Correct != "" {
+		return s.checkTakeBack(u)
+	}
+	return s.checkFill(u)
+}
+
+// checkWhen is what all steps have in common.
+func (s *step) checkWhen() error {
+	switch {
+	case s.Account == 0:
+		return errors.New("account is missing")
+	case s.On != "" && s.On != "login":
+		return fmt.Errorf("on: %q; the only thing to wait for is login", s.On)
+	case s.On != "" && s.At != "":
+		return errors.New("both at and on: a step begins at a time or with a login")
+	case s.On == "" && s.LoginNth != 0:
+		return errors.New("login_nth without on: login; write both, or neither")
+	case s.Times < 0 || s.LoginNth < 0:
+		return errors.New("times and login_nth must be at least 1")
+	case s.Times > 1 && s.Every == "":
+		return errors.New("times without every: say how long between, for example every: 200ms")
+	case s.Times < 2 && s.Every != "":
+		return errors.New("every without times: say how often, for example times: 20")
+	}
+	s.Times, s.LoginNth = max(1, s.Times), max(1, s.LoginNth)
+	return s.checkTimes()
+}
+
+func (s *step) checkFill(u *market.Universe) error {
+	id, err := u.Parse(s.Instrument)
+	switch {
+	case err != nil:
+		return fmt.Errorf("instrument: %w", err)
+	case s.Price != nil:
+		return fmt.Errorf("price: %v; a fill is at the market's price, only correct has one of its own", s.Price)
+	case s.Reason != "" || s.Policy != "":
+		return errors.New("reason and policy are for bust and correct; a fill has neither")
+	}
+	s.order = positions.Order{Account: s.Account, Instrument: id, Origin: positions.OriginSimulator}
+	switch s.Side {
+	case "buy":
+		s.order.Side = positions.Buy
+	case "sell":
+		s.order.Side = positions.Sell
+	default:
+		return fmt.Errorf("side: %q; it is buy or sell, unless the step has bust or correct", s.Side)
+	}
+	return s.checkQuantity()
+}
+
+// waitMax bounds each time in a script.
+const waitMax = 365 * 24 * time.Hour
+
+func (s *step) checkTimes() error {
+	var at, after time.Duration
+	for _, f := range []struct {
+		key, text string
+		to        *time.Duration
+	}{{"at", s.At, &at}, {"after", s.After, &after}, {"every", s.Every, &s.every}} {
+		if f.text == "" {
+			continue
+		}
+		d, err := time.ParseDuration(f.text)
+		if err != nil {
+			return fmt.Errorf("%s: %q is not a duration; write 2s or 300ms", f.key, f.text)
+		}
+		if d < 0 || d > waitMax {
+			return fmt.Errorf("%s: %s is out of range; it must be from 0s to %s", f.key, f.text, waitMax)
+		}
+		*f.to = d
+	}
+	s.wait = at + after
+	return nil
+}
+
+func (s *step) checkQuantity() error {
+	if s.Quantity == nil {
+		return errors.New("quantity is missing")
+	}
+	switch q := s.Quantity.(type) {
+	case uint64:
+		s.order.Quantity = int64(min(q, positions.MaxOrderShares+1)) //nolint:gosec // bounded just here
+	case string:
+		s.all = q == "all" && s.order.Side == positions.Sell
+	}
+	if !s.all && (s.order.Quantity < 1 || s.order.Quantity > positions.MaxOrderShares) {
+		return fmt.Errorf("quantity: %v; it is a number of shares from 1 to %d, or for a sale: all", s.Quantity, positions.MaxOrderShares)
+	}
+	return nil
+}

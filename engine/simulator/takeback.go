@@ -1,0 +1,148 @@
+package simulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+const (
+	// scriptActor is who takes trades back by a script, as their history says.
+	scriptActor = "scenario script"
+	newestTrade = "last" // as a script names it
+)
+
+// checkTakeBack completes a step that takes a trade back or corrects one.
+func (s *step) checkTakeBack(u *market.Universe) error {
+	key, which := "bust", s.Bust
+	if s.Correct != "" {
+		key, which = "correct", s.Correct
+	}
+	policy, err := positions.ParseBustPolicy(s.Policy)
+	switch {
+	case s.Bust != "" && s.Correct != "":
+		return errors.New("both bust and correct: a step does one of them")
+	case s.Side != "":
+		return fmt.Errorf("side: %q; a step with %s is no fill, so leave it out", s.Side, key)
+	case s.Bust != "" && (s.Price != nil || s.Quantity != nil):
+		return errors.New("price and quantity are for correct; a bust takes back all of a trade")
+	case err != nil:
+		return fmt.Errorf("policy: %w", err)
+	}
+	s.bust = &positions.BustRequest{Account: s.Account, Reason: s.Reason, Actor: scriptActor, Policy: policy}
+	if o := s.bust.Check(); o.Reason != positions.NoBustRefusal { // all else is right
+		return fmt.Errorf("reason: %q; it says why, in one line of 1 to %d bytes, for example reason: wrong price", s.Reason, positions.MaxBustTextBytes)
+	}
+	if err := s.checkWhich(key, which, u); err != nil || s.Bust != "" {
+		return err
+	}
+	return s.checkCorrection(u)
+}
+
+// checkWhich finds out which trade is meant: the newest, of all or of an instrument, or one by its name.
+func (s *step) checkWhich(key, which string, u *market.Universe) (err error) {
+	if which == newestTrade {
+		if s.anyOf = s.Instrument == ""; !s.anyOf {
+			if s.order.Instrument, err = u.Parse(s.Instrument); err != nil {
+				return fmt.Errorf("instrument: %w", err)
+			}
+		}
+		return nil
+	}
+	number, found := strings.CutPrefix(which, strconv.FormatUint(s.Account, 10)+"-")
+	s.bust.TradeSeq, err = strconv.ParseUint(number, 10, 64)
+	switch {
+	case !found || err != nil || s.bust.TradeSeq == 0:
+		return fmt.Errorf("%s: %q; it is last, or the name of a trade of the account, as %d-42", key, which, s.Account)
+	case s.Instrument != "":
+		return fmt.Errorf("instrument: %s; only last has one, %s names the trade already", s.Instrument, which)
+	}
+	return nil
+}
+
+// checkCorrection takes the price and the quantity that a trade is to have.
+func (s *step) checkCorrection(u *market.Universe) (err error) {
+	if s.Price == nil {
+		return errors.New("price is missing; correct takes a price and a quantity, and says both even where one stays as it is")
+	}
+	if s.bust.Price, err = market.ParseMoney(priceText(s.Price)); err != nil {
+		return fmt.Errorf("price: %w", err)
+	}
+	if err := s.checkQuantity(); err != nil {
+		return err
+	}
+	s.bust.Correct, s.bust.Quantity = true, s.order.Quantity
+	if o := s.bust.Check(); o.Reason != positions.NoBustRefusal {
+		_, text, _ := strings.Cut(o.Sentence(s.bust, u), ": ")
+		return errors.New(text)
+	}
+	return nil
+}
+
+// priceText is a price as it was written, as far as YAML keeps that.
+func priceText(price any) string {
+	if f, ok := price.(float64); ok {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return fmt.Sprint(price)
+}
+
+const (
+	searchPage = 100    // events of a page of history
+	searchMax  = 10_000 // events that are looked at for the newest trade of a simulator
+)
+
+// takeBack carries out a step that takes a trade back or corrects one. What is refused is counted: which trades there are is
+// not up to the script alone.
+func (r *Runner) takeBack(ctx context.Context, x Exchange, s *step) {
+	request, err := *s.bust, error(nil)
+	if request.TradeSeq == 0 {
+		request.TradeSeq, err = s.newest(ctx, x)
+	}
+	if err == nil && request.TradeSeq != 0 {
+		_, _, err = x.Bust(ctx, &request)
+	}
+	var refusal *engine.BustRefusedError
+	switch {
+	case errors.Is(err, engine.ErrUnknownAccount) || errors.As(err, &refusal) || err == nil && request.TradeSeq == 0:
+		r.refused.Add(1)
+	case err != nil:
+		r.skipped.Add(1)
+	default:
+		r.busts.Add(1)
+	}
+}
+
+// newest is the sequence of the newest trade that a simulator made and that stands; 0: there is none.
+func (s *step) newest(ctx context.Context, x Exchange) (uint64, error) {
+	taken := make(map[uint64]bool) // by busts, which are newer than what they take back
+	for before, looked := uint64(0), 0; looked < searchMax; {
+		page, _, err := x.History(ctx, s.Account, before, searchPage)
+		if err != nil || len(page) == 0 {
+			return 0, err
+		}
+		for i := range page {
+			switch ev := &page[i]; {
+			case ev.Kind == positions.KindBust:
+				taken[ev.Bust.TradeSeq] = taken[ev.Bust.TradeSeq] || ev.Bust.Replacement == nil
+				for _, seq := range ev.Bust.Cascade {
+					taken[seq] = true
+				}
+			case ev.Kind == positions.KindTrade && ev.Trade.Origin == positions.OriginSimulator && !taken[ev.Seq] &&
+				(s.anyOf || ev.Trade.Instrument == s.order.Instrument):
+				return ev.Seq, nil
+			}
+		}
+		looked += len(page)
+		if before = page[len(page)-1].Seq; before == 1 {
+			break
+		}
+	}
+	return 0, nil
+}

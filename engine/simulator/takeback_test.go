@@ -1,0 +1,244 @@
+package simulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// busting and correcting are scriptOf for steps that take a trade back, and that correct one.
+func busting(keys ...string) string {
+	return scriptOf(append([]string{"side: ", "instrument: ", "quantity: ", "bust: last", "reason: wrong price"}, keys...)...)
+}
+
+func correcting(keys ...string) string {
+	return scriptOf(append([]string{"side: ", "instrument: ", "correct: last", "price: 9.98", "reason: wrong price"}, keys...)...)
+}
+
+func TestParseTakeBack(t *testing.T) {
+	u := market.Default()
+	pingAn, _ := u.Parse("SZ.000001")
+	bust := positions.BustRequest{Account: 100001, Reason: "wrong price", Actor: "scenario script"}
+	correction := bust
+	correction.Correct, correction.Price, correction.Quantity = true, 9_9800, 100
+	with := func(r positions.BustRequest, change func(r *positions.BustRequest)) positions.BustRequest {
+		change(&r)
+		return r
+	}
+	for text, want := range map[string]struct {
+		request positions.BustRequest
+		of      market.ID
+		anyOf   bool
+	}{
+		busting():                               {bust, 0, true},
+		busting("instrument: SZ.000001"):        {bust, pingAn, false},
+		busting("policy: reject"):               {bust, 0, true},
+		busting("policy: cascade"):              {with(bust, func(r *positions.BustRequest) { r.Policy = positions.PolicyCascade }), 0, true},
+		busting("bust: 100001-42"):              {with(bust, func(r *positions.BustRequest) { r.TradeSeq = 42 }), 0, false},
+		correcting():                            {correction, 0, true},
+		correcting("price: '9.98'"):             {correction, 0, true},
+		correcting("price: 10"):                 {with(correction, func(r *positions.BustRequest) { r.Price = 10_0000 }), 0, true},
+		correcting("price: 0.0001"):             {with(correction, func(r *positions.BustRequest) { r.Price = 1 }), 0, true},
+		correcting("correct: 100001-7"):         {with(correction, func(r *positions.BustRequest) { r.TradeSeq = 7 }), 0, false},
+		correcting("reason: 'off: by one, 价格'"): {with(correction, func(r *positions.BustRequest) { r.Reason = "off: by one, 价格" }), 0, true},
+	} {
+		s, err := ParseScript([]byte(text), u)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if st := s.steps[0]; st.bust == nil || *st.bust != want.request || st.order.Instrument != want.of || st.anyOf != want.anyOf {
+			t.Errorf("%s: %+v of %d, any %v", text, st.bust, st.order.Instrument, st.anyOf)
+		}
+	}
+}
+
+func TestParseTakeBackRefuses(t *testing.T) {
+	const reason = "; it says why, in one line of 1 to 200 bytes, for example reason: wrong price"
+	for text, want := range map[string]string{
+		busting("correct: last"):                            "both bust and correct: a step does one of them",
+		busting("side: buy"):                                `side: "buy"; a step with bust is no fill, so leave it out`,
+		correcting("side: buy"):                             `side: "buy"; a step with correct is no fill, so leave it out`,
+		busting("quantity: 100"):                            "price and quantity are for correct; a bust takes back all of a trade",
+		busting("price: 9.98"):                              "price and quantity are for correct; a bust takes back all of a trade",
+		busting("policy: casc"):                             `policy: "casc" is not a policy; it must be reject or cascade`,
+		busting("reason: "):                                 `reason: ""` + reason,
+		busting("reason: " + strings.Repeat("a", 201)):      `reason: "` + strings.Repeat("a", 201) + `"` + reason,
+		busting("bust: newest"):                             `bust: "newest"; it is last, or the name of a trade of the account, as 100001-42`,
+		busting("bust: 100002-42"):                          `bust: "100002-42"; it is last, or the name of a trade of the account, as 100001-42`,
+		busting("bust: 100001-0"):                           `bust: "100001-0"; it is last, or the name of a trade of the account, as 100001-42`,
+		busting("bust: 42"):                                 `bust: "42"; it is last, or the name of a trade of the account, as 100001-42`,
+		correcting("correct: 100001-"):                      `correct: "100001-"; it is last, or the name of a trade of the account, as 100001-42`,
+		busting("bust: 100001-42", "instrument: SZ.000001"): "instrument: SZ.000001; only last has one, 100001-42 names the trade already",
+		busting("instrument: 600519"):                       "instrument: 600519 is a code without its market; write SH.600519 (贵州茅台)",
+		correcting("price: "):                               "price is missing; correct takes a price and a quantity, and says both even where one stays as it is",
+		correcting("price: cheap"):                          `price: "cheap" is not an amount; write digits with a decimal point, as in 9.98`,
+		correcting("price: 9.98765"):                        `price: "9.98765" has 5 decimals; an amount has at most 4`,
+		correcting("price: 0"):                              "the price must be above 0 and at most 1000000000.00",
+		correcting("price: -1"):                             "the price must be above 0 and at most 1000000000.00",
+		correcting("quantity: "):                            "quantity is missing",
+		correcting("quantity: all"):                         "quantity: all; it is a number of shares from 1 to 1000000000, or for a sale: all",
+		scriptOf("price: 9.98"):                             "price: 9.98; a fill is at the market's price, only correct has one of its own",
+		scriptOf("reason: wrong price"):                     "reason and policy are for bust and correct; a fill has neither",
+		scriptOf("policy: cascade"):                         "reason and policy are for bust and correct; a fill has neither",
+		busting("every: 2s"):                                "every without times: say how often, for example times: 20",
+	} {
+		_, err := ParseScript([]byte(text), market.Default())
+		if want := "scenario script: step 1: " + want; err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// What a script takes back and corrects, in an engine: the newest that a simulator made, not what an operator did; of an
+// instrument; by its name; and what stands alone.
+func TestRunTakesBack(t *testing.T) {
+	fills, busts, r := takenBack(t, `
+steps:
+- {account: 100100, at: 1s, side: buy, instrument: SZ.000001, quantity: 100}
+- {account: 100100, at: 2s, side: buy, instrument: SH.601398, quantity: 200}
+- {account: 100100, at: 3s, side: buy, instrument: SZ.000001, quantity: 300}
+- {account: 100100, at: 4s, bust: last, instrument: SH.601398, reason: wrong price}
+- {account: 100100, at: 5s, correct: last, price: 9.98, quantity: 50, reason: wrong quantity}
+- {account: 100100, at: 6s, bust: last, reason: wrong account, every: 1s, times: 3}
+- {account: 100200, at: 1s, side: buy, instrument: SZ.000001, quantity: 100}
+- {account: 100200, at: 2s, side: sell, instrument: SZ.000001, quantity: 60}
+- {account: 100200, at: 3s, bust: 100200-2, reason: no cascade}
+- {account: 100200, at: 4s, bust: 100200-2, reason: with what hangs on it, policy: cascade}
+- {account: 100200, at: 5s, bust: last, reason: nothing is left}
+- {account: 4711, at: 1s, bust: last, reason: nobody}
+`)
+	if len(fills) != 5 {
+		t.Errorf("filled %q", fills)
+	}
+	want := []string{
+		"4s: 100100-3 taken back: wrong price", "5s: 100100-4 corrected to 50 @ 9.98: wrong quantity", "6s: 100100-4 taken back: wrong account",
+		"7s: 100100-2 taken back: wrong account", "4s: 100200-2 taken back, and [3]: with what hangs on it",
+	}
+	slices.Sort(busts)
+	slices.Sort(want)
+	if !slices.Equal(busts, want) {
+		t.Errorf("took back\n%s\nwant\n%s", strings.Join(busts, "\n"), strings.Join(want, "\n"))
+	}
+	r.expect(t, Played{Fills: 5, Busts: 5, Refused: 4}) // the third of three, what was short, what is gone, and nobody
+}
+
+// takenBack plays a script and says what it took back, beside its fills.
+func takenBack(t *testing.T, script string) (fills, busts []string, r *Runner) {
+	t.Helper()
+	var tape *tape
+	start := time.Time{}
+	fills, r = playedOn(t, script, nil, func(x *exchange, at time.Time) { tape, start = x.tape, at })
+	for _, ev := range tape.events {
+		b := ev.Bust
+		if b == nil {
+			continue
+		}
+		text := fmt.Sprintf("%v: %d-%d", time.Unix(0, ev.Time).Sub(start), ev.Account, b.TradeSeq)
+		if b.Replacement != nil {
+			text += fmt.Sprintf(" corrected to %d @ %s", b.Replacement.Quantity, market.FormatMoney(b.Replacement.Price))
+		} else {
+			text += " taken back"
+		}
+		if len(b.Cascade) > 0 {
+			text += fmt.Sprintf(", and %d", b.Cascade)
+		}
+		if b.Actor != scriptActor {
+			t.Errorf("by %q", b.Actor)
+		}
+		busts = append(busts, text+": "+b.Reason)
+	}
+	return fills, busts, r
+}
+
+// market.Default's universe and an exchange that says what a test has it say.
+type fakeExchange struct {
+	history []positions.Event // oldest first
+	pages   int
+	fail    error
+	asked   []positions.BustRequest
+}
+
+func (x *fakeExchange) Submit(uint64, []engine.Request) int { return 0 }
+
+func (x *fakeExchange) History(_ context.Context, _, before uint64, limit int) (page []positions.Event, oldest uint64, err error) {
+	x.pages++
+	if before == 0 {
+		before = uint64(len(x.history)) + 1
+	}
+	for seq := before - 1; seq > 0 && len(page) < limit; seq-- {
+		page = append(page, x.history[seq-1])
+	}
+	return page, 1, nil
+}
+
+func (x *fakeExchange) Bust(_ context.Context, r *positions.BustRequest) (positions.Event, bool, error) {
+	x.asked = append(x.asked, *r)
+	return positions.Event{}, false, x.fail
+}
+
+// play plays a script of one step on it.
+func (x *fakeExchange) play(t *testing.T, script string) *Runner {
+	t.Helper()
+	s, err := ParseScript([]byte(script), market.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewRunner(s)
+	r.Run(t.Context(), x)
+	return r
+}
+
+// The newest trade may be pages back, and that search has an end.
+func TestNewestTradePagesBack(t *testing.T) {
+	for _, test := range []struct {
+		others, pages int
+		found         bool
+	}{{0, 1, true}, {250, 3, true}, {searchMax - 1, searchMax / searchPage, true}, {searchMax, searchMax / searchPage, false}, {3 * searchMax, searchMax / searchPage, false}} {
+		x := new(fakeExchange)
+		for i := range 1 + test.others {
+			ev := positions.Event{Seq: uint64(i + 1), Kind: positions.KindTrade}
+			if ev.Trade.Origin = positions.OriginClient; i == 0 {
+				ev.Trade.Origin = positions.OriginSimulator
+			}
+			x.history = append(x.history, ev)
+		}
+		r := x.play(t, busting())
+		want := Played{Busts: 1}
+		if !test.found {
+			want = Played{Refused: 1}
+		}
+		r.expect(t, want)
+		if x.pages != test.pages || len(x.asked) != int(want.Busts) || test.found && x.asked[0].TradeSeq != 1 {
+			t.Errorf("%d others: %d pages, asked %+v", test.others, x.pages, x.asked)
+		}
+	}
+}
+
+// A refusal and a server that is too busy are told apart.
+func TestTakeBackCounts(t *testing.T) {
+	for _, test := range []struct {
+		fail error
+		want Played
+	}{
+		{nil, Played{Busts: 1}},
+		{&engine.BustRefusedError{}, Played{Refused: 1}},
+		{fmt.Errorf("too many: %w", engine.ErrBusy), Played{Skipped: 1}},
+		{engine.ErrStopped, Played{Skipped: 1}},
+		{errors.New("history could not be read"), Played{Skipped: 1}},
+	} {
+		x := &fakeExchange{fail: test.fail}
+		x.play(t, busting("bust: 100001-42")).expect(t, test.want)
+		if x.pages != 0 || len(x.asked) != 1 || x.asked[0].TradeSeq != 42 {
+			t.Errorf("%d pages, asked %+v", x.pages, x.asked)
+		}
+	}
+}
