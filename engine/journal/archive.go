@@ -1,0 +1,225 @@
+package journal
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/positions"
+)
+
+// Summary is what Verify and Export have seen.
+type Summary struct {
+	Accounts uint64
+	Events   uint64
+	Commits  uint64 // number of the newest
+	Epoch    uint64
+	Mode     Mode // of the last run
+	Clean    bool // the last run ended cleanly
+	Backup   bool // nobody has started from it yet
+	Torn     bool // the end of the log is torn, and the next start will cut it back
+}
+
+// archive is a journal that nobody has open, read without a change. It holds the encoded events of all blocks that there are,
+// as the engine did, and of the rest one account at a time.
+type archive struct {
+	store
+	head head
+	sum  Summary
+	tail []tailEvent // by account and sequence
+}
+
+// tailEvent is an event of a block.
+type tailEvent struct {
+	account, seq uint64
+	commit       uint64
+	encoded      []byte
+}
+
+func openArchive(ctx context.Context, dir string, o Options) (*archive, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	lock, err := exclusive(o.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	a := &archive{store: store{disk: o.FS, dir: dir, lock: lock, l: newListings(o.Universe)}}
+	if err := a.open(ctx, &o); err != nil {
+		return nil, errors.Join(err, a.unlock())
+	}
+	return a, nil
+}
+
+func (a *archive) open(ctx context.Context, o *Options) error {
+	found, err := a.inspect()
+	if err != nil {
+		return err
+	}
+	if !found.exists {
+		return fmt.Errorf("there is no journal in %s", a.dir)
+	}
+	if a.db, err = openPebble(a.disk, a.dir, a.lock, true, o, quietEvents()); err != nil {
+		return err
+	}
+	if a.head, err = a.readHead(found); err != nil {
+		return err
+	}
+	a.sum = Summary{
+		Commits: a.head.last.number, Epoch: a.head.record.epoch, Mode: a.head.record.mode,
+		Clean: found.clean != nil, Backup: found.backup, Torn: len(found.torn) > 0,
+	}
+	return a.readTail(ctx)
+}
+
+// readTail verifies the chain and collects the events of the blocks.
+func (a *archive) readTail(ctx context.Context) error {
+	var ev positions.Event
+	reached, err := a.eachBlock(a.head.mark.place, func(number uint64, events *decoder, count int) error {
+		encoded := bytes.Clone(events.b)
+		events.b = encoded
+		for range count {
+			before := events.b
+			if events.event(&ev); events.err != nil {
+				return events.err
+			}
+			a.tail = append(a.tail, tailEvent{ev.Account, ev.Seq, number, before[:len(before)-len(events.b)]})
+		}
+		return errors.Join(events.end(), ctx.Err())
+	})
+	if err != nil {
+		return err
+	}
+	if reached != a.head.last {
+		return a.damage(fmt.Sprintf("commit %d", reached.number), fmt.Errorf("there should be %d commits", a.head.last.number))
+	}
+	slices.SortStableFunc(a.tail, func(x, y tailEvent) int { return cmp.Compare(x.account, y.account) })
+	return nil
+}
+
+// tailOf are the events of one account in blocks, as they were committed.
+func (a *archive) tailOf(account uint64) []tailEvent {
+	byAccount := func(e tailEvent, account uint64) int { return cmp.Compare(e.account, account) }
+	from, _ := slices.BinarySearchFunc(a.tail, account, byAccount)
+	to, _ := slices.BinarySearchFunc(a.tail[from:], account+1, byAccount)
+	return a.tail[from : from+to]
+}
+
+// each calls f for every account that there is anything of, by number. stored is what its last checkpoint has; its Seq is 0
+// where there was none.
+func (a *archive) each(ctx context.Context, f func(stored *engine.AccountState) error) (err error) {
+	defer a.contain("the accounts", &err)
+	it, err := a.db.NewIter(nil)
+	if err != nil {
+		return a.damage("the database", err)
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	ids, err := a.iterate(keyOrderID)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ids.Close()) }()
+	ids.First()
+	var st engine.AccountState
+	for account, ok := a.next(it, 0); ok; account, ok = a.next(it, account+1) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		st = engine.AccountState{Account: account, Rows: st.Rows[:0], IDs: st.IDs[:0]}
+		if it.SeekGE(accountKey(account)) && bytes.Equal(it.Key(), accountKey(account)) {
+			if err := a.account(it.Key(), it.Value(), &st); err != nil {
+				return err
+			}
+		}
+		if err := errors.Join(it.Error(), a.orderIDs(ids, &st)); err != nil {
+			return a.damage(fmt.Sprintf("account %d", account), err)
+		}
+		if err := f(&st); err != nil {
+			return err
+		}
+		a.sum.Accounts++
+		if account == math.MaxUint64 {
+			break
+		}
+	}
+	if err := it.Error(); err != nil {
+		return a.damage("the accounts", err)
+	}
+	return nil
+}
+
+// next is the first account from a number on that anything is there of.
+func (a *archive) next(it *pebble.Iterator, from uint64) (account uint64, ok bool) {
+	for _, what := range []byte{keyAccount, keyRun, keyOrderID} {
+		if it.SeekGE(oneKey(what, from)) && it.Key()[0] == what && (!ok || numberOf(it.Key(), 0) < account) {
+			account, ok = numberOf(it.Key(), 0), true
+		}
+	}
+	i, _ := slices.BinarySearchFunc(a.tail, from, func(e tailEvent, from uint64) int { return cmp.Compare(e.account, from) })
+	if i < len(a.tail) && (!ok || a.tail[i].account < account) {
+		account, ok = a.tail[i].account, true
+	}
+	return account, ok
+}
+
+// story calls f for the events of an account up to a sequence: those that its checkpoint has stored in runs, and then those
+// that are in blocks alone. Where both have an event they must have the same.
+func (a *archive) story(account, stored, upTo uint64, f func(ev *positions.Event) error) error {
+	tail := a.tailOf(account)
+	seq, err := a.runs(account, upTo, func(ev *positions.Event) error {
+		if len(tail) > 0 && tail[0].seq == ev.Seq {
+			if !bytes.Equal(a.l.appendEvent(nil, ev), tail[0].encoded) {
+				return a.damage(fmt.Sprintf("event %d of account %d", ev.Seq, account),
+					fmt.Errorf("the history has another than commit %d", tail[0].commit))
+			}
+			tail = tail[1:]
+		}
+		return f(ev)
+	})
+	if err == nil && (seq < min(stored, upTo) || seq > stored) {
+		err = a.damage(fmt.Sprintf("the history of account %d", account),
+			fmt.Errorf("it ends with event %d, and the account's checkpoint is of event %d", seq, stored))
+	}
+	if err != nil {
+		return err
+	}
+	var ev positions.Event
+	for ; len(tail) > 0 && seq < upTo; tail = tail[1:] {
+		if seq++; tail[0].seq != seq {
+			return a.damage(fmt.Sprintf("commit %d", tail[0].commit),
+				fmt.Errorf("event %d of account %d is where event %d should be", tail[0].seq, account, seq))
+		}
+		d := decoder{l: a.l, b: tail[0].encoded}
+		if d.event(&ev); d.err != nil {
+			return a.damage(fmt.Sprintf("commit %d", tail[0].commit), d.err)
+		}
+		if err := f(&ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runs calls f for the events of an account's runs up to a sequence, and returns that of the last.
+func (a *archive) runs(account, upTo uint64, f func(ev *positions.Event) error) (seq uint64, err error) {
+	r, err := a.history(account, 1)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, r.it.Close()) }()
+	var ev positions.Event
+	for seq < upTo && r.next(&ev) {
+		seq = ev.Seq
+		if err := f(&ev); err != nil {
+			return seq, err
+		}
+	}
+	return seq, r.err
+}

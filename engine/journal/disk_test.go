@@ -1,0 +1,52 @@
+package journal
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/rs/zerolog"
+)
+
+// TestLowWater: with too little room on the disk the journal is read-only, until there is room; it says so once each time, and
+// commits all the same.
+func TestLowWater(t *testing.T) {
+	var free atomic.Uint64
+	log := new(logged)
+	o := testOptions(t, vfs.NewMem(), Sync)
+	o.Log, o.LowWaterBytes = zerolog.New(log), 1000
+	o.FreeBytes = func() (uint64, error) { return free.Load(), nil }
+	free.Store(999)
+	j, _ := mustRecover(t, "data", o)
+	if !j.ReadOnly() {
+		t.Error("a start on a full disk takes orders")
+	}
+	w := newWorld(1, 2, 1)
+	w.run(t, j, 5, 3)
+	free.Store(1000)
+	until(t, "room", func() bool { return !j.ReadOnly() })
+	free.Store(10)
+	until(t, "no room", j.ReadOnly)
+	said := func(what string) int { return strings.Count(log.String(), what) }
+	until(t, "both words about it", func() bool {
+		return said("no orders are taken until there is room again") == 2 && said("orders are taken\"") == 1
+	})
+}
+
+// TestUnknownRoom: a file system that does not say how much is free is written to.
+func TestUnknownRoom(t *testing.T) {
+	j, _ := mustRecover(t, "data", testOptions(t, vfs.NewMem(), Sync)) // memory does not say
+	if j.ReadOnly() {
+		t.Error("it is read-only")
+	}
+	o := testOptions(t, vfs.Default, Sync)
+	o.LowWaterBytes = 1
+	if j, _ := mustRecover(t, t.TempDir(), o); j.ReadOnly() {
+		t.Error("a disk with a byte of room is read-only")
+	}
+	o.LowWaterBytes = 1 << 62
+	if j, _ := mustRecover(t, t.TempDir(), o); !j.ReadOnly() {
+		t.Error("a disk with less than the low-water mark is written to")
+	}
+}

@@ -1,0 +1,174 @@
+package journal
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// Export writes the history of each account in the journal in dir, which nobody may have open, to a file of its own in the
+// directory out: 100017.txt, a line per event. A file that is there already is an error.
+func Export(ctx context.Context, dir, out string, o Options) (sum Summary, err error) {
+	a, err := openArchive(ctx, dir, o)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer func() { err = errors.Join(err, a.unlock()) }()
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return a.sum, fmt.Errorf("the directory of the export cannot be made: %w", err)
+	}
+	err = a.each(ctx, func(stored *engine.AccountState) error {
+		if err := a.export(ctx, stored, out, o.Universe); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
+	return a.sum, err
+}
+
+func (a *archive) export(ctx context.Context, stored *engine.AccountState, out string, u *market.Universe) (err error) {
+	account := stored.Account
+	path := filepath.Join(out, strconv.FormatUint(account, 10)+".txt")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("the export of account %d: %w", account, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w := bufio.NewWriterSize(f, 64<<10)
+	line := append([]byte(exportHead), '\n')
+	_, err = w.Write(line)
+	if err != nil {
+		return fmt.Errorf("the export of account %d: %w", account, err)
+	}
+	err = a.story(account, stored.Seq, math.MaxUint64, func(ev *positions.Event) error {
+		a.sum.Events++
+		line = append(appendLine(line[:0], ev, u), '\n')
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+		if ev.Seq%checkEvery == 0 {
+			return ctx.Err()
+		}
+		return nil
+	})
+	if err = errors.Join(err, w.Flush()); err != nil {
+		return fmt.Errorf("the export of account %d: %w", account, err)
+	}
+	return nil
+}
+
+const exportColumns = "%8v  %-30v  %-10v  %-10v  %12v  %16v  %20v  %20v  %v"
+
+// exportHead names the columns. What an event has more than them is in the last one, as name=value.
+var exportHead = "#" + fmt.Sprintf(exportColumns,
+	"seq", "time", "what", "instrument", "quantity", "price", "amount", "cash", "more")[1:]
+
+// appendLine appends an event as a person, or a script, reads it.
+func appendLine(line []byte, ev *positions.Event, u *market.Universe) []byte {
+	e := exported{ev: ev, instrument: "-", quantity: "-", price: "-"}
+	switch ev.Kind {
+	case positions.KindTrade:
+		e.what = sideName(ev.Trade.Side)
+		e.trade(&ev.Trade, u)
+		e.add("shares", strconv.FormatInt(ev.Position.Quantity, 10))
+		e.add("cost", market.FormatMoney(ev.Position.Cost))
+		e.add("realised", market.FormatMoney(ev.Position.Realised))
+	case positions.KindAdjustment:
+		e.what, e.amount = "adjustment", market.FormatMoney(ev.Adjustment.Cash)
+		e.add("reason", strconv.Quote(ev.Adjustment.Reason))
+		e.add("actor", strconv.Quote(ev.Adjustment.Actor))
+	case positions.KindBust:
+		e.bust(ev.Bust, u)
+	}
+	at := time.Unix(0, ev.Time).UTC().Format("2006-01-02T15:04:05.000000000Z")
+	line = fmt.Appendf(line, exportColumns, ev.Seq, at, e.what, e.instrument, e.quantity, e.price, e.amount,
+		market.FormatMoney(ev.Cash.Balance), strings.TrimLeft(e.more.String(), " "))
+	return line
+}
+
+type exported struct {
+	ev                                        *positions.Event
+	what, instrument, quantity, price, amount string
+	more                                      strings.Builder
+}
+
+func (e *exported) add(name, value string) {
+	e.more.WriteString(" " + name + "=" + value)
+}
+
+func (e *exported) trade(t *positions.Trade, u *market.Universe) {
+	e.instrument = u.At(t.Instrument).String()
+	e.quantity = strconv.FormatInt(t.Quantity, 10)
+	e.price = market.FormatMoney(t.Price)
+	e.amount = market.FormatMoney(t.Amount)
+	if t.Fees != 0 {
+		e.add("fees", market.FormatMoney(t.Fees))
+	}
+	if t.Limit != 0 {
+		e.add("limit", market.FormatMoney(t.Limit))
+	}
+	if t.Origin != positions.OriginClient {
+		e.add("origin", originName(t.Origin))
+	}
+	if !t.OrderID.IsZero() {
+		e.add("order", strconv.Quote(t.OrderID.String()))
+	}
+}
+
+// bust gives what stands now in the columns, and says what did.
+func (e *exported) bust(b *positions.Bust, u *market.Universe) {
+	e.what = "bust"
+	shown := &b.Original
+	if b.Replacement != nil {
+		e.what, shown = "correction", b.Replacement
+	}
+	e.trade(shown, u)
+	e.add("trade", fmt.Sprintf("%d-%d", e.ev.Account, b.TradeSeq))
+	e.add("side", sideName(shown.Side))
+	if b.Replacement != nil {
+		e.add("revision", strconv.FormatUint(uint64(b.Replacement.Revision), 10))
+		e.add("was", fmt.Sprintf("%d@%s", b.Original.Quantity, market.FormatMoney(b.Original.Price)))
+	}
+	for _, seq := range b.Cascade {
+		e.add("also", fmt.Sprintf("%d-%d", e.ev.Account, seq))
+	}
+	for i := range b.Positions {
+		p := &b.Positions[i]
+		e.add("left", fmt.Sprintf("%s:%d:%s", u.At(p.Instrument), p.Quantity, market.FormatMoney(p.Cost)))
+	}
+	e.add("reason", strconv.Quote(b.Reason))
+	e.add("actor", strconv.Quote(b.Actor))
+	if b.ID != "" {
+		e.add("id", strconv.Quote(b.ID))
+	}
+}
+
+func sideName(s positions.Side) string {
+	if s == positions.Sell {
+		return "sell"
+	}
+	return "buy"
+}
+
+func originName(o positions.Origin) string {
+	switch o {
+	case positions.OriginClient:
+		return "client"
+	case positions.OriginSimulator:
+		return "simulator"
+	case positions.OriginOperator:
+		return "operator"
+	}
+	return strconv.Itoa(int(o))
+}

@@ -1,0 +1,177 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+const patience = 20 * time.Second
+
+// failingDisk fails the n-th operation of a kind, and all after it or not, once it is armed.
+type failingDisk struct {
+	armed atomic.Bool
+	left  atomic.Int64
+	is    func(errorfs.Op) bool
+	err   error
+	once  bool
+
+	stage func() string // nil: it is not asked
+	first atomic.Pointer[failedOp]
+}
+
+// failedOp is the operation that failed first.
+type failedOp struct {
+	op    errorfs.Op
+	stage string
+}
+
+func (f *failingDisk) on(disk vfs.FS) vfs.FS {
+	return inject(disk, func(op errorfs.Op) error {
+		if !f.armed.Load() || !f.is(op) {
+			return nil
+		}
+		left := f.left.Add(-1)
+		if left == -1 && f.stage != nil {
+			f.first.Store(&failedOp{op, f.stage()})
+		}
+		if left == -1 || left < -1 && !f.once {
+			return f.err
+		}
+		return nil
+	})
+}
+
+func isLog(op errorfs.Op) bool { return strings.HasSuffix(op.Path, ".log") }
+
+func isTable(op errorfs.Op) bool { return strings.HasSuffix(op.Path, ".sst") }
+
+// fatals collects what Options.Fatal is given. Like the end of the process it does not return, nor does it let go of any lock.
+func fatals(o *Options) <-chan error {
+	ch := make(chan error, 16)
+	o.Fatal = func(err error) {
+		select {
+		case ch <- err:
+		default:
+		}
+		select {}
+	}
+	return ch
+}
+
+// TestFailingCheckpoint: the checkpoint that does not become durable drops nothing and ends the process.
+func TestFailingCheckpoint(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	f := &failingDisk{err: errors.New("I/O error"), is: func(op errorfs.Op) bool {
+		return (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) && isLog(op)
+	}}
+	o := testOptions(t, f.on(disk), Sync)
+	o.tune = nil // no flush on the way
+	fatal := fatals(&o)
+	j, _, err := recoverFrom("data", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(2, 6, 9)
+	w.run(t, j, 20, 5)
+	f.armed.Store(true)
+	go func() { _ = j.checkpoint(context.Background(), w) }() // ends where Fatal does
+	select {
+	case err := <-fatal:
+		if !strings.Contains(err.Error(), "I/O error") {
+			t.Errorf("it says: %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the process did not end")
+	}
+	if w.marked != 0 {
+		t.Error("memory was told that the checkpoint is durable")
+	}
+	j, r := mustRecover(t, "data", testOptions(t, disk.CrashClone(vfs.CrashCloneCfg{}), Sync))
+	if err := w.compare(j, r, w.acked(everything)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFailingEnd: where the end cannot be written, the next start takes the run for one that crashed, and has everything.
+func TestFailingEnd(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	f := &failingDisk{err: errors.New("I/O error"), is: func(op errorfs.Op) bool { return strings.Contains(op.Path, cleanFile) }}
+	o := testOptions(t, f.on(disk), Sync)
+	j, _, err := recoverFrom("data", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(2, 6, 9)
+	w.run(t, j, 20, 5)
+	epoch := j.Epoch()
+	f.armed.Store(true)
+	if err := j.Close(); err == nil || !strings.Contains(err.Error(), "the journal in data could not be closed: ") {
+		t.Errorf("closed: %v", err)
+	}
+	f.armed.Store(false)
+	j, r := mustRecover(t, "data", o)
+	if err := w.compare(j, r, w.acked(everything)); err != nil || j.Epoch() != epoch {
+		t.Errorf("epoch %x after %x, %v", j.Epoch(), epoch, err)
+	}
+}
+
+// TestFatalReturns is an error of the program that does not go unnoticed.
+func TestFatalReturns(t *testing.T) {
+	j := &Journal{o: Options{Fatal: func(error) {}}, failed: make(chan struct{})}
+	defer func() {
+		if recover() == nil {
+			t.Error("it went on")
+		}
+	}()
+	j.fail(errors.New("I/O error"))
+}
+
+// TestDamageInBackground: what a compaction runs into is an error of Recover, or afterwards ends the process, as damage.
+func TestDamageInBackground(t *testing.T) {
+	disk, w := vfs.NewMem(), newWorld(2, 6, 9)
+	o := testOptions(t, disk, Sync)
+	j, _ := mustRecover(t, "data", o)
+	w.run(t, j, 40, 5)
+	mustClose(t, j)
+	corrupt := pebble.ErrCorruption
+
+	j, err := Open("data", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.inBackground(corrupt)
+	var damage *DamageError
+	if err := j.Recover(context.Background(), refusing{}, nil); !errors.As(err, &damage) {
+		t.Errorf("recover: %v", err)
+	}
+	mustClose(t, j)
+
+	fatal := fatals(&o)
+	j, _ = mustRecover(t, "data", o)
+	go j.inBackground(corrupt)
+	select {
+	case err := <-fatal:
+		if !errors.As(err, &damage) {
+			t.Errorf("it says: %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the process did not end")
+	}
+	mustEndFailed(t, j)
+}
+
+// mustEndFailed closes a journal that has failed, so that the test does not do so again.
+func mustEndFailed(tb testing.TB, j *Journal) {
+	tb.Helper()
+	if err := j.Close(); err == nil {
+		tb.Error("a failed journal was closed as if nothing had been")
+	}
+}

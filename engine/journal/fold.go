@@ -1,0 +1,321 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// fold is an account as its history has it, computed anew: nothing is taken over from an event but what it was about. It
+// weighs as much as the rows, the trades taken back and the last order ids.
+//
+// Sums are taken modulo 2^64. A fold without a trade that was taken back may pass the range on its way and come back; what
+// the ledger says fits, so that the two are equal only if they are.
+type fold struct {
+	u       *market.Universe
+	account uint64
+	seq     uint64
+	cash    positions.Cash
+	rows    map[market.ID]positions.Row // of every instrument ever traded; with quantity 0 as it last was
+	revised map[uint64]*positions.Trade // trades that do not stand as they were executed; nil: not at all
+	ids     []engine.OrderIDRecord      // the last orderIDsMax
+
+	// again reads the history up to a sequence from the beginning.
+	again func(upTo uint64, f func(*positions.Event) error) error
+}
+
+func newFold(u *market.Universe, account uint64, again func(uint64, func(*positions.Event) error) error) *fold {
+	return &fold{
+		u: u, account: account, again: again,
+		rows: make(map[market.ID]positions.Row), revised: make(map[uint64]*positions.Trade),
+	}
+}
+
+// add takes the next event, and says where it contradicts those before it.
+func (f *fold) add(ev *positions.Event) error {
+	var err error
+	switch {
+	case ev.Seq != f.seq+1:
+		err = fmt.Errorf("it comes after event %d", f.seq)
+	case ev.Seq == 1 && ev.Kind != positions.KindAdjustment:
+		err = errors.New("it is the first, and no adjustment that opens the account")
+	case ev.Kind == positions.KindTrade:
+		err = f.trade(ev)
+	case ev.Kind == positions.KindAdjustment:
+		f.cash.Balance += ev.Adjustment.Cash
+	case ev.Kind == positions.KindBust:
+		err = f.bust(ev)
+	}
+	switch {
+	case err != nil:
+	case ev.Cash != f.cash:
+		err = fmt.Errorf("it says %s, and the events up to it come to %s", sayCash(ev.Cash), sayCash(f.cash))
+	case ev.Cash.Balance < 0:
+		err = fmt.Errorf("it leaves cash at %s", market.FormatMoney(ev.Cash.Balance))
+	}
+	if err != nil {
+		return fmt.Errorf("account %d, event %d: %w", f.account, ev.Seq, err)
+	}
+	f.seq = ev.Seq
+	return nil
+}
+
+func (f *fold) trade(ev *positions.Event) error {
+	t := &ev.Trade
+	before := f.rows[t.Instrument]
+	row, cash, err := stepTrade(before, f.cash, t)
+	if err != nil {
+		return err
+	}
+	row.Version = ev.Seq
+	if ev.Position.Row != row {
+		return fmt.Errorf("it says %s, and the events up to it come to %s", f.sayRow(&ev.Position.Row), f.sayRow(&row))
+	}
+	if ev.Position.Sellable < 0 || ev.Position.Sellable > row.Quantity {
+		return fmt.Errorf("of %d shares %d are said to be sellable", row.Quantity, ev.Position.Sellable)
+	}
+	if want := changeOf(before.Quantity, row.Quantity); ev.Change != want {
+		return fmt.Errorf("it is of change %d, and goes from %d to %d shares", ev.Change, before.Quantity, row.Quantity)
+	}
+	f.rows[t.Instrument], f.cash = row, cash
+	f.remember(ev.Seq, t)
+	return nil
+}
+
+// stepTrade is the arithmetic of the ledger: moving average, half to even, and the last share takes the rest.
+func stepTrade(row positions.Row, cash positions.Cash, t *positions.Trade) (positions.Row, positions.Cash, error) {
+	if t.Quantity <= 0 || t.Quantity > positions.MaxOrderShares || t.Price < 0 || t.Fees < 0 || t.Amount != t.Quantity*t.Price {
+		return row, cash, fmt.Errorf("its trade is of %d shares at %s for %s with fees of %s",
+			t.Quantity, market.FormatMoney(t.Price), market.FormatMoney(t.Amount), market.FormatMoney(t.Fees))
+	}
+	row.Instrument = t.Instrument
+	cash.Balance -= t.Fees
+	cash.FeesPaid += t.Fees
+	switch t.Side {
+	case positions.Buy:
+		if row.Quantity == 0 {
+			row.Realised = 0 // it counts since the quantity last left 0
+		}
+		row.Quantity += t.Quantity
+		row.Cost += t.Amount
+		cash.Balance -= t.Amount
+	case positions.Sell:
+		if t.Quantity > row.Quantity {
+			return row, cash, fmt.Errorf("it sells %d shares of %d", t.Quantity, row.Quantity)
+		}
+		taken := portion(row.Cost, t.Quantity, row.Quantity)
+		row.Quantity -= t.Quantity
+		row.Cost -= taken
+		row.Realised += t.Amount - taken
+		cash.Realised += t.Amount - taken
+		cash.Balance += t.Amount
+	default:
+		return row, cash, fmt.Errorf("its trade is of side %d", t.Side)
+	}
+	return row, cash, nil
+}
+
+// portion is cost × q / held, half to even; 0 < q <= held.
+func portion(cost, q, held int64) int64 {
+	high, low := bits.Mul64(uint64(cost), uint64(q))
+	quotient, rest := bits.Div64(high, low, uint64(held))
+	if twice := 2 * rest; twice > uint64(held) || twice == uint64(held) && quotient%2 == 1 {
+		quotient++
+	}
+	return int64(quotient)
+}
+
+func changeOf(before, after int64) positions.Change {
+	switch {
+	case after == before:
+		return positions.Unchanged
+	case before == 0:
+		return positions.Opened
+	case after == 0:
+		return positions.Closed
+	case after > before:
+		return positions.Increased
+	}
+	return positions.Decreased
+}
+
+// bust folds the whole history anew, without the trades that the event takes back.
+func (f *fold) bust(ev *positions.Event) error {
+	b := ev.Bust
+	if r, o := b.Replacement, &b.Original; r != nil &&
+		(r.Instrument != o.Instrument || r.Side != o.Side || r.Revision != o.Revision+1) {
+		return errors.New("its replacement is no correction of its original")
+	}
+	if len(b.Cascade) > positions.MaxCascade {
+		return fmt.Errorf("it takes back %d trades with another, and the most is %d", len(b.Cascade), positions.MaxCascade)
+	}
+	meant := append([]uint64{b.TradeSeq}, b.Cascade...)
+	instruments, err := f.standing(ev.Seq, meant, &b.Original)
+	if err != nil {
+		return err
+	}
+	for i, seq := range meant {
+		f.revised[seq] = nil
+		if i == 0 {
+			f.revised[seq] = b.Replacement
+		}
+	}
+	anew, err := f.anew(ev.Seq)
+	if err != nil {
+		return err
+	}
+	if err := f.checkRows(ev, instruments, anew); err != nil {
+		return err
+	}
+	before := f.rows[b.Original.Instrument].Quantity
+	if want := changeOf(before, anew.rows[b.Original.Instrument].Quantity); ev.Change != want {
+		return fmt.Errorf("it is of change %d where %d would be right", ev.Change, want)
+	}
+	f.cash = anew.cash
+	for _, id := range instruments {
+		row := f.rowAfter(id, anew, ev.Seq)
+		f.rows[id] = row
+	}
+	return nil
+}
+
+// standing holds the trades that a bust is about against what they are, and names their instruments, by market and code.
+func (f *fold) standing(seq uint64, meant []uint64, original *positions.Trade) ([]market.ID, error) {
+	var instruments []market.ID
+	seen := 0
+	err := f.again(seq-1, func(ev *positions.Event) error {
+		if !slices.Contains(meant, ev.Seq) {
+			return nil
+		}
+		t, stands := f.stands(ev)
+		switch {
+		case !stands:
+			return fmt.Errorf("it takes back trade %d, which does not stand", ev.Seq)
+		case ev.Seq == meant[0] && *t != *original:
+			return fmt.Errorf("its original is not what trade %d is", ev.Seq)
+		}
+		seen++
+		instruments = append(instruments, t.Instrument)
+		return nil
+	})
+	if err == nil && seen != len(meant) {
+		err = fmt.Errorf("of the %d trades that it takes back, %d are before it", len(meant), seen)
+	}
+	slices.Sort(instruments)
+	return slices.Compact(instruments), err
+}
+
+// stands is the trade of an event as it stands.
+func (f *fold) stands(ev *positions.Event) (t *positions.Trade, ok bool) {
+	if ev.Kind != positions.KindTrade {
+		return nil, false
+	}
+	if t, revised := f.revised[ev.Seq]; revised {
+		return t, t != nil
+	}
+	return &ev.Trade, true
+}
+
+// anew is a fold of the trades that stand before an event, in their original order. Cash need not hold at each of them.
+func (f *fold) anew(seq uint64) (*fold, error) {
+	anew := newFold(f.u, f.account, nil)
+	err := f.again(seq-1, func(ev *positions.Event) error {
+		if ev.Kind == positions.KindAdjustment {
+			anew.cash.Balance += ev.Adjustment.Cash
+		}
+		t, ok := f.stands(ev)
+		if !ok {
+			return nil
+		}
+		row, cash, err := stepTrade(anew.rows[t.Instrument], anew.cash, t)
+		if err != nil {
+			return fmt.Errorf("without what it takes back, trade %d cannot stand: %w", ev.Seq, err)
+		}
+		anew.rows[t.Instrument], anew.cash = row, cash
+		return nil
+	})
+	return anew, err
+}
+
+// rowAfter is a row after a bust. One in which nothing has changed keeps its version.
+func (f *fold) rowAfter(id market.ID, anew *fold, seq uint64) positions.Row {
+	before, row := f.rows[id], anew.rows[id]
+	row.Instrument = id
+	if row.Version = before.Version; row != before {
+		row.Version = seq
+	}
+	return row
+}
+
+func (f *fold) checkRows(ev *positions.Event, instruments []market.ID, anew *fold) error {
+	rows := ev.Bust.Positions
+	if len(rows) != len(instruments) {
+		return fmt.Errorf("it has %d rows where it touches %d", len(rows), len(instruments))
+	}
+	for i, id := range instruments {
+		if want := f.rowAfter(id, anew, ev.Seq); rows[i].Row != want {
+			return fmt.Errorf("it says %s, and the trades that stand come to %s", f.sayRow(&rows[i].Row), f.sayRow(&want))
+		}
+	}
+	return nil
+}
+
+// remember keeps the order ids as the engine does.
+func (f *fold) remember(seq uint64, t *positions.Trade) {
+	if t.OrderID.IsZero() {
+		return
+	}
+	if len(f.ids) == orderIDsMax {
+		f.ids = slices.Delete(f.ids, 0, 1)
+	}
+	f.ids = append(f.ids, orderIDOf(seq, t, f.u))
+}
+
+// agrees holds what a checkpoint stored against the events up to it.
+func (f *fold) agrees(st *engine.AccountState) error {
+	if st.Cash != f.cash {
+		return fmt.Errorf("account %d: the checkpoint of event %d has %s, and its events come to %s",
+			f.account, st.Seq, sayCash(st.Cash), sayCash(f.cash))
+	}
+	held := 0
+	for i := range st.Rows {
+		row := &st.Rows[i]
+		want, known := f.rows[row.Instrument]
+		if !known || want != *row || row.Quantity == 0 {
+			return fmt.Errorf("account %d: the checkpoint of event %d has %s, and its events come to %s",
+				f.account, st.Seq, f.sayRow(row), f.sayRow(&want))
+		}
+	}
+	for _, row := range f.rows {
+		if row.Quantity != 0 {
+			held++
+		}
+	}
+	if held != len(st.Rows) {
+		return fmt.Errorf("account %d: the checkpoint of event %d has %d rows, and its events come to %d",
+			f.account, st.Seq, len(st.Rows), held)
+	}
+	if !slices.Equal(st.IDs, f.ids) {
+		return fmt.Errorf("account %d: the checkpoint of event %d has %d order ids that are not the last %d of its events",
+			f.account, st.Seq, len(st.IDs), len(f.ids))
+	}
+	return nil
+}
+
+func (f *fold) sayRow(r *positions.Row) string {
+	if int(r.Instrument) >= f.u.Len() {
+		return fmt.Sprintf("instrument %d", r.Instrument)
+	}
+	return fmt.Sprintf("%d %s, cost %s, realised %s, version %d", r.Quantity, f.u.At(r.Instrument),
+		market.FormatMoney(r.Cost), market.FormatMoney(r.Realised), r.Version)
+}
+
+func sayCash(c positions.Cash) string {
+	return fmt.Sprintf("cash %s, fees paid %s, realised %s",
+		market.FormatMoney(c.Balance), market.FormatMoney(c.FeesPaid), market.FormatMoney(c.Realised))
+}

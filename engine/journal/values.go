@@ -1,0 +1,107 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/positions"
+)
+
+// The bodies of values, version 1, in the notation of event.go. The value of M is in meta.go.
+//
+//	J  block    8 bytes hash of the block before, uv number of the newest block on the disk when this one was made,
+//	            uv count, count × event
+//	H  run      uv count, count × event: of one account, contiguous
+//	A  account  uv seq, sv cash balance, sv fees paid, sv realised, uv count, count × row
+//	   row      instrument, sv quantity, sv cost, sv realised, uv version
+//	I  order id 8 bytes hash of the id, 8 bytes hash of what was ordered
+
+// block is the head of a J value.
+type block struct {
+	before uint64 // hash of the block before
+	synced uint64 // number of the newest block that was on the disk when this one was made
+	count  uint64 // events
+}
+
+const blockHeadMax = valueHead + 8 + 2*binary.MaxVarintLen64
+
+// append appends checksum (0), version and head.
+func (b *block) append(dst []byte) []byte {
+	dst = append(dst, 0, 0, 0, 0, valueVersion)
+	dst = binary.LittleEndian.AppendUint64(dst, b.before)
+	dst = binary.AppendUvarint(dst, b.synced)
+	return binary.AppendUvarint(dst, b.count)
+}
+
+func (d *decoder) block() (b block) {
+	b.before = d.fixed()
+	b.synced = d.unsigned()
+	b.count = uint64(d.count(eventBytesMin))
+	return b
+}
+
+// blockHash is the link of the chain: FNV-1a over the number and the checksum of a block. The checksum is over its head, and
+// so over the hash of the block before, and over all its events. It finds blocks that are missing, in the wrong place or of
+// another history; it is no proof against somebody who makes blocks up.
+func blockHash(number uint64, value []byte) uint64 {
+	h := fnvNew.number(number)
+	for _, c := range value[:sumBytes] {
+		h = h.byte(c)
+	}
+	return uint64(h)
+}
+
+// eventBytesMin is less than any event has: head, account, sequence, time, four numbers, and three of an adjustment.
+const eventBytesMin = 1 + 1 + 1 + 8 + 4 + 3
+
+// runEventsMax bounds a run, so that what is read in vain before the event wanted is bounded.
+const runEventsMax = 256
+
+// appendRun appends a run of at most runEventsMax events to a value.
+func (l *listings) appendRun(value []byte, events []positions.Event) []byte {
+	value = binary.AppendUvarint(value, uint64(len(events)))
+	for i := range events {
+		value = l.appendEvent(value, &events[i])
+	}
+	return value
+}
+
+func (l *listings) appendAccount(value []byte, st *engine.AccountState) []byte {
+	value = binary.AppendUvarint(value, st.Seq)
+	value = binary.AppendVarint(value, st.Cash.Balance)
+	value = binary.AppendVarint(value, st.Cash.FeesPaid)
+	value = binary.AppendVarint(value, st.Cash.Realised)
+	value = binary.AppendUvarint(value, uint64(len(st.Rows)))
+	for i := range st.Rows {
+		value = l.appendRow(value, &st.Rows[i])
+	}
+	return value
+}
+
+// account reads an A value into st, whose Rows are used again.
+func (d *decoder) account(st *engine.AccountState) {
+	st.Seq = d.unsigned()
+	st.Cash.Balance = d.signed()
+	st.Cash.FeesPaid = d.signed()
+	st.Cash.Realised = d.signed()
+	st.Rows = st.Rows[:0]
+	for range d.count(rowBytesMin) {
+		var r positions.Row
+		d.row(&r)
+		if n := len(st.Rows); d.err == nil && n > 0 && st.Rows[n-1].Instrument >= r.Instrument {
+			d.fail(fmt.Errorf("its rows are not by instrument"))
+		}
+		st.Rows = append(st.Rows, r)
+	}
+}
+
+func appendOrderID(value []byte, r *engine.OrderIDRecord) []byte {
+	value = binary.LittleEndian.AppendUint64(value, r.ID)
+	return binary.LittleEndian.AppendUint64(value, r.Content)
+}
+
+func (d *decoder) orderID(r *engine.OrderIDRecord) {
+	r.ID = d.fixed()
+	r.Content = d.fixed()
+}
