@@ -1,0 +1,279 @@
+package client_test
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/codec"
+)
+
+// The account of a scripted server: its event n buys n shares, of one of two instruments in turn, at 1.00; its first one
+// pays in the cash.
+
+const paidIn = 1_000_000_0000
+
+func bookEvent(seq uint64) *client.AccountEvent {
+	if seq == 1 {
+		return &client.AccountEvent{
+			Account: account, Seq: 1, Time: 1, What: &client.EventAdjustment{Adjustment: &client.Adjustment{Cash: paidIn}},
+			Cash: &client.Cash{Balance: paidIn},
+		}
+	}
+	s := book(seq)
+	market, code := bookInstrument(seq)
+	n := int64(seq)
+	change := client.Increased
+	if seq <= 3 {
+		change = client.Opened
+	}
+	return &client.AccountEvent{
+		Account: account, Seq: seq, Time: n, Change: change, Positions: []*client.Position{s.Position(market, code)}, Cash: s.Cash,
+		TotalMarketValue: s.TotalMarketValue,
+		What: &client.EventTrade{Trade: &client.Trade{
+			Id: fmt.Sprintf("%d-%d", account, seq), Side: client.Buy, Market: market, Code: code, Quantity: n, Price: 1_0000, Amount: n * 1_0000,
+			ClientOrderId: fmt.Sprintf("order %d", seq),
+		}},
+	}
+}
+
+func bookInstrument(seq uint64) (market, code string) {
+	return [2]string{"SH", "SZ"}[seq%2], [2]string{"600519", "000001"}[seq%2]
+}
+
+// book is the account as of a sequence.
+func book(seq uint64) *client.State {
+	s := &client.State{Account: account, Seq: seq, Cash: new(client.Cash)}
+	if seq > 0 {
+		s.Cash.Balance = paidIn
+	}
+	for _, first := range []uint64{2, 3} {
+		p := &client.Position{Name: "A name", Price: 1_0000}
+		p.Market, p.Code = bookInstrument(first)
+		for n := first; n <= seq; n += 2 {
+			p.Quantity += int64(n)
+			p.RowVersion = n
+		}
+		p.Sellable, p.Cost, p.MarketValue = p.Quantity, p.Quantity*1_0000, p.Quantity*1_0000
+		if p.Quantity > 0 {
+			s.Positions = append(s.Positions, p)
+			s.Cash.Balance -= p.Cost
+			s.TotalMarketValue += p.MarketValue
+		}
+	}
+	return s
+}
+
+// holdingsOf are the holdings that say a state, with its hash.
+func holdingsOf(s *client.State) *papertapev1.Holdings {
+	return &papertapev1.Holdings{
+		Account: s.Account, AsOfSeq: s.Seq, Positions: s.Positions, TotalMarketValue: s.TotalMarketValue, Cash: s.Cash, StateHash: s.Hash(),
+	}
+}
+
+// greet welcomes a client and returns its login.
+func (p *peer) greet() (id uint64, login *papertapev1.Login) {
+	p.send(welcome(60_000))
+	f := p.expect(codec.TypeLogin)
+	login = new(papertapev1.Login)
+	p.unmarshal(f, login)
+	return f.ID, login
+}
+
+// snapshots lets a client in with the state as of a sequence.
+func (p *peer) snapshots(head uint64) {
+	p.t.Helper()
+	id, login := p.greet()
+	if login.GetMode() != client.ModeSnapshot {
+		p.t.Errorf("the login asks for mode %v: expected a snapshot", login.GetMode())
+	}
+	p.send(loggedIn(id, bookSnapshot(head, epoch)))
+}
+
+const epoch = 99
+
+func bookSnapshot(head, epoch uint64) *papertapev1.LoginReply {
+	return &papertapev1.LoginReply{
+		Account: account, HeadSeq: head, OldestSeq: min(head, 1), Epoch: epoch, Mode: client.ModeSnapshot, Holdings: holdingsOf(book(head)),
+	}
+}
+
+// resumes lets a client in that must ask to resume after a sequence, and sends it what it has missed.
+func (p *peer) resumes(after, head uint64) {
+	p.t.Helper()
+	p.letBack(after, head)
+	for seq := after + 1; seq <= head; seq++ {
+		p.push(seq, codec.FlagReplay)
+	}
+}
+
+func (p *peer) letBack(after, head uint64) {
+	p.t.Helper()
+	id, login := p.greet()
+	if login.GetMode() != client.ModeResume || login.GetLastSeq() != after || login.GetEpoch() != epoch {
+		p.t.Errorf("the login asks for mode %v after seq %d of epoch %d: expected to resume after seq %d of epoch %d",
+			login.GetMode(), login.GetLastSeq(), login.GetEpoch(), after, epoch)
+	}
+	p.send(loggedIn(id, &papertapev1.LoginReply{
+		Account: account, HeadSeq: head, OldestSeq: 1, Epoch: epoch, Mode: client.ModeResume,
+	}))
+}
+
+// push sends an event of the book.
+func (p *peer) push(seq uint64, flags codec.Flags) {
+	p.send(codec.Append(nil, codec.TypeEvent, flags, 0, bookEvent(seq)))
+}
+
+// ping is the id of the next ping.
+func (p *peer) ping() uint64 { p.t.Helper(); return p.expect(codec.TypePing).ID }
+
+// executes answers the next order with an event of the book.
+func (p *peer) executes(seq uint64, flags codec.Flags) *client.Order {
+	p.t.Helper()
+	f, o := p.order()
+	p.send(codec.Append(nil, codec.TypeExecution, codec.FlagReply|flags, f.ID, bookEvent(seq)))
+	return o
+}
+
+func (p *peer) order() (codec.Frame, *client.Order) {
+	p.t.Helper()
+	f := p.expect(codec.TypeOrder)
+	o := new(papertapev1.Order)
+	p.unmarshal(f, o)
+	return f, o
+}
+
+// agrees answers the question for the holdings that follows a resume.
+func (p *peer) agrees(seq uint64) { p.t.Helper(); p.holds(holdingsOf(book(seq))) }
+
+// holds answers it with these holdings. A test may be over before the question came.
+func (p *peer) holds(h *papertapev1.Holdings) {
+	p.t.Helper()
+	f := p.receive()
+	if f.Type != codec.TypeHoldings && f.Type != 0 {
+		p.t.Errorf("the client sent %v: expected HOLDINGS", f.Type)
+	}
+	if f.Type == codec.TypeHoldings {
+		p.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, h))
+	}
+}
+
+// subscribes answers a subscription, which must be of this.
+func (p *peer) subscribes(quotes, presence bool) {
+	p.t.Helper()
+	f := p.expect(codec.TypeSubscribe)
+	m := new(papertapev1.Subscribe)
+	p.unmarshal(f, m)
+	if m.GetQuotes() != quotes || m.GetPresence() != presence {
+		p.t.Errorf("subscribed to %v: expected quotes %v, presence %v", m, quotes, presence)
+	}
+	p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID, &papertapev1.Subscribed{Quotes: quotes, Presence: presence}))
+}
+
+// agreesAnd answers it too, and returns the other request that comes: before it, or after it.
+func (p *peer) agreesAnd(seq uint64, want codec.Type) codec.Frame {
+	p.t.Helper()
+	first := p.receive()
+	if first.Type != want {
+		p.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, first.ID, holdingsOf(book(seq))))
+		return p.expect(want)
+	}
+	first.Payload = bytes.Clone(first.Payload)
+	p.agrees(seq)
+	return first
+}
+
+// answers answers questions for the holdings and subscriptions as they come, until the client has closed, or a
+// subscription is the last.
+func (p *peer) answers(seq uint64, last func(*papertapev1.Subscribe) bool) {
+	held, subscribed := false, false
+	for !held || !subscribed {
+		f := p.receive()
+		switch f.Type {
+		case codec.TypeHoldings:
+			held = true
+			p.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, holdingsOf(book(seq))))
+		case codec.TypeSubscribe:
+			m := new(papertapev1.Subscribe)
+			p.unmarshal(f, m)
+			subscribed = subscribed || last(m)
+			p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID, &papertapev1.Subscribed{Quotes: m.GetQuotes(), Presence: m.GetPresence()}))
+		case 0:
+			return
+		default:
+			p.t.Errorf("the client sent %v", f.Type)
+		}
+	}
+}
+
+// open opens an account that comes back quickly.
+func open(t *testing.T, addr string, change func(*client.AccountOptions)) *client.Account {
+	t.Helper()
+	a, err := client.Open(patience(t), addr, accountOptions(change))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	return a
+}
+
+func accountOptions(change func(*client.AccountOptions)) client.AccountOptions {
+	o := client.AccountOptions{Account: account, Name: "test", BackoffMin: time.Millisecond, BackoffMax: 20 * time.Millisecond}
+	if change != nil {
+		change(&o)
+	}
+	return o
+}
+
+// take takes the next update, which must be of a kind.
+func take[U client.Update](t *testing.T, a *client.Account) U {
+	t.Helper()
+	u, err := a.Next(patience(t))
+	if err != nil {
+		t.Fatalf("Next: %v: expected a %T", err, *new(U))
+	}
+	is, ok := u.(U)
+	if !ok {
+		t.Fatalf("Next returned %T %+v: expected a %T", u, u, *new(U))
+	}
+	return is
+}
+
+// takeUntil takes updates until one of a kind comes.
+func takeUntil[U client.Update](t *testing.T, a *client.Account) U {
+	t.Helper()
+	for {
+		u, err := a.Next(patience(t))
+		if err != nil {
+			t.Fatalf("Next: %v: expected a %T at last", err, *new(U))
+		}
+		if is, ok := u.(U); ok {
+			return is
+		}
+	}
+}
+
+// takeEvents takes events, which must be these, and nothing in between.
+func takeEvents(t *testing.T, a *client.Account, first, last uint64) (events []*client.Event) {
+	t.Helper()
+	for seq := first; seq <= last; seq++ {
+		ev := take[*client.Event](t, a)
+		if ev.GetSeq() != seq {
+			t.Fatalf("Next returned seq %d: expected %d", ev.GetSeq(), seq)
+		}
+		events = append(events, ev)
+	}
+	return events
+}
+
+// at checks that an account is where the book is.
+func at(t *testing.T, a *client.Account, seq uint64) {
+	t.Helper()
+	s, want := a.State(), book(seq)
+	if s.Seq != seq || s.Hash() != want.Hash() || s.TotalMarketValue != want.TotalMarketValue || len(s.Positions) != len(want.Positions) {
+		t.Errorf("the state is %+v: expected %+v", s, want)
+	}
+}

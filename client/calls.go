@@ -1,0 +1,217 @@
+package client
+
+import (
+	"context"
+	"fmt"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/codec"
+)
+
+// call is a request under way.
+type call struct {
+	want   codec.Type      // the type of its answer
+	answer chan any        // holds one: the answer, or a *Reject
+	placed func(*Holdings) // HOLDINGS: called by the reader, before it reads on; nil: nobody needs the place
+}
+
+// Order places an order and returns its execution; a refusal is a *Reject. Side, market, code and quantity (shares) are
+// needed; limit_price 0 is a market order. With a client_order_id it may be sent again without being executed again:
+// the answer is then the first execution, with Replay set, and does not enter the stream.
+//
+// When ctx ends first the order may still be executed: the event then comes in the stream.
+func (c *Client) Order(ctx context.Context, o *Order) (*Event, error) {
+	answer, err := c.do(ctx, codec.TypeOrder, codec.TypeExecution, o)
+	if err != nil {
+		return nil, err
+	}
+	return answer.(*Event), nil
+}
+
+// Buy buys shares at the market.
+func (c *Client) Buy(ctx context.Context, market, code string, quantity int64) (*Event, error) {
+	return c.Order(ctx, &Order{Side: Buy, Market: market, Code: code, Quantity: quantity})
+}
+
+// Sell sells shares at the market.
+func (c *Client) Sell(ctx context.Context, market, code string, quantity int64) (*Event, error) {
+	return c.Order(ctx, &Order{Side: Sell, Market: market, Code: code, Quantity: quantity})
+}
+
+// Holdings asks for the account as it is now. The events up to its as_of_seq are in the stream before it returns.
+func (c *Client) Holdings(ctx context.Context) (*Holdings, error) {
+	answer, err := c.do(ctx, codec.TypeHoldings, codec.TypeHoldingsReply, &papertapev1.HoldingsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	return answer.(*Holdings), nil
+}
+
+// History asks for at most limit events (0: 20, at most 100) with sequences below before (0: from the head), newest
+// first. The server may send fewer; the end is reached at the answer's oldest_seq.
+func (c *Client) History(ctx context.Context, before uint64, limit int) (*History, error) {
+	if limit < 0 {
+		return nil, fmt.Errorf("history of %d events: the limit is 0 to 100", limit)
+	}
+	request := &papertapev1.HistoryRequest{BeforeSeq: before, Limit: uint32(min(limit, 100))}
+	answer, err := c.do(ctx, codec.TypeHistory, codec.TypeHistoryReply, request)
+	if err != nil {
+		return nil, err
+	}
+	return answer.(*History), nil
+}
+
+// Instruments asks for instruments and their prices, by codes such as "SH.600519"; without codes for the first 500.
+func (c *Client) Instruments(ctx context.Context, codes ...string) ([]*Instrument, error) {
+	request := &papertapev1.InstrumentsRequest{Codes: codes}
+	answer, err := c.do(ctx, codec.TypeInstruments, codec.TypeInstrumentsReply, request)
+	if err != nil {
+		return nil, err
+	}
+	return answer.(*papertapev1.Instruments).GetInstruments(), nil
+}
+
+// Ping asks the server for a sign of life. It also compares sequences, as the heartbeat does.
+func (c *Client) Ping(ctx context.Context) error {
+	_, err := c.do(ctx, codec.TypePing, codec.TypePong, &papertapev1.Ping{})
+	return err
+}
+
+// Subscribe asks for the topics named, and for no others any more: without topics all are switched off. What comes of it
+// NextUpdate returns.
+func (c *Client) Subscribe(ctx context.Context, topics ...Topic) error {
+	request, err := subscription(topics)
+	if err != nil {
+		return err
+	}
+	_, err = c.do(ctx, codec.TypeSubscribe, codec.TypeSubscribed, request)
+	return err
+}
+
+func subscription(topics []Topic) (*papertapev1.Subscribe, error) {
+	request := new(papertapev1.Subscribe)
+	for _, t := range topics {
+		switch t {
+		case TopicQuotes:
+			request.Quotes = true
+		case TopicPresence:
+			request.Presence = true
+		default:
+			return nil, fmt.Errorf("subscribe to topic %d: there are TopicQuotes and TopicPresence", t)
+		}
+	}
+	return request, nil
+}
+
+// do sends one request and waits for its answer.
+func (c *Client) do(ctx context.Context, t, want codec.Type, m codec.Message) (any, error) {
+	waiting := newCall(want)
+	if err := c.send(ctx, t, waiting, m); err != nil {
+		return nil, err
+	}
+	return c.await(ctx, waiting)
+}
+
+func newCall(want codec.Type) *call { return &call{want: want, answer: make(chan any, 1)} }
+
+// await waits for the answer to a request that was sent. Where the client has ended first the error is what ended it.
+func (c *Client) await(ctx context.Context, waiting *call) (any, error) {
+	var answer any
+	select {
+	case answer = <-waiting.answer:
+	case <-ctx.Done():
+		return nil, ctx.Err() // the answer finds its call and is dropped with it
+	case <-c.done:
+		select {
+		case answer = <-waiting.answer: // it came before the end did
+		default:
+			return nil, c.err
+		}
+	}
+	if reject, refused := answer.(*Reject); refused {
+		return nil, reject
+	}
+	return answer, nil
+}
+
+// send gives a request its id and hands it to the writer.
+func (c *Client) send(ctx context.Context, t codec.Type, waiting *call, m codec.Message) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	id, ok := c.register(waiting)
+	if !ok {
+		return ErrInFlight
+	}
+	frame := codec.Append(nil, t, 0, id, m)
+	err := c.tooLarge(t, frame)
+	if err == nil {
+		select {
+		case c.out <- frame:
+			return nil
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-c.done:
+			err = c.err
+		}
+	}
+	c.forget(id)
+	return err
+}
+
+// tooLarge spares the caller the GOODBYE that a frame over the server's limit gets. The limit is of the length field,
+// which counts what follows its own four bytes.
+func (c *Client) tooLarge(t codec.Type, frame []byte) error {
+	limit := c.welcome.GetMaxFrame()
+	if length := len(frame) - 4; limit > 0 && length > int(limit) {
+		return fmt.Errorf("%v would be a frame of length %d: the server takes %d", t, length, limit)
+	}
+	return nil
+}
+
+func (c *Client) register(waiting *call) (uint64, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.inFlight) >= inFlightRequestsMax {
+		return 0, false
+	}
+	c.lastID++
+	c.inFlight[c.lastID] = waiting
+	return c.lastID, true
+}
+
+func (c *Client) forget(id uint64) *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waiting := c.inFlight[id]
+	delete(c.inFlight, id)
+	return waiting
+}
+
+// answer hands an answer to the call that waits for it. Every request is answered once, with the type that belongs to
+// it.
+func (c *Client) answer(f codec.Frame, m any) error {
+	waiting := c.forget(f.ID)
+	switch {
+	case waiting == nil:
+		return protocolErrorf("%v answers request %d, which is not under way", f.Type, f.ID)
+	case f.Flags&codec.FlagReply == 0:
+		return protocolErrorf("%v answers request %d without REPLY", f.Type, f.ID)
+	case f.Type != waiting.want && f.Type != codec.TypeReject:
+		return protocolErrorf("request %d was answered with %v: expected %v", f.ID, f.Type, waiting.want)
+	}
+	if h, ok := m.(*Holdings); ok && waiting.placed != nil {
+		waiting.placed(h)
+	}
+	waiting.answer <- m
+	return nil
+}
+
+// appendHeartbeat appends a ping that nobody waits for. Where too many requests are under way there is no need of one.
+func (c *Client) appendHeartbeat(dst []byte) []byte {
+	id, ok := c.register(newCall(codec.TypePong))
+	if !ok {
+		return dst
+	}
+	return codec.Append(dst, codec.TypePing, 0, id, &papertapev1.Ping{})
+}

@@ -1,0 +1,118 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrClosed is what calls and Next report after Close.
+var ErrClosed = errors.New("the client was closed")
+
+// ErrInFlight is reported for a request that would be one too many under way.
+var ErrInFlight = fmt.Errorf("%d requests wait for their answers: wait for some before asking more", inFlightRequestsMax)
+
+// ErrDisconnected is what a request reports whose connection broke under it.
+var ErrDisconnected = errors.New("the connection broke before the answer came")
+
+// ErrOutcomeUnknown is what every OutcomeUnknownError is, for errors.Is.
+var ErrOutcomeUnknown = errors.New("the order may have been executed or not")
+
+// ErrStateHash is what every StateMismatch is, for errors.Is.
+var ErrStateHash = errors.New("the state differs from the server's")
+
+// ErrGap is what every GapError is, for errors.Is.
+var ErrGap = errors.New("the account's sequence is broken")
+
+// Reject is a refusal by the server: of one request, or, before a GOODBYE, of the connection.
+type Reject struct {
+	Code       RejectCode
+	Text       string        // a sentence for people: what was wrong and what would be right
+	RetryAfter time.Duration // 0: the server does not say
+}
+
+// Error is the code and the server's sentence.
+func (r *Reject) Error() string { return "refused, " + name(r.Code, rejectCodePrefix) + ": " + r.Text }
+
+// Goodbye is the server's last word on a connection.
+type Goodbye struct {
+	Reason     GoodbyeReason
+	Text       string
+	RetryAfter time.Duration // 0: the server does not say
+}
+
+// Error is the reason and the server's sentence.
+func (g *Goodbye) Error() string {
+	return "the server said goodbye, " + name(g.Reason, goodbyeReasonPrefix) + ": " + g.Text
+}
+
+// GapError says that the stream did not go on where it should: with the event Last+1.
+type GapError struct {
+	Account uint64
+	Last    uint64 // the last sequence that came
+	Got     uint64 // the sequence that came instead of Last+1, or that the server says is the newest
+	Where   string // the message that showed it: EVENT, EXECUTION, PING, PONG, HOLDINGS
+}
+
+// Error names the account and both numbers.
+func (g *GapError) Error() string {
+	if g.Repeat() {
+		return fmt.Sprintf("account %d: %s of seq %d came after seq %d: a repeat, expected seq %d",
+			g.Account, g.Where, g.Got, g.Last, g.Last+1)
+	}
+	return fmt.Sprintf("account %d: %s of seq %d came when seq %d was the last: events are missing from seq %d on",
+		g.Account, g.Where, g.Got, g.Last, g.Last+1)
+}
+
+// Repeat tells whether the stream went back rather than forward.
+func (g *GapError) Repeat() bool { return g.Got <= g.Last }
+
+// Is makes every GapError an ErrGap.
+func (g *GapError) Is(target error) bool { return target == ErrGap }
+
+// OutcomeUnknownError says that an order was sent, that its answer did not come, and that it could not be asked for again.
+// The events of the account tell: a trade with this ClientOrderID is the order's.
+type OutcomeUnknownError struct {
+	ClientOrderID string // empty where the order had none
+	Err           error  // why there is no answer
+}
+
+// Error names the order.
+func (o *OutcomeUnknownError) Error() string {
+	return fmt.Sprintf("order %q: %v: %v", o.ClientOrderID, ErrOutcomeUnknown, o.Err)
+}
+
+// Is makes every OutcomeUnknownError an ErrOutcomeUnknown.
+func (o *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
+
+// Unwrap is why there is no answer.
+func (o *OutcomeUnknownError) Unwrap() error { return o.Err }
+
+// StateMismatch says that the state kept here and the server's holdings, as of the same sequence, are not the same.
+type StateMismatch struct {
+	Account uint64
+	Seq     uint64
+	Local   uint64 // the hash of the state kept here
+	Server  uint64 // the server's
+}
+
+// Error names both hashes.
+func (m *StateMismatch) Error() string {
+	return fmt.Sprintf("account %d as of seq %d: %v: state hash %016x here, %016x there",
+		m.Account, m.Seq, ErrStateHash, m.Local, m.Server)
+}
+
+// Is makes every StateMismatch an ErrStateHash.
+func (m *StateMismatch) Is(target error) bool { return target == ErrStateHash }
+
+// ProtocolError is a server that does not keep to the protocol, so that nothing it sends can be relied on any more.
+type ProtocolError struct{ Text string }
+
+// Error is the sentence.
+func (p *ProtocolError) Error() string { return "the server broke the protocol: " + p.Text }
+
+func protocolErrorf(format string, args ...any) error {
+	return &ProtocolError{Text: fmt.Sprintf(format, args...)}
+}
+
+func retryAfter(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -1,0 +1,87 @@
+package client
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+)
+
+// Bounds of what waits for a caller who is slow.
+const (
+	quotedInstrumentsMax = 4096 // as many as a server has; quotes of more are dropped
+	presentSessionsMax   = 1024 // full: the state that has waited longest is dropped
+)
+
+// pushes are quotes and presence that wait: the latest price of each instrument, the latest state of each session.
+type pushes struct {
+	quotes   map[instrument]*papertapev1.Quote
+	presence []*papertapev1.Presence // in the order in which their sessions came up
+}
+
+// instrument names one: a code alone does not.
+type instrument struct{ market, code string }
+
+func (p *pushes) empty() bool { return len(p.quotes) == 0 && len(p.presence) == 0 }
+
+// quote takes prices in, each in place of the one before.
+func (p *pushes) quote(quotes []*papertapev1.Quote) {
+	if p.quotes == nil {
+		p.quotes = make(map[instrument]*papertapev1.Quote)
+	}
+	for _, q := range quotes {
+		i := instrument{q.GetMarket(), q.GetCode()}
+		if _, known := p.quotes[i]; known || len(p.quotes) < quotedInstrumentsMax {
+			p.quotes[i] = q
+		}
+	}
+}
+
+// present takes the state of a session in, in place of the one before.
+func (p *pushes) present(state *papertapev1.Presence) {
+	for i, before := range p.presence {
+		if before.GetUid() == state.GetUid() {
+			p.presence[i] = state
+			return
+		}
+	}
+	if len(p.presence) == presentSessionsMax {
+		p.presence = slices.Delete(p.presence, 0, 1)
+	}
+	p.presence = append(p.presence, state)
+}
+
+// take returns what is next, nil for nothing: the state of one session, else all the prices that wait, by market and code.
+func (p *pushes) take() Update {
+	if len(p.presence) > 0 {
+		state := p.presence[0]
+		p.presence = slices.Delete(p.presence, 0, 1)
+		return &Presence{state}
+	}
+	if len(p.quotes) == 0 {
+		return nil
+	}
+	quotes := slices.SortedFunc(maps.Values(p.quotes), func(a, b *papertapev1.Quote) int {
+		return cmp.Or(cmp.Compare(a.GetMarket(), b.GetMarket()), cmp.Compare(a.GetCode(), b.GetCode()))
+	})
+	clear(p.quotes)
+	return &Quotes{&papertapev1.Quotes{Quotes: quotes}}
+}
+
+// quote hands prices to whoever calls Next.
+func (s *stream) quote(quotes []*papertapev1.Quote) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.push.quote(quotes); !s.push.empty() {
+		signal(s.pushed)
+	}
+}
+
+// present hands the state of a session to whoever calls Next.
+func (s *stream) present(state *papertapev1.Presence) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.push.present(state)
+	signal(s.pushed)
+}

@@ -1,0 +1,214 @@
+package client
+
+import (
+	"fmt"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/codec"
+)
+
+// message is what the codec fills and the calls return.
+type message interface {
+	codec.Message
+	UnmarshalVT([]byte) error
+	Reset()
+}
+
+func decode(f codec.Frame, m message) error {
+	if err := codec.Unmarshal(f.Payload, m); err != nil {
+		return protocolErrorf("%v does not parse: %v", f.Type, err)
+	}
+	return nil
+}
+
+// read takes frames until the client ends. It is the only goroutine that reads after the login.
+func (c *Client) read() {
+	defer c.goroutines.Done()
+	for {
+		f, err := c.frames.next()
+		if err != nil {
+			if c.rejected != nil {
+				err = fmt.Errorf("%w (%w)", c.rejected, err)
+			}
+			c.fail(err)
+			return
+		}
+		if err := c.take(f); err != nil {
+			c.fail(err)
+			return
+		}
+	}
+}
+
+// take routes one frame. Its error ends the client.
+func (c *Client) take(f codec.Frame) error {
+	switch f.Type {
+	case codec.TypeEvent, codec.TypeExecution:
+		return c.takeEvent(f)
+	case codec.TypePing:
+		return c.takePing(f)
+	case codec.TypePong:
+		m := new(papertapev1.Pong)
+		if err := decode(f, m); err != nil {
+			return err
+		}
+		if err := c.checkHead(m.GetHeadSeq(), "PONG"); err != nil {
+			return err
+		}
+		return c.answer(f, m)
+	case codec.TypeHoldingsReply:
+		return c.takeHoldings(f)
+	case codec.TypeHistoryReply:
+		return c.decodeAnswer(f, new(History))
+	case codec.TypeInstrumentsReply:
+		return c.decodeAnswer(f, new(papertapev1.Instruments))
+	case codec.TypeSubscribed:
+		return c.decodeAnswer(f, new(papertapev1.Subscribed))
+	case codec.TypeQuotes:
+		return c.takeQuotes(f)
+	case codec.TypePresence:
+		return c.takePresence(f)
+	case codec.TypeReject:
+		return c.takeReject(f)
+	case codec.TypeGoodbye:
+		return c.goodbye(f)
+	case codec.TypeWelcome, codec.TypeLoginReply:
+		return protocolErrorf("%v came in the middle of a session", f.Type)
+	}
+	return nil // a type this client did not ask for, or that is younger than it
+}
+
+// takeEvent checks an event's place in the sequence and hands it on: first to the call that waits for it, then to Next,
+// so that a caller who does one after the other is not held up by the stream.
+func (c *Client) takeEvent(f codec.Frame) error {
+	m := new(AccountEvent)
+	if err := decode(f, m); err != nil {
+		return err
+	}
+	if m.GetAccount() != c.login.GetAccount() {
+		return protocolErrorf("%v of account %d came on a connection of account %d", f.Type, m.GetAccount(), c.login.GetAccount())
+	}
+	execution := f.Type == codec.TypeExecution
+	ev := &Event{AccountEvent: m, Replay: f.Flags&codec.FlagReplay != 0, Execution: execution}
+	if execution && ev.Replay {
+		return c.answer(f, ev) // of an order sent before: it moves no cursor
+	}
+	if m.GetSeq() != c.last+1 {
+		return c.gap(m.GetSeq(), f.Type.String())
+	}
+	if execution {
+		if err := c.answer(f, ev); err != nil {
+			return err
+		}
+	}
+	if !c.discard && !c.stream.put(ev, c.done) {
+		return c.err
+	}
+	c.last++
+	return nil
+}
+
+// takeQuotes and takePresence hand on what is not sequenced. A caller who is slow with it gets the latest.
+func (c *Client) takeQuotes(f codec.Frame) error {
+	m := new(papertapev1.Quotes)
+	if err := decode(f, m); err != nil {
+		return err
+	}
+	if !c.discard {
+		c.stream.quote(m.GetQuotes())
+	}
+	return nil
+}
+
+func (c *Client) takePresence(f codec.Frame) error {
+	m := new(papertapev1.Presence)
+	if err := decode(f, m); err != nil {
+		return err
+	}
+	if !c.discard {
+		c.stream.present(m)
+	}
+	return nil
+}
+
+// takePing answers the server's ping. A PONG that finds the queue full is dropped: the server is not reading.
+func (c *Client) takePing(f codec.Frame) error {
+	m := new(papertapev1.Ping)
+	if err := decode(f, m); err != nil {
+		return err
+	}
+	select {
+	case c.out <- codec.Append(nil, codec.TypePong, codec.FlagReply, f.ID, &papertapev1.Pong{}):
+	default:
+	}
+	return c.checkHead(m.GetHeadSeq(), "PING")
+}
+
+// takeHoldings hands on a list, which must not be of a later sequence than the events before it.
+func (c *Client) takeHoldings(f codec.Frame) error {
+	m := new(Holdings)
+	if err := decode(f, m); err != nil {
+		return err
+	}
+	if m.GetAsOfSeq() > c.last {
+		return c.gap(m.GetAsOfSeq(), "HOLDINGS")
+	}
+	return c.answer(f, m)
+}
+
+func (c *Client) decodeAnswer(f codec.Frame, m message) error {
+	if err := decode(f, m); err != nil {
+		return err
+	}
+	return c.answer(f, m)
+}
+
+func (c *Client) takeReject(f codec.Frame) error {
+	reject, err := c.decodeReject(f)
+	if err != nil {
+		return err
+	}
+	if f.ID == 0 {
+		c.rejected = reject
+		return nil
+	}
+	return c.answer(f, reject)
+}
+
+// checkHead compares what the server says is the account's newest sequence with the last that came. While the replay
+// that the login announced is under way, the newest may be ahead.
+func (c *Client) checkHead(head uint64, where string) error {
+	switch {
+	case head < c.last:
+		return protocolErrorf("account %d: %s says that seq %d is the newest, but seq %d came before it",
+			c.login.GetAccount(), where, head, c.last)
+	case head > c.last && c.last >= c.login.GetHeadSeq():
+		return c.gap(head, where)
+	}
+	return nil
+}
+
+func (c *Client) gap(got uint64, where string) error {
+	return &GapError{Account: c.login.GetAccount(), Last: c.last, Got: got, Where: where}
+}
+
+func (c *Client) decodeReject(f codec.Frame) (*Reject, error) {
+	m := new(papertapev1.Reject)
+	if err := decode(f, m); err != nil {
+		return nil, err
+	}
+	return &Reject{Code: m.GetCode(), Text: m.GetText(), RetryAfter: retryAfter(m.GetRetryAfterMs())}, nil
+}
+
+// goodbye is the error that the server's last frame means.
+func (c *Client) goodbye(f codec.Frame) error {
+	m := new(papertapev1.Goodbye)
+	if err := decode(f, m); err != nil {
+		return err
+	}
+	bye := &Goodbye{Reason: m.GetReason(), Text: m.GetText(), RetryAfter: retryAfter(m.GetRetryAfterMs())}
+	if c.rejected != nil {
+		return fmt.Errorf("%w (%w)", bye, c.rejected)
+	}
+	return bye
+}

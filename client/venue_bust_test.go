@@ -1,0 +1,123 @@
+package client_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// bought has the simulator buy something for an account, and returns the trade's sequence.
+func (v *venue) bought(t *testing.T, instrument string, quantity int64) uint64 {
+	t.Helper()
+	id, err := v.universe.Parse(instrument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := engine.Request{Kind: engine.KindDecide, Decider: thisTrade{id, quantity}, Order: positions.Order{Account: venueAccount}}
+	if v.engine.Submit(venueAccount, []engine.Request{request}) != 1 {
+		t.Fatal("the server is busy")
+	}
+	return v.truth(t, venueAccount).Seq
+}
+
+// thisTrade is a purchase.
+type thisTrade struct {
+	instrument market.ID
+	quantity   int64
+}
+
+func (b thisTrade) Decide(positions.View, *market.Prices, int64, uint64) (positions.Order, bool) {
+	return positions.Order{Instrument: b.instrument, Side: positions.Buy, Quantity: b.quantity, Origin: positions.OriginSimulator}, true
+}
+
+func (thisTrade) Done(uint64, *positions.Event, positions.Refusal) {}
+
+// takesBack takes a trade back, or corrects it where quantity is not 0.
+func (v *venue) takesBack(t *testing.T, seq uint64, quantity, price int64) {
+	t.Helper()
+	r := &positions.BustRequest{
+		Account: venueAccount, TradeSeq: seq, Reason: "wrong price", Actor: "ops", Correct: quantity != 0, Quantity: quantity, Price: price,
+	}
+	if _, _, err := v.engine.Bust(patience(t), r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A client that is away when trades are made and taken back gets both in their order when it is back, on its old connection's
+// state or from its file, and comes to the server's state.
+func TestAwayForABust(t *testing.T) {
+	for name, cursor := range map[string]string{"another connection": "", "another program": filepath.Join(t.TempDir(), "cursor")} {
+		t.Run(name, func(t *testing.T) {
+			v := startVenue(t, nil)
+			l := startLink(t, v.addr)
+			a := openAt(t, l, func(o *client.AccountOptions) { o.Cursor = cursor })
+			order := &client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderId: "before"}
+			shown, err := a.Order(patience(t), order)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.catchUp(t, a, venueAccount)
+			v.takesBack(t, v.bought(t, "SH.601398", 300), 0, 0)
+			v.catchUp(t, a, venueAccount) // a bust that is pushed
+			before := a.State()
+
+			l.to("") // nobody gets through
+			l.cut()
+			if cursor != "" {
+				if err := a.Close(); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				takeUntil[*client.Disconnected](t, a)
+			}
+			again := v.bought(t, "SZ.000001", 200)
+			v.takesBack(t, again, 50, 9_0000)
+			v.takesBack(t, shown.GetSeq(), 0, 0)
+			v.takesBack(t, again, 0, 0)
+			l.to(v.addr)
+			if cursor != "" {
+				a = openAt(t, l, func(o *client.AccountOptions) { o.Cursor = cursor })
+			}
+			if c := takeUntil[*client.Connected](t, a); !c.Resumed || c.Missed != 4 {
+				t.Errorf("Connected says %+v", c)
+			}
+			var tape []*client.Event
+			for range 4 {
+				tape = append(tape, takeUntil[*client.Event](t, a))
+			}
+			tradeOf := func(seq uint64) string { return fmt.Sprintf("%d-%d", venueAccount, seq) }
+			for i, ev := range tape {
+				if ev.GetSeq() != before.Seq+uint64(i)+1 || !ev.Replay {
+					t.Errorf("event %d is seq %d, REPLAY %v", i, ev.GetSeq(), ev.Replay)
+				}
+			}
+			switch corrected, first, second := tape[1].GetBust(), tape[2].GetBust(), tape[3].GetBust(); {
+			case tape[0].GetTrade().GetQuantity() != 200,
+				corrected.GetTradeId() != tradeOf(again), corrected.GetOriginal().GetQuantity() != 200, corrected.GetReplacement().GetRevision() != 1,
+				first.GetTradeId() != shown.GetTrade().GetId(), !proto.Equal(first.GetOriginal(), shown.GetTrade()), first.GetReplacement() != nil,
+				second.GetTradeId() != tradeOf(again), !proto.Equal(second.GetOriginal(), corrected.GetReplacement()):
+				t.Errorf("what was missed is %v", tape)
+			}
+			v.compare(t, a, venueAccount)
+			if after := a.State(); after.Position("SZ", "000001") != nil || after.Cash.GetBalance() != before.Cash.GetBalance()+shown.GetTrade().GetAmount() {
+				t.Errorf("the account is %+v", after)
+			}
+			if err := a.Verify(patience(t)); err != nil {
+				t.Error(err)
+			}
+			// The order's id still stands for its first execution, though that was taken back.
+			repeated, err := a.Order(patience(t), order)
+			if err != nil || !repeated.Replay || !proto.Equal(repeated.AccountEvent, shown.AccountEvent) {
+				t.Errorf("the order sent again reports %v, %v", repeated, err)
+			}
+			v.compare(t, a, venueAccount)
+		})
+	}
+}

@@ -1,0 +1,179 @@
+package client_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/codec"
+)
+
+// lying holdings have another hash than the book's.
+func lying(seq uint64) *papertapev1.Holdings {
+	h := holdingsOf(book(seq))
+	h.StateHash++
+	return h
+}
+
+func expectMismatch(t *testing.T, err error, seq, server uint64) {
+	t.Helper()
+	var m *client.StateMismatch
+	if !errors.As(err, &m) || !errors.Is(err, client.ErrStateHash) || m.Account != account || m.Seq != seq ||
+		m.Local != book(seq).Hash() || m.Server != server {
+		t.Errorf("got %v: expected a mismatch as of seq %d, %016x here and %016x there", err, seq, book(seq).Hash(), server)
+	}
+}
+
+// A state that differs after a reconnect is replaced by a snapshot, in front of the caller.
+func TestMismatchIsCuredBySnapshot(t *testing.T) {
+	addr := serve(t, func(p *peer) {
+		p.snapshots(2)
+		p.push(3, 0)
+	}, func(p *peer) {
+		p.resumes(3, 4)
+		p.holds(lying(4))
+		p.waitClosed()
+	}, func(p *peer) {
+		p.snapshots(6) // asked for by the client
+		p.agrees(6)
+		p.push(7, 0)
+	}, func(p *peer) {
+		p.resumes(7, 7)
+		p.holds(lying(7)) // the first of a new row: not the end yet
+		p.waitClosed()
+	}, func(p *peer) {
+		p.snapshots(8)
+		p.agrees(8)
+		p.waitClosed()
+	})
+	a := open(t, addr, nil)
+	take[*client.Connected](t, a)
+	takeEvents(t, a, 3, 3)
+	take[*client.Disconnected](t, a)
+	take[*client.Connected](t, a)
+	takeEvents(t, a, 4, 4)
+	expectMismatch(t, take[*client.Disconnected](t, a).Err, 4, lying(4).GetStateHash())
+	if c := take[*client.Connected](t, a); !c.Resynced || c.Before.Seq != 4 || c.After.Seq != 6 || c.Missed != 2 {
+		t.Errorf("Connected says %+v", c)
+	}
+	at(t, a, 6)
+	takeEvents(t, a, 7, 7)
+	take[*client.Disconnected](t, a)
+	take[*client.Connected](t, a)
+	expectMismatch(t, take[*client.Disconnected](t, a).Err, 7, lying(7).GetStateHash())
+	take[*client.Connected](t, a)
+	at(t, a, 8)
+}
+
+// Events that are wrong are found out: here one is not what happened.
+func TestWrongEventIsFoundOut(t *testing.T) {
+	addr := serve(t, func(p *peer) {
+		p.snapshots(2)
+	}, func(p *peer) {
+		p.letBack(2, 3)
+		wrong := bookEvent(3)
+		wrong.Positions[0].Quantity++
+		p.send(codec.Append(nil, codec.TypeEvent, codec.FlagReplay, 0, wrong))
+		p.agrees(3)
+		p.waitClosed()
+	}, func(p *peer) {
+		p.snapshots(3)
+		p.agrees(3)
+		p.waitClosed()
+	})
+	a := open(t, addr, nil)
+	take[*client.Connected](t, a)
+	take[*client.Disconnected](t, a)
+	take[*client.Connected](t, a)
+	takeEvents(t, a, 3, 3)
+	if d := take[*client.Disconnected](t, a); !errors.Is(d.Err, client.ErrStateHash) {
+		t.Errorf("Disconnected says %+v", d)
+	}
+	take[*client.Connected](t, a)
+	at(t, a, 3)
+}
+
+// Two in a row, and nothing can be relied on.
+func TestSecondMismatchIsTheEnd(t *testing.T) {
+	for name, then := range map[string]func(*peer){
+		"in the snapshot": func(p *peer) {
+			id, _ := p.greet()
+			r := bookSnapshot(4, epoch)
+			r.Holdings = lying(4)
+			p.send(loggedIn(id, r))
+			p.waitClosed()
+		},
+		"after the snapshot": func(p *peer) {
+			p.snapshots(4)
+			p.holds(lying(4))
+			p.waitClosed()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr := serve(t, func(p *peer) {
+				p.snapshots(3)
+			}, func(p *peer) {
+				p.resumes(3, 3)
+				p.holds(lying(3))
+				p.waitClosed()
+			}, then)
+			a := open(t, addr, nil)
+			var err error
+			for err == nil {
+				_, err = a.Next(patience(t))
+			}
+			expectMismatch(t, err, 4, lying(4).GetStateHash())
+			_, err = a.Holdings(patience(t))
+			expectMismatch(t, err, 4, lying(4).GetStateHash())
+		})
+	}
+}
+
+func TestMismatchAtTheFirstLogin(t *testing.T) {
+	lie := func(p *peer) {
+		id, _ := p.greet()
+		r := bookSnapshot(4, epoch)
+		r.Holdings = lying(4)
+		p.send(loggedIn(id, r))
+		p.waitClosed()
+	}
+	_, err := client.Open(patience(t), serve(t, lie, lie), accountOptions(func(o *client.AccountOptions) { o.Wait = true }))
+	expectMismatch(t, err, 4, lying(4).GetStateHash())
+}
+
+// Verify compares with all that waits for Next, and at exactly the sequence of the server's answer.
+func TestVerify(t *testing.T) {
+	addr := serve(t, func(p *peer) {
+		p.snapshots(2)
+		p.push(3, 0)
+		p.push(4, 0)
+		p.agrees(4)
+		f := p.expect(codec.TypeHoldings) // an answer that comes late is of no use, and asked for again
+		p.push(5, 0)
+		p.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, lying(4)))
+		f = p.expect(codec.TypeHoldings)
+		p.send(codec.AppendReject(nil, f.ID, client.Busy, "later", time.Millisecond))
+		p.agrees(5)
+		p.holds(lying(5))
+		p.waitClosed()
+	}, func(p *peer) {
+		p.snapshots(5)
+		p.agrees(5)
+		p.waitClosed()
+	})
+	a := open(t, addr, nil)
+	for range 2 {
+		if err := a.Verify(patience(t)); err != nil {
+			t.Errorf("Verify: %v", err)
+		}
+	}
+	take[*client.Connected](t, a)
+	takeEvents(t, a, 3, 5)
+	expectMismatch(t, a.Verify(patience(t)), 5, lying(5).GetStateHash())
+	expectMismatch(t, take[*client.Disconnected](t, a).Err, 5, lying(5).GetStateHash())
+	if c := take[*client.Connected](t, a); !c.Resynced || c.Missed != 0 {
+		t.Errorf("Connected says %+v", c)
+	}
+}
