@@ -1,0 +1,195 @@
+package clientsim
+
+import (
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/market"
+)
+
+// Unfolded is how many busts could not be computed, since they were of trades older than the shadow. Of these it has checked
+// what they say of themselves, and taken the rest. A NewShadow that is given the account's history from its first event
+// computes them all.
+func (s *Shadow) Unfolded() int { return s.blind }
+
+// applyBust takes back, or corrects, what the event says, does the trades that stand anew, and compares.
+func (s *Shadow) applyBust(f *findings, ev *client.AccountEvent, b *client.Bust) {
+	f.present("bust reason", b.GetReason())
+	f.present("bust actor", b.GetActor())
+	s.checkBustID(f, b.GetBustId(), ev.GetSeq())
+	after := slices.Clone(s.past.trades)
+	if !s.takeBack(f, after, b) {
+		s.blind++
+		s.past.lost = true
+		s.checkCash(f, ev.GetCash(), big.NewInt(ev.GetCash().GetBalance()), ev.GetCash().GetFeesPaid(), ev.GetCash().GetRealised())
+		return
+	}
+	s.compareBust(f, ev, after)
+	s.past.trades = after
+}
+
+func (s *Shadow) checkBustID(f *findings, id string, seq uint64) {
+	if id == "" {
+		return
+	}
+	if before, used := s.busts[id]; used && before != seq {
+		f.add("bust_id", "an id that was not used before", fmt.Sprintf("%q, which is that of seq %d", id, before))
+	}
+	s.busts[id] = seq
+}
+
+// takeBack makes the changes of a bust to the trades. It is false where one of them is not known, being older than the shadow.
+func (s *Shadow) takeBack(f *findings, trades []standing, b *client.Bust) bool {
+	known := true
+	if at := s.stands(f, trades, "trade_id", b.GetTradeId()); at == older {
+		known = false
+	} else if at >= 0 {
+		f.trade("bust original", trades[at].trade, b.GetOriginal())
+		trades[at].trade = s.replacement(f, trades[at].trade, b.GetReplacement())
+	}
+	last := uint64(0)
+	for _, id := range b.GetCascade() {
+		at := s.stands(f, trades, "cascade", id)
+		if at == older {
+			known = false
+		}
+		if at < 0 {
+			continue
+		}
+		if trades[at].seq <= last {
+			f.add("bust cascade", "each trade once, in the order of their sequences", strings.Join(b.GetCascade(), ", "))
+		}
+		last, trades[at].trade = trades[at].seq, nil
+	}
+	return known
+}
+
+// Where a trade is that is not among those of a shadow.
+const (
+	nowhere = -1 // there is none, or it does not stand, which was found
+	older   = -2 // before the shadow
+)
+
+// stands is where the trade of a name is, if it stands.
+func (s *Shadow) stands(f *findings, trades []standing, field, id string) int {
+	seq := s.seqOf(id)
+	if seq == 0 || seq >= s.seq {
+		f.add("bust "+field, fmt.Sprintf("an earlier trade of the account, as %d-42", s.account), strconv.Quote(id))
+		return nowhere
+	}
+	if seq <= s.past.from {
+		return older
+	}
+	at := s.past.find(seq)
+	if at < 0 || trades[at].trade == nil {
+		f.add("bust "+field, "a trade that stands", id+", which does not")
+		return nowhere
+	}
+	return at
+}
+
+// seqOf is the sequence in the name of a trade of the account; 0: it is no such name.
+func (s *Shadow) seqOf(id string) uint64 {
+	number, found := strings.CutPrefix(id, strconv.FormatUint(s.account, 10)+"-")
+	seq, err := strconv.ParseUint(number, 10, 64)
+	if !found || err != nil {
+		return 0
+	}
+	return seq
+}
+
+// replacement is a trade as it is corrected to: its quantity and price are the operator's, all else is what it was, but for the
+// revision. nil: it is taken back.
+func (s *Shadow) replacement(f *findings, t, r *client.Trade) *client.Trade {
+	if r == nil {
+		return nil
+	}
+	f.positive("replacement quantity", r.GetQuantity())
+	f.positive("replacement price", r.GetPrice())
+	want := &client.Trade{
+		Id: t.GetId(), Side: t.GetSide(), Market: t.GetMarket(), Code: t.GetCode(), Name: t.GetName(), Quantity: r.GetQuantity(),
+		Price: r.GetPrice(), Amount: f.fit("replacement amount", times(r.GetQuantity(), r.GetPrice())), Fees: t.GetFees(), Origin: t.GetOrigin(),
+		ClientOrderId: t.GetClientOrderId(), Revision: t.GetRevision() + 1,
+	}
+	if s.rules != RulesNone && r.GetFees() >= 0 {
+		want.Fees = r.GetFees()
+	}
+	f.trade("replacement", want, r)
+	return r
+}
+
+// compareBust compares an event with what the trades come to, where after is what stands of them now.
+func (s *Shadow) compareBust(f *findings, ev *client.AccountEvent, after []standing) {
+	balance, fees := big.NewInt(s.cash.balance), big.NewInt(s.cash.fees)
+	touched := make(map[key]string) // with what the trades call it
+	for i, was := range s.past.trades {
+		is := after[i]
+		if was.trade == is.trade {
+			continue
+		}
+		touched[key{was.trade.GetMarket(), was.trade.GetCode()}] = was.trade.GetName()
+		b, fee := moved(was.trade)
+		balance.Sub(balance, b)
+		fees.Sub(fees, fee)
+		if is.trade != nil {
+			b, fee = moved(is.trade)
+			balance.Add(balance, b)
+			fees.Add(fees, fee)
+		}
+	}
+	f.number("number of positions", uint64(len(touched)), uint64(len(ev.GetPositions())))
+	realised := big.NewInt(s.cash.realised)
+	for i, k := range slices.SortedFunc(maps.Keys(touched), key.compare) {
+		realised.Add(realised, s.compareFold(f, ev, i, k, after, touched[k]))
+	}
+	s.checkCash(f, ev.GetCash(), balance, f.fit("cash fees_paid", fees), f.fit("cash realised", realised))
+}
+
+// compareFold compares the i-th row of a bust with what the trades of an instrument come to, and returns what they realised more
+// than before.
+func (s *Shadow) compareFold(f *findings, ev *client.AccountEvent, i int, k key, after []standing, name string) *big.Int {
+	was, before, _ := s.past.fold(new(findings), s.past.trades, k)
+	want, gain, vague := s.past.fold(f, after, k)
+	want.name = name
+	if o := ev.GetBust().GetOriginal(); o.GetMarket() == k.market && o.GetCode() == k.code {
+		f.text("change", changeOf(was.quantity, want.quantity).String(), ev.GetChange().String())
+	}
+	if i < len(ev.GetPositions()) {
+		p := ev.GetPositions()[i]
+		what := fmt.Sprintf("row %d (%s)", i+1, k)
+		f.text(what+" instrument", k.String(), key{p.GetMarket(), p.GetCode()}.String())
+		if vague {
+			want.realised = p.GetRealised()
+		}
+		want.version = s.rowOf(k).version
+		if was.quantity != want.quantity || was.cost != want.cost || was.realised != want.realised {
+			want.version = ev.GetSeq()
+		}
+		s.comparePosition(f, what, p, &want)
+	}
+	return gain.Sub(gain, before)
+}
+
+// trade compares two trades in every field.
+func (f *findings) trade(field string, want, got *client.Trade) {
+	a, err1 := want.MarshalVT()
+	b, err2 := got.MarshalVT()
+	if err1 != nil || err2 != nil || string(a) != string(b) {
+		f.add(field, tradeText(want), tradeText(got))
+	}
+}
+
+// tradeText is all that a trade says.
+func tradeText(t *client.Trade) string {
+	if t == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%s %s %d %s %s %s @ %s, amount %s, fees %s, by %s, order id %q, revision %d", t.GetId(), verb(t.GetSide()), t.GetQuantity(),
+		t.GetMarket(), t.GetCode(), t.GetName(), market.FormatMoney(t.GetPrice()), market.FormatMoney(t.GetAmount()), market.FormatMoney(t.GetFees()),
+		short(t.GetOrigin()), t.GetClientOrderId(), t.GetRevision())
+}

@@ -1,0 +1,33 @@
+package clientsim
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Partition is one of several swarms that run at the same time, on accounts that no other has.
+type Partition struct{ Index, Of int } // 1 to Of
+
+// partitionsMax bounds how many swarms there are.
+const partitionsMax = 10_000
+
+// ParsePartition reads "2/4", the second of four.
+func ParsePartition(text string) (Partition, error) {
+	index, of, _ := strings.Cut(text, "/")
+	var p Partition
+	var err1, err2 error
+	p.Index, err1 = strconv.Atoi(strings.TrimSpace(index))
+	p.Of, err2 = strconv.Atoi(strings.TrimSpace(of))
+	if err1 != nil || err2 != nil || p.Of < 1 || p.Of > partitionsMax || p.Index < 1 || p.Index > p.Of {
+		return Partition{}, fmt.Errorf("partition %q: write 2/4 for the second of four, from 1/1 to %d/%[2]d", text, partitionsMax)
+	}
+	return p, nil
+}
+
+func (p Partition) String() string { return fmt.Sprintf("%d/%d", p.Index, p.Of) }
+
+// FirstAccount is where the partition's accounts begin, if those of all begin at first and each has so many clients.
+func (p Partition) FirstAccount(first uint64, clients int) uint64 {
+	return first + uint64(p.Index-1)*uint64(clients) //nolint:gosec // neither is negative
+}

@@ -1,0 +1,127 @@
+package clientsim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Profile is what a simulated user does: it thinks for a while, then buys, sells or asks, and so on.
+type Profile struct {
+	Name  string
+	Think Interval // between the answer to one request and the next request
+	Mix   Mix
+	Lots  int // an order is for 1 to so many lots of its instrument, as far as the cash and the shares go
+}
+
+// Profiles are the named ones. The first is the default.
+func Profiles() []Profile {
+	return []Profile{
+		{Name: "trader", Think: Interval{time.Second, 2 * time.Second}, Mix: Mix{Buy: 40, Sell: 40, Query: 20}, Lots: 5},
+		{Name: "watcher", Think: Interval{2 * time.Second, 5 * time.Second}, Mix: Mix{Query: 100}, Lots: 1},
+		{Name: "quick", Think: Interval{100 * time.Millisecond, 300 * time.Millisecond}, Mix: Mix{Buy: 45, Sell: 45, Query: 10}, Lots: 2},
+	}
+}
+
+// ProfileNamed finds a profile by its name.
+func ProfileNamed(name string) (Profile, error) {
+	var names []string
+	for _, p := range Profiles() {
+		if p.Name == name {
+			return p, nil
+		}
+		names = append(names, p.Name)
+	}
+	return Profile{}, fmt.Errorf("profile %q: it is one of %s", name, strings.Join(names, ", "))
+}
+
+// Interval is a range of durations, from which each is drawn with the same chance.
+type Interval struct{ Min, Max time.Duration }
+
+// intervalMax bounds a think time.
+const intervalMax = time.Hour
+
+// ParseInterval reads "1s-2s", or "1s" for always the same.
+func ParseInterval(text string) (Interval, error) {
+	from, to, ranged := strings.Cut(text, "-")
+	if !ranged {
+		to = from
+	}
+	var i Interval
+	for _, part := range []struct {
+		text string
+		into *time.Duration
+	}{{from, &i.Min}, {to, &i.Max}} {
+		d, err := time.ParseDuration(strings.TrimSpace(part.text))
+		if err != nil {
+			return Interval{}, fmt.Errorf("interval %q: %q is not a duration; write 1s-2s, 200ms-1s, or 1s", text, part.text)
+		}
+		*part.into = d
+	}
+	switch {
+	case i.Min <= 0 || i.Max > intervalMax:
+		return Interval{}, fmt.Errorf("interval %q: it is from above 0 to %s", text, intervalMax)
+	case i.Min > i.Max:
+		return Interval{}, fmt.Errorf("interval %q goes backwards; write %s-%s", text, i.Max, i.Min)
+	}
+	return i, nil
+}
+
+func (i Interval) String() string {
+	if i.Min == i.Max {
+		return i.Min.String()
+	}
+	return i.Min.String() + "-" + i.Max.String()
+}
+
+// draw is one duration of the range, both ends included.
+func (i Interval) draw(r *rand.Rand) time.Duration {
+	return i.Min + time.Duration(r.Int64N(int64(i.Max-i.Min)+1))
+}
+
+// Mix says how often a user does what: each number's share of the sum of the three.
+type Mix struct{ Buy, Sell, Query int }
+
+// shareMax bounds each number of a mix.
+const shareMax = 1_000_000
+
+// ParseMix reads "buy=40,sell=40,query=20". What is not named does not happen.
+func ParseMix(text string) (Mix, error) {
+	var m Mix
+	named := make(map[string]bool)
+	for part := range strings.SplitSeq(text, ",") {
+		name, number, _ := strings.Cut(strings.TrimSpace(part), "=")
+		into, ok := map[string]*int{"buy": &m.Buy, "sell": &m.Sell, "query": &m.Query}[name]
+		if !ok {
+			return Mix{}, fmt.Errorf("mix %q: %q is not buy, sell or query with a number; write buy=40,sell=40,query=20", text, part)
+		}
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 || n > shareMax {
+			return Mix{}, fmt.Errorf("mix %q: %q is not a share from 0 to %d; write buy=40,sell=40,query=20", text, part, shareMax)
+		}
+		if named[name] {
+			return Mix{}, fmt.Errorf("mix %q names %s twice", text, name)
+		}
+		named[name], *into = true, n
+	}
+	if m == (Mix{}) {
+		return Mix{}, errors.New("mix: all shares are 0; at least one of buy, sell and query has to be more")
+	}
+	return m, nil
+}
+
+func (m Mix) String() string { return fmt.Sprintf("buy=%d,sell=%d,query=%d", m.Buy, m.Sell, m.Query) }
+
+// draw is one thing to do.
+func (m Mix) draw(r *rand.Rand) Kind {
+	switch n := r.IntN(m.Buy + m.Sell + m.Query); {
+	case n < m.Buy:
+		return KindBuy
+	case n < m.Buy+m.Sell:
+		return KindSell
+	}
+	return KindQuery
+}

@@ -1,0 +1,207 @@
+//go:build linux
+
+package soak
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// The flood.
+const (
+	orderEvery        = time.Second
+	attackerStays     = 7 * time.Second // longer than the server gives for logging in
+	attackStep        = 5 * time.Millisecond
+	ratioMax          = 3.0                // p99 beside the attack to p99 in the calm
+	floodHistoryBytes = 4 << 20            // little, so that what it takes is not mistaken for what attackers leave
+	floodHeapMore     = 16.0 + journalMore // MiB: that history, slack, the journal
+	floodRSSMore      = 48.0 + journalMore // MiB: twice the heap, what the runtime keeps, the journal
+)
+
+// flood times the orders of honest clients, alone and beside attackers, in turn.
+func (r *run) flood(ctx context.Context) error {
+	before, err := r.usage(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.login(ctx); err != nil {
+		return err
+	}
+	r.lose()
+	skipped := r.pace()
+	r.showUsage("before", before)
+	if err := r.pass(ctx, "warming up", min(2*orderEvery, r.Duration)); err != nil {
+		return err
+	}
+	with, err := r.usage(ctx)
+	if err != nil {
+		return err
+	}
+	r.showUsage("with the honest clients", with)
+	var ratios []float64
+	attacks := attacked{}
+	for range r.Repeat {
+		calm, err := r.timed(ctx, "calm", max(r.Duration/3, time.Second))
+		if err != nil {
+			return err
+		}
+		stop := r.attack(ctx, &attacks)
+		beside, err := r.timed(ctx, "attack", r.Duration)
+		if err := stop(); err != nil {
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		r.report.add("order p99, calm", milliseconds(calm), "ms")
+		r.report.add("order p99, attack", milliseconds(beside), "ms")
+		ratios = append(ratios, float64(beside)/float64(max(calm, time.Microsecond)))
+		r.report.add("ratio", ratios[len(ratios)-1], "")
+	}
+	r.pacing = false
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	rep, t := r.report, r.tally
+	ratio := median(ratios)
+	rep.add("ratio, median", ratio, "")
+	rep.count("attackers", attacks.came)
+	rep.count("attackers ended by the server", attacks.ended)
+	rep.count("attackers that could not connect", attacks.failed)
+	rep.count("orders", t.orders)
+	rep.count("orders executed", t.executions)
+	rep.count("orders refused", t.refused())
+	rep.count("orders late by a second", *skipped)
+	rep.count("gaps", t.gaps)
+	rep.count("repeats", t.repeats)
+	rep.within("the median ratio of p99 beside the attack to p99 in the calm", ratio, ratioMax, "")
+	if t.executions+t.refused() != t.orders {
+		rep.fail("%d orders were sent, %d executed and %d refused: not every one was answered", t.orders, t.executions, t.refused())
+	}
+	if t.live != r.Clients || t.executions == 0 || attacks.came == 0 {
+		rep.fail("%d of %d honest clients are logged in, %d orders were executed, %d attackers came", t.live, r.Clients, t.executions, attacks.came)
+	}
+	return r.recovered(ctx, with, floodHeapMore, floodRSSMore)
+}
+
+func (t *tally) refused() (n int) {
+	for _, k := range t.rejects {
+		n += k
+	}
+	return n
+}
+
+// pace has every client place an order a second, each at its own moment of the second, while pacing is set. An
+// order that is not answered when the next is due is counted, and puts that off: nothing is hidden by it, as the wait is in
+// the time of the order that is late.
+func (r *run) pace() (skipped *int) {
+	skipped, r.pacing = new(int), true
+	for i, p := range r.peers {
+		var next func()
+		next = func() {
+			if !r.pacing || !p.live {
+				return
+			}
+			if p.orders == 0 {
+				p.order()
+			} else {
+				*skipped++
+			}
+			r.loop.after(orderEvery, next)
+		}
+		r.loop.after(orderEvery*time.Duration(i)/time.Duration(len(r.peers)), next)
+	}
+	return skipped
+}
+
+// timed returns the p99 of the orders answered meanwhile.
+func (r *run) timed(ctx context.Context, what string, d time.Duration) (p99 time.Duration, err error) {
+	r.tally.timed, r.tally.trips, r.tally.lags = true, nil, nil
+	defer func() { r.tally.timed = false }()
+	if err := r.pass(ctx, what, d); err != nil {
+		return 0, err
+	}
+	if len(r.tally.trips) == 0 {
+		return 0, fmt.Errorf("%s: no order was answered in %s", what, d)
+	}
+	return percentile(r.tally.trips, 0.99), nil
+}
+
+// attacked counts attackers. It belongs to the attack while that is under way.
+type attacked struct{ came, ended, failed int }
+
+// attack starts the attack, on a loop and a goroutine of its own, so that it does not stand in the way of what is timed. stop
+// ends it and waits for it, and for the last attackers.
+func (r *run) attack(ctx context.Context, count *attacked) (stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	rng := rand.New(rand.NewPCG(r.Seed, uint64(count.came)+1<<32))
+	go func() { ended <- r.attackUntil(ctx, count, rng) }() // ends with stop
+	return func() error {
+		cancel()
+		return r.loop.during(func() error { return <-ended })
+	}
+}
+
+func (r *run) attackUntil(ctx context.Context, count *attacked, rng *rand.Rand) error {
+	l, err := newLoop()
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	start, came := time.Now(), 0
+	for ctx.Err() == nil {
+		due := int(time.Since(start).Seconds() * float64(r.Attackers))
+		for ; came < due; came++ {
+			if !r.attacker(l, count, rng, came) {
+				count.failed++
+			}
+			count.came++
+		}
+		if err := l.turn(attackStep); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attacker is one connection from one of the addresses; the kinds take turns.
+func (r *run) attacker(l *loop, count *attacked, rng *rand.Rand, number int) bool {
+	a := &attacker{count: count}
+	c, err := l.dial(r.port, &[4]byte{127, 0, 1, byte(1 + number%r.Addresses)}, a)
+	if err != nil {
+		return false
+	}
+	if b := rubbish(rng, number%3); len(b) > 0 {
+		c.send(b)
+	}
+	l.after(attackerStays, func() { c.close() })
+	return true
+}
+
+// rubbish is what a client should not send: 0 garbage, 1 half a frame, 2 nothing.
+func rubbish(rng *rand.Rand, kind int) []byte {
+	switch kind {
+	case 0:
+		b := make([]byte, 16+rng.IntN(1024))
+		for i := range b {
+			b[i] = byte(rng.Uint32())
+		}
+		return b
+	case 1:
+		b := binary.BigEndian.AppendUint32(nil, 40) // of which come at most 20
+		b = binary.BigEndian.AppendUint16(b, typeLogin)
+		return append(b, make([]byte, rng.IntN(18))...)
+	}
+	return nil
+}
+
+// attacker counts its end.
+type attacker struct{ count *attacked }
+
+func (a *attacker) received([]byte) {}
+
+func (a *attacker) ended(error) { a.count.ended++ }

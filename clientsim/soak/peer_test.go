@@ -1,0 +1,128 @@
+//go:build linux
+
+package soak
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/clientsim"
+)
+
+// livePeer is a client of account 100001 that is logged in, with a shadow as of sequence 4 and no rows.
+func livePeer() *peer {
+	t := newTally()
+	p := newPeer(nil, t, 0, 0, &Config{Accounts: 1})
+	p.shadow, _ = clientsim.FromHoldings(&client.Holdings{Account: 100001, AsOfSeq: 4, Cash: &client.Cash{Balance: 1e9}}, clientsim.RulesNone)
+	p.conn, p.welcomed, p.live, p.replayTo = new(conn), true, true, 4
+	return p
+}
+
+// deposit is an event that only changes the balance, to which it adds 1.
+func deposit(seq uint64) *papertapev1.AccountEvent {
+	return &papertapev1.AccountEvent{
+		Account: 100001, Seq: seq, Time: time.Now().UnixNano(), Cash: &papertapev1.Cash{Balance: 1e9 + int64(seq) - 4},
+		What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1, Reason: "test", Actor: "test"}},
+	}
+}
+
+// TestClientNotices feeds a client what a broken server would send. None of it may pass.
+func TestClientNotices(t *testing.T) {
+	event := func(seq uint64) []byte { return appendFrame(nil, typeEvent, 0, 0, deposit(seq)) }
+	held := func(h *papertapev1.Holdings) []byte { return appendFrame(nil, typeHeld, flagReply, 9, h) }
+	for name, c := range map[string]struct {
+		frames []byte
+		want   string // gap, repeat or finding, or a word of the first sentence
+	}{
+		"nothing wrong":      {slices.Concat(event(5), event(6)), ""},
+		"a gap":              {slices.Concat(event(5), event(7)), "gap"},
+		"a repeat":           {slices.Concat(event(5), event(5)), "repeat"},
+		"a silent loss":      {slices.Concat(event(5), appendFrame(nil, typePong, flagReply, 9, &papertapev1.Pong{HeadSeq: 6})), "newest"},
+		"a replay too late":  {appendFrame(nil, typeEvent, flagReplay, 0, deposit(5)), "REPLAY"},
+		"other holdings":     {held(&papertapev1.Holdings{Account: 100001, AsOfSeq: 4, Cash: &papertapev1.Cash{Balance: 1e9 - 1}}), "state_hash"},
+		"not asked":          {appendFrame(nil, typeSubscribed, flagReply, 8, none{}), "not asked"},
+		"a second WELCOME":   {appendFrame(nil, typeWelcome, 0, 0, none{}), "first frame"},
+		"an unknown message": {appendFrame(nil, 77, 0, 0, none{}), "type 77"},
+		"no frame":           {make([]byte, headerBytes), "length"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := livePeer()
+			p.conn.fd = -1
+			p.asked[9] = request{kind: typeHoldings}
+			for i := range c.frames { // in the worst of pieces
+				if p.conn != nil {
+					p.received(c.frames[i : i+1])
+				}
+			}
+			got := p.tally
+			switch found := strings.Join(got.sentences, "\n"); c.want {
+			case "":
+				if got.gaps+got.repeats+got.findings != 0 || got.events != 2 || p.shadow.Seq() != 6 {
+					t.Errorf("%d gaps, %d repeats, %d events, at %d: %s", got.gaps, got.repeats, got.events, p.shadow.Seq(), found)
+				}
+			case "gap":
+				if got.gaps != 1 || got.repeats != 0 {
+					t.Errorf("%d gaps, %d repeats", got.gaps, got.repeats)
+				}
+			case "repeat":
+				if got.gaps != 0 || got.repeats != 1 || p.shadow.Seq() != 5 {
+					t.Errorf("%d gaps, %d repeats, at %d", got.gaps, got.repeats, p.shadow.Seq())
+				}
+			default:
+				if !strings.Contains(found, c.want) {
+					t.Errorf("found %q, want a sentence about %q", found, c.want)
+				}
+			}
+			r := new(Report)
+			if got.judge(r); r.OK() != (c.want == "") {
+				t.Errorf("the report is OK: %v", r.OK())
+			}
+		})
+	}
+}
+
+// TestEndedForNothing has the server end the connection of one who behaved, of one who did not, and of one who was slow.
+func TestEndedForNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		culprit bool
+		bye     papertapev1.GoodbyeReason
+		want    int
+	}{
+		"behaved": {false, papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL, 1},
+		"silent":  {false, 0, 1},
+		"culprit": {true, papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL, 0},
+		"slow":    {false, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := livePeer()
+			p.loop, p.bye = new(loop), c.bye
+			w := &wanderer{peer: p, culprit: c.culprit}
+			p.onEnd = w.thrownOut
+			p.ended(io.EOF)
+			if p.tally.findings != c.want {
+				t.Errorf("%d findings, want %d: %q", p.tally.findings, c.want, p.tally.sentences)
+			}
+			if len(p.loop.timers) != 1 {
+				t.Errorf("it comes back %d times, want once", len(p.loop.timers))
+			}
+		})
+	}
+}
+
+func TestStatistics(t *testing.T) {
+	d := []time.Duration{5, 1, 4, 2, 3}
+	if p := percentile(d, 0.99); p != 5 {
+		t.Errorf("p99 of 1 to 5 is %d", p)
+	}
+	if p := percentile(d, 0.5); p != 3 {
+		t.Errorf("the median of 1 to 5 is %d", p)
+	}
+	if m := median([]float64{4, 1, 3, 2}); m != 2.5 {
+		t.Errorf("the median of 1 to 4 is %v", m)
+	}
+}

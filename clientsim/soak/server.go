@@ -1,0 +1,173 @@
+//go:build linux
+
+package soak
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	startTimeout = 30 * time.Second // opening very many accounts takes a while
+	stopTimeout  = 20 * time.Second // more than the server gives itself
+	complaints   = 20               // lines of the server's log kept
+)
+
+// server is the server under load, in a process of its own.
+type server struct {
+	cmd           *exec.Cmd
+	dir           string
+	listen, admin string
+	read          sync.WaitGroup // the goroutine that reads the log; ends with the process
+
+	mu         sync.Mutex
+	complained []string // lines of the log that are warnings or worse
+}
+
+// startServer starts the server and returns when it listens. The caller stops it.
+func startServer(ctx context.Context, binary string, flags ...string) (*server, error) {
+	dir, err := os.MkdirTemp("", "papertape-soak-")
+	if err != nil {
+		return nil, err
+	}
+	s := &server{dir: dir, cmd: exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+		"--log.format", "json", "--simulator.rate", "0", "--data", dir}, flags...)...)}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ^C reaches it through us, when the clients are done
+	stderr, err := s.cmd.StderrPipe()
+	if err == nil {
+		err = s.cmd.Start()
+	}
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, fmt.Errorf("start the server: %w", err)
+	}
+	listening := make(chan struct{})
+	s.read.Go(func() { s.readLog(stderr, listening) })
+	select {
+	case <-listening:
+		if s.listen != "" {
+			return s, nil
+		}
+		err = fmt.Errorf("the server ended at once: %s", strings.Join(s.log(), "; "))
+	case <-time.After(startTimeout):
+		err = fmt.Errorf("the server did not say within %s where it listens", startTimeout)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	_ = s.stop()
+	return nil, err
+}
+
+// readLog finds out where the server listens, closes listening, and keeps what is worse than information.
+func (s *server) readLog(r io.Reader, listening chan struct{}) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		var line struct{ Level, Message, Listen, Admin string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil {
+			if line.Message == "listening" && s.listen == "" {
+				s.listen, s.admin = line.Listen, line.Admin
+				close(listening)
+			}
+			if line.Level == "info" || line.Level == "debug" {
+				continue
+			}
+		}
+		s.mu.Lock()
+		if len(s.complained) < complaints {
+			s.complained = append(s.complained, lines.Text())
+		}
+		s.mu.Unlock()
+	}
+	if s.listen == "" {
+		close(listening)
+	}
+}
+
+// log returns the warnings and errors in the server's log so far.
+func (s *server) log() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.complained...)
+}
+
+// stop ends the server and waits for it. The error says if it did not end as it should.
+func (s *server) stop() error {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	late := time.AfterFunc(stopTimeout, func() { _ = s.cmd.Process.Kill() })
+	defer late.Stop()
+	s.read.Wait() // before Wait, which closes the pipe
+	err := s.cmd.Wait()
+	_ = os.RemoveAll(s.dir)
+	if err != nil {
+		return fmt.Errorf("the server did not end with exit code 0 on SIGTERM: %w", err)
+	}
+	return nil
+}
+
+// usage is what the server process uses.
+type usage struct {
+	rss, heap  float64 // MiB: resident, and live after a collection
+	goroutines int
+}
+
+// usage collects garbage and measures.
+func (s *server) usage(ctx context.Context) (u usage, err error) {
+	heap, err := s.get(ctx, "/debug/pprof/heap?gc=1&debug=1")
+	if err != nil {
+		return u, err
+	}
+	u.heap = float64(number(heap, "# HeapAlloc = ")) / (1 << 20)
+	goroutines, err := s.get(ctx, "/debug/pprof/goroutine?debug=1")
+	if err != nil {
+		return u, err
+	}
+	u.goroutines = int(number(goroutines, "goroutine profile: total "))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return u, fmt.Errorf("the server is gone: %w", err)
+	}
+	u.rss = float64(number(string(status), "VmRSS:")) / (1 << 10)
+	if u.heap == 0 || u.goroutines == 0 || u.rss == 0 {
+		return u, fmt.Errorf("the server's memory and goroutines cannot be read: %+v", u)
+	}
+	return u, nil
+}
+
+// number returns the number that follows a label, 0 if there is none.
+func number(text, label string) int64 {
+	_, rest, _ := strings.Cut(text, label)
+	fields := strings.Fields(rest[:min(len(rest), 100)])
+	if len(fields) == 0 {
+		return 0
+	}
+	n, _ := strconv.ParseInt(fields[0], 10, 64)
+	return n
+}
+
+func (s *server) get(ctx context.Context, path string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+path, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	req.Close = true // a connection kept open costs the server goroutines, which are counted
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("ask the server's console: %w", err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was read
+	text, err := io.ReadAll(resp.Body)
+	return string(text), err
+}

@@ -1,0 +1,228 @@
+package clientsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/papertape/papertape/client"
+)
+
+const (
+	seenMax     = 32 // events that a client of a swarm keeps, to compare the history with
+	rowsWanted  = 16 // a client that holds so many rows buys more of these only
+	lotDefault  = 100
+	buyTries    = 8 // instruments looked at for one that can be paid
+	wholeOneIn  = 4 // of so many sales one is of the whole row
+	pagesOneIn  = 3 // of so many queries one is a page of history
+	quotesOneIn = 6 // and one a price
+)
+
+// member is one client of a swarm. It belongs to one goroutine.
+type member struct {
+	swarm  *swarm
+	user   user
+	rand   *rand.Rand
+	times  stopwatches
+	result SwarmClient
+	due    bool // the connection was gone: the list is to be compared next
+}
+
+func newMember(s *swarm, account uint64) *member {
+	m := &member{swarm: s, rand: rand.New(rand.NewPCG(s.cfg.Seed, account))}
+	m.result.Account = account
+	m.user = user{
+		account: account, rules: s.cfg.Rules, keep: seenMax, link: &link{gate: s.gate}, tally: &m.result.Tally, watch: &s.board,
+	}
+	return m
+}
+
+// trade thinks and acts until trading ends. Requests under way are waited for, as long as life allows. Its error ends the
+// client.
+func (m *member) trade(trading, life context.Context) error {
+	think := m.swarm.cfg.Profile.Think
+	pause := time.Duration(m.rand.Int64N(int64(think.Max) + 1)) // so that not all begin at once
+	for {
+		reconnects := m.user.tally.Reconnects
+		if err := m.user.idle(trading, pause); err != nil {
+			if trading.Err() != nil && errors.Is(err, trading.Err()) {
+				return nil
+			}
+			return err
+		}
+		m.due = m.due || m.user.tally.Reconnects != reconnects
+		if err := m.act(life); err != nil {
+			return err
+		}
+		pause = think.draw(m.rand)
+	}
+}
+
+// act does one thing. What it returns ends the client; refusals and connections that break do not.
+func (m *member) act(ctx context.Context) error {
+	if m.due {
+		m.due = false
+		return m.list(ctx)
+	}
+	kind := m.swarm.cfg.Profile.Mix.draw(m.rand)
+	switch kind {
+	case KindBuy:
+		if i, quantity := m.affordable(); quantity > 0 {
+			return m.order(ctx, kind, i, &client.Order{Side: client.Buy, Market: i.GetMarket(), Code: i.GetCode(), Quantity: quantity})
+		}
+	case KindSell:
+		if i, quantity := m.holding(); quantity > 0 {
+			return m.order(ctx, kind, i, &client.Order{Side: client.Sell, Market: i.GetMarket(), Code: i.GetCode(), Quantity: quantity})
+		}
+	}
+	return m.ask(ctx)
+}
+
+// affordable is something to buy, and how much of it: of what would be paid at twice the price at most.
+func (m *member) affordable() (*client.Instrument, int64) {
+	cash := m.user.shadow.cash.balance
+	for range buyTries {
+		i := m.swarm.tools[m.rand.IntN(len(m.swarm.tools))]
+		if m.user.shadow.Len() >= rowsWanted && m.user.shadow.Quantity(i.GetMarket(), i.GetCode()) == 0 {
+			continue
+		}
+		lot := max(int64(i.GetLot()), 1)
+		if i.GetLot() == 0 {
+			lot = lotDefault
+		}
+		most := cash / max(2*i.GetPrice(), 1) / lot
+		if most > 0 {
+			return i, lot * (1 + m.rand.Int64N(min(most, int64(m.swarm.cfg.Profile.Lots))))
+		}
+	}
+	return nil, 0
+}
+
+// holding is something to sell, and how much of it.
+func (m *member) holding() (*client.Instrument, int64) {
+	held := m.user.shadow.Held()
+	if len(held) == 0 {
+		return nil, 0
+	}
+	market, code, _ := strings.Cut(held[m.rand.IntN(len(held))], ".")
+	i := slices.IndexFunc(m.swarm.tools, func(i *client.Instrument) bool { return i.GetMarket() == market && i.GetCode() == code })
+	if i < 0 {
+		return nil, 0 // more instruments than the server lists at once
+	}
+	quantity := m.user.shadow.Quantity(market, code)
+	if m.rand.IntN(wholeOneIn) > 0 {
+		quantity = 1 + m.rand.Int64N(min(quantity, int64(m.swarm.cfg.Profile.Lots)*lotDefault))
+	}
+	return m.swarm.tools[i], quantity
+}
+
+// order places an order, and judges a refusal.
+func (m *member) order(ctx context.Context, kind Kind, i *client.Instrument, o *client.Order) error {
+	u, before, resyncs := &m.user, m.user.shadow.clone(), m.user.tally.Resyncs
+	_, took, err := u.order(ctx, o)
+	var reject *client.Reject
+	switch {
+	case err == nil, errors.Is(err, errResynced):
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: no answer came to the end: %w", orderText(o), err)
+	case broken(err):
+		return nil
+	case errors.As(err, &reject):
+		if putOff(err) {
+			return u.idle(ctx, patience(err))
+		}
+		if u.tally.Resyncs == resyncs { // else it was refused by another history
+			if why := u.judge(before, o, reject, i.GetPrice()); why != "" {
+				u.wrongf("%s", why)
+			}
+		}
+	default:
+		return fmt.Errorf("%s: %w", orderText(o), err)
+	}
+	m.times[kind].record(took)
+	return nil
+}
+
+// ask is a query: mostly the list, now and then the history or a price.
+func (m *member) ask(ctx context.Context) error {
+	switch {
+	case m.rand.IntN(pagesOneIn) == 0:
+		before := uint64(0)
+		if seq := m.user.shadow.Seq(); m.rand.IntN(2) == 0 && seq > 0 {
+			before = 1 + m.rand.Uint64N(seq)
+		}
+		_, took, err := m.user.page(ctx, before)
+		return m.answered(ctx, "the history", took, err)
+	case m.rand.IntN(quotesOneIn) == 0:
+		return m.quote(ctx)
+	}
+	return m.list(ctx)
+}
+
+func (m *member) list(ctx context.Context) error {
+	_, took, err := m.user.pull(ctx)
+	return m.answered(ctx, "the list", took, err)
+}
+
+func (m *member) quote(ctx context.Context) error {
+	i := m.swarm.tools[m.rand.IntN(len(m.swarm.tools))]
+	var list []*client.Instrument
+	took, err := m.user.during(ctx, func(ctx context.Context) (err error) {
+		list, err = m.user.acc.Instruments(ctx, i.GetMarket()+"."+i.GetCode())
+		return err
+	})
+	if err != nil {
+		m.user.countFailure(err, "a price")
+	} else if len(list) != 1 || list[0].GetMarket() != i.GetMarket() || list[0].GetCode() != i.GetCode() || list[0].GetPrice() <= 0 {
+		m.user.wrongf("asked for %s %s alone and got %v", i.GetMarket(), i.GetCode(), list)
+	}
+	return m.answered(ctx, "a price", took, err)
+}
+
+// answered counts a query. That it was put off, or that its connection broke, is no failure.
+func (m *member) answered(ctx context.Context, what string, took time.Duration, err error) error {
+	switch {
+	case err == nil, errors.Is(err, errResynced):
+		m.result.Queries++
+		m.times[KindQuery].record(took)
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("ask for %s: no answer came to the end: %w", what, err)
+	case putOff(err):
+		return m.user.idle(ctx, patience(err))
+	case broken(err):
+		return nil
+	}
+	return fmt.Errorf("ask for %s: %w", what, err)
+}
+
+// compare ends a client: a fresh list against the shadow, and the newest page of the history against what was seen, or all of it,
+// where a trade was taken back that was older than the shadow. They all come to it at once, and take turns.
+func (m *member) compare(ctx context.Context, turns gate) error {
+	err := turns.enter(ctx)
+	if err == nil {
+		defer turns.leave()
+		err = m.user.insist(ctx, func(ctx context.Context) error {
+			h, _, err := m.user.pull(ctx)
+			if err == nil && m.user.shadow.Unfolded() > 0 {
+				err = m.user.fold(ctx, h)
+			}
+			return err
+		})
+	}
+	if err == nil {
+		err = m.user.insist(ctx, func(ctx context.Context) error {
+			_, _, err := m.user.page(ctx, 0)
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("could not be compared with the server at the end: %w", err)
+	}
+	m.result.Compared = true
+	return nil
+}

@@ -1,0 +1,167 @@
+package clientsim
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/market"
+)
+
+// takenBack is shown a trade of the server's that the server then takes back: the row and the cash must be what they were before
+// it. And it has both replayed to it, in their order.
+func (t *trader) takenBack(ctx context.Context) error {
+	if t.moments == nil {
+		t.moments = make(map[uint64]moment)
+	}
+	for seen := 1; ; seen++ {
+		if err := t.awaitCount(ctx, "trades taken back or corrected by the server", &t.tally.Busts, t.tally.Busts+1, becauseScript); err != nil {
+			return err
+		}
+		if t.restored(t.seen[t.shadow.Seq()]) {
+			break
+		}
+		if seen == bustsMax {
+			return fmt.Errorf("of %d trades that were taken back or corrected, none was shown before and left alone until then: expected one", seen)
+		}
+	}
+	if _, err := t.list(ctx); err != nil {
+		return err
+	}
+	if err := t.replayAll(ctx); err != nil {
+		return err
+	}
+	t.moments, t.report.Covered = nil, true
+	return nil
+}
+
+// restored says whether an event takes back a trade that was shown, and after which nothing happened to its row; it compares the
+// row and the cash with those before the trade, for which it asks no ledger.
+func (t *trader) restored(ev *client.AccountEvent) bool {
+	b := ev.GetBust()
+	seq := t.shadow.seqOf(b.GetTradeId())
+	shown, before := t.seen[seq], t.moments[seq]
+	if b == nil || b.GetReplacement() != nil || len(b.GetCascade()) > 0 || len(ev.GetPositions()) != 1 || before.rows == nil {
+		return false
+	}
+	p := ev.GetPositions()[0]
+	k := key{p.GetMarket(), p.GetCode()}
+	for other := seq + 1; other < ev.GetSeq(); other++ {
+		if _, touched := t.moments[other].rows[k]; touched {
+			return false
+		}
+	}
+	f := findings{account: t.account, seq: ev.GetSeq(), where: "the row and the cash as they were before " + b.GetTradeId() + ", "}
+	was := before.rows[k]
+	f.integer("quantity", was.quantity, p.GetQuantity())
+	f.money("cost", big.NewInt(was.cost), p.GetCost())
+	if was.quantity > 0 {
+		f.money("realised", big.NewInt(was.realised), p.GetRealised())
+	}
+	returned := plus(before.cash, -shown.GetCash().GetBalance())
+	f.money("cash", returned.Add(returned, big.NewInt(t.moments[ev.GetSeq()].cash)), ev.GetCash().GetBalance())
+	t.wrong(f.list...)
+	if len(f.list) == 0 {
+		t.sayf("%s %d, cost %s, and the cash are what they were before %s", k, was.quantity, market.FormatMoney(was.cost), b.GetTradeId())
+	}
+	return true
+}
+
+// replayAll logs in a second time beside the first session, has everything replayed to it from the beginning, and sends
+// an order twice: each session must see every event, once.
+func (t *trader) replayAll(ctx context.Context) error {
+	if _, err := t.list(ctx); err != nil { // as of now, there is a connection
+		return err
+	}
+	second, err := client.Dial(ctx, t.cfg.Addr, client.Options{Account: t.account, Mode: client.ModeRestart, Name: missionName, Dial: new(link).dial})
+	if err != nil {
+		return t.inSecond("log in", err)
+	}
+	defer func() { _ = second.Close() }() // never fails
+	reply := second.LoginReply()
+	switch {
+	case reply.GetMode() != client.ModeRestart || reply.GetResynced():
+		t.wrongf("the second login asked for mode %v and got %v, resynced %v", client.ModeRestart, reply.GetMode(), reply.GetResynced())
+	case reply.GetEpoch() != t.epoch:
+		return fmt.Errorf("%w: the second session is of another history", client.ErrDisconnected) // the first will see it, too
+	case reply.GetOldestSeq() != 1:
+		return fmt.Errorf("the server keeps the history of the account from seq %d on, and what is to be shown is all of it, from seq 1: "+
+			"play the mission on a server that is younger", reply.GetOldestSeq())
+	}
+	replayed := NewShadow(t.account, t.rules)
+	if err := t.followSecond(ctx, second, replayed, reply.GetHeadSeq()); err != nil {
+		return err
+	}
+	if err := t.orderTwice(ctx, second, replayed); err != nil {
+		return err
+	}
+	t.sayf("a second session has had all of it replayed, from %d-1 to %d-%d, what was taken back and the taking back in their places, and then "+
+		"live events", t.account, t.account, reply.GetHeadSeq())
+	return nil
+}
+
+// orderTwice sends an order twice in the second session, with one id, and takes its event in both.
+func (t *trader) orderTwice(ctx context.Context, second *client.Client, replayed *Shadow) error {
+	i := t.tools[0]
+	o := &client.Order{
+		Side: client.Buy, Market: i.GetMarket(), Code: i.GetCode(), Quantity: lot, ClientOrderId: fmt.Sprintf("twice-%d", t.shadow.Seq()),
+	}
+	var answers [2]*client.Event
+	for n := range answers {
+		_, err := t.during(ctx, func(ctx context.Context) (err error) {
+			answers[n], err = second.Order(ctx, o)
+			return err
+		})
+		if err != nil {
+			return t.inSecond(orderText(o), err)
+		}
+	}
+	if answers[0].Replay || !answers[1].Replay {
+		t.wrongf("the order %q was sent twice and answered with REPLAY %v and %v: expected false and true",
+			o.GetClientOrderId(), answers[0].Replay, answers[1].Replay)
+	}
+	t.wrong(CompareEvents(answers[0].AccountEvent, answers[1].AccountEvent)...)
+	t.tally.Orders++
+	t.checkExecution(o, answers[0])
+	if err := t.followSecond(ctx, second, replayed, answers[0].GetSeq()); err != nil {
+		return err
+	}
+	return t.anew(t.catchUp(ctx, answers[0].GetSeq()))
+}
+
+// followSecond takes what comes in a second session of the account, up to a sequence: what the first one sees, and nothing
+// else.
+func (t *trader) followSecond(ctx context.Context, second *client.Client, replayed *Shadow, seq uint64) error {
+	for replayed.Seq() < seq {
+		ev, err := second.Next(ctx)
+		if err != nil {
+			return t.inSecond(fmt.Sprintf("wait for seq %d", seq), err)
+		}
+		t.tally.Events++
+		if ev.Replay {
+			t.tally.Replayed++
+		}
+		if replay := ev.GetSeq() <= second.LoginReply().GetHeadSeq(); ev.Replay != replay {
+			t.wrongf("seq %d came with REPLAY %v in the second session: expected %v, as its login's head_seq is %d",
+				ev.GetSeq(), ev.Replay, replay, second.LoginReply().GetHeadSeq())
+		}
+		t.wrong(replayed.Apply(ev.AccountEvent)...)
+		if seen := t.seen[ev.GetSeq()]; seen != nil {
+			t.wrong(CompareEvents(seen, ev.AccountEvent)...)
+		} else if ev.GetSeq() > t.shadow.Seq() {
+			t.seen[ev.GetSeq()] = ev.AccountEvent // the first session will see it
+		}
+	}
+	return nil
+}
+
+// inSecond is an error of the second session. A connection that broke is one to begin anew for.
+func (t *trader) inSecond(what string, err error) error {
+	breach := t.breach(err)
+	err = fmt.Errorf("in the second of two sessions, %s: %w", what, err)
+	if !breach && curable(err) {
+		return fmt.Errorf("%w: %w", client.ErrDisconnected, err)
+	}
+	return err
+}

@@ -1,0 +1,375 @@
+package clientsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/papertape/papertape/client"
+)
+
+// mission is the rows of the scenario and the clients who play them, in the order of their accounts.
+var mission = [...]struct {
+	name string
+	play func(*trader, context.Context) error
+}{
+	{"list pulled and shown on login", (*trader).showList},
+	{"from something to empty", (*trader).somethingToEmpty},
+	{"fewer rows", (*trader).fewerRows},
+	{"more rows", (*trader).moreRows},
+	{"same rows, quantities up", (*trader).quantitiesUp},
+	{"same rows, quantities down", (*trader).quantitiesDown},
+	{"pushed by the simulator and shown", (*trader).watchPushes},
+	{"cut off, resumed without a gap", (*trader).cutAndResume},
+	{"taken back, the row restored", (*trader).takenBack},
+	{"from empty to something", (*trader).emptyToSomething},
+}
+
+// Bounds of the tasks, where other fills may come in between. A task looks at the account as it is, since it may be begun
+// anew.
+const (
+	roundsMax  = 40 // of an attempt that is to come nearer each time
+	lot        = 100
+	oddMore    = 70 // of a row of 100 shares: with 17 in the divisor, no part of a mixed cost is a whole number
+	oddLess    = 33
+	increment  = 10 // shares, so that also the dearest instrument is affordable
+	pushesMin  = 4
+	cutsMax    = 4
+	cutPushes  = 3                       // events to be seen before the connection is cut
+	away       = 1200 * time.Millisecond // how long a cut client stays away
+	openedRows = 3                       // the something after empty
+	bustsMax   = 6                       // seen for one that can be compared with what was before
+)
+
+// showList wants a list with something on it when it logs in; where there is nothing it buys and comes again.
+func (t *trader) showList(ctx context.Context) error {
+	if t.shadow.Len() > 0 {
+		t.report.Covered = true // shown and compared by login
+		return nil
+	}
+	if err := t.holdAtLeast(ctx, 2); err != nil {
+		return err
+	}
+	if err := t.relogin(ctx); err != nil {
+		return err
+	}
+	t.report.Covered = t.shadow.Len() > 0
+	return nil
+}
+
+func (t *trader) somethingToEmpty(ctx context.Context) error {
+	if err := t.holdAtLeast(ctx, 2); err != nil {
+		return err
+	}
+	if err := t.sellAll(ctx); err != nil {
+		return err
+	}
+	t.report.Covered = t.emptied
+	return nil
+}
+
+func (t *trader) emptyToSomething(ctx context.Context) error {
+	if t.shadow.Len() > 0 { // the simulator was quicker
+		if err := t.sellAll(ctx); err != nil {
+			return err
+		}
+	}
+	if err := t.holdAtLeast(ctx, openedRows); err != nil {
+		return err
+	}
+	t.report.Covered = t.emptied && t.shadow.Len() > 0
+	return nil
+}
+
+func (t *trader) fewerRows(ctx context.Context) error {
+	if err := t.holdAtLeast(ctx, 3); err != nil {
+		return err
+	}
+	goal := t.shadow.Len() - 2
+	for range roundsMax {
+		if t.shadow.Len() <= goal {
+			t.report.Covered = true
+			return nil
+		}
+		if err := t.sell(ctx, t.shadow.Held()[0], 1); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%d rows are left after %d sales: expected %d or fewer", t.shadow.Len(), roundsMax, goal)
+}
+
+func (t *trader) moreRows(ctx context.Context) error {
+	if err := t.holdAtLeast(ctx, t.shadow.Len()+2); err != nil {
+		return err
+	}
+	t.report.Covered = true
+	return nil
+}
+
+func (t *trader) quantitiesUp(ctx context.Context) error {
+	return t.moveAll(ctx, func(instrument string) error {
+		return t.buy(ctx, instrument, increment)
+	}, func(before, after int64) bool { return after > before })
+}
+
+func (t *trader) quantitiesDown(ctx context.Context) error {
+	return t.moveAll(ctx, func(instrument string) error {
+		if t.quantity(instrument) < 2 { // half of it would be none
+			if err := t.buy(ctx, instrument, lot); err != nil {
+				return err
+			}
+		}
+		return t.sell(ctx, instrument, 2)
+	}, func(before, after int64) bool { return after < before })
+}
+
+// moveAll trades every row once, until that leaves the same rows, each moved as wanted. Fills that come in between may
+// undo a round.
+func (t *trader) moveAll(ctx context.Context, trade func(instrument string) error, moved func(before, after int64) bool) error {
+	if err := t.holdAtLeast(ctx, 2); err != nil {
+		return err
+	}
+	for range roundsMax {
+		rows := t.shadow.Held()
+		before := make(map[string]int64, len(rows))
+		for _, instrument := range rows {
+			before[instrument] = t.quantity(instrument)
+		}
+		for _, instrument := range rows {
+			if err := trade(instrument); err != nil {
+				return err
+			}
+		}
+		if slices.Equal(rows, t.shadow.Held()) && !slices.ContainsFunc(rows, func(instrument string) bool {
+			return !moved(before[instrument], t.quantity(instrument))
+		}) {
+			t.report.Covered = true
+			return nil
+		}
+		if err := t.holdAtLeast(ctx, 2); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("no round of %d left the same rows with every quantity moved", roundsMax)
+}
+
+func (t *trader) watchPushes(ctx context.Context) error {
+	if err := t.awaitPushes(ctx, pushesMin); err != nil {
+		return err
+	}
+	t.report.Covered = true
+	return nil
+}
+
+// cutAndResume is cut off with an order on its way, while the server goes on making fills for it, and comes back for
+// what it missed. The order is sent again with the same id, by the client library where the answer was not seen and once
+// more by the client: it must have been executed once.
+func (t *trader) cutAndResume(ctx context.Context) error {
+	if err := t.holdAtLeast(ctx, 2); err != nil {
+		return err
+	}
+	i := t.tools[len(t.tools)-1]
+	for cut := range cutsMax {
+		if err := t.awaitPushes(ctx, t.tally.Pushed+cutPushes); err != nil {
+			return err
+		}
+		o := &client.Order{
+			Side: client.Buy, Market: i.GetMarket(), Code: i.GetCode(), Quantity: lot, ClientOrderId: fmt.Sprintf("cut-%d-%d", t.shadow.Seq(), cut),
+		}
+		missed, err := t.cutWith(ctx, o)
+		if err != nil {
+			return err
+		}
+		again, err := t.place(ctx, o)
+		if err != nil {
+			return err
+		}
+		if !again.Replay {
+			t.wrongf("the order %q was executed, sent again, and answered with REPLAY false: expected true", o.GetClientOrderId())
+		}
+		if n := t.count(o.GetClientOrderId()); n != 1 {
+			t.wrongf("the order %q, sent before the cut and again after it, was executed %d times: expected once", o.GetClientOrderId(), n)
+		}
+		if missed > 0 {
+			t.report.Covered = true
+			return nil
+		}
+	}
+	return fmt.Errorf("nothing happened in any of %d absences of %v: expected fills by the server meanwhile", cutsMax, away)
+}
+
+// cutWith cuts the connection with an order under way, stays away, resumes, and takes all that was missed. It returns
+// how many fills of the simulator were among it.
+func (t *trader) cutWith(ctx context.Context, o *client.Order) (int, error) {
+	resumes := t.tally.Resumes
+	_, err := t.during(ctx, func(ctx context.Context) error {
+		answered := make(chan error, 1)
+		go func() { // waited for below
+			_, err := t.acc.Order(ctx, o)
+			answered <- err
+		}()
+		t.link.cut(away)
+		return <-answered
+	})
+	if err = t.anew(err); err != nil {
+		return 0, fmt.Errorf("%s, under way when the connection was cut: %w", orderText(o), err)
+	}
+	for t.tally.Resumes == resumes { // where the answer was quicker than the cut
+		if err := t.next(ctx); err != nil {
+			return 0, err
+		}
+		if err := t.anew(nil); err != nil {
+			return 0, err
+		}
+	}
+	if err := t.catchUp(ctx, t.head); err != nil {
+		return 0, err
+	}
+	missed := 0
+	for seq := t.head - t.missed + 1; seq <= t.head; seq++ {
+		if t.seen[seq].GetTrade().GetOrigin() == client.OriginSimulator {
+			missed++
+		}
+	}
+	return missed, nil
+}
+
+// fourMovements opens a row, increases, decreases and closes it. The second purchase is at another price and the sale of an
+// odd part, so that the cost does not divide evenly. Where the simulator trades the same instrument in between, the
+// movements are others, and it is for the shadow alone to judge them.
+func (t *trader) fourMovements(ctx context.Context) error {
+	i, err := t.notHeld()
+	if err != nil {
+		return err
+	}
+	more, less := int64(lot), int64(lot)
+	if t.rules == RulesNone {
+		more, less = oddMore, oddLess
+	}
+	var held int64
+	for _, move := range []struct {
+		side     client.Side
+		quantity int64
+		want     client.Change
+	}{
+		{client.Buy, lot, client.Opened}, {client.Buy, more, client.Increased},
+		{client.Sell, less, client.Decreased}, {client.Sell, lot + more - less, client.Closed},
+	} {
+		alone := t.shadow.Quantity(i.GetMarket(), i.GetCode()) == held
+		ev, err := t.placeIfHeld(ctx, &client.Order{Side: move.side, Market: i.GetMarket(), Code: i.GetCode(), Quantity: move.quantity})
+		if err != nil || ev == nil {
+			return err
+		}
+		if held += move.quantity; move.side == client.Sell {
+			held -= 2 * move.quantity
+		}
+		after := int64(-1)
+		for _, p := range ev.GetPositions() {
+			after = p.GetQuantity()
+		}
+		if alone && after == held && ev.GetChange() != move.want {
+			t.wrongf("seq %d is %v: expected %v", ev.GetSeq(), ev.GetChange(), move.want)
+		}
+		if move.want == client.Opened {
+			if err := t.awaitPrice(ctx, i, ev.GetTrade().GetPrice()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// notHeld is something to buy that would be a new row.
+func (t *trader) notHeld() (*client.Instrument, error) {
+	for _, i := range t.tools {
+		if t.shadow.Quantity(i.GetMarket(), i.GetCode()) == 0 {
+			return i, nil
+		}
+	}
+	return nil, fmt.Errorf("there is nothing to buy that is not held, among %d instruments", len(t.tools))
+}
+
+// holdAtLeast buys what is not held until there are so many rows.
+func (t *trader) holdAtLeast(ctx context.Context, rows int) error {
+	for range roundsMax {
+		if t.shadow.Len() >= rows {
+			return nil
+		}
+		i, err := t.notHeld()
+		if err != nil {
+			return err
+		}
+		if err := t.buy(ctx, i.GetMarket()+"."+i.GetCode(), lot); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%d rows are held after %d purchases: expected %d", t.shadow.Len(), roundsMax, rows)
+}
+
+// sellAll sells what is held until the list was seen empty.
+func (t *trader) sellAll(ctx context.Context) error {
+	t.emptied = false
+	for range roundsMax {
+		for _, instrument := range t.shadow.Held() {
+			if err := t.sell(ctx, instrument, 1); err != nil {
+				return err
+			}
+		}
+		if t.emptied || t.shadow.Len() == 0 {
+			t.emptied = true
+			return nil
+		}
+	}
+	return fmt.Errorf("%d rows are left after selling all %d times: expected none", t.shadow.Len(), roundsMax)
+}
+
+func (t *trader) buy(ctx context.Context, instrument string, quantity int64) error {
+	m, code, _ := strings.Cut(instrument, ".")
+	_, err := t.place(ctx, &client.Order{Side: client.Buy, Market: m, Code: code, Quantity: quantity})
+	return err
+}
+
+// sell sells the divisor-th part of what is held of an instrument. That it is no longer there, as the simulator was
+// quicker, is no error.
+func (t *trader) sell(ctx context.Context, instrument string, divisor int64) error {
+	m, code, _ := strings.Cut(instrument, ".")
+	quantity := t.quantity(instrument) / divisor
+	if quantity == 0 {
+		return nil
+	}
+	_, err := t.placeIfHeld(ctx, &client.Order{Side: client.Sell, Market: m, Code: code, Quantity: quantity})
+	return err
+}
+
+func (t *trader) quantity(instrument string) int64 {
+	m, code, _ := strings.Cut(instrument, ".")
+	return t.shadow.Quantity(m, code)
+}
+
+// count is how many of the events are the execution of an order.
+func (t *trader) count(orderID string) int {
+	n := 0
+	for _, ev := range t.seen {
+		if ev.GetTrade().GetClientOrderId() == orderID {
+			n++
+		}
+	}
+	return n
+}
+
+// expectReject takes a refusal that has to be; what is no refusal at all is returned.
+func (t *trader) expectReject(err error, code client.RejectCode, what string) error {
+	var reject *client.Reject
+	switch {
+	case err == nil:
+		t.wrongf("%s was executed: expected a refusal, %v", what, code)
+	case !errors.As(err, &reject):
+		return err
+	case reject.Code != code:
+		t.wrongf("%s was refused with %v (%s): expected %v", what, reject.Code, reject.Text, code)
+	}
+	return nil
+}

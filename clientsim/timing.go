@@ -1,0 +1,145 @@
+package clientsim
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Kind is a kind of request, as response times are told apart by it.
+type Kind uint8
+
+// The kinds of request.
+const (
+	KindBuy Kind = iota
+	KindSell
+	KindQuery
+	kinds
+)
+
+func (k Kind) String() string { return [...]string{"buy", "sell", "query"}[k] }
+
+// Timing is how long answers took, in milliseconds from the call to the answer as the user sees it: what the client
+// library does is in it, and where the connection was gone meanwhile, the wait for the next one.
+type Timing struct {
+	Count int64   `json:"count"`
+	Mean  float64 `json:"mean_ms"`
+	P50   float64 `json:"p50_ms"`
+	P90   float64 `json:"p90_ms"`
+	P99   float64 `json:"p99_ms"`
+	Max   float64 `json:"max_ms"`
+}
+
+// Timings are those of each kind of request, and of all of them.
+type Timings struct {
+	Buy   Timing `json:"buy"`
+	Sell  Timing `json:"sell"`
+	Query Timing `json:"query"`
+	Total Timing `json:"total"`
+}
+
+// Response times are counted in microseconds, up to an hour.
+const (
+	timeMax = int64(time.Hour / time.Microsecond)
+	digits  = 3   // that a histogram tells apart: within 0.1 %
+	fewMax  = 512 // times that are kept one by one; a histogram takes as much room as 40,000 of them
+)
+
+// stopwatch keeps response times: the first few as they are, since thousands of clients measure at once and most have
+// few; then in a histogram.
+type stopwatch struct {
+	few  []uint32 // microseconds
+	many *hdrhistogram.Histogram
+}
+
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, timeMax, digits) }
+
+func (s *stopwatch) record(d time.Duration) {
+	us := min(max(d.Microseconds(), 1), timeMax)
+	if s.many == nil && len(s.few) < fewMax {
+		s.few = append(s.few, uint32(us)) //nolint:gosec // an hour of microseconds is 3.6e9, and 32 bits hold 4.2e9
+		return
+	}
+	if s.many == nil {
+		h := newHistogram()
+		s.into(h)
+		s.few, s.many = nil, h
+	}
+	_ = s.many.RecordValue(us) // it is within the histogram's range
+}
+
+// into adds the times to a histogram.
+func (s *stopwatch) into(h *hdrhistogram.Histogram) {
+	for _, us := range s.few {
+		_ = h.RecordValue(int64(us)) // they are within the histogram's range
+	}
+	if s.many != nil {
+		h.Merge(s.many)
+	}
+}
+
+// stopwatches are those of one client, by kind.
+type stopwatches [kinds]stopwatch
+
+// reading is where stopwatches are read, for one client after the other.
+type reading struct {
+	few  []uint32
+	many *hdrhistogram.Histogram
+}
+
+func newReading() *reading { return &reading{many: newHistogram()} }
+
+// timings reads the stopwatches of one or more clients.
+func (r *reading) timings(clients ...*stopwatches) Timings {
+	var by [kinds][]*stopwatch
+	var all []*stopwatch
+	for _, c := range clients {
+		for k := range c {
+			by[k], all = append(by[k], &c[k]), append(all, &c[k])
+		}
+	}
+	return Timings{Buy: r.timing(by[KindBuy]), Sell: r.timing(by[KindSell]), Query: r.timing(by[KindQuery]), Total: r.timing(all)}
+}
+
+// timing sorts the times where there are few, as thousands of clients are read, and going through a histogram takes a
+// millisecond.
+func (r *reading) timing(watches []*stopwatch) Timing {
+	r.few = r.few[:0]
+	for _, w := range watches {
+		if w.many != nil || len(r.few)+len(w.few) > int(kinds)*fewMax {
+			return r.ofMany(watches)
+		}
+		r.few = append(r.few, w.few...)
+	}
+	if len(r.few) == 0 {
+		return Timing{}
+	}
+	slices.Sort(r.few)
+	sum := 0.0
+	for _, us := range r.few {
+		sum += float64(us)
+	}
+	n := len(r.few)
+	rank := func(percent int) float64 { return float64(r.few[(percent*n+99)/100-1]) / microsPerMilli }
+	return Timing{
+		Count: int64(n), Mean: math.Round(sum/float64(n)) / microsPerMilli, P50: rank(50), P90: rank(90), P99: rank(99), Max: rank(100),
+	}
+}
+
+func (r *reading) ofMany(watches []*stopwatch) Timing {
+	h := r.many
+	h.Reset()
+	for _, w := range watches {
+		w.into(h)
+	}
+	q := h.ValueAtPercentilesSlice([]float64{50, 90, 99})
+	return Timing{
+		Count: h.TotalCount(), Mean: math.Round(h.Mean()) / microsPerMilli, // of microseconds, like the others
+		P50: float64(q[0]) / microsPerMilli, P90: float64(q[1]) / microsPerMilli, P99: float64(q[2]) / microsPerMilli,
+		Max: float64(h.Max()) / microsPerMilli,
+	}
+}
+
+const microsPerMilli = 1000

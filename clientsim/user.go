@@ -1,0 +1,350 @@
+package clientsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/papertape/papertape/client"
+)
+
+// user is a simulated user: an account that the client library keeps, and a shadow that believes none of what comes. It
+// belongs to one goroutine, which takes the updates also while a request of its own is under way.
+type user struct {
+	// Constant after open.
+	account uint64
+	rules   Rules
+	keep    int               // how many of the newest events are kept for comparison; 0: all
+	link    *link             // how its connections are made
+	told    func(text string) // of all that the user sees; nil: nobody is
+	noted   func(text string) // of connections that go and come, with the account; nil: nobody is
+	watch   observer          // told what a crowd counts; nil: nobody is
+
+	acc    *client.Account
+	tally  *Tally
+	shadow *Shadow
+	seen   map[uint64]*client.AccountEvent // events that came or were read in the history, by sequence
+
+	epoch   uint64 // of the server's history
+	head    uint64 // the account's newest sequence at the login of the present connection
+	missed  uint64 // how many events were missed before that login
+	online  bool
+	emptied bool // the list was seen empty since this was last cleared
+
+	moments map[uint64]moment // the account before each event that came, by sequence; nil: they are not kept
+
+	since     []*client.AccountEvent // what came since the last request was begun
+	recording bool                   // since is kept
+}
+
+// moment is what an account was before an event: the cash, and the rows that the event touched.
+type moment struct {
+	cash int64
+	rows map[key]row
+}
+
+// observer counts over all users; its methods are called by many goroutines.
+type observer interface {
+	connected(up *client.Connected)
+	disconnected(err error)
+	event()
+	wrong()
+}
+
+// open logs in and begins the shadow with the list that comes.
+func (u *user) open(ctx context.Context, addr, name string) error {
+	acc, err := client.Open(ctx, addr, client.AccountOptions{
+		Account: u.account, Name: name, Dial: u.link.dial, BackoffMax: backoffMax,
+	})
+	if err != nil {
+		u.link.loggedIn()
+		return err
+	}
+	u.acc = acc
+	for !u.online {
+		if err := u.next(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// backoffMax is how long a user waits between attempts to come back, at most. The gate spreads a crowd.
+const backoffMax = 3 * time.Second
+
+// openWithin logs in to a server that may not be there yet, or may be full for the moment.
+func (u *user) openWithin(ctx context.Context, addr, name string, wait time.Duration, notice func(string, ...any)) error {
+	deadline := time.Now().Add(wait)
+	for told := false; ; told = true {
+		err := u.open(ctx, addr, name)
+		left := time.Until(deadline)
+		if err == nil || left <= 0 || ctx.Err() != nil || !curable(err) {
+			return err
+		}
+		if !told && notice != nil {
+			notice("no server answers yet, waiting up to %v: %v", wait, err)
+		}
+		pause := patience(err)
+		select {
+		case <-time.After(min(left, pause+rand.N(4*pause))):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// curable tells whether a login that failed so may succeed later: nobody answered, or the server is full or starting.
+func curable(err error) bool {
+	var reject *client.Reject
+	var breach *client.ProtocolError
+	return putOff(err) || !errors.As(err, &reject) && !errors.As(err, &breach) && !errors.Is(err, client.ErrStateHash)
+}
+
+func (u *user) close() {
+	if u.acc != nil {
+		_ = u.acc.Close() // the connection goes either way
+	}
+}
+
+// next takes one update. Its error is ctx's, or what ends the user: the account cannot be kept, or the server has broken
+// the sequence or the protocol, after which there is nothing to rely on.
+func (u *user) next(ctx context.Context) error {
+	up, err := u.acc.Next(ctx)
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return err
+		}
+		u.breach(err)
+		return fmt.Errorf("the account cannot be kept: %w", err)
+	}
+	switch up := up.(type) {
+	case *client.Event:
+		u.takeEvent(up)
+	case *client.Connected:
+		u.takeConnected(up)
+	case *client.Disconnected:
+		return u.takeDisconnected(up)
+	}
+	return nil
+}
+
+func (u *user) takeEvent(ev *client.Event) {
+	t := u.tally
+	t.Events++
+	if u.watch != nil {
+		u.watch.event()
+	}
+	if ev.Replay {
+		t.Replayed++
+	}
+	switch {
+	case ev.GetBust() != nil:
+		t.Operator++
+		t.Busts++
+	case ev.GetTrade().GetOrigin() == client.OriginOperator:
+		t.Operator++
+	case ev.GetAdjustment() != nil:
+		t.Adjustments++
+	case ev.GetTrade().GetOrigin() == client.OriginSimulator:
+		t.Pushed++
+	default:
+		t.Executions++
+	}
+	if seq := ev.GetSeq(); seq > u.shadow.Seq()+1 {
+		t.Gaps++
+	} else if seq <= u.shadow.Seq() {
+		t.Repeats++
+	}
+	if replayed := ev.GetSeq() <= u.head; ev.Replay != replayed {
+		u.wrongf("seq %d came with REPLAY %v: expected %v, as the login's head_seq is %d", ev.GetSeq(), ev.Replay, replayed, u.head)
+	}
+	u.show(ev)
+	u.wrong(u.shadow.Apply(ev.AccountEvent)...)
+	if before := u.seen[ev.GetSeq()]; before != nil {
+		u.wrong(CompareEvents(before, ev.AccountEvent)...)
+	}
+	u.remember(ev.AccountEvent)
+	if u.recording {
+		u.since = append(u.since, ev.AccountEvent)
+	}
+	if u.shadow.Len() == 0 {
+		u.emptied = true
+	}
+}
+
+// show says what an event does, before it is done to the shadow. A trade taken back is worth a word to whoever is told of
+// connections alone.
+func (u *user) show(ev *client.Event) {
+	if u.moments != nil {
+		m := moment{cash: u.shadow.cash.balance, rows: make(map[key]row)}
+		for _, p := range ev.GetPositions() {
+			k := key{p.GetMarket(), p.GetCode()}
+			m.rows[k] = u.shadow.rowOf(k)
+		}
+		u.moments[ev.GetSeq()] = m
+	}
+	switch {
+	case u.told != nil: // as this is a sentence for each event
+		u.told(eventText(ev, u.shadow))
+	case u.noted != nil && ev.GetBust() != nil:
+		u.notice("%s", eventText(ev, u.shadow))
+	}
+}
+
+// remember keeps an event for comparison with the same one wherever it comes again.
+func (u *user) remember(ev *client.AccountEvent) {
+	u.seen[ev.GetSeq()] = ev
+	if u.keep > 0 {
+		delete(u.seen, ev.GetSeq()-uint64(u.keep))
+	}
+}
+
+func (u *user) takeConnected(up *client.Connected) {
+	u.link.loggedIn()
+	t := u.tally
+	t.Logins++
+	switch {
+	case u.shadow == nil:
+		u.begin(up)
+	case up.Resumed:
+		u.resume(up)
+	case up.Resynced:
+		u.resync(up)
+	default:
+		u.wrongf("the connection with uid %d neither resumed nor began anew", up.UID)
+	}
+	u.epoch, u.head, u.missed, u.online = up.Epoch, up.HeadSeq, up.Missed, true
+	if u.watch != nil {
+		u.watch.connected(up)
+	}
+}
+
+// begin is the first login.
+func (u *user) begin(up *client.Connected) {
+	u.restart(up.After)
+	if up.Epoch == 0 {
+		u.wrongf("the login names epoch 0: expected another number")
+	}
+	if up.HeadSeq != u.shadow.Seq() {
+		u.wrongf("the list is as of seq %d and the login's head_seq is %d: expected the same", u.shadow.Seq(), up.HeadSeq)
+	}
+	u.sayf("%s", listText(holdingsOf(up.After)))
+}
+
+// resume is a login that goes on after the last event.
+func (u *user) resume(up *client.Connected) {
+	u.tally.Reconnects++
+	u.tally.Resumes++
+	u.tally.Missed += up.Missed
+	u.tally.away(up.Away)
+	if up.Epoch != u.epoch {
+		u.wrongf("resumed after seq %d in epoch %#x: that sequence is of epoch %#x", u.shadow.Seq(), up.Epoch, u.epoch)
+	}
+	if up.HeadSeq < u.shadow.Seq() || up.Missed != up.HeadSeq-u.shadow.Seq() {
+		u.wrongf("resumed after seq %d with head_seq %d and %d events missed", u.shadow.Seq(), up.HeadSeq, up.Missed)
+	}
+	missed := "nothing was missed"
+	if up.Missed > 0 {
+		missed = fmt.Sprintf("%d events were missed and follow now", up.Missed)
+	}
+	u.notice("back after %.1f s (%d attempt(s)): resumed after seq %d; %s", up.Away.Seconds(), up.Attempts, u.shadow.Seq(), missed)
+}
+
+// resync is a login that begins anew from a snapshot. The shadow does, too. That is right where the server has begun a
+// new history, as one without a durable journal does when it starts; in the same history, events were lost.
+func (u *user) resync(up *client.Connected) {
+	u.tally.Reconnects++
+	u.tally.Resyncs++
+	u.tally.away(up.Away)
+	if up.Epoch == u.epoch {
+		u.tally.Gaps++
+		u.wrongf("could not resume after seq %d in the same epoch %#x: %d events were skipped", u.shadow.Seq(), up.Epoch, up.Missed)
+	}
+	before, rows := u.shadow.Seq(), u.shadow.Len()
+	u.restart(up.After)
+	u.notice("back after %.1f s (%d attempt(s)): the server has begun a new history, so that nothing can be resumed; %d rows as of seq %d were "+
+		"replaced by its list of %d rows as of seq %d", up.Away.Seconds(), up.Attempts, rows, before, u.shadow.Len(), u.shadow.Seq())
+}
+
+// restart begins the shadow with a snapshot.
+func (u *user) restart(s *client.State) {
+	var found []string
+	u.shadow, found = FromHoldings(holdingsOf(s), u.rules)
+	u.wrong(found...)
+	if s.Epoch != u.epoch {
+		u.seen = make(map[uint64]*client.AccountEvent)
+		clear(u.moments)
+	}
+	u.shadow.past.keep = u.keep
+	u.since = nil
+	u.emptied = u.shadow.Len() == 0
+	u.tally.Lists++
+}
+
+// holdingsOf is a state as a list, for the same checks. Its hash is the client library's: a list that is pulled has the
+// server's.
+func holdingsOf(s *client.State) *client.Holdings {
+	return &client.Holdings{
+		Account: s.Account, AsOfSeq: s.Seq, Positions: s.Positions, TotalMarketValue: s.TotalMarketValue, Cash: s.Cash, StateHash: s.Hash(),
+	}
+}
+
+func (u *user) takeDisconnected(up *client.Disconnected) error {
+	if u.online {
+		u.online = false
+		u.notice("the connection is gone after seq %d: %v", u.shadow.Seq(), up.Err)
+		if u.watch != nil {
+			u.watch.disconnected(up.Err)
+		}
+	} else {
+		u.sayf("still away: %v", up.Err)
+	}
+	if u.breach(up.Err) {
+		return up.Err
+	}
+	return nil
+}
+
+// breach tells whether a connection's end speaks against the server: a gap, a repeat, a breach of the protocol, a state
+// that differs. It counts the first two.
+func (u *user) breach(err error) bool {
+	var gap *client.GapError
+	var breach *client.ProtocolError
+	switch {
+	case errors.As(err, &gap) && gap.Repeat():
+		u.tally.Repeats++
+	case errors.As(err, &gap):
+		u.tally.Gaps++
+	default:
+		return errors.As(err, &breach) || errors.Is(err, client.ErrStateHash)
+	}
+	return true
+}
+
+func (u *user) wrong(sentences ...string) {
+	for _, s := range sentences {
+		u.tally.wrong(s)
+		if u.watch != nil {
+			u.watch.wrong()
+		}
+		u.sayf("WRONG: %s", s)
+	}
+}
+
+func (u *user) wrongf(format string, args ...any) {
+	u.wrong(fmt.Sprintf("account %d: ", u.account) + fmt.Sprintf(format, args...))
+}
+
+func (u *user) sayf(format string, args ...any) {
+	if u.told != nil {
+		u.told(fmt.Sprintf(format, args...))
+	}
+}
+
+func (u *user) notice(format string, args ...any) {
+	u.sayf(format, args...)
+	if u.noted != nil {
+		u.noted(fmt.Sprintf("account %d: ", u.account) + fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,312 @@
+package clientsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/market"
+)
+
+const (
+	historyPage = 100
+	busyPause   = 50 * time.Millisecond // where the server does not say how long
+)
+
+// errResynced says that the account has begun anew from a snapshot meanwhile.
+var errResynced = errors.New("the account has begun anew from a snapshot meanwhile")
+
+// during runs a request, takes the updates meanwhile, and returns with all that came before the request was answered
+// taken. The time is from the call to its answer.
+func (u *user) during(ctx context.Context, request func(context.Context) error) (time.Duration, error) {
+	u.since, u.recording = nil, true
+	answered, stop := context.WithCancel(ctx)
+	defer stop()
+	var took time.Duration
+	var err error
+	done, start := make(chan struct{}), time.Now()
+	go func() { // waited for below
+		defer close(done)
+		err = request(answered)
+		took = time.Since(start)
+		stop()
+	}()
+	var ended error
+	for ended == nil {
+		ended = u.next(answered)
+	}
+	over := answered.Err() == nil // the user's own end
+	stop()
+	<-done
+	if over {
+		err = ended
+	}
+	return took, err
+}
+
+// idle takes the updates for a while.
+func (u *user) idle(ctx context.Context, d time.Duration) error {
+	u.since, u.recording = nil, false
+	short, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	for {
+		if err := u.next(short); err != nil {
+			if short.Err() != nil && errors.Is(err, short.Err()) {
+				return ctx.Err()
+			}
+			return err
+		}
+	}
+}
+
+// catchUp takes events up to a sequence. It is no longer there where the account begins anew.
+func (u *user) catchUp(ctx context.Context, seq uint64) error {
+	for resyncs := u.tally.Resyncs; u.shadow.Seq() < seq; {
+		if err := u.next(ctx); err != nil {
+			return fmt.Errorf("wait for seq %d: %w", seq, err)
+		}
+		if u.tally.Resyncs != resyncs {
+			return errResynced
+		}
+	}
+	return nil
+}
+
+// order places an order, checks its execution and takes all events up to it. A refusal is a *client.Reject.
+func (u *user) order(ctx context.Context, o *client.Order) (*client.Event, time.Duration, error) {
+	resyncs := u.tally.Resyncs
+	var ev *client.Event
+	took, err := u.during(ctx, func(ctx context.Context) (err error) {
+		ev, err = u.acc.Order(ctx, o)
+		return err
+	})
+	if err != nil {
+		u.countFailure(err, orderText(o))
+		return nil, took, err
+	}
+	if !ev.Replay {
+		u.tally.Orders++
+	}
+	u.checkExecution(o, ev)
+	if u.tally.Resyncs != resyncs {
+		return ev, took, errResynced
+	}
+	return ev, took, u.catchUp(ctx, ev.GetSeq())
+}
+
+// countFailure counts a request that was not answered with what it asked for.
+func (u *user) countFailure(err error, what string) {
+	var reject *client.Reject
+	switch {
+	case putOff(err):
+		u.tally.Busy++
+	case errors.As(err, &reject):
+		u.tally.Refused++
+		if reject.Text == "" {
+			u.wrongf("%s was refused %v without a sentence", what, reject.Code)
+		}
+	case broken(err):
+		u.tally.Broken++
+	}
+}
+
+// putOff tells whether a request was refused for now, for the server's own reasons.
+func putOff(err error) bool {
+	var reject *client.Reject
+	if !errors.As(err, &reject) {
+		return false
+	}
+	switch reject.Code {
+	case client.Busy, client.RateLimited, papertapev1.RejectCode_REJECT_CODE_DRAINING, papertapev1.RejectCode_REJECT_CODE_READ_ONLY:
+		return true
+	}
+	return false
+}
+
+// broken tells whether a request lost its connection.
+func broken(err error) bool {
+	return errors.Is(err, client.ErrDisconnected) || errors.Is(err, client.ErrOutcomeUnknown)
+}
+
+// patience is how long to wait before asking again.
+func patience(err error) time.Duration {
+	var reject *client.Reject
+	var bye *client.Goodbye
+	switch {
+	case errors.As(err, &bye):
+		return max(bye.RetryAfter, busyPause)
+	case errors.As(err, &reject):
+		return max(reject.RetryAfter, busyPause)
+	}
+	return busyPause
+}
+
+// checkExecution compares an execution with the order.
+func (u *user) checkExecution(o *client.Order, ev *client.Event) {
+	f := findings{account: u.account, seq: ev.GetSeq(), where: "execution of " + orderText(o) + ", "}
+	trade := ev.GetTrade()
+	f.text("side", o.GetSide().String(), trade.GetSide().String())
+	f.text("instrument", key{o.GetMarket(), o.GetCode()}.String(), key{trade.GetMarket(), trade.GetCode()}.String())
+	f.integer("quantity", o.GetQuantity(), trade.GetQuantity())
+	if o.GetClientOrderId() != "" { // else the client library has given it one
+		f.text("client_order_id", o.GetClientOrderId(), trade.GetClientOrderId())
+	}
+	f.text("origin", client.OriginClient.String(), trade.GetOrigin().String())
+	u.wrong(f.list...)
+}
+
+// pull asks for the list, takes the events up to it and compares, as of exactly its sequence.
+func (u *user) pull(ctx context.Context) (*client.Holdings, time.Duration, error) {
+	resyncs, shadow := u.tally.Resyncs, u.shadow.clone()
+	var h *client.Holdings
+	took, err := u.during(ctx, func(ctx context.Context) (err error) {
+		h, err = u.acc.Holdings(ctx)
+		return err
+	})
+	if err != nil {
+		u.countFailure(err, "the list")
+		return nil, took, err
+	}
+	if u.tally.Resyncs != resyncs {
+		return nil, took, errResynced // the list may be of the one history or of the other
+	}
+	if err := u.catchUp(ctx, h.GetAsOfSeq()); err != nil {
+		return nil, took, err
+	}
+	for _, ev := range u.since {
+		if ev.GetSeq() <= h.GetAsOfSeq() {
+			shadow.Apply(ev) // what is wrong with it was found when it came
+		}
+	}
+	u.wrong(shadow.CheckHoldings(h)...)
+	u.tally.Lists++
+	return h, took, nil
+}
+
+// insist asks until the server is not too busy, the connection holds, and the account does not begin anew meanwhile.
+func (u *user) insist(ctx context.Context, ask func(context.Context) error) error {
+	for {
+		err := ask(ctx)
+		if err == nil || ctx.Err() != nil || !putOff(err) && !broken(err) && !errors.Is(err, errResynced) {
+			return err
+		}
+		if err := u.idle(ctx, patience(err)); err != nil {
+			return err
+		}
+	}
+}
+
+// page reads a page of the history, and compares it with what is known of the same events. They are newest first, without
+// a hole, from below before (0: from the newest).
+func (u *user) page(ctx context.Context, before uint64) (*client.History, time.Duration, error) {
+	resyncs := u.tally.Resyncs
+	var page *client.History
+	took, err := u.during(ctx, func(ctx context.Context) (err error) {
+		page, err = u.acc.History(ctx, before, historyPage)
+		return err
+	})
+	if err != nil {
+		u.countFailure(err, "the history")
+		return nil, took, err
+	}
+	if u.tally.Resyncs != resyncs {
+		return nil, took, errResynced
+	}
+	nothing := before == 0 && u.shadow.Seq() == 0 || before > 0 && before <= page.GetOldestSeq()
+	if n := len(page.GetEvents()); n > historyPage || n == 0 && !nothing {
+		u.wrongf("a page of history before seq %d has %d events: expected 1 to %d", before, n, historyPage)
+	}
+	for i, ev := range page.GetEvents() {
+		if before == 0 && i == 0 {
+			before = ev.GetSeq() + 1
+		}
+		if before--; ev.GetSeq() != before || ev.GetAccount() != u.account {
+			u.wrongf("the history has seq %d of account %d: expected seq %d of account %d, newest first without a hole",
+				ev.GetSeq(), ev.GetAccount(), before, u.account)
+			return page, took, nil
+		}
+		if seen := u.seen[ev.GetSeq()]; seen != nil {
+			u.wrong(CompareEvents(seen, ev)...)
+		} else if ev.GetSeq() > u.shadow.Seq() {
+			u.seen[ev.GetSeq()] = ev // the history may be quicker than the stream
+		}
+	}
+	u.tally.History += len(page.GetEvents())
+	return page, took, nil
+}
+
+// fold reads the history back to its beginning, and folds it from nothing into a second shadow, which must agree with
+// the list as well. Events that also came in the stream must be the same in both. A server that no longer keeps the
+// beginning leaves only the latter to be checked.
+func (u *user) fold(ctx context.Context, h *client.Holdings) error {
+	var events []*client.AccountEvent // newest first
+	resyncs := u.tally.Resyncs
+	for before := h.GetAsOfSeq() + 1; before > 1; before = events[len(events)-1].GetSeq() {
+		var page *client.History
+		err := u.insist(ctx, func(ctx context.Context) (err error) {
+			page, _, err = u.page(ctx, before)
+			return err
+		})
+		switch {
+		case err != nil:
+			return fmt.Errorf("ask for the history before seq %d: %w", before, err)
+		case u.tally.Resyncs != resyncs:
+			return errResynced
+		case len(page.GetEvents()) == 0 && page.GetOldestSeq() < before:
+			return fmt.Errorf("the history before seq %d is empty, and begins at seq %d", before, page.GetOldestSeq())
+		case len(page.GetEvents()) == 0:
+			u.notice("the server keeps the history from seq %d on: it was compared, and could not be folded from nothing", before)
+			return nil
+		}
+		events = append(events, page.GetEvents()...)
+	}
+	second := NewShadow(u.account, u.rules)
+	for _, ev := range slices.Backward(events) {
+		for _, s := range second.Apply(ev) {
+			u.wrong("history of " + s)
+		}
+	}
+	for _, s := range second.CheckHoldings(h) {
+		u.wrong("folded from the history: " + s)
+	}
+	return nil
+}
+
+// lowest are the fewest shares of an instrument, and the least cash, that there were since the last request was begun.
+func (u *user) lowest(before *Shadow, market, code string) (shares, cash int64) {
+	shares, cash = before.Quantity(market, code), before.cash.balance
+	for _, ev := range u.since {
+		cash = min(cash, ev.GetCash().GetBalance())
+		for _, p := range ev.GetPositions() {
+			if p.GetMarket() == market && p.GetCode() == code {
+				shares = min(shares, p.GetQuantity())
+			}
+		}
+	}
+	return shares, cash
+}
+
+// judge says why an order should not have been refused so, or nothing. price is about what a share costs: no price
+// doubles in a day.
+func (u *user) judge(before *Shadow, o *client.Order, reject *client.Reject, price int64) string {
+	shares, cash := u.lowest(before, o.GetMarket(), o.GetCode())
+	cost := times(o.GetQuantity(), price)
+	affordable := cost.Lsh(cost, 1).Cmp(big.NewInt(cash)) <= 0
+	switch {
+	case reject.Code == client.InsufficientShares && o.GetSide() == client.Sell && shares < o.GetQuantity():
+		return ""
+	case reject.Code == client.InsufficientCash && o.GetSide() == client.Buy && !affordable:
+		return ""
+	case u.rules != RulesNone && reject.Code == client.MarketClosed:
+		return ""
+	case u.rules != RulesNone && o.GetSide() == client.Sell && reject.Code == papertapev1.RejectCode_REJECT_CODE_NOT_SELLABLE_TODAY:
+		return ""
+	}
+	return fmt.Sprintf("%s was refused with %v (%s), but there were %d shares and %s cash", orderText(o), reject.Code, reject.Text,
+		shares, market.FormatMoney(cash))
+}

@@ -1,0 +1,105 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	backupTimeout   = 30 * time.Minute // a copy to another disk takes its time
+	pathBytesMax    = 4096
+	backupPath      = "/api/v1/backup"
+	nothingToBackUp = "this server keeps nothing on disk (durability: none), so there is nothing to back up"
+)
+
+// ErrNotReady is what Books and Backup wrap while a server has not come so far; the whole sentence goes to whoever asked.
+var ErrNotReady = errors.New("the server is not ready")
+
+// Conflict is what Backup returns when the request is right and things are not: the directory exists, another backup is under
+// way. It is a sentence for whoever asked.
+type Conflict string
+
+// Error is the sentence.
+func (c Conflict) Error() string { return string(c) }
+
+// Backup is a copy of a server's ledger.
+type Backup struct {
+	Out   string `json:"out"`   // the directory, on the server's machine
+	Bytes int64  `json:"bytes"` // what is in it
+}
+
+type backupRequest struct {
+	Out string `json:"out"`
+}
+
+// backup has the journal write a copy of itself.
+func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
+	var body backupRequest
+	err := decodeBody(w, r, &body)
+	if err == nil {
+		err = checkOut(body.Out)
+	}
+	if err != nil {
+		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		return
+	}
+	if s.cfg.Backup == nil {
+		fail(w, http.StatusConflict, codeConflict, nothingToBackUp)
+		return
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(backupTimeout)) // where there is a deadline
+	began := time.Now()
+	size, err := s.cfg.Backup(body.Out)
+	var conflict Conflict
+	switch {
+	case err == nil:
+		s.cfg.Log.Info().Str("out", body.Out).Int64("bytes", size).Dur("took_ms", time.Since(began)).Str("by", r.RemoteAddr).Msg("backed up")
+		answer(w, Backup{Out: body.Out, Bytes: size})
+	case errors.As(err, &conflict):
+		fail(w, http.StatusConflict, codeConflict, err.Error())
+	case errors.Is(err, ErrNotReady):
+		fail(w, http.StatusServiceUnavailable, codeNotReady, err.Error())
+	default:
+		s.cfg.Log.Error().Err(err).Str("out", body.Out).Str("by", r.RemoteAddr).Msg("the backup failed")
+		fail(w, http.StatusInternalServerError, codeInternal, "the backup failed: "+err.Error())
+	}
+}
+
+// checkOut says what is wrong with the name of a directory that is to be made.
+func checkOut(out string) error {
+	switch {
+	case out == "":
+		return errors.New(`the directory is missing: write {"out": "/var/backups/papertape-1"}, a path on the server's machine`)
+	case !filepath.IsAbs(out):
+		return fmt.Errorf("%q is not an absolute path; write where the backup goes on the server's machine, beginning with /", out)
+	case len(out) > pathBytesMax:
+		return fmt.Errorf("the path is %d bytes long; at most %d are taken", len(out), pathBytesMax)
+	case !utf8.ValidString(out) || strings.ContainsFunc(out, unicode.IsControl):
+		return fmt.Errorf("%q has characters that do not belong in a path", out)
+	case filepath.Clean(out) != out:
+		return fmt.Errorf("%q has more in it than it says; write %q", out, filepath.Clean(out))
+	}
+	return nil
+}
+
+// Backup has the server write a copy of its ledger into a directory of its machine, which must not exist. out is an absolute
+// path there.
+func (c *Client) Backup(ctx context.Context, out string) (Backup, error) {
+	body, err := json.Marshal(backupRequest{out})
+	if err != nil {
+		return Backup{}, fmt.Errorf("the path %q cannot be sent: %w", out, err)
+	}
+	patient := *c
+	patient.http.Timeout = backupTimeout
+	var b Backup
+	err = patient.do(ctx, http.MethodPost, backupPath, body, &b)
+	return b, err
+}

@@ -1,0 +1,180 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/positions"
+)
+
+const (
+	bustsPath       = "/api/v1/busts"
+	correctionsPath = "/api/v1/corrections"
+
+	bustTimeout  = 25 * time.Second // the account is folded from its first trade on; below writeTimeout
+	bustPatience = bustTimeout + 5*time.Second
+
+	actorDefault = "operator"
+)
+
+// BustRequest asks that a trade be taken back. Everything but Trade and Reason may be empty.
+type BustRequest struct {
+	Trade  string `json:"trade"`             // account-seq
+	Reason string `json:"reason"`            // one line, that the client is told
+	Policy string `json:"policy,omitempty"`  // reject, the default, or cascade
+	BustID string `json:"bust_id,omitempty"` // asked again under the same id, it is done once
+	Actor  string `json:"actor,omitempty"`   // who asks; operator, if nobody is named
+}
+
+// CorrectionRequest asks that a trade stand at another price and quantity.
+type CorrectionRequest struct {
+	BustRequest
+	Price    Money   `json:"price"`
+	Quantity int64   `json:"quantity"`
+	Revision *uint32 `json:"revision,omitempty"` // which one is meant; nil: the one that stands
+}
+
+// TakenBack is the event by which a trade was taken back or corrected.
+type TakenBack struct {
+	Event
+	Repeated bool `json:"repeated,omitempty"` // it was done before under this bust id, and now once more nothing was
+}
+
+func (s *Server) bust(w http.ResponseWriter, r *http.Request) {
+	var body BustRequest
+	err := decodeBody(w, r, &body)
+	var request positions.BustRequest
+	if err == nil {
+		request, err = body.request()
+	}
+	s.takeBack(w, r, &request, err)
+}
+
+func (s *Server) correct(w http.ResponseWriter, r *http.Request) {
+	var body CorrectionRequest
+	err := decodeBody(w, r, &body)
+	var request positions.BustRequest
+	if err == nil {
+		request, err = body.request()
+	}
+	request.Correct, request.Price, request.Quantity, request.Revision = true, int64(body.Price), body.Quantity, body.Revision
+	s.takeBack(w, r, &request, err)
+}
+
+// request reads what was written by hand: the name of the trade and the policy. The rest is for the ledger to check.
+func (b *BustRequest) request() (r positions.BustRequest, err error) {
+	r = positions.BustRequest{Reason: b.Reason, ID: b.BustID, Actor: b.Actor}
+	if r.Actor == "" {
+		r.Actor = actorDefault
+	}
+	if b.Trade == "" {
+		return r, errors.New(`the trade is missing: write {"trade": "100017-42", "reason": "why"}`)
+	}
+	if r.Account, r.TradeSeq, err = ParseTradeID(b.Trade); err != nil {
+		return r, err
+	}
+	r.Policy, err = positions.ParseBustPolicy(b.Policy)
+	return r, err
+}
+
+// takeBack has the ledger do what the request says, unless the body was not understood.
+func (s *Server) takeBack(w http.ResponseWriter, r *http.Request, request *positions.BustRequest, malformed error) {
+	if malformed != nil {
+		fail(w, http.StatusBadRequest, codeBadRequest, malformed.Error())
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), bustTimeout)
+	defer cancel()
+	ev, repeated, err := s.cfg.Busts.Bust(ctx, request)
+	if err != nil {
+		s.failBust(w, request, err)
+		return
+	}
+	answered := TakenBack{Event: newEvent(s.cfg.Universe, &ev), Repeated: repeated}
+	if repeated {
+		answer(w, answered)
+		return
+	}
+	said := "trade taken back by an operator"
+	if request.Correct {
+		said = "trade corrected by an operator"
+	}
+	s.cfg.Log.Info().Str("trade", answered.Bust.TradeID).Uint64("seq", ev.Seq).Strs("cascade", answered.Bust.Cascade).Str("reason", request.Reason).
+		Str("actor", request.Actor).Str("bust_id", request.ID).Str("by", r.RemoteAddr).Msg(said)
+	answer(w, answered)
+}
+
+// failBust answers what was refused, and what the ledger could not.
+func (s *Server) failBust(w http.ResponseWriter, r *positions.BustRequest, err error) {
+	var refused *engine.BustRefusedError
+	switch {
+	case errors.As(err, &refused):
+		s.refuseBust(w, r, &refused.Outcome)
+	case errors.Is(err, context.DeadlineExceeded):
+		fail(w, http.StatusGatewayTimeout, codeTimeout, fmt.Sprintf("the ledger did not answer within %s, and may have done it: "+
+			"look at the trade, or ask again under the same bust id", bustTimeout))
+	default:
+		s.failBooks(w, r.Account, err)
+	}
+}
+
+// bustRefusals are the codes of what the ledger refuses, with their status.
+var bustRefusals = [...]struct {
+	status int
+	code   string
+}{
+	positions.BustMalformed:        {http.StatusBadRequest, codeBadRequest},
+	positions.BustUnknownAccount:   {http.StatusNotFound, codeUnknownAccount},
+	positions.BustUnknownTrade:     {http.StatusNotFound, codeUnknownTrade},
+	positions.BustNotATrade:        {http.StatusNotFound, codeNotATrade},
+	positions.BustNotKept:          {http.StatusConflict, codeNotKept},
+	positions.BustIDReused:         {http.StatusConflict, "bust_id_reused"},
+	positions.BustAlready:          {http.StatusConflict, "already_busted"},
+	positions.BustStaleRevision:    {http.StatusConflict, "stale_revision"},
+	positions.BustNothingToCorrect: {http.StatusConflict, "nothing_to_correct"},
+	positions.BustSharesGone:       {http.StatusConflict, "shares_gone"},
+	positions.BustCashGone:         {http.StatusConflict, "cash_gone"},
+	positions.BustCascadeTooLong:   {http.StatusConflict, "cascade_too_long"},
+	positions.BustTooLarge:         {http.StatusConflict, "too_large"},
+	positions.BustTooManyRows:      {http.StatusConflict, "too_many_rows"},
+	positions.BustDamaged:          {http.StatusInternalServerError, "damaged"},
+}
+
+func (s *Server) refuseBust(w http.ResponseWriter, r *positions.BustRequest, o *positions.BustOutcome) {
+	as, sentence := bustRefusals[o.Reason], o.Sentence(r, s.cfg.Universe)
+	if as.status == http.StatusInternalServerError {
+		s.cfg.Log.Error().Str("because", sentence).Str("trade", tradeID(r.Account, r.TradeSeq)).Msg("console: a trade cannot be taken back")
+	}
+	body := ErrorBody{Code: as.code, Message: sentence, MoreInTheWay: o.More}
+	for _, seq := range o.InTheWay {
+		body.InTheWay = append(body.InTheWay, tradeID(r.Account, seq))
+	}
+	write(w, as.status, failure{body})
+}
+
+// Bust takes a trade back.
+func (c *Client) Bust(ctx context.Context, r BustRequest) (TakenBack, error) {
+	return c.takeBack(ctx, bustsPath, r)
+}
+
+// Correct has a trade stand at another price and quantity.
+func (c *Client) Correct(ctx context.Context, r CorrectionRequest) (TakenBack, error) {
+	return c.takeBack(ctx, correctionsPath, r)
+}
+
+func (c *Client) takeBack(ctx context.Context, path string, request any) (TakenBack, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return TakenBack{}, fmt.Errorf("the request cannot be sent: %w", err)
+	}
+	patient := *c
+	patient.http.Timeout = bustPatience
+	var t TakenBack
+	err = patient.do(ctx, http.MethodPost, path, body, &t)
+	return t, err
+}

@@ -1,0 +1,197 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+const (
+	clientTimeout  = 15 * time.Second // longer than a handler may wait
+	answerBytesMax = 16 << 20
+)
+
+// Client asks a server's console. Make it with NewClient; any number of goroutines may use it.
+type Client struct {
+	address string
+	token   string
+	http    http.Client
+}
+
+// NewClient returns a client of the console at address, a host:port. token is empty where the console has none.
+func NewClient(address, token string) *Client {
+	return &Client{address: address, token: token, http: http.Client{
+		Timeout:   clientTimeout,
+		Transport: &http.Transport{DisableKeepAlives: true}, // commands ask once and end
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse // a console redirects nobody, and a token is not to be carried elsewhere
+		},
+	}}
+}
+
+// Error is an answer other than 200. Its message is the console's sentence.
+type Error struct {
+	Status int    // of HTTP
+	Code   string // for programs: unknown_account, not_ready …
+	Text   string
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// Holdings asks what an account holds.
+func (c *Client) Holdings(ctx context.Context, account uint64) (Holdings, error) {
+	var h Holdings
+	err := c.do(ctx, http.MethodGet, accountPath(account, "holdings"), nil, &h)
+	return h, err
+}
+
+// History asks for up to limit events (0: 20; at most 100) with sequences below before (0: from the newest), newest first.
+func (c *Client) History(ctx context.Context, account, before uint64, limit int) (History, error) {
+	query := url.Values{"before": {strconv.FormatUint(before, 10)}, "limit": {strconv.Itoa(limit)}}
+	var h History
+	err := c.do(ctx, http.MethodGet, accountPath(account, "history")+"?"+query.Encode(), nil, &h)
+	return h, err
+}
+
+// Simulator asks for the state of the flow of simulated trades.
+func (c *Client) Simulator(ctx context.Context) (Simulator, error) {
+	var s Simulator
+	err := c.do(ctx, http.MethodGet, simulatorPath, nil, &s)
+	return s, err
+}
+
+// SetRate changes the rate of the flow, in fills a second, and returns the state it led to.
+func (c *Client) SetRate(ctx context.Context, rate float64) (Simulator, error) {
+	body, err := json.Marshal(setRate{Rate: &rate})
+	if err != nil {
+		return Simulator{}, fmt.Errorf("a rate of %v cannot be sent: %w", rate, err)
+	}
+	var s Simulator
+	err = c.do(ctx, http.MethodPut, simulatorPath, body, &s)
+	return s, err
+}
+
+// Accounts asks for up to limit accounts (0: 100; at most 1000) with numbers above after, by number.
+func (c *Client) Accounts(ctx context.Context, after uint64, limit int) (Accounts, error) {
+	query := url.Values{"after": {strconv.FormatUint(after, 10)}, "limit": {strconv.Itoa(limit)}}
+	var a Accounts
+	err := c.do(ctx, http.MethodGet, "/api/v1/accounts?"+query.Encode(), nil, &a)
+	return a, err
+}
+
+// Sessions asks for all connections of clients, by uid.
+func (c *Client) Sessions(ctx context.Context) (Sessions, error) {
+	var s Sessions
+	err := c.do(ctx, http.MethodGet, "/api/v1/sessions", nil, &s)
+	return s, err
+}
+
+// Kick ends a session, whose client is told the reason (empty: that an operator did it), and returns what it was.
+func (c *Client) Kick(ctx context.Context, uid uint64, reason string) (Session, error) {
+	path := fmt.Sprintf("/api/v1/sessions/%d", uid)
+	if reason != "" {
+		path += "?" + url.Values{"reason": {reason}}.Encode()
+	}
+	var s Session
+	err := c.do(ctx, http.MethodDelete, path, nil, &s)
+	return s, err
+}
+
+// Counters asks for what the server has counted.
+func (c *Client) Counters(ctx context.Context) (Counters, error) {
+	var n Counters
+	err := c.do(ctx, http.MethodGet, "/api/v1/counters", nil, &n)
+	return n, err
+}
+
+// Instruments asks for everything that is traded, at the prices of now.
+func (c *Client) Instruments(ctx context.Context) (Instruments, error) {
+	var i Instruments
+	err := c.do(ctx, http.MethodGet, "/api/v1/instruments", nil, &i)
+	return i, err
+}
+
+// LogLevel asks for the level of the server's log.
+func (c *Client) LogLevel(ctx context.Context) (string, error) {
+	var l logLevel
+	err := c.do(ctx, http.MethodGet, logPath, nil, &l)
+	return l.Level, err
+}
+
+// SetLogLevel changes the level of the server's log, and returns what it is then.
+func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) {
+	body, err := json.Marshal(logLevel{level})
+	if err != nil {
+		return "", fmt.Errorf("the level %q cannot be sent: %w", level, err)
+	}
+	var l logLevel
+	err = c.do(ctx, http.MethodPut, logPath, body, &l)
+	return l.Level, err
+}
+
+// Ready returns nil if the server is ready to serve, and else why it is not.
+func (c *Client) Ready(ctx context.Context) error {
+	return c.do(ctx, http.MethodGet, "/readyz", nil, new(status))
+}
+
+const (
+	simulatorPath = "/api/v1/simulator"
+	logPath       = "/api/v1/log"
+)
+
+func accountPath(account uint64, what string) string {
+	return fmt.Sprintf("/api/v1/accounts/%d/%s", account, what)
+}
+
+// do sends a request and decodes the answer into v.
+func (c *Client) do(ctx context.Context, method, path string, body []byte, v any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%q is not the address of a console; write host:port, as in 127.0.0.1:7301", c.address)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var inner *url.Error
+		if errors.As(err, &inner) {
+			err = inner.Err
+		}
+		return fmt.Errorf("no answer from the console at %s (is the server running? --admin names another address): %w", c.address, err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was read; there is nothing left to lose
+	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
+	if err != nil {
+		return fmt.Errorf("the answer of the console at %s broke off: %w", c.address, err)
+	}
+	if len(text) > answerBytesMax {
+		return fmt.Errorf("the answer of the console at %s is longer than %d bytes", c.address, answerBytesMax)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return c.failed(resp, text)
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return fmt.Errorf("the answer from %s is not that of a console: %w", c.address, err)
+	}
+	return nil
+}
+
+// failed makes an Error of an answer that is one.
+func (c *Client) failed(resp *http.Response, text []byte) error {
+	var f failure
+	if err := json.Unmarshal(text, &f); err != nil || f.Error.Code == "" {
+		return &Error{Status: resp.StatusCode, Text: fmt.Sprintf("%s answered %s, and not as a console does", c.address, resp.Status)}
+	}
+	return &Error{Status: resp.StatusCode, Code: f.Error.Code, Text: f.Error.Message}
+}

@@ -1,0 +1,180 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestClient asks everything and gets what the ledger holds, to the last digit.
+func TestClient(t *testing.T) {
+	f := newFixture(t, "")
+	u := f.server.cfg.Universe
+	h, err := f.client.Holdings(t.Context(), 100017)
+	if want := newHoldings(u, &f.ledger.holdings); err != nil || !reflect.DeepEqual(h, want) {
+		t.Errorf("holdings %+v, %v, want %+v", h, err, want)
+	}
+	history, err := f.client.History(t.Context(), 100017, 45, 4)
+	if want := newHistory(u, 100017, 1, f.ledger.events); err != nil || !reflect.DeepEqual(history, want) {
+		t.Errorf("history %+v, %v, want %+v", history, err, want)
+	}
+	if f.ledger.before != 45 || f.ledger.limit != 4 {
+		t.Errorf("asked for before %d and limit %d, want 45 and 4", f.ledger.before, f.ledger.limit)
+	}
+	want := Simulator{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}
+	if st, err := f.client.Simulator(t.Context()); err != nil || st != want {
+		t.Errorf("simulator %+v, %v, want %+v", st, err, want)
+	}
+	want.Rate = 2.5
+	if st, err := f.client.SetRate(t.Context(), 2.5); err != nil || st != want || f.flow.state.Rate != 2.5 {
+		t.Errorf("after SetRate: %+v, %v, want %+v", st, err, want)
+	}
+}
+
+func TestClientErrors(t *testing.T) {
+	f := newFixture(t, "")
+	_, err := f.client.Holdings(t.Context(), 7)
+	var answered *Error
+	if !errors.As(err, &answered) || *answered != (Error{404, "unknown_account", "there is no account 7"}) {
+		t.Errorf("unknown account: %+v", err)
+	}
+	if _, err := f.client.SetRate(t.Context(), 11); err == nil || err.Error() != "the rate must be between 0 and 10" {
+		t.Errorf("a rate out of range: %v", err)
+	}
+	if _, err := f.client.SetRate(t.Context(), math.NaN()); err == nil || !strings.HasPrefix(err.Error(), "a rate of NaN cannot be sent") {
+		t.Errorf("a rate that is none: %v", err)
+	}
+	_, err = NewClient("not an address", "").Simulator(t.Context())
+	if want := `"not an address" is not the address of a console; write host:port, as in 127.0.0.1:7301`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := ln.Addr().String()
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err = NewClient(address, "").Ready(t.Context())
+	want := "no answer from the console at " + address + " (is the server running? --admin names another address): "
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s...", err, want)
+	}
+}
+
+// TestClientStrangers asks servers that are no consoles.
+func TestClientStrangers(t *testing.T) {
+	var followed atomic.Bool
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   string
+	}{
+		"HTML":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "is not that of a console"},
+		"404":      {http.NotFound, "answered 404 Not Found, and not as a console does"},
+		"too long": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, answerBytesMax+1)) }, "is longer than"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/elsewhere" {
+				followed.Store(true)
+			}
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}, "answered 302 Found"},
+	} {
+		s := httptest.NewServer(c.answer)
+		_, err := NewClient(s.Listener.Addr().String(), "secret").Simulator(t.Context())
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+		s.Close()
+	}
+	if followed.Load() {
+		t.Error("a redirect was followed, with the token")
+	}
+}
+
+// TestShutdownCancels stops a console while a handler waits for a ledger that never answers.
+func TestShutdownCancels(t *testing.T) {
+	f := newFixture(t, "")
+	f.ledger.wait = make(chan struct{})
+	got := make(chan error, 1)
+	go func() {
+		_, err := f.client.Holdings(context.Background(), 100017)
+		got <- err
+	}()
+	<-f.ledger.wait
+	if err := f.server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var answered *Error
+	if err := <-got; !errors.As(err, &answered) || answered.Code != "stopping" {
+		t.Errorf("the waiting request got %v, want the answer that the server is stopping", err)
+	}
+}
+
+// TestListenerLimit holds connections to the bound, and takes the next when one goes.
+func TestListenerLimit(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := limit(inner, 2)
+	accepted := make(chan net.Conn)
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				ended <- err
+				return
+			}
+			accepted <- conn
+		}
+	}()
+	var dialled []net.Conn
+	for range 4 {
+		conn, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		dialled = append(dialled, conn)
+	}
+	first, second := <-accepted, <-accepted
+	select {
+	case <-accepted:
+		t.Error("a third connection was taken, of two")
+	default:
+	}
+	if n := len(ln.(*limited).slots); n != 2 {
+		t.Errorf("%d slots in use, want 2", n)
+	}
+	_ = first.Close()
+	_ = first.Close() // gives back one slot only
+	third := <-accepted
+	if err := ln.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept after Close: %v", err)
+	}
+	for _, conn := range append(dialled, second, third) {
+		_ = conn.Close()
+	}
+}
+
+func TestTextOfNumbers(t *testing.T) {
+	for _, text := range []string{"", "0", "00ff00000000000", "000ff000000000001", "00ff00000000000g", "+0ff000000000001"} {
+		if err := new(Hash).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q was read as a state hash", text)
+		}
+	}
+	if err := new(Money).UnmarshalText([]byte("1.00001")); err == nil {
+		t.Error("an amount with five decimals was read")
+	}
+}

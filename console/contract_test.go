@@ -1,0 +1,446 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"mime"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/positions"
+)
+
+// node is a mapping of the OpenAPI document.
+type node = map[string]any
+
+// contract checks answers against the OpenAPI document. It knows the few keywords of schemas that the document uses, and
+// takes no other, so nothing stands in there that is not checked.
+type contract struct {
+	doc  node
+	seen map[string]bool // statuses that were answered, and properties that were in answers
+}
+
+func loadContract(t *testing.T) *contract {
+	t.Helper()
+	c := &contract{seen: make(map[string]bool)}
+	if err := yaml.UnmarshalWithOptions(description, &c.doc, yaml.Strict()); err != nil {
+		t.Fatalf("openapi.yaml: %v", err)
+	}
+	if c.doc["openapi"] != "3.1.0" {
+		t.Fatalf("openapi.yaml is of version %v", c.doc["openapi"])
+	}
+	return c
+}
+
+// resolve follows references within the document; name is that of the last one.
+func (c *contract) resolve(v any) (n node, name string, err error) {
+	n, ok := v.(node)
+	for ok && n["$ref"] != nil {
+		ref := n["$ref"].(string)
+		at := c.doc
+		for _, part := range strings.Split(strings.TrimPrefix(ref, "#/"), "/") {
+			if at, ok = at[part].(node); !ok {
+				return nil, "", fmt.Errorf("%s leads nowhere", ref)
+			}
+		}
+		n, name = at, ref[strings.LastIndexByte(ref, '/')+1:]
+	}
+	if !ok {
+		return nil, "", fmt.Errorf("%v is not a mapping", v)
+	}
+	return n, name, nil
+}
+
+// operations are the described ones, "GET /livez" for one.
+func (c *contract) operations() map[string]node {
+	all := make(map[string]node)
+	for path, item := range c.doc["paths"].(node) {
+		for method, op := range item.(node) {
+			all[strings.ToUpper(method)+" "+path] = op.(node)
+		}
+	}
+	return all
+}
+
+// check says what of an answer is not as the operation describes it.
+func (c *contract) check(name string, op node, w *httptest.ResponseRecorder) error {
+	status := strconv.Itoa(w.Code)
+	responses := op["responses"].(node)
+	if responses[status] == nil {
+		return fmt.Errorf("status %s is not described: %s", status, w.Body)
+	}
+	c.seen[name+" "+status] = true
+	response, _, err := c.resolve(responses[status])
+	if err != nil {
+		return err
+	}
+	media, _, err := mime.ParseMediaType(w.Header().Get("Content-Type"))
+	if err != nil {
+		return err
+	}
+	content, described := response["content"].(node)[media]
+	if !described {
+		return fmt.Errorf("an answer of type %s is not described", media)
+	}
+	if media != "application/json" {
+		return nil
+	}
+	d := json.NewDecoder(w.Body)
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return err
+	}
+	return c.match(content.(node)["schema"], v, "the answer")
+}
+
+// match says where v is not as the schema wants it; at is where that is.
+func (c *contract) match(schema, v any, at string) error {
+	n, name, err := c.resolve(schema)
+	if err != nil {
+		return err
+	}
+	for keyword := range n {
+		if !slices.Contains([]string{"type", "properties", "required", "additionalProperties", "items", "enum", "pattern", "minimum", "description"}, keyword) {
+			return fmt.Errorf("schema of %s: %s is not checked by this test", at, keyword)
+		}
+	}
+	switch n["type"] {
+	case "object":
+		return c.matchObject(n, name, v, at)
+	case "array":
+		list, ok := v.([]any)
+		if !ok {
+			return fmt.Errorf("%s is %v, not an array", at, v)
+		}
+		for i, item := range list {
+			err = errors.Join(err, c.match(n["items"], item, fmt.Sprintf("%s[%d]", at, i)))
+		}
+		return err
+	case "string":
+		return matchString(n, v, at)
+	case "integer", "number":
+		return matchNumber(n, v, at)
+	case "boolean":
+		if _, ok := v.(bool); !ok {
+			return fmt.Errorf("%s is %v, not a boolean", at, v)
+		}
+		return nil
+	}
+	return fmt.Errorf("schema of %s: there is no type %v", at, n["type"])
+}
+
+func (c *contract) matchObject(n node, name string, v any, at string) (err error) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s is %v, not an object", at, v)
+	}
+	if n["additionalProperties"] != false {
+		return fmt.Errorf("schema of %s: it lets any property in", at)
+	}
+	properties := n["properties"].(node)
+	for _, required := range n["required"].([]any) {
+		if _, there := object[required.(string)]; !there {
+			err = errors.Join(err, fmt.Errorf("%s has no %s", at, required))
+		}
+		if properties[required.(string)] == nil {
+			err = errors.Join(err, fmt.Errorf("schema of %s: %s is required and not described", at, required))
+		}
+	}
+	for key, value := range object {
+		if properties[key] == nil {
+			err = errors.Join(err, fmt.Errorf("%s.%s is not described", at, key))
+			continue
+		}
+		c.seen[name+"."+key] = true
+		err = errors.Join(err, c.match(properties[key], value, at+"."+key))
+	}
+	return err
+}
+
+func matchString(n node, v any, at string) error {
+	text, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("%s is %v, not a string", at, v)
+	}
+	if pattern, ok := n["pattern"].(string); ok && !regexp.MustCompile(pattern).MatchString(text) {
+		return fmt.Errorf("%s is %q, which %s does not match", at, text, pattern)
+	}
+	if allowed, ok := n["enum"].([]any); ok && !slices.Contains(allowed, v) {
+		return fmt.Errorf("%s is %q, not one of %v", at, text, allowed)
+	}
+	return nil
+}
+
+func matchNumber(n node, v any, at string) error {
+	number, ok := v.(json.Number)
+	if !ok {
+		return fmt.Errorf("%s is %v, not a number", at, v)
+	}
+	if n["type"] == "integer" && strings.ContainsAny(number.String(), ".eE") {
+		return fmt.Errorf("%s is %s, not an integer", at, number)
+	}
+	if n["minimum"] != nil && strings.HasPrefix(number.String(), "-") { // every minimum in the document is 0
+		return fmt.Errorf("%s is %s, below its minimum", at, number)
+	}
+	return nil
+}
+
+// question is one that is asked of each console in questions.
+type question struct {
+	operation    string // of the document
+	target, body string // target "": the path of the operation
+	prepare      func(*fixture)
+	status       int
+}
+
+func questions() []question {
+	const account = "/api/v1/accounts/100017/"
+	var all []question
+	ask := func(status int, operation, target, body string, prepare ...func(*fixture)) {
+		q := question{operation: operation, target: target, body: body, status: status, prepare: func(*fixture) {}}
+		if len(prepare) > 0 {
+			q.prepare = prepare[0]
+		}
+		all = append(all, q)
+	}
+	for _, path := range []string{
+		"/livez", "/readyz", "/api/v1/openapi.yaml", "/api/v1/accounts", "/api/v1/counters", "/api/v1/instruments", "/api/v1/sessions", "/api/v1/log",
+		"/api/v1/simulator", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/pprof/symbol", "/debug/pprof/trace",
+	} {
+		ask(200, "GET "+path, "", "")
+	}
+	ask(503, "GET /readyz", "", "", func(f *fixture) { f.ready = errors.New("draining") })
+	ask(200, "POST /debug/pprof/symbol", "", "0x1")
+	ask(400, "GET /api/v1/accounts", "/api/v1/accounts?after=x", "")
+	for _, what := range []string{"holdings", "history"} {
+		operation := "GET /api/v1/accounts/{account}/" + what
+		ask(200, operation, account+what, "")
+		ask(400, operation, "/api/v1/accounts/ann/"+what, "")
+		ask(404, operation, "/api/v1/accounts/7/"+what, "")
+	}
+	const trade = "GET /api/v1/trades/{id}"
+	for _, id := range []string{"42", "43"} { // corrected; taken back
+		ask(200, trade, "/api/v1/trades/100017-"+id, "")
+	}
+	ask(400, trade, "/api/v1/trades/ann", "")
+	for _, id := range []string{"7-42", "100017-1", "100017-45"} {
+		ask(404, trade, "/api/v1/trades/"+id, "")
+	}
+	for status, err := range map[int]error{500: errors.New("broken"), 503: engine.ErrStopped, 504: context.DeadlineExceeded} {
+		broken := func(f *fixture) { f.ledger.err, f.desk.err = err, err }
+		for operation, body := range takingBack {
+			ask(status, operation, "", body, broken)
+		}
+		ask(status, trade, "/api/v1/trades/100017-42", "", broken)
+		ask(status, "GET /api/v1/accounts", "", "", broken)
+		ask(status, "GET /api/v1/accounts/{account}/holdings", account+"holdings", "", broken)
+		ask(status, "GET /api/v1/accounts/{account}/history", account+"history", "", broken)
+	}
+	for operation, body := range takingBack {
+		ask(200, operation, "", body, func(f *fixture) { f.desk.repeated = true })
+		ask(200, operation, "", body)
+		ask(400, operation, "", "{}")
+		for reason := positions.BustUnknownAccount; reason <= positions.BustDamaged; reason++ {
+			ask(bustRefusals[reason].status, operation, "", body, func(f *fixture) {
+				f.desk.outcome = positions.BustOutcome{Reason: reason, InTheWay: []uint64{44, 43}, More: true}
+			})
+		}
+	}
+	const backup, out = "POST /api/v1/backup", `{"out":"/var/backups/papertape-1"}`
+	ask(200, backup, "", out)
+	ask(400, backup, "", `{"out":"papertape-1"}`)
+	for status, err := range map[int]error{409: Conflict("it exists"), 500: errors.New("no space left on device"), 503: ErrNotReady} {
+		ask(status, backup, "", out, func(f *fixture) { f.backupErr = err })
+	}
+	ask(200, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/7", "")
+	ask(400, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/x", "")
+	ask(404, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/8", "")
+	ask(200, "PUT /api/v1/log", "", `{"level":"debug"}`)
+	ask(400, "PUT /api/v1/log", "", "{}")
+	ask(200, "PUT /api/v1/simulator", "", `{"rate":2.5}`)
+	ask(400, "PUT /api/v1/simulator", "", `{"rate":-1}`)
+	return all
+}
+
+// takingBack are the operations that take a trade back, with all that can be asked of each.
+var takingBack = map[string]string{
+	"POST /api/v1/busts": `{"trade":"100017-42","reason":"mistyped","policy":"cascade","bust_id":"b-1","actor":"ann"}`,
+	"POST /api/v1/corrections": `{"trade":"100017-42","reason":"mistyped","policy":"cascade","bust_id":"b-1","actor":"ann",` +
+		`"price":"1500.00","quantity":300,"revision":0}`,
+}
+
+// TestContract: what is served is described, what is described is served, and every answer is as described. Each described
+// status is reached, and each described property of an answer seen.
+func TestContract(t *testing.T) {
+	c := loadContract(t)
+	described := c.operations()
+	served := served(newFixture(t, "").server)
+	if got := slices.Sorted(maps.Keys(described)); !slices.Equal(got, served) {
+		t.Errorf("described are\n%s\nserved are\n%s", strings.Join(got, "\n"), strings.Join(served, "\n"))
+	}
+	for _, q := range questions() {
+		op := described[q.operation]
+		method, path, _ := strings.Cut(q.operation, " ")
+		if op == nil {
+			t.Errorf("%s is not described", q.operation)
+			continue
+		}
+		if q.target == "" {
+			q.target = path
+		}
+		if err := c.matchBody(op, &q); err != nil {
+			t.Errorf("the body of %s: %v", q.operation, err)
+		}
+		f := newFixture(t, "")
+		q.prepare(f)
+		w := f.askCancelled(method, q.target, q.body)
+		if w.Code != q.status {
+			t.Errorf("%s: %d, want %d: %s", q.target, w.Code, q.status, w.Body)
+		}
+		if err := c.check(q.operation, op, w); err != nil {
+			t.Errorf("%s: %v", q.operation, err)
+		}
+	}
+	c.keepOut(t, described)
+	for _, missing := range c.unseen(described) {
+		t.Errorf("%s is described, and nothing was answered so", missing)
+	}
+}
+
+// served are the operations of the mux.
+func served(s *Server) (all []string) {
+	for _, r := range []routes{s.health(), s.guarded()} {
+		for path, m := range r {
+			for method := range m {
+				all = append(all, method+" "+path)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// askCancelled asks with a context that has ended, so that profiles do not take their seconds.
+func (f *fixture) askCancelled(method, target, body string) *httptest.ResponseRecorder {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	w := httptest.NewRecorder()
+	f.server.http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body)))
+	return w
+}
+
+// matchBody checks a body that was answered with 200 against what is described.
+func (c *contract) matchBody(op node, q *question) error {
+	body, ok := op["requestBody"].(node)
+	if !ok || q.status >= 300 {
+		return nil
+	}
+	d := json.NewDecoder(strings.NewReader(q.body))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return err
+	}
+	return c.match(body["content"].(node)["application/json"].(node)["schema"], v, "the body")
+}
+
+// keepOut asks each operation without the token, and as a page of another site.
+func (c *contract) keepOut(t *testing.T, described map[string]node) {
+	f, locked := newFixture(t, ""), newFixture(t, "0123456789abcdef")
+	for name, op := range described {
+		method, path, _ := strings.Cut(name, " ")
+		if w := locked.ask(method, path, ""); (w.Code == 401) == (op["security"] == nil) {
+			if err := c.check(name, op, w); err != nil {
+				t.Errorf("%s without the token: %v", name, err)
+			}
+		} else {
+			t.Errorf("%s without the token: %d, and the document says otherwise", name, w.Code)
+		}
+		if method == "GET" {
+			continue
+		}
+		w := f.ask(method, path, "", "Sec-Fetch-Site", "cross-site")
+		if err := c.check(name, op, w); err != nil || w.Code != 403 {
+			t.Errorf("%s of a page of another site: %d, %v", name, w.Code, err)
+		}
+	}
+}
+
+// unseen are described statuses and properties that no answer had.
+func (c *contract) unseen(described map[string]node) (missing []string) {
+	for name, op := range described {
+		for status := range op["responses"].(node) {
+			if !c.seen[name+" "+status] {
+				missing = append(missing, name+" "+status)
+			}
+		}
+	}
+	for name, schema := range c.doc["components"].(node)["schemas"].(node) {
+		properties, _ := schema.(node)["properties"].(node)
+		for property := range properties {
+			if !c.seen[name+"."+property] {
+				missing = append(missing, name+"."+property)
+			}
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+// TestContractBreaches sees that the checker of TestContract finds what is wrong.
+func TestContractBreaches(t *testing.T) {
+	c := loadContract(t)
+	for text, want := range map[string]string{
+		`{"error":{"code":"busy"}}`:                           "the answer.error has no message",
+		`{"error":{"code":"busy","message":"m","more":1}}`:    "the answer.error.more is not described",
+		`{"error":{"code":"bored","message":"m"}}`:            `the answer.error.code is "bored", not one of`,
+		`{"error":{"code":"busy","message":7}}`:               "the answer.error.message is 7, not a string",
+		`{"error":[]}`:                                        "the answer.error is [], not an object",
+		`{}`:                                                  "the answer has no error",
+		`{"error":{"code":"busy","message":"m"}}`:             "",
+		`{"error":{"code":"busy","message":"m"},"error2":{}}`: "the answer.error2 is not described",
+	} {
+		c.expect(t, "Error", text, want)
+	}
+	row := func(old, with string) string {
+		return strings.Replace(`{"market":"SH","code":"1","name":"n","price":"9.98","previous_close":"10.00","lot":100,"tick":"0.01"}`, old, with, 1)
+	}
+	c.expect(t, "Instrument", row("", ""), "")
+	c.expect(t, "Instrument", row(`"9.98"`, `9.98`), "the answer.price is 9.98, not a string")
+	c.expect(t, "Instrument", row(`"9.98"`, `"9.9"`), `the answer.price is "9.9", which`)
+	c.expect(t, "Instrument", row(`100`, `1e2`), "the answer.lot is 1e2, not an integer")
+	c.expect(t, "Instrument", row(`100`, `-100`), "the answer.lot is -100, below its minimum")
+	c.expect(t, "Instrument", row(`100`, `null`), "the answer.lot is <nil>, not a number")
+	c.expect(t, "Accounts", `{"accounts":null}`, "the answer.accounts is <nil>, not an array")
+	c.expect(t, "Accounts", `{"accounts":[1]}`, "the answer.accounts[0] is 1, not an object")
+	c.expect(t, "Nothing", `{}`, "leads nowhere")
+	if err := c.match(node{"type": "string", "maxLength": 3}, "long", "it"); err == nil || !strings.Contains(err.Error(), "maxLength is not checked") {
+		t.Errorf("a keyword that is not known: %v", err)
+	}
+}
+
+func (c *contract) expect(t *testing.T, schema, text, want string) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	err := c.match(node{"$ref": "#/components/schemas/" + schema}, v, "the answer")
+	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		t.Errorf("%s as %s: %v, want %s", text, schema, err, want)
+	}
+}

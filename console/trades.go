@@ -1,0 +1,147 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/papertape/papertape/positions"
+)
+
+// TradeRecord is a trade, as it was executed and as it stands, and what became of it in between.
+type TradeRecord struct {
+	ID        string    `json:"id"`
+	AsOfSeq   uint64    `json:"as_of_seq"` // of the account: nothing after it was looked at
+	Time      time.Time `json:"time"`      // of the execution
+	State     string    `json:"state"`     // executed, corrected, taken_back
+	Executed  Trade     `json:"executed"`
+	Stands    *Trade    `json:"stands,omitempty"`     // nil: it was taken back
+	TakenBack *Struck   `json:"taken_back,omitempty"` // nil: it stands
+	Changes   []Event   `json:"changes"`              // the corrections and the bust, oldest first
+}
+
+// Struck says by which event a trade was taken back, when, by whom and why.
+type Struck struct {
+	Seq    uint64    `json:"seq"`
+	Time   time.Time `json:"time"`
+	BustID string    `json:"bust_id,omitempty"`
+	Reason string    `json:"reason"`
+	Actor  string    `json:"actor"`
+	With   string    `json:"with,omitempty"` // the trade that was asked to be taken back or corrected, where this one went with it
+}
+
+// The states of a trade.
+const (
+	TradeExecuted  = "executed"
+	TradeCorrected = "corrected"
+	TradeTakenBack = "taken_back"
+)
+
+func (s *Server) trade(w http.ResponseWriter, r *http.Request) {
+	account, seq, err := ParseTradeID(r.PathValue("id"))
+	if err != nil {
+		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	defer cancel()
+	page, oldest, err := s.cfg.Books.History(ctx, account, seq+1, 1)
+	if err != nil {
+		s.failBooks(w, account, err)
+		return
+	}
+	if code, text := noTrade(account, seq, page, oldest); code != "" {
+		fail(w, http.StatusNotFound, code, text)
+		return
+	}
+	head, changes, err := s.changesOf(ctx, account, seq)
+	if err != nil {
+		s.failBooks(w, account, err)
+		return
+	}
+	answer(w, s.newTradeRecord(&page[0], head, changes))
+}
+
+// noTrade says why what is at a sequence is no trade. page is the one event there or, past the head, the newest.
+func noTrade(account, seq uint64, page []positions.Event, oldest uint64) (code, text string) {
+	switch {
+	case seq < oldest:
+		return codeNotKept, fmt.Sprintf("event %d of account %d is older than the history kept, which begins at %d", seq, account, oldest)
+	case len(page) == 0:
+		return codeUnknownTrade, fmt.Sprintf("account %d has no events", account)
+	case page[0].Seq != seq:
+		return codeUnknownTrade, fmt.Sprintf("account %d has no event %d, its newest is %d", account, seq, page[0].Seq)
+	case page[0].Kind != positions.KindTrade:
+		return codeNotATrade, fmt.Sprintf("event %d of account %d is not a trade; GET /api/v1/accounts/%d/history?before=%d has it",
+			seq, account, account, seq+1)
+	}
+	return "", ""
+}
+
+// changesOf looks for the events that corrected a trade or took it back, and returns them, oldest first, with the newest event
+// of the account. It reads from the head down, a page at a time, since nothing says where they are, to the trade, or to its
+// first change. ctx bounds it.
+func (s *Server) changesOf(ctx context.Context, account, seq uint64) (head uint64, found []positions.Event, err error) {
+	for before := uint64(0); ; {
+		page, _, err := s.cfg.Books.History(ctx, account, before, historyMax)
+		if err == nil && len(page) == 0 {
+			err = fmt.Errorf("history below event %d was dropped while it was read", before)
+		}
+		if err != nil {
+			return 0, nil, err
+		}
+		for i := range page {
+			ev := &page[i]
+			first := false
+			if changes(ev, seq) {
+				found = append(found, *ev)
+				first = ev.Bust.TradeSeq == seq && ev.Bust.Original.Revision == 0
+			}
+			if head = max(head, ev.Seq); first || ev.Seq <= seq {
+				slices.Reverse(found)
+				return head, found, nil
+			}
+			before = ev.Seq
+		}
+	}
+}
+
+// changes says whether an event corrected a trade or took it back.
+func changes(ev *positions.Event, seq uint64) bool {
+	return ev.Kind == positions.KindBust && (ev.Bust.TradeSeq == seq || slices.Contains(ev.Bust.Cascade, seq))
+}
+
+// newTradeRecord puts together what became of a trade. changes are all that did, oldest first.
+func (s *Server) newTradeRecord(ev *positions.Event, head uint64, changes []positions.Event) TradeRecord {
+	u := s.cfg.Universe
+	executed := newTrade(u, ev.Account, ev.Seq, &ev.Trade)
+	t := TradeRecord{
+		ID: executed.ID, AsOfSeq: head, Time: time.Unix(0, ev.Time).UTC(), State: TradeExecuted, Executed: *executed, Stands: executed,
+		Changes: make([]Event, len(changes)),
+	}
+	for i := range changes {
+		change := newEvent(u, &changes[i])
+		t.Changes[i] = change
+		if change.Bust.TradeID == t.ID && change.Bust.Replacement != nil {
+			t.State, t.Stands = TradeCorrected, change.Bust.Replacement
+			continue
+		}
+		b := change.Bust
+		t.State, t.Stands = TradeTakenBack, nil
+		t.TakenBack = &Struck{Seq: change.Seq, Time: change.Time, BustID: b.BustID, Reason: b.Reason, Actor: b.Actor}
+		if b.TradeID != t.ID {
+			t.TakenBack.With = b.TradeID
+		}
+	}
+	return t
+}
+
+// Trade asks for a trade, by its name, and what became of it.
+func (c *Client) Trade(ctx context.Context, id string) (TradeRecord, error) {
+	var t TradeRecord
+	err := c.do(ctx, http.MethodGet, "/api/v1/trades/"+url.PathEscape(id), nil, &t)
+	return t, err
+}
