@@ -1,0 +1,103 @@
+# What there is to do here. Plain `make` lists it. Go and make are all that is needed; the tools are pinned in tools/*.mod and
+# built by `go tool`. `make race` wants a C compiler too, as Go's race detector does, and docker-* a container engine.
+
+GO        ?= go
+FUZZTIME  ?= 60s
+BENCH     ?= .
+BENCHTIME ?= 1s
+COUNT     ?= 5
+MINUTES   ?= 10
+SEED      ?= 1
+# Of docker-swarm: containers, of 500 clients each. FAULT is cut, restart or kill, for docker-mission and docker-swarm.
+N         ?= 4
+FAULT     ?= none
+# Given to go test, as in `make test TESTFLAGS=-race`.
+TESTFLAGS ?=
+
+VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
+LDFLAGS := -X main.version=$(VERSION)
+LINT    := $(GO) tool -modfile=$(CURDIR)/tools/lint.mod golangci-lint
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help build demo test race lint fuzz bench bench-full bench-build bench-go soak torture mutants generate docker-build docker-check docker-mission docker-swarm clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/papertape, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/papertape ./cmd/papertape
+
+demo: build ## a server and ten clients that check it, in one go
+	bin/papertape demo
+
+test: ## all tests
+	$(GO) test $(TESTFLAGS) ./...
+	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test $(TESTFLAGS) ./...; fi
+
+race: ## all tests under the race detector
+	@$(MAKE) --no-print-directory test TESTFLAGS='-race $(TESTFLAGS)'
+
+lint: ## gofmt, go vet, golangci-lint
+	@badly=$$(gofmt -l .) && [ -z "$$badly" ] || { echo "gofmt would change:" $$badly; exit 1; }
+	$(GO) vet ./...
+	$(LINT) run ./...
+	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) vet ./... && $(LINT) run --config ../.golangci.yml ./...; fi
+
+fuzz: ## every fuzz target, FUZZTIME=60s each
+	@GO='$(GO)' tools/fuzz.sh $(FUZZTIME)
+
+bench: build bench-build ## measured against the old design, in less than ten minutes: bench/out/report.html; exit 99: a threshold broken
+	bench/bin/papertape-bench run --commit '$(VERSION)'
+
+bench-full: build bench-build ## the same with all contenders and cells: about an hour
+	bench/bin/papertape-bench run --full --commit '$(VERSION)'
+
+bench-build:
+	cd bench && CGO_ENABLED=0 $(GO) build -trimpath -o bin/papertape-bench .
+
+bench-go: ## benchmarks of the packages, COUNT=5 runs each, and the median of each
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) ./... | awk -f tools/median.awk
+
+soak: build ## clients that come, go, stall and vanish beside a simulated flow, for MINUTES=10
+	bin/papertape soak --duration $(MINUTES)m
+
+# What is tried: in the journal's own tests POINTS losses of power (a tenth of them with the engine on top) and FLIPS flipped bits (from
+# 3000 on every failing disk and torn tail too); COUNT kills; HISTORIES of accounts; clients tormented for CLIENTS; a server traced for
+# TRACE. SEED is of all of it.
+DISKS = ^(TestFailingDisk|TestFullDisk|TestTornLog|TestCutFiles|TestFlippedBits|TestFlippedLog)$$
+JOURNAL = $(GO) test ./engine/journal -count=1 -timeout 4h -v
+torture: COUNT = 200
+torture: POINTS = 100000
+torture: FLIPS = 10000
+torture: HISTORIES = 200
+torture: CLIENTS = 2m
+torture: TRACE = 10s
+torture: build ## everything that can go wrong, tried: the journal's disk, kill -9, clients, linearizability, sync before ack
+	@echo 'seed $(SEED); first engine/journal, which writes to bin/torture-journal.log'
+	@{ $(JOURNAL) -run '^TestPowerLoss$$' -args -crashpoints $(POINTS) -crashseed $(SEED); \
+		$(JOURNAL) -run '^TestPowerLossOfEngine$$' -args -crashpoints $$(($(POINTS) / 10)) -crashseed $(SEED); \
+		$(JOURNAL) -run '$(DISKS)' -args -flips $(FLIPS) -crashseed $(SEED); } >bin/torture-journal.log 2>&1 || true
+	bin/papertape torture --journal bin/torture-journal.log --kills $(COUNT) --histories $(HISTORIES) --clients-for $(CLIENTS) \
+		--sync-for $(TRACE) --seed $(SEED)
+
+mutants: ## the mutation gate: each deliberate bug in tools/mutants must make a test fail; PATCHES="01 17" are some of them
+	@GO='$(GO)' tools/mutants.sh $(PATCHES)
+
+generate: ## the Go code of api/ from its .proto file
+	tools/generate.sh
+
+docker-build: build ## the image papertape:latest; it takes a container engine and nothing from a registry
+	@VERSION='$(VERSION)' docker/build.sh; echo
+
+docker-check: build ## the image: its size, user, read-only root, health
+	@VERSION='$(VERSION)' docker/check-image.sh
+
+docker-mission: build ## the ten clients on one host, the server on another; FAULT=cut, restart or kill in the middle
+	@VERSION='$(VERSION)' docker/two-hosts.sh mission $(FAULT)
+
+docker-swarm: build ## N=4 hosts of 500 clients each against a server on another
+	@VERSION='$(VERSION)' docker/two-hosts.sh swarm $(N) $(FAULT)
+
+clean: ## remove what was built
+	rm -rf bin bench/bin

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/papertape/papertape/console"
+)
+
+// asking is what every command needs that asks a running server.
+type asking struct {
+	admin     string
+	tokenFile string
+	output    string
+}
+
+func (a *asking) register(flags *pflag.FlagSet) {
+	flags.StringVar(&a.admin, "admin", defaultConfig().Admin, "the server's console, host:port")
+	flags.StringVar(&a.tokenFile, "admin-token-file", "", "file with the console's token")
+	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
+}
+
+// client returns a client of the console that was named.
+func (a *asking) client() (*console.Client, error) {
+	if err := checkOutput(a.output); err != nil {
+		return nil, err
+	}
+	token := ""
+	if a.tokenFile != "" {
+		var err error
+		if token, err = readToken(a.tokenFile); err != nil {
+			return nil, configErrorf("--admin-token-file: %w", err)
+		}
+	}
+	return console.NewClient(a.admin, token), nil
+}
+
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return usageError{fmt.Errorf("output %q: it is text or json", output)}
+	}
+	return nil
+}
+
+// printAs prints v as JSON, or what text renders.
+func printAs(w io.Writer, output string, v any, text func(io.Writer) error) error {
+	if output == "text" {
+		return text(w)
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// accountNumber reads the argument of the commands about one account.
+func accountNumber(arg string) (uint64, error) {
+	n, err := strconv.ParseUint(arg, 10, 64)
+	if err != nil || n == 0 {
+		return 0, usageError{fmt.Errorf("%q is not an account number; one looks like 100001", arg)}
+	}
+	return n, nil
+}
+
+func newHoldings() *cobra.Command {
+	var ask asking
+	cmd := &cobra.Command{
+		Use:   "holdings ACCOUNT",
+		Short: "What an account of a running server holds",
+		Example: `  papertape holdings 100001
+  papertape holdings 100001 -o json`,
+		Args: exactly(1, "an account number"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			account, err := accountNumber(args[0])
+			if err != nil {
+				return err
+			}
+			c, err := ask.client()
+			if err != nil {
+				return err
+			}
+			h, err := c.Holdings(cmd.Context(), account)
+			if err != nil {
+				return err
+			}
+			return printAs(cmd.OutOrStdout(), ask.output, h, func(w io.Writer) error { return renderHoldings(w, &h) })
+		},
+	}
+	ask.register(cmd.Flags())
+	return cmd
+}
+
+func renderHoldings(w io.Writer, h *console.Holdings) error {
+	t := newTable(table.Row{"market", "code", "name", "quantity", "sellable", "price", "value", "cost", "realised", "row version"}, 4)
+	for i := range h.Positions {
+		p := &h.Positions[i]
+		t.AppendRow(table.Row{p.Market, p.Code, p.Name, p.Quantity, p.Sellable, p.Price, p.MarketValue, p.Cost, p.Realised, p.RowVersion})
+	}
+	t.AppendFooter(table.Row{"", "", "all", "", "", "", h.TotalMarketValue, "", h.Cash.Realised, ""})
+	_, err := fmt.Fprintf(w, "account %d as of sequence %d\n%s\ncash %s, fees paid %s, state hash %v\n",
+		h.Account, h.AsOfSeq, t.Render(), h.Cash.Balance, h.Cash.FeesPaid, h.StateHash)
+	return err
+}
+
+// newTable returns a table whose columns from numbers on (counted from 1) are aligned to the right.
+func newTable(header table.Row, numbers int) table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	t.Style().Format.Footer = text.FormatDefault
+	t.AppendHeader(header)
+	configs := make([]table.ColumnConfig, 0, len(header))
+	for n := numbers; n <= len(header); n++ {
+		configs = append(configs, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+	}
+	t.SetColumnConfigs(configs)
+	return t
+}
+
+func newSimulate() *cobra.Command {
+	var ask asking
+	var rate float64
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Show or change the flow of simulated fills of a running server",
+		Example: `  papertape simulate --rate 2000     fills a second over all accounts
+  papertape simulate --rate 0        off
+  papertape simulate                 what it does now`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if rate < 0 || rate != rate {
+				return usageError{fmt.Errorf("rate %v: it is a number of fills a second, 0 or more", rate)}
+			}
+			c, err := ask.client()
+			if err != nil {
+				return err
+			}
+			get := c.Simulator
+			if cmd.Flags().Changed("rate") {
+				get = func(ctx context.Context) (console.Simulator, error) { return c.SetRate(ctx, rate) }
+			}
+			s, err := get(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return printAs(cmd.OutOrStdout(), ask.output, s, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "%g fills a second; since the start %d executed, %d refused, %d without anything to do, %d skipped\n",
+					s.Rate, s.Fills, s.Refused, s.None, s.Skipped)
+				return err
+			})
+		},
+	}
+	ask.register(cmd.Flags())
+	cmd.Flags().Float64Var(&rate, "rate", 0, "fills a second over all accounts; 0 is off")
+	return cmd
+}
+
+func newHealthcheck() *cobra.Command {
+	var ask asking
+	cmd := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask a running server whether it is ready; exit 0 if it is, 1 if not",
+		Example: `  papertape healthcheck
+  papertape healthcheck --admin 127.0.0.1:7301`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := ask.client()
+			if err != nil {
+				return err
+			}
+			if err := c.Ready(cmd.Context()); err != nil {
+				return err
+			}
+			status := struct {
+				Status string `json:"status"`
+			}{"ready"}
+			return printAs(cmd.OutOrStdout(), ask.output, status, func(w io.Writer) error {
+				_, err := fmt.Fprintln(w, status.Status)
+				return err
+			})
+		},
+	}
+	ask.register(cmd.Flags())
+	return cmd
+}

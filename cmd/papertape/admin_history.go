@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/console"
+)
+
+func newHistory() *cobra.Command {
+	var ask asking
+	var before uint64
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "history ACCOUNT",
+		Short: "What happened to an account of a running server, newest first",
+		Example: `  papertape history 100001
+  papertape history 100001 --before 120 --limit 100 -o json`,
+		Args: exactly(1, "an account number"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			account, err := accountNumber(args[0])
+			if err != nil {
+				return err
+			}
+			if limit < 1 || limit > 100 {
+				return usageError{fmt.Errorf("limit %d: a page has 1 to 100 events; ask for older ones with --before", limit)}
+			}
+			c, err := ask.client()
+			if err != nil {
+				return err
+			}
+			h, err := c.History(cmd.Context(), account, before, limit)
+			if err != nil {
+				return err
+			}
+			return printAs(cmd.OutOrStdout(), ask.output, h, func(w io.Writer) error {
+				f, err := fatesOf(cmd.Context(), c, &h)
+				if err != nil {
+					return err
+				}
+				return renderHistory(w, &h, f)
+			})
+		},
+	}
+	ask.register(cmd.Flags())
+	cmd.Flags().Uint64Var(&before, "before", 0, "only events with a lower sequence; 0: from the newest")
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many events, at most 100")
+	return cmd
+}
+
+func renderHistory(w io.Writer, h *console.History, f fates) error {
+	t := newTable(table.Row{"seq", "time", "what", "quantity", "price", "amount", "by", "row after", "cash after"}, 4)
+	strikes := isTerminal(w) && os.Getenv("TERM") != "dumb"
+	for i := range h.Events {
+		t.AppendRow(historyRow(&h.Events[i], f, strikes))
+	}
+	_, err := fmt.Fprintf(w, "account %d, newest first, kept from sequence %d\n%s\n", h.Account, h.OldestSeq, t.Render())
+	if err == nil && f.upTo != 0 {
+		_, err = fmt.Fprintf(w, "what became of these trades was looked for in events up to %d only; papertape trade ID looks at all\n", f.upTo)
+	}
+	return err
+}
+
+func historyRow(ev *console.Event, f fates, strikes bool) table.Row {
+	row := table.Row{ev.Seq, ev.Time.Format(time.RFC3339), "", "", "", "", "", rowAfter(ev), ev.Cash.Balance}
+	switch {
+	case ev.Trade != nil:
+		tr := ev.Trade
+		row[2], row[3], row[4], row[5], row[6] = describe(tr), tr.Quantity, tr.Price, tr.Amount, tr.Origin
+		if by := f.by[tr.ID]; by != nil {
+			strike(row[2:6], strikes)
+			row[2] = fmt.Sprintf("%s, %s", row[2], fate(by, tr.ID))
+		}
+	case ev.Adjustment != nil:
+		row[2], row[5], row[6] = ev.Adjustment.Reason, ev.Adjustment.Cash, ev.Adjustment.Actor
+	case ev.Bust != nil:
+		b := ev.Bust
+		row[2], row[6] = fmt.Sprintf("%s %s: %s", b.TradeID, verbOf(b), b.Reason), b.Actor
+		if is := b.Replacement; is != nil {
+			row[3], row[4], row[5] = is.Quantity, is.Price, is.Amount
+			if by := f.by[b.TradeID]; by.Seq != ev.Seq {
+				strike(row[3:6], strikes)
+				row[2] = fmt.Sprintf("%s, %s", row[2], fate(by, b.TradeID))
+			}
+		}
+		if len(b.Cascade) > 0 {
+			row[2] = fmt.Sprintf("%s, with it %s", row[2], counted(len(b.Cascade), "trade"))
+		}
+	}
+	return row
+}
+
+// rowAfter is what an event did to the row that it was about. Of a bust that touched more than that, the change alone.
+func rowAfter(ev *console.Event) string {
+	if len(ev.Positions) == 1 && ev.Change != "closed" {
+		return fmt.Sprintf("%s: %d", ev.Change, ev.Positions[0].Quantity)
+	}
+	return ev.Change
+}
+
+// strike draws a line through cells, where there is a terminal to draw on. It is no colour: NO_COLOR leaves it.
+func strike(cells table.Row, strikes bool) {
+	for i := range cells {
+		if strikes {
+			cells[i] = fmt.Sprintf("\x1b[9m%v\x1b[29m", cells[i])
+		}
+	}
+}
+
+// fate says what became of a trade, by the newest event that changed it.
+func fate(by *console.Event, id string) string {
+	switch is := by.Bust.Replacement; {
+	case by.Bust.TradeID != id:
+		return fmt.Sprintf("taken back by %d, with %s", by.Seq, by.Bust.TradeID)
+	case is != nil:
+		return fmt.Sprintf("corrected by %d to %d @ %s", by.Seq, is.Quantity, is.Price)
+	}
+	return fmt.Sprintf("taken back by %d", by.Seq)
+}
+
+// fatePages is how many pages of newer events are looked through at most for what became of trades: 10,000 events.
+const fatePages = 100
+
+// fates are what became of the trades of a page of history.
+type fates struct {
+	by   map[string]*console.Event // by trade: the newest bust or correction of it
+	upTo uint64                    // not 0: there are newer events than this, which were not looked at
+}
+
+// fatesOf looks for busts in a page of history, and in the events after it, the older ones first.
+func fatesOf(ctx context.Context, c *console.Client, h *console.History) (fates, error) {
+	f := fates{by: make(map[string]*console.Event)}
+	if len(h.Events) == 0 {
+		return f, nil
+	}
+	f.add(h.Events)
+	top := h.Events[0].Seq
+	for range fatePages {
+		newer, err := c.History(ctx, h.Account, top+101, 100)
+		if err != nil || len(newer.Events) == 0 {
+			return f, err
+		}
+		f.add(newer.Events)
+		if newer.Events[0].Seq < top+100 {
+			return f, nil
+		}
+		top = newer.Events[0].Seq
+	}
+	f.upTo = top
+	return f, nil
+}
+
+// add takes in a page, newest first, that is newer than those before it.
+func (f *fates) add(events []console.Event) {
+	for _, ev := range slices.Backward(events) {
+		if ev.Bust == nil {
+			continue
+		}
+		for _, id := range append([]string{ev.Bust.TradeID}, ev.Bust.Cascade...) {
+			f.by[id] = &ev
+		}
+	}
+}

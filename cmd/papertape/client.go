@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/cmd/papertape/terminal"
+)
+
+func newClient() *cobra.Command {
+	var account uint64
+	var server, lang, colours, output string
+	var echo bool
+	cmd := &cobra.Command{
+		Use:   "client --account N [command...]",
+		Short: "The terminal: one account's positions, its tape, and a prompt to trade at",
+		Long: `Log in to one account of a server, show what it holds, and take commands: buy, sell, holding, history, quote, presence,
+help, quit. On a terminal there is a prompt, with completion of commands and codes by the tab key; what happens to the account
+appears above a half-typed line. From a pipe or a file, one command a line: there is no prompt and no colour, # begins a
+comment, and the first error ends it with exit 1. With a command after the flags it does that one thing; write -- before a
+command that has words beginning with a dash.
+
+When the connection goes it says so, connects again, and says what was missed. Red is up and green is down unless --colors
+says otherwise; NO_COLOR is honoured. The lines typed at the prompt are kept in $XDG_STATE_HOME/papertape/history.`,
+		Example: `  papertape client --account 100017
+  papertape client --account 100017 buy SH.600519 100 @ 1480
+  printf 'buy SH 600519 100\nholding\n' | papertape client --account 100017 -o json`,
+	}
+	flags := cmd.Flags()
+	flags.Uint64Var(&account, "account", 0, "whose account it is, a customer number such as 100017")
+	flags.StringVar(&server, "server", defaultConfig().Listen, "the server, host:port")
+	flags.StringVar(&lang, "lang", "", "zh or en; without it as LC_ALL, LC_MESSAGES or LANG say")
+	flags.StringVar(&colours, "colors", string(terminal.SchemeCN), "cn (red is up) or western (green is up)")
+	flags.StringVarP(&output, "output", "o", "text", "text, or json: a line for each answer and each event")
+	flags.BoolVar(&echo, "echo", false, "from a pipe, print each command before its answer")
+	cmd.ValidArgsFunction = func(_ *cobra.Command, words []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(words) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return terminal.CommandNames(), cobra.ShellCompDirectiveNoFileComp
+	}
+	for flag, values := range map[string][]string{"lang": {"zh", "en"}, "colors": {"cn", "western"}, "output": {"text", "json"}} {
+		// The flag is there, so this does not fail.
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	cmd.RunE = func(cmd *cobra.Command, words []string) error {
+		if err := checkOutput(output); err != nil {
+			return err
+		}
+		if account == 0 {
+			return usageError{fmt.Errorf("whose account? Name it with --account, as in --account 100017")}
+		}
+		language, err := languageOf(lang)
+		if err != nil {
+			return err
+		}
+		scheme := terminal.Scheme(colours)
+		if scheme != terminal.SchemeCN && scheme != terminal.SchemeWestern {
+			return usageError{fmt.Errorf("colors %q: it is cn or western", colours)}
+		}
+		err = terminal.Run(cmd.Context(), terminal.Config{
+			Account: account, Server: server, Name: "papertape " + version, Lang: language, Scheme: scheme, JSON: output == "json",
+			Echo: echo, Words: words, In: cmd.InOrStdin(), Out: cmd.OutOrStdout(), Notes: cmd.ErrOrStderr(), Getenv: os.Getenv,
+		})
+		var line *terminal.LineError
+		if errors.As(err, &line) && line.Usage && line.Number == 0 {
+			return usageError{err}
+		}
+		return err
+	}
+	return cmd
+}
+
+func languageOf(flag string) (terminal.Language, error) {
+	switch l := terminal.Language(flag); l {
+	case terminal.Chinese, terminal.English:
+		return l, nil
+	case "":
+		return terminal.LanguageOf(os.Getenv), nil
+	}
+	return "", usageError{fmt.Errorf("lang %q: it is zh or en", flag)}
+}

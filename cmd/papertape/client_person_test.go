@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/term"
+
+	"github.com/papertape/papertape/client"
+)
+
+// person is somebody at a terminal that runs papertape client.
+type person struct {
+	t   *testing.T
+	tty *os.File
+	cmd *exec.Cmd
+	*vt
+	ended chan struct{} // closed when the program has ended, all of it is on the screen, and err is set
+	err   error
+}
+
+const screenWidth, screenHeight = 130, 40
+
+// sit runs the client on a terminal of its own. env is name=value.
+func sit(t *testing.T, env []string, args ...string) *person {
+	t.Helper()
+	p := &person{t: t, cmd: exec.Command("papertape", append([]string{"client"}, args...)...), ended: make(chan struct{})}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TERM=xterm-256color", "LANG=C.UTF-8", "TZ=UTC"}, env...)
+	tty, err := pty.StartWithSize(p.cmd, &pty.Winsize{Rows: screenHeight, Cols: screenWidth})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.tty = interruptible(t, tty)
+	p.vt = newVT(t, p.tty, screenWidth, screenHeight)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		buf := make([]byte, 4096)
+		for {
+			n, err := p.tty.Read(buf)
+			if n > 0 {
+				_, _ = p.Write(buf[:n])
+			}
+			if err != nil {
+				return // the program has ended
+			}
+		}
+	}()
+	go func() {
+		p.err = p.cmd.Wait()
+		<-read // to its last word
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // if leaves has not seen it end
+		<-p.ended
+		_ = p.tty.Close()
+		if s := p.look(); s.count("DATA RACE")+s.count("panic:")+s.count("goroutine ") > 0 {
+			t.Errorf("the program ended so:\n%s", s)
+		}
+	})
+	return p
+}
+
+// interruptible is the same terminal by a file that can be closed while it is read.
+func interruptible(t *testing.T, tty *os.File) *os.File {
+	t.Helper()
+	defer tty.Close() //nolint:errcheck // there is another one
+	fd, err := syscall.Dup(int(tty.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), tty.Name())
+}
+
+// modes are the terminal's: whether it shows what is typed, and so on.
+func (p *person) modes() *term.State {
+	p.t.Helper()
+	return modesOf(p.t, p.tty)
+}
+
+// awaitModes waits for the terminal's modes, doing something again and again.
+func (p *person) awaitModes(want *term.State, meanwhile func()) {
+	p.t.Helper()
+	for end := time.Now().Add(30 * time.Second); !reflect.DeepEqual(p.modes(), want); time.Sleep(5 * time.Millisecond) {
+		meanwhile()
+		if time.Now().After(end) {
+			p.t.Fatalf("the terminal's modes are %+v, want %+v", p.modes(), want)
+		}
+	}
+}
+
+func modesOf(t *testing.T, tty *os.File) (state *term.State) {
+	t.Helper()
+	conn, err := tty.SyscallConn() // Fd would make reads of it block the end of the test
+	if err == nil {
+		err = errors.Join(err, conn.Control(func(fd uintptr) { state, err = term.GetState(int(fd)) }), err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
+// freshModes are those of a terminal that nobody has touched.
+func freshModes(t *testing.T) *term.State {
+	t.Helper()
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close() //nolint:errcheck // nothing was written
+	defer tty.Close()    //nolint:errcheck // likewise
+	return modesOf(t, master)
+}
+
+func (p *person) press(keys string) {
+	p.t.Helper()
+	if _, err := p.tty.WriteString(keys); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// types is press, and waits until the line shows.
+func (p *person) types(keys, want string) {
+	p.t.Helper()
+	p.press(keys)
+	p.awaitLine(want)
+}
+
+// awaitLine waits for the last line, prompt and all; the cursor is at its end.
+func (p *person) awaitLine(want string) seen {
+	p.t.Helper()
+	return p.until("the line "+want, func(s seen) bool {
+		return s.last() == strings.TrimRight(want, " ") && s.cursorLine == s.last() && s.cursorAt == text.StringWidthWithoutEscSequences(want)
+	})
+}
+
+func (p *person) awaitPrompt() seen {
+	p.t.Helper()
+	return p.awaitLine(">>> ")
+}
+
+func (p *person) awaitText(want string) seen {
+	p.t.Helper()
+	return p.until(want, func(s seen) bool { return s.count(want) > 0 })
+}
+
+// leaves waits for the program to end and returns its exit code.
+func (p *person) leaves() int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(30 * time.Second):
+		p.t.Fatalf("it does not end:\n%s", p.look())
+	}
+	var exit *exec.ExitError
+	if p.err != nil && !errors.As(p.err, &exit) {
+		p.t.Fatal(p.err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+const (
+	keyUp, keyLeft            = "\x1b[A", "\x1b[D"
+	keyEnter, keyTab          = "\r", "\t"
+	keyCtrlC, keyCtrlD        = "\x03", "\x04"
+	keyCtrlZ                  = "\x1a"
+	keyCtrlU, keyEnd, keyHome = "\x15", "\x05", "\x01"
+)
+
+// serveFixed runs a server whose prices stand still and which simulates nothing.
+func serveFixed(t *testing.T, args ...string) string {
+	t.Helper()
+	return serveFixedAt(t, args...).Listen
+}
+
+// serveFixedAt is serveFixed, and says where its console is, too.
+func serveFixedAt(t *testing.T, args ...string) logLine {
+	t.Helper()
+	args = append([]string{
+		"--accounts", "100", "--simulator.rate", "0", "--prices", "fixed", "--durability", "none", "--data", t.TempDir(), "--log.format", "json",
+	}, args...)
+	return startServe(t, args...).until("listening")
+}
+
+// otherSession is another session of the account.
+func otherSession(t *testing.T, at string) *client.Client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	c, err := client.Dial(ctx, at, client.Options{Account: 100100, DiscardEvents: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func buys(t *testing.T, c *client.Client, market, code string, quantity int64) {
+	t.Helper()
+	if _, err := c.Buy(t.Context(), market, code, quantity); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// operates runs a command of an operator.
+func operates(t *testing.T, admin string, args ...string) {
+	t.Helper()
+	if said, err := exec.Command("papertape", append(args, "--admin", admin)...).CombinedOutput(); err != nil {
+		t.Fatalf("papertape %q: %v\n%s", args, err, said)
+	}
+}
+
+// homeEnv says where the line's history is kept.
+func homeEnv(t *testing.T) string { return "HOME=" + t.TempDir() }

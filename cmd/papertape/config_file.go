@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// fileBytesMax bounds a configuration file, and with it how deep the parser recurses and how long it takes.
+const fileBytesMax = 32 << 10
+
+// fileValue is what a file says about one setting.
+type fileValue struct {
+	setting *setting
+	text    string
+	line    int
+}
+
+// fileReader walks the syntax tree of a file. The tree, rather than an unmarshalled struct, since only the tree knows lines.
+type fileReader struct {
+	*settings
+	name     string
+	sections map[string]bool // simulator, prices …
+	lines    map[*setting]int
+	values   []fileValue
+}
+
+// parseFile reads a configuration file: JSON, which is YAML, or YAML. name is only for errors.
+func (s *settings) parseFile(name string, text []byte) ([]fileValue, error) {
+	if !utf8.Valid(text) {
+		return nil, configErrorf("%s:1: this is not text in UTF-8", name)
+	}
+	r := fileReader{settings: s, name: name, sections: make(map[string]bool), lines: make(map[*setting]int)}
+	for key := range s.names {
+		if section, _, ok := strings.Cut(key, "."); ok {
+			r.sections[section] = true
+		}
+	}
+	entries, err := r.entries(text)
+	if err != nil {
+		return nil, err
+	}
+	return r.values, r.mapping("", entries)
+}
+
+func (r *fileReader) wrong(line int, format string, args ...any) error {
+	return configErrorf("%s:%d: %w", r.name, line, fmt.Errorf(format, args...))
+}
+
+// entries returns the lines of the outermost mapping; none for an empty file.
+func (r *fileReader) entries(text []byte) ([]*ast.MappingValueNode, error) {
+	text = []byte(strings.TrimPrefix(string(text), "\ufeff"))
+	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // duplicates are found in mapping
+	if err != nil {
+		line, why := 1, err.Error()
+		var syntax yaml.Error
+		if errors.As(err, &syntax) && syntax.GetToken() != nil && syntax.GetToken().Position != nil {
+			line, why = syntax.GetToken().Position.Line, syntax.GetMessage()
+		}
+		return nil, r.wrong(line, "this is neither JSON nor YAML: %s", why)
+	}
+	var entries []*ast.MappingValueNode
+	found := false
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		line := lineOf(doc.Body)
+		if found {
+			return nil, r.wrong(line, "a second document begins here; a configuration is one")
+		}
+		found = true
+		body, ok := mappingOf(doc.Body)
+		if !ok {
+			return nil, r.wrong(line, "a configuration is a list of settings, as in heartbeat: 15s")
+		}
+		entries = body
+	}
+	return entries, nil
+}
+
+// mapping reads the entries of a mapping whose keys begin with prefix: "" or "simulator.".
+func (r *fileReader) mapping(prefix string, entries []*ast.MappingValueNode) error {
+	for _, entry := range entries {
+		line := lineOf(entry.Key)
+		word, ok := entry.Key.(*ast.StringNode)
+		if !ok {
+			return r.wrong(line, "%q is not a key; write the name of a setting", entry.Key.GetToken().Value)
+		}
+		key := prefix + word.Value
+		nested, isMapping := mappingOf(entry.Value)
+		switch st := r.names[key]; {
+		case isMapping && prefix == "" && r.sections[key]:
+			if err := r.mapping(key+".", nested); err != nil {
+				return err
+			}
+		case st != nil:
+			if err := r.setting(st, key, line, entry.Value); err != nil {
+				return err
+			}
+		case r.sections[key]:
+			return r.wrong(line, "%s is a group of settings; write one of them, as in %s", key, r.example(key))
+		default:
+			return unknown(fmt.Sprintf("%s:%d: %s", r.name, line, key), nearest(key, maps.Keys(r.names)), "")
+		}
+	}
+	return nil
+}
+
+// setting takes the value of a key.
+func (r *fileReader) setting(st *setting, key string, line int, node ast.Node) error {
+	if first, ok := r.lines[st]; ok {
+		return r.wrong(line, "%s is set twice; the first is on line %d", key, first)
+	}
+	r.lines[st] = line
+	text, err := scalar(node)
+	if err != nil {
+		return r.wrong(line, "%s: %w", key, err)
+	}
+	r.values = append(r.values, fileValue{st, text, line})
+	return nil
+}
+
+func (r *fileReader) example(section string) string {
+	for i := range r.list {
+		if strings.HasPrefix(r.list[i].key, section+".") {
+			return r.list[i].key
+		}
+	}
+	return section
+}
+
+// scalar returns a single value as it was written.
+func scalar(node ast.Node) (string, error) {
+	switch n := node.(type) {
+	case *ast.StringNode:
+		return n.Value, nil
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return node.GetToken().Value, nil
+	case *ast.NullNode:
+		return "", errors.New("there is no value; write one, or leave the line out")
+	case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode:
+		return "", errors.New("a single value belongs here")
+	default:
+		return "", errors.New("write the value itself, on the same line")
+	}
+}
+
+func mappingOf(node ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		return n.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, true
+	default:
+		return nil, false
+	}
+}
+
+// lineOf is where a node begins. A mapping's own token is its first colon or brace, which is on its first line too.
+func lineOf(node ast.Node) int {
+	if node == nil || node.GetToken() == nil || node.GetToken().Position == nil {
+		return 1
+	}
+	return node.GetToken().Position.Line
+}

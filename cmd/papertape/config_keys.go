@@ -1,0 +1,159 @@
+package main
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/papertape/papertape/engine/simulator"
+)
+
+// setting is one key of the configuration.
+type setting struct {
+	key   string
+	alias string // another spelling in files
+	usage string
+	live  bool // a running server takes a new value on SIGHUP
+	value
+}
+
+func (st *setting) flag() string { return strings.ReplaceAll(st.key, "_", "-") }
+
+func (st *setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(st.key, ".", "_"))
+}
+
+// Bounds of values. They keep a typing error from being taken seriously; what the machine gives is another matter.
+const (
+	accountsMax = 1_000_000
+	loopsMax    = 256 // gnet has no more
+	shardsMax   = 1024
+	workersMax  = 1 << 16
+	countMax    = math.MaxInt32
+	outboxMin   = 16 << 10
+	sizeMax     = 1 << 40
+)
+
+// allSettings lists the keys in the order in which people think of them.
+func allSettings() []setting {
+	list := append(placeSettings(), ledgerSettings()...)
+	return append(append(list, limitSettings()...), laterSettings()...)
+}
+
+func placeSettings() []setting {
+	return []setting{
+		{key: "listen", usage: "`address` of the wire protocol; one that other machines reach needs allow_plaintext",
+			value: addressValue(func(c *Config) *string { return &c.Listen })},
+		{key: "allow_plaintext", usage: "consent to a listen address that other machines reach, without encryption",
+			value: booleanValue(func(c *Config) *bool { return &c.AllowPlaintext })},
+		{key: "admin", usage: "`address` of the console (HTTP); one that other machines reach needs admin_token_file",
+			value: addressValue(func(c *Config) *string { return &c.Admin })},
+		{key: "admin_token_file", usage: "`file` with the token that the console asks for",
+			value: pathValue(func(c *Config) *string { return &c.AdminTokenFile }, true)},
+		{key: "data", usage: "data `directory`, made on the first start; of one server at a time",
+			value: pathValue(func(c *Config) *string { return &c.Data }, false)},
+		{key: "durability", usage: "`mode`: sync (every answer is on the disk first), interval (synced every 100ms) or none (in memory)",
+			value: oneOfValue(func(c *Config) *string { return &c.Durability }, nil, durabilitySync, durabilityInterval, durabilityNone)},
+		{key: "cpuprofile", usage: "write a CPU profile to this `file`",
+			value: pathValue(func(c *Config) *string { return &c.CPUProfile }, true)},
+		{key: "log.level", live: true, usage: "`level`: trace, debug, info, warn or error",
+			value: oneOfValue(func(c *Config) *string { return &c.Log.Level }, nil, "trace", "debug", "info", "warn", "error")},
+		{key: "log.format", usage: "`format`: auto (console on a terminal, else json), console or json",
+			value: oneOfValue(func(c *Config) *string { return &c.Log.Format }, nil, "auto", "console", "json")},
+	}
+}
+
+func ledgerSettings() []setting {
+	return []setting{
+		{key: "accounts", usage: "accounts opened on the first start",
+			value: numberValue(func(c *Config) *int { return &c.Accounts }, 1, accountsMax)},
+		{key: "seed", usage: "of prices, opening books and the simulator",
+			value: unsignedValue(func(c *Config) *uint64 { return &c.Seed })},
+		{key: "rules", usage: "trading `rules`: none (cn-a comes later)",
+			value: oneOfValue(func(c *Config) *string { return &c.Rules }, map[string]string{
+				"cn-a": "cn-a, the A-share rules, comes later; this build has only rules: none",
+			}, "none")},
+		{key: "simulator.rate", live: true, usage: "simulated fills a second over all accounts; 0 is off",
+			value: floatValue(func(c *Config) *float64 { return &c.Simulator.Rate }, 0, simulator.RateMax)},
+		{key: "simulator.script", usage: "a scenario `file`: who does what when",
+			value: pathValue(func(c *Config) *string { return &c.Simulator.Script }, true)},
+		{key: "prices", alias: "prices.source", usage: "where prices `come` from: walk or fixed",
+			value: oneOfValue(func(c *Config) *string { return &c.Prices.Source }, nil, "walk", "fixed")},
+		{key: "prices.interval", usage: "time between two prices",
+			value: durationValue(func(c *Config) *time.Duration { return &c.Prices.Interval }, time.Millisecond, time.Hour)},
+		{key: "presence", usage: "`whose` coming and going subscribers see: own or all accounts",
+			value: oneOfValue(func(c *Config) *string { return &c.Presence }, nil, "own", "all")},
+		{key: "orders_per_second", usage: "per account; 0 is no limit",
+			value: numberValue(func(c *Config) *int { return &c.OrdersPerSecond }, 0, countMax)},
+	}
+}
+
+func limitSettings() []setting {
+	return append([]setting{
+		{key: "event_loops", usage: "event loops of the network edge; auto: one for each processor",
+			value: autoNumberValue(func(c *Config) *int { return &c.EventLoops }, 1, loopsMax)},
+		{key: "shards", usage: "shards of the ledger; auto: one for each processor",
+			value: autoNumberValue(func(c *Config) *int { return &c.Shards }, 1, shardsMax)},
+		{key: "workers", usage: "size of the pool that drains the shards; auto: twice the shards",
+			value: autoNumberValue(func(c *Config) *int { return &c.Workers }, 1, workersMax)},
+		{key: "connections_max", live: true, usage: "connections in all; auto: min(100000, hard limit of open files - 1500)",
+			value: autoNumberValue(func(c *Config) *int { return &c.ConnectionsMax }, 1, countMax)},
+		{key: "connections_prelogin_max", live: true, usage: "connections that have not logged in",
+			value: numberValue(func(c *Config) *int { return &c.ConnectionsPreloginMax }, 1, countMax)},
+		{key: "connections_per_ip_max", live: true, usage: "connections from one address; 0 is no limit",
+			value: numberValue(func(c *Config) *int { return &c.ConnectionsPerIPMax }, 0, countMax)},
+		{key: "connections_per_second_max", live: true, usage: "connections let in, with a second's worth at once; 0 is no limit",
+			value: numberValue(func(c *Config) *int { return &c.ConnectionsPerSecondMax }, 0, countMax)},
+		{key: "sessions_per_account_max", usage: "sessions of one account",
+			value: numberValue(func(c *Config) *int { return &c.SessionsPerAccountMax }, 1, countMax)},
+		{key: "inbox_orders_max", usage: "requests that wait in a shard; more are answered BUSY",
+			value: numberValue(func(c *Config) *int { return &c.InboxOrdersMax }, 1, 1<<24)},
+		{key: "requests_in_flight_max", usage: "unanswered requests of a connection; more are answered BUSY",
+			value: numberValue(func(c *Config) *int { return &c.RequestsInFlightMax }, 1, 1<<20)},
+		{key: "history_reads_max", usage: "reads of history under way; more are answered BUSY",
+			value: numberValue(func(c *Config) *int { return &c.HistoryReadsMax }, 1, 1<<16)},
+		{key: "outbox_bytes_max", usage: "what may wait to be written to one session; beyond it the session is cut and resumes",
+			value: sizeValue(func(c *Config) *int64 { return &c.OutboxBytesMax }, outboxMin, 1<<30)},
+		{key: "outbox_total_bytes_max", usage: "what may wait to be written to all sessions together",
+			value: sizeValue(func(c *Config) *int64 { return &c.OutboxTotalBytesMax }, outboxMin, sizeMax)},
+		{key: "socket_send_buffer_bytes", usage: "SO_SNDBUF of each accepted socket",
+			value: sizeValue(func(c *Config) *int64 { return &c.SocketSendBufferBytes }, 4<<10, 1<<30)},
+		{key: "uncheckpointed_bytes_max", usage: "events not yet checkpointed, in memory; beyond it orders are answered BUSY",
+			value: sizeValue(func(c *Config) *int64 { return &c.UncheckpointedBytesMax }, 1<<20, sizeMax)},
+		{key: "disk_free_bytes_min", usage: "room on the disk of data; with less, orders are answered READ_ONLY",
+			value: sizeValue(func(c *Config) *int64 { return &c.DiskFreeBytesMin }, 1<<20, sizeMax)},
+		{key: "history_memory_bytes_max", usage: "history kept in memory, of all accounts together",
+			value: sizeValue(func(c *Config) *int64 { return &c.HistoryMemoryBytesMax }, 1<<20, sizeMax)},
+	}, timeSettings()...)
+}
+
+func timeSettings() []setting {
+	const shortest = 100 * time.Millisecond
+	return []setting{
+		{key: "checkpoint_interval", usage: "time between two checkpoints; what came since the last is replayed at the next start",
+			value: durationValue(func(c *Config) *time.Duration { return &c.CheckpointInterval }, 10*time.Millisecond, time.Hour)},
+		{key: "stall_timeout", usage: "bytes waiting and none taken for so long: the session is cut and resumes",
+			value: durationValue(func(c *Config) *time.Duration { return &c.StallTimeout }, shortest, time.Hour)},
+		{key: "heartbeat", usage: "silence after which a side pings",
+			value: durationValue(func(c *Config) *time.Duration { return &c.Heartbeat }, shortest, 10*time.Minute)},
+		{key: "login_timeout", usage: "time to log in after connecting",
+			value: durationValue(func(c *Config) *time.Duration { return &c.LoginTimeout }, shortest, 10*time.Minute)},
+		{key: "shutdown_timeout", usage: "time to finish what was taken when the server is stopped",
+			value: durationValue(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, shortest, time.Hour)},
+	}
+}
+
+// laterSettings are names that are taken: whoever sets one hears that it does nothing yet, rather than believing it.
+func laterSettings() []setting {
+	const (
+		tls  = "TLS is not in this build; leave it out, and set allow_plaintext: true if clients must come over a trusted network"
+		auth = "authentication by keys is not in this build; leave it out"
+	)
+	return []setting{
+		{key: "tls.cert", usage: "(comes later)", value: laterValue(tls)},
+		{key: "tls.key", usage: "(comes later)", value: laterValue(tls)},
+		{key: "tls.listen", usage: "(comes later)", value: laterValue(tls)},
+		{key: "tls.client_ca", usage: "(comes later)", value: laterValue(tls)},
+		{key: "auth.keys_file", usage: "(comes later)", value: laterValue(auth)},
+	}
+}

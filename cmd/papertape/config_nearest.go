@@ -1,0 +1,43 @@
+package main
+
+import "iter"
+
+// nearest returns the candidate with the fewest changed letters, if there are few enough that it may have been meant, else "".
+// Of equally near ones it is the first in alphabetical order.
+func nearest(name string, candidates iter.Seq[string]) string {
+	const lengthMax = 64 // what is longer was not a slip of the finger
+	if len(name) > lengthMax {
+		return ""
+	}
+	best, fewest := "", max(2, len(name)/3)+1
+	for candidate := range candidates {
+		if n := changes(name, candidate); n < fewest || n == fewest && best != "" && candidate < best {
+			best, fewest = candidate, n
+		}
+	}
+	if fewest >= len(name) {
+		return ""
+	}
+	return best
+}
+
+// changes is the Levenshtein distance in bytes.
+func changes(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,514 @@
+package main
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// loadWith loads a configuration as serve does. The file's name is given to --config when there is one.
+func loadWith(t testing.TB, file string, environ, args []string) (*Config, error) {
+	t.Helper()
+	s := newSettings()
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	s.register(fs)
+	if file != "" {
+		args = append(args, "--config", file)
+	}
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return s.load(fs, environ)
+}
+
+// inDir writes a file into a directory of its own and makes that the working directory, so that errors name the file alone.
+func inDir(t *testing.T, name, text string) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	cfg, err := loadWith(t, "", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, st := range allSettings() {
+		want := map[string]string{
+			"listen": "127.0.0.1:7300", "allow_plaintext": "false", "admin": "127.0.0.1:7301", "data": "./papertape-data",
+			"durability": "sync", "log.level": "info", "log.format": "auto", "accounts": "100", "seed": "1", "rules": "none",
+			"simulator.rate": "1", "prices": "walk", "prices.interval": "1s", "presence": "own", "orders_per_second": "0",
+			"event_loops": "auto", "shards": "auto", "workers": "auto", "connections_max": "auto",
+			"connections_prelogin_max": "1000", "connections_per_ip_max": "0", "connections_per_second_max": "10000", "sessions_per_account_max": "64",
+			"inbox_orders_max": "8192", "requests_in_flight_max": "256", "history_reads_max": "64",
+			"outbox_bytes_max": "256KiB", "outbox_total_bytes_max": "1GiB", "socket_send_buffer_bytes": "64KiB",
+			"uncheckpointed_bytes_max": "256MiB", "history_memory_bytes_max": "1GiB", "disk_free_bytes_min": "256MiB",
+			"checkpoint_interval": "5s",
+			"stall_timeout":       "10s", "heartbeat": "15s", "login_timeout": "5s", "shutdown_timeout": "10s",
+		}[st.key]
+		if got := st.text(cfg); got != want {
+			t.Errorf("setting %d: %s is %q by default, want %q", i, st.key, got, want)
+		}
+		if got := cfg.Source(st.key); got != "default" {
+			t.Errorf("%s comes from %s", st.key, got)
+		}
+	}
+}
+
+// TestConfigSpelling gives every key in the file, the environment and as a flag, and looks where its value came from.
+func TestConfigSpelling(t *testing.T) {
+	other := map[string]string{
+		"allow_plaintext": "true", "durability": "interval", "rules": "none", "log.level": "debug", "log.format": "json",
+		"prices": "fixed", "presence": "all", "admin_token_file": "token",
+		"listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere", "cpuprofile": "cpu", "simulator.script": "script",
+	}
+	inDir(t, "token", "0123456789abcdef\n")
+	for _, st := range allSettings() {
+		text := other[st.key]
+		switch st.kind() {
+		case kindNumber:
+			text = "7"
+		case kindSize:
+			text = "2MiB"
+		case kindDuration:
+			text = "1m30s"
+		}
+		if strings.HasPrefix(st.key, "tls.") || strings.HasPrefix(st.key, "auth.") {
+			continue
+		}
+		if st.key == "outbox_total_bytes_max" {
+			text = "2GiB"
+		}
+		if st.key == "workers" {
+			text = strconv.Itoa(runtime.GOMAXPROCS(0))
+		}
+		flag := "--" + strings.ReplaceAll(st.key, "_", "-")
+		env := "PAPERTAPE_" + strings.ToUpper(strings.ReplaceAll(st.key, ".", "_"))
+		if err := os.WriteFile("c.yaml", []byte("\n"+st.key+": "+text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			file, source  string
+			environ, args []string
+		}{
+			{file: "c.yaml", source: "c.yaml:2"},
+			{source: env, environ: []string{env + "=" + text}},
+			{source: flag, args: []string{flag + "=" + text}},
+		} {
+			cfg, err := loadWith(t, c.file, c.environ, c.args)
+			if err != nil {
+				t.Errorf("%s from %s: %v", st.key, c.source, err)
+				continue
+			}
+			if got := st.text(cfg); got != text {
+				t.Errorf("%s from %s is %q, want %q", st.key, c.source, got, text)
+			}
+			if got := cfg.Source(st.key); got != c.source {
+				t.Errorf("%s comes from %q, want %q", st.key, got, c.source)
+			}
+		}
+	}
+}
+
+func TestConfigPrecedence(t *testing.T) {
+	inDir(t, "c.yaml", "heartbeat: 7s\nstall_timeout: 7s\nlogin_timeout: 7s\n")
+	environ := []string{"PAPERTAPE_CONFIG=c.yaml", "PAPERTAPE_HEARTBEAT=8s", "PAPERTAPE_STALL_TIMEOUT=8s", "PAPERTAPE_SEED="}
+	cfg, err := loadWith(t, "", environ, []string{"--heartbeat", "9s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := [...]time.Duration{cfg.Heartbeat, cfg.StallTimeout, cfg.LoginTimeout, cfg.ShutdownTimeout}
+	if want := [...]time.Duration{9 * time.Second, 8 * time.Second, 7 * time.Second, 10 * time.Second}; got != want {
+		t.Errorf("flag, environment, file, default: %v, want %v", got, want)
+	}
+	if cfg.Seed != 1 || cfg.Source("seed") != "default" {
+		t.Errorf("an empty variable counts as set: seed %d from %s", cfg.Seed, cfg.Source("seed"))
+	}
+}
+
+// TestConfigFiles reads the spellings that files may use.
+func TestConfigFiles(t *testing.T) {
+	for name, text := range map[string]string{
+		"nested YAML":      "# comment\nsimulator:\n  rate: 2.5\nprices:\n  source: fixed\n  interval: 2s\naccounts: 7 # here too\n",
+		"dotted YAML":      "simulator.rate: 2.5\nprices: fixed\nprices.interval: 2s\naccounts: \"7\"\n",
+		"nested JSON":      "{\n\t\"simulator\": {\"rate\": 2.5},\n\t\"prices\": {\"source\": \"fixed\", \"interval\": \"2s\"},\n\t\"accounts\": 7\n}\n",
+		"dotted JSON":      `{"simulator.rate": 2.5, "prices.source": "fixed", "prices.interval": "2s", "accounts": 7}`,
+		"with a BOM":       "\ufeffsimulator: {rate: 2.5}\r\nprices: fixed\r\nprices.interval: 2s\r\naccounts: 7\r\n",
+		"document markers": "---\nsimulator: {rate: 2.5}\nprices: fixed\nprices.interval: 2s\naccounts: 7\n...\n",
+	} {
+		inDir(t, "c", text)
+		cfg, err := loadWith(t, "c", nil, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if cfg.Simulator.Rate != 2.5 || cfg.Prices.Source != "fixed" || cfg.Prices.Interval != 2*time.Second || cfg.Accounts != 7 {
+			t.Errorf("%s: read %+v %+v %d", name, cfg.Simulator, cfg.Prices, cfg.Accounts)
+		}
+	}
+	for _, text := range []string{"", "\n", "# nothing\n", "{}", "---\n"} {
+		inDir(t, "c", text)
+		if _, err := loadWith(t, "c", nil, nil); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestConfigFileErrors holds each sentence about a file.
+func TestConfigFileErrors(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"seed: 1\nhartbeat: 5s\n", "c.yaml:2: hartbeat is not a setting; did you mean heartbeat?"},
+		{"{\n \"outbox-bytes-max\": 1\n}", "c.yaml:2: outbox-bytes-max is not a setting; did you mean outbox_bytes_max?"},
+		{"simulator:\n  rtae: 1\n", "c.yaml:2: simulator.rtae is not a setting; did you mean simulator.rate?"},
+		{"simulator.rate.x: 1\n", "c.yaml:1: simulator.rate.x is not a setting; did you mean simulator.rate?"},
+		{"colour: red\n", "c.yaml:1: colour is not a setting; papertape serve --help lists them"},
+		{"a:\n  listen: x\n", "c.yaml:1: a is not a setting; papertape serve --help lists them"},
+		{"heartbeat: 5 seconds\n", `c.yaml:1: heartbeat: "5 seconds" is not a duration; write 5s or 1m30s`},
+		{"heartbeat: 15\n", `c.yaml:1: heartbeat: "15" is not a duration; write 5s or 1m30s`},
+		{"\nsimulator:\n\n  rate: fast\n", `c.yaml:4: simulator.rate: "fast" is not a number; write 2000 or 0.5`},
+		{"heartbeat: 5s\nseed: 1\nheartbeat: 6s\n", "c.yaml:3: heartbeat is set twice; the first is on line 1"},
+		{"prices: walk\nprices:\n  source: walk\n", "c.yaml:3: prices.source is set twice; the first is on line 1"},
+		{"simulator.rate: 1\nsimulator: {rate: 1}\n", "c.yaml:2: simulator.rate is set twice; the first is on line 1"},
+		{"simulator: 5\n", "c.yaml:1: simulator is a group of settings; write one of them, as in simulator.rate"},
+		{"data:\n", "c.yaml:1: data: there is no value; write one, or leave the line out"},
+		{"simulator:\n", "c.yaml:1: simulator is a group of settings; write one of them, as in simulator.rate"},
+		{"data: [a, b]\n", "c.yaml:1: data: a single value belongs here"},
+		{"data: {a: b}\n", "c.yaml:1: data: a single value belongs here"},
+		{"data: |\n  x\n", "c.yaml:1: data: write the value itself, on the same line"},
+		{"data: &a x\nlisten: *a\n", "c.yaml:1: data: write the value itself, on the same line"},
+		{"data: !!str x\n", "c.yaml:1: data: write the value itself, on the same line"},
+		{"<<: {data: x}\n", `c.yaml:1: "<<" is not a key; write the name of a setting`},
+		{"7: x\n", `c.yaml:1: "7" is not a key; write the name of a setting`},
+		{"- data\n", "c.yaml:1: a configuration is a list of settings, as in heartbeat: 15s"},
+		{"heartbeat:15s\n", "c.yaml:1: a configuration is a list of settings, as in heartbeat: 15s"},
+		{"seed: 1\n---\nseed: 2\n", "c.yaml:3: a second document begins here; a configuration is one"},
+		{"seed: 1\n  data: x\n", "c.yaml:1: this is neither JSON nor YAML: "},
+		{"{\"seed\": 1,\n \"data\" 2}", "c.yaml:2: this is neither JSON nor YAML: "},
+		{"{{{\n", "c.yaml:1: this is neither JSON nor YAML: "},
+		{"data: \xff\n", "c.yaml:1: this is not text in UTF-8"},
+		{strings.Repeat("#", fileBytesMax+1), "config: c.yaml is 32769 bytes long; at most 32768 are read"},
+		{"seed: 1\nlisten: 0.0.0.0:7300\n", "c.yaml:2: listen: other machines reach 0.0.0.0:7300, and this build neither " +
+			"encrypts nor authenticates; use 127.0.0.1, or set allow_plaintext: true if the network is trusted"},
+	} {
+		inDir(t, "c.yaml", c.text)
+		_, err := loadWith(t, "c.yaml", nil, nil)
+		checkSentence(t, c.text, err, c.want)
+	}
+	_, err := loadWith(t, "missing.json", nil, nil)
+	checkSentence(t, "no file", err, "config: missing.json cannot be read: no such file or directory")
+}
+
+// checkSentence wants err to be a configError that says want, or begins with it where want ends in a colon.
+func checkSentence(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	var config configError
+	if !errors.As(err, &config) {
+		t.Errorf("%.60q: error %v, want a configError: %s", what, err, want)
+		return
+	}
+	if got := err.Error(); got != want && (!strings.HasSuffix(want, ": ") || !strings.HasPrefix(got, want)) {
+		t.Errorf("%.60q:\n got %s\nwant %s", what, got, want)
+	}
+}
+
+// TestConfigValueErrors holds each sentence about a value, given as a flag.
+func TestConfigValueErrors(t *testing.T) {
+	const tls = "TLS is not in this build; leave it out, and set allow_plaintext: true if clients must come over a trusted network"
+	t.Chdir(t.TempDir())
+	for _, c := range []struct{ arg, want string }{
+		{"--heartbeat=soon", `--heartbeat: "soon" is not a duration; write 5s or 1m30s`},
+		{"--heartbeat=99ms", "--heartbeat: 99ms is out of range; write 100ms to 10m"},
+		{"--heartbeat=601s", "--heartbeat: 601s is out of range; write 100ms to 10m"},
+		{"--stall-timeout=-5s", "--stall-timeout: -5s is out of range; write 100ms to 1h"},
+		{"--prices.interval=1us", "--prices.interval: 1us is out of range; write 1ms to 1h"},
+		{"--outbox-bytes-max=plenty", `--outbox-bytes-max: "plenty" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
+		{"--outbox-bytes-max=256KB", `--outbox-bytes-max: "256KB" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
+		{"--outbox-bytes-max=-1", `--outbox-bytes-max: "-1" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
+		{"--outbox-bytes-max=9007199254740993KiB", `--outbox-bytes-max: "9007199254740993KiB" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
+		{"--outbox-bytes-max=1000", "--outbox-bytes-max: 1000 is out of range; write 16KiB to 1GiB"},
+		{"--accounts=many", `--accounts: "many" is not a whole number; write 1 to 1000000`},
+		{"--accounts=1e2", `--accounts: "1e2" is not a whole number; write 1 to 1000000`},
+		{"--accounts=0", "--accounts: 0 is out of range; write 1 to 1000000"},
+		{"--accounts=99999999999999999999", "--accounts: 99999999999999999999 is out of range; write 1 to 1000000"},
+		{"--seed=-1", `--seed: "-1" is not a whole number between 0 and 18446744073709551615`},
+		{"--shards=some", `--shards: "some" is not a whole number; write 1 to 1024, or auto`},
+		{"--shards=0", "--shards: 0 is out of range; write 1 to 1024, or auto"},
+		{"--simulator.rate=NaN", "--simulator.rate: NaN is out of range; write 0 to 10000000"},
+		{"--simulator.rate=-1", "--simulator.rate: -1 is out of range; write 0 to 10000000"},
+		{"--simulator.rate=1e999", "--simulator.rate: 1e999 is out of range; write 0 to 10000000"},
+		{"--allow-plaintext=yes", `--allow-plaintext: "yes" is neither true nor false`},
+		{"--durability=maybe", `--durability: "maybe" is not possible; write sync, interval or none`},
+		{"--durability=synk", `--durability: "synk" is not possible; did you mean sync?`},
+		{"--checkpoint-interval=1ms", "--checkpoint-interval: 1ms is out of range; write 10ms to 1h"},
+		{"--disk-free-bytes-min=0", "--disk-free-bytes-min: 0 is out of range; write 1MiB to 1TiB"},
+		{"--rules=cn-a", "--rules: cn-a, the A-share rules, comes later; this build has only rules: none"},
+		{"--prices=wlak", `--prices: "wlak" is not possible; did you mean walk?`},
+		{"--prices=ticks.csv", `--prices: "ticks.csv" is not possible; write walk or fixed`},
+		{"--presence=everybody", `--presence: "everybody" is not possible; write own or all`},
+		{"--log.level=verbose", `--log.level: "verbose" is not possible; write trace, debug, info, warn or error`},
+		{"--data=", "--data: it is empty; write a path"},
+		{"--data=a\x00b", `--data: "a\x00b" has characters that do not belong in a path`},
+		{"--listen=nowhere", `--listen: "nowhere" is not an address; write host:port, as in 127.0.0.1:7300`},
+		{"--listen=http://x:1", `--listen: "http://x:1" is not an address; write host:port, as in 127.0.0.1:7300`},
+		{"--listen=127.0.0.1:http", `--listen: "http" is not a port; write 0 to 65535, as in 127.0.0.1:7300 (0: any that is free)`},
+		{"--admin=127.0.0.1:65536", `--admin: "65536" is not a port; write 0 to 65535, as in 127.0.0.1:7300 (0: any that is free)`},
+		{"--admin=:7301", "--admin: other machines reach :7301, and whoever reaches the console runs the server; " +
+			"use 127.0.0.1, or name a file with a token in admin_token_file"},
+		{"--admin-token-file=none", "--admin-token-file: none cannot be read: no such file or directory"},
+		{"--tls.cert=x", "--tls.cert: " + tls},
+		{"--tls.key=x", "--tls.key: " + tls},
+		{"--tls.listen=x", "--tls.listen: " + tls},
+		{"--tls.client-ca=", "--tls.client-ca: " + tls},
+		{"--auth.keys-file=x", "--auth.keys-file: authentication by keys is not in this build; leave it out"},
+		{"--outbox-total-bytes-max=128KiB", "--outbox-total-bytes-max: 128KiB for all outboxes is less than outbox_bytes_max, 256KiB for one"},
+		{"--workers=0", "--workers: 0 is out of range; write 1 to 65536, or auto"},
+		{"--config=gone.yaml", "config: gone.yaml cannot be read: no such file or directory"},
+	} {
+		_, err := loadWith(t, "", nil, []string{c.arg})
+		checkSentence(t, c.arg, err, c.want)
+	}
+	_, err := loadWith(t, "", nil, []string{"--shards=4", "--workers=3"})
+	checkSentence(t, "workers", err, "--workers: 3 workers cannot drain 4 shards; write at least 4, or auto")
+}
+
+func TestConfigEnvironment(t *testing.T) {
+	for _, c := range []struct{ entry, want string }{
+		{"PAPERTAPE_HEARTBEET=5s", "PAPERTAPE_HEARTBEET is not a setting; did you mean PAPERTAPE_HEARTBEAT?"},
+		{"PAPERTAPE_COLOUR=red", "PAPERTAPE_COLOUR is not a setting; papertape serve --help lists them"},
+		{"PAPERTAPE_STALL_TIMEOUT=soon", `PAPERTAPE_STALL_TIMEOUT: "soon" is not a duration; write 5s or 1m30s`},
+		{"PAPERTAPE_SIMULATOR_RATE=x", `PAPERTAPE_SIMULATOR_RATE: "x" is not a number; write 2000 or 0.5`},
+		{"PAPERTAPE_CONFIG=gone.json", "config: gone.json cannot be read: no such file or directory"},
+	} {
+		_, err := loadWith(t, "", []string{"HOME=/", c.entry}, nil)
+		checkSentence(t, c.entry, err, c.want)
+	}
+	// A weaker place is judged though a flag overrides it.
+	_, err := loadWith(t, "", []string{"PAPERTAPE_HEARTBEAT=x"}, []string{"--heartbeat=5s"})
+	checkSentence(t, "overridden", err, `PAPERTAPE_HEARTBEAT: "x" is not a duration; write 5s or 1m30s`)
+
+	for _, entry := range []string{
+		"PAPERTAPE_SERVER=127.0.0.1:1", "PAPERTAPE_TEST_LONG=1", "PAPERTAPE_SERVICE_HOST=10.0.0.1", "PAPERTAPE_PORT=tcp://10.0.0.1:7300",
+		"PAPERTAPE_PORT_7300_TCP=tcp://10.0.0.1:7300", "PAPERTAPE=1", "OTHER=1", "=", "PAPERTAPE_COLOUR=",
+	} {
+		if _, err := loadWith(t, "", []string{entry}, nil); err != nil {
+			t.Errorf("%s: %v", entry, err)
+		}
+	}
+}
+
+func TestConfigReach(t *testing.T) {
+	inDir(t, "token", "  0123456789abcdef \n")
+	for _, args := range [][]string{
+		{"--listen=localhost:1"}, {"--listen=127.9.9.9:0"}, {"--listen=[::1]:1"}, {"--listen=[::ffff:127.0.0.1]:1"},
+		{"--listen=0.0.0.0:1", "--allow-plaintext"}, {"--listen=:1", "--allow-plaintext=true"},
+	} {
+		if _, err := loadWith(t, "", nil, args); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	for _, listen := range []string{":1", "0.0.0.0:1", "[::]:1", "192.168.0.1:1", "example.com:1", "localhost.example.com:1"} {
+		_, err := loadWith(t, "", nil, []string{"--listen", listen})
+		if err == nil || !strings.Contains(err.Error(), "allow_plaintext") {
+			t.Errorf("--listen %s without consent: %v", listen, err)
+		}
+		_, err = loadWith(t, "", nil, []string{"--admin", listen})
+		if err == nil || !strings.Contains(err.Error(), "admin_token_file") {
+			t.Errorf("--admin %s without a token: %v", listen, err)
+		}
+	}
+	cfg, err := loadWith(t, "", nil, []string{"--admin=0.0.0.0:1", "--admin-token-file=token"})
+	if err != nil || cfg.AdminToken != "0123456789abcdef" {
+		t.Errorf("with a token: %+v, %v", cfg, err)
+	}
+	for text, want := range map[string]string{
+		"short\n":              "the token in token has 5 characters; at least 16 are needed",
+		"two words of sixteen": "the token in token has to be one word of printable ASCII characters",
+	} {
+		inDir(t, "token", text)
+		_, err := loadWith(t, "", nil, []string{"--admin-token-file=token"})
+		checkSentence(t, text, err, "--admin-token-file: "+want)
+	}
+}
+
+func TestConfigSizes(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "1": 1, "65536": 65536, "64KiB": 65536, "64 KiB": 65536, "3MiB": 3 << 20, "1GiB": 1 << 30, "2TiB": 2 << 40,
+		"9223372036854775807": math.MaxInt64,
+	} {
+		got, err := parseSize(text)
+		if err != nil || got != want {
+			t.Errorf("%q is %d, %v, want %d", text, got, err, want)
+		}
+		if again, err := parseSize(printSize(got)); err != nil || again != got {
+			t.Errorf("%d is printed as %s, which is %d, %v", got, printSize(got), again, err)
+		}
+	}
+	for _, text := range []string{"", "KiB", "1kib", "1.5MiB", "1  KiB", "8388608TiB", "-1KiB", "1KiBKiB", " 1"} {
+		if n, err := parseSize(text); err == nil {
+			t.Errorf("%q was read as %d", text, n)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		time.Second: "1s", 10 * time.Minute: "10m", time.Hour: "1h", 90 * time.Second: "1m30s", 0: "0s",
+		10 * time.Second: "10s", 70 * time.Minute: "1h10m", time.Hour + time.Second: "1h0m1s", 100 * time.Hour: "100h",
+	} {
+		if got := printDuration(d); got != want {
+			t.Errorf("%v is printed as %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestConfigConnections(t *testing.T) {
+	for _, c := range []struct {
+		configured int
+		hard       uint64
+		want       int
+		err        string
+	}{
+		{0, 20_000, 18_500, ""},
+		{0, 1 << 20, 100_000, ""},
+		{0, math.MaxUint64, 100_000, ""},
+		{0, 1501, 1, ""},
+		{18_500, 20_000, 18_500, ""},
+		{2_000_000, math.MaxUint64, 2_000_000, ""},
+		{18_501, 20_000, 0, "18501 connections are more than this machine gives: the hard limit of open files is 20000, less 1500 for " +
+			"the server itself leaves 18500; write at most that, or auto, or raise the limit (ulimit -Hn)"},
+		{1, 1500, 0, "the hard limit of open files is 1500, and the server keeps 1500 for itself; raise it (ulimit -Hn)"},
+		{0, 1024, 0, "the hard limit of open files is 1024, and the server keeps 1500 for itself; raise it (ulimit -Hn)"},
+	} {
+		got, err := connectionsWithin(c.configured, c.hard)
+		if got != c.want || (err == nil) != (c.err == "") || err != nil && err.Error() != c.err {
+			t.Errorf("%d of %d files: %d, %v, want %d, %s", c.configured, c.hard, got, err, c.want, c.err)
+		}
+	}
+	cfg, err := loadWith(t, "", nil, []string{"--connections-max", strconv.Itoa(math.MaxInt32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := connectionsMax(cfg)
+	if err == nil && n == math.MaxInt32 {
+		t.Skip("this machine gives as many")
+	}
+	checkSentence(t, "connections_max", err, "--connections-max: ")
+}
+
+// TestConfigHelp finds every key of the page of the command, and nothing that pflag could not word.
+func TestConfigHelp(t *testing.T) {
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	newSettings().register(fs)
+	help := fs.FlagUsages()
+	for _, want := range []string{
+		"--listen address", `(default 127.0.0.1:7300)`, "--outbox-bytes-max size", "(default 256KiB)",
+		"--allow-plaintext  ", "--tls.client-ca", "--config file", "--heartbeat duration", "(default 15s)",
+	} {
+		if !strings.Contains(help, want) {
+			t.Errorf("--help does not say %q:\n%s", want, help)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	if d := changes("kitten", "sitting"); d != 3 {
+		t.Errorf("kitten to sitting are %d changes, want 3", d)
+	}
+	if d := changes("", "abc") + changes("abc", "") + changes("abc", "abc"); d != 6 {
+		t.Errorf("the empty word is %d changes away in all, want 6", d)
+	}
+}
+
+// FuzzConfigFile never panics, and a file that is accepted is accepted again when it is printed, and means the same.
+func FuzzConfigFile(f *testing.F) {
+	for _, name := range []string{"papertape.json", "papertape.yaml"} {
+		text, err := os.ReadFile(filepath.Join("testdata", "config", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	for _, text := range []string{
+		"simulator: {rate: 2.5}\n", "prices: fixed\nprices.interval: 2s", "a: &b c\nd: *b\n", "? x\n: y\n", "[", "{\"seed\":1,}", "---\n---\n",
+	} {
+		f.Add([]byte(text))
+	}
+	s := newSettings()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if len(text) > fileBytesMax {
+			return
+		}
+		cfg, err := s.fromText(text)
+		if err != nil {
+			var config configError
+			if !errors.As(err, &config) || !strings.HasPrefix(err.Error(), "c:") {
+				t.Fatalf("%v does not name the file", err)
+			}
+			return
+		}
+		printed := s.print(cfg)
+		again, err := s.fromText([]byte(printed))
+		if err != nil {
+			t.Fatalf("%v in the reprint\n%s", err, printed)
+		}
+		if reprinted := s.print(again); reprinted != printed {
+			t.Fatalf("reprinted as\n%s\nand then as\n%s", printed, reprinted)
+		}
+	})
+}
+
+// fromText applies a file to the defaults.
+func (s *settings) fromText(text []byte) (*Config, error) {
+	cfg := defaultConfig()
+	values, err := s.parseFile("c", text)
+	for _, v := range values {
+		if err == nil {
+			err = v.setting.apply(cfg, v.text, source{place: "c:" + strconv.Itoa(v.line)})
+		}
+	}
+	return cfg, err
+}
+
+// print writes what is in force as a file.
+func (s *settings) print(cfg *Config) string {
+	var b strings.Builder
+	for i := range s.list {
+		st := &s.list[i]
+		if _, ok := st.value.(laterValue); !ok {
+			b.WriteString(st.key + ": " + strconv.Quote(st.text(cfg)) + "\n")
+		}
+	}
+	return b.String()
+}
+
+// TestConfigInit takes the # from every line of the default file, which then says what the defaults say.
+func TestConfigInit(t *testing.T) {
+	s := newSettings()
+	if cfg, err := s.fromText([]byte(s.commented())); err != nil || len(cfg.sources) != 0 {
+		t.Errorf("the default file sets %v, %v", cfg.sources, err)
+	}
+	var all strings.Builder
+	for line := range strings.Lines(s.commented()) {
+		if !strings.HasPrefix(line, "# ") {
+			line = strings.TrimPrefix(line, "#")
+		}
+		all.WriteString(line)
+	}
+	cfg, err := s.fromText([]byte(all.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.print(cfg), s.print(defaultConfig()); got != want {
+		t.Errorf("uncommented it is\n%s\nwant\n%s", got, want)
+	}
+	if got, want := len(cfg.sources), len(s.inForce(cfg)); got != want {
+		t.Errorf("%d keys are in the default file, want all %d", got, want)
+	}
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// value is how the text of a setting becomes a field of Config, and back.
+type value interface {
+	set(c *Config, text string) error // the error is a sentence that does not name the key
+	text(c *Config) string            // set takes it again
+	kind() string                     // a word for --help
+}
+
+// Words for --help. pflag prints an argument for every kind but bool.
+const (
+	kindBool     = "bool"
+	kindSize     = "size"
+	kindDuration = "duration"
+	kindNumber   = "number"
+	kindText     = "text"
+)
+
+// field is the value behind one field of Config.
+type field[T any] struct {
+	word   string
+	at     func(*Config) *T
+	parse  func(string) (T, error)
+	format func(T) string
+}
+
+func (f field[T]) kind() string { return f.word }
+
+func (f field[T]) text(c *Config) string { return f.format(*f.at(c)) }
+
+func (f field[T]) set(c *Config, text string) error {
+	v, err := f.parse(text)
+	if err == nil {
+		*f.at(c) = v
+	}
+	return err
+}
+
+func numberValue(at func(*Config) *int, low, high int) value {
+	return field[int]{kindNumber, at, func(text string) (int, error) { return parseNumber(text, low, high) }, strconv.Itoa}
+}
+
+const auto = "auto"
+
+// autoNumberValue is a number, or auto, which the field holds as 0.
+func autoNumberValue(at func(*Config) *int, low, high int) value {
+	parse := func(text string) (int, error) {
+		if text == auto {
+			return 0, nil
+		}
+		n, err := parseNumber(text, low, high)
+		if err != nil {
+			err = fmt.Errorf("%w, or auto", err)
+		}
+		return n, err
+	}
+	format := func(n int) string {
+		if n == 0 {
+			return auto
+		}
+		return strconv.Itoa(n)
+	}
+	return field[int]{kindNumber, at, parse, format}
+}
+
+func parseNumber(text string, low, high int) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, fmt.Errorf("%q is not a whole number; write %d to %d", text, low, high)
+	}
+	if err != nil || n < low || n > high {
+		return 0, fmt.Errorf("%s is out of range; write %d to %d", text, low, high)
+	}
+	return n, nil
+}
+
+func unsignedValue(at func(*Config) *uint64) value {
+	parse := func(text string) (uint64, error) {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%q is not a whole number between 0 and %d", text, uint64(1<<64-1))
+		}
+		return n, nil
+	}
+	return field[uint64]{kindNumber, at, parse, func(n uint64) string { return strconv.FormatUint(n, 10) }}
+}
+
+func floatValue(at func(*Config) *float64, low, high float64) value {
+	parse := func(text string) (float64, error) {
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
+			return 0, fmt.Errorf("%q is not a number; write 2000 or 0.5", text)
+		}
+		if !(x >= low && x <= high) { // NaN is not
+			return 0, fmt.Errorf("%s is out of range; write %s to %s", text, printFloat(low), printFloat(high))
+		}
+		return x + 0, nil // -0 is 0
+	}
+	return field[float64]{kindNumber, at, parse, printFloat}
+}
+
+func printFloat(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
+
+func booleanValue(at func(*Config) *bool) value {
+	parse := func(text string) (bool, error) {
+		switch text {
+		case "true":
+			return true, nil
+		case "false":
+			return false, nil
+		default:
+			return false, fmt.Errorf("%q is neither true nor false", text)
+		}
+	}
+	return field[bool]{kindBool, at, parse, strconv.FormatBool}
+}
+
+// oneOfValue is a word of a list. later holds words that are promised, and what to say to whoever uses one already.
+func oneOfValue(at func(*Config) *string, later map[string]string, words ...string) value {
+	parse := func(text string) (string, error) {
+		if slices.Contains(words, text) {
+			return text, nil
+		}
+		if why, ok := later[text]; ok {
+			return "", errors.New(why)
+		}
+		if near := nearest(text, slices.Values(words)); near != "" {
+			return "", fmt.Errorf("%q is not possible; did you mean %s?", text, near)
+		}
+		return "", fmt.Errorf("%q is not possible; write %s", text, choice(words))
+	}
+	return field[string]{kindText, at, parse, same}
+}
+
+// choice is a list for a sentence: "a", "a or b", "a, b or c".
+func choice(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+func same(text string) string { return text }
+
+// pathValue is the name of a file or directory. It may be empty where that means none.
+func pathValue(at func(*Config) *string, optional bool) value {
+	parse := func(text string) (string, error) {
+		if text == "" && !optional {
+			return "", errors.New("it is empty; write a path")
+		}
+		if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+			return "", fmt.Errorf("%q has characters that do not belong in a path", text)
+		}
+		return text, nil
+	}
+	return field[string]{kindText, at, parse, same}
+}
+
+func addressValue(at func(*Config) *string) value {
+	parse := func(text string) (string, error) {
+		host, port, err := net.SplitHostPort(text)
+		odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '/' }
+		if err != nil || strings.ContainsFunc(host, odd) {
+			return "", fmt.Errorf("%q is not an address; write host:port, as in 127.0.0.1:7300", text)
+		}
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return "", fmt.Errorf("%q is not a port; write 0 to 65535, as in 127.0.0.1:7300 (0: any that is free)", port)
+		}
+		return text, nil
+	}
+	return field[string]{kindText, at, parse, same}
+}
+
+// isLoopback says whether only this machine reaches an address. Names other than localhost are not looked up.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+func durationValue(at func(*Config) *time.Duration, low, high time.Duration) value {
+	parse := func(text string) (time.Duration, error) {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return 0, fmt.Errorf("%q is not a duration; write 5s or 1m30s", text)
+		}
+		if d < low || d > high {
+			return 0, fmt.Errorf("%s is out of range; write %s to %s", text, printDuration(low), printDuration(high))
+		}
+		return d, nil
+	}
+	return field[time.Duration]{kindDuration, at, parse, printDuration}
+}
+
+// printDuration writes 10m where Duration.String writes 10m0s.
+func printDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func sizeValue(at func(*Config) *int64, low, high int64) value {
+	parse := func(text string) (int64, error) {
+		n, err := parseSize(text)
+		if err != nil {
+			return 0, err
+		}
+		if n < low || n > high {
+			return 0, fmt.Errorf("%s is out of range; write %s to %s", text, printSize(low), printSize(high))
+		}
+		return n, nil
+	}
+	return field[int64]{kindSize, at, parse, printSize}
+}
+
+// sizeUnits, the largest first.
+var sizeUnits = []struct {
+	name  string
+	shift uint
+}{{"TiB", 40}, {"GiB", 30}, {"MiB", 20}, {"KiB", 10}}
+
+func parseSize(text string) (int64, error) {
+	digits, shift := text, uint(0)
+	for _, unit := range sizeUnits {
+		if rest, ok := strings.CutSuffix(text, unit.name); ok {
+			digits, shift = strings.TrimSuffix(rest, " "), unit.shift
+			break
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || n<<shift>>shift != n {
+		return 0, fmt.Errorf("%q is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes", text)
+	}
+	return n << shift, nil
+}
+
+func printSize(n int64) string {
+	for _, unit := range sizeUnits {
+		if n != 0 && n%(1<<unit.shift) == 0 {
+			return strconv.FormatInt(n>>unit.shift, 10) + unit.name
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// laterValue is the value of a key that does nothing yet: the text is what whoever sets it is told.
+type laterValue string
+
+func (l laterValue) set(*Config, string) error { return errors.New(string(l)) }
+func (l laterValue) text(*Config) string       { return "" }
+func (l laterValue) kind() string              { return kindText }
+
+// unknown is the error about a name that is no setting. near, if not empty, is what may have been meant.
+func unknown(place, near, prefix string) error {
+	if near != "" {
+		return configErrorf("%s is not a setting; did you mean %s%s?", place, prefix, near)
+	}
+	return configErrorf("%s is not a setting; papertape serve --help lists them", place)
+}

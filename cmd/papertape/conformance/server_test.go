@@ -1,0 +1,380 @@
+package conformance
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait for something that should come at once; it is generous for busy machines.
+const patience = 10 * time.Second
+
+// scratch is a directory for the binary and the shared server, removed after all tests.
+var scratch string
+
+func TestMain(m *testing.M) { os.Exit(runAll(m)) }
+
+func runAll(m *testing.M) (code int) {
+	var err error
+	if scratch, err = os.MkdirTemp("", "papertape-conformance-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(scratch) }()
+	code = m.Run()
+	if shared.server != nil {
+		if err := shared.server.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "the shared server:", err)
+			return max(code, 1)
+		}
+	}
+	return code
+}
+
+// serverPath builds the server once and returns its path.
+var serverPath = sync.OnceValues(func() (string, error) {
+	_ = os.Getenv("PAPERTAPE_DURABILITY") // for go test, which keeps results, and sees only what the tests themselves look at
+	if path := os.Getenv("PAPERTAPE_BINARY"); path != "" {
+		return filepath.Abs(path)
+	}
+	path := filepath.Join(scratch, "papertape")
+	if err := touchSources("../../.."); err != nil {
+		return "", err
+	}
+	args := append(append([]string{"build"}, buildFlags...), "-o", path, "github.com/papertape/papertape/cmd/papertape")
+	build := exec.Command("go", args...)
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the server: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// touchSources lets go test know that the result depends on the sources of the server, which it does not import: go test
+// keeps results, and looks only at what the test itself opens.
+func touchSources(root string) error {
+	return filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(name, ".go") {
+			_, err = os.Stat(name)
+		}
+		return err
+	})
+}
+
+// durability is the mode of the servers that the tests start, but for those that need a certain one.
+var durability = cmp.Or(os.Getenv("PAPERTAPE_DURABILITY"), "sync")
+
+// quietFlags make a server whose only events are those that the tests order, at prices that do not move.
+var quietFlags = []string{
+	"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--durability", durability,
+	"--simulator.rate", "0", "--prices", "fixed", "--log.format", "json",
+}
+
+// server is a running server process.
+type server struct {
+	listen string // host:port of the wire protocol
+	admin  string // host:port of the HTTP side; empty for a server that was not started here
+	walks  bool   // prices move, so that totals cannot be computed
+	cmd    *exec.Cmd
+	log    *tail         // of its stderr
+	done   chan struct{} // closed when the process has ended
+	ended  error         // its Wait; read after done
+}
+
+// shared is the server that most tests use, started by the first.
+var shared struct {
+	once   sync.Once
+	server *server
+	err    error
+}
+
+// sharedServer returns the server that most tests use.
+func sharedServer(t testing.TB) *server {
+	t.Helper()
+	if address := os.Getenv("PAPERTAPE_SERVER"); address != "" {
+		return &server{listen: address}
+	}
+	shared.once.Do(func() {
+		dir := filepath.Join(scratch, "shared")
+		if shared.err = os.Mkdir(dir, 0o700); shared.err == nil {
+			shared.server, shared.err = launch(dir, nil, quietFlags)
+		}
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.server
+}
+
+// start runs a server of the test's own, with quietFlags and then flags; when the test ends, it must end with exit
+// code 0.
+func start(t testing.TB, flags ...string) *server {
+	t.Helper()
+	return startIn(t, t.TempDir(), nil, append(append([]string{}, quietFlags...), flags...))
+}
+
+// startIn runs a server with a working directory, additional environment and the whole command line given.
+func startIn(t testing.TB, dir string, env, args []string) *server {
+	t.Helper()
+	s, err := launch(dir, env, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the server's last lines:\n%s", s.log)
+		}
+	})
+	return s
+}
+
+// command returns the server's binary ready to run, without this process's PAPERTAPE_ variables.
+func command(dir string, env, args []string) (*exec.Cmd, error) {
+	path, err := serverPath()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = dir
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "PAPERTAPE_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, env...)
+	return cmd, nil
+}
+
+// launch starts a server and waits until it says where it listens.
+func launch(dir string, env, args []string) (*server, error) {
+	s, ready, err := spawn(dir, env, args)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case at := <-ready:
+		s.listen, s.admin = at.Listen, at.Admin
+		return s, nil
+	case <-s.done:
+		return nil, fmt.Errorf("%s ended before it listened: %v\n%s", strings.Join(args, " "), s.ended, s.log)
+	case <-time.After(2 * patience):
+		s.kill()
+		return nil, fmt.Errorf("%s does not say where it listens\n%s", strings.Join(args, " "), s.log)
+	}
+}
+
+// spawn runs the binary; ready gets what it says about where it listens.
+func spawn(dir string, env, args []string) (s *server, ready chan listening, err error) {
+	cmd, err := command(dir, env, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	s = &server{cmd: cmd, log: new(tail), done: make(chan struct{})}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	ready = make(chan listening, 1)
+	go s.follow(stderr, ready)
+	return s, ready, nil
+}
+
+// kill ends the process at once.
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+}
+
+// follow copies the server's stderr to its log, reports the line that says where it listens, and closes done at the end
+// of the process.
+func (s *server) follow(stderr io.Reader, ready chan<- listening) {
+	lines := bufio.NewReader(stderr)
+	for {
+		line, err := lines.ReadBytes('\n')
+		_, _ = s.log.Write(line)
+		if at, ok := parseListening(line); ok {
+			select {
+			case ready <- at:
+			default:
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	s.ended = s.cmd.Wait()
+	close(s.done)
+}
+
+// stop asks the server to stop and waits for it; the error says why that was not a clean end.
+func (s *server) stop() error {
+	select {
+	case <-s.done:
+		if s.ended == nil {
+			return nil
+		}
+		return fmt.Errorf("the server ended by itself: %w\n%s", s.ended, s.log)
+	default:
+	}
+	if err := s.signal(); err != nil {
+		return err
+	}
+	return s.wait()
+}
+
+// signal sends SIGTERM to the server.
+func (s *server) signal() error {
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop the server: %w", err)
+	}
+	return nil
+}
+
+// wait waits for a server that was asked to stop; its exit code must be 0.
+func (s *server) wait() error {
+	select {
+	case <-s.done:
+	case <-time.After(2 * patience):
+		s.kill()
+		return fmt.Errorf("the server was still running %v after SIGTERM\n%s", 2*patience, s.log)
+	}
+	if s.ended != nil {
+		return fmt.Errorf("after SIGTERM the server ended with %w, want exit code 0\n%s", s.ended, s.log)
+	}
+	return nil
+}
+
+// outcome is what a command that ended by itself left behind.
+type outcome struct {
+	code   int
+	stderr string
+}
+
+// refusal runs the binary with args, which must make it end by itself.
+func refusal(t *testing.T, dir string, env []string, args ...string) outcome {
+	t.Helper()
+	s, ready, err := spawn(dir, env, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.done:
+		return outcome{s.cmd.ProcessState.ExitCode(), s.log.String()}
+	case <-ready:
+		s.kill()
+		t.Fatalf("%s was started, want it refused\n%s", strings.Join(args, " "), s.log)
+	case <-time.After(2 * patience):
+		s.kill()
+		t.Fatalf("%s was neither started nor refused within %v\n%s", strings.Join(args, " "), 2*patience, s.log)
+	}
+	return outcome{}
+}
+
+// listening is the log line by which a server says that it is ready, and where.
+type listening struct {
+	Message string `json:"message"`
+	Listen  string `json:"listen"`
+	Admin   string `json:"admin"`
+}
+
+// parseListening returns what a log line says if it is that line.
+func parseListening(line []byte) (listening, bool) {
+	var l listening
+	if err := json.Unmarshal(line, &l); err != nil || l.Message != "listening" || l.Listen == "" {
+		return listening{}, false
+	}
+	return l, true
+}
+
+// tail keeps the last bytes of what a server printed.
+type tail struct {
+	mu   sync.Mutex
+	kept []byte
+}
+
+const tailBytes = 16 << 10
+
+func (l *tail) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kept = append(l.kept, p...)
+	if over := len(l.kept) - tailBytes; over > 0 {
+		l.kept = append(l.kept[:0], l.kept[over:]...)
+	}
+	return len(p), nil
+}
+
+func (l *tail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.kept)
+}
+
+// strand is a part of a test that runs on a goroutine of its own: a failure ends the part, and is reported by the test.
+type strand struct {
+	testing.TB
+	failure string
+}
+
+func (s *strand) Helper() {}
+
+func (s *strand) FailNow() { panic("strands fail by Fatalf") }
+
+func (s *strand) Fatal(args ...any) { s.Fatalf("%s", fmt.Sprintln(args...)) }
+
+func (s *strand) Fatalf(format string, args ...any) {
+	s.failure = fmt.Sprintf(format, args...)
+	panic(s)
+}
+
+// run runs one part and keeps its failure.
+func (s *strand) run(part func(testing.TB)) {
+	defer func() {
+		if r := recover(); r != nil && r != any(s) {
+			panic(r)
+		}
+	}()
+	part(s)
+}
+
+// together runs the parts at once, waits for all of them, and fails the test if one of them failed. A part may only use
+// sessions that it was given by session.on.
+func together(t testing.TB, parts ...func(t testing.TB)) {
+	t.Helper()
+	strands := make([]*strand, len(parts))
+	var running sync.WaitGroup
+	for i, part := range parts {
+		strands[i] = &strand{TB: t}
+		running.Add(1)
+		go func() {
+			defer running.Done()
+			strands[i].run(part)
+		}()
+	}
+	running.Wait()
+	for i, s := range strands {
+		if s.failure != "" {
+			t.Errorf("part %d: %s", i+1, s.failure)
+		}
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/market"
+)
+
+const (
+	demoLimit    = 55 * time.Second // for all of it; it takes a third of that
+	demoDuration = 9 * time.Second  // for which the clients trade at least
+	demoRestart  = 4 * time.Second  // from the login of all to the restart of the server
+	demoTape     = 100099           // whose tape is shown: the client whose trade is taken back
+)
+
+func newDemo() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "A server and the ten mission clients in one go, over real sockets",
+		Long: `Start a server on free ports of the loopback interface, on a temporary data directory, and run the ten clients of the
+mission against it; stop it in the middle and start it again. Show the tape of the client whose trade is taken back, and what
+each client saw and checked. Exit 0 only if all of it held, 99 if a check did not.`,
+		Example: `  papertape demo
+  papertape demo -o json`,
+		Args: exactly(0, "no arguments"),
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkOutput(output); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), demoLimit)
+		defer cancel()
+		var mu sync.Mutex // the clients' tape and the story are said by several goroutines
+		report, err := demo(ctx, func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...)
+		})
+		if err != nil {
+			return err
+		}
+		if cmd.Context().Err() != nil {
+			return fmt.Errorf("the demonstration was interrupted: %w", cmd.Context().Err())
+		}
+		if err := printAs(cmd.OutOrStdout(), output, report, report.Render); err != nil {
+			return err
+		}
+		if !report.OK() {
+			return errCheck
+		}
+		return nil
+	}
+	return cmd
+}
+
+// demo runs a server of its own and the mission against it. When all have traded for a while it stops the server and starts it
+// again, on the same data and the same port.
+func demo(ctx context.Context, say func(string, ...any)) (*clientsim.Report, error) {
+	dir, err := os.MkdirTemp("", "papertape-demo-")
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	cfg := defaultConfig()
+	cfg.Listen, cfg.Admin, cfg.Data, cfg.Log.Level = "127.0.0.1:0", "127.0.0.1:0", dir, "warn"
+	log, _, err := newLog(cfg, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	at, stop, err := startDemo(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	say("server on %s, console on http://%s/, %d accounts, %g simulated fill(s) a second, durability %s",
+		at.listen, at.admin, cfg.Accounts, cfg.Simulator.Rate, cfg.Durability)
+	say("ten clients log in, pull their lists, trade, are pushed fills, and check every event; this is what account %d is shown:", demoTape)
+	flight := fly(ctx, at.listen, say)
+	cfg.Listen, cfg.Admin = at.listen, at.admin
+	if flight.loggedIn(ctx, demoRestart) {
+		say("the server is stopped, and started again on the same data and the same port ...")
+		if err = stop(); err == nil {
+			_, stop, err = startDemo(ctx, cfg, log)
+		}
+		if err != nil {
+			return nil, errors.Join(err, flight.giveUp())
+		}
+		say("... it is there again")
+	}
+	report, err := flight.land()
+	return report, errors.Join(err, stop())
+}
+
+// startDemo starts a server that plays the mission's script, and returns where it is and how to stop it.
+func startDemo(ctx context.Context, cfg *Config, log zerolog.Logger) (at addresses, stop func() error, err error) {
+	script, err := simulator.ParseScript(clientsim.MissionScript(), market.Default())
+	if err != nil {
+		return at, nil, fmt.Errorf("demo: %w", err)
+	}
+	s, err := newServer(cfg, script, log)
+	if err != nil {
+		return at, nil, err
+	}
+	serving, cancel := context.WithCancel(ctx)
+	ready, ended := make(chan addresses, 1), make(chan error, 1)
+	go func() { ended <- s.run(serving, func(a addresses) { ready <- a }) }() // stop waits for it
+	select {
+	case err := <-ended:
+		cancel()
+		return at, nil, err
+	case at = <-ready:
+		return at, func() error {
+			cancel()
+			return <-ended
+		}, nil
+	}
+}
+
+// flight is a mission under way.
+type flight struct {
+	in     chan struct{} // closed when all are logged in
+	over   chan struct{} // closed when it has ended
+	cancel context.CancelFunc
+	report *clientsim.Report // from over on, as is err
+	err    error
+}
+
+// fly starts the mission; land or giveUp waits for its end.
+func fly(ctx context.Context, addr string, say func(string, ...any)) *flight {
+	ctx, cancel := context.WithCancel(ctx)
+	f := &flight{in: make(chan struct{}), over: make(chan struct{}), cancel: cancel}
+	go func() {
+		defer close(f.over)
+		f.report, f.err = clientsim.Mission(ctx, clientsim.MissionConfig{
+			Addr: addr, Duration: demoDuration, Restarts: 1, LoggedIn: func() { close(f.in) },
+			Progress: func(account uint64, text string) {
+				if account == demoTape {
+					say("  %s", text)
+				}
+			},
+		})
+	}()
+	return f
+}
+
+// loggedIn waits until all are logged in since a while; false: the mission is over before.
+func (f *flight) loggedIn(ctx context.Context, since time.Duration) bool {
+	select {
+	case <-f.in:
+	case <-f.over:
+		return false
+	}
+	select {
+	case <-time.After(since):
+		return true
+	case <-f.over:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (f *flight) land() (*clientsim.Report, error) {
+	<-f.over
+	f.cancel()
+	return f.report, f.err
+}
+
+// giveUp ends the mission, of which nothing is to be had without a server.
+func (f *flight) giveUp() error {
+	f.cancel()
+	_, err := f.land()
+	return err
+}

@@ -1,0 +1,142 @@
+// Command papertape is the server, its demonstration, and the commands of its operators.
+//
+// The root command only dispatches: serve.go and demo.go run servers (server.go, reload.go), admin*.go ask a running one,
+// config*.go say how a server is configured, manual.go makes manual pages and completion.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// The exit codes of every command.
+const (
+	exitFailed = 1  // failed at run time
+	exitUsage  = 2  // wrong usage or configuration
+	exitForced = 3  // forced to quit
+	exitCheck  = 99 // a check did not hold
+)
+
+// errCheck says that a check did not hold. What did not has been printed.
+var errCheck = errors.New("a check did not hold")
+
+func main() {
+	os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Main runs one command and returns its exit code. SIGINT and SIGTERM end the command's context; the second one ends the
+// process. SIGHUP makes serve read its configuration again, and is caught before anything else, so that none ends a server
+// that is starting; it ends other commands as ever.
+func Main(args []string, stdout, stderr io.Writer) int {
+	hangups := make(chan os.Signal, 1) // one that is waiting stands for all that come meanwhile
+	signal.Notify(hangups, syscall.SIGHUP)
+	ctx, cancel := context.WithCancel(withHangups(context.Background(), hangups))
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() { // ends with the process
+		<-signals
+		cancel()
+		<-signals
+		_, _ = fmt.Fprintln(stderr, "papertape: forced to quit")
+		os.Exit(exitForced)
+	}()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var usage usageError
+	var config configError
+	switch {
+	case errors.Is(err, errCheck):
+		return exitCheck
+	case errors.As(err, &usage), errors.As(err, &config):
+		_, _ = fmt.Fprintln(stderr, "papertape:", err)
+		return exitUsage
+	default:
+		_, _ = fmt.Fprintln(stderr, "papertape:", err)
+		return exitFailed
+	}
+}
+
+// usageError is a command line that could not be understood.
+type usageError struct{ error }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "papertape",
+		Short: "A paper-trading server that pushes every fill, without a gap and without a repeat",
+		Example: strings.TrimLeft(`
+  papertape demo                    a server and ten clients, checked, in one go
+  papertape serve                   the server, on 127.0.0.1:7300
+  papertape holdings 100001         what an account of a running server holds`, "\n"),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q; papertape --help lists them", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		if cmd.Name() != "serve" {
+			signal.Reset(syscall.SIGHUP)
+		}
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())}
+	})
+	root.AddCommand(newServe(), newDemo(), newSwarm(), newAccounts(), newHoldings(), newHistory(), newSessions(), newKick(), newStats(), newSimulate(), newHealthcheck(),
+		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newVersion())
+	root.AddCommand(newBust(), newCorrect(), newTrade())
+	root.AddCommand(newVerify(), newExport(), newBackup(), newTorture())
+	describeHelp(root)
+	return root
+}
+
+// exactly is cobra.ExactArgs with a sentence and the right exit code.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usageError{fmt.Errorf("%s takes %s, not %d arguments; see %s --help", cmd.Name(), what, len(args), cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "What this is, and what it was built with",
+		Example: `  papertape version
+  ssh server.example papertape version     elsewhere`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			built := "unknown"
+			if info, ok := debug.ReadBuildInfo(); ok {
+				built = info.GoVersion
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "papertape %s (protocol 1, %s)\n", version, built)
+			return err
+		},
+	}
+}

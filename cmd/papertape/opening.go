@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/papertape/papertape/engine"
+)
+
+// openingFile, in the data directory, says which accounts a ledger was opened with.
+const openingFile = "OPENING"
+
+// openingRecord is what openingFile holds: the accounts and the seed of the first start, which count from then on, whatever the
+// configuration says. It is durable before the first account is. Every start opens those of them that are missing: where an
+// earlier one was cut off, or, with durability interval, where a crash has lost them.
+type openingRecord struct {
+	Accounts int    `json:"accounts"`
+	Seed     uint64 `json:"seed"`
+}
+
+func (o *openingRecord) opening() engine.Opening {
+	return engine.Opening{Accounts: o.Accounts, Seed: o.Seed}
+}
+
+// readOpening returns the record of a data directory; found is false where there is none.
+func readOpening(dir string) (o openingRecord, found bool, err error) {
+	path := filepath.Join(dir, openingFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // the journal has more to say about the directory
+		return o, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &o)
+	}
+	if err == nil && (o.Accounts < 1 || o.Accounts > accountsMax) {
+		err = fmt.Errorf("%d accounts", o.Accounts)
+	}
+	if err != nil {
+		return o, false, fmt.Errorf("%s, which says what accounts this ledger was opened with, cannot be read: %w; restore it or the directory from a backup",
+			path, err)
+	}
+	return o, true, nil
+}
+
+// write makes the record durable: after a crash the old one is there, or the new one.
+func (o *openingRecord) write(dir string) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, openingFile)
+	if err := writeSynced(path+".new", append(text, '\n')); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncDirectory(dir)
+}
+
+func writeSynced(path string, text []byte) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func syncDirectory(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// copyOpening takes the record along into a backup.
+func copyOpening(dir, out string) error {
+	o, found, err := readOpening(dir)
+	if err != nil || !found {
+		return err
+	}
+	return o.write(out)
+}

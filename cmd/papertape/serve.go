@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/pprof"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/engine"
+)
+
+func newServe() *cobra.Command {
+	settings := newSettings()
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server until SIGINT or SIGTERM, then drain: finish what was taken, say goodbye, exit 0.
+
+Zero configuration works. A key is a flag (--outbox-bytes-max), an environment variable (PAPERTAPE_OUTBOX_BYTES_MAX) or a
+line of the file named by --config (outbox_bytes_max), in this order of precedence. SIGHUP reads them again: a bad file changes
+nothing; log.level, simulator.rate and the limits of connections change at once, and what needs a restart is named in the log.`,
+		Example: `  papertape serve
+  papertape serve --listen 127.0.0.1:0 --simulator.rate 2000 --accounts 10000
+  papertape serve --config papertape.json`,
+		Args: exactly(0, "no arguments"),
+	}
+	settings.register(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := settings.load(cmd.Flags(), os.Environ())
+		if err != nil {
+			return err
+		}
+		stderr := cmd.ErrOrStderr()
+		log, level, err := newLog(cfg, stderr)
+		if err != nil {
+			return err
+		}
+		stopProfile, err := profile(cfg.CPUProfile)
+		if err != nil {
+			return err
+		}
+		defer stopProfile()
+		s, err := newServer(cfg, nil, log)
+		if err != nil {
+			return err
+		}
+		s.level = level
+		if isTerminal(stderr) {
+			s.terminal = stderr
+		}
+		r := &reloader{settings: settings, flags: cmd.Flags(), server: s, level: level, started: cfg, last: cfg}
+		defer r.start(hangupsOf(cmd.Context()))()
+		defer tellManagerStopping(cmd.Context(), &log)()
+		err = s.run(cmd.Context(), func(at addresses) {
+			announce(cfg, at, log, stderr)
+			tellManager(&log, managerReady)
+		})
+		if err != nil {
+			return err
+		}
+		log.Info().Uint64("orders", s.engine.Stats().Requests).Uint64("events", s.engine.Stats().Events).Msg("stopped")
+		return nil
+	}
+	return cmd
+}
+
+// newLog makes the one logger, and what changes its level.
+func newLog(cfg *Config, w io.Writer) (zerolog.Logger, *logLevel, error) {
+	level, err := zerolog.ParseLevel(cfg.Log.Level)
+	if err != nil {
+		return zerolog.Nop(), nil, configError{fmt.Errorf("log.level: %w", err)}
+	}
+	zerolog.TimeFieldFormat = time.RFC3339Nano
+	if cfg.Log.Format == "console" || cfg.Log.Format == "auto" && isTerminal(w) {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.RFC3339, NoColor: os.Getenv("NO_COLOR") != "" || !isTerminal(w)}
+	}
+	changing := new(logLevel)
+	changing.set(level)
+	return zerolog.New(w).Sample(changing).With().Timestamp().Logger(), changing, nil
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// announce says where the server is: in a log line, and on a terminal for a person too.
+func announce(cfg *Config, at addresses, log zerolog.Logger, w io.Writer) {
+	line := log.Info().Str("listen", at.listen).Str("admin", at.admin).Int("accounts", at.accounts).Str("durability", cfg.Durability).
+		Str("which_means", keeps[cfg.Durability])
+	if cfg.Durability != durabilityNone {
+		line.Str("data", cfg.Data)
+	}
+	line.Str("version", version).Msg("listening")
+	if !isTerminal(w) {
+		return
+	}
+	data := cfg.Data
+	if cfg.Durability == durabilityNone {
+		data = "nowhere"
+	}
+	protection := "loopback only, no encryption, no authentication"
+	if cfg.AllowPlaintext {
+		protection = "none: plaintext is allowed (allow_plaintext), no authentication"
+	}
+	_, _ = fmt.Fprintf(w, `
+  papertape %s
+  clients      %s   (wire protocol 1: docs/protocol.md)
+  console      http://%s/
+  accounts     %d: %d to %d
+  durability   %s: %s
+  data         %s
+  protection   %s
+  try          papertape holdings %d --admin %s
+
+`, version, at.listen, at.admin, at.accounts, engine.FirstAccount, engine.FirstAccount+at.accounts-1,
+		cfg.Durability, keeps[cfg.Durability], data, protection, engine.FirstAccount, at.admin)
+}
+
+// profile writes a CPU profile until the returned function is called.
+func profile(path string) (stop func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, configError{fmt.Errorf("cpuprofile: %w", err)}
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, fmt.Errorf("cpuprofile: %w", err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}, nil
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/gateway"
+	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/market"
+)
+
+// server is a whole Papertape server in one value: what `serve` and `demo` run, and what tests run in their own process.
+type server struct {
+	cfg     *Config
+	log     zerolog.Logger
+	feed    *market.Feed
+	gw      *gateway.Gateway
+	engine  *engine.Engine
+	store   *store // nil: nothing is kept
+	opening openingRecord
+	// openingFound says that opening is from the data directory, and not what the configuration wants.
+	openingFound bool
+	flow         *simulator.Flow
+	runner       *simulator.Runner // nil: no script
+	level        *logLevel         // of log; nil: it cannot be changed
+	terminal     io.Writer         // for a person who waits; nil: there is none
+
+	unready   atomic.Pointer[string] // why not; nil: ready
+	recovered atomic.Bool            // the books are as they were, and the engine may be asked
+}
+
+// addresses are where a server can be reached, and which accounts it has.
+type addresses struct {
+	listen, admin string
+	accounts      int
+}
+
+// newServer builds a server from a checked configuration. script overrides cfg.Simulator.Script.
+func newServer(cfg *Config, script *simulator.Script, log zerolog.Logger) (*server, error) {
+	s := &server{cfg: cfg, log: log}
+	s.setUnready("starting")
+	universe := market.Default()
+	s.feed = market.Walk(universe, cfg.Seed)
+	if cfg.Prices.Source == "fixed" {
+		s.feed = market.Fixed(universe)
+	}
+	if script == nil && cfg.Simulator.Script != "" {
+		var err error
+		if script, err = simulator.LoadScript(cfg.Simulator.Script, universe); err != nil {
+			return nil, configError{err}
+		}
+	}
+	var hooks []gateway.Hooks
+	if script != nil {
+		s.runner = simulator.NewRunner(script)
+		hooks = append(hooks, gateway.Hooks{OnLogin: func(c *gateway.Session) { s.runner.LoggedIn(c.Account()) }})
+	}
+	connections, err := connectionsMax(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.gw = gateway.New(gateway.Config{
+		Listen: cfg.Listen, EventLoops: orCores(cfg.EventLoops), Server: "papertape " + version,
+		Limits:              cfg.limits(connections),
+		RequestsInFlightMax: cfg.RequestsInFlightMax, OutboxBytesMax: int(cfg.OutboxBytesMax), OutboxTotalBytesMax: cfg.OutboxTotalBytesMax,
+		SocketSendBufferBytes: int(cfg.SocketSendBufferBytes),
+		Heartbeat:             cfg.Heartbeat, LoginTimeout: cfg.LoginTimeout, StallTimeout: cfg.StallTimeout, ShutdownTimeout: cfg.ShutdownTimeout,
+		Universe: universe, Prices: s.feed.Snapshot, Log: log, PresenceAll: cfg.Presence == "all", Hooks: hooks,
+	})
+	if err := s.chooseStore(); err != nil {
+		return nil, err
+	}
+	var ledger engine.Journal = engine.NewMemoryJournal()
+	readOnly := func() bool { return false }
+	if s.store != nil {
+		ledger, readOnly = s.store, s.store.readOnly
+	}
+	shards := orCores(cfg.Shards)
+	s.engine, err = engine.New(engine.Config{
+		Shards: shards, Workers: workersOf(cfg, shards), InboxOrdersMax: cfg.InboxOrdersMax, HistoryReadsMax: cfg.HistoryReadsMax,
+		HistoryMemoryBytesMax: cfg.HistoryMemoryBytesMax, SessionsPerAccountMax: cfg.SessionsPerAccountMax,
+		OrdersPerSecond: cfg.OrdersPerSecond,
+		Universe:        universe, Prices: s.feed.Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
+		Journal: ledger, UncheckpointedBytesMax: cfg.UncheckpointedBytesMax, ReadOnly: readOnly, Outlet: s.gw, Log: log, Fatal: s.fatal,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.flow, err = simulator.NewFlow(s.engine, simulator.FlowConfig{
+		Accounts: s.opening.Accounts, Seed: cfg.Seed, Rate: cfg.Simulator.Rate, Universe: universe,
+	})
+	return s, err
+}
+
+// chooseStore decides where the ledger is kept, and which accounts it has or is to be opened with.
+func (s *server) chooseStore() error {
+	s.opening = openingRecord{Accounts: s.cfg.Accounts, Seed: s.cfg.Seed}
+	if s.store = newStore(s.cfg, s.log, s.fatal); s.store == nil {
+		return nil
+	}
+	before, found, err := readOpening(s.cfg.Data)
+	if s.openingFound = found; found {
+		s.opening = before
+	}
+	return err
+}
+
+// orCores is n, or one for each processor that Go uses.
+func orCores(n int) int {
+	if n > 0 {
+		return n
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// workersOf is what was asked for, or enough for every shard to be in a commit while the next drain is on its way.
+func workersOf(cfg *Config, shards int) int {
+	if cfg.Workers > 0 {
+		return cfg.Workers
+	}
+	return 2 * shards
+}
+
+// fatal ends the process: an answer given now might be a lie.
+func (s *server) fatal(err error) {
+	s.log.Error().Err(err).Msg("the server cannot go on")
+	os.Exit(1)
+}
+
+// run serves until ctx ends: start the console, which says how far the rest is; recover the ledger; start the prices, the
+// gateway and the simulators; then, in the other direction, stop the simulators, drain the gateway, close the ledger and stop
+// the console. ready is called once.
+func (s *server) run(ctx context.Context, ready func(addresses)) error {
+	admin, stopConsole, err := s.serveConsole(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopConsole()
+	closeStore, err := s.openStore(ctx)
+	if err == nil {
+		err = s.serve(ctx, func(listen string) { ready(addresses{listen, admin, s.opening.Accounts}) })
+	}
+	if err = errors.Join(err, closeStore()); err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		s.log.Info().Msg("told to stop before it was ready")
+		return nil
+	}
+	return err
+}
+
+// serveConsole starts the console, and returns where it is and how to stop it.
+func (s *server) serveConsole(ctx context.Context) (address string, stop func(), err error) {
+	ln, err := net.Listen("tcp", s.cfg.Admin)
+	if err != nil {
+		return "", nil, configError{fmt.Errorf("admin: listen on %s: %w (is another server running there? name another address with --admin)", s.cfg.Admin, err)}
+	}
+	admin := s.console()
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = admin.Serve(ln) }) // ends with Shutdown
+	return ln.Addr().String(), func() {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = admin.Shutdown(limit)
+		serving.Wait()
+	}, nil
+}
+
+// serve lets clients in until ctx ends, and returns when the last has been told goodbye and nobody submits any more. ready is
+// called once, with the address.
+func (s *server) serve(ctx context.Context, ready func(listen string)) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer stopWork()
+	background.Go(func() { s.feed.Run(work, s.cfg.Prices.Interval, s.gw.Quote) })
+
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	listening, served := make(chan string, 1), make(chan error, 1)
+	go func() { // waited for below
+		served <- s.gw.Serve(serving, s.engine, func(addr string) { listening <- addr })
+	}()
+	var simulators sync.WaitGroup
+	select {
+	case err := <-served:
+		return asConfigError(err)
+	case addr := <-listening:
+		simulators.Go(func() { s.flow.Run(work) })
+		if s.runner != nil {
+			simulators.Go(func() { s.runner.Run(work, s.engine) })
+		}
+		s.unready.Store(nil)
+		ready(addr)
+	}
+	var err error
+	select {
+	case err = <-served: // the event loops stopped by themselves
+	case <-ctx.Done():
+	}
+	s.setUnready("draining")
+	stopWork()
+	simulators.Wait() // the gateway drains when nobody submits on his own account any more
+	if err != nil {
+		return err
+	}
+	stopServing()
+	return <-served
+}
+
+// asConfigError makes an address that cannot be listened on a matter of configuration.
+func asConfigError(err error) error {
+	if errors.Is(err, gateway.ErrListen) {
+		return configError{err}
+	}
+	return err
+}
+
+func (s *server) setUnready(why string) { s.unready.Store(&why) }
+
+// ready says why the server is not ready, if it is not.
+func (s *server) ready() error {
+	if why := s.unready.Load(); why != nil {
+		return errors.New(*why)
+	}
+	return nil
+}
+
+// console is the admin side of this server.
+func (s *server) console() *console.Server {
+	cfg := console.Config{
+		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Sessions: s.gw, Simulator: s.flow,
+		Counters: s.counters, Ready: s.ready, Token: s.cfg.AdminToken, Log: s.log,
+	}
+	if s.store != nil {
+		cfg.Backup = s.store.backUp
+	}
+	if s.level != nil {
+		cfg.LogLevel = s.level
+	}
+	return console.New(cfg)
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/codec"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// TestStopUnderLoad ends a server in the middle of orders and simulated fills. Every client must be told, must have read
+// every event of its account up to the last, and no more than that; the books are read after the server has returned.
+func TestStopUnderLoad(t *testing.T) {
+	const accounts = 8
+	cfg := defaultConfig()
+	cfg.Listen, cfg.Admin, cfg.Accounts, cfg.Simulator.Rate = "127.0.0.1:0", "127.0.0.1:0", accounts, 4000
+	cfg.Data = filepath.Join(t.TempDir(), "data")
+	s, err := newServer(cfg, nil, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ready, ended := make(chan addresses, 1), make(chan error, 1)
+	go func() { ended <- s.run(ctx, func(a addresses) { ready <- a }) }()
+	at := <-ready
+
+	var watchers sync.WaitGroup
+	shadows := make([]*clientsim.Shadow, 2*accounts) // two sessions of each account
+	enough := make(chan struct{}, len(shadows))
+	for i := range shadows {
+		c, err := client.Dial(ctx, at.listen, client.Options{Account: uint64(100001 + i%accounts)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		var findings []string
+		if shadows[i], findings = clientsim.FromHoldings(c.LoginReply().GetHoldings(), clientsim.RulesNone); len(findings) > 0 {
+			t.Fatal(findings)
+		}
+		watchers.Go(func() { watch(t, c, shadows[i], enough) })
+		go order(c) // ends with the connection, which the watcher waits for
+	}
+	for range shadows {
+		<-enough
+	}
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("run: %v", err)
+		}
+	case <-time.After(cfg.ShutdownTimeout + 10*time.Second):
+		t.Fatal("the server did not stop within its shutdown_timeout")
+	}
+	watchers.Wait()
+
+	books := make(map[uint64]*papertapev1.Holdings)
+	s.engine.Books(func(h positions.Holdings) { books[h.Account] = onTheWire(t, &h) })
+	for i, shadow := range shadows {
+		book := books[shadow.Account()]
+		if shadow.Seq() != book.GetAsOfSeq() {
+			t.Errorf("session %d of account %d has events up to %d, the book up to %d", i, shadow.Account(), shadow.Seq(), book.GetAsOfSeq())
+			continue
+		}
+		for _, finding := range shadow.CheckHoldings(book) {
+			t.Errorf("session %d: %s", i, finding)
+		}
+	}
+}
+
+// watch applies events until the server says goodbye. It reports when it has seen a good many.
+func watch(t *testing.T, c *client.Client, shadow *clientsim.Shadow, enough chan<- struct{}) {
+	for n := 1; ; n++ {
+		ev, err := c.Next(context.Background())
+		if err != nil {
+			var bye *client.Goodbye
+			if !errors.As(err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN {
+				t.Errorf("account %d ended with: %v", shadow.Account(), err)
+			}
+			return
+		}
+		for _, finding := range shadow.Apply(ev.AccountEvent) {
+			t.Error(finding)
+		}
+		if n == 200 {
+			enough <- struct{}{}
+		}
+	}
+}
+
+// order buys and sells until the server takes no more orders.
+func order(c *client.Client) {
+	for {
+		for _, trade := range []func(context.Context, string, string, int64) (*client.Event, error){c.Buy, c.Sell} {
+			var refused *client.Reject
+			if _, err := trade(context.Background(), "SZ", "000001", 100); err != nil && !errors.As(err, &refused) {
+				return
+			}
+		}
+	}
+}
+
+// onTheWire is what a client would be told of h.
+func onTheWire(t *testing.T, h *positions.Holdings) *papertapev1.Holdings {
+	t.Helper()
+	f, _, err := codec.Cut(codec.AppendHoldings(nil, 1, h, market.Default()), codec.LimitToClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m papertapev1.Holdings
+	if err := codec.Unmarshal(f.Payload, &m); err != nil {
+		t.Fatal(err)
+	}
+	return &m
+}

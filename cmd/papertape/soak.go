@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/clientsim/soak"
+	"github.com/papertape/papertape/console"
+)
+
+// newSoak is for those who work on the server, so it is hidden; `make soak` runs it.
+func newSoak() *cobra.Command {
+	cfg := soak.Config{SetRate: func(ctx context.Context, admin string, rate float64) error {
+		_, err := console.NewClient(admin, "").SetRate(ctx, rate)
+		return err
+	}}
+	var output string
+	cmd := &cobra.Command{
+		Use:    "soak",
+		Hidden: true,
+		Short:  "Put a server in a process of its own under load, and check what its clients see",
+		Long: `Start a server in a process of its own, run a load against it over loopback, check what every client sees, stop it.
+
+The runs are crowd (everybody logged in at once beside a simulated flow), flood (honest clients beside attackers) and soak
+(clients that come and go, order, stall, send garbage, vanish and resume). What is not set has a default for each run. The
+exit code is 99 if a check did not hold.`,
+		Example: `  papertape soak --duration 10m
+  papertape soak --run crowd --clients 10000 --rate 2000 --duration 60s
+  papertape soak --run flood --attackers 1000 --repeat 5 -o json`,
+		Args: exactly(0, "no arguments"),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&cfg.Run, "run", soak.Soak, "crowd, flood or soak")
+	flags.Uint64Var(&cfg.Seed, "seed", 1, "of what clients choose, and of the server")
+	flags.IntVar(&cfg.Clients, "clients", 0, "clients that log in (crowd 10000, flood 1000, soak 2000)")
+	flags.IntVar(&cfg.Accounts, "accounts", 0, "accounts that they log in to, in turn (as many as clients)")
+	flags.Float64Var(&cfg.Rate, "rate", 0, "simulated fills a second (crowd 2000, soak 500)")
+	flags.DurationVar(&cfg.Duration, "duration", 0, "of the load (crowd and flood 60s, soak 10m)")
+	flags.IntVar(&cfg.Attackers, "attackers", 1000, "flood: attackers a second")
+	flags.IntVar(&cfg.Addresses, "addresses", 32, "flood: addresses that they come from, 127.0.1.1 and on")
+	flags.IntVar(&cfg.Repeat, "repeat", 1, "flood: how often calm and attack follow each other")
+	flags.StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkOutput(output); err != nil {
+			return err
+		}
+		if err := completeSoak(&cfg); err != nil {
+			return usageError{err}
+		}
+		var err error
+		if cfg.Binary, err = os.Executable(); err != nil {
+			return fmt.Errorf("find this program, which is the server too: %w", err)
+		}
+		cfg.Progress = cmd.ErrOrStderr()
+		report, err := soak.Run(cmd.Context(), cfg)
+		if err != nil {
+			return err
+		}
+		if err := printAs(cmd.OutOrStdout(), output, report, func(w io.Writer) error { return renderSoak(w, report) }); err != nil {
+			return err
+		}
+		if !report.OK() {
+			return errCheck
+		}
+		return nil
+	}
+	return cmd
+}
+
+// completeSoak puts defaults where nothing was said, and checks the rest.
+func completeSoak(cfg *soak.Config) error {
+	d, ok := map[string]soak.Config{
+		soak.Crowd: {Clients: 10_000, Rate: 2000, Duration: time.Minute},
+		soak.Flood: {Clients: 1000, Duration: time.Minute},
+		soak.Soak:  {Clients: 2000, Rate: 500, Duration: 10 * time.Minute},
+	}[cfg.Run]
+	if !ok {
+		return fmt.Errorf("run %q: it is crowd, flood or soak", cfg.Run)
+	}
+	if cfg.Clients == 0 {
+		cfg.Clients = d.Clients
+	}
+	if cfg.Accounts == 0 {
+		cfg.Accounts = cfg.Clients
+	}
+	if cfg.Rate == 0 {
+		cfg.Rate = d.Rate
+	}
+	if cfg.Duration == 0 {
+		cfg.Duration = d.Duration
+	}
+	switch {
+	case cfg.Clients < 1 || cfg.Accounts < 1 || cfg.Attackers < 1 || cfg.Repeat < 1:
+		return fmt.Errorf("clients, accounts, attackers and repeat are numbers from 1 on")
+	case cfg.Accounts > accountsMax:
+		return fmt.Errorf("accounts %d: a server has at most %d", cfg.Accounts, accountsMax)
+	case cfg.Addresses < 1 || cfg.Addresses > 250:
+		return fmt.Errorf("addresses %d: it is 1 to 250", cfg.Addresses)
+	case cfg.Duration < time.Second || cfg.Rate < 0:
+		return fmt.Errorf("duration %s, rate %g: the load lasts 1s or more, and has no negative rate", cfg.Duration, cfg.Rate)
+	}
+	return nil
+}
+
+func renderSoak(w io.Writer, r *soak.Report) error {
+	t := newTable(table.Row{"measured", "value", "unit"}, 2)
+	for _, f := range r.Figures {
+		value := fmt.Sprintf("%.2f", f.Value)
+		t.AppendRow(table.Row{f.Name, strings.TrimSuffix(value, ".00"), f.Unit})
+	}
+	verdict := "all checks held"
+	if !r.OK() {
+		verdict = "DID NOT HOLD:\n  " + strings.Join(r.Failures, "\n  ")
+	}
+	_, err := fmt.Fprintf(w, "%s, seed %d\n%s\n%s\n", r.Run, r.Seed, t.Render(), verdict)
+	return err
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/engine/journal"
+)
+
+// quietLog is for the commands about a stopped server's ledger: what the journal has to tell comes as warnings.
+func quietLog(w io.Writer) zerolog.Logger {
+	return zerolog.New(zerolog.ConsoleWriter{Out: w, TimeFormat: time.RFC3339, NoColor: os.Getenv("NO_COLOR") != "" || !isTerminal(w)}).
+		Level(zerolog.WarnLevel).With().Timestamp().Logger()
+}
+
+// mustHaveData is for a ledger that has to be there already.
+func mustHaveData(command, dir string) error {
+	if dir == "" {
+		return usageError{fmt.Errorf("%s needs the data directory of a stopped server; name it with --data", command)}
+	}
+	switch in, err := os.Stat(dir); {
+	case err != nil:
+		return configErrorf("--data: %w", err)
+	case !in.IsDir():
+		return configErrorf("--data: %s is not a directory", dir)
+	}
+	return nil
+}
+
+// contents is what a ledger has, for whoever asked for it to be read.
+type contents struct {
+	Data     string  `json:"data"`
+	Out      string  `json:"out,omitempty"`
+	Accounts uint64  `json:"accounts"`
+	Events   uint64  `json:"events"`
+	Commits  uint64  `json:"commits"`
+	Epoch    string  `json:"epoch"`
+	Clean    bool    `json:"stopped_cleanly"`
+	Seconds  float64 `json:"seconds"`
+}
+
+func newContents(data string, s *journal.Summary, took time.Duration) contents {
+	return contents{
+		Data: data, Accounts: s.Accounts, Events: s.Events, Commits: s.Commits, Epoch: fmt.Sprintf("%016x", s.Epoch), Clean: s.Clean,
+		Seconds: float64(took.Milliseconds()) / 1e3,
+	}
+}
+
+func (c *contents) String() string {
+	end := "stopped cleanly"
+	if !c.Clean {
+		end = "not stopped cleanly, which does no harm"
+	}
+	return fmt.Sprintf("%d accounts, %d events, %d commits, epoch %s, %s", c.Accounts, c.Events, c.Commits, c.Epoch, end)
+}
+
+func newVerify() *cobra.Command {
+	var data, output string
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check every invariant of a stopped server's ledger",
+		Long: `Read the whole data directory of a stopped server, change nothing, and check everything that must hold: every checksum, the
+chain of commits, sequences without a hole, each row and all cash against what the account's history adds up to, order ids.
+Exit 0 if all of it holds; 1 with the first thing that does not, in a sentence; 2 if there is no ledger to look at, or a
+server has it open.`,
+		Example: `  papertape verify --data ./papertape-data
+  papertape verify --data /var/backups/papertape-1 -o json`,
+		Args: exactly(0, "no arguments"),
+	}
+	cmd.Flags().StringVar(&data, "data", "", "the data `directory` of a stopped server, or a backup")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := errors.Join(checkOutput(output), mustHaveData("verify", data)); err != nil {
+			return err
+		}
+		began := time.Now()
+		found, err := journal.Verify(cmd.Context(), data, journalOptions(quietLog(cmd.ErrOrStderr())))
+		if err != nil {
+			return asStoreError(err)
+		}
+		if _, _, err := readOpening(data); err != nil {
+			return err
+		}
+		c := newContents(data, &found, time.Since(began))
+		return printAs(cmd.OutOrStdout(), output, c, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%s holds: %s\n", data, &c)
+			return err
+		})
+	}
+	return cmd
+}
+
+func newExport() *cobra.Command {
+	var data, out, output string
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write each account's history as a text file",
+		Long: `Write the history of every account of a stopped server into a new directory: a text file for each account, an event a line,
+from the first to the last.`,
+		Example: `  papertape export --data ./papertape-data --out histories
+  papertape export --data /var/backups/papertape-1 --out /tmp/histories -o json`,
+		Args: exactly(0, "no arguments"),
+	}
+	cmd.Flags().StringVar(&data, "data", "", "the data `directory` of a stopped server, or a backup")
+	cmd.Flags().StringVar(&out, "out", "", "the `directory` to write to, which must not exist")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := errors.Join(checkOutput(output), mustHaveData("export", data), mustBeNew("export", out)); err != nil {
+			return err
+		}
+		began := time.Now()
+		found, err := journal.Export(cmd.Context(), data, out, journalOptions(quietLog(cmd.ErrOrStderr())))
+		if err != nil {
+			return asStoreError(err)
+		}
+		c := newContents(data, &found, time.Since(began))
+		c.Out = out
+		return printAs(cmd.OutOrStdout(), output, c, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%s has the histories: %s\n", out, &c)
+			return err
+		})
+	}
+	return cmd
+}
+
+// mustBeNew is for a directory that is written to, which keeps from writing over something.
+func mustBeNew(command, out string) error {
+	if out == "" {
+		return usageError{fmt.Errorf("%s needs a directory to write to; name one that does not exist with --out", command)}
+	}
+	if _, err := os.Lstat(out); err == nil {
+		return usageError{fmt.Errorf("%s exists and is left as it is; name a directory that does not exist with --out", out)}
+	}
+	return nil
+}
+
+func newBackup() *cobra.Command {
+	var ask asking
+	var data, out string
+	cmd := &cobra.Command{
+		Use:   "backup",
+		Short: "Copy the ledger of a running server, or of a stopped one",
+		Long: `Without --data: have a running server write a copy of its ledger, as of one moment, while it goes on. --out is then a
+directory on the server's machine, as an absolute path. With --data: copy the ledger of a stopped server.
+
+To restore a backup, start a server with --data on it, or on a copy of it. That begins a new epoch, since events that were
+acknowledged after the backup are not in it: clients that resume are given a snapshot.`,
+		Example: `  papertape backup --out /var/backups/papertape-1
+  papertape backup --out /var/backups/papertape-1 --admin 10.0.0.7:7301 --admin-token-file token
+  papertape backup --data ./papertape-data --out ./papertape-backup     of a server that does not run`,
+		Args: exactly(0, "no arguments"),
+	}
+	ask.register(cmd.Flags())
+	cmd.Flags().StringVar(&data, "data", "", "the data `directory` of a stopped server; without it, a running one is asked")
+	cmd.Flags().StringVar(&out, "out", "", "the `directory` to make")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if out == "" {
+			return usageError{errors.New("backup needs a directory to write to; name one that does not exist with --out")}
+		}
+		var b console.Backup
+		var err error
+		if cmd.Flags().Changed("data") {
+			if cmd.Flags().Changed("admin") || cmd.Flags().Changed("admin-token-file") {
+				return usageError{errors.New("--data is for a stopped server, --admin for a running one: name one of the two")}
+			}
+			b, err = backupStopped(cmd, ask.output, data, out)
+		} else {
+			b, err = backupRunning(cmd.Context(), &ask, out)
+		}
+		if err != nil {
+			return err
+		}
+		return printAs(cmd.OutOrStdout(), ask.output, b, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%s is a backup of %s; to restore it, start a server with --data on it: a new epoch begins then\n",
+				b.Out, printBytes(b.Bytes))
+			return err
+		})
+	}
+	return cmd
+}
+
+func backupRunning(ctx context.Context, ask *asking, out string) (console.Backup, error) {
+	if !filepath.IsAbs(out) {
+		here, err := filepath.Abs(out)
+		if err != nil {
+			return console.Backup{}, err
+		}
+		hint := ""
+		if isLoopback(ask.admin) {
+			hint = fmt.Sprintf("; if the server runs here, that may be %s", here)
+		}
+		return console.Backup{}, usageError{fmt.Errorf("--out %s: the directory is made on the server's machine, so write an absolute path%s", out, hint)}
+	}
+	c, err := ask.client()
+	if err != nil {
+		return console.Backup{}, err
+	}
+	return c.Backup(ctx, filepath.Clean(out))
+}
+
+func backupStopped(cmd *cobra.Command, output, data, out string) (b console.Backup, err error) {
+	if err := errors.Join(checkOutput(output), mustHaveData("backup", data), mustBeNew("backup", out)); err != nil {
+		return b, err
+	}
+	if err := newDirectory(data, out); err != nil {
+		return b, usageError{fmt.Errorf("--out: %w", err)}
+	}
+	if err := journal.BackupStopped(data, out, journalOptions(quietLog(cmd.ErrOrStderr()))); err != nil {
+		return b, asStoreError(err)
+	}
+	b.Out = out
+	b.Bytes, err = directoryBytes(out)
+	return b, err
+}
+
+// printBytes is a size for people.
+func printBytes(n int64) string {
+	switch {
+	case n >= 10<<30:
+		return fmt.Sprintf("%d GiB", n>>30)
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 10<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}

@@ -1,0 +1,195 @@
+package terminal
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/papertape/papertape/market"
+)
+
+// verb is what a command does.
+type verb int
+
+const (
+	verbBuy verb = iota + 1
+	verbSell
+	verbHolding
+	verbHistory
+	verbQuote
+	verbPresence
+	verbHelp
+	verbQuit
+)
+
+const (
+	historyDefault = 20
+	historyMost    = 1000
+)
+
+// command is a line that was understood. Whether its instruments exist is not known yet.
+type command struct {
+	verb     verb
+	line     string   // as it was typed
+	number   int      // of the line, from 1
+	words    []string // buy, sell: the instrument; quote: instruments
+	quantity int64    // buy, sell: shares
+	limit    int64    // buy, sell: in 1/10000; 0: at the market
+	count    int      // history
+	on       bool     // presence
+}
+
+func (c *command) isOrder() bool { return c.verb == verbBuy || c.verb == verbSell }
+
+// parse understands a line. It returns nil for an empty one and for a comment (#). The error is a sentence that says what
+// was wrong and what would be right.
+func (c *catalogue) parse(line string) (*command, error) {
+	line = strings.TrimSpace(narrow(line))
+	words := strings.Fields(line)
+	if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+		return nil, nil
+	}
+	v, err := c.verbOf(words[0])
+	if err != nil {
+		return nil, err
+	}
+	cmd := &command{verb: v, line: line}
+	return cmd, c.parseRest(cmd, words[1:])
+}
+
+func (c *catalogue) parseRest(cmd *command, rest []string) (err error) {
+	switch cmd.verb {
+	case verbBuy, verbSell:
+		return c.parseOrder(cmd, rest)
+	case verbHistory:
+		cmd.count, err = c.parseCount(rest)
+		return err
+	case verbQuote:
+		cmd.words = rest
+		return nil
+	case verbPresence:
+		return c.parsePresence(cmd, rest)
+	}
+	if len(rest) > 0 {
+		return c.wrong(keyTakesNothing, c.name(cmd.verb), strings.Join(rest, " "))
+	}
+	return nil
+}
+
+// wrong is an error that is a sentence of the catalogue.
+func (c *catalogue) wrong(k key, values ...any) error { return errors.New(c.say(k, values...)) }
+
+// verbOf finds a command by any of its names in any language.
+func (c *catalogue) verbOf(word string) (verb, error) {
+	typed := strings.ToLower(word)
+	for _, of := range []*catalogue{&english, &chinese} {
+		for i := range of.verbs {
+			if slices.Contains(of.verbs[i].names, typed) {
+				return of.verbs[i].verb, nil
+			}
+		}
+	}
+	for _, of := range []*catalogue{c, &english, &chinese} {
+		for i := range of.verbs {
+			if name := of.verbs[i].names[0]; distance(typed, name) <= 1+len([]rune(name))/5 && distance(typed, name) < len([]rune(name)) {
+				return 0, c.wrong(keyMeant, word, name)
+			}
+		}
+	}
+	return 0, c.wrong(keyUnknownCommand, word, c.name(verbHelp))
+}
+
+// parseOrder reads an instrument in one word or two, a quantity, and @ with a limit or not.
+func (c *catalogue) parseOrder(cmd *command, rest []string) error {
+	name := c.name(cmd.verb)
+	before, after, limited := strings.Cut(strings.Join(rest, " "), "@")
+	words, price := strings.Fields(before), strings.Fields(after)
+	if len(words) == 0 {
+		return c.wrong(keyOrderUsage, name)
+	}
+	last := words[len(words)-1]
+	var err error
+	cmd.quantity, err = strconv.ParseInt(last, 10, 64)
+	switch {
+	case len(words) == 1, len(words) == 2 && isMarket(words[0]):
+		return c.wrong(keyNoQuantity, name, strings.Join(words, " "))
+	case err != nil || cmd.quantity <= 0:
+		return c.wrong(keyBadQuantity, last)
+	}
+	cmd.words = words[:len(words)-1]
+	switch {
+	case !limited:
+		return nil
+	case len(price) == 0:
+		return c.wrong(keyNoPrice)
+	case len(price) > 1:
+		return c.wrong(keyAfterPrice, strings.Join(price[1:], " "))
+	}
+	if cmd.limit, err = market.ParseMoney(price[0]); err != nil || cmd.limit <= 0 {
+		return c.wrong(keyBadPrice, price[0])
+	}
+	return nil
+}
+
+func (c *catalogue) parseCount(rest []string) (int, error) {
+	if len(rest) == 0 {
+		return historyDefault, nil
+	}
+	n, err := strconv.Atoi(rest[0])
+	if len(rest) > 1 || err != nil || n < 1 || n > historyMost {
+		return 0, c.wrong(keyBadCount, strings.Join(rest, " "), historyMost)
+	}
+	return n, nil
+}
+
+func (c *catalogue) parsePresence(cmd *command, rest []string) error {
+	if len(rest) == 1 {
+		switch strings.ToLower(rest[0]) {
+		case "on", "开":
+			cmd.on = true
+			return nil
+		case "off", "关":
+			return nil
+		}
+	}
+	return c.wrong(keyPresenceUsage, c.name(verbPresence))
+}
+
+// narrow makes of the wide forms that a Chinese keyboard types (Ｂ, １, ＠, ．) what they stand for.
+func narrow(s string) string {
+	const wideFirst, wideLast, offset = '！', '～', '！' - '!'
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= wideFirst && r <= wideLast:
+			return r - offset
+		case r == '　':
+			return ' '
+		case r == '。':
+			return '.'
+		}
+		return r
+	}, s)
+}
+
+// distance is how many letters two words differ by: Levenshtein's.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	row := make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range x {
+		above := row[0] // of the row before, one to the left
+		row[0] = i + 1
+		for j := range y {
+			change := above
+			if x[i] != y[j] {
+				change++
+			}
+			above = row[j+1]
+			row[j+1] = min(change, row[j]+1, above+1)
+		}
+	}
+	return row[len(y)]
+}

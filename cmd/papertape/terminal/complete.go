@@ -1,0 +1,161 @@
+package terminal
+
+import (
+	"strings"
+
+	"github.com/papertape/papertape/market"
+)
+
+// completion is what the tab key makes of a line.
+type completion struct {
+	line    string   // up to the cursor, as far as it is certain
+	choices []choice // what it may go on with, where that is more than one thing and nothing more is certain
+}
+
+// choice is one of several things that a word may become.
+type choice struct {
+	word  string
+	about string // for people
+}
+
+// completer knows what words a line can have.
+type completer struct {
+	words   *catalogue
+	listing func() *listing
+	held    func() []instrument // what the account holds
+}
+
+// complete completes the last word of a line.
+func (c *completer) complete(text string) completion {
+	words := strings.Fields(text)
+	last := ""
+	if len(words) > 0 && !strings.HasSuffix(text, " ") {
+		last = words[len(words)-1]
+		words = words[:len(words)-1]
+	}
+	return pick(strings.TrimSuffix(text, last), last, c.candidates(words, last))
+}
+
+// candidates are the words that last may become, after the words before it.
+func (c *completer) candidates(words []string, last string) []choice {
+	if len(words) == 0 {
+		return c.commands(last)
+	}
+	v, err := c.words.verbOf(words[0])
+	if err != nil {
+		return nil
+	}
+	rest, place := words[1:], ""
+	if len(rest) > 0 && isMarket(rest[len(rest)-1]) {
+		rest, place = rest[:len(rest)-1], strings.ToUpper(rest[len(rest)-1])
+	}
+	switch {
+	case v == verbQuote, v == verbBuy && len(rest) == 0:
+		return c.instruments(place, last, nil)
+	case v == verbSell && len(rest) == 0:
+		return c.instruments(place, last, c.held())
+	case v == verbPresence && len(words) == 1:
+		return prefixed(last, choice{"on", ""}, choice{"off", ""})
+	}
+	return nil
+}
+
+// commands are the names, in the language of the terminal or in English, that begin so.
+func (c *completer) commands(last string) (found []choice) {
+	for _, of := range []*catalogue{c.words, &english} {
+		for i := range of.verbs {
+			v := &of.verbs[i]
+			found = append(found, prefixed(last, choice{v.names[0], v.help})...)
+		}
+		if len(found) > 0 {
+			return found
+		}
+	}
+	return nil
+}
+
+// instruments are those whose spelling, code or name begins so; where their market stands before as a word of its own, those
+// of that market by code. Of only, if it is not nil, and no others.
+func (c *completer) instruments(place, last string, only []instrument) (found []choice) {
+	typed := strings.ToUpper(narrow(last))
+	for _, in := range c.listing().all() {
+		switch {
+		case only != nil && !holds(only, in):
+		case place != "":
+			if in.Market == place && strings.HasPrefix(in.Code, typed) {
+				found = append(found, choice{in.Code, in.Name})
+			}
+		case strings.HasPrefix(in.String(), typed), strings.HasPrefix(in.Code+"."+in.Market, typed),
+			strings.HasPrefix(strings.ToUpper(in.Name), typed):
+			found = append(found, choice{in.String(), in.Name})
+		}
+	}
+	return found
+}
+
+func holds(held []instrument, in *market.Instrument) bool {
+	for _, of := range held {
+		if of.market == in.Market && of.code == in.Code {
+			return true
+		}
+	}
+	return false
+}
+
+func prefixed(last string, choices ...choice) (found []choice) {
+	for _, c := range choices {
+		if strings.HasPrefix(c.word, strings.ToLower(last)) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// pick completes a word from candidates: to the one there is and a space, or to what all have in common if that says more than
+// the word does, or not; then there are choices.
+func pick(before, last string, candidates []choice) completion {
+	switch len(candidates) {
+	case 0:
+		return completion{line: before + last}
+	case 1:
+		return completion{line: before + candidates[0].word + " "}
+	}
+	shared := []rune(candidates[0].word)
+	for _, c := range candidates[1:] {
+		shared = shared[:common(shared, []rune(c.word))]
+	}
+	more := len(shared) > len([]rune(last))
+	if more && (strings.HasPrefix(string(shared), last) || strings.Contains(string(shared), strings.ToUpper(last))) {
+		return completion{line: before + string(shared)}
+	}
+	return completion{line: before + last, choices: candidates}
+}
+
+// common is how many letters two words begin with alike.
+func common(a, b []rune) (n int) {
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// list is the choices in columns, to be written above the line.
+func (c *completion) list(width int) string {
+	const gap = 2
+	cells, widest := make([]string, len(c.choices)), 0
+	for i, ch := range c.choices {
+		cells[i] = strings.TrimSpace(ch.word + " " + ch.about)
+		widest = max(widest, columns(cells[i]))
+	}
+	across := max((width-1)/(widest+gap), 1)
+	rows := (len(cells) + across - 1) / across
+	var b strings.Builder
+	for row := range rows {
+		line := ""
+		for i := row; i < len(cells); i += rows {
+			line += left(cells[i], widest+gap)
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,186 @@
+package terminal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/papertape/papertape/client"
+)
+
+const (
+	// answerPatience is how long an answer is waited for, times without a connection included.
+	answerPatience = 30 * time.Second
+	historyPage    = 100 // events the server gives at once
+)
+
+// answer is what a command came to.
+type answer struct {
+	err    error
+	text   string // empty: what there is to see is an event
+	object any    // the same for -o json
+	after  uint64 // it is to be shown after the event of this sequence
+}
+
+// perform does a command and returns its answer. It runs beside the session and touches nothing that run owns.
+func (s *session) perform(ctx context.Context, cmd *command, orderID string) *answer {
+	a, err := s.ask(ctx, cmd, orderID)
+	if err != nil {
+		return &answer{err: err}
+	}
+	return a
+}
+
+func (s *session) ask(ctx context.Context, cmd *command, orderID string) (*answer, error) {
+	switch cmd.verb {
+	case verbBuy, verbSell:
+		return s.order(ctx, cmd, orderID)
+	case verbHolding:
+		return s.askHoldings(ctx)
+	case verbHistory:
+		return s.askHistory(ctx, cmd.count)
+	case verbQuote:
+		return s.askQuotes(ctx, cmd.words)
+	case verbPresence:
+		return s.askPresence(ctx, cmd.on)
+	}
+	return nil, fmt.Errorf("command %d is not one of the server's", cmd.verb)
+}
+
+func (s *session) order(ctx context.Context, cmd *command, id string) (*answer, error) {
+	in, err := s.resolve(ctx, strings.Join(cmd.words, " "))
+	if err != nil {
+		return nil, err
+	}
+	o := &client.Order{
+		Side: client.Buy, Market: in.Market, Code: in.Code, Quantity: cmd.quantity, LimitPrice: cmd.limit, ClientOrderId: id,
+	}
+	if cmd.verb == verbSell {
+		o.Side = client.Sell
+	}
+	ev, err := s.account.Order(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{after: ev.GetSeq()}, nil
+}
+
+func (s *session) askHoldings(ctx context.Context) (*answer, error) {
+	h, err := s.account.Holdings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	text := s.words.say(keyHoldingsOf, h.GetAccount(), h.GetAsOfSeq()) + "\n" +
+		s.holdings(h.GetPositions(), h.GetTotalMarketValue(), h.GetCash())
+	return &answer{text: text, object: holdingsLine{"holdings", holdingsJSON(h)}, after: h.GetAsOfSeq()}, nil
+}
+
+// askHistory gathers pages until there are enough events, or no more.
+func (s *session) askHistory(ctx context.Context, count int) (*answer, error) {
+	var events []*client.AccountEvent // newest first
+	var account, before, oldest uint64
+	for len(events) < count {
+		page, err := s.account.History(ctx, before, min(count-len(events), historyPage))
+		if err != nil {
+			return nil, err
+		}
+		oldest = page.GetOldestSeq()
+		if len(page.GetEvents()) == 0 {
+			break
+		}
+		events = append(events, page.GetEvents()...)
+		last := events[len(events)-1]
+		account, before = last.GetAccount(), last.GetSeq()
+		if before <= oldest {
+			break
+		}
+	}
+	a := &answer{}
+	if len(events) > 0 {
+		a.after = events[0].GetSeq()
+	}
+	slices.Reverse(events)
+	a.text = s.history(events, oldest, s.mine)
+	line := historyLine{Type: "history"}
+	line.Account, line.OldestSeq = account, oldest
+	for _, ev := range events {
+		line.Events = append(line.Events, eventJSON(ev))
+	}
+	a.object = line
+	return a, nil
+}
+
+func (s *session) askQuotes(ctx context.Context, words []string) (*answer, error) {
+	var codes []string
+	for _, typed := range splitInstruments(words) {
+		in, err := s.resolve(ctx, typed)
+		if err != nil {
+			return nil, err
+		}
+		codes = append(codes, in.String())
+	}
+	list, err := s.account.Instruments(ctx, codes...)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{text: s.quotes(list), object: quotesJSON(list)}, nil
+}
+
+func (s *session) askPresence(ctx context.Context, on bool) (*answer, error) {
+	var topics []client.Topic
+	k := keyPresenceOff
+	if on {
+		topics, k = []client.Topic{client.TopicPresence}, keyPresenceOn
+	}
+	if err := s.account.Subscribe(ctx, topics...); err != nil {
+		return nil, err
+	}
+	return &answer{text: s.words.say(k)}, nil
+}
+
+// explain is the sentence for a command that failed.
+func (s *session) explain(r *running, err error) error {
+	isOrder := r.isOrder()
+	var refused *client.Reject
+	switch {
+	case r.canceled && isOrder, isOrder && errors.Is(err, context.DeadlineExceeded):
+		return s.words.wrong(keyOrderGaveUp, r.line)
+	case r.canceled, errors.Is(err, context.DeadlineExceeded):
+		return s.words.wrong(keyGaveUp, r.line)
+	case errors.Is(err, client.ErrOutcomeUnknown):
+		return s.words.wrong(keyOrderUnknown, s.because(err), s.words.name(verbHistory))
+	case errors.As(err, &refused):
+		return errors.New(s.because(err))
+	case errors.Is(err, client.ErrDisconnected):
+		return s.words.wrong(keyNoAnswer, s.because(err))
+	}
+	return err
+}
+
+// because says why the server, or the connection, did not do something.
+func (p *printer) because(err error) string {
+	var refused *client.Reject
+	var bye *client.Goodbye
+	var network *net.OpError
+	switch {
+	case errors.As(err, &refused):
+		return p.words.say(keyRefused, named(p.words.refused, refused.Code), tidy(refused.Text))
+	case errors.As(err, &bye):
+		return p.words.say(keyGoodbye, named(p.words.goodbye, bye.Reason), tidy(bye.Text))
+	case errors.As(err, &network):
+		return tidy(network.Err.Error()) // without the addresses, which are known
+	}
+	return tidy(err.Error())
+}
+
+// named is what a value is called; one that is younger than this program is a number.
+func named[V ~int32](names map[V]string, v V) string {
+	if name, known := names[v]; known {
+		return name
+	}
+	return fmt.Sprint(int32(v))
+}

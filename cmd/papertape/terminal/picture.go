@@ -1,0 +1,106 @@
+package terminal
+
+import (
+	"fmt"
+
+	"github.com/papertape/papertape/client"
+)
+
+// picture is the account as it was last shown, so that what an event changes can be said with what was before.
+type picture struct {
+	seq       uint64
+	cash      int64
+	positions map[instrument]*client.Position
+}
+
+// instrument is what a row is of.
+type instrument struct{ market, code string }
+
+func (i instrument) String() string { return i.market + "." + i.code }
+
+func instrumentOf(p interface {
+	GetMarket() string
+	GetCode() string
+}) instrument {
+	return instrument{tidy(p.GetMarket()), tidy(p.GetCode())}
+}
+
+func pictureOf(s *client.State) *picture {
+	p := &picture{seq: s.Seq, cash: s.Cash.GetBalance(), positions: make(map[instrument]*client.Position)}
+	for _, row := range s.Positions {
+		p.positions[instrumentOf(row)] = row
+	}
+	return p
+}
+
+// apply brings the picture to what it is after an event.
+func (p *picture) apply(ev *client.AccountEvent) {
+	p.seq = ev.GetSeq()
+	if ev.GetCash() != nil {
+		p.cash = ev.GetCash().GetBalance()
+	}
+	for _, row := range ev.GetPositions() {
+		if row.GetQuantity() == 0 {
+			delete(p.positions, instrumentOf(row))
+		} else {
+			p.positions[instrumentOf(row)] = row
+		}
+	}
+}
+
+// rowChange is a row before and after; where there is none, the quantity is 0.
+type rowChange struct {
+	of            instrument
+	name          string
+	before, after *client.Position
+}
+
+func (r *rowChange) differs() bool {
+	return r.before.GetQuantity() != r.after.GetQuantity() || r.before.GetCost() != r.after.GetCost()
+}
+
+// differences are the rows that are not the same in two states, by market and code.
+func differences(before, after *client.State) (found []rowChange) {
+	b, a := before.Positions, after.Positions
+	for len(b) > 0 || len(a) > 0 {
+		var r rowChange
+		switch order := compareRows(b, a); {
+		case order < 0:
+			r, b = rowChange{before: b[0]}, b[1:]
+		case order > 0:
+			r, a = rowChange{after: a[0]}, a[1:]
+		default:
+			r, b, a = rowChange{before: b[0], after: a[0]}, b[1:], a[1:]
+		}
+		row := r.after
+		if row == nil {
+			row = r.before
+		}
+		r.of, r.name = instrumentOf(row), tidy(row.GetName())
+		if r.differs() {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// compareRows says which of two sorted lists has the row that comes first; 0: both have it.
+func compareRows(b, a []*client.Position) int {
+	switch {
+	case len(b) == 0:
+		return 1
+	case len(a) == 0:
+		return -1
+	}
+	x, y := instrumentOf(b[0]), instrumentOf(a[0])
+	switch {
+	case x == y:
+		return 0
+	case x.market < y.market || x.market == y.market && x.code < y.code:
+		return -1
+	}
+	return 1
+}
+
+// tradeID is the name of the trade that an event of an account created.
+func tradeID(account, seq uint64) string { return fmt.Sprintf("%d-%d", account, seq) }

@@ -1,0 +1,269 @@
+package terminal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/papertape/papertape/client"
+)
+
+// Bounds.
+const (
+	batchMax   = 64  // updates that are written at once
+	waitingMax = 16  // commands that wait for the one under way; one more is dropped, and said
+	missedMax  = 100 // missed events that are shown one by one; of more, the last ones
+)
+
+// input is something from where the commands come.
+type input struct {
+	text      string
+	number    int           // of the line, from 1
+	interrupt bool          // Ctrl-C on an empty line
+	taken     chan struct{} // where not nil: told when the next one may come
+}
+
+// screen is what output goes to.
+type screen interface {
+	data(text string) error   // what was asked for, what happened to the account
+	notice(text string) error // what is about the connection
+}
+
+// session is one run of the terminal.
+type session struct {
+	// Constant.
+	printer
+	account *client.Account
+	screen  screen
+	json    bool // data are lines of JSON
+	strict  bool // one command after the other, and none after one that failed
+	echo    bool // commands are data too
+	quiet   bool // of events, only those of one's own orders are shown
+	orderID string
+
+	// Shared by the session and the command under way.
+	listing atomic.Pointer[listing]
+
+	// Owned by run.
+	updates  chan client.Update
+	answered chan *answer
+	picture  *picture
+	waiting  []*command
+	running  *running
+	orders   int    // order ids given out
+	head     uint64 // until the picture is there, events are missed ones; 0: none is
+	hidden   uint64 // missed events that are yet to come and are not shown
+	hinted   bool   // the last input was an interrupt that was answered with how to leave
+	failed   error  // of the screen
+
+	gathering bool            // what is written is kept, to be written in one piece
+	gathered  strings.Builder // lines, all of them notices or none
+	notices   bool
+}
+
+// running is the command under way.
+type running struct {
+	*command
+	cancel   context.CancelFunc
+	answer   *answer // it has come, and waits for the events before it to be shown
+	canceled bool
+}
+
+// errLeave ends run as the person at the terminal wants it.
+var errLeave = errors.New("leave")
+
+// interruption is the end of run when the process is told to end.
+type interruption struct{ text string }
+
+func (i *interruption) Error() string { return i.text }
+
+// interrupted says so, and what is not known.
+func (s *session) interrupted() error {
+	if r := s.running; r != nil && r.isOrder() {
+		return &interruption{s.words.say(keyInterruptedOrder, r.line, s.words.name(verbHistory))}
+	}
+	return &interruption{s.words.say(keyInterrupted)}
+}
+
+// run owns the session until there is no more input, or an error ends it. ended is the pump's.
+func (s *session) run(ctx context.Context, lines <-chan input, ended <-chan error) error {
+	defer func() {
+		if s.running != nil {
+			s.running.cancel()
+			if s.running.answer == nil {
+				<-s.answered
+			}
+		}
+	}()
+	for {
+		take := lines
+		if s.strict && s.running != nil {
+			take = nil
+		}
+		var err error
+		select {
+		case in, ok := <-take:
+			if !ok {
+				return nil
+			}
+			if err = s.input(ctx, in); err == nil && in.taken != nil {
+				in.taken <- struct{}{}
+			}
+		case u := <-s.updates:
+			s.batch(u)
+		case a := <-s.answered:
+			s.running.answer = a
+		case err = <-ended:
+			s.rest()
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return s.interrupted()
+		}
+		if err == nil {
+			err = s.settle(ctx)
+		}
+		switch {
+		case errors.Is(err, errLeave):
+			return nil
+		case err != nil:
+			return err
+		case s.failed != nil:
+			return s.failed
+		}
+	}
+}
+
+// input takes a line. What can be answered here is; the rest waits for its turn.
+func (s *session) input(ctx context.Context, in input) error {
+	if in.interrupt {
+		return s.interrupt()
+	}
+	s.hinted = false
+	if s.echo && !s.json {
+		s.data(echoPrompt + in.text)
+	}
+	cmd, err := s.words.parse(in.text)
+	switch {
+	case err != nil && s.strict:
+		return s.words.lineError(in.number, in.text, true, err)
+	case err != nil:
+		s.data(s.bold("?") + " " + err.Error())
+		return nil
+	case cmd == nil:
+		return nil
+	}
+	cmd.number = in.number
+	switch {
+	case cmd.verb == verbQuit:
+		return errLeave
+	case cmd.verb == verbHelp:
+		s.data(strings.TrimSuffix(s.words.menu(), "\n"))
+	case s.running == nil:
+		s.start(ctx, cmd)
+	case len(s.waiting) >= waitingMax:
+		s.data(s.words.say(keyQueueFull, len(s.waiting), cmd.line))
+	default:
+		s.waiting = append(s.waiting, cmd)
+	}
+	return nil
+}
+
+// interrupt gives up the command under way, or says how to leave, or leaves.
+func (s *session) interrupt() error {
+	switch {
+	case s.running != nil:
+		s.running.canceled = true
+		s.running.cancel()
+	case s.hinted:
+		return errLeave
+	default:
+		s.hinted = true
+		s.notice(s.words.say(keyLeaveHint, s.words.name(verbQuit)))
+	}
+	return nil
+}
+
+// start sets a command going. Its answer comes through answered.
+func (s *session) start(ctx context.Context, cmd *command) {
+	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	s.running = &running{command: cmd, cancel: cancel}
+	s.orders++
+	id := fmt.Sprintf("%s%d", s.orderID, s.orders)
+	go func() { s.answered <- s.perform(ctx, cmd, id) }() // run waits for it, and has one under way at most
+}
+
+// settle shows the answer to the command under way once everything before it is shown, and sets the next one going.
+func (s *session) settle(ctx context.Context) error {
+	r := s.running
+	if r == nil || r.answer == nil || r.answer.after > s.picture.seq {
+		return nil
+	}
+	r.cancel()
+	s.running = nil
+	if err := r.answer.err; err != nil {
+		sentence := s.explain(r, err)
+		if s.strict {
+			return s.words.lineError(r.number, r.line, false, sentence)
+		}
+		s.data(s.bold("?") + " " + sentence.Error())
+	} else {
+		s.show(r.answer.text, r.answer.object)
+	}
+	if len(s.waiting) > 0 {
+		next := s.waiting[0]
+		s.waiting = s.waiting[1:]
+		s.start(ctx, next)
+	}
+	return nil
+}
+
+// show writes data as text or as a line of JSON. An empty text is none.
+func (s *session) show(text string, object any) {
+	switch {
+	case s.json && object != nil:
+		var b strings.Builder
+		if err := printJSON(&b, object); err != nil {
+			s.fail(err)
+			return
+		}
+		s.data(strings.TrimSuffix(b.String(), "\n"))
+	case !s.json && text != "":
+		s.data(text)
+	}
+}
+
+func (s *session) data(text string)   { s.write(text, false) }
+func (s *session) notice(text string) { s.write(text, true) }
+
+// write writes, or gathers while updates are shown.
+func (s *session) write(text string, notice bool) {
+	if s.gathered.Len() > 0 && notice != s.notices {
+		s.flush()
+	}
+	s.gathered.WriteString(text + "\n")
+	s.notices = notice
+	if !s.gathering {
+		s.flush()
+	}
+}
+
+func (s *session) flush() {
+	to := s.screen.data
+	if s.notices {
+		to = s.screen.notice
+	}
+	if s.gathered.Len() > 0 {
+		s.fail(to(s.gathered.String()))
+	}
+	s.gathered.Reset()
+}
+
+// fail keeps the first error of the screen; it ends run.
+func (s *session) fail(err error) {
+	if s.failed == nil {
+		s.failed = err
+	}
+}

@@ -1,0 +1,177 @@
+package terminal
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/market"
+)
+
+// printer turns what is to be shown into lines. It has no state of its own.
+type printer struct {
+	style
+	words *catalogue
+	zone  *time.Location
+}
+
+// The widths of the tape's columns. What is wider moves the rest of its line to the right.
+const (
+	markColumn     = 8  // Δ+123456
+	sideColumn     = 4  // sell, 卖出
+	codeColumn     = 9  // SH.600519
+	nameColumn     = 8  // 贵州茅台
+	quantityColumn = 8  // shares
+	priceColumn    = 9  // 123456.00
+	whoColumn      = 13 // other session
+	heldColumn     = 7  // shares
+)
+
+const clock = "15:04:05"
+
+// event is what the tape says of an event. before is the account as it was until then; mine says whether the trade is of an
+// order of this terminal.
+func (p *printer) event(ev *client.AccountEvent, before *picture, mine bool) string {
+	at := time.Unix(0, ev.GetTime()).In(p.zone).Format(clock)
+	switch what := ev.GetWhat().(type) {
+	case *client.EventTrade:
+		return p.trade(at, ev, what.Trade, mine)
+	case *client.EventBust:
+		return p.bust(at, ev, what.Bust, before)
+	case *client.EventAdjustment:
+		a := what.Adjustment
+		return p.fit(p.faint(at), left(p.words.say(keyCashMark), markColumn), p.signedMoney(a.GetCash()),
+			p.words.say(keyBecause, tidy(a.GetActor()), tidy(a.GetReason())), p.words.say(keyCashIs, market.FormatMoney(ev.GetCash().GetBalance())))
+	}
+	return p.fit(p.faint(at), tradeID(ev.GetAccount(), ev.GetSeq()))
+}
+
+// trade is one line: when, what it did to the row, the trade, who made it, what is held then, its id.
+func (p *printer) trade(at string, ev *client.AccountEvent, t *client.Trade, mine bool) string {
+	held := int64(0)
+	for _, row := range ev.GetPositions() {
+		if instrumentOf(row) == instrumentOf(t) {
+			held = row.GetQuantity()
+		}
+	}
+	return p.fit(p.faint(at), p.mark(ev.GetChange(), t)+" "+p.tradeColumns(t), left(p.who(t, mine), whoColumn),
+		left(p.words.say(keyHolds, held), columns(p.words.say(keyHolds, int64(0)))-1+heldColumn), tradeID(ev.GetAccount(), ev.GetSeq()))
+}
+
+// mark is + for a new row, - for one that is gone, and else by how much its quantity changed.
+func (p *printer) mark(change client.Change, t *client.Trade) string {
+	direction, mark := int64(1), ""
+	if t.GetSide() == client.Sell {
+		direction = -1
+	}
+	switch change {
+	case client.Opened:
+		mark = "+"
+	case client.Closed:
+		mark = "-"
+	default:
+		mark = fmt.Sprintf("Δ%+d", direction*t.GetQuantity())
+	}
+	return p.rose(direction, left(mark, markColumn))
+}
+
+// tradeColumns is a trade without when, why and by whom.
+func (p *printer) tradeColumns(t *client.Trade) string {
+	return strings.Join([]string{
+		left(p.side(t.GetSide()), sideColumn), left(instrumentOf(t).String(), codeColumn), left(tidy(t.GetName()), nameColumn),
+		right(fmt.Sprint(t.GetQuantity()), quantityColumn), "@", right(market.FormatMoney(t.GetPrice()), priceColumn),
+	}, " ")
+}
+
+func (p *printer) side(s client.Side) string {
+	if s == client.Sell {
+		return p.words.say(keySell)
+	}
+	return p.words.say(keyBuy)
+}
+
+func (p *printer) who(t *client.Trade, mine bool) string {
+	switch {
+	case mine:
+		return p.words.say(keyYou)
+	case t.GetOrigin() == client.OriginSimulator:
+		return p.words.say(keySimulator)
+	case t.GetOrigin() == client.OriginOperator:
+		return p.words.say(keyOperator)
+	}
+	return p.words.say(keyOther)
+}
+
+// bust is the line of a trade again, struck through and said to be taken back or corrected, with what that did to each row
+// and to the cash.
+func (p *printer) bust(at string, ev *client.AccountEvent, b *client.Bust, before *picture) string {
+	word := p.words.say(keyTakenBack)
+	if b.GetReplacement() != nil {
+		word = p.words.say(keyCorrected)
+	}
+	original := left("x", markColumn) + " " + p.struck(p.tradeColumns(b.GetOriginal()))
+	lines := []string{p.fit(p.faint(at), original, p.bold(word)+" "+tidy(b.GetTradeId()))}
+	indent := strings.Repeat(" ", len(clock)+2)
+	add := func(s string) { lines = append(lines, indent+s) }
+	add(p.words.say(keyBecause, tidy(b.GetActor()), tidy(b.GetReason())))
+	if r := b.GetReplacement(); r != nil {
+		add(left(p.words.say(keyStandsNow), markColumn) + " " + p.tradeColumns(r))
+	}
+	if len(b.GetCascade()) > 0 {
+		add(p.words.say(keyCascade, tidy(strings.Join(b.GetCascade(), ", "))))
+	}
+	for _, row := range ev.GetPositions() {
+		of := instrumentOf(row)
+		add(p.change(&rowChange{of: of, name: tidy(row.GetName()), before: before.positions[of], after: row}))
+	}
+	add(p.words.say(keyCashBeforeAfter, market.FormatMoney(before.cash), market.FormatMoney(ev.GetCash().GetBalance())))
+	return strings.Join(lines, "\n")
+}
+
+// change says a row before and after.
+func (p *printer) change(r *rowChange) string {
+	return p.words.say(keyBeforeAfter, r.of, r.name, r.before.GetQuantity(), r.after.GetQuantity(),
+		market.FormatMoney(r.before.GetCost()), market.FormatMoney(r.after.GetCost()))
+}
+
+// resynced says what a snapshot that replaced the state changed.
+func (p *printer) resynced(before, after *client.State) string {
+	rows := differences(before, after)
+	cashSame := before.Cash.GetBalance() == after.Cash.GetBalance()
+	if len(rows) == 0 && cashSame {
+		return p.words.say(keyResyncSame)
+	}
+	lines := []string{p.words.say(keyDiffers)}
+	for i := range rows {
+		lines = append(lines, "  "+p.change(&rows[i]))
+	}
+	if !cashSame {
+		lines = append(lines, "  "+p.words.say(keyCashBeforeAfter, market.FormatMoney(before.Cash.GetBalance()), market.FormatMoney(after.Cash.GetBalance())))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (p *printer) presence(m *client.Presence) string {
+	k, direction := keyOffline, int64(-1)
+	if m.GetOnline() {
+		k, direction = keyOnline, 1
+	}
+	return p.rose(direction, p.words.say(k, m.GetAccount(), m.GetUid(), m.GetSessions()))
+}
+
+// fit joins the parts of a line, most important first, with two spaces. On a screen that is too narrow it leaves out the
+// last ones; the first two stay.
+func (p *printer) fit(parts ...string) string {
+	const always = 2
+	limit := 0
+	if p.width != nil {
+		limit = p.width()
+	}
+	for n := len(parts); ; n-- {
+		line := strings.TrimRight(strings.Join(parts[:n], "  "), " ")
+		if limit <= 0 || n <= always || columns(line) < limit {
+			return line
+		}
+	}
+}

@@ -1,0 +1,299 @@
+package terminal
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
+
+	"github.com/papertape/papertape/client"
+)
+
+// Config says whose account it is, where, and how it is shown.
+type Config struct {
+	Account uint64
+	Server  string // host:port
+	Name    string // name and version of the program, for the server's log
+	Lang    Language
+	Scheme  Scheme
+	JSON    bool     // data as lines of JSON; not on a terminal
+	Echo    bool     // on a pipe: each command before its answer
+	Words   []string // one command; none: they come from In
+
+	In     io.Reader
+	Out    io.Writer // data
+	Notes  io.Writer // what is about the connection, unless it is a terminal
+	Getenv func(string) string
+}
+
+// LineError is what was wrong with a line of a pipe, or with the one command.
+type LineError struct {
+	Number int // from 1; 0: there is but the one
+	Line   string
+	Usage  bool // it was not understood; nothing was asked of the server
+	text   string
+}
+
+// Error names the line, if there are several, and says what was wrong and what would be right.
+func (e *LineError) Error() string { return e.text }
+
+func (c *catalogue) lineError(number int, line string, usage bool, err error) error {
+	e := &LineError{Number: number, Line: line, Usage: usage, text: err.Error()}
+	if number > 0 {
+		e.text = c.say(keyLine, number, strings.TrimSpace(line), err.Error())
+	}
+	return e
+}
+
+const (
+	connectPatience = 10 * time.Second // for the first connection
+	lineBytesMax    = 64 << 10         // of a pipe
+	orderIDLetters  = 12               // that tell one run from another
+)
+
+// Run logs in and takes commands until they end, the person leaves, or an error ends it. The error is a *LineError where a
+// line was at fault, and what client.Open or client.Account's Next reported where the connection was.
+func Run(ctx context.Context, cfg Config) error {
+	text.OverrideRuneWidthEastAsianWidth(false) // of the table's package: lines and Δ take one column, whatever the locale
+	words := catalogueOf(cfg.Lang)
+	if len(cfg.Words) > 0 {
+		if done, err := checkWords(words, &cfg); done || err != nil {
+			return err
+		}
+	}
+	opening, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
+	account, err := client.Open(opening, cfg.Server, client.AccountOptions{Account: cfg.Account, Name: cfg.Name})
+	if err != nil {
+		return unreachable(ctx, words, err)
+	}
+	defer account.Close() //nolint:errcheck // without a cursor it does not fail
+	s := &session{
+		printer: printer{style: styleOf(&cfg), words: words, zone: time.Local},
+		account: account, json: cfg.JSON, echo: cfg.Echo, orderID: rand.Text()[:orderIDLetters] + "-",
+		updates: make(chan client.Update, batchMax), answered: make(chan *answer, 1),
+	}
+	first, err := s.begin(opening)
+	if err != nil {
+		return unreachable(ctx, words, err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.pump(ctx)
+		close(ended)
+	}()
+	defer func() {
+		stop()
+		for range ended { // until the pump has ended
+		}
+	}()
+	switch {
+	case len(cfg.Words) > 0:
+		return s.once(ctx, &cfg, ended)
+	case isTerminal(cfg.In) && isTerminal(cfg.Out) && cfg.Getenv("TERM") != "dumb" && !cfg.JSON:
+		return s.interact(ctx, &cfg, first, ended)
+	default:
+		return s.pipe(ctx, &cfg, first, ended)
+	}
+}
+
+// checkWords finds out before anything is asked of the server whether the one command can be understood. Some need no
+// server: then it is done.
+func checkWords(words *catalogue, cfg *Config) (done bool, err error) {
+	cmdLine := strings.Join(cfg.Words, " ")
+	cmd, err := words.parse(cmdLine)
+	switch {
+	case err != nil:
+		return false, words.lineError(0, cmdLine, true, err)
+	case cmd == nil || cmd.verb == verbQuit:
+		return true, nil
+	case cmd.verb == verbHelp:
+		_, err = io.WriteString(cfg.Out, words.menu())
+		return true, err
+	case cmd.verb == verbPresence:
+		return false, words.lineError(0, cmdLine, true, words.wrong(keyPresenceAlone))
+	}
+	return false, nil
+}
+
+// begin takes the first update, which is the login, and what is traded.
+func (s *session) begin(ctx context.Context) (*client.Connected, error) {
+	u, err := s.account.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first, ok := u.(*client.Connected)
+	if !ok || first.After == nil {
+		return nil, fmt.Errorf("the account begins with %T: expected its state", u)
+	}
+	s.picture = pictureOf(first.After)
+	l, err := fetchListing(ctx, s.account)
+	for errors.Is(err, client.ErrDisconnected) && ctx.Err() == nil {
+		l, err = fetchListing(ctx, s.account) // on the next connection
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.listing.Store(l)
+	return first, nil
+}
+
+// unreachable says in a sentence why there is no session.
+func unreachable(ctx context.Context, words *catalogue, err error) error {
+	var refused *client.Reject
+	var bye *client.Goodbye
+	if ctx.Err() != nil {
+		return words.wrong(keyInterrupted)
+	}
+	if errors.As(err, &refused) || errors.As(err, &bye) {
+		return errors.New((&printer{words: words}).because(err))
+	}
+	return fmt.Errorf("%w; %s", err, words.say(keyIsItRunning))
+}
+
+// login shows the account as it is at the login.
+func (s *session) login(first *client.Connected) {
+	head := s.words.say(keyLoggedIn, first.UID, first.After.Account, first.After.Seq, tidy(first.Addr))
+	s.show(head+"\n"+s.holdings(first.After.Positions, first.After.TotalMarketValue, first.After.Cash),
+		loginLine{"login", first.UID, first.Server, stateJSON(first.After)})
+}
+
+// interact is the session of a person at a terminal.
+func (s *session) interact(ctx context.Context, cfg *Config, first *client.Connected, ended <-chan error) error {
+	complete := completer{words: s.words, listing: s.listing.Load, held: s.held}
+	l, err := openLine(historyFile(cfg.Getenv), complete.complete)
+	if err != nil {
+		return err
+	}
+	s.screen = l
+	s.login(first)
+	s.data(strings.TrimSuffix(s.words.menu(), "\n"))
+	lines, done, read := make(chan input), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(read)
+		l.read(lines, done)
+	}()
+	err = s.run(ctx, lines, ended)
+	asked := err == nil // by the person, not in the middle of a line
+	var told *interruption
+	if errors.As(err, &told) && (s.running == nil || !s.running.isOrder()) {
+		err = nil // told to end, it ended
+	}
+	if err == nil {
+		s.data(s.words.say(keyBye))
+	}
+	close(done)
+	if closing := l.close(read); err == nil {
+		err = closing
+	}
+	if !asked {
+		_, _ = io.WriteString(cfg.Out, "\n") // the line stays as it was, what follows begins below it
+	}
+	return err
+}
+
+// held is what the account holds.
+func (s *session) held() []instrument {
+	state := s.account.State()
+	list := make([]instrument, len(state.Positions))
+	for i, row := range state.Positions {
+		list[i] = instrumentOf(row)
+	}
+	return list
+}
+
+// pipe takes commands from a pipe or a file.
+func (s *session) pipe(ctx context.Context, cfg *Config, first *client.Connected, ended <-chan error) error {
+	s.screen, s.strict = plain{cfg.Out, cfg.Notes}, true
+	s.login(first)
+	lines, done := make(chan input), make(chan struct{})
+	defer close(done)
+	read := make(chan error, 1)
+	go func() {
+		read <- readLines(cfg.In, lines, done)
+		close(lines)
+	}()
+	if err := s.run(ctx, lines, ended); err != nil {
+		return err
+	}
+	select {
+	case err := <-read:
+		return err
+	default:
+		return nil // it said quit
+	}
+}
+
+// readLines sends lines until there are no more. It may be blocked in a read when done is closed, and then ends with the
+// process, or with its input.
+func readLines(r io.Reader, lines chan<- input, done <-chan struct{}) error {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, lineBytesMax)
+	for n := 1; scanner.Scan(); n++ {
+		select {
+		case lines <- input{text: scanner.Text(), number: n}:
+		case <-done:
+			return nil
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		return fmt.Errorf("read the commands: %w", err)
+	}
+	return nil
+}
+
+// once does one command.
+func (s *session) once(ctx context.Context, cfg *Config, ended <-chan error) error {
+	s.screen, s.strict, s.quiet, s.echo = plain{cfg.Out, cfg.Notes}, true, true, false
+	lines := make(chan input, 1)
+	lines <- input{text: strings.Join(cfg.Words, " ")}
+	close(lines)
+	return s.run(ctx, lines, ended)
+}
+
+// plain is a screen without a line at its bottom.
+type plain struct{ out, notes io.Writer }
+
+func (p plain) data(text string) error {
+	_, err := io.WriteString(p.out, text)
+	return err
+}
+
+func (p plain) notice(text string) error {
+	_, err := io.WriteString(p.notes, text)
+	return err
+}
+
+// styleOf is what the output can and shall show.
+func styleOf(cfg *Config) style {
+	s := style{scheme: cfg.Scheme}
+	f, ok := cfg.Out.(*os.File)
+	if !ok || !isTerminal(cfg.Out) || cfg.JSON {
+		return s
+	}
+	s.width = func() int {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err != nil {
+			return 0
+		}
+		return width
+	}
+	s.attributes = cfg.Getenv("TERM") != "dumb"
+	s.colours = s.attributes && cfg.Getenv("NO_COLOR") == ""
+	return s
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}

@@ -1,0 +1,135 @@
+package terminal
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/papertape/papertape/client"
+)
+
+// pump hands the account's updates to run, until the account ends: it then returns why.
+func (s *session) pump(ctx context.Context) error {
+	for {
+		u, err := s.account.Next(ctx)
+		if err != nil {
+			return err
+		}
+		select {
+		case s.updates <- u:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// batch shows an update and those that wait behind it, in one piece: a screen that has a line to redraw does so once.
+func (s *session) batch(u client.Update) {
+	s.gathering = true
+	s.update(u)
+	s.rest()
+	s.gathering = false
+	s.flush()
+}
+
+// rest shows what has come, batchMax of it at most.
+func (s *session) rest() {
+	for range batchMax {
+		select {
+		case u := <-s.updates:
+			s.update(u)
+		default:
+			return
+		}
+	}
+}
+
+func (s *session) update(u client.Update) {
+	switch u := u.(type) {
+	case *client.Event:
+		s.event(u)
+	case *client.Connected:
+		s.connected(u)
+	case *client.Disconnected:
+		s.disconnected(u)
+	case *client.Presence:
+		s.show(s.presence(u), presenceLine{"presence", u.GetAccount(), u.GetUid(), u.GetOnline(), u.GetSessions()})
+	}
+}
+
+// event shows an event and brings the picture to where it is.
+func (s *session) event(ev *client.Event) {
+	mine := ev.Execution || s.mine(ev.GetTrade())
+	switch {
+	case s.hidden > 0:
+		s.hidden--
+	case s.quiet && !mine:
+	default:
+		s.show(s.printer.event(ev.AccountEvent, s.picture, mine),
+			eventLine{Type: "event", Account: ev.GetAccount(), Mine: mine, Replay: ev.Replay, Event: eventJSON(ev.AccountEvent)})
+	}
+	s.picture.apply(ev.AccountEvent)
+	if s.head > 0 && s.picture.seq >= s.head {
+		s.notice(s.words.say(keyUpToDate, s.picture.seq))
+		s.head = 0
+	}
+}
+
+// mine says whether a trade is of an order of this run.
+func (s *session) mine(t *client.Trade) bool {
+	return t.GetClientOrderId() != "" && strings.HasPrefix(t.GetClientOrderId(), s.orderID)
+}
+
+// connected says that there is a connection again, and what was missed meanwhile. The first one is shown by begin.
+func (s *session) connected(c *client.Connected) {
+	away := c.Away.Round(time.Millisecond)
+	if away > time.Second {
+		away = c.Away.Round(time.Second / 10)
+	}
+	if s.json {
+		s.show("", connectedLine{"connected", c.UID, c.Server, c.Away.Seconds(), c.Resynced, c.Missed})
+	}
+	s.head, s.hidden = 0, 0
+	if c.After != nil {
+		s.resynced(c, away)
+		return
+	}
+	s.notice(s.words.say(keyAgain, away, c.UID, c.Addr))
+	if c.Missed == 0 {
+		s.notice(s.words.say(keyNothingMissed))
+		return
+	}
+	s.notice(s.words.say(keyMissed, c.Missed))
+	s.head = c.HeadSeq
+	if c.Missed > missedMax {
+		s.hidden = c.Missed - missedMax
+		s.notice(s.words.say(keyMissedHidden, s.hidden, s.words.name(verbHistory)))
+	}
+}
+
+// resynced begins anew from a snapshot.
+func (s *session) resynced(c *client.Connected, away time.Duration) {
+	s.notice(s.words.say(keyResynced, away, c.UID, c.Addr))
+	if c.Missed > 0 {
+		s.notice(s.words.say(keyResyncSkipped, c.Missed, s.words.name(verbHistory)))
+	}
+	if c.Before != nil {
+		s.notice(s.printer.resynced(c.Before, c.After))
+	}
+	s.show("", holdingsLine{"holdings", stateJSON(c.After)})
+	s.picture = pictureOf(c.After)
+	if s.running != nil && s.running.answer != nil {
+		s.running.answer.after = 0 // what it waited for was of the history before
+	}
+}
+
+// disconnected says that a connection is gone; of the attempts at a new one, those after which there is time to read.
+func (s *session) disconnected(d *client.Disconnected) {
+	s.head, s.hidden = 0, 0
+	switch {
+	case d.Attempt == 0:
+		s.notice(s.words.say(keyLost, s.because(d.Err)))
+	case d.Retry >= time.Second:
+		s.notice(s.words.say(keyTrying, d.Attempt, s.because(d.Err), d.Retry.Round(time.Second/10)))
+	}
+}

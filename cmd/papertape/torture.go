@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/cmd/papertape/torture"
+	"github.com/papertape/papertape/cmd/papertape/torture/linear"
+	"github.com/papertape/papertape/cmd/papertape/torture/synced"
+	"github.com/papertape/papertape/cmd/papertape/torture/truth"
+)
+
+// tortureConfig is one run of all parts, or of some.
+type tortureConfig struct {
+	kills   torture.Config
+	truth   truth.Config
+	linear  linear.Config
+	synced  synced.Config
+	seed    uint64
+	rate    float64
+	journal string // what go test printed of engine/journal
+	keep    bool
+	say     io.Writer
+}
+
+// newTorture is for those who work on the server, so it is hidden; `make torture` runs it.
+func newTorture() *cobra.Command {
+	var cfg tortureConfig
+	var output string
+	cmd := &cobra.Command{
+		Use:    "torture [kills|clients|linear|sync ...]",
+		Hidden: true,
+		Short:  "Kill, cut, stall and trace servers under load, and hold them to everything they said",
+		Long: `Start servers in processes of their own, put clients on them, and hold them to what they said:
+
+  kills    kill a server (SIGKILL) at some moment, verify what it left, start it again, and compare: every event that a client was
+           told must be there as it was, no order and no bust may have been carried out twice, and everybody resumes
+  clients  cut, stall, freeze, kill and restart clients, and the server; in the end each client's state is the server's
+  linear   record what several connections of an account are answered, kills in between; there must be an order that explains it
+  sync     trace the system calls of a server; nothing may be told before it was synced (this needs strace)
+
+Without a name all of them run. The exit code is 99 if anything did not hold; files are then left where they are.`,
+		Example: `  papertape torture
+  papertape torture kills --kills 200
+  papertape torture clients linear --clients-for 1m --histories 200 --seed 7 -o json`,
+		Args: cobra.ArbitraryArgs,
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&cfg.kills.Kills, "kills", 20, "kills: how often the server is killed")
+	flags.IntVar(&cfg.kills.Accounts, "accounts", 60, "kills: accounts, with two clients each")
+	flags.StringVar(&cfg.kills.Durability, "durability", "sync", "kills: of the server; with another than sync this is bound to fail")
+	flags.StringVar(&cfg.kills.Data, "data", "", "kills: the data `directory`, which must not exist; without it, a temporary one")
+	flags.DurationVar(&cfg.truth.Duration, "clients-for", 20*time.Second, "clients: how long they are tormented")
+	flags.IntVar(&cfg.linear.Histories, "histories", 24, "linear: how many histories, of an account each, are judged")
+	flags.DurationVar(&cfg.synced.Duration, "sync-for", 10*time.Second, "sync: how long a server is traced under load")
+	flags.Uint64Var(&cfg.seed, "seed", 1, "of what clients do, of what is done to them, and of the servers")
+	flags.Float64Var(&cfg.rate, "rate", 1000, "simulated fills a second while there is load")
+	flags.StringVar(&cfg.journal, "journal", "", "a `file` with what go test -v printed of the torture of engine/journal, for the table")
+	flags.BoolVar(&cfg.keep, "keep", false, "leave the files where they are, whatever was found")
+	flags.StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.AddCommand(newTortureClient())
+	cmd.RunE = func(cmd *cobra.Command, parts []string) error {
+		if err := errors.Join(checkOutput(output), cfg.check(parts)); err != nil {
+			return err
+		}
+		cfg.say = cmd.ErrOrStderr()
+		report, err := cfg.run(cmd.Context(), parts)
+		if err != nil {
+			return err
+		}
+		if err := printAs(cmd.OutOrStdout(), output, report, report.Render); err != nil {
+			return err
+		}
+		if !report.OK() {
+			return errCheck
+		}
+		return nil
+	}
+	return cmd
+}
+
+var tortureParts = []string{"kills", "clients", "linear", "sync"}
+
+func (c *tortureConfig) check(parts []string) error {
+	for _, part := range parts {
+		if !slices.Contains(tortureParts, part) {
+			return usageError{fmt.Errorf("%q is no part of it: %s are", part, strings.Join(tortureParts, ", "))}
+		}
+	}
+	if c.kills.Kills < 1 || c.kills.Accounts < 1 || c.rate < 0 {
+		return usageError{fmt.Errorf("kills %d, accounts %d, rate %g: kills and accounts are numbers from 1 on, a rate is none below 0",
+			c.kills.Kills, c.kills.Accounts, c.rate)}
+	}
+	if c.linear.Histories < 1 || c.truth.Duration <= 0 || c.synced.Duration <= 0 {
+		return usageError{fmt.Errorf("histories %d, clients-for %s, sync-for %s: all of them are above 0",
+			c.linear.Histories, c.truth.Duration, c.synced.Duration)}
+	}
+	return nil
+}
+
+// run runs the parts, one after the other, and reads what the journal's tests have said.
+func (c *tortureConfig) run(ctx context.Context, parts []string) (*tortureReport, error) {
+	if len(parts) == 0 {
+		parts = tortureParts
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program, which is the server too: %w", err)
+	}
+	files, err := os.MkdirTemp("", "papertape-torture-")
+	if err != nil {
+		return nil, err
+	}
+	c.divide(binary, files)
+	_, _ = fmt.Fprintf(c.say, "seed %d\n", c.seed)
+	r := newTortureReport(c.seed)
+	if c.journal != "" {
+		if err := r.readJournal(c.journal); err != nil {
+			return nil, err
+		}
+	}
+	for _, part := range parts {
+		_, _ = fmt.Fprintf(c.say, "%s\n", part)
+		dir, began := filepath.Join(files, part), time.Now()
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return nil, err
+		}
+		if err := c.runPart(ctx, part, r); err != nil {
+			return nil, fmt.Errorf("torture %s: %w; its files are left in %s", part, err, dir)
+		}
+		r.took(part, time.Since(began))
+	}
+	if !r.OK() || c.keep {
+		r.Files = files
+		return r, nil
+	}
+	return r, os.RemoveAll(files)
+}
+
+// divide gives each part what all have in common.
+func (c *tortureConfig) divide(binary, files string) {
+	c.kills.Binary, c.kills.Seed, c.kills.Rate, c.kills.Progress = binary, c.seed, c.rate, c.say
+	c.truth.Binary, c.truth.Seed, c.truth.Rate, c.truth.Progress = binary, c.seed, c.rate, c.say
+	c.linear.Binary, c.linear.Seed, c.linear.Progress = binary, c.seed, c.say
+	c.synced.Binary, c.synced.Seed, c.synced.Rate, c.synced.Keep = binary, c.seed, c.rate/2, c.keep
+	c.truth.Data, c.linear.Data, c.synced.Data = filepath.Join(files, "clients"), filepath.Join(files, "linear"), filepath.Join(files, "sync")
+}
+
+func (c *tortureConfig) runPart(ctx context.Context, part string, r *tortureReport) (err error) {
+	switch part {
+	case "kills":
+		r.Kills, err = torture.Run(ctx, c.kills)
+	case "clients":
+		r.Clients, err = truth.Run(ctx, c.truth)
+	case "linear":
+		r.Linear, err = linear.Run(ctx, c.linear)
+	case "sync":
+		r.Sync, err = synced.Run(ctx, c.synced)
+	}
+	return err
+}
+
+// newTortureClient is a process of clients, as `torture clients` starts them.
+func newTortureClient() *cobra.Command {
+	var cfg truth.ClientConfig
+	var accounts []uint
+	cmd := &cobra.Command{
+		Use:   "client",
+		Short: "Follow accounts and order for them, and tell in the end what they are",
+		Args:  exactly(0, "no arguments"),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&cfg.Server, "server", "127.0.0.1:7300", "where the server is, `host:port`")
+	flags.StringVar(&cfg.Dir, "dir", ".", "the `directory` of the cursor files")
+	flags.UintSliceVar(&accounts, "accounts", nil, "the accounts")
+	flags.Uint64Var(&cfg.Seed, "seed", 1, "of the orders")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		for _, n := range accounts {
+			cfg.Accounts = append(cfg.Accounts, uint64(n))
+		}
+		return truth.Client(cmd.Context(), cfg, cmd.InOrStdin(), cmd.OutOrStdout())
+	}
+	return cmd
+}

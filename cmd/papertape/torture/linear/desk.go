@@ -1,0 +1,316 @@
+package linear
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/console"
+)
+
+// wanted are the instruments of the orders. One is dear, so that cash runs out.
+var wanted = [...]string{"SZ.000001", "SH.601398", "SH.600519"}
+
+// desk is where the calls of one account come from.
+type desk struct {
+	account     uint64
+	began       time.Time
+	rng         *rand.Rand // of the run's goroutine
+	instruments []instrument
+	history     *history
+	named       int // ids given out
+
+	mu   sync.Mutex
+	lost []*call // calls that were left open; some are made again
+}
+
+func (d *desk) dial(ctx context.Context, addr string) (*client.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	return client.Dial(ctx, addr, client.Options{Account: d.account, Mode: client.ModeQuick, Name: "linear", DiscardEvents: true})
+}
+
+// begin reads the account as it was opened, and the prices.
+func (d *desk) begin(ctx context.Context, addr string) error {
+	c, err := d.dial(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close() //nolint:errcheck // it was answered
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	list, err := c.Instruments(ctx, wanted[:]...)
+	if err != nil {
+		return err
+	}
+	for _, in := range list {
+		d.instruments = append(d.instruments, instrument{in.GetMarket(), in.GetCode(), in.GetPrice()})
+	}
+	h, err := c.History(ctx, 0, 100)
+	if err != nil {
+		return err
+	}
+	d.history = &history{start: &state{account: d.account}}
+	for _, ev := range slices.Backward(h.GetEvents()) {
+		d.history.start.opened(ev)
+	}
+	if s := d.history.start; h.GetOldestSeq() != 1 || uint64(len(h.GetEvents())) != s.seq || len(d.instruments) != len(wanted) {
+		return fmt.Errorf("account %d begins with %d events up to %d, from %d on: all of them were wanted", d.account, len(h.GetEvents()), s.seq, h.GetOldestSeq())
+	}
+	return nil
+}
+
+// conclude looks at the account once more, and reads what was done under which id.
+func (d *desk) conclude(ctx context.Context, addr string) error {
+	c, err := d.dial(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close() //nolint:errcheck // it was answered
+	d.trade(c, []*call{{kind: holdings}})
+	done := make(map[string]uint64)
+	for before := uint64(0); before != 1; {
+		page, cancel := context.WithTimeout(ctx, callTimeout)
+		h, err := c.History(page, before, 100)
+		cancel()
+		if err != nil {
+			return err
+		}
+		for _, ev := range h.GetEvents() {
+			before = ev.GetSeq()
+			done[ev.GetTrade().GetClientOrderId()] = before
+			done[ev.GetBust().GetBustId()] = before
+		}
+	}
+	delete(done, "")
+	d.history.conclude(done)
+	return nil
+}
+
+// opened is an event of the opening.
+func (s *state) opened(ev *client.AccountEvent) {
+	s.seq = ev.GetSeq()
+	s.cash += ev.GetAdjustment().GetCash()
+	if t := ev.GetTrade(); t != nil {
+		s.trades = append(s.trades, trade{
+			seq: s.seq, buy: t.GetSide() == client.Buy, traded: instrument{t.GetMarket(), t.GetCode(), t.GetPrice()},
+			quantity: t.GetQuantity(), price: t.GetPrice(),
+		})
+	}
+}
+
+// script makes up n calls of a connection.
+func (d *desk) script(n int) (calls []*call) {
+	for range n {
+		if again := d.again(order); again != nil {
+			calls = append(calls, again)
+			continue
+		}
+		if d.rng.IntN(3) == 0 {
+			calls = append(calls, &call{kind: holdings})
+			continue
+		}
+		in := d.instruments[d.rng.IntN(len(d.instruments))]
+		most := max(1, 5_000_000_000/in.price) // four or so of these are all the cash
+		c := &call{kind: order, id: d.name(), buy: d.rng.IntN(3) > 0, traded: in, quantity: 1 + d.rng.Int64N(most)}
+		if !c.buy {
+			c.quantity = 1 + c.quantity/3
+		}
+		if calls = append(calls, c); d.rng.IntN(8) == 0 {
+			calls = append(calls, c) // the same again
+		}
+	}
+	return calls
+}
+
+func (d *desk) name() string {
+	d.named++
+	return fmt.Sprintf("%d-%d", d.account, d.named)
+}
+
+// again takes one of the calls that were left open, every other time.
+func (d *desk) again(kinds ...kind) *call {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at := slices.IndexFunc(d.lost, func(c *call) bool { return slices.Contains(kinds, c.kind) })
+	if at < 0 || d.rng.IntN(2) == 0 {
+		return nil
+	}
+	c := d.lost[at]
+	d.lost = slices.Delete(d.lost, at, at+1)
+	return c
+}
+
+// request is a bust or a correction whose trade is chosen when it is made.
+type request struct {
+	*call
+	pick, scale int
+}
+
+// requests makes up n of the operator's.
+func (d *desk) requests(n int) (list []request) {
+	for range n {
+		if again := d.again(bust, correct); again != nil {
+			list = append(list, request{call: again})
+			continue
+		}
+		c := &call{kind: bust, id: d.name(), cascade: d.rng.IntN(2) == 0}
+		if d.rng.IntN(3) == 0 {
+			c.kind = correct
+		}
+		list = append(list, request{call: c, pick: d.rng.IntN(1 << 20), scale: 1 + d.rng.IntN(8)})
+	}
+	return list
+}
+
+// trade makes calls on a connection, one after the other, until one is left open.
+func (d *desk) trade(c *client.Client, calls []*call) {
+	lane := d.history.newLane()
+	for _, asked := range calls {
+		made := time.Since(d.began)
+		a := ask(c, asked)
+		lane = d.history.add(lane, asked, a, made, time.Since(d.began))
+		if a.open {
+			d.leave(asked)
+			return
+		}
+	}
+}
+
+func (d *desk) leave(c *call) {
+	if c.kind == holdings {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lost = append(d.lost, c)
+}
+
+func ask(c *client.Client, asked *call) *answer {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	if asked.kind == holdings {
+		h, err := c.Holdings(ctx)
+		if err != nil {
+			return refusal(err)
+		}
+		a := &answer{seq: h.GetAsOfSeq(), balance: h.GetCash().GetBalance(), realised: h.GetCash().GetRealised(), hash: h.GetStateHash()}
+		a.rows = rowsOf(h.GetPositions())
+		return a
+	}
+	side := client.Sell
+	if asked.buy {
+		side = client.Buy
+	}
+	ev, err := c.Order(ctx, &client.Order{
+		Side: side, Market: asked.traded.market, Code: asked.traded.code, Quantity: asked.quantity, ClientOrderId: asked.id,
+	})
+	if err != nil {
+		return refusal(err)
+	}
+	return &answer{
+		repeated: ev.Replay, seq: ev.GetSeq(), rows: rowsOf(ev.GetPositions()),
+		balance: ev.GetCash().GetBalance(), realised: ev.GetCash().GetRealised(),
+	}
+}
+
+func rowsOf(list []*client.Position) (rows []row) {
+	for _, p := range list {
+		rows = append(rows, row{p.GetMarket(), p.GetCode(), p.GetQuantity(), p.GetCost(), p.GetRealised()})
+	}
+	return rows
+}
+
+// refusal is the answer in an error, or that there was none.
+func refusal(err error) *answer {
+	var r *client.Reject
+	switch {
+	case !errors.As(err, &r):
+		return &answer{open: true}
+	case r.Code == papertapev1.RejectCode_REJECT_CODE_BUSY || r.Code == papertapev1.RejectCode_REJECT_CODE_DRAINING:
+		return &answer{unheard: true}
+	}
+	return &answer{refused: strings.TrimPrefix(r.Code.String(), "REJECT_CODE_")}
+}
+
+// operate makes busts and corrections, one after the other, until one is left open.
+func (d *desk) operate(admin string, list []request) {
+	c, lane := console.NewClient(admin, ""), d.history.newLane()
+	for _, r := range list {
+		if r.trade == 0 && !d.choose(&r) {
+			time.Sleep(time.Millisecond) // nobody has traded yet
+			continue
+		}
+		made := time.Since(d.began)
+		a := d.takeBack(c, r.call)
+		lane = d.history.add(lane, r.call, a, made, time.Since(d.began))
+		if a.open {
+			d.leave(r.call)
+			return
+		}
+	}
+}
+
+// choose picks the trade of a request, and what it is corrected to.
+func (d *desk) choose(r *request) bool {
+	t, ok := d.history.someTrade(r.pick)
+	if !ok {
+		return false
+	}
+	if r.trade = t.seq; r.kind == correct {
+		r.quantity, r.price = max(1, t.quantity*int64(r.scale)/4), max(1, t.price/100*int64(96+r.scale))
+	}
+	return true
+}
+
+func (d *desk) takeBack(c *console.Client, asked *call) *answer {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	r := console.BustRequest{Trade: fmt.Sprintf("%d-%d", d.account, asked.trade), Reason: "torture", BustID: asked.id}
+	if asked.cascade {
+		r.Policy = "cascade"
+	}
+	var done console.TakenBack
+	var err error
+	if asked.kind == correct {
+		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(asked.price), Quantity: asked.quantity})
+	} else {
+		done, err = c.Bust(ctx, r)
+	}
+	var refused *console.Error
+	switch {
+	case errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable:
+		return &answer{unheard: true}
+	case errors.As(err, &refused) && refused.Status != http.StatusGatewayTimeout:
+		return &answer{refused: refused.Code}
+	case err != nil:
+		return &answer{open: true}
+	}
+	return carriedOut(&done)
+}
+
+// carriedOut is the answer in that of the console.
+func carriedOut(done *console.TakenBack) *answer {
+	a := &answer{repeated: done.Repeated, seq: done.Seq, balance: int64(done.Cash.Balance), realised: int64(done.Cash.Realised)}
+	for _, p := range done.Positions {
+		a.rows = append(a.rows, row{p.Market, p.Code, p.Quantity, int64(p.Cost), int64(p.Realised)})
+	}
+	for _, name := range done.Bust.Cascade {
+		_, seq, _ := strings.Cut(name, "-")
+		n, err := strconv.ParseUint(seq, 10, 64)
+		if err != nil {
+			n = 0 // which no trade has
+		}
+		a.cascade = append(a.cascade, n)
+	}
+	return a
+}

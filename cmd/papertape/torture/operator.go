@@ -1,0 +1,109 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/papertape/papertape/console"
+)
+
+const (
+	operators        = 6 // who take trades back at the same time
+	operatorPauseMax = 20 * time.Millisecond
+	bustTimeout      = 20 * time.Second
+	movePerMille     = 20 // by how much a correction moves a price, at most
+)
+
+// operator takes back, and corrects, trades that clients were shown a moment ago. Its methods are called by one goroutine.
+type operator struct {
+	name     string
+	accounts []*account
+	rng      *rand.Rand
+	asked    int
+}
+
+// work asks until ctx or the server ends.
+func (o *operator) work(ctx context.Context, admin string) {
+	c := console.NewClient(admin, "")
+	for ctx.Err() == nil {
+		a := o.accounts[o.rng.IntN(len(o.accounts))]
+		if b, ok := o.request(a); ok && a.takeBack(c, b) != nil {
+			a.open(b)
+		}
+		select {
+		case <-time.After(time.Duration(o.rng.Int64N(int64(operatorPauseMax)))):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// request makes up the next request: three of four are busts.
+func (o *operator) request(a *account) (*takeback, bool) {
+	t, ok := a.recentTrade(o.rng.Int())
+	if !ok {
+		return nil, false
+	}
+	o.asked++
+	b := &takeback{id: fmt.Sprintf("%s-%d", o.name, o.asked), trade: t, cascade: o.rng.IntN(2) == 0}
+	if b.correct = o.rng.IntN(4) == 0; b.correct {
+		b.quantity = 1 + o.rng.Int64N(2*t.quantity)
+		b.price = max(1, t.price/1000*(1000-movePerMille+o.rng.Int64N(2*movePerMille+1)))
+	}
+	return b, true
+}
+
+// takeBack sends a request, for the first time or again, and notes its answer. The error says that there was none, or one that
+// settles nothing. Any goroutine may call it.
+func (a *account) takeBack(c *console.Client, b *takeback) error {
+	ctx, cancel := context.WithTimeout(context.Background(), bustTimeout)
+	defer cancel()
+	a.wanted(b)
+	r := console.BustRequest{Trade: b.trade.name(a.number), Reason: "torture", BustID: b.id, Actor: "torture"}
+	if b.cascade {
+		r.Policy = "cascade"
+	}
+	var done console.TakenBack
+	var err error
+	if b.correct {
+		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(b.price), Quantity: b.quantity})
+	} else {
+		done, err = c.Bust(ctx, r)
+	}
+	var refused *console.Error
+	switch {
+	case err == nil:
+		if done.Bust == nil {
+			a.findings.add(other, 1, "account %d: bust id %q was answered with event %d, which takes nothing back", a.number, b.id, done.Seq)
+			return nil
+		}
+		a.done(b, done.Bust.BustID, done.Seq, done.Repeated)
+		return nil
+	case !errors.As(err, &refused) || refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusGatewayTimeout:
+		return err
+	case refused.Status == http.StatusConflict:
+		a.declined(b, refused)
+	default: // a trade that a stream has shown is not known any more, for instance
+		a.findings.add(other, 1, "account %d: bust id %q: %v", a.number, b.id, refused)
+	}
+	return nil
+}
+
+// settleBust sends a request until its answer settles it.
+func (a *account) settleBust(ctx context.Context, c *console.Client, b *takeback) error {
+	for {
+		err := a.takeBack(c, b)
+		var refused *console.Error
+		if !errors.As(err, &refused) {
+			return err
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}

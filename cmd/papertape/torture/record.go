@@ -1,0 +1,243 @@
+package torture
+
+import (
+	"errors"
+	"hash/fnv"
+	"sync"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/client"
+)
+
+// account is what clients were told of one account by any server, and what they asked for. It outlives the servers.
+type account struct {
+	number   uint64
+	findings *findings
+
+	mu         sync.Mutex
+	digests    []uint64             // of the events; digests[0] is of sequence 1
+	orders     map[string]*order    // by client order id
+	executed   []*order             // by sequence
+	unanswered []*order             // to be sent again
+	takebacks  map[string]*takeback // by bust id
+	carried    []*takeback          // by sequence
+	undecided  []*takeback          // to be asked for again
+	recent     []told               // the last trades, at most recentMax
+	checked    int                  // of executed: their answers were compared with the stream
+	read       uint64               // the stream of a witness has been compared up to here, after a kill
+}
+
+// order is one that was sent at least once. The account's mutex guards it.
+type order struct {
+	message  *client.Order
+	seq      uint64 // of its event in the stream; 0: none has come
+	answered uint64 // the sequence of its execution in the answer; 0: there was none
+	digest   uint64 // of the event in the answer
+	refused  bool   // for a reason that is in the order: it was not executed, and never will be
+	sent     int
+}
+
+func newAccount(number uint64, f *findings) *account {
+	return &account{number: number, findings: f, orders: make(map[string]*order), takebacks: make(map[string]*takeback)}
+}
+
+// digest is over all that an event says.
+func digest(ev *client.AccountEvent) uint64 {
+	b, err := ev.MarshalVT()
+	if err != nil {
+		panic(err) // it was just unmarshalled
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(b)
+	return h.Sum64()
+}
+
+// top is the newest sequence that anybody was told.
+func (a *account) top() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return uint64(len(a.digests))
+}
+
+// heard takes an event of a stream. It tells whether the event is one that nobody was told before.
+func (a *account) heard(ev *client.AccountEvent) (fresh bool) {
+	seq, d := ev.GetSeq(), digest(ev)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch top := uint64(len(a.digests)); {
+	case seq == 0 || seq > top+1:
+		a.findings.add(hole, 1, "account %d: event %d came when %d was the newest", a.number, seq, top)
+		return false
+	case seq <= top:
+		if a.digests[seq-1] != d {
+			a.findings.add(changed, 1, "account %d: event %d is not what it was when it was first told", a.number, seq)
+		}
+	default:
+		a.digests = append(a.digests, d)
+		fresh = true
+	}
+	if b := ev.GetBust(); b != nil {
+		a.takenBack(b, seq)
+	}
+	if t := ev.GetTrade(); t != nil && fresh {
+		a.showed(seq, t)
+	}
+	if id := ev.GetTrade().GetClientOrderId(); id != "" {
+		a.traded(id, seq)
+	}
+	return fresh
+}
+
+// traded notes which event an order led to. The mutex is held.
+func (a *account) traded(id string, seq uint64) {
+	o := a.orders[id]
+	switch {
+	case o == nil:
+		a.findings.add(other, 1, "account %d: event %d is of order %q, which nobody sent", a.number, seq, id)
+	case o.refused:
+		a.findings.add(other, 1, "account %d: event %d is of order %q, which was refused", a.number, seq, id)
+	case o.seq == 0:
+		o.seq = seq
+		a.executed = append(a.executed, o)
+	case o.seq != seq:
+		a.findings.add(twice, 1, "account %d: order %q was executed twice, as event %d and as event %d", a.number, id, o.seq, seq)
+	}
+}
+
+// asked notes an order before it is sent.
+func (a *account) asked(o *order) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.orders[o.message.GetClientOrderId()] = o
+	o.sent++
+}
+
+// answer notes an execution that answered an order.
+func (a *account) answer(o *order, ev *client.Event) {
+	seq, d, id := ev.GetSeq(), digest(ev.AccountEvent), o.message.GetClientOrderId()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	before := o.answered
+	if before == 0 {
+		before = o.seq // told by a stream alone; 0: not yet
+	}
+	switch {
+	case ev.GetTrade().GetClientOrderId() != id:
+		a.findings.add(other, 1, "account %d: order %q was answered with event %d, of order %q", a.number, id, seq, ev.GetTrade().GetClientOrderId())
+	case before != 0 && before != seq, !ev.Replay && o.answered != 0:
+		a.findings.add(twice, 1, "account %d: order %q, executed as event %d, was answered with event %d", a.number, id, before, seq)
+	case o.answered != 0 && o.digest != d:
+		a.findings.add(changed, 1, "account %d: order %q was answered differently the second time, with event %d", a.number, id, seq)
+	case ev.Replay && o.sent == 1:
+		a.findings.add(other, 1, "account %d: order %q, sent once, was answered as a repeat", a.number, id)
+	}
+	o.answered, o.digest = seq, d
+}
+
+// refuse notes that an order was not executed, and takes it for settled unless the refusal says nothing about it.
+func (a *account) refuse(o *order, r *client.Reject) (settled bool) {
+	switch r.Code {
+	case papertapev1.RejectCode_REJECT_CODE_BUSY, papertapev1.RejectCode_REJECT_CODE_DRAINING, papertapev1.RejectCode_REJECT_CODE_READ_ONLY:
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if o.seq != 0 || o.answered != 0 {
+		a.findings.add(other, 1, "account %d: order %q, executed as event %d, was refused: %v", a.number, o.message.GetClientOrderId(), max(o.seq, o.answered), r)
+	}
+	o.refused = true
+	return true
+}
+
+// left notes that an order has no answer, and is to be sent again.
+func (a *account) left(o *order) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.unanswered = append(a.unanswered, o)
+}
+
+// again takes the orders to be sent again.
+func (a *account) again() []*order {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := a.unanswered
+	a.unanswered = nil
+	return list
+}
+
+// told tells whether a stream has shown the execution of an order.
+func (a *account) told(o *order) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return o.seq != 0
+}
+
+// waiting is how many orders, and how many busts and corrections, are to be sent again.
+func (a *account) waiting() (orders, takebacks int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.unanswered), len(a.undecided)
+}
+
+// rememberedMax is how many order ids of an account a server remembers; idsSpare of the oldest may be forgotten while it is asked.
+const (
+	rememberedMax = 4096
+	idsSpare      = 256
+)
+
+// answeredOrder picks an executed order whose id the server must still know: the n'th of those that there are, modulo their
+// number; nil if there are none.
+func (a *account) answeredOrder(n int) *order {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known := a.executed[max(0, len(a.executed)-rememberedMax+idsSpare):]
+	if len(known) == 0 {
+		return nil
+	}
+	if o := known[n%len(known)]; o.answered != 0 {
+		return o
+	}
+	return nil
+}
+
+// settle compares the answers that came since the last time with the events of the stream. The connections have ended, and
+// each has handed out all that it had.
+func (a *account) settle() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, o := range a.executed[a.checked:] {
+		if o.answered != 0 && (o.answered != o.seq || a.digests[o.seq-1] != o.digest) {
+			a.findings.add(changed, 1, "account %d: order %q was answered with event %d, and the stream has it as event %d, or otherwise",
+				a.number, o.message.GetClientOrderId(), o.answered, o.seq)
+		}
+	}
+	a.checked = len(a.executed)
+}
+
+// unconfirmed finds the answers that no event of a stream has confirmed. They were acknowledged all the same.
+func (a *account) unconfirmed() (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, o := range a.orders {
+		if o.answered != 0 && o.seq == 0 {
+			a.findings.add(lost, 1, "account %d: order %q was answered with event %d, which no stream has", a.number, o.message.GetClientOrderId(), o.answered)
+			n++
+		}
+	}
+	for _, b := range a.takebacks {
+		if b.answered != 0 && b.seq == 0 {
+			a.findings.add(lost, 1, "account %d: bust id %q was answered with event %d, which no stream has", a.number, b.id, b.answered)
+			n++
+		}
+	}
+	return n
+}
+
+// asReject returns the refusal in an error, if it is one.
+func asReject(err error) *client.Reject {
+	var r *client.Reject
+	if errors.As(err, &r) {
+		return r
+	}
+	return nil
+}

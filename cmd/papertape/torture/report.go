@@ -1,0 +1,180 @@
+package torture
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// fate is when a kill is aimed at a server.
+type fate int
+
+const (
+	underLoad fate = iota // clients order, and a simulated flow runs
+	inStorm               // the clients of the last server are coming back
+	starting              // it recovers, or opens accounts, or has just begun to listen
+	stopping              // it was told to stop, and drains
+	fates
+)
+
+func (f fate) String() string {
+	return [...]string{"under load", "clients coming back", "starting", "stopping"}[f]
+}
+
+// Tried is what was done to servers at one time of their lives.
+type Tried struct {
+	When         string `json:"when"`
+	Kills        int    `json:"kills"`
+	Acknowledged int    `json:"acknowledged"` // events that clients first heard of from the servers killed then
+	Unanswered   int    `json:"unanswered"`   // orders under way at the kill
+}
+
+// Report is what was tried and found.
+type Report struct {
+	Seed        uint64  `json:"seed"`
+	Durability  string  `json:"durability"`
+	Kills       int     `json:"kills"`
+	CleanStops  int     `json:"clean_stops"` // in between
+	Tried       []Tried `json:"tried"`
+	Accounts    int     `json:"accounts"`
+	Connections int     `json:"connections"`
+
+	Events     int `json:"events_acknowledged"`
+	ReadAgain  int `json:"events_read_again"` // replayed by a later server to a client that knew them, and compared
+	Orders     int `json:"orders_executed"`
+	Unanswered int `json:"orders_unanswered"` // at a kill
+	HadBeen    int `json:"orders_unanswered_had_been_executed"`
+	Repeated   int `json:"orders_repeated"` // that had been answered before the kill
+	Resumed    int `json:"resumed"`
+
+	Busts           int `json:"busts"` // carried out, as all that follow
+	Corrections     int `json:"corrections"`
+	BustsUnanswered int `json:"busts_unanswered"` // and corrections, at a kill
+	BustsHadBeen    int `json:"busts_unanswered_had_been_carried_out"`
+	BustsRepeated   int `json:"busts_repeated"` // that had been answered before the kill
+
+	Holdings int `json:"holdings_compared"`
+	Verified int `json:"verify_clean"`
+
+	RecoveryMedian float64 `json:"recovery_ms_median"` // from the start of the process until it listens
+	RecoveryMax    float64 `json:"recovery_ms_max"`
+	VerifyMax      float64 `json:"verify_ms_max"`
+
+	Lost     int      `json:"lost"`
+	Twice    int      `json:"twice"`
+	Holes    int      `json:"holes"`
+	Changed  int      `json:"changed"`
+	Failures []string `json:"failures"`       // sentences; none: all of it held
+	Data     string   `json:"data,omitempty"` // the directory, where it was kept
+}
+
+// OK tells whether all of it held.
+func (r *Report) OK() bool { return len(r.Failures) == 0 }
+
+// kind is a sort of breach that is counted.
+type kind int
+
+const (
+	lost kind = iota
+	twice
+	hole
+	changed
+	other
+	kinds
+)
+
+const sentencesMax = 20 // of breaches; all are counted
+
+// findings are the breaches so far. Any goroutine may add one.
+type findings struct {
+	mu        sync.Mutex
+	counts    [kinds]int
+	sentences []string
+}
+
+func (f *findings) add(k kind, n int, format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counts[k] += n
+	if len(f.sentences) < sentencesMax {
+		f.sentences = append(f.sentences, fmt.Sprintf(format, args...))
+	}
+}
+
+func (f *findings) any() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.sentences) > 0
+}
+
+// into puts what was found into the report.
+func (f *findings) into(r *Report) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r.Lost, r.Twice, r.Holes, r.Changed = f.counts[lost], f.counts[twice], f.counts[hole], f.counts[changed]
+	r.Failures = append([]string{}, f.sentences...)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
+
+// spread is the median and the largest of durations, in milliseconds; 0 if there are none.
+func spread(durations []time.Duration) (median, largest float64) {
+	if len(durations) == 0 {
+		return 0, 0
+	}
+	sorted := slices.Sorted(slices.Values(durations))
+	return milliseconds(sorted[len(sorted)/2]), milliseconds(sorted[len(sorted)-1])
+}
+
+// Render writes the report for people.
+func (r *Report) Render(w io.Writer) error {
+	tried := newTable("the server was killed", "times", "events acknowledged", "orders without an answer")
+	for _, t := range r.Tried {
+		tried.AppendRow(table.Row{t.When, t.Kills, t.Acknowledged, t.Unanswered})
+	}
+	tried.AppendFooter(table.Row{"in all", r.Kills, r.Events, r.Unanswered})
+	found := newTable("found", "")
+	for _, row := range []table.Row{
+		{"acknowledged events lost", r.Lost}, {"executed or told twice", r.Twice}, {"holes", r.Holes}, {"events that changed", r.Changed},
+		{"verify clean", fmt.Sprintf("%d of %d", r.Verified, r.Kills+r.CleanStops)},
+		{"events read again and compared", r.ReadAgain}, {"clients resumed, same epoch", r.Resumed},
+		{"orders executed", r.Orders},
+		{"orders without an answer that had been executed", fmt.Sprintf("%d of %d", r.HadBeen, r.Unanswered)},
+		{"busts, corrections", fmt.Sprintf("%d, %d", r.Busts, r.Corrections)},
+		{"of these without an answer that had been carried out", fmt.Sprintf("%d of %d", r.BustsHadBeen, r.BustsUnanswered)},
+		{"answered orders sent again, answered alike", r.Repeated}, {"answered busts sent again, answered alike", r.BustsRepeated},
+		{"holdings compared with a shadow", r.Holdings},
+		{"clean stops in between", r.CleanStops},
+		{"start until it listens, ms: median, largest", fmt.Sprintf("%.0f, %.0f", r.RecoveryMedian, r.RecoveryMax)},
+		{"verify, ms: largest", fmt.Sprintf("%.0f", r.VerifyMax)},
+	} {
+		found.AppendRow(row)
+	}
+	verdict := "all of it held"
+	if !r.OK() {
+		verdict = "DID NOT HOLD:\n  " + strings.Join(r.Failures, "\n  ") + "\nthe directory is left as it was found: " + r.Data
+	}
+	_, err := fmt.Fprintf(w, "seed %d, durability %s, %d accounts, %d connections\n%s\n%s\n%s\n",
+		r.Seed, r.Durability, r.Accounts, r.Connections, tried.Render(), found.Render(), verdict)
+	return err
+}
+
+// newTable has names to the left and numbers to the right.
+func newTable(header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header, t.Style().Format.Footer = text.FormatDefault, text.FormatDefault
+	t.AppendHeader(header)
+	configs := make([]table.ColumnConfig, 0, len(header))
+	for n := 2; n <= len(header); n++ {
+		configs = append(configs, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+	}
+	t.SetColumnConfigs(configs)
+	return t
+}

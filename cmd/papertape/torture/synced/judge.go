@@ -1,0 +1,264 @@
+package synced
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/codec"
+)
+
+// name is an event's.
+type name struct{ account, seq uint64 }
+
+// telling is an event on its way to a client.
+type telling struct {
+	name
+	time uint64 // 0: only its name is told
+	line int    // of the trace: where the write with its first byte begins
+	as   string
+}
+
+// stream is what was written to one socket, or to one log.
+type stream struct {
+	data   []byte
+	pieces []piece
+	syncs  []*syscall // of a log, by when they began
+}
+
+// piece is one write: data up to end.
+type piece struct {
+	end          int
+	began, ended int
+}
+
+func (s *stream) add(c *syscall) {
+	s.data = append(s.data, c.data...)
+	s.pieces = append(s.pieces, piece{len(s.data), c.began, c.ended})
+}
+
+// at is the write with the byte at a place.
+func (s *stream) at(place int) piece {
+	i := sort.Search(len(s.pieces), func(i int) bool { return s.pieces[i].end > place })
+	return s.pieces[i]
+}
+
+// syncedBy is the line at which a sync has returned that began after a line; never, where there was none.
+func (s *stream) syncedBy(line int) int {
+	i := sort.Search(len(s.syncs), func(i int) bool { return s.syncs[i].began > line })
+	for _, c := range s.syncs[i:] {
+		if c.ended > 0 && c.result == 0 {
+			return c.ended // of those that began later none can have returned before it and be of use: there is one at a time
+		}
+	}
+	return never
+}
+
+const never = math.MaxInt
+
+// judgement is what a trace shows.
+type judgement struct {
+	logs, sockets map[string]*stream
+	tellings      []telling
+	durable       map[name]int // the line at which an event was on the disk
+	report        *Report
+}
+
+// judge holds the trace of a server on a data directory against what the package comment says.
+func judge(calls []*syscall, data string, report *Report) error {
+	j := &judgement{logs: make(map[string]*stream), sockets: make(map[string]*stream), durable: make(map[name]int), report: report}
+	j.sort(calls, data)
+	for _, socket := range j.sockets {
+		if err := j.listen(socket); err != nil {
+			return err
+		}
+	}
+	wanted := make(map[uint64][]name)
+	for _, t := range j.tellings {
+		if t.time != 0 && !slices.Contains(wanted[t.time], t.name) {
+			wanted[t.time] = append(wanted[t.time], t.name)
+		}
+	}
+	for path, log := range j.logs {
+		if err := j.find(log, wanted); err != nil {
+			return fmt.Errorf("the log %s: %w", path, err)
+		}
+	}
+	j.compare()
+	return nil
+}
+
+// sort gives each write to its socket or log, and each sync to its log.
+func (j *judgement) sort(calls []*syscall, data string) {
+	of := func(streams map[string]*stream, file string) *stream {
+		if streams[file] == nil {
+			streams[file] = new(stream)
+		}
+		return streams[file]
+	}
+	for _, c := range calls {
+		j.report.Calls++
+		log := strings.HasPrefix(c.file, data+"/") && strings.HasSuffix(c.file, ".log")
+		switch {
+		case log && (c.name == "fdatasync" || c.name == "fsync"):
+			s := of(j.logs, c.file)
+			s.syncs = append(s.syncs, c)
+			j.report.Syncs++
+		case log && len(c.data) > 0:
+			of(j.logs, c.file).add(c)
+			j.report.LogWrites++
+		case strings.HasPrefix(c.file, "socket:") && len(c.data) > 0:
+			of(j.sockets, c.file).add(c)
+			j.report.SocketWrites++
+		}
+	}
+}
+
+// listen reads what a socket was told: frames, or the answer of the console.
+func (j *judgement) listen(s *stream) error {
+	if bytes.HasPrefix(s.data, []byte("HTTP/")) {
+		return j.listenConsole(s)
+	}
+	for place := 0; place < len(s.data); {
+		f, n, err := codec.Cut(s.data[place:], codec.LimitToClient)
+		if err != nil {
+			return fmt.Errorf("what was written to a client is no frame: %w", err)
+		}
+		if n == 0 {
+			return nil // the last one was not written whole
+		}
+		if err := j.frame(&f, s.at(place).began); err != nil {
+			return err
+		}
+		place += n
+	}
+	return nil
+}
+
+func (j *judgement) frame(f *codec.Frame, line int) error {
+	switch f.Type {
+	case codec.TypeExecution, codec.TypeEvent:
+		ev := new(papertapev1.AccountEvent)
+		if err := codec.Unmarshal(f.Payload, ev); err != nil {
+			return fmt.Errorf("an event that was written to a client: %w", err)
+		}
+		j.tellings = append(j.tellings, telling{name{ev.GetAccount(), ev.GetSeq()}, uint64(ev.GetTime()), line, f.Type.String()})
+		j.report.Frames++
+	case codec.TypeHoldingsReply:
+		h := new(papertapev1.Holdings)
+		if err := codec.Unmarshal(f.Payload, h); err != nil {
+			return fmt.Errorf("holdings that were written to a client: %w", err)
+		}
+		j.tellings = append(j.tellings, telling{name{h.GetAccount(), h.GetAsOfSeq()}, 0, line, f.Type.String()})
+		j.report.Holdings++
+	}
+	return nil
+}
+
+// answered is the event of a bust in the console's answer.
+var answered = regexp.MustCompile(`"seq":(\d+),"time":"([^"]+)","bust":\{"trade_id":"(\d+)-`)
+
+func (j *judgement) listenConsole(s *stream) error {
+	found := answered.FindSubmatch(s.data)
+	if found == nil {
+		return nil // something else was asked
+	}
+	seq, err1 := strconv.ParseUint(string(found[1]), 10, 64)
+	account, err2 := strconv.ParseUint(string(found[3]), 10, 64)
+	at, err3 := time.Parse(time.RFC3339Nano, string(found[2]))
+	if err1 != nil || err2 != nil || err3 != nil {
+		return fmt.Errorf("the answer to a bust, %q", found[0])
+	}
+	j.tellings = append(j.tellings, telling{name{account, seq}, uint64(at.UnixNano()), s.pieces[0].began, "the answer to a bust"})
+	j.report.Busts++
+	return nil
+}
+
+// A log of Pebble is 32 KiB blocks of chunks: engine/journal/wal.go has the layout.
+const (
+	logBlock  = 32 << 10
+	chunkHead = 19
+	chunkFull = 9 // and first, middle, last
+	chunkLast = 12
+)
+
+// find looks for the events that are wanted in a log, and notes when each was on the disk.
+func (j *judgement) find(log *stream, wanted map[uint64][]name) error {
+	var record []byte
+	for place := 0; ; {
+		if left := logBlock - place%logBlock; left < chunkHead {
+			place += left // the rest of a block is empty
+		}
+		if place+chunkHead > len(log.data) {
+			return nil
+		}
+		head := log.data[place:]
+		size, kind := chunkHead+int(binary.LittleEndian.Uint16(head[4:])), head[6]
+		if kind < chunkFull || kind > chunkLast {
+			return nil // the end of the log, or nothing yet in the rest of a block
+		}
+		if size > len(head) {
+			return fmt.Errorf("the chunk at byte %d is not whole", place)
+		}
+		record = append(record, head[chunkHead:size]...)
+		place += size
+		if kind == chunkFull || kind == chunkLast {
+			written := log.at(place - 1).ended
+			if written == 0 {
+				written = never // the write did not return
+			}
+			j.findIn(record, log.syncedBy(written), wanted)
+			record = record[:0]
+		}
+	}
+}
+
+// findIn looks for events in a record that was on the disk by a line: account and sequence, then the time.
+func (j *judgement) findIn(record []byte, line int, wanted map[uint64][]name) {
+	j.report.Records++
+	for at := 0; at+8 <= len(record); at++ {
+		for _, n := range wanted[binary.LittleEndian.Uint64(record[at:])] {
+			if !bytes.HasSuffix(record[:at], binary.AppendUvarint(binary.AppendUvarint(nil, n.account), n.seq)) {
+				continue
+			}
+			if before, found := j.durable[n]; !found || line < before {
+				j.durable[n] = line
+			}
+		}
+	}
+}
+
+// compare finds what was told too early.
+func (j *judgement) compare() {
+	events := make(map[name]struct{})
+	for _, t := range j.tellings {
+		line, found := j.durable[t.name]
+		switch {
+		case !found && t.time == 0: // of before there was anybody to be told of it
+			continue
+		case !found:
+			j.report.fail("event %d of account %d was told (%s, line %d of the trace), and is in no log", t.seq, t.account, t.as, t.line)
+		case line >= t.line:
+			j.report.fail("event %d of account %d was told (%s, line %d of the trace) before it was on the disk (%s)",
+				t.seq, t.account, t.as, t.line, sayLine(line))
+		}
+		events[t.name] = struct{}{}
+		j.report.Tellings++
+	}
+	j.report.Events = len(events)
+}
+
+func sayLine(line int) string {
+	if line == never {
+		return "never"
+	}
+	return fmt.Sprintf("line %d", line)
+}

@@ -1,0 +1,190 @@
+package synced
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/cmd/papertape/torture/process"
+	"github.com/papertape/papertape/console"
+)
+
+const (
+	firstAccount = 100001
+	accounts     = 20
+	connections  = 2 // of an account
+	callTimeout  = 20 * time.Second
+	stringBytes  = 64 << 20 // of one write that strace is to show: all of it
+)
+
+// Config is one run.
+type Config struct {
+	Binary   string // of the server
+	Duration time.Duration
+	Seed     uint64
+	Rate     float64 // simulated fills a second
+	Data     string  // a directory for the server's data and the trace, which must exist
+	Keep     bool    // leave the trace there
+}
+
+// Report is what the trace shows.
+type Report struct {
+	Skipped      string   `json:"skipped,omitempty"` // why nothing was tried
+	Seed         uint64   `json:"seed"`
+	Seconds      float64  `json:"seconds"`
+	Calls        int      `json:"system_calls"`
+	LogWrites    int      `json:"log_writes"`
+	Syncs        int      `json:"log_syncs"`
+	Records      int      `json:"log_records"`
+	SocketWrites int      `json:"socket_writes"`
+	Frames       int      `json:"event_frames"` // EXECUTION and EVENT
+	Holdings     int      `json:"holdings"`
+	Busts        int      `json:"busts_answered"`
+	Tellings     int      `json:"tellings_checked"` // all of these
+	Events       int      `json:"events"`           // that they told
+	Early        int      `json:"told_before_the_sync"`
+	Failures     []string `json:"failures"`
+}
+
+// OK tells whether nothing was told too early.
+func (r *Report) OK() bool { return len(r.Failures) == 0 }
+
+const failuresMax = 20 // sentences; all are counted
+
+func (r *Report) fail(format string, args ...any) {
+	r.Early++
+	if len(r.Failures) < failuresMax {
+		r.Failures = append(r.Failures, fmt.Sprintf(format, args...))
+	}
+}
+
+// Run traces a server under load, and judges the trace. The error says why that could not be done.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	report := &Report{Seed: cfg.Seed, Failures: []string{}}
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		report.Skipped = "strace is not installed (apt-get install strace)"
+		return report, nil
+	}
+	root, err := filepath.EvalSymlinks(cfg.Data) // strace shows paths as the kernel has them
+	if err == nil {
+		root, err = filepath.Abs(root)
+	}
+	if err != nil {
+		return nil, err
+	}
+	trace, data := filepath.Join(root, "trace"), filepath.Join(root, "data")
+	if report.Seconds, err = record(ctx, &cfg, strace, trace, data); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(trace)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	calls, err := readTrace(f)
+	if err != nil {
+		return nil, err
+	}
+	if err := judge(calls, data, report); err != nil {
+		return nil, err
+	}
+	if report.Events == 0 || report.Syncs == 0 {
+		report.fail("the trace shows %d events told and %d syncs: it is of no use", report.Events, report.Syncs)
+	}
+	if !cfg.Keep && report.OK() {
+		err = os.Remove(trace)
+	}
+	return report, err
+}
+
+// record runs a server under strace and load, and returns when both have ended, with the seconds of load.
+func record(ctx context.Context, cfg *Config, strace, trace, data string) (seconds float64, err error) {
+	s, err := process.StartUnder([]string{
+		strace, "-D", "-f", "--seccomp-bpf", "-ttt", "-y", "-xx", "-s", fmt.Sprint(stringBytes), "-o", trace,
+		"-e", "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,sync_file_range",
+	}, cfg.Binary, "--data", data, "--accounts", fmt.Sprint(accounts), "--seed", fmt.Sprint(cfg.Seed))
+	if err != nil {
+		return 0, err
+	}
+	defer s.Kill()
+	if _, err := s.Await(ctx); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if err := load(ctx, cfg, s); err != nil {
+		return 0, err
+	}
+	seconds = time.Since(began).Seconds()
+	return seconds, s.Stop() // strace has ended then too: what it says goes where the server's log goes
+}
+
+// load has clients order, holdings asked for, and trades taken back, for the time.
+func load(ctx context.Context, cfg *Config, s *process.Server) error {
+	desk := console.NewClient(s.Admin(), "")
+	if _, err := desk.SetRate(ctx, cfg.Rate); err != nil {
+		return err
+	}
+	var conns []*client.Client
+	defer func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, cfg.Duration)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range accounts * connections {
+		c, err := client.Dial(ctx, s.Listen(), client.Options{Account: uint64(firstAccount + i%accounts), DiscardEvents: true, Name: "synced"})
+		if err != nil {
+			cancel()
+			all.Wait()
+			return err
+		}
+		conns = append(conns, c)
+		rng := rand.New(rand.NewPCG(cfg.Seed, uint64(100+i)))
+		all.Go(func() { trade(ctx, c, rng) })
+	}
+	all.Go(func() { takeBack(ctx, desk, rand.New(rand.NewPCG(cfg.Seed, 99))) })
+	all.Wait()
+	return nil
+}
+
+// trade orders, and asks for holdings now and then, until ctx ends. What is refused is of no matter here.
+func trade(ctx context.Context, c *client.Client, rng *rand.Rand) {
+	for ctx.Err() == nil && c.Err() == nil {
+		call, cancel := context.WithTimeout(ctx, callTimeout)
+		if rng.IntN(6) == 0 {
+			_, _ = c.Holdings(call)
+		} else {
+			side := client.Buy
+			if rng.IntN(2) == 0 {
+				side = client.Sell
+			}
+			_, _ = c.Order(call, &client.Order{Side: side, Market: "SZ", Code: "000001", Quantity: 1 + rng.Int64N(3)})
+		}
+		cancel()
+	}
+}
+
+// takeBack takes back one of the newest trades of some account, again and again.
+func takeBack(ctx context.Context, desk *console.Client, rng *rand.Rand) {
+	for n := 0; ctx.Err() == nil; n++ {
+		h, err := desk.History(ctx, uint64(firstAccount+rng.IntN(accounts)), 0, 10)
+		if err == nil && len(h.Events) > 0 {
+			if t := h.Events[rng.IntN(len(h.Events))].Trade; t != nil {
+				_, _ = desk.Bust(ctx, console.BustRequest{Trade: t.ID, Reason: "torture", Policy: "cascade", BustID: fmt.Sprintf("synced-%d", n)})
+			}
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package torture
+
+import (
+	"fmt"
+
+	"github.com/papertape/papertape/client"
+)
+
+// takeback is a bust or a correction that was asked for at least once. The account's mutex guards it.
+type takeback struct {
+	id       string
+	trade    told
+	correct  bool
+	price    int64
+	quantity int64
+	cascade  bool
+
+	seq      uint64 // of its event in the stream; 0: none has come
+	answered uint64 // the sequence in the answer; 0: there was none
+	refused  bool   // for a reason that is in the ledger: nothing was done, and by this request never will be
+	sent     int
+}
+
+// told is a trade that a stream has shown.
+type told struct {
+	seq             uint64
+	price, quantity int64
+}
+
+func (t told) name(account uint64) string { return fmt.Sprintf("%d-%d", account, t.seq) }
+
+// recentMax is how many of an account's trades are recent enough to be taken back.
+const recentMax = 64
+
+// showed notes a trade that a stream has shown. The mutex is held.
+func (a *account) showed(seq uint64, t *client.Trade) {
+	if len(a.recent) == recentMax {
+		a.recent = append(a.recent[:0], a.recent[1:]...)
+	}
+	a.recent = append(a.recent, told{seq, t.GetPrice(), t.GetQuantity()})
+}
+
+// recentTrade picks one of the recent trades: the n'th, modulo their number.
+func (a *account) recentTrade(n int) (t told, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.recent) == 0 {
+		return told{}, false
+	}
+	return a.recent[n%len(a.recent)], true
+}
+
+// wanted notes a request before it is sent.
+func (a *account) wanted(b *takeback) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.takebacks[b.id] = b
+	b.sent++
+}
+
+// takenBack notes which event a request led to. The mutex is held.
+func (a *account) takenBack(what *client.Bust, seq uint64) {
+	b := a.takebacks[what.GetBustId()]
+	switch {
+	case b == nil:
+		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which nobody gave", a.number, seq, what.GetBustId())
+	case b.refused:
+		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which was refused", a.number, seq, b.id)
+	case b.seq != 0 && b.seq != seq:
+		a.findings.add(twice, 1, "account %d: bust id %q was carried out twice, as event %d and as event %d", a.number, b.id, b.seq, seq)
+	case b.answered != 0 && b.answered != seq:
+		a.findings.add(twice, 1, "account %d: bust id %q, answered with event %d, was carried out as event %d", a.number, b.id, b.answered, seq)
+	case what.GetTradeId() != b.trade.name(a.number) || b.correct != (what.GetReplacement() != nil):
+		a.findings.add(other, 1, "account %d: event %d, of bust id %q, is not what was asked for: %v", a.number, seq, b.id, what)
+	case b.seq == 0:
+		b.seq = seq
+		a.carried = append(a.carried, b)
+	}
+}
+
+// done notes the answer to a request that was carried out.
+func (a *account) done(b *takeback, id string, seq uint64, repeated bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	before := b.answered
+	if before == 0 {
+		before = b.seq // told by a stream alone; 0: not yet
+	}
+	switch {
+	case id != b.id:
+		a.findings.add(other, 1, "account %d: bust id %q was answered with event %d, of %q", a.number, b.id, seq, id)
+	case before != 0 && before != seq, !repeated && b.answered != 0:
+		a.findings.add(twice, 1, "account %d: bust id %q, carried out as event %d, was answered with event %d", a.number, b.id, before, seq)
+	case repeated && b.sent == 1:
+		a.findings.add(other, 1, "account %d: bust id %q, sent once, was answered as a repeat", a.number, b.id)
+	}
+	b.answered = seq
+}
+
+// declined notes that a request was refused.
+func (a *account) declined(b *takeback, why error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if b.seq != 0 || b.answered != 0 {
+		a.findings.add(other, 1, "account %d: bust id %q, carried out as event %d, was refused: %v", a.number, b.id, max(b.seq, b.answered), why)
+	}
+	b.refused = true
+}
+
+// open notes that a request has no answer, and is to be sent again.
+func (a *account) open(b *takeback) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.undecided = append(a.undecided, b)
+}
+
+// undecidedAgain takes the requests to be sent again.
+func (a *account) undecidedAgain() []*takeback {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := a.undecided
+	a.undecided = nil
+	return list
+}
+
+// shown tells whether a stream has shown what a request led to.
+func (a *account) shown(b *takeback) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return b.seq != 0
+}
+
+// carriedOut picks a request that was carried out and answered: the n'th, modulo their number; nil if that was not answered.
+func (a *account) carriedOut(n int) *takeback {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.carried) == 0 {
+		return nil
+	}
+	if b := a.carried[n%len(a.carried)]; b.answered != 0 {
+		return b
+	}
+	return nil
+}
+
+// tallied counts what was carried out: busts, corrections.
+func (a *account) tallied() (busts, corrections int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, b := range a.carried {
+		if b.correct {
+			corrections++
+		} else {
+			busts++
+		}
+	}
+	return busts, corrections
+}

@@ -1,0 +1,124 @@
+package torture
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/papertape/papertape/client"
+)
+
+// busted is an event of account 7 that takes trade 1 back under an id.
+func busted(seq uint64, id string) *client.AccountEvent {
+	return &client.AccountEvent{Account: 7, Seq: seq, Time: int64(seq), What: &client.EventBust{Bust: &client.Bust{TradeId: "7-1", BustId: id}}}
+}
+
+// asking is a record with one trade, and a request to take it back that was sent.
+func asking(f *findings) (*account, *takeback) {
+	a, b := newAccount(7, f), &takeback{id: "b", trade: told{seq: 1}}
+	a.heard(&client.AccountEvent{Account: 7, Seq: 1, Time: 1, What: &client.EventTrade{Trade: &client.Trade{Id: "7-1", Quantity: 5, Price: 9}}})
+	a.wanted(b)
+	return a, b
+}
+
+// TestTakebacks tells a record what became of a request, and looks at what it finds wrong with that.
+func TestTakebacks(t *testing.T) {
+	for name, c := range map[string]struct {
+		story func(a *account, b *takeback)
+		kind  kind
+		want  string // "": nothing is wrong
+	}{
+		"answered, told, and asked again": {story: func(a *account, b *takeback) {
+			a.done(b, "b", 2, false)
+			a.heard(busted(2, "b"))
+			a.wanted(b)
+			a.done(b, "b", 2, true)
+			a.unconfirmed()
+		}},
+		"not answered, and carried out": {story: func(a *account, b *takeback) {
+			a.open(b)
+			a.heard(busted(2, "b"))
+			for _, b := range a.undecidedAgain() {
+				a.wanted(b)
+				a.done(b, "b", 2, true)
+			}
+			a.unconfirmed()
+		}},
+		"not answered, and not carried out": {story: func(a *account, b *takeback) {
+			a.open(b)
+			a.wanted(a.undecidedAgain()[0])
+			a.done(b, "b", 2, false)
+			a.heard(busted(2, "b"))
+		}},
+		"refused": {story: func(a *account, b *takeback) { a.declined(b, errors.New("the shares are gone")) }},
+		"answered, and lost": {story: func(a *account, b *takeback) {
+			a.done(b, "b", 2, false)
+			a.unconfirmed()
+		}, kind: lost, want: `bust id "b" was answered with event 2, which no stream has`},
+		"carried out twice": {story: func(a *account, b *takeback) {
+			a.heard(busted(2, "b"))
+			a.heard(busted(3, "b"))
+		}, kind: twice, want: "as event 2 and as event 3"},
+		"carried out again when it was asked again": {story: func(a *account, b *takeback) {
+			a.heard(busted(2, "b"))
+			a.wanted(b)
+			a.done(b, "b", 3, false)
+		}, kind: twice, want: "carried out as event 2, was answered with event 3"},
+		"answered with another event than the stream has": {story: func(a *account, b *takeback) {
+			a.done(b, "b", 3, false)
+			a.heard(busted(2, "b"))
+		}, kind: twice, want: "answered with event 3, was carried out as event 2"},
+		"a repeat of what was sent once": {story: func(a *account, b *takeback) { a.done(b, "b", 2, true) }, kind: other, want: "was answered as a repeat"},
+		"another's answer":               {story: func(a *account, b *takeback) { a.done(b, "c", 2, false) }, kind: other, want: `of "c"`},
+		"nobody's":                       {story: func(a *account, _ *takeback) { a.heard(busted(2, "x")) }, kind: other, want: "which nobody gave"},
+		"refused although carried out": {story: func(a *account, b *takeback) {
+			a.heard(busted(2, "b"))
+			a.declined(b, errors.New("already busted"))
+		}, kind: other, want: "carried out as event 2, was refused: already busted"},
+		"carried out although refused": {story: func(a *account, b *takeback) {
+			a.declined(b, errors.New("the shares are gone"))
+			a.heard(busted(2, "b"))
+		}, kind: other, want: "which was refused"},
+		"corrected in place of busted": {story: func(a *account, _ *takeback) {
+			ev := busted(2, "b")
+			ev.GetBust().Replacement = new(client.Trade)
+			a.heard(ev)
+		}, kind: other, want: "is not what was asked for"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var f findings
+			c.story(asking(&f))
+			var r Report
+			f.into(&r)
+			if c.want == "" {
+				if len(r.Failures) > 0 {
+					t.Errorf("found %q, and nothing is wrong", r.Failures)
+				}
+				return
+			}
+			if len(r.Failures) != 1 || !strings.Contains(r.Failures[0], c.want) || f.counts[c.kind] != 1 {
+				t.Errorf("found %q, counted %v; want %q, counted as %d", r.Failures, f.counts, c.want, c.kind)
+			}
+		})
+	}
+}
+
+// TestRecentTrades keeps the newest, and each as it was executed.
+func TestRecentTrades(t *testing.T) {
+	var f findings
+	a := newAccount(7, &f)
+	if _, ok := a.recentTrade(3); ok {
+		t.Error("a trade of an account that has none")
+	}
+	for n := range recentMax + 10 {
+		o := named(fmt.Sprint(n))
+		a.asked(o)
+		a.heard(event(uint64(n+1), fmt.Sprint(n)))
+	}
+	for n := range 3 * recentMax {
+		if got, ok := a.recentTrade(n); !ok || got.seq <= 10 || got.seq > recentMax+10 || got.name(7) != fmt.Sprintf("7-%d", got.seq) {
+			t.Fatalf("trade %v of the last %d of %d", got, recentMax, recentMax+10)
+		}
+	}
+}

@@ -1,0 +1,250 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/clientsim"
+)
+
+const (
+	burstMax    = 4 // orders that a trader has under way at a time
+	pauseMax    = 60 * time.Millisecond
+	dialTimeout = 20 * time.Second
+	callTimeout = 20 * time.Second
+)
+
+// traded are the instruments of the orders; every server has them.
+var traded = [...]struct{ market, code string }{
+	{"SZ", "000001"}, {"SH", "600036"}, {"SH", "601398"}, {"SZ", "000002"}, {"SH", "600030"}, {"SZ", "000858"},
+}
+
+// trader is a client that comes back after every kill. Its methods are called by one goroutine, but for what is said.
+type trader struct {
+	account *account
+	name    string
+	rng     *rand.Rand
+	shadow  *clientsim.Shadow // nil: a witness, who reads again what was told since the last kill
+	epoch   *epoch
+	placed  int
+
+	conn *client.Client
+	end  chan struct{} // closed when the stream has ended and err is set
+	err  error         // why
+	// Of the stream, by the goroutine that reads it.
+	seq          atomic.Uint64 // the last sequence
+	fresh, again atomic.Int64  // events that nobody had been told before; that somebody had, and that were replayed
+}
+
+// epoch is the one epoch that all servers of a run must have.
+type epoch struct{ atomic.Uint64 }
+
+// connect logs in and resumes: where the stream broke off, or, a witness, where the account was compared last. The first
+// time it asks for everything. An error is not a breach; breaches go to the account's findings.
+func (t *trader) connect(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	o := client.Options{Account: t.account.number, Name: t.name, Mode: client.ModeResume, Epoch: t.epoch.Load()}
+	if t.shadow != nil {
+		o.LastSeq = t.shadow.Seq()
+	} else {
+		o.LastSeq = t.account.read
+	}
+	if o.Epoch == 0 {
+		o.Mode = client.ModeRestart
+	}
+	known := t.account.top()
+	c, err := client.Dial(ctx, addr, o)
+	if err != nil {
+		return err
+	}
+	t.conn, t.end, t.err = c, make(chan struct{}), nil
+	t.seq.Store(o.LastSeq)
+	t.judge(c, &o, known)
+	go t.follow() // ends with the connection, which disconnect waits for
+	return nil
+}
+
+// judge looks at how the server took the login.
+func (t *trader) judge(c *client.Client, o *client.Options, known uint64) {
+	f, reply := t.account.findings, c.LoginReply()
+	if now := c.Welcome().GetEpoch(); !t.epoch.CompareAndSwap(0, now) && t.epoch.Load() != now {
+		f.add(other, 1, "account %d: the epoch is %x, and was %x before the kill", t.account.number, now, t.epoch.Load())
+	}
+	if reply.GetMode() != o.Mode || reply.GetResynced() {
+		f.add(other, 1, "account %d: the answer to a %v from event %d is a %v", t.account.number, o.Mode, o.LastSeq, reply.GetMode())
+	}
+	if head := reply.GetHeadSeq(); head < known {
+		f.add(lost, int(known-head), "account %d: event %d was told before the kill, and the newest is %d now", t.account.number, known, head)
+	}
+	if oldest := reply.GetOldestSeq(); oldest > 1 {
+		f.add(lost, int(oldest-1), "account %d: the oldest event kept is %d", t.account.number, oldest)
+	}
+}
+
+// follow reads the stream to its end.
+func (t *trader) follow() {
+	defer close(t.end)
+	for {
+		ev, err := t.conn.Next(context.Background())
+		if err != nil {
+			t.err = err
+			t.wrong(err)
+			return
+		}
+		switch fresh := t.account.heard(ev.AccountEvent); {
+		case fresh:
+			t.fresh.Add(1)
+		case ev.Replay: // else it came on the account's other connection first
+			t.again.Add(1)
+		}
+		if t.shadow != nil {
+			for _, finding := range t.shadow.Apply(ev.AccountEvent) {
+				t.account.findings.add(other, 1, "%s", finding)
+			}
+		}
+		t.seq.Store(ev.GetSeq())
+	}
+}
+
+// wrong makes a breach of an end that a killed server does not explain.
+func (t *trader) wrong(err error) {
+	var gap *client.GapError
+	var protocol *client.ProtocolError
+	switch {
+	case errors.As(err, &gap) && gap.Repeat():
+		t.account.findings.add(twice, 1, "%v", err)
+	case errors.As(err, &gap):
+		t.account.findings.add(hole, 1, "%v", err)
+	case errors.As(err, &protocol):
+		t.account.findings.add(other, 1, "account %d: %v", t.account.number, err)
+	}
+}
+
+// disconnect ends the connection, if there is one, and returns when all that came on it has been read.
+func (t *trader) disconnect() {
+	if t.conn == nil {
+		return
+	}
+	_ = t.conn.Close()
+	<-t.end
+	t.conn = nil
+}
+
+// gone tells whether the connection has ended.
+func (t *trader) gone() bool {
+	select {
+	case <-t.end:
+		return true
+	default:
+		return false
+	}
+}
+
+// trade places orders until ctx or the connection ends.
+func (t *trader) trade(ctx context.Context) {
+	var burst sync.WaitGroup
+	for ctx.Err() == nil && !t.gone() {
+		for range 1 + t.rng.IntN(burstMax) {
+			o := t.order()
+			burst.Go(func() {
+				if t.place(o) != nil {
+					t.account.left(o)
+				}
+			})
+		}
+		burst.Wait()
+		select {
+		case <-time.After(time.Duration(t.rng.Int64N(int64(pauseMax)))):
+		case <-ctx.Done():
+		case <-t.end:
+		}
+	}
+}
+
+// order makes up the next order.
+func (t *trader) order() *order {
+	t.placed++
+	in := traded[t.rng.IntN(len(traded))]
+	side := client.Buy
+	if t.rng.IntN(2) == 0 {
+		side = client.Sell
+	}
+	return &order{message: &client.Order{
+		Side: side, Market: in.market, Code: in.code, Quantity: int64(1 + t.rng.IntN(3)), ClientOrderId: fmt.Sprintf("%s-%d", t.name, t.placed),
+	}}
+}
+
+// place sends an order, for the first time or again, and notes its answer. The error says that there was none, or one that
+// settles nothing. Any goroutine may call it.
+func (t *trader) place(o *order) error {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	t.account.asked(o)
+	ev, err := t.conn.Order(ctx, o.message)
+	switch r := asReject(err); {
+	case err == nil:
+		t.account.answer(o, ev)
+		return nil
+	case r != nil && t.account.refuse(o, r):
+		return nil
+	}
+	return err
+}
+
+// settle places an order until its answer settles it: everybody asks at once for what has to be read from the disk, which
+// a server answers with BUSY.
+func (t *trader) settle(ctx context.Context, o *order) error {
+	for {
+		err := t.place(o)
+		r := asReject(err)
+		if r == nil {
+			return err
+		}
+		select {
+		case <-time.After(max(r.RetryAfter, 5*time.Millisecond)):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// compare asks for the holdings, and compares them with the shadow. The account must be at rest.
+func (t *trader) compare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	h, err := t.conn.Holdings(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.reach(ctx, h.GetAsOfSeq()); err != nil {
+		return err
+	}
+	for _, finding := range t.shadow.CheckHoldings(h) { // the stream is at rest, and so is the shadow
+		t.account.findings.add(other, 1, "%s", finding)
+	}
+	return nil
+}
+
+// reach waits until the stream has come to a sequence.
+func (t *trader) reach(ctx context.Context, seq uint64) error {
+	for t.seq.Load() < seq {
+		select {
+		case <-t.end:
+			if t.seq.Load() >= seq {
+				return nil
+			}
+			return fmt.Errorf("account %d: the connection ended at event %d, on the way to %d: %w", t.account.number, t.seq.Load(), seq, t.err)
+		case <-ctx.Done():
+			return fmt.Errorf("account %d: event %d has not come; the last was %d: %w", t.account.number, seq, t.seq.Load(), ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return nil
+}

@@ -1,0 +1,318 @@
+package truth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	runner "github.com/papertape/papertape/cmd/papertape/torture/process"
+	"github.com/papertape/papertape/console"
+)
+
+const (
+	firstAccount  = 100001
+	crews         = 5
+	accountsEach  = 6
+	faultPauseMax = 350 * time.Millisecond
+	shortMax      = 1200 * time.Millisecond // of a stall, and of a freeze: up to some heartbeats
+	progressEvery = 5 * time.Second
+)
+
+// Config is one run.
+type Config struct {
+	Binary   string // of the server and of the clients
+	Duration time.Duration
+	Seed     uint64
+	Rate     float64   // simulated fills a second
+	Data     string    // a directory for all files, which must exist
+	Progress io.Writer // a line every few seconds
+}
+
+// Faults count what was done to clients and server.
+type Faults struct {
+	Cuts          int `json:"connections_cut"` // all of a process at a time
+	Torn          int `json:"connections_torn"`
+	Stalls        int `json:"connections_stalled"`
+	Freezes       int `json:"clients_frozen"`
+	Kills         int `json:"clients_killed"`
+	Restarts      int `json:"clients_restarted"`
+	ServerKills   int `json:"server_killed"`
+	ServerRestart int `json:"server_restarted"`
+}
+
+// Report is what was tried and found.
+type Report struct {
+	Seed        uint64 `json:"seed"`
+	Accounts    int    `json:"accounts"`
+	Processes   int    `json:"processes"`
+	Faults      `json:"faults"`
+	Counts      `json:"told_by_clients"`
+	Busts       int      `json:"busts"`
+	Corrections int      `json:"corrections"`
+	Compared    int      `json:"states_compared"`
+	Digested    int      `json:"events_digested"` // by clients, and read again and compared
+	Shadowed    int      `json:"events_shadowed"`
+	Failures    []string `json:"failures"`
+}
+
+// OK tells whether all clients have the truth.
+func (r *Report) OK() bool { return len(r.Failures) == 0 }
+
+const failuresMax = 20 // sentences
+
+func (r *Report) fail(format string, args ...any) {
+	if len(r.Failures) < failuresMax {
+		r.Failures = append(r.Failures, fmt.Sprintf(format, args...))
+	}
+}
+
+// run is a run under way. One goroutine has it, but for what is said.
+type run struct {
+	Config
+	rng    *rand.Rand
+	crews  []*crew
+	data   string
+	report Report
+
+	mu     sync.Mutex
+	server *runner.Server // nil: there is none
+}
+
+// Run does all of it. The error says why it could not be done.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	r := &run{Config: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 31)), data: filepath.Join(cfg.Data, "data")}
+	r.report = Report{Seed: cfg.Seed, Accounts: crews * accountsEach, Processes: crews, Failures: []string{}}
+	defer r.close()
+	if err := r.begin(ctx); err != nil {
+		return nil, err
+	}
+	desk := newDesk(r)
+	operating, quiet := context.WithCancel(ctx)
+	var operator sync.WaitGroup
+	operator.Go(func() { desk.work(operating) })
+	err := r.torment(ctx)
+	quiet()
+	operator.Wait()
+	r.report.Busts, r.report.Corrections = desk.busts, desk.corrections
+	if err == nil {
+		err = r.settle(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &r.report, nil
+}
+
+// begin starts the server and the clients.
+func (r *run) begin(ctx context.Context) error {
+	if err := r.serve(ctx); err != nil {
+		return err
+	}
+	dir := filepath.Join(r.Data, "cursors")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for i := range crews {
+		p, err := newProxy(r.address, r.Seed+uint64(i))
+		if err != nil {
+			return err
+		}
+		c := &crew{ClientConfig: ClientConfig{Dir: dir, Seed: r.Seed*1000 + uint64(i)*100_000}, binary: r.Binary, proxy: p}
+		for n := range accountsEach {
+			c.Accounts = append(c.Accounts, uint64(firstAccount+i*accountsEach+n))
+		}
+		r.crews = append(r.crews, c)
+		if err := c.start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serve starts a server on what there is.
+func (r *run) serve(ctx context.Context) error {
+	s, err := runner.Start(r.Binary, "--data", r.data, "--accounts", fmt.Sprint(crews*accountsEach), "--seed", fmt.Sprint(r.Seed),
+		"--heartbeat", "500ms", "--stall-timeout", "1s", "--outbox-bytes-max", "32KiB", "--socket-send-buffer-bytes", "16KiB",
+		"--checkpoint-interval", [...]string{"50ms", "500ms", "5s"}[r.rng.IntN(3)])
+	if err != nil {
+		return err
+	}
+	if _, err = s.Await(ctx); err == nil {
+		_, err = console.NewClient(s.Admin(), "").SetRate(ctx, r.Rate)
+	}
+	if err != nil {
+		s.Kill()
+		return err
+	}
+	r.mu.Lock()
+	r.server = s
+	r.mu.Unlock()
+	return nil
+}
+
+// current is the server there is. Any goroutine may ask.
+func (r *run) current() *runner.Server {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.server
+}
+
+func (r *run) address() string {
+	if s := r.current(); s != nil {
+		return s.Listen()
+	}
+	return ""
+}
+
+// takeServer makes the server nobody's but the caller's.
+func (r *run) takeServer() *runner.Server {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.server
+	r.server = nil
+	return s
+}
+
+// torment makes one fault after the other, until the time is over or a client has complained.
+func (r *run) torment(ctx context.Context) error {
+	began, said := time.Now(), time.Now()
+	for time.Since(began) < r.Duration {
+		select {
+		case <-time.After(time.Duration(r.rng.Int64N(int64(faultPauseMax)))):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := r.fault(ctx, r.crews[r.rng.IntN(len(r.crews))]); err != nil {
+			return err
+		}
+		for _, c := range r.crews {
+			if len(c.failed()) > 0 {
+				return nil
+			}
+		}
+		if r.Progress != nil && time.Since(said) > progressEvery {
+			said = time.Now()
+			_, _ = fmt.Fprintf(r.Progress, "%s of %s: %+v\n", time.Since(began).Round(time.Second), r.Duration, r.report.Faults)
+		}
+	}
+	return nil
+}
+
+// fault does one thing to some clients, or to the server. Stalls and freezes last while others are not touched.
+func (r *run) fault(ctx context.Context, c *crew) error {
+	f := &r.report.Faults
+	switch n := r.rng.IntN(20); {
+	case n < 5:
+		f.Cuts++
+		c.proxy.cut()
+	case n < 9:
+		f.Torn++
+		c.proxy.tearOne()
+	case n < 12:
+		f.Stalls++
+		c.proxy.hang()
+		defer c.proxy.release()
+		return r.pause(ctx)
+	case n < 14:
+		f.Freezes++
+		c.signal(syscall.SIGSTOP)
+		defer c.signal(syscall.SIGCONT)
+		return r.pause(ctx)
+	case n < 16:
+		f.Kills++
+		c.kill()
+		return c.start()
+	case n < 18:
+		f.Restarts++
+		if err := c.stop(); err != nil {
+			r.report.fail("%v", err)
+		}
+		return c.start()
+	case n < 19:
+		f.ServerKills++
+		r.takeServer().Kill()
+		return r.serve(ctx)
+	default:
+		f.ServerRestart++
+		if err := r.takeServer().Stop(); err != nil {
+			r.report.fail("%v", err)
+		}
+		return r.serve(ctx)
+	}
+	return nil
+}
+
+func (r *run) pause(ctx context.Context) error {
+	select {
+	case <-time.After(time.Duration(r.rng.Int64N(int64(shortMax)))):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// settle lets everything come to rest, and compares.
+func (r *run) settle(ctx context.Context) error {
+	s := r.current()
+	c := console.NewClient(s.Admin(), "")
+	if _, err := c.SetRate(ctx, 0); err != nil {
+		return err
+	}
+	errs := make([]error, len(r.crews))
+	var finishing sync.WaitGroup
+	for i, crew := range r.crews {
+		finishing.Go(func() { errs[i] = crew.finish() })
+	}
+	finishing.Wait()
+	if err := errors.Join(errs...); err != nil {
+		r.report.fail("%v", err)
+	}
+	for _, crew := range r.crews {
+		r.report.add(&crew.counts)
+		for _, f := range crew.failed() {
+			r.report.fail("%s", f)
+		}
+		if len(crew.beliefs) != len(crew.Accounts) {
+			r.report.fail("the clients of account %d and others did not tell what they believe", crew.Accounts[0])
+		}
+	}
+	for _, crew := range r.crews {
+		for _, b := range crew.beliefs {
+			if !r.report.OK() {
+				break // what is wrong has been found
+			}
+			if err := r.compare(ctx, s, c, &b); err != nil {
+				return err
+			}
+		}
+	}
+	for _, line := range s.Complaints() {
+		r.report.fail("the server's log complains: %s", line)
+	}
+	if err := r.takeServer().Stop(); err != nil {
+		r.report.fail("%v", err)
+	}
+	_, breach, err := runner.Verify(ctx, r.Binary, r.data)
+	if breach != "" {
+		r.report.fail("%s", breach)
+	}
+	return err
+}
+
+// close ends what is left of a run.
+func (r *run) close() {
+	for _, c := range r.crews {
+		c.kill()
+		c.proxy.close()
+	}
+	if s := r.takeServer(); s != nil {
+		s.Kill()
+	}
+}

@@ -1,0 +1,253 @@
+#!/usr/bin/env bash
+# Captures the terminal at work, in tmux, against a server of its own: docs/terminal.md and the pictures terminal.svg and
+# taken-back.svg in docs/images, in Chinese too (.zh.svg). Everything in them is what the screen showed. Wants tmux, and two free ports on the loopback interface.
+#
+#	tools/terminal-capture.sh            PORT=7300 and the one after it
+#	PORT=17300 tools/terminal-capture.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+port=${PORT:-7300}
+listen=127.0.0.1:$port admin=127.0.0.1:$((port + 1))
+account=100017
+columns=122 lines=40
+go=${GO:-go}
+
+if ! command -v tmux >/dev/null; then
+	if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+		apt-get install -y --no-install-recommends tmux
+	else
+		echo "tmux is needed: install it, and run this again" >&2
+		exit 1
+	fi
+fi
+
+work=$(mktemp -d)
+server=
+tmux() { command tmux -L "papertape-capture-$$" -f /dev/null "$@"; }
+cleanup() {
+	tmux kill-server 2>/dev/null || true
+	if [ -n "$server" ]; then
+		kill "$server" 2>/dev/null || true
+		wait "$server" 2>/dev/null || true
+	fi
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'echo "$0: line $LINENO failed" >&2' ERR
+
+"$go" build -o "$work/papertape" ./cmd/papertape
+papertape=$work/papertape
+
+# serve starts the server and waits until it is ready.
+serve() {
+	"$papertape" serve --listen "$listen" --admin "$admin" --simulator.rate 0 --prices walk --prices.interval 20ms --durability none \
+		--heartbeat 1s --data "$work/data" >"$work/serve.log" 2>&1 &
+	server=$!
+	for _ in $(seq 200); do
+		sleep 0.1
+		kill -0 "$server" 2>/dev/null || break
+		if grep -q '"message":"listening"' "$work/serve.log"; then
+			return
+		fi
+	done
+	cat "$work/serve.log" >&2
+	exit 1
+}
+
+stop() {
+	kill "$server"
+	wait "$server" || true
+	server=
+}
+
+# await waits until the screen shows a pattern (grep -E).
+await() {
+	for _ in $(seq 300); do
+		if screen | grep -E -- "$1" >/dev/null; then
+			return
+		fi
+		sleep 0.1
+	done
+	echo "not on the screen: $1" >&2
+	screen >&2
+	exit 1
+}
+
+screen() { tmux capture-pane -p -S -200 | sed -e 's/[[:space:]]*$//' | awk 'NF { for (; n > 0; n--) print ""; print; next } { n++ }'; }
+keys() { tmux send-keys "$@"; }
+# other does something in another session of the account, and says the name of the trade.
+other() { "$papertape" client --account "$account" --server "$listen" "$@" | sed -n '$s/.* //p'; }
+
+# shot keeps what the screen shows from a pattern on.
+shot() { screen | awk -v from="$2" '$0 ~ from { on = 1 } on' >"$work/$language.$1"; }
+
+# picture keeps the screen with its colours, as a drawing.
+picture() {
+	mkdir -p docs/images
+	tmux capture-pane -e -p | "$go" run tools/terminal-svg.go -title "papertape client --account $account" >"$1"
+}
+
+begin() {
+	language=$1
+	serve
+	sleep 3 # the prices move a little
+	tmux new-session -d -x "$columns" -y "$lines" \
+		"HOME=$work TERM=screen-256color '$papertape' client --account $account --server $listen --lang $language; sleep 1000"
+	await '^>>>$'
+}
+
+end() {
+	tmux kill-server
+	stop
+	sleep 0.5
+}
+
+# takenback has an operator take a trade back and correct another. $1: language, $2: the file of the picture; then a sign of the
+# one, and of the other.
+takenback() {
+	begin "$1"
+	keys 'sell SH.600'
+	await '^>>> sell SH.600$'
+	local bought sold
+	bought=$(other buy SH.600519 300)
+	sold=$(other sell SH.601398 1500)
+	"$papertape" bust "$bought" --reason 'wrong account' --bust-id capture-1 --admin "$admin" >/dev/null
+	await "$3 $bought"
+	"$papertape" correct "$sold" --price 6.95 --quantity 500 --reason 'a typing error' --bust-id capture-2 --admin "$admin" >/dev/null
+	await "$4 $sold"
+	await '^>>> sell SH.600$'
+	sleep 0.5
+	shot takenback "$bought"
+	keys C-u 'history 4' Enter
+	await "$4 $sold: "
+	await '^>>>$'
+	sleep 0.5
+	shot takenhistory '^>>> history'
+	picture "$2"
+	end
+}
+
+# scenes plays everything else once. $1: language, $2: the file of the picture; then what the screen says of: a connection lost, missed
+# events that were shown, a list that was replaced.
+scenes() {
+	begin "$1"
+	shot login '^Uid'
+
+	keys 'buy SZ.0000'
+	await '^>>> buy SZ.0000$'
+	other buy SH.600519 300 >/dev/null
+	await 'Δ\+300 '
+	other sell SH.600009 900 >/dev/null
+	await '  -  .*SH.600009'
+	other buy SZ.002594 100 >/dev/null
+	await '  \+  .*SZ.002594'
+	"$papertape" simulate --rate 200 --admin "$admin" >/dev/null
+	await "$3"
+	"$papertape" simulate --rate 0 --admin "$admin" >/dev/null
+	sleep 0.5
+	await '^>>> buy SZ.0000$'
+	shot push '^[0-9][0-9]:'
+	picture "$2"
+	keys '01 100' Enter
+	await '>>> buy SZ.000001 100$'
+	await '^>>>$'
+	sleep 0.5
+	shot sent '^>>> buy SZ.000001 100$'
+	end
+
+	begin "$1"
+	keys 'bu' Tab
+	await '^>>> buy$'
+	keys 'SH.6000' Tab
+	await '上海机场  SH'
+	shot completion '^SH.600000'
+	keys '3' Tab
+	await '^>>> buy SH.60003$'
+	keys '6' Tab '200' Enter
+	await 'SH.600036 .* 200 '
+	await '^>>>$'
+	sleep 0.5
+	shot completed '^>>> buy SH'
+
+	# The program stands still, as on a laptop that sleeps; the server ends the connection; others trade; it wakes up.
+	keys 'sell SH.600'
+	await '^>>> sell SH.600$'
+	client=$(pgrep -f "^$papertape client --account $account")
+	kill -STOP "$client"
+	for _ in $(seq 300); do # until nobody is logged in
+		if "$papertape" sessions --admin "$admin" -o json | grep '"sessions": \[\]' >/dev/null; then
+			break
+		fi
+		sleep 0.1
+	done
+	other buy SZ.000001 300 >/dev/null
+	other buy SZ.000001 160 >/dev/null
+	other sell SH.601398 1500 >/dev/null
+	kill -CONT "$client"
+	await "$5"
+	await '^>>> sell SH.600$'
+	shot missed '^!'
+
+	# The server starts anew with nothing of the history.
+	keys C-u
+	stop
+	await "$4"
+	serve
+	await "$6"
+	sleep 0.5
+	shot resync "$4"
+	end
+}
+
+scenes en docs/images/terminal.svg ' simulator ' '^! .*stopping' 'up to date' 'what differs'
+scenes zh docs/images/terminal.zh.svg ' 模拟器 ' '^! .*正在停止' '已补齐' '不同之处'
+takenback en docs/images/taken-back.svg 'TAKEN BACK' 'CORRECTED'
+takenback zh docs/images/taken-back.zh.svg '已撤销' '已更正'
+
+# section HEADING SHOT TEXT: one scene in both languages.
+section() {
+	printf '\n## %s\n\n%s\n' "$1" "$3"
+	for language in en zh; do
+		printf '\n```\n'
+		cat "$work/$language.$2"
+		printf '```\n'
+	done
+}
+
+{
+	cat <<'HEAD'
+# The terminal
+
+What `papertape client --account 100017` shows, captured from a screen of 122 columns (`tools/terminal-capture.sh` makes this page
+anew), first in English, then in Chinese (`--lang zh`, or a Chinese locale). The account is traded in by another session too.
+Colours are lost here, and nothing else with them: red is up and green is down unless `--colors western` is given, a trade taken
+back is struck through, and a sign or a word says the same. The picture in the README has the colours.
+HEAD
+	section 'Login' login \
+		'Who is logged in, what the account holds, what it is worth, and what can be done. A wide character takes two columns;
+the lines of the list end together. On a narrower screen the least important columns are left out.'
+	section 'A push above a half-typed line' push \
+		'The line `buy SZ.0000` was half typed when another session and the simulator traded. Their trades appear above it: `+`
+a new row of the list, `-` one that is gone, `Δ+300` by how much it changed; then the trade, whose it was, what is
+held after it, and its name.'
+	section 'The line gone on with, and sent' sent \
+		'The rest of the line was typed then.'
+	section 'Completion' completion \
+		'The tab key after `bu`, and then after `SH.6000`: there are several, so they are listed. A code without its market,
+and a name, are completed as well; after `sell`, what the account holds.'
+	section 'Completed, and sent' completed \
+		'After one more digit each, and the tab key, the code was whole.'
+	section 'Away, and back' missed \
+		'The program stood still until the server ended its connection, with a line half typed; others traded meanwhile.'
+	section 'A trade taken back, and one corrected' takenback \
+		'An operator said `papertape bust` of the first trade, and `papertape correct` of the second. Each line of the tape is
+there again, marked with an `x` (and struck through, see the picture), with who and why, what stands now, and what is held and the cash before and after.'
+	section 'And in the history' takenhistory \
+		'The originals stay where they were and say what became of them; what took their place has a line of its own.'
+	printf '\n![A trade taken back, struck through](images/taken-back.svg)\n'
+	section 'Back at a server with another history' resync \
+		'The server was stopped and started without its history (`--durability none`). The list is taken anew, and what differs
+is said, row by row.'
+} >docs/terminal.md
+echo "written: docs/terminal.md and docs/images"
