@@ -1,0 +1,78 @@
+package flame
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/pprof/profile"
+)
+
+// node is a function where it was called by its parent, and what it and all that it called took.
+type node struct {
+	name     string
+	category Category
+	total    int64 // nanoseconds of CPU
+	callees  map[string]*node
+}
+
+// treeOf joins the stacks of a profile from their outer ends.
+func treeOf(p *profile.Profile) *node {
+	at := cpuIndex(p)
+	root := &node{name: "all", category: Other}
+	for _, s := range p.Sample {
+		root.total += s.Value[at]
+		n := root
+		for _, name := range slices.Backward(stackOf(s)) {
+			n = n.call(name)
+			n.total += s.Value[at]
+		}
+	}
+	return root
+}
+
+func (n *node) call(name string) *node {
+	if n.callees == nil {
+		n.callees = make(map[string]*node)
+	}
+	callee := n.callees[name]
+	if callee == nil {
+		callee = &node{name: name, category: within(n.category, name)}
+		n.callees[name] = callee
+	}
+	return callee
+}
+
+// sorted are the functions called, by name, so that two profiles look alike.
+func (n *node) sorted() []*node {
+	list := make([]*node, 0, len(n.callees))
+	for _, name := range slices.Sorted(maps.Keys(n.callees)) {
+		list = append(list, n.callees[name])
+	}
+	return list
+}
+
+// depth is how many functions deep a tree is, without those that took less than least.
+func (n *node) depth(least int64) int {
+	deepest := 0
+	for _, callee := range n.callees {
+		if callee.total >= least {
+			deepest = max(deepest, callee.depth(least))
+		}
+	}
+	return deepest + 1
+}
+
+// short is a function's name without the path of its package: gateway.handler.OnTraffic. A version at the end of the path is not
+// the package's name, which comes before it.
+func short(name string) string {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return name
+	}
+	path, rest := name[:i], name[i+1:]
+	if version, function, ok := strings.Cut(rest, "."); ok && len(version) > 1 && version[0] == 'v' && strings.Trim(version[1:], "0123456789") == "" {
+		return path[strings.LastIndexByte(path, '/')+1:] + "." + function
+	}
+	return rest
+}

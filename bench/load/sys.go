@@ -1,0 +1,96 @@
+package load
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// read and write never block, so they need not tell Go's scheduler: that is most of what a call from Go costs more than from C.
+func read(fd int, b []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+func write(fd int, b []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// poll waits for events, at most for patience. epoll_pwait2 knows nanoseconds, and an open loop of many thousands a second needs
+// better than epoll_wait's milliseconds.
+func poll(epoll int, events []unix.EpollEvent, patience time.Duration) (int, error) {
+	var timeout unix.Timespec
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])),
+		uintptr(len(events)), uintptr(unsafe.Pointer(&timeout)), 0, 0)
+	if errno == 0 && n == 0 && patience > 0 {
+		timeout = unix.NsecToTimespec(int64(patience))
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])),
+			uintptr(len(events)), uintptr(unsafe.Pointer(&timeout)), 0, 0)
+	}
+	switch {
+	case errno == unix.EINTR:
+		return 0, nil
+	case errno != 0:
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// dial begins to connect, from one of the source addresses. EPOLLOUT says that it has.
+func dial(to *unix.SockaddrInet4, source int, stalled bool) (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if err == nil && stalled {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, stalledBufferBytes)
+	}
+	if err == nil && source > 0 {
+		from := &unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(source >> 8), byte(source)}}
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		if err == nil {
+			err = unix.Bind(fd, from)
+		}
+	}
+	if err == nil {
+		if err = unix.Connect(fd, to); errors.Is(err, unix.EINPROGRESS) {
+			err = nil
+		}
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return 0, err
+	}
+	return fd, nil
+}
+
+// stalledBufferBytes is small, so that the kernel does not hide for long that nobody reads.
+const stalledBufferBytes = 4096
+
+// threadTimes are what the calling thread has used of a processor, and how long it has waited for one.
+func threadTimes() (cpu, waited time.Duration) {
+	var r unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_THREAD, &r) == nil {
+		cpu = time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	}
+	if stat, err := os.ReadFile("/proc/thread-self/schedstat"); err == nil {
+		if f := strings.Fields(string(stat)); len(f) > 1 {
+			ns, _ := strconv.ParseInt(f[1], 10, 64)
+			waited = time.Duration(ns)
+		}
+	}
+	return cpu, waited
+}

@@ -1,0 +1,78 @@
+// Command papertape-bench measures Papertape against the design it replaces, and both against bare echo servers.
+//
+// It is a program of its own, in a module of its own, so that the peers it measures are no dependencies of Papertape. Each file
+// here is one subcommand: serve.go runs a server to be measured, in a process of its own; the rest drives such processes.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes, which are those of papertape.
+const (
+	exitFailed = 1  // failed at run time
+	exitUsage  = 2  // wrong usage
+	exitCheck  = 99 // a threshold, or a check of an answer, did not hold
+)
+
+// errCheck says that something measured did not hold. What did not has been printed.
+var errCheck = errors.New("a check did not hold")
+
+// usageError is a command line that could not be understood.
+type usageError struct{ error }
+
+func main() {
+	os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Main runs one command and returns its exit code. SIGINT and SIGTERM end the command's context; a second one ends the process.
+func Main(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)() // from then on a signal does what it always did
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if errors.Is(err, errCheck) {
+		return exitCheck
+	}
+	_, _ = fmt.Fprintln(stderr, "papertape-bench:", err)
+	if usage := (usageError{}); errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "papertape-bench",
+		Short:         "Measure Papertape against the design it replaces",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q; papertape-bench --help lists them", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())}
+	})
+	root.AddCommand(newServe(), newGenerate(), newRun(), newReport())
+	return root
+}

@@ -1,0 +1,145 @@
+// Package measure looks at a server process from outside: what it uses of the processor, of memory and of the kernel, and what its
+// profiler says. Nothing in the server takes part but its pprof endpoint. Linux only.
+//
+// The loop of a caller:
+//
+//	before, err := measure.Process(pid).Sample()
+//	… so much work …
+//	after, err := measure.Process(pid).Sample()
+//	used := after.Since(before)
+//	perRequest := used.CPU.Seconds() / requests
+package measure
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Process is a process by its id.
+type Process int
+
+// Sample is what a process has used up to some time.
+type Sample struct {
+	At           time.Time
+	CPU          time.Duration // in nanoseconds, by the scheduler's account, of threads that have ended too
+	User, System time.Duration // in hundredths of a second
+	Voluntary    uint64        // context switches of the threads that there are: it waited
+	Involuntary  uint64        // it was made to
+	RSS          int64         // bytes
+	Threads      int
+	Faults       uint64 // page faults
+}
+
+// Sample looks at the process.
+func (p Process) Sample() (Sample, error) {
+	s := Sample{At: time.Now()}
+	err := errors.Join(p.clock(&s), p.stat(&s), p.switches(&s))
+	if err != nil {
+		return Sample{}, fmt.Errorf("process %d: %w", p, err)
+	}
+	return s, nil
+}
+
+// clock reads the process's own clock, which is finer than /proc/PID/stat.
+func (p Process) clock(s *Sample) error {
+	const schedulerClock = 2 // CPUCLOCK_SCHED: what clock_getcpuclockid makes of a process
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^int32(p)<<3|schedulerClock), &t); err != nil {
+		return fmt.Errorf("read its clock: %w", err)
+	}
+	s.CPU = time.Duration(t.Nano())
+	return nil
+}
+
+// ticks is USER_HZ, which Linux has had at 100 for ever.
+const ticks = 100
+
+func (p Process) stat(s *Sample) error {
+	text, err := os.ReadFile(p.file("stat"))
+	if err != nil {
+		return err
+	}
+	// The name, in parentheses, may hold anything; the fields begin behind it, with the third.
+	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(f) < 22 {
+		return fmt.Errorf("%s has %d fields", p.file("stat"), len(f))
+	}
+	number := func(field int) uint64 {
+		n, _ := strconv.ParseUint(f[field-3], 10, 64)
+		return n
+	}
+	s.Faults = number(10) + number(12)
+	s.User = time.Duration(number(14)) * time.Second / ticks
+	s.System = time.Duration(number(15)) * time.Second / ticks
+	s.Threads = int(number(20))
+	s.RSS = int64(number(24)) * int64(os.Getpagesize())
+	return nil
+}
+
+// switches adds up the threads'. One that ends meanwhile is left out.
+func (p Process) switches(s *Sample) error {
+	files, err := filepath.Glob(p.file("task/*/status"))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("it has no threads: %w", errors.Join(err, os.ErrNotExist))
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		s.Voluntary += lineOf(text, "voluntary_ctxt_switches:")
+		s.Involuntary += lineOf(text, "nonvoluntary_ctxt_switches:")
+	}
+	return nil
+}
+
+func (p Process) file(name string) string { return fmt.Sprintf("/proc/%d/%s", int(p), name) }
+
+// lineOf is the number of the line that begins with key; 0 where there is none.
+func lineOf(text []byte, key string) uint64 {
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, key); ok {
+			n, _ := strconv.ParseUint(strings.Fields(rest)[0], 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// Usage is what a process used between two samples, and where it stood at the second.
+type Usage struct {
+	Seconds         float64
+	CPUSeconds      float64
+	UserSeconds     float64
+	SystemSeconds   float64
+	Cores           float64 // processors used on average
+	ContextSwitches uint64
+	Involuntary     uint64 // of these
+	Faults          uint64
+	RSS             int64
+	Threads         int
+}
+
+// Since is the difference.
+func (s Sample) Since(before Sample) Usage {
+	u := Usage{
+		Seconds: s.At.Sub(before.At).Seconds(), CPUSeconds: (s.CPU - before.CPU).Seconds(),
+		UserSeconds: (s.User - before.User).Seconds(), SystemSeconds: (s.System - before.System).Seconds(),
+		Involuntary: less(s.Involuntary, before.Involuntary), Faults: less(s.Faults, before.Faults), RSS: s.RSS, Threads: s.Threads,
+	}
+	u.ContextSwitches = less(s.Voluntary, before.Voluntary) + u.Involuntary
+	if u.Seconds > 0 {
+		u.Cores = u.CPUSeconds / u.Seconds
+	}
+	return u
+}
+
+// less is a - b, and 0 where the threads that b counted have ended meanwhile.
+func less(a, b uint64) uint64 { return a - min(a, b) }

@@ -1,0 +1,12 @@
+package peers
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	// gnet and ants make pools when they are loaded, and zinx never ends its workers.
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/aceld/zinx/znet.(*MsgHandle).StartOneWorker"))
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/bench/report"
+	"github.com/papertape/papertape/bench/scenario"
+)
+
+// Names of what is written beside the raw results.
+const (
+	reportFile   = "report.html"
+	markdownFile = "bench.md"
+)
+
+// thresholdList is for signatures.
+type thresholdList = report.Thresholds
+
+func newReport() *cobra.Command {
+	var out, thresholds, docs, set string
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Write the report of results again, into docs/ too, and set the thresholds",
+		Example: `  papertape-bench report                                   of the results in bench/out
+  papertape-bench report --docs docs                       docs/bench.md and its pictures and pages too
+  papertape-bench report --set-thresholds bench/thresholds.json   what was reached, with slack`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			results, err := scenario.Load(out)
+			if err != nil {
+				return err
+			}
+			if set != "" {
+				if err := setThresholds(set, results); err != nil {
+					return err
+				}
+			}
+			list, err := loadThresholds(thresholds)
+			if err != nil {
+				return usageError{err}
+			}
+			if err := writeReport(results, list, out); err != nil {
+				return err
+			}
+			if docs != "" {
+				if err := copyDocs(out, docs); err != nil {
+					return err
+				}
+			}
+			return printTargets(cmd.OutOrStdout(), results)
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "bench/out", "directory of the results")
+	cmd.Flags().StringVar(&thresholds, "thresholds", "bench/thresholds.json", "the thresholds; empty: none")
+	cmd.Flags().StringVar(&docs, "docs", "", "copy bench.md, its pictures and its pages into this directory")
+	cmd.Flags().StringVar(&set, "set-thresholds", "", "write what was reached, with slack, to this file")
+	return cmd
+}
+
+// loadThresholds reads the file; "" has none.
+func loadThresholds(file string) (report.Thresholds, error) {
+	if file == "" {
+		return nil, nil
+	}
+	return report.LoadThresholds(file)
+}
+
+func setThresholds(file string, results *scenario.Results) error {
+	text, err := json.MarshalIndent(report.ThresholdsOf(results), "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o644)
+}
+
+// writeReport makes the pages of results, whose profiles are in out.
+func writeReport(results *scenario.Results, thresholds report.Thresholds, out string) error {
+	flames, err := report.Flames(results, out)
+	if err != nil {
+		return err
+	}
+	page, err := report.New(results, thresholds, flames...)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(out, reportFile))
+	if err != nil {
+		return err
+	}
+	return errors.Join(page.WriteHTML(f), f.Close(), page.WriteMarkdown(out, markdownFile))
+}
+
+// copyDocs copies the Markdown page and what it shows and leads to.
+func copyDocs(out, docs string) error {
+	text, err := os.ReadFile(filepath.Join(out, markdownFile))
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(docs, report.Pictures)); err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(filepath.Join(docs, markdownFile), text, 0o644),
+		os.CopyFS(filepath.Join(docs, report.Pictures), os.DirFS(filepath.Join(out, report.Pictures))))
+}
+
+// printTargets prints the figures as a table.
+func printTargets(w io.Writer, results *scenario.Results) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range report.Targets(results) {
+		for _, text := range row {
+			_, _ = fmt.Fprintf(t, "%s\t", text) // kept until Flush
+		}
+		_, _ = fmt.Fprintln(t)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,183 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/papertape/papertape/bench/flame"
+	"github.com/papertape/papertape/bench/scenario"
+)
+
+// Flames makes the pages of the profiles that a run has left in dir, and writes them to the directory of pictures there. What could
+// not be drawn, since graphviz is not installed, is left out.
+func Flames(results *scenario.Results, dir string) ([]Section, error) {
+	if err := os.MkdirAll(filepath.Join(dir, Pictures), 0o755); err != nil {
+		return nil, err
+	}
+	f := flames{results: results, dir: dir}
+	var sections []Section
+	for _, under := range []string{scenario.ProfileDocument, scenario.ProfileSaturated, scenario.ProfilePipelined} {
+		s, err := f.section(under)
+		if err != nil {
+			return nil, err
+		}
+		sections = append(sections, s)
+	}
+	return sections, nil
+}
+
+type flames struct {
+	results *scenario.Results
+	dir     string
+}
+
+// profiled is a profile, for a million requests.
+type profiled struct {
+	contender string
+	data      []byte
+}
+
+// profiles are those under a load, as far as they were taken.
+func (f *flames) profiles(under string) (list []profiled, err error) {
+	for _, p := range scenario.Profiles() {
+		if p.Load != under {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(f.dir, p.File))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		requests := f.results.Answers("profiles", under, p.Contender)
+		if requests == 0 {
+			continue
+		}
+		if data, err = flame.PerMillion(data, int64(requests)); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.File, err)
+		}
+		list = append(list, profiled{p.Contender, data})
+	}
+	return list, nil
+}
+
+// loadName is what people call a load.
+func loadName(under string) string {
+	switch under {
+	case scenario.ProfileDocument:
+		return "100 clients, a request each 1–2 s"
+	case scenario.ProfileSaturated:
+		return "1,000 × 1"
+	}
+	return "100 × 32"
+}
+
+// section is the pages of one load.
+func (f *flames) section(under string) (Section, error) {
+	list, err := f.profiles(under)
+	if err != nil || len(list) == 0 {
+		return Section{}, err
+	}
+	s := Section{Title: "Where the processor time goes: " + loadName(under), Text: []string{
+		"Microseconds of each request by what they were spent on, from CPU profiles that are scaled to a million requests. A " +
+			"page behind a link is " +
+			"an interactive flame graph, or the difference of two: red is what Papertape spends more, green what it spends less."}}
+	table, err := sharesTable(list)
+	if err != nil {
+		return Section{}, err
+	}
+	s.Tables = append(s.Tables, table)
+	for _, p := range list {
+		links, err := f.pages(under, p)
+		if err != nil {
+			return Section{}, err
+		}
+		s.Links = append(s.Links, links...)
+	}
+	err = f.compare(&s, under, list)
+	return s, err
+}
+
+// sharesTable has a row for each thing that time is spent on.
+func sharesTable(list []profiled) (Table, error) {
+	t := Table{Head: []string{"µs a request, and part"}}
+	rows := make([][]string, len(flame.Categories()))
+	for i, c := range flame.Categories() {
+		rows[i] = []string{string(c)}
+	}
+	for _, p := range list {
+		shares, err := flame.Shares(p.data)
+		if err != nil {
+			return t, fmt.Errorf("%s: %w", p.contender, err)
+		}
+		t.Head = append(t.Head, p.contender)
+		for i, share := range shares { // a second of a million requests is a microsecond of each
+			rows[i] = append(rows[i], fmt.Sprintf("%s, %s %%", number(share.CPU.Seconds()), number(100*share.Part)))
+		}
+	}
+	t.Rows = rows
+	return t, nil
+}
+
+// pages are the flame graph and the call graph of a profile.
+func (f *flames) pages(under string, p profiled) (links []Link, err error) {
+	name := under + "-" + fileName(p.contender)
+	title := fmt.Sprintf("%s, %s", p.contender, loadName(under))
+	page, err := flame.Page(p.data, title)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.write("flame-"+name+".html", page); err != nil {
+		return nil, err
+	}
+	links = append(links, Link{"Flame graph: " + title, Pictures + "/flame-" + name + ".html"})
+	graph, err := flame.CallGraph(p.data)
+	if errors.Is(err, flame.ErrNoGraphviz) {
+		return links, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append(links, Link{"Call graph: " + title, Pictures + "/graph-" + name + ".svg"}), f.write("graph-"+name+".svg", graph)
+}
+
+// compare adds the picture of all, and the differences of ours to the baselines.
+func (f *flames) compare(s *Section, under string, list []profiled) error {
+	var named []flame.Named
+	for _, p := range list {
+		if !strings.Contains(p.contender, "sync") {
+			named = append(named, flame.Named{Name: p.contender, Data: p.data})
+		}
+	}
+	svg, err := flame.Picture("CPU of a request: "+loadName(under), named...)
+	if err != nil {
+		return err
+	}
+	s.Pictures = append(s.Pictures, Picture{Name: "flames-" + under, SVG: svg,
+		Caption: "Flame graphs on one scale, for each request, " + loadName(under) + ": what is as wide took as much CPU"})
+	ours := list[0]
+	for _, base := range list[1:] {
+		if ours.contender != scenario.Ours.Name || base.contender == scenario.OursSync {
+			continue
+		}
+		title := fmt.Sprintf("papertape less %s, %s", base.contender, loadName(under))
+		page, err := flame.Diff(base.data, ours.data, title)
+		if err != nil {
+			return err
+		}
+		name := "diff-" + under + "-" + fileName(base.contender) + ".html"
+		if err := f.write(name, page); err != nil {
+			return err
+		}
+		s.Links = append(s.Links, Link{"Difference: " + title, Pictures + "/" + name})
+	}
+	return nil
+}
+
+func (f *flames) write(name string, content []byte) error {
+	return os.WriteFile(filepath.Join(f.dir, Pictures, name), content, 0o644)
+}

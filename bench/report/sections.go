@@ -1,0 +1,323 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"gonum.org/v1/plot/plotter"
+
+	"github.com/papertape/papertape/bench/scenario"
+)
+
+// What the sections begin with.
+const (
+	connectionsText = "A closed loop: every client sends its next order when it has the answer to the one before. At one " +
+		"outstanding request " +
+		"the kernel's work for a socket is most of it, whoever serves it. The echo servers do no business at all: they read a " +
+		"frame and write it back."
+	pipelinedText = "Every client has 32 orders under way and sends the next ones together when answers come together: what " +
+		"coalescing is worth."
+	stalledText = "A closed loop, and one client in a hundred that logs in to an account that trades and then does not read " +
+		"what is pushed to it. " +
+		"The latency is that of the clients that read."
+)
+
+// builder makes the sections. A picture that cannot be drawn is remembered, and the rest is made.
+type builder struct {
+	results *scenario.Results
+	err     error
+}
+
+// picture adds one, if there was anything to draw.
+func (b *builder) picture(s *Section, name, caption string, svg []byte, err error) {
+	b.err = errors.Join(b.err, err)
+	if svg != nil {
+		s.Pictures = append(s.Pictures, Picture{Name: name, Caption: caption, SVG: svg})
+	}
+}
+
+// column is a value of records.
+type column struct{ head, value, unit string }
+
+// orders is a section of a table for each cell, and a picture of the processor time.
+func (b *builder) orders(name, title, text string) Section {
+	s := Section{Title: title, Text: []string{text}}
+	columns := []column{
+		{"answers a second", "rate", ""}, {"CPU, µs each", "cpu_us", ""}, {"context switches " +
+			"each", "switches", ""}, {"in the kernel", "system_share", "%"},
+		{"p50", "p50_ms", "ms"}, {"p99", "p99_ms", "ms"}, {"allocations each", "mallocs", ""}, {"RSS", "rss", "MB"}, {"goroutines", "goroutines_all", ""},
+		{"GC's share", "gc", "%"}, {"generator, cores", "generator", ""},
+	}
+	for _, cell := range b.results.Cells(name) {
+		t := Table{Caption: cell, Head: []string{""}}
+		for _, c := range columns {
+			t.Head = append(t.Head, c.head)
+		}
+		var picture []bar
+		for _, contender := range b.results.Contenders(name, cell) {
+			row := []string{contender}
+			for _, c := range columns {
+				row = append(row, b.cell(name, cell, contender, c))
+			}
+			t.Rows = append(t.Rows, row)
+			if note := b.results.Note(name, cell, contender); note != "" {
+				s.Text = append(s.Text, fmt.Sprintf("%s, %s: %s.", contender, cell, note))
+			}
+			if v := b.results.Spread(name, cell, contender, "cpu_us"); v.N > 0 {
+				picture = append(picture, bar{contender, v.Median})
+			}
+		}
+		s.Tables = append(s.Tables, t)
+		svg, err := bars(axes{title: "CPU of the server for each request: " + cell, x: "µs"}, picture)
+		b.picture(&s, name+"-"+fileName(cell), "Processor time of the server for each request, "+cell+"; shorter is "+
+			"better", svg, err)
+	}
+	return s
+}
+
+// cell is a figure of a table; its range is given for the first two that people look at.
+func (b *builder) cell(scenarioName, cell, contender string, c column) string {
+	v := b.results.Spread(scenarioName, cell, contender, c.value)
+	if v.N == 0 {
+		return "no answers"
+	}
+	switch {
+	case c.value == "rate" || c.value == "cpu_us":
+		return spread(v, "")
+	case c.unit == "%":
+		return number(100*v.Median) + " %"
+	case c.unit == "MB":
+		return megabytes(v.Median)
+	}
+	return withUnit(number(v.Median), c.unit)
+}
+
+// document is the first document's table and its picture.
+func (b *builder) document() Section {
+	s := Section{Title: "The first document's table", Text: []string{"Mean time to an answer, in milliseconds, by the number " +
+		"of clients and by the " +
+		"pause that each draws before its next request: a third each buys, sells and asks for the holdings. Behind it p50 and " +
+		"p99. Five groups " +
+		"counted together; lowest and highest mean of the groups. The first document found the mean flat up to ten clients and " +
+		"put that down to " +
+		"its ten workers: with 40 it should then be flat further on."}}
+	contenders := b.results.Contenders("document", "")
+	for _, interval := range b.intervals() {
+		t := Table{Caption: "A request each " + interval, Head: append([]string{"clients"}, contenders...)}
+		lists := make([]series, len(contenders))
+		for _, clients := range b.clients(interval) {
+			row := []string{fmt.Sprint(clients)}
+			for i, contender := range contenders {
+				cell := fmt.Sprintf("%d clients, %s", clients, interval)
+				d := b.results.Latency("document", cell, contender, "all")
+				of := b.results.Spread("document", cell, contender, "mean_ms")
+				row = append(row, fmt.Sprintf("%s (%s to %s); %s; "+
+					"%s", number(d.Mean), number(of.Low), number(of.High), number(d.P50), number(d.P99)))
+				lists[i].name = contender
+				lists[i].xys = append(lists[i].xys, plotter.XY{X: float64(clients), Y: d.Mean})
+			}
+			t.Rows = append(t.Rows, row)
+		}
+		s.Tables = append(s.Tables, t, b.growth(interval, contenders), b.kinds(interval, contenders))
+		svg, err := lines(axes{title: "Mean time to an answer, a request each " +
+			"" + interval, x: "clients", y: "ms", logX: true}, lists)
+		b.picture(&s, "document-"+fileName(interval), "Mean time to an answer, a request each "+interval, svg, err)
+	}
+	return s
+}
+
+// growth is how flat the means are: up to ten clients, which the first document found them to be, and from there on.
+func (b *builder) growth(interval string, contenders []string) Table {
+	t := Table{Caption: "How the mean grows, a request each " + interval, Head: append([]string{""}, contenders...)}
+	clients := b.clients(interval)
+	for i := 1; i < len(clients); i++ {
+		row := []string{fmt.Sprintf("%d clients by %d", clients[i], clients[i-1])}
+		for _, contender := range contenders {
+			mean := func(n int) float64 {
+				d := b.results.Latency("document", fmt.Sprintf("%d clients, %s", n, interval), contender, "all")
+				return d.Mean
+			}
+			growth := "–"
+			if before := mean(clients[i-1]); before > 0 {
+				growth = number(mean(clients[i])/before) + " ×"
+			}
+			row = append(row, growth)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// kinds is the table by what was asked for, with the most clients.
+func (b *builder) kinds(interval string, contenders []string) Table {
+	clients := b.clients(interval)
+	most := clients[len(clients)-1]
+	cell := fmt.Sprintf("%d clients, %s", most, interval)
+	t := Table{Caption: fmt.Sprintf("The same with %d clients, by what they ask "+
+		"for", most), Head: append([]string{""}, contenders...)}
+	for _, kind := range []string{"buy", "sell", "query"} {
+		row := []string{kind}
+		for _, contender := range contenders {
+			d := b.results.Latency("document", cell, contender, kind)
+			row = append(row, fmt.Sprintf("%s; %s; %s", number(d.Mean), number(d.P50), number(d.P99)))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// intervals and clients are what the cells of the document are named by.
+func (b *builder) intervals() (names []string) {
+	seen := make(map[string]bool)
+	for _, cell := range b.results.Cells("document") {
+		if _, interval, ok := strings.Cut(cell, " clients, "); ok && !seen[interval] {
+			seen[interval] = true
+			names = append(names, interval)
+		}
+	}
+	return names
+}
+
+func (b *builder) clients(interval string) (counts []int) {
+	for _, cell := range b.results.Cells("document") {
+		var n int
+		if strings.HasSuffix(cell, " clients, "+interval) {
+			if _, err := fmt.Sscanf(cell, "%d", &n); err == nil {
+				counts = append(counts, n)
+			}
+		}
+	}
+	return counts
+}
+
+// push is events and quotes, by rate.
+func (b *builder) push() Section {
+	s := Section{Title: "Pushes", Text: []string{"Simulated fills, each its own event with its own sequence, encoded for the " +
+		"account that it is " +
+		"about, at rates that climb until they come late: saturated is where one in a hundred takes more than 250 ms from the " +
+		"commit to the " +
+		"client's socket, or where less than was asked for comes. Quotes are encoded once and go to all subscribers, and the " +
+		"newest wins."}}
+	for _, cell := range b.results.Cells("push") {
+		t := Table{Caption: cell, Head: []string{"", "asked for a second", "came a second", "lag p50", "lag p99", "prices a second", "CPU, µs each",
+			"server, cores", "in time"}}
+		var lists []series
+		for _, contender := range b.results.Contenders("push", cell) {
+			line := series{name: contender}
+			for i := range b.results.Records {
+				c := &b.results.Records[i]
+				if c.Scenario != "push" || c.Cell != cell || c.Contender != contender {
+					continue
+				}
+				came := c.Value("events") + c.Value("frames")
+				t.Rows = append(t.Rows, []string{contender, number(c.Values["asked"]), number(came), number(c.Value("lag_p50_ms")) + " ms",
+					number(c.Value("lag_p99_ms")) + " ms", number(float64(c.Load.Prices) / c.Load.Seconds),
+					number(c.Value("cpu_us")), number(c.Server.Cores), inTime(c)})
+				if c.Round == 0 {
+					line.xys = append(line.xys, plotter.XY{X: came, Y: c.Value("lag_p99_ms")})
+				}
+			}
+			lists = append(lists, line)
+		}
+		s.Tables = append(s.Tables, t)
+		svg, err := lines(axes{title: "Lag of pushes: " + cell, x: "a second", y: "p99, ms", logX: true, logY: true}, lists)
+		b.picture(&s, "push-"+fileName(cell), "Lag of pushes, p99: "+cell, svg, err)
+	}
+	return s
+}
+
+func inTime(c *scenario.Record) string {
+	held, judged := c.Values["held"]
+	switch {
+	case !judged:
+		return ""
+	case held > 0:
+		return "yes"
+	}
+	return "no"
+}
+
+// idle is connections that do nothing.
+func (b *builder) idle() Section {
+	s := Section{Title: "Idle connections", Text: []string{"Logged in and silent, as many as one process may hold here. The " +
+		"kernel's part is of both " +
+		"ends of a loopback connection, whoever serves it. Then a trickle of pushes through all of them, by ours."}}
+	t := Table{Head: []string{"", "connections", "user bytes each", "kernel bytes each (both " +
+		"ends)", "goroutines each", "trickle, lag p99"}}
+	for _, contender := range b.results.Contenders("idle", "") {
+		of := func(value, unit string) string {
+			return spread(b.results.Spread("idle", "idle", contender, value), unit)
+		}
+		t.Rows = append(t.Rows, []string{contender, number(b.results.Spread("idle", "idle", contender, "connections").Median),
+			of("user_bytes", ""), of("kernel_bytes", ""), of("goroutines", ""), of("lag_p99_ms", "ms")})
+	}
+	if len(t.Rows) > 0 {
+		s.Tables = append(s.Tables, t)
+	}
+	return s
+}
+
+// durable is what keeping events costs.
+func (b *builder) durable() Section {
+	e := &b.results.Environment
+	return b.orders("durable", "Durable against not", fmt.Sprintf("Papertape syncs once for a group of commits. The baseline's "+
+		"workers sync each write, "+
+		"or hand it to a fixed pool of database workers, which the first document proposed. fsync here: p50 %.2f ms, p99 %.2f "+
+		"ms.", e.FsyncP50, e.FsyncP99))
+}
+
+// syscalls is how many of them a request takes.
+func (b *builder) syscalls() Section {
+	s := Section{Title: "System calls for each request", Text: []string{"Counted by strace in runs of their own, which it " +
+		"slows down; " +
+		"what a server does between requests is in it."}}
+	names := []string{"all", "read", "write", "writev", "epoll_wait", "epoll_pwait", "epoll_ctl", "futex", "fdatasync", "nanosleep"}
+	for _, cell := range b.results.Cells("syscalls") {
+		t := Table{Caption: cell, Head: append([]string{""}, names...)}
+		for _, contender := range b.results.Contenders("syscalls", cell) {
+			row := []string{contender}
+			for _, name := range names {
+				row = append(row, number(b.results.Spread("syscalls", cell, contender, name).Median))
+			}
+			t.Rows = append(t.Rows, row)
+		}
+		s.Tables = append(s.Tables, t)
+	}
+	return s
+}
+
+// profiles is what the profiled runs used; the pages about them come from who draws them.
+func (b *builder) profiles() Section {
+	s := Section{Title: "Profiled runs", Text: []string{"The runs that the profiles were taken of: the first document's own " +
+		"load (100 clients, a request " +
+		"each 1–2 s) and saturated ones (1,000 × 1 and 100 × 32)."}}
+	for _, cell := range b.results.Cells("profiles") {
+		t := Table{Caption: cell, Head: []string{"", "answers a second", "CPU, µs each", "server, cores"}}
+		for _, contender := range b.results.Contenders("profiles", cell) {
+			of := func(value string) string { return number(b.results.Spread("profiles", cell, contender, value).Median) }
+			t.Rows = append(t.Rows, []string{contender, of("rate"), of("cpu_us"), of("cores")})
+		}
+		s.Tables = append(s.Tables, t)
+	}
+	return s
+}
+
+// benchmarks are those of the packages.
+func (b *builder) benchmarks() Section {
+	s := Section{Title: "Benchmarks of the packages", Text: []string{"By `go test -bench`, of what cannot be seen from outside; `make bench-go` runs all of them."}}
+	t := Table{Head: []string{"", "value"}}
+	for i := range b.results.Records {
+		c := &b.results.Records[i]
+		if c.Scenario != "benchmarks" {
+			continue
+		}
+		for _, name := range sortedKeys(c.Values) {
+			t.Rows = append(t.Rows, []string{c.Cell + " " + name, number(c.Values[name])})
+		}
+	}
+	if len(t.Rows) > 0 {
+		s.Tables = append(s.Tables, t)
+	}
+	return s
+}

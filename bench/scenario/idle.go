@@ -1,0 +1,107 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/papertape/papertape/bench/load"
+	"github.com/papertape/papertape/bench/measure"
+)
+
+// idle is connections that are logged in and do nothing, as many as a process may hold; then a trickle of pushes through them.
+func (r *Runner) idle() (steps []step) {
+	rounds, contenders := r.Size.Rounds, []Contender{Ours, Baseline}
+	if !r.Size.Whole {
+		rounds = 1
+	} else {
+		contenders = append(contenders, BaselineCoalescing, ZinxOrders)
+	}
+	for round := range rounds {
+		for _, c := range contenders {
+			steps = append(steps, step{
+				what:  fmt.Sprintf("idle, %d connections: %s (%d of %d)", r.connectionsMost(), c.Name, round+1, rounds),
+				takes: 4*time.Second + time.Duration(r.connectionsMost())*loginTakes,
+				record: func(ctx context.Context) ([]Record, error) {
+					record, err := r.idling(ctx, c, round)
+					return []Record{record}, err
+				},
+			})
+		}
+	}
+	return steps
+}
+
+const (
+	cellIdle     = "idle"
+	idleSettle   = time.Second
+	trickleTime  = 3 * time.Second
+	idleAccounts = 100 // few, so that what is measured is connections: the heap that opening many leaves behind would take them in
+	warmClients  = 100 // log in and leave first, so that what they leave behind is not counted as a connection's
+)
+
+func (r *Runner) idling(ctx context.Context, c Contender, round int) (Record, error) {
+	n := r.connectionsMost()
+	few := run{contender: c, accounts: idleAccounts, plan: load.Plan{Connections: warmClients, Mode: load.Receive}}
+	if c.Kind == papertape {
+		few.flags = []string{"--sessions-per-account-max", strconv.Itoa(1 + n/idleAccounts)}
+	}
+	b, err := r.open(ctx, &few)
+	if err != nil {
+		return Record{}, err
+	}
+	defer b.close()
+	b.fleet.Close()
+	before, err := r.standing(ctx, b)
+	if err != nil {
+		return Record{}, err
+	}
+	plan := load.Plan{Connections: n, Mode: load.Receive, Address: b.server.Listen, Accounts: idleAccounts, Sources: 1 + n/connectionsPerSource}
+	if b.fleet, err = load.OpenFleet(ctx, []string{r.Programs.Bench, "generate"}, load.Processes(n, r.files), plan); err != nil {
+		return Record{}, err
+	}
+	after, err := r.standing(ctx, b)
+	if err != nil {
+		return Record{}, err
+	}
+	if c.Kind == papertape {
+		if err := b.server.SetRate(ctx, 2*idleAccounts/trickleTime.Seconds()); err != nil {
+			return Record{}, err
+		}
+	}
+	record, err := b.window(ctx, trickleTime)
+	if err != nil {
+		return Record{}, err
+	}
+	record.Scenario, record.Cell, record.Round, record.Go = "idle", cellIdle, round, after.goes
+	each := func(v float64) float64 { return v / float64(n) }
+	record.Values = map[string]float64{
+		"connections": float64(n), "user_bytes": each(float64(after.sample.RSS - before.sample.RSS)),
+		"kernel_bytes": each(float64(after.kernel.Slab - before.kernel.Slab + after.kernel.TCP - before.kernel.TCP)),
+		"goroutines":   each(float64(after.goes.Goroutines - before.goes.Goroutines)),
+	}
+	return record, r.believe("idle", &record.Load)
+}
+
+// standing is what there is at some time.
+type standing struct {
+	sample measure.Sample
+	kernel measure.Kernel
+	goes   measure.Go
+}
+
+// standing lets the server and the kernel come to rest, and looks.
+func (r *Runner) standing(ctx context.Context, b *bench) (s standing, err error) {
+	if err := sleep(ctx, idleSettle); err != nil {
+		return s, err
+	}
+	if s.goes, err = b.server.Debug.Go(ctx, false); err != nil {
+		return s, err
+	}
+	if s.kernel, err = measure.KernelMemory(); err != nil {
+		return s, err
+	}
+	s.sample, err = b.server.PID.Sample()
+	return s, err
+}

@@ -1,0 +1,148 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/papertape/papertape/bench/load"
+)
+
+// cell is where contenders are compared.
+type cell struct {
+	name       string
+	plan       load.Plan
+	contenders []Contender
+
+	accounts     int           // 0: one for each connection
+	warm, longer time.Duration // beside what the size says
+	stuck        bool          // a server that no longer answers is a result
+	rounds       int           // 0: as many as the size says
+}
+
+// interleave is so many rounds over all contenders of all cells, A B C A B C.
+func (r *Runner) interleave(scenario string, cells ...cell) (steps []step) {
+	for round := range r.Size.Rounds {
+		for _, c := range cells {
+			if c.rounds > 0 && round >= c.rounds {
+				continue
+			}
+			for _, contender := range c.contenders {
+				steps = append(steps, r.one(scenario, round, c, contender))
+			}
+		}
+	}
+	return steps
+}
+
+// one is one run.
+func (r *Runner) one(scenario string, round int, c cell, contender Contender) step {
+	m := run{contender: contender, plan: c.plan, accounts: c.accounts, warm: r.Size.Warm + c.warm, length: r.Size.Window + c.longer, stuck: c.stuck}
+	return step{
+		what:  fmt.Sprintf("%s, %s: %s (%d of %d)", scenario, c.name, contender.Name, round+1, r.Size.Rounds),
+		takes: r.Size.takes(c.plan.Connections) + c.warm + c.longer,
+		record: func(ctx context.Context) ([]Record, error) {
+			record, err := r.measure(ctx, m)
+			record.Scenario, record.Cell, record.Round = scenario, c.name, round
+			return []Record{record}, err
+		},
+	}
+}
+
+// The names of cells that targets are about.
+const (
+	cell100      = "100 × 1"
+	cell1000     = "1,000 × 1"
+	cell10000    = "10,000 × 1"
+	cellMost     = "most × 1"
+	cellPipeline = "100 × 32"
+)
+
+func closedLoop(connections, outstanding int) load.Plan {
+	return load.Plan{Connections: connections, Mode: load.ClosedLoop, Outstanding: outstanding}
+}
+
+// old is the old design, as it was and as the first document and fairness would have it.
+func (r *Runner) old() []Contender {
+	if r.Size.Whole {
+		return []Contender{Baseline, BaselineWorkers40, BaselinePool, BaselineCoalescing, ZinxOrders}
+	}
+	return []Contender{Baseline, BaselineCoalescing}
+}
+
+// few is how many rounds what is shown beside the targets gets: all of them in full.
+func (r *Runner) few() int {
+	if r.Size.Whole {
+		return 0
+	}
+	return 2
+}
+
+// connections is one request outstanding on so many connections, up to the most that a process may hold.
+func (r *Runner) connections() []step {
+	orders := append([]Contender{Ours}, r.old()...)
+	echoes := []Contender{EchoGnet, EchoPair, EchoZinx}
+	if !r.Size.Whole {
+		main := []Contender{Ours, Baseline}
+		return r.interleave("connections",
+			cell{name: cell100, plan: closedLoop(100, 1), contenders: main, rounds: r.few()},
+			cell{name: cell1000, plan: closedLoop(1000, 1), contenders: append(orders, echoes...)},
+			cell{name: cell1000, plan: closedLoop(1000, 1), contenders: []Contender{BaselinePool}, rounds: r.few()},
+			cell{name: cell10000, plan: closedLoop(10_000, 1), contenders: main},
+			cell{name: cell10000, plan: closedLoop(10_000, 1), contenders: []Contender{BaselineCoalescing}, rounds: r.few()})
+	}
+	all := append(append(orders, echoes...), EchoEpoll, EchoNbio)
+	return r.interleave("connections",
+		cell{name: cell100, plan: closedLoop(100, 1), contenders: all},
+		cell{name: cell1000, plan: closedLoop(1000, 1), contenders: all},
+		cell{name: cell10000, plan: closedLoop(10_000, 1), contenders: all},
+		cell{name: cellMost, plan: closedLoop(r.connectionsMost(), 1), contenders: orders})
+}
+
+// connectionsMost is what our server allows itself in one process here.
+func (r *Runner) connectionsMost() int { return min(100_000, int(r.files)-filesForOthers) }
+
+// filesForOthers is what the server keeps for other things than connections, see docs/operations.md.
+const filesForOthers = 1500
+
+// pipelined is many requests outstanding on each of a hundred connections.
+func (r *Runner) pipelined() []step {
+	contenders := append([]Contender{Ours}, r.old()...)
+	if r.Size.Whole {
+		contenders = append(contenders, EchoEpoll, EchoGnet, EchoNbio, EchoPair, EchoZinx)
+	}
+	return r.interleave("pipelined", cell{name: cellPipeline, plan: closedLoop(100, 32), contenders: contenders})
+}
+
+// durable is what keeping the events costs: ours in each mode, and the old design with a synced write for each request and with a
+// pool of database workers.
+func (r *Runner) durable() []step {
+	ours, others := []Contender{Ours, OursSynced}, []Contender{Ours.With("papertape, interval", "--durability", "interval"), Baseline, BaselineSync, BaselineDatabase}
+	cells := []cell{
+		{name: cell1000, plan: closedLoop(1000, 1), contenders: ours},
+		{name: cell1000, plan: closedLoop(1000, 1), contenders: others, rounds: r.few()},
+	}
+	if r.Size.Whole {
+		cells = append(cells, cell{name: cellPipeline, plan: closedLoop(100, 32), contenders: append(ours, others...)})
+	}
+	return r.interleave("durable", cells...)
+}
+
+// stalled is what a client that stops reading does to the others. Its account trades, so that there is always more for it. The old
+// design gets longer until it is full: on loopback the kernel takes four megabytes for a socket that has no bound of its own.
+func (r *Runner) stalled() []step {
+	calm, worse := closedLoop(100, 32), closedLoop(101, 32)
+	worse.Stalled = 1
+	const filling, window = 8 * time.Second, time.Second
+	old, rounds := r.old(), r.few()/2
+	return r.interleave("stalled",
+		cell{name: cellCalm, plan: calm, contenders: []Contender{Ours}, longer: window},
+		cell{name: cellStalled, plan: worse, accounts: 100, contenders: []Contender{Ours}, warm: time.Second, longer: window},
+		cell{name: cellCalm, plan: calm, contenders: old, rounds: rounds},
+		cell{name: cellStalled, plan: worse, accounts: 100, contenders: old, warm: filling, longer: window, stuck: true, rounds: rounds})
+}
+
+const (
+	cellCalm    = "100 × 32"
+	cellStalled = "100 × 32 and one that does not read"
+)

@@ -1,0 +1,233 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/pprof/profile"
+
+	"github.com/papertape/papertape/bench/load"
+	"github.com/papertape/papertape/bench/measure"
+)
+
+// Profile is where a CPU profile of a contender was taken.
+type Profile struct {
+	Load      string // ProfileDocument, …
+	Contender string
+	File      string // under Results' directory
+}
+
+// The loads that profiles are taken under.
+const (
+	ProfileDocument  = "document"  // 100 clients, 1–2 s
+	ProfileSaturated = "saturated" // 1,000 × 1
+	ProfilePipelined = "pipelined" // 100 × 32
+)
+
+// Profiles are those that the profiles scenario takes.
+func Profiles() (list []Profile) {
+	for _, under := range []string{ProfileDocument, ProfileSaturated, ProfilePipelined} {
+		for _, c := range profiled() {
+			name := strings.NewReplacer(" ", "-", ",", "").Replace(c.Name)
+			list = append(list, Profile{Load: under, Contender: c.Name, File: filepath.Join("profiles", under+"-"+name+".pb.gz")})
+		}
+	}
+	return list
+}
+
+func profiled() []Contender {
+	return []Contender{Ours, Baseline, BaselineCoalescing, OursSynced, BaselineSync}
+}
+
+// profiles are CPU profiles: at the first document's own load of all at once, since it leaves the machine idle, and saturated of
+// one after the other.
+func (r *Runner) profiles() (steps []step) {
+	document, saturated := 10*time.Second, 3*time.Second
+	if r.Size.Whole {
+		document, saturated = time.Minute, 15*time.Second
+	}
+	steps = append(steps, step{
+		what: "profiles at the first document's load", takes: document + 5*time.Second,
+		record: func(ctx context.Context) ([]Record, error) {
+			records, errs := make([]Record, len(profiled())), make([]error, len(profiled()))
+			var all sync.WaitGroup
+			for i, c := range profiled() {
+				all.Go(func() {
+					records[i], errs[i] = r.profile(ctx, c, ProfileDocument, documentLoad(100, intervals()[2]), document)
+				})
+			}
+			all.Wait()
+			return records, errors.Join(errs...)
+		},
+	})
+	for _, under := range []cell{{name: ProfileSaturated, plan: closedLoop(1000, 1)}, {name: ProfilePipelined, plan: closedLoop(100, 32)}} {
+		for _, c := range profiled() {
+			if under.name == ProfilePipelined && len(c.Flags) > 0 && c.Name != BaselineCoalescing.Name {
+				continue // what storage costs is seen in the other
+			}
+			steps = append(steps, step{
+				what: fmt.Sprintf("profiles, %s: %s", under.name, c.Name), takes: saturated + 2*time.Second,
+				record: func(ctx context.Context) ([]Record, error) {
+					record, err := r.profile(ctx, c, under.name, under.plan, saturated)
+					return []Record{record}, err
+				},
+			})
+		}
+	}
+	return steps
+}
+
+// profile measures a window in which the server is profiled, and keeps the profile.
+func (r *Runner) profile(ctx context.Context, c Contender, under string, plan load.Plan, length time.Duration) (Record, error) {
+	b, err := r.open(ctx, &run{contender: c, plan: plan})
+	if err != nil {
+		return Record{}, err
+	}
+	defer b.close()
+	if err := b.fleet.Start(ctx); err != nil {
+		return Record{}, err
+	}
+	if err := sleep(ctx, r.Size.Warm); err != nil {
+		return Record{}, err
+	}
+	var data []byte
+	var profiling sync.WaitGroup
+	var failed error
+	profiling.Go(func() { data, failed = b.server.Debug.Profile(ctx, length) })
+	record, err := b.window(ctx, length)
+	profiling.Wait()
+	record.Scenario, record.Cell = "profiles", under
+	if err = errors.Join(err, failed, r.believe(c.Name, &record.Load)); err != nil {
+		return record, err
+	}
+	journal, err := shareOf(data, "papertape/engine/journal.", "cockroachdb/pebble")
+	if err != nil {
+		return record, err
+	}
+	record.Values = map[string]float64{"journal": 100 * journal}
+	for _, p := range Profiles() {
+		if p.Load == under && p.Contender == c.Name {
+			return record, writeFile(filepath.Join(r.Out, p.File), data)
+		}
+	}
+	return record, nil
+}
+
+// shareOf is the part of a profile's processor time with one of these packages on the stack.
+func shareOf(data []byte, packages ...string) (float64, error) {
+	p, err := profile.ParseData(data)
+	if err != nil {
+		return 0, fmt.Errorf("a CPU profile does not parse: %w", err)
+	}
+	all, of := int64(0), int64(0)
+	for _, s := range p.Sample {
+		spent := s.Value[len(s.Value)-1]
+		all += spent
+		if onStack(s, packages) {
+			of += spent
+		}
+	}
+	if all == 0 {
+		return 0, nil
+	}
+	return float64(of) / float64(all), nil
+}
+
+func onStack(s *profile.Sample, packages []string) bool {
+	for _, l := range s.Location {
+		for _, line := range l.Line {
+			if slices.ContainsFunc(packages, func(p string) bool { return line.Function != nil && strings.Contains(line.Function.Name, p) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func writeFile(file string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, content, 0o644)
+}
+
+// syscalls are the system calls for each request, counted by strace in runs that are good for nothing else.
+func (r *Runner) syscalls() (steps []step) {
+	for _, c := range []cell{
+		{name: cell1000, plan: closedLoop(1000, 1)}, {name: cellPipeline, plan: closedLoop(100, 32)},
+		{name: documentCell(100, intervals()[2]), plan: documentLoad(100, intervals()[2]), longer: 3 * time.Second},
+	} {
+		contenders := []Contender{Ours, Baseline, BaselineCoalescing}
+		if r.Size.Whole {
+			contenders = append(contenders, BaselinePool, ZinxOrders, EchoEpoll, EchoGnet)
+		}
+		for _, contender := range contenders {
+			if contender.Echo && c.plan.Queries > 0 {
+				continue // it has none
+			}
+			length := time.Second + c.longer
+			steps = append(steps, step{
+				what: fmt.Sprintf("syscalls, %s: %s", c.name, contender.Name), takes: length + 2*time.Second,
+				record: func(ctx context.Context) ([]Record, error) {
+					record, err := r.traced(ctx, contender, c, length)
+					if errors.Is(err, measure.ErrNoStrace) {
+						r.note(err.Error())
+						return nil, nil
+					}
+					return []Record{record}, err
+				},
+			})
+		}
+	}
+	return steps
+}
+
+// note says once what could not be measured, or not at once.
+func (r *Runner) note(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.notes, what) {
+		r.notes = append(r.notes, what)
+	}
+}
+
+// traced counts from before the first request until after the last.
+func (r *Runner) traced(ctx context.Context, contender Contender, c cell, length time.Duration) (Record, error) {
+	b, err := r.open(ctx, &run{contender: contender, plan: c.plan})
+	if err != nil {
+		return Record{}, err
+	}
+	defer b.close()
+	trace, err := b.server.PID.Trace(ctx)
+	if err != nil {
+		return Record{}, err
+	}
+	if err = b.fleet.Begin(ctx); err == nil {
+		err = b.fleet.Start(ctx)
+	}
+	if err == nil {
+		err = sleep(ctx, length)
+	}
+	result, endErr := b.fleet.End(ctx)
+	counts, traceErr := trace.Stop()
+	if err = errors.Join(err, endErr, traceErr); err != nil {
+		return Record{}, err
+	}
+	if result.Answers == 0 {
+		return Record{}, errors.New("no request was answered while system calls were counted")
+	}
+	record := Record{Scenario: "syscalls", Cell: c.name, Contender: contender.Name, Load: result, Values: make(map[string]float64)}
+	for name, n := range counts {
+		each := float64(n) / float64(result.Answers)
+		record.Values["all"] += each
+		record.Values[name] = each
+	}
+	return record, nil
+}

@@ -1,0 +1,207 @@
+package scenario
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/papertape/papertape/bench/measure"
+)
+
+// Programs are the binaries that are run.
+type Programs struct {
+	Papertape string // the server
+	Bench     string // this program: papertape-bench
+}
+
+// Contender is a server that is measured: which, and how it is set up.
+type Contender struct {
+	Name  string
+	Kind  string   // papertape, or what papertape-bench serve knows
+	Flags []string // beside those that every server of the kind is started with
+	Echo  bool     // it sends every frame back, and does no business
+}
+
+// papertape is the kind of our own server.
+const papertape = "papertape"
+
+// The contenders. The old design is shown twice: as it was, and with a writer that coalesces.
+var (
+	Ours               = Contender{Name: "papertape", Kind: papertape}
+	Baseline           = Contender{Name: "baseline", Kind: "baseline"}
+	BaselineWorkers40  = Contender{Name: "baseline, 40 workers", Kind: "baseline", Flags: []string{"--workers", "40"}}
+	BaselinePool       = Contender{Name: "baseline, pool of writers", Kind: "baseline", Flags: []string{"--writer", "pool"}}
+	BaselineCoalescing = Contender{Name: "baseline, coalescing", Kind: "baseline", Flags: []string{"--writer", "coalescing"}}
+	OursSynced         = Ours.With(OursSync, "--durability", "sync")
+	BaselineSync       = Baseline.With("baseline, synced write each", "--storage", "sync")
+	BaselineDatabase   = Baseline.With("baseline, pool of database workers", "--storage", "pool")
+	ZinxOrders         = Contender{Name: "zinx, orders", Kind: "zinx-orders"}
+	EchoEpoll          = Contender{Name: "echo: epoll", Kind: "echo-epoll", Echo: true}
+	EchoGnet           = Contender{Name: "echo: gnet", Kind: "echo-gnet", Echo: true}
+	EchoNbio           = Contender{Name: "echo: nbio", Kind: "echo-nbio", Echo: true}
+	EchoPair           = Contender{Name: "echo: goroutine pair", Kind: "echo-pair", Echo: true}
+	EchoZinx           = Contender{Name: "echo: zinx", Kind: "echo-zinx", Echo: true}
+)
+
+// OursSync is the name of our server where it syncs.
+const OursSync = "papertape, sync"
+
+// With is the contender under another name and with more flags.
+func (c Contender) With(name string, flags ...string) Contender {
+	c.Name = name
+	c.Flags = append(slices.Clone(c.Flags), flags...)
+	return c
+}
+
+// Server is one that runs.
+type Server struct {
+	Listen string
+	Debug  measure.Debug
+	PID    measure.Process
+
+	contender Contender
+	cmd       *exec.Cmd
+	dir       string
+}
+
+const (
+	startPatience = time.Minute
+	stopPatience  = 15 * time.Second
+)
+
+// Start starts the server in a process of its own, with so many accounts and its data in a directory of its own.
+func (p Programs) Start(ctx context.Context, c Contender, accounts int, flags ...string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "papertape-bench-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{contender: c, dir: dir}
+	args := slices.Concat(s.arguments(accounts), c.Flags, flags)
+	program := p.Bench
+	if c.Kind == papertape {
+		program = p.Papertape
+	}
+	s.cmd = exec.Command(program, args...)
+	said, err := s.begin(ctx)
+	if err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("start %s (%s %s): %w", c.Name, filepath.Base(program), strings.Join(args, " "), err)
+	}
+	s.Listen, s.Debug = said.Listen, measure.Debug(said.Debug)
+	if c.Kind == papertape {
+		s.Debug = measure.Debug(said.Admin)
+	}
+	return s, nil
+}
+
+// arguments are those of every server of the kind: nothing on it but what the load makes.
+func (s *Server) arguments(accounts int) []string {
+	if s.contender.Kind == papertape {
+		return []string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log.format", "json", "--simulator.rate", "0",
+			"--prices", "fixed", "--accounts", strconv.Itoa(accounts), "--connections-prelogin-max", "20000",
+			"--durability", "none", "--data", s.dir}
+	}
+	return []string{"serve", s.contender.Kind, "--listen", "127.0.0.1:0", "--debug", "127.0.0.1:0",
+		"--accounts", strconv.Itoa(accounts), "--data", s.dir}
+}
+
+// said is the line with which a server tells where it is.
+type said struct {
+	Message, Listen, Admin, Debug string
+}
+
+// begin starts the process and waits for that line: on stderr with our server, which logs, on stdout with the others.
+func (s *Server) begin(ctx context.Context) (said, error) {
+	output, input, err := os.Pipe()
+	if err != nil {
+		return said{}, err
+	}
+	if s.cmd.Stderr = os.Stderr; s.contender.Kind == papertape {
+		s.cmd.Stderr = input
+	} else {
+		s.cmd.Stdout = input
+	}
+	err = s.cmd.Start()
+	_ = input.Close()
+	if err != nil {
+		_ = output.Close()
+		return said{}, err
+	}
+	s.PID = measure.Process(s.cmd.Process.Pid)
+	found := make(chan said, 1)
+	go listen(output, found) // ends with the process
+	select {
+	case where, ok := <-found:
+		if !ok {
+			return said{}, errors.New("it ended before it said where it listens")
+		}
+		return where, nil
+	case <-time.After(startPatience):
+		return said{}, fmt.Errorf("it has not said where it listens for %v", startPatience)
+	case <-ctx.Done():
+		return said{}, ctx.Err()
+	}
+}
+
+// listen looks for the line, and passes what a server says of trouble on.
+func listen(output io.ReadCloser, found chan<- said) {
+	defer output.Close() //nolint:errcheck // it was read
+	defer close(found)
+	told := false
+	for lines := bufio.NewScanner(output); lines.Scan(); {
+		var line struct {
+			said
+			Level string
+		}
+		isJSON := json.Unmarshal(lines.Bytes(), &line) == nil
+		if isJSON && !told && line.Listen != "" && (line.Message == "" || line.Message == "listening") {
+			told = true
+			found <- line.said
+		}
+		if !isJSON || line.Level == "error" || line.Level == "fatal" {
+			_, _ = fmt.Fprintf(os.Stderr, "%s\n", lines.Bytes())
+		}
+	}
+}
+
+// SetRate changes how many simulated fills a second our server makes.
+func (s *Server) SetRate(ctx context.Context, rate float64) error {
+	body := fmt.Sprintf(`{"rate": %s}`, strconv.FormatFloat(rate, 'f', -1, 64))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("http://%s/api/v1/simulator", s.Debug), strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("set the rate of the simulated flow: %w", err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing of it is needed
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("set the rate of the simulated flow to %v: %s", rate, resp.Status)
+	}
+	return nil
+}
+
+// Stop ends the server, and what it wrote is gone.
+func (s *Server) Stop() {
+	if s.cmd.Process != nil {
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		end := time.AfterFunc(stopPatience, func() { _ = s.cmd.Process.Kill() })
+		_ = s.cmd.Wait()
+		end.Stop()
+	}
+	_ = os.RemoveAll(s.dir)
+}

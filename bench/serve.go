@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/papertape/papertape/bench/baseline"
+	"github.com/papertape/papertape/bench/peers"
+	"github.com/papertape/papertape/bench/venue"
+)
+
+// serveFlags are the command line of a server, as it was written.
+type serveFlags struct {
+	listen, debug, writer, storage, data, cpuProfile  string
+	workers, writers, storageWorkers, accounts, loops int
+	seed                                              uint64
+	rate                                              float64
+	priceInterval                                     time.Duration
+}
+
+// running is a server that is about to run.
+type running struct {
+	// run serves until ctx ends, and calls listening once with the address it has got.
+	run   func(ctx context.Context, address string, listening func(address string)) error
+	stats *venue.Stats // nil: no business
+}
+
+// kind is one of the servers that are measured.
+type kind struct {
+	what  string
+	start func(*serveFlags) (running, error)
+}
+
+// kinds are the servers by name.
+func kinds() map[string]kind {
+	return map[string]kind{
+		"baseline":    {"the design that Papertape replaces: two goroutines per connection", startBaseline},
+		"zinx-orders": {"the same business on zinx, a router per message", startZinxOrders},
+		"echo-gnet":   {"what is read is sent back, on gnet's event loops", startLoops(peers.Gnet)},
+		"echo-nbio":   {"the same on nbio's", startLoops(peers.Nbio)},
+		"echo-epoll":  {"the same on loops of epoll and nothing else", startLoops(peers.Epoll)},
+		"echo-zinx":   {"each frame goes through a router of zinx and is sent back", startZinx},
+		"echo-pair":   {"each frame goes from a reader through a worker to a writer, without business", startPair},
+	}
+}
+
+func newServe() *cobra.Command {
+	var f serveFlags
+	list := new(strings.Builder)
+	all := kinds()
+	names := slices.Sorted(maps.Keys(all))
+	for _, name := range names {
+		_, _ = fmt.Fprintf(list, "  %-13s %s\n", name, all[name].what)
+	}
+	cmd := &cobra.Command{
+		Use:   "serve KIND",
+		Short: "Run one of the servers that are measured",
+		Long: `Run one of the servers that Papertape is measured against, until SIGINT or SIGTERM; then finish what was taken, and exit 0.
+One line on stdout, in JSON, says where it listens.
+
+` + list.String(),
+		Example: `  papertape-bench serve baseline --workers 40 --writer coalescing
+  papertape-bench serve baseline --storage sync --data /tmp/events --rate 2000`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 || all[args[0]].start == nil {
+				return usageError{fmt.Errorf("serve takes the kind of server, not %q: %s", args, strings.Join(names, ", "))}
+			}
+			return nil
+		},
+	}
+	f.register(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		return serve(cmd, &f, all[args[0]])
+	}
+	return cmd
+}
+
+func (f *serveFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "where to listen, host:port")
+	flags.StringVar(&f.debug, "debug", "127.0.0.1:0", "serve /debug/pprof/ and /debug/vars there, host:port; empty: nowhere")
+	flags.StringVar(&f.cpuProfile, "cpuprofile", "", "write a CPU profile to this file, until the end")
+	flags.IntVar(&f.workers, "workers", 10, "workers that do the requests")
+	flags.IntVar(&f.loops, "loops", runtime.NumCPU(), "event loops of echo-gnet, echo-nbio and echo-epoll")
+	flags.StringVar(&f.writer, "writer", string(baseline.WriterDirect), "direct or coalescing; of the baseline also pool")
+	flags.IntVar(&f.writers, "writers", 10, "writers of --writer pool")
+	flags.StringVar(&f.storage, "storage", string(venue.StorageNone), "none, sync or pool: one synced write per event")
+	flags.IntVar(&f.storageWorkers, "storage-workers", 4, "database workers of --storage pool")
+	flags.StringVar(&f.data, "data", "", "directory of the file of events, with --storage sync and pool")
+	flags.IntVar(&f.accounts, "accounts", 100, "accounts, from 100001 on")
+	flags.Uint64Var(&f.seed, "seed", 1, "of what the accounts begin with, the prices and the simulated fills")
+	flags.Float64Var(&f.rate, "rate", 0, "simulated fills a second, over all accounts")
+	flags.DurationVar(&f.priceInterval, "price-interval", 0, "how often prices change; 0: never")
+}
+
+// numbersMax bounds workers, writers and database workers.
+const numbersMax = 10_000
+
+func (f *serveFlags) check() error {
+	for name, n := range map[string]int{"workers": f.workers, "writers": f.writers, "storage-workers": f.storageWorkers, "loops": f.loops} {
+		if n < 1 || n > numbersMax {
+			return usageError{fmt.Errorf("--%s %d: it is 1 to %d", name, n, numbersMax)}
+		}
+	}
+	switch {
+	case !slices.Contains(baseline.Writers(), baseline.Writer(f.writer)):
+		return usageError{fmt.Errorf("--writer %q: it is one of %v", f.writer, baseline.Writers())}
+	case !slices.Contains(venue.Storages(), venue.Storage(f.storage)):
+		return usageError{fmt.Errorf("--storage %q: it is one of %v", f.storage, venue.Storages())}
+	case f.storage != string(venue.StorageNone) && f.data == "":
+		return usageError{fmt.Errorf("--storage %s needs a directory: --data", f.storage)}
+	case f.accounts < 1 || f.accounts > venue.AccountsMax:
+		return usageError{fmt.Errorf("--accounts %d: it is 1 to %d", f.accounts, venue.AccountsMax)}
+	case f.rate < 0 || f.priceInterval < 0:
+		return usageError{errors.New("--rate and --price-interval cannot be negative")}
+	}
+	return nil
+}
+
+// venue is what the flags say about the business.
+func (f *serveFlags) venue(server string) (venue.Config, error) {
+	cfg := venue.Config{
+		Accounts: f.accounts, Seed: f.seed, Server: server, Epoch: uint64(time.Now().UnixNano()), PriceInterval: f.priceInterval,
+		Storage: venue.Storage(f.storage), StorageWorkers: f.storageWorkers, File: filepath.Join(f.data, "events"),
+	}
+	if cfg.Storage == venue.StorageNone {
+		return cfg, nil
+	}
+	return cfg, os.MkdirAll(f.data, 0o755)
+}
+
+func startBaseline(f *serveFlags) (running, error) {
+	cfg, err := f.venue("baseline")
+	if err != nil {
+		return running{}, err
+	}
+	s, err := baseline.New(baseline.Config{
+		Venue: cfg, Workers: f.workers, Writer: baseline.Writer(f.writer), Writers: f.writers, ConnectionsMax: connectionsMax(), Rate: f.rate,
+	})
+	if err != nil {
+		return running{}, err
+	}
+	return running{stats: s.Stats(), run: func(ctx context.Context, address string, listening func(string)) error {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		listening(l.Addr().String())
+		return s.Serve(ctx, l)
+	}}, nil
+}
+
+// startLoops is for servers that have nothing to set but the number of their loops.
+func startLoops(echo func(ctx context.Context, address string, loops int, listening func(string)) error) func(*serveFlags) (running, error) {
+	return func(f *serveFlags) (running, error) {
+		return running{run: func(ctx context.Context, address string, listening func(string)) error {
+			return echo(ctx, address, f.loops, listening)
+		}}, nil
+	}
+}
+
+// coalescing reads --writer for servers that have no pool of writers.
+func (f *serveFlags) coalescing() (bool, error) {
+	if f.writer == string(baseline.WriterPool) {
+		return false, usageError{errors.New("--writer pool: only the baseline has it")}
+	}
+	return f.writer == string(baseline.WriterCoalescing), nil
+}
+
+func startPair(f *serveFlags) (running, error) {
+	coalescing, err := f.coalescing()
+	return running{run: func(ctx context.Context, address string, listening func(string)) error {
+		return peers.Pair(ctx, address, f.workers, coalescing, listening)
+	}}, err
+}
+
+func startZinx(f *serveFlags) (running, error) {
+	buffered, err := f.coalescing()
+	cfg := peers.ZinxConfig{Workers: f.workers, ConnectionsMax: connectionsMax(), Buffered: buffered}
+	return running{run: func(ctx context.Context, address string, listening func(string)) error {
+		return peers.Zinx(ctx, address, cfg, listening)
+	}}, err
+}
+
+func startZinxOrders(f *serveFlags) (running, error) {
+	if f.writer != string(baseline.WriterDirect) {
+		return running{}, usageError{fmt.Errorf("--writer %s: zinx-orders writes directly, since zinx's queue drops what its last flush did not reach", f.writer)}
+	}
+	cfg, err := f.venue("zinx")
+	if err != nil {
+		return running{}, err
+	}
+	z, err := peers.NewZinxOrders(peers.ZinxConfig{Workers: f.workers, ConnectionsMax: connectionsMax()}, cfg, f.rate)
+	if err != nil {
+		return running{}, err
+	}
+	return running{run: z.Serve, stats: z.Stats()}, nil
+}
+
+// announcement is the line on stdout.
+type announcement struct {
+	Listen string `json:"listen"`
+	Debug  string `json:"debug"`
+	PID    int    `json:"pid"`
+}
+
+// serve runs a server with its profile and its debug address.
+func serve(cmd *cobra.Command, f *serveFlags, k kind) (err error) {
+	if err := raiseFiles(); err != nil {
+		return err
+	}
+	s, err := k.start(f)
+	if err != nil {
+		return err
+	}
+	says := announcement{PID: os.Getpid()}
+	if f.debug != "" {
+		d, err := startDebug(f.debug, s.stats)
+		if err != nil {
+			return err
+		}
+		defer d.stop()
+		says.Debug = d.address
+	}
+	stopProfile, err := profile(f.cpuProfile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopProfile()) }()
+	return s.run(cmd.Context(), f.listen, func(address string) {
+		says.Listen = address
+		_ = json.NewEncoder(cmd.OutOrStdout()).Encode(says)
+	})
+}

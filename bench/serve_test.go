@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/papertape/papertape/bench/judge"
+)
+
+// program builds papertape-bench once for all tests of processes.
+func program(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "papertape-bench")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// process is a server in a process of its own, as it is measured.
+type process struct {
+	announcement
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdout *bufio.Reader
+	stderr bytes.Buffer
+}
+
+func startProcess(t *testing.T, path string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(path, append([]string{"serve"}, args...)...)}
+	p.cmd.Stderr = &p.stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stdout = bufio.NewReader(out)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	watchdog := time.AfterFunc(2*time.Minute, func() { _ = p.cmd.Process.Kill() })
+	t.Cleanup(func() {
+		watchdog.Stop()
+		_ = p.cmd.Process.Kill() // of no effect where stop was called
+	})
+	line, err := p.stdout.ReadBytes('\n')
+	if err != nil || json.Unmarshal(line, &p.announcement) != nil || p.PID != p.cmd.Process.Pid {
+		t.Fatalf("%q: %v; process %d said %q", line, err, p.cmd.Process.Pid, p.stderr.String())
+	}
+	return p
+}
+
+// stop ends the process as a person would, and holds it to that: exit 0, and not a word.
+func (p *process) stop() {
+	p.t.Helper()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	more, _ := io.ReadAll(p.stdout)
+	if err := p.cmd.Wait(); err != nil || len(more) > 0 || p.stderr.Len() > 0 {
+		p.t.Errorf("stopped with %v; it said %q and %q", err, more, p.stderr.String())
+	}
+}
+
+func (p *process) vars() vars {
+	p.t.Helper()
+	r, err := http.Get("http://" + p.Debug + "/debug/vars")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer r.Body.Close() //nolint:errcheck // was read
+	var v vars
+	if err := json.NewDecoder(r.Body).Decode(&v); err != nil {
+		p.t.Fatal(err)
+	}
+	return v
+}
+
+// TestServeOrders judges the servers that do business, each in a process of its own.
+func TestServeOrders(t *testing.T) {
+	path, dir := program(t), t.TempDir()
+	for args, whole := range map[string]bool{
+		"baseline": true,
+		"baseline --writer coalescing --storage pool --storage-workers 2 --data " + dir + "/baseline": true,
+		"zinx-orders": false, // what is no frame it throws away without a word
+		"zinx-orders --workers 3 --storage sync --data " + dir + "/sync": false,
+		"zinx-orders --storage pool --data " + dir + "/pool":             false,
+	} {
+		t.Run(strings.ReplaceAll(args, dir, ""), func(t *testing.T) {
+			profile := filepath.Join(t.TempDir(), "cpu")
+			p := startProcess(t, path, append(strings.Fields(args), "--cpuprofile", profile)...)
+			if whole {
+				judge.Server(t, p.Listen)
+			} else {
+				judge.Business(t, p.Listen)
+			}
+			if v := p.vars(); v.Business["events"] < 300 || v.Business["pushes"] < 200 || v.Goroutines < 5 || v.MemStats.Sys == 0 {
+				t.Errorf("%d goroutines, %d bytes, %v", v.Goroutines, v.MemStats.Sys, v.Business)
+			}
+			p.stop()
+			if info, err := os.Stat(profile); err != nil || info.Size() == 0 {
+				t.Errorf("the CPU profile: %v", err)
+			}
+		})
+	}
+}
+
+// TestServeFlow: simulated fills reach the sessions of their account.
+func TestServeFlow(t *testing.T) {
+	path := program(t)
+	for _, kind := range []string{"baseline", "zinx-orders"} {
+		t.Run(kind, func(t *testing.T) {
+			p := startProcess(t, path, kind, "--rate", "2000", "--accounts", "2", "--price-interval", "50ms")
+			var clients []*judge.Client
+			for i := range 4 {
+				c := judge.Dial(t, p.Listen)
+				c.Login(uint64(100001 + i%2))
+				clients = append(clients, c)
+			}
+			for range 50 {
+				for _, c := range clients {
+					c.Event() // which compares its sequence with that of the one before
+				}
+			}
+			for _, c := range clients {
+				c.Close()
+			}
+			p.stop()
+		})
+	}
+}
+
+// TestServeEcho: the servers without business send back what they are sent.
+func TestServeEcho(t *testing.T) {
+	path := program(t)
+	for _, args := range []string{"echo-gnet", "echo-nbio", "echo-epoll", "echo-pair", "echo-pair --writer coalescing", "echo-zinx", "echo-zinx --writer coalescing"} {
+		t.Run(args, func(t *testing.T) {
+			p := startProcess(t, path, strings.Fields(args)...)
+			judge.Echo(t, p.Listen)
+			p.stop()
+		})
+	}
+}
+
+// TestServeUsage: what cannot be served is said, with the exit code of a wrong usage.
+func TestServeUsage(t *testing.T) {
+	for _, args := range []string{"serve", "serve nothing", "serve baseline --workers 0", "serve baseline --writer fast", "serve baseline --storage tape",
+		"serve baseline --storage sync", "serve baseline --accounts 0", "serve baseline --rate -1", "serve echo-pair --writer pool",
+		"serve zinx-orders --writer coalescing"} {
+		var out, errs bytes.Buffer
+		if code := Main(strings.Fields(args), &out, &errs); code != exitUsage || errs.Len() == 0 || out.Len() > 0 {
+			t.Errorf("%s: exit %d, it said %q and %q", args, code, out.String(), errs.String())
+		}
+	}
+}
