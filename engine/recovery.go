@@ -6,8 +6,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Recovery happens before the first request, on one goroutine: Load every account that a checkpoint stored, then Replay every
-// event of the commits after the mark, in order. What is replayed is pinned in memory as it was before the crash, and comes to
+// Recovery happens before the first request: Load every account that a checkpoint stored, on one goroutine, then Replay every
+// event of the commits after the mark, in order; a shard (ShardOf) on one goroutine, different shards on as many as there are. What is replayed is pinned in memory as it was before the crash, and comes to
 // no more than Config.UncheckpointedBytesMax let be then. Should that be more than it is now, orders are refused until a
 // checkpoint is durable, and one is wanted at once.
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -96,7 +97,11 @@ func (s *store) open(ctx context.Context, into journal.Recovery, progress func(d
 	if err != nil {
 		return asStoreError(err)
 	}
-	if err := j.Recover(ctx, into, progress); err != nil {
+	// What a recovery allocates it keeps: collections find nothing, and take more time than the replaying.
+	collect := debug.SetGCPercent(-1)
+	err = j.Recover(ctx, into, progress)
+	debug.SetGCPercent(collect)
+	if err != nil {
 		return errors.Join(asStoreError(err), j.Close())
 	}
 	s.journal.Store(j)

@@ -414,6 +414,8 @@ type discard struct{}
 
 func (discard) Load(*engine.AccountState) error { return nil }
 
+func (discard) ShardOf(uint64) int { return 0 }
+
 func (discard) Replay(*positions.Event) error { return nil }
 
 // TestRestore backs a server up while it runs, goes on, and starts another on the backup: it has what there was, no more, and an

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 var benchAccounts = flag.Int("benchaccounts", 100_000, "accounts that BenchmarkAccounts has in memory")
 
 // BenchmarkRecover is a start with -benchevents in blocks, none of them in a checkpoint: read, verified, decoded, and for the
-// engine applied. An operation is a start.
+// engine applied, without garbage collections, as papertape serve starts. An operation is a start.
 func BenchmarkRecover(b *testing.B) {
 	dir, o := b.TempDir(), benchOptions(b, Interval)
 	j := benchJournal(b, dir, o)
@@ -47,6 +48,7 @@ func BenchmarkRecover(b *testing.B) {
 
 func benchStart(b *testing.B, dir string, o Options, events uint64, into func(*Journal) (Recovery, func())) {
 	var used time.Duration
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	for b.Loop() {
 		used -= cpu(b)
 		j, err := Open(dir, o)
@@ -63,6 +65,7 @@ func benchStart(b *testing.B, dir string, o Options, events uint64, into func(*J
 		if err := j.Close(); err != nil {
 			b.Fatal(err)
 		}
+		runtime.GC()
 		b.StartTimer()
 	}
 	n := float64(events) * float64(b.N)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -11,9 +12,11 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Recovery is what a journal is recovered into: *engine.Engine. What it is given is its own only until it returns.
+// Recovery is what a journal is recovered into: *engine.Engine. What it is given is its own only until it returns. Accounts are
+// loaded one after the other; then events are replayed, those of one shard in order, those of different shards at once.
 type Recovery interface {
 	Load(*engine.AccountState) error
+	ShardOf(account uint64) int
 	Replay(*positions.Event) error
 }
 
@@ -39,19 +42,14 @@ func (j *Journal) Recover(ctx context.Context, into Recovery, progress func(done
 		return err
 	}
 	p.total = p.done + blocks
-	reached, err := j.eachBlock(j.mark.place, func(_ uint64, events *decoder, count int) error {
+	r := j.replayInto(into, runtime.GOMAXPROCS(0))
+	reached, err := j.eachBlock(j.mark.place, func(number uint64, events *decoder, count int) error {
 		p.step(0)
-		var ev positions.Event
-		for range count {
-			if events.event(&ev); events.err != nil {
-				return events.err
-			}
-			if err := into.Replay(&ev); err != nil {
-				return err
-			}
-		}
-		return errors.Join(events.end(), ctx.Err())
+		return errors.Join(r.read(number, events, count), ctx.Err())
 	})
+	if earlier := r.end(); earlier != nil {
+		return earlier
+	}
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,9 @@ func (r *recovered) Load(st *engine.AccountState) error {
 	return nil
 }
 
+// ShardOf puts all accounts into one shard: r is nobody's but one goroutine's.
+func (r *recovered) ShardOf(uint64) int { return 0 }
+
 func (r *recovered) Replay(ev *positions.Event) error {
 	r.replayed++
 	a := r.accounts[ev.Account]

@@ -351,6 +351,7 @@ func TestRecoverFails(t *testing.T) {
 type refusing struct{ load, replay error }
 
 func (r refusing) Load(*engine.AccountState) error { return r.load }
+func (r refusing) ShardOf(account uint64) int      { return int(account) }
 func (r refusing) Replay(*positions.Event) error   { return r.replay }
 
 // TestProgress counts up to the total, which it never passes.

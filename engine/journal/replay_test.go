@@ -1,0 +1,116 @@
+package journal
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/goleak"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/positions"
+)
+
+// sharded is recovered into, and notes what its shards were given, each without a lock, as the engine's are.
+type sharded struct {
+	shards [3][]positions.Event
+	refuse func(*positions.Event) error // may be nil
+}
+
+func (s *sharded) Load(*engine.AccountState) error { return nil }
+
+func (s *sharded) ShardOf(account uint64) int { return int(account % uint64(len(s.shards))) }
+
+func (s *sharded) Replay(ev *positions.Event) error {
+	if s.refuse != nil {
+		if err := s.refuse(ev); err != nil {
+			return err
+		}
+	}
+	shard := &s.shards[s.ShardOf(ev.Account)]
+	*shard = append(*shard, *ev)
+	return nil
+}
+
+// replayed has commits of 1 event of each of 7 accounts replayed, and returns what end says.
+func replayed(t *testing.T, into Recovery, lanes, commits int) error {
+	t.Helper()
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	const accounts = 7
+	l, f := newListings(universe), newFlow(100_001, accounts)
+	r := (&store{l: l, dir: "data", disk: vfs.NewMem()}).replayInto(into, lanes)
+	for n := range commits {
+		var block []byte
+		events := make([]positions.Event, accounts)
+		f.take(events)
+		for i := range events {
+			block = l.appendEvent(block, &events[i])
+		}
+		if err := r.read(uint64(n+1), &decoder{l: l, b: block}, accounts); err != nil {
+			if !errors.Is(err, errNoMore) {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	return r.end()
+}
+
+// TestReplayLanes: whatever the number of lanes, each shard is given all of its events, in order; batches are filled many times over.
+func TestReplayLanes(t *testing.T) {
+	const commits = 3 * replayBatches * batchEvents / 7
+	for _, lanes := range []int{1, 2, 5} {
+		into := new(sharded)
+		if err := replayed(t, into, lanes, commits); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for shard, events := range into.shards {
+			seqs := make(map[uint64]uint64)
+			for i := range events {
+				ev := &events[i]
+				if seqs[ev.Account]++; ev.Seq != seqs[ev.Account] || into.ShardOf(ev.Account) != shard || !sameEvent(*ev, flowEvent(ev.Account, ev.Seq)) {
+					t.Fatalf("%d lanes: shard %d was given event %d of account %d as number %d", lanes, shard, ev.Seq, ev.Account, seqs[ev.Account])
+				}
+			}
+			n += len(events)
+		}
+		if n != 7*commits {
+			t.Errorf("%d lanes: %d events of %d", lanes, n, 7*commits)
+		}
+	}
+}
+
+// TestReplayFails: of several events that cannot be replayed the first is named, though the lane that meets another is ahead.
+func TestReplayFails(t *testing.T) {
+	const first, second = 300, 301 // sequences, and so commits
+	for name, c := range map[string]struct {
+		fail  func(string) error
+		where string
+	}{
+		"refused":  {errors.New, "commit 300"},
+		"panicked": {func(what string) error { panic(what) }, "the commits"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ahead := make(chan struct{})
+			var once sync.Once
+			into := &sharded{refuse: func(ev *positions.Event) error {
+				switch {
+				case ev.Account == 100_001 && ev.Seq == first: // of another lane than the next: it waits until that one has failed
+					<-ahead
+					return c.fail("the first")
+				case ev.Account == 100_002 && ev.Seq == second:
+					once.Do(func() { close(ahead) })
+					return c.fail("the second")
+				}
+				return nil
+			}}
+			err := replayed(t, into, 3, 1000)
+			var damage *DamageError
+			if !errors.As(err, &damage) || damage.Where != c.where || damage.Err.Error() != "the first" {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
