@@ -110,7 +110,7 @@ func (p Programs) Start(ctx context.Context, c Contender, accounts int, flags ..
 func (s *Server) arguments(accounts int) []string {
 	if s.contender.Kind == papertape {
 		return []string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log.format", "json", "--simulator.rate", "0",
-			"--prices", "fixed", "--accounts", strconv.Itoa(accounts), "--connections-prelogin-max", "20000",
+			"--prices", "fixed", "--accounts", strconv.Itoa(accounts), "--connections-prelogin-max", "20000", "--connections-per-second-max", "0",
 			"--durability", "none", "--data", s.dir}
 	}
 	return []string{"serve", s.contender.Kind, "--listen", "127.0.0.1:0", "--debug", "127.0.0.1:0",
