@@ -62,6 +62,7 @@ type Config struct {
 	UncheckpointedBytesMax int64
 	DiskFreeBytesMin       int64 // below it orders are refused
 	HistoryMemoryBytesMax  int64
+	HugePages              bool // under the heap
 
 	CheckpointInterval time.Duration
 	StallTimeout       time.Duration
@@ -86,7 +87,7 @@ func defaultConfig() *Config {
 		ConnectionsPreloginMax: 1000, ConnectionsPerSecondMax: 10000, SessionsPerAccountMax: 64,
 		InboxOrdersMax: 8192, RequestsInFlightMax: 256, HistoryReadsMax: 64,
 		OutboxBytesMax: 256 << 10, OutboxTotalBytesMax: 1 << 30, SocketSendBufferBytes: 64 << 10,
-		UncheckpointedBytesMax: 256 << 20, HistoryMemoryBytesMax: 1 << 30, DiskFreeBytesMin: 256 << 20, CheckpointInterval: 5 * time.Second,
+		UncheckpointedBytesMax: 256 << 20, HistoryMemoryBytesMax: 1 << 30, DiskFreeBytesMin: 256 << 20, HugePages: true, CheckpointInterval: 5 * time.Second,
 		StallTimeout: 10 * time.Second, Heartbeat: 15 * time.Second,
 		LoginTimeout: 5 * time.Second, ShutdownTimeout: 10 * time.Second,
 		sources: make(map[string]source),

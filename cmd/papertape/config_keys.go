@@ -124,6 +124,8 @@ func limitSettings() []setting {
 			value: sizeValue(func(c *Config) *int64 { return &c.DiskFreeBytesMin }, 1<<20, sizeMax)},
 		{key: "history_memory_bytes_max", usage: "history kept in memory, of all accounts together",
 			value: sizeValue(func(c *Config) *int64 { return &c.HistoryMemoryBytesMax }, 1<<20, sizeMax)},
+		{key: "huge_pages", usage: "ask the kernel for huge pages under what is kept in memory: fewer page faults",
+			value: booleanValue(func(c *Config) *bool { return &c.HugePages })},
 	}, timeSettings()...)
 }
 

@@ -52,7 +52,7 @@ func TestConfigDefaults(t *testing.T) {
 			"connections_prelogin_max": "1000", "connections_per_ip_max": "0", "connections_per_second_max": "10000", "sessions_per_account_max": "64",
 			"inbox_orders_max": "8192", "requests_in_flight_max": "256", "history_reads_max": "64",
 			"outbox_bytes_max": "256KiB", "outbox_total_bytes_max": "1GiB", "socket_send_buffer_bytes": "64KiB",
-			"uncheckpointed_bytes_max": "256MiB", "history_memory_bytes_max": "1GiB", "disk_free_bytes_min": "256MiB",
+			"uncheckpointed_bytes_max": "256MiB", "history_memory_bytes_max": "1GiB", "disk_free_bytes_min": "256MiB", "huge_pages": "true",
 			"checkpoint_interval": "5s",
 			"stall_timeout":       "10s", "heartbeat": "15s", "login_timeout": "5s", "shutdown_timeout": "10s",
 		}[st.key]

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/hugepage"
 )
 
 func newServe() *cobra.Command {
@@ -40,6 +41,7 @@ nothing; log.level, simulator.rate and the limits of connections change at once,
 		if err != nil {
 			return err
 		}
+		reserveHeap(cfg, log)
 		stopProfile, err := profile(cfg.CPUProfile)
 		if err != nil {
 			return err
@@ -67,6 +69,19 @@ nothing; log.level, simulator.rate and the limits of connections change at once,
 		return nil
 	}
 	return cmd
+}
+
+// reserveHeap asks for huge pages under the heap, for what the server keeps in memory and as much again, which is Go's headroom.
+func reserveHeap(cfg *Config, log zerolog.Logger) {
+	if !cfg.HugePages {
+		return
+	}
+	bytes, err := hugepage.Reserve(2 * (cfg.HistoryMemoryBytesMax + cfg.UncheckpointedBytesMax))
+	if err != nil {
+		log.Warn().Err(err).Msg("no huge pages")
+		return
+	}
+	log.Debug().Int64("bytes", bytes).Msg("huge pages asked for")
 }
 
 // newLog makes the one logger, and what changes its level.

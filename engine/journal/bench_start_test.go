@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/hugepage"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -46,7 +48,16 @@ func BenchmarkRecover(b *testing.B) {
 	})
 }
 
+// reserve is what the server does when it starts.
+var reserve = sync.OnceValue(func() error {
+	_, err := hugepage.Reserve(4 << 30)
+	return err
+})
+
 func benchStart(b *testing.B, dir string, o Options, events uint64, into func(*Journal) (Recovery, func())) {
+	if err := reserve(); err != nil {
+		b.Fatal(err)
+	}
 	var used time.Duration
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	for b.Loop() {
