@@ -20,7 +20,8 @@
 //
 // gnet has none. Each loop has a timing wheel in which every session of the loop stands once, at the earliest of its
 // deadlines as they were when it was put there. Traffic only stores the time; when the slot comes up the deadlines are
-// computed again. One ticker for all loops turns the wheels.
+// computed again. One ticker for all loops turns the wheels, slowly; a loop that has a backlog or sessions that are ending turns its
+// own more often.
 //
 // # Ends
 //

@@ -278,7 +278,8 @@ func (g *Gateway) loopOf(el gnet.EventLoop) *loop {
 			return nil
 		})
 	}
-	l.flush, l.turn, l.again, l.quote = task(l.flushDirty), task(l.tick), task(l.retryPieces), task(l.sendQuotes)
+	l.flush, l.turn, l.early = task(l.flushDirty), task(l.tick), task(l.turnEarly)
+	l.again, l.quote = task(l.retryPieces), task(l.sendQuotes)
 	l.wheel.tick = toMillis(g.tick())
 	l.wheel.at = l.now / l.wheel.tick * l.wheel.tick
 	loops := append(old[:len(old):len(old)], l)
@@ -286,9 +287,15 @@ func (g *Gateway) loopOf(el gnet.EventLoop) *loop {
 	return l
 }
 
-// tick is how often the wheels turn: an eighth of the shortest deadline, between 5 and 50 ms.
-func (g *Gateway) tick() time.Duration {
-	return max(5*time.Millisecond, min(50*time.Millisecond, min(g.cfg.Heartbeat, g.cfg.StallTimeout, g.cfg.LoginTimeout)/8))
+// tick is the width of a wheel's slots, and how often a wheel turns that has something to look at (see turnSoon): an eighth of the
+// shortest deadline, between 5 and 50 ms.
+func (g *Gateway) tick() time.Duration { return g.eighth(50 * time.Millisecond) }
+
+// idleTick is how often all wheels turn: an eighth of the shortest deadline too, but up to half a second.
+func (g *Gateway) idleTick() time.Duration { return g.eighth(500 * time.Millisecond) }
+
+func (g *Gateway) eighth(most time.Duration) time.Duration {
+	return max(5*time.Millisecond, min(most, min(g.cfg.Heartbeat, g.cfg.StallTimeout, g.cfg.LoginTimeout)/8))
 }
 
 func (g *Gateway) millis() millis { return toMillis(time.Since(g.start)) + 1 }

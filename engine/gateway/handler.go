@@ -41,7 +41,7 @@ func (h handler) OnTick() (time.Duration, gnet.Action) {
 			_ = l.el.Execute(context.Background(), l.turn)
 		}
 	}
-	return h.g.tick(), gnet.None
+	return h.g.idleTick(), gnet.None
 }
 
 // OnOpen welcomes a connection, or sends it away.

@@ -22,12 +22,12 @@ type loop struct {
 	index int
 	flush gnet.Runnable
 	turn  gnet.Runnable
+	early gnet.Runnable
 	again gnet.Runnable
-
 	quote gnet.Runnable
 
 	rung    atomic.Bool            // a flush is on its way
-	turning atomic.Bool            // a tick is on its way
+	turning atomic.Bool            // a tick of the ticker is on its way
 	longest atomic.Int64           // since when the longest-stalled session of the loop has stalled, in millis; 0: none
 	quotes  atomic.Pointer[quotes] // what the subscribers are to be sent; nil: nothing
 	skipped atomic.Bool            // some quotes were replaced before they were sent
@@ -45,6 +45,8 @@ type loop struct {
 	pieces       []*Session // those of them that are catching up
 	sparePieces  []*Session
 	retrying     bool             // a retry of the pieces is on its way
+	turningSoon  bool             // a tick that the loop has asked for is on its way
+	endings      int              // sessions that are ending
 	requests     []engine.Request // of the read being handled
 	frame        []byte           // scratch for encoding
 	subscribers  []*Session       // of quotes
@@ -61,6 +63,7 @@ func (l *loop) ring() {
 // that rings again.
 func (l *loop) flushDirty() {
 	l.rung.Store(false)
+	l.now = l.gw.millis()
 	l.mu.Lock()
 	list := l.dirty
 	l.dirty, l.spare = l.spare, nil
@@ -130,6 +133,7 @@ func (l *loop) settle(s *Session, unsent int) {
 		s.backlog = true
 		l.backlog = append(l.backlog, s)
 		l.schedule(s)
+		l.turnSoon()
 	}
 	if left > 0 && catchUp && !s.piece {
 		s.piece = true
@@ -225,6 +229,26 @@ func (g *Gateway) stalledLonger(than *loop, since millis) bool {
 		}
 	}
 	return false
+}
+
+// turnSoon has the wheel turned in a tick's time, and from then on as long as it says so, for what the ticker would come to late: a
+// backlog, and sessions that are ending. A wake-up costs more than the loop: for ten milliseconds after each the runtime looks some sixty
+// times whether the loop is to lose its processor.
+func (l *loop) turnSoon() {
+	if l.turningSoon {
+		return
+	}
+	l.turningSoon = true
+	time.AfterFunc(time.Duration(l.wheel.tick)*time.Millisecond, func() { _ = l.el.Execute(context.Background(), l.early) })
+}
+
+// turnEarly is a tick that the loop has asked for.
+func (l *loop) turnEarly() {
+	l.turningSoon = false
+	l.tick()
+	if l.endings > 0 || len(l.backlog) > 0 {
+		l.turnSoon()
+	}
 }
 
 // tick turns the wheel.
@@ -333,7 +357,9 @@ func (l *loop) wind(s *Session, reason papertapev1.GoodbyeReason, left int) {
 	if s.ending == 0 {
 		l.leavePhase(s, phaseEnding)
 		s.ending = l.now + toMillis(lingerFor)
+		l.endings++
 		l.schedule(s)
+		l.turnSoon()
 	}
 	switch {
 	case reason == papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW:
@@ -354,6 +380,9 @@ func (l *loop) leavePhase(s *Session, to uint32) {
 // closed forgets a session whose connection is gone.
 func (l *loop) closed(s *Session) {
 	l.leavePhase(s, phaseClosed)
+	if s.ending != 0 {
+		l.endings--
+	}
 	l.wheel.remove(s)
 	l.subscribe(s, false)
 	s.mu.Lock()
