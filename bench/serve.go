@@ -20,6 +20,7 @@ import (
 	"github.com/papertape/papertape/bench/baseline"
 	"github.com/papertape/papertape/bench/peers"
 	"github.com/papertape/papertape/bench/venue"
+	"github.com/papertape/papertape/engine/hugepage"
 )
 
 // serveFlags are the command line of a server, as it was written.
@@ -86,10 +87,16 @@ One line on stdout, in JSON, says where it listens.
 		if err := f.check(); err != nil {
 			return err
 		}
+		if _, err := hugepage.Reserve(reserved); err != nil {
+			return err
+		}
 		return serve(cmd, &f, all[args[0]])
 	}
 	return cmd
 }
+
+// reserved is the heap that huge pages are asked for: as much as Papertape asks for, which shall not be the faster for that alone.
+const reserved = 5 << 29
 
 func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "where to listen, host:port")

@@ -38,6 +38,7 @@ func sample() *scenario.Results {
 	add("pipelined", "100 × 32", scenario.Ours.Name, 1_600_000, 0.8, nil)
 	add("pipelined", "100 × 32", scenario.Baseline.Name, 200_000, 1.2, nil)
 	add("push", "events to 10,000", scenario.Ours.Name, 0, 0.5, map[string]float64{"asked": 80_000, "held": 1})
+	add("benchmarks", "./codec", scenario.Ours.Name, 0, 0, map[string]float64{"AppendEvent ns/op": 120})
 	add("idle", "idle", scenario.Ours.Name, 0, 0, map[string]float64{"connections": 18500, "user_bytes": 700, "kernel_bytes": 10_000, "goroutines": 0})
 	return r
 }
@@ -86,8 +87,13 @@ func TestMarkdown(t *testing.T) {
 	if pictures < 4 {
 		t.Errorf("%d pictures, want one of the document, two of connections, one pipelined", pictures)
 	}
-	if !strings.Contains(string(text), "| p3.vs_baseline | ≥ 5 | 8") {
-		t.Errorf("no row of the targets in\n%s", text)
+	for _, row := range []string{
+		"| p3.vs_baseline | ≥ 5 | 8", "| papertape | 1,000 (1,000 to 1,000) |\n", "| 3 of 3 |", "| of a request | 2,000 µs (2,000 to 2,000) |",
+		"| ./codec AppendEvent ns/op | 120 (120 to 120) |",
+	} {
+		if !strings.Contains(string(text), row) {
+			t.Errorf("no row %q in\n%s", row, text)
+		}
 	}
 }
 

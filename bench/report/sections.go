@@ -119,7 +119,7 @@ func (b *builder) document() Section {
 			}
 			t.Rows = append(t.Rows, row)
 		}
-		s.Tables = append(s.Tables, t, b.growth(interval, contenders), b.kinds(interval, contenders))
+		s.Tables = append(s.Tables, t, b.growth(interval, contenders), b.kinds(interval, contenders), b.spent(interval, contenders))
 		svg, err := lines(axes{title: "Mean time to an answer, a request each " +
 			"" + interval, x: "clients", y: "ms", logX: true}, lists)
 		b.picture(&s, "document-"+fileName(interval), "Mean time to an answer, a request each "+interval, svg, err)
@@ -167,6 +167,28 @@ func (b *builder) kinds(interval string, contenders []string) Table {
 	return t
 }
 
+// spent is what the server's processor time was, with the most clients.
+func (b *builder) spent(interval string, contenders []string) Table {
+	clients := b.clients(interval)
+	most := clients[len(clients)-1]
+	cell := fmt.Sprintf("%d clients, %s", most, interval)
+	t := Table{Caption: fmt.Sprintf("The server's processor time with %d clients", most), Head: append([]string{""}, contenders...)}
+	for _, c := range []struct {
+		what, value string
+		scale       float64
+		unit        string
+	}{{"of a request", "cpu_us", 1, "µs"}, {"of one core", "cores", 100, "%"}, {"context switches of a request", "switches", 1, ""}} {
+		row := []string{c.what}
+		for _, contender := range contenders {
+			of := b.results.Spread("document", cell, contender, c.value)
+			of.Median, of.Low, of.High = c.scale*of.Median, c.scale*of.Low, c.scale*of.High
+			row = append(row, spread(of, c.unit))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
 // intervals and clients are what the cells of the document are named by.
 func (b *builder) intervals() (names []string) {
 	seen := make(map[string]bool)
@@ -199,24 +221,24 @@ func (b *builder) push() Section {
 		"commit to the " +
 		"client's socket, or where less than was asked for comes. Quotes are encoded once and go to all subscribers, and the " +
 		"newest wins."}}
+	if t := b.saturation(); len(t.Rows) > 0 {
+		s.Tables = append(s.Tables, t)
+	}
 	for _, cell := range b.results.Cells("push") {
-		t := Table{Caption: cell, Head: []string{"", "asked for a second", "came a second", "lag p50", "lag p99", "prices a second", "CPU, µs each",
+		t := Table{Caption: cell, Head: []string{"", "asked for a second", "came a second", "lag p50, ms", "lag p99, ms", "prices a second", "CPU, µs each",
 			"server, cores", "in time"}}
 		var lists []series
 		for _, contender := range b.results.Contenders("push", cell) {
 			line := series{name: contender}
-			for i := range b.results.Records {
-				c := &b.results.Records[i]
-				if c.Scenario != "push" || c.Cell != cell || c.Contender != contender {
-					continue
+			for _, rung := range b.results.Rungs(cell, contender) {
+				of := func(value string) string { return spread(rung.Spread(value), "") }
+				prices := "–"
+				if p := rung.Spread("prices"); p.High > 0 {
+					prices = number(p.Median)
 				}
-				came := c.Value("events") + c.Value("frames")
-				t.Rows = append(t.Rows, []string{contender, number(c.Values["asked"]), number(came), number(c.Value("lag_p50_ms")) + " ms",
-					number(c.Value("lag_p99_ms")) + " ms", number(float64(c.Load.Prices) / c.Load.Seconds),
-					number(c.Value("cpu_us")), number(c.Server.Cores), inTime(c)})
-				if c.Round == 0 {
-					line.xys = append(line.xys, plotter.XY{X: came, Y: c.Value("lag_p99_ms")})
-				}
+				t.Rows = append(t.Rows, []string{contender, of("asked"), of("came"), number(rung.Spread("lag_p50_ms").Median), of("lag_p99_ms"),
+					prices, number(rung.Spread("cpu_us").Median), number(rung.Spread("cores").Median), inTime(&rung)})
+				line.xys = append(line.xys, plotter.XY{X: rung.Spread("came").Median, Y: rung.Spread("lag_p99_ms").Median})
 			}
 			lists = append(lists, line)
 		}
@@ -227,15 +249,30 @@ func (b *builder) push() Section {
 	return s
 }
 
-func inTime(c *scenario.Record) string {
-	held, judged := c.Values["held"]
-	switch {
-	case !judged:
-		return ""
-	case held > 0:
-		return "yes"
+// saturation is the most events that each pushed in time, wherever rates climbed.
+func (b *builder) saturation() Table {
+	var cells []string
+	for _, cell := range b.results.Cells("push") {
+		if strings.HasPrefix(cell, "events to ") {
+			cells = append(cells, cell)
+		}
 	}
-	return "no"
+	t := Table{Caption: "The most events a second that came in time, round by round", Head: append([]string{""}, cells...)}
+	for _, contender := range b.results.Contenders("push", "") {
+		row := []string{contender}
+		for _, cell := range cells {
+			row = append(row, spread(b.results.InTime(cell, contender), ""))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+func inTime(g *scenario.Rung) string {
+	if !g.Judged {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d", g.Held, g.Spread("asked").N)
 }
 
 // idle is connections that do nothing.
@@ -271,7 +308,7 @@ func (b *builder) durable() Section {
 func (b *builder) syscalls() Section {
 	s := Section{Title: "System calls for each request", Text: []string{"Counted by strace in runs of their own, which it " +
 		"slows down; " +
-		"what a server does between requests is in it."}}
+		"what a server does between requests is in it. Medians of the rounds."}}
 	names := []string{"all", "read", "write", "writev", "epoll_wait", "epoll_pwait", "epoll_ctl", "futex", "fdatasync", "nanosleep"}
 	for _, cell := range b.results.Cells("syscalls") {
 		t := Table{Caption: cell, Head: append([]string{""}, names...)}
@@ -291,11 +328,11 @@ func (b *builder) syscalls() Section {
 func (b *builder) profiles() Section {
 	s := Section{Title: "Profiled runs", Text: []string{"The runs that the profiles were taken of: the first document's own " +
 		"load (100 clients, a request " +
-		"each 1–2 s) and saturated ones (1,000 × 1 and 100 × 32)."}}
+		"each 1–2 s; five windows of one run) and saturated ones (1,000 × 1 and 100 × 32; rounds, whose profiles are put together)."}}
 	for _, cell := range b.results.Cells("profiles") {
 		t := Table{Caption: cell, Head: []string{"", "answers a second", "CPU, µs each", "server, cores"}}
 		for _, contender := range b.results.Contenders("profiles", cell) {
-			of := func(value string) string { return number(b.results.Spread("profiles", cell, contender, value).Median) }
+			of := func(value string) string { return spread(b.results.Spread("profiles", cell, contender, value), "") }
 			t.Rows = append(t.Rows, []string{contender, of("rate"), of("cpu_us"), of("cores")})
 		}
 		s.Tables = append(s.Tables, t)
@@ -307,13 +344,9 @@ func (b *builder) profiles() Section {
 func (b *builder) benchmarks() Section {
 	s := Section{Title: "Benchmarks of the packages", Text: []string{"By `go test -bench`, of what cannot be seen from outside; `make bench-go` runs all of them."}}
 	t := Table{Head: []string{"", "value"}}
-	for i := range b.results.Records {
-		c := &b.results.Records[i]
-		if c.Scenario != "benchmarks" {
-			continue
-		}
-		for _, name := range sortedKeys(c.Values) {
-			t.Rows = append(t.Rows, []string{c.Cell + " " + name, number(c.Values[name])})
+	for _, pkg := range b.results.Cells("benchmarks") {
+		for _, name := range b.results.Values("benchmarks", pkg, scenario.Ours.Name) {
+			t.Rows = append(t.Rows, []string{pkg + " " + name, spread(b.results.Spread("benchmarks", pkg, scenario.Ours.Name, name), "")})
 		}
 	}
 	if len(t.Rows) > 0 {

@@ -47,7 +47,7 @@ func (r *Runner) document() (steps []step) {
 	contenders := []Contender{Ours, Baseline, BaselineWorkers40}
 	list, clients, group := intervals(), [][]int{{1, 2, 5, 10, 20}, {50, 100}}, groupFull
 	if !r.Size.Whole {
-		list, clients, group = []interval{list[0], list[2]}, [][]int{{1, 10, 100}}, groupQuick
+		list, clients, group = []interval{list[2]}, [][]int{{1, 10, 100}}, groupQuick
 	}
 	for _, i := range list {
 		for _, n := range clients {

@@ -12,19 +12,17 @@ import (
 
 // idle is connections that are logged in and do nothing, as many as a process may hold; then a trickle of pushes through them.
 func (r *Runner) idle() (steps []step) {
-	rounds, contenders := r.Size.Rounds, []Contender{Ours, Baseline}
-	if !r.Size.Whole {
-		rounds = 1
-	} else {
-		contenders = append(contenders, BaselineCoalescing, ZinxOrders)
+	contenders, trickle := []Contender{Ours, Baseline}, time.Second
+	if r.Size.Whole {
+		contenders, trickle = append(contenders, BaselineCoalescing, ZinxOrders), 3*time.Second
 	}
-	for round := range rounds {
+	for round := range r.Size.Rounds {
 		for _, c := range contenders {
 			steps = append(steps, step{
-				what:  fmt.Sprintf("idle, %d connections: %s (%d of %d)", r.connectionsMost(), c.Name, round+1, rounds),
-				takes: 4*time.Second + time.Duration(r.connectionsMost())*loginTakes,
+				what:  fmt.Sprintf("idle, %d connections: %s (%d of %d)", r.connectionsMost(), c.Name, round+1, r.Size.Rounds),
+				takes: 2*idleSettle + trickle + time.Duration(r.connectionsMost())*loginTakes,
 				record: func(ctx context.Context) ([]Record, error) {
-					record, err := r.idling(ctx, c, round)
+					record, err := r.idling(ctx, c, round, trickle)
 					return []Record{record}, err
 				},
 			})
@@ -36,12 +34,11 @@ func (r *Runner) idle() (steps []step) {
 const (
 	cellIdle     = "idle"
 	idleSettle   = time.Second
-	trickleTime  = 3 * time.Second
 	idleAccounts = 100 // few, so that what is measured is connections: the heap that opening many leaves behind would take them in
 	warmClients  = 100 // log in and leave first, so that what they leave behind is not counted as a connection's
 )
 
-func (r *Runner) idling(ctx context.Context, c Contender, round int) (Record, error) {
+func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle time.Duration) (Record, error) {
 	n := r.connectionsMost()
 	few := run{contender: c, accounts: idleAccounts, plan: load.Plan{Connections: warmClients, Mode: load.Receive}}
 	if c.Kind == papertape {
@@ -66,11 +63,11 @@ func (r *Runner) idling(ctx context.Context, c Contender, round int) (Record, er
 		return Record{}, err
 	}
 	if c.Kind == papertape {
-		if err := b.server.SetRate(ctx, 2*idleAccounts/trickleTime.Seconds()); err != nil {
+		if err := b.server.SetRate(ctx, 2*idleAccounts/trickle.Seconds()); err != nil {
 			return Record{}, err
 		}
 	}
-	record, err := b.window(ctx, trickleTime)
+	record, err := b.window(ctx, trickle)
 	if err != nil {
 		return Record{}, err
 	}

@@ -17,16 +17,12 @@ type cell struct {
 	accounts     int           // 0: one for each connection
 	warm, longer time.Duration // beside what the size says
 	stuck        bool          // a server that no longer answers is a result
-	rounds       int           // 0: as many as the size says
 }
 
 // interleave is so many rounds over all contenders of all cells, A B C A B C.
 func (r *Runner) interleave(scenario string, cells ...cell) (steps []step) {
 	for round := range r.Size.Rounds {
 		for _, c := range cells {
-			if c.rounds > 0 && round >= c.rounds {
-				continue
-			}
 			for _, contender := range c.contenders {
 				steps = append(steps, r.one(scenario, round, c, contender))
 			}
@@ -70,26 +66,14 @@ func (r *Runner) old() []Contender {
 	return []Contender{Baseline, BaselineCoalescing}
 }
 
-// few is how many rounds what is shown beside the targets gets: all of them in full.
-func (r *Runner) few() int {
-	if r.Size.Whole {
-		return 0
-	}
-	return 2
-}
-
 // connections is one request outstanding on so many connections, up to the most that a process may hold.
 func (r *Runner) connections() []step {
 	orders := append([]Contender{Ours}, r.old()...)
 	echoes := []Contender{EchoGnet, EchoPair, EchoZinx}
 	if !r.Size.Whole {
-		main := []Contender{Ours, Baseline}
 		return r.interleave("connections",
-			cell{name: cell100, plan: closedLoop(100, 1), contenders: main, rounds: r.few()},
 			cell{name: cell1000, plan: closedLoop(1000, 1), contenders: append(orders, echoes...)},
-			cell{name: cell1000, plan: closedLoop(1000, 1), contenders: []Contender{BaselinePool}, rounds: r.few()},
-			cell{name: cell10000, plan: closedLoop(10_000, 1), contenders: main},
-			cell{name: cell10000, plan: closedLoop(10_000, 1), contenders: []Contender{BaselineCoalescing}, rounds: r.few()})
+			cell{name: cell10000, plan: closedLoop(10_000, 1), contenders: []Contender{Ours, Baseline}})
 	}
 	all := append(append(orders, echoes...), EchoEpoll, EchoNbio)
 	return r.interleave("connections",
@@ -117,15 +101,12 @@ func (r *Runner) pipelined() []step {
 // durable is what keeping the events costs: ours in each mode, and the old design with a synced write for each request and with a
 // pool of database workers.
 func (r *Runner) durable() []step {
-	ours, others := []Contender{Ours, OursSynced}, []Contender{Ours.With("papertape, interval", "--durability", "interval"), Baseline, BaselineSync, BaselineDatabase}
-	cells := []cell{
-		{name: cell1000, plan: closedLoop(1000, 1), contenders: ours},
-		{name: cell1000, plan: closedLoop(1000, 1), contenders: others, rounds: r.few()},
+	if !r.Size.Whole {
+		return r.interleave("durable", cell{name: cell1000, plan: closedLoop(1000, 1), contenders: []Contender{Ours, OursSynced, BaselineSync}})
 	}
-	if r.Size.Whole {
-		cells = append(cells, cell{name: cellPipeline, plan: closedLoop(100, 32), contenders: append(ours, others...)})
-	}
-	return r.interleave("durable", cells...)
+	all := []Contender{Ours, OursSynced, Ours.With("papertape, interval", "--durability", "interval"), Baseline, BaselineSync, BaselineDatabase}
+	return r.interleave("durable",
+		cell{name: cell1000, plan: closedLoop(1000, 1), contenders: all}, cell{name: cellPipeline, plan: closedLoop(100, 32), contenders: all})
 }
 
 // stalled is what a client that stops reading does to the others. Its account trades, so that there is always more for it. The old
@@ -134,12 +115,15 @@ func (r *Runner) stalled() []step {
 	calm, worse := closedLoop(100, 32), closedLoop(101, 32)
 	worse.Stalled = 1
 	const filling, window = 8 * time.Second, time.Second
-	old, rounds := r.old(), r.few()/2
-	return r.interleave("stalled",
-		cell{name: cellCalm, plan: calm, contenders: []Contender{Ours}, longer: window},
-		cell{name: cellStalled, plan: worse, accounts: 100, contenders: []Contender{Ours}, warm: time.Second, longer: window},
-		cell{name: cellCalm, plan: calm, contenders: old, rounds: rounds},
-		cell{name: cellStalled, plan: worse, accounts: 100, contenders: old, warm: filling, longer: window, stuck: true, rounds: rounds})
+	cells := []cell{
+		{name: cellCalm, plan: calm, contenders: []Contender{Ours}, longer: window},
+		{name: cellStalled, plan: worse, accounts: 100, contenders: []Contender{Ours}, warm: time.Second, longer: window},
+	}
+	if old := r.old(); r.Size.Whole {
+		cells = append(cells, cell{name: cellCalm, plan: calm, contenders: old, longer: window},
+			cell{name: cellStalled, plan: worse, accounts: 100, contenders: old, warm: filling, longer: window, stuck: true})
+	}
+	return r.interleave("stalled", cells...)
 }
 
 const (

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,86 +47,127 @@ func profiled() []Contender {
 	return []Contender{Ours, Baseline, BaselineCoalescing, OursSynced, BaselineSync}
 }
 
-// profiles are CPU profiles: at the first document's own load of all at once, since it leaves the machine idle, and saturated of
-// one after the other.
+// profiles are CPU profiles: at the first document's own load of all at once, since it leaves the machine idle, each in as many windows
+// as the document has groups; and saturated of one after the other, round by round. What the rounds have is one profile in the end.
 func (r *Runner) profiles() (steps []step) {
-	document, saturated := 10*time.Second, 3*time.Second
+	document, saturated := 10*time.Second, time.Second
 	if r.Size.Whole {
-		document, saturated = time.Minute, 15*time.Second
+		document, saturated = time.Minute, 3*time.Second
 	}
 	steps = append(steps, step{
 		what: "profiles at the first document's load", takes: document + 5*time.Second,
 		record: func(ctx context.Context) ([]Record, error) {
-			records, errs := make([]Record, len(profiled())), make([]error, len(profiled()))
+			records, errs := make([][]Record, len(profiled())), make([]error, len(profiled()))
 			var all sync.WaitGroup
 			for i, c := range profiled() {
 				all.Go(func() {
-					records[i], errs[i] = r.profile(ctx, c, ProfileDocument, documentLoad(100, intervals()[2]), document)
+					var data []byte
+					if records[i], data, errs[i] = r.profile(ctx, c, documentLoad(100, intervals()[2]), document, groups); errs[i] == nil {
+						errs[i] = r.keep(ProfileDocument, c, data)
+					}
 				})
 			}
 			all.Wait()
-			return records, errors.Join(errs...)
+			return under(ProfileDocument, slices.Concat(records...)), errors.Join(errs...)
 		},
 	})
-	for _, under := range []cell{{name: ProfileSaturated, plan: closedLoop(1000, 1)}, {name: ProfilePipelined, plan: closedLoop(100, 32)}} {
-		for _, c := range profiled() {
-			if under.name == ProfilePipelined && len(c.Flags) > 0 && c.Name != BaselineCoalescing.Name {
-				continue // what storage costs is seen in the other
+	taken := make(map[string][]*profile.Profile) // of the rounds so far, by load and contender; the steps follow one another
+	for round := range r.Size.Rounds {
+		for _, load := range []cell{{name: ProfileSaturated, plan: closedLoop(1000, 1)}, {name: ProfilePipelined, plan: closedLoop(100, 32)}} {
+			for _, c := range profiled() {
+				if load.name == ProfilePipelined && len(c.Flags) > 0 && c.Name != BaselineCoalescing.Name {
+					continue // what storage costs is seen in the other
+				}
+				if round > 0 && !r.Size.Whole && (load.name != ProfileSaturated || c.Name != OursSync) {
+					continue // one round for the pictures, and all for the target that is about a profile
+				}
+				steps = append(steps, step{
+					what: fmt.Sprintf("profiles, %s: %s (%d of %d)", load.name, c.Name, round+1, r.Size.Rounds), takes: saturated + 2*time.Second,
+					record: func(ctx context.Context) ([]Record, error) {
+						return r.profileRound(ctx, c, load, saturated, round, taken)
+					},
+				})
 			}
-			steps = append(steps, step{
-				what: fmt.Sprintf("profiles, %s: %s", under.name, c.Name), takes: saturated + 2*time.Second,
-				record: func(ctx context.Context) ([]Record, error) {
-					record, err := r.profile(ctx, c, under.name, under.plan, saturated)
-					return []Record{record}, err
-				},
-			})
 		}
 	}
 	return steps
 }
 
-// profile measures a window in which the server is profiled, and keeps the profile.
-func (r *Runner) profile(ctx context.Context, c Contender, under string, plan load.Plan, length time.Duration) (Record, error) {
+// under says where the records are from.
+func under(load string, records []Record) []Record {
+	for i := range records {
+		records[i].Scenario, records[i].Cell = "profiles", load
+	}
+	return records
+}
+
+// profileRound is one round of a saturated load. What it finds joins the profiles that were taken before.
+func (r *Runner) profileRound(ctx context.Context, c Contender, load cell, length time.Duration, round int, taken map[string][]*profile.Profile) ([]Record, error) {
+	records, data, err := r.profile(ctx, c, load.plan, length, 1)
+	if err != nil {
+		return nil, err
+	}
+	p, err := profile.ParseData(data)
+	if err != nil {
+		return nil, fmt.Errorf("a CPU profile does not parse: %w", err)
+	}
+	records[0].Round, records[0].Values = round, map[string]float64{"journal": 100 * shareOf(p, "papertape/engine/journal.", "cockroachdb/pebble")}
+	key := load.name + "\x00" + c.Name
+	all := append(slices.Clip(taken[key]), p)
+	merged, err := profile.Merge(all)
+	if err != nil {
+		return nil, fmt.Errorf("CPU profiles of %s: %w", c.Name, err)
+	}
+	var b bytes.Buffer
+	if err := merged.Write(&b); err != nil {
+		return nil, err
+	}
+	if err := r.keep(load.name, c, b.Bytes()); err != nil {
+		return nil, err
+	}
+	taken[key] = all
+	return under(load.name, records), nil
+}
+
+// profile measures so many windows, one after the other, while the server is profiled.
+func (r *Runner) profile(ctx context.Context, c Contender, plan load.Plan, length time.Duration, windows int) (records []Record, data []byte, err error) {
 	b, err := r.open(ctx, &run{contender: c, plan: plan})
 	if err != nil {
-		return Record{}, err
+		return nil, nil, err
 	}
 	defer b.close()
 	if err := b.fleet.Start(ctx); err != nil {
-		return Record{}, err
+		return nil, nil, err
 	}
 	if err := sleep(ctx, r.Size.Warm); err != nil {
-		return Record{}, err
+		return nil, nil, err
 	}
-	var data []byte
 	var profiling sync.WaitGroup
 	var failed error
 	profiling.Go(func() { data, failed = b.server.Debug.Profile(ctx, length) })
-	record, err := b.window(ctx, length)
+	for i := 0; i < windows && err == nil; i++ {
+		var record Record
+		record, err = b.window(ctx, length/time.Duration(windows))
+		record.Round = i
+		err = errors.Join(err, r.believe(c.Name, &record.Load))
+		records = append(records, record)
+	}
 	profiling.Wait()
-	record.Scenario, record.Cell = "profiles", under
-	if err = errors.Join(err, failed, r.believe(c.Name, &record.Load)); err != nil {
-		return record, err
-	}
-	journal, err := shareOf(data, "papertape/engine/journal.", "cockroachdb/pebble")
-	if err != nil {
-		return record, err
-	}
-	record.Values = map[string]float64{"journal": 100 * journal}
+	return records, data, errors.Join(err, failed)
+}
+
+// keep writes a profile to its file.
+func (r *Runner) keep(under string, c Contender, data []byte) error {
 	for _, p := range Profiles() {
 		if p.Load == under && p.Contender == c.Name {
-			return record, writeFile(filepath.Join(r.Out, p.File), data)
+			return writeFile(filepath.Join(r.Out, p.File), data)
 		}
 	}
-	return record, nil
+	return nil
 }
 
 // shareOf is the part of a profile's processor time with one of these packages on the stack.
-func shareOf(data []byte, packages ...string) (float64, error) {
-	p, err := profile.ParseData(data)
-	if err != nil {
-		return 0, fmt.Errorf("a CPU profile does not parse: %w", err)
-	}
+func shareOf(p *profile.Profile, packages ...string) float64 {
 	all, of := int64(0), int64(0)
 	for _, s := range p.Sample {
 		spent := s.Value[len(s.Value)-1]
@@ -135,9 +177,9 @@ func shareOf(data []byte, packages ...string) (float64, error) {
 		}
 	}
 	if all == 0 {
-		return 0, nil
+		return 0
 	}
-	return float64(of) / float64(all), nil
+	return float64(of) / float64(all)
 }
 
 func onStack(s *profile.Sample, packages []string) bool {
@@ -160,30 +202,37 @@ func writeFile(file string, content []byte) error {
 
 // syscalls are the system calls for each request, counted by strace in runs that are good for nothing else.
 func (r *Runner) syscalls() (steps []step) {
-	for _, c := range []cell{
-		{name: cell1000, plan: closedLoop(1000, 1)}, {name: cellPipeline, plan: closedLoop(100, 32)},
-		{name: documentCell(100, intervals()[2]), plan: documentLoad(100, intervals()[2]), longer: 3 * time.Second},
-	} {
-		contenders := []Contender{Ours, Baseline, BaselineCoalescing}
-		if r.Size.Whole {
-			contenders = append(contenders, BaselinePool, ZinxOrders, EchoEpoll, EchoGnet)
-		}
-		for _, contender := range contenders {
-			if contender.Echo && c.plan.Queries > 0 {
-				continue // it has none
+	rounds := r.Size.Rounds
+	if !r.Size.Whole {
+		rounds = 1
+	}
+	for round := range rounds {
+		for _, c := range []cell{
+			{name: cell1000, plan: closedLoop(1000, 1)}, {name: cellPipeline, plan: closedLoop(100, 32)},
+			{name: documentCell(100, intervals()[2]), plan: documentLoad(100, intervals()[2]), longer: 3 * time.Second},
+		} {
+			contenders := []Contender{Ours, Baseline}
+			if r.Size.Whole {
+				contenders = append(contenders, BaselineCoalescing, BaselinePool, ZinxOrders, EchoEpoll, EchoGnet)
 			}
-			length := time.Second + c.longer
-			steps = append(steps, step{
-				what: fmt.Sprintf("syscalls, %s: %s", c.name, contender.Name), takes: length + 2*time.Second,
-				record: func(ctx context.Context) ([]Record, error) {
-					record, err := r.traced(ctx, contender, c, length)
-					if errors.Is(err, measure.ErrNoStrace) {
-						r.note(err.Error())
-						return nil, nil
-					}
-					return []Record{record}, err
-				},
-			})
+			for _, contender := range contenders {
+				if contender.Echo && c.plan.Queries > 0 {
+					continue // it has none
+				}
+				length := time.Second + c.longer
+				steps = append(steps, step{
+					what: fmt.Sprintf("syscalls, %s: %s (%d of %d)", c.name, contender.Name, round+1, rounds), takes: length + 2*time.Second,
+					record: func(ctx context.Context) ([]Record, error) {
+						record, err := r.traced(ctx, contender, c, length)
+						if errors.Is(err, measure.ErrNoStrace) {
+							r.note(err.Error())
+							return nil, nil
+						}
+						record.Round = round
+						return []Record{record}, err
+					},
+				})
+			}
 		}
 	}
 	return steps

@@ -25,29 +25,17 @@ const (
 	climb       = 1.5
 	pushSettle  = 500 * time.Millisecond
 	pushThreads = 2
-
-	// roundsOfOthers is how often the old design climbs, whose servers are started again for each rate.
-	roundsOfOthers = 2
-	rateMost       = 10_000_000
+	rateMost    = 10_000_000
 )
 
 // push is events that nobody asked for, faster and faster, until they come too late; and quotes, encoded once for all.
 func (r *Runner) push() (steps []step) {
-	if !r.Size.Whole {
-		for round := range r.few() {
-			steps = append(steps, r.climbing(round, Ours, 10_000, cellPush10000), pushStep(round, "papertape, 100", r.climbTakes(100), r.pushFew))
-		}
-		return append(steps, r.climbing(0, Baseline, 100, cellPush100), r.climbing(0, BaselineCoalescing, 100, cellPush100), r.quoting(0))
-	}
 	for round := range r.Size.Rounds {
-		steps = append(steps, pushStep(round, "papertape, 100", r.climbTakes(100), r.pushFew))
-		for _, c := range []Contender{Ours, Baseline, BaselineCoalescing} {
-			if c.Kind != papertape && round >= roundsOfOthers {
-				continue
-			}
-			steps = append(steps, r.climbing(round, c, 1000, cellPush1000), r.climbing(round, c, 10_000, cellPush10000))
-			if c.Kind != papertape {
-				steps = append(steps, r.climbing(round, c, 100, cellPush100))
+		steps = append(steps, pushStep(round, "papertape, 100", r.climbTakes(100), r.pushFew), r.climbing(round, Ours, 10_000, cellPush10000))
+		if r.Size.Whole {
+			steps = append(steps, r.climbing(round, Ours, 1000, cellPush1000))
+			for _, c := range []Contender{Baseline, BaselineCoalescing} {
+				steps = append(steps, r.climbing(round, c, 100, cellPush100), r.climbing(round, c, 1000, cellPush1000), r.climbing(round, c, 10_000, cellPush10000))
 			}
 		}
 		steps = append(steps, r.quoting(round))
@@ -57,8 +45,11 @@ func (r *Runner) push() (steps []step) {
 
 // climbTakes is about what a climb to saturation takes.
 func (r *Runner) climbTakes(subscribers int) time.Duration {
-	const rates = 8
-	return r.Size.takes(subscribers) + rates*(pushSettle+r.Size.Window)
+	rates := 8
+	if subscribers > 1000 {
+		rates = 3
+	}
+	return r.Size.takes(subscribers) + time.Duration(rates)*(pushSettle+r.Size.Window)
 }
 
 func pushStep(round int, what string, takes time.Duration, record func(context.Context, int) ([]Record, error)) step {
@@ -151,7 +142,7 @@ const deliveredLeast = 0.8
 func (r *Runner) climb(ctx context.Context, c Contender, subscribers int, cellName string, round int) ([]Record, error) {
 	rate := firstRate
 	if c.Kind != papertape {
-		rate /= 4
+		rate /= 2
 	}
 	climbed, err := r.climbFrom(ctx, c, subscribers, rate, cellName, round)
 	for err == nil && saturation(climbed) == 0 && rate > leastRate {
@@ -194,7 +185,10 @@ func (r *Runner) climbFrom(ctx context.Context, c Contender, subscribers int, ra
 
 // quoting is quotes at shorter and shorter intervals.
 func (r *Runner) quoting(round int) step {
-	intervals := []time.Duration{10 * time.Millisecond, 3 * time.Millisecond, time.Millisecond}
+	intervals := []time.Duration{time.Millisecond}
+	if r.Size.Whole {
+		intervals = []time.Duration{10 * time.Millisecond, 3 * time.Millisecond, time.Millisecond}
+	}
 	return pushStep(round, "quotes", time.Duration(len(intervals))*r.Size.takes(10_000), func(ctx context.Context, round int) (records []Record, err error) {
 		for _, interval := range intervals {
 			record, err := r.quoted(ctx, interval, round)

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/papertape/papertape/bench/load"
@@ -58,6 +59,10 @@ func (r *Record) Value(name string) float64 {
 		return float64(r.Load.Events) / r.Load.Seconds
 	case "frames":
 		return float64(r.Load.Quotes) / r.Load.Seconds
+	case "came":
+		return float64(r.Load.Events+r.Load.Quotes) / r.Load.Seconds
+	case "prices":
+		return float64(r.Load.Prices) / r.Load.Seconds
 	case "bytes":
 		return float64(r.Load.Bytes) / r.Load.Seconds
 	case "idle":
@@ -163,6 +168,17 @@ func (r *Results) distinct(of func(*Record) (string, bool)) (names []string) {
 		}
 	}
 	return names
+}
+
+// Values are the names of what else was measured of a contender in a cell, in alphabetical order.
+func (r *Results) Values(scenario, cell, contender string) []string {
+	names := make(map[string]bool)
+	for _, c := range r.of(scenario, cell, contender) {
+		for name := range c.Values {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // Latency is the distribution over all rounds: all answers counted together, or those of one kind.

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"bytes"
 	"math"
 	"testing"
 
@@ -62,6 +61,41 @@ func TestSaturationIsTheMostInTime(t *testing.T) {
 	}
 	if got := saturation(r.Records[:3]); got != 2e5 {
 		t.Errorf("saturated at %v, want 200,000", got)
+	}
+}
+
+// TestRungs has two rounds of a climb that asked for the same lowest rate, and one of a cell where each asks for its own.
+func TestRungs(t *testing.T) {
+	r := &Results{}
+	add := func(cell string, round int, asked, held float64) {
+		r.Records = append(r.Records, Record{Scenario: "push", Cell: cell, Contender: Baseline.Name, Round: round,
+			Load: load.Result{Seconds: 2, Events: uint64(2 * asked)}, Values: map[string]float64{"asked": asked, "held": held}})
+	}
+	add(cellPush100, 0, 1e5, 1)
+	add(cellPush100, 0, 2e5, 1)
+	add(cellPush100, 1, 1e5, 1)
+	add(cellPush100, 1, 2e5, 0)
+	add(cellPush100, 1, 5e4, 1)
+	rungs := r.Rungs(cellPush100, Baseline.Name)
+	if len(rungs) != 3 {
+		t.Fatalf("%d rungs, want 3", len(rungs))
+	}
+	for i, want := range []struct {
+		asked   float64
+		held, n int
+	}{{5e4, 1, 1}, {1e5, 2, 2}, {2e5, 1, 2}} {
+		g := &rungs[i]
+		if came := g.Spread("came"); came.Median != want.asked || came.N != want.n || g.Held != want.held || !g.Judged {
+			t.Errorf("rung %d: %+v came, in time in %d; want %+v", i, came, g.Held, want)
+		}
+	}
+	if most := r.InTime(cellPush100, Baseline.Name); most.Low != 1e5 || most.High != 2e5 || most.N != 2 {
+		t.Errorf("the most in time: %+v", most)
+	}
+	add(cellPushHalf, 0, 3e5, 1)
+	add(cellPushHalf, 1, 4e5, 1)
+	if rungs := r.Rungs(cellPushHalf, Baseline.Name); len(rungs) != 1 || rungs[0].Held != 2 || rungs[0].Spread("asked").Median != 3.5e5 {
+		t.Errorf("half of saturation: %+v", rungs)
 	}
 }
 
@@ -129,14 +163,10 @@ func TestShareOf(t *testing.T) {
 		{Value: []int64{1, 10}, Location: []*profile.Location{p.Location[1], p.Location[0], p.Location[2]}},
 		{Value: []int64{3, 30}, Location: []*profile.Location{p.Location[1], p.Location[2]}},
 	}
-	var b bytes.Buffer
-	if err := p.Write(&b); err != nil {
-		t.Fatal(err)
+	if got := shareOf(&p, "papertape/engine/journal."); got != 0.25 {
+		t.Errorf("%v; want a quarter", got)
 	}
-	if got, err := shareOf(b.Bytes(), "papertape/engine/journal."); got != 0.25 || err != nil {
-		t.Errorf("%v, %v; want a quarter", got, err)
-	}
-	if _, err := shareOf([]byte("nothing"), "x"); err == nil {
-		t.Error("that was a profile")
+	if got := shareOf(&profile.Profile{}, "x"); got != 0 {
+		t.Errorf("%v of nothing", got)
 	}
 }

@@ -57,7 +57,7 @@ func TestPushAndIdle(t *testing.T) {
 	if err != nil || record.Load.Events == 0 || record.Load.Findings > 0 {
 		t.Errorf("%d events, %v, %v", record.Load.Events, record.Load.Sentences, err)
 	}
-	idle, err := r.idling(t.Context(), Ours, 0)
+	idle, err := r.idling(t.Context(), Ours, 0, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +78,8 @@ func TestChoose(t *testing.T) {
 
 // TestFailureIsNoEnd has a step that always fails, and one after it.
 func TestFailureIsNoEnd(t *testing.T) {
-	r := &Runner{Programs: Programs{Papertape: "/nowhere", Bench: "/nowhere"}, Size: Quick}
-	steps := r.interleave("x", cell{name: "a", plan: closedLoop(1, 1), contenders: []Contender{Ours}, rounds: 1})
+	r := &Runner{Programs: Programs{Papertape: "/nowhere", Bench: "/nowhere"}, Size: Size{Rounds: 1}}
+	steps := r.interleave("x", cell{name: "a", plan: closedLoop(1, 1), contenders: []Contender{Ours}})
 	records, err := r.runAll(t.Context(), steps)
 	if err != nil || len(records) != 0 || len(r.failures) != 1 || len(r.notes) != tries {
 		t.Errorf("%v, %v; failures %v, notes %v", records, err, r.failures, r.notes)
