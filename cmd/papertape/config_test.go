@@ -70,7 +70,7 @@ func TestConfigSpelling(t *testing.T) {
 	other := map[string]string{
 		"allow_plaintext": "true", "durability": "interval", "rules": "none", "log.level": "debug", "log.format": "json",
 		"prices": "fixed", "presence": "all", "admin_token_file": "token",
-		"listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere", "cpuprofile": "cpu", "simulator.script": "script",
+		"huge_pages": "false", "listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere", "cpuprofile": "cpu", "simulator.script": "script",
 	}
 	inDir(t, "token", "0123456789abcdef\n")
 	for _, st := range allSettings() {
