@@ -73,6 +73,6 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServe(), newGenerate(), newRun(), newReport())
+	root.AddCommand(newServe(), newLoad(), newGenerate(), newRun(), newReport())
 	return root
 }

@@ -22,7 +22,7 @@ type Generator struct {
 
 // Open connects and logs in. There is no traffic yet.
 func Open(ctx context.Context, p Plan) (*Generator, error) {
-	if err := p.check(); err != nil {
+	if err := p.Check(); err != nil {
 		return nil, err
 	}
 	tcp, err := net.ResolveTCPAddr("tcp4", p.Address)

@@ -66,8 +66,8 @@ const (
 	outstandingMost = 4096
 )
 
-// check says what is wrong with a plan, and sets what was left open.
-func (p *Plan) check() error {
+// Check says what is wrong with a plan, and sets what was left open.
+func (p *Plan) Check() error {
 	if p.Threads == 0 {
 		p.Threads = 1
 	}

@@ -50,7 +50,7 @@ func profiled() []Contender {
 // profiles are CPU profiles: at the first document's own load of all at once, since it leaves the machine idle, each in as many windows
 // as the document has groups; and saturated of one after the other, round by round. What the rounds have is one profile in the end.
 func (r *Runner) profiles() (steps []step) {
-	document, saturated := 10*time.Second, time.Second
+	document, saturated := 5*time.Second, time.Second
 	if r.Size.Whole {
 		document, saturated = time.Minute, 3*time.Second
 	}
@@ -202,14 +202,14 @@ func writeFile(file string, content []byte) error {
 
 // syscalls are the system calls for each request, counted by strace in runs that are good for nothing else.
 func (r *Runner) syscalls() (steps []step) {
-	rounds := r.Size.Rounds
+	rounds, thinking := r.Size.Rounds, 3*time.Second
 	if !r.Size.Whole {
-		rounds = 1
+		rounds, thinking = 1, time.Second
 	}
 	for round := range rounds {
 		for _, c := range []cell{
 			{name: cell1000, plan: closedLoop(1000, 1)}, {name: cellPipeline, plan: closedLoop(100, 32)},
-			{name: documentCell(100, intervals()[2]), plan: documentLoad(100, intervals()[2]), longer: 3 * time.Second},
+			{name: documentCell(100, intervals()[2]), plan: documentLoad(100, intervals()[2]), longer: thinking},
 		} {
 			contenders := []Contender{Ours, Baseline}
 			if r.Size.Whole {

@@ -13,7 +13,7 @@ type Size struct {
 
 // The sizes. Quick is for `make bench`, which has ten minutes with all of it; Full takes an hour and a half.
 var (
-	Quick = Size{Name: "quick", Rounds: 5, Warm: 300 * time.Millisecond, Window: 700 * time.Millisecond}
+	Quick = Size{Name: "quick", Rounds: 5, Warm: 300 * time.Millisecond, Window: 600 * time.Millisecond}
 	Full  = Size{Name: "full", Rounds: 5, Warm: 700 * time.Millisecond, Window: 2 * time.Second, Whole: true}
 )
 

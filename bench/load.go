@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/bench/load"
+	"github.com/papertape/papertape/bench/measure"
+)
+
+// loadFlags are the command line of load.
+type loadFlags struct {
+	plan           load.Plan
+	mode, output   string
+	warm, duration time.Duration
+}
+
+func newLoad() *cobra.Command {
+	var f loadFlags
+	cmd := &cobra.Command{
+		Use:   "load",
+		Short: "Put a load on one server, and say how long its answers took",
+		Long: `Put a load on a server that is running, Papertape or one of papertape-bench serve, check every answer, and say how long they took.
+
+  closed    --outstanding requests are always under way on each connection: the next one is sent with the answer
+  open      --rate requests a second are sent, whether those before are answered or not; the time to an answer counts from when a
+            request was meant to be sent, so that a server which keeps the load waiting cannot hide it
+  think     one request, its answer, then a pause drawn from --think-low to --think-high
+  receive   nothing is asked; what is pushed is counted
+
+Exit code 99: an answer was wrong, or the load was late itself, and its figures are worth nothing.`,
+		Example: `  papertape-bench load --mode open --rate 20000 --connections 1000
+  papertape-bench load --mode closed --outstanding 32 --duration 30s --server 127.0.0.1:7400
+  papertape-bench load --mode think --think-low 1s --think-high 2s --queries 0.33`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return putLoad(cmd, &f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.plan.Address, "server", "127.0.0.1:7300", "the server, host:port")
+	flags.IntVar(&f.plan.Connections, "connections", 100, "connections, all logged in before the first request")
+	flags.IntVar(&f.plan.Accounts, "accounts", 0, "accounts that the server has, from 100001 on; 0: as many as connections")
+	flags.IntVar(&f.plan.Threads, "threads", 1, "threads of each process of the load")
+	flags.StringVar(&f.mode, "mode", string(load.ClosedLoop), "closed, open, think or receive")
+	flags.IntVar(&f.plan.Outstanding, "outstanding", 1, "closed: requests under way on each connection")
+	flags.Float64Var(&f.plan.Rate, "rate", 1000, "open: requests a second over all connections")
+	flags.DurationVar(&f.plan.ThinkLow, "think-low", time.Second, "think: the shortest pause")
+	flags.DurationVar(&f.plan.ThinkHigh, "think-high", 2*time.Second, "think: the longest pause")
+	flags.Float64Var(&f.plan.Queries, "queries", 0, "the part of the requests that asks for the holdings, 0 to 1; the others buy and sell in turn")
+	flags.BoolVar(&f.plan.Quotes, "quotes", false, "subscribe to quotes")
+	flags.BoolVar(&f.plan.Echo, "echo", false, "the server sends every frame back and is not asked for more")
+	flags.Uint64Var(&f.plan.Seed, "seed", 1, "of what is drawn")
+	flags.DurationVar(&f.warm, "warm", time.Second, "load before it is measured")
+	flags.DurationVar(&f.duration, "duration", 10*time.Second, "what is measured")
+	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+func (f *loadFlags) check() error {
+	if f.plan.Accounts == 0 {
+		f.plan.Accounts = f.plan.Connections
+	}
+	f.plan.Mode = load.Mode(f.mode)
+	switch {
+	case f.output != "text" && f.output != "json":
+		return usageError{fmt.Errorf("-o %s: it is text or json", f.output)}
+	case f.warm < 0 || f.duration <= 0:
+		return usageError{fmt.Errorf("%v of load and %v before: something must be measured", f.duration, f.warm)}
+	}
+	host, _, err := net.SplitHostPort(f.plan.Address)
+	if err != nil {
+		return usageError{fmt.Errorf("--server %s: it is host:port", f.plan.Address)}
+	}
+	if net.ParseIP(host).IsLoopback() && f.plan.Connections > connectionsPerSource {
+		f.plan.Sources = 1 + f.plan.Connections/connectionsPerSource
+	}
+	if err := f.plan.Check(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+// connectionsPerSource is few beside the 28,000 ports that a source address has for one server: a free one is found at once. Other
+// addresses than the system's own choice there are on loopback alone.
+const connectionsPerSource = 1000
+
+// putLoad runs the load in processes of its own, as many as its connections take, and prints what came of it.
+func putLoad(cmd *cobra.Command, f *loadFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	files, err := measure.RaiseFiles()
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	fleet, err := load.OpenFleet(ctx, []string{self, "generate"}, load.Processes(f.plan.Connections, files), f.plan)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	result, err := drive(ctx, fleet, f)
+	if err != nil {
+		return err
+	}
+	if err := f.print(cmd.OutOrStdout(), &result); err != nil {
+		return err
+	}
+	if err := result.Err(); err != nil {
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "papertape-bench load:", err)
+		return errCheck
+	}
+	if result.Answers == 0 && f.plan.Mode != load.Receive {
+		return errors.New("no request was answered")
+	}
+	return nil
+}
+
+func drive(ctx context.Context, fleet *load.Fleet, f *loadFlags) (load.Result, error) {
+	if err := fleet.Start(ctx); err != nil {
+		return load.Result{}, err
+	}
+	for i, length := range []time.Duration{f.warm, f.duration} {
+		if i == 1 {
+			if err := fleet.Begin(ctx); err != nil {
+				return load.Result{}, err
+			}
+		}
+		select {
+		case <-time.After(length):
+		case <-ctx.Done():
+			return load.Result{}, ctx.Err()
+		}
+	}
+	return fleet.End(ctx)
+}
+
+func (f *loadFlags) print(w io.Writer, r *load.Result) error {
+	if f.output == "json" {
+		out := json.NewEncoder(w)
+		out.SetIndent("", "\t")
+		return out.Encode(r)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(t, "ms\tcount\tmean\tp50\tp90\tp99\tp99.9\tmax\t")
+	row := func(what string, d load.Distribution) {
+		if d.Count > 0 {
+			_, _ = fmt.Fprintf(t, "%s\t%d\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.1f\t\n", what, d.Count, d.Mean, d.P50, d.P90, d.P99, d.P999, d.Max)
+		}
+	}
+	for _, kind := range []string{"buy", "sell", "query", "all"} {
+		row(kind, r.Latency[kind])
+	}
+	row("push lag", r.PushLag)
+	row("load's own lag", r.Lag)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	each := func(n uint64) float64 { return float64(n) / r.Seconds }
+	_, err := fmt.Fprintf(w, "%d connections, %.1f s: %.0f requests and %.0f answers a second, %.0f events and %.0f frames of quotes pushed; "+
+		"%d wrong answers, rejects %v, %d cut; the load used %.2f cores\n",
+		r.Connections, r.Seconds, each(r.Requests), each(r.Answers), each(r.Events), each(r.Quotes), r.Findings, r.Rejects, r.Cut, r.CPU)
+	return err
+}
