@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot/plotter"
@@ -232,11 +234,14 @@ func (b *builder) push() Section {
 			line := series{name: contender}
 			for _, rung := range b.results.Rungs(cell, contender) {
 				of := func(value string) string { return spread(rung.Spread(value), "") }
-				prices := "–"
+				asked, prices := rung.Spread("asked"), "–"
+				if asked.Low == asked.High {
+					asked.N = 1 // all rounds asked for the same
+				}
 				if p := rung.Spread("prices"); p.High > 0 {
 					prices = number(p.Median)
 				}
-				t.Rows = append(t.Rows, []string{contender, of("asked"), of("came"), number(rung.Spread("lag_p50_ms").Median), of("lag_p99_ms"),
+				t.Rows = append(t.Rows, []string{contender, spread(asked, ""), of("came"), number(rung.Spread("lag_p50_ms").Median), of("lag_p99_ms"),
 					prices, number(rung.Spread("cpu_us").Median), number(rung.Spread("cores").Median), inTime(&rung)})
 				line.xys = append(line.xys, plotter.XY{X: rung.Spread("came").Median, Y: rung.Spread("lag_p99_ms").Median})
 			}
@@ -257,6 +262,7 @@ func (b *builder) saturation() Table {
 			cells = append(cells, cell)
 		}
 	}
+	slices.SortFunc(cells, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) }) // fewest clients first
 	t := Table{Caption: "The most events a second that came in time, round by round", Head: append([]string{""}, cells...)}
 	for _, contender := range b.results.Contenders("push", "") {
 		row := []string{contender}
@@ -286,8 +292,12 @@ func (b *builder) idle() Section {
 		of := func(value, unit string) string {
 			return spread(b.results.Spread("idle", "idle", contender, value), unit)
 		}
+		trickle := "–"
+		if b.results.Spread("idle", "idle", contender, "lag_p99_ms").High > 0 {
+			trickle = of("lag_p99_ms", "ms")
+		}
 		t.Rows = append(t.Rows, []string{contender, number(b.results.Spread("idle", "idle", contender, "connections").Median),
-			of("user_bytes", ""), of("kernel_bytes", ""), of("goroutines", ""), of("lag_p99_ms", "ms")})
+			of("user_bytes", ""), of("kernel_bytes", ""), of("goroutines", ""), trickle})
 	}
 	if len(t.Rows) > 0 {
 		s.Tables = append(s.Tables, t)
