@@ -50,7 +50,7 @@ fuzz: ## every fuzz target, FUZZTIME=60s each
 bench: build bench-build ## measured against the old design, in less than ten minutes: bench/out/report.html; exit 99: a threshold broken
 	bench/bin/papertape-bench run --commit '$(VERSION)'
 
-bench-full: build bench-build ## the same with all contenders and cells: an hour and a half
+bench-full: build bench-build ## the same with all contenders and cells: some seventy minutes
 	bench/bin/papertape-bench run --full --commit '$(VERSION)'
 
 bench-build:

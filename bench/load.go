@@ -79,18 +79,14 @@ func (f *loadFlags) check() error {
 	if err != nil {
 		return usageError{fmt.Errorf("--server %s: it is host:port", f.plan.Address)}
 	}
-	if net.ParseIP(host).IsLoopback() && f.plan.Connections > connectionsPerSource {
-		f.plan.Sources = 1 + f.plan.Connections/connectionsPerSource
+	if net.ParseIP(host).IsLoopback() {
+		f.plan.Sources = load.Sources(f.plan.Connections)
 	}
 	if err := f.plan.Check(); err != nil {
 		return usageError{err}
 	}
 	return nil
 }
-
-// connectionsPerSource is few beside the 28,000 ports that a source address has for one server: a free one is found at once. Other
-// addresses than the system's own choice there are on loopback alone.
-const connectionsPerSource = 1000
 
 // putLoad runs the load in processes of its own, as many as its connections take, and prints what came of it.
 func putLoad(cmd *cobra.Command, f *loadFlags) error {
@@ -128,23 +124,30 @@ func putLoad(cmd *cobra.Command, f *loadFlags) error {
 	return nil
 }
 
-func drive(ctx context.Context, fleet *load.Fleet, f *loadFlags) (load.Result, error) {
+// drive is the load before it is measured, and what is measured of it.
+func drive(ctx context.Context, fleet *load.Fleet, f *loadFlags) (r load.Result, err error) {
 	if err := fleet.Start(ctx); err != nil {
-		return load.Result{}, err
+		return r, err
 	}
-	for i, length := range []time.Duration{f.warm, f.duration} {
-		if i == 1 {
-			if err := fleet.Begin(ctx); err != nil {
-				return load.Result{}, err
-			}
-		}
-		select {
-		case <-time.After(length):
-		case <-ctx.Done():
-			return load.Result{}, ctx.Err()
-		}
+	if err := pause(ctx, f.warm); err != nil {
+		return r, err
+	}
+	if err := fleet.Begin(ctx); err != nil {
+		return r, err
+	}
+	if err := pause(ctx, f.duration); err != nil {
+		return r, err
 	}
 	return fleet.End(ctx)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (f *loadFlags) print(w io.Writer, r *load.Result) error {

@@ -58,6 +58,16 @@ type Plan struct {
 	Seed    uint64
 }
 
+// Sources is how many source addresses so many connections to a server on loopback want: with a thousand to each, of 28,000 ports, a free
+// one is found at once. 0 leaves it to the system, and off loopback there is nothing else.
+func Sources(connections int) int {
+	const perSource = 1000
+	if connections <= perSource {
+		return 0
+	}
+	return 1 + connections/perSource
+}
+
 // FirstAccount is the number of the first account that a server opens.
 const FirstAccount = 100001
 

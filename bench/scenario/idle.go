@@ -54,7 +54,7 @@ func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle tim
 	if err != nil {
 		return Record{}, err
 	}
-	plan := load.Plan{Connections: n, Mode: load.Receive, Address: b.server.Listen, Accounts: idleAccounts, Sources: 1 + n/connectionsPerSource}
+	plan := load.Plan{Connections: n, Mode: load.Receive, Address: b.server.Listen, Accounts: idleAccounts, Sources: load.Sources(n)}
 	if b.fleet, err = load.OpenFleet(ctx, []string{r.Programs.Bench, "generate"}, load.Processes(n, r.files), plan); err != nil {
 		return Record{}, err
 	}

@@ -68,7 +68,7 @@ func (r *Runner) profiles() (steps []step) {
 				})
 			}
 			all.Wait()
-			return under(ProfileDocument, slices.Concat(records...)), errors.Join(errs...)
+			return profiledUnder(ProfileDocument, slices.Concat(records...)), errors.Join(errs...)
 		},
 	})
 	taken := make(map[string][]*profile.Profile) // of the rounds so far, by load and contender; the steps follow one another
@@ -93,8 +93,8 @@ func (r *Runner) profiles() (steps []step) {
 	return steps
 }
 
-// under says where the records are from.
-func under(load string, records []Record) []Record {
+// profiledUnder says of records under which load they were profiled.
+func profiledUnder(load string, records []Record) []Record {
 	for i := range records {
 		records[i].Scenario, records[i].Cell = "profiles", load
 	}
@@ -126,7 +126,7 @@ func (r *Runner) profileRound(ctx context.Context, c Contender, load cell, lengt
 		return nil, err
 	}
 	taken[key] = all
-	return under(load.name, records), nil
+	return profiledUnder(load.name, records), nil
 }
 
 // profile measures so many windows, one after the other, while the server is profiled.

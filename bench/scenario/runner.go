@@ -208,10 +208,7 @@ func (r *Runner) open(ctx context.Context, m *run) (*bench, error) {
 	}
 	b := &bench{server: server}
 	p := m.plan
-	p.Address, p.Accounts, p.Echo = server.Listen, m.accounts, m.contender.Echo
-	if p.Connections > connectionsPerSource {
-		p.Sources = 1 + p.Connections/connectionsPerSource
-	}
+	p.Address, p.Accounts, p.Echo, p.Sources = server.Listen, m.accounts, m.contender.Echo, load.Sources(p.Connections)
 	b.fleet, err = load.OpenFleet(ctx, []string{r.Programs.Bench, "generate"}, load.Processes(p.Connections, r.files), p)
 	if err != nil {
 		b.close()
@@ -219,9 +216,6 @@ func (r *Runner) open(ctx context.Context, m *run) (*bench, error) {
 	}
 	return b, nil
 }
-
-// connectionsPerSource is few beside the 28,000 ports that a source address has for one target: a free one is found at once.
-const connectionsPerSource = 1000
 
 func (b *bench) close() {
 	if b.fleet != nil {

@@ -11,7 +11,7 @@ type Size struct {
 	Whole  bool // all contenders and cells; otherwise those that the targets are about
 }
 
-// The sizes. Quick is for `make bench`, which has ten minutes with all of it; Full takes an hour and a half.
+// The sizes. Quick is for `make bench`, which has ten minutes with all of it; Full takes some seventy minutes.
 var (
 	Quick = Size{Name: "quick", Rounds: 5, Warm: 300 * time.Millisecond, Window: 600 * time.Millisecond}
 	Full  = Size{Name: "full", Rounds: 5, Warm: 700 * time.Millisecond, Window: 2 * time.Second, Whole: true}
