@@ -75,6 +75,7 @@ type Environment struct {
 	Ports    string  // net.ipv4.ip_local_port_range
 	FsyncP50 float64 // milliseconds, 4 KiB appended
 	FsyncP99 float64
+	Costs    Costs
 	Load     string // the machine's load before it began
 }
 
@@ -100,6 +101,10 @@ func NewEnvironment(commit, dir string) (Environment, error) {
 	}
 	p50, p99, err := Fsync(dir, fsyncs)
 	e.FsyncP50, e.FsyncP99 = float64(p50.Microseconds())/1e3, float64(p99.Microseconds())/1e3
+	if err != nil {
+		return e, err
+	}
+	e.Costs, err = NewCosts()
 	return e, err
 }
 

@@ -53,6 +53,9 @@ func TestMachine(t *testing.T) {
 	if e.Kernel == "" || e.CPU == "" || e.Cores < 1 || e.Files < 256 || e.MemoryGB <= 0 || e.FsyncP99 < e.FsyncP50 {
 		t.Errorf("%+v", e)
 	}
+	if c := e.Costs; c.Syscall <= 0 || c.Syscall > 1000 || c.FirstTouch <= 0 || c.NextTouch <= 0 {
+		t.Errorf("%+v", c)
+	}
 	if idle, err := Idle(); err != nil || idle <= 0 {
 		t.Errorf("the machine was idle for %v: %v", idle, err)
 	}

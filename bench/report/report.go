@@ -114,6 +114,8 @@ func environment(r *scenario.Results) Section {
 		row("Go", "%s", strings.TrimPrefix(e.Go, "go")),
 		row("limits", "%d open files a process, local ports %s", e.Files, e.Ports),
 		row("fsync", "p50 %.2f ms, p99 %.2f ms (4 KiB appended)", e.FsyncP50, e.FsyncP99),
+		row("kernel", "a system call that does nothing %.2f µs; memory touched for the first time %.2f µs for 4 KiB (huge pages), again at once "+
+			"%.2f µs", e.Costs.Syscall, e.Costs.FirstTouch, e.Costs.NextTouch),
 		row("load before", "%s", e.Load),
 	}}}, Text: []string{"Servers and load generator share the machine, over loopback. Every server is a process of its own, " +
 		"started afresh for " +
