@@ -221,8 +221,9 @@ func (b *builder) push() Section {
 		"account that it is " +
 		"about, at rates that climb until they come late: saturated is where one in a hundred takes more than 250 ms from the " +
 		"commit to the " +
-		"client's socket, or where less than was asked for comes. Quotes are encoded once and go to all subscribers, and the " +
-		"newest wins."}}
+		"client's socket, or where less than was asked for comes. Where history is full, the server keeps 16 MiB of it instead of a GiB, so " +
+		"that its memory no longer grows. Quotes are encoded once and go to all subscribers, and the newest wins: what a client has not been " +
+		"sent yet becomes one frame, so that no write has more than one."}}
 	if t := b.saturation(); len(t.Rows) > 0 {
 		s.Tables = append(s.Tables, t)
 	}

@@ -33,7 +33,7 @@ func (r *Runner) push() (steps []step) {
 	for round := range r.Size.Rounds {
 		steps = append(steps, pushStep(round, "papertape, 100", r.climbTakes(100), r.pushFew), r.climbing(round, Ours, 10_000, cellPush10000))
 		if r.Size.Whole {
-			steps = append(steps, r.climbing(round, Ours, 1000, cellPush1000))
+			steps = append(steps, r.climbing(round, OursFull, 10_000, cellPush10000), r.climbing(round, Ours, 1000, cellPush1000))
 			for _, c := range []Contender{Baseline, BaselineCoalescing} {
 				steps = append(steps, r.climbing(round, c, 100, cellPush100), r.climbing(round, c, 1000, cellPush1000), r.climbing(round, c, 10_000, cellPush10000))
 			}
