@@ -172,6 +172,11 @@ func (h handler) OnTraffic(c gnet.Conn) gnet.Action {
 	s := c.Context().(*Session)
 	l := s.loop
 	defer l.contain("traffic", s)
+	if l.reads++; l.reads == readsAtOnce {
+		if l.giveWay(); s.phase.Load() == phaseClosed {
+			return gnet.None // written to and found closed
+		}
+	}
 	l.now = h.g.millis()
 	s.lastRead = l.now
 	in, err := c.Peek(-1)

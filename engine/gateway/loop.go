@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,7 @@ type loop struct {
 	retrying     bool             // a retry of the pieces is on its way
 	turningSoon  bool             // a tick that the loop has asked for is on its way
 	endings      int              // sessions that are ending
+	reads        int              // since the loop gave way
 	requests     []engine.Request // of the read being handled
 	frame        []byte           // scratch for encoding
 	subscribers  []*Session       // of quotes
@@ -73,6 +75,20 @@ func (l *loop) flushDirty() {
 	}
 	clear(list)
 	l.spare = list[:0]
+}
+
+// readsAtOnce is how many reads a loop makes before it looks whether there is something to write. gnet hands it up to 1,024 that are
+// ready, and what they asked for is answered sooner, and while the kernel's part of their sockets is still in the processor's caches, when
+// drainers and writes have their turn between.
+const readsAtOnce = 32
+
+// giveWay lets the drainers run where all processors are taken, and writes what they have answered.
+func (l *loop) giveWay() {
+	l.reads = 0
+	runtime.Gosched()
+	if l.rung.Load() {
+		l.flushDirty()
+	}
 }
 
 // write hands the session's outbox to the socket.
