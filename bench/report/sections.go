@@ -19,7 +19,8 @@ const (
 		"the kernel's work for a socket is most of it, whoever serves it. The echo servers do no business at all: they read a " +
 		"frame and write it back."
 	pipelinedText = "Every client has 32 orders under way and sends the next ones together when answers come together: what " +
-		"coalescing is worth."
+		"coalescing is worth. A run goes on for a second before it is looked at: by then ours keeps as much history of its accounts " +
+		"as it ever will."
 	stalledText = "A closed loop, and one client in a hundred that logs in to an account that trades and then does not read " +
 		"what is pushed to it. " +
 		"The latency is that of the clients that read."

@@ -89,13 +89,17 @@ func (r *Runner) connectionsMost() int { return min(100_000, int(r.files)-filesF
 // filesForOthers is what the server keeps for other things than connections, see docs/operations.md.
 const filesForOthers = 1500
 
+// filled is how long it takes, at most, until our server keeps as many events of each of a hundred accounts as it does of one: from then
+// on its memory no longer grows, and a window of a second says what one of an hour would.
+const filled = time.Second
+
 // pipelined is many requests outstanding on each of a hundred connections.
 func (r *Runner) pipelined() []step {
 	contenders := append([]Contender{Ours}, r.old()...)
 	if r.Size.Whole {
 		contenders = append(contenders, EchoEpoll, EchoGnet, EchoNbio, EchoPair, EchoZinx)
 	}
-	return r.interleave("pipelined", cell{name: cellPipeline, plan: closedLoop(100, 32), contenders: contenders})
+	return r.interleave("pipelined", cell{name: cellPipeline, plan: closedLoop(100, 32), contenders: contenders, warm: filled})
 }
 
 // durable is what keeping the events costs: ours in each mode, and the old design with a synced write for each request and with a
