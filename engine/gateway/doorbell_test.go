@@ -32,13 +32,7 @@ func TestDoorbell(t *testing.T) {
 	late.welcome()
 	late.write(late.loginFrame(bob, papertapev1.ResumeMode_RESUME_MODE_QUICK, 0))
 	<-writes
-	bought := engine.Request{Kind: engine.KindOrder, Order: positions.Order{Account: alice, Side: positions.Buy, Quantity: 1, Instrument: market.ID(0)}}
-	if s.engine.Submit(alice, []engine.Request{bought}) != 1 {
-		t.Error("the order was not taken")
-	}
-	if err := s.engine.Drain(context.Background()); err != nil { // the bell has been rung when nothing is under way
-		t.Error(err)
-	}
+	s.ringFor(t, alice)
 	close(goOn)
 	s.onLoops(func(*loop) {}) // behind all that the loop was rung for
 	s.onLoops(func(*loop) {
@@ -50,6 +44,18 @@ func TestDoorbell(t *testing.T) {
 	})
 	if !t.Failed() {
 		watcher.until(watcher.seq + 1)
+	}
+}
+
+// ringFor has an event of the account published, and its loop rung, when it returns.
+func (s *server) ringFor(t testing.TB, account uint64) {
+	t.Helper()
+	bought := engine.Request{Kind: engine.KindOrder, Order: positions.Order{Account: account, Side: positions.Buy, Quantity: 1, Instrument: market.ID(0)}}
+	if s.engine.Submit(account, []engine.Request{bought}) != 1 {
+		t.Error("the order was not taken")
+	}
+	if err := s.engine.Drain(context.Background()); err != nil { // the bell has been rung when nothing is under way
+		t.Error(err)
 	}
 }
 
@@ -96,13 +102,7 @@ func TestWritesBetweenReads(t *testing.T) {
 	}
 	last <- uid
 	_ = ends.conn.Close()
-	bought := engine.Request{Kind: engine.KindOrder, Order: positions.Order{Account: alice, Side: positions.Buy, Quantity: 1, Instrument: market.ID(0)}}
-	if s.engine.Submit(alice, []engine.Request{bought}) != 1 {
-		t.Error("the order was not taken")
-	}
-	if err := s.engine.Drain(context.Background()); err != nil { // the bell has been rung when nothing is under way
-		t.Error(err)
-	}
+	s.ringFor(t, alice)
 	close(goOn)
 	if <-after {
 		t.Errorf("the event was not written between %d reads and what came after them", len(readers))
