@@ -15,7 +15,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Config is what an engine is made of. All fields are needed but ReadOnly and Log.
+// Config is what an engine is made of. All fields are needed but Elapsed, ReadOnly and Log.
 type Config struct {
 	Shards                 int
 	Workers                int   // size of the ants pool; at least Shards, better twice that
@@ -28,7 +28,8 @@ type Config struct {
 
 	Universe *market.Universe
 	Prices   func() *market.Prices // the current snapshot; any goroutine
-	Clock    func() int64          // nanoseconds since the Unix epoch; any goroutine
+	Clock    func() int64          // nanoseconds since the Unix epoch; any goroutine. For the times of events: it may step back
+	Elapsed  func() int64          // nanoseconds since any moment, never less than before; any goroutine. nil: since New
 	Journal  Journal
 	Outlet   Outlet
 	ReadOnly func() bool // whether orders are refused at the moment; asked once a step, any goroutine. nil: never
@@ -75,6 +76,10 @@ func New(cfg Config) (*Engine, error) {
 	if share := cfg.UncheckpointedBytesMax / int64(cfg.Shards); cfg.Journal.Keeps() && share < eventBytes {
 		return nil, fmt.Errorf("engine: events that are not checkpointed may come to %d bytes; each of %d shards needs at least %d",
 			cfg.UncheckpointedBytesMax, cfg.Shards, eventBytes)
+	}
+	if cfg.Elapsed == nil {
+		start := time.Now()
+		cfg.Elapsed = func() int64 { return int64(time.Since(start)) }
 	}
 	pool, err := ants.NewPool(cfg.Workers, ants.WithNonblocking(true))
 	if err != nil {

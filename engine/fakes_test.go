@@ -279,7 +279,7 @@ var modeNames = map[ResumeMode]string{
 
 var failureNames = map[Failure]string{
 	FailureUnknownAccount: "UNKNOWN_ACCOUNT", FailureTooManySessions: "TOO_MANY_SESSIONS",
-	FailureDuplicateOrderID: "DUPLICATE_ORDER_ID", FailureInternal: "INTERNAL", FailureBusy: "BUSY", FailureRateLimited: "RATE_LIMITED",
+	FailureDuplicateOrderID: "DUPLICATE_ORDER_ID", FailureOrderIDClash: "ORDER_ID_CLASH", FailureInternal: "INTERNAL", FailureBusy: "BUSY", FailureRateLimited: "RATE_LIMITED",
 	FailureReadOnly: "READ_ONLY",
 }
 

@@ -28,7 +28,7 @@ type historyPage struct {
 	account uint64
 	before  uint64
 	limit   int
-	repeat  bool // not a page: the one event is the first execution of a repeated order
+	repeat  *positions.Order // not a page: the one event is to be the first execution of this order
 
 	oldest uint64
 	// Where a reader had to fetch some.
@@ -89,12 +89,11 @@ var errReadsBusy = fmt.Errorf("too many reads of history are under way: %w", Err
 
 // publishPage answers a page that is complete, or that failed.
 func (s *shard) publishPage(p *historyPage) {
-	if p.err == nil && p.repeat && len(p.slot.events) == 1 {
-		s.publisher.Repeat(&p.slot.events[0], p.session, p.id)
-		p.session.End()
+	if p.err == nil && p.repeat != nil && len(p.slot.events) == 1 {
+		s.answerRepeat(p, &p.slot.events[0])
 		return
 	}
-	if p.err == nil && !p.repeat {
+	if p.err == nil && p.repeat == nil {
 		page := s.step.page[:0]
 		for i := range p.events {
 			page = append(page, &p.events[i])
@@ -120,6 +119,20 @@ func (s *shard) publishPage(p *historyPage) {
 		s.eng.cfg.Log.Error().Err(p.err).Uint64("account", p.account).Msg("history could not be read")
 	}
 	s.publisher.Failed(p.session, p.id, nil, failure)
+	p.session.End()
+}
+
+// answerRepeat answers a repeated order with its first execution, now that the event shows whether it is that: until then there
+// were only hashes.
+func (s *shard) answerRepeat(p *historyPage, first *positions.Event) {
+	switch t := &first.Trade; {
+	case t.OrderID != p.repeat.ID:
+		s.publisher.Failed(p.session, p.id, p.repeat, FailureOrderIDClash)
+	case !sameContent(t, p.repeat):
+		s.publisher.Failed(p.session, p.id, p.repeat, FailureDuplicateOrderID)
+	default:
+		s.publisher.Repeat(first, p.session, p.id)
+	}
 	p.session.End()
 }
 

@@ -135,7 +135,7 @@ func TestMemoryProperty(t *testing.T) {
 			}
 			for range rapid.IntRange(1, 90).Draw(t, "events") {
 				seq := a.tail.head + 1
-				a.ids.remember(OrderIDRecord{ID: seq * 1000, Seq: seq}, orderIDsMax)
+				a.ids.remember(OrderIDRecord{ID: seq * 1000, Seq: seq}, nil, orderIDsMax)
 				m.append(a, &positions.Event{Account: a.number, Seq: seq})
 				if (pins || m.bytesMax >= chunkEventsMax*eventBytes) && !a.tail.has(seq) {
 					t.Fatalf("event %d of %d was dropped though there is room for it", seq, a.number)
@@ -157,7 +157,7 @@ func TestMemoryProperty(t *testing.T) {
 		}
 		for _, a := range accounts {
 			for seq := past[a] + 1; seq <= a.tail.head; seq++ {
-				if _, known := a.ids.find(seq * 1000); known != (a.tail.has(seq) || pins) {
+				if _, known := a.ids.find(new(positions.OrderID), seq*1000); known != (a.tail.has(seq) || pins) {
 					t.Fatalf("account %d: the id of event %d is remembered: %v; the tail holds %d to %d",
 						a.number, seq, known, a.tail.oldest, a.tail.head)
 				}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -357,6 +358,33 @@ func TestPanicOverTheContent(t *testing.T) {
 	c.expect("FAILED INTERNAL #3")
 }
 
+// TestOrdersPerSecondWithAClockThatSteps: what an account may send does not depend on what the time of day is set to; the times
+// of events do, and step back with it.
+func TestOrdersPerSecondWithAClockThatSteps(t *testing.T) {
+	w := newWorld(t, options{perSecond: 4}, alice)
+	c := w.loggedIn(alice)
+	for _, step := range []time.Duration{0, -5 * time.Second, 10 * 365 * 24 * time.Hour, -10 * 365 * 24 * time.Hour} {
+		w.clock.Add(int64(step))
+		w.together(func() {
+			for range 5 {
+				c.order(buy(1))
+			}
+		})
+		w.elapsed.Add(int64(time.Second))
+	}
+	var got []string
+	for _, f := range c.all()[1:] {
+		got = append(got, f.what)
+	}
+	if want := strings.Repeat("EXECUTION EXECUTION EXECUTION EXECUTION FAILED ", 4); strings.Join(got, " ")+" " != want {
+		t.Errorf("after each step of the clock five orders were answered %q; want the fifth refused each time", got)
+	}
+	events := w.journal.events(alice)
+	if first, last := events[1].Time, events[len(events)-1].Time; last > first {
+		t.Errorf("the clock stepped back by 5 s, the times of events from %d to %d", first, last)
+	}
+}
+
 // TestOrdersPerSecond: an account that was quiet may send a second's worth at once, then one at a time.
 func TestOrdersPerSecond(t *testing.T) {
 	w := newWorld(t, options{perSecond: 4}, alice, bob)
@@ -371,13 +399,13 @@ func TestOrdersPerSecond(t *testing.T) {
 	})
 	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "EXECUTION 5 #5", "FAILED RATE_LIMITED #6", "HOLDINGS 5 #7")
 	other.expect("EXECUTION 2 #2")
-	w.clock.Add(int64(250 * time.Millisecond))
+	w.elapsed.Add(int64(250 * time.Millisecond))
 	w.together(func() {
 		c.order(buy(2, "x")) // the id is free, and what was refused used up nothing
 		c.order(buy(2, "x")) // a repeat counts
 	})
 	c.expect("EXECUTION 6 #8", "FAILED RATE_LIMITED #9")
-	w.clock.Add(int64(time.Hour))
+	w.elapsed.Add(int64(time.Hour))
 	w.together(func() {
 		for range 5 {
 			c.order(sell(99))

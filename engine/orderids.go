@@ -11,30 +11,41 @@ import (
 const orderIDsMax = 4096
 
 // orderIDs is what an account remembers of its executed client order ids, so that repeating one executes nothing. It keeps
-// hashes, not texts: two ids of one account that collide in 64 bits are taken for one, and the second order is not
-// executed. With 4,096 ids remembered that happens by chance once in 10^12 accounts, and to nobody but its own account.
+// hashes, as the disk does, and two ids may have the same one. So a hash that was found is held against the first order's event,
+// which has the id itself: an id that turns out to be another is executed, and remembered by its text beside the first. After
+// a start such ids are known by their hash alone, as long as their events are not in memory: an order whose id cannot be told
+// from another one's is then refused, never executed twice, and never answered with the other one's execution.
 //
 // Records are written once and never again, so a checkpoint may read a part of the queue outside the drainer. Those that are
 // forgotten stay at its front until a checkpoint has forgotten them too. They are no more than the events that are not
 // checkpointed yet, since each makes room for the id of one.
 type orderIDs struct {
-	seen    map[uint64]int  // by hash of the id: place in the queue, counted from the first id ever
-	queue   []OrderIDRecord // by sequence
-	base    int             // place of queue[0]
-	first   int             // place of the oldest that is remembered
-	offered int             // those before this place were forgotten when the account was last copied for a checkpoint
+	seen    map[uint64]int            // by hash of the id: place in the queue, counted from the first id ever
+	clashes map[positions.OrderID]int // likewise, by the id itself where its hash was that of another one when it came
+	texts   map[int]positions.OrderID // the keys of clashes, by place
+	queue   []OrderIDRecord           // by sequence
+	base    int                       // place of queue[0]
+	first   int                       // place of the oldest that is remembered
+	offered int                       // those before this place were forgotten when the account was last copied for a checkpoint
 }
 
-func (m *orderIDs) find(id uint64) (OrderIDRecord, bool) {
-	place, ok := m.seen[id]
+// find returns the record of an id, or of another one with the same hash.
+func (m *orderIDs) find(id *positions.OrderID, hash uint64) (OrderIDRecord, bool) {
+	if len(m.clashes) > 0 {
+		if place, ok := m.clashes[*id]; ok {
+			return m.queue[place-m.base], true
+		}
+	}
+	place, ok := m.seen[hash]
 	if !ok {
 		return OrderIDRecord{}, false
 	}
 	return m.queue[place-m.base], true
 }
 
-// remember notes an executed id. The oldest is forgotten when there would be more than most.
-func (m *orderIDs) remember(r OrderIDRecord, most int) {
+// remember notes an executed id by its hash, or, if clash is not nil, by that text, since its hash is another one's. The oldest
+// is forgotten when there would be more than most.
+func (m *orderIDs) remember(r OrderIDRecord, clash *positions.OrderID, most int) {
 	if m.seen == nil {
 		m.seen = make(map[uint64]int)
 	}
@@ -42,7 +53,14 @@ func (m *orderIDs) remember(r OrderIDRecord, most int) {
 	if end-m.first >= most {
 		m.forgetOldest()
 	}
-	m.seen[r.ID] = end
+	if clash != nil {
+		if m.clashes == nil {
+			m.clashes, m.texts = make(map[positions.OrderID]int), make(map[int]positions.OrderID)
+		}
+		m.clashes[*clash], m.texts[end] = end, *clash
+	} else {
+		m.seen[r.ID] = end
+	}
 	m.queue = append(m.queue, r)
 }
 
@@ -55,8 +73,12 @@ func (m *orderIDs) forgetBefore(seq uint64) {
 
 func (m *orderIDs) forgetOldest() {
 	id := m.queue[m.first-m.base].ID
-	if m.seen[id] == m.first { // not remembered anew since
+	if place, ok := m.seen[id]; ok && place == m.first { // not remembered anew since
 		delete(m.seen, id)
+	}
+	if text, clashed := m.texts[m.first]; clashed {
+		delete(m.texts, m.first)
+		delete(m.clashes, text) // which nobody can have used again meanwhile
 	}
 	m.first++
 }
@@ -95,6 +117,11 @@ func hashNumber(h, v uint64) uint64 {
 		h = (h ^ (v >> shift & 0xff)) * fnvPrime
 	}
 	return h
+}
+
+// sameContent says whether an order asks for what a trade executed.
+func sameContent(t *positions.Trade, o *positions.Order) bool {
+	return t.Instrument == o.Instrument && t.Side == o.Side && t.Limit == o.Limit && t.Quantity == o.Quantity
 }
 
 // contentHash is over what makes two orders the same: instrument, side, quantity and limit.

@@ -63,6 +63,7 @@ const (
 	FailureUnknownAccount   Failure = iota + 1 // no such account
 	FailureTooManySessions                     // the account has as many sessions as it may
 	FailureDuplicateOrderID                    // the order id was used for an order with other content
+	FailureOrderIDClash                        // the order id has the hash of another one, and cannot be told from it any more
 	FailureInternal                            // a defect of the server; the order was not executed
 	FailureBusy                                // too many history reads are under way; of an order: too many events are not checkpointed
 	FailureRateLimited                         // the account sent more orders than it may

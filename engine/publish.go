@@ -81,7 +81,8 @@ func (s *shard) publishRepeat(act *action) {
 		return
 	}
 	if ev.Kind == 0 { // older than the tail
-		s.read(&historyPage{session: r.Session, id: r.ID, account: ev.Account, before: ev.Seq + 1, limit: 1, repeat: true})
+		order := r.Order // the request's room is used again
+		s.read(&historyPage{session: r.Session, id: r.ID, account: ev.Account, before: ev.Seq + 1, limit: 1, repeat: &order})
 		return
 	}
 	s.publisher.Repeat(ev, r.Session, r.ID)

@@ -24,7 +24,7 @@ func (e *Engine) Load(st *AccountState) error {
 	a := &account{number: st.Account, copied: st.Seq}
 	a.tail.head, a.tail.stored = st.Seq, st.Seq
 	for _, r := range st.IDs {
-		a.remember(r, s.idsMax)
+		a.remember(r, nil, s.idsMax)
 	}
 	s.accounts[st.Account] = a
 	return nil
@@ -64,7 +64,7 @@ func (e *Engine) Replay(ev *positions.Event) error {
 		a = s.add(ev.Account)
 	}
 	if ev.Kind == positions.KindTrade && !ev.Trade.OrderID.IsZero() {
-		a.remember(orderIDRecord(&ev.Trade, ev.Seq, e.cfg.Universe), s.idsMax)
+		a.remember(orderIDRecord(&ev.Trade, ev.Seq, e.cfg.Universe), a.clash(&ev.Trade.OrderID), s.idsMax)
 	}
 	s.keep(a, ev)
 	if s.pressed() {
@@ -88,9 +88,20 @@ func (s *shard) keep(a *account, ev *positions.Event) {
 	}
 }
 
-func (a *account) remember(r OrderIDRecord, most int) {
+// clash returns id if its hash is that of an id which is remembered: it was executed all the same, so it is another one.
+func (a *account) clash(id *positions.OrderID) *positions.OrderID {
+	if a.ids == nil {
+		return nil
+	}
+	if _, known := a.ids.find(id, hashBytes(fnvOffset, id.Bytes())); !known {
+		return nil
+	}
+	return id
+}
+
+func (a *account) remember(r OrderIDRecord, clash *positions.OrderID, most int) {
 	if a.ids == nil {
 		a.ids = new(orderIDs)
 	}
-	a.ids.remember(r, most)
+	a.ids.remember(r, clash, most)
 }

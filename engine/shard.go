@@ -49,7 +49,7 @@ type account struct {
 	tail     tail
 	live     []*Session // sessions that are pushed each event
 	sessions int        // logged in: live or catching up
-	paced    int64      // when the orders so far would have been sent at the limited rate; nanoseconds as Config.Clock
+	paced    int64      // when the orders so far would have been sent at the limited rate; nanoseconds as Config.Elapsed
 	ids      *orderIDs  // nil until an order with an id was executed
 	copied   uint64     // newest event that a checkpoint has copied, whatever became of it
 	dirty    bool       // has newer ones, and so is among the shard's dirty accounts

@@ -20,7 +20,8 @@ type step struct {
 	page     []*positions.Event
 
 	prices   *market.Prices
-	now      int64
+	now      int64 // for the times of events
+	elapsed  int64 // for intervals; only where the orders of an account are limited
 	readOnly bool
 	refused  uint64
 }
@@ -52,6 +53,9 @@ const (
 func (s *shard) runStep(requests []Request, lane []control) {
 	st := &s.step
 	st.prices, st.now = s.eng.cfg.Prices(), s.eng.cfg.Clock()
+	if s.eng.cfg.OrdersPerSecond > 0 {
+		st.elapsed = s.eng.cfg.Elapsed()
+	}
 	st.readOnly = s.eng.cfg.ReadOnly != nil && s.eng.cfg.ReadOnly()
 	for i := range lane {
 		s.decideControl(&lane[i])
@@ -173,16 +177,21 @@ func (s *shard) decideOrder(r *Request, act *action) {
 		act.what, act.failure = whatFailed, FailureInternal
 		return
 	}
+	var clash *positions.OrderID
 	if a := s.find(r.Order.Account); a != nil && a.ids != nil {
-		if first, ok := a.ids.find(id); ok {
-			s.repeat(a, first, content, act)
+		first, known := a.ids.find(&r.Order.ID, id)
+		if known && !s.repeat(a, first, &r.Order, content, act) {
 			return
+		}
+		if known {
+			clash = &r.Order.ID
 		}
 	}
 	if !s.decide(&r.Order, act) {
 		return
 	}
-	s.find(r.Order.Account).remember(OrderIDRecord{ID: id, Content: content, Seq: s.step.events[act.index].Seq}, s.idsMax)
+	record := OrderIDRecord{ID: id, Content: content, Seq: s.step.events[act.index].Seq}
+	s.find(r.Order.Account).remember(record, clash, s.idsMax)
 }
 
 // tryContentHash contains a panic over an order that no universe has.
@@ -206,36 +215,49 @@ func (s *shard) tooFast(account uint64) bool {
 	if a == nil {
 		return false
 	}
-	paced := max(a.paced, s.step.now) + int64(time.Second)/int64(limit)
-	if paced > s.step.now+int64(time.Second) {
+	paced := max(a.paced, s.step.elapsed) + int64(time.Second)/int64(limit)
+	if paced > s.step.elapsed+int64(time.Second) {
 		return true
 	}
 	a.paced = paced
 	return false
 }
 
-// repeat finds the first execution of an order id.
-func (s *shard) repeat(a *account, first OrderIDRecord, content uint64, act *action) {
+// repeat answers an order whose id was used before with its first execution. It returns true, and answers nothing, where the
+// event shows that the first one's id is another with the same hash: then the order is a new one.
+//
+// Where the event is not in memory, what was remembered must do until it has been read from the journal: see answerRepeat.
+func (s *shard) repeat(a *account, first OrderIDRecord, o *positions.Order, content uint64, act *action) (other bool) {
 	st := &s.step
-	if first.Content != content {
+	ev := s.recent(a, first.Seq)
+	switch {
+	case ev != nil && ev.Trade.OrderID != o.ID:
+		return true
+	case ev != nil && !sameContent(&ev.Trade, o), ev == nil && first.Content != content:
 		act.what, act.failure = whatFailed, FailureDuplicateOrderID
-		return
+		return false
 	}
 	act.what, act.index = whatRepeated, int32(len(st.repeats))
-	if a.tail.has(first.Seq) {
-		st.repeats = append(st.repeats, *a.tail.at(first.Seq))
-		return
+	if ev == nil { // it is fetched outside the drainer when the action is published
+		ev = &positions.Event{Account: a.number, Seq: first.Seq}
 	}
-	if first.Seq > a.tail.head { // decided earlier in this step
-		for i := len(st.events) - 1; i >= 0; i-- {
-			if ev := &st.events[i]; ev.Account == a.number && ev.Seq == first.Seq {
-				st.repeats = append(st.repeats, *ev)
-				return
+	st.repeats = append(st.repeats, *ev)
+	return false
+}
+
+// recent returns an event of the account that is in memory, decided earlier in this step or in the tail; else nil.
+func (s *shard) recent(a *account, seq uint64) *positions.Event {
+	if a.tail.has(seq) {
+		return a.tail.at(seq)
+	}
+	if seq > a.tail.head {
+		for i := len(s.step.events) - 1; i >= 0; i-- {
+			if ev := &s.step.events[i]; ev.Account == a.number && ev.Seq == seq {
+				return ev
 			}
 		}
 	}
-	// Below the tail: the original is fetched outside the drainer when the action is published.
-	st.repeats = append(st.repeats, positions.Event{Account: a.number, Seq: first.Seq})
+	return nil
 }
 
 // decide decides the order and applies the event. It returns whether there is one.

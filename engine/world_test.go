@@ -55,6 +55,7 @@ type world struct {
 	outlet  *fakeOutlet
 	prices  atomic.Pointer[market.Prices]
 	clock   atomic.Int64 // nanoseconds; goes on by one each time it is read
+	elapsed atomic.Int64 // of the monotonic clock
 	fatals  chan error   // what Fatal was called with
 	ended   bool         // a Fatal was expected: the shard that called it is gone
 }
@@ -102,7 +103,7 @@ func makeWorld(t tester, o options, accounts ...uint64) *world {
 		HistoryReadsMax: or(o.reads, 4), HistoryMemoryBytesMax: 1 << 30, SessionsPerAccountMax: or(o.sessions, 64),
 		OrdersPerSecond: o.perSecond, ReadOnly: o.readOnly,
 		UncheckpointedBytesMax: int64(shards) * eventBytes * int64(or(int(o.uncheckpointed), 1<<20)),
-		Universe:               testUniverse, Prices: w.prices.Load, Clock: func() int64 { return w.clock.Add(1) },
+		Universe:               testUniverse, Prices: w.prices.Load, Clock: func() int64 { return w.clock.Add(1) }, Elapsed: w.elapsed.Load,
 		Journal: w.journal, Outlet: w.outlet,
 		Fatal: func(err error) {
 			w.fatals <- err

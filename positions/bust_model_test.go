@@ -141,11 +141,16 @@ func (m *bustModel) plan(r *BustRequest, target int) (trades []modelTrade, casca
 		var victim int
 		switch {
 		case s.shortAt < 0 && cash.Sign() >= 0:
-			if r.Policy == PolicyReject && len(cascade) > 0 {
-				first.InTheWay = newestFirst(cascade)
-				return trades, cascade, first
+			more := len(cascade) > MaxCascade
+			if !more && (r.Policy == PolicyCascade || len(cascade) == 0) {
+				return trades, cascade, BustOutcome{}
 			}
-			return trades, cascade, BustOutcome{}
+			o := first
+			if r.Policy == PolicyCascade {
+				o = BustOutcome{Reason: BustCascadeTooLong}
+			}
+			o.InTheWay, o.More = newestFirst(cascade[:min(len(cascade), MaxCascade)]), more
+			return trades, cascade, o
 		case s.shortAt >= 0:
 			short := trades[s.shortAt]
 			o := BustOutcome{Reason: BustSharesGone, Instrument: short.Instrument, Seq: short.seq,
@@ -170,14 +175,6 @@ func (m *bustModel) plan(r *BustRequest, target int) (trades []modelTrade, casca
 			if victim = newest(trades, target, func(t modelTrade) bool { return t.Side == Buy }); victim < 0 {
 				return nil, nil, cashWasShort
 			}
-		}
-		if len(cascade) == 100 {
-			o := BustOutcome{Reason: BustCascadeTooLong}
-			if r.Policy == PolicyReject {
-				o = first
-			}
-			o.InTheWay, o.More = newestFirst(cascade), true
-			return nil, nil, o
 		}
 		trades[victim].struck = true
 		cascade = append(cascade, trades[victim].seq)

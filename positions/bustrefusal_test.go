@@ -152,6 +152,31 @@ func TestCascadeLimit(t *testing.T) {
 	}
 }
 
+// What more than 100 trades rest on is refused for what would be short in the end, as with fewer: where taking all of them
+// back would not help either, since the cash is gone, it says so.
+func TestReasonPastTheCascadeLimit(t *testing.T) {
+	for _, sales := range []int64{2, MaxCascade - 1, MaxCascade, MaxCascade + 1, 3 * MaxCascade} {
+		d := newDesk(t)
+		d.fund(alice, 100_0000)
+		d.price("SZ 000001", 1_0000)
+		bought := d.trade(alice, Buy, 1, "SZ 000001")
+		d.price("SZ 000001", 10_0000)
+		d.trade(alice, Sell, 1, "SZ 000001") // gains 9
+		d.fund(alice, -108_0000)             // leaves 1: more than there was without the gain
+		for range sales {
+			d.price("SZ 000001", 1_0000)
+			d.trade(alice, Buy, 1, "SZ 000001")
+			d.trade(alice, Sell, 1, "SZ 000001")
+		}
+		for _, policy := range []BustPolicy{PolicyReject, PolicyCascade} {
+			r := asks(bought.Seq)
+			r.Policy = policy
+			o, _ := d.bust(r)
+			equal(t, fmt.Sprintf("reason with %d sales, %v", sales, policy), o.Reason, BustCashGone)
+		}
+	}
+}
+
 // A row that would return has no place where the account holds the most that it can.
 func TestBustTooManyRows(t *testing.T) {
 	list := make([]market.Instrument, MaxRows+1)

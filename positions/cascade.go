@@ -14,13 +14,15 @@ import (
 type plan struct {
 	fold     *Fold
 	changes  []change
-	touched  []touch                      // the instruments of changes
-	slots    [market.MaxInstruments]uint8 // by instrument: its place in touched + 1; 0: not touched
-	balance  wide                         // what the changes add to the cash
-	fees     wide                         // and to the fees paid
-	realised wide                         // and to what the account realised; by refold
-	cascade  []uint64                     // trades taken back with the one asked for, in the order in which that was found
-	short    BustOutcome                  // what was short first; its Reason is NoBustRefusal where nothing was
+	touched  []touch                       // the instruments of changes
+	slots    [market.MaxInstruments]uint16 // by instrument: its place in touched + 1; 0: not touched
+	balance  wide                          // what the changes add to the cash
+	fees     wide                          // and to the fees paid
+	realised wide                          // and to what the account realised; by refold
+	cascade  []uint64                      // the first MaxCascade trades taken back with the one asked for, in the order found
+	more     bool                          // there are others
+	work     int                           // entries of the tape that were walked over
+	short    BustOutcome                   // what was short first; its Reason is NoBustRefusal where nothing was
 }
 
 // change is a trade as it was before the plan.
@@ -42,7 +44,7 @@ func newPlan(f *Fold) *plan { return &plan{fold: f} }
 func (p *plan) touch(id market.ID) *touch {
 	if p.slots[id] == 0 {
 		p.touched = append(p.touched, touch{held: p.fold.rows[id].Quantity, now: Row{Instrument: id}})
-		p.slots[id] = uint8(len(p.touched)) // one trade and a cascade at most: far below 256
+		p.slots[id] = uint16(len(p.touched)) // at most MaxInstruments
 	}
 	return &p.touched[p.slots[id]-1]
 }
@@ -119,8 +121,9 @@ func (p *plan) standing(seq uint64) (place int, err error) {
 
 // make takes back or replaces what the request asks for, and as many other trades as it takes for no sale to be of shares
 // that are not there and for cash, which is at balance, not to end below 0: of shares the newest later sales of the
-// instrument, of cash the newest buys of the account, one after the other. It refuses where the policy says so, where that
-// would be too many, and where it would not help.
+// instrument, of cash the newest buys of the account, one after the other. It refuses where it would not help, else where
+// that would be more than MaxCascade, else where the policy says so. To know whether it would help, it goes on past
+// MaxCascade, as far as workMax lets it.
 func (p *plan) make(balance int64) BustOutcome {
 	r, t := p.fold.request, &p.fold.target
 	if r.Correct {
@@ -132,6 +135,9 @@ func (p *plan) make(balance int64) BustOutcome {
 	o := p.settle(t.trade.Instrument, t.place)
 	if o.Reason == NoBustRefusal {
 		o = p.raise(balance)
+	}
+	if o.Reason == NoBustRefusal && p.more {
+		o.Reason = BustCascadeTooLong
 	}
 	switch tooLong := o.Reason == BustCascadeTooLong; {
 	case o.Reason != NoBustRefusal && !tooLong:
@@ -188,6 +194,7 @@ func (p *plan) settle(id market.ID, from int) BustOutcome {
 func (p *plan) firstShort(id market.ID, from int) (place int, have int64) {
 	place = -1
 	held := p.touch(id).held
+	p.work += p.fold.tape.n - from
 	for i := p.fold.tape.n - 1; i >= from; i-- {
 		e := p.fold.tape.at(i)
 		if e.instrument != id {
@@ -240,12 +247,18 @@ func (p *plan) note(o BustOutcome) {
 	}
 }
 
-// add takes a trade back with the one asked for, unless there are enough of these.
+// workMax bounds how far a plan walks over a tape of n trades, in entries: it is made by the book's owner, and orders wait
+// meanwhile. Four million take some 5 ms; of a longer tape, what MaxCascade trades can cost that each shorten another
+// instrument.
+func workMax(n int) int { return max(4<<20, MaxCascade*n) }
+
+// add takes a trade back with the one asked for. It is false where that has become too much work.
 func (p *plan) add(place int) bool {
-	if len(p.cascade) == MaxCascade {
+	if len(p.cascade) < MaxCascade {
+		p.cascade = append(p.cascade, p.fold.tape.at(place).seq)
+	} else if p.more = true; p.work > workMax(p.fold.tape.n) {
 		return false
 	}
-	p.cascade = append(p.cascade, p.fold.tape.at(place).seq)
 	p.takeBack(place)
 	return true
 }

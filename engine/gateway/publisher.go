@@ -221,6 +221,9 @@ func (p *publisher) Failed(to *engine.Session, id uint64, o *positions.Order, f 
 	case engine.FailureDuplicateOrderID:
 		code = papertapev1.RejectCode_REJECT_CODE_DUPLICATE_ORDER_ID
 		text = fmt.Sprintf("order id %q was used for an order with other content; use a fresh id", o.ID.String())
+	case engine.FailureOrderIDClash:
+		code = papertapev1.RejectCode_REJECT_CODE_DUPLICATE_ORDER_ID
+		text = fmt.Sprintf("order id %q cannot be told from one that was used long ago, so nothing was executed; use a fresh id", o.ID.String())
 	case engine.FailureRateLimited:
 		code, text, retry = papertapev1.RejectCode_REJECT_CODE_RATE_LIMITED, "this account sends more orders a second than it may: slow down", time.Second
 	case engine.FailureBusy:
