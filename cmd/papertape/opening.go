@@ -64,7 +64,7 @@ func (o *openingRecord) write(dir string) error {
 }
 
 func writeSynced(path string, text []byte) error {
-	f, err := os.Create(path)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

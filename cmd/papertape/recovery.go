@@ -166,8 +166,17 @@ func (s *store) backUp(out string) (int64, error) {
 
 // newDirectory says what keeps out from becoming a copy of the data directory.
 func newDirectory(data, out string) error {
-	if _, err := os.Lstat(out); err == nil {
-		return fmt.Errorf("%s exists, and a backup is written over nothing; name a directory that does not exist", out)
+	unfinished := journal.Unfinished(out)
+	for _, path := range []string{out, unfinished} {
+		switch _, err := os.Lstat(path); {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil: // of a name that is too long, for one
+			return err
+		case path == unfinished:
+			return fmt.Errorf("%s is left of a backup that was cut off; remove it, or choose another name for this one", path)
+		default:
+			return fmt.Errorf("%s exists, and a backup is written over nothing; name a directory that does not exist", path)
+		}
 	}
 	parent := filepath.Dir(out)
 	switch in, err := os.Stat(parent); {
@@ -314,29 +323,10 @@ func (s *server) checkpoint(ctx context.Context) (stop func()) {
 		running.Wait()
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 		defer cancel()
-		last := lastCheckpoint{Engine: s.engine, wanted: make(chan struct{}, 1), made: cancel}
-		last.wanted <- struct{}{}
-		if err := j.Run(limit, last); err != nil {
+		if err := j.Checkpoint(limit, s.engine); err != nil { // what was stored needs not be replayed at the next start
 			s.fatal(fmt.Errorf("the last checkpoint: %w", err))
 		}
 	}
-}
-
-// lastCheckpoint is an engine that wants one checkpoint, and after it no more: what was stored needs not be replayed at the next
-// start. Nothing is lost where it is not made.
-type lastCheckpoint struct {
-	*engine.Engine
-	wanted chan struct{}
-	made   func()
-}
-
-// CheckpointWanted gives a value at once.
-func (l lastCheckpoint) CheckpointWanted() <-chan struct{} { return l.wanted }
-
-// Checkpointed is that of the engine, and ends it.
-func (l lastCheckpoint) Checkpointed() {
-	l.Engine.Checkpointed()
-	l.made()
 }
 
 // openAccounts opens the accounts of a first start, and what a later one finds missing of them.

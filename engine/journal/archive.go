@@ -47,7 +47,7 @@ func openArchive(ctx context.Context, dir string, o Options) (*archive, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	lock, err := exclusive(o.FS, dir)
+	lock, err := lockForReading(o.FS, dir)
 	if err != nil {
 		return nil, err
 	}

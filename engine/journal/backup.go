@@ -34,9 +34,9 @@ func (j *Journal) copyTo(dir string) (err error) {
 // BackupStopped is Backup of the journal in dir, which nobody may have open.
 func BackupStopped(dir, out string, o Options) (err error) {
 	if o.FS == nil {
-		o.FS = vfs.Default
+		o.FS = newPrivateDisk()
 	}
-	lock, err := exclusive(o.FS, dir)
+	lock, err := lockForReading(o.FS, dir)
 	if err != nil {
 		return err
 	}
@@ -51,10 +51,33 @@ func BackupStopped(dir, out string, o Options) (err error) {
 	return makeBackup(o.FS, out, func(unfinished string) error { return copyDir(o.FS, dir, unfinished) })
 }
 
-// makeBackup has a backup made under another name, and gives it its own when it is whole and marked as a backup: an
-// unfinished one, or one without the mark, would be taken for the journal itself.
-func makeBackup(disk vfs.FS, out string, write func(unfinished string) error) error {
-	unfinished := out + ".unfinished"
+// Unfinished is the directory in which a backup to out is made, until it is whole.
+func Unfinished(out string) string { return out + ".unfinished" }
+
+const (
+	// unfinishedFile is in the directory in which a backup is made, beside it, and so above it.
+	unfinishedFile = "UNFINISHED"
+	// ledgerDir is the backup itself, there.
+	ledgerDir = "ledger"
+)
+
+const unfinishedText = "A backup was being made here, and was cut off. It is of no use: remove this directory, and make another.\n"
+
+// finished is an error where dir is a backup that was cut off: it lacks any part of the journal, and the mark of a backup, so
+// that whoever started from it would give out numbers that its journal has given out already.
+func finished(disk vfs.FS, dir string) error {
+	for _, place := range []string{dir, disk.PathJoin(dir, "..")} {
+		if _, err := disk.Stat(disk.PathJoin(place, unfinishedFile)); err == nil {
+			return fmt.Errorf("%s is a backup that was cut off before it was whole: remove it, and make another", dir)
+		}
+	}
+	return nil
+}
+
+// makeBackup has a backup made in another directory, and gives it its name when it is whole and marked as a backup: one that
+// is neither would be taken for the journal itself.
+func makeBackup(disk vfs.FS, out string, write func(dir string) error) error {
+	unfinished := Unfinished(out)
 	for _, dir := range []string{out, unfinished} {
 		if _, err := disk.Stat(dir); err == nil {
 			return fmt.Errorf("the backup would overwrite %s: remove it, or choose another place", dir)
@@ -62,25 +85,29 @@ func makeBackup(disk vfs.FS, out string, write func(unfinished string) error) er
 			return fmt.Errorf("the backup cannot be written to %s: %w", dir, err)
 		}
 	}
-	parent, made := disk.PathDir(out), unfinished
-	err := makeDir(disk, parent)
+	parent, ledger := disk.PathDir(out), disk.PathJoin(unfinished, ledgerDir)
+	err := makeDir(disk, unfinished)
 	if err == nil {
-		err = write(unfinished)
+		err = writeFile(disk, unfinished, unfinishedFile, unfinishedText)
 	}
 	if err == nil {
-		err = writeFile(disk, unfinished, backupFile, backupText)
+		err = write(ledger)
 	}
 	if err == nil {
-		err = disk.Rename(unfinished, out)
+		err = writeFile(disk, ledger, backupFile, backupText)
 	}
 	if err == nil {
-		made = out
-		err = syncDir(disk, parent)
+		err = disk.Rename(ledger, out)
+	}
+	if err == nil {
+		if err = syncDir(disk, parent); err != nil {
+			err = errors.Join(err, disk.RemoveAll(out))
+		}
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("the backup to %s failed: %w", out, err), disk.RemoveAll(made))
+		err = fmt.Errorf("the backup to %s failed: %w", out, err)
 	}
-	return nil
+	return errors.Join(err, disk.RemoveAll(unfinished))
 }
 
 // lockFile is Pebble's lock, which says nothing about the data.

@@ -26,6 +26,7 @@ const checkpointBytes = 1 << 20
 func (j *Journal) Run(ctx context.Context, e Checkpointer) error {
 	timer := time.NewTimer(j.o.CheckpointInterval)
 	defer timer.Stop()
+	putOff := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,14 +35,34 @@ func (j *Journal) Run(ctx context.Context, e Checkpointer) error {
 		case <-j.due:
 		case <-e.CheckpointWanted():
 		}
-		if err := j.checkpoint(ctx, e); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if err := j.checkpointIfRoom(ctx, e, &putOff); err != nil {
 			return err
 		}
 		timer.Reset(j.o.CheckpointInterval)
 	}
+}
+
+// checkpointIfRoom puts a checkpoint off where the disk has no room for it. putOff says that this has been logged.
+func (j *Journal) checkpointIfRoom(ctx context.Context, e Checkpointer, putOff *bool) error {
+	if !j.roomForCheckpoint() {
+		if !*putOff {
+			j.o.Log.Error().Str("dir", j.dir).Msg("the disk has no room for a checkpoint: it is put off until there is some; nothing is lost")
+		}
+		*putOff = true
+		return nil
+	}
+	*putOff = false
+	if err := j.checkpoint(ctx, e); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// Checkpoint makes one checkpoint of e, unless the disk has no room for it or ctx ends before. Nothing is lost then: the next
+// start replays more. Run must not be running.
+func (j *Journal) Checkpoint(ctx context.Context, e Checkpointer) error {
+	putOff := false
+	return j.checkpointIfRoom(ctx, e, &putOff)
 }
 
 // checkpoint is one checkpoint. What it stores counts account by account; only with the mark at the end are blocks dropped.

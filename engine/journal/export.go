@@ -25,7 +25,7 @@ func Export(ctx context.Context, dir, out string, o Options) (sum Summary, err e
 		return Summary{}, err
 	}
 	defer func() { err = errors.Join(err, a.unlock()) }()
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	if err := os.MkdirAll(out, privateDir); err != nil {
 		return a.sum, fmt.Errorf("the directory of the export cannot be made: %w", err)
 	}
 	err = a.each(ctx, func(stored *engine.AccountState) error {
@@ -40,7 +40,7 @@ func Export(ctx context.Context, dir, out string, o Options) (sum Summary, err e
 func (a *archive) export(ctx context.Context, stored *engine.AccountState, out string, u *market.Universe) (err error) {
 	account := stored.Account
 	path := filepath.Join(out, strconv.FormatUint(account, 10)+".txt")
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, privateFile)
 	if err != nil {
 		return fmt.Errorf("the export of account %d: %w", account, err)
 	}

@@ -260,10 +260,16 @@ func (s *store) unlock() error {
 	return err
 }
 
-// exclusive is a lock on a journal's directory, which must be there.
-func exclusive(disk vfs.FS, dir string) (*pebble.Lock, error) {
+// lockForReading is a lock on a journal's directory, which must be there, against whoever would write to it.
+func lockForReading(disk vfs.FS, dir string) (*pebble.Lock, error) {
 	if _, err := disk.Stat(dir); err != nil {
 		return nil, fmt.Errorf("there is no journal in %s: %w", dir, err)
+	}
+	if err := finished(disk, dir); err != nil {
+		return nil, err
+	}
+	if own, ok := disk.(privateDisk); ok {
+		disk = readerDisk{own}
 	}
 	return lockDir(disk, dir)
 }

@@ -41,7 +41,7 @@ func (m Mode) String() string {
 type Options struct {
 	Mode     Mode
 	Universe *market.Universe
-	FS       vfs.FS         // vfs.Default
+	FS       vfs.FS         // nil: the operating system's
 	Log      zerolog.Logger // nothing is logged per event
 
 	SyncInterval       time.Duration // 100 ms; mode Interval only
@@ -72,7 +72,7 @@ func (o *Options) setDefaults() error {
 		return errors.New("journal: Options.Universe is not set")
 	}
 	if o.FS == nil {
-		o.FS = vfs.Default
+		o.FS = newPrivateDisk()
 	}
 	if o.SyncInterval <= 0 {
 		o.SyncInterval = defaultSyncInterval
@@ -168,6 +168,9 @@ func Open(dir string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := holdsNothingElse(o.FS, dir); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	j := &Journal{
 		store:  store{disk: o.FS, dir: dir, lock: lock, l: newListings(o.Universe)},
 		o:      o,
@@ -187,6 +190,12 @@ func (j *Journal) open() error {
 	found, err := j.inspect()
 	if err != nil {
 		return err
+	}
+	if err := j.roomToStart(); err != nil {
+		return err
+	}
+	if err := j.tighten(); err != nil {
+		j.o.Log.Warn().Err(err).Str("dir", j.dir).Msg("the data directory could not be closed to others: other users of this machine may read it")
 	}
 	events := &pebbleEvents{log: j.o.Log, fail: j.fail, background: j.inBackground}
 	if j.db, err = openPebble(j.disk, j.dir, j.lock, false, &j.o, events); err != nil {
@@ -327,7 +336,8 @@ func (j *Journal) Stats() Stats {
 }
 
 // Close ends the run: all that was committed is synced, and it is left in writing where the journal ends. Run must have
-// returned, and the engine have stopped. After a failure, or where Recover did not come to its end, nothing is written.
+// returned, and the engine have stopped. After a failure, where Recover did not come to its end, and where the disk has no room
+// for a checkpoint, nothing is written.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -345,10 +355,11 @@ func (j *Journal) Close() error {
 	}
 	j.workers.Wait()
 	var err error
-	if was == running {
+	end := was == running && j.roomForCheckpoint() // else it is as if the process had been killed, which loses nothing
+	if end {
 		err = j.db.Flush() // so that the next start has no log to read
 	}
-	if err = errors.Join(err, j.closeDB()); err == nil && was == running {
+	if err = errors.Join(err, j.closeDB()); err == nil && end {
 		mark := cleanMark{epoch: j.epoch, last: j.newest, mark: j.mark.number}
 		err = writeFile(j.disk, j.dir, cleanFile, mark.text())
 	}

@@ -162,7 +162,7 @@ func makeDir(disk vfs.FS, dir string) error {
 			return err
 		}
 	}
-	if err := disk.MkdirAll(dir, 0o755); err != nil {
+	if err := disk.MkdirAll(dir, privateDir); err != nil {
 		return err
 	}
 	return syncDir(disk, parent)

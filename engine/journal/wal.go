@@ -28,6 +28,7 @@ const (
 	chunkFull     = 9
 	chunkFirst    = 10
 	chunkLast     = 12
+	chunkTrailer  = 5 // see trailer
 )
 
 // tornLog is what the reading of a log found.
@@ -151,7 +152,7 @@ func chunkSum(b []byte) uint32 {
 func (s *logScan) stop(b []byte, offset int64) {
 	s.stopped = true
 	s.log.stop = offset
-	if len(b) < chunkHead {
+	if len(b) < chunkHead || s.trailer(b) {
 		return
 	}
 	size := min(len(b), chunkHead+int(binary.LittleEndian.Uint16(b[4:])))
@@ -166,6 +167,14 @@ func (s *logScan) stop(b []byte, offset int64) {
 			s.log.torn, s.log.bent = int64(size), true
 		}
 	}
+}
+
+// trailer says whether b begins with what Pebble writes behind the last chunk of a log that it closes: the head of an older kind
+// of chunk, with no checksum, no length and the number of the next log. What follows it in the block is whatever was there
+// before, and must not be taken for a part of it: once in a thousand million logs its checksum would hold.
+func (s *logScan) trailer(b []byte) bool {
+	return binary.LittleEndian.Uint32(b) == 0 && binary.LittleEndian.Uint16(b[4:]) == 0 && b[6] == chunkTrailer &&
+		binary.LittleEndian.Uint32(b[7:]) == s.number+1
 }
 
 // behind takes note of a chunk that is whole, and ends at end, behind the place where Pebble stops.
