@@ -4,7 +4,7 @@
 //
 //	Lines, Read, ReadFile   text comes in: UTF-8, a byte order mark or not, lines that end in LF, CR LF or CR, the last one in nothing
 //	CheckLine, Hidden       text is kept for others: one line, as long as it may be, without what cannot be seen
-//	Shown, ShownLines       text goes out to a screen: what could move its cursor, or turn its letters round, is a question mark
+//	Shown and its kin       text goes out to a screen: what could move its cursor, or turn its letters round, is a question mark
 //
 // All are pure but ReadFile.
 package usertext

@@ -1,6 +1,7 @@
 package usertext
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -96,4 +97,28 @@ func FuzzShown(f *testing.F) {
 			t.Errorf("%q is shown as %q, and that as %q", text, shown, again)
 		}
 	})
+}
+
+// TestShownJSON: the text is the same to a program, and moves no cursor.
+func TestShownJSON(t *testing.T) {
+	const value = "贵州茅台 👩\u200d👩 \u202e\u2066\u009b\x7f\ufeff\u200b\U000e0041\ue000 <&>\""
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	if err := e.Encode(map[string]string{value: value}); err != nil {
+		t.Fatal(err)
+	}
+	shown := ShownJSON([]byte(b.String()))
+	for line := range strings.Lines(string(shown)) {
+		if r, hides := Hidden(strings.TrimSuffix(line, "\n")); hides {
+			t.Errorf("%U is in %q", r, line)
+		}
+	}
+	if !strings.Contains(string(shown), `贵州茅台 👩`+"\u200d"+`👩 \u202e\u2066\u009b\u007f\ufeff\u200b\udb40\udc41\ue000`) {
+		t.Errorf("it is %s", shown)
+	}
+	var again map[string]string
+	if err := json.Unmarshal(shown, &again); err != nil || again[value] != value {
+		t.Errorf("%v, %q", err, again)
+	}
 }

@@ -1,8 +1,10 @@
 package usertext
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -34,6 +36,24 @@ func ShownLines(text string) string {
 		lines[i] = Shown(line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// ShownJSON is a JSON text that means the same and can be put on a screen: what Shown would not let through is written as
+// \uXXXX.
+func ShownJSON(text []byte) []byte {
+	letters := []rune(string(text))
+	shown := make([]byte, 0, len(text))
+	for i, r := range letters {
+		switch {
+		case r == '\n', !hides(letters, i): // between the values there is no other control character
+			shown = utf8.AppendRune(shown, r)
+		default:
+			for _, unit := range utf16.AppendRune(nil, r) {
+				shown = fmt.Appendf(shown, `\u%04x`, unit)
+			}
+		}
+	}
+	return shown
 }
 
 // isPlain says that a text is printable ASCII, as most are.

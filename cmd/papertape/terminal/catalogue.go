@@ -120,13 +120,15 @@ const (
 	keyInterrupted
 	keyInterruptedOrder // the line, command
 	keyLine             // number, the line, what was wrong
+	keyLineFault        // number, what was wrong
 
 	// Bad input.
 	keyUnknownCommand // word, command
 	keyMeant          // word, command
 	keyOrderUsage     // command
 	keyNoQuantity     // command, instrument
-	keyBadQuantity    // word
+	keyBadQuantity    // word, most
+	keyHidden         // word, the character
 	keyBadPrice       // word
 	keyNoPrice
 	keyAfterPrice    // words
@@ -134,6 +136,10 @@ const (
 	keyBadCount      // word, most
 	keyPresenceUsage // command
 	keyPresenceAlone
+	keyTooLong // most bytes
+	keyUTF16
+	keyNUL
+	keyNotUTF8
 	keyIsItRunning
 	keyUnknownInstrument // words, instrument
 	keyInstrumentNear    // words, instruments

@@ -57,7 +57,7 @@ func TestBadInput(t *testing.T) {
 		{"buy @ 12", "buy what?", "买入什么？"},
 		{"buy SH.600519", "how many shares of SH.600519? Write the quantity last, as in: buy SH.600519 100", "SH.600519 要多少股？"},
 		{"sell SH 600519", "how many shares of SH 600519? Write the quantity last, as in: sell SH 600519 100", "SH 600519 要多少股？"},
-		{"buy SH.600519 many", `"many" is no quantity; it is a whole number of shares above 0, as in 100`, `"many" 不是数量`},
+		{"buy SH.600519 many", `"many" is no quantity; it is a whole number of shares from 1 to 1000000000, as in 100`, `"many" 不是数量`},
 		{"buy SH.600519 0", `"0" is no quantity`, `"0" 不是数量`},
 		{"buy SH.600519 -100", `"-100" is no quantity`, `"-100" 不是数量`},
 		{"buy SH.600519 1.5", `"1.5" is no quantity`, `"1.5" 不是数量`},

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/usertext"
 )
 
 // The lines of -o json: objects that say of what type they are and have otherwise the shape of the admin API's.
@@ -62,9 +64,14 @@ type (
 )
 
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(usertext.ShownJSON(text.Bytes()))
+	return err
 }
 
 func holdingsJSON(h *client.Holdings) console.Holdings {

@@ -117,7 +117,7 @@ func TestPipeStops(t *testing.T) {
 		usage       bool
 	}{
 		{"\nbuy SH.600519 1\n", "line 2: buy SH.600519 1: refused, not enough cash: it takes too much", false},
-		{"buy SH.600519 1.5\nbuy SH.600519 1\n", `line 1: buy SH.600519 1.5: "1.5" is no quantity; it is a whole number of shares above 0, as in 100`, true},
+		{"buy SH.600519 1.5\nbuy SH.600519 1\n", `line 1: buy SH.600519 1.5: "1.5" is no quantity; it is a whole number of shares from 1 to 1000000000, as in 100`, true},
 		{"# x\n# y\nbuy 600519 1", `line 3: buy 600519 1: "600519" is not traded here; did you mean SH.600519 (贵州茅台)?`, false},
 	} {
 		f := newFake(t, held(1, 100))

@@ -143,7 +143,7 @@ func (s *session) input(ctx context.Context, in input) error {
 	}
 	s.hinted = false
 	if s.echo && !s.json {
-		s.data(echoPrompt + in.text)
+		s.data(echoPrompt + tidy(in.text))
 	}
 	cmd, err := s.words.parse(in.text)
 	switch {

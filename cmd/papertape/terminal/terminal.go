@@ -1,7 +1,6 @@
 package terminal
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/usertext"
 )
 
 // Config says whose account it is, where, and how it is shown.
@@ -49,9 +49,18 @@ func (e *LineError) Error() string { return e.text }
 func (c *catalogue) lineError(number int, line string, usage bool, err error) error {
 	e := &LineError{Number: number, Line: line, Usage: usage, text: err.Error()}
 	if number > 0 {
-		e.text = c.say(keyLine, number, strings.TrimSpace(line), err.Error())
+		e.text = c.say(keyLine, number, tidy(strings.TrimSpace(line)), err.Error())
 	}
 	return e
+}
+
+// notText is the error for a line that is not one of text.
+func (c *catalogue) notText(f *usertext.Fault) error {
+	why := map[error]string{
+		usertext.ErrTooLong: c.say(keyTooLong, f.Most), usertext.ErrUTF16: c.say(keyUTF16), usertext.ErrNUL: c.say(keyNUL),
+		usertext.ErrNotUTF8: c.say(keyNotUTF8),
+	}[f.Err]
+	return &LineError{Number: f.Line, Usage: true, text: c.say(keyLineFault, f.Line, why)}
 }
 
 const (
@@ -220,7 +229,7 @@ func (s *session) pipe(ctx context.Context, cfg *Config, first *client.Connected
 	defer close(done)
 	read := make(chan error, 1)
 	go func() {
-		read <- readLines(cfg.In, lines, done)
+		read <- s.readLines(cfg.In, lines, done)
 		close(lines)
 	}()
 	if err := s.run(ctx, lines, ended); err != nil {
@@ -236,20 +245,25 @@ func (s *session) pipe(ctx context.Context, cfg *Config, first *client.Connected
 
 // readLines sends lines until there are no more. It may be blocked in a read when done is closed, and then ends with the
 // process, or with its input.
-func readLines(r io.Reader, lines chan<- input, done <-chan struct{}) error {
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, lineBytesMax)
-	for n := 1; scanner.Scan(); n++ {
+func (s *session) readLines(r io.Reader, lines chan<- input, done <-chan struct{}) error {
+	text := usertext.NewLines(r, lineBytesMax)
+	for {
+		line, err := text.Next()
+		var fault *usertext.Fault
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.As(err, &fault):
+			return s.words.notText(fault)
+		case err != nil:
+			return fmt.Errorf("read the commands: %w", err)
+		}
 		select {
-		case lines <- input{text: scanner.Text(), number: n}:
+		case lines <- input{text: line, number: text.Number()}:
 		case <-done:
 			return nil
 		}
 	}
-	if err := scanner.Err(); err != nil {
-		return fmt.Errorf("read the commands: %w", err)
-	}
-	return nil
 }
 
 // once does one command.
