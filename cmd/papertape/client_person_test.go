@@ -33,14 +33,20 @@ const screenWidth, screenHeight = 130, 40
 // sit runs the client on a terminal of its own. env is name=value.
 func sit(t *testing.T, env []string, args ...string) *person {
 	t.Helper()
-	p := &person{t: t, cmd: exec.Command("papertape", append([]string{"client"}, args...)...), ended: make(chan struct{})}
+	return sitAt(t, env, "papertape", append([]string{"client"}, args...)...)
+}
+
+// sitAt is sit with what runs the client.
+func sitAt(t *testing.T, env []string, command string, args ...string) *person {
+	t.Helper()
+	p := &person{t: t, cmd: exec.Command(command, args...), ended: make(chan struct{})}
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TERM=xterm-256color", "LANG=C.UTF-8", "TZ=UTC"}, env...)
 	tty, err := pty.StartWithSize(p.cmd, &pty.Winsize{Rows: screenHeight, Cols: screenWidth})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.tty = interruptible(t, tty)
-	p.vt = newVT(t, p.tty, screenWidth, screenHeight)
+	p.vt = newVT(t, screenWidth, screenHeight)
 	read := make(chan struct{})
 	go func() {
 		defer close(read)

@@ -115,6 +115,10 @@ const (
 	keyNoAnswer     // why
 	keyOrderUnknown // why, command
 	keyQueueFull    // number, the line
+	keyNoneBegun    // why
+	keyTooMany      // number, most
+	keyRestDropped  // number
+	keyPasteTooLong // bytes, most
 	keyLeaveHint    // command
 	keyBye
 	keyInterrupted

@@ -36,6 +36,7 @@ type command struct {
 	verb     verb
 	line     string   // as it was typed, without a comment
 	number   int      // of the line, from 1
+	of       int      // the line of several commands that it is one of, from 1; 0: it came alone
 	words    []string // buy, sell: the instrument; quote: instruments
 	quantity int64    // buy, sell: shares
 	limit    int64    // buy, sell: in 1/10000; 0: at the market
@@ -44,6 +45,9 @@ type command struct {
 }
 
 func (c *command) isOrder() bool { return c.verb == verbBuy || c.verb == verbSell }
+
+// isLocal says that no server is asked.
+func (c *command) isLocal() bool { return c.verb == verbQuit || c.verb == verbHelp }
 
 // parse understands a line up to a #, which begins a comment. It returns nil where there is no command. The error is a
 // sentence that says what was wrong and what would be right.

@@ -98,6 +98,7 @@ func Run(ctx context.Context, cfg Config) error {
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
+		defer onPanic(s.crashed)
 		ended <- s.pump(ctx)
 		close(ended)
 	}()
@@ -180,16 +181,21 @@ func (s *session) login(first *client.Connected) {
 // interact is the session of a person at a terminal.
 func (s *session) interact(ctx context.Context, cfg *Config, first *client.Connected, ended <-chan error) error {
 	complete := completer{words: s.words, listing: s.listing.Load, held: s.held}
-	l, err := openLine(historyFile(cfg.Getenv), complete.complete)
+	tooLong := func(bytes int) string { return s.words.say(keyPasteTooLong, bytes, pasteBytesMax) }
+	l, err := openLine(cfg.In.(*os.File), cfg.Out.(*os.File), historyFile(cfg.Getenv), complete.complete, tooLong) //nolint:forcetypeassert // terminals
 	if err != nil {
 		return err
 	}
+	defer l.watch()()
+	s.line.Store(l)
+	defer onPanic(s.crashed)
 	s.screen = l
 	s.login(first)
 	s.data(strings.TrimSuffix(s.words.menu(), "\n"))
 	lines, done, read := make(chan input), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(read)
+		defer onPanic(s.crashed)
 		l.read(lines, done)
 	}()
 	err = s.run(ctx, lines, ended)
