@@ -108,6 +108,7 @@ const (
 	// Answers to commands.
 	keyPresenceOn
 	keyPresenceOff
+	keyFirstOfAll   // number
 	keyRefused      // what it is called, the server's sentence
 	keyGoodbye      // what it is called, the server's sentence
 	keyGaveUp       // the line
@@ -133,7 +134,7 @@ const (
 	keyNoQuantity     // command, instrument
 	keyBadQuantity    // word, most
 	keyHidden         // word, the character
-	keyBadPrice       // word
+	keyBadPrice       // word, most
 	keyNoPrice
 	keyAfterPrice    // words
 	keyTakesNothing  // command, words

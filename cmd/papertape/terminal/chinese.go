@@ -72,6 +72,7 @@ var chinese = catalogue{
 
 		keyPresenceOn:       "将显示登录和退出",
 		keyPresenceOff:      "不再显示登录和退出",
+		keyFirstOfAll:       "以上是前 %d 个；其他的请写代码",
 		keyRefused:          "被拒绝（%s）：%s",
 		keyGoodbye:          "服务器结束了会话（%s）：%s",
 		keyGaveUp:           "不再等待回应：%s",
@@ -96,7 +97,7 @@ var chinese = catalogue{
 		keyNoQuantity:        "%[2]s 要多少股？数量写在最后，例如：%[1]s %[2]s 100",
 		keyBadQuantity:       "%q 不是数量；数量是 1 到 %d 的整数股数，例如 100",
 		keyHidden:            "%q 中有看不见的字符 %s；请重新输入这个词",
-		keyBadPrice:          "%q 不是价格；价格大于 0，最多四位小数，例如 1480.00",
+		keyBadPrice:          "%q 不是价格；价格大于 0，不超过 %s，最多四位小数，例如 1480.00",
 		keyNoPrice:           "@ 后面没有价格；请写上，例如 @ 1480.00；市价委托则不写 @",
 		keyAfterPrice:        "价格后面多了 %q；一行只能是一笔委托",
 		keyTakesNothing:      "%s 后面不需要任何内容，不是 %q",

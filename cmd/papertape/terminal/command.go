@@ -139,8 +139,8 @@ func (c *catalogue) parseOrder(cmd *command, rest []string) error {
 	case len(price) > 1:
 		return c.wrong(keyAfterPrice, strings.Join(price[1:], " "))
 	}
-	if cmd.limit, err = market.ParseMoney(price[0]); err != nil || cmd.limit <= 0 {
-		return c.wrong(keyBadPrice, price[0])
+	if cmd.limit, err = market.ParseMoney(price[0]); err != nil || cmd.limit <= 0 || cmd.limit > market.MaxPrice {
+		return c.wrong(keyBadPrice, price[0], market.FormatMoney(market.MaxPrice))
 	}
 	return nil
 }

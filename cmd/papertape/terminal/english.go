@@ -72,6 +72,7 @@ var english = catalogue{
 
 		keyPresenceOn:       "logins and logouts will be shown",
 		keyPresenceOff:      "logins and logouts will not be shown",
+		keyFirstOfAll:       "the first %d of all instruments; for others, name them",
 		keyRefused:          "refused, %s: %s",
 		keyGoodbye:          "the server ended it, %s: %s",
 		keyGaveUp:           "gave up waiting for the answer to: %s",
@@ -96,7 +97,7 @@ var english = catalogue{
 		keyNoQuantity:        "how many shares of %[2]s? Write the quantity last, as in: %[1]s %[2]s 100",
 		keyBadQuantity:       "%q is no quantity; it is a whole number of shares from 1 to %d, as in 100",
 		keyHidden:            "%q has the character %s, which cannot be seen; type the word anew",
-		keyBadPrice:          "%q is no price; it is an amount above 0 with at most four decimals, as in 1480.00",
+		keyBadPrice:          "%q is no price; it is an amount above 0 and at most %s, with at most four decimals, as in 1480.00",
 		keyNoPrice:           "there is no price after the @; write one, as in @ 1480.00, or leave the @ out for an order at the market",
 		keyAfterPrice:        "%q follows the price; nothing may, a line is one order",
 		keyTakesNothing:      "%s takes nothing after it, not %q",

@@ -53,6 +53,19 @@ type (
 		Online   bool   `json:"online"`
 		Sessions uint32 `json:"sessions"`
 	}
+	subscriptionLine struct {
+		Type     string `json:"type"` // subscription: the answer to presence
+		Presence bool   `json:"presence"`
+	}
+	helpLine struct {
+		Type     string        `json:"type"` // help
+		Commands []helpCommand `json:"commands"`
+	}
+	helpCommand struct {
+		Names []string `json:"names"` // the first is that of the menu; those of other languages are understood too
+		Form  string   `json:"form,omitempty"`
+		Help  string   `json:"help"`
+	}
 	connectedLine struct {
 		Type     string  `json:"type"` // connected: again
 		UID      uint64  `json:"uid"`
@@ -62,6 +75,15 @@ type (
 		Missed   uint64  `json:"missed"`   // events that follow, or that were skipped
 	}
 )
+
+// helpJSON is the menu.
+func (c *catalogue) helpJSON() helpLine {
+	line := helpLine{Type: "help"}
+	for i := range c.verbs {
+		line.Commands = append(line.Commands, helpCommand{c.verbs[i].names, c.verbs[i].form, c.verbs[i].help})
+	}
+	return line
+}
 
 func printJSON(w io.Writer, v any) error {
 	var text bytes.Buffer

@@ -3,6 +3,7 @@ package terminal
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -116,11 +117,18 @@ func historyFile(getenv func(string) string) string {
 		return ""
 	}
 	name := filepath.Join(dir, "history")
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|unix.O_NONBLOCK, 0o600) // of a pipe nobody is waited for
 	if err != nil {
 		return ""
 	}
-	if err := f.Close(); err != nil {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrInvalid
+	}
+	if err == nil {
+		err = f.Chmod(0o600) // readline leaves one that it has cut down as the umask says
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return ""
 	}
 	return name

@@ -256,12 +256,12 @@ func TestManyInstruments(t *testing.T) {
 	}
 	f.more = []*client.Instrument{{Market: "SZ", Code: "000001", Name: "平安银行", Price: 10_0000, PreviousClose: 10_0000, Lot: 100, Tick: 100}}
 	r := start(t, f.addr, nil)
-	go func() { r.say("quote SZ.000001\nquote 000001.SZ SH.000499\nquote SZ.000002") }()
+	go func() { r.say("quote\nquote SZ.000001\nquote 000001.SZ SH.000499\nquote SZ.000002") }()
 	err := r.end()
-	if err == nil || !strings.HasPrefix(err.Error(), `line 3: quote SZ.000002: "SZ.000002" is not traded here;`) {
+	if err == nil || !strings.HasPrefix(err.Error(), `line 4: quote SZ.000002: "SZ.000002" is not traded here;`) {
 		t.Errorf("an instrument that nobody knows: %v", err)
 	}
-	if got := r.out.String(); strings.Count(got, "│ SZ     │ 000001 │ 平安银行 │ 10.00 │") != 2 || !strings.Contains(got, "│ SH     │ 000499 │ some     │") {
+	if got := r.out.String(); strings.Count(got, "│ SZ     │ 000001 │ 平安银行 │ 10.00 │") != 2 || strings.Count(got, "the first 500 of all instruments; for others, name them\n") != 1 || !strings.Contains(got, "│ SH     │ 000499 │ some     │") {
 		t.Errorf("the quotes are\n%s", got)
 	}
 }

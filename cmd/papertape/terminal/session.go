@@ -184,7 +184,7 @@ func (s *session) do(ctx context.Context, cmd *command) error {
 	case verbQuit:
 		return errLeave
 	case verbHelp:
-		s.data(strings.TrimSuffix(s.words.menu(), "\n"))
+		s.show(strings.TrimSuffix(s.words.menu(), "\n"), s.words.helpJSON())
 	default:
 		s.start(ctx, cmd)
 	}

@@ -128,6 +128,9 @@ func checkWords(words *catalogue, cfg *Config) (done bool, err error) {
 	case cmd == nil || cmd.verb == verbQuit:
 		return true, nil
 	case cmd.verb == verbHelp:
+		if cfg.JSON {
+			return true, printJSON(cfg.Out, words.helpJSON())
+		}
 		_, err = io.WriteString(cfg.Out, words.menu())
 		return true, err
 	case cmd.verb == verbPresence:

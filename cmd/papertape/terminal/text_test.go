@@ -1,12 +1,18 @@
 package terminal
 
 import (
+	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/usertext"
 )
 
@@ -170,5 +176,71 @@ func TestHostileServer(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestEveryLineIsJSON: with -o json every answer is an object on a line of its own, that of help and of presence too.
+func TestEveryLineIsJSON(t *testing.T) {
+	f := newFake(t, held(1, 100))
+	r := start(t, f.addr, func(cfg *Config) { cfg.JSON, cfg.Echo = true, true })
+	go func() {
+		r.say("help\n# a note\npresence on")
+		_ = r.in.Close()
+	}()
+	f.frames <- codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.request(codec.TypeSubscribe, new(papertapev1.Subscribe)), &papertapev1.Subscribed{Presence: true})
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+	var types []string
+	for line := range strings.Lines(r.out.String()) {
+		var v struct{ Type string }
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+		types = append(types, v.Type)
+	}
+	if got := strings.Join(types, " "); got != "login help subscription" {
+		t.Errorf("the lines are of types %s", got)
+	}
+	alone := start(t, "127.0.0.1:1", func(cfg *Config) { cfg.JSON, cfg.Words = true, []string{"help"} })
+	if err := alone.end(); err != nil || !strings.HasPrefix(alone.out.String(), `{"type":"help","commands":[{"names":["buy","b"],"form":"SH.600519 100`) {
+		t.Errorf("help alone: %v, %s", err, alone.out)
+	}
+}
+
+// TestHistoryFile: lines are kept in a file of the person's own, and what is no file is not waited for.
+func TestHistoryFile(t *testing.T) {
+	state := t.TempDir()
+	getenv := func(name string) string { return map[string]string{"XDG_STATE_HOME": state}[name] }
+	name := filepath.Join(state, "papertape", "history")
+	for range 2 {
+		if got := historyFile(getenv); got != name {
+			t.Errorf("it is %q", got)
+		}
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", info, err)
+		}
+		if err := os.Chmod(name, 0o644); err != nil { // as readline leaves it
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Remove(name), syscall.Mkfifo(name, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := historyFile(getenv); got != "" {
+		t.Errorf("a pipe with somebody at its other end: %q", got)
+	}
+	_ = reader.Close()
+	if got := historyFile(getenv); got != "" {
+		t.Errorf("a pipe with nobody at its other end: %q", got)
+	}
+	home := t.TempDir()
+	getenv = func(name string) string { return map[string]string{"HOME": home, "XDG_STATE_HOME": "relative"}[name] }
+	if got := historyFile(getenv); got != filepath.Join(home, ".local", "state", "papertape", "history") {
+		t.Errorf("without a directory of its own: %q", got)
 	}
 }
