@@ -61,7 +61,7 @@ type BustRequest struct {
 	Revision *uint32 // which revision of the trade is meant; nil: the one that stands
 	Reason   string  // why: 1 to MaxBustTextBytes bytes, as usertext.CheckLine says
 	Actor    string  // who: 1 to MaxBustNameBytes bytes, likewise
-	ID       string  // the operator's idempotence key: at most MaxBustNameBytes of printable ASCII, no blank at its ends; empty: none
+	ID       string  // idempotence key: at most MaxBustNameBytes of printable ASCII, no blank at its ends; empty: none
 	Policy   BustPolicy
 	Correct  bool
 }
@@ -87,7 +87,8 @@ func (r *BustRequest) malformed() string {
 	case !r.Correct && (r.Quantity != 0 || r.Price != 0):
 		return "a bust has no price and no quantity; to change those of a trade, correct it"
 	case r.ID != "" && !isKey(r.ID):
-		return fmt.Sprintf("the bust id must be at most %d printable ASCII characters, the first and the last no blanks", MaxBustNameBytes)
+		return fmt.Sprintf("the bust id must be at most %d printable ASCII characters, the first and the last no blanks",
+			MaxBustNameBytes)
 	case int(r.Policy) >= len(policyNames):
 		return "the policy must be reject or cascade"
 	}
@@ -101,7 +102,8 @@ func (r *BustRequest) malformed() string {
 }
 
 func isKey(id string) bool {
-	return len(id) <= MaxBustNameBytes && strings.Trim(id, " ") == id && !slices.ContainsFunc([]byte(id), func(c byte) bool { return c < 0x20 || c > 0x7e })
+	printable := !slices.ContainsFunc([]byte(id), func(c byte) bool { return c < 0x20 || c > 0x7e })
+	return printable && len(id) <= MaxBustNameBytes && strings.Trim(id, " ") == id
 }
 
 // Repeats says whether b is what became of a request with the same content: it is of the same trade, comes to the same,

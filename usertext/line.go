@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// CheckLine says what is wrong with a line that others will be shown: a name, a reason. It is 1 to most bytes of UTF-8, begins
-// and ends with something that can be seen, and hides nothing. The error begins with what must be, so that it can follow the
-// name of the thing: "the reason" + " " + err.
+// CheckLine says what is wrong with a line that others will be shown: a name, a reason. It is 1 to most bytes of
+// UTF-8, begins and ends with something that can be seen, and hides nothing. The error begins with what must be, so
+// that it can follow the name of the thing: "the reason" + " " + err.
 func CheckLine(line string, most int) error {
 	switch {
 	case line == "" || len(line) > most:
@@ -19,7 +19,8 @@ func CheckLine(line string, most int) error {
 		return errors.New("must be text in UTF-8; it is not")
 	}
 	if r, hides := Hidden(line); hides {
-		return fmt.Errorf("must be one line of plain text; it has the character %U, which cannot be seen or is not seen alike everywhere", r)
+		return fmt.Errorf("must be one line of plain text; it has the character %U, "+
+			"which cannot be seen or is not seen alike everywhere", r)
 	}
 	first, _ := utf8.DecodeRuneInString(line)
 	last, _ := utf8.DecodeLastRuneInString(line)
@@ -29,14 +30,15 @@ func CheckLine(line string, most int) error {
 	case isBlank(first), isBlank(last):
 		return errors.New("must neither begin nor end with a blank")
 	case unicode.IsMark(first):
-		return fmt.Errorf("must begin with a letter; it begins with the mark %U, which would be drawn on what stands before it", first)
+		return fmt.Errorf("must begin with a letter; it begins with the mark %U, "+
+			"which would be drawn on what stands before it", first)
 	}
 	return nil
 }
 
-// Hidden finds the first character of a text that does not belong where others read it: a control character, one that is not
-// seen or turns the others round, one that ends a line, one that means something else on each screen. Joiners and selectors of
-// variants stay where a script or an emoji has them.
+// Hidden finds the first character of a text that does not belong where others read it: a control character, one that
+// is not seen or turns the others round, one that ends a line, one that means something else on each screen. Joiners
+// and selectors of variants stay where a script or an emoji has them.
 func Hidden(text string) (r rune, found bool) {
 	letters := []rune(text)
 	for i, r := range letters {
@@ -76,13 +78,13 @@ func isBlank(r rune) bool { return unicode.IsSpace(r) || r == brailleBlank }
 
 // joining are the scripts whose letters take another shape beside a joiner.
 var joining = []*unicode.RangeTable{
-	unicode.Arabic, unicode.Bengali, unicode.Devanagari, unicode.Gujarati, unicode.Gurmukhi, unicode.Kannada, unicode.Khmer,
-	unicode.Malayalam, unicode.Mongolian, unicode.Myanmar, unicode.Nko, unicode.Oriya, unicode.Sinhala, unicode.Syriac, unicode.Tamil,
-	unicode.Telugu, unicode.Tibetan,
+	unicode.Arabic, unicode.Bengali, unicode.Devanagari, unicode.Gujarati, unicode.Gurmukhi, unicode.Kannada,
+	unicode.Khmer, unicode.Malayalam, unicode.Mongolian, unicode.Myanmar, unicode.Nko, unicode.Oriya, unicode.Sinhala,
+	unicode.Syriac, unicode.Tamil, unicode.Telugu, unicode.Tibetan,
 }
 
-// joins says that a joiner has something to join: letters of a script that has joiners, or two emoji. Behind the mark that
-// takes a vowel away (a virama) it may end a word.
+// joins says that a joiner has something to join: letters of a script that has joiners, or two emoji. Behind the mark
+// that takes a vowel away (a virama) it may end a word.
 func joins(letters []rune, i int) bool {
 	if i == 0 || hides(letters, i-1) {
 		return false
@@ -108,7 +110,8 @@ func selects(letters []rune, i int) bool {
 
 // pictures says that a character is, or may be, part of an emoji: symbols and arrows, and the modifiers of skin.
 func pictures(r rune) bool {
-	return unicode.In(r, unicode.So, unicode.Sm, unicode.Sk) && r > unicode.MaxASCII && r != nullNotehead && r != unicode.ReplacementChar
+	unseen := r <= unicode.MaxASCII || r == nullNotehead || r == unicode.ReplacementChar
+	return !unseen && unicode.In(r, unicode.So, unicode.Sm, unicode.Sk)
 }
 
 func beside(letters []rune, i int) rune {

@@ -43,8 +43,8 @@ func (f *Fault) Why() string {
 
 const byteOrderMark = "\ufeff"
 
-// Lines reads a text line by line. A line is handed out as soon as its end is there, so it serves a person at the other end of
-// a pipe as well as a file.
+// Lines reads a text line by line. A line is handed out as soon as its end is there, so it serves a person at the
+// other end of a pipe as well as a file.
 type Lines struct {
 	in     *bufio.Reader
 	most   int // bytes of a line
@@ -59,9 +59,9 @@ func NewLines(r io.Reader, most int) *Lines { return &Lines{in: bufio.NewReader(
 // Number is that of the line that Next returned last, from 1.
 func (l *Lines) Number() int { return l.number }
 
-// Next is the next line, without its end and without a byte order mark before it: files that were put one behind the other
-// have one in the middle. The error is io.EOF where there are no more lines, a *Fault where one is not text, or what reading
-// came to. After an error there is nothing more.
+// Next is the next line, without its end and without a byte order mark before it: files that were put one behind the
+// other have one in the middle. The error is io.EOF where there are no more lines, a *Fault where one is not text, or
+// what reading came to. After an error there is nothing more.
 func (l *Lines) Next() (string, error) {
 	l.line = l.line[:0]
 	for {
@@ -127,8 +127,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("it is larger than %d bytes, the most that is read", e.Most)
 }
 
-// Read reads a whole text of at most that many bytes, however large r is: its lines, each with LF behind it. The error is a
-// *TooLargeError, a *Fault, or what reading came to.
+// Read reads a whole text of at most that many bytes, however large r is: its lines, each with LF behind it. The
+// error is a *TooLargeError, a *Fault, or what reading came to.
 func Read(r io.Reader, most int) ([]byte, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
 	if err != nil {

@@ -8,8 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// Shown is a text as it can be put on a screen, wherever it came from: what would move the cursor, change colours, or turn
-// letters round is a question mark, and whatever ends a line is a blank. What CheckLine lets through stays as it is.
+// Shown is a text as it can be put on a screen, wherever it came from: what would move the cursor, change colours, or
+// turn letters round is a question mark, and whatever ends a line is a blank. What CheckLine lets through stays as it
+// is.
 func Shown(text string) string {
 	if isPlain(text) {
 		return text
@@ -38,8 +39,8 @@ func ShownLines(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// ShownJSON is a JSON text that means the same and can be put on a screen: what Shown would not let through is written as
-// \uXXXX.
+// ShownJSON is a JSON text that means the same and can be put on a screen: what Shown would not let through is
+// written as \uXXXX.
 func ShownJSON(text []byte) []byte {
 	letters := []rune(string(text))
 	shown := make([]byte, 0, len(text))

@@ -71,9 +71,9 @@ func renderTakenBack(w io.Writer, done *console.TakenBack, before state) error {
 	if done.Repeated {
 		again = "already done under this bust id: "
 	}
+	why := fmt.Sprintf("reason: %s; by %s, bust id %s", b.Reason, b.Actor, orNone(b.BustID))
 	_, err := fmt.Fprintf(w, "%s%s %s by event %d, %s\n%s\n%s\n", again, usertext.Shown(b.TradeID), verbOf(b), done.Seq,
-		done.Time.Format(time.RFC3339), usertext.Shown(fmt.Sprintf("reason: %s; by %s, bust id %s", b.Reason, b.Actor, orNone(b.BustID))),
-		tradesOf(b).Render())
+		done.Time.Format(time.RFC3339), usertext.Shown(why), tradesOf(b).Render())
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,13 @@ func TestOnScreen(t *testing.T) {
 			complain(w, errors.Join(errors.New("one"+bad), &console.Error{Text: bad}))
 			return nil
 		},
+		"swarm": func(w io.Writer) error {
+			newSwarmScreen(w, false, 0).line("the server said " + bad)
+			return shown(func(w io.Writer) error {
+				_, err := io.WriteString(w, "wrong: "+bad+"\n")
+				return err
+			})(w)
+		},
 		"JSON": func(w io.Writer) error { return printAs(w, "json", &history, nil) },
 	} {
 		var out bytes.Buffer

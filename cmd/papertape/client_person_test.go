@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -95,17 +94,6 @@ func interruptible(t *testing.T, tty *os.File) *os.File {
 func (p *person) modes() *term.State {
 	p.t.Helper()
 	return modesOf(p.t, p.tty)
-}
-
-// awaitModes waits for the terminal's modes, doing something again and again.
-func (p *person) awaitModes(want *term.State, meanwhile func()) {
-	p.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !reflect.DeepEqual(p.modes(), want); time.Sleep(5 * time.Millisecond) {
-		meanwhile()
-		if time.Now().After(end) {
-			p.t.Fatalf("the terminal's modes are %+v, want %+v", p.modes(), want)
-		}
-	}
 }
 
 func modesOf(t *testing.T, tty *os.File) (state *term.State) {

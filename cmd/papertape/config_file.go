@@ -30,7 +30,7 @@ type fileReader struct {
 	values   []fileValue
 }
 
-// parseFile reads a configuration file, as usertext.ReadFile gives it: JSON, which is YAML, or YAML. name is only for errors.
+// parseFile reads a configuration file, as usertext.ReadFile gives it: JSON, which is YAML, or YAML. name is for errors.
 func (s *settings) parseFile(name string, text []byte) ([]fileValue, error) {
 	r := fileReader{settings: s, name: name, sections: make(map[string]bool), lines: make(map[*setting]int)}
 	for key := range s.names {

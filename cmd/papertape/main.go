@@ -78,7 +78,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	}
 }
 
-// complain says what went wrong. There can be more in it than this program knows: a server's sentence, the name of a file.
+// complain says what went wrong. It can have in it what came from elsewhere: a server's sentence, the name of a file.
 func complain(w io.Writer, err error) {
 	_, _ = fmt.Fprintln(w, "papertape:", usertext.ShownLines(err.Error()))
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// written is a value as it stands in a script, before YAML takes it for something: to YAML 0100 is 64, in a reason too, and
-// 1_000 and 0x64 are numbers. Empty where there is none.
+// written is a value as it stands in a script, before YAML takes it for something: to YAML 0100 is 64, in a reason
+// too, and 1_000 and 0x64 are numbers. Empty where there is none.
 type written string
 
 // UnmarshalYAML keeps what was written.

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// several takes a line of several commands, as a paste of several lines becomes. It is done as a script is: all of it is
-// understood before anything is begun, one command is answered before the next is asked, and the first that fails ends it.
+// several takes a line of several commands, as a paste of several lines becomes. It is done as a script is: all of it
+// is understood before anything is begun, one command is answered before the next is asked, and the first that fails
+// ends it.
 func (s *session) several(ctx context.Context, lines []string) error {
 	var commands []*command
 	s.bundles++

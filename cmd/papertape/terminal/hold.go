@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// begin is called by readline at the beginning of each line, and when the program was suspended and goes on. It takes the
-// terminal from the kernel, and has it mark what is pasted.
+// begin is called by readline at the beginning of each line, and when the program was suspended and goes on. It takes
+// the terminal from the kernel, and has it mark what is pasted.
 func (l *line) begin() error {
 	l.terminal.Lock()
 	defer l.terminal.Unlock()
@@ -65,9 +65,9 @@ func (l *line) crashed() { _ = l.leave() }
 // wakeTime is how long a suspension is given to happen.
 const wakeTime = 200 * time.Millisecond
 
-// wakeSoon is for a suspension that does not happen. Readline then waits until the program is told to go on (SIGCONT), which a
-// shell does; but the kernel suspends nobody who has no shell to come back to, as in a container, and then it never comes. So
-// the program tells itself. One that is suspended does not come to that until it goes on.
+// wakeSoon is for a suspension that does not happen. Readline then waits until the program is told to go on
+// (SIGCONT), which a shell does; but the kernel suspends nobody who has no shell to come back to, as in a container,
+// and then it never comes. So the program tells itself. One that is suspended does not come to that until it goes on.
 func (l *line) wakeSoon() {
 	resumed := make(chan struct{})
 	l.terminal.Lock()
@@ -85,8 +85,8 @@ func (l *line) wakeSoon() {
 	}()
 }
 
-// watch gives the terminal back when a signal ends the process, however it ends it: what SIGINT and SIGTERM do is for others to
-// say, SIGHUP and SIGQUIT do what they do without a terminal. The returned function ends it.
+// watch gives the terminal back when a signal ends the process, however it ends it: what SIGINT and SIGTERM do is for
+// others to say, SIGHUP and SIGQUIT do what they do without a terminal. The returned function ends it.
 func (l *line) watch() (stop func()) {
 	signals, done, ended := make(chan os.Signal, 4), make(chan struct{}), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
@@ -97,7 +97,7 @@ func (l *line) watch() (stop func()) {
 			_ = l.leave() // there is nobody to tell
 			if s == syscall.SIGHUP || s == syscall.SIGQUIT {
 				signal.Reset(s)
-				_ = syscall.Kill(syscall.Getpid(), s.(syscall.Signal)) //nolint:forcetypeassert // on a system with signals
+				_ = syscall.Kill(syscall.Getpid(), s.(syscall.Signal)) //nolint:forcetypeassert // there is no other
 			}
 		case <-done:
 		}

@@ -53,13 +53,16 @@ type line struct {
 }
 
 // openLine takes the terminal. historyFile may be empty.
-func openLine(in, out *os.File, historyFile string, complete func(string) completion, tooLong func(int) string) (*line, error) {
+func openLine(in, out *os.File, historyFile string, complete func(string) completion, tooLong func(int) string) (
+	*line, error,
+) {
 	l := &line{out: out, complete: complete, tooLong: tooLong}
 	t := &tty{in: in, out: out, quiet: func() bool { return quiet(in) }, tooLong: l.refuse, crashed: l.crashed}
 	var err error
 	l.rl, err = readline.NewFromConfig(&readline.Config{
 		Prompt: prompt, HistoryFile: historyFile, HistoryLimit: historyLines, HistorySearchFold: true, Undo: true,
-		FuncFilterInputRune: l.key, Listener: l.keyDone, Stdin: t, Stdout: t, FuncGetSize: func() (int, int) { return sizeOf(out) },
+		FuncFilterInputRune: l.key, Listener: l.keyDone,
+		Stdin: t, Stdout: t, FuncGetSize: func() (int, int) { return sizeOf(out) },
 	})
 	if err != nil {
 		return nil, err
@@ -117,7 +120,8 @@ func historyFile(getenv func(string) string) string {
 		return ""
 	}
 	name := filepath.Join(dir, "history")
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|unix.O_NONBLOCK, 0o600) // of a pipe nobody is waited for
+	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY | unix.O_NONBLOCK // of a pipe nobody is waited for
+	f, err := os.OpenFile(name, flags, 0o600)
 	if err != nil {
 		return ""
 	}

@@ -57,8 +57,8 @@ func (c *catalogue) lineError(number int, line string, usage bool, err error) er
 // notText is the error for a line that is not one of text.
 func (c *catalogue) notText(f *usertext.Fault) error {
 	why := map[error]string{
-		usertext.ErrTooLong: c.say(keyTooLong, f.Most), usertext.ErrUTF16: c.say(keyUTF16), usertext.ErrNUL: c.say(keyNUL),
-		usertext.ErrNotUTF8: c.say(keyNotUTF8),
+		usertext.ErrTooLong: c.say(keyTooLong, f.Most), usertext.ErrUTF16: c.say(keyUTF16),
+		usertext.ErrNUL: c.say(keyNUL), usertext.ErrNotUTF8: c.say(keyNotUTF8),
 	}[f.Err]
 	return &LineError{Number: f.Line, Usage: true, text: c.say(keyLineFault, f.Line, why)}
 }
@@ -185,7 +185,8 @@ func (s *session) login(first *client.Connected) {
 func (s *session) interact(ctx context.Context, cfg *Config, first *client.Connected, ended <-chan error) error {
 	complete := completer{words: s.words, listing: s.listing.Load, held: s.held}
 	tooLong := func(bytes int) string { return s.words.say(keyPasteTooLong, bytes, pasteBytesMax) }
-	l, err := openLine(cfg.In.(*os.File), cfg.Out.(*os.File), historyFile(cfg.Getenv), complete.complete, tooLong) //nolint:forcetypeassert // terminals
+	in, out := cfg.In.(*os.File), cfg.Out.(*os.File) //nolint:forcetypeassert // they are terminals
+	l, err := openLine(in, out, historyFile(cfg.Getenv), complete.complete, tooLong)
 	if err != nil {
 		return err
 	}

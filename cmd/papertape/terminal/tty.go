@@ -27,20 +27,21 @@ const (
 // lineBreak stands in a line where a paste of several lines ended one. Enter does them one after the other.
 const lineBreak = "⏎"
 
-// pasteBytesMax bounds a paste. It is for the line, on which all of it is seen and can be changed; more belongs in a file.
+// pasteBytesMax bounds a paste. It is for the line, on which all of it is seen and can be changed; more belongs in a
+// file.
 const pasteBytesMax = 4 << 10
 
 // tty stands between readline and the terminal, and puts three things right.
 //
-// Before each prompt readline asks the terminal where the cursor is, and waits: with one that does not answer there would be no
-// prompt, and no Ctrl-C. But all that is written here ends its line before a prompt comes. So the answer is known, and the
-// terminal is not asked.
+// Before each prompt readline asks the terminal where the cursor is, and waits: with one that does not answer there
+// would be no prompt, and no Ctrl-C. But all that is written here ends its line before a prompt comes. So the answer
+// is known, and the terminal is not asked.
 //
-// To readline a paste is so many keys, Enter among them. The terminal puts marks around a paste (pasteOn), and what is between
-// them becomes letters of the line.
+// To readline a paste is so many keys, Enter among them. The terminal puts marks around a paste (pasteOn), and what
+// is between them becomes letters of the line.
 //
-// A sequence that a key sends is handed on when it is whole, and if readline can know it. Of others it would take a part for
-// letters.
+// A sequence that a key sends is handed on when it is whole, and if readline can know it. Of others it would take a
+// part for letters.
 type tty struct {
 	in      io.Reader
 	out     io.Writer
@@ -129,7 +130,8 @@ func (t *tty) take() bool {
 	return true
 }
 
-// takePaste takes of a paste what has come. Ctrl-C gives it up: were its end lost on the way, nothing else could be typed.
+// takePaste takes of a paste what has come. Ctrl-C gives it up: were its end lost on the way, nothing else could be
+// typed.
 func (t *tty) takePaste() bool {
 	if at := bytes.IndexByte(t.raw, ctrlC); at >= 0 && !bytes.Contains(t.raw[:at], []byte(pasteEnds)) {
 		t.state, t.raw, t.keys = givenUp, t.raw[at+1:], append(t.keys, ctrlC)
@@ -165,8 +167,8 @@ func (t *tty) untilEnd() (text []byte, whole bool) {
 	return text, whole
 }
 
-// onOneLine is what becomes of a paste: what ends a line is shown, and empty lines are none. What cannot be seen is a question
-// mark, so that no command is made of it.
+// onOneLine is what becomes of a paste: what ends a line is shown, and empty lines are none. What cannot be seen is a
+// question mark, so that no command is made of it.
 func onOneLine(paste string) string {
 	var lines []string
 	for line := range strings.SplitSeq(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(paste), "\n") {
@@ -177,7 +179,8 @@ func onOneLine(paste string) string {
 	return strings.Join(lines, " "+lineBreak+" ")
 }
 
-// keyLength is how many bytes the first key has sent; 0: there is more to come. An ESC that begins nothing is a key by itself.
+// keyLength is how many bytes the first key has sent; 0: there is more to come. An ESC that begins nothing is a key
+// by itself.
 func keyLength(p []byte) int {
 	switch {
 	case len(p) == 0, len(p) == 1 && p[0] == escape:
@@ -221,7 +224,8 @@ func sequenceLength(p []byte) int {
 	return 0
 }
 
-// sequences are those that readline takes whole, and knows or leaves. The cursor's place (R) is not among them: nobody asked.
+// sequences are those that readline takes whole, and knows or leaves. The cursor's place (R) is not among them:
+// nobody asked.
 var sequences = regexp.MustCompile(`^\x1b(?:[fb]|\x1b\[[@-~]|[\[O][0-9;]*[@-QS-~])$`)
 
 // isKey says that readline can be given what came.
