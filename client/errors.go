@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/papertape/papertape/usertext"
 )
 
 // ErrClosed is what calls and Next report after Close.
@@ -31,8 +33,10 @@ type Reject struct {
 	RetryAfter time.Duration // 0: the server does not say
 }
 
-// Error is the code and the server's sentence.
-func (r *Reject) Error() string { return "refused, " + name(r.Code, rejectCodePrefix) + ": " + r.Text }
+// Error is the code and the server's sentence, fit for a screen.
+func (r *Reject) Error() string {
+	return "refused, " + name(r.Code, rejectCodePrefix) + ": " + usertext.Shown(r.Text)
+}
 
 // Goodbye is the server's last word on a connection.
 type Goodbye struct {
@@ -41,9 +45,9 @@ type Goodbye struct {
 	RetryAfter time.Duration // 0: the server does not say
 }
 
-// Error is the reason and the server's sentence.
+// Error is the reason and the server's sentence, fit for a screen.
 func (g *Goodbye) Error() string {
-	return "the server said goodbye, " + name(g.Reason, goodbyeReasonPrefix) + ": " + g.Text
+	return "the server said goodbye, " + name(g.Reason, goodbyeReasonPrefix) + ": " + usertext.Shown(g.Text)
 }
 
 // GapError says that the stream did not go on where it should: with the event Last+1.

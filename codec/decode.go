@@ -6,6 +6,7 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/usertext"
 )
 
 // Bounds of requests that are not said by their frame.
@@ -70,14 +71,14 @@ type Login struct {
 	Mode        papertapev1.ResumeMode
 	LastSeq     uint64
 	Epoch       uint64
-	Client      string // at most 64 bytes
+	Client      string // at most 64 bytes; others can be shown it
 	KeyID       string
 	ClientNonce []byte
 	Proof       []byte
 }
 
 // DecodeLogin decodes a LOGIN. An error is an *Error: fatal where the payload does not parse, not fatal for an unknown
-// mode or a client's name over 64 bytes.
+// mode or a client's name that is too long or hides something.
 func DecodeLogin(payload []byte) (Login, error) {
 	var l Login
 	f := fields{rest: payload}
@@ -104,9 +105,10 @@ func DecodeLogin(payload []byte) (Login, error) {
 	if f.fault != noFault {
 		return Login{}, f.check(TypeLogin)
 	}
-	if len(l.Client) > maxClientNameBytes {
-		return Login{}, malformed("the client's name %s has %d bytes; it must have at most %d",
-			echo(l.Client), len(l.Client), maxClientNameBytes)
+	if l.Client != "" {
+		if err := usertext.CheckLine(l.Client, maxClientNameBytes); err != nil {
+			return Login{}, malformed("the client's name %s %v", echo(l.Client), err)
+		}
 	}
 	switch l.Mode {
 	case papertapev1.ResumeMode_RESUME_MODE_UNSPECIFIED:

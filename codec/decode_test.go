@@ -15,6 +15,7 @@ import (
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/usertext"
 )
 
 // The checks below hold a decoder against the protobuf runtime for any payload whatever: it must accept exactly what
@@ -66,7 +67,7 @@ func checkLogin(t failer, payload []byte) {
 	switch {
 	case !ok:
 		refused(t, err, malformed, true)
-	case len(m.GetClient()) > 64, m.GetMode() < 0, m.GetMode() > 4:
+	case m.GetClient() != "" && usertext.CheckLine(m.GetClient(), 64) != nil, m.GetMode() < 0, m.GetMode() > 4:
 		refused(t, err, malformed, false)
 	case err != nil:
 		t.Fatalf("DecodeLogin of %v: %v", m, err)
@@ -310,7 +311,14 @@ func TestDecodeLoginBounds(t *testing.T) {
 	}
 	err := login(1, strings.Repeat("x", 65))
 	refused(t, err, malformed, false)
-	wants(t, err, "65 bytes", "at most 64")
+	wants(t, err, "it has 65", "1 to 64 bytes")
+	for client, want := range map[string]string{
+		"papertape\u202e1": "U+202E", "a\nb": "U+000A", " ": "it is blank", "name ": "neither begin nor end with a blank", "\u200b": "U+200B",
+	} {
+		err := login(1, client)
+		refused(t, err, malformed, false)
+		wants(t, err, "the client's name ", want)
+	}
 }
 
 func TestDecodeInstrumentsBounds(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/papertape/papertape/usertext"
 )
 
 // A page of accounts.
@@ -76,8 +76,8 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 	if reason == "" {
 		reason = reasonDefault
 	}
-	if err := checkReason(reason); err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+	if err := usertext.CheckLine(reason, reasonBytesMax); err != nil {
+		fail(w, http.StatusBadRequest, codeBadRequest, "the reason "+err.Error())
 		return
 	}
 	for _, in := range s.cfg.Sessions.Sessions() {
@@ -89,22 +89,6 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	fail(w, http.StatusNotFound, codeUnknownSession, fmt.Sprintf("there is no session %d; GET /api/v1/sessions lists them", uid))
-}
-
-// checkReason says what is wrong with a reason that is not a short line of text.
-func checkReason(reason string) error {
-	if len(reason) > reasonBytesMax {
-		return fmt.Errorf("the reason is %d bytes long; at most %d are told to the client", len(reason), reasonBytesMax)
-	}
-	if !utf8.ValidString(reason) {
-		return errors.New("the reason is not UTF-8")
-	}
-	for _, c := range reason {
-		if unicode.IsControl(c) {
-			return fmt.Errorf("the reason has the control character %q; write one line of text", c)
-		}
-	}
-	return nil
 }
 
 func (s *Server) logLevel(w http.ResponseWriter, _ *http.Request) {

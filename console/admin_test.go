@@ -83,12 +83,15 @@ func TestKick(t *testing.T) {
 func TestKickRefused(t *testing.T) {
 	f := newFixture(t, "")
 	for target, want := range map[string]string{
-		"ann":                  `"ann" is not a session; write its uid`,
-		"-1":                   `"-1" is not a session`,
-		"18446744073709551616": `"18446744073709551616" is not a session`,
-		"7?reason=a%0Ab":       `the reason has the control character '\n'; write one line of text`,
-		"7?reason=%ff":         "the reason is not UTF-8",
-		"7?reason=" + strings.Repeat("x", reasonBytesMax+1): "the reason is 201 bytes long; at most 200 are told to the client",
+		"ann":                   `"ann" is not a session; write its uid`,
+		"-1":                    `"-1" is not a session`,
+		"18446744073709551616":  `"18446744073709551616" is not a session`,
+		"7?reason=a%0Ab":        "the reason must be one line of plain text; it has the character U+000A",
+		"7?reason=%E2%80%AEb":   "it has the character U+202E",
+		"7?reason=%20%E3%80%80": "the reason must say something; it is blank",
+		"7?reason=a%20":         "the reason must neither begin nor end with a blank",
+		"7?reason=%ff":          "the reason must be text in UTF-8; it is not",
+		"7?reason=" + strings.Repeat("x", reasonBytesMax+1): "the reason must be one line of 1 to 200 bytes; it has 201",
 	} {
 		w := f.ask("DELETE", "/api/v1/sessions/"+target, "")
 		var got failure

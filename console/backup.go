@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/papertape/papertape/usertext"
 )
 
 const (
@@ -82,12 +81,18 @@ func checkOut(out string) error {
 		return fmt.Errorf("%q is not an absolute path; write where the backup goes on the server's machine, beginning with /", out)
 	case len(out) > pathBytesMax:
 		return fmt.Errorf("the path is %d bytes long; at most %d are taken", len(out), pathBytesMax)
-	case !utf8.ValidString(out) || strings.ContainsFunc(out, unicode.IsControl):
+	case hidden(out):
 		return fmt.Errorf("%q has characters that do not belong in a path", out)
 	case filepath.Clean(out) != out:
 		return fmt.Errorf("%q has more in it than it says; write %q", out, filepath.Clean(out))
 	}
 	return nil
+}
+
+// hidden says that a path does not look like what it is.
+func hidden(path string) bool {
+	_, hides := usertext.Hidden(path)
+	return hides
 }
 
 // Backup has the server write a copy of its ledger into a directory of its machine, which must not exist. out is an absolute

@@ -50,6 +50,7 @@ func TestBackupRefused(t *testing.T) {
 		`{"out":"./backup"}`:            "is not an absolute path",
 		`{"out":"/a/../b"}`:             `write \"/b\"`,
 		`{"out":"/a/"}`:                 `write \"/a\"`,
+		`{"out":"/a\u202eb"}`:           `\"/a\\u202eb\" has characters that do not belong in a path`,
 		`{"out":"/a\nb"}`:               "characters that do not belong in a path",
 		`{"out":"/b","also":1}`:         "unknown field",
 		`{"out":7}`:                     "cannot unmarshal",

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/papertape/papertape/usertext"
 )
 
 const (
@@ -43,7 +45,8 @@ type Error struct {
 	Text   string
 }
 
-func (e *Error) Error() string { return e.Text }
+// Error is the console's sentence, fit for a screen.
+func (e *Error) Error() string { return usertext.Shown(e.Text) }
 
 // Holdings asks what an account holds.
 func (c *Client) Holdings(ctx context.Context, account uint64) (Holdings, error) {

@@ -22,7 +22,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/papertape/papertape/usertext"
 )
 
 // Limits of a universe, so that every list of instruments fits its frame.
@@ -57,7 +58,7 @@ const (
 type Instrument struct {
 	Market        string // SH, SZ, BJ, HK or US
 	Code          string // upper-case letters, digits, '.' and '-'; 1 to 16 bytes
-	Name          string // 1 to 48 bytes of UTF-8
+	Name          string // 1 to 48 bytes of UTF-8, as usertext.CheckLine says
 	PreviousClose int64  // 1/10000 of the currency; the opening price as well
 	Lot           uint32 // shares
 	Tick          int64  // the smallest step of the price, 1/10000 of the currency
@@ -125,16 +126,15 @@ func NewUniverse(list []Instrument) (*Universe, error) {
 }
 
 func (i *Instrument) check() error {
+	if err := usertext.CheckLine(i.Name, MaxNameBytes); err != nil {
+		return fmt.Errorf("the name %w", err)
+	}
 	m := marketIndex(i.Market)
 	switch {
 	case m < 0 || markets[m].name != i.Market:
 		return fmt.Errorf("%q is not a market; it must be one of %s", i.Market, marketNames())
 	case i.Code == "" || len(i.Code) > MaxCodeBytes || strings.Trim(i.Code, codeBytes) != "":
 		return fmt.Errorf("the code must be 1 to %d upper-case letters, digits, '.' or '-'", MaxCodeBytes)
-	case i.Name == "" || len(i.Name) > MaxNameBytes:
-		return fmt.Errorf("the name has %d bytes; it must have 1 to %d", len(i.Name), MaxNameBytes)
-	case !utf8.ValidString(i.Name):
-		return fmt.Errorf("the name %q is not UTF-8 text", i.Name)
 	case i.Lot == 0:
 		return fmt.Errorf("the lot is 0 shares; it must be at least 1")
 	case i.Tick <= 0 || i.Tick > MaxPrice:

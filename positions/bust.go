@@ -5,10 +5,10 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"unicode"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/usertext"
 )
 
 // Limits of a bust. With them its event always fits a frame.
@@ -59,9 +59,9 @@ type BustRequest struct {
 	Price    int64   // Correct: in 1/10000 of the currency, 1 to market.MaxPrice
 	Quantity int64   // Correct: shares, 1 to MaxOrderShares
 	Revision *uint32 // which revision of the trade is meant; nil: the one that stands
-	Reason   string  // why: 1 to MaxBustTextBytes bytes, one line
-	Actor    string  // who: 1 to MaxBustNameBytes bytes
-	ID       string  // the operator's idempotence key: at most MaxBustNameBytes of printable ASCII; empty: none
+	Reason   string  // why: 1 to MaxBustTextBytes bytes, as usertext.CheckLine says
+	Actor    string  // who: 1 to MaxBustNameBytes bytes, likewise
+	ID       string  // idempotence key: at most MaxBustNameBytes of printable ASCII, no blank at its ends; empty: none
 	Policy   BustPolicy
 	Correct  bool
 }
@@ -86,24 +86,24 @@ func (r *BustRequest) malformed() string {
 		return fmt.Sprintf("the price must be above 0 and at most %s", market.FormatMoney(market.MaxPrice))
 	case !r.Correct && (r.Quantity != 0 || r.Price != 0):
 		return "a bust has no price and no quantity; to change those of a trade, correct it"
-	case !isLine(r.Reason, MaxBustTextBytes):
-		return fmt.Sprintf("the reason must be one line of 1 to %d bytes of UTF-8 that says why", MaxBustTextBytes)
-	case !isLine(r.Actor, MaxBustNameBytes):
-		return fmt.Sprintf("the actor must be one line of 1 to %d bytes of UTF-8 that says who", MaxBustNameBytes)
 	case r.ID != "" && !isKey(r.ID):
-		return fmt.Sprintf("the bust id must be at most %d printable ASCII characters", MaxBustNameBytes)
+		return fmt.Sprintf("the bust id must be at most %d printable ASCII characters, the first and the last no blanks",
+			MaxBustNameBytes)
 	case int(r.Policy) >= len(policyNames):
 		return "the policy must be reject or cascade"
+	}
+	if err := usertext.CheckLine(r.Reason, MaxBustTextBytes); err != nil {
+		return "the reason " + err.Error()
+	}
+	if err := usertext.CheckLine(r.Actor, MaxBustNameBytes); err != nil {
+		return "the actor " + err.Error()
 	}
 	return ""
 }
 
-func isLine(text string, most int) bool {
-	return text != "" && len(text) <= most && utf8.ValidString(text) && !slices.ContainsFunc([]rune(text), unicode.IsControl)
-}
-
 func isKey(id string) bool {
-	return len(id) <= MaxBustNameBytes && !slices.ContainsFunc([]byte(id), func(c byte) bool { return c < 0x20 || c > 0x7e })
+	printable := !slices.ContainsFunc([]byte(id), func(c byte) bool { return c < 0x20 || c > 0x7e })
+	return printable && len(id) <= MaxBustNameBytes && strings.Trim(id, " ") == id
 }
 
 // Repeats says whether b is what became of a request with the same content: it is of the same trade, comes to the same,

@@ -200,6 +200,25 @@ scenes() {
 	end
 }
 
+# paste pastes three lines, of which the second one is refused. $1: language; then what the screen says of that.
+paste() {
+	begin "$1"
+	tmux set-buffer 'buy SZ.000001 100  # first these
+sell SZ.000001 9000
+buy SZ.000001 200
+'
+	tmux paste-buffer -p
+	await '^>>> .*200$'
+	keys Enter
+	await "$2"
+	await '^>>>$'
+	sleep 0.5
+	shot pasted '^>>> buy'
+	end
+}
+
+paste en 'not done after it'
+paste zh '其后未执行'
 scenes en docs/images/terminal.svg ' simulator ' '^! .*stopping' 'up to date' 'what differs'
 scenes zh docs/images/terminal.zh.svg ' 模拟器 ' '^! .*正在停止' '已补齐' '不同之处'
 takenback en docs/images/taken-back.svg 'TAKEN BACK' 'CORRECTED'
@@ -233,6 +252,15 @@ a new row of the list, `-` one that is gone, `Δ+300` by how much it changed; th
 held after it, and its name.'
 	section 'The line gone on with, and sent' sent \
 		'The rest of the line was typed then.'
+	section 'A paste' pasted \
+		'Three lines were pasted, and then Enter was pressed. A paste is inserted and nothing of it is done before Enter: its lines
+become one, with `⏎` where they ended, to be looked at, changed or thrown away (Ctrl-C). Enter does it as a script is done. All
+of it has to be understood, or nothing is done; a command is answered before the next is asked; the first that fails ends it,
+and how many were not done is said. A paste is 4,096 bytes at most, and a line 100 commands; a file has no such bounds:
+`papertape client --account 100017 < FILE`. What cannot be seen, such as control characters, is inserted as `?`.
+
+A terminal that cannot mark what is pasted (the console of Linux, many serial lines) sends it as if it were typed, Enter and all.
+There each line is done as it comes.'
 	section 'Completion' completion \
 		'The tab key after `bu`, and then after `SH.6000`: there are several, so they are listed. A code without its market,
 and a name, are completed as well; after `sell`, what the account holds.'
@@ -249,5 +277,17 @@ there again, marked with an `x` (and struck through, see the picture), with who 
 	section 'Back at a server with another history' resync \
 		'The server was stopped and started without its history (`--durability none`). The list is taken anew, and what differs
 is said, row by row.'
+	cat <<'PIPE'
+
+## On a pipe
+
+From a pipe or a file it is a command a line, in UTF-8, with or without a byte order mark. Lines end in LF, CR LF or CR, the last
+one in nothing if need be; each has 65,536 bytes at most. A `#` begins a comment, anywhere on a line; at the prompt too. What is
+no such text (UTF-16, a NUL byte, another encoding, a longer line) is said with the number of its line, after the lines before it
+were done, and so is the first command that fails: exit 1.
+
+With `-o json` each line of the output is an object, which says of what `type` it is: `login`, `event`, `holdings`, `history`,
+`quotes`, `presence`, `subscription` (the answer to `presence on`), `help`, `connected`. Their shapes are those of the admin API.
+PIPE
 } >docs/terminal.md
 echo "written: docs/terminal.md and docs/images"

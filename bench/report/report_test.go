@@ -162,6 +162,13 @@ func TestLoadThresholds(t *testing.T) {
 	if _, err := report.LoadThresholds("../thresholds.json"); err != nil {
 		t.Errorf("the thresholds of this project: %v", err)
 	}
+	file := filepath.Join(t.TempDir(), "thresholds.json")
+	if err := os.WriteFile(file, []byte("\ufeff[\r\n]\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := report.LoadThresholds(file); err != nil {
+		t.Errorf("with a byte order mark: %v", err)
+	}
 	for _, text := range []string{`[{"figure": "p99.nothing", "least": 1}]`, `[{"figure": "p8.sync"}]`, `[{"figure": "p8.sync", "least": 1, "most": 2}]`, `{`} {
 		file := filepath.Join(t.TempDir(), "thresholds.json")
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {

@@ -3,9 +3,9 @@ package report
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/papertape/papertape/bench/scenario"
+	"github.com/papertape/papertape/usertext"
 )
 
 // Threshold is what a figure has reached, with slack for the noise of a machine: worse than that is a change for the worse.
@@ -19,9 +19,11 @@ type Threshold struct {
 // Thresholds are those that a run holds.
 type Thresholds []Threshold
 
+const thresholdBytesMax = 1 << 20 // of a file
+
 // LoadThresholds reads a file of them.
 func LoadThresholds(file string) (Thresholds, error) {
-	text, err := os.ReadFile(file)
+	text, err := usertext.ReadFile(file, thresholdBytesMax)
 	if err != nil {
 		return nil, fmt.Errorf("the thresholds: %w", err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/usertext"
 )
 
 // asking is what every command needs that asks a running server.
@@ -55,9 +57,14 @@ func printAs(w io.Writer, output string, v any, text func(io.Writer) error) erro
 	if output == "text" {
 		return text(w)
 	}
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(usertext.ShownJSON(b.Bytes()))
+	return err
 }
 
 // accountNumber reads the argument of the commands about one account.
@@ -109,6 +116,17 @@ func renderHoldings(w io.Writer, h *console.Holdings) error {
 	return err
 }
 
+// drawn is a cell that is as it is to be on the screen, with what draws a line through it.
+type drawn string
+
+// onScreen is a cell as it can be shown: names and reasons come from elsewhere.
+func onScreen(cell any) string {
+	if d, ok := cell.(drawn); ok {
+		return string(d)
+	}
+	return usertext.Shown(fmt.Sprint(cell))
+}
+
 // newTable returns a table whose columns from numbers on (counted from 1) are aligned to the right.
 func newTable(header table.Row, numbers int) table.Writer {
 	t := table.NewWriter()
@@ -117,8 +135,12 @@ func newTable(header table.Row, numbers int) table.Writer {
 	t.Style().Format.Footer = text.FormatDefault
 	t.AppendHeader(header)
 	configs := make([]table.ColumnConfig, 0, len(header))
-	for n := numbers; n <= len(header); n++ {
-		configs = append(configs, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+	for n := range len(header) {
+		column := table.ColumnConfig{Number: n + 1, Transformer: onScreen}
+		if n+1 >= numbers {
+			column.Align, column.AlignHeader, column.AlignFooter = text.AlignRight, text.AlignRight, text.AlignRight
+		}
+		configs = append(configs, column)
 	}
 	t.SetColumnConfigs(configs)
 	return t

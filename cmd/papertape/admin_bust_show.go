@@ -9,6 +9,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/usertext"
 )
 
 // beforePages is how many pages of history are read at most for what rows were before an event: 2,000 events.
@@ -70,8 +71,9 @@ func renderTakenBack(w io.Writer, done *console.TakenBack, before state) error {
 	if done.Repeated {
 		again = "already done under this bust id: "
 	}
-	_, err := fmt.Fprintf(w, "%s%s %s by event %d, %s\nreason: %s; by %s, bust id %s\n%s\n", again, b.TradeID, verbOf(b), done.Seq,
-		done.Time.Format(time.RFC3339), b.Reason, b.Actor, orNone(b.BustID), tradesOf(b).Render())
+	why := fmt.Sprintf("reason: %s; by %s, bust id %s", b.Reason, b.Actor, orNone(b.BustID))
+	_, err := fmt.Fprintf(w, "%s%s %s by event %d, %s\n%s\n%s\n", again, usertext.Shown(b.TradeID), verbOf(b), done.Seq,
+		done.Time.Format(time.RFC3339), usertext.Shown(why), tradesOf(b).Render())
 	if err != nil {
 		return err
 	}
@@ -147,7 +149,8 @@ func renderTrade(w io.Writer, t *console.TradeRecord) error {
 		}
 		rows.AppendRow(row)
 	}
-	_, err := fmt.Fprintf(w, "%s, %s: %s, as of event %d\n%s\n", t.ID, describe(tr), standing(t), t.AsOfSeq, rows.Render())
+	head := usertext.Shown(fmt.Sprintf("%s, %s: %s, as of event %d", t.ID, describe(tr), standing(t), t.AsOfSeq))
+	_, err := fmt.Fprintf(w, "%s\n%s\n", head, rows.Render())
 	return err
 }
 

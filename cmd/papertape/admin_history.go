@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/usertext"
 )
 
 func newHistory() *cobra.Command {
@@ -76,7 +77,7 @@ func historyRow(ev *console.Event, f fates, strikes bool) table.Row {
 		row[2], row[3], row[4], row[5], row[6] = describe(tr), tr.Quantity, tr.Price, tr.Amount, tr.Origin
 		if by := f.by[tr.ID]; by != nil {
 			strike(row[2:6], strikes)
-			row[2] = fmt.Sprintf("%s, %s", row[2], fate(by, tr.ID))
+			row[2] = also(row[2], fate(by, tr.ID))
 		}
 	case ev.Adjustment != nil:
 		row[2], row[5], row[6] = ev.Adjustment.Reason, ev.Adjustment.Cash, ev.Adjustment.Actor
@@ -87,11 +88,11 @@ func historyRow(ev *console.Event, f fates, strikes bool) table.Row {
 			row[3], row[4], row[5] = is.Quantity, is.Price, is.Amount
 			if by := f.by[b.TradeID]; by.Seq != ev.Seq {
 				strike(row[3:6], strikes)
-				row[2] = fmt.Sprintf("%s, %s", row[2], fate(by, b.TradeID))
+				row[2] = also(row[2], fate(by, b.TradeID))
 			}
 		}
 		if len(b.Cascade) > 0 {
-			row[2] = fmt.Sprintf("%s, with it %s", row[2], counted(len(b.Cascade), "trade"))
+			row[2] = also(row[2], "with it "+counted(len(b.Cascade), "trade"))
 		}
 	}
 	return row
@@ -109,10 +110,13 @@ func rowAfter(ev *console.Event) string {
 func strike(cells table.Row, strikes bool) {
 	for i := range cells {
 		if strikes {
-			cells[i] = fmt.Sprintf("\x1b[9m%v\x1b[29m", cells[i])
+			cells[i] = drawn("\x1b[9m" + onScreen(cells[i]) + "\x1b[29m")
 		}
 	}
 }
+
+// also is a cell and what more there is to say.
+func also(cell any, text string) drawn { return drawn(onScreen(cell) + ", " + usertext.Shown(text)) }
 
 // fate says what became of a trade, by the newest event that changed it.
 func fate(by *console.Event, id string) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/usertext"
 )
 
 const (
@@ -154,6 +155,6 @@ func renderKicked(w io.Writer, s *console.Session) error {
 	if s.Account != 0 {
 		of = fmt.Sprintf("of account %d", s.Account)
 	}
-	_, err := fmt.Fprintf(w, "session %d, %s, from %s, was ended\n", s.UID, of, s.Remote)
+	_, err := fmt.Fprintf(w, "session %d, %s, from %s, was ended\n", s.UID, of, usertext.Shown(s.Remote))
 	return err
 }

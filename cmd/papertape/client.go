@@ -17,14 +17,17 @@ func newClient() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "client --account N [command...]",
 		Short: "The terminal: one account's positions, its tape, and a prompt to trade at",
-		Long: `Log in to one account of a server, show what it holds, and take commands: buy, sell, holding, history, quote, presence,
-help, quit. On a terminal there is a prompt, with completion of commands and codes by the tab key; what happens to the account
-appears above a half-typed line. From a pipe or a file, one command a line: there is no prompt and no colour, # begins a
-comment, and the first error ends it with exit 1. With a command after the flags it does that one thing; write -- before a
-command that has words beginning with a dash.
+		Long: `Log in to one account of a server, show what it holds, and take commands: buy, sell, holding, history, quote,
+presence, help, quit. A # begins a comment, anywhere on a line. On a terminal there is a prompt, with completion of
+commands and codes by the tab key; what happens to the account appears above a half-typed line. A paste of several
+lines becomes one, with ⏎ between them, and Enter does it. From a pipe or a file (and on a terminal with TERM=dumb,
+with -o json, or where the output goes elsewhere) it is a command a line in UTF-8, without a prompt, and the first
+error ends it with exit 1. With a command after the flags it does that one thing; write -- before a command that has
+words beginning with a dash.
 
-When the connection goes it says so, connects again, and says what was missed. Red is up and green is down unless --colors
-says otherwise; NO_COLOR is honoured. The lines typed at the prompt are kept in $XDG_STATE_HOME/papertape/history.`,
+When the connection goes it says so, connects again, and says what was missed. Colours are for terminals: red is up
+and green is down unless --colors says otherwise; NO_COLOR is honoured. The lines typed at the prompt are kept in
+papertape/history, in $XDG_STATE_HOME or, without that, in ~/.local/state.`,
 		Example: `  papertape client --account 100017
   papertape client --account 100017 buy SH.600519 100 @ 1480
   printf 'buy SH 600519 100\nholding\n' | papertape client --account 100017 -o json`,
@@ -34,8 +37,9 @@ says otherwise; NO_COLOR is honoured. The lines typed at the prompt are kept in 
 	flags.StringVar(&server, "server", defaultConfig().Listen, "the server, host:port")
 	flags.StringVar(&lang, "lang", "", "zh or en; without it as LC_ALL, LC_MESSAGES or LANG say")
 	flags.StringVar(&colours, "colors", string(terminal.SchemeCN), "cn (red is up) or western (green is up)")
-	flags.StringVarP(&output, "output", "o", "text", "text, or json: a line for each answer and each event")
-	flags.BoolVar(&echo, "echo", false, "from a pipe, print each command before its answer")
+	flags.StringVarP(&output, "output", "o", "text",
+		"text, or json: an object a line, for each answer, each event and each connection")
+	flags.BoolVar(&echo, "echo", false, "from a pipe, print each line before its answer; not with -o json")
 	cmd.ValidArgsFunction = func(_ *cobra.Command, words []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(words) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp

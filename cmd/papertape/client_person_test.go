@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,14 +32,20 @@ const screenWidth, screenHeight = 130, 40
 // sit runs the client on a terminal of its own. env is name=value.
 func sit(t *testing.T, env []string, args ...string) *person {
 	t.Helper()
-	p := &person{t: t, cmd: exec.Command("papertape", append([]string{"client"}, args...)...), ended: make(chan struct{})}
+	return sitAt(t, env, "papertape", append([]string{"client"}, args...)...)
+}
+
+// sitAt is sit with what runs the client.
+func sitAt(t *testing.T, env []string, command string, args ...string) *person {
+	t.Helper()
+	p := &person{t: t, cmd: exec.Command(command, args...), ended: make(chan struct{})}
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TERM=xterm-256color", "LANG=C.UTF-8", "TZ=UTC"}, env...)
 	tty, err := pty.StartWithSize(p.cmd, &pty.Winsize{Rows: screenHeight, Cols: screenWidth})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.tty = interruptible(t, tty)
-	p.vt = newVT(t, p.tty, screenWidth, screenHeight)
+	p.vt = newVT(t, screenWidth, screenHeight)
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -89,17 +94,6 @@ func interruptible(t *testing.T, tty *os.File) *os.File {
 func (p *person) modes() *term.State {
 	p.t.Helper()
 	return modesOf(p.t, p.tty)
-}
-
-// awaitModes waits for the terminal's modes, doing something again and again.
-func (p *person) awaitModes(want *term.State, meanwhile func()) {
-	p.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !reflect.DeepEqual(p.modes(), want); time.Sleep(5 * time.Millisecond) {
-		meanwhile()
-		if time.Now().After(end) {
-			p.t.Fatalf("the terminal's modes are %+v, want %+v", p.modes(), want)
-		}
-	}
 }
 
 func modesOf(t *testing.T, tty *os.File) (state *term.State) {

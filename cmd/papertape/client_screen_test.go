@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,8 +14,7 @@ import (
 // vt is the screen of a terminal: what a program has written, as a person would see it. It knows the sequences that the
 // terminal of papertape uses, and fails the test on others. A line that the screen ends in the middle goes on below.
 type vt struct {
-	t       *testing.T
-	answers *os.File // where it answers questions for the cursor's place
+	t *testing.T
 
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, with every change
@@ -29,6 +26,7 @@ type vt struct {
 	full    bool   // the last column was written, and the next letter goes below
 	style   string // in force, as the codes between ESC [ and m
 	rest    []byte // of a letter or sequence that is not complete
+	marks   bool   // what is pasted is marked
 	bells   int
 }
 
@@ -38,8 +36,8 @@ type cell struct {
 	style string
 }
 
-func newVT(t *testing.T, answers *os.File, width, height int) *vt {
-	s := &vt{t: t, answers: answers, changed: make(chan struct{}), width: width, height: height}
+func newVT(t *testing.T, width, height int) *vt {
+	s := &vt{t: t, changed: make(chan struct{}), width: width, height: height}
 	for range height {
 		s.rows = append(s.rows, blank(width))
 	}
@@ -132,6 +130,9 @@ func (s *vt) sequence(p []byte) int {
 		return 0
 	}
 	end := 2
+	if p[2] == '?' {
+		end++
+	}
 	for end < len(p) && (p[end] >= '0' && p[end] <= '9' || p[end] == ';') {
 		end++
 	}
@@ -165,11 +166,11 @@ func (s *vt) sequence(p []byte) int {
 		if s.style = codes; codes == "0" {
 			s.style = ""
 		}
-	case 'n':
-		if s.answers != nil {
-			_, _ = fmt.Fprintf(s.answers, "\x1b[%d;%dR", s.y+1, s.x+1)
+	case 'h', 'l':
+		if s.marks = p[end] == 'h'; codes != "?2004" {
+			s.t.Errorf("the program changes the mode %s", codes)
 		}
-	default:
+	default: // a question among them, which this terminal does not answer
 		s.t.Errorf("the program wrote %q", p[:end+1])
 	}
 	return end + 1
@@ -200,12 +201,13 @@ type seen struct {
 	cursorAt   int      // the cursor's column
 	rows       [][]cell
 	bells      int
+	marks      bool // what is pasted is marked
 }
 
 func (s *vt) look() seen {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := seen{lines: append([]string(nil), s.above...), cursorLine: rowText(s.rows[s.y][:s.x]), cursorAt: s.x, bells: s.bells}
+	now := seen{lines: append([]string(nil), s.above...), cursorLine: rowText(s.rows[s.y][:s.x]), cursorAt: s.x, bells: s.bells, marks: s.marks}
 	for _, row := range s.rows {
 		now.lines = append(now.lines, rowText(row))
 		now.rows = append(now.rows, append([]cell(nil), row...))
@@ -283,9 +285,9 @@ func TestVT(t *testing.T) {
 		{"one\r\ntwo\r\nthree\x1b[1A\x1b[2DX", "one\ntwoX\nthree"},
 		{"1\r\n2\r\n3\r\n4\r\n5\r\n6", "1\n2\n3\n4\n5\n6"},
 		{"\x1b[31mred\x1b[0m", "red"},
-		{"a\x1b[6nb", "ab"},
+		{"a\x1b[?2004hb", "ab"},
 	} {
-		s := newVT(t, nil, 10, 4)
+		s := newVT(t, 10, 4)
 		for i := range len(c.wrote) { // byte by byte
 			_, _ = s.Write([]byte{c.wrote[i]})
 		}
@@ -293,7 +295,7 @@ func TestVT(t *testing.T) {
 			t.Errorf("%q shows %q, want %q", c.wrote, got, c.shows)
 		}
 	}
-	s := newVT(t, nil, 10, 4)
+	s := newVT(t, 10, 4)
 	_, _ = s.Write([]byte("a贵\x1b[31mred\x1b[0m\a"))
 	if style, ok := s.look().styleOf("red"); style != "31" || !ok {
 		t.Errorf("red is in style %q, %v", style, ok)

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/papertape/papertape/usertext"
 )
 
 // Config is everything that a server can be told. It is handed down in pieces; nothing reads it as a global.
@@ -235,7 +236,10 @@ func (s *settings) loadFile(cfg *Config, path string) error {
 	if path == "" {
 		return nil
 	}
-	text, err := readBounded(path, fileBytesMax)
+	text, err := usertext.ReadFile(path, fileBytesMax)
+	if fault := (*usertext.Fault)(nil); errors.As(err, &fault) {
+		return configErrorf("%w", err) // which begins with FILE:LINE, as those of parseFile do
+	}
 	if err != nil {
 		return configErrorf("config: %w", err)
 	}
@@ -282,20 +286,4 @@ func (s *settings) loadEnv(cfg *Config, environ []string) error {
 func isOtherEnv(rest string) bool {
 	return rest == "CONFIG" || rest == "SERVER" || strings.HasPrefix(rest, "TEST_") ||
 		rest == "PORT" || strings.HasPrefix(rest, "PORT_") || strings.HasPrefix(rest, "SERVICE_")
-}
-
-// readBounded reads a file of at most max bytes.
-func readBounded(path string, max int) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		var pathErr *os.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
-	}
-	if len(text) > max {
-		return nil, fmt.Errorf("%s is %d bytes long; at most %d are read", path, len(text), max)
-	}
-	return text, nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/papertape/papertape/engine/gateway"
+	"github.com/papertape/papertape/usertext"
 )
 
 // check holds the rules that concern more than one setting, and reads the admin token.
@@ -41,7 +42,7 @@ const (
 
 // readToken reads the token of the console from a file. White space around it does not count.
 func readToken(path string) (string, error) {
-	text, err := readBounded(path, tokenMax)
+	text, err := usertext.ReadFile(path, tokenMax)
 	if err != nil {
 		return "", err
 	}

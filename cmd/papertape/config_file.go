@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -31,11 +30,8 @@ type fileReader struct {
 	values   []fileValue
 }
 
-// parseFile reads a configuration file: JSON, which is YAML, or YAML. name is only for errors.
+// parseFile reads a configuration file, as usertext.ReadFile gives it: JSON, which is YAML, or YAML. name is for errors.
 func (s *settings) parseFile(name string, text []byte) ([]fileValue, error) {
-	if !utf8.Valid(text) {
-		return nil, configErrorf("%s:1: this is not text in UTF-8", name)
-	}
 	r := fileReader{settings: s, name: name, sections: make(map[string]bool), lines: make(map[*setting]int)}
 	for key := range s.names {
 		if section, _, ok := strings.Cut(key, "."); ok {
@@ -55,7 +51,6 @@ func (r *fileReader) wrong(line int, format string, args ...any) error {
 
 // entries returns the lines of the outermost mapping; none for an empty file.
 func (r *fileReader) entries(text []byte) ([]*ast.MappingValueNode, error) {
-	text = []byte(strings.TrimPrefix(string(text), "\ufeff"))
 	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // duplicates are found in mapping
 	if err != nil {
 		line, why := 1, err.Error()

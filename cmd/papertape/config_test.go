@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/papertape/papertape/usertext"
 )
 
 // loadWith loads a configuration as serve does. The file's name is given to --config when there is one.
@@ -144,6 +147,7 @@ func TestConfigFiles(t *testing.T) {
 		"nested JSON":      "{\n\t\"simulator\": {\"rate\": 2.5},\n\t\"prices\": {\"source\": \"fixed\", \"interval\": \"2s\"},\n\t\"accounts\": 7\n}\n",
 		"dotted JSON":      `{"simulator.rate": 2.5, "prices.source": "fixed", "prices.interval": "2s", "accounts": 7}`,
 		"with a BOM":       "\ufeffsimulator: {rate: 2.5}\r\nprices: fixed\r\nprices.interval: 2s\r\naccounts: 7\r\n",
+		"of an old Mac":    "simulator: {rate: 2.5}\rprices: fixed\rprices.interval: 2s\raccounts: 7",
 		"document markers": "---\nsimulator: {rate: 2.5}\nprices: fixed\nprices.interval: 2s\naccounts: 7\n...\n",
 	} {
 		inDir(t, "c", text)
@@ -195,8 +199,12 @@ func TestConfigFileErrors(t *testing.T) {
 		{"seed: 1\n  data: x\n", "c.yaml:1: this is neither JSON nor YAML: "},
 		{"{\"seed\": 1,\n \"data\" 2}", "c.yaml:2: this is neither JSON nor YAML: "},
 		{"{{{\n", "c.yaml:1: this is neither JSON nor YAML: "},
-		{"data: \xff\n", "c.yaml:1: this is not text in UTF-8"},
-		{strings.Repeat("#", fileBytesMax+1), "config: c.yaml is 32769 bytes long; at most 32768 are read"},
+		{"data: \xff\n", "c.yaml:1: this is not text in UTF-8; save it as UTF-8"},
+		{"seed: 1\r\ndata: \xb2\xe2\r\n", "c.yaml:2: this is not text in UTF-8; save it as UTF-8"},
+		{"\xff\xfes\x00e\x00e\x00d\x00", "c.yaml:1: this is UTF-16; save it as UTF-8"},
+		{"seed: 1\ndata: a\x00b\n", "c.yaml:2: there is a NUL byte, which no text has; if this is UTF-16, save it as UTF-8"},
+		{"\ufeffseed: 1\rhartbeat: 5s", "c.yaml:2: hartbeat is not a setting; did you mean heartbeat?"},
+		{strings.Repeat("#", fileBytesMax+1), "config: c.yaml is larger than 32768 bytes, the most that is read"},
 		{"seed: 1\nlisten: 0.0.0.0:7300\n", "c.yaml:2: listen: other machines reach 0.0.0.0:7300, and this build neither " +
 			"encrypts nor authenticates; use 127.0.0.1, or set allow_plaintext: true if the network is trusted"},
 	} {
@@ -330,7 +338,15 @@ func TestConfigReach(t *testing.T) {
 	if err != nil || cfg.AdminToken != "0123456789abcdef" {
 		t.Errorf("with a token: %+v, %v", cfg, err)
 	}
+	for _, text := range []string{"\ufeff0123456789abcdef\r\n", "0123456789abcdef\r", " 0123456789abcdef"} {
+		inDir(t, "token", text)
+		cfg, err := loadWith(t, "", nil, []string{"--admin-token-file=token"})
+		if err != nil || cfg.AdminToken != "0123456789abcdef" {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 	for text, want := range map[string]string{
+		"\xff\xfe0\x001\x00":   "token:1: this is UTF-16; save it as UTF-8",
 		"short\n":              "the token in token has 5 characters; at least 16 are needed",
 		"two words of sixteen": "the token in token has to be one word of printable ASCII characters",
 	} {
@@ -465,8 +481,12 @@ func FuzzConfigFile(f *testing.F) {
 }
 
 // fromText applies a file to the defaults.
-func (s *settings) fromText(text []byte) (*Config, error) {
+func (s *settings) fromText(raw []byte) (*Config, error) {
 	cfg := defaultConfig()
+	text, err := usertext.Read(bytes.NewReader(raw), fileBytesMax)
+	if err != nil {
+		return nil, err
+	}
 	values, err := s.parseFile("c", text)
 	for _, v := range values {
 		if err == nil {

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/papertape/papertape/usertext"
 )
 
 // value is how the text of a setting becomes a field of Config, and back.
@@ -162,7 +162,7 @@ func pathValue(at func(*Config) *string, optional bool) value {
 		if text == "" && !optional {
 			return "", errors.New("it is empty; write a path")
 		}
-		if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		if _, hides := usertext.Hidden(text); hides {
 			return "", fmt.Errorf("%q has characters that do not belong in a path", text)
 		}
 		return text, nil

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/usertext"
 )
 
 // version is set by the linker.
@@ -68,12 +70,17 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errCheck):
 		return exitCheck
 	case errors.As(err, &usage), errors.As(err, &config):
-		_, _ = fmt.Fprintln(stderr, "papertape:", err)
+		complain(stderr, err)
 		return exitUsage
 	default:
-		_, _ = fmt.Fprintln(stderr, "papertape:", err)
+		complain(stderr, err)
 		return exitFailed
 	}
+}
+
+// complain says what went wrong. It can have in it what came from elsewhere: a server's sentence, the name of a file.
+func complain(w io.Writer, err error) {
+	_, _ = fmt.Fprintln(w, "papertape:", usertext.ShownLines(err.Error()))
 }
 
 // usageError is a command line that could not be understood.

@@ -153,7 +153,7 @@ func TestReload(t *testing.T) {
 		{what: "more than the machine gives", file: "simulator.rate: 9\nconnections_max: 2000000000\n", level: "error", rate: "7",
 			err: "c.yaml:3: connections_max: 2000000000 connections are more than this machine gives: "},
 		{what: "a scenario that is not there", file: "simulator.rate: 9\nsimulator.script: nowhere\n", level: "error", rate: "7",
-			err: "c.yaml:3: simulator.script: scenario script: open nowhere: "},
+			err: "c.yaml:3: simulator.script: scenario script: nowhere cannot be read: "},
 		{what: "what needs a restart", file: "simulator.rate: 8\naccounts: 50\ncpuprofile: cpu\n", level: "warn", rate: "8",
 			changed: []string{"log.level: info, was debug", "simulator.rate: 8, was 7", "connections_max: auto, was 500",
 				"connections_prelogin_max: 1000, was 4", "connections_per_ip_max: 0, was 3"},

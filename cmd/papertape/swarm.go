@@ -186,7 +186,7 @@ func runSwarm(ctx context.Context, cfg clientsim.SwarmConfig, output string, std
 	if err != nil {
 		return err
 	}
-	if err := printAs(stdout, output, report, report.Render); err != nil {
+	if err := printAs(stdout, output, report, shown(report.Render)); err != nil {
 		return err
 	}
 	if !report.OK() {
@@ -208,7 +208,7 @@ func (f *swarmFlags) runMission(ctx context.Context, stdout, stderr io.Writer) e
 	if ctx.Err() != nil {
 		return fmt.Errorf("the mission was interrupted: %w", ctx.Err())
 	}
-	if err := printAs(stdout, f.output, report, report.Render); err != nil {
+	if err := printAs(stdout, f.output, report, shown(report.Render)); err != nil {
 		return err
 	}
 	if !report.OK() {

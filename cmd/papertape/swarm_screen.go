@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/usertext"
 )
 
 const (
@@ -44,7 +46,19 @@ func (s *swarmScreen) line(text string) {
 	if s.bar != nil {
 		_ = s.bar.Clear() // what cannot be shown is not worth ending for
 	}
-	_, _ = fmt.Fprintln(s.w, "swarm: "+text)
+	_, _ = fmt.Fprintln(s.w, "swarm: "+usertext.ShownLines(text)) // it can have a server's words in it
+}
+
+// shown is what render writes, fit for a screen: a report has in it what a server said.
+func shown(render func(io.Writer) error) func(io.Writer) error {
+	return func(w io.Writer) error {
+		var text strings.Builder
+		if err := render(&text); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, usertext.ShownLines(text.String()))
+		return err
+	}
 }
 
 // progress says how far it is.

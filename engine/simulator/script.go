@@ -1,15 +1,18 @@
 package simulator
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	"os"
+	"math"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/usertext"
 )
 
 // Script is a scenario: who does what when. It is read from YAML or JSON:
@@ -32,41 +35,47 @@ type Script struct {
 
 // step is one step as it is written, and what is made of it.
 type step struct {
-	Account    uint64 `yaml:"account"`
-	On         string `yaml:"on"`
-	LoginNth   int    `yaml:"login_nth"`
-	At         string `yaml:"at"`
-	After      string `yaml:"after"`
-	Every      string `yaml:"every"`
-	Times      int    `yaml:"times"`
-	Side       string `yaml:"side"`
-	Instrument string `yaml:"instrument"`
-	Quantity   any    `yaml:"quantity"`
-	Bust       string `yaml:"bust"`
-	Correct    string `yaml:"correct"`
-	Price      any    `yaml:"price"`
-	Reason     string `yaml:"reason"`
-	Policy     string `yaml:"policy"`
+	AccountText  written `yaml:"account"`
+	On           written `yaml:"on"`
+	LoginNthText written `yaml:"login_nth"`
+	At           written `yaml:"at"`
+	After        written `yaml:"after"`
+	Every        written `yaml:"every"`
+	TimesText    written `yaml:"times"`
+	Side         written `yaml:"side"`
+	Instrument   written `yaml:"instrument"`
+	Quantity     written `yaml:"quantity"`
+	Bust         written `yaml:"bust"`
+	Correct      written `yaml:"correct"`
+	Price        written `yaml:"price"`
+	Reason       written `yaml:"reason"`
+	Policy       written `yaml:"policy"`
 
-	wait  time.Duration // at and after
-	every time.Duration
-	order positions.Order // of a fill; of last, its instrument
-	all   bool            // sell whatever is held
+	Account  uint64        `yaml:"-"`
+	LoginNth int           `yaml:"-"` // from 1
+	Times    int           `yaml:"-"` // from 1
+	wait     time.Duration // at and after
+	every    time.Duration
+	order    positions.Order // of a fill; of last, its instrument
+	all      bool            // sell whatever is held
 
 	bust  *positions.BustRequest // nil: a fill. Its TradeSeq is 0 for last
 	anyOf bool                   // last of all instruments
 }
 
-// stepsMax bounds a script: each step that has begun has a goroutine.
-const stepsMax = 10_000
+// Bounds of a script.
+const (
+	stepsMax       = 10_000  // each step that has begun has a goroutine
+	scriptBytesMax = 4 << 20 // as many steps as there may be, each longer than any has to be
+)
 
 // LoadScript reads a script from a file.
 func LoadScript(path string, u *market.Universe) (*Script, error) {
-	text, err := os.ReadFile(path)
+	text, err := usertext.ReadFile(path, scriptBytesMax)
 	if err != nil {
 		return nil, fmt.Errorf("scenario script: %w", err)
 	}
-	s, err := ParseScript(text, u)
+	s, err := parseScript(text, u)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -74,7 +83,15 @@ func LoadScript(path string, u *market.Universe) (*Script, error) {
 }
 
 // ParseScript reads a script. Errors name the line, or the step.
-func ParseScript(text []byte, u *market.Universe) (*Script, error) {
+func ParseScript(raw []byte, u *market.Universe) (*Script, error) {
+	text, err := usertext.Read(bytes.NewReader(raw), scriptBytesMax)
+	if err != nil {
+		return nil, fmt.Errorf("scenario script: %w", err)
+	}
+	return parseScript(text, u)
+}
+
+func parseScript(text []byte, u *market.Universe) (*Script, error) {
 	var file scriptFile
 	if err := decode(text, &file); err != nil {
 		return nil, fmt.Errorf("scenario script: %w", err)
@@ -118,33 +135,49 @@ func (s *step) check(u *market.Universe) error {
 
 // checkWhen is what all steps have in common.
 func (s *step) checkWhen() error {
+	if err := s.checkNumbers(); err != nil {
+		return err
+	}
 	switch {
-	case s.Account == 0:
-		return errors.New("account is missing")
 	case s.On != "" && s.On != "login":
 		return fmt.Errorf("on: %q; the only thing to wait for is login", s.On)
 	case s.On != "" && s.At != "":
 		return errors.New("both at and on: a step begins at a time or with a login")
-	case s.On == "" && s.LoginNth != 0:
+	case s.On == "" && s.LoginNthText != "":
 		return errors.New("login_nth without on: login; write both, or neither")
-	case s.Times < 0 || s.LoginNth < 0:
-		return errors.New("times and login_nth must be at least 1")
 	case s.Times > 1 && s.Every == "":
 		return errors.New("times without every: say how long between, for example every: 200ms")
 	case s.Times < 2 && s.Every != "":
 		return errors.New("every without times: say how often, for example times: 20")
 	}
-	s.Times, s.LoginNth = max(1, s.Times), max(1, s.LoginNth)
 	return s.checkTimes()
 }
 
+// checkNumbers reads the numbers that all steps have.
+func (s *step) checkNumbers() error {
+	if s.AccountText == "" {
+		return errors.New("account is missing")
+	}
+	account, err := s.AccountText.number("account", math.MaxUint64)
+	if err != nil {
+		return err
+	}
+	times, err := cmp.Or(s.TimesText, "1").number("times", math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	nth, err := cmp.Or(s.LoginNthText, "1").number("login_nth", math.MaxInt32)
+	s.Account, s.Times, s.LoginNth = account, int(times), int(nth)
+	return err
+}
+
 func (s *step) checkFill(u *market.Universe) error {
-	id, err := u.Parse(s.Instrument)
+	id, err := u.Parse(string(s.Instrument))
 	switch {
 	case err != nil:
 		return fmt.Errorf("instrument: %w", err)
-	case s.Price != nil:
-		return fmt.Errorf("price: %v; a fill is at the market's price, only correct has one of its own", s.Price)
+	case s.Price != "":
+		return fmt.Errorf("price: %s; a fill is at the market's price, only correct has one of its own", s.Price)
 	case s.Reason != "" || s.Policy != "":
 		return errors.New("reason and policy are for bust and correct; a fill has neither")
 	}
@@ -166,13 +199,14 @@ const waitMax = 365 * 24 * time.Hour
 func (s *step) checkTimes() error {
 	var at, after time.Duration
 	for _, f := range []struct {
-		key, text string
-		to        *time.Duration
+		key  string
+		text written
+		to   *time.Duration
 	}{{"at", s.At, &at}, {"after", s.After, &after}, {"every", s.Every, &s.every}} {
 		if f.text == "" {
 			continue
 		}
-		d, err := time.ParseDuration(f.text)
+		d, err := time.ParseDuration(string(f.text))
 		if err != nil {
 			return fmt.Errorf("%s: %q is not a duration; write 2s or 300ms", f.key, f.text)
 		}
@@ -186,17 +220,17 @@ func (s *step) checkTimes() error {
 }
 
 func (s *step) checkQuantity() error {
-	if s.Quantity == nil {
+	if s.Quantity == "" {
 		return errors.New("quantity is missing")
 	}
-	switch q := s.Quantity.(type) {
-	case uint64:
-		s.order.Quantity = int64(min(q, positions.MaxOrderShares+1)) //nolint:gosec // bounded just here
-	case string:
-		s.all = q == "all" && s.order.Side == positions.Sell
+	if s.all = s.Quantity == "all" && s.order.Side == positions.Sell; s.all {
+		return nil
 	}
-	if !s.all && (s.order.Quantity < 1 || s.order.Quantity > positions.MaxOrderShares) {
-		return fmt.Errorf("quantity: %v; it is a number of shares from 1 to %d, or for a sale: all", s.Quantity, positions.MaxOrderShares)
+	n, err := s.Quantity.number("quantity", positions.MaxOrderShares)
+	if err != nil {
+		return fmt.Errorf("quantity: %s; it is a number of shares from 1 to %d in decimal digits, or for a sale: all",
+			s.Quantity, positions.MaxOrderShares)
 	}
+	s.order.Quantity = int64(n) //nolint:gosec // bounded just here
 	return nil
 }

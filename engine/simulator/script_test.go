@@ -83,10 +83,17 @@ steps:
 }
 
 func TestParseScriptRefuses(t *testing.T) {
-	const quantity = "; it is a number of shares from 1 to 1000000000, or for a sale: all"
+	const quantity = "; it is a number of shares from 1 to 1000000000 in decimal digits, or for a sale: all"
 	tests := []struct{ text, want string }{
 		{scriptOf("account: "), "step 1: account is missing"},
-		{scriptOf("account: 0"), "step 1: account is missing"},
+		{scriptOf("account: 0"), "step 1: account: 0; it is a number from 1 to 18446744073709551615 in decimal digits"},
+		{scriptOf("account: 0x186A1"), "step 1: account: 0x186A1; it is a number from 1 to 18446744073709551615 in decimal digits"},
+		{scriptOf("account: 100_001"), "step 1: account: 100_001; it is a number from 1 to 18446744073709551615 in decimal digits"},
+		{scriptOf("account: 1e5"), "step 1: account: 1e5; it is a number from 1 to 18446744073709551615 in decimal digits"},
+		{scriptOf("quantity: 0x64"), "step 1: quantity: 0x64" + quantity},
+		{scriptOf("quantity: 0o144"), "step 1: quantity: 0o144" + quantity},
+		{scriptOf("quantity: 1_000"), "step 1: quantity: 1_000" + quantity},
+		{scriptOf("quantity: .inf"), "step 1: quantity: .inf" + quantity},
 		{scriptOf("instrument: 600519"), "step 1: instrument: 600519 is a code without its market; write SH.600519 (贵州茅台)"},
 		{scriptOf("instrument: SH.000002"), "step 1: instrument: there is no 000002 in SH; 000002 is SZ.000002 (万科A)"},
 		{scriptOf("instrument: "), "step 1: instrument: no instrument given; write market and code, as in SH.600519"},
@@ -98,8 +105,8 @@ func TestParseScriptRefuses(t *testing.T) {
 		{scriptOf("after: -1s"), "step 1: after: -1s is out of range; it must be from 0s to 8760h0m0s"},
 		{scriptOf("every: -1s", "times: 2"), "step 1: every: -1s is out of range; it must be from 0s to 8760h0m0s"},
 		{scriptOf("every: 1s"), "step 1: every without times: say how often, for example times: 20"},
-		{scriptOf("times: -1"), "step 1: times and login_nth must be at least 1"},
-		{scriptOf("on: login", "login_nth: -2"), "step 1: times and login_nth must be at least 1"},
+		{scriptOf("times: -1"), "step 1: times: -1; it is a number from 1 to 2147483647 in decimal digits"},
+		{scriptOf("on: login", "login_nth: -2"), "step 1: login_nth: -2; it is a number from 1 to 2147483647 in decimal digits"},
 		{scriptOf("times: 3"), "step 1: times without every: say how long between, for example every: 200ms"},
 		{scriptOf("quantity: 0"), "step 1: quantity: 0" + quantity},
 		{scriptOf("quantity: -5"), "step 1: quantity: -5" + quantity},
@@ -125,11 +132,12 @@ func TestParseScriptNamesThePlace(t *testing.T) {
 		scriptOf("prise: 3"):                      `[2:70] unknown field "prise"`,
 		"things: []\n":                            `[1:1] unknown field "things"`,
 		"steps:\n- {account: 1, account: 2}\n":    `[2:16] mapping key "account" already defined at [2:4]`,
-		"steps:\n- {account: -1}\n":               "[2:13] cannot unmarshal -1",
+		"steps:\n- {account: -1}\n":               "step 1: account: -1; it is a number from 1 to",
 		"steps: 3\n":                              "[1:8]",
 		"steps:\n- {account: 1\n":                 "[2:3]",
 		"steps:\n- {account: 1}\n- [1, 2]\n":      "[3:3]",
-		scriptOf("on: login", "login_nth: first"): "[2:",
+		scriptOf("on: login", "login_nth: first"): "step 1: login_nth: first; it is a number from 1 to",
+		scriptOf("quantity: [1]"):                 "[2:65] a single value belongs here",
 	} {
 		if _, err := ParseScript([]byte(text), market.Default()); err == nil || !strings.HasPrefix(err.Error(), "scenario script: "+want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
@@ -160,7 +168,7 @@ func TestParseScriptLoginNth(t *testing.T) {
 func TestLoadScript(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "script.yaml")
-	if _, err := LoadScript(path, market.Default()); err == nil || err.Error() != "scenario script: open "+path+": no such file or directory" {
+	if _, err := LoadScript(path, market.Default()); err == nil || err.Error() != "scenario script: "+path+" cannot be read: no such file or directory" {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	if err := os.WriteFile(path, []byte(scriptOf("side: hold")), 0o600); err != nil {
@@ -174,6 +182,54 @@ func TestLoadScript(t *testing.T) {
 	}
 	if s, err := LoadScript(path, market.Default()); err != nil || len(s.steps) != 1 {
 		t.Errorf("a file that is right: %v", err)
+	}
+}
+
+// TestScriptAsText: the same script, whatever it was written with; what is no text is said with its line.
+func TestScriptAsText(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "script.yaml")
+	script := scriptOf("quantity: 300") + "# the end"
+	for _, text := range []string{
+		script, "\ufeff" + script, strings.ReplaceAll(script, "\n", "\r\n"), strings.ReplaceAll(script, "\n", "\r"),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := LoadScript(path, market.Default()); err != nil || len(s.steps) != 1 || s.steps[0].order.Quantity != 300 {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"\xff\xfes\x00t\x00":                  ":1: this is UTF-16; save it as UTF-8",
+		"# one\r\n# \xb2\xe2\r\n" + script:    ":2: this is not text in UTF-8; save it as UTF-8",
+		script + "\n\x00":                     ":4: there is a NUL byte, which no text has; if this is UTF-16, save it as UTF-8",
+		strings.Repeat("#", scriptBytesMax+1): " is larger than 4194304 bytes, the most that is read",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadScript(path, market.Default()); err == nil || err.Error() != "scenario script: "+path+want {
+			t.Errorf("%.30q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// TestScriptNumbers: a number means what it does elsewhere, and not what YAML makes of it; text that looks like one stays text.
+func TestScriptNumbers(t *testing.T) {
+	for key, want := range map[string]int64{"0100": 100, "'100'": 100, "100": 100} {
+		s, err := ParseScript([]byte(scriptOf("account: 0100001", "quantity: "+key, "every: 1s", "times: 010")), market.Default())
+		if err != nil || s.steps[0].order.Quantity != want || s.steps[0].Account != 100001 || s.steps[0].Times != 10 {
+			t.Errorf("quantity %s: %+v, %v", key, s, err)
+		}
+	}
+	s, err := ParseScript([]byte(correcting("price: 0010.50", "quantity: 0100", "reason: 0100")), market.Default())
+	if err != nil || s.steps[0].bust.Price != 10_5000 || s.steps[0].bust.Quantity != 100 || s.steps[0].bust.Reason != "0100" {
+		t.Errorf("a correction: %+v, %v", s, err)
+	}
+	for _, price := range []string{"0x10", "1_000", "1e1", ".inf"} {
+		if _, err := ParseScript([]byte(correcting("price: "+price)), market.Default()); err == nil || !strings.Contains(err.Error(), "step 1: price: ") {
+			t.Errorf("price %s: %v", price, err)
+		}
 	}
 }
 

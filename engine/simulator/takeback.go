@@ -10,6 +10,7 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/usertext"
 )
 
 const (
@@ -24,20 +25,20 @@ func (s *step) checkTakeBack(u *market.Universe) error {
 	if s.Correct != "" {
 		key, which = "correct", s.Correct
 	}
-	policy, err := positions.ParseBustPolicy(s.Policy)
+	policy, err := positions.ParseBustPolicy(string(s.Policy))
 	switch {
 	case s.Bust != "" && s.Correct != "":
 		return errors.New("both bust and correct: a step does one of them")
 	case s.Side != "":
 		return fmt.Errorf("side: %q; a step with %s is no fill, so leave it out", s.Side, key)
-	case s.Bust != "" && (s.Price != nil || s.Quantity != nil):
+	case s.Bust != "" && (s.Price != "" || s.Quantity != ""):
 		return errors.New("price and quantity are for correct; a bust takes back all of a trade")
 	case err != nil:
 		return fmt.Errorf("policy: %w", err)
 	}
-	s.bust = &positions.BustRequest{Account: s.Account, Reason: s.Reason, Actor: scriptActor, Policy: policy}
-	if o := s.bust.Check(); o.Reason != positions.NoBustRefusal { // all else is right
-		return fmt.Errorf("reason: %q; it says why, in one line of 1 to %d bytes, for example reason: wrong price", s.Reason, positions.MaxBustTextBytes)
+	s.bust = &positions.BustRequest{Account: s.Account, Reason: string(s.Reason), Actor: scriptActor, Policy: policy}
+	if err := usertext.CheckLine(string(s.Reason), positions.MaxBustTextBytes); err != nil {
+		return fmt.Errorf("reason: %q says why, and %w; write for example reason: wrong price", s.Reason, err)
 	}
 	if err := s.checkWhich(key, which, u); err != nil || s.Bust != "" {
 		return err
@@ -46,16 +47,16 @@ func (s *step) checkTakeBack(u *market.Universe) error {
 }
 
 // checkWhich finds out which trade is meant: the newest, of all or of an instrument, or one by its name.
-func (s *step) checkWhich(key, which string, u *market.Universe) (err error) {
+func (s *step) checkWhich(key string, which written, u *market.Universe) (err error) {
 	if which == newestTrade {
 		if s.anyOf = s.Instrument == ""; !s.anyOf {
-			if s.order.Instrument, err = u.Parse(s.Instrument); err != nil {
+			if s.order.Instrument, err = u.Parse(string(s.Instrument)); err != nil {
 				return fmt.Errorf("instrument: %w", err)
 			}
 		}
 		return nil
 	}
-	number, found := strings.CutPrefix(which, strconv.FormatUint(s.Account, 10)+"-")
+	number, found := strings.CutPrefix(string(which), strconv.FormatUint(s.Account, 10)+"-")
 	s.bust.TradeSeq, err = strconv.ParseUint(number, 10, 64)
 	switch {
 	case !found || err != nil || s.bust.TradeSeq == 0:
@@ -68,10 +69,10 @@ func (s *step) checkWhich(key, which string, u *market.Universe) (err error) {
 
 // checkCorrection takes the price and the quantity that a trade is to have.
 func (s *step) checkCorrection(u *market.Universe) (err error) {
-	if s.Price == nil {
+	if s.Price == "" {
 		return errors.New("price is missing; correct takes a price and a quantity, and says both even where one stays as it is")
 	}
-	if s.bust.Price, err = market.ParseMoney(priceText(s.Price)); err != nil {
+	if s.bust.Price, err = market.ParseMoney(string(s.Price)); err != nil {
 		return fmt.Errorf("price: %w", err)
 	}
 	if err := s.checkQuantity(); err != nil {
@@ -83,14 +84,6 @@ func (s *step) checkCorrection(u *market.Universe) (err error) {
 		return errors.New(text)
 	}
 	return nil
-}
-
-// priceText is a price as it was written, as far as YAML keeps that.
-func priceText(price any) string {
-	if f, ok := price.(float64); ok {
-		return strconv.FormatFloat(f, 'f', -1, 64)
-	}
-	return fmt.Sprint(price)
 }
 
 const (

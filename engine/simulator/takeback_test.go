@@ -62,7 +62,7 @@ func TestParseTakeBack(t *testing.T) {
 }
 
 func TestParseTakeBackRefuses(t *testing.T) {
-	const reason = "; it says why, in one line of 1 to 200 bytes, for example reason: wrong price"
+	const reason = " says why, and must be one line of 1 to 200 bytes; it has %d; write for example reason: wrong price"
 	for text, want := range map[string]string{
 		busting("correct: last"):                            "both bust and correct: a step does one of them",
 		busting("side: buy"):                                `side: "buy"; a step with bust is no fill, so leave it out`,
@@ -70,8 +70,8 @@ func TestParseTakeBackRefuses(t *testing.T) {
 		busting("quantity: 100"):                            "price and quantity are for correct; a bust takes back all of a trade",
 		busting("price: 9.98"):                              "price and quantity are for correct; a bust takes back all of a trade",
 		busting("policy: casc"):                             `policy: "casc" is not a policy; it must be reject or cascade`,
-		busting("reason: "):                                 `reason: ""` + reason,
-		busting("reason: " + strings.Repeat("a", 201)):      `reason: "` + strings.Repeat("a", 201) + `"` + reason,
+		busting("reason: "):                                 `reason: ""` + fmt.Sprintf(reason, 0),
+		busting("reason: " + strings.Repeat("a", 201)):      `reason: "` + strings.Repeat("a", 201) + `"` + fmt.Sprintf(reason, 201),
 		busting("bust: newest"):                             `bust: "newest"; it is last, or the name of a trade of the account, as 100001-42`,
 		busting("bust: 100002-42"):                          `bust: "100002-42"; it is last, or the name of a trade of the account, as 100001-42`,
 		busting("bust: 100001-0"):                           `bust: "100001-0"; it is last, or the name of a trade of the account, as 100001-42`,
@@ -85,7 +85,7 @@ func TestParseTakeBackRefuses(t *testing.T) {
 		correcting("price: 0"):                              "the price must be above 0 and at most 1000000000.00",
 		correcting("price: -1"):                             "the price must be above 0 and at most 1000000000.00",
 		correcting("quantity: "):                            "quantity is missing",
-		correcting("quantity: all"):                         "quantity: all; it is a number of shares from 1 to 1000000000, or for a sale: all",
+		correcting("quantity: all"):                         "quantity: all; it is a number of shares from 1 to 1000000000 in decimal digits, or for a sale: all",
 		scriptOf("price: 9.98"):                             "price: 9.98; a fill is at the market's price, only correct has one of its own",
 		scriptOf("reason: wrong price"):                     "reason and policy are for bust and correct; a fill has neither",
 		scriptOf("policy: cascade"):                         "reason and policy are for bust and correct; a fill has neither",

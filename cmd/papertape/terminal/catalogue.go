@@ -108,6 +108,7 @@ const (
 	// Answers to commands.
 	keyPresenceOn
 	keyPresenceOff
+	keyFirstOfAll   // number
 	keyRefused      // what it is called, the server's sentence
 	keyGoodbye      // what it is called, the server's sentence
 	keyGaveUp       // the line
@@ -115,25 +116,35 @@ const (
 	keyNoAnswer     // why
 	keyOrderUnknown // why, command
 	keyQueueFull    // number, the line
+	keyNoneBegun    // why
+	keyTooMany      // number, most
+	keyRestDropped  // number
+	keyPasteTooLong // bytes, most
 	keyLeaveHint    // command
 	keyBye
 	keyInterrupted
 	keyInterruptedOrder // the line, command
 	keyLine             // number, the line, what was wrong
+	keyLineFault        // number, what was wrong
 
 	// Bad input.
 	keyUnknownCommand // word, command
 	keyMeant          // word, command
 	keyOrderUsage     // command
 	keyNoQuantity     // command, instrument
-	keyBadQuantity    // word
-	keyBadPrice       // word
+	keyBadQuantity    // word, most
+	keyHidden         // word, the character
+	keyBadPrice       // word, most
 	keyNoPrice
 	keyAfterPrice    // words
 	keyTakesNothing  // command, words
 	keyBadCount      // word, most
 	keyPresenceUsage // command
 	keyPresenceAlone
+	keyTooLong // most bytes
+	keyUTF16
+	keyNUL
+	keyNotUTF8
 	keyIsItRunning
 	keyUnknownInstrument // words, instrument
 	keyInstrumentNear    // words, instruments

@@ -2,11 +2,14 @@ package terminal
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/usertext"
 )
 
 // verb is what a command does.
@@ -31,8 +34,9 @@ const (
 // command is a line that was understood. Whether its instruments exist is not known yet.
 type command struct {
 	verb     verb
-	line     string   // as it was typed
+	line     string   // as it was typed, without a comment
 	number   int      // of the line, from 1
+	of       int      // the line of several commands that it is one of, from 1; 0: it came alone
 	words    []string // buy, sell: the instrument; quote: instruments
 	quantity int64    // buy, sell: shares
 	limit    int64    // buy, sell: in 1/10000; 0: at the market
@@ -42,13 +46,22 @@ type command struct {
 
 func (c *command) isOrder() bool { return c.verb == verbBuy || c.verb == verbSell }
 
-// parse understands a line. It returns nil for an empty one and for a comment (#). The error is a sentence that says what
-// was wrong and what would be right.
+// isLocal says that no server is asked.
+func (c *command) isLocal() bool { return c.verb == verbQuit || c.verb == verbHelp }
+
+// parse understands a line up to a #, which begins a comment. It returns nil where there is no command. The error is a
+// sentence that says what was wrong and what would be right.
 func (c *catalogue) parse(line string) (*command, error) {
-	line = strings.TrimSpace(narrow(line))
+	line, _, _ = strings.Cut(narrow(line), "#")
+	line = strings.TrimSpace(line)
 	words := strings.Fields(line)
-	if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+	if len(words) == 0 {
 		return nil, nil
+	}
+	for _, word := range words {
+		if r, hides := usertext.Hidden(word); hides {
+			return nil, c.wrong(keyHidden, tidy(word), fmt.Sprintf("%U", r))
+		}
 	}
 	v, err := c.verbOf(words[0])
 	if err != nil {
@@ -114,8 +127,8 @@ func (c *catalogue) parseOrder(cmd *command, rest []string) error {
 	switch {
 	case len(words) == 1, len(words) == 2 && isMarket(words[0]):
 		return c.wrong(keyNoQuantity, name, strings.Join(words, " "))
-	case err != nil || cmd.quantity <= 0:
-		return c.wrong(keyBadQuantity, last)
+	case err != nil || cmd.quantity <= 0 || cmd.quantity > positions.MaxOrderShares:
+		return c.wrong(keyBadQuantity, last, positions.MaxOrderShares)
 	}
 	cmd.words = words[:len(words)-1]
 	switch {
@@ -126,8 +139,8 @@ func (c *catalogue) parseOrder(cmd *command, rest []string) error {
 	case len(price) > 1:
 		return c.wrong(keyAfterPrice, strings.Join(price[1:], " "))
 	}
-	if cmd.limit, err = market.ParseMoney(price[0]); err != nil || cmd.limit <= 0 {
-		return c.wrong(keyBadPrice, price[0])
+	if cmd.limit, err = market.ParseMoney(price[0]); err != nil || cmd.limit <= 0 || cmd.limit > market.MaxPrice {
+		return c.wrong(keyBadPrice, price[0], market.FormatMoney(market.MaxPrice))
 	}
 	return nil
 }

@@ -27,6 +27,11 @@ type completer struct {
 
 // complete completes the last word of a line.
 func (c *completer) complete(text string) completion {
+	if before, after, several := cutLast(text, lineBreak); several {
+		of := c.complete(after)
+		of.line = before + of.line
+		return of
+	}
 	words := strings.Fields(text)
 	last := ""
 	if len(words) > 0 && !strings.HasSuffix(text, " ") {
@@ -34,6 +39,16 @@ func (c *completer) complete(text string) completion {
 		words = words[:len(words)-1]
 	}
 	return pick(strings.TrimSuffix(text, last), last, c.candidates(words, last))
+}
+
+// cutLast cuts behind the last of a separator.
+func cutLast(text, separator string) (before, after string, found bool) {
+	at := strings.LastIndex(text, separator)
+	if at < 0 {
+		return "", text, false
+	}
+	at += len(separator)
+	return text[:at], text[at:], true
 }
 
 // candidates are the words that last may become, after the words before it.

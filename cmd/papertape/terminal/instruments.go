@@ -10,6 +10,7 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/usertext"
 )
 
 const (
@@ -39,7 +40,7 @@ func newListing(list []*client.Instrument, complete bool) (*listing, error) {
 	entries := make([]market.Instrument, len(list))
 	for i, in := range list {
 		entries[i] = market.Instrument{
-			Market: in.GetMarket(), Code: in.GetCode(), Name: tidy(in.GetName()),
+			Market: in.GetMarket(), Code: in.GetCode(), Name: nameOf(in),
 			PreviousClose: in.GetPreviousClose(), Lot: in.GetLot(), Tick: in.GetTick(),
 		}
 	}
@@ -48,6 +49,15 @@ func newListing(list []*client.Instrument, complete bool) (*listing, error) {
 		return nil, fmt.Errorf("the server's list of instruments: %w", err)
 	}
 	return &listing{instruments: list, universe: u, complete: complete}, nil
+}
+
+// nameOf is an instrument's name as it is shown and typed; where a server's is no name, its code.
+func nameOf(in *client.Instrument) string {
+	name := strings.TrimSpace(tidy(in.GetName()))
+	if usertext.CheckLine(name, market.MaxNameBytes) != nil {
+		return in.GetCode()
+	}
+	return name
 }
 
 // with is the listing and one instrument more.
@@ -62,7 +72,7 @@ func (l *listing) find(typed string) (*market.Instrument, bool) {
 	}
 	var named []*market.Instrument
 	for _, in := range l.all() {
-		if in.Name == typed {
+		if narrow(in.Name) == narrow(typed) {
 			named = append(named, in)
 		}
 	}

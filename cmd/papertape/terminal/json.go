@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/usertext"
 )
 
 // The lines of -o json: objects that say of what type they are and have otherwise the shape of the admin API's.
@@ -51,6 +53,19 @@ type (
 		Online   bool   `json:"online"`
 		Sessions uint32 `json:"sessions"`
 	}
+	subscriptionLine struct {
+		Type     string `json:"type"` // subscription: the answer to presence
+		Presence bool   `json:"presence"`
+	}
+	helpLine struct {
+		Type     string        `json:"type"` // help
+		Commands []helpCommand `json:"commands"`
+	}
+	helpCommand struct {
+		Names []string `json:"names"` // the first is that of the menu; those of other languages are understood too
+		Form  string   `json:"form,omitempty"`
+		Help  string   `json:"help"`
+	}
 	connectedLine struct {
 		Type     string  `json:"type"` // connected: again
 		UID      uint64  `json:"uid"`
@@ -61,10 +76,24 @@ type (
 	}
 )
 
+// helpJSON is the menu.
+func (c *catalogue) helpJSON() helpLine {
+	line := helpLine{Type: "help"}
+	for i := range c.verbs {
+		line.Commands = append(line.Commands, helpCommand{c.verbs[i].names, c.verbs[i].form, c.verbs[i].help})
+	}
+	return line
+}
+
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(usertext.ShownJSON(text.Bytes()))
+	return err
 }
 
 func holdingsJSON(h *client.Holdings) console.Holdings {

@@ -3,12 +3,16 @@ package terminal
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ergochat/readline"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 const (
@@ -24,18 +28,23 @@ const (
 // comes until the key is done with, and whoever writes holds it too.
 //
 // Between two lines readline gives the terminal back to the kernel, which would show what is typed ahead in that moment, and
-// readline shows it again. So it is kept until the end, or until Ctrl-Z suspends the program.
+// readline shows it again. So it is kept until the end, or until Ctrl-Z suspends the program. Whatever ends it, the terminal is
+// given back: a signal that ends the process, too, and a panic.
 type line struct {
 	rl       *readline.Instance
+	out      io.Writer
 	complete func(line string) completion
+	tooLong  func(bytes int) string // the sentence for a paste
 
 	keys       sync.Mutex
 	suspending atomic.Bool // the last key was Ctrl-Z
 
 	terminal sync.Mutex
-	take     func() error // under terminal: it from the kernel
-	giveBack func() error // under terminal: it to the kernel, as it was
-	taken    bool         // under terminal
+	take     func() error  // under terminal: it from the kernel
+	giveBack func() error  // under terminal: it to the kernel, as it was
+	taken    bool          // under terminal
+	over     bool          // under terminal: it is not taken again
+	resumed  chan struct{} // under terminal: closed when it is taken again after it was given back for Ctrl-Z; nil: it was not
 
 	// Owned by the reader.
 	held  bool // it holds keys
@@ -44,12 +53,16 @@ type line struct {
 }
 
 // openLine takes the terminal. historyFile may be empty.
-func openLine(historyFile string, complete func(string) completion) (*line, error) {
-	l := &line{complete: complete}
+func openLine(in, out *os.File, historyFile string, complete func(string) completion, tooLong func(int) string) (
+	*line, error,
+) {
+	l := &line{out: out, complete: complete, tooLong: tooLong}
+	t := &tty{in: in, out: out, quiet: func() bool { return quiet(in) }, tooLong: l.refuse, crashed: l.crashed}
 	var err error
 	l.rl, err = readline.NewFromConfig(&readline.Config{
 		Prompt: prompt, HistoryFile: historyFile, HistoryLimit: historyLines, HistorySearchFold: true, Undo: true,
 		FuncFilterInputRune: l.key, Listener: l.keyDone,
+		Stdin: t, Stdout: t, FuncGetSize: func() (int, int) { return sizeOf(out) },
 	})
 	if err != nil {
 		return nil, err
@@ -57,36 +70,38 @@ func openLine(historyFile string, complete func(string) completion) (*line, erro
 	cfg := l.rl.GetConfig()
 	l.take, l.giveBack = cfg.FuncMakeRaw, cfg.FuncExitRaw
 	cfg.FuncMakeRaw, cfg.FuncExitRaw = l.begin, l.pause
-	return l, l.rl.SetConfig(cfg)
+	if err := l.rl.SetConfig(cfg); err != nil {
+		return nil, err
+	}
+	return l, l.begin() // what is typed from now on is not shown before the prompt is
 }
 
-// begin is called by readline at the beginning of each line, and when the program was suspended and goes on.
-func (l *line) begin() error {
-	l.terminal.Lock()
-	defer l.terminal.Unlock()
-	if l.taken {
-		return nil
+// The size of a screen that does not say it: a serial line, a terminal that a program holds.
+const (
+	widthDefault  = 80
+	heightDefault = 24
+)
+
+func sizeOf(out *os.File) (width, height int) {
+	width, height, err := term.GetSize(int(out.Fd()))
+	if err != nil || width <= 0 || height <= 0 {
+		return widthDefault, heightDefault
 	}
-	l.taken = true
-	return l.take()
+	return width, height
 }
 
-// pause is called by readline at the end of each line, and when the program is to be suspended.
-func (l *line) pause() error {
-	if l.suspending.Load() {
-		return l.end()
-	}
-	return nil
-}
+// quietTime is how long nothing has to come for what was given up to be over.
+const quietTime = 300 * time.Millisecond
 
-func (l *line) end() error {
-	l.terminal.Lock()
-	defer l.terminal.Unlock()
-	if !l.taken {
-		return nil
+// quiet waits for that, or until something comes.
+func quiet(in *os.File) bool {
+	poll := []unix.PollFd{{Fd: int32(in.Fd()), Events: unix.POLLIN}} //nolint:gosec // a file descriptor
+	for {
+		n, err := unix.Poll(poll, int(quietTime.Milliseconds()))
+		if !errors.Is(err, unix.EINTR) {
+			return n == 0 || err != nil
+		}
 	}
-	l.taken = false
-	return l.giveBack()
 }
 
 // historyFile is where lines are kept, made if it was not there; empty where that is not possible: then they are kept in
@@ -105,11 +120,19 @@ func historyFile(getenv func(string) string) string {
 		return ""
 	}
 	name := filepath.Join(dir, "history")
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY | unix.O_NONBLOCK // of a pipe nobody is waited for
+	f, err := os.OpenFile(name, flags, 0o600)
 	if err != nil {
 		return ""
 	}
-	if err := f.Close(); err != nil {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrInvalid
+	}
+	if err == nil {
+		err = f.Chmod(0o600) // readline leaves one that it has cut down as the umask says
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return ""
 	}
 	return name
@@ -191,10 +214,15 @@ func (l *line) release() {
 	}
 }
 
-// width is the screen's, in columns; 0 where it is not known.
+// width is the screen's, in columns.
 func (l *line) width() int {
 	width, _ := l.rl.GetConfig().FuncGetSize()
-	return max(width, 0)
+	return width
+}
+
+// refuse says above the line that a paste is none of it.
+func (l *line) refuse(bytes int) {
+	_ = l.data("\a" + l.tooLong(bytes) + "\n") // the screen is gone: the next read says so
 }
 
 // data writes above the line.
@@ -212,5 +240,5 @@ func (l *line) notice(text string) error { return l.data(text) }
 func (l *line) close(read <-chan struct{}) error {
 	err := l.rl.Close()
 	<-read
-	return errors.Join(err, l.end())
+	return errors.Join(err, l.leave())
 }

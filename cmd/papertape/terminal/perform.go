@@ -127,7 +127,11 @@ func (s *session) askQuotes(ctx context.Context, words []string) (*answer, error
 	if err != nil {
 		return nil, err
 	}
-	return &answer{text: s.quotes(list), object: quotesJSON(list)}, nil
+	text := s.quotes(list)
+	if len(codes) == 0 && len(list) == listingPage {
+		text += "\n" + s.words.say(keyFirstOfAll, listingPage)
+	}
+	return &answer{text: text, object: quotesJSON(list)}, nil
 }
 
 func (s *session) askPresence(ctx context.Context, on bool) (*answer, error) {
@@ -139,7 +143,7 @@ func (s *session) askPresence(ctx context.Context, on bool) (*answer, error) {
 	if err := s.account.Subscribe(ctx, topics...); err != nil {
 		return nil, err
 	}
-	return &answer{text: s.words.say(k)}, nil
+	return &answer{text: s.words.say(k), object: subscriptionLine{"subscription", on}}, nil
 }
 
 // explain is the sentence for a command that failed.

@@ -117,7 +117,7 @@ func TestPipeStops(t *testing.T) {
 		usage       bool
 	}{
 		{"\nbuy SH.600519 1\n", "line 2: buy SH.600519 1: refused, not enough cash: it takes too much", false},
-		{"buy SH.600519 1.5\nbuy SH.600519 1\n", `line 1: buy SH.600519 1.5: "1.5" is no quantity; it is a whole number of shares above 0, as in 100`, true},
+		{"buy SH.600519 1.5\nbuy SH.600519 1\n", `line 1: buy SH.600519 1.5: "1.5" is no quantity; it is a whole number of shares from 1 to 1000000000, as in 100`, true},
 		{"# x\n# y\nbuy 600519 1", `line 3: buy 600519 1: "600519" is not traded here; did you mean SH.600519 (贵州茅台)?`, false},
 	} {
 		f := newFake(t, held(1, 100))
@@ -256,12 +256,12 @@ func TestManyInstruments(t *testing.T) {
 	}
 	f.more = []*client.Instrument{{Market: "SZ", Code: "000001", Name: "平安银行", Price: 10_0000, PreviousClose: 10_0000, Lot: 100, Tick: 100}}
 	r := start(t, f.addr, nil)
-	go func() { r.say("quote SZ.000001\nquote 000001.SZ SH.000499\nquote SZ.000002") }()
+	go func() { r.say("quote\nquote SZ.000001\nquote 000001.SZ SH.000499\nquote SZ.000002") }()
 	err := r.end()
-	if err == nil || !strings.HasPrefix(err.Error(), `line 3: quote SZ.000002: "SZ.000002" is not traded here;`) {
+	if err == nil || !strings.HasPrefix(err.Error(), `line 4: quote SZ.000002: "SZ.000002" is not traded here;`) {
 		t.Errorf("an instrument that nobody knows: %v", err)
 	}
-	if got := r.out.String(); strings.Count(got, "│ SZ     │ 000001 │ 平安银行 │ 10.00 │") != 2 || !strings.Contains(got, "│ SH     │ 000499 │ some     │") {
+	if got := r.out.String(); strings.Count(got, "│ SZ     │ 000001 │ 平安银行 │ 10.00 │") != 2 || strings.Count(got, "the first 500 of all instruments; for others, name them\n") != 1 || !strings.Contains(got, "│ SH     │ 000499 │ some     │") {
 		t.Errorf("the quotes are\n%s", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 const (
 	batchMax   = 64  // updates that are written at once
 	waitingMax = 16  // commands that wait for the one under way; one more is dropped, and said
+	severalMax = 100 // commands of one line, which wait beside those; with more, none is begun, and that is said
 	missedMax  = 100 // missed events that are shown one by one; of more, the last ones
 )
 
@@ -46,6 +47,9 @@ type session struct {
 	// Shared by the session and the command under way.
 	listing atomic.Pointer[listing]
 
+	// Shared by all goroutines: what has the terminal; nil: nothing has.
+	line atomic.Pointer[line]
+
 	// Owned by run.
 	updates  chan client.Update
 	answered chan *answer
@@ -53,6 +57,7 @@ type session struct {
 	waiting  []*command
 	running  *running
 	orders   int    // order ids given out
+	bundles  int    // lines of several commands taken
 	head     uint64 // until the picture is there, events are missed ones; 0: none is
 	hidden   uint64 // missed events that are yet to come and are not shown
 	hinted   bool   // the last input was an interrupt that was answered with how to leave
@@ -143,30 +148,45 @@ func (s *session) input(ctx context.Context, in input) error {
 	}
 	s.hinted = false
 	if s.echo && !s.json {
-		s.data(echoPrompt + in.text)
+		s.data(echoPrompt + tidy(in.text))
+	}
+	if lines := strings.Split(in.text, lineBreak); len(lines) > 1 && !s.strict {
+		return s.several(ctx, lines)
 	}
 	cmd, err := s.words.parse(in.text)
 	switch {
 	case err != nil && s.strict:
 		return s.words.lineError(in.number, in.text, true, err)
 	case err != nil:
-		s.data(s.bold("?") + " " + err.Error())
+		s.wrong(err)
 		return nil
 	case cmd == nil:
 		return nil
 	}
 	cmd.number = in.number
 	switch {
-	case cmd.verb == verbQuit:
-		return errLeave
-	case cmd.verb == verbHelp:
-		s.data(strings.TrimSuffix(s.words.menu(), "\n"))
-	case s.running == nil:
-		s.start(ctx, cmd)
+	case cmd.isLocal(), s.running == nil:
+		return s.do(ctx, cmd)
 	case len(s.waiting) >= waitingMax:
 		s.data(s.words.say(keyQueueFull, len(s.waiting), cmd.line))
 	default:
 		s.waiting = append(s.waiting, cmd)
+	}
+	return nil
+}
+
+// wrong says to the person what was wrong.
+func (s *session) wrong(err error) { s.data(s.bold("?") + " " + err.Error()) }
+
+// do does a command, or sets it going.
+func (s *session) do(ctx context.Context, cmd *command) error {
+	switch cmd.verb {
+	case verbQuit:
+		return errLeave
+	case verbHelp:
+		s.show(strings.TrimSuffix(s.words.menu(), "\n"), s.words.helpJSON())
+	default:
+		s.start(ctx, cmd)
 	}
 	return nil
 }
@@ -192,7 +212,17 @@ func (s *session) start(ctx context.Context, cmd *command) {
 	s.running = &running{command: cmd, cancel: cancel}
 	s.orders++
 	id := fmt.Sprintf("%s%d", s.orderID, s.orders)
-	go func() { s.answered <- s.perform(ctx, cmd, id) }() // run waits for it, and has one under way at most
+	go func() { // run waits for it, and has one under way at most
+		defer onPanic(s.crashed)
+		s.answered <- s.perform(ctx, cmd, id)
+	}()
+}
+
+// crashed gives the terminal back, if it was taken.
+func (s *session) crashed() {
+	if l := s.line.Load(); l != nil {
+		l.crashed()
+	}
 }
 
 // settle shows the answer to the command under way once everything before it is shown, and sets the next one going.
@@ -205,17 +235,28 @@ func (s *session) settle(ctx context.Context) error {
 	s.running = nil
 	if err := r.answer.err; err != nil {
 		sentence := s.explain(r, err)
-		if s.strict {
-			return s.words.lineError(r.number, r.line, false, sentence)
+		if s.strict || r.of != 0 {
+			sentence = s.words.lineError(r.number, r.line, false, sentence)
 		}
-		s.data(s.bold("?") + " " + sentence.Error())
+		if s.strict {
+			return sentence
+		}
+		s.wrong(sentence)
+		s.dropRest(r.of)
 	} else {
 		s.show(r.answer.text, r.answer.object)
 	}
-	if len(s.waiting) > 0 {
-		next := s.waiting[0]
+	return s.next(ctx)
+}
+
+// next begins what waits, up to a command that has to be answered.
+func (s *session) next(ctx context.Context) error {
+	for s.running == nil && len(s.waiting) > 0 {
+		cmd := s.waiting[0]
 		s.waiting = s.waiting[1:]
-		s.start(ctx, next)
+		if err := s.do(ctx, cmd); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -2,11 +2,11 @@ package terminal
 
 import (
 	"strings"
-	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/usertext"
 )
 
 // Scheme says which colour means that something rose.
@@ -79,14 +79,4 @@ func left(s string, width int) string  { return s + strings.Repeat(" ", max(widt
 func right(s string, width int) string { return strings.Repeat(" ", max(width-columns(s), 0)) + s }
 
 // tidy makes what the server says fit for a screen: a name or a reason is a text and moves no cursor.
-func tidy(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
-			return '?'
-		}
-		return r
-	}, s)
-}
+func tidy(s string) string { return usertext.Shown(s) }

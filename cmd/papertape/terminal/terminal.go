@@ -1,7 +1,6 @@
 package terminal
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/usertext"
 )
 
 // Config says whose account it is, where, and how it is shown.
@@ -49,9 +49,18 @@ func (e *LineError) Error() string { return e.text }
 func (c *catalogue) lineError(number int, line string, usage bool, err error) error {
 	e := &LineError{Number: number, Line: line, Usage: usage, text: err.Error()}
 	if number > 0 {
-		e.text = c.say(keyLine, number, strings.TrimSpace(line), err.Error())
+		e.text = c.say(keyLine, number, tidy(strings.TrimSpace(line)), err.Error())
 	}
 	return e
+}
+
+// notText is the error for a line that is not one of text.
+func (c *catalogue) notText(f *usertext.Fault) error {
+	why := map[error]string{
+		usertext.ErrTooLong: c.say(keyTooLong, f.Most), usertext.ErrUTF16: c.say(keyUTF16),
+		usertext.ErrNUL: c.say(keyNUL), usertext.ErrNotUTF8: c.say(keyNotUTF8),
+	}[f.Err]
+	return &LineError{Number: f.Line, Usage: true, text: c.say(keyLineFault, f.Line, why)}
 }
 
 const (
@@ -89,6 +98,7 @@ func Run(ctx context.Context, cfg Config) error {
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
+		defer onPanic(s.crashed)
 		ended <- s.pump(ctx)
 		close(ended)
 	}()
@@ -118,6 +128,9 @@ func checkWords(words *catalogue, cfg *Config) (done bool, err error) {
 	case cmd == nil || cmd.verb == verbQuit:
 		return true, nil
 	case cmd.verb == verbHelp:
+		if cfg.JSON {
+			return true, printJSON(cfg.Out, words.helpJSON())
+		}
 		_, err = io.WriteString(cfg.Out, words.menu())
 		return true, err
 	case cmd.verb == verbPresence:
@@ -171,16 +184,22 @@ func (s *session) login(first *client.Connected) {
 // interact is the session of a person at a terminal.
 func (s *session) interact(ctx context.Context, cfg *Config, first *client.Connected, ended <-chan error) error {
 	complete := completer{words: s.words, listing: s.listing.Load, held: s.held}
-	l, err := openLine(historyFile(cfg.Getenv), complete.complete)
+	tooLong := func(bytes int) string { return s.words.say(keyPasteTooLong, bytes, pasteBytesMax) }
+	in, out := cfg.In.(*os.File), cfg.Out.(*os.File) //nolint:forcetypeassert // they are terminals
+	l, err := openLine(in, out, historyFile(cfg.Getenv), complete.complete, tooLong)
 	if err != nil {
 		return err
 	}
+	defer l.watch()()
+	s.line.Store(l)
+	defer onPanic(s.crashed)
 	s.screen = l
 	s.login(first)
 	s.data(strings.TrimSuffix(s.words.menu(), "\n"))
 	lines, done, read := make(chan input), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(read)
+		defer onPanic(s.crashed)
 		l.read(lines, done)
 	}()
 	err = s.run(ctx, lines, ended)
@@ -220,7 +239,7 @@ func (s *session) pipe(ctx context.Context, cfg *Config, first *client.Connected
 	defer close(done)
 	read := make(chan error, 1)
 	go func() {
-		read <- readLines(cfg.In, lines, done)
+		read <- s.readLines(cfg.In, lines, done)
 		close(lines)
 	}()
 	if err := s.run(ctx, lines, ended); err != nil {
@@ -236,20 +255,25 @@ func (s *session) pipe(ctx context.Context, cfg *Config, first *client.Connected
 
 // readLines sends lines until there are no more. It may be blocked in a read when done is closed, and then ends with the
 // process, or with its input.
-func readLines(r io.Reader, lines chan<- input, done <-chan struct{}) error {
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, lineBytesMax)
-	for n := 1; scanner.Scan(); n++ {
+func (s *session) readLines(r io.Reader, lines chan<- input, done <-chan struct{}) error {
+	text := usertext.NewLines(r, lineBytesMax)
+	for {
+		line, err := text.Next()
+		var fault *usertext.Fault
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.As(err, &fault):
+			return s.words.notText(fault)
+		case err != nil:
+			return fmt.Errorf("read the commands: %w", err)
+		}
 		select {
-		case lines <- input{text: scanner.Text(), number: n}:
+		case lines <- input{text: line, number: text.Number()}:
 		case <-done:
 			return nil
 		}
 	}
-	if err := scanner.Err(); err != nil {
-		return fmt.Errorf("read the commands: %w", err)
-	}
-	return nil
 }
 
 // once does one command.
