@@ -1,12 +1,12 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"unicode"
 	"unicode/utf8"
 )
@@ -33,12 +33,7 @@ func (s *Server) openapi(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) accounts(w http.ResponseWriter, r *http.Request) {
-	after, err := queryNumber(r, "after")
-	limit, limitErr := queryNumber(r, "limit")
-	if err = errors.Join(err, limitErr); err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
-		return
-	}
+	after, limit := queryNumber(r, "after"), queryNumber(r, "limit")
 	if limit == 0 {
 		limit = accountsDefault
 	}
@@ -67,19 +62,12 @@ func (s *Server) sessions(w http.ResponseWriter, _ *http.Request) {
 // kick ends a session, and answers with what it was just before.
 func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 	text := r.PathValue("uid")
-	uid, err := strconv.ParseUint(text, 10, 64)
+	uid, err := parseNumber(text)
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, fmt.Sprintf("%q is not a session; write its uid, a number as GET /api/v1/sessions has it", text))
+		fail(w, http.StatusBadRequest, codeBadRequest, fmt.Sprintf("%q is not a session; write its uid, a number as GET /api/v1/sessions has it", clip(text)))
 		return
 	}
-	reason := r.URL.Query().Get("reason")
-	if reason == "" {
-		reason = reasonDefault
-	}
-	if err := checkReason(reason); err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
-		return
-	}
+	reason := cmp.Or(r.URL.Query().Get("reason"), reasonDefault)
 	for _, in := range s.cfg.Sessions.Sessions() {
 		if in.UID == uid && s.cfg.Sessions.Kick(uid, reason) {
 			s.cfg.Log.Info().Uint64("uid", uid).Uint64("account", in.Account).Str("remote", in.Remote).Str("reason", reason).
@@ -94,14 +82,14 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 // checkReason says what is wrong with a reason that is not a short line of text.
 func checkReason(reason string) error {
 	if len(reason) > reasonBytesMax {
-		return fmt.Errorf("the reason is %d bytes long; at most %d are told to the client", len(reason), reasonBytesMax)
+		return fmt.Errorf("it is %d bytes long; at most %d are told to the client", len(reason), reasonBytesMax)
 	}
 	if !utf8.ValidString(reason) {
-		return errors.New("the reason is not UTF-8")
+		return errors.New("it is not UTF-8")
 	}
 	for _, c := range reason {
 		if unicode.IsControl(c) {
-			return fmt.Errorf("the reason has the control character %q; write one line of text", c)
+			return fmt.Errorf("it has the control character %q; write one line of text", c)
 		}
 	}
 	return nil

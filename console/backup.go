@@ -55,7 +55,7 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, codeConflict, nothingToBackUp)
 		return
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(backupTimeout)) // where there is a deadline
+	allow(w, backupTimeout)
 	began := time.Now()
 	size, err := s.cfg.Backup(body.Out)
 	var conflict Conflict
