@@ -64,7 +64,7 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 	text := r.PathValue("uid")
 	uid, err := parseNumber(text)
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, fmt.Sprintf("%q is not a session; write its uid, a number as GET /api/v1/sessions has it", clip(text)))
+		badRequest(w, fmt.Sprintf("%q is not a session; write its uid, a number as GET /api/v1/sessions has it", clip(text)))
 		return
 	}
 	reason := cmp.Or(r.URL.Query().Get("reason"), reasonDefault)
@@ -110,7 +110,7 @@ func (s *Server) setLogLevel(w http.ResponseWriter, r *http.Request) {
 		err = s.cfg.LogLevel.SetLevel(body.Level)
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		badRequest(w, err.Error())
 		return
 	}
 	// Without a level of its own, so that it is seen whatever the level is now.

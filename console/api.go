@@ -98,7 +98,7 @@ func (s *Server) setSimulator(w http.ResponseWriter, r *http.Request) {
 		err = s.cfg.Simulator.SetRate(*body.Rate)
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		badRequest(w, err.Error())
 		return
 	}
 	s.cfg.Log.Info().Float64("rate", *body.Rate).Str("by", r.RemoteAddr).Msg("simulator rate changed")
@@ -131,7 +131,7 @@ func accountOf(w http.ResponseWriter, r *http.Request) (uint64, bool) {
 	text := r.PathValue("account")
 	account, err := parseNumber(text)
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, fmt.Sprintf("%q is not an account; write its number, as in 100001", clip(text)))
+		badRequest(w, fmt.Sprintf("%q is not an account; write its number, as in 100001", clip(text)))
 		return 0, false
 	}
 	return account, true
@@ -139,6 +139,11 @@ func accountOf(w http.ResponseWriter, r *http.Request) (uint64, bool) {
 
 // answer writes v as JSON with status 200. A client that goes away meanwhile is nobody's error.
 func answer(w http.ResponseWriter, v any) { write(w, http.StatusOK, v) }
+
+// badRequest answers what is wrong with a question, and what would be right.
+func badRequest(w http.ResponseWriter, message string) {
+	fail(w, http.StatusBadRequest, codeBadRequest, message)
+}
 
 func fail(w http.ResponseWriter, status int, code, message string) {
 	write(w, status, failure{Error: ErrorBody{Code: code, Message: message}})

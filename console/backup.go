@@ -48,7 +48,7 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 		err = checkOut(body.Out)
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		badRequest(w, err.Error())
 		return
 	}
 	if s.cfg.Backup == nil {

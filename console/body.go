@@ -29,17 +29,18 @@ const (
 func (k bodyKind) refuse(w http.ResponseWriter, r *http.Request) bool {
 	switch {
 	case k == noBody && r.ContentLength != 0:
-		fail(w, http.StatusBadRequest, codeBadRequest, r.Method+" "+r.URL.Path+" takes no body")
+		badRequest(w, r.Method+" "+r.URL.Path+" takes no body")
 	case k == jsonBody && !isJSON(r.Header):
-		fail(w, http.StatusUnsupportedMediaType, codeMediaType, "the body must be JSON in UTF-8, as it is: send it with Content-Type: application/json")
+		fail(w, http.StatusUnsupportedMediaType, codeMediaType,
+			"the body must be JSON in UTF-8, as it is: send it with Content-Type: application/json")
 	default:
 		return false
 	}
 	return true
 }
 
-// isJSON says whether a body is declared as JSON, in the one encoding that JSON has. A page of another site cannot declare that
-// without asking first, as it could with a form.
+// isJSON says whether a body is declared as JSON, in the one encoding that JSON has. A page of another site cannot
+// declare that without asking first, as it could with a form.
 func isJSON(h http.Header) bool {
 	if len(h["Content-Type"]) != 1 || len(h["Content-Encoding"]) > 0 {
 		return false
@@ -63,8 +64,9 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	return text, nil
 }
 
-// decodeBody reads one JSON object of known members, each there once and under its very name, and nothing after it. What two
-// programs may read as two things is refused: a member that is there twice, or in another case, half of a surrogate pair, null.
+// decodeBody reads one JSON object of known members, each there once and under its very name, and nothing after it.
+// What two programs may read as two things is refused: a member that is there twice, or in another case, half of a
+// surrogate pair, null.
 func decodeBody(w http.ResponseWriter, r *http.Request, v any) error {
 	text, err := readBody(w, r, bodyBytesMax)
 	if err != nil {
@@ -97,7 +99,8 @@ func explain(err error, text []byte, t reflect.Type) error {
 	case len(bytes.TrimSpace(text)) == 0:
 		return fmt.Errorf("it is empty; write an object with %s", inWords(members(t)))
 	case errors.As(err, &semantic) && errors.Is(semantic.Err, json.ErrUnknownName):
-		return fmt.Errorf("there is no %q here; it takes %s", clip(semantic.JSONPointer.LastToken()), inWords(members(t)))
+		name := semantic.JSONPointer.LastToken()
+		return fmt.Errorf("there is no %q here; it takes %s", clip(name), inWords(members(t)))
 	case errors.As(err, &syntax) && errors.Is(syntax.Err, jsontext.ErrDuplicateName):
 		return fmt.Errorf("%q is there twice; write it once", clip(syntax.JSONPointer.LastToken()))
 	case errors.As(err, &syntax):
@@ -129,8 +132,8 @@ func misfit(e *json.SemanticError) error {
 
 // kinds are the values of JSON, in words.
 var kinds = map[jsontext.Kind]string{
-	jsontext.KindNull: "null", jsontext.KindFalse: "false", jsontext.KindTrue: "true", jsontext.KindString: "a string", jsontext.KindNumber: "a number",
-	jsontext.KindBeginObject: "an object", jsontext.KindBeginArray: "an array",
+	jsontext.KindNull: "null", jsontext.KindFalse: "false", jsontext.KindTrue: "true", jsontext.KindString: "a string",
+	jsontext.KindNumber: "a number", jsontext.KindBeginObject: "an object", jsontext.KindBeginArray: "an array",
 }
 
 // isText says whether a type is a string in JSON that it reads by itself.

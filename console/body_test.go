@@ -19,7 +19,8 @@ var bodies = map[string]string{
 
 // changed says what a refused request has changed all the same.
 func (f *fixture) changed() string {
-	if f.flow.state.Rate != 1 || f.desk.asked != nil || len(f.backups) > 0 || len(f.list.infos) != 3 || f.level != "info" {
+	if f.flow.state.Rate != 1 || f.desk.asked != nil || len(f.backups) > 0 || len(f.list.infos) != 3 ||
+		f.level != "info" {
 		return fmt.Sprintf("rate %v, asked %+v, backups %q, %d sessions, level %s", f.flow.state.Rate, f.desk.asked, f.backups, len(f.list.infos), f.level)
 	}
 	return ""
@@ -32,7 +33,8 @@ func refuse(t *testing.T, operation, body string, status int, code, message stri
 	method, path, _ := strings.Cut(operation, " ")
 	w := f.ask(method, path, body, header...)
 	var got failure
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != status || got.Error.Code != code || !strings.Contains(got.Error.Message, message) {
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != status || got.Error.Code != code ||
+		!strings.Contains(got.Error.Message, message) {
 		t.Errorf("%s %.120s: %d %s, want %d %s", operation, body, w.Code, w.Body, status, message)
 	}
 	if changed := f.changed(); changed != "" {
@@ -40,7 +42,8 @@ func refuse(t *testing.T, operation, body string, status int, code, message stri
 	}
 }
 
-// TestBodies: each operation reads its body as every other does. What two programs may read as two things it does not read.
+// TestBodies: each operation reads its body as every other does. What two programs may read as two things it does not
+// read.
 func TestBodies(t *testing.T) {
 	for operation, body := range bodies {
 		var members map[string]json.RawMessage
@@ -76,9 +79,11 @@ func TestBodies(t *testing.T) {
 			}
 		}
 		for text, message := range map[string]string{
-			"": "it is empty; write an object with", " \n": "it is empty", body + body: "after top-level value", body + "x": "after top-level value",
+			"": "it is empty; write an object with", " \n": "it is empty", body + body: "after top-level value",
+			body + "x":    "after top-level value",
 			body + "\x00": "after top-level value", "[" + body + "]": "it must be an object, and is an array", "null": "null is no value", `"x"`: "it must be an object, and is a string",
-			"7": "it must be an object, and is a number", without: "it is no JSON", without + ",}": "it is no JSON", "\ufeff" + body: "it is no JSON", "// x\n" + body: "it is no JSON",
+			"7": "it must be an object, and is a number", without: "it is no JSON",
+			without + ",}": "it is no JSON", "\ufeff" + body: "it is no JSON", "// x\n" + body: "it is no JSON",
 			without + `,"x":1}`: `there is no "x" here; it takes `, without + `,"":1}`: `there is no "" here`, without + `,"__proto__":{}}`: `there is no "__proto__" here`,
 			body + strings.Repeat(" ", bodyBytesMax): "the body is longer than 65536 bytes",
 			strings.Repeat("[", bodyBytesMax/2):      "it must be an object, and is an array",
@@ -107,8 +112,9 @@ func TestBodyNumbers(t *testing.T) {
 		refuse(t, "POST /api/v1/corrections", fmt.Sprintf(correct, c.quantity, c.revision), 400, "bad_request", c.message)
 	}
 	for body, message := range map[string]string{
-		`{"rate":1e999}`: "rate: 1e999 is out of range", `{"rate":NaN}`: "it is no JSON", `{"rate":"2"}`: "rate must be a number, and is a string",
-		`{"rate":11}`: "the rate must be between 0 and 10", `{"rate":.5}`: "it is no JSON",
+		`{"rate":1e999}`: "rate: 1e999 is out of range", `{"rate":NaN}`: "it is no JSON",
+		`{"rate":"2"}`: "rate must be a number, and is a string",
+		`{"rate":11}`:  "the rate must be between 0 and 10", `{"rate":.5}`: "it is no JSON",
 	} {
 		refuse(t, "PUT /api/v1/simulator", body, 400, "bad_request", message)
 	}
@@ -127,11 +133,13 @@ func TestBustIDBlank(t *testing.T) {
 	refuse(t, "POST /api/v1/busts", `{"trade":"0100017-42","reason":"r"}`, 400, "bad_request", `"0100017-42" is not the name of a trade`)
 }
 
-// TestContentType: a body says that it is JSON, and is it without having been packed. Where none is taken, none is sent.
+// TestContentType: a body says that it is JSON, and is it without having been packed. Where none is taken, none is
+// sent.
 func TestContentType(t *testing.T) {
 	for operation, body := range bodies {
 		for _, media := range []string{
-			"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=utf-16", "application/json; charset=gbk",
+			"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+			"application/json; charset=utf-16", "application/json; charset=gbk",
 			"application/jsonp", "text/json", "application/json, text/plain", "json", "", "application/json; charset",
 		} {
 			refuse(t, operation, body, 415, "unsupported_media_type", "send it with Content-Type: application/json", "Content-Type", media)
@@ -150,7 +158,8 @@ func TestContentType(t *testing.T) {
 		"GET /api/v1/accounts", "GET /livez", "GET /debug/pprof/heap", "DELETE /api/v1/sessions/7", "GET /api/v1/log",
 	} {
 		method, path, _ := strings.Cut(request, " ")
-		if w := f.ask(method, path, `{"limit":5}`); w.Code != 400 || !strings.Contains(w.Body.String(), request+" takes no body") {
+		if w := f.ask(method, path, `{"limit":5}`); w.Code != 400 ||
+			!strings.Contains(w.Body.String(), request+" takes no body") {
 			t.Errorf("%s with a body: %d %s", request, w.Code, w.Body)
 		}
 	}
@@ -158,12 +167,14 @@ func TestContentType(t *testing.T) {
 		t.Error(changed)
 	}
 	for text, want := range map[string]string{"0x1": "num_symbols: 1", "": "num_symbols: 1"} {
-		if w := f.ask("POST", "/debug/pprof/symbol", text, "Content-Type", "text/plain"); w.Code != 200 || !strings.Contains(w.Body.String(), want) {
+		if w := f.ask("POST", "/debug/pprof/symbol", text, "Content-Type", "text/plain"); w.Code != 200 ||
+			!strings.Contains(w.Body.String(), want) {
 			t.Errorf("symbols of %q: %d %s", text, w.Code, w.Body)
 		}
 	}
 	for text, want := range map[string]string{"main.main": "is not a program counter", "0x1+": "is not a program counter", strings.Repeat("0x1+", symbolBytesMax): "longer than 1048576 bytes"} {
-		if w := f.ask("POST", "/debug/pprof/symbol", text, "Content-Type", "text/plain"); w.Code != 400 || !strings.Contains(w.Body.String(), want) {
+		if w := f.ask("POST", "/debug/pprof/symbol", text, "Content-Type", "text/plain"); w.Code != 400 ||
+			!strings.Contains(w.Body.String(), want) {
 			t.Errorf("symbols of %.20q: %d %s", text, w.Code, w.Body)
 		}
 	}
@@ -182,7 +193,8 @@ func TestAnswersRead(t *testing.T) {
 	} {
 		s := strangerWith(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
 		got, err := s.Simulator(t.Context())
-		if want == "" && (err != nil || got.Rate != 5 || got.Fills != 1) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && (err != nil || got.Rate != 5 || got.Fills != 1) || want != "" && (err == nil ||
+			!strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}

@@ -88,7 +88,7 @@ func (b *BustRequest) request() (r positions.BustRequest, err error) {
 // takeBack has the ledger do what the request says, unless the body was not understood.
 func (s *Server) takeBack(w http.ResponseWriter, r *http.Request, request *positions.BustRequest, malformed error) {
 	if malformed != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, malformed.Error())
+		badRequest(w, malformed.Error())
 		return
 	}
 	allow(w, walkTimeout)

@@ -196,5 +196,7 @@ func (c *Client) failed(resp *http.Response, text []byte) error {
 		return &Error{Status: resp.StatusCode, Text: fmt.Sprintf("%s answered %s, and not as a console does", c.address, resp.Status)}
 	}
 	e := f.Error
-	return &Error{Status: resp.StatusCode, Code: e.Code, Text: e.Message, InTheWay: e.InTheWay, MoreInTheWay: e.MoreInTheWay}
+	return &Error{
+		Status: resp.StatusCode, Code: e.Code, Text: e.Message, InTheWay: e.InTheWay, MoreInTheWay: e.MoreInTheWay,
+	}
 }

@@ -15,7 +15,8 @@ func sealed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy",
+			"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Referrer-Policy", "no-referrer")
@@ -25,8 +26,8 @@ func sealed(next http.Handler) http.Handler {
 	})
 }
 
-// guard keeps out who asks by a name that is not the console's, pages of other sites that have a visitor's browser ask, and who
-// has no token where there is one. At most requestsMax of the others are answered at a time.
+// guard keeps out who asks by a name that is not the console's, pages of other sites that have a visitor's browser ask,
+// and who has no token where there is one. At most requestsMax of the others are answered at a time.
 type guard struct {
 	hosts   hosts
 	origins *origins
@@ -49,17 +50,20 @@ func newGuard(names []string, token string, next http.Handler) (*guard, error) {
 	return g, nil
 }
 
-// ServeHTTP asks in this order, as the first question is whose browser it may be, and nothing else a rebound page says counts.
+// ServeHTTP asks in this order, as the first question is whose browser it may be, and nothing else a rebound page says
+// counts.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	authorized := g.authorized(r)
 	switch {
 	case !authorized && (r.URL.User != nil || !g.hosts.has(r.Host)): // no page of another site has the token
 		fail(w, http.StatusMisdirectedRequest, codeMisdirected, misdirected(r.Host))
 	case g.origins.check(r) != nil:
-		fail(w, http.StatusForbidden, codeForbidden, "a page of another site may not ask this server; where it is yours, name its host in admin_hosts")
+		fail(w, http.StatusForbidden, codeForbidden,
+			"a page of another site may not ask this server; where it is yours, name its host in admin_hosts")
 	case g.token != nil && !authorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		fail(w, http.StatusUnauthorized, codeUnauthorized, "this console wants its token: name the file that holds it with --admin-token-file")
+		fail(w, http.StatusUnauthorized, codeUnauthorized,
+			"this console wants its token: name the file that holds it with --admin-token-file")
 	case !isClean(r.URL.Path):
 		nothingAt(w, r)
 	default:
@@ -71,7 +75,8 @@ func misdirected(host string) string {
 	if host == "" {
 		return "the request names no host; send Host with the address that was asked, or the token"
 	}
-	return fmt.Sprintf("this console does not go by the name of %q; ask by an address, have the name in admin_hosts, or send the token", clip(host))
+	return fmt.Sprintf("this console does not go by the name of %q; ask by an address, have the name in admin_hosts, "+
+		"or send the token", clip(host))
 }
 
 // authorized says whether a request has the token.
@@ -85,7 +90,8 @@ func (g *guard) authorized(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(got[:], g.token[:]) == 1
 }
 
-// isClean says whether a path is one, and the shortest of those that mean the same. http.ServeMux would send whoever asks to that one.
+// isClean says whether a path is one, and the shortest of those that mean the same. http.ServeMux would send whoever
+// asks to that one.
 func isClean(p string) bool {
 	clean := path.Clean(p)
 	return strings.HasPrefix(p, "/") && (p == clean || p == clean+"/")

@@ -12,7 +12,8 @@ import (
 func TestSealed(t *testing.T) {
 	open, locked := newFixture(t, ""), newFixture(t, "0123456789abcdef")
 	want := map[string]string{
-		"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+		"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
+		"Referrer-Policy":              "no-referrer",
 		"Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
 		"Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	}
@@ -42,7 +43,8 @@ func TestSealed(t *testing.T) {
 	}
 }
 
-// TestOtherSites lets no page of another site read or write anything, wherever it asks; only a browser says which page asks.
+// TestOtherSites lets no page of another site read or write anything, wherever it asks; only a browser says which page
+// asks.
 func TestOtherSites(t *testing.T) {
 	f := newFixture(t, "")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -55,14 +57,18 @@ func TestOtherSites(t *testing.T) {
 		return w.Code
 	}
 	others := []http.Header{
-		{"Sec-Fetch-Site": {"cross-site"}}, {"Sec-Fetch-Site": {"same-site"}}, {"Sec-Fetch-Site": {"Same-Origin"}}, {"Sec-Fetch-Site": {"?"}},
-		{"Origin": {"http://elsewhere.example"}}, {"Origin": {"null"}}, {"Origin": {"http://127.0.0.1:7302"}}, {"Origin": {"http://localhost:7301"}},
+		{"Sec-Fetch-Site": {"cross-site"}}, {"Sec-Fetch-Site": {"same-site"}}, {"Sec-Fetch-Site": {"Same-Origin"}},
+		{"Sec-Fetch-Site": {"?"}},
+		{"Origin": {"http://elsewhere.example"}}, {"Origin": {"null"}}, {"Origin": {"http://127.0.0.1:7302"}},
+		{"Origin": {"http://localhost:7301"}},
 		{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"http://127.0.0.1:7301"}},
 		{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}},
-		{"Sec-Fetch-Site": {"same-origin", "cross-site"}}, {"Origin": {"http://127.0.0.1:7301", "http://elsewhere.example"}},
+		{"Sec-Fetch-Site": {"same-origin", "cross-site"}},
+		{"Origin": {"http://127.0.0.1:7301", "http://elsewhere.example"}},
 	}
 	own := []http.Header{
-		{}, {"Sec-Fetch-Site": {"same-origin"}}, {"Sec-Fetch-Site": {"none"}}, {"Origin": {"http://127.0.0.1:7301"}}, {"Origin": {"https://127.0.0.1:7301"}},
+		{}, {"Sec-Fetch-Site": {"same-origin"}}, {"Sec-Fetch-Site": {"none"}}, {"Origin": {"http://127.0.0.1:7301"}},
+		{"Origin": {"https://127.0.0.1:7301"}},
 	}
 	for path, methods := range f.everywhere() {
 		for _, method := range methods {
@@ -72,7 +78,8 @@ func TestOtherSites(t *testing.T) {
 				}
 			}
 			for _, header := range own {
-				if code := ask(method, path, header); code == http.StatusForbidden || code == http.StatusMisdirectedRequest {
+				if code := ask(method, path, header); code == http.StatusForbidden ||
+					code == http.StatusMisdirectedRequest {
 					t.Errorf("%s %s with %v: %d", method, path, header, code)
 				}
 			}
@@ -84,17 +91,20 @@ func TestOtherSites(t *testing.T) {
 func TestPaths(t *testing.T) {
 	f := newFixture(t, "")
 	for _, path := range []string{
-		"/api//v1/log", "//api/v1/log", "/api/v1/../v1/log", "/api/v1/log/.", "/api/v1/./log", "/api/v1/log//", "/api/v1/log/", "/debug/../livez",
-		"/api/v1/trades/100017-42/..%2f", "/api/v1/accounts/100017/../100017/holdings", "/livez/", "/LIVEZ", "/API/v1/log",
+		"/api//v1/log", "//api/v1/log", "/api/v1/../v1/log", "/api/v1/log/.", "/api/v1/./log", "/api/v1/log//",
+		"/api/v1/log/", "/debug/../livez",
+		"/api/v1/trades/100017-42/..%2f", "/api/v1/accounts/100017/../100017/holdings", "/livez/", "/LIVEZ",
+		"/API/v1/log",
 	} {
 		request := "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-		if resp, body := f.send(t, request); resp.StatusCode != 404 || !strings.Contains(body, `"not_found"`) {
-			t.Errorf("%s: %s %s", path, resp.Status, body)
+		if status, body := f.send(t, request); status != 404 || !strings.Contains(body, `"not_found"`) {
+			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
 }
 
-// TestRequestsMax: who comes when as many are answered as may be is told so, and when to come again; health has places of its own.
+// TestRequestsMax: who comes when as many are answered as may be is told so, and when to come again; health has places
+// of its own.
 func TestRequestsMax(t *testing.T) {
 	f := newFixture(t, "")
 	for range requestsMax - 1 {
@@ -105,7 +115,8 @@ func TestRequestsMax(t *testing.T) {
 	}
 	f.server.guard.slots <- struct{}{}
 	w := f.ask("GET", "/api/v1/log", "")
-	if w.Code != 503 || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), `"busy","message":"128 requests are being answered already; try again"`) {
+	if w.Code != 503 || w.Header().Get("Retry-After") != "1" ||
+		!strings.Contains(w.Body.String(), `"busy","message":"128 requests are being answered already; try again"`) {
 		t.Errorf("one more: %d %v %s", w.Code, w.Header(), w.Body)
 	}
 	for _, path := range []string{"/livez", "/readyz"} {

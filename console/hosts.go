@@ -10,9 +10,10 @@ import (
 	"strings"
 )
 
-// A page that a visitor's browser has from evil.example can have that name lead to 127.0.0.1 afterwards, and then reads and
-// writes a console there as its own site. The browser says so in one place: Host is still evil.example. So a console answers
-// to names that nobody but its operator gave it, and to addresses, which have no owner to change where they lead.
+// A page that a visitor's browser has from evil.example can have that name lead to 127.0.0.1 afterwards, and then reads
+// and writes a console there as its own site. The browser says so in one place: Host is still evil.example. So a
+// console answers to names that nobody but its operator gave it, and to addresses, which have no owner to change where
+// they lead.
 
 const localhost = "localhost"
 
@@ -29,8 +30,8 @@ func newHosts(names []string) hosts {
 	return h
 }
 
-// has says whether a console answers to the Host of a request. Which port it names does not matter: it may be another program's
-// that leads here.
+// has says whether a console answers to the Host of a request. Which port it names does not matter: it may be another
+// program's that leads here.
 func (h hosts) has(host string) bool {
 	if name, rest, ok := strings.Cut(strings.TrimPrefix(host, "["), "]"); ok && host[0] == '[' {
 		address, err := netip.ParseAddr(name)
@@ -55,22 +56,23 @@ func isPort(text string) bool {
 	return text == "" || err == nil
 }
 
-// ParseHost reads a name that a console is to answer to: desk.example.com. With a port, desk.example.com:8443, it is also that
-// of the pages that may ask; without one, those of HTTP and HTTPS are.
+// ParseHost reads a name that a console is to answer to: desk.example.com. With a port, desk.example.com:8443, it is
+// also that of the pages that may ask; without one, those of HTTP and HTTPS are.
 func ParseHost(text string) (string, error) {
 	name, port, hasPort := strings.Cut(strings.ToLower(text), ":")
 	name = strings.TrimSuffix(name, ".")
 	_, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	_, errName := netip.ParseAddr(name)
+	wrong := func(why string) (string, error) { return "", fmt.Errorf("%q %s", clip(text), why) }
 	switch {
 	case strings.Contains(text, "/"):
-		return "", fmt.Errorf("%q has more than a name; write desk.example.com, without http:// and without a path", clip(text))
+		return wrong("has more than a name; write desk.example.com, without http:// and without a path")
 	case err == nil, errName == nil, name == localhost:
-		return "", fmt.Errorf("%q need not be named: the console answers to every address, and to localhost", clip(text))
+		return wrong("need not be named: the console answers to every address, and to localhost")
 	case !isHostName(name):
-		return "", fmt.Errorf("%q is not the name of a host; write one as browsers send it, as in desk.example.com", clip(text))
+		return wrong("is not the name of a host; write one as browsers send it, as in desk.example.com")
 	case hasPort && (port == "" || !isPort(port)):
-		return "", fmt.Errorf("%q has no port after its colon; write desk.example.com or desk.example.com:8443", clip(text))
+		return wrong("has no port after its colon; write desk.example.com or desk.example.com:8443")
 	case hasPort:
 		name += ":" + port
 	}
@@ -82,8 +84,8 @@ const (
 	labelBytesMax = 63
 )
 
-// isHostName says whether a text is labels of a name of the DNS, in lower case. The last one is no number, as browsers take a
-// name like 127.1 for an address.
+// isHostName says whether a text is labels of a name of the DNS, in lower case. The last one is no number, as browsers
+// take a name like 127.1 for an address.
 func isHostName(name string) bool {
 	labels := strings.Split(name, ".")
 	for _, label := range labels {
@@ -114,8 +116,8 @@ func newOrigins(names []string) (*origins, error) {
 
 var errTwoOrigins = errors.New("the request says twice where it comes from")
 
-// check returns an error where a page of another site asks. Reading is held to it as writing is: what is read here is not for
-// every page, and may cost much.
+// check returns an error where a page of another site asks. Reading is held to it as writing is: what is read here is
+// not for every page, and may cost much.
 func (o *origins) check(r *http.Request) error {
 	if len(r.Header["Sec-Fetch-Site"]) > 1 || len(r.Header["Origin"]) > 1 {
 		return errTwoOrigins

@@ -13,19 +13,30 @@ func TestHosts(t *testing.T) {
 	named := newHosts([]string{"desk.example", "ops.example:8443"})
 	for host, want := range map[string]bool{
 		"127.0.0.1": true, "127.0.0.1:7301": true, "127.0.0.1:": true, "10.1.2.3:80": true, "0.0.0.0:7301": true,
-		"[::1]": true, "[::1]:7301": true, "[::1]:": true, "[2001:DB8::1]:7301": true, "[::ffff:127.0.0.1]:7301": true, "[::]:1": true,
+		"[::1]": true, "[::1]:7301": true, "[::1]:": true, "[2001:DB8::1]:7301": true, "[::ffff:127.0.0.1]:7301": true,
+		"[::]:1":    true,
 		"localhost": true, "localhost:7301": true, "LocalHost:7301": true, "localhost.": true, "localhost.:7301": true,
-		"desk.example": true, "desk.example:7301": true, "DESK.Example:1": true, "desk.example.": true, "ops.example": true, "ops.example:7301": true,
+		"desk.example": true, "desk.example:7301": true, "DESK.Example:1": true, "desk.example.": true,
+		"ops.example": true, "ops.example:7301": true,
 
-		"": false, ":": false, ":7301": false, ".": false, "evil.example": false, "evil.example:7301": false, "example": false,
-		"localhost.evil.example": false, "127.0.0.1.evil.example": false, "127.0.0.1.nip.io:7301": false, "evil.localhost": false,
-		"desk.example.evil.example": false, "evildesk.example": false, "desk.example..": false, "localhost..": false, ".localhost": false,
-		"user@127.0.0.1": false, "127.0.0.1@evil.example": false, "localhost:7301@evil.example": false, "evil.example:80@localhost": false,
-		"localhost:x": false, "localhost:-1": false, "localhost:65536": false, "localhost:7301:7301": false, "localhost:7301.evil.example": false,
-		"127.0.0.1, evil.example": false, "localhost evil.example": false, "localhost\tx": false, "localhost/": false, "localhost#": false, "localhost%00": false,
-		"127.1": false, "0x7f.0.0.1": false, "0177.0.0.1": false, "2130706433": false, "127.0.0.1.": false, "127.0.0.01": false,
-		"::1": false, "[::1": false, "::1]": false, "]": false, "[]": false, "[": false, "[::1]x": false, "[::1]7301": false, "[::1]:x": false, "[::1]]": false,
-		"[::1%lo]": false, "[::1%25evil.example]:7301": false, "[127.0.0.1]:7301": false, "[localhost]": false, "[evil.example]:7301": false, "[[::1]]": false,
+		"": false, ":": false, ":7301": false, ".": false, "evil.example": false, "evil.example:7301": false,
+		"example":                false,
+		"localhost.evil.example": false, "127.0.0.1.evil.example": false, "127.0.0.1.nip.io:7301": false,
+		"evil.localhost":            false,
+		"desk.example.evil.example": false, "evildesk.example": false, "desk.example..": false, "localhost..": false,
+		".localhost":     false,
+		"user@127.0.0.1": false, "127.0.0.1@evil.example": false, "localhost:7301@evil.example": false,
+		"evil.example:80@localhost": false,
+		"localhost:x":               false, "localhost:-1": false, "localhost:65536": false, "localhost:7301:7301": false,
+		"localhost:7301.evil.example": false,
+		"127.0.0.1, evil.example":     false, "localhost evil.example": false, "localhost\tx": false, "localhost/": false,
+		"localhost#": false, "localhost%00": false,
+		"127.1": false, "0x7f.0.0.1": false, "0177.0.0.1": false, "2130706433": false, "127.0.0.1.": false,
+		"127.0.0.01": false,
+		"::1":        false, "[::1": false, "::1]": false, "]": false, "[]": false, "[": false, "[::1]x": false,
+		"[::1]7301": false, "[::1]:x": false, "[::1]]": false,
+		"[::1%lo]": false, "[::1%25evil.example]:7301": false, "[127.0.0.1]:7301": false, "[localhost]": false,
+		"[evil.example]:7301": false, "[[::1]]": false,
 		"ｌocalhost": false, "loc\u0430lhost": false, "*": false, "*.example": false,
 	} {
 		if got := named.has(host); got != want {
@@ -36,8 +47,10 @@ func TestHosts(t *testing.T) {
 
 func TestParseHost(t *testing.T) {
 	for text, want := range map[string]string{
-		"desk.example": "desk.example", "Desk.EXAMPLE.": "desk.example", "desk": "desk", "xn--bcher-kva.example": "xn--bcher-kva.example",
-		"desk.example:8443": "desk.example:8443", "under_score": "under_score", "7desk": "7desk", "1.2.3.4.example": "1.2.3.4.example",
+		"desk.example": "desk.example", "Desk.EXAMPLE.": "desk.example", "desk": "desk",
+		"xn--bcher-kva.example": "xn--bcher-kva.example",
+		"desk.example:8443":     "desk.example:8443", "under_score": "under_score", "7desk": "7desk",
+		"1.2.3.4.example": "1.2.3.4.example",
 	} {
 		if got, err := ParseHost(text); got != want || err != nil {
 			t.Errorf("%q is %q, %v; want %q", text, got, err, want)
@@ -86,8 +99,8 @@ func (f *fixture) everywhere() map[string][]string {
 	return all
 }
 
-// TestRebinding: a page whose name leads here reads nothing and changes nothing, wherever it asks and whatever else it says.
-// Whoever has the token is no page.
+// TestRebinding: a page whose name leads here reads nothing and changes nothing, wherever it asks and whatever else it
+// says. Whoever has the token is no page.
 func TestRebinding(t *testing.T) {
 	const token = "0123456789abcdef"
 	open, locked := newFixture(t, ""), newFixture(t, token)
@@ -95,7 +108,8 @@ func TestRebinding(t *testing.T) {
 		for _, method := range methods {
 			for _, header := range [][]string{
 				nil, {"Origin", "http://evil.example:7301"}, {"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"},
-				{"X-Forwarded-Host", "localhost"}, {"Forwarded", "host=localhost"}, {"X-Host", "127.0.0.1"}, {"Authorization", "Bearer " + token},
+				{"X-Forwarded-Host", "localhost"}, {"Forwarded", "host=localhost"}, {"X-Host", "127.0.0.1"},
+				{"Authorization", "Bearer " + token},
 				{"Authorization", "Bearer "},
 			} {
 				w := open.askHost("evil.example:7301", method, path, "", header...)
@@ -107,11 +121,13 @@ func TestRebinding(t *testing.T) {
 		if w := locked.askHost("evil.example:7301", "OPTIONS", path, "", "Authorization", "Bearer x"); w.Code != 421 {
 			t.Errorf("OPTIONS %s with another token: %d", path, w.Code)
 		}
-		if w := locked.askHost("console:7301", "OPTIONS", path, "", "Authorization", "Bearer "+token); w.Code == 421 || w.Code == 401 {
+		if w := locked.askHost("console:7301", "OPTIONS", path, "", "Authorization", "Bearer "+token); w.Code == 421 ||
+			w.Code == 401 {
 			t.Errorf("OPTIONS %s with the token: %d", path, w.Code)
 		}
 	}
-	if open.flow.state.Rate != 1 || open.desk.asked != nil || len(open.backups) > 0 || len(open.list.infos) != 3 || open.level != "info" {
+	if open.flow.state.Rate != 1 || open.desk.asked != nil || len(open.backups) > 0 || len(open.list.infos) != 3 ||
+		open.level != "info" {
 		t.Error("what was kept out has changed something")
 	}
 	for _, path := range []string{"/livez", "/readyz"} { // there is nothing to be learned
@@ -132,7 +148,8 @@ func TestRebindingSentence(t *testing.T) {
 	} {
 		w := f.askHost(host, "GET", "/api/v1/accounts", "")
 		var got failure
-		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 421 || got.Error.Code != "misdirected" || !strings.HasPrefix(got.Error.Message, want) {
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 421 ||
+			got.Error.Code != "misdirected" || !strings.HasPrefix(got.Error.Message, want) {
 			t.Errorf("%.20q: %d %s, want %s", host, w.Code, w.Body, want)
 		}
 	}
@@ -164,8 +181,8 @@ func TestHostOnTheWire(t *testing.T) {
 		"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n":                                          404,
 		"PUT /api/v1/log HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 17\r\n\r\n{\"level\":\"debug\"}": 421,
 	} {
-		if resp, body := f.send(t, request); resp.StatusCode != want {
-			t.Errorf("%q: %s, want %d: %s", request, resp.Status, want, body)
+		if status, body := f.send(t, request); status != want {
+			t.Errorf("%q: %d, want %d: %s", request, status, want, body)
 		}
 	}
 	if f.level != "info" {
@@ -207,7 +224,8 @@ func TestAdminHosts(t *testing.T) {
 			}
 		}
 	}
-	if _, err := New(Config{Hosts: []string{"not a host"}}); err == nil || !strings.HasPrefix(err.Error(), "console: ") {
+	if _, err := New(Config{Hosts: []string{"not a host"}}); err == nil ||
+		!strings.HasPrefix(err.Error(), "console: ") {
 		t.Errorf("a name that is none: %v", err)
 	}
 }

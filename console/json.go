@@ -248,7 +248,8 @@ func ParseTradeID(text string) (account, seq uint64, err error) {
 	account, errAccount := parseNumber(left)
 	seq, errSeq := parseNumber(right)
 	if errAccount != nil || errSeq != nil || account == 0 || seq == 0 {
-		return 0, 0, fmt.Errorf("%q is not the name of a trade; write its account and sequence, as in 100017-42, without zeros in front", clip(text))
+		return 0, 0, fmt.Errorf("%q is not the name of a trade; write its account and sequence, as in 100017-42, "+
+			"without zeros in front", clip(text))
 	}
 	return account, seq, nil
 }

@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// places is a listener with a bound on the connections open at a time: the files of the process belong to its clients, and a
-// console that is held open by too many must not take them. It always accepts. Where every place is taken it closes the
-// connection that has waited longest for its peer to ask something: one that is idle between two requests, or whose first has
-// yet to come, or comes slowly. Those in the midst of an answer are left alone; there are fewer of them than places
-// (requestsMax), so whoever asks at once is always let in, and whoever only holds on gives way.
+// places is a listener with a bound on the connections open at a time: the files of the process belong to its clients,
+// and a console that is held open by too many must not take them. It always accepts. Where every place is taken it
+// closes the connection that has waited longest for its peer to ask something: one that is idle between two requests,
+// or whose first has yet to come, or comes slowly. Those in the midst of an answer are left alone; there are fewer of
+// them than places (requestsMax), so whoever asks at once is always let in, and whoever only holds on gives way.
 type places struct {
 	net.Listener
 	most int
@@ -39,8 +39,8 @@ func (l *places) Accept() (net.Conn, error) {
 	}
 }
 
-// take gives a connection a place, and returns the connection that leaves for it. Where all are being answered that is the new
-// one, which has none.
+// take gives a connection a place, and returns the connection that leaves for it. Where all are being answered that is
+// the new one, which has none.
 func (l *places) take(conn net.Conn) (p *place, leaves net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,8 +95,8 @@ func (p *place) Close() error {
 	return p.Conn.Close()
 }
 
-// begin says that a request is being answered from now on, until end. It returns false where the connection was closed to make
-// room: nobody would hear what became of the request.
+// begin says that a request is being answered from now on, until end. It returns false where the connection was closed
+// to make room: nobody would hear what became of the request.
 func (p *place) begin() bool {
 	p.of.mu.Lock()
 	defer p.of.mu.Unlock()

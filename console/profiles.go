@@ -43,15 +43,16 @@ func (t *turn) left() int {
 	return max(1, int((left+time.Second-1)/time.Second))
 }
 
-// profiles is net/http/pprof with bounds. A profile slows down all that the process does, so one is recorded, over some seconds,
-// and one taken, of a moment, at a time. Importing net/http/pprof puts its own handlers on the default mux of the process; nothing
-// serves that one.
+// profiles is net/http/pprof with bounds. A profile slows down all that the process does, so one is recorded, over some
+// seconds, and one taken, of a moment, at a time. Importing net/http/pprof puts its own handlers on the default mux of
+// the process; nothing serves that one.
 type profiles struct{ recording, snapshot turn }
 
 func (p *profiles) routes() routes {
+	debug, gc := oneOf("debug", "0", "1", "2"), oneOf("gc", "0", "1")
 	return routes{
 		profilesPath + "{$}":     {"GET": {handle: p.index}},
-		profilesPath + "{name}":  {"GET": {handle: p.profile, query: takes(oneOf("debug", "0", "1", "2"), oneOf("gc", "0", "1"), seconds)}},
+		profilesPath + "{name}":  {"GET": {handle: p.profile, query: takes(debug, gc, seconds)}},
 		profilesPath + "cmdline": {"GET": {handle: pprof.Cmdline}},
 		profilesPath + "profile": {"GET": {handle: p.cpu, query: takes(seconds)}},
 		profilesPath + "symbol": {
@@ -99,11 +100,12 @@ func (p *profiles) profile(w http.ResponseWriter, r *http.Request) {
 	of := runtimepprof.Lookup(name)
 	switch {
 	case of == nil:
-		fail(w, http.StatusNotFound, codeNotFound, fmt.Sprintf("there is no profile %q; %s lists them", clip(name), profilesPath))
+		fail(w, http.StatusNotFound, codeNotFound,
+			fmt.Sprintf("there is no profile %q; %s lists them", clip(name), profilesPath))
 	case query.Has("gc") && name != "heap":
-		fail(w, http.StatusBadRequest, codeBadRequest, "gc is for the heap; "+r.URL.Path+" takes debug and seconds")
+		badRequest(w, "gc is for the heap; "+r.URL.Path+" takes debug and seconds")
 	case query.Has("seconds") && len(query) > 1:
-		fail(w, http.StatusBadRequest, codeBadRequest, "seconds stands alone: what became of a profile meanwhile is told without debug and gc")
+		badRequest(w, "seconds stands alone: what became of it meanwhile is told without debug and gc")
 	case query.Has("seconds"):
 		if p.begin(w, secondsOf(r, 0)) {
 			defer p.recording.end()
@@ -136,7 +138,8 @@ func (p *profiles) take(w http.ResponseWriter, of *runtimepprof.Profile, debug i
 // cpu answers a profile of the CPU. It is whole before it is sent, likewise.
 func (p *profiles) cpu(w http.ResponseWriter, r *http.Request) {
 	var b bytes.Buffer
-	if p.record(w, r, secondsOf(r, cpuSecondsDefault), func() error { return runtimepprof.StartCPUProfile(&b) }, runtimepprof.StopCPUProfile) {
+	start := func() error { return runtimepprof.StartCPUProfile(&b) }
+	if p.record(w, r, secondsOf(r, cpuSecondsDefault), start, runtimepprof.StopCPUProfile) {
 		header(w, octets)
 		_, _ = w.Write(b.Bytes())
 	}
@@ -158,7 +161,8 @@ func secondsOf(r *http.Request, otherwise uint64) time.Duration {
 // begin has the turn of those that record, or answers that another has it.
 func (p *profiles) begin(w http.ResponseWriter, last time.Duration) bool {
 	if !p.recording.take(last) {
-		busy(w, p.recording.left(), "a profile is being recorded already, and one is at a time; try again when it has ended")
+		busy(w, p.recording.left(),
+			"a profile is being recorded already, and one is at a time; try again when it has ended")
 		return false
 	}
 	allow(w, last)
@@ -166,13 +170,16 @@ func (p *profiles) begin(w http.ResponseWriter, last time.Duration) bool {
 }
 
 // record has the turn from start to stop, and returns false where that was answered with an error.
-func (p *profiles) record(w http.ResponseWriter, r *http.Request, last time.Duration, start func() error, stop func()) bool {
+func (p *profiles) record(
+	w http.ResponseWriter, r *http.Request, last time.Duration, start func() error, stop func(),
+) bool {
 	if !p.begin(w, last) {
 		return false
 	}
 	defer p.recording.end()
 	if err := start(); err != nil { // the process records itself, as --cpuprofile says
-		fail(w, http.StatusConflict, codeConflict, fmt.Sprintf("the process is being profiled by other means, as with --cpuprofile: %v", err))
+		fail(w, http.StatusConflict, codeConflict,
+			fmt.Sprintf("the process is being profiled by other means, as with --cpuprofile: %v", err))
 		return false
 	}
 	defer stop()
@@ -190,7 +197,7 @@ func (p *profiles) symbols(w http.ResponseWriter, r *http.Request) {
 		err = checkCounters(string(text))
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		badRequest(w, err.Error())
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(text))
@@ -202,7 +209,8 @@ func checkCounters(text string) error {
 	for word := range strings.SplitSeq(text, "+") {
 		digits, ok := strings.CutPrefix(word, "0x")
 		if _, err := strconv.ParseUint(digits, 16, 64); text != "" && (!ok || err != nil) {
-			return fmt.Errorf("%q is not a program counter; write them in hexadecimal with + between them, as in 0x47a2b0+0x47a2c4", clip(word))
+			return fmt.Errorf("%q is not a program counter; write them in hexadecimal with + between them, "+
+				"as in 0x47a2b0+0x47a2c4", clip(word))
 		}
 	}
 	return nil

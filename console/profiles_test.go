@@ -37,26 +37,27 @@ func TestProfiles(t *testing.T) {
 		"/debug/pprof/cmdline":           "console",
 		"/debug/pprof/symbol?0x1":        "num_symbols: 1",
 	} {
-		body, resp := f.get(t, target)
-		if resp.StatusCode != 200 || !strings.Contains(body, want) {
-			t.Errorf("%s: %s does not say %q:\n%.300s", target, resp.Status, want, body)
+		status, _, body := f.get(t, target)
+		if status != 200 || !strings.Contains(body, want) {
+			t.Errorf("%s: %d does not say %q:\n%.300s", target, status, want, body)
 		}
 	}
 	for _, target := range []string{"heap", "goroutine", "allocs", "mutex", "heap?seconds=1", "profile?seconds=1", "trace?seconds=1"} {
-		body, resp := f.get(t, "/debug/pprof/"+target)
+		status, media, body := f.get(t, "/debug/pprof/"+target)
 		packed := strings.HasPrefix(body, "\x1f\x8b") || strings.HasPrefix(body, "go 1.")
-		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != octets || !packed {
-			t.Errorf("%s: %s, %s, %.20q", target, resp.Status, resp.Header.Get("Content-Type"), body)
+		if status != 200 || media != octets || !packed {
+			t.Errorf("%s: %d, %s, %.20q", target, status, media, body)
 		}
 	}
 	w := f.ask("GET", "/debug/pprof/goroutines", "")
-	if w.Code != 404 || !strings.Contains(w.Body.String(), `there is no profile \"goroutines\"; /debug/pprof/ lists them`) {
+	if w.Code != 404 ||
+		!strings.Contains(w.Body.String(), `there is no profile \"goroutines\"; /debug/pprof/ lists them`) {
 		t.Errorf("a profile that there is not: %d %s", w.Code, w.Body)
 	}
 }
 
 // get asks over the network.
-func (f *fixture) get(t *testing.T, target string) (string, *http.Response) {
+func (f *fixture) get(t *testing.T, target string) (status int, media, answer string) {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get(f.url + target)
@@ -67,7 +68,7 @@ func (f *fixture) get(t *testing.T, target string) (string, *http.Response) {
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return string(body), resp
+	return resp.StatusCode, resp.Header.Get("Content-Type"), string(body)
 }
 
 // TestProfileSeconds: nobody has the process profiled for longer than a person waits.
@@ -84,8 +85,8 @@ func TestProfileSeconds(t *testing.T) {
 	}
 }
 
-// TestOneRecording: while one records, another is told when to come, a picture of the moment is had all the same, and whoever goes
-// away makes room.
+// TestOneRecording: while one records, another is told when to come, a picture of the moment is had all the same, and
+// whoever goes away makes room.
 func TestOneRecording(t *testing.T) {
 	for _, first := range []string{"profile?seconds=60", "trace?seconds=60", "heap?seconds=60"} {
 		f := newFixture(t, "")
@@ -104,7 +105,8 @@ func TestOneRecording(t *testing.T) {
 		for _, next := range []string{"profile?seconds=1", "trace?seconds=1", "trace", "profile", "heap?seconds=1", "goroutine?seconds=1"} {
 			w := f.ask("GET", "/debug/pprof/"+next, "")
 			after, err := strconv.Atoi(w.Header().Get("Retry-After"))
-			if w.Code != 503 || err != nil || after < 1 || after > 60 || !strings.Contains(w.Body.String(), "a profile is being recorded already, and one is at a time") {
+			if w.Code != 503 || err != nil || after < 1 || after > 60 ||
+				!strings.Contains(w.Body.String(), "a profile is being recorded already, and one is at a time") {
 				t.Errorf("%s beside %s: %d, %d, %s", next, first, w.Code, after, w.Body)
 			}
 		}
@@ -130,7 +132,8 @@ func TestOneSnapshot(t *testing.T) {
 	}
 	for _, what := range []string{"heap", "heap?gc=1&debug=1", "goroutine?debug=2"} {
 		w := f.ask("GET", "/debug/pprof/"+what, "")
-		if w.Code != 503 || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), "a profile is being taken already, and one is at a time; try again") {
+		if w.Code != 503 || w.Header().Get("Retry-After") != "1" ||
+			!strings.Contains(w.Body.String(), "a profile is being taken already, and one is at a time; try again") {
 			t.Errorf("%s: %d %v %s", what, w.Code, w.Header(), w.Body)
 		}
 	}
@@ -140,14 +143,16 @@ func TestOneSnapshot(t *testing.T) {
 	}
 }
 
-// TestRecordedElsewhere: where the process profiles itself, as with --cpuprofile, that is in the way and no failure of the server.
+// TestRecordedElsewhere: where the process profiles itself, as with --cpuprofile, that is in the way and no failure of
+// the server.
 func TestRecordedElsewhere(t *testing.T) {
 	f := newFixture(t, "")
 	for _, what := range []string{"profile", "trace"} {
 		stop := record(what)
 		w := f.ask("GET", "/debug/pprof/"+what+"?seconds=1", "")
 		stop()
-		if w.Code != 409 || !bytes.Contains(w.Body.Bytes(), []byte(`"conflict","message":"the process is being profiled by other means, as with --cpuprofile: `)) {
+		if w.Code != 409 ||
+			!bytes.Contains(w.Body.Bytes(), []byte(`"conflict","message":"the process is being profiled by other means, as with --cpuprofile: `)) {
 			t.Errorf("%s: %d %s", what, w.Code, w.Body)
 		}
 		if w := f.askCancelled("GET", "/debug/pprof/"+what, ""); w.Code != 200 {

@@ -17,8 +17,8 @@ type parameter struct {
 	check func(value string) error // the error is a sentence that begins with the value
 }
 
-// takes checks a query that may have these parameters. Whoever misspells one, or writes it twice, means something: it is told,
-// rather than answered as if it were not there.
+// takes checks a query that may have these parameters. Whoever misspells one, or writes it twice, means something: it
+// is told, rather than answered as if it were not there.
 func takes(all ...parameter) func(*http.Request) error {
 	return func(r *http.Request) error {
 		query, err := url.ParseQuery(r.URL.RawQuery)
@@ -84,8 +84,8 @@ func clip(text string) string {
 
 var errNumber = errors.New("it is not a whole number")
 
-// parseNumber reads a number as FormatUint writes it. Every number has one form, so that no two names are of one thing: not
-// 0100, which other programs take for 64, and not +100.
+// parseNumber reads a number as FormatUint writes it. Every number has one form, so that no two names are of one thing:
+// not 0100, which other programs take for 64, and not +100.
 func parseNumber(text string) (uint64, error) {
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || strconv.FormatUint(n, 10) != text {
@@ -98,7 +98,8 @@ func parseNumber(text string) (uint64, error) {
 func number(name string) parameter {
 	return parameter{name, func(value string) error {
 		if _, err := parseNumber(value); err != nil {
-			return fmt.Errorf("%q is not a whole number; write digits alone, without zeros in front, from 0 to %d", clip(value), uint64(1<<64-1))
+			return fmt.Errorf("%q is not a whole number; write digits alone, without zeros in front, from 0 to %d",
+				clip(value), uint64(1<<64-1))
 		}
 		return nil
 	}}

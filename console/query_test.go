@@ -68,7 +68,8 @@ func TestQueries(t *testing.T) {
 
 // others are spellings of numbers that some reader takes, and of which none is the one that a console writes.
 var others = []string{
-	"0100017", "00", "+100017", "-0", "-1", "1e5", "0x186b1", "0b1", "0o7", "1_000", "1.0", "1,000", "100017 ", "%20100017", "%09100017", "١٢", "１", "100017%00",
+	"0100017", "00", "+100017", "-0", "-1", "1e5", "0x186b1", "0b1", "0o7", "1_000", "1.0", "1,000", "100017 ",
+	"%20100017", "%09100017", "١٢", "１", "100017%00",
 	"18446744073709551616", "NaN", "ten",
 }
 
@@ -92,16 +93,19 @@ func TestNumbers(t *testing.T) {
 			}
 			w := f.ask("GET", target, "")
 			var got failure
-			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 400 || !strings.Contains(got.Error.Message, want) {
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 400 ||
+				!strings.Contains(got.Error.Message, want) {
 				t.Errorf("%s: %d %s, want 400 %s", target, w.Code, w.Body, want)
 			}
 		}
-		if w := f.ask("DELETE", "/api/v1/sessions/"+text, ""); w.Code != 400 || !strings.Contains(w.Body.String(), "is not a session") {
+		if w := f.ask("DELETE", "/api/v1/sessions/"+text, ""); w.Code != 400 ||
+			!strings.Contains(w.Body.String(), "is not a session") {
 			t.Errorf("session %s: %d %s", text, w.Code, w.Body)
 		}
 	}
 	for target, want := range map[string]int{
-		"/api/v1/accounts/100017/holdings": 200, "/api/v1/accounts/0/holdings": 404, "/api/v1/accounts/18446744073709551615/history": 404,
+		"/api/v1/accounts/100017/holdings": 200, "/api/v1/accounts/0/holdings": 404,
+		"/api/v1/accounts/18446744073709551615/history":       404,
 		"/api/v1/accounts?after=0&limit=18446744073709551615": 200, "/api/v1/trades/100017-42": 200,
 	} {
 		if w := f.ask("GET", target, ""); w.Code != want {

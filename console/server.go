@@ -20,8 +20,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Limits of the console. It serves people and scripts, a few at a time. The connections that it answers at once are fewer than
-// those it has, by as many as can always ask for its health.
+// Limits of the console. It serves people and scripts, a few at a time. The connections that it answers at once are fewer
+// than those it has, by as many as can always ask for its health.
 const (
 	connectionsMax = 512 // for the next one, that is closed which has asked for nothing for the longest time
 	requestsMax    = 128 // answered at a time, health not counted; the next one is told to try again
@@ -32,7 +32,7 @@ const (
 	readTimeout   = 10 * time.Second
 	answerTimeout = 10 * time.Second // what a handler may wait for the ledger
 	walkTimeout   = 2 * time.Minute  // where it goes through all of an account's events
-	writeTimeout  = 30 * time.Second // for what an answer takes to be read; allow puts it off for those that take long to make
+	writeTimeout  = 30 * time.Second // for what an answer takes to be read; allow puts it off where it takes long to make
 	idleTimeout   = time.Minute
 )
 
@@ -45,8 +45,8 @@ type Books interface {
 	History(ctx context.Context, account, before uint64, limit int) (events []positions.Event, oldest uint64, err error)
 	// Accounts lists up to limit accounts with numbers above after, ascending.
 	Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, error)
-	// Walk gives see the account's events from a sequence on, in order, up to the newest. Its errors are engine.ErrNotKept and
-	// engine.ErrBusy, too.
+	// Walk gives see the account's events from a sequence on, in order, up to the newest. Its errors are engine.ErrNotKept
+	// and engine.ErrBusy, too.
 	Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error
 }
 
@@ -88,7 +88,7 @@ type Config struct {
 	Counters  func() []Counter                          // any goroutine
 	Backup    func(dir string) (bytes int64, err error) // to a new directory; any goroutine; nil: nothing is kept
 	Token     string                                    // "": none is asked for
-	Hosts     []string                                  // names that the console goes by, as ParseHost returns them, beside localhost
+	Hosts     []string                                  // names it goes by, as ParseHost returns them, beside localhost
 	Log       zerolog.Logger
 }
 
@@ -160,8 +160,8 @@ type methods map[string]operation
 // routes are the paths of a console and what is there, as http.ServeMux has them.
 type routes map[string]methods
 
-// health is for whoever asks, by whatever name: a supervisor has no token, and there is nothing to be learned that it may not
-// know.
+// health is for whoever asks, by whatever name: a supervisor has no token, and there is nothing to be learned that it may
+// not know.
 func (s *Server) health() routes {
 	return routes{
 		"/livez":  {"GET": {handle: s.live}},
@@ -232,7 +232,8 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	fail(w, http.StatusMethodNotAllowed, codeMethod, r.URL.Path+" takes "+strings.Join(allowed, " or ")+", not "+clip(r.Method))
+	fail(w, http.StatusMethodNotAllowed, codeMethod,
+		r.URL.Path+" takes "+strings.Join(allowed, " or ")+", not "+clip(r.Method))
 }
 
 // serve handles a request whose form is right.
@@ -242,7 +243,7 @@ func (o *operation) serve(w http.ResponseWriter, r *http.Request) {
 		query = takes()
 	}
 	if err := query(r); err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		badRequest(w, err.Error())
 		return
 	}
 	if !o.body.refuse(w, r) {

@@ -45,7 +45,7 @@ const (
 func (s *Server) trade(w http.ResponseWriter, r *http.Request) {
 	account, seq, err := ParseTradeID(r.PathValue("id"))
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		badRequest(w, err.Error())
 		return
 	}
 	allow(w, walkTimeout)
@@ -74,7 +74,8 @@ func (s *Server) failTrade(w http.ResponseWriter, account uint64, err error) {
 	case errors.Is(err, engine.ErrNotKept):
 		fail(w, http.StatusNotFound, codeNotKept, err.Error())
 	case errors.Is(err, context.DeadlineExceeded):
-		fail(w, http.StatusGatewayTimeout, codeTimeout, fmt.Sprintf("what became of the trade was not found within %s; try again", walkTimeout))
+		fail(w, http.StatusGatewayTimeout, codeTimeout,
+			fmt.Sprintf("what became of the trade was not found within %s; try again", walkTimeout))
 	default:
 		s.failBooks(w, account, err)
 	}

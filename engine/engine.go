@@ -83,7 +83,8 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, pool: pool,
-		queries: make(chan struct{}, queriesMax), walks: make(chan struct{}, walksMax), stopping: make(chan struct{}), wanted: make(chan struct{}, 1),
+		queries: make(chan struct{}, queriesMax), walks: make(chan struct{}, walksMax),
+		stopping: make(chan struct{}), wanted: make(chan struct{}, 1),
 		sliceSize: defaultSlice, releaseSize: defaultRelease,
 	}
 	e.reads.init(e, cfg.HistoryReadsMax)

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	walkEvents = 1024 // events read from the journal at a time; with fewer most of the time goes into finding the first of them
+	walkEvents = 1024 // events read from the journal at a time; with fewer the time goes into finding the first of them
 	walksMax   = 4    // walks under way; each keeps a processor busy
 )
 
 // ErrNotKept says that events of an account were asked for which are older than the history kept.
 var ErrNotKept = errors.New("they are older than the history kept")
 
-// Walk gives see the events of an account from a sequence on, in order, up to the newest, however many they are. What see is
-// given is overwritten after it returns. At most walksMax walks are under way; the next one waits. Errors are that of ctx,
-// ErrUnknownAccount, ErrNotKept, ErrBusy, ErrStopped, and those of reading the history.
+// Walk gives see the events of an account from a sequence on, in order, up to the newest, however many they are. What
+// see is given is overwritten after it returns. At most walksMax walks are under way; the next one waits. Errors are
+// that of ctx, ErrUnknownAccount, ErrNotKept, ErrBusy, ErrStopped, and those of reading the history.
 //
-// A page of history asked for again and again would do the same, and takes ten times as long: each is found and unpacked anew,
-// and goes through the drainer. Here only what no checkpoint has stored yet goes that way.
+// A page of history asked for again and again would do the same, and takes ten times as long: each is found and
+// unpacked anew, and goes through the drainer. Here only what no checkpoint has stored yet goes that way.
 func (e *Engine) Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error {
 	select {
 	case e.walks <- struct{}{}:
@@ -38,8 +38,8 @@ func (e *Engine) Walk(ctx context.Context, account, from uint64, see func(*posit
 	return err
 }
 
-// walkStored goes through what checkpoints have stored, and returns the sequence after it. The caller reads: it is as good a
-// goroutine as a reader's, and the drainer has no part in it.
+// walkStored goes through what checkpoints have stored, and returns the sequence after it. The caller reads: it is as
+// good a goroutine as a reader's, and the drainer has no part in it.
 func (e *Engine) walkStored(ctx context.Context, account, next uint64, see func(*positions.Event)) (uint64, error) {
 	if !e.cfg.Journal.Keeps() {
 		return next, nil
@@ -51,7 +51,8 @@ func (e *Engine) walkStored(ctx context.Context, account, next uint64, see func(
 		}
 		var err error
 		if events, err = e.cfg.Journal.Read(events[:0], account, next, walkEvents); err != nil {
-			return next, errors.Join(e.given(ctx), fmt.Errorf("account %d, from event %d: history could not be read: %w", account, next, err))
+			err = fmt.Errorf("account %d, from event %d: history could not be read: %w", account, next, err)
+			return next, errors.Join(e.given(ctx), err)
 		}
 		for i := range events {
 			see(&events[i])

@@ -40,7 +40,8 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// TestWalkOfMemory: where nothing is kept the tail is all there is, and what it has dropped is said to be gone, not left out.
+// TestWalkOfMemory: where nothing is kept the tail is all there is, and what it has dropped is said to be gone, not
+// left out.
 func TestWalkOfMemory(t *testing.T) {
 	w := newWorld(t, options{tail: 250}, alice)
 	w.trade(alice, 399) // 151 to 400 are kept

@@ -37,7 +37,10 @@ func (s *settings) parseFile(name string, text []byte) ([]fileValue, error) {
 	if !utf8.Valid(text) {
 		return nil, configErrorf("%s:1: this is not text in UTF-8", name)
 	}
-	r := fileReader{settings: s, name: name, sections: make(map[string]bool), groups: make(map[string]int), lines: make(map[*setting]int)}
+	r := fileReader{
+		settings: s, name: name,
+		sections: make(map[string]bool), groups: make(map[string]int), lines: make(map[*setting]int),
+	}
 	for key := range s.names {
 		if section, _, ok := strings.Cut(key, "."); ok {
 			r.sections[section] = true

@@ -53,7 +53,7 @@ func placeSettings() []setting {
 			value: addressValue(func(c *Config) *string { return &c.Admin })},
 		{key: "admin_token_file", usage: "`file` with the token that the console asks for",
 			value: pathValue(func(c *Config) *string { return &c.AdminTokenFile }, true)},
-		{key: "admin_hosts", usage: "`names` by which the console is asked, and whose pages may ask it, with commas between; an address and localhost need none",
+		{key: "admin_hosts", usage: "`names` by which the console is asked, whose pages may ask it too; an address needs none",
 			value: listValue(func(c *Config) *[]string { return &c.AdminHosts }, adminHostsMax, console.ParseHost)},
 		{key: "data", usage: "data `directory`, made on the first start; of one server at a time",
 			value: pathValue(func(c *Config) *string { return &c.Data }, false)},

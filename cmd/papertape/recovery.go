@@ -196,7 +196,8 @@ func tryPlace(out string) error {
 	unfinished := out + ".unfinished"
 	switch err := os.Mkdir(unfinished, 0o700); {
 	case errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("%s is left over from a backup that was cut off, or another one is writing it; remove it, or name another directory", unfinished)
+		return fmt.Errorf("%s is left over from a backup that was cut off, or another one is writing it; remove it, "+
+			"or name another directory", unfinished)
 	case errors.Is(err, syscall.ENAMETOOLONG):
 		return fmt.Errorf("the name of the backup is too long for its disk; write a shorter one: %w", err)
 	case err != nil:
