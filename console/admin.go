@@ -1,12 +1,12 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/papertape/papertape/usertext"
 )
@@ -33,12 +33,7 @@ func (s *Server) openapi(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) accounts(w http.ResponseWriter, r *http.Request) {
-	after, err := queryNumber(r, "after")
-	limit, limitErr := queryNumber(r, "limit")
-	if err = errors.Join(err, limitErr); err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
-		return
-	}
+	after, limit := queryNumber(r, "after"), queryNumber(r, "limit")
 	if limit == 0 {
 		limit = accountsDefault
 	}
@@ -67,19 +62,12 @@ func (s *Server) sessions(w http.ResponseWriter, _ *http.Request) {
 // kick ends a session, and answers with what it was just before.
 func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 	text := r.PathValue("uid")
-	uid, err := strconv.ParseUint(text, 10, 64)
+	uid, err := parseNumber(text)
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, fmt.Sprintf("%q is not a session; write its uid, a number as GET /api/v1/sessions has it", text))
+		badRequest(w, fmt.Sprintf("%q is not a session; write its uid, a number as GET /api/v1/sessions has it", clip(text)))
 		return
 	}
-	reason := r.URL.Query().Get("reason")
-	if reason == "" {
-		reason = reasonDefault
-	}
-	if err := usertext.CheckLine(reason, reasonBytesMax); err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, "the reason "+err.Error())
-		return
-	}
+	reason := cmp.Or(r.URL.Query().Get("reason"), reasonDefault)
 	for _, in := range s.cfg.Sessions.Sessions() {
 		if in.UID == uid && s.cfg.Sessions.Kick(uid, reason) {
 			s.cfg.Log.Info().Uint64("uid", uid).Uint64("account", in.Account).Str("remote", in.Remote).Str("reason", reason).
@@ -90,6 +78,9 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 	}
 	fail(w, http.StatusNotFound, codeUnknownSession, fmt.Sprintf("there is no session %d; GET /api/v1/sessions lists them", uid))
 }
+
+// checkReason says what is wrong with a reason that is not a short line of text.
+func checkReason(reason string) error { return usertext.CheckLine(reason, reasonBytesMax) }
 
 func (s *Server) logLevel(w http.ResponseWriter, _ *http.Request) {
 	answer(w, logLevel{s.cfg.LogLevel.Level()})
@@ -106,7 +97,7 @@ func (s *Server) setLogLevel(w http.ResponseWriter, r *http.Request) {
 		err = s.cfg.LogLevel.SetLevel(body.Level)
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		badRequest(w, err.Error())
 		return
 	}
 	// Without a level of its own, so that it is seen whatever the level is now.

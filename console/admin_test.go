@@ -68,7 +68,7 @@ func TestKick(t *testing.T) {
 	}
 	_, err = f.client.Kick(t.Context(), 7, reason)
 	var answered *Error
-	if !errors.As(err, &answered) || *answered != (Error{404, "unknown_session", "there is no session 7; GET /api/v1/sessions lists them"}) {
+	if !errors.As(err, &answered) || !reflect.DeepEqual(*answered, Error{Status: 404, Code: "unknown_session", Text: "there is no session 7; GET /api/v1/sessions lists them"}) {
 		t.Errorf("kicked again: %+v", err)
 	}
 	if got, err := f.client.Kick(t.Context(), 9, ""); err != nil || got != before[2] || f.list.reason != reasonDefault {
@@ -86,12 +86,12 @@ func TestKickRefused(t *testing.T) {
 		"ann":                   `"ann" is not a session; write its uid`,
 		"-1":                    `"-1" is not a session`,
 		"18446744073709551616":  `"18446744073709551616" is not a session`,
-		"7?reason=a%0Ab":        "the reason must be one line of plain text; it has the character U+000A",
+		"7?reason=a%0Ab":        "reason: must be one line of plain text; it has the character U+000A",
 		"7?reason=%E2%80%AEb":   "it has the character U+202E",
-		"7?reason=%20%E3%80%80": "the reason must say something; it is blank",
-		"7?reason=a%20":         "the reason must neither begin nor end with a blank",
-		"7?reason=%ff":          "the reason must be text in UTF-8; it is not",
-		"7?reason=" + strings.Repeat("x", reasonBytesMax+1): "the reason must be one line of 1 to 200 bytes; it has 201",
+		"7?reason=%20%E3%80%80": "reason: must say something; it is blank",
+		"7?reason=a%20":         "reason: must neither begin nor end with a blank",
+		"7?reason=%ff":          "reason: must be text in UTF-8; it is not",
+		"7?reason=" + strings.Repeat("x", reasonBytesMax+1): "reason: must be one line of 1 to 200 bytes; it has 201",
 	} {
 		w := f.ask("DELETE", "/api/v1/sessions/"+target, "")
 		var got failure
@@ -123,7 +123,7 @@ func TestAdminErrors(t *testing.T) {
 		{"DELETE", "/api/v1/sessions", "", 405, "/api/v1/sessions takes GET, not DELETE"},
 		{"PUT", "/api/v1/log", "{}", 400, `the level is missing: write {\"level\": \"debug\"}`},
 		{"PUT", "/api/v1/log", `{"level":"loud"}`, 400, `there is no level \"loud\"; write info or debug`},
-		{"PUT", "/api/v1/log", `{"level":"debug","for":5}`, 400, "unknown field"},
+		{"PUT", "/api/v1/log", `{"level":"debug","for":5}`, 400, `there is no \"for\" here; it takes level`},
 	} {
 		w := f.ask(c.method, c.target, c.body)
 		if w.Code != c.status || !strings.Contains(w.Body.String(), c.message) {
@@ -133,11 +133,18 @@ func TestAdminErrors(t *testing.T) {
 	if f.level != "info" {
 		t.Errorf("a refused request changed the level to %s", f.level)
 	}
-	f.server.cfg.LogLevel = nil
-	f.server.http.Handler = f.server.handler()
+	cfg := f.server.cfg
+	cfg.LogLevel = nil
+	without, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := f.server
+	f.server = without
 	if w := f.ask("GET", "/api/v1/log", ""); w.Code != 404 {
 		t.Errorf("where the level cannot be changed: %d", w.Code)
 	}
+	f.server = with
 	f.ledger.err = engine.ErrStopped
 	if w := f.ask("GET", "/api/v1/accounts", ""); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("accounts of a ledger that stopped: %d", w.Code)

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
 
 	"github.com/papertape/papertape/engine"
 )
@@ -18,7 +16,9 @@ const (
 	codeConflict       = "conflict"
 	codeForbidden      = "forbidden"
 	codeInternal       = "internal"
+	codeMediaType      = "unsupported_media_type"
 	codeMethod         = "method_not_allowed"
+	codeMisdirected    = "misdirected"
 	codeNotATrade      = "not_a_trade"
 	codeNotFound       = "not_found"
 	codeNotKept        = "not_kept"
@@ -69,12 +69,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	before, err := queryNumber(r, "before")
-	limit, limitErr := queryNumber(r, "limit")
-	if err = errors.Join(err, limitErr); err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
-		return
-	}
+	before, limit := queryNumber(r, "before"), queryNumber(r, "limit")
 	if limit == 0 {
 		limit = historyDefault
 	}
@@ -103,7 +98,7 @@ func (s *Server) setSimulator(w http.ResponseWriter, r *http.Request) {
 		err = s.cfg.Simulator.SetRate(*body.Rate)
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		badRequest(w, err.Error())
 		return
 	}
 	s.cfg.Log.Info().Float64("rate", *body.Rate).Str("by", r.RemoteAddr).Msg("simulator rate changed")
@@ -118,7 +113,7 @@ func (s *Server) failBooks(w http.ResponseWriter, account uint64, err error) {
 	case errors.Is(err, ErrNotReady):
 		fail(w, http.StatusServiceUnavailable, codeNotReady, err.Error())
 	case errors.Is(err, engine.ErrBusy):
-		fail(w, http.StatusServiceUnavailable, codeBusy, err.Error())
+		busy(w, 1, err.Error())
 	case errors.Is(err, engine.ErrReadOnly):
 		fail(w, http.StatusServiceUnavailable, codeReadOnly, err.Error())
 	case errors.Is(err, engine.ErrStopped), errors.Is(err, context.Canceled):
@@ -134,48 +129,21 @@ func (s *Server) failBooks(w http.ResponseWriter, account uint64, err error) {
 // accountOf reads the account of the path, or answers 400.
 func accountOf(w http.ResponseWriter, r *http.Request) (uint64, bool) {
 	text := r.PathValue("account")
-	account, err := strconv.ParseUint(text, 10, 64)
+	account, err := parseNumber(text)
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, fmt.Sprintf("%q is not an account; write its number, as in 100001", text))
+		badRequest(w, fmt.Sprintf("%q is not an account; write its number, as in 100001", clip(text)))
 		return 0, false
 	}
 	return account, true
 }
 
-// queryNumber reads a number of the query; 0 if it is not there.
-func queryNumber(r *http.Request, name string) (uint64, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %q is not a whole number, 0 or more", name, text)
-	}
-	return n, nil
-}
-
-// decodeBody reads one JSON value of known fields and nothing after it.
-func decodeBody(w http.ResponseWriter, r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyBytesMax))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	if err == nil {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil {
-			err = errors.New("something follows the value")
-		}
-	}
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return fmt.Errorf("the body is longer than %d bytes", tooLarge.Limit)
-	}
-	return fmt.Errorf("the body is not what is expected here: %w", err)
-}
-
 // answer writes v as JSON with status 200. A client that goes away meanwhile is nobody's error.
 func answer(w http.ResponseWriter, v any) { write(w, http.StatusOK, v) }
+
+// badRequest answers what is wrong with a question, and what would be right.
+func badRequest(w http.ResponseWriter, message string) {
+	fail(w, http.StatusBadRequest, codeBadRequest, message)
+}
 
 func fail(w http.ResponseWriter, status int, code, message string) {
 	write(w, status, failure{Error: ErrorBody{Code: code, Message: message}})
@@ -190,6 +158,4 @@ func write(w http.ResponseWriter, status int, v any) {
 // header says what kind of answer follows.
 func header(w http.ResponseWriter, contentType string) {
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 }

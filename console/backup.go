@@ -47,14 +47,14 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 		err = checkOut(body.Out)
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		badRequest(w, err.Error())
 		return
 	}
 	if s.cfg.Backup == nil {
 		fail(w, http.StatusConflict, codeConflict, nothingToBackUp)
 		return
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(backupTimeout)) // where there is a deadline
+	allow(w, backupTimeout)
 	began := time.Now()
 	size, err := s.cfg.Backup(body.Out)
 	var conflict Conflict

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -24,14 +25,14 @@ func TestBackup(t *testing.T) {
 		t.Errorf("the journal was asked for %q", f.backups)
 	}
 	for cause, want := range map[error]Error{
-		Conflict("/b exists"):                       {409, "conflict", "/b exists"},
-		fmt.Errorf("%w: recovering", ErrNotReady):   {503, "not_ready", "the server is not ready: recovering"},
-		errors.New("write /b: no space left there"): {500, "internal", "the backup failed: write /b: no space left there"},
+		Conflict("/b exists"):                       {Status: 409, Code: "conflict", Text: "/b exists"},
+		fmt.Errorf("%w: recovering", ErrNotReady):   {Status: 503, Code: "not_ready", Text: "the server is not ready: recovering"},
+		errors.New("write /b: no space left there"): {Status: 500, Code: "internal", Text: "the backup failed: write /b: no space left there"},
 	} {
 		f.backupErr = cause
 		_, err := f.client.Backup(t.Context(), "/b")
 		var answered *Error
-		if !errors.As(err, &answered) || *answered != want {
+		if !errors.As(err, &answered) || !reflect.DeepEqual(*answered, want) {
 			t.Errorf("%v: %+v, want %+v", cause, err, want)
 		}
 	}
@@ -52,9 +53,9 @@ func TestBackupRefused(t *testing.T) {
 		`{"out":"/a/"}`:                 `write \"/a\"`,
 		`{"out":"/a\u202eb"}`:           `\"/a\\u202eb\" has characters that do not belong in a path`,
 		`{"out":"/a\nb"}`:               "characters that do not belong in a path",
-		`{"out":"/b","also":1}`:         "unknown field",
-		`{"out":7}`:                     "cannot unmarshal",
-		`{"out":"/b"}{"out":"/c"}`:      "something follows the value",
+		`{"out":"/b","also":1}`:         `there is no \"also\" here; it takes out`,
+		`{"out":7}`:                     "out must be a string, and is a number",
+		`{"out":"/b"}{"out":"/c"}`:      "after top-level value",
 		`{"out":"/` + long(5000) + `"`:  "not what is expected",
 		`{"out":"/` + long(5000) + `"}`: "at most 4096 are taken",
 	} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/papertape/papertape/engine"
@@ -16,8 +17,7 @@ const (
 	bustsPath       = "/api/v1/busts"
 	correctionsPath = "/api/v1/corrections"
 
-	bustTimeout  = 25 * time.Second // the account is folded from its first trade on; below writeTimeout
-	bustPatience = bustTimeout + 5*time.Second
+	walkPatience = walkTimeout + 5*time.Second // of a client; the account is folded from its first trade on
 
 	actorDefault = "operator"
 )
@@ -75,6 +75,9 @@ func (b *BustRequest) request() (r positions.BustRequest, err error) {
 	if b.Trade == "" {
 		return r, errors.New(`the trade is missing: write {"trade": "100017-42", "reason": "why"}`)
 	}
+	if strings.TrimSpace(r.ID) != r.ID {
+		return r, fmt.Errorf("the bust id %q begins or ends with a blank, which nobody sees; write it without", clip(r.ID))
+	}
 	if r.Account, r.TradeSeq, err = ParseTradeID(b.Trade); err != nil {
 		return r, err
 	}
@@ -85,10 +88,11 @@ func (b *BustRequest) request() (r positions.BustRequest, err error) {
 // takeBack has the ledger do what the request says, unless the body was not understood.
 func (s *Server) takeBack(w http.ResponseWriter, r *http.Request, request *positions.BustRequest, malformed error) {
 	if malformed != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, malformed.Error())
+		badRequest(w, malformed.Error())
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), bustTimeout)
+	allow(w, walkTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
 	defer cancel()
 	ev, repeated, err := s.cfg.Busts.Bust(ctx, request)
 	if err != nil {
@@ -117,7 +121,7 @@ func (s *Server) failBust(w http.ResponseWriter, r *positions.BustRequest, err e
 		s.refuseBust(w, r, &refused.Outcome)
 	case errors.Is(err, context.DeadlineExceeded):
 		fail(w, http.StatusGatewayTimeout, codeTimeout, fmt.Sprintf("the ledger did not answer within %s, and may have done it: "+
-			"look at the trade, or ask again under the same bust id", bustTimeout))
+			"look at the trade, or ask again under the same bust id", walkTimeout))
 	default:
 		s.failBooks(w, r.Account, err)
 	}
@@ -173,7 +177,7 @@ func (c *Client) takeBack(ctx context.Context, path string, request any) (TakenB
 		return TakenBack{}, fmt.Errorf("the request cannot be sent: %w", err)
 	}
 	patient := *c
-	patient.http.Timeout = bustPatience
+	patient.http.Timeout = walkPatience
 	var t TakenBack
 	err = patient.do(ctx, http.MethodPost, path, body, &t)
 	return t, err

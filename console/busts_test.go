@@ -67,28 +67,28 @@ func TestBustStatus(t *testing.T) {
 func TestBustMalformed(t *testing.T) {
 	const bust, correct = "/api/v1/busts", "/api/v1/corrections"
 	for _, c := range []struct{ target, body, message string }{
-		{bust, ``, "the body is not what is expected here: EOF"},
+		{bust, ``, "the body is not what is expected here: it is empty; write an object with trade, reason, policy, bust_id and actor"},
 		{bust, `{}`, `the trade is missing: write {"trade": "100017-42", "reason": "why"}`},
 		{bust, `{"trade":"100017","reason":"r"}`, `"100017" is not the name of a trade; write its account and sequence, as in 100017-42`},
 		{bust, `{"trade":"100017-0","reason":"r"}`, `"100017-0" is not the name of a trade`},
 		{bust, `{"trade":"0-42","reason":"r"}`, `"0-42" is not the name of a trade`},
 		{bust, `{"trade":"100017--42","reason":"r"}`, `is not the name of a trade`},
 		{bust, `{"trade":"100017-18446744073709551616","reason":"r"}`, `is not the name of a trade`},
-		{bust, `{"trade":100017,"reason":"r"}`, "the body is not what is expected here: json: cannot unmarshal number"},
+		{bust, `{"trade":100017,"reason":"r"}`, "the body is not what is expected here: trade must be a string, and is a number"},
 		{bust, `{"trade":"100017-42"}`, "bust 100017-42: the reason must be one line of 1 to 200 bytes"},
 		{bust, `{"trade":"100017-42","reason":"a\nb"}`, "the reason must be one line"},
 		{bust, `{"trade":"100017-42","reason":"r","policy":"force"}`, `"force" is not a policy; it must be reject or cascade`},
 		{bust, `{"trade":"100017-42","reason":"r","bust_id":"é"}`, "the bust id must be at most 64 printable ASCII characters"},
 		{bust, `{"trade":"100017-42","reason":"r","actor":"a\tb"}`, "the actor must be one line"},
-		{bust, `{"trade":"100017-42","reason":"r","price":"9.98"}`, `unknown field "price"`},
-		{bust, `{"trade":"100017-42","reason":"r"}{}`, "something follows the value"},
+		{bust, `{"trade":"100017-42","reason":"r","price":"9.98"}`, `there is no "price" here; it takes trade, reason, policy, bust_id and actor`},
+		{bust, `{"trade":"100017-42","reason":"r"}{}`, "at byte 34, invalid character '{' after top-level value"},
 		{correct, `{"trade":"100017-42","reason":"r","price":"9.98"}`, "correct 100017-42 to 0 @ 9.98: the quantity must be 1 to 1000000000 shares"},
 		{correct, `{"trade":"100017-42","reason":"r","quantity":100}`, "the price must be above 0"},
 		{correct, `{"trade":"100017-42","reason":"r","quantity":100,"price":"9.98765"}`, "an amount has at most 4"},
 		{correct, `{"trade":"100017-42","reason":"r","quantity":100,"price":"-9.98"}`, "the price must be above 0"},
-		{correct, `{"trade":"100017-42","reason":"r","quantity":100,"price":9.98}`, "json: cannot unmarshal number"},
-		{correct, `{"trade":"100017-42","reason":"r","quantity":1.5,"price":"9.98"}`, "json: cannot unmarshal number 1.5"},
-		{correct, `{"trade":"100017-42","reason":"r","quantity":100,"price":"9.98","revision":-1}`, "json: cannot unmarshal number -1"},
+		{correct, `{"trade":"100017-42","reason":"r","quantity":100,"price":9.98}`, "price must be a string, and is a number"},
+		{correct, `{"trade":"100017-42","reason":"r","quantity":1.5,"price":"9.98"}`, "quantity must be a whole number, and is 1.5"},
+		{correct, `{"trade":"100017-42","reason":"r","quantity":100,"price":"9.98","revision":-1}`, "revision must be a whole number, 0 or more, and is -1"},
 	} {
 		f := newFixture(t, "")
 		w := f.ask("POST", c.target, c.body)

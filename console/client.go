@@ -17,7 +17,7 @@ import (
 
 const (
 	clientTimeout  = 15 * time.Second // longer than a handler may wait
-	answerBytesMax = 16 << 20
+	answerBytesMax = 64 << 20         // sessions of 100,000 connections are some 20 MB
 )
 
 // Client asks a server's console. Make it with NewClient; any number of goroutines may use it.
@@ -40,9 +40,11 @@ func NewClient(address, token string) *Client {
 
 // Error is an answer other than 200. Its message is the console's sentence.
 type Error struct {
-	Status int    // of HTTP
-	Code   string // for programs: unknown_account, not_ready …
-	Text   string
+	Status       int    // of HTTP
+	Code         string // for programs: unknown_account, not_ready …
+	Text         string
+	InTheWay     []string // of a trade that is not taken back: those to take back first, newest first
+	MoreInTheWay bool     // and there are more
 }
 
 // Error is the console's sentence, fit for a screen.
@@ -184,7 +186,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, v any
 	if resp.StatusCode != http.StatusOK {
 		return c.failed(resp, text)
 	}
-	if err := json.Unmarshal(text, v); err != nil {
+	if err := decodeAnswer(text, v); err != nil {
 		return fmt.Errorf("the answer from %s is not that of a console: %w", c.address, err)
 	}
 	return nil
@@ -193,8 +195,11 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, v any
 // failed makes an Error of an answer that is one.
 func (c *Client) failed(resp *http.Response, text []byte) error {
 	var f failure
-	if err := json.Unmarshal(text, &f); err != nil || f.Error.Code == "" {
+	if err := decodeAnswer(text, &f); err != nil || f.Error.Code == "" {
 		return &Error{Status: resp.StatusCode, Text: fmt.Sprintf("%s answered %s, and not as a console does", c.address, resp.Status)}
 	}
-	return &Error{Status: resp.StatusCode, Code: f.Error.Code, Text: f.Error.Message}
+	e := f.Error
+	return &Error{
+		Status: resp.StatusCode, Code: e.Code, Text: e.Message, InTheWay: e.InTheWay, MoreInTheWay: e.MoreInTheWay,
+	}
 }

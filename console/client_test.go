@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/papertape/papertape/positions"
 )
 
 // TestClient asks everything and gets what the ledger holds, to the last digit.
@@ -42,7 +45,7 @@ func TestClientErrors(t *testing.T) {
 	f := newFixture(t, "")
 	_, err := f.client.Holdings(t.Context(), 7)
 	var answered *Error
-	if !errors.As(err, &answered) || *answered != (Error{404, "unknown_account", "there is no account 7"}) {
+	if !errors.As(err, &answered) || !reflect.DeepEqual(*answered, Error{Status: 404, Code: "unknown_account", Text: "there is no account 7"}) {
 		t.Errorf("unknown account: %+v", err)
 	}
 	if _, err := f.client.SetRate(t.Context(), 11); err == nil || err.Error() != "the rate must be between 0 and 10" {
@@ -118,56 +121,6 @@ func TestShutdownCancels(t *testing.T) {
 	}
 }
 
-// TestListenerLimit holds connections to the bound, and takes the next when one goes.
-func TestListenerLimit(t *testing.T) {
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln := limit(inner, 2)
-	accepted := make(chan net.Conn)
-	ended := make(chan error, 1)
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				ended <- err
-				return
-			}
-			accepted <- conn
-		}
-	}()
-	var dialled []net.Conn
-	for range 4 {
-		conn, err := net.Dial("tcp", inner.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		dialled = append(dialled, conn)
-	}
-	first, second := <-accepted, <-accepted
-	select {
-	case <-accepted:
-		t.Error("a third connection was taken, of two")
-	default:
-	}
-	if n := len(ln.(*limited).slots); n != 2 {
-		t.Errorf("%d slots in use, want 2", n)
-	}
-	_ = first.Close()
-	_ = first.Close() // gives back one slot only
-	third := <-accepted
-	if err := ln.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := <-ended; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Accept after Close: %v", err)
-	}
-	for _, conn := range append(dialled, second, third) {
-		_ = conn.Close()
-	}
-}
-
 func TestTextOfNumbers(t *testing.T) {
 	for _, text := range []string{"", "0", "00ff00000000000", "000ff000000000001", "00ff00000000000g", "+0ff000000000001"} {
 		if err := new(Hash).UnmarshalText([]byte(text)); err == nil {
@@ -176,5 +129,33 @@ func TestTextOfNumbers(t *testing.T) {
 	}
 	if err := new(Money).UnmarshalText([]byte("1.00001")); err == nil {
 		t.Error("an amount with five decimals was read")
+	}
+}
+
+// strangerWith is a client of a server that answers as a test wants.
+func strangerWith(t *testing.T, answer http.HandlerFunc) *Client {
+	s := httptest.NewServer(answer)
+	t.Cleanup(s.Close)
+	return NewClient(s.Listener.Addr().String(), "")
+}
+
+// TestClientRefused: a refusal is told whole, with the trades that are in the way.
+func TestClientRefused(t *testing.T) {
+	f := newFixture(t, "")
+	f.desk.outcome = positions.BustOutcome{Reason: positions.BustSharesGone, Seq: 44, Have: 1, Need: 50, InTheWay: []uint64{47, 44}, More: true}
+	_, bust := f.client.Bust(t.Context(), BustRequest{Trade: "100017-42", Reason: "r"})
+	_, correct := f.client.Correct(t.Context(), CorrectionRequest{BustRequest{Trade: "100017-42", Reason: "r"}, 9_9800, 100, nil})
+	for _, err := range []error{bust, correct} {
+		var refused *Error
+		if !errors.As(err, &refused) || refused.Status != 409 || refused.Code != "shares_gone" || !refused.MoreInTheWay ||
+			!slices.Equal(refused.InTheWay, []string{"100017-47", "100017-44"}) || !strings.Contains(refused.Text, "100017-47, 100017-44") {
+			t.Errorf("refused: %+v", err)
+		}
+	}
+	f.desk.outcome = positions.BustOutcome{Reason: positions.BustAlready, Seq: 50, ID: "b-0"}
+	_, err := f.client.Bust(t.Context(), BustRequest{Trade: "100017-42", Reason: "r"})
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Code != "already_busted" || refused.InTheWay != nil || refused.MoreInTheWay {
+		t.Errorf("refused with nothing in the way: %+v", err)
 	}
 }

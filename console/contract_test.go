@@ -221,6 +221,13 @@ func questions() []question {
 	} {
 		ask(200, "GET "+path, "", "")
 	}
+	const profile = "GET /debug/pprof/{name}"
+	ask(200, profile, "/debug/pprof/goroutine", "")
+	ask(200, profile, "/debug/pprof/goroutine?debug=2", "")
+	ask(404, profile, "/debug/pprof/goroutines", "")
+	for _, what := range []string{"profile", "trace"} {
+		ask(409, "GET /debug/pprof/"+what, "", "", func(f *fixture) { f.elsewhere = record(what) })
+	}
 	ask(503, "GET /readyz", "", "", func(f *fixture) { f.ready = errors.New("draining") })
 	ask(200, "POST /debug/pprof/symbol", "", "0x1")
 	ask(400, "GET /api/v1/accounts", "/api/v1/accounts?after=x", "")
@@ -306,6 +313,9 @@ func TestContract(t *testing.T) {
 		f := newFixture(t, "")
 		q.prepare(f)
 		w := f.askCancelled(method, q.target, q.body)
+		if f.elsewhere != nil {
+			f.elsewhere()
+		}
 		if w.Code != q.status {
 			t.Errorf("%s: %d, want %d: %s", q.target, w.Code, q.status, w.Body)
 		}
@@ -324,7 +334,7 @@ func served(s *Server) (all []string) {
 	for _, r := range []routes{s.health(), s.guarded()} {
 		for path, m := range r {
 			for method := range m {
-				all = append(all, method+" "+path)
+				all = append(all, method+" "+strings.TrimSuffix(path, "{$}"))
 			}
 		}
 	}
@@ -336,8 +346,10 @@ func served(s *Server) (all []string) {
 func (f *fixture) askCancelled(method, target, body string) *httptest.ResponseRecorder {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	w := httptest.NewRecorder()
-	f.server.http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body)))
+	w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
+	r.Host = "127.0.0.1:7301"
+	r.Header.Set("Content-Type", "application/json")
+	f.server.http.Handler.ServeHTTP(w, r)
 	return w
 }
 
@@ -356,24 +368,36 @@ func (c *contract) matchBody(op node, q *question) error {
 	return c.match(body["content"].(node)["application/json"].(node)["schema"], v, "the body")
 }
 
-// keepOut asks each operation without the token, and as a page of another site.
+// keepOut asks each operation without the token, by another name, as a page of another site, with a parameter that there is not,
+// and while as many are answered as may be.
 func (c *contract) keepOut(t *testing.T, described map[string]node) {
-	f, locked := newFixture(t, ""), newFixture(t, "0123456789abcdef")
+	f, locked, full := newFixture(t, ""), newFixture(t, "0123456789abcdef"), newFixture(t, "")
+	for range requestsMax {
+		full.server.guard.slots <- struct{}{}
+	}
 	for name, op := range described {
 		method, path, _ := strings.Cut(name, " ")
-		if w := locked.ask(method, path, ""); (w.Code == 401) == (op["security"] == nil) {
-			if err := c.check(name, op, w); err != nil {
-				t.Errorf("%s without the token: %v", name, err)
+		open := op["security"] != nil
+		for status, w := range map[int]*httptest.ResponseRecorder{
+			400: f.ask(method, path+"?nothing=1", ""),
+			401: locked.ask(method, path, ""),
+			403: f.ask(method, path, "", "Sec-Fetch-Site", "cross-site"),
+			421: f.askHost("evil.example", method, path, ""),
+			503: full.ask(method, path, ""),
+		} {
+			if open && status != 400 {
+				status = 200
 			}
-		} else {
-			t.Errorf("%s without the token: %d, and the document says otherwise", name, w.Code)
+			if err := c.check(name, op, w); err != nil || w.Code != status {
+				t.Errorf("%s: %d, %v; want %d", name, w.Code, err, status)
+			}
 		}
-		if method == "GET" {
+		if body, _ := op["requestBody"].(node); body == nil {
 			continue
 		}
-		w := f.ask(method, path, "", "Sec-Fetch-Site", "cross-site")
-		if err := c.check(name, op, w); err != nil || w.Code != 403 {
-			t.Errorf("%s of a page of another site: %d, %v", name, w.Code, err)
+		w := f.ask(method, path, "{}", "Content-Type", "text/plain")
+		if err := c.check(name, op, w); err != nil || w.Code != 415 {
+			t.Errorf("%s with a body of text: %d, %v", name, w.Code, err)
 		}
 	}
 }

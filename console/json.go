@@ -242,13 +242,14 @@ func newBust(u *market.Universe, account uint64, b *positions.Bust) *Bust {
 
 func tradeID(account, seq uint64) string { return fmt.Sprintf("%d-%d", account, seq) }
 
-// ParseTradeID reads the name of a trade, its account and sequence: 100017-42.
+// ParseTradeID reads the name of a trade, its account and sequence: 100017-42. It has no other: not 0100017-042.
 func ParseTradeID(text string) (account, seq uint64, err error) {
 	left, right, _ := strings.Cut(text, "-")
-	account, errAccount := strconv.ParseUint(left, 10, 64)
-	seq, errSeq := strconv.ParseUint(right, 10, 64)
+	account, errAccount := parseNumber(left)
+	seq, errSeq := parseNumber(right)
 	if errAccount != nil || errSeq != nil || account == 0 || seq == 0 {
-		return 0, 0, fmt.Errorf("%q is not the name of a trade; write its account and sequence, as in 100017-42", text)
+		return 0, 0, fmt.Errorf("%q is not the name of a trade; write its account and sequence, as in 100017-42, "+
+			"without zeros in front", clip(text))
 	}
 	return account, seq, nil
 }

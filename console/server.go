@@ -2,13 +2,12 @@ package console
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
+	"fmt"
 	stdlog "log"
+	"maps"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"strings"
 	"time"
 
@@ -21,16 +20,19 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Limits of the console. It serves people and scripts, a few at a time.
+// Limits of the console. It serves people and scripts, a few at a time. The connections that it answers at once are fewer
+// than those it has, by as many as can always ask for its health.
 const (
-	connectionsMax = 128 // further ones wait in the listener's backlog
+	connectionsMax = 512 // for the next one, that is closed which has asked for nothing for the longest time
+	requestsMax    = 128 // answered at a time, health not counted; the next one is told to try again
 	headerBytesMax = 16 << 10
 	bodyBytesMax   = 64 << 10
 
 	headerTimeout = 5 * time.Second
 	readTimeout   = 10 * time.Second
 	answerTimeout = 10 * time.Second // what a handler may wait for the ledger
-	writeTimeout  = 30 * time.Second // net/http/pprof extends it for profiles
+	walkTimeout   = 2 * time.Minute  // where it goes through all of an account's events
+	writeTimeout  = 30 * time.Second // for what an answer takes to be read; allow puts it off where it takes long to make
 	idleTimeout   = time.Minute
 )
 
@@ -43,6 +45,9 @@ type Books interface {
 	History(ctx context.Context, account, before uint64, limit int) (events []positions.Event, oldest uint64, err error)
 	// Accounts lists up to limit accounts with numbers above after, ascending.
 	Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, error)
+	// Walk gives see the account's events from a sequence on, in order, up to the newest. Its errors are engine.ErrNotKept
+	// and engine.ErrBusy, too.
+	Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error
 }
 
 // Busts takes trades back, and corrects them.
@@ -83,36 +88,49 @@ type Config struct {
 	Counters  func() []Counter                          // any goroutine
 	Backup    func(dir string) (bytes int64, err error) // to a new directory; any goroutine; nil: nothing is kept
 	Token     string                                    // "": none is asked for
+	Hosts     []string                                  // names it goes by, as ParseHost returns them, beside localhost
 	Log       zerolog.Logger
 }
 
 // Server is a console. Make it with New.
 type Server struct {
-	cfg  Config
-	http *http.Server
-	stop context.CancelFunc // ends the contexts of all requests
+	cfg      Config
+	http     *http.Server
+	guard    *guard
+	profiles profiles
+	places   *places
+	stop     context.CancelFunc // ends the contexts of all requests
 }
 
 // New returns a console that does not serve yet.
-func New(cfg Config) *Server {
+func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Server{cfg: cfg, stop: stop}
+	s := &Server{cfg: cfg, stop: stop, places: &places{most: connectionsMax}}
+	var err error
+	if s.guard, err = newGuard(cfg.Hosts, cfg.Token, s.mux()); err != nil {
+		stop()
+		return nil, fmt.Errorf("console: %w", err)
+	}
 	s.http = &http.Server{
-		Handler:           s.handler(),
+		Handler:           sealed(occupying(s.handler())),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       inPlace,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytesMax,
 		ErrorLog:          stdlog.New(cfg.Log, "", 0),
+
+		DisableGeneralOptionsHandler: true, // which answers OPTIONS * past the handler
 	}
-	return s
+	return s, nil
 }
 
 // Serve answers on ln, which it closes, until Shutdown; then it returns nil.
 func (s *Server) Serve(ln net.Listener) error {
-	err := s.http.Serve(limit(ln, connectionsMax))
+	s.places.Listener = ln
+	err := s.http.Serve(s.places)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -129,106 +147,111 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// methods are the handlers of one path.
-type methods map[string]http.HandlerFunc
+// operation is what a method does at a path.
+type operation struct {
+	handle http.HandlerFunc
+	query  func(*http.Request) error // checks it; nil: there are no parameters
+	body   bodyKind
+}
+
+// methods are the operations of one path.
+type methods map[string]operation
 
 // routes are the paths of a console and what is there, as http.ServeMux has them.
 type routes map[string]methods
 
-// health is for whoever asks: a supervisor has no token.
+// health is for whoever asks, by whatever name: a supervisor has no token, and there is nothing to be learned that it may
+// not know.
 func (s *Server) health() routes {
 	return routes{
-		"/livez":  {"GET": s.live},
-		"/readyz": {"GET": s.ready},
+		"/livez":  {"GET": {handle: s.live}},
+		"/readyz": {"GET": {handle: s.ready}},
 	}
 }
 
-// guarded is for those who have the token, where there is one.
+// guarded is for those whom the guard lets in.
 func (s *Server) guarded() routes {
+	page := func(from string) func(*http.Request) error { return takes(number(from), number("limit")) }
 	all := routes{
-		"/api/v1/openapi.yaml":                {"GET": s.openapi},
-		"/api/v1/accounts":                    {"GET": s.accounts},
-		"/api/v1/accounts/{account}/holdings": {"GET": s.holdings},
-		"/api/v1/accounts/{account}/history":  {"GET": s.history},
-		backupPath:                            {"POST": s.backup},
-		bustsPath:                             {"POST": s.bust},
-		correctionsPath:                       {"POST": s.correct},
-		"/api/v1/counters":                    {"GET": s.counters},
-		"/api/v1/instruments":                 {"GET": s.instruments},
-		"/api/v1/sessions":                    {"GET": s.sessions},
-		"/api/v1/sessions/{uid}":              {"DELETE": s.kick},
-		"/api/v1/simulator":                   {"GET": s.simulator, "PUT": s.setSimulator},
-		"/api/v1/trades/{id}":                 {"GET": s.trade},
-
-		// Importing net/http/pprof puts these on the default mux of the process as well; nothing serves that one.
-		"/debug/pprof/":        {"GET": pprof.Index},
-		"/debug/pprof/cmdline": {"GET": pprof.Cmdline},
-		"/debug/pprof/profile": {"GET": pprof.Profile},
-		"/debug/pprof/symbol":  {"GET": pprof.Symbol, "POST": pprof.Symbol},
-		"/debug/pprof/trace":   {"GET": pprof.Trace},
+		"/api/v1/openapi.yaml":                {"GET": {handle: s.openapi}},
+		"/api/v1/accounts":                    {"GET": {handle: s.accounts, query: page("after")}},
+		"/api/v1/accounts/{account}/holdings": {"GET": {handle: s.holdings}},
+		"/api/v1/accounts/{account}/history":  {"GET": {handle: s.history, query: page("before")}},
+		backupPath:                            {"POST": {handle: s.backup, body: jsonBody}},
+		bustsPath:                             {"POST": {handle: s.bust, body: jsonBody}},
+		correctionsPath:                       {"POST": {handle: s.correct, body: jsonBody}},
+		"/api/v1/counters":                    {"GET": {handle: s.counters}},
+		"/api/v1/instruments":                 {"GET": {handle: s.instruments}},
+		"/api/v1/sessions":                    {"GET": {handle: s.sessions}},
+		"/api/v1/sessions/{uid}":              {"DELETE": {handle: s.kick, query: takes(parameter{"reason", checkReason})}},
+		"/api/v1/simulator":                   {"GET": {handle: s.simulator}, "PUT": {handle: s.setSimulator, body: jsonBody}},
+		"/api/v1/trades/{id}":                 {"GET": {handle: s.trade}},
 	}
 	if s.cfg.LogLevel != nil {
-		all["/api/v1/log"] = methods{"GET": s.logLevel, "PUT": s.setLogLevel}
+		all["/api/v1/log"] = methods{"GET": {handle: s.logLevel}, "PUT": {handle: s.setLogLevel, body: jsonBody}}
 	}
+	maps.Copy(all, s.profiles.routes())
 	return all
 }
 
-func (s *Server) handler() http.Handler {
-	open, guarded := http.NewServeMux(), http.NewServeMux()
-	for path, m := range s.health() {
-		open.Handle(path, m)
-	}
+// mux is what the guard lets through to.
+func (s *Server) mux() http.Handler {
+	guarded := http.NewServeMux()
 	for path, m := range s.guarded() {
 		guarded.Handle(path, m)
 	}
-	open.Handle("/", s.guard(guarded))
-	guarded.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, codeNotFound,
-			"there is nothing at "+r.URL.Path+"; see /livez, /readyz, /debug/pprof/ and /api/v1/openapi.yaml, which has it all")
-	})
-	return open
+	guarded.HandleFunc("/", nothingAt)
+	return guarded
 }
 
-// ServeHTTP picks the handler of the method, or answers 405 in JSON, which http.ServeMux would not.
+func (s *Server) handler() http.Handler {
+	health := s.health()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m, ok := health[r.URL.Path]; ok {
+			m.ServeHTTP(w, r)
+			return
+		}
+		s.guard.ServeHTTP(w, r)
+	})
+}
+
+// ServeHTTP picks the operation of the method, or answers 405 in JSON, which http.ServeMux would not.
 func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet // net/http drops the body
 	}
-	if handler, ok := m[method]; ok {
-		handler(w, r)
+	if o, ok := m[method]; ok {
+		o.serve(w, r)
 		return
 	}
 	var allowed []string
 	for _, name := range []string{"GET", "PUT", "POST", "DELETE"} {
-		if m[name] != nil {
+		if _, ok := m[name]; ok {
 			allowed = append(allowed, name)
 		}
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	fail(w, http.StatusMethodNotAllowed, codeMethod, r.URL.Path+" takes "+strings.Join(allowed, " or ")+", not "+r.Method)
+	fail(w, http.StatusMethodNotAllowed, codeMethod,
+		r.URL.Path+" takes "+strings.Join(allowed, " or ")+", not "+clip(r.Method))
 }
 
-// guard keeps out who has no token, and pages of other sites that make a visitor's browser write to a console on loopback.
-func (s *Server) guard(next http.Handler) http.Handler {
-	const scheme = "Bearer "
-	want := sha256.Sum256([]byte(s.cfg.Token)) // hashed, so that comparing does not tell the length either
-	origins := http.NewCrossOriginProtection()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := origins.Check(r); err != nil {
-			fail(w, http.StatusForbidden, codeForbidden, "a page of another site may not change this server")
-			return
-		}
-		if s.cfg.Token != "" {
-			given, ok := strings.CutPrefix(r.Header.Get("Authorization"), scheme)
-			got := sha256.Sum256([]byte(given))
-			if !ok || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-				w.Header().Set("WWW-Authenticate", strings.TrimSpace(scheme))
-				fail(w, http.StatusUnauthorized, codeUnauthorized,
-					"this console wants its token: name the file that holds it with --admin-token-file")
-				return
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
+// serve handles a request whose form is right.
+func (o *operation) serve(w http.ResponseWriter, r *http.Request) {
+	query := o.query
+	if query == nil {
+		query = takes()
+	}
+	if err := query(r); err != nil {
+		badRequest(w, err.Error())
+		return
+	}
+	if !o.body.refuse(w, r) {
+		o.handle(w, r)
+	}
+}
+
+// allow puts the end of an answer off that takes so long to be made.
+func allow(w http.ResponseWriter, long time.Duration) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(long + writeTimeout)) // where there is a deadline
 }

@@ -2,12 +2,14 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"time"
 
+	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -43,14 +45,15 @@ const (
 func (s *Server) trade(w http.ResponseWriter, r *http.Request) {
 	account, seq, err := ParseTradeID(r.PathValue("id"))
 	if err != nil {
-		fail(w, http.StatusBadRequest, codeBadRequest, err.Error())
+		badRequest(w, err.Error())
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	allow(w, walkTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
 	defer cancel()
 	page, oldest, err := s.cfg.Books.History(ctx, account, seq+1, 1)
 	if err != nil {
-		s.failBooks(w, account, err)
+		s.failTrade(w, account, err)
 		return
 	}
 	if code, text := noTrade(account, seq, page, oldest); code != "" {
@@ -59,10 +62,23 @@ func (s *Server) trade(w http.ResponseWriter, r *http.Request) {
 	}
 	head, changes, err := s.changesOf(ctx, account, seq)
 	if err != nil {
-		s.failBooks(w, account, err)
+		s.failTrade(w, account, err)
 		return
 	}
 	answer(w, s.newTradeRecord(&page[0], head, changes))
+}
+
+// failTrade answers what the ledger could not.
+func (s *Server) failTrade(w http.ResponseWriter, account uint64, err error) {
+	switch {
+	case errors.Is(err, engine.ErrNotKept):
+		fail(w, http.StatusNotFound, codeNotKept, err.Error())
+	case errors.Is(err, context.DeadlineExceeded):
+		fail(w, http.StatusGatewayTimeout, codeTimeout,
+			fmt.Sprintf("what became of the trade was not found within %s; try again", walkTimeout))
+	default:
+		s.failBooks(w, account, err)
+	}
 }
 
 // noTrade says why what is at a sequence is no trade. page is the one event there or, past the head, the newest.
@@ -82,31 +98,15 @@ func noTrade(account, seq uint64, page []positions.Event, oldest uint64) (code, 
 }
 
 // changesOf looks for the events that corrected a trade or took it back, and returns them, oldest first, with the newest event
-// of the account. It reads from the head down, a page at a time, since nothing says where they are, to the trade, or to its
-// first change. ctx bounds it.
+// of the account. Nothing says where they are, so every event since the trade is looked at.
 func (s *Server) changesOf(ctx context.Context, account, seq uint64) (head uint64, found []positions.Event, err error) {
-	for before := uint64(0); ; {
-		page, _, err := s.cfg.Books.History(ctx, account, before, historyMax)
-		if err == nil && len(page) == 0 {
-			err = fmt.Errorf("history below event %d was dropped while it was read", before)
+	head = seq
+	err = s.cfg.Books.Walk(ctx, account, seq+1, func(ev *positions.Event) {
+		if head = ev.Seq; changes(ev, seq) {
+			found = append(found, *ev)
 		}
-		if err != nil {
-			return 0, nil, err
-		}
-		for i := range page {
-			ev := &page[i]
-			first := false
-			if changes(ev, seq) {
-				found = append(found, *ev)
-				first = ev.Bust.TradeSeq == seq && ev.Bust.Original.Revision == 0
-			}
-			if head = max(head, ev.Seq); first || ev.Seq <= seq {
-				slices.Reverse(found)
-				return head, found, nil
-			}
-			before = ev.Seq
-		}
-	}
+	})
+	return head, found, err
 }
 
 // changes says whether an event corrected a trade or took it back.
@@ -141,7 +141,9 @@ func (s *Server) newTradeRecord(ev *positions.Event, head uint64, changes []posi
 
 // Trade asks for a trade, by its name, and what became of it.
 func (c *Client) Trade(ctx context.Context, id string) (TradeRecord, error) {
+	patient := *c
+	patient.http.Timeout = walkPatience
 	var t TradeRecord
-	err := c.do(ctx, http.MethodGet, "/api/v1/trades/"+url.PathEscape(id), nil, &t)
+	err := patient.do(ctx, http.MethodGet, "/api/v1/trades/"+url.PathEscape(id), nil, &t)
 	return t, err
 }

@@ -132,10 +132,10 @@ func (s *shard) foldHistory(b *bust) {
 // foldRead folds, on a reader, the events below tailed that the journal has, and then those that the tail had.
 func (s *shard) foldRead(b *bust, slot *readSlot, tailed uint64) error {
 	for next := b.fold.Seq() + 1; s.keeps && next < tailed; next = b.fold.Seq() + 1 {
-		if err := s.given(b); err != nil {
+		if err := s.eng.given(b.ctx); err != nil {
 			return err
 		}
-		err := s.eng.read(slot, b.request.Account, next, int(min(readEvents, tailed-next)))
+		err := s.eng.read(slot, b.request.Account, next, int(min(walkEvents, tailed-next)))
 		if err == nil && len(slot.events) == 0 {
 			err = errors.New("it is not there")
 		}
@@ -157,16 +157,6 @@ func (s *shard) foldRead(b *bust, slot *readSlot, tailed uint64) error {
 		}
 	}
 	return nil
-}
-
-// given says why the reading may end: nobody waits for it any more.
-func (s *shard) given(b *bust) error {
-	select {
-	case <-s.eng.stopping:
-		return ErrStopped
-	default:
-		return b.ctx.Err()
-	}
 }
 
 // decideBust adds what came since the reader had the tail, decides, and applies the event. It is part of the first pass of a

@@ -168,10 +168,10 @@ func TestCorrections(t *testing.T) {
 // TestBustBelowTail: what the tail no longer holds comes from the journal, in pieces; what no checkpoint has, from the tail.
 func TestBustBelowTail(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 3, reads: 1}, alice)
-	w.trade(alice, 2*readEvents+10)
+	w.trade(alice, 2*walkEvents+10)
 	w.trade1(alice) // without a checkpoint after it
 	w.settle()
-	if a := w.account(alice); a.tail.oldest < 2*readEvents {
+	if a := w.account(alice); a.tail.oldest < 2*walkEvents {
 		t.Fatalf("the tail begins with %d", a.tail.oldest)
 	}
 	head := w.journal.head(alice)

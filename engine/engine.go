@@ -45,6 +45,7 @@ type Engine struct {
 	shards   []*shard
 	pool     *ants.Pool
 	queries  chan struct{} // one for each query of the process itself that is under way
+	walks    chan struct{} // one for each walk under way
 	reads    reads
 	busts    turns
 	drains   sync.WaitGroup // drainers that run or were submitted
@@ -87,7 +88,8 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, pool: pool,
-		queries: make(chan struct{}, queriesMax), stopping: make(chan struct{}), wanted: make(chan struct{}, 1),
+		queries: make(chan struct{}, queriesMax), walks: make(chan struct{}, walksMax),
+		stopping: make(chan struct{}), wanted: make(chan struct{}, 1),
 		sliceSize: defaultSlice, releaseSize: defaultRelease,
 	}
 	e.reads.init(e, cfg.HistoryReadsMax)

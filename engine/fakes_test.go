@@ -29,8 +29,9 @@ type fakeJournal struct {
 	readGate   chan struct{}
 	committing int // Commits under way
 	reading    int
-	reads      int // begun
-	commits    int // that returned
+	reads      int  // begun
+	walked     bool // reads may go beyond what is stored, as those of a walk do
+	commits    int  // that returned
 	blocks     [][]positions.Event
 	wrong      []string
 }
@@ -99,7 +100,7 @@ func (j *fakeJournal) Read(dst []positions.Event, account, from uint64, limit in
 		return dst, j.readErr
 	}
 	stored := j.stored[account].Seq
-	if from == 0 || from > stored {
+	if from == 0 || from > stored && !j.walked {
 		j.wrong = append(j.wrong, fmt.Sprintf("account %d: a read from event %d; checkpoints have stored 1 to %d", account, from, stored))
 	}
 	for seq := from; seq <= stored && limit > 0; seq++ {

@@ -154,7 +154,7 @@ func newTrade() *cobra.Command {
 		Use:   "trade TRADE",
 		Short: "A trade of a running server, as executed and as it stands",
 		Long: `Show a trade of a running server as it was executed, its corrections, and whether and by whom it was taken back. The account's
-events are read from the newest down to the trade, for at most ten seconds.`,
+events are read from the trade to the newest, some millions a second, for at most two minutes.`,
 		Example: `  papertape trade 100017-42
   papertape trade 100017-42 -o json`,
 		Args: exactly(1, "the name of a trade, as 100017-42"),

@@ -22,13 +22,14 @@ import (
 //	settings.register(cmd.Flags())
 //	cfg, err := settings.load(cmd.Flags(), os.Environ()) // a configError names the place and what would be right
 type Config struct {
-	Listen         string // host:port of the wire protocol
-	Admin          string // host:port of the console
-	AdminTokenFile string // "": no token
-	AdminToken     string // what load read from AdminTokenFile; a secret
-	AllowPlaintext bool   // consent to a Listen that other machines can reach
-	Data           string // directory
-	Durability     string // sync, interval, none
+	Listen         string   // host:port of the wire protocol
+	Admin          string   // host:port of the console
+	AdminTokenFile string   // "": no token
+	AdminToken     string   // what load read from AdminTokenFile; a secret
+	AdminHosts     []string // names of the console, as console.ParseHost returns them
+	AllowPlaintext bool     // consent to a Listen that other machines can reach
+	Data           string   // directory
+	Durability     string   // sync, interval, none
 
 	Accounts  int
 	Seed      uint64

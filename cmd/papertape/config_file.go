@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -26,13 +27,17 @@ type fileReader struct {
 	*settings
 	name     string
 	sections map[string]bool // simulator, prices …
+	groups   map[string]int  // sections that were written as mappings: the line of each
 	lines    map[*setting]int
 	values   []fileValue
 }
 
 // parseFile reads a configuration file, as usertext.ReadFile gives it: JSON, which is YAML, or YAML. name is for errors.
 func (s *settings) parseFile(name string, text []byte) ([]fileValue, error) {
-	r := fileReader{settings: s, name: name, sections: make(map[string]bool), lines: make(map[*setting]int)}
+	r := fileReader{
+		settings: s, name: name,
+		sections: make(map[string]bool), groups: make(map[string]int), lines: make(map[*setting]int),
+	}
 	for key := range s.names {
 		if section, _, ok := strings.Cut(key, "."); ok {
 			r.sections[section] = true
@@ -92,6 +97,10 @@ func (r *fileReader) mapping(prefix string, entries []*ast.MappingValueNode) err
 		nested, isMapping := mappingOf(entry.Value)
 		switch st := r.names[key]; {
 		case isMapping && prefix == "" && r.sections[key]:
+			if first, ok := r.groups[key]; ok {
+				return r.wrong(line, "%s is set twice; the first is on line %d", key, first)
+			}
+			r.groups[key] = line
 			if err := r.mapping(key+".", nested); err != nil {
 				return err
 			}
@@ -114,7 +123,7 @@ func (r *fileReader) setting(st *setting, key string, line int, node ast.Node) e
 		return r.wrong(line, "%s is set twice; the first is on line %d", key, first)
 	}
 	r.lines[st] = line
-	text, err := scalar(node)
+	text, err := valueOf(st, node)
 	if err != nil {
 		return r.wrong(line, "%s: %w", key, err)
 	}
@@ -131,10 +140,29 @@ func (r *fileReader) example(section string) string {
 	return section
 }
 
+// valueOf returns what is set: a single value, or a list where the setting is one.
+func valueOf(st *setting, node ast.Node) (string, error) {
+	sequence, ok := node.(*ast.SequenceNode)
+	if !ok || st.kind() != kindList {
+		return scalar(node)
+	}
+	texts := make([]string, len(sequence.Values))
+	for i, item := range sequence.Values {
+		var err error
+		if texts[i], err = scalar(item); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(texts, ","), nil
+}
+
 // scalar returns a single value as it was written.
 func scalar(node ast.Node) (string, error) {
 	switch n := node.(type) {
 	case *ast.StringNode:
+		if strings.ContainsRune(n.Value, utf8.RuneError) { // what the parser makes of half a surrogate pair, too
+			return "", fmt.Errorf("%q has a character that is none", n.Value)
+		}
 		return n.Value, nil
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		return node.GetToken().Value, nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/engine/simulator"
 )
 
@@ -32,6 +33,8 @@ const (
 	countMax    = math.MaxInt32
 	outboxMin   = 16 << 10
 	sizeMax     = 1 << 40
+
+	adminHostsMax = 64
 )
 
 // allSettings lists the keys in the order in which people think of them.
@@ -50,6 +53,8 @@ func placeSettings() []setting {
 			value: addressValue(func(c *Config) *string { return &c.Admin })},
 		{key: "admin_token_file", usage: "`file` with the token that the console asks for",
 			value: pathValue(func(c *Config) *string { return &c.AdminTokenFile }, true)},
+		{key: "admin_hosts", usage: "`names` by which the console is asked, whose pages may ask it too; an address needs none",
+			value: listValue(func(c *Config) *[]string { return &c.AdminHosts }, adminHostsMax, console.ParseHost)},
 		{key: "data", usage: "data `directory`, made on the first start; of one server at a time",
 			value: pathValue(func(c *Config) *string { return &c.Data }, false)},
 		{key: "durability", usage: "`mode`: sync (every answer is on the disk first), interval (synced every 100ms) or none (in memory)",

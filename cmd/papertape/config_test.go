@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,7 +74,7 @@ func TestConfigDefaults(t *testing.T) {
 func TestConfigSpelling(t *testing.T) {
 	other := map[string]string{
 		"allow_plaintext": "true", "durability": "interval", "rules": "none", "log.level": "debug", "log.format": "json",
-		"prices": "fixed", "presence": "all", "admin_token_file": "token",
+		"prices": "fixed", "presence": "all", "admin_token_file": "token", "admin_hosts": "desk.example,ops.example:8443",
 		"huge_pages": "false", "listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere", "cpuprofile": "cpu", "simulator.script": "script",
 	}
 	inDir(t, "token", "0123456789abcdef\n")
@@ -168,6 +170,32 @@ func TestConfigFiles(t *testing.T) {
 	}
 }
 
+// TestConfigLists reads every form of a list.
+func TestConfigLists(t *testing.T) {
+	want := []string{"desk.example", "ops.example:8443"}
+	for _, text := range []string{
+		"admin_hosts: [desk.example, 'ops.example:8443']", "admin_hosts:\n- desk.example\n- ops.example:8443\n", "admin_hosts: Desk.Example. , ops.example:8443",
+		`{"admin_hosts": ["desk.example", "ops.example:8443"]}`, `{"admin_hosts": "desk.example,ops.example:8443"}`,
+	} {
+		inDir(t, "c", text)
+		if cfg, err := loadWith(t, "c", nil, nil); err != nil || !slices.Equal(cfg.AdminHosts, want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, text := range []string{"admin_hosts: []", "admin_hosts: ''", `{"admin_hosts": [""]}`} {
+		inDir(t, "c", text)
+		if cfg, err := loadWith(t, "c", nil, nil); err != nil || len(cfg.AdminHosts) != 0 {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	var many []string
+	for i := range 65 {
+		many = append(many, fmt.Sprintf("h%d", i))
+	}
+	_, err := loadWith(t, "", nil, []string{"--admin-hosts", strings.Join(many, ",")})
+	checkSentence(t, "65 hosts", err, "--admin-hosts: there are more than 64; write at most so many")
+}
+
 // TestConfigFileErrors holds each sentence about a file.
 func TestConfigFileErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
@@ -183,6 +211,19 @@ func TestConfigFileErrors(t *testing.T) {
 		{"heartbeat: 5s\nseed: 1\nheartbeat: 6s\n", "c.yaml:3: heartbeat is set twice; the first is on line 1"},
 		{"prices: walk\nprices:\n  source: walk\n", "c.yaml:3: prices.source is set twice; the first is on line 1"},
 		{"simulator.rate: 1\nsimulator: {rate: 1}\n", "c.yaml:2: simulator.rate is set twice; the first is on line 1"},
+		{"simulator: {rate: 1}\nsimulator:\n  script: x\n", "c.yaml:2: simulator is set twice; the first is on line 1"},
+		{`{"simulator": {"rate": 1}, "simulator": {"script": "x"}}`, "c.yaml:1: simulator is set twice; the first is on line 1"},
+		{`{"data": "a", "\u0064ata": "b"}`, "c.yaml:1: data is set twice; the first is on line 1"},
+		{`{"Data": "a"}`, "c.yaml:1: Data is not a setting; did you mean data?"},
+		{`{"data": "a"} {"data": "b"}`, "c.yaml:1: this is neither JSON nor YAML: "},
+		{`{"data": "\ud800"}`, "c.yaml:1: this is neither JSON nor YAML: "},
+		{`{"data": "\udc00\ud800x"}`, "c.yaml:1: this is neither JSON nor YAML: "},
+		{`{"data": "\udc00\udc00"}`, `c.yaml:1: data: "��" has a character that is none`},
+		{`{"data": null}`, "c.yaml:1: data: there is no value; write one, or leave the line out"},
+		{`{"admin_hosts": [["a.b"]]}`, "c.yaml:1: admin_hosts: a single value belongs here"},
+		{`{"admin_hosts": {"a": "b"}}`, "c.yaml:1: admin_hosts: a single value belongs here"},
+		{`{"admin_hosts": [null]}`, "c.yaml:1: admin_hosts: there is no value; write one, or leave the line out"},
+		{"admin_hosts: [desk.example,\n  Desk.Example.]\n", `c.yaml:1: admin_hosts: "desk.example" is there twice; write it once`},
 		{"simulator: 5\n", "c.yaml:1: simulator is a group of settings; write one of them, as in simulator.rate"},
 		{"data:\n", "c.yaml:1: data: there is no value; write one, or leave the line out"},
 		{"simulator:\n", "c.yaml:1: simulator is a group of settings; write one of them, as in simulator.rate"},
@@ -273,6 +314,11 @@ func TestConfigValueErrors(t *testing.T) {
 		{"--admin=:7301", "--admin: other machines reach :7301, and whoever reaches the console runs the server; " +
 			"use 127.0.0.1, or name a file with a token in admin_token_file"},
 		{"--admin-token-file=none", "--admin-token-file: none cannot be read: no such file or directory"},
+		{"--admin-hosts=desk.example,*", `--admin-hosts: "*" is not the name of a host; write one as browsers send it, as in desk.example.com`},
+		{"--admin-hosts=desk.example,", `--admin-hosts: "" is not the name of a host; write one as browsers send it, as in desk.example.com`},
+		{"--admin-hosts=http://desk.example", `--admin-hosts: "http://desk.example" has more than a name; write desk.example.com, without http:// and without a path`},
+		{"--admin-hosts=127.0.0.1", `--admin-hosts: "127.0.0.1" need not be named: the console answers to every address, and to localhost`},
+		{"--admin-hosts=" + strings.Repeat("x,", 64) + "y", `--admin-hosts: "x" is there twice; write it once`},
 		{"--tls.cert=x", "--tls.cert: " + tls},
 		{"--tls.key=x", "--tls.key: " + tls},
 		{"--tls.listen=x", "--tls.listen: " + tls},

@@ -27,6 +27,7 @@ const (
 	kindDuration = "duration"
 	kindNumber   = "number"
 	kindText     = "text"
+	kindList     = "list"
 )
 
 // field is the value behind one field of Config.
@@ -193,6 +194,29 @@ func isLoopback(address string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// listValue is a list of at most most items, none of them twice; it may be empty.
+func listValue(at func(*Config) *[]string, most int, item func(string) (string, error)) value {
+	parse := func(text string) (list []string, err error) {
+		if strings.TrimSpace(text) == "" {
+			return nil, nil
+		}
+		for part := range strings.SplitSeq(text, ",") {
+			one, err := item(strings.TrimSpace(part))
+			switch {
+			case err != nil:
+				return nil, err
+			case slices.Contains(list, one):
+				return nil, fmt.Errorf("%q is there twice; write it once", one)
+			}
+			if list = append(list, one); len(list) > most {
+				return nil, fmt.Errorf("there are more than %d; write at most so many", most)
+			}
+		}
+		return list, nil
+	}
+	return field[[]string]{kindList, at, parse, func(list []string) string { return strings.Join(list, ",") }}
 }
 
 func durationValue(at func(*Config) *time.Duration, low, high time.Duration) value {

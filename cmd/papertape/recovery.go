@@ -196,7 +196,23 @@ func newDirectory(data, out string) error {
 	if inside == whole || strings.HasPrefix(inside, whole+string(filepath.Separator)) {
 		return fmt.Errorf("%s is inside the data directory %s; put the backup elsewhere, best on another disk", out, data)
 	}
-	return nil
+	return tryPlace(out)
+}
+
+// tryPlace says what keeps a backup from being begun at a place: it is made under another name until it is whole. What fails
+// later is the ledger's failure or the disk's, and not that of whoever named the place.
+func tryPlace(out string) error {
+	unfinished := out + ".unfinished"
+	switch err := os.Mkdir(unfinished, 0o700); {
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("%s is left over from a backup that was cut off, or another one is writing it; remove it, "+
+			"or name another directory", unfinished)
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return fmt.Errorf("the name of the backup is too long for its disk; write a shorter one: %w", err)
+	case err != nil:
+		return fmt.Errorf("no backup can be made there: %w", err)
+	}
+	return os.Remove(unfinished)
 }
 
 func realPath(path string) (string, error) {
@@ -367,7 +383,7 @@ func (b books) notReady() error {
 	return fmt.Errorf("%w: %w", console.ErrNotReady, b.ready())
 }
 
-// Holdings, History, Accounts and Bust are those of the engine.
+// Holdings, History, Accounts, Walk and Bust are those of the engine.
 func (b books) Holdings(ctx context.Context, account uint64) (positions.Holdings, error) {
 	if err := b.notReady(); err != nil {
 		return positions.Holdings{}, err
@@ -387,6 +403,13 @@ func (b books) Accounts(ctx context.Context, after uint64, limit int) ([]engine.
 		return nil, err
 	}
 	return b.engine.Accounts(ctx, after, limit)
+}
+
+func (b books) Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error {
+	if err := b.notReady(); err != nil {
+		return err
+	}
+	return b.engine.Walk(ctx, account, from, see)
 }
 
 func (b books) Bust(ctx context.Context, r *positions.BustRequest) (positions.Event, bool, error) {

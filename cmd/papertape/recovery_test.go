@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -143,7 +144,7 @@ func TestReadyWhileRecovering(t *testing.T) {
 	}
 	var answered *console.Error
 	const want = "recovering: 33% (1 of 3 accounts and commits)"
-	if err := c.Ready(ctx); !errors.As(err, &answered) || *answered != (console.Error{Status: 503, Code: "not_ready", Text: want}) {
+	if err := c.Ready(ctx); !errors.As(err, &answered) || !reflect.DeepEqual(*answered, console.Error{Status: 503, Code: "not_ready", Text: want}) {
 		t.Errorf("/readyz: %+v, want 503, %s", err, want)
 	}
 	for what, ask := range map[string]func() error{
@@ -335,6 +336,97 @@ func TestStoreClosed(t *testing.T) {
 	}
 }
 
+// TestBackupPlaces: a place where no backup can be made is the mistake of whoever named it, and no failure of the server; nothing is
+// left there, and what was there stays.
+func TestBackupPlaces(t *testing.T) {
+	l := live(t, filepath.Join(t.TempDir(), "data"), nil)
+	c := console.NewClient(l.at().admin, "")
+	dir := t.TempDir()
+	for _, name := range []string{"left.unfinished", "there"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"loop": "loop", "dangling": "nowhere"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := entries(t, dir)
+	for out, want := range map[string]string{
+		"left":                           "left.unfinished is left over from a backup that was cut off, or another one is writing it; remove it, or name another directory",
+		"there":                          "there exists, and a backup is written over nothing",
+		"dangling":                       "dangling exists, and a backup is written over nothing",
+		"file/backup":                    "is not a directory, so no backup can be put into it",
+		"missing/backup":                 "there is no directory",
+		"loop/backup":                    "there is no directory",
+		strings.Repeat("n", 245):         "the name of the backup is too long for its disk; write a shorter one",
+		strings.Repeat("n", 255):         "the name of the backup is too long",
+		strings.Repeat("n", 300):         "the name of the backup is too long",
+		strings.Repeat("n/", 2000) + "n": "", // there is no such directory, or no such path
+	} {
+		_, err := c.Backup(t.Context(), filepath.Join(dir, out))
+		var refused *console.Error
+		if !errors.As(err, &refused) || refused.Status/100 != 4 || !strings.Contains(refused.Text, want) {
+			t.Errorf("%.40s: %+v, want 4xx, %s", out, err, want)
+		}
+	}
+	_, err := c.Backup(t.Context(), "/proc/backup")
+	var refused *console.Error
+	if !errors.As(err, &refused) || refused.Status != 409 || !strings.HasPrefix(refused.Text, "no backup can be made there: ") {
+		t.Errorf("where nobody may write: %+v", err)
+	}
+	if after := entries(t, dir); !reflect.DeepEqual(after, before) {
+		t.Errorf("there are %q, before there were %q", after, before)
+	}
+	if _, err := c.Backup(t.Context(), filepath.Join(dir, strings.Repeat("n", 244))); err != nil {
+		t.Errorf("the longest name: %v", err)
+	}
+	if err := l.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// entries are the names in a directory.
+func entries(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// TestAdminHosts: a server that runs goes by the names it was given, and by no other.
+func TestAdminHosts(t *testing.T) {
+	l := live(t, filepath.Join(t.TempDir(), "data"), func(s *server) { s.cfg.AdminHosts = []string{"desk.example"} })
+	address := l.at().admin
+	for host, want := range map[string]int{"": 200, "desk.example": 200, "evil.example": 421} {
+		req, err := http.NewRequest(http.MethodGet, "http://"+address+"/api/v1/accounts", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host, req.Close = host, true
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("by the name %q: %s, want %d", host, resp.Status, want)
+		}
+	}
+	if err := l.end(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNewDirectory refuses what would be written over, or into the data.
 func TestNewDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
@@ -401,7 +493,10 @@ func TestOpeningRecord(t *testing.T) {
 			t.Errorf("read %+v, %v, %v; want %+v", got, found, err, want)
 		}
 	}
-	for _, text := range []string{"", "{", `{"accounts":0,"seed":1}`, `{"accounts":1000001}`, `{"accounts":"3"}`} {
+	for _, text := range []string{
+		"", "{", `{"accounts":0,"seed":1}`, `{"accounts":1000001}`, `{"accounts":"3"}`, `{"accounts":3,"accounts":4}`, `{"Accounts":3,"seed":1}`, `{"accounts":3e0}`,
+		`{"accounts":3,"seed":1}{"accounts":4}`,
+	} {
 		write(t, filepath.Join(dir, openingFile), text)
 		if _, found, err := readOpening(dir); found || err == nil {
 			t.Errorf("%q: %v, %v", text, found, err)

@@ -165,7 +165,10 @@ func (s *server) serveConsole(ctx context.Context) (address string, stop func(),
 	if err != nil {
 		return "", nil, configError{fmt.Errorf("admin: listen on %s: %w (is another server running there? name another address with --admin)", s.cfg.Admin, err)}
 	}
-	admin := s.console()
+	admin, err := s.console()
+	if err != nil {
+		return "", nil, errors.Join(err, ln.Close())
+	}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = admin.Serve(ln) }) // ends with Shutdown
 	return ln.Addr().String(), func() {
@@ -237,10 +240,10 @@ func (s *server) ready() error {
 }
 
 // console is the admin side of this server.
-func (s *server) console() *console.Server {
+func (s *server) console() (*console.Server, error) {
 	cfg := console.Config{
 		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Sessions: s.gw, Simulator: s.flow,
-		Counters: s.counters, Ready: s.ready, Token: s.cfg.AdminToken, Log: s.log,
+		Counters: s.counters, Ready: s.ready, Token: s.cfg.AdminToken, Hosts: s.cfg.AdminHosts, Log: s.log,
 	}
 	if s.store != nil {
 		cfg.Backup = s.store.backUp

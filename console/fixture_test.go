@@ -1,0 +1,317 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/gateway"
+	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// ledger is a ledger of one account.
+type ledger struct {
+	holdings positions.Holdings
+	events   []positions.Event
+	accounts []engine.AccountInfo
+	err      error         // answered instead
+	wait     chan struct{} // not nil: closed when a question has arrived, which then waits for its context
+
+	oldest uint64 // the oldest event kept; 0: the first
+
+	before, after uint64 // of the last question
+	walked        uint64 // from which event, the last time
+	limit         int
+}
+
+func (l *ledger) Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, error) {
+	l.after, l.limit = after, limit
+	err := l.ask(ctx, l.holdings.Account)
+	return l.accounts, err
+}
+
+func (l *ledger) ask(ctx context.Context, account uint64) error {
+	if l.wait != nil {
+		close(l.wait)
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if l.err == nil && account != l.holdings.Account {
+		return engine.ErrUnknownAccount
+	}
+	return l.err
+}
+
+func (l *ledger) Holdings(ctx context.Context, account uint64) (positions.Holdings, error) {
+	err := l.ask(ctx, account)
+	return l.holdings, err
+}
+
+func (l *ledger) History(ctx context.Context, account, before uint64, limit int) ([]positions.Event, uint64, error) {
+	l.before, l.limit = before, limit
+	if err := l.ask(ctx, account); err != nil {
+		return nil, 0, err
+	}
+	older := slices.IndexFunc(l.events, func(ev positions.Event) bool { return before == 0 || ev.Seq < before })
+	if older < 0 {
+		return nil, max(1, l.oldest), nil
+	}
+	page := l.events[older:]
+	return page[:min(limit, len(page))], max(1, l.oldest), nil
+}
+
+// Walk gives events that are overwritten afterwards, as those of the engine are.
+func (l *ledger) Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error {
+	l.walked = from
+	if err := l.ask(ctx, account); err != nil {
+		return err
+	}
+	if from < l.oldest {
+		return fmt.Errorf("events %d to %d of account %d: %w", from, l.oldest-1, account, engine.ErrNotKept)
+	}
+	for i := len(l.events) - 1; i >= 0; i-- {
+		if ev := l.events[i]; ev.Seq >= from {
+			see(&ev)
+			ev = positions.Event{}
+		}
+	}
+	return nil
+}
+
+// desk takes one trade back, whatever it is asked, or refuses to.
+type desk struct {
+	event    positions.Event
+	repeated bool
+	outcome  positions.BustOutcome // a refusal
+	err      error                 // answered instead
+
+	asked *positions.BustRequest // the last one
+}
+
+func (d *desk) Bust(_ context.Context, r *positions.BustRequest) (positions.Event, bool, error) {
+	d.asked = r
+	for _, o := range []positions.BustOutcome{r.Check(), d.outcome} {
+		if o.Reason != positions.NoBustRefusal {
+			return positions.Event{}, false, &engine.BustRefusedError{Outcome: o}
+		}
+	}
+	return d.event, d.repeated, d.err
+}
+
+// flow is a simulator that only counts to what it was told.
+type flow struct{ state simulator.State }
+
+func (f *flow) State() simulator.State { return f.state }
+
+func (f *flow) SetRate(rate float64) error {
+	if rate < 0 || rate > 10 {
+		return errors.New("the rate must be between 0 and 10")
+	}
+	f.state.Rate = rate
+	return nil
+}
+
+// roster is the connections of a gateway, which go when they are kicked.
+type roster struct {
+	infos  []gateway.SessionInfo
+	reason string // of the last kick
+}
+
+func (l *roster) Sessions() []gateway.SessionInfo { return slices.Clone(l.infos) }
+
+func (l *roster) Kick(uid uint64, reason string) bool {
+	n := len(l.infos)
+	l.infos = slices.DeleteFunc(l.infos, func(in gateway.SessionInfo) bool { return in.UID == uid })
+	l.reason = reason
+	return len(l.infos) < n
+}
+
+// connected are a session of each state.
+func connected() *roster {
+	at := time.Unix(1_700_000_000, 123_456_789).In(time.FixedZone("CST", 8*60*60))
+	return &roster{infos: []gateway.SessionInfo{
+		{UID: 3, Account: 100017, Remote: "127.0.0.1:5001", Since: at, WaitingBytes: 77, InFlight: 2, CatchingUp: true},
+		{UID: 7, Account: 100018, Remote: "[::1]:5002", Since: at.Add(time.Second)},
+		{UID: 9, Remote: "127.0.0.1:5003", Since: at.Truncate(time.Second)},
+	}}
+}
+
+// level is a level of two.
+type level string
+
+func (l *level) Level() string { return string(*l) }
+
+func (l *level) SetLevel(name string) error {
+	if name != "info" && name != "debug" {
+		return fmt.Errorf("there is no level %q; write info or debug", name)
+	}
+	*l = level(name)
+	return nil
+}
+
+// golden is an account with every kind of event, amounts that need four decimals, and a hash that begins with zeros.
+func golden(t *testing.T, u *market.Universe) *ledger {
+	t.Helper()
+	id, ok := u.Lookup([]byte("SH"), []byte("600519"))
+	if !ok {
+		t.Fatal("SH.600519 is not shipped any more")
+	}
+	orderID, _ := positions.MakeOrderID([]byte(`a "quoted" id`))
+	row := positions.Position{
+		Row:      positions.Row{Quantity: 300, Cost: 4_500_000_001, Realised: -1, Version: 42, Instrument: id},
+		Sellable: 200, Price: 15_000_100,
+	}
+	gone := row
+	gone.Row = positions.Row{Version: 43, Instrument: id}
+	cash := positions.Cash{Balance: math.MaxInt64, FeesPaid: 12_345, Realised: -99_800}
+	trade := positions.Trade{
+		Quantity: 300, Price: 15_000_100, Amount: 4_500_030_000, Fees: 5, Instrument: id, Side: positions.Buy,
+		Origin: positions.OriginClient, OrderID: orderID,
+	}
+	corrected := trade
+	corrected.Price, corrected.Amount, corrected.Revision = 15_000_000, 4_500_000_000, 1
+	sold := trade
+	sold.Side, sold.Origin, sold.OrderID = positions.Sell, positions.OriginSimulator, positions.OrderID{}
+	adjusted := &positions.Adjustment{Cash: -10_000, Reason: "a fee", Actor: "ann"}
+	const account, at = 100017, 1_700_000_000_123_456_789
+	return &ledger{
+		holdings: positions.Holdings{
+			Account: account, Seq: 43, Positions: []positions.Position{row}, TotalMarketValue: row.MarketValue(), Cash: cash,
+			Hash: 0x00ff_0000_0000_0001,
+		},
+		events: []positions.Event{
+			{Account: account, Seq: 44, Time: at + 211, Cash: cash, Kind: positions.KindBust, Change: positions.Unchanged,
+				Bust: &positions.Bust{
+					TradeSeq: 42, Reason: "mistyped", Actor: "ann", ID: "b-1", Original: trade, Replacement: &corrected,
+					Cascade: []uint64{43}, Positions: []positions.Position{row},
+				}},
+			{Account: account, Seq: 43, Time: at + 1, Cash: cash, Kind: positions.KindTrade, Change: positions.Closed, Trade: sold, Position: gone},
+			{Account: account, Seq: 42, Time: at, Cash: cash, Kind: positions.KindTrade, Change: positions.Opened, Trade: trade, Position: row,
+				TotalMarketValue: row.MarketValue()},
+			{Account: account, Seq: 1, Time: at - 1e9, Cash: cash, Kind: positions.KindAdjustment, Adjustment: adjusted},
+		},
+		accounts: []engine.AccountInfo{
+			{Number: account, Seq: 43, Cash: cash, TotalMarketValue: row.MarketValue(), Rows: 1, Sessions: 2},
+			{Number: account + 1, Seq: 1, Cash: positions.Cash{Balance: 10_000}},
+		},
+	}
+}
+
+// fixture is a console over fakes.
+type fixture struct {
+	ledger *ledger
+	desk   *desk
+	flow   *flow
+	list   *roster
+	level  level
+	ready  error
+	server *Server
+	url    string
+	client *Client
+
+	backups   []string // asked for
+	backupErr error
+	elsewhere func() // ends what is recorded by other means than the console; nil: nothing is
+}
+
+func newFixture(t *testing.T, token string) *fixture {
+	t.Helper()
+	return newFixtureOf(t, func(c *Config) { c.Token = token })
+}
+
+// newFixtureOf has a test change the configuration of the console.
+func newFixtureOf(t *testing.T, change func(*Config)) *fixture {
+	t.Helper()
+	u := market.Default()
+	f := &fixture{ledger: golden(t, u), flow: &flow{simulator.State{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}}}
+	f.list, f.level, f.desk = connected(), "info", &desk{event: f.ledger.events[0]}
+	prices := u.Opening().With(0, 12_3456)
+	cfg := Config{
+		Universe: u, Prices: func() *market.Prices { return prices }, Books: f.ledger, Busts: f.desk, Sessions: f.list, Simulator: f.flow,
+		Counters: func() []Counter { return []Counter{{Name: "events", Value: 7, What: "changes of accounts"}} },
+		LogLevel: &f.level, Ready: func() error { return f.ready }, Log: zerolog.Nop(), Backup: f.backup,
+	}
+	change(&cfg)
+	var err error
+	if f.server, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- f.server.Serve(ln) }()
+	t.Cleanup(func() {
+		if err := f.server.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("Serve after Shutdown: %v, want nil", err)
+		}
+	})
+	f.url = "http://" + ln.Addr().String()
+	f.client = NewClient(ln.Addr().String(), cfg.Token)
+	return f
+}
+
+// backup pretends to write a copy of 4711 bytes.
+func (f *fixture) backup(dir string) (int64, error) {
+	f.backups = append(f.backups, dir)
+	return 4711, f.backupErr
+}
+
+// ask sends a request without the network and returns what came back.
+func (f *fixture) ask(method, target, body string, header ...string) *httptest.ResponseRecorder {
+	return f.askHost("127.0.0.1:7301", method, target, body, header...)
+}
+
+// askHost asks by a name.
+func (f *fixture) askHost(host, method, target, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Host = host
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	f.server.http.Handler.ServeHTTP(w, r)
+	return w
+}
+
+// send writes a request as it is, and reads the answer.
+func (f *fixture) send(t *testing.T, request string) (status int, answer string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // it was read
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatalf("%q: %v", request, err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		t.Fatalf("%q: %v", request, err)
+	}
+	return resp.StatusCode, string(body)
+}

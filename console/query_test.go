@@ -1,0 +1,120 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestQueries: what a query says that is not understood is never answered as if it were not there.
+func TestQueries(t *testing.T) {
+	const account, kick = "/api/v1/accounts/100017/", "/api/v1/sessions/7"
+	for _, c := range []struct{ method, target, message string }{
+		{"GET", account + "history?befor=5", `there is no parameter "befor" here; /api/v1/accounts/100017/history takes before and limit`},
+		{"GET", account + "history?Before=5", `there is no parameter "Before" here`},
+		{"GET", account + "history?after=5", `there is no parameter "after" here`},
+		{"GET", account + "history?before=5&before=5", "before is there 2 times; write it once"},
+		{"GET", account + "history?limit=5&before=5&limit=7", "limit is there 2 times; write it once"},
+		{"GET", account + "history?before=", "before is empty; give it a value, or leave it out"},
+		{"GET", account + "history?before", "before is empty"},
+		{"GET", account + "history?=5", `there is no parameter "" here`},
+		{"GET", account + "history?before=5;limit=7", "the query cannot be read: invalid semicolon separator in query"},
+		{"GET", account + "history?before=%zz", `the query cannot be read: invalid URL escape "%zz"`},
+		{"GET", account + "history?" + strings.Repeat("x", 4000), "there is no parameter \"" + strings.Repeat("x", 64) + "…\" here"},
+		{"GET", account + "holdings?before=5", `there is no parameter "before" here; /api/v1/accounts/100017/holdings takes none`},
+		{"GET", "/api/v1/accounts?before=5", `there is no parameter "before" here; /api/v1/accounts takes after and limit`},
+		{"GET", "/api/v1/accounts?after=1&after=2", "after is there 2 times"},
+		{"GET", "/api/v1/instruments?codes=SH.600519", "/api/v1/instruments takes none"},
+		{"GET", "/api/v1/counters?name=events", "/api/v1/counters takes none"},
+		{"GET", "/api/v1/sessions?account=7", "/api/v1/sessions takes none"},
+		{"GET", "/api/v1/log?level=debug", "/api/v1/log takes none"},
+		{"PUT", "/api/v1/log?level=debug", "/api/v1/log takes none"},
+		{"GET", "/api/v1/simulator?rate=5", "/api/v1/simulator takes none"},
+		{"PUT", "/api/v1/simulator?rate=5", "/api/v1/simulator takes none"},
+		{"GET", "/api/v1/trades/100017-42?history=1", "/api/v1/trades/100017-42 takes none"},
+		{"GET", "/api/v1/openapi.yaml?format=json", "/api/v1/openapi.yaml takes none"},
+		{"POST", "/api/v1/backup?out=/b", "/api/v1/backup takes none"},
+		{"POST", "/api/v1/busts?dry_run=1", "/api/v1/busts takes none"},
+		{"POST", "/api/v1/corrections?dry_run=1", "/api/v1/corrections takes none"},
+		{"DELETE", kick + "?resaon=late", `there is no parameter "resaon" here; /api/v1/sessions/7 takes reason`},
+		{"DELETE", kick + "?reason=", "reason is empty"},
+		{"DELETE", kick + "?reason=a&reason=b", "reason is there 2 times"},
+		{"GET", "/livez?verbose", `there is no parameter "verbose" here; /livez takes none`},
+		{"HEAD", "/readyz?x=1", ""},
+		{"GET", "/readyz?x=1", "/readyz takes none"},
+		{"GET", "/debug/pprof/?debug=1", "/debug/pprof/ takes none"},
+		{"GET", "/debug/pprof/cmdline?debug=1", "/debug/pprof/cmdline takes none"},
+		{"GET", "/debug/pprof/heap?debug=one", `debug: "one" is not possible; it is one of 0, 1 and 2`},
+		{"GET", "/debug/pprof/heap?GC=1", `there is no parameter "GC" here; /debug/pprof/heap takes debug, gc and seconds`},
+		{"GET", "/debug/pprof/goroutine?gc=1", "gc is for the heap"},
+		{"GET", "/debug/pprof/heap?seconds=1&debug=1", "seconds stands alone"},
+		{"GET", "/debug/pprof/symbol?pc=0x1", `"pc=0x1" is not a program counter; write them in hexadecimal with + between them`},
+		{"GET", "/debug/pprof/symbol?0x1+2", `"2" is not a program counter`},
+		{"POST", "/debug/pprof/symbol?0x1", "/debug/pprof/symbol takes none"},
+	} {
+		f := newFixture(t, "")
+		w := f.ask(c.method, c.target, "")
+		var got failure
+		_ = json.Unmarshal(w.Body.Bytes(), &got)
+		if w.Code != 400 || got.Error.Code != "bad_request" || !strings.Contains(got.Error.Message, c.message) {
+			t.Errorf("%s %.80s: %d %s, want 400 %s", c.method, c.target, w.Code, w.Body, c.message)
+		}
+		if f.ledger.limit != 0 || f.desk.asked != nil || len(f.list.infos) != 3 || len(f.backups) > 0 {
+			t.Errorf("%s %.80s was refused and carried out", c.method, c.target)
+		}
+	}
+}
+
+// others are spellings of numbers that some reader takes, and of which none is the one that a console writes.
+var others = []string{
+	"0100017", "00", "+100017", "-0", "-1", "1e5", "0x186b1", "0b1", "0o7", "1_000", "1.0", "1,000", "100017 ",
+	"%20100017", "%09100017", "١٢", "１", "100017%00",
+	"18446744073709551616", "NaN", "ten",
+}
+
+// TestNumbers: a number has one form, in a path and in a query, so that no two names are of one thing.
+func TestNumbers(t *testing.T) {
+	f := newFixture(t, "")
+	for _, text := range append(others, "%00") {
+		text = strings.ReplaceAll(text, " ", "%20")
+		for pattern, want := range map[string]string{
+			"/api/v1/accounts/%s/holdings":              "is not an account; write its number, as in 100001",
+			"/api/v1/accounts/%s/history":               "is not an account",
+			"/api/v1/accounts?after=%s":                 "after: ",
+			"/api/v1/accounts?limit=%s":                 "limit: ",
+			"/api/v1/accounts/100017/history?before=%s": "is not a whole number; write digits alone, without zeros in front",
+			"/api/v1/trades/%s-42":                      "is not the name of a trade",
+			"/api/v1/trades/100017-%s":                  "is not the name of a trade",
+		} {
+			target := fmt.Sprintf(pattern, text)
+			if strings.Contains(pattern, "?") {
+				target = fmt.Sprintf(pattern, strings.ReplaceAll(text, "+", "%2b"))
+			}
+			w := f.ask("GET", target, "")
+			var got failure
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 400 ||
+				!strings.Contains(got.Error.Message, want) {
+				t.Errorf("%s: %d %s, want 400 %s", target, w.Code, w.Body, want)
+			}
+		}
+		if w := f.ask("DELETE", "/api/v1/sessions/"+text, ""); w.Code != 400 ||
+			!strings.Contains(w.Body.String(), "is not a session") {
+			t.Errorf("session %s: %d %s", text, w.Code, w.Body)
+		}
+	}
+	for target, want := range map[string]int{
+		"/api/v1/accounts/100017/holdings": 200, "/api/v1/accounts/0/holdings": 404,
+		"/api/v1/accounts/18446744073709551615/history":       404,
+		"/api/v1/accounts?after=0&limit=18446744073709551615": 200, "/api/v1/trades/100017-42": 200,
+	} {
+		if w := f.ask("GET", target, ""); w.Code != want {
+			t.Errorf("%s: %d %s", target, w.Code, w.Body)
+		}
+	}
+	for _, name := range []string{"0100017-42", "100017-042", "100017-+42", "+100017-42", "100017-42-1", "100017-42 ", "100017_42", "-42", "100017-", "-", ""} {
+		if account, seq, err := ParseTradeID(name); err == nil {
+			t.Errorf("%q is trade %d of account %d", name, seq, account)
+		}
+	}
+}
