@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,7 +123,7 @@ func (g *Gateway) Stats() *Stats { return &g.stats }
 // could not listen or gnet stopped by itself. ready is called once, with the address listened on.
 func (g *Gateway) Serve(ctx context.Context, eng *engine.Engine, ready func(addr string)) error {
 	g.engine = eng
-	addr, err := probe(g.cfg.Listen)
+	held, addr, err := hold(ctx, g.cfg.Listen)
 	if err != nil {
 		return err
 	}
@@ -145,8 +143,10 @@ func (g *Gateway) Serve(ctx context.Context, eng *engine.Engine, ready func(addr
 	}()
 	select {
 	case <-g.booted:
+		_ = held.Close()
 	case err := <-ran:
-		return fmt.Errorf("listen on %s: %w", addr, err)
+		_ = held.Close()
+		return fmt.Errorf("%w %s: %w", ErrListen, addr, err)
 	}
 	ready(addr)
 	select {
@@ -163,29 +163,7 @@ func (g *Gateway) Serve(ctx context.Context, eng *engine.Engine, ready func(addr
 	return errors.Join(err, <-ran)
 }
 
-// ErrListen says that the address could not be listened on.
-var ErrListen = errors.New("listen on")
-
 var errStopped = errors.New("gnet returned without being stopped")
-
-// probe finds out whether the address can be had. gnet's listeners share their port, so they would share it with another
-// server's too, without a word. It returns the address with its real port.
-func probe(address string) (string, error) {
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err // the address is said already
-		}
-		return "", fmt.Errorf("%w %s: %w (is another server running there? name another address with --listen)", ErrListen, address, err)
-	}
-	defer ln.Close() //nolint:errcheck // nothing was accepted
-	host, _, err := net.SplitHostPort(address)
-	if host == "::" { // which to gnet means IPv6 alone, and to everybody else both
-		host = ""
-	}
-	return net.JoinHostPort(host, strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)), err
-}
 
 // drain says goodbye in the order that the protocol gives.
 func (g *Gateway) drain(ctx context.Context) error {
