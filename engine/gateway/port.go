@@ -14,10 +14,11 @@ import (
 // ErrListen says that the address could not be listened on.
 var ErrListen = errors.New("listen on")
 
-// hold takes the address for this server alone. gnet's listeners share their port (SO_REUSEPORT), so they would share it with those
-// of another server too, without a word. Therefore the address is first listened on by a socket that shares it with nobody, which
-// fails where anybody listens on it, or on one that covers it. Only then does that socket let others in beside it. It is to be closed
-// when gnet listens: from the first socket to the last there is no moment at which another server could have the address.
+// hold takes the address for this server alone. gnet's listeners share their port (SO_REUSEPORT), so they would share
+// it with those of another server too, without a word. Therefore the address is first listened on by a socket that
+// shares it with nobody, which fails where anybody listens on it, or on one that covers it. Only then does that
+// socket let others in beside it. It is to be closed when gnet listens: from the first socket to the last there is no
+// moment at which another server could have the address.
 //
 // It returns the address for gnet, with its real port.
 func hold(ctx context.Context, address string) (held net.Listener, real string, err error) {
@@ -32,10 +33,12 @@ func hold(ctx context.Context, address string) (held net.Listener, real string, 
 	if errors.As(err, &op) {
 		err = op.Err // the address is said already
 	}
-	return nil, "", fmt.Errorf("%w %s: %w (is another server running there? name another address with --listen)", ErrListen, address, err)
+	return nil, "", fmt.Errorf("%w %s: %w (is another server running there? name another address with --listen)",
+		ErrListen, address, err)
 }
 
-// family is the network to listen on. An IPv4 address means IPv4 alone, 0.0.0.0 too, which to net would mean IPv6 as well.
+// family is the network to listen on. An IPv4 address means IPv4 alone, 0.0.0.0 too, which to net would mean IPv6 as
+// well.
 func family(address string) string {
 	if host, _, err := net.SplitHostPort(address); err == nil {
 		if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
@@ -56,7 +59,8 @@ func share(ln *net.TCPListener) error {
 	return errors.Join(err, failed)
 }
 
-// asGnetReads writes an address so that gnet listens on just that. "::" means to gnet IPv6 alone, and no host both families.
+// asGnetReads writes an address so that gnet listens on just that. "::" means to gnet IPv6 alone, and no host both
+// families.
 func asGnetReads(a *net.TCPAddr) string {
 	if a.IP.IsUnspecified() && a.IP.To4() == nil {
 		return net.JoinHostPort("", strconv.Itoa(a.Port))

@@ -24,15 +24,18 @@ func freePort(t *testing.T) string {
 	}
 }
 
-// TestServersStartedTogether starts two servers at the same moment on one port, by the same address or by one that covers the other.
-// Exactly one of them serves.
+// TestServersStartedTogether starts two servers at the same moment on one port, by the same address or by one that
+// covers the other. Exactly one of them serves.
 func TestServersStartedTogether(t *testing.T) {
 	t.Parallel()
 	pairs := 200
 	if testing.Short() {
 		pairs = 20
 	}
-	hosts := [][2]string{{"127.0.0.1", "127.0.0.1"}, {"", "127.0.0.1"}, {"0.0.0.0", "127.0.0.1"}, {"", ""}, {"0.0.0.0", "[::]"}, {"localhost", "127.0.0.1"}}
+	hosts := [][2]string{
+		{"127.0.0.1", "127.0.0.1"}, {"", "127.0.0.1"}, {"0.0.0.0", "127.0.0.1"}, {"", ""}, {"0.0.0.0", "[::]"},
+		{"localhost", "127.0.0.1"},
+	}
 	for i := range pairs {
 		port := freePort(t)
 		if n := servedOf(t, hosts[i%len(hosts)], port); n != 1 {

@@ -40,7 +40,7 @@ func (s *Session) info() SessionInfo {
 	in := SessionInfo{
 		UID: s.uid, Since: s.loop.gw.start.Add(time.Duration(s.opened-1) * time.Millisecond), InFlight: s.engine.InFlight(),
 	}
-	if addr := s.conn.RemoteAddr(); addr != nil {
+	if addr := s.RemoteAddr(); addr != nil {
 		in.Remote = addr.String()
 	}
 	if s.phase.Load() == phaseIn {
@@ -52,7 +52,8 @@ func (s *Session) info() SessionInfo {
 	return in
 }
 
-// Kick says GOODBYE KICKED to a connection. It returns false if there is none with that uid.
+// Kick ends a connection with GOODBYE KICKED, once its requests are answered. It returns false if there is none with
+// that uid.
 func (g *Gateway) Kick(uid uint64, reason string) bool {
 	var found sync.Map
 	g.onEachLoop(func(l *loop) {
@@ -62,10 +63,11 @@ func (g *Gateway) Kick(uid uint64, reason string) bool {
 				victim = s
 			}
 		})
-		if victim != nil && victim.ending == 0 {
+		if victim != nil && !victim.endedByServer() {
 			found.Store(uid, true)
 			l.gw.stats.Kicked.Add(1)
-			l.goodbye(victim, papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, reason)
+			l.now = g.millis()
+			l.closeAfterAnswers(victim, papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, reason, l.answersBy())
 		}
 	})
 	_, ok := found.Load(uid)
