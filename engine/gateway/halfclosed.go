@@ -38,7 +38,7 @@ func (l *loop) keepHalfClosed(s *Session, c gnet.Conn, err error) bool {
 	}
 	fd, err := c.Dup()
 	if err != nil {
-		l.gw.cfg.Log.Warn().Err(err).Msg("a half-closed connection could not be kept for its answers")
+		l.gw.cfg.Log.Debug().Err(err).Msg("a half-closed connection could not be kept for its answers")
 		return false
 	}
 	if s.closing == nil {
