@@ -10,10 +10,10 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// closing is what the loop keeps of a session that takes no more requests: the server has ended it, or the client has
-// shut down its sending half. The requests that were taken are answered first.
+// closing is what the loop keeps of a session that takes no more requests: the server has ended it, the client has shut
+// down its sending half, or a panic was contained. The requests that were taken are answered first.
 type closing struct {
-	reason   papertapev1.GoodbyeReason // 0: the client has ended it, and is told nothing
+	reason   papertapev1.GoodbyeReason // 0: the client is told nothing
 	farewell []byte                    // the last frames: GOODBYE, before it perhaps the REJECT that says why
 	until    millis                    // when the farewell comes, whatever is unanswered; 0: there is none
 	socket   *socket                   // half-closed: the connection, which gnet has let go of

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
 )
 
 const (
@@ -170,6 +172,49 @@ func TestViolationThenHalfClosed(t *testing.T) {
 	p.executions(3)
 	p.rejected(0, malformed)
 	p.goodbye(protocol)
+	p.eof()
+	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
+}
+
+// TestPanicAnswersWhatWasTaken has a loop panic over a request while orders of the same client are being committed. They
+// are answered; then the connection is closed.
+func TestPanicAnswersWhatWasTaken(t *testing.T) {
+	t.Parallel()
+	var panics atomic.Bool
+	s, p, open := held(t, func(g *Config) {
+		prices := g.Prices
+		g.Prices = func() *market.Prices {
+			if panics.Load() {
+				panic("told to")
+			}
+			return prices()
+		}
+	})
+	panics.Store(true)
+	p.write(p.request(nil, codec.TypeInstruments))
+	eventually(t, "the panic was contained", func() bool { return s.gw.Stats().Panics.Load() == 1 })
+	panics.Store(false)
+	p.write(p.request(nil, codec.TypePing)) // thrown away
+	open()
+	p.executions(3)
+	p.eof()
+	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
+}
+
+// TestPanicWithoutTheAnswers: a commit that does not come back is not waited for longer than StallTimeout.
+func TestPanicWithoutTheAnswers(t *testing.T) {
+	t.Parallel()
+	s, p, open := held(t, func(g *Config) {
+		g.StallTimeout = 200 * time.Millisecond
+		g.Wrappers = []Wrapper{{Request: func(_ *Session, f codec.Frame) *codec.Error {
+			if f.Type == codec.TypePing {
+				panic("told to")
+			}
+			return nil
+		}}}
+	})
+	defer open()
+	p.write(p.request(nil, codec.TypePing))
 	p.eof()
 	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
 }

@@ -100,6 +100,10 @@ func (l *loop) due(s *Session) {
 		l.cut(s, "nothing was read for "+cfg.StallTimeout.String())
 		return
 	case s.closing != nil && s.closing.until != 0:
+		if s.closing.reason == 0 && l.now >= s.closing.until {
+			l.close(s)
+			return
+		}
 		l.write(s) // says its farewell when the time is up
 	case !in && l.now >= s.opened+toMillis(cfg.LoginTimeout):
 		l.gw.stats.LoginTimeouts.Add(1)

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/panjf2000/gnet/v2"
@@ -90,10 +89,10 @@ func (s *Session) fullyAnswered() bool {
 // sent says whether nothing waits to be written or replayed. mu must be held.
 func (s *Session) sent() bool { return s.waiting() == 0 && s.head >= s.announced }
 
-// copyAddr copies an address: gnet uses the memory of its parts again.
+// copyAddr copies an address where need be: gnet uses the memory of a zone's name again.
 func copyAddr(a net.Addr) net.Addr {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return &net.TCPAddr{IP: slices.Clone(tcp.IP), Port: tcp.Port, Zone: strings.Clone(tcp.Zone)}
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.Zone != "" {
+		return &net.TCPAddr{IP: tcp.IP, Port: tcp.Port, Zone: strings.Clone(tcp.Zone)}
 	}
 	return a
 }

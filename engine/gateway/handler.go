@@ -169,7 +169,7 @@ func (h handler) OnClose(c gnet.Conn, err error) gnet.Action {
 func (h handler) OnTraffic(c gnet.Conn) gnet.Action {
 	s := c.Context().(*Session)
 	l := s.loop
-	defer l.contain("traffic", s)
+	defer l.contain(inTraffic, s)
 	if l.reads++; l.reads == readsAtOnce {
 		if l.giveWay(); s.phase.Load() == phaseClosed {
 			return gnet.None // written to and found closed

@@ -169,7 +169,7 @@ func (l *loop) settle(s *Session, unsent int) {
 	switch {
 	case end != 0:
 		l.wind(s, end, left)
-	case done && s.socket() != nil && s.closing.reason == 0:
+	case done && s.closing != nil && s.closing.reason == 0:
 		l.close(s)
 	}
 }
@@ -310,6 +310,8 @@ func (g *Gateway) stalledLonger(than *loop, since millis) bool {
 	return false
 }
 
+const inTraffic = "traffic"
+
 // contain is deferred around all that is done for one session: a panic costs that session and nobody else.
 func (l *loop) contain(where string, s *Session) {
 	p := recover()
@@ -322,7 +324,12 @@ func (l *loop) contain(where string, s *Session) {
 	}
 	clear(l.requests)
 	l.requests = l.requests[:0]
-	if s != nil && s.phase.Load() != phaseClosed {
+	switch {
+	case s == nil || s.phase.Load() == phaseClosed:
+	case where == inTraffic && s.closing == nil: // nothing of its stream is lost: what it asked before is answered
+		s.closing = &closing{until: l.answersBy()}
+		l.lookAgain(s)
+	default:
 		l.close(s)
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -20,28 +21,33 @@ type SessionInfo struct {
 	CatchingUp   bool
 }
 
-// Sessions returns all connections, by uid. It asks each event loop.
+// Sessions returns all connections, by uid. It asks each event loop; addresses, which take longest, are written here.
 func (g *Gateway) Sessions() []SessionInfo {
 	var mu sync.Mutex
 	var all []SessionInfo
+	var from []net.Addr
 	g.onEachLoop(func(l *loop) {
-		part := make([]SessionInfo, 0, l.wheel.count)
-		l.wheel.each(func(s *Session) { part = append(part, s.info()) })
+		part, remotes := make([]SessionInfo, 0, l.wheel.count), make([]net.Addr, 0, l.wheel.count)
+		l.wheel.each(func(s *Session) {
+			part, remotes = append(part, s.info()), append(remotes, copyAddr(s.RemoteAddr()))
+		})
 		mu.Lock()
 		defer mu.Unlock()
-		all = append(all, part...)
+		all, from = append(all, part...), append(from, remotes...)
 	})
+	for i, addr := range from {
+		if addr != nil {
+			all[i].Remote = addr.String()
+		}
+	}
 	slices.SortFunc(all, func(a, b SessionInfo) int { return cmp.Compare(a.UID, b.UID) })
 	return all
 }
 
-// info is called on the session's loop.
+// info is called on the session's loop. Remote is left out.
 func (s *Session) info() SessionInfo {
 	in := SessionInfo{
 		UID: s.uid, Since: s.loop.gw.start.Add(time.Duration(s.opened-1) * time.Millisecond), InFlight: s.engine.InFlight(),
-	}
-	if addr := s.RemoteAddr(); addr != nil {
-		in.Remote = addr.String()
 	}
 	if s.phase.Load() == phaseIn {
 		in.Account = s.Account()
