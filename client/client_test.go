@@ -8,6 +8,9 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -630,5 +633,60 @@ func TestOwnDial(t *testing.T) {
 	_ = mine.Close()
 	if err := ended(t, c); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// brokenPipe is a connection on which writes fail from a moment on, and what was read is handed out only when one has.
+type brokenPipe struct {
+	net.Conn
+	broken atomic.Bool
+	failed chan struct{}
+	once   sync.Once
+}
+
+func (b *brokenPipe) Write(p []byte) (int, error) {
+	if b.broken.Load() {
+		b.once.Do(func() { close(b.failed) })
+		return 0, syscall.EPIPE
+	}
+	return b.Conn.Write(p)
+}
+
+func (b *brokenPipe) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if b.broken.Load() {
+		<-b.failed
+	}
+	return n, err
+}
+
+// TestLastWords: the server answers, says GOODBYE and closes, and the client finds that out by writing. It has the answer
+// and the reason nevertheless.
+func TestLastWords(t *testing.T) {
+	pipe, answer := &brokenPipe{failed: make(chan struct{})}, make(chan struct{})
+	addr := serve(t, func(p *peer) {
+		p.hello(0)
+		f := p.expect(codec.TypeOrder)
+		<-answer
+		p.send(execution(f.ID, 1, 0), goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED))
+	})
+	c := dial(t, addr, client.Options{Dial: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		pipe.Conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		return pipe, err
+	}})
+	first := make(chan error, 1)
+	go func() {
+		_, err := c.Buy(patience(t), "SZ", "000001", 100)
+		first <- err
+	}()
+	answer <- struct{}{} // the server has the order
+	pipe.broken.Store(true)
+	_, err := c.Buy(patience(t), "SZ", "000001", 100)
+	var bye *client.Goodbye
+	if !errors.As(err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED {
+		t.Errorf("the second order: %v, want GOODBYE KICKED", err)
+	}
+	if err := <-first; err != nil {
+		t.Errorf("the first order: %v, want its execution", err)
 	}
 }

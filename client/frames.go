@@ -101,11 +101,31 @@ func (c *Client) write() {
 				return
 			}
 			if _, err := c.conn.Write(buf); err != nil {
+				c.awaitLastWords(err)
 				c.fail(fmt.Errorf("write to the server: %w", err))
 				return
 			}
 		}
 		idle.Reset(c.heartbeat)
+	}
+}
+
+// lastWordsPatience is how long the reader may take, after a write has failed, for what the server said before it
+// closed.
+const lastWordsPatience = time.Second
+
+// awaitLastWords lets the reader end the client where a write has failed since the server closes the connection:
+// answers and the GOODBYE that it sent before may not have been read yet, and are what counts. A server that takes
+// nothing for too long has said nothing.
+func (c *Client) awaitLastWords(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return
+	}
+	timer := time.NewTimer(lastWordsPatience)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+	case <-timer.C:
 	}
 }
 

@@ -23,9 +23,21 @@
 // computed again. One ticker for all loops turns the wheels, slowly; a loop that has a backlog or sessions that are ending turns its
 // own more often.
 //
+// # Many
+//
+// What is done for every session of a loop, quotes, presence and pings, is done a millisecond at a time, with reads and
+// answers between. Presence is kept once for all subscribers, the latest state of each account in the order of change;
+// of a subscriber only the version is kept that it has been told.
+//
 // # Ends
 //
-// GOODBYE is the last frame: after it the outbox takes nothing more. Once it is written the sending half is shut down and
-// what the client still sends is thrown away until it closes or a second has passed; closing at once would reset the
-// connection under the GOODBYE if there was unread input. Only a client that does not read is cut at once.
+// GOODBYE is the last frame: after it the outbox takes nothing more. It comes when every request that was taken has been
+// answered, a stall timeout later at most; what the client sends meanwhile is thrown away. Once it is written the
+// sending half is shut down, and input is thrown away until the client closes or a second has passed; closing at once
+// would reset the connection under the GOODBYE if there was unread input. Only a client that does not read is cut at
+// once.
+//
+// To gnet a client that shuts down its sending half is gone. Where answers are due to it, OnClose duplicates the
+// descriptor before gnet closes it, and the loop writes to that by itself until everything is answered (ADR 0013). It
+// stays a session of its loop, and counts as a connection.
 package gateway

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,7 +69,9 @@ type Gateway struct {
 	open        atomic.Int64 // connections that were let in
 	prelogin    atomic.Int64 // those not logged in
 	outboxBytes atomic.Int64 // bytes that clients have still to take, of all sessions
+	halfFrames  atomic.Int64 // bytes of frames that have not come whole yet, of all sessions
 	refused     atomic.Int64 // connections over a limit that wait for their client to close
+	stuck       atomic.Int64 // half-closed connections with bytes that the kernel does not take
 	draining    atomic.Bool  // orders and logins are refused
 	closing     atomic.Bool  // everything else that needs the engine is refused too
 
@@ -110,6 +110,9 @@ func New(cfg Config) *Gateway {
 	return g
 }
 
+// holds is how many bytes the server holds for its clients: what they have still to take, and halves of frames.
+func (g *Gateway) holds() int64 { return g.outboxBytes.Load() + g.halfFrames.Load() }
+
 // SetLimits replaces the limits that Config gave. Any goroutine may call it. Whoever connects from now on is held to the
 // new ones; connections that are open stay open, also when they are more than the new limits let in.
 func (g *Gateway) SetLimits(limits Limits) { g.limits.Store(&limits) }
@@ -125,14 +128,14 @@ func (g *Gateway) Stats() *Stats { return &g.stats }
 // could not listen or gnet stopped by itself. ready is called once, with the address listened on.
 func (g *Gateway) Serve(ctx context.Context, eng *engine.Engine, ready func(addr string)) error {
 	g.engine = eng
-	addr, err := probe(g.cfg.Listen)
+	held, addr, err := hold(ctx, g.cfg.Listen)
 	if err != nil {
 		return err
 	}
 	ran := make(chan error, 1)
 	go func() { // ends when gnet has stopped, which Serve waits for
 		defer close(g.ended)
-		ran <- gnet.Run(handler{g}, "tcp://"+addr, gnet.WithOptions(gnet.Options{
+		err := gnet.Run(handler{g}, "tcp://"+addr, gnet.WithOptions(gnet.Options{
 			NumEventLoop:     g.cfg.EventLoops,
 			ReuseAddr:        true, // or a restart would fail on TIME_WAIT
 			ReusePort:        true, // each loop accepts for itself, one connection at a time: a limit is overshot by one per loop at most
@@ -142,11 +145,15 @@ func (g *Gateway) Serve(ctx context.Context, eng *engine.Engine, ready func(addr
 			Logger:           gnetLog{g.cfg.Log},
 			LogLevel:         logging.WarnLevel,
 		}))
+		g.closeAllHalfClosed()
+		ran <- err
 	}()
 	select {
 	case <-g.booted:
+		_ = held.Close()
 	case err := <-ran:
-		return fmt.Errorf("listen on %s: %w", addr, err)
+		_ = held.Close()
+		return fmt.Errorf("%w %s: %w", ErrListen, addr, err)
 	}
 	ready(addr)
 	select {
@@ -163,29 +170,7 @@ func (g *Gateway) Serve(ctx context.Context, eng *engine.Engine, ready func(addr
 	return errors.Join(err, <-ran)
 }
 
-// ErrListen says that the address could not be listened on.
-var ErrListen = errors.New("listen on")
-
 var errStopped = errors.New("gnet returned without being stopped")
-
-// probe finds out whether the address can be had. gnet's listeners share their port, so they would share it with another
-// server's too, without a word. It returns the address with its real port.
-func probe(address string) (string, error) {
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err // the address is said already
-		}
-		return "", fmt.Errorf("%w %s: %w (is another server running there? name another address with --listen)", ErrListen, address, err)
-	}
-	defer ln.Close() //nolint:errcheck // nothing was accepted
-	host, _, err := net.SplitHostPort(address)
-	if host == "::" { // which to gnet means IPv6 alone, and to everybody else both
-		host = ""
-	}
-	return net.JoinHostPort(host, strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)), err
-}
 
 // drain says goodbye in the order that the protocol gives.
 func (g *Gateway) drain(ctx context.Context) error {
@@ -199,14 +184,20 @@ func (g *Gateway) drain(ctx context.Context) error {
 	if err == nil {
 		err = g.waitFor(ctx, func() bool { return g.outboxBytes.Load() <= 0 })
 	}
-	// Clients get the last part of the time to read their GOODBYE; a client that does not read is not waited for longer.
+	// An execution that a replay has not come to yet is still answered. Clients get the last part of the time to read
+	// their GOODBYE; a client that does not read is not waited for longer.
+	var rest time.Duration
+	if until, ok := ctx.Deadline(); ok {
+		rest = max(0, time.Until(until))
+	}
 	g.onEachLoop(func(l *loop) {
 		l.now = g.millis()
+		until := l.now + toMillis(rest)
 		l.wheel.each(func(s *Session) {
-			l.goodbye(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, "the server is stopping: come back later and resume")
+			l.closeAfterAnswers(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, stoppingText, until)
 		})
 	})
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*lingerFor)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*(rest+lingerFor))
 	defer cancel()
 	_ = g.waitFor(last, func() bool { return g.open.Load() == 0 }) // who has not closed by then is closed by Stop
 	if errors.Is(err, errOutboxes) {
@@ -220,6 +211,8 @@ func (g *Gateway) refuse(gate *atomic.Bool) {
 	gate.Store(true)
 	g.onEachLoop(func(*loop) {})
 }
+
+const stoppingText = "the server is stopping: come back later and resume"
 
 var errOutboxes = errors.New("some clients did not read what was waiting for them")
 
@@ -279,7 +272,9 @@ func (g *Gateway) loopOf(el gnet.EventLoop) *loop {
 		})
 	}
 	l.flush, l.turn, l.early = task(l.flushDirty), task(l.tick), task(l.turnEarly)
-	l.again, l.quote = task(l.retryPieces), task(l.sendQuotes)
+	l.again, l.quote, l.quoteOn = task(l.retryPieces), task(l.sendQuotes), task(l.goOnQuoting)
+	l.tellRound, l.tellOn, l.dueOn = task(l.tellPresence), task(l.goOnTelling), task(l.goOnTurning)
+	l.watchers = make(map[uint64][]*Session)
 	l.wheel.tick = toMillis(g.tick())
 	l.wheel.at = l.now / l.wheel.tick * l.wheel.tick
 	loops := append(old[:len(old):len(old)], l)

@@ -66,7 +66,7 @@ func (h handler) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	s.mu.Unlock()
 	switch {
 	case g.draining.Load():
-		return nil, l.sendAway(c, s, papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, "the server is stopping: come back later and resume")
+		return nil, l.sendAway(c, s, papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, stoppingText)
 	case full != "":
 		g.stats.RefusedFull.Add(1)
 		return nil, l.sendAway(c, s, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, full)
@@ -85,7 +85,7 @@ func (l *loop) sendAway(c gnet.Conn, s *Session, reason papertapev1.GoodbyeReaso
 	}
 	s.refused = true
 	l.gw.open.Add(-1)
-	l.gw.countIP(c, -1)
+	l.gw.countIP(c.RemoteAddr(), -1)
 	if l.gw.refused.Add(1) > refusedMax {
 		return gnet.Close
 	}
@@ -95,7 +95,7 @@ func (l *loop) sendAway(c gnet.Conn, s *Session, reason papertapev1.GoodbyeReaso
 // admit returns what limit the connection is over, if any. Only those that are within all others count for the rate: after a
 // restart everybody comes back at once, and each that is let in has a login, and perhaps a replay, to be served.
 func (g *Gateway) admit(c gnet.Conn, open, prelogin int64) string {
-	perIP := g.countIP(c, 1)
+	perIP := g.countIP(c.RemoteAddr(), 1)
 	switch limits := g.limits.Load(); {
 	case open > int64(limits.ConnectionsMax):
 		return "the server holds as many connections as it may"
@@ -132,8 +132,8 @@ func (p *pace) admit(now time.Duration, perSecond int) bool {
 }
 
 // countIP counts the connections of an address, also while that is not limited: it may be later.
-func (g *Gateway) countIP(c gnet.Conn, by int) int {
-	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+func (g *Gateway) countIP(from net.Addr, by int) int {
+	tcp, ok := from.(*net.TCPAddr)
 	if !ok {
 		return 0
 	}
@@ -150,20 +150,18 @@ func (g *Gateway) countIP(c gnet.Conn, by int) int {
 	return n
 }
 
-// OnClose forgets the connection.
-func (h handler) OnClose(c gnet.Conn, _ error) gnet.Action {
+// OnClose forgets the connection, unless answers are due to it that can still be given.
+func (h handler) OnClose(c gnet.Conn, err error) gnet.Action {
 	s, ok := c.Context().(*Session)
 	if !ok {
 		return gnet.None
 	}
-	defer s.loop.contain("close", s)
-	if s.refused {
-		h.g.refused.Add(-1)
-	} else {
-		h.g.open.Add(-1)
-		h.g.countIP(c, -1)
+	l := s.loop
+	defer l.contain("close", s)
+	l.now = h.g.millis()
+	if !l.keepHalfClosed(s, c, err) {
+		l.forget(s, c.RemoteAddr())
 	}
-	s.loop.closed(s)
 	return gnet.None
 }
 
@@ -171,7 +169,7 @@ func (h handler) OnClose(c gnet.Conn, _ error) gnet.Action {
 func (h handler) OnTraffic(c gnet.Conn) gnet.Action {
 	s := c.Context().(*Session)
 	l := s.loop
-	defer l.contain("traffic", s)
+	defer l.contain(inTraffic, s)
 	if l.reads++; l.reads == readsAtOnce {
 		if l.giveWay(); s.phase.Load() == phaseClosed {
 			return gnet.None // written to and found closed
@@ -184,7 +182,7 @@ func (h handler) OnTraffic(c gnet.Conn) gnet.Action {
 		return gnet.Close
 	}
 	off := 0
-	for s.phase.Load() != phaseEnding {
+	for !s.inputOver() {
 		limit := codec.LimitBeforeLogin
 		if s.phase.Load() == phaseIn {
 			limit = codec.LimitAfterLogin
@@ -204,13 +202,16 @@ func (h handler) OnTraffic(c gnet.Conn) gnet.Action {
 	if s.phase.Load() == phaseClosed {
 		return gnet.None // written to and found closed
 	}
-	if s.phase.Load() == phaseEnding {
+	if s.inputOver() {
 		off = len(in) // thrown away
 	}
 	if off > 0 { // Discard(0) would throw everything away
 		if _, err := c.Discard(off); err != nil {
 			return gnet.Close
 		}
+	}
+	if half := len(in) - off; half != int(s.held) {
+		l.holdHalf(s, half)
 	}
 	return gnet.None
 }

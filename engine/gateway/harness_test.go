@@ -173,17 +173,24 @@ func (s *server) nothingLeft(t testing.TB) {
 		return len(g.perIP)
 	}
 	eventually(t, "all connections are forgotten", func() bool {
-		return g.open.Load() == 0 && g.prelogin.Load() == 0 && g.refused.Load() == 0 && g.outboxBytes.Load() == 0 && addresses() == 0
+		return g.open.Load() == 0 && g.prelogin.Load() == 0 && g.refused.Load() == 0 && g.holds() == 0 &&
+			g.stuck.Load() == 0 && addresses() == 0
 	}, func() {
-		t.Logf("open %d, prelogin %d, refused %d, outbox bytes %d, addresses %d",
-			g.open.Load(), g.prelogin.Load(), g.refused.Load(), g.outboxBytes.Load(), addresses())
+		t.Logf("open %d, prelogin %d, refused %d, outbox bytes %d, of half frames %d, stuck %d, addresses %d",
+			g.open.Load(), g.prelogin.Load(), g.refused.Load(), g.outboxBytes.Load(), g.halfFrames.Load(),
+			g.stuck.Load(), addresses())
 	})
 	s.onLoops(func(l *loop) {
 		l.lookAtBacklog()
 		l.retryPieces()
-		if l.wheel.count != 0 || len(l.backlog) != 0 || len(l.pieces) != 0 || len(l.subscribers) != 0 || len(l.requests) != 0 {
-			t.Errorf("loop %d holds %d sessions in its wheel, %d with unsent bytes, %d catching up, %d subscribers, %d requests; want none",
-				l.index, l.wheel.count, len(l.backlog), len(l.pieces), len(l.subscribers), len(l.requests))
+		for what, n := range map[string]int{
+			"sessions in its wheel": l.wheel.count, "to look at again": len(l.backlog),
+			"catching up": len(l.pieces), "subscribers of quotes": len(l.subscribers),
+			"watched accounts": len(l.watchers), "requests": len(l.requests),
+		} {
+			if n != 0 {
+				t.Errorf("loop %d holds %d %s, want none", l.index, n, what)
+			}
 		}
 	})
 }

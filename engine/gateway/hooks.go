@@ -34,7 +34,12 @@ func (s *Session) Account() uint64 { return s.account.Load() }
 
 // RemoteAddr is the client's address. It may be called in hooks and in Wrapper.Request only, and is nil when the connection is
 // gone.
-func (s *Session) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
+func (s *Session) RemoteAddr() net.Addr {
+	if k := s.socket(); k != nil {
+		return k.remote
+	}
+	return s.conn.RemoteAddr()
+}
 
 // SetProperty keeps a value with the session until its end. Any goroutine may call it.
 func (s *Session) SetProperty(key string, value any) {

@@ -1,17 +1,15 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
-	"golang.org/x/sys/unix"
-
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
-	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine"
 )
 
@@ -27,6 +25,8 @@ type loop struct {
 	again gnet.Runnable
 	quote gnet.Runnable
 
+	quoteOn, tellRound, tellOn, dueOn gnet.Runnable
+
 	rung    atomic.Bool            // a flush is on its way
 	turning atomic.Bool            // a tick of the ticker is on its way
 	longest atomic.Int64           // since when the longest-stalled session of the loop has stalled, in millis; 0: none
@@ -41,7 +41,7 @@ type loop struct {
 	ticked       millis // the last tick
 	wheel        wheel
 	spare        []*Session // an empty dirty list
-	backlog      []*Session // sessions with unsent bytes
+	backlog      []*Session // sessions with unsent bytes, and those that are closing
 	spareBacklog []*Session
 	pieces       []*Session // those of them that are catching up
 	sparePieces  []*Session
@@ -52,6 +52,12 @@ type loop struct {
 	requests     []engine.Request // of the read being handled
 	frame        []byte           // scratch for encoding
 	subscribers  []*Session       // of quotes
+	quoting      sweep            // of them
+	quoted       *quotes          // what it sends
+	quotedAll    bool             // they may have missed some before
+	overdue      bool             // the rest of the sessions whose deadlines have passed is looked at after a pause
+
+	watching
 }
 
 // ring sees to it that the loop writes its dirty sessions.
@@ -94,6 +100,9 @@ func (l *loop) giveWay() {
 // write hands the session's outbox to the socket.
 func (l *loop) write(s *Session) {
 	defer l.contain("write", s)
+	if s.closing != nil {
+		l.sayFarewell(s)
+	}
 	s.mu.Lock()
 	buf, greet := s.out, s.greet
 	s.out, s.dirty, s.greet = nil, false, false
@@ -108,7 +117,11 @@ func (l *loop) write(s *Session) {
 		s.known = true
 		l.tell(s, onLogin)
 	}
-	_, _ = s.conn.Write(buf.b) // on an error gnet has closed the connection, and OnClose has run
+	if s.socket() == nil {
+		_, _ = s.conn.Write(buf.b) // on an error gnet has closed the connection, and OnClose has run
+	} else {
+		l.writeHalfClosed(s, buf.b)
+	}
 	buf.free()
 	if s.phase.Load() != phaseClosed {
 		s.lastWrite = l.now
@@ -118,20 +131,20 @@ func (l *loop) write(s *Session) {
 
 // settle looks at what the socket has taken of the bytes that were unsent, and does what follows from it.
 func (l *loop) settle(s *Session, unsent int) {
-	left := s.conn.OutboundBuffered()
+	left, due := s.buffered(), s.closing != nil && s.unanswered()
 	l.gw.outboxBytes.Add(int64(left - unsent))
 	s.mu.Lock()
 	s.unsent = left
 	end := s.end
+	if s.out != nil {
+		end = 0 // GOODBYE may be in it
+	}
 	catchUp := s.catchUp
 	caughtUp := catchUp && s.waiting() == 0
 	if caughtUp {
 		s.catchUp = false
 	}
-	missed := s.presenceMissed && s.waiting() == 0
-	if missed {
-		s.presenceMissed = false
-	}
+	done := !due && s.sent()
 	s.mu.Unlock()
 	switch {
 	case left == 0:
@@ -142,23 +155,34 @@ func (l *loop) settle(s *Session, unsent int) {
 	if caughtUp {
 		l.gw.engine.CatchUp(&s.engine, s.Account())
 	}
-	if missed {
-		l.gw.presence.catchUp(s)
+	if s.presenceMissed && done {
+		l.tellMissed(s)
 	}
-	if left > 0 && !s.backlog {
-		s.backlog = true
-		l.backlog = append(l.backlog, s)
-		l.schedule(s)
-		l.turnSoon()
+	if left > 0 || s.closing != nil {
+		l.lookAgain(s)
 	}
 	if left > 0 && catchUp && !s.piece {
 		s.piece = true
 		l.pieces = append(l.pieces, s)
 		l.retrySoon()
 	}
-	if end != 0 {
+	switch {
+	case end != 0:
 		l.wind(s, end, left)
+	case done && s.closing != nil && s.closing.reason == 0:
+		l.close(s)
 	}
+}
+
+// lookAgain has the loop look at the session at the next tick, as nobody rings for what it waits for.
+func (l *loop) lookAgain(s *Session) {
+	if s.backlog || s.phase.Load() == phaseClosed {
+		return
+	}
+	s.backlog = true
+	l.backlog = append(l.backlog, s)
+	l.schedule(s)
+	l.turnSoon()
 }
 
 // retryMillis is how soon a session that is catching up is looked at again when its socket did not take a whole piece: gnet
@@ -170,7 +194,7 @@ func (l *loop) retrySoon() {
 		return
 	}
 	l.retrying = true
-	time.AfterFunc(retryMillis*time.Millisecond, func() { _ = l.el.Execute(context.Background(), l.again) })
+	l.later(retryMillis*time.Millisecond, l.again)
 }
 
 // retryPieces looks again at the sessions that are catching up.
@@ -187,7 +211,7 @@ func (l *loop) retryPieces() {
 	l.sparePieces = list[:0]
 }
 
-// lookAtBacklog looks again at every session with unsent bytes.
+// lookAtBacklog looks again at every session with unsent bytes, and at those that are closing.
 func (l *loop) lookAtBacklog() {
 	list := l.backlog
 	l.backlog, l.spareBacklog = l.spareBacklog, nil
@@ -201,6 +225,12 @@ func (l *loop) lookAtBacklog() {
 
 func (l *loop) look(s *Session) {
 	defer l.contain("look", s)
+	if s.closing != nil {
+		l.write(s) // it may be time for the farewell
+	}
+	if k := s.socket(); k != nil && len(k.rest) > 0 {
+		l.writeHalfClosed(s, nil)
+	}
 	if s.phase.Load() != phaseClosed {
 		l.settle(s, s.unsent) // only the loop writes unsent, so it may read it without the mutex
 	}
@@ -209,13 +239,46 @@ func (l *loop) look(s *Session) {
 // relieve cuts sessions while all outboxes together pass their bound: the one that has stalled longest first, and of several
 // loops only the one that has it. What the others have is as of their last tick.
 func (l *loop) relieve() {
+	l.relieveOfHalves()
 	for {
 		longest := l.longestStalled()
-		if longest == nil || l.gw.outboxBytes.Load() <= l.gw.cfg.OutboxTotalBytesMax || l.gw.stalledLonger(l, longest.stalled) {
+		if longest == nil || l.gw.holds() <= l.gw.cfg.OutboxTotalBytesMax || l.gw.stalledLonger(l, longest.stalled) {
 			return
 		}
 		l.gw.stats.CutTotal.Add(1)
 		l.cut(longest, "all clients together have more waiting than the server holds, and this one has waited longest")
+	}
+}
+
+// relieveOfHalves cuts sessions that have sent half a frame while all such halves take more than a quarter of what
+// clients may have the server hold: those of the loop first that were heard longest ago.
+func (l *loop) relieveOfHalves() {
+	most := l.gw.cfg.OutboxTotalBytesMax / 4
+	if l.gw.halfFrames.Load() <= most {
+		return
+	}
+	var halves []*Session
+	l.wheel.each(func(s *Session) {
+		if s.held > 0 {
+			halves = append(halves, s)
+		}
+	})
+	slices.SortFunc(halves, func(a, b *Session) int { return cmp.Compare(a.lastRead, b.lastRead) })
+	for _, s := range halves {
+		if l.gw.halfFrames.Load() <= most {
+			return
+		}
+		l.gw.stats.CutTotal.Add(1)
+		l.cut(s, "half a frame came and not the rest, and of all clients together the server holds no more of those")
+	}
+}
+
+// holdHalf notes how many bytes of half a frame gnet keeps of a session.
+func (l *loop) holdHalf(s *Session, n int) {
+	l.gw.halfFrames.Add(int64(n) - int64(s.held))
+	s.held = int32(n)
+	if l.gw.halfFrames.Load() > l.gw.cfg.OutboxTotalBytesMax/4 {
+		l.turnSoon()
 	}
 }
 
@@ -247,178 +310,7 @@ func (g *Gateway) stalledLonger(than *loop, since millis) bool {
 	return false
 }
 
-// turnSoon has the wheel turned in a tick's time, and from then on as long as it says so, for what the ticker would come to late: a
-// backlog, and sessions that are ending. A wake-up costs more than the loop: for ten milliseconds after each the runtime looks some sixty
-// times whether the loop is to lose its processor.
-func (l *loop) turnSoon() {
-	if l.turningSoon {
-		return
-	}
-	l.turningSoon = true
-	time.AfterFunc(time.Duration(l.wheel.tick)*time.Millisecond, func() { _ = l.el.Execute(context.Background(), l.early) })
-}
-
-// turnEarly is a tick that the loop has asked for.
-func (l *loop) turnEarly() {
-	l.turningSoon = false
-	l.tick()
-	if l.endings > 0 || len(l.backlog) > 0 {
-		l.turnSoon()
-	}
-}
-
-// tick turns the wheel.
-func (l *loop) tick() {
-	l.turning.Store(false)
-	before := l.ticked
-	l.now = l.gw.millis()
-	l.ticked = l.now
-	if before != 0 && l.now-before > toMillis(l.gw.cfg.Heartbeat) {
-		// The process stood still. What clients sent meanwhile may not have been read yet: nobody is dead for that.
-		l.wheel.each(func(s *Session) { s.lastRead = l.now })
-	}
-	l.lookAtBacklog()
-	l.wheel.turn(l.now, l.due)
-	l.relieve()
-}
-
-// schedule puts the session into the wheel at its earliest deadline.
-func (l *loop) schedule(s *Session) { l.wheel.put(s, l.deadline(s)) }
-
-func (l *loop) deadline(s *Session) millis {
-	cfg := &l.gw.cfg
-	if s.ending != 0 {
-		return s.ending
-	}
-	var d millis
-	if s.phase.Load() == phaseIn {
-		d = min(s.lastRead+3*toMillis(cfg.Heartbeat), s.lastWrite+toMillis(cfg.Heartbeat))
-	} else {
-		d = s.opened + toMillis(cfg.LoginTimeout)
-	}
-	if s.stalled != 0 {
-		d = min(d, s.stalled+toMillis(cfg.StallTimeout))
-	}
-	return d
-}
-
-// due acts on the deadlines that have passed and puts the session back into the wheel.
-func (l *loop) due(s *Session) {
-	defer l.contain("deadline", s)
-	cfg := &l.gw.cfg
-	switch in := s.phase.Load() == phaseIn; {
-	case s.phase.Load() == phaseClosed:
-		return
-	case s.ending != 0:
-		if l.now >= s.ending {
-			_ = l.el.Close(s.conn)
-			return
-		}
-	case s.stalled != 0 && l.now >= s.stalled+toMillis(cfg.StallTimeout):
-		l.gw.stats.CutStalled.Add(1)
-		l.cut(s, "nothing was read for "+cfg.StallTimeout.String())
-		return
-	case !in && l.now >= s.opened+toMillis(cfg.LoginTimeout):
-		l.gw.stats.LoginTimeouts.Add(1)
-		l.goodbye(s, papertapev1.GoodbyeReason_GOODBYE_REASON_LOGIN_TIMEOUT, "no login within "+cfg.LoginTimeout.String()+" of connecting")
-	case in && l.now >= s.lastRead+3*toMillis(cfg.Heartbeat):
-		l.gw.stats.Idle.Add(1)
-		l.goodbye(s, papertapev1.GoodbyeReason_GOODBYE_REASON_IDLE, "nothing was heard for three heartbeats of "+cfg.Heartbeat.String())
-	case in && l.now >= s.lastWrite+toMillis(cfg.Heartbeat):
-		l.ping(s)
-	}
-	if s.phase.Load() != phaseClosed {
-		l.schedule(s)
-	}
-}
-
-// ping asks the client for a sign of life.
-func (l *loop) ping(s *Session) {
-	s.pings++
-	s.mu.Lock()
-	l.frame = codec.AppendPing(l.frame[:0], uint64(s.pings), s.head)
-	l.send(s)
-	s.mu.Unlock()
-	l.write(s)
-	s.lastWrite = l.now
-}
-
-// goodbye says why, and ends the session.
-func (l *loop) goodbye(s *Session, reason papertapev1.GoodbyeReason, text string) {
-	s.mu.Lock()
-	l.gw.outboxBytes.Add(int64(s.finish(reason, text)))
-	s.mu.Unlock()
-	l.write(s)
-}
-
-// cut ends a session that does not read: GOODBYE SLOW as far as the socket takes it, and a reset.
-func (l *loop) cut(s *Session, text string) {
-	l.goodbye(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW, text)
-	if s.phase.Load() != phaseClosed { // it was ending for another reason
-		l.reset(s)
-	}
-}
-
-// reset closes a connection without waiting for what it has not taken.
-func (l *loop) reset(s *Session) {
-	_ = s.conn.SetLinger(0)
-	_ = l.el.Close(s.conn)
-}
-
-// lingerFor is how long an ended session may take to close its side.
-const lingerFor = time.Second
-
-// wind brings an ending session to its end: GOODBYE is with gnet, of which left bytes are not with the kernel yet.
-func (l *loop) wind(s *Session, reason papertapev1.GoodbyeReason, left int) {
-	if s.ending == 0 {
-		l.leavePhase(s, phaseEnding)
-		s.ending = l.now + toMillis(lingerFor)
-		l.endings++
-		l.schedule(s)
-		l.turnSoon()
-	}
-	switch {
-	case reason == papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW:
-		l.reset(s)
-	case left == 0 && !s.shutDown:
-		s.shutDown = true
-		_ = unix.Shutdown(s.conn.Fd(), unix.SHUT_WR) // fails if the client is gone: the poller tells
-	}
-}
-
-// leavePhase moves the session to phaseEnding or phaseClosed and counts what it no longer is.
-func (l *loop) leavePhase(s *Session, to uint32) {
-	if from := s.phase.Swap(to); from == phaseNew || from == phaseLoggingIn {
-		l.gw.prelogin.Add(-1)
-	}
-}
-
-// closed forgets a session whose connection is gone.
-func (l *loop) closed(s *Session) {
-	l.leavePhase(s, phaseClosed)
-	if s.ending != 0 {
-		l.endings--
-	}
-	l.wheel.remove(s)
-	l.subscribe(s, false)
-	s.mu.Lock()
-	waiting, out := s.waiting(), s.out
-	s.out, s.unsent, s.detached = nil, 0, true
-	s.mu.Unlock()
-	if out != nil {
-		out.free()
-	}
-	l.gw.outboxBytes.Add(-int64(waiting))
-	if account := s.Account(); account != 0 {
-		l.gw.engine.Logout(&s.engine, account)
-	}
-	if s.known {
-		l.tell(s, onLogout)
-	}
-	if !s.refused {
-		l.tell(s, onDisconnect)
-	}
-}
+const inTraffic = "traffic"
 
 // contain is deferred around all that is done for one session: a panic costs that session and nobody else.
 func (l *loop) contain(where string, s *Session) {
@@ -432,7 +324,12 @@ func (l *loop) contain(where string, s *Session) {
 	}
 	clear(l.requests)
 	l.requests = l.requests[:0]
-	if s != nil && s.phase.Load() != phaseClosed {
-		_ = l.el.Close(s.conn)
+	switch {
+	case s == nil || s.phase.Load() == phaseClosed:
+	case where == inTraffic && s.closing == nil: // nothing of its stream is lost: what it asked before is answered
+		s.closing = &closing{until: l.answersBy()}
+		l.lookAgain(s)
+	default:
+		l.close(s)
 	}
 }

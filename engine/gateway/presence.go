@@ -2,136 +2,312 @@ package gateway
 
 import (
 	"sync"
+	"sync/atomic"
+	"time"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
 )
 
-// presenceMissedMax is how many sessions' states are kept for a subscriber that does not read. One more ends it.
-const presenceMissedMax = 4096
+const (
+	// presenceMax is how many accounts' states are kept in the order of change. A subscriber that has not been told
+	// of them when one more has changed is ended.
+	presenceMax = 4096
 
-// everyone stands for all accounts in presence.watchers.
-const everyone = 0
+	// presenceBytes is how much a subscriber is told at a time, and how much may wait for it when it is told more:
+	// what is kept for it is better kept once for all.
+	presenceBytes = 8 << 10
 
-// presence tells subscribers who comes and goes. It is built on the hooks: it hears of logins and logouts as any embedder would.
-// The latest state wins: for a subscriber that has too much waiting the states are kept, one for each session, and sent
-// when it has read.
+	// presenceEvery is how often a loop tells its subscribers what has changed.
+	presenceEvery = 20 * time.Millisecond
+
+	// everyone stands for all accounts in loop.watchers.
+	everyone = 0
+)
+
+// presence knows who is there. It is built on the hooks: it hears of logins and logouts as any embedder would. What
+// it tells is conflated, the latest state of an account wins. It keeps each state once, in the order of change, and
+// of a subscriber the version that it has been told; so a subscriber that does not read costs a number, and who logs
+// in waits for none.
 type presence struct {
+	gw  *Gateway
 	all bool // subscribers are told of every account
 
 	mu sync.Mutex
-	// Shared, under mu. A session's own mutex may be taken inside of mu, never the other way round.
-	sessions map[uint64]uint32              // logged in, by account
-	watchers map[uint64]map[*Session]missed // by account, or under everyone
-	out      *publisher                     // the way to the outboxes
+	// Shared, under mu.
+	version uint64            // of the last change; 0: there was none
+	states  map[uint64]*state // by account: of those with sessions, and of those in the order of change
+	order   state             // root of the ring of states; order.newer is the one that changed longest ago
+	ordered int               // states in the ring, presenceMax at most
+	floor   uint64            // the newest version that left the ring
 }
 
-// missed are the states that a subscriber has still to be sent, by uid; nil: none.
-type missed map[uint64]state
-
+// state is what is told of an account: who came or went last, and how many sessions there are now.
 type state struct {
-	account  uint64
-	online   bool
-	sessions uint32
+	account, uid, version uint64
+	sessions              uint32
+	online                bool
+	older, newer          *state // in the ring; nil: not in it
 }
 
 func newPresence(g *Gateway, all bool) *presence {
-	return &presence{
-		all: all, sessions: make(map[uint64]uint32), watchers: make(map[uint64]map[*Session]missed), out: &publisher{gw: g},
-	}
+	p := &presence{gw: g, all: all, states: make(map[uint64]*state)}
+	p.order.older, p.order.newer = &p.order, &p.order
+	return p
 }
 
 // hooks are what presence is told by.
 func (p *presence) hooks() Hooks {
 	return Hooks{
 		OnLogin:  func(s *Session) { p.changed(s, true) },
-		OnLogout: func(s *Session) { p.watch(s, false); p.changed(s, false) },
+		OnLogout: func(s *Session) { p.changed(s, false) },
 	}
 }
 
-// of returns whose comings and goings a session is told of.
-func (p *presence) of(s *Session) uint64 {
-	if p.all {
-		return everyone
+// changed notes that s has come or gone, and sees to it that it is told.
+func (p *presence) changed(s *Session, online bool) {
+	p.note(s.Account(), s.uid, online)
+	for _, l := range *p.gw.loops.Load() {
+		if l.some.Load() {
+			l.tellSoon()
+		}
 	}
-	return s.Account()
+}
+
+func (p *presence) note(account, uid uint64, online bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	st := p.states[account]
+	if st == nil {
+		st = &state{account: account}
+		p.states[account] = st
+	}
+	if online {
+		st.sessions++
+	} else {
+		st.sessions--
+	}
+	p.version++
+	st.uid, st.online, st.version = uid, online, p.version
+	p.toNewest(st)
+	for p.ordered > presenceMax {
+		p.dropOldest()
+	}
+}
+
+// toNewest moves a state to the end of the ring, or puts it there.
+func (p *presence) toNewest(st *state) {
+	if st.newer == nil {
+		p.ordered++
+	} else {
+		st.older.newer, st.newer.older = st.newer, st.older
+	}
+	newest := p.order.older
+	st.older, st.newer = newest, &p.order
+	newest.newer, p.order.older = st, st
+}
+
+func (p *presence) dropOldest() {
+	oldest := p.order.newer
+	oldest.older.newer, oldest.newer.older = oldest.newer, oldest.older
+	oldest.older, oldest.newer = nil, nil
+	p.ordered--
+	p.floor = oldest.version
+	if oldest.sessions == 0 {
+		delete(p.states, oldest.account)
+	}
+}
+
+// now is the version of the last change.
+func (p *presence) now() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.version
+}
+
+// since appends to dst the states that are newer than a version, the oldest of them first, and at most so many. It
+// returns up to which version that is all, and false if states that are newer are no longer in the ring.
+func (p *presence) since(dst []state, version uint64, most int) (states []state, upTo uint64, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if version < p.floor {
+		return dst, p.version, false
+	}
+	st := &p.order
+	for st.older != &p.order && st.older.version > version {
+		st = st.older
+	}
+	for ; st != &p.order && len(dst) < most; st = st.newer {
+		dst = append(dst, *st)
+		version = st.version
+	}
+	if st == &p.order {
+		version = p.version
+	}
+	return dst, version, true
+}
+
+// of returns the state of an account that has sessions.
+func (p *presence) of(account uint64) state {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if st := p.states[account]; st != nil {
+		return *st
+	}
+	return state{}
+}
+
+// watching is what a loop keeps of its subscribers of presence.
+type watching struct {
+	some    atomic.Bool // there are any; read by anyone
+	telling atomic.Bool // a round is on its way
+
+	// Owned by the loop.
+	watchers map[uint64][]*Session // by account, or under everyone
+	round    sweep                 // of everyone's
+	seen     uint64                // the version up to which the watchers of accounts have been told
+	states   []state               // scratch
+	batch    batch
+}
+
+// batch is what subscribers are sent that have been told the same.
+type batch struct {
+	from, upTo uint64 // versions
+	frames     []byte // PRESENCE of what is newer than from; nil: none were made
+	kept       bool   // all that is newer is still known
 }
 
 // watch switches presence on or off for a session.
-func (p *presence) watch(s *Session, on bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	key := p.of(s)
-	_, watching := p.watchers[key][s]
+func (l *loop) watch(s *Session, on bool) {
+	p, key := l.gw.presence, uint64(everyone)
+	if !p.all {
+		key = s.Account()
+	}
+	list := l.watchers[key]
 	switch {
-	case on && !watching:
-		if p.watchers[key] == nil {
-			p.watchers[key] = make(map[*Session]missed)
-		}
-		p.watchers[key][s] = nil
-	case !on && watching:
-		delete(p.watchers[key], s)
-		if len(p.watchers[key]) == 0 {
-			delete(p.watchers, key)
-		}
-	}
-}
-
-// changed tells everybody concerned that s has come or gone.
-func (p *presence) changed(s *Session, online bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	account := s.Account()
-	if online {
-		p.sessions[account]++
-	} else if p.sessions[account]--; p.sessions[account] == 0 {
-		delete(p.sessions, account)
-	}
-	st := state{account: account, online: online, sessions: p.sessions[account]}
-	watchers := p.watchers[p.of(s)]
-	for w, m := range watchers {
-		if w != s {
-			watchers[w] = p.tell(w, m, s.uid, st)
-		}
-	}
-	p.out.Flush()
-}
-
-// tell sends a state to a subscriber, or keeps it for later. It returns what the subscriber has missed.
-func (p *presence) tell(w *Session, m missed, uid uint64, st state) missed {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.waiting() <= p.out.gw.pieceBytes() && len(m) == 0 {
-		p.out.frame = codec.AppendPresence(p.out.frame[:0], st.account, uid, st.online, st.sessions)
-		p.out.add(w)
-		return m
-	}
-	if m == nil {
-		m = make(missed)
-	}
-	m[uid] = st
-	w.presenceMissed = true
-	if len(m) > presenceMissedMax {
-		p.out.finish(w, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW, slowText)
-	}
-	return m
-}
-
-// catchUp sends a subscriber that has read everything what it has missed.
-func (p *presence) catchUp(w *Session) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	watchers := p.watchers[p.of(w)]
-	m := watchers[w]
-	if len(m) == 0 {
+	case on && s.seat == 0:
+		list = append(list, s)
+		s.seat, s.told = int32(len(list)), p.now()
+	case !on && s.seat != 0:
+		last := list[len(list)-1]
+		list[s.seat-1], last.seat = last, s.seat
+		list[len(list)-1] = nil
+		list = list[:len(list)-1]
+		s.seat, s.presenceMissed = 0, false
+	default:
 		return
 	}
-	watchers[w] = nil
-	w.mu.Lock()
-	for uid, st := range m {
-		p.out.frame = codec.AppendPresence(p.out.frame[:0], st.account, uid, st.online, st.sessions)
-		p.out.add(w)
+	l.watchers[key] = list
+	if len(list) == 0 {
+		delete(l.watchers, key)
 	}
-	w.mu.Unlock()
-	p.out.Flush()
+	l.some.Store(len(l.watchers) > 0)
+}
+
+// tellSoon has the loop tell its subscribers what has changed. Any goroutine may call it.
+func (l *loop) tellSoon() {
+	if l.telling.CompareAndSwap(false, true) {
+		l.later(presenceEvery, l.tellRound)
+	}
+}
+
+// tellPresence is a round: the subscribers of the loop are told what is new to them.
+func (l *loop) tellPresence() {
+	l.telling.Store(false)
+	l.now = l.gw.millis()
+	switch {
+	case !l.gw.presence.all:
+		l.tellOfAccounts()
+	case l.round.underWay:
+		l.tellSoon()
+	default:
+		l.batch.frames = nil
+		l.round.begin(len(l.watchers[everyone]))
+		l.goOnTelling()
+	}
+}
+
+func (l *loop) goOnTelling() {
+	l.sweepOn(&l.round, func() []*Session { return l.watchers[everyone] }, l.tellAll, l.tellOn)
+}
+
+// tellOfAccounts tells those who watch one account.
+func (l *loop) tellOfAccounts() {
+	states, upTo, kept := l.gw.presence.since(l.states[:0], l.seen, presenceMax)
+	l.states, l.seen = states, upTo
+	if !kept { // more has changed than is known: look at all that the loop's subscribers watch
+		for account := range l.watchers {
+			l.states = append(l.states, l.gw.presence.of(account))
+		}
+	}
+	for i := range l.states {
+		account := l.states[i].account
+		for k := len(l.watchers[account]) - 1; k >= 0; k-- { // downwards: a session whose socket fails leaves the list
+			l.tellOf(l.watchers[account][k], &l.states[i])
+		}
+	}
+}
+
+// tellOf tells a session a state of its account.
+func (l *loop) tellOf(s *Session, st *state) {
+	if st.version <= s.told {
+		return
+	}
+	l.frame = codec.AppendPresence(l.frame[:0], st.account, st.uid, st.online, st.sessions)
+	l.sendPresence(s, l.frame, st.version)
+}
+
+// tellAll tells a session what is new to it of all accounts, a piece of it at a time.
+func (l *loop) tellAll(s *Session) {
+	b := &l.batch
+	if b.frames == nil || b.from != s.told {
+		l.fillBatch(s.told)
+	}
+	switch {
+	case !b.kept:
+		l.cut(s, slowText)
+	case b.upTo > s.told:
+		l.sendPresence(s, b.frames, b.upTo)
+	}
+}
+
+// fillBatch encodes what is newer than a version.
+func (l *loop) fillBatch(from uint64) {
+	const frame = 48 // and no more
+	b := &l.batch
+	l.states, b.upTo, b.kept = l.gw.presence.since(l.states[:0], from, max(1, l.gw.presenceBytes()/frame))
+	b.from, b.frames = from, make([]byte, 0, frame*len(l.states))
+	for i := range l.states {
+		st := &l.states[i]
+		b.frames = codec.AppendPresence(b.frames, st.account, st.uid, st.online, st.sessions)
+	}
+	if n := len(l.states); n > 0 && b.upTo == l.states[n-1].version && b.kept {
+		l.tellSoon() // there may be more
+	}
+}
+
+func (g *Gateway) presenceBytes() int { return min(presenceBytes, g.cfg.OutboxBytesMax/2) }
+
+// sendPresence writes frames to a subscriber, unless it has much waiting: then it is told when it has read that.
+func (l *loop) sendPresence(s *Session, frames []byte, upTo uint64) {
+	s.mu.Lock()
+	if s.presenceMissed = s.waiting() > l.gw.presenceBytes(); s.presenceMissed {
+		s.mu.Unlock()
+		return
+	}
+	l.frame = append(l.frame[:0], frames...)
+	l.send(s)
+	s.mu.Unlock()
+	s.told = upTo
+	l.write(s)
+}
+
+// tellMissed tells a subscriber that has read what waited for it.
+func (l *loop) tellMissed(s *Session) {
+	s.presenceMissed = false
+	if l.gw.presence.all {
+		l.tellSoon()
+		return
+	}
+	st := l.gw.presence.of(s.Account())
+	l.tellOf(s, &st)
 }

@@ -161,7 +161,7 @@ func (p *publisher) LoggedIn(to *engine.Session, id uint64, r *engine.LoginReply
 	s.mu.Lock()
 	in := s.phase.CompareAndSwap(phaseLoggingIn, phaseIn)
 	if in && p.add(s) {
-		s.head, s.greet = r.After, true
+		s.head, s.announced, s.greet = r.After, r.HeadSeq, true
 	}
 	s.mu.Unlock()
 	if !in {

@@ -69,31 +69,45 @@ func (l *loop) subscribe(s *Session, on bool) {
 	}
 }
 
-// sendQuotes writes the newest quotes to the loop's subscribers. Quotes are the first to be left out: a subscriber has to
-// have taken most of what it was sent, and all outboxes together must not be near their bound.
+// sendQuotes writes the newest quotes to the loop's subscribers.
 func (l *loop) sendQuotes() {
+	if l.quoting.underWay {
+		return // when all have been visited it looks for newer ones
+	}
 	skipped := l.skipped.Swap(false)
 	q := l.quotes.Swap(nil)
 	if q == nil {
 		return
 	}
-	for i := len(l.subscribers) - 1; i >= 0; i-- { // downwards: a session whose socket fails leaves the list
-		s := l.subscribers[i]
-		crowded := l.gw.outboxBytes.Load() > l.gw.cfg.OutboxTotalBytesMax/2
-		s.mu.Lock()
-		if crowded || s.waiting() > l.gw.pieceBytes() {
-			s.behind = true
-			l.gw.stats.QuotesSkipped.Add(1)
-			s.mu.Unlock()
-			continue
-		}
-		frames := q.changed
-		if s.behind || skipped {
-			frames, s.behind = q.all(), false
-		}
-		l.frame = append(l.frame[:0], frames...)
-		l.send(s)
-		s.mu.Unlock()
-		l.write(s)
+	l.now = l.gw.millis()
+	l.quoted, l.quotedAll = q, skipped
+	l.quoting.begin(len(l.subscribers))
+	l.goOnQuoting()
+}
+
+func (l *loop) goOnQuoting() {
+	l.sweepOn(&l.quoting, func() []*Session { return l.subscribers }, l.quoteTo, l.quoteOn)
+	if !l.quoting.underWay && l.quotes.Load() != nil {
+		_ = l.el.Execute(context.Background(), l.quote) // fails only when the loop has stopped
 	}
+}
+
+// quoteTo writes quotes to a subscriber. Quotes are the first to be left out: it has to have taken most of what it was
+// sent, and all outboxes together must not be near their bound.
+func (l *loop) quoteTo(s *Session) {
+	s.mu.Lock()
+	if l.gw.holds() > l.gw.cfg.OutboxTotalBytesMax/2 || s.waiting() > l.gw.pieceBytes() {
+		s.behind = true
+		l.gw.stats.QuotesSkipped.Add(1)
+		s.mu.Unlock()
+		return
+	}
+	frames := l.quoted.changed
+	if s.behind || l.quotedAll {
+		frames, s.behind = l.quoted.all(), false
+	}
+	l.frame = append(l.frame[:0], frames...)
+	l.send(s)
+	s.mu.Unlock()
+	l.write(s)
 }

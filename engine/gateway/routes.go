@@ -188,10 +188,15 @@ func subscribe(l *loop, s *Session, f codec.Frame) {
 		l.refuse(s, f, err)
 		return
 	}
+	if !s.known { // it did not wait for the answer to its login: it is not to be told of itself
+		if l.write(s); s.phase.Load() == phaseClosed {
+			return
+		}
+	}
 	l.frame = codec.AppendSubscribed(l.frame[:0], f.ID, in)
 	l.reply(s)
 	l.subscribe(s, in.Quotes)
-	l.gw.presence.watch(s, in.Presence)
+	l.watch(s, in.Presence)
 }
 
 // --- answers of the loop itself. They are written when the read has been handled.
@@ -240,20 +245,23 @@ func (l *loop) refuse(s *Session, f codec.Frame, err error) {
 	l.violation(s, f, err)
 }
 
-// violation is REJECT, GOODBYE PROTOCOL, close.
+// violation is answers to what came before, REJECT, GOODBYE PROTOCOL, close.
 func (l *loop) violation(s *Session, f codec.Frame, err error) {
 	l.gw.stats.ProtocolErrors.Add(1)
 	bad := &codec.Error{Code: papertapev1.RejectCode_REJECT_CODE_MALFORMED, Text: err.Error()}
 	errors.As(err, &bad)
-	l.reject(s, f.ID, bad.Code, bad.Text)
-	l.end(s, papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL, bad.Text)
+	farewell := codec.AppendReject(nil, f.ID, bad.Code, bad.Text, 0)
+	l.gw.replied(s, farewell)
+	l.beginClose(s, protocolViolated, codec.AppendGoodbye(farewell, protocolViolated, bad.Text, 0), l.answersBy())
 }
+
+const protocolViolated = papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL
 
 func (l *loop) refuseLogin(s *Session, id uint64, code papertapev1.RejectCode, text string) {
 	l.gw.stats.LoginsRefused.Add(1)
 	l.reject(s, id, code, text)
 	if s.logins >= loginsMax {
-		l.end(s, papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL, loginsText)
+		l.beginClose(s, protocolViolated, codec.AppendGoodbye(nil, protocolViolated, loginsText, 0), l.now)
 	}
 }
 
@@ -262,11 +270,3 @@ const (
 	loginsMax  = 3
 	loginsText = "three logins were refused"
 )
-
-// end appends GOODBYE; the session's input is thrown away from here on.
-func (l *loop) end(s *Session, reason papertapev1.GoodbyeReason, text string) {
-	s.mu.Lock()
-	l.gw.outboxBytes.Add(int64(s.finish(reason, text)))
-	s.mu.Unlock()
-	l.leavePhase(s, phaseEnding)
-}

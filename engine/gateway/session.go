@@ -28,36 +28,40 @@ type Session struct {
 
 	mu sync.Mutex
 	// Shared, under mu.
-	out      *buffer                   // what waits to be written; nil: nothing
-	unsent   int                       // bytes that the loop took from out and the socket has not taken yet
-	head     uint64                    // the account's newest sequence in this connection's stream
-	end      papertapev1.GoodbyeReason // not 0: GOODBYE was appended, nothing follows
-	dirty    bool                      // on its way to a loop's dirty list
-	catchUp  bool                      // the engine wants to know when all has been written
-	detached bool                      // the connection is gone
-	greet    bool                      // has logged in, and OnLogin was not told yet
-	// presenceMissed: states of presence are kept for when it has read. Set under the mutex of presence too.
-	presenceMissed bool
-	properties     map[string]any
+	out        *buffer                   // what waits to be written; nil: nothing
+	unsent     int                       // bytes that the loop took from out and the socket has not taken yet
+	head       uint64                    // the account's newest sequence in this connection's stream
+	announced  uint64                    // the newest sequence when it logged in, up to which a replay goes
+	end        papertapev1.GoodbyeReason // not 0: GOODBYE was appended, nothing follows
+	dirty      bool                      // on its way to a loop's dirty list
+	catchUp    bool                      // the engine wants to know when all has been written
+	detached   bool                      // the connection is gone
+	greet      bool                      // has logged in, and OnLogin was not told yet
+	properties map[string]any
 
 	// Owned by the loop.
-	logins    uint8  // tries
-	backlog   bool   // in the loop's list of sessions with unsent bytes
-	behind    bool   // missed some quotes
-	piece     bool   // in the loop's list of those that are catching up
-	known     bool   // OnLogin was told
-	refused   bool   // over a limit, and counted as such
-	shutDown  bool   // the sending half is shut down
-	pings     uint32 // sent
-	opened    millis
-	lastRead  millis
-	lastWrite millis
-	stalled   millis // since when the socket took nothing though bytes wait; 0: nothing waits
-	ending    millis // when it is closed for good; 0: not ending
-	slot      int32  // in the wheel; -1: in none
-	place     int32  // among the loop's subscribers of quotes, counted from 1; 0: in none
-	prev      *Session
-	next      *Session
+	closing        *closing // takes no more requests; nil: takes them, or has ended
+	told           uint64   // of presence: the version that the client has been told
+	logins         uint8    // tries
+	backlog        bool     // in the loop's list of sessions to look at again
+	behind         bool     // missed some quotes
+	presenceMissed bool     // is to be told of presence when it has read
+	piece          bool     // in the loop's list of those that are catching up
+	known          bool     // OnLogin was told
+	refused        bool     // over a limit, and counted as such
+	shutDown       bool     // the sending half is shut down
+	pings          uint32   // sent
+	opened         millis
+	lastRead       millis
+	lastWrite      millis
+	stalled        millis // since when the socket took nothing though bytes wait; 0: nothing waits
+	ending         millis // when it is closed for good; 0: not ending
+	slot           int32  // in the wheel; -1: in none
+	place          int32  // among the loop's subscribers of quotes, counted from 1; 0: in none
+	seat           int32  // among the loop's watchers of presence, counted from 1; 0: in none
+	held           int32  // bytes of half a frame
+	prev           *Session
+	next           *Session
 }
 
 // millis is the coarse time of a loop, in milliseconds since the gateway was made. It is never 0.
@@ -94,16 +98,24 @@ func (s *Session) waiting() int {
 
 // finish appends GOODBYE; after it nothing can be added. mu must be held. It returns how many bytes it added.
 func (s *Session) finish(reason papertapev1.GoodbyeReason, text string) int {
-	if s.detached || s.end != 0 {
+	return s.finishWith(reason, codec.AppendGoodbye(nil, reason, text, retryAfter(reason)))
+}
+
+// finishWith is finish with frames of which GOODBYE is the last.
+func (s *Session) finishWith(reason papertapev1.GoodbyeReason, farewell []byte) int {
+	if !s.append(farewell) {
 		return 0
 	}
-	if s.out == nil {
-		s.out = newBuffer()
-	}
-	n := len(s.out.b)
-	s.out.b = codec.AppendGoodbye(s.out.b, reason, text, retryAfter(reason))
 	s.end = reason
-	return len(s.out.b) - n
+	return len(farewell)
+}
+
+// buffered returns how many bytes the loop has written and the kernel has not taken. The loop calls it.
+func (s *Session) buffered() int {
+	if k := s.socket(); k != nil {
+		return len(k.rest)
+	}
+	return s.conn.OutboundBuffered()
 }
 
 // buffer is an outbox's memory. Idle sessions hold none.

@@ -267,10 +267,12 @@ func TestTwoLoginsAtOnce(t *testing.T) {
 	p := s.peer(t)
 	p.welcome()
 	p.write(append(p.loginFrame(bob, quick, 0), p.loginFrame(bob, quick, 0)...))
+	eventually(t, "the second has come", func() bool { return s.gw.Stats().ProtocolErrors.Load() == 1 })
+	open()
+	p.expect(codec.TypeLoginReply)
 	p.rejected(p.id, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN)
 	p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL)
 	p.eof()
-	open()
 	in.executions(1)
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -20,28 +21,33 @@ type SessionInfo struct {
 	CatchingUp   bool
 }
 
-// Sessions returns all connections, by uid. It asks each event loop.
+// Sessions returns all connections, by uid. It asks each event loop; addresses, which take longest, are written here.
 func (g *Gateway) Sessions() []SessionInfo {
 	var mu sync.Mutex
 	var all []SessionInfo
+	var from []net.Addr
 	g.onEachLoop(func(l *loop) {
-		part := make([]SessionInfo, 0, l.wheel.count)
-		l.wheel.each(func(s *Session) { part = append(part, s.info()) })
+		part, remotes := make([]SessionInfo, 0, l.wheel.count), make([]net.Addr, 0, l.wheel.count)
+		l.wheel.each(func(s *Session) {
+			part, remotes = append(part, s.info()), append(remotes, copyAddr(s.RemoteAddr()))
+		})
 		mu.Lock()
 		defer mu.Unlock()
-		all = append(all, part...)
+		all, from = append(all, part...), append(from, remotes...)
 	})
+	for i, addr := range from {
+		if addr != nil {
+			all[i].Remote = addr.String()
+		}
+	}
 	slices.SortFunc(all, func(a, b SessionInfo) int { return cmp.Compare(a.UID, b.UID) })
 	return all
 }
 
-// info is called on the session's loop.
+// info is called on the session's loop. Remote is left out.
 func (s *Session) info() SessionInfo {
 	in := SessionInfo{
 		UID: s.uid, Since: s.loop.gw.start.Add(time.Duration(s.opened-1) * time.Millisecond), InFlight: s.engine.InFlight(),
-	}
-	if addr := s.conn.RemoteAddr(); addr != nil {
-		in.Remote = addr.String()
 	}
 	if s.phase.Load() == phaseIn {
 		in.Account = s.Account()
@@ -52,7 +58,8 @@ func (s *Session) info() SessionInfo {
 	return in
 }
 
-// Kick says GOODBYE KICKED to a connection. It returns false if there is none with that uid.
+// Kick ends a connection with GOODBYE KICKED, once its requests are answered. It returns false if there is none with
+// that uid.
 func (g *Gateway) Kick(uid uint64, reason string) bool {
 	var found sync.Map
 	g.onEachLoop(func(l *loop) {
@@ -62,10 +69,11 @@ func (g *Gateway) Kick(uid uint64, reason string) bool {
 				victim = s
 			}
 		})
-		if victim != nil && victim.ending == 0 {
+		if victim != nil && !victim.endedByServer() {
 			found.Store(uid, true)
 			l.gw.stats.Kicked.Add(1)
-			l.goodbye(victim, papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, reason)
+			l.now = g.millis()
+			l.closeAfterAnswers(victim, papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, reason, l.answersBy())
 		}
 	})
 	_, ok := found.Load(uid)

@@ -45,18 +45,25 @@ func (w *wheel) remove(s *Session) {
 	w.count--
 }
 
-// turn moves the wheel on to now and calls due for each session whose slot came up; due puts it back or removes it.
-func (w *wheel) turn(now millis, due func(*Session)) {
+// turn moves the wheel on to now and calls due for each session whose slot came up, most of them at most; due puts it
+// back or removes it. It returns false if there were more: those are met first the next time.
+func (w *wheel) turn(now millis, most int, due func(*Session)) (done bool) {
 	if now-w.at > wheelSlots*w.tick { // the process stood still: each slot once is enough
 		w.at = now/w.tick*w.tick - wheelSlots*w.tick
 	}
-	for w.at+w.tick <= now {
-		w.at += w.tick
+	for {
 		slot := w.at / w.tick % wheelSlots
 		for s := w.slots[slot]; s != nil; s = w.slots[slot] {
+			if most--; most < 0 {
+				return false
+			}
 			w.remove(s)
 			due(s)
 		}
+		if w.at+w.tick > now {
+			return true
+		}
+		w.at += w.tick
 	}
 }
 

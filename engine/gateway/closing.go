@@ -1,0 +1,184 @@
+package gateway
+
+import (
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/codec"
+)
+
+// closing is what the loop keeps of a session that takes no more requests: the server has ended it, the client has shut
+// down its sending half, or a panic was contained. The requests that were taken are answered first.
+type closing struct {
+	reason   papertapev1.GoodbyeReason // 0: the client is told nothing
+	farewell []byte                    // the last frames: GOODBYE, before it perhaps the REJECT that says why
+	until    millis                    // when the farewell comes, whatever is unanswered; 0: there is none
+	socket   *socket                   // half-closed: the connection, which gnet has let go of
+}
+
+// unanswered says whether a request was taken and is not answered. An answer is in the outbox before it counts as given, so
+// whoever looks at the outbox after this has said no finds it there.
+func (s *Session) unanswered() bool {
+	return s.phase.Load() == phaseLoggingIn || s.engine.InFlight() > 0
+}
+
+// inputOver says whether the session takes no more requests: what still comes is thrown away.
+func (s *Session) inputOver() bool { return s.closing != nil || s.phase.Load() >= phaseEnding }
+
+// endedByServer says whether the server has ended the session.
+func (s *Session) endedByServer() bool {
+	return s.phase.Load() >= phaseEnding || s.closing != nil && s.closing.reason != 0
+}
+
+// socket is the connection of a half-closed session, nil of all others.
+func (s *Session) socket() *socket {
+	if s.closing == nil {
+		return nil
+	}
+	return s.closing.socket
+}
+
+// beginClose ends a session: it takes no more requests, those that it took are answered, and then the farewell is sent;
+// at until in any case. The caller sees to it that the session is written.
+func (l *loop) beginClose(s *Session, reason papertapev1.GoodbyeReason, farewell []byte, until millis) {
+	switch {
+	case s.phase.Load() >= phaseEnding:
+		return
+	case s.endedByServer(): // the first reason stays, the earlier end counts
+		s.closing.until = min(s.closing.until, until)
+		l.schedule(s)
+		return
+	case s.closing == nil:
+		s.closing = new(closing)
+	}
+	s.closing.reason, s.closing.farewell, s.closing.until = reason, farewell, until
+	l.sayFarewell(s)
+	l.lookAgain(s) // the last answer may be written before it counts as given, and then nobody rings for it again
+	l.schedule(s)
+}
+
+// closeAfterAnswers ends a session with GOODBYE once its requests are answered.
+func (l *loop) closeAfterAnswers(s *Session, reason papertapev1.GoodbyeReason, text string, until millis) {
+	l.beginClose(s, reason, codec.AppendGoodbye(nil, reason, text, retryAfter(reason)), until)
+	l.write(s)
+}
+
+// answersBy is until when the answers of a session are waited for that ends now.
+func (l *loop) answersBy() millis { return l.now + toMillis(l.gw.cfg.StallTimeout) }
+
+// sayFarewell appends the farewell if everything has been answered, or has been waited for long enough.
+func (l *loop) sayFarewell(s *Session) {
+	p := s.closing
+	if p.reason == 0 || s.phase.Load() >= phaseEnding || s.unanswered() && l.now < p.until {
+		return
+	}
+	s.mu.Lock()
+	l.gw.outboxBytes.Add(int64(s.finishWith(p.reason, p.farewell)))
+	s.mu.Unlock()
+	p.farewell = nil
+	l.leavePhase(s, phaseEnding)
+}
+
+// goodbye says why, and ends the session at once, whatever is unanswered.
+func (l *loop) goodbye(s *Session, reason papertapev1.GoodbyeReason, text string) {
+	s.mu.Lock()
+	l.gw.outboxBytes.Add(int64(s.finish(reason, text)))
+	s.mu.Unlock()
+	l.write(s)
+}
+
+// cut ends a session that does not read: GOODBYE SLOW as far as the socket takes it, and a reset.
+func (l *loop) cut(s *Session, text string) {
+	l.goodbye(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW, text)
+	if s.phase.Load() != phaseClosed { // it was ending for another reason
+		l.reset(s)
+	}
+}
+
+// reset closes a connection without waiting for what it has not taken.
+func (l *loop) reset(s *Session) {
+	if k := s.socket(); k != nil {
+		_ = unix.SetsockoptLinger(k.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	} else {
+		_ = s.conn.SetLinger(0)
+	}
+	l.close(s)
+}
+
+// close closes a connection. What its socket has taken is still sent.
+func (l *loop) close(s *Session) {
+	if s.socket() != nil {
+		l.closeHalfClosed(s)
+	} else {
+		_ = l.el.Close(s.conn)
+	}
+}
+
+// lingerFor is how long an ended session may take to close its side.
+const lingerFor = time.Second
+
+// wind brings an ending session to its end: GOODBYE is with gnet, of which left bytes are not with the kernel yet.
+func (l *loop) wind(s *Session, reason papertapev1.GoodbyeReason, left int) {
+	if s.ending == 0 {
+		l.leavePhase(s, phaseEnding)
+		s.ending = l.now + toMillis(lingerFor)
+		l.endings++
+		l.schedule(s)
+		l.turnSoon()
+	}
+	switch {
+	case reason == papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW:
+		l.reset(s)
+	case left == 0 && s.socket() != nil: // the client has ended its side already
+		l.close(s)
+	case left == 0 && !s.shutDown:
+		s.shutDown = true
+		_ = unix.Shutdown(s.conn.Fd(), unix.SHUT_WR) // fails if the client is gone: the poller tells
+	}
+}
+
+// leavePhase moves the session to phaseEnding or phaseClosed and counts what it no longer is.
+func (l *loop) leavePhase(s *Session, to uint32) {
+	if from := s.phase.Swap(to); from == phaseNew || from == phaseLoggingIn {
+		l.gw.prelogin.Add(-1)
+	}
+}
+
+// forget removes a session whose connection, from this address, is gone.
+func (l *loop) forget(s *Session, from net.Addr) {
+	if s.refused {
+		l.gw.refused.Add(-1)
+	} else {
+		l.gw.open.Add(-1)
+		l.gw.countIP(from, -1)
+	}
+	l.leavePhase(s, phaseClosed)
+	if s.ending != 0 {
+		l.endings--
+	}
+	l.wheel.remove(s)
+	l.holdHalf(s, 0)
+	l.subscribe(s, false)
+	l.watch(s, false)
+	s.mu.Lock()
+	waiting, out := s.waiting(), s.out
+	s.out, s.unsent, s.detached = nil, 0, true
+	s.mu.Unlock()
+	if out != nil {
+		out.free()
+	}
+	l.gw.outboxBytes.Add(-int64(waiting))
+	if account := s.Account(); account != 0 {
+		l.gw.engine.Logout(&s.engine, account)
+	}
+	if s.known {
+		l.tell(s, onLogout)
+	}
+	if !s.refused {
+		l.tell(s, onDisconnect)
+	}
+	s.closing = nil // its socket is closed
+}

@@ -1,0 +1,243 @@
+package gateway
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/codec"
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+)
+
+const (
+	internal  = papertapev1.RejectCode_REJECT_CODE_INTERNAL
+	malformed = papertapev1.RejectCode_REJECT_CODE_MALFORMED
+	kicked    = papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED
+)
+
+// TestOrdersBeforeAViolation glues orders before what ends the connection. They are executed, so they are answered;
+// then comes why the connection ends.
+func TestOrdersBeforeAViolation(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) {
+		g.Wrappers = []Wrapper{{Request: func(_ *Session, f codec.Frame) *codec.Error {
+			if f.Type == codec.TypePong {
+				return &codec.Error{Code: internal, Text: "no PONG here", Fatal: true}
+			}
+			return nil
+		}}}
+	})
+	for _, tt := range []struct {
+		name string
+		last []byte
+		id   uint64
+		code papertapev1.RejectCode
+	}{
+		{"length 0", []byte{0, 0, 0, 0}, 0, malformed},
+		{"no room for a header", []byte{0, 0, 0, 11}, 0, malformed},
+		{"too large", []byte{0, 0, 0x10, 1}, 0, papertapev1.RejectCode_REJECT_CODE_TOO_LARGE},
+		{"no ORDER in it", []byte{0, 0, 0, 13, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0xff}, 9, malformed},
+		{"no HISTORY in it", []byte{0, 0, 0, 13, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0xff}, 9, malformed},
+		{"refused by a wrapper", codec.AppendPong(nil, 9, 0), 9, internal},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for range 10 {
+				p := s.user(t, alice)
+				b := append(p.appendOrders(nil, 20), tt.last...)
+				p.write(p.appendOrder(b)) // this one is thrown away
+				p.executions(20)
+				p.rejected(tt.id, tt.code)
+				p.goodbye(protocol)
+				p.eof()
+				_ = p.conn.Close()
+			}
+		})
+	}
+}
+
+// held is a client with orders whose commit waits until open is called.
+func held(t *testing.T, change func(*Config)) (s *server, p *peer, open func()) {
+	t.Helper()
+	journal := newGatedJournal()
+	s = start(t, func(g *Config, e *engine.Config) {
+		e.Journal = journal
+		if change != nil {
+			change(g)
+		}
+	})
+	p = s.user(t, alice)
+	open = journal.shut(t)
+	p.write(p.appendOrders(nil, 3))
+	eventually(t, "the orders are being committed", journal.committing)
+	return s, p, open
+}
+
+// closes waits until the server has ended the client's session and waits for its answers.
+func (s *server) closes(t *testing.T, p *peer) {
+	t.Helper()
+	session := s.sessionOf(t, p)
+	eventually(t, "the session is ending", func() (ends bool) {
+		s.onLoops(func(l *loop) {
+			if l == session.loop {
+				ends = session.endedByServer() && session.unanswered()
+			}
+		})
+		return ends
+	})
+}
+
+// TestAnswersBeforeGoodbye has the server end a connection whose orders are being committed: they are answered before
+// GOODBYE, and what comes after the end was decided is not taken.
+func TestAnswersBeforeGoodbye(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		change func(*Config)
+		end    func(*testing.T, *server, *peer)
+		want   func(*peer)
+	}{
+		{"PROTOCOL", nil, func(_ *testing.T, _ *server, p *peer) { p.write([]byte{0, 0, 0, 0}) }, func(p *peer) {
+			p.rejected(0, malformed)
+			p.goodbye(protocol)
+		}},
+		{"KICKED", nil, func(t *testing.T, s *server, p *peer) {
+			if !s.gw.Kick(p.uid, "by an operator") {
+				t.Error("nobody was kicked")
+			}
+			if s.gw.Kick(p.uid, "again") {
+				t.Error("it was kicked twice")
+			}
+		}, func(p *peer) { p.goodbye(kicked) }},
+		{"IDLE", func(g *Config) { g.Heartbeat = 100 * time.Millisecond }, func(t *testing.T, s *server, _ *peer) {
+			eventually(t, "it is idle", func() bool { return s.gw.Stats().Idle.Load() == 1 })
+		}, func(p *peer) { p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_IDLE) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, p, open := held(t, tt.change)
+			before := p.id
+			tt.end(t, s, p)
+			s.closes(t, p)
+			p.write(p.request(nil, codec.TypePing)) // thrown away
+			open()
+			p.executions(3)
+			if p.last != before {
+				t.Errorf("the last order answered is %d, want %d", p.last, before)
+			}
+			tt.want(p)
+			p.eof()
+		})
+	}
+}
+
+// TestGoodbyeWithoutTheAnswers: a commit that does not come back is not waited for longer than StallTimeout.
+func TestGoodbyeWithoutTheAnswers(t *testing.T) {
+	t.Parallel()
+	s, p, open := held(t, func(g *Config) { g.StallTimeout = 200 * time.Millisecond })
+	defer open()
+	p.write([]byte{0, 0, 0, 0})
+	p.rejected(0, malformed)
+	p.goodbye(protocol)
+	p.eof()
+	_ = p.conn.Close()
+	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
+}
+
+// TestLoginBeforeAViolation: a login that was taken is answered, too.
+func TestLoginBeforeAViolation(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	p := s.peer(t)
+	p.welcome()
+	p.write(p.appendOrder(p.loginFrame(bob, quick, 0)))
+	p.expect(codec.TypeLoginReply)
+	p.rejected(p.id, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN)
+	p.goodbye(protocol)
+	p.eof()
+	_ = p.conn.Close()
+	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
+}
+
+// TestViolationThenHalfClosed: both sides end at once; what was taken is answered, and the client is told why.
+func TestViolationThenHalfClosed(t *testing.T) {
+	t.Parallel()
+	s, p, open := held(t, nil)
+	session := s.sessionOf(t, p)
+	p.write([]byte{0, 0, 0, 0})
+	p.closeWrite()
+	s.keptHalfClosed(t, session)
+	open()
+	p.executions(3)
+	p.rejected(0, malformed)
+	p.goodbye(protocol)
+	p.eof()
+	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
+}
+
+// TestPanicAnswersWhatWasTaken has a loop panic over a request while orders of the same client are being committed. They
+// are answered; then the connection is closed.
+func TestPanicAnswersWhatWasTaken(t *testing.T) {
+	t.Parallel()
+	var panics atomic.Bool
+	s, p, open := held(t, func(g *Config) {
+		prices := g.Prices
+		g.Prices = func() *market.Prices {
+			if panics.Load() {
+				panic("told to")
+			}
+			return prices()
+		}
+	})
+	panics.Store(true)
+	p.write(p.request(nil, codec.TypeInstruments))
+	eventually(t, "the panic was contained", func() bool { return s.gw.Stats().Panics.Load() == 1 })
+	panics.Store(false)
+	p.write(p.request(nil, codec.TypePing)) // thrown away
+	open()
+	p.executions(3)
+	p.eof()
+	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
+}
+
+// TestPanicWithoutTheAnswers: a commit that does not come back is not waited for longer than StallTimeout.
+func TestPanicWithoutTheAnswers(t *testing.T) {
+	t.Parallel()
+	s, p, open := held(t, func(g *Config) {
+		g.StallTimeout = 200 * time.Millisecond
+		g.Wrappers = []Wrapper{{Request: func(_ *Session, f codec.Frame) *codec.Error {
+			if f.Type == codec.TypePing {
+				panic("told to")
+			}
+			return nil
+		}}}
+	})
+	defer open()
+	p.write(p.request(nil, codec.TypePing))
+	p.eof()
+	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
+}
+
+// TestShutdownAnswersAReplay has an order executed whose answer has to wait for its place in a replay, and the client
+// read that while the server drains.
+func TestShutdownAnswersAReplay(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) {
+		g.SocketSendBufferBytes, g.ShutdownTimeout = 8<<10, 30*time.Second
+	})
+	trader := s.user(t, alice)
+	trader.trade(3000)
+	p := s.peerWith(t, smallBuffers())
+	p.welcome()
+	p.login(alice, restart, 0)
+	p.write(p.appendOrder(nil))
+	trader.until(trader.seq + 1) // it was executed
+	s.cancel()
+	eventually(t, "the server is draining", s.gw.closing.Load)
+	p.executions(1)
+	p.goodbye(shutdown)
+	p.eof()
+	trader.goodbye(shutdown)
+	trader.eof()
+}
