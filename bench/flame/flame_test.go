@@ -199,8 +199,8 @@ func TestPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := wellFormed(t, picture)
-	for _, want := range []string{"Orders & <pushes>", "baseline: 400ms of CPU", "ours: 200ms of CPU", "main.<write>", "syscall.write: 100ms, 50.0 % of CPU",
-		"gnet.Run", "write: 75.0 %, 50.0 %", "gnet: 25.0 %, 0.0 %"} {
+	for _, want := range []string{"Orders & <pushes>", "baseline: 400 ms of CPU", "ours: 200 ms of CPU", "main.<write>", "syscall.write: 100 ms, 50.0 % of CPU",
+		"gnet.Run", "write\n75.0 %\n50.0 %\n", "gnet\n25.0 %\n0.0 %\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the picture does not say %q", want)
 		}
