@@ -28,7 +28,7 @@ func made(t *testing.T, stacks ...stack) []byte {
 	t.Helper()
 	p := &profile.Profile{
 		SampleType: []*profile.ValueType{{Type: "samples", Unit: "count"}, {Type: "cpu", Unit: "nanoseconds"}},
-		PeriodType: &profile.ValueType{Type: "cpu", Unit: "nanoseconds"}, Period: 10_000_000,
+		PeriodType: &profile.ValueType{Type: "cpu", Unit: "nanoseconds"}, Period: 10_000_000, DurationNanos: 1e9,
 		Mapping: []*profile.Mapping{{ID: 1, File: "papertape", Start: 1, Limit: 1 << 40, HasFunctions: true}},
 	}
 	locations := make(map[string]*profile.Location)
@@ -165,6 +165,7 @@ func TestCallGraph(t *testing.T) {
 			t.Errorf("the graph has no flushDirty: %.300s", graph)
 		}
 		wellFormed(t, graph)
+		hasSize(t, graph)
 	}
 	t.Setenv("PATH", "")
 	if _, err := CallGraph(data); !errors.Is(err, ErrNoGraphviz) {
@@ -251,6 +252,9 @@ func TestPerMillion(t *testing.T) {
 	shares, err := Shares(scaled)
 	if err != nil || shares[len(shares)-1].CPU != 6*time.Second {
 		t.Errorf("300 ms for 50,000 requests are %v for a million, %v", shares[len(shares)-1].CPU, err)
+	}
+	if p, err := profile.ParseData(scaled); err != nil || p.DurationNanos != 0 {
+		t.Errorf("they took %d ns, %v", p.DurationNanos, err)
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 )
@@ -154,6 +156,75 @@ func TestRounded(t *testing.T) {
 	} {
 		if got := rounded(nanoseconds); got != want {
 			t.Errorf("%d ns are %s, want %s", nanoseconds, got, want)
+		}
+	}
+}
+
+// hasSize says of a call graph that all of it is seen, also where no scripts run: nothing is outside of the size that
+// it has.
+func hasSize(t *testing.T, graph []byte) {
+	t.Helper()
+	if bytes.Contains(graph, []byte("<script")) || bytes.Contains(graph, []byte(`transform="scale(0.5`)) {
+		t.Error("a script is to move it about")
+	}
+	p := partsOf(t, graph)
+	if box := fmt.Sprintf(`viewBox="0 0 %g %g"`, p.wide, p.high); !bytes.Contains(graph, []byte(box)) {
+		t.Errorf("it has no %s: %.300s", box, graph)
+	}
+	at := regexp.MustCompile(`translate\(([0-9.]+) ([0-9.]+)\)`).FindSubmatch(graph)
+	if at == nil {
+		t.Fatal("it does not say where it begins")
+	}
+	right, _ := strconv.ParseFloat(string(at[1]), 64)
+	down, _ := strconv.ParseFloat(string(at[2]), 64)
+	for i := range p.texts {
+		text := &p.texts[i]
+		if text.left+right < 0 || text.left+right > p.wide || text.top+down < 0 || text.bottom+down > p.high {
+			t.Errorf("%+v is outside of %v × %v", text, p.wide, p.high)
+		}
+	}
+	if len(p.texts) == 0 {
+		t.Error("it says nothing")
+	}
+}
+
+func TestCommittedCallGraphs(t *testing.T) {
+	files, err := filepath.Glob("../../docs/bench/graph-*.svg")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			graph, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wellFormed(t, graph)
+			hasSize(t, graph)
+			if bytes.Contains(graph, []byte("Duration:")) {
+				t.Error("it says how long something else took")
+			}
+		})
+	}
+}
+
+// TestWhole is of what pprof makes of dot's pictures.
+func TestWhole(t *testing.T) {
+	const graph = `<?xml version="1.0"?>
+<svg width="100%" height="100%" xmlns="http://www.w3.org/2000/svg">
+<script type="text/ecmascript"><![CDATA[ if (a < b) ]]></script><g id="viewport" transform="scale(0.5,0.5) translate(0,0)">` +
+		`<g id="graph0" class="graph" transform="scale(1 1) rotate(0) translate(4 2414.5)">
+<polygon fill="white" stroke="transparent" points="-4,4 -4,-2414.5 1678,-2414.5 1678,4 -4,4"/></g></g></svg>`
+	const want = `<?xml version="1.0"?>
+<svg width="1686" height="2422.5" viewBox="0 0 1686 2422.5" xmlns="http://www.w3.org/2000/svg">
+<g><g id="graph0" class="graph" transform="scale(1 1) rotate(0) translate(4 2414.5)">
+<polygon fill="white" stroke="transparent" points="-4,4 -4,-2414.5 1678,-2414.5 1678,4 -4,4"/></g></g></svg>`
+	if got, err := whole([]byte(graph)); err != nil || string(got) != want {
+		t.Errorf("%v\n%s", err, got)
+	}
+	for _, none := range []string{"", "<svg/>", `<svg width="100%" height="100%"></svg>`} {
+		if got, err := whole([]byte(none)); err == nil {
+			t.Errorf("%q became %q", none, got)
 		}
 	}
 }
