@@ -8,13 +8,13 @@ import (
 	"io"
 	"net"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/papertape/papertape/bench/load"
 	"github.com/papertape/papertape/bench/measure"
+	"github.com/papertape/papertape/bench/report"
 )
 
 // loadFlags are the command line of load.
@@ -156,11 +156,13 @@ func (f *loadFlags) print(w io.Writer, r *load.Result) error {
 		out.SetIndent("", "\t")
 		return out.Encode(r)
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "ms\tcount\tmean\tp50\tp90\tp99\tp99.9\tmax\t")
+	t := report.Table{Head: []string{"ms", "count", "mean", "p50", "p90", "p99", "p99.9", "max"}}
+	ms := func(v float64) string { return fmt.Sprintf("%.3f", v) }
 	row := func(what string, d load.Distribution) {
 		if d.Count > 0 {
-			_, _ = fmt.Fprintf(t, "%s\t%d\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.1f\t\n", what, d.Count, d.Mean, d.P50, d.P90, d.P99, d.P999, d.Max)
+			t.Rows = append(t.Rows, []string{
+				what, fmt.Sprint(d.Count), ms(d.Mean), ms(d.P50), ms(d.P90), ms(d.P99), ms(d.P999), ms(d.Max),
+			})
 		}
 	}
 	for _, kind := range []string{"buy", "sell", "query", "all"} {
@@ -168,7 +170,7 @@ func (f *loadFlags) print(w io.Writer, r *load.Result) error {
 	}
 	row("push lag", r.PushLag)
 	row("load's own lag", r.Lag)
-	if err := t.Flush(); err != nil {
+	if err := t.WriteText(w); err != nil {
 		return err
 	}
 	each := func(n uint64) float64 { return float64(n) / r.Seconds }

@@ -59,3 +59,22 @@ func TestLoadUsage(t *testing.T) {
 		}
 	}
 }
+
+// TestLoadTable: the words of a table begin together, its figures end together.
+func TestLoadTable(t *testing.T) {
+	result := load.Result{Seconds: 1, Lag: load.Distribution{Count: 7}, Latency: map[string]load.Distribution{
+		"buy": {Count: 5, Mean: 0.5, Max: 12}, "all": {Count: 12345, Mean: 10.25},
+	}}
+	var b bytes.Buffer
+	if err := new(loadFlags).print(&b, &result); err != nil {
+		t.Fatal(err)
+	}
+	const want = `ms              count    mean    p50    p90    p99  p99.9     max
+buy                 5   0.500  0.000  0.000  0.000  0.000  12.000
+all             12345  10.250  0.000  0.000  0.000  0.000   0.000
+load's own lag      7   0.000  0.000  0.000  0.000  0.000   0.000
+0 connections`
+	if !strings.HasPrefix(b.String(), want) {
+		t.Errorf("it says\n%s, want\n%s", &b, want)
+	}
+}

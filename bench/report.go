@@ -3,11 +3,9 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -87,10 +85,7 @@ func writeReport(results *scenario.Results, thresholds report.Thresholds, out st
 	if err != nil {
 		return err
 	}
-	page, err := report.New(results, thresholds, flames...)
-	if err != nil {
-		return err
-	}
+	page := report.New(results, thresholds, flames...)
 	f, err := os.Create(filepath.Join(out, reportFile))
 	if err != nil {
 		return err
@@ -113,12 +108,6 @@ func copyDocs(out, docs string) error {
 
 // printTargets prints the figures as a table.
 func printTargets(w io.Writer, results *scenario.Results) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range report.Targets(results) {
-		for _, text := range row {
-			_, _ = fmt.Fprintf(t, "%s\t", text) // kept until Flush
-		}
-		_, _ = fmt.Fprintln(t)
-	}
-	return t.Flush()
+	t := report.Targets(results)
+	return t.WriteText(w)
 }

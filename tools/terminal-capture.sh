@@ -37,6 +37,7 @@ trap cleanup EXIT
 trap 'echo "$0: line $LINENO failed" >&2' ERR
 
 "$go" build -o "$work/papertape" ./cmd/papertape
+"$go" build -o "$work/terminalsvg" ./tools/terminalsvg
 papertape=$work/papertape
 
 # serve starts the server and waits until it is ready.
@@ -82,10 +83,11 @@ other() { "$papertape" client --account "$account" --server "$listen" "$@" | sed
 # shot keeps what the screen shows from a pattern on.
 shot() { screen | awk -v from="$2" '$0 ~ from { on = 1 } on' >"$work/$language.$1"; }
 
-# picture keeps the screen with its colours, as a drawing.
+# picture keeps the screen with its colours, as a drawing: $1 is its file. $2: from the first line on that has the pattern.
 picture() {
 	mkdir -p docs/images
-	tmux capture-pane -e -p | "$go" run tools/terminal-svg.go -title "papertape client --account $account" >"$1"
+	tmux capture-pane -e -p | awk -v from="${2:-}" '$0 ~ from { on = 1 } on' |
+		"$work/terminalsvg" -title "papertape client --account $account" >"$1"
 }
 
 begin() {
@@ -124,7 +126,7 @@ takenback() {
 	await '^>>>$'
 	sleep 0.5
 	shot takenhistory '^>>> history'
-	picture "$2"
+	picture "$2" '[0-9][0-9]:[0-9][0-9]:[0-9][0-9]' # the first trade
 	end
 }
 
@@ -273,7 +275,7 @@ and a name, are completed as well; after `sell`, what the account holds.'
 there again, marked with an `x` (and struck through, see the picture), with who and why, what stands now, and what is held and the cash before and after.'
 	section 'And in the history' takenhistory \
 		'The originals stay where they were and say what became of them; what took their place has a line of its own.'
-	printf '\n![A trade taken back, struck through](images/taken-back.svg)\n'
+	printf '\n![A trade taken back, struck through](images/taken-back.svg)\n\n![The same in Chinese](images/taken-back.zh.svg)\n'
 	section 'Back at a server with another history' resync \
 		'The server was stopped and started without its history (`--durability none`). The list is taken anew, and what differs
 is said, row by row.'

@@ -1,5 +1,5 @@
-// Package flame turns CPU profiles into what a person, or a report, can read: interactive flame graphs, the difference of two,
-// call graphs, a picture for a page that runs no scripts, and how much of the CPU went where.
+// Package flame turns CPU profiles into what a person, or a report, can read: interactive flame graphs, the difference
+// of two, call graphs, a picture for a page that runs no scripts, and how much of the CPU went where.
 //
 //	ours, err := flame.PerMillion(profile, requests) // to compare what was measured at different rates
 //	page, err := flame.Page(ours, "papertape, 1,000 connections")
@@ -8,8 +8,8 @@
 //	picture, err := flame.Picture("One order", flame.Named{"papertape", ours}, flame.Named{"baseline", baseline})
 //	shares, err := flame.Shares(ours)
 //
-// A profile is as runtime/pprof writes it. Pages and call graphs are pprof's own, each one file that needs nothing else; pprof has state of
-// its own, so they are to be made one after another.
+// A profile is as runtime/pprof writes it. Pages and call graphs are pprof's own, each one file that needs nothing
+// else; pprof has state of its own, so they are to be made one after another.
 package flame
 
 import (
@@ -20,6 +20,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/google/pprof/driver"
@@ -38,8 +40,8 @@ func Page(data []byte, title string) ([]byte, error) {
 	return page(profiles{subject: p}, subject)
 }
 
-// Diff is an interactive flame graph of what a profile has more than a base, red, and less, green. They are compared as they are:
-// give both per million requests, or for the same time at the same load.
+// Diff is an interactive flame graph of what a profile has more than a base, red, and less, green. They are compared
+// as they are: give both per million requests, or for the same time at the same load.
 func Diff(base, data []byte, title string) ([]byte, error) {
 	b, err := parse(base, title)
 	if err != nil {
@@ -68,10 +70,32 @@ func CallGraph(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the call graph: %w", err)
 	}
-	if !bytes.Contains(out.Bytes(), []byte("<svg")) {
-		return nil, errors.New("the call graph: dot drew nothing")
+	return whole(out.Bytes())
+}
+
+// moved is the beginning of a graph as pprof has it: in it are the script, and how far to the right and up dot's own
+// picture goes from where it begins.
+var moved = regexp.MustCompile(`(?s)<svg width="100%" height="100%"(.*?)<script.*?</script><g id="viewport"[^>]*>` +
+	`(<g id="graph0".*?<polygon [^>]*points="-4,4 -4,-([0-9.]+) ([0-9.]+),)`)
+
+// whole gives a graph its size. pprof takes that away and adds a script by which the graph is moved about: wherever
+// scripts do not run, and at first where they do, a part of it would be seen.
+func whole(graph []byte) ([]byte, error) {
+	at := moved.FindSubmatch(graph)
+	if at == nil {
+		return nil, errors.New("the call graph: dot drew nothing, or nothing that could be given a size")
 	}
-	return out.Bytes(), nil
+	high, err := strconv.ParseFloat(string(at[3]), 64)
+	if err != nil {
+		return nil, fmt.Errorf("the height of the call graph: %w", err)
+	}
+	wide, err := strconv.ParseFloat(string(at[4]), 64)
+	if err != nil {
+		return nil, fmt.Errorf("the width of the call graph: %w", err)
+	}
+	const edge = 4 // on each side
+	head := fmt.Sprintf(`<svg width="%g" height="%g" viewBox="0 0 %[1]g %[2]g"%s<g>%s`, wide+2*edge, high+2*edge, at[1], at[2])
+	return bytes.Replace(graph, at[0], []byte(head), 1), nil
 }
 
 // PerMillion scales a profile to what a million of the requests took that were served meanwhile.
@@ -84,6 +108,7 @@ func PerMillion(data []byte, requests int64) ([]byte, error) {
 		return nil, err
 	}
 	p.Scale(1e6 / float64(requests))
+	p.DurationNanos = 0 // of those that were served, in that time, not of a million
 	var out bytes.Buffer
 	err = p.Write(&out)
 	return out.Bytes(), err

@@ -28,7 +28,7 @@ func made(t *testing.T, stacks ...stack) []byte {
 	t.Helper()
 	p := &profile.Profile{
 		SampleType: []*profile.ValueType{{Type: "samples", Unit: "count"}, {Type: "cpu", Unit: "nanoseconds"}},
-		PeriodType: &profile.ValueType{Type: "cpu", Unit: "nanoseconds"}, Period: 10_000_000,
+		PeriodType: &profile.ValueType{Type: "cpu", Unit: "nanoseconds"}, Period: 10_000_000, DurationNanos: 1e9,
 		Mapping: []*profile.Mapping{{ID: 1, File: "papertape", Start: 1, Limit: 1 << 40, HasFunctions: true}},
 	}
 	locations := make(map[string]*profile.Location)
@@ -165,6 +165,7 @@ func TestCallGraph(t *testing.T) {
 			t.Errorf("the graph has no flushDirty: %.300s", graph)
 		}
 		wellFormed(t, graph)
+		hasSize(t, graph)
 	}
 	t.Setenv("PATH", "")
 	if _, err := CallGraph(data); !errors.Is(err, ErrNoGraphviz) {
@@ -199,8 +200,8 @@ func TestPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := wellFormed(t, picture)
-	for _, want := range []string{"Orders & <pushes>", "baseline: 400ms of CPU", "ours: 200ms of CPU", "main.<write>", "syscall.write: 100ms, 50.0 % of CPU",
-		"gnet.Run", "write: 75.0 %, 50.0 %", "gnet: 25.0 %, 0.0 %"} {
+	for _, want := range []string{"Orders & <pushes>", "baseline: 400 ms of CPU", "ours: 200 ms of CPU", "main.<write>", "syscall.write: 100 ms, 50.0 % of CPU",
+		"gnet.Run", "write\n75.0 %\n50.0 %\n", "gnet\n25.0 %\n0.0 %\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the picture does not say %q", want)
 		}
@@ -251,6 +252,9 @@ func TestPerMillion(t *testing.T) {
 	shares, err := Shares(scaled)
 	if err != nil || shares[len(shares)-1].CPU != 6*time.Second {
 		t.Errorf("300 ms for 50,000 requests are %v for a million, %v", shares[len(shares)-1].CPU, err)
+	}
+	if p, err := profile.ParseData(scaled); err != nil || p.DurationNanos != 0 {
+		t.Errorf("they took %d ns, %v", p.DurationNanos, err)
 	}
 }
 

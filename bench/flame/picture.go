@@ -5,7 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"time"
+	"strconv"
 )
 
 // Named is a profile with a name for people.
@@ -20,11 +20,15 @@ const (
 	rowHigh    = 15
 	rowsMax    = 48 // deeper stacks are cut
 	margin     = 20
-	heading    = 24
-	letterWide = 6.3 // of the names in the frames
-	thin       = 0.5 // frames below are left out
-	legendWide = 290 // of one entry
-	textLeast  = 3   // letters: less says nothing
+	titleLine  = 36 // the baseline of the title
+	heading    = 30
+	letterWide = 0.63 // of its size is a letter wide, in any of the fonts
+	frameSize  = 10.5 // of the names in the frames
+	legendSize = 11
+	thin       = 1  // frames below are left out
+	textLeast  = 6  // letters: less says nothing
+	legendHigh = 20 // a line of the legend
+	legendName = 96 // from its left side to the first column of figures
 )
 
 // colours are the categories' in the picture.
@@ -35,8 +39,8 @@ func colours() map[Category]string {
 	}
 }
 
-// Picture draws the flame graphs of profiles below one another, on one scale: what is as wide took as much CPU. It runs no
-// scripts, so it can be shown anywhere. The functions that call are below, those called above them.
+// Picture draws the flame graphs of profiles below one another, on one scale: what is as wide took as much CPU. It
+// runs no scripts, so it can be shown anywhere. The functions that call are below, those called above them.
 func Picture(title string, all ...Named) ([]byte, error) {
 	if len(all) == 0 {
 		return nil, errors.New("a picture of no profiles")
@@ -56,10 +60,10 @@ func Picture(title string, all ...Named) ([]byte, error) {
 		trees, most = append(trees, tree), max(most, tree.total)
 	}
 	d.scale = float64(wide-2*margin) / float64(most)
-	d.text(margin, margin, 16, "bold", title)
-	y := margin + heading
+	d.text(margin, titleLine, "start", 16, "bold", title)
+	y := titleLine + heading
 	for i, tree := range trees {
-		d.text(margin, y, 13, "bold", fmt.Sprintf("%s: %s of CPU", all[i].Name, rounded(tree.total)))
+		d.text(margin, y, "start", 13, "bold", fmt.Sprintf("%s: %s of CPU", all[i].Name, rounded(tree.total)))
 		rows := min(tree.depth(int64(thin/d.scale)+1), rowsMax)
 		y += rowHigh/2 + rows*rowHigh
 		d.frame(tree, tree.total, margin, y-rowHigh, rows)
@@ -69,7 +73,7 @@ func Picture(title string, all ...Named) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.close(y + margin), nil
+	return d.close(y), nil
 }
 
 // drawing is the picture so far.
@@ -87,12 +91,13 @@ func (d *drawing) frame(n *node, of int64, x float64, y, rows int) {
 	}
 	_, _ = fmt.Fprintf(d, `<g><title>%s: %s, %.1f %% of CPU</title><rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s" stroke="#fff" stroke-width="0.5"/>`,
 		escaped(n.name), rounded(n.total), 100*float64(n.total)/float64(of), x, y, width, rowHigh, d.colours[n.category])
-	if letters := int((width - 4) / letterWide); letters >= textLeast {
+	if letters := int((width - 4) / (letterWide * frameSize)); letters >= textLeast {
 		name := []rune(short(n.name))
 		if len(name) > letters {
 			name = append(name[:letters-1], '…')
 		}
-		_, _ = fmt.Fprintf(d, `<text x="%.1f" y="%d" font-size="10.5">%s</text>`, x+2, y+rowHigh-4, escaped(string(name)))
+		_, _ = fmt.Fprintf(d, `<text x="%.1f" y="%d" font-size="%g">%s</text>`,
+			x+2, y+rowHigh-4, frameSize, escaped(string(name)))
 	}
 	_, _ = d.WriteString("</g>\n")
 	for _, callee := range n.sorted() {
@@ -101,39 +106,75 @@ func (d *drawing) frame(n *node, of int64, x float64, y, rows int) {
 	}
 }
 
-// legend says what the colours mean, and how much of each profile each is. It returns where it ends.
-func (d *drawing) legend(y int, all []Named) (end int, err error) {
+// entry is a line of the legend: what a colour means, and how much of each profile it is.
+type entry struct {
+	category Category
+	parts    []string
+}
+
+// entries are those of the categories that took something of any profile.
+func entries(all []Named) (list []entry, err error) {
 	var shares [][]Share
 	for _, n := range all {
 		s, err := Shares(n.Data)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		shares = append(shares, s)
 	}
-	x := margin
 	for i, c := range Categories() {
-		text := string(c) + ":"
-		some := false
-		for j := range all {
-			text += fmt.Sprintf(" %.1f %%,", 100*shares[j][i].Part)
-			some = some || shares[j][i].CPU > 0
+		e, some := entry{category: c}, false
+		for _, s := range shares {
+			e.parts = append(e.parts, fmt.Sprintf("%.1f %%", 100*s[i].Part))
+			some = some || s[i].CPU > 0
 		}
-		if !some {
-			continue
+		if some {
+			list = append(list, e)
 		}
-		if x+legendWide > wide {
-			x, y = margin, y+rowHigh+4
-		}
-		_, _ = fmt.Fprintf(d, `<rect x="%d" y="%d" width="12" height="12" fill="%s"/>`, x, y-10, d.colours[c])
-		d.text(x+18, y, 12, "normal", text[:len(text)-1])
-		x += legendWide
 	}
-	return y, nil
+	return list, nil
 }
 
-func (d *drawing) text(x, y, size int, weight, text string) {
-	_, _ = fmt.Fprintf(d, "<text x=\"%d\" y=\"%d\" font-size=\"%d\" font-weight=\"%s\">%s</text>\n", x, y, size, weight, escaped(text))
+// legend is a table of the entries, below its head: a column of figures for each profile, in two blocks side by side
+// if that leaves room for the names. It returns where it ends.
+func (d *drawing) legend(y int, all []Named) (end int, err error) {
+	list, err := entries(all)
+	if err != nil {
+		return 0, err
+	}
+	longest := 0
+	for _, n := range all {
+		longest = max(longest, len([]rune(n.Name)))
+	}
+	column := int(float64(longest+1)*letterWide*legendSize) + 1
+	blocks := 2
+	if legendName+len(all)*column > (wide-2*margin)/blocks {
+		blocks = 1
+	}
+	high := (len(list) + blocks - 1) / blocks
+	for block := range blocks {
+		x := margin + block*(wide-2*margin)/blocks
+		for j, n := range all {
+			d.text(x+legendName+(j+1)*column, y, "end", legendSize, "bold", n.Name)
+		}
+		for i, e := range list[block*high : min((block+1)*high, len(list))] {
+			d.entry(&e, x, y+(i+1)*legendHigh, column)
+		}
+	}
+	return y + high*legendHigh + margin, nil
+}
+
+func (d *drawing) entry(e *entry, x, y, column int) {
+	_, _ = fmt.Fprintf(d, `<rect x="%d" y="%d" width="12" height="12" fill="%s"/>`, x, y-10, d.colours[e.category])
+	d.text(x+18, y, "start", legendSize, "normal", string(e.category))
+	for j, part := range e.parts {
+		d.text(x+legendName+(j+1)*column, y, "end", legendSize, "normal", part)
+	}
+}
+
+func (d *drawing) text(x, y int, anchor string, size int, weight, text string) {
+	_, _ = fmt.Fprintf(d, `<text x="%d" y="%d" text-anchor="%s" font-size="%d" font-weight="%s">%s</text>`+"\n",
+		x, y, anchor, size, weight, escaped(text))
 }
 
 // close is the whole picture, so high.
@@ -147,14 +188,18 @@ func (d *drawing) close(high int) []byte {
 	return out.Bytes()
 }
 
-// rounded is a time to three figures.
+// rounded is a time to three figures, in seconds or a part of one.
 func rounded(nanoseconds int64) string {
-	t := time.Duration(nanoseconds)
-	unit := time.Duration(1)
-	for t/unit >= 1000 {
-		unit *= 10
+	v, unit := float64(nanoseconds), 0
+	units := [...]string{"ns", "µs", "ms", "s"}
+	for v >= 999.5 && unit < len(units)-1 {
+		v, unit = v/1000, unit+1
 	}
-	return t.Round(unit).String()
+	decimals := 0
+	for limit := 99.95; v < limit && decimals < 2 && unit > 0; limit /= 10 {
+		decimals++
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64) + " " + units[unit]
 }
 
 func escaped(text string) string {

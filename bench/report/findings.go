@@ -10,7 +10,7 @@ import (
 func (b *builder) findings() Section {
 	const cell = "1,000 × 1"
 	r := b.results
-	t := Table{Head: []string{"the first document's proposals", "answers a second", "CPU, µs each", "p99"}}
+	t := Table{Head: []string{"the first document's proposals", "answers a second", "CPU, µs each", "p99, ms"}}
 	row := func(scenarioName string, c string) {
 		if r.Spread(scenarioName, cell, c, "rate").N == 0 {
 			return

@@ -153,12 +153,12 @@ func (f *flames) compare(s *Section, under string, list []profiled) error {
 			named = append(named, flame.Named{Name: p.contender, Data: p.data})
 		}
 	}
-	svg, err := flame.Picture("CPU of a request: "+loadName(under), named...)
+	svg, err := flame.Picture("CPU of a million requests: "+loadName(under), named...)
 	if err != nil {
 		return err
 	}
 	s.Pictures = append(s.Pictures, Picture{Name: "flames-" + under, SVG: svg,
-		Caption: "Flame graphs on one scale, for each request, " + loadName(under) + ": what is as wide took as much CPU"})
+		Caption: "Flame graphs on one scale, for a million requests each, " + loadName(under) + ": what is as wide took as much CPU"})
 	ours := list[0]
 	for _, base := range list[1:] {
 		if ours.contender != scenario.Ours.Name || base.contender == scenario.OursSync {

@@ -88,13 +88,3 @@ func (s *Section) markdown(b *strings.Builder) {
 		fmt.Fprintf(b, "- [%s](%s)\n", l.Text, l.File)
 	}
 }
-
-func (t *Table) markdown(b *strings.Builder) {
-	if t.Caption != "" {
-		fmt.Fprintf(b, "\n%s\n", t.Caption)
-	}
-	fmt.Fprintf(b, "\n| %s |\n|%s\n", strings.Join(t.Head, " | "), strings.Repeat("---|", len(t.Head)))
-	for _, row := range t.Rows {
-		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
-	}
-}

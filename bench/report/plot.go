@@ -1,37 +1,17 @@
 package report
 
 import (
-	"bytes"
-	"fmt"
-	"image/color"
-	"math"
-	"strconv"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
+	"slices"
+	"strings"
 )
 
-// Sizes of a picture.
-const (
-	width  = 22 * vg.Centimeter
-	height = 11 * vg.Centimeter
-)
+// point is of a line.
+type point struct{ x, y float64 }
 
 // series is a line of a plot.
 type series struct {
-	name string
-	xys  plotter.XYs
-}
-
-// palette tells lines apart, also for those who see few colours.
-func palette(i int) color.Color {
-	colors := [...]color.RGBA{
-		{0x00, 0x5f, 0x9e, 0xff}, {0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff},
-		{0x8a, 0x6d, 0x00, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x66, 0x66, 0x66, 0xff},
-	}
-	return colors[i%len(colors)]
+	name   string
+	points []point
 }
 
 // axes are the words and the scales of a plot.
@@ -40,91 +20,94 @@ type axes struct {
 	logX, logY  bool
 }
 
-func (a axes) plot() *plot.Plot {
-	p := plot.New()
-	for _, f := range []*font.Font{
-		&p.Title.TextStyle.Font, &p.Legend.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font,
-	} {
-		f.Variant, f.Size = "Sans", vg.Points(9)
+// lacks says that a logarithm has no place for a point.
+func (a *axes) lacks(p point) bool { return a.logX && p.x <= 0 || a.logY && p.y <= 0 }
+
+// Measures of a plot, in pixels. Nothing lies on anything else as long as letters are no wider than letterWide of
+// their size: fonts differ, and who shows the picture chooses one.
+const (
+	wide       = 860
+	linesHigh  = 400
+	edge       = 18 // between the frame and what is drawn
+	letterWide = 0.65
+	titleSize  = 15
+	textSize   = 12
+	titleLine  = edge + 14 // the baseline of the title
+	plotTop    = 74
+	tickGap    = 8  // between an axis and its labels
+	below      = 56 // the plot are its labels and what it counts
+	inset      = 14 // between the sides of a plot and its first and last tick
+	key        = 30 // the line of a legend
+	keyHigh    = 22
+	barHigh    = 16
+	rowHigh    = 26
+	ticksMost  = 9
+)
+
+// widthOf is the room that the longest text takes.
+func widthOf(texts ...string) float64 {
+	letters := 0
+	for _, t := range texts {
+		letters = max(letters, len([]rune(t)))
 	}
-	p.Title.TextStyle.Font.Size = vg.Points(11)
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = a.title, a.x, a.y
-	p.Legend.Top, p.Legend.Left = true, true
-	if a.logX {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, decades{}
-	}
-	if a.logY {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades{}
-	}
-	p.Add(plotter.NewGrid())
-	return p
+	return float64(letters) * letterWide * textSize
 }
 
-// round writes a number that has one digit.
-func round(v float64) string {
-	switch {
-	case v >= 1e6:
-		return strconv.FormatFloat(v/1e6, 'f', 0, 64) + " M"
-	case v >= 1:
-		return thousands(int64(math.Round(v)))
+// lines is a plot of some lines; nil if none of them has two points: a table says what one is better. Points that a
+// logarithm does not have are left out.
+func lines(a axes, list []series) []byte {
+	var drawn []series
+	var names []string
+	var all []point
+	longest := 0
+	for _, s := range list {
+		points := slices.DeleteFunc(slices.Clone(s.points), a.lacks)
+		if len(points) > 0 {
+			drawn, names, all = append(drawn, series{s.name, points}), append(names, s.name), append(all, points...)
+			longest = max(longest, len(points))
+		}
 	}
-	return strconv.FormatFloat(v, 'g', 1, 64)
+	if longest < 2 {
+		return nil
+	}
+	x := span(a.logX, all, func(p point) float64 { return p.x })
+	y := span(a.logY, all, func(p point) float64 { return p.y })
+	const bottom = linesHigh - below
+	left, right := edge+widthOf(y.labels()...)+tickGap, wide-2*edge-key-tickGap-widthOf(names...)
+	x.from, x.to, y.from, y.to = left+inset, right-inset, bottom, plotTop
+	d := newDrawing(wide, linesHigh, a.title)
+	d.text(edge, plotTop-20, "start", textSize, dim, a.y)
+	for i, label := range y.labels() {
+		d.line(left, y.at(y.ticks[i]), right, y.at(y.ticks[i]), grid)
+		d.text(left-tickGap, y.at(y.ticks[i])+4, "end", textSize, ink, label)
+	}
+	d.ticksBelow(&x, plotTop, bottom, a.x)
+	for i, s := range drawn {
+		for j, p := range s.points {
+			s.points[j] = point{x.at(p.x), y.at(p.y)}
+		}
+		d.series(s.points, lookOf(names, i))
+		d.legend(right+edge, float64(plotTop+keyHigh*i), s.name, lookOf(names, i))
+	}
+	return d.close()
 }
 
-// decades are ticks at 1, 2 and 5 of each power of ten, named as people do.
-type decades struct{}
-
-// Ticks are those from low to high.
-func (decades) Ticks(low, high float64) (ticks []plot.Tick) {
-	for power := math.Pow(10, math.Floor(math.Log10(low))); power <= high; power *= 10 {
-		for _, step := range []float64{1, 2, 5} {
-			if v := step * power; v >= low*0.999 && v <= high*1.001 {
-				ticks = append(ticks, plot.Tick{Value: v, Label: round(v)})
-			}
-		}
-	}
-	return ticks
+// legend is a line of one.
+func (d *drawing) legend(x, y float64, name string, l lineLook) {
+	d.series([]point{{x, y}, {x + key, y}}, l)
+	d.text(x+key+tickGap, y+4, "start", textSize, ink, name)
 }
 
-// lines is a plot of some lines. Points that a logarithm does not have are left out.
-func lines(a axes, list []series) ([]byte, error) {
-	p := a.plot()
-	drawn := 0
-	for i, s := range list {
-		var xys plotter.XYs
-		for _, xy := range s.xys {
-			if (!a.logX || xy.X > 0) && (!a.logY || xy.Y > 0) {
-				xys = append(xys, xy)
-			}
-		}
-		if len(xys) == 0 {
-			continue
-		}
-		line, points, err := plotter.NewLinePoints(xys)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", a.title, err)
-		}
-		line.Color, line.Width = palette(i), vg.Points(1.6)
-		points.Color, points.Radius = palette(i), vg.Points(2.5)
-		p.Add(line, points)
-		p.Legend.Add(s.name, line, points)
-		drawn++
+// span is an axis for a coordinate of points.
+func span(log bool, all []point, of func(point) float64) axis {
+	low, high := of(all[0]), of(all[0])
+	for _, p := range all {
+		low, high = min(low, of(p)), max(high, of(p))
 	}
-	if drawn == 0 {
-		return nil, nil
-	}
-	widen(&p.X, a.logX)
-	widen(&p.Y, a.logY)
-	return draw(p)
-}
-
-// widen gives an axis room, so that it is no point and that its last tick is on it.
-func widen(axis *plot.Axis, log bool) {
 	if log {
-		axis.Min, axis.Max = axis.Min/1.15, axis.Max*1.6
-		return
+		return logarithmic(low, high, ticksMost)
 	}
-	axis.Min, axis.Max = min(0, axis.Min), axis.Max*1.35
+	return linear(high, ticksMost)
 }
 
 // bar is one of a picture.
@@ -133,43 +116,57 @@ type bar struct {
 	value float64
 }
 
-// bars is a picture of bars that lie on their side, the first on top.
-func bars(a axes, list []bar) ([]byte, error) {
+// bars is a picture of bars that lie on their side, the first on top, each with its value; nil if there are none.
+func bars(a axes, list []bar) []byte {
 	if len(list) == 0 {
-		return nil, nil
+		return nil
 	}
-	p := a.plot()
-	names := make([]string, len(list))
+	var names, values []string
+	high := 0.0
+	for _, b := range list {
+		names, values, high = append(names, b.name), append(values, number(b.value)), max(high, b.value)
+	}
+	bottom := float64(titleLine + edge + rowHigh*len(list))
+	left := edge + widthOf(names...) + tickGap
+	x := linear(high, ticksMost)
+	x.from, x.to = left, wide-edge-tickGap-widthOf(append(values, x.labels()...)...)
+	d := newDrawing(wide, int(bottom)+below, a.title)
+	d.ticksBelow(&x, titleLine+edge, bottom, a.x)
 	for i, b := range list {
-		place := len(list) - 1 - i
-		names[place] = b.name
-		chart, err := plotter.NewBarChart(plotter.Values{b.value}, vg.Points(14))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", a.title, err)
+		middle := float64(titleLine + edge + rowHigh*i + rowHigh/2)
+		d.rect(left, middle-barHigh/2, x.at(b.value)-left, barHigh, familyOf(b.name)[0])
+		d.text(left-tickGap, middle+4, "end", textSize, ink, b.name)
+		d.text(x.at(b.value)+tickGap, middle+4, "start", textSize, ink, values[i])
+	}
+	return d.close()
+}
+
+// lineLook is what a line looks like.
+type lineLook struct{ colour, dashes string }
+
+// familyOf is the colours of a contender and its variants: of one hue each, and apart for those who see few colours.
+func familyOf(name string) []string {
+	kind, _, _ := strings.Cut(name, ",")
+	kind, _, _ = strings.Cut(kind, ":")
+	switch kind {
+	case "papertape":
+		return []string{"#005f9e", "#56b4e9", "#3a3ab0"}
+	case "baseline":
+		return []string{"#d55e00", "#e69f00", "#cc79a7", "#8a6d00"}
+	case "echo":
+		return []string{"#7d838c", "#4b5058", "#a9aeb6"}
+	}
+	return []string{"#009e73", "#5fbf6a"}
+}
+
+// lookOf is the look of the i-th of some lines: all but the first of a family are dashed, each in its own way.
+func lookOf(names []string, i int) lineLook {
+	colours, before := familyOf(names[i]), 0
+	for _, name := range names[:i] {
+		if familyOf(name)[0] == colours[0] {
+			before++
 		}
-		chart.Horizontal, chart.XMin, chart.Color, chart.LineStyle.Width = true, float64(place), palette(i), 0
-		p.Add(chart)
 	}
-	p.NominalY(names...)
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, p.X.Max*1.1, -0.6, float64(len(list))-0.4
-	p.Y.Padding = vg.Points(14) // for fonts that are wider than the one it was measured with
-	return draw(p)
+	dashes := [...]string{"", "8 4", "3 3", "10 3 3 3"}
+	return lineLook{colours[before%len(colours)], dashes[before%len(dashes)]}
 }
-
-func draw(p *plot.Plot) ([]byte, error) {
-	w, err := p.WriterTo(width, height, "svg")
-	if err != nil {
-		return nil, fmt.Errorf("draw %s: %w", p.Title.Text, err)
-	}
-	var b bytes.Buffer
-	if _, err = w.WriteTo(&b); err != nil {
-		return nil, err
-	}
-	return bytes.ReplaceAll(b.Bytes(), []byte(family), []byte(families)), nil
-}
-
-// The font that plots are measured with, and those of the same widths where it is not installed.
-const (
-	family   = "font-family:Liberation Sans"
-	families = "font-family:Liberation Sans, Arial, Helvetica, sans-serif"
-)

@@ -1,10 +1,10 @@
-// Package report makes pages of results: one of HTML with everything in it, and one of Markdown with pictures beside it, from the
-// same sections; and holds figures against thresholds.
+// Package report makes pages of results: one of HTML with everything in it, and one of Markdown with pictures beside
+// it, from the same sections; and holds figures against thresholds.
 //
 // The loop of a caller:
 //
 //	results, err := scenario.Load(dir)
-//	page, err := report.New(results, thresholds, flames)
+//	page := report.New(results, thresholds, flames...)
 //	err = page.WriteHTML(w)
 //	err = page.WriteMarkdown(dir, "bench.md")
 //	if broken := thresholds.Broken(results.Figures(), everything); len(broken) > 0 { … }
@@ -32,13 +32,6 @@ type Section struct {
 	Links    []Link
 }
 
-// Table is rows of text. The first column is of words, the others of figures.
-type Table struct {
-	Caption string
-	Head    []string
-	Rows    [][]string
-}
-
 // Picture is an SVG.
 type Picture struct {
 	Name    string // of its file, where it is one
@@ -50,7 +43,7 @@ type Picture struct {
 type Link struct{ Text, File string }
 
 // New makes the report of results. beside are pages about its profiles, which the report links to; they may be none.
-func New(results *scenario.Results, thresholds Thresholds, beside ...Section) (*Page, error) {
+func New(results *scenario.Results, thresholds Thresholds, beside ...Section) *Page {
 	p := &Page{Title: "Papertape, measured"}
 	b := builder{results: results}
 	p.add(targets(results), held(results, thresholds), environment(results))
@@ -60,7 +53,7 @@ func New(results *scenario.Results, thresholds Thresholds, beside ...Section) (*
 	p.add(b.findings(), b.profiles())
 	p.add(beside...)
 	p.add(b.benchmarks(), notes(results))
-	return p, b.err
+	return p
 }
 
 // add leaves out what has nothing in it.
@@ -72,8 +65,11 @@ func (p *Page) add(sections ...Section) {
 	}
 }
 
-// Targets is a row for each figure that the project has set itself a target for: what, wanted, reached, and the verdict.
-func Targets(r *scenario.Results) (rows [][]string) {
+// Targets has a row for each figure that the project has set itself a target for: what, wanted, reached, and the
+// verdict.
+func Targets(r *scenario.Results) Table {
+	t := Table{Align: "lllrrl",
+		Head: []string{"target", "what", "figure", "wanted", "reached (lowest to highest)", "verdict"}}
 	for _, f := range r.Figures() {
 		verdict := "short"
 		switch {
@@ -82,13 +78,15 @@ func Targets(r *scenario.Results) (rows [][]string) {
 		case f.Met():
 			verdict = "met"
 		}
-		rows = append(rows, []string{f.Target, f.What, f.ID, bound(f.Least, f.Most, f.Unit), spread(f.Value, f.Unit), verdict})
+		t.Rows = append(t.Rows, []string{
+			f.Target, f.What, f.ID, bound(f.Least, f.Most, f.Unit), spread(f.Value, f.Unit), verdict,
+		})
 	}
-	return rows
+	return t
 }
 
 func targets(r *scenario.Results) Section {
-	t := Table{Head: []string{"target", "", "figure", "wanted", "reached (lowest to highest)", ""}, Rows: Targets(r)}
+	t := Targets(r)
 	count := make(map[string]int)
 	for _, row := range t.Rows {
 		count[row[len(row)-1]]++
@@ -106,7 +104,7 @@ func targets(r *scenario.Results) Section {
 func environment(r *scenario.Results) Section {
 	e := &r.Environment
 	row := func(name, format string, args ...any) []string { return []string{name, fmt.Sprintf(format, args...)} }
-	return Section{Title: "Where and how", Tables: []Table{{Head: []string{"", ""}, Rows: [][]string{
+	return Section{Title: "Where and how", Tables: []Table{{Align: "l", Head: []string{"", ""}, Rows: [][]string{
 		row("measured", "%s, in %.0f minutes (%s)", e.Time.Format("2006-01-02 15:04 MST"), r.Seconds/60, r.Size),
 		row("commit", "%s", e.Commit),
 		row("command", "`%s`", e.Command),

@@ -44,10 +44,7 @@ func sample() *scenario.Results {
 }
 
 func TestPage(t *testing.T) {
-	page, err := report.New(sample(), report.Thresholds{{Figure: "p3.vs_baseline", Least: 5, Reached: 8}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := report.New(sample(), report.Thresholds{{Figure: "p3.vs_baseline", Least: 5, Reached: 8}})
 	var html bytes.Buffer
 	if err := page.WriteHTML(&html); err != nil {
 		t.Fatal(err)
@@ -65,10 +62,7 @@ func TestPage(t *testing.T) {
 }
 
 func TestMarkdown(t *testing.T) {
-	page, err := report.New(sample(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := report.New(sample(), nil)
 	dir := t.TempDir()
 	if err := page.WriteMarkdown(dir, "bench.md"); err != nil {
 		t.Fatal(err)

@@ -2,12 +2,9 @@ package report
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"gonum.org/v1/plot/plotter"
 
 	"github.com/papertape/papertape/bench/scenario"
 )
@@ -26,15 +23,11 @@ const (
 		"The latency is that of the clients that read."
 )
 
-// builder makes the sections. A picture that cannot be drawn is remembered, and the rest is made.
-type builder struct {
-	results *scenario.Results
-	err     error
-}
+// builder makes the sections.
+type builder struct{ results *scenario.Results }
 
 // picture adds one, if there was anything to draw.
-func (b *builder) picture(s *Section, name, caption string, svg []byte, err error) {
-	b.err = errors.Join(b.err, err)
+func (s *Section) picture(name, caption string, svg []byte) {
 	if svg != nil {
 		s.Pictures = append(s.Pictures, Picture{Name: name, Caption: caption, SVG: svg})
 	}
@@ -72,9 +65,8 @@ func (b *builder) orders(name, title, text string) Section {
 			}
 		}
 		s.Tables = append(s.Tables, t)
-		svg, err := bars(axes{title: "CPU of the server for each request: " + cell, x: "µs"}, picture)
-		b.picture(&s, name+"-"+fileName(cell), "Processor time of the server for each request, "+cell+"; shorter is "+
-			"better", svg, err)
+		s.picture(name+"-"+fileName(cell), "Processor time of the server for each request, "+cell+"; shorter is better",
+			bars(axes{title: "CPU of the server for each request: " + cell, x: "µs; shorter is better"}, picture))
 	}
 	return s
 }
@@ -107,7 +99,7 @@ func (b *builder) document() Section {
 		"its ten workers: with 40 it should then be flat further on."}}
 	contenders := b.results.Contenders("document", "")
 	for _, interval := range b.intervals() {
-		t := Table{Caption: "A request each " + interval, Head: append([]string{"clients"}, contenders...)}
+		t := Table{Caption: "A request each " + interval, Align: "r", Head: append([]string{"clients"}, contenders...)}
 		lists := make([]series, len(contenders))
 		for _, clients := range b.clients(interval) {
 			row := []string{fmt.Sprint(clients)}
@@ -118,14 +110,13 @@ func (b *builder) document() Section {
 				row = append(row, fmt.Sprintf("%s (%s to %s); %s; "+
 					"%s", number(d.Mean), number(of.Low), number(of.High), number(d.P50), number(d.P99)))
 				lists[i].name = contender
-				lists[i].xys = append(lists[i].xys, plotter.XY{X: float64(clients), Y: d.Mean})
+				lists[i].points = append(lists[i].points, point{float64(clients), d.Mean})
 			}
 			t.Rows = append(t.Rows, row)
 		}
 		s.Tables = append(s.Tables, t, b.growth(interval, contenders), b.kinds(interval, contenders), b.spent(interval, contenders))
-		svg, err := lines(axes{title: "Mean time to an answer, a request each " +
-			"" + interval, x: "clients", y: "ms", logX: true}, lists)
-		b.picture(&s, "document-"+fileName(interval), "Mean time to an answer, a request each "+interval, svg, err)
+		title := "Mean time to an answer, a request each " + interval
+		s.picture("document-"+fileName(interval), title, lines(axes{title, "clients", "ms; lower is better", true, false}, lists))
 	}
 	return s
 }
@@ -245,13 +236,13 @@ func (b *builder) push() Section {
 				}
 				t.Rows = append(t.Rows, []string{contender, spread(asked, ""), of("came"), number(rung.Spread("lag_p50_ms").Median), of("lag_p99_ms"),
 					prices, number(rung.Spread("cpu_us").Median), number(rung.Spread("cores").Median), inTime(&rung)})
-				line.xys = append(line.xys, plotter.XY{X: rung.Spread("came").Median, Y: rung.Spread("lag_p99_ms").Median})
+				line.points = append(line.points, point{rung.Spread("came").Median, rung.Spread("lag_p99_ms").Median})
 			}
 			lists = append(lists, line)
 		}
 		s.Tables = append(s.Tables, t)
-		svg, err := lines(axes{title: "Lag of pushes: " + cell, x: "a second", y: "p99, ms", logX: true, logY: true}, lists)
-		b.picture(&s, "push-"+fileName(cell), "Lag of pushes, p99: "+cell, svg, err)
+		lag := axes{"Lag of pushes: " + cell, "pushed a second", "lag p99, ms; lower is better", true, true}
+		s.picture("push-"+fileName(cell), "Lag of pushes, p99: "+cell, lines(lag, lists))
 	}
 	return s
 }

@@ -76,7 +76,7 @@ func (list Thresholds) Broken(figures []scenario.Figure, everything bool) (sente
 
 // held is the thresholds and how they did.
 func held(r *scenario.Results, list Thresholds) Section {
-	t := Table{Head: []string{"figure", "threshold", "reached when it was set", "this run", ""}}
+	t := Table{Align: "lrrrl", Head: []string{"figure", "threshold", "reached when it was set", "this run", "verdict"}}
 	figures := make(map[string]scenario.Figure)
 	for _, f := range r.Figures() {
 		figures[f.ID] = f
