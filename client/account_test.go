@@ -31,7 +31,7 @@ func TestAccountFollows(t *testing.T) {
 		t.Errorf("the state is of account %d and epoch %d", s.Account, s.Epoch)
 	}
 	c := take[*client.Connected](t, a)
-	if c.UID != 7 || c.Addr != addr || c.Server != "test" || c.HeadSeq != 3 || c.Epoch != epoch || c.Attempts != 1 ||
+	if c.UID != 7 || c.Addr != addr || c.Server != "test" || c.HeadSeq != 3 || c.Epoch != epoch || c.Instance != 8 || c.Attempts != 1 ||
 		c.Resumed || c.Resynced || c.Before != nil || c.After.Seq != 3 || c.Missed != 0 {
 		t.Errorf("Connected says %+v", c)
 	}

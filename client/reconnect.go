@@ -179,6 +179,7 @@ func (a *Account) greeted(c *Client, o *Options) (*Connected, error) {
 	r := c.login
 	u := &Connected{
 		UID: c.welcome.GetUid(), Addr: a.addr, Server: c.welcome.GetServer(), Epoch: r.GetEpoch(), HeadSeq: r.GetHeadSeq(),
+		Instance: c.welcome.GetInstance(),
 	}
 	switch {
 	case r.GetEpoch() == 0:

@@ -116,7 +116,7 @@ func (p *peer) hello(head uint64) *papertapev1.Login {
 
 func welcome(heartbeatMs uint32) []byte {
 	return codec.Append(nil, codec.TypeWelcome, 0, 0, &papertapev1.Welcome{
-		Uid: 7, Protocol: 1, Server: "test", Epoch: 99, HeartbeatMs: heartbeatMs, MaxFrame: codec.LimitAfterLogin,
+		Uid: 7, Protocol: 1, Server: "test", Epoch: 99, Instance: 8, HeartbeatMs: heartbeatMs, MaxFrame: codec.LimitAfterLogin,
 	})
 }
 

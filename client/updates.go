@@ -22,6 +22,7 @@ type Connected struct {
 	Addr     string        // as it was dialled
 	Server   string        // name and version, for people
 	Epoch    uint64        // of the server's history
+	Instance uint64        // of the server: another after each start, also where the epoch stays; 0: the server does not tell
 	HeadSeq  uint64        // the account's newest sequence at the login
 	Resumed  bool          // the stream goes on after the last event: nothing was lost and nothing comes twice
 	Resynced bool          // it could not go on: the state was replaced by a snapshot; Before and After say what that changed

@@ -40,8 +40,9 @@ type MissionConfig struct {
 	Duration     time.Duration // the clients trade on until so long after all have logged in; 0: they end when they are done, in about 5 s
 	Timeout      time.Duration // for all of it, beside Duration; 0: two minutes
 
-	// Restarts is how often the server is stopped and started again meanwhile, with all that it knew: so often at least each
-	// client has to come back and resume, and none may begin anew. 0: what happens to the server is not known.
+	// Restarts is how often the server is stopped and started again meanwhile, with all that it knew: each client has to come
+	// back to so many other runs of it, which a connection that breaks is not, and to resume; none may begin anew. 0: what
+	// happens to the server is not known.
 	Restarts int
 
 	// LoggedIn, if not nil, is called once, when all are logged in.
@@ -236,7 +237,10 @@ func (t *trader) tradeOn(ctx context.Context, until time.Time) error {
 
 // seeRestarts waits until the client has come back from every restart of the server, which has kept its history.
 func (t *trader) seeRestarts(ctx context.Context) error {
-	if err := t.awaitCount(ctx, "reconnections", &t.tally.Reconnects, t.cfg.Restarts, "the server was to be restarted meanwhile"); err != nil {
+	if t.cfg.Restarts > 0 && t.instance == 0 {
+		return errors.New("the server does not say in WELCOME which run of it this is, so that a restart cannot be told from a broken connection")
+	}
+	if err := t.awaitCount(ctx, "restarts of the server", &t.tally.Restarts, t.cfg.Restarts, "the server was to be restarted meanwhile"); err != nil {
 		return err
 	}
 	if t.cfg.Restarts > 0 && t.tally.Resyncs > 0 {

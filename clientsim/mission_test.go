@@ -239,6 +239,9 @@ func TestMissionWhoseServerIsAway(t *testing.T) {
 				if c.Reconnects == 0 || (c.Resyncs > 0) != test.anew || c.Resumes+c.Resyncs != c.Reconnects || !c.Covered {
 					t.Errorf("client %d: covered %v, %d reconnects, %d resumes, %d resyncs", c.Account, c.Covered, c.Reconnects, c.Resumes, c.Resyncs)
 				}
+				if c.Restarts != 1 {
+					t.Errorf("client %d: %d restarts of a server that was restarted once, %d reconnects", c.Account, c.Restarts, c.Reconnects)
+				}
 			}
 		})
 	}
@@ -327,30 +330,60 @@ func TestMissionWithoutItsScript(t *testing.T) {
 	}
 }
 
-// The server was to be restarted, and was not; or it was, and had forgotten.
+// The server was to be restarted, and was not, though connections may have broken; or it was, and had forgotten; or it does not
+// tell one from the other.
 func TestMissionWithoutTheRestart(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		away bool
-		want string
+		meanwhile func(w *world)
+		want      string
+		mute      bool
 	}{
-		"not restarted":        {false, "0 reconnections came, and in 2s no more: expected 1; the server was to be restarted meanwhile"},
-		"with another history": {true, "began anew from a snapshot "},
+		"not restarted": {
+			meanwhile: func(*world) {}, want: "0 restarts of the server came, and in 2s no more: expected 1; the server was to be restarted meanwhile",
+		},
+		"cut off from it": {
+			meanwhile: (*world).cut, want: "0 restarts of the server came, and in 2s no more: expected 1; the server was to be restarted meanwhile",
+		},
+		"with another history": {meanwhile: func(w *world) { w.away(true)() }, want: "began anew from a snapshot "},
+		"by a server that does not tell": {
+			meanwhile: func(w *world) { w.away(false)() }, want: "does not say in WELCOME which run of it this is", mute: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := startWorld(t, [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0}, nil)
-			report := fly(t, MissionConfig{Addr: w.listener.Addr().String(), Restarts: 1, patience: 2 * time.Second, LoggedIn: func() {
-				if test.away {
-					w.away(true)()
-				}
-			}})
+			w.mu.Lock()
+			w.mute = test.mute
+			w.mu.Unlock()
+			report := fly(t, MissionConfig{
+				Addr: w.listener.Addr().String(), Restarts: 1, patience: 2 * time.Second, LoggedIn: func() { test.meanwhile(w) },
+			})
 			for _, i := range []int{0, 9} {
 				if c := &report.Clients[i]; c.OK() || !strings.Contains(strings.Join(c.Mismatches, "\n"), test.want) {
 					t.Errorf("client %d says %q, want %q", c.Account, c.Mismatches, test.want)
 				}
 			}
 		})
+	}
+}
+
+// A server that is restarted is seen to be, by everybody and once, also where connections have broken before and after it.
+func TestMissionWithTheRestart(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0}, nil)
+	report := fly(t, MissionConfig{Addr: w.listener.Addr().String(), Restarts: 1, LoggedIn: func() {
+		w.cut()
+		w.away(false)()
+		w.cut()
+	}})
+	if !report.OK() {
+		t.Error("the mission did not hold")
+	}
+	for i := range report.Clients {
+		if c := &report.Clients[i]; c.Restarts != 1 {
+			t.Errorf("client %d saw %d restarts, in %d reconnects", c.Account, c.Restarts, c.Reconnects)
+		}
 	}
 }
 
@@ -379,7 +412,7 @@ func TestReportOK(t *testing.T) {
 	good := func() *Report {
 		r := &Report{Clients: make([]ClientReport, 10)}
 		for i := range r.Clients {
-			r.Clients[i] = ClientReport{Account: uint64(i), Covered: true}
+			r.Clients[i] = ClientReport{Account: uint64(i), Covered: true, Tally: Tally{Events: 2, Lists: 2, History: 2}}
 		}
 		return r
 	}
@@ -390,6 +423,9 @@ func TestReportOK(t *testing.T) {
 		"one missing":  func(r *Report) { r.Clients = r.Clients[1:] },
 		"none":         func(r *Report) { r.Clients = nil },
 		"not covered":  func(r *Report) { r.Clients[3].Covered = false },
+		"no events":    func(r *Report) { r.Clients[3].Events = 0 },
+		"no lists":     func(r *Report) { r.Clients[3].Lists = 0 },
+		"no history":   func(r *Report) { r.Clients[3].History = 0 },
 		"gap":          func(r *Report) { r.Clients[3].Gaps = 1 },
 		"repeat":       func(r *Report) { r.Clients[3].Repeats = 1 },
 		"a difference": func(r *Report) { r.Clients[3].Mismatches = []string{"account 3 differs"} },
@@ -403,17 +439,19 @@ func TestReportOK(t *testing.T) {
 
 func TestReportForPeopleAndPrograms(t *testing.T) {
 	r := &Report{Elapsed: 1500 * time.Millisecond, Clients: []ClientReport{
-		{Account: 100091, Task: "more rows", Covered: true, RowsAtLogin: 2, RowsAtEnd: 14, Tally: Tally{Events: 40, Orders: 7}},
+		{Account: 100091, Task: "more rows", Covered: true, RowsAtLogin: 2, RowsAtEnd: 14, Tally: Tally{Events: 40, Orders: 7, Lists: 3, History: 41}},
 		{Account: 100092, Task: "fewer rows", Tally: Tally{Events: 2, Wrong: 1, Mismatches: []string{"account 100092 seq 5 differs"}}},
+		{Account: 100093, Task: "no rows", Covered: true, Tally: Tally{Lists: 3}},
 	}}
 	var out strings.Builder
 	if err := r.Render(&out); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		" 100091  more rows   2 → 14      40 ", "         all                     42 ", " NOT SEEN \n", " 1 of 10  \n",
+		" 100091  more rows   2 → 14      40 ", "         all                     42 ", " NOT SEEN    \n", " NOT CHECKED \n", " 1 of 10     \n",
+		"\ntoo little: account 100093 checked 0 events, 3 lists and 0 events of history: there has to be some of each\n",
 		"\nnot seen: \"fewer rows\" (account 100092)\nwrong: account 100092 seq 5 differs\n",
-		"1 of 10 clients saw what they were to see, and all of it was right: 42 events, ",
+		"1 of 10 clients saw what they were to see, and all of it was right: 42 events, 6 lists and 41 events of history checked",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())

@@ -19,8 +19,11 @@ type ClientReport struct {
 	Tally
 }
 
-// OK tells whether the client saw what it was to see, and nothing was wrong.
-func (c *ClientReport) OK() bool { return c.Covered && c.right() }
+// OK tells whether the client saw what it was to see, checked it, and nothing was wrong.
+func (c *ClientReport) OK() bool { return c.Covered && c.right() && c.checked() }
+
+// checked tells whether there was something of all that is checked: without it, that nothing was wrong means nothing.
+func (t *Tally) checked() bool { return t.Events > 0 && t.Lists > 0 && t.History > 0 }
 
 // Report is the outcome of a mission.
 type Report struct {
@@ -64,7 +67,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 // Render writes the report as a table, what was wrong below it, and a verdict in a sentence.
 func (r *Report) Render(w io.Writer) error {
 	t := newTable(table.Row{"client", "task", "rows", "events", "pushed", "busts", "orders", "refused", "lists", "history",
-		"replayed", "missed", "reconnects", "resyncs", "gaps", "repeats", "wrong", ""}, 3, 17)
+		"replayed", "missed", "reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", ""}, 3, 18)
 	var sum Tally
 	held := 0
 	for i := range r.Clients {
@@ -91,6 +94,12 @@ func (r *Report) renderWrong(w io.Writer, sum *Tally, held int) error {
 				return err
 			}
 		}
+		if c.Covered && c.right() && !c.checked() {
+			if _, err := fmt.Fprintf(w, "too little: account %d checked %d events, %d lists and %d events of history: there has to be some of each\n",
+				c.Account, c.Events, c.Lists, c.History); err != nil {
+				return err
+			}
+		}
 		for _, m := range c.Mismatches {
 			if _, err := fmt.Fprintln(w, "wrong: "+m); err != nil {
 				return err
@@ -105,7 +114,7 @@ func (r *Report) renderWrong(w io.Writer, sum *Tally, held int) error {
 
 // numbers are the columns that have a sum.
 func (t *Tally) numbers() table.Row {
-	return table.Row{t.Events, t.Pushed, t.Busts, t.Orders, t.Refused, t.Lists, t.History, t.Replayed, t.Missed, t.Reconnects, t.Resyncs,
+	return table.Row{t.Events, t.Pushed, t.Busts, t.Orders, t.Refused, t.Lists, t.History, t.Replayed, t.Missed, t.Reconnects, t.Restarts, t.Resyncs,
 		t.Gaps, t.Repeats, t.Wrong}
 }
 
@@ -115,6 +124,8 @@ func (c *ClientReport) verdict() string {
 		return "ok"
 	case !c.Covered:
 		return "NOT SEEN"
+	case c.right():
+		return "NOT CHECKED"
 	}
 	return "WRONG"
 }

@@ -32,10 +32,12 @@ type world struct {
 
 	mu       sync.Mutex // guards what follows
 	epoch    uint64
-	shut     bool // connections are closed at once
-	forgets  bool // nobody can resume, though the history is the same
-	idle     bool // the script is not played
-	polite   bool // the script does nothing to an account that nobody is logged in to
+	instance uint64 // of the server, which is another after a restart
+	mute     bool   // it does not tell which it is
+	shut     bool   // connections are closed at once
+	forgets  bool   // nobody can resume, though the history is the same
+	idle     bool   // the script is not played
+	polite   bool   // the script does nothing to an account that nobody is logged in to
 	book     *positions.Book
 	prices   *market.Feed
 	history  map[uint64][]*client.AccountEvent
@@ -68,7 +70,7 @@ func startWorld(t *testing.T, rows [10]int, spoil func(*outFrame) bool) *world {
 	}
 	u := market.Default()
 	w := &world{
-		t: t, universe: u, listener: l, spoil: spoil, epoch: 4711, prices: market.Walk(u, 1), sessions: make(map[*session]bool),
+		t: t, universe: u, listener: l, spoil: spoil, epoch: 4711, instance: 1, prices: market.Walk(u, 1), sessions: make(map[*session]bool),
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	w.begin(rows)
@@ -99,7 +101,17 @@ func (w *world) begin(rows [10]int) {
 // swarmFirst is the first of ten accounts for which the script has nothing.
 const swarmFirst = 100001
 
-// away has no connections until the returned function is called; with anew, the server has lost its history by then.
+// cut ends all connections, of a server that goes on.
+func (w *world) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for s := range w.sessions {
+		_ = s.conn.Close()
+	}
+}
+
+// away has no connections until the returned function is called: it is another server by then, with anew one that has lost its
+// history.
 func (w *world) away(anew bool) (back func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -110,6 +122,7 @@ func (w *world) away(anew bool) (back func()) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		w.instance++
 		if w.shut = false; anew {
 			w.epoch++
 			w.begin([10]int{2, 3, 4, 3, 2, 3, 4, 3, 2, 0})
@@ -163,7 +176,11 @@ func (w *world) accept() {
 
 func (w *world) serve(s *session) {
 	w.mu.Lock()
-	w.send(s, outFrame{t: codec.TypeWelcome, m: &papertapev1.Welcome{Uid: 1, Protocol: 1, Epoch: w.epoch, HeartbeatMs: 2000, MaxFrame: codec.LimitAfterLogin}})
+	welcome := &papertapev1.Welcome{Uid: 1, Protocol: 1, Epoch: w.epoch, Instance: w.instance, HeartbeatMs: 2000, MaxFrame: codec.LimitAfterLogin}
+	if w.mute {
+		welcome.Instance = 0
+	}
+	w.send(s, outFrame{t: codec.TypeWelcome, m: welcome})
 	w.mu.Unlock()
 	var buf []byte
 	chunk := make([]byte, 4096)

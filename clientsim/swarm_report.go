@@ -43,9 +43,25 @@ type SwarmReport struct {
 	Clients      []SwarmClient
 }
 
-// OK tells whether all of it held: nothing wrong with any client, and something done.
-func (r *SwarmReport) OK() bool {
-	return r.held() == len(r.Clients) && len(r.Clients) > 0 && r.Totals.requests() > 0
+// OK tells whether all of it held: nothing wrong with any client, and enough done for that to mean something.
+func (r *SwarmReport) OK() bool { return r.held() == len(r.Clients) && len(r.tooLittle()) == 0 }
+
+// tooLittle says what there has to be for the verdict to mean something, and was not.
+func (r *SwarmReport) tooLittle() []string {
+	if len(r.Clients) == 0 {
+		return []string{"there were no clients: nothing was tried"}
+	}
+	sentences := []string{}
+	if r.Totals.requests() == 0 {
+		sentences = append(sentences, "no request was answered: a client thinks before its first one, and needs longer than that")
+	}
+	if r.Totals.Lists == 0 {
+		sentences = append(sentences, "no list was compared")
+	}
+	if r.Totals.History == 0 {
+		sentences = append(sentences, "no event of the history was compared")
+	}
+	return sentences
 }
 
 // held is how many clients found nothing wrong.
@@ -81,11 +97,12 @@ func (r SwarmReport) MarshalJSON() ([]byte, error) {
 		LoginSeconds float64       `json:"login_seconds"`
 		Seconds      float64       `json:"trading_seconds"`
 		ClientsOK    int           `json:"clients_ok"`
+		TooLittle    []string      `json:"too_little"`
 		Totals       withVerdict   `json:"totals"`
 		Clients      []withVerdict `json:"clients"`
 	}{
 		OK: r.OK(), Scenario: "swarm", Server: r.Server, Profile: r.Profile.Name, Interval: r.Profile.Think.String(),
-		Mix: r.Profile.Mix.String(), LoginSeconds: r.LoginSeconds, Seconds: r.Seconds, ClientsOK: r.held(),
+		Mix: r.Profile.Mix.String(), LoginSeconds: r.LoginSeconds, Seconds: r.Seconds, ClientsOK: r.held(), TooLittle: r.tooLittle(),
 		Clients: make([]withVerdict, 0, len(r.Clients)),
 	}
 	totals := r.Totals
@@ -107,7 +124,7 @@ const (
 func (r *SwarmReport) Render(w io.Writer) error {
 	shown := r.worst()
 	t := newTable(table.Row{"client", "buys+sells", "refused", "queries", "events", "pushed", "lists", "history", "missed",
-		"reconnects", "resyncs", "gaps", "repeats", "wrong", "p50 ms", "p99 ms", "max ms", ""}, 2, 17)
+		"reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", "p50 ms", "p99 ms", "max ms", ""}, 2, 18)
 	for _, c := range shown {
 		t.AppendRow(append(table.Row{c.Account}, c.columns(c.verdict())...))
 	}
@@ -174,6 +191,11 @@ func (r *SwarmReport) renderVerdict(w io.Writer) error {
 			return err
 		}
 	}
+	for _, sentence := range r.tooLittle() {
+		if _, err := fmt.Fprintln(w, "too little: "+sentence); err != nil {
+			return err
+		}
+	}
 	t := &r.Totals
 	_, err := fmt.Fprintf(w, "%d of %d clients found all of it right: %d orders and %d queries answered in %.1f s (%d orders refused, rightly unless said); "+
 		"%d events, %d lists with their state hash and %d events of history checked; %d gaps, %d repeats, %d mismatches.\n",
@@ -182,7 +204,7 @@ func (r *SwarmReport) renderVerdict(w io.Writer) error {
 }
 
 func (c *SwarmClient) columns(verdict string) table.Row {
-	return table.Row{c.Orders, c.Refused, c.Queries, c.Events, c.Pushed, c.Lists, c.History, c.Missed, c.Reconnects, c.Resyncs,
+	return table.Row{c.Orders, c.Refused, c.Queries, c.Events, c.Pushed, c.Lists, c.History, c.Missed, c.Reconnects, c.Restarts, c.Resyncs,
 		c.Gaps, c.Repeats, c.Wrong, ms(c.Times.Total.P50), ms(c.Times.Total.P99), ms(c.Times.Total.Max), verdict}
 }
 

@@ -21,7 +21,7 @@ func someReport() *SwarmReport {
 	for i := range 2 {
 		c := SwarmClient{Account: uint64(100001 + i), Compared: true, RowsAtEnd: 4, Queries: 8, Tally: Tally{
 			Events: 31, Pushed: 2, Executions: 26, Operator: 1, Adjustments: 3, Replayed: 5, Orders: 27, Refused: 6, Busy: 7, Broken: 9,
-			Lists: 10, History: 11, Logins: 13, Reconnects: 12, Resumes: 14, Resyncs: 15, Missed: 16, Away: 17.5,
+			Lists: 10, History: 11, Logins: 13, Reconnects: 12, Restarts: 18, Resumes: 14, Resyncs: 15, Missed: 16, Away: 17.5,
 		}}
 		c.Times = Timings{Buy: timing(20), Sell: timing(21), Query: timing(22), Total: timing(63)}
 		r.Clients = append(r.Clients, c)
@@ -68,8 +68,8 @@ func TestSwarmReportForPeople(t *testing.T) {
 	}
 	text := render(someReport())
 	for _, want := range []string{
-		" 100001          27        6        8      31       2     10       11      16          12       15     0        0      0      63      65      66  ok ",
-		" 100002          27        6        8      31       2     10       11      16          12       15     1        2      4      63      65      66  WRONG ",
+		" 100001          27        6        8      31       2     10       11      16          12        18       15     0        0      0      63      65      66  ok ",
+		" 100002          27        6        8      31       2     10       11      16          12        18       15     1        2      4      63      65      66  WRONG ",
 		" 1 of 2 \n", "wrong: account 100002 seq 9, seq: expected 9, got 10\n",
 		"1 of 2 clients found all of it right: 54 orders and 16 queries answered in 60.0 s (12 orders refused, rightly unless said); " +
 			"62 events, 20 lists with their state hash and 22 events of history checked; 1 gaps, 2 repeats, 4 mismatches.\n",
@@ -117,7 +117,7 @@ func TestSwarmReportOK(t *testing.T) {
 		for i := range r.Clients {
 			r.Clients[i].Compared = true
 		}
-		r.Totals.Times.Total.Count = 1
+		r.Totals.Times.Total.Count, r.Totals.Lists, r.Totals.History = 1, 1, 1
 		return r
 	}
 	if !good().OK() {
@@ -145,5 +145,33 @@ func TestTallyKeepsTheFirstSentences(t *testing.T) {
 	}
 	if tally.Wrong != 3*mismatchesMax || len(tally.Mismatches) != mismatchesMax || tally.Mismatches[0] != "0" {
 		t.Errorf("%d wrong, %d kept, the first is %q", tally.Wrong, len(tally.Mismatches), tally.Mismatches[0])
+	}
+}
+
+// TestSwarmThatDidNothing: a swarm in which nothing was asked or compared is none that held, and says so.
+func TestSwarmThatDidNothing(t *testing.T) {
+	for want, spoil := range map[string]func(r *SwarmReport){
+		"there were no clients":                func(r *SwarmReport) { r.Clients = nil },
+		"no request was answered":              func(r *SwarmReport) { r.Totals.Times.Total.Count = 0 },
+		"no list was compared":                 func(r *SwarmReport) { r.Totals.Lists = 0 },
+		"no event of the history was compared": func(r *SwarmReport) { r.Totals.History = 0 },
+	} {
+		r := someReport()
+		r.Clients[1] = r.Clients[0]
+		if !r.OK() {
+			t.Fatalf("a swarm of two good clients: %q", r.tooLittle())
+		}
+		spoil(r)
+		var out strings.Builder
+		if err := r.Render(&out); err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.OK() || !strings.Contains(out.String(), "\ntoo little: "+want) || !strings.Contains(string(text), want) {
+			t.Errorf("ok %v, want %q in\n%s\n%s", r.OK(), want, out.String(), text)
+		}
 	}
 }

@@ -216,8 +216,9 @@ func TestSwarmWhoseServerIsAway(t *testing.T) {
 				if anew {
 					resumes, resyncs = 0, 1
 				}
-				if r.Reconnects != 1 || r.Resumes != resumes || r.Resyncs != resyncs || r.Logins != 2 || r.Away <= 0 {
-					t.Errorf("client %d: %d reconnects, %d resumes, %d resyncs, away %v", r.Account, r.Reconnects, r.Resumes, r.Resyncs, r.Away)
+				if r.Reconnects != 1 || r.Resumes != resumes || r.Resyncs != resyncs || r.Restarts != 1 || r.Logins != 2 || r.Away <= 0 {
+					t.Errorf("client %d: %d reconnects, %d restarts, %d resumes, %d resyncs, away %v", r.Account, r.Reconnects, r.Restarts, r.Resumes,
+						r.Resyncs, r.Away)
 				}
 				if !anew && (r.Missed < 3 || r.Pushed < 3 || r.Replayed != int(r.Missed)) {
 					t.Errorf("client %d: %d missed, %d replayed, %d pushed: there were 3 fills meanwhile", r.Account, r.Missed, r.Replayed, r.Pushed)

@@ -22,6 +22,7 @@ type Tally struct {
 
 	Logins     int     `json:"logins"`
 	Reconnects int     `json:"reconnects"` // times it came back after its connection was gone
+	Restarts   int     `json:"restarts"`   // of the server, as its WELCOMEs tell
 	Resumes    int     `json:"resumes"`    // of these, going on after the last event
 	Resyncs    int     `json:"resyncs"`    // of these, beginning again from a snapshot, as the server had begun a new history
 	Missed     uint64  `json:"missed"`     // events that happened while it was away, and came then
@@ -67,6 +68,7 @@ func (t *Tally) add(o *Tally) {
 	t.History += o.History
 	t.Logins += o.Logins
 	t.Reconnects += o.Reconnects
+	t.Restarts += o.Restarts
 	t.Resumes += o.Resumes
 	t.Resyncs += o.Resyncs
 	t.Missed += o.Missed

@@ -27,11 +27,12 @@ type user struct {
 	shadow *Shadow
 	seen   map[uint64]*client.AccountEvent // events that came or were read in the history, by sequence
 
-	epoch   uint64 // of the server's history
-	head    uint64 // the account's newest sequence at the login of the present connection
-	missed  uint64 // how many events were missed before that login
-	online  bool
-	emptied bool // the list was seen empty since this was last cleared
+	epoch    uint64 // of the server's history
+	instance uint64 // of the server; 0: it does not tell
+	head     uint64 // the account's newest sequence at the login of the present connection
+	missed   uint64 // how many events were missed before that login
+	online   bool
+	emptied  bool // the list was seen empty since this was last cleared
 
 	moments map[uint64]moment // the account before each event that came, by sequence; nil: they are not kept
 
@@ -204,6 +205,9 @@ func (u *user) takeConnected(up *client.Connected) {
 	u.link.loggedIn()
 	t := u.tally
 	t.Logins++
+	if u.restarted(up) {
+		t.Restarts++
+	}
 	switch {
 	case u.shadow == nil:
 		u.begin(up)
@@ -214,10 +218,24 @@ func (u *user) takeConnected(up *client.Connected) {
 	default:
 		u.wrongf("the connection with uid %d neither resumed nor began anew", up.UID)
 	}
+	u.instance = up.Instance
 	u.epoch, u.head, u.missed, u.online = up.Epoch, up.HeadSeq, up.Missed, true
 	if u.watch != nil {
 		u.watch.connected(up)
 	}
+}
+
+// restarted tells whether the server was, since the last login.
+func (u *user) restarted(up *client.Connected) bool {
+	return u.instance != 0 && up.Instance != u.instance
+}
+
+// sayRestarted adds that to what is said of a connection that is back.
+func (u *user) sayRestarted(up *client.Connected) string {
+	if u.restarted(up) {
+		return "; the server was restarted meanwhile"
+	}
+	return ""
 }
 
 // begin is the first login.
@@ -248,7 +266,8 @@ func (u *user) resume(up *client.Connected) {
 	if up.Missed > 0 {
 		missed = fmt.Sprintf("%d events were missed and follow now", up.Missed)
 	}
-	u.notice("back after %.1f s (%d attempt(s)): resumed after seq %d; %s", up.Away.Seconds(), up.Attempts, u.shadow.Seq(), missed)
+	u.notice("back after %.1f s (%d attempt(s)): resumed after seq %d; %s%s", up.Away.Seconds(), up.Attempts, u.shadow.Seq(), missed,
+		u.sayRestarted(up))
 }
 
 // resync is a login that begins anew from a snapshot. The shadow does, too. That is right where the server has begun a
@@ -264,7 +283,8 @@ func (u *user) resync(up *client.Connected) {
 	before, rows := u.shadow.Seq(), u.shadow.Len()
 	u.restart(up.After)
 	u.notice("back after %.1f s (%d attempt(s)): the server has begun a new history, so that nothing can be resumed; %d rows as of seq %d were "+
-		"replaced by its list of %d rows as of seq %d", up.Away.Seconds(), up.Attempts, rows, before, u.shadow.Len(), u.shadow.Seq())
+		"replaced by its list of %d rows as of seq %d%s", up.Away.Seconds(), up.Attempts, rows, before, u.shadow.Len(), u.shadow.Seq(),
+		u.sayRestarted(up))
 }
 
 // restart begins the shadow with a snapshot.

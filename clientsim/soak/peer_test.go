@@ -4,6 +4,7 @@ package soak
 
 import (
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -124,5 +125,63 @@ func TestStatistics(t *testing.T) {
 	}
 	if m := median([]float64{4, 1, 3, 2}); m != 2.5 {
 		t.Errorf("the median of 1 to 4 is %v", m)
+	}
+}
+
+// TestDealer deals each deed once before any comes again, then by weight, and deals again what came back.
+func TestDealer(t *testing.T) {
+	for seed := range uint64(20) {
+		d := newDealer(seed)
+		var first, second [deeds]int
+		for range deeds {
+			first[d.next()]++
+		}
+		if first != [deeds]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1} {
+			t.Errorf("seed %d deals %v first", seed, first)
+		}
+		d.back(deedStall)
+		if d.next() != deedStall {
+			t.Errorf("seed %d does not deal again what came back", seed)
+		}
+		for range 100 {
+			second[d.next()]++
+		}
+		if second != weights {
+			t.Errorf("seed %d deals %v then, want %v", seed, second, weights)
+		}
+	}
+}
+
+// TestAttackersThatCannotConnect have attacked nobody.
+func TestAttackersThatCannotConnect(t *testing.T) {
+	l, err := newLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	r, count := &run{Config: Config{Addresses: 2}, port: 1}, new(attacked) // where nobody listens
+	for n := range 6 {
+		if !r.attacker(l, count, rand.New(rand.NewPCG(1, 1)), n) {
+			count.failed++
+		}
+	}
+	err = l.until(t.Context(), 20*time.Second, "connecting", func() bool { return count.failed+count.ended == 6 })
+	if err != nil || count.failed != 6 {
+		t.Errorf("%+v, %v: want six that failed", *count, err)
+	}
+}
+
+// TestLacking: a soak in which nothing came up says what did not.
+func TestLacking(t *testing.T) {
+	r := &run{tally: newTally(), report: new(Report)}
+	if r.showSoak(); r.report.OK() || !strings.Contains(r.report.Failures[0], "no orders one by one, no bursts of orders,") {
+		t.Errorf("it says %q", r.report.Failures)
+	}
+	for deed := range r.did {
+		r.did[deed] = 1
+	}
+	r.tally.events, r.tally.executions, r.tally.resumed, r.tally.replayed = 1, 1, 1, 0
+	if lacking := r.lacking(); !slices.Equal(lacking, []string{"events replayed"}) {
+		t.Errorf("it lacks %q", lacking)
 	}
 }

@@ -30,6 +30,8 @@ type run struct {
 	report *Report
 	start  time.Time
 	pacing bool // orders are placed every second
+	over   bool // wanderers do nothing any more
+	did    [deeds]int
 }
 
 // Run starts a server, runs a load against it, and stops it. The error says why it could not be run; what the load found is
@@ -175,6 +177,9 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	err = r.loop.until(ctx, settleLimit, "asking for holdings", func() bool { return r.tally.unanswered == 0 })
 	r.report.count("shadows compared with the server's holdings", r.tally.holdings-before)
+	if asked == 0 {
+		r.report.fail("no client was left to compare its shadow with the server's holdings")
+	}
 	if r.tally.holdings-before != asked {
 		r.report.fail("%d of %d clients were answered what they hold", r.tally.holdings-before, asked)
 	}

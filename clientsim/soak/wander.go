@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
@@ -25,7 +26,8 @@ const (
 	soakHeapMore     = 64.0 + 32 + journalMore // MiB: the history, slack, the journal
 	soakRSSMore      = 2*64.0 + 96 + journalMore
 	ordersAtOnce     = 20
-	stallRequests    = 100 // whose answers are not read
+	stallRequests    = 100         // whose answers are not read
+	enoughLimit      = time.Minute // for which a short soak goes on until everything has come up
 )
 
 func soakFlags() []string {
@@ -39,8 +41,8 @@ func soakFlags() []string {
 type wanderer struct {
 	*peer
 	run     *run
+	dealer  *dealer
 	culprit bool // it did what the server may end the connection for
-	did     *[deeds]int
 }
 
 // What a wanderer does next.
@@ -63,22 +65,43 @@ var deedNames = [deeds]string{
 	"sent garbage", "sent half a frame",
 }
 
-// weights are how often each deed is chosen, of their sum.
+// weights are how often each deed is dealt in a round.
 var weights = [deeds]int{50, 5, 8, 5, 10, 8, 6, 4, 2, 2}
 
-func chooseDeed(rng *rand.Rand) int {
-	sum := 0
-	for _, w := range weights {
-		sum += w
-	}
-	n := rng.IntN(sum)
-	for deed, w := range weights {
-		if n -= w; n < 0 {
-			return deed
-		}
-	}
-	return deedOrder
+// dealer says what a wanderer does next: first each deed once, in an order that is drawn, so that a short soak leaves none out,
+// and then as often as their weights say.
+type dealer struct {
+	rng   *rand.Rand
+	cards []int
 }
+
+func newDealer(seed uint64) *dealer {
+	d := &dealer{rng: rand.New(rand.NewPCG(seed, 1<<33))}
+	for deed := range deeds {
+		d.cards = append(d.cards, deed)
+	}
+	d.shuffle()
+	return d
+}
+
+func (d *dealer) shuffle() {
+	d.rng.Shuffle(len(d.cards), func(i, j int) { d.cards[i], d.cards[j] = d.cards[j], d.cards[i] })
+}
+
+func (d *dealer) next() int {
+	if len(d.cards) == 0 {
+		for deed, n := range weights {
+			d.cards = append(d.cards, slices.Repeat([]int{deed}, n)...)
+		}
+		d.shuffle()
+	}
+	deed := d.cards[0]
+	d.cards = d.cards[1:]
+	return deed
+}
+
+// back takes a deed that could not be done, and deals it again later.
+func (d *dealer) back(deed int) { d.cards = append(d.cards, deed) }
 
 // soak lets clients come and go until the time is over.
 func (r *run) soak(ctx context.Context) error {
@@ -92,16 +115,19 @@ func (r *run) soak(ctx context.Context) error {
 	if err := r.rate(ctx, r.Rate); err != nil {
 		return err
 	}
-	var did [deeds]int
-	over := time.Now().Add(r.Duration)
+	cards := newDealer(r.Seed)
 	for _, p := range r.peers {
-		w := &wanderer{peer: p, run: r, did: &did}
-		p.onEnd, p.onLive = w.thrownOut, func() { w.plan(over) }
-		w.plan(over)
+		w := &wanderer{peer: p, run: r, dealer: cards}
+		p.onEnd, p.onLive = w.thrownOut, w.plan
+		w.plan()
 	}
 	if err := r.pass(ctx, "soak", r.Duration); err != nil {
 		return err
 	}
+	if err := r.untilEnough(ctx); err != nil {
+		return err
+	}
+	r.over = true
 	loaded, err := r.usage(ctx)
 	if err != nil {
 		return err
@@ -122,13 +148,38 @@ func (r *run) soak(ctx context.Context) error {
 	}
 	r.showUsage("before", before)
 	r.showUsage("under load", loaded)
-	r.showSoak(&did)
+	r.showSoak()
 	return r.recovered(ctx, before, soakHeapMore, soakRSSMore)
 }
 
 func (r *run) allBack() bool { return r.tally.live == len(r.peers) }
 
-func (r *run) showSoak(did *[deeds]int) {
+// lacking is what a soak has to have seen for its verdict to mean something, and has not.
+func (r *run) lacking() (what []string) {
+	for deed, n := range r.did {
+		if n == 0 {
+			what = append(what, deedNames[deed])
+		}
+	}
+	t := r.tally
+	for _, seen := range []struct {
+		what string
+		n    int
+	}{{"events", t.events}, {"orders executed", t.executions}, {"resumed", t.resumed}, {"events replayed", t.replayed}} {
+		if seen.n == 0 {
+			what = append(what, seen.what)
+		}
+	}
+	return what
+}
+
+// untilEnough lets a soak go on that was too short for everything to come up.
+func (r *run) untilEnough(ctx context.Context) error {
+	late := time.Now().Add(enoughLimit)
+	return r.loop.until(ctx, 2*enoughLimit, "soak", func() bool { return len(r.lacking()) == 0 || time.Now().After(late) })
+}
+
+func (r *run) showSoak() {
 	rep, t := r.report, r.tally
 	rep.count("events delivered", t.events)
 	rep.count("events replayed", t.replayed)
@@ -140,7 +191,7 @@ func (r *run) showSoak(did *[deeds]int) {
 	rep.count("pushes of quotes", t.quotes)
 	rep.count("pushes of presence", t.presence)
 	rep.count("lists of holdings compared", t.holdings)
-	for deed, n := range did {
+	for deed, n := range r.did {
 		rep.count("clients: "+deedNames[deed], n)
 	}
 	for _, code := range slices.Sorted(maps.Keys(t.rejects)) {
@@ -151,30 +202,33 @@ func (r *run) showSoak(did *[deeds]int) {
 	}
 	rep.count("gaps", t.gaps)
 	rep.count("repeats", t.repeats)
-	if t.events == 0 || t.executions == 0 || t.resumed == 0 {
-		rep.fail("%d events, %d executions, %d resumed: nothing was tested", t.events, t.executions, t.resumed)
+	if lacking := r.lacking(); len(lacking) > 0 {
+		rep.fail("there were no %s: too little was tried, it takes more clients or longer", strings.Join(lacking, ", no "))
 	}
 }
 
 // plan has the next deed done soon, unless the time is over.
-func (w *wanderer) plan(over time.Time) {
+func (w *wanderer) plan() {
 	c := w.conn
 	w.loop.after(time.Duration(100+w.rng.IntN(1900))*time.Millisecond, func() {
-		if w.conn != c || !w.live || time.Now().After(over) {
+		if w.conn != c || !w.live || w.run.over {
 			return
 		}
-		w.do(chooseDeed(w.rng))
+		if deed := w.dealer.next(); !w.do(deed) {
+			w.dealer.back(deed)
+		}
 		if w.conn == c {
-			w.plan(over)
+			w.plan()
 		}
 	})
 }
 
-func (w *wanderer) do(deed int) {
+// do does a deed, unless it has to wait for the one before.
+func (w *wanderer) do(deed int) (done bool) {
 	if w.culprit && deed >= deedStall || w.conn.paused {
-		return // one thing after the other
+		return false
 	}
-	w.did[deed]++
+	w.run.did[deed]++
 	switch deed {
 	case deedOrder:
 		w.order()
@@ -206,6 +260,7 @@ func (w *wanderer) do(deed int) {
 			w.comeBack()
 		}
 	}
+	return true
 }
 
 // stall asks for much and does not read it for a while.

@@ -64,7 +64,7 @@ func (w lineWriter) Write(p []byte) (int, error) {
 type swarmJSON struct {
 	OK     bool `json:"ok"`
 	Totals struct {
-		Events, Orders, Reconnects, Resumes, Resyncs, Gaps, Wrong int
+		Events, Orders, Reconnects, Restarts, Resumes, Resyncs, Gaps, Wrong int
 	} `json:"totals"`
 	Clients []struct {
 		OK         bool
@@ -125,7 +125,7 @@ func TestSwarmWhoseServerIsRestarted(t *testing.T) {
 			if durability == "none" {
 				resyncs = 10
 			}
-			if n.Reconnects < 10 || n.Resyncs != resyncs || n.Resumes != n.Reconnects-resyncs || n.Orders == 0 || len(report.Clients) != 10 {
+			if n.Reconnects < 10 || n.Restarts != 10 || n.Resyncs != resyncs || n.Resumes != n.Reconnects-resyncs || n.Orders == 0 || len(report.Clients) != 10 {
 				t.Errorf("%+v of %d clients, after\n%s", n, len(report.Clients), strings.Join(said, ""))
 			}
 		})

@@ -56,7 +56,7 @@ func (r *tortureReport) took(part string, d time.Duration) {
 	r.Seconds[part] = d.Round(100 * time.Millisecond).Seconds()
 }
 
-// readJournal reads what go test -v has printed. A run that did not come to its end did not hold.
+// readJournal reads what go test -v has printed. A run that did not come to its end did not hold, and one that tried nothing neither.
 func (r *tortureReport) readJournal(path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -68,6 +68,9 @@ func (r *tortureReport) readJournal(path string) error {
 	for lines.Scan() {
 		line := lines.Text()
 		passed = passed || strings.HasPrefix(line, "ok ")
+		if strings.HasPrefix(line, "ok ") && strings.HasSuffix(line, "[no tests to run]") {
+			r.Failures = append(r.Failures, "engine/journal: a run of its tests ran none, see "+path)
+		}
 		if strings.HasPrefix(line, "--- FAIL") || strings.HasPrefix(line, "FAIL\t") || strings.HasPrefix(line, "panic:") {
 			r.Failures = append(r.Failures, "engine/journal: "+line)
 		}
@@ -79,10 +82,16 @@ func (r *tortureReport) readJournal(path string) error {
 		if err := json.Unmarshal([]byte(said), &t); err != nil {
 			return fmt.Errorf("%s: %q: %w", path, said, err)
 		}
-		r.Journal = append(r.Journal, t)
+		if r.Journal = append(r.Journal, t); t.Points == 0 {
+			r.Failures = append(r.Failures, fmt.Sprintf("engine/journal: %s: nothing was tried", t.What))
+		}
 	}
-	if !passed && len(r.Failures) == 0 {
+	switch {
+	case len(r.Failures) > 0:
+	case !passed:
 		r.Failures = append(r.Failures, "engine/journal: its tests did not come to their end, see "+path)
+	case len(r.Journal) == 0:
+		r.Failures = append(r.Failures, "engine/journal: no test said what it has tried, see "+path)
 	}
 	return lines.Err()
 }

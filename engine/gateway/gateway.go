@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"net/netip"
 	"runtime/debug"
 	"sync"
@@ -65,6 +67,7 @@ type Gateway struct {
 	booted chan struct{}
 	ended  chan struct{} // closed when gnet has stopped
 
+	instance    uint64 // in every WELCOME
 	uids        atomic.Uint64
 	open        atomic.Int64 // connections that were let in
 	prelogin    atomic.Int64 // those not logged in
@@ -100,7 +103,7 @@ type Stats struct {
 // New returns a gateway that does not listen yet.
 func New(cfg Config) *Gateway {
 	g := &Gateway{
-		cfg: cfg, start: time.Now(), booted: make(chan struct{}), ended: make(chan struct{}), perIP: make(map[netip.Addr]int),
+		cfg: cfg, start: time.Now(), instance: 1 + rand.Uint64N(math.MaxUint64), booted: make(chan struct{}), ended: make(chan struct{}), perIP: make(map[netip.Addr]int),
 		handlers: make(map[codec.Type]Handler),
 	}
 	g.presence = newPresence(g, cfg.PresenceAll)

@@ -59,7 +59,7 @@ func (h handler) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	defer l.contain("open", s)
 	l.frame = codec.AppendWelcome(l.frame[:0], &papertapev1.Welcome{
 		Uid: s.uid, Protocol: 1, Server: g.cfg.Server, Epoch: g.engine.Epoch(),
-		HeartbeatMs: uint32(g.cfg.Heartbeat / time.Millisecond), MaxFrame: codec.LimitAfterLogin,
+		HeartbeatMs: uint32(g.cfg.Heartbeat / time.Millisecond), MaxFrame: codec.LimitAfterLogin, Instance: g.instance,
 	})
 	s.mu.Lock()
 	l.send(s)

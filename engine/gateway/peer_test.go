@@ -178,6 +178,9 @@ func (p *peer) welcome() *papertapev1.Welcome {
 	p.t.Helper()
 	w := decoded(p.t, p.expect(codec.TypeWelcome), new(papertapev1.Welcome))
 	p.uid, p.epoch = w.GetUid(), w.GetEpoch()
+	if w.GetInstance() == 0 {
+		p.t.Error("WELCOME does not say which run of the server this is")
+	}
 	return w
 }
 

@@ -421,6 +421,7 @@ type Welcome struct {
 	Nonce         []byte                 `protobuf:"bytes,5,opt,name=nonce,proto3" json:"nonce,omitempty"`        // 32 random bytes when authentication is on, else empty
 	HeartbeatMs   uint32                 `protobuf:"varint,6,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
 	MaxFrame      uint32                 `protobuf:"varint,7,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"` // largest `length` that the server accepts after login
+	Instance      uint64                 `protobuf:"fixed64,9,opt,name=instance,proto3" json:"instance,omitempty"`                // of this run of the server: another after each start, also where the epoch stays; 0: not told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -500,6 +501,13 @@ func (x *Welcome) GetHeartbeatMs() uint32 {
 func (x *Welcome) GetMaxFrame() uint32 {
 	if x != nil {
 		return x.MaxFrame
+	}
+	return 0
+}
+
+func (x *Welcome) GetInstance() uint64 {
+	if x != nil {
+		return x.Instance
 	}
 	return 0
 }
@@ -2296,7 +2304,7 @@ var File_papertape_v1_papertape_proto protoreflect.FileDescriptor
 
 const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"\n" +
-	"\x1cpapertape/v1/papertape.proto\x12\fpapertape.v1\"\xbb\x01\n" +
+	"\x1cpapertape/v1/papertape.proto\x12\fpapertape.v1\"\xd7\x01\n" +
 	"\aWelcome\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\x04R\x03uid\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x16\n" +
@@ -2304,7 +2312,8 @@ const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"\x05epoch\x18\x04 \x01(\x06R\x05epoch\x12\x14\n" +
 	"\x05nonce\x18\x05 \x01(\fR\x05nonce\x12!\n" +
 	"\fheartbeat_ms\x18\x06 \x01(\rR\vheartbeatMs\x12\x1b\n" +
-	"\tmax_frame\x18\a \x01(\rR\bmaxFrame\"\xe8\x01\n" +
+	"\tmax_frame\x18\a \x01(\rR\bmaxFrame\x12\x1a\n" +
+	"\binstance\x18\t \x01(\x06R\binstance\"\xe8\x01\n" +
 	"\x05Login\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12,\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x18.papertape.v1.ResumeModeR\x04mode\x12\x19\n" +

@@ -49,6 +49,12 @@ func (m *Welcome) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Instance != 0 {
+		i -= 8
+		binary.LittleEndian.PutUint64(dAtA[i:], uint64(m.Instance))
+		i--
+		dAtA[i] = 0x49
+	}
 	if m.MaxFrame != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.MaxFrame))
 		i--
@@ -1696,6 +1702,9 @@ func (m *Welcome) SizeVT() (n int) {
 	if m.MaxFrame != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.MaxFrame))
 	}
+	if m.Instance != 0 {
+		n += 9
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2539,6 +2548,16 @@ func (m *Welcome) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 9:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Instance", wireType)
+			}
+			m.Instance = 0
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Instance = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

@@ -36,6 +36,11 @@ func TestWelcome(t *testing.T) {
 			t.Errorf("epochs %#x and %#x", w.Epoch, b.welcome.Epoch)
 		}
 	})
+	t.Run("instance is set and the same for all", func(t *testing.T) {
+		if w.Instance == 0 || b.welcome.Instance != w.Instance || c.welcome.Instance != w.Instance {
+			t.Errorf("instances %#x, %#x and %#x", w.Instance, b.welcome.Instance, c.welcome.Instance)
+		}
+	})
 	t.Run("heartbeat is 15 s", func(t *testing.T) {
 		if w.HeartbeatMs != 15_000 {
 			t.Errorf("heartbeat_ms %d", w.HeartbeatMs)

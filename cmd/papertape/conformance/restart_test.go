@@ -70,6 +70,9 @@ func TestRestart(t *testing.T) {
 			if kept := back.welcome.Epoch == s.welcome.Epoch; kept != c.keeps {
 				t.Errorf("epoch %#x, and then %#x: kept is %v, want %v", s.welcome.Epoch, back.welcome.Epoch, kept, c.keeps)
 			}
+			if back.welcome.Instance == s.welcome.Instance {
+				t.Errorf("instance %#x before and after a start", s.welcome.Instance)
+			}
 			if c.keeps {
 				resumed(t, s, back, late)
 			} else {

@@ -77,6 +77,27 @@ type Report struct {
 // OK tells whether all of it held.
 func (r *Report) OK() bool { return len(r.Failures) == 0 }
 
+// tooLittle says what a run that found nothing has to have done for that to be worth something, and has not.
+func (r *Report) tooLittle(kills int) (sentences []string) {
+	if r.Kills < kills {
+		sentences = append(sentences, fmt.Sprintf("%d of %d kills struck: the others were not tried", r.Kills, kills))
+	}
+	if ends := r.Kills + r.CleanStops; r.Verified < ends {
+		sentences = append(sentences, fmt.Sprintf("%d of %d directories were verified: what the other servers left is not known", r.Verified, ends))
+	}
+	for _, n := range []struct {
+		what string
+		done int
+	}{
+		{"order was executed", r.Orders}, {"event was read again and compared", r.ReadAgain}, {"holdings were compared", r.Holdings},
+	} {
+		if n.done == 0 {
+			sentences = append(sentences, fmt.Sprintf("no %s: nothing was tried", n.what))
+		}
+	}
+	return sentences
+}
+
 // kind is a sort of breach that is counted.
 type kind int
 

@@ -223,15 +223,25 @@ func (r *run) live(ctx context.Context, s *process.Server, f fate) error {
 	if r.findings.any() {
 		return nil
 	}
+	return r.load(ctx, s, f)
+}
+
+// load has clients trade on a server, and kills it in the middle of that if it is to be killed.
+func (r *run) load(ctx context.Context, s *process.Server, f fate) error {
 	trading, stop := context.WithCancel(ctx)
 	var trades sync.WaitGroup
+	began := make(chan struct{}, 1)
 	for _, t := range r.traders {
+		t.began = began
 		trades.Go(func() { t.trade(trading) })
 	}
 	for _, o := range r.desk {
 		trades.Go(func() { o.work(trading, s.Admin()) })
 	}
-	_, err = console.NewClient(s.Admin(), "").SetRate(ctx, r.Rate)
+	_, err := console.NewClient(s.Admin(), "").SetRate(ctx, r.Rate)
+	if err == nil {
+		err = awaitOrder(ctx, s.Ended(), began)
+	}
 	if err == nil {
 		err = r.pass(ctx, loadLeast, loadMost)
 	}
@@ -244,6 +254,22 @@ func (r *run) live(ctx context.Context, s *process.Server, f fate) error {
 		return r.broken(ctx, s, err)
 	}
 	return nil
+}
+
+// awaitOrder returns when an order was executed: a server that is killed before that has promised nothing.
+func awaitOrder(ctx context.Context, ended, began <-chan struct{}) error {
+	limit := time.NewTimer(restTimeout)
+	defer limit.Stop()
+	select {
+	case <-began:
+		return nil
+	case <-ended:
+		return errors.New("the server ended before it executed an order")
+	case <-limit.C:
+		return fmt.Errorf("no order was executed within %s", restTimeout)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // strike kills while clients trade. Their orders end with their connections.
@@ -345,7 +371,10 @@ func (r *run) finish() {
 	}
 	rep.RecoveryMedian, rep.RecoveryMax = spread(r.recovery)
 	rep.VerifyMax = milliseconds(r.verified)
-	if r.findings.into(rep); !rep.OK() {
+	if r.findings.into(rep); rep.OK() {
+		rep.Failures = append(rep.Failures, rep.tooLittle(r.Kills)...)
+	}
+	if !rep.OK() {
 		rep.Data = r.Data
 	}
 }

@@ -33,6 +33,7 @@ type trader struct {
 	shadow  *clientsim.Shadow // nil: a witness, who reads again what was told since the last kill
 	epoch   *epoch
 	placed  int
+	began   chan<- struct{} // told of an order that was executed, if there is room; nil: nobody wants to know
 
 	conn *client.Client
 	end  chan struct{} // closed when the stream has ended and err is set
@@ -191,6 +192,10 @@ func (t *trader) place(o *order) error {
 	switch r := asReject(err); {
 	case err == nil:
 		t.account.answer(o, ev)
+		select {
+		case t.began <- struct{}{}:
+		default:
+		}
 		return nil
 	case r != nil && t.account.refuse(o, r):
 		return nil

@@ -27,7 +27,8 @@ type desk struct {
 	rng         *rand.Rand // of the run's goroutine
 	instruments []instrument
 	history     *history
-	named       int // ids given out
+	named       int             // ids given out
+	heard       chan<- struct{} // told of an answer, if there is room; of the run's goroutine while nobody asks
 
 	mu   sync.Mutex
 	lost []*call // calls that were left open; some are made again
@@ -183,6 +184,15 @@ func (d *desk) trade(c *client.Client, calls []*call) {
 			d.leave(asked)
 			return
 		}
+		d.hear()
+	}
+}
+
+// hear tells whoever waits for it that there was an answer.
+func (d *desk) hear() {
+	select {
+	case d.heard <- struct{}{}:
+	default:
 	}
 }
 

@@ -23,7 +23,7 @@ const (
 	clients       = 4 // connections of an account
 	callsOfClient = 8 // in a phase
 	callsOfDesk   = 8
-	killSoonest   = 2 * time.Millisecond // from the beginning of a phase
+	killSoonest   = 2 * time.Millisecond // from the first answer in a phase
 	killLatest    = 150 * time.Millisecond
 	checkTimeout  = time.Minute
 	dialTimeout   = 20 * time.Second
@@ -65,6 +65,24 @@ type Report struct {
 // OK tells whether every history was found to be linearizable.
 func (r *Report) OK() bool { return len(r.Failures) == 0 }
 
+// tooLittle says what a run that found nothing has to have done for that to be worth something, and has not.
+func (r *Report) tooLittle(histories int) (sentences []string) {
+	if r.Histories < histories {
+		sentences = append(sentences, fmt.Sprintf("%d of %d histories were judged", r.Histories, histories))
+	}
+	for _, n := range []struct {
+		what string
+		done int
+	}{
+		{"order was executed", r.Executed}, {"holdings were answered", r.Holdings}, {"server was killed", r.Kills},
+	} {
+		if n.done == 0 {
+			sentences = append(sentences, fmt.Sprintf("no %s: nothing was tried", n.what))
+		}
+	}
+	return sentences
+}
+
 // run is a run under way. One goroutine has it.
 type run struct {
 	Config
@@ -82,6 +100,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		if err := r.round(ctx, next, min(together, cfg.Histories-next)); err != nil {
 			return nil, err
 		}
+	}
+	if r.report.OK() {
+		r.report.Failures = append(r.report.Failures, r.report.tooLittle(cfg.Histories)...)
 	}
 	return &r.report, nil
 }
@@ -166,8 +187,9 @@ func (r *run) phase(ctx context.Context, s *process.Server, desks []*desk) error
 		}
 	}()
 	var asking sync.WaitGroup
-	begin := make(chan struct{})
+	begin, heard := make(chan struct{}), make(chan struct{}, 1)
 	for _, d := range desks {
+		d.heard = heard
 		for range clients {
 			c, err := d.dial(ctx, s.Listen())
 			if err != nil {
@@ -190,6 +212,10 @@ func (r *run) phase(ctx context.Context, s *process.Server, desks []*desk) error
 	close(begin)
 	done := make(chan struct{})
 	go func() { asking.Wait(); close(done) }() // ends with the calls, which the kill ends
+	select {
+	case <-heard: // a server that is killed before it answered anybody has said nothing that could be judged
+	case <-done:
+	}
 	select {
 	case <-time.After(killSoonest + time.Duration(r.rng.Int64N(int64(killLatest-killSoonest)))):
 		s.Kill()

@@ -160,6 +160,9 @@ func (s *Server) Admin() string {
 // Terminate tells the server to stop, and does not wait.
 func (s *Server) Terminate() { _ = s.cmd.Process.Signal(syscall.SIGTERM) }
 
+// Ended is closed when the process has ended.
+func (s *Server) Ended() <-chan struct{} { return s.ended }
+
 // Err is how it ended, after Kill or Stop.
 func (s *Server) Err() error {
 	<-s.ended

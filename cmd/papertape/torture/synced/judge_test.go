@@ -140,6 +140,43 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestTooLittle: a trace that does not show what clients were answered is not taken for one in which all is well.
+func TestTooLittle(t *testing.T) {
+	whole := func() (*Report, *answers) {
+		heard := new(answers)
+		heard.executions.Store(3)
+		heard.holdings.Store(2)
+		heard.busts.Store(1)
+		return &Report{Events: 3, Syncs: 1, Frames: 4, Holdings: 2, Busts: 1}, heard
+	}
+	if r, heard := whole(); len(r.tooLittle(heard)) > 0 {
+		t.Errorf("a trace that shows all: %q", r.tooLittle(heard))
+	}
+	for want, spoil := range map[string]func(r *Report, heard *answers){
+		"the trace shows 0 events told":                       func(r *Report, _ *answers) { r.Events = 0 },
+		"the trace shows 3 events told and 0 syncs":           func(r *Report, _ *answers) { r.Syncs = 0 },
+		"3 answers with events came, and the trace shows 2":   func(r *Report, _ *answers) { r.Frames = 2 },
+		"2 answers with holdings came, and the trace shows 0": func(r *Report, _ *answers) { r.Holdings = 0 },
+		"1 answers with busts came, and the trace shows 0":    func(r *Report, _ *answers) { r.Busts = 0 },
+		"no answer with busts came":                           func(r *Report, heard *answers) { r.Busts = 0; heard.busts.Store(0) },
+	} {
+		r, heard := whole()
+		spoil(r, heard)
+		if said := r.tooLittle(heard); len(said) != 1 || !strings.HasPrefix(said[0], want) {
+			t.Errorf("it says %q, want %q", said, want)
+		}
+	}
+}
+
+// TestNoStrace: a run that could trace nothing does not hold.
+func TestNoStrace(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	r, err := Run(t.Context(), Config{})
+	if err != nil || r.OK() || r.Skipped == "" || r.Early != 0 || !strings.HasPrefix(r.Failures[0], "nothing was traced: strace is not installed") {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // TestPartOfAWrite: what the kernel did not take was not written.
 func TestPartOfAWrite(t *testing.T) {
 	record := chunk(chunkFull, stored(7, 2, 1795723543575240123))

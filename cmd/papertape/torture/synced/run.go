@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/papertape/papertape/client"
@@ -55,6 +56,33 @@ type Report struct {
 // OK tells whether nothing was told too early.
 func (r *Report) OK() bool { return len(r.Failures) == 0 }
 
+// answers are what clients and the operator were answered while the trace was made, so that what it shows can be held to it.
+type answers struct{ executions, holdings, busts atomic.Int64 }
+
+// tooLittle says what the trace has to show for its verdict to be worth something, and does not: a telling that is not recognised
+// in it is not judged.
+func (r *Report) tooLittle(heard *answers) (sentences []string) {
+	if r.Events == 0 || r.Syncs == 0 {
+		sentences = append(sentences, fmt.Sprintf("the trace shows %d events told and %d syncs: it is of no use", r.Events, r.Syncs))
+	}
+	for _, n := range []struct {
+		what         string
+		shown, heard int
+	}{
+		{"events", r.Frames, int(heard.executions.Load())}, {"holdings", r.Holdings, int(heard.holdings.Load())},
+		{"busts", r.Busts, int(heard.busts.Load())},
+	} {
+		switch {
+		case n.heard == 0:
+			sentences = append(sentences, fmt.Sprintf("no answer with %s came: nothing was tried", n.what))
+		case n.shown < n.heard:
+			sentences = append(sentences, fmt.Sprintf("%d answers with %s came, and the trace shows %d: not all that was told was judged",
+				n.heard, n.what, n.shown))
+		}
+	}
+	return sentences
+}
+
 const failuresMax = 20 // sentences; all are counted
 
 func (r *Report) fail(format string, args ...any) {
@@ -70,6 +98,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		report.Skipped = "strace is not installed (apt-get install strace)"
+		report.Failures = append(report.Failures, "nothing was traced: "+report.Skipped+"; name the other parts to do without")
 		return report, nil
 	}
 	root, err := filepath.EvalSymlinks(cfg.Data) // strace shows paths as the kernel has them
@@ -80,7 +109,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	trace, data := filepath.Join(root, "trace"), filepath.Join(root, "data")
-	if report.Seconds, err = record(ctx, &cfg, strace, trace, data); err != nil {
+	heard := new(answers)
+	if report.Seconds, err = record(ctx, &cfg, strace, trace, data, heard); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(trace)
@@ -95,9 +125,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err := judge(calls, data, report); err != nil {
 		return nil, err
 	}
-	if report.Events == 0 || report.Syncs == 0 {
-		report.fail("the trace shows %d events told and %d syncs: it is of no use", report.Events, report.Syncs)
-	}
+	report.Failures = append(report.Failures, report.tooLittle(heard)...)
 	if !cfg.Keep && report.OK() {
 		err = os.Remove(trace)
 	}
@@ -105,7 +133,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 }
 
 // record runs a server under strace and load, and returns when both have ended, with the seconds of load.
-func record(ctx context.Context, cfg *Config, strace, trace, data string) (seconds float64, err error) {
+func record(ctx context.Context, cfg *Config, strace, trace, data string, heard *answers) (seconds float64, err error) {
 	s, err := process.StartUnder([]string{
 		strace, "-D", "-f", "--seccomp-bpf", "-ttt", "-y", "-xx", "-s", fmt.Sprint(stringBytes), "-o", trace,
 		"-e", "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,sync_file_range",
@@ -118,7 +146,7 @@ func record(ctx context.Context, cfg *Config, strace, trace, data string) (secon
 		return 0, err
 	}
 	began := time.Now()
-	if err := load(ctx, cfg, s); err != nil {
+	if err := load(ctx, cfg, s, heard); err != nil {
 		return 0, err
 	}
 	seconds = time.Since(began).Seconds()
@@ -126,7 +154,7 @@ func record(ctx context.Context, cfg *Config, strace, trace, data string) (secon
 }
 
 // load has clients order, holdings asked for, and trades taken back, for the time.
-func load(ctx context.Context, cfg *Config, s *process.Server) error {
+func load(ctx context.Context, cfg *Config, s *process.Server, heard *answers) error {
 	desk := console.NewClient(s.Admin(), "")
 	if _, err := desk.SetRate(ctx, cfg.Rate); err != nil {
 		return err
@@ -137,49 +165,57 @@ func load(ctx context.Context, cfg *Config, s *process.Server) error {
 			_ = c.Close()
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, cfg.Duration)
-	defer cancel()
-	var all sync.WaitGroup
 	for i := range accounts * connections {
 		c, err := client.Dial(ctx, s.Listen(), client.Options{Account: uint64(firstAccount + i%accounts), DiscardEvents: true, Name: "synced"})
 		if err != nil {
-			cancel()
-			all.Wait()
 			return err
 		}
 		conns = append(conns, c)
-		rng := rand.New(rand.NewPCG(cfg.Seed, uint64(100+i)))
-		all.Go(func() { trade(ctx, c, rng) })
 	}
-	all.Go(func() { takeBack(ctx, desk, rand.New(rand.NewPCG(cfg.Seed, 99))) })
+	ctx, cancel := context.WithTimeout(ctx, cfg.Duration) // from when all are logged in, however long that took under strace
+	defer cancel()
+	var all sync.WaitGroup
+	for i, c := range conns {
+		rng := rand.New(rand.NewPCG(cfg.Seed, uint64(100+i)))
+		all.Go(func() { trade(ctx, c, rng, heard) })
+	}
+	all.Go(func() { takeBack(ctx, desk, rand.New(rand.NewPCG(cfg.Seed, 99)), heard) })
 	all.Wait()
 	return nil
 }
 
 // trade orders, and asks for holdings now and then, until ctx ends. What is refused is of no matter here.
-func trade(ctx context.Context, c *client.Client, rng *rand.Rand) {
+func trade(ctx context.Context, c *client.Client, rng *rand.Rand, heard *answers) {
 	for ctx.Err() == nil && c.Err() == nil {
 		call, cancel := context.WithTimeout(ctx, callTimeout)
 		if rng.IntN(6) == 0 {
-			_, _ = c.Holdings(call)
+			if _, err := c.Holdings(call); err == nil {
+				heard.holdings.Add(1)
+			}
 		} else {
 			side := client.Buy
 			if rng.IntN(2) == 0 {
 				side = client.Sell
 			}
-			_, _ = c.Order(call, &client.Order{Side: side, Market: "SZ", Code: "000001", Quantity: 1 + rng.Int64N(3)})
+			o := &client.Order{Side: side, Market: "SZ", Code: "000001", Quantity: 1 + rng.Int64N(3)}
+			if _, err := c.Order(call, o); err == nil {
+				heard.executions.Add(1)
+			}
 		}
 		cancel()
 	}
 }
 
 // takeBack takes back one of the newest trades of some account, again and again.
-func takeBack(ctx context.Context, desk *console.Client, rng *rand.Rand) {
+func takeBack(ctx context.Context, desk *console.Client, rng *rand.Rand, heard *answers) {
 	for n := 0; ctx.Err() == nil; n++ {
 		h, err := desk.History(ctx, uint64(firstAccount+rng.IntN(accounts)), 0, 10)
 		if err == nil && len(h.Events) > 0 {
 			if t := h.Events[rng.IntN(len(h.Events))].Trade; t != nil {
-				_, _ = desk.Bust(ctx, console.BustRequest{Trade: t.ID, Reason: "torture", Policy: "cascade", BustID: fmt.Sprintf("synced-%d", n)})
+				r := console.BustRequest{Trade: t.ID, Reason: "torture", Policy: "cascade", BustID: fmt.Sprintf("synced-%d", n)}
+				if _, err := desk.Bust(ctx, r); err == nil {
+					heard.busts.Add(1)
+				}
 			}
 		}
 		select {

@@ -85,6 +85,7 @@ func (n *note) add(ev *client.AccountEvent) {
 
 // told is a line of a process's output; one of its fields is set.
 type told struct {
+	Up      bool     `json:"up,omitempty"` // it listens to signals and to its input; said first, and once
 	Counts  *Counts  `json:"counts,omitempty"`
 	Failure string   `json:"failure,omitempty"`
 	Beliefs []belief `json:"beliefs,omitempty"`
@@ -98,8 +99,9 @@ type process struct {
 	counts Counts
 }
 
-// Client follows accounts, and orders for them, until ctx ends; what is noted of them is saved then. When in says "finish" it
-// stops ordering, comes to rest, and tells what it believes. It ends with in, so that nothing is left of a run that was killed.
+// Client follows accounts, and orders for them, until ctx ends; what is noted of them is saved then. Its caller sees to it that a
+// signal to the process ends ctx: the first thing that it says is that it is up. When in says "finish" it stops ordering, comes
+// to rest, and tells what it believes. It ends with in, so that nothing is left of a run that was killed.
 func Client(ctx context.Context, cfg ClientConfig, in io.Reader, out io.Writer) error {
 	p := &process{ClientConfig: cfg, out: json.NewEncoder(out)}
 	ctx, cancel := context.WithCancel(ctx)
@@ -114,6 +116,7 @@ func Client(ctx context.Context, cfg ClientConfig, in io.Reader, out io.Writer) 
 		}
 		cancel()
 	}()
+	p.tell(told{Up: true})
 	beliefs := make([]belief, len(cfg.Accounts))
 	var followers, teller sync.WaitGroup
 	for i, account := range cfg.Accounts {

@@ -18,6 +18,7 @@ import (
 )
 
 const (
+	upTimeout   = time.Minute // from the start of a process until it is up, on a machine that is busy with other things
 	stopTimeout = 30 * time.Second
 	linesBytes  = 1 << 20 // the longest line of a process
 )
@@ -25,13 +26,15 @@ const (
 // crew is one process of clients and the proxy before it. The process comes and goes; what it has told stays. One goroutine has it.
 type crew struct {
 	ClientConfig
-	binary string
-	proxy  *proxy
-	lives  int
+	binary   string
+	proxy    *proxy
+	lives    int
+	upWithin time.Duration // how long a process has to say that it is up
 
 	cmd   *exec.Cmd // nil: not running
 	input io.Closer
 	say   io.Writer
+	up    chan struct{} // closed when it has said that it is up
 	ended chan struct{} // closed when its output has ended and it has been waited for
 
 	mu       sync.Mutex // of what it has told
@@ -41,7 +44,41 @@ type crew struct {
 	waitErr  error
 }
 
-func (c *crew) start() error {
+// start starts the process, and returns when it is up: from then on it may be signalled, cut and judged.
+func (c *crew) start(ctx context.Context) error {
+	if err := c.launch(); err != nil {
+		return fmt.Errorf("start clients: %w", err)
+	}
+	late := time.NewTimer(c.upWithin)
+	defer late.Stop()
+	select {
+	case <-c.up:
+		return nil
+	case <-c.ended:
+		return c.endedEarly()
+	case <-late.C:
+		c.kill()
+		return fmt.Errorf("clients of account %d and others did not say within %s that they are up", c.Accounts[0], c.upWithin)
+	case <-ctx.Done():
+		c.kill()
+		return ctx.Err()
+	}
+}
+
+// endedEarly is why the process has ended, unless it was up before that.
+func (c *crew) endedEarly() error {
+	select {
+	case <-c.up:
+		return nil // whoever has to do with it next learns how it ended
+	default:
+	}
+	if err := c.end(); err != nil {
+		return fmt.Errorf("clients of account %d and others ended before they said that they are up: %w", c.Accounts[0], c.waitErr)
+	}
+	return fmt.Errorf("clients of account %d and others ended before they said that they are up", c.Accounts[0])
+}
+
+func (c *crew) launch() error {
 	c.lives++
 	numbers := make([]string, 0, len(c.Accounts))
 	for _, n := range c.Accounts {
@@ -59,19 +96,23 @@ func (c *crew) start() error {
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start clients: %w", err)
+		return err
 	}
-	c.cmd, c.input, c.say, c.ended = cmd, input, input, make(chan struct{})
-	go c.listen(cmd, output, c.ended) // ends with the process
+	c.cmd, c.input, c.say, c.up, c.ended = cmd, input, input, make(chan struct{}), make(chan struct{})
+	go c.listen(cmd, output, c.up, c.ended) // ends with the process
 	return nil
 }
 
-func (c *crew) listen(cmd *exec.Cmd, output io.Reader, ended chan struct{}) {
+func (c *crew) listen(cmd *exec.Cmd, output io.Reader, up, ended chan struct{}) {
 	lines := bufio.NewScanner(output)
 	lines.Buffer(nil, linesBytes)
-	for lines.Scan() {
+	for once := true; lines.Scan(); {
 		var t told
 		err := json.Unmarshal(lines.Bytes(), &t) // the last line of one that was killed may be torn
+		if err == nil && t.Up && once {
+			once = false
+			close(up)
+		}
 		c.mu.Lock()
 		switch {
 		case err != nil:

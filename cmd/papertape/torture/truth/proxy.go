@@ -115,20 +115,23 @@ func (p *proxy) now(n int) (stall chan struct{}, torn int) {
 	return p.stall, p.rng.IntN(n)
 }
 
-// cut ends all connections.
-func (p *proxy) cut() {
+// cut ends all connections. It tells whether there were any.
+func (p *proxy) cut() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
 		_ = c.Close()
 	}
+	return len(p.conns) > 0
 }
 
-// tearOne ends the connection that carries something next, in the middle of that.
-func (p *proxy) tearOne() {
+// tearOne ends the connection that carries something next, in the middle of that. It tells whether that was not to happen anyway.
+func (p *proxy) tearOne() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before := p.tear
 	p.tear = true
+	return !before
 }
 
 // hang lets nothing through until release.

@@ -76,6 +76,9 @@ func says(t *testing.T, c net.Conn, text string) {
 // TestProxy carries, stalls and goes on, tears, cuts, and takes the next connection.
 func TestProxy(t *testing.T) {
 	p := echo(t)
+	if p.cut() {
+		t.Error("connections were cut, of which there were none")
+	}
 	c := p.dial(t)
 	says(t, c, "hello")
 	p.hang()
@@ -96,7 +99,9 @@ func TestProxy(t *testing.T) {
 	if _, err := io.ReadFull(c, got); err != nil || string(got) != "wait" {
 		t.Errorf("%q, %v after it", got, err)
 	}
-	p.tearOne()
+	if !p.tearOne() || p.tearOne() {
+		t.Error("one connection is torn once")
+	}
 	torn := bytes.Repeat([]byte("x"), 1000)
 	if _, err := c.Write(torn); err != nil {
 		t.Fatal(err)
@@ -106,7 +111,9 @@ func TestProxy(t *testing.T) {
 	}
 	c = p.dial(t)
 	says(t, c, "again")
-	p.cut()
+	if !p.cut() {
+		t.Error("the connection was not cut")
+	}
 	if n, err := c.Read(got); n > 0 || err == nil {
 		t.Errorf("%d bytes, %v after a cut", n, err)
 	}

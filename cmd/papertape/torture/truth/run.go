@@ -47,6 +47,10 @@ type Faults struct {
 	ServerRestart int `json:"server_restarted"`
 }
 
+func (f *Faults) made() int {
+	return f.Cuts + f.Torn + f.Stalls + f.Freezes + f.Kills + f.Restarts + f.ServerKills + f.ServerRestart
+}
+
 // Report is what was tried and found.
 type Report struct {
 	Seed        uint64 `json:"seed"`
@@ -64,6 +68,24 @@ type Report struct {
 
 // OK tells whether all clients have the truth.
 func (r *Report) OK() bool { return len(r.Failures) == 0 }
+
+// tooLittle says what a run has to do for its verdict to be worth something, and has not done.
+func (r *Report) tooLittle() (sentences []string) {
+	if r.Compared < r.Accounts {
+		sentences = append(sentences, fmt.Sprintf("%d of %d states were compared: what the other clients believe is not known", r.Compared, r.Accounts))
+	}
+	for _, n := range []struct {
+		what string
+		done int
+	}{
+		{"fault was made", r.made()}, {"order was answered", r.Orders}, {"event was digested and compared", r.Digested},
+	} {
+		if n.done == 0 {
+			sentences = append(sentences, fmt.Sprintf("no %s: nothing was tried", n.what))
+		}
+	}
+	return sentences
+}
 
 const failuresMax = 20 // sentences
 
@@ -107,6 +129,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.report.Failures = append(r.report.Failures, r.report.tooLittle()...)
 	return &r.report, nil
 }
 
@@ -124,12 +147,12 @@ func (r *run) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c := &crew{ClientConfig: ClientConfig{Dir: dir, Seed: r.Seed*1000 + uint64(i)*100_000}, binary: r.Binary, proxy: p}
+		c := &crew{ClientConfig: ClientConfig{Dir: dir, Seed: r.Seed*1000 + uint64(i)*100_000}, binary: r.Binary, proxy: p, upWithin: upTimeout}
 		for n := range accountsEach {
 			c.Accounts = append(c.Accounts, uint64(firstAccount+i*accountsEach+n))
 		}
 		r.crews = append(r.crews, c)
-		if err := c.start(); err != nil {
+		if err := c.start(ctx); err != nil {
 			return err
 		}
 	}
@@ -210,11 +233,13 @@ func (r *run) fault(ctx context.Context, c *crew) error {
 	f := &r.report.Faults
 	switch n := r.rng.IntN(20); {
 	case n < 5:
-		f.Cuts++
-		c.proxy.cut()
+		if c.proxy.cut() {
+			f.Cuts++
+		}
 	case n < 9:
-		f.Torn++
-		c.proxy.tearOne()
+		if c.proxy.tearOne() {
+			f.Torn++
+		}
 	case n < 12:
 		f.Stalls++
 		c.proxy.hang()
@@ -228,13 +253,13 @@ func (r *run) fault(ctx context.Context, c *crew) error {
 	case n < 16:
 		f.Kills++
 		c.kill()
-		return c.start()
+		return c.start(ctx)
 	case n < 18:
 		f.Restarts++
 		if err := c.stop(); err != nil {
 			r.report.fail("%v", err)
 		}
-		return c.start()
+		return c.start(ctx)
 	case n < 19:
 		f.ServerKills++
 		r.takeServer().Kill()
@@ -283,15 +308,8 @@ func (r *run) settle(ctx context.Context) error {
 			r.report.fail("the clients of account %d and others did not tell what they believe", crew.Accounts[0])
 		}
 	}
-	for _, crew := range r.crews {
-		for _, b := range crew.beliefs {
-			if !r.report.OK() {
-				break // what is wrong has been found
-			}
-			if err := r.compare(ctx, s, c, &b); err != nil {
-				return err
-			}
-		}
+	if err := r.compareAll(ctx, s, c); err != nil {
+		return err
 	}
 	for _, line := range s.Complaints() {
 		r.report.fail("the server's log complains: %s", line)
@@ -304,6 +322,23 @@ func (r *run) settle(ctx context.Context) error {
 		r.report.fail("%s", breach)
 	}
 	return err
+}
+
+// compareAll compares what was told, also where something was found before: that is not all there may be.
+func (r *run) compareAll(ctx context.Context, s *runner.Server, c *console.Client) error {
+	for _, crew := range r.crews {
+		for _, b := range crew.beliefs {
+			err := r.compare(ctx, s, c, &b)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				r.report.fail("account %d could not be compared, nor were those after it: %v", b.Account, err)
+				return nil
+			}
+		}
+	}
+	return nil
 }
 
 // close ends what is left of a run.
