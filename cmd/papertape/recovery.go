@@ -166,17 +166,8 @@ func (s *store) backUp(out string) (int64, error) {
 
 // newDirectory says what keeps out from becoming a copy of the data directory.
 func newDirectory(data, out string) error {
-	unfinished := journal.Unfinished(out)
-	for _, path := range []string{out, unfinished} {
-		switch _, err := os.Lstat(path); {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil: // of a name that is too long, for one
-			return err
-		case path == unfinished:
-			return fmt.Errorf("%s is left of a backup that was cut off; remove it, or choose another name for this one", path)
-		default:
-			return fmt.Errorf("%s exists, and a backup is written over nothing; name a directory that does not exist", path)
-		}
+	if _, err := os.Lstat(out); err == nil {
+		return fmt.Errorf("%s exists, and a backup is written over nothing; name a directory that does not exist", out)
 	}
 	parent := filepath.Dir(out)
 	switch in, err := os.Stat(parent); {
@@ -199,10 +190,10 @@ func newDirectory(data, out string) error {
 	return tryPlace(out)
 }
 
-// tryPlace says what keeps a backup from being begun at a place: it is made under another name until it is whole. What fails
-// later is the ledger's failure or the disk's, and not that of whoever named the place.
+// tryPlace says what keeps a backup from being begun at a place: it is made under another name until it is whole. What
+// fails later is the ledger's failure or the disk's, and not that of whoever named the place.
 func tryPlace(out string) error {
-	unfinished := out + ".unfinished"
+	unfinished := journal.Unfinished(out)
 	switch err := os.Mkdir(unfinished, 0o700); {
 	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%s is left over from a backup that was cut off, or another one is writing it; remove it, "+
