@@ -470,30 +470,6 @@ func TestTerminalTold(t *testing.T) {
 	}
 }
 
-// TestSuspend: Ctrl-Z gives the terminal back to the shell until the program goes on, and then the line is as it was.
-func TestSuspend(t *testing.T) {
-	at := serveFixed(t)
-	p := sitAt(t, []string{homeEnv(t)}, "sh", "-mc", `papertape client "$@"; echo suspended; read -r line; echo "$line"; fg`, "sh",
-		"--account", "100100", "--server", at)
-	fresh := freshModes(t)
-	p.awaitPrompt()
-	p.types("buy SZ.000001", ">>> buy SZ.000001")
-	raw := p.modes()
-	p.press(keyCtrlZ)
-	s := p.awaitText("suspended")
-	if now := p.modes(); s.marks || !reflect.DeepEqual(now, fresh) {
-		t.Errorf("suspended, it has the terminal's modes %+v, marks %v, and found %+v", now, s.marks, fresh)
-	}
-	p.press("go on" + keyEnter)
-	p.awaitLine(">>> buy SZ.000001")
-	if now := p.modes(); !reflect.DeepEqual(now, raw) || !p.look().marks {
-		t.Errorf("it goes on with the modes %+v, and had %+v", now, raw)
-	}
-	p.types(" 100", ">>> buy SZ.000001 100")
-	p.press(keyEnter)
-	p.awaitText("you            holds 100 ")
-}
-
 // TestSuspendNowhere: where there is no shell to go back to, nothing is suspended, and the line goes on by itself.
 func TestSuspendNowhere(t *testing.T) {
 	at := serveFixed(t)
