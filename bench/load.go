@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"time"
@@ -15,7 +16,11 @@ import (
 	"github.com/papertape/papertape/bench/load"
 	"github.com/papertape/papertape/bench/measure"
 	"github.com/papertape/papertape/bench/report"
+	"github.com/papertape/papertape/decimal"
 )
+
+// durationMax bounds what may be said of any time.
+const durationMax = 7 * 24 * time.Hour
 
 // loadFlags are the command line of load.
 type loadFlags struct {
@@ -46,20 +51,21 @@ Exit code 99: an answer was wrong, or the load was late itself, and its figures 
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.plan.Address, "server", "127.0.0.1:7300", "the server, host:port")
-	flags.IntVar(&f.plan.Connections, "connections", 100, "connections, all logged in before the first request")
-	flags.IntVar(&f.plan.Accounts, "accounts", 0, "accounts that the server has, from 100001 on; 0: as many as connections")
-	flags.IntVar(&f.plan.Threads, "threads", 1, "threads of each process of the load")
+	flags.Var(decimal.Whole(&f.plan.Connections, 100, 1, math.MaxInt32), "connections", "connections, all logged in before the first request")
+	flags.Var(decimal.Whole(&f.plan.Accounts, 0, 0, math.MaxInt32), "accounts", "accounts that the server has, from 100001 on; 0: as many as connections")
+	flags.Var(decimal.Whole(&f.plan.Threads, 1, 1, math.MaxInt32), "threads", "threads of each process of the load")
 	flags.StringVar(&f.mode, "mode", string(load.ClosedLoop), "closed, open, think or receive")
-	flags.IntVar(&f.plan.Outstanding, "outstanding", 1, "closed: requests under way on each connection")
-	flags.Float64Var(&f.plan.Rate, "rate", 1000, "open: requests a second over all connections")
-	flags.DurationVar(&f.plan.ThinkLow, "think-low", time.Second, "think: the shortest pause")
-	flags.DurationVar(&f.plan.ThinkHigh, "think-high", 2*time.Second, "think: the longest pause")
-	flags.Float64Var(&f.plan.Queries, "queries", 0, "the part of the requests that asks for the holdings, 0 to 1; the others buy and sell in turn")
+	flags.Var(decimal.Whole(&f.plan.Outstanding, 1, 1, math.MaxInt32), "outstanding", "closed: requests under way on each connection")
+	flags.Var(decimal.Real(&f.plan.Rate, 1000, 0, math.MaxInt32), "rate", "open: requests a second over all connections")
+	flags.Var(decimal.Duration(&f.plan.ThinkLow, time.Second, 0, durationMax), "think-low", "think: the shortest pause")
+	flags.Var(decimal.Duration(&f.plan.ThinkHigh, 2*time.Second, 0, durationMax), "think-high", "think: the longest pause")
+	flags.Var(decimal.Real(&f.plan.Queries, 0, 0, 1), "queries",
+		"the part of the requests that asks for the holdings, 0 to 1; the others buy and sell in turn")
 	flags.BoolVar(&f.plan.Quotes, "quotes", false, "subscribe to quotes")
 	flags.BoolVar(&f.plan.Echo, "echo", false, "the server sends every frame back and is not asked for more")
-	flags.Uint64Var(&f.plan.Seed, "seed", 1, "of what is drawn")
-	flags.DurationVar(&f.warm, "warm", time.Second, "load before it is measured")
-	flags.DurationVar(&f.duration, "duration", 10*time.Second, "what is measured")
+	flags.Var(decimal.Whole(&f.plan.Seed, 1, 0, math.MaxUint64), "seed", "of what is drawn")
+	flags.Var(decimal.Duration(&f.warm, time.Second, 0, durationMax), "warm", "load before it is measured")
+	flags.Var(decimal.Duration(&f.duration, 10*time.Second, time.Millisecond, durationMax), "duration", "what is measured")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
 	return cmd
 }
@@ -72,8 +78,6 @@ func (f *loadFlags) check() error {
 	switch {
 	case f.output != "text" && f.output != "json":
 		return usageError{fmt.Errorf("-o %s: it is text or json", f.output)}
-	case f.warm < 0 || f.duration <= 0:
-		return usageError{fmt.Errorf("%v of load and %v before: something must be measured", f.duration, f.warm)}
 	}
 	host, _, err := net.SplitHostPort(f.plan.Address)
 	if err != nil {

@@ -49,9 +49,9 @@ func TestLoadUsage(t *testing.T) {
 		"the mode is \"round\"":            {"--mode", "round"},
 		"requests a second":                {"--mode", "open", "--rate", "0"},
 		"text or json":                     {"-o", "yaml"},
-		"something must be measured":       {"--duration", "0s"},
+		"--duration: 0s is out of range":   {"--duration", "0s"},
 		"from the shorter to the longer":   {"--mode", "think", "--think-low", "2s", "--think-high", "1s"},
-		"0 connections: it must be 1 to 1": {"--connections", "0", "--accounts", "1"},
+		"--connections: 0 is out of range": {"--connections", "0", "--accounts", "1"},
 	} {
 		var out, errs bytes.Buffer
 		if code := Main(append([]string{"load"}, args...), &out, &errs); code != exitUsage || !strings.Contains(errs.String(), says) {

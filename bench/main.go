@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // The exit codes, which are those of papertape.
@@ -71,6 +72,9 @@ func newRoot() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if value := (*pflag.InvalidValueError)(nil); errors.As(err, &value) {
+			return usageError{fmt.Errorf("--%s: %w", value.GetFlag().Name, value.Unwrap())}
+		}
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())}
 	})
 	root.AddCommand(newServe(), newLoad(), newGenerate(), newRun(), newReport())

@@ -2,7 +2,12 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func TestUsage(t *testing.T) {
@@ -22,5 +27,47 @@ func TestUsage(t *testing.T) {
 		if said := errs.Len() > 0; said != (c.code != 0) {
 			t.Errorf("%q: exit %d with %q on stderr", c.args, c.code, errs.String())
 		}
+	}
+}
+
+// everyCommand is a command and all below it, hidden ones too.
+func everyCommand(cmd *cobra.Command) []*cobra.Command {
+	list := []*cobra.Command{cmd}
+	for _, c := range cmd.Commands() {
+		list = append(list, everyCommand(c)...)
+	}
+	return list
+}
+
+// TestOneReaderOfNumbers: no flag reads a number by itself, as pflag's do, which take 0100 for 64.
+func TestOneReaderOfNumbers(t *testing.T) {
+	numbers := 0
+	for _, cmd := range everyCommand(newRoot()) {
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			what := cmd.CommandPath() + " --" + f.Name
+			switch kind := fmt.Sprintf("%T", f.Value); {
+			case kind == "*pflag.stringValue", kind == "*pflag.boolValue":
+				return
+			case strings.HasPrefix(kind, "*pflag."):
+				t.Errorf("%s is of %s", what, kind)
+			}
+			numbers++
+			for _, bad := range []string{"0x10", "0o10", "1_0", "+5", "+5s", "0x1p4", "NaN", ""} {
+				if f.Value.Set(bad) == nil {
+					t.Errorf("%s takes %q for %s", what, bad, f.Value)
+				}
+			}
+			if f.Value.Set("010") == nil && f.Value.String() != "10" {
+				t.Errorf("%s takes 010 for %s", what, f.Value)
+			}
+		})
+	}
+	if numbers < 15 {
+		t.Errorf("looked at %d flags that are numbers", numbers)
+	}
+	var out, errs bytes.Buffer
+	if code := Main([]string{"serve", "baseline", "--workers", "0x10"}, &out, &errs); code != exitUsage ||
+		errs.String() != "papertape-bench: --workers: \"0x10\" is not a whole number; write 1 to 10000\n" {
+		t.Errorf("exit %d, %q", code, errs.String())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/papertape/papertape/bench/baseline"
 	"github.com/papertape/papertape/bench/peers"
 	"github.com/papertape/papertape/bench/venue"
+	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine/hugepage"
 )
 
@@ -102,28 +104,23 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "where to listen, host:port")
 	flags.StringVar(&f.debug, "debug", "127.0.0.1:0", "serve /debug/pprof/ and /debug/vars there, host:port; empty: nowhere")
 	flags.StringVar(&f.cpuProfile, "cpuprofile", "", "write a CPU profile to this file, until the end")
-	flags.IntVar(&f.workers, "workers", 10, "workers that do the requests")
-	flags.IntVar(&f.loops, "loops", runtime.NumCPU(), "event loops of echo-gnet, echo-nbio and echo-epoll")
+	flags.Var(decimal.Whole(&f.workers, 10, 1, numbersMax), "workers", "workers that do the requests")
+	flags.Var(decimal.Whole(&f.loops, runtime.NumCPU(), 1, numbersMax), "loops", "event loops of echo-gnet, echo-nbio and echo-epoll")
 	flags.StringVar(&f.writer, "writer", string(baseline.WriterDirect), "direct or coalescing; of the baseline also pool")
-	flags.IntVar(&f.writers, "writers", 10, "writers of --writer pool")
+	flags.Var(decimal.Whole(&f.writers, 10, 1, numbersMax), "writers", "writers of --writer pool")
 	flags.StringVar(&f.storage, "storage", string(venue.StorageNone), "none, sync or pool: one synced write per event")
-	flags.IntVar(&f.storageWorkers, "storage-workers", 4, "database workers of --storage pool")
+	flags.Var(decimal.Whole(&f.storageWorkers, 4, 1, numbersMax), "storage-workers", "database workers of --storage pool")
 	flags.StringVar(&f.data, "data", "", "directory of the file of events, with --storage sync and pool")
-	flags.IntVar(&f.accounts, "accounts", 100, "accounts, from 100001 on")
-	flags.Uint64Var(&f.seed, "seed", 1, "of what the accounts begin with, the prices and the simulated fills")
-	flags.Float64Var(&f.rate, "rate", 0, "simulated fills a second, over all accounts")
-	flags.DurationVar(&f.priceInterval, "price-interval", 0, "how often prices change; 0: never")
+	flags.Var(decimal.Whole(&f.accounts, 100, 1, venue.AccountsMax), "accounts", "accounts, from 100001 on")
+	flags.Var(decimal.Whole(&f.seed, 1, 0, math.MaxUint64), "seed", "of what the accounts begin with, the prices and the simulated fills")
+	flags.Var(decimal.Real(&f.rate, 0, 0, math.MaxInt32), "rate", "simulated fills a second, over all accounts")
+	flags.Var(decimal.Duration(&f.priceInterval, 0, 0, durationMax), "price-interval", "how often prices change; 0: never")
 }
 
 // numbersMax bounds workers, writers and database workers.
 const numbersMax = 10_000
 
 func (f *serveFlags) check() error {
-	for name, n := range map[string]int{"workers": f.workers, "writers": f.writers, "storage-workers": f.storageWorkers, "loops": f.loops} {
-		if n < 1 || n > numbersMax {
-			return usageError{fmt.Errorf("--%s %d: it is 1 to %d", name, n, numbersMax)}
-		}
-	}
 	switch {
 	case !slices.Contains(baseline.Writers(), baseline.Writer(f.writer)):
 		return usageError{fmt.Errorf("--writer %q: it is one of %v", f.writer, baseline.Writers())}
@@ -131,10 +128,6 @@ func (f *serveFlags) check() error {
 		return usageError{fmt.Errorf("--storage %q: it is one of %v", f.storage, venue.Storages())}
 	case f.storage != string(venue.StorageNone) && f.data == "":
 		return usageError{fmt.Errorf("--storage %s needs a directory: --data", f.storage)}
-	case f.accounts < 1 || f.accounts > venue.AccountsMax:
-		return usageError{fmt.Errorf("--accounts %d: it is 1 to %d", f.accounts, venue.AccountsMax)}
-	case f.rate < 0 || f.priceInterval < 0:
-		return usageError{errors.New("--rate and --price-interval cannot be negative")}
 	}
 	return nil
 }

@@ -2,8 +2,9 @@ package clientsim
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
+
+	"github.com/papertape/papertape/decimal"
 )
 
 // Partition is one of several swarms that run at the same time, on accounts that no other has.
@@ -17,9 +18,9 @@ func ParsePartition(text string) (Partition, error) {
 	index, of, _ := strings.Cut(text, "/")
 	var p Partition
 	var err1, err2 error
-	p.Index, err1 = strconv.Atoi(strings.TrimSpace(index))
-	p.Of, err2 = strconv.Atoi(strings.TrimSpace(of))
-	if err1 != nil || err2 != nil || p.Of < 1 || p.Of > partitionsMax || p.Index < 1 || p.Index > p.Of {
+	p.Index, err1 = decimal.ParseWhole(strings.TrimSpace(index), 1, partitionsMax)
+	p.Of, err2 = decimal.ParseWhole(strings.TrimSpace(of), 1, partitionsMax)
+	if err1 != nil || err2 != nil || p.Index > p.Of {
 		return Partition{}, fmt.Errorf("partition %q: write 2/4 for the second of four, from 1/1 to %d/%[2]d", text, partitionsMax)
 	}
 	return p, nil

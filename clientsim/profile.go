@@ -3,10 +3,12 @@ package clientsim
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/papertape/papertape/decimal"
 )
 
 // Profile is what a simulated user does: it thinks for a while, then buys, sells or asks, and so on.
@@ -55,7 +57,7 @@ func ParseInterval(text string) (Interval, error) {
 		text string
 		into *time.Duration
 	}{{from, &i.Min}, {to, &i.Max}} {
-		d, err := time.ParseDuration(strings.TrimSpace(part.text))
+		d, err := decimal.ParseDuration(strings.TrimSpace(part.text), 0, math.MaxInt64)
 		if err != nil {
 			return Interval{}, fmt.Errorf("interval %q: %q is not a duration; write 1s-2s, 200ms-1s, or 1s", text, part.text)
 		}
@@ -98,8 +100,8 @@ func ParseMix(text string) (Mix, error) {
 		if !ok {
 			return Mix{}, fmt.Errorf("mix %q: %q is not buy, sell or query with a number; write buy=40,sell=40,query=20", text, part)
 		}
-		n, err := strconv.Atoi(number)
-		if err != nil || n < 0 || n > shareMax {
+		n, err := decimal.ParseWhole(number, 0, shareMax)
+		if err != nil {
 			return Mix{}, fmt.Errorf("mix %q: %q is not a share from 0 to %d; write buy=40,sell=40,query=20", text, part, shareMax)
 		}
 		if named[name] {

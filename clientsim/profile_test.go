@@ -31,6 +31,11 @@ func TestParseInterval(t *testing.T) {
 		"0s-1s":  "from above 0",
 		"-1s-2s": `"" is not a duration`,
 		"1s-2h":  "to 1h0m0s",
+		"+1s-2s": `"+1s" is not a duration`,
+		"1s-+2s": `"+2s" is not a duration`,
+		"1s--2s": `"-2s" is not a duration`,
+		"1_0s":   `"1_0s" is not a duration`,
+		"0x1s":   `"0x1s" is not a duration`,
 	} {
 		if got, err := ParseInterval(text); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, %v; want an error with %q", text, got, err, says)
@@ -43,6 +48,7 @@ func TestParseMix(t *testing.T) {
 		"buy=40,sell=40,query=20": {40, 40, 20},
 		"query=1":                 {Query: 1},
 		"sell=3, buy=1":           {1, 3, 0},
+		"buy=0100":                {Buy: 100},
 	} {
 		got, err := ParseMix(text)
 		if err != nil || got != want {
@@ -63,6 +69,9 @@ func TestParseMix(t *testing.T) {
 		"buy=1000001":        "from 0 to 1000000",
 		"buy=40;sell=40":     `"buy=40;sell=40" is not a share`,
 		"buy=1,sell=1,query": `"query" is not a share`,
+		"buy=+4":             `"buy=+4" is not a share`,
+		"buy=0x10":           `"buy=0x10" is not a share`,
+		"buy=1_0":            `"buy=1_0" is not a share`,
 	} {
 		if got, err := ParseMix(text); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, %v; want an error with %q", text, got, err, says)
@@ -129,7 +138,10 @@ func TestPartition(t *testing.T) {
 	if taken[100001] != "1/4" || taken[102000] != "4/4" || len(taken) != 2000 {
 		t.Errorf("the four have %d accounts, from 100001 (%s) to 102000 (%s)", len(taken), taken[100001], taken[102000])
 	}
-	for _, text := range []string{"", "1", "0/4", "5/4", "1/0", "a/b", "1/2/3", "-1/4", "1/10001"} {
+	if p, err := ParsePartition("010/0100"); err != nil || p != (Partition{10, 100}) {
+		t.Errorf("010/0100 is %v, %v", p, err)
+	}
+	for _, text := range []string{"", "1", "0/4", "5/4", "1/0", "a/b", "1/2/3", "-1/4", "1/10001", "+1/4", "1/+4", "0x1/4", "1/0x4", "1_0/20", "1/1_0"} {
 		if p, err := ParsePartition(text); err == nil || !strings.Contains(err.Error(), "write 2/4 for the second of four") {
 			t.Errorf("%q: %v, %v", text, p, err)
 		}

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
+	"math"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/decimal"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/usertext"
 )
 
@@ -25,7 +27,7 @@ type asking struct {
 }
 
 func (a *asking) register(flags *pflag.FlagSet) {
-	flags.StringVar(&a.admin, "admin", defaultConfig().Admin, "the server's console, host:port")
+	peerAddress(flags, &a.admin, "admin", defaultConfig().Admin, "the server's console, host:port")
 	flags.StringVar(&a.tokenFile, "admin-token-file", "", "file with the console's token")
 	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
 }
@@ -69,8 +71,8 @@ func printAs(w io.Writer, output string, v any, text func(io.Writer) error) erro
 
 // accountNumber reads the argument of the commands about one account.
 func accountNumber(arg string) (uint64, error) {
-	n, err := strconv.ParseUint(arg, 10, 64)
-	if err != nil || n == 0 {
+	n, err := decimal.ParseWhole[uint64](arg, 1, math.MaxUint64)
+	if err != nil {
 		return 0, usageError{fmt.Errorf("%q is not an account number; one looks like 100001", arg)}
 	}
 	return n, nil
@@ -157,9 +159,6 @@ func newSimulate() *cobra.Command {
   papertape simulate                 what it does now`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if rate < 0 || rate != rate {
-				return usageError{fmt.Errorf("rate %v: it is a number of fills a second, 0 or more", rate)}
-			}
 			c, err := ask.client()
 			if err != nil {
 				return err
@@ -180,7 +179,7 @@ func newSimulate() *cobra.Command {
 		},
 	}
 	ask.register(cmd.Flags())
-	cmd.Flags().Float64Var(&rate, "rate", 0, "fills a second over all accounts; 0 is off")
+	cmd.Flags().Var(decimal.Real(&rate, 0, 0, simulator.RateMax), "rate", "fills a second over all accounts; 0 is off")
 	return cmd
 }
 

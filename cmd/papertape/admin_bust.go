@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -143,8 +145,8 @@ Asked again under the same --bust-id it answers what was done, and does nothing.
 	}
 	b.register(cmd)
 	cmd.Flags().StringVar(&price, "price", "", "the price, as 9.98")
-	cmd.Flags().Int64Var(&quantity, "quantity", 0, "how many shares")
-	cmd.Flags().Uint32Var(&revision, "revision", 0, "only if the trade stands at this revision (default: whichever it is)")
+	cmd.Flags().Var(decimal.Whole(&quantity, 0, 0, positions.MaxOrderShares), "quantity", "how many shares")
+	cmd.Flags().Var(decimal.Whole(&revision, 0, 0, math.MaxUint32), "revision", "only if the trade stands at this revision (default: whichever it is)")
 	return cmd
 }
 

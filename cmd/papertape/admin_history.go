@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/usertext"
 )
 
@@ -29,9 +31,6 @@ func newHistory() *cobra.Command {
 			account, err := accountNumber(args[0])
 			if err != nil {
 				return err
-			}
-			if limit < 1 || limit > 100 {
-				return usageError{fmt.Errorf("limit %d: a page has 1 to 100 events; ask for older ones with --before", limit)}
 			}
 			c, err := ask.client()
 			if err != nil {
@@ -51,8 +50,8 @@ func newHistory() *cobra.Command {
 		},
 	}
 	ask.register(cmd.Flags())
-	cmd.Flags().Uint64Var(&before, "before", 0, "only events with a lower sequence; 0: from the newest")
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many events, at most 100")
+	cmd.Flags().Var(decimal.Whole(&before, 0, 0, math.MaxUint64), "before", "only events with a lower sequence; 0: from the newest")
+	cmd.Flags().Var(decimal.Whole(&limit, 20, 1, 100), "limit", "how many events, at most 100; --before asks for older ones")
 	return cmd
 }
 

@@ -3,13 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
-	"strconv"
+	"math"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/usertext"
 )
 
@@ -30,9 +31,6 @@ func newAccounts() *cobra.Command {
   papertape accounts -o json`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 || limit > accountsPageMax {
-				return usageError{fmt.Errorf("limit %d: a page has 1 to %d accounts; ask for later ones with --after", limit, accountsPageMax)}
-			}
 			c, err := ask.client()
 			if err != nil {
 				return err
@@ -45,8 +43,9 @@ func newAccounts() *cobra.Command {
 		},
 	}
 	ask.register(cmd.Flags())
-	cmd.Flags().Uint64Var(&after, "after", 0, "only accounts with a higher number")
-	cmd.Flags().IntVar(&limit, "limit", accountsPage, fmt.Sprintf("how many accounts, at most %d", accountsPageMax))
+	cmd.Flags().Var(decimal.Whole(&after, 0, 0, math.MaxUint64), "after", "only accounts with a higher number")
+	cmd.Flags().Var(decimal.Whole(&limit, accountsPage, 1, accountsPageMax), "limit",
+		fmt.Sprintf("how many accounts, at most %d; --after asks for later ones", accountsPageMax))
 	return cmd
 }
 
@@ -130,8 +129,8 @@ papertape sessions lists the sessions with their uids.`,
   papertape kick 17 --reason "the desk is closed"`,
 		Args: exactly(1, "the uid of a session"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			uid, err := strconv.ParseUint(args[0], 10, 64)
-			if err != nil || uid == 0 {
+			uid, err := decimal.ParseWhole[uint64](args[0], 1, math.MaxUint64)
+			if err != nil {
 				return usageError{fmt.Errorf("%q is not the uid of a session; papertape sessions lists them", args[0])}
 			}
 			c, err := ask.client()

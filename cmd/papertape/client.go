@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/papertape/papertape/cmd/papertape/terminal"
+	"github.com/papertape/papertape/decimal"
 )
 
 func newClient() *cobra.Command {
@@ -33,13 +35,13 @@ papertape/history, in $XDG_STATE_HOME or, without that, in ~/.local/state.`,
   printf 'buy SH 600519 100\nholding\n' | papertape client --account 100017 -o json`,
 	}
 	flags := cmd.Flags()
-	flags.Uint64Var(&account, "account", 0, "whose account it is, a customer number such as 100017")
-	flags.StringVar(&server, "server", defaultConfig().Listen, "the server, host:port")
+	flags.Var(decimal.Whole(&account, 0, 1, math.MaxUint64), "account", "whose account it is, a customer number such as 100017")
+	peerAddress(flags, &server, "server", defaultConfig().Listen, "the server, host:port")
 	flags.StringVar(&lang, "lang", "", "zh or en; without it as LC_ALL, LC_MESSAGES or LANG say")
 	flags.StringVar(&colours, "colors", string(terminal.SchemeCN), "cn (red is up) or western (green is up)")
 	flags.StringVarP(&output, "output", "o", "text",
 		"text, or json: an object a line, for each answer, each event and each connection")
-	flags.BoolVar(&echo, "echo", false, "from a pipe, print each line before its answer; not with -o json")
+	flags.Var(boolFlag{&echo}, "echo", "from a pipe, print each line before its answer; not with -o json")
 	cmd.ValidArgsFunction = func(_ *cobra.Command, words []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(words) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/usertext"
 )
 
@@ -289,10 +290,10 @@ func TestConfigValueErrors(t *testing.T) {
 		{"--accounts=1e2", `--accounts: "1e2" is not a whole number; write 1 to 1000000`},
 		{"--accounts=0", "--accounts: 0 is out of range; write 1 to 1000000"},
 		{"--accounts=99999999999999999999", "--accounts: 99999999999999999999 is out of range; write 1 to 1000000"},
-		{"--seed=-1", `--seed: "-1" is not a whole number between 0 and 18446744073709551615`},
+		{"--seed=-1", "--seed: -1 is out of range; write 0 to 18446744073709551615"},
 		{"--shards=some", `--shards: "some" is not a whole number; write 1 to 1024, or auto`},
 		{"--shards=0", "--shards: 0 is out of range; write 1 to 1024, or auto"},
-		{"--simulator.rate=NaN", "--simulator.rate: NaN is out of range; write 0 to 10000000"},
+		{"--simulator.rate=NaN", `--simulator.rate: "NaN" is not a number; write 2000 or 0.5`},
 		{"--simulator.rate=-1", "--simulator.rate: -1 is out of range; write 0 to 10000000"},
 		{"--simulator.rate=1e999", "--simulator.rate: 1e999 is out of range; write 0 to 10000000"},
 		{"--allow-plaintext=yes", `--allow-plaintext: "yes" is neither true nor false`},
@@ -424,7 +425,7 @@ func TestConfigSizes(t *testing.T) {
 		time.Second: "1s", 10 * time.Minute: "10m", time.Hour: "1h", 90 * time.Second: "1m30s", 0: "0s",
 		10 * time.Second: "10s", 70 * time.Minute: "1h10m", time.Hour + time.Second: "1h0m1s", 100 * time.Hour: "100h",
 	} {
-		if got := printDuration(d); got != want {
+		if got := decimal.FormatDuration(d); got != want {
 			t.Errorf("%v is printed as %s, want %s", d, got, want)
 		}
 	}

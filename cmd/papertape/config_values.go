@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/usertext"
 )
 
@@ -51,7 +53,7 @@ func (f field[T]) set(c *Config, text string) error {
 }
 
 func numberValue(at func(*Config) *int, low, high int) value {
-	return field[int]{kindNumber, at, func(text string) (int, error) { return parseNumber(text, low, high) }, strconv.Itoa}
+	return field[int]{kindNumber, at, func(text string) (int, error) { return decimal.ParseWhole(text, low, high) }, strconv.Itoa}
 }
 
 const auto = "auto"
@@ -62,7 +64,7 @@ func autoNumberValue(at func(*Config) *int, low, high int) value {
 		if text == auto {
 			return 0, nil
 		}
-		n, err := parseNumber(text, low, high)
+		n, err := decimal.ParseWhole(text, low, high)
 		if err != nil {
 			err = fmt.Errorf("%w, or auto", err)
 		}
@@ -77,56 +79,29 @@ func autoNumberValue(at func(*Config) *int, low, high int) value {
 	return field[int]{kindNumber, at, parse, format}
 }
 
-func parseNumber(text string, low, high int) (int, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return 0, fmt.Errorf("%q is not a whole number; write %d to %d", text, low, high)
-	}
-	if err != nil || n < low || n > high {
-		return 0, fmt.Errorf("%s is out of range; write %d to %d", text, low, high)
-	}
-	return n, nil
-}
-
 func unsignedValue(at func(*Config) *uint64) value {
-	parse := func(text string) (uint64, error) {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("%q is not a whole number between 0 and %d", text, uint64(1<<64-1))
-		}
-		return n, nil
-	}
+	parse := func(text string) (uint64, error) { return decimal.ParseWhole[uint64](text, 0, math.MaxUint64) }
 	return field[uint64]{kindNumber, at, parse, func(n uint64) string { return strconv.FormatUint(n, 10) }}
 }
 
 func floatValue(at func(*Config) *float64, low, high float64) value {
-	parse := func(text string) (float64, error) {
-		x, err := strconv.ParseFloat(text, 64)
-		if err != nil && !errors.Is(err, strconv.ErrRange) {
-			return 0, fmt.Errorf("%q is not a number; write 2000 or 0.5", text)
-		}
-		if !(x >= low && x <= high) { // NaN is not
-			return 0, fmt.Errorf("%s is out of range; write %s to %s", text, printFloat(low), printFloat(high))
-		}
-		return x + 0, nil // -0 is 0
-	}
-	return field[float64]{kindNumber, at, parse, printFloat}
+	parse := func(text string) (float64, error) { return decimal.ParseReal(text, low, high) }
+	return field[float64]{kindNumber, at, parse, decimal.FormatReal}
 }
 
-func printFloat(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
-
 func booleanValue(at func(*Config) *bool) value {
-	parse := func(text string) (bool, error) {
-		switch text {
-		case "true":
-			return true, nil
-		case "false":
-			return false, nil
-		default:
-			return false, fmt.Errorf("%q is neither true nor false", text)
-		}
+	return field[bool]{kindBool, at, parseBool, strconv.FormatBool}
+}
+
+func parseBool(text string) (bool, error) {
+	switch text {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	default:
+		return false, fmt.Errorf("%q is neither true nor false", text)
 	}
-	return field[bool]{kindBool, at, parse, strconv.FormatBool}
 }
 
 // oneOfValue is a word of a list. later holds words that are promised, and what to say to whoever uses one already.
@@ -172,18 +147,25 @@ func pathValue(at func(*Config) *string, optional bool) value {
 }
 
 func addressValue(at func(*Config) *string) value {
-	parse := func(text string) (string, error) {
-		host, port, err := net.SplitHostPort(text)
-		odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '/' }
-		if err != nil || strings.ContainsFunc(host, odd) {
-			return "", fmt.Errorf("%q is not an address; write host:port, as in 127.0.0.1:7300", text)
-		}
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return "", fmt.Errorf("%q is not a port; write 0 to 65535, as in 127.0.0.1:7300 (0: any that is free)", port)
-		}
-		return text, nil
-	}
+	parse := func(text string) (string, error) { return text, checkAddress(text, 0) }
 	return field[string]{kindText, at, parse, same}
+}
+
+// checkAddress says what is wrong with a host:port. low is 0 where a port that is free may be asked for.
+func checkAddress(text string, low int) error {
+	host, port, err := net.SplitHostPort(text)
+	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '/' }
+	if err != nil || strings.ContainsFunc(host, odd) {
+		return fmt.Errorf("%q is not an address; write host:port, as in 127.0.0.1:7300", text)
+	}
+	if _, err := decimal.ParseWhole(port, low, 1<<16-1); err != nil {
+		free := ""
+		if low == 0 {
+			free = " (0: any that is free)"
+		}
+		return fmt.Errorf("%q is not a port; write %d to 65535, as in 127.0.0.1:7300%s", port, low, free)
+	}
+	return nil
 }
 
 // isLoopback says whether only this machine reaches an address. Names other than localhost are not looked up.
@@ -220,29 +202,8 @@ func listValue(at func(*Config) *[]string, most int, item func(string) (string, 
 }
 
 func durationValue(at func(*Config) *time.Duration, low, high time.Duration) value {
-	parse := func(text string) (time.Duration, error) {
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			return 0, fmt.Errorf("%q is not a duration; write 5s or 1m30s", text)
-		}
-		if d < low || d > high {
-			return 0, fmt.Errorf("%s is out of range; write %s to %s", text, printDuration(low), printDuration(high))
-		}
-		return d, nil
-	}
-	return field[time.Duration]{kindDuration, at, parse, printDuration}
-}
-
-// printDuration writes 10m where Duration.String writes 10m0s.
-func printDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	parse := func(text string) (time.Duration, error) { return decimal.ParseDuration(text, low, high) }
+	return field[time.Duration]{kindDuration, at, parse, decimal.FormatDuration}
 }
 
 func sizeValue(at func(*Config) *int64, low, high int64) value {
@@ -273,8 +234,8 @@ func parseSize(text string) (int64, error) {
 			break
 		}
 	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 0 || n<<shift>>shift != n {
+	n, err := decimal.ParseWhole[int64](digits, 0, math.MaxInt64)
+	if err != nil || n<<shift>>shift != n {
 		return 0, fmt.Errorf("%q is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes", text)
 	}
 	return n << shift, nil

@@ -109,9 +109,7 @@ func newRoot() *cobra.Command {
 			signal.Reset(syscall.SIGHUP)
 		}
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())}
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newServe(), newDemo(), newSwarm(), newAccounts(), newHoldings(), newHistory(), newSessions(), newKick(), newStats(), newSimulate(), newHealthcheck(),
 		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newVersion())
 	root.AddCommand(newBust(), newCorrect(), newTrade())

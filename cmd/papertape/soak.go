@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/papertape/papertape/clientsim/soak"
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/decimal"
+	"github.com/papertape/papertape/engine/simulator"
 )
 
 // newSoak is for those who work on the server, so it is hidden; `make soak` runs it.
@@ -38,14 +41,14 @@ exit code is 99 if a check did not hold.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&cfg.Run, "run", soak.Soak, "crowd, flood or soak")
-	flags.Uint64Var(&cfg.Seed, "seed", 1, "of what clients choose, and of the server")
-	flags.IntVar(&cfg.Clients, "clients", 0, "clients that log in (crowd 10000, flood 1000, soak 2000)")
-	flags.IntVar(&cfg.Accounts, "accounts", 0, "accounts that they log in to, in turn (as many as clients)")
-	flags.Float64Var(&cfg.Rate, "rate", 0, "simulated fills a second (crowd 2000, soak 500)")
-	flags.DurationVar(&cfg.Duration, "duration", 0, "of the load (crowd and flood 60s, soak 10m)")
-	flags.IntVar(&cfg.Attackers, "attackers", 1000, "flood: attackers a second")
-	flags.IntVar(&cfg.Addresses, "addresses", 32, "flood: addresses that they come from, 127.0.1.1 and on")
-	flags.IntVar(&cfg.Repeat, "repeat", 1, "flood: how often calm and attack follow each other")
+	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of what clients choose, and of the server")
+	flags.Var(decimal.Whole(&cfg.Clients, 0, 1, countMax), "clients", "clients that log in (crowd 10000, flood 1000, soak 2000)")
+	flags.Var(decimal.Whole(&cfg.Accounts, 0, 1, accountsMax), "accounts", "accounts that they log in to, in turn (as many as clients)")
+	flags.Var(decimal.Real(&cfg.Rate, 0, 0, simulator.RateMax), "rate", "simulated fills a second (crowd 2000, soak 500)")
+	flags.Var(decimal.Duration(&cfg.Duration, 0, time.Second, durationMax), "duration", "of the load (crowd and flood 60s, soak 10m)")
+	flags.Var(decimal.Whole(&cfg.Attackers, 1000, 1, countMax), "attackers", "flood: attackers a second")
+	flags.Var(decimal.Whole(&cfg.Addresses, 32, 1, 250), "addresses", "flood: addresses that they come from, 127.0.1.1 and on")
+	flags.Var(decimal.Whole(&cfg.Repeat, 1, 1, countMax), "repeat", "flood: how often calm and attack follow each other")
 	flags.StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(output); err != nil {
@@ -74,7 +77,7 @@ exit code is 99 if a check did not hold.`,
 	return cmd
 }
 
-// completeSoak puts defaults where nothing was said, and checks the rest.
+// completeSoak puts defaults where nothing was said.
 func completeSoak(cfg *soak.Config) error {
 	d, ok := map[string]soak.Config{
 		soak.Crowd: {Clients: 10_000, Rate: 2000, Duration: time.Minute},
@@ -96,15 +99,8 @@ func completeSoak(cfg *soak.Config) error {
 	if cfg.Duration == 0 {
 		cfg.Duration = d.Duration
 	}
-	switch {
-	case cfg.Clients < 1 || cfg.Accounts < 1 || cfg.Attackers < 1 || cfg.Repeat < 1:
-		return fmt.Errorf("clients, accounts, attackers and repeat are numbers from 1 on")
-	case cfg.Accounts > accountsMax:
+	if cfg.Accounts > accountsMax {
 		return fmt.Errorf("accounts %d: a server has at most %d", cfg.Accounts, accountsMax)
-	case cfg.Addresses < 1 || cfg.Addresses > 250:
-		return fmt.Errorf("addresses %d: it is 1 to 250", cfg.Addresses)
-	case cfg.Duration < time.Second || cfg.Rate < 0:
-		return fmt.Errorf("duration %s, rate %g: the load lasts 1s or more, and has no negative rate", cfg.Duration, cfg.Rate)
 	}
 	return nil
 }

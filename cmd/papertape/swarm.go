@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
+	"math"
 	"os"
 	"time"
 
@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/gateway"
 )
@@ -24,7 +25,6 @@ const (
 
 	swarmClientsMax  = 100_000
 	swarmSpareFiles  = 64 // that the process has open beside its connections
-	swarmDurationMax = 7 * 24 * time.Hour
 	swarmRestartsMax = 1000
 )
 
@@ -78,20 +78,21 @@ four shares, each of --clients accounts. The exit code is 99 if a check did not 
 }
 
 func (f *swarmFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.server, "server", defaultConfig().Listen, "the server, host:port")
+	peerAddress(flags, &f.server, "server", defaultConfig().Listen, "the server, host:port")
 	flags.StringVar(&f.scenario, "scenario", scenarioSwarm, "swarm or mission")
-	flags.IntVar(&f.clients, "clients", 100, "clients, each with an account of its own")
+	flags.Var(decimal.Whole(&f.clients, 100, 1, swarmClientsMax), "clients", "clients, each with an account of its own")
 	flags.StringVar(&f.profile, "profile", clientsim.Profiles()[0].Name, "what a client does: trader, watcher or quick; --interval and --mix change it")
 	flags.StringVar(&f.interval, "interval", "", "how long a client thinks between two requests, drawn from a range (trader 1s-2s)")
 	flags.StringVar(&f.mix, "mix", "", "how often it does what (trader buy=40,sell=40,query=20)")
-	flags.DurationVar(&f.duration, "duration", 0, "of the trading, from when all are logged in (swarm 60s; mission: until all is done, in about 5s)")
-	flags.Uint64Var(&f.firstAccount, "first-account", 0, fmt.Sprintf("account of the first client, the others follow (swarm %d, mission 100091)", engine.FirstAccount))
+	flags.Var(decimal.Duration(&f.duration, 0, time.Millisecond, durationMax), "duration", "of the trading, from when all are logged in (swarm 60s; mission: until all is done, in about 5s)")
+	flags.Var(decimal.Whole(&f.firstAccount, 0, 1, math.MaxUint64), "first-account",
+		fmt.Sprintf("account of the first client, the others follow (swarm %d, mission 100091)", engine.FirstAccount))
 	flags.StringVar(&f.partition, "partition", "", "which of several swarms this is, for example 2/4, so that each has accounts of its own")
-	flags.Uint64Var(&f.seed, "seed", 1, "of what the clients choose")
-	flags.DurationVar(&f.wait, "wait", 10*time.Second, "for a server that is not there yet")
-	flags.IntVar(&f.restarts, "restarts", 0, "mission: how often the server is restarted meanwhile, with all that it knew; each client has to come back and resume")
-	flags.BoolVar(&f.printScript, "print-script", false, "print what the server has to do in the mission, and exit")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "mission: say all that each client sees")
+	flags.Var(decimal.Whole(&f.seed, 1, 0, math.MaxUint64), "seed", "of what the clients choose")
+	flags.Var(decimal.Duration(&f.wait, 10*time.Second, 0, durationMax), "wait", "for a server that is not there yet")
+	flags.Var(decimal.Whole(&f.restarts, 0, 0, swarmRestartsMax), "restarts", "mission: how often the server is restarted meanwhile, with all that it knew; each client has to come back and resume")
+	flags.Var(boolFlag{&f.printScript}, "print-script", "print what the server has to do in the mission, and exit")
+	flags.VarP(boolFlag{&f.verbose}, "verbose", "v", "mission: say all that each client sees")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
 }
 
@@ -99,9 +100,6 @@ func (f *swarmFlags) register(flags *pflag.FlagSet) {
 func (f *swarmFlags) check(flags *pflag.FlagSet) error {
 	if err := checkOutput(f.output); err != nil {
 		return err
-	}
-	if _, _, err := net.SplitHostPort(f.server); err != nil {
-		return usageError{fmt.Errorf("server %q: it is host:port, for example %s", f.server, defaultConfig().Listen)}
 	}
 	foreign := map[string][]string{
 		scenarioSwarm: {"verbose", "restarts"}, scenarioMission: {"clients", "profile", "interval", "mix", "partition", "seed"},
@@ -114,16 +112,6 @@ func (f *swarmFlags) check(flags *pflag.FlagSet) error {
 			return usageError{fmt.Errorf("--%s has no meaning in the scenario %s", name, f.scenario)}
 		}
 	}
-	switch {
-	case f.duration < 0 || f.duration > swarmDurationMax || flags.Changed("duration") && f.duration == 0:
-		return usageError{fmt.Errorf("duration %s: it is from above 0s to %s", f.duration, swarmDurationMax)}
-	case f.wait < 0 || f.wait > swarmDurationMax:
-		return usageError{fmt.Errorf("wait %s: it is from 0s to %s", f.wait, swarmDurationMax)}
-	case f.restarts < 0 || f.restarts > swarmRestartsMax:
-		return usageError{fmt.Errorf("restarts %d: it is from 0 to %d", f.restarts, swarmRestartsMax)}
-	case flags.Changed("first-account") && f.firstAccount == 0:
-		return usageError{fmt.Errorf("first-account 0: accounts are numbered from 1 on")}
-	}
 	return nil
 }
 
@@ -131,9 +119,6 @@ func (f *swarmFlags) check(flags *pflag.FlagSet) error {
 func (f *swarmFlags) config(flags *pflag.FlagSet) (cfg clientsim.SwarmConfig, err error) {
 	cfg = clientsim.SwarmConfig{
 		Addr: f.server, Clients: f.clients, FirstAccount: f.firstAccount, Duration: f.duration, Seed: f.seed, Wait: f.wait,
-	}
-	if f.clients < 1 || f.clients > swarmClientsMax {
-		return cfg, usageError{fmt.Errorf("clients %d: it is from 1 to %d", f.clients, swarmClientsMax)}
 	}
 	if cfg.FirstAccount == 0 {
 		cfg.FirstAccount = engine.FirstAccount

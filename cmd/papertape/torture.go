@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"github.com/papertape/papertape/cmd/papertape/torture/linear"
 	"github.com/papertape/papertape/cmd/papertape/torture/synced"
 	"github.com/papertape/papertape/cmd/papertape/torture/truth"
+	"github.com/papertape/papertape/decimal"
+	"github.com/papertape/papertape/engine/simulator"
 )
 
 // tortureConfig is one run of all parts, or of some.
@@ -55,17 +58,17 @@ Without a name all of them run. The exit code is 99 if anything did not hold; fi
 		Args: cobra.ArbitraryArgs,
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&cfg.kills.Kills, "kills", 20, "kills: how often the server is killed")
-	flags.IntVar(&cfg.kills.Accounts, "accounts", 60, "kills: accounts, with two clients each")
+	flags.Var(decimal.Whole(&cfg.kills.Kills, 20, 1, countMax), "kills", "kills: how often the server is killed")
+	flags.Var(decimal.Whole(&cfg.kills.Accounts, 60, 1, accountsMax), "accounts", "kills: accounts, with two clients each")
 	flags.StringVar(&cfg.kills.Durability, "durability", "sync", "kills: of the server; with another than sync this is bound to fail")
 	flags.StringVar(&cfg.kills.Data, "data", "", "kills: the data `directory`, which must not exist; without it, a temporary one")
-	flags.DurationVar(&cfg.truth.Duration, "clients-for", 20*time.Second, "clients: how long they are tormented")
-	flags.IntVar(&cfg.linear.Histories, "histories", 24, "linear: how many histories, of an account each, are judged")
-	flags.DurationVar(&cfg.synced.Duration, "sync-for", 10*time.Second, "sync: how long a server is traced under load")
-	flags.Uint64Var(&cfg.seed, "seed", 1, "of what clients do, of what is done to them, and of the servers")
-	flags.Float64Var(&cfg.rate, "rate", 1000, "simulated fills a second while there is load")
+	flags.Var(decimal.Duration(&cfg.truth.Duration, 20*time.Second, time.Millisecond, durationMax), "clients-for", "clients: how long they are tormented")
+	flags.Var(decimal.Whole(&cfg.linear.Histories, 24, 1, countMax), "histories", "linear: how many histories, of an account each, are judged")
+	flags.Var(decimal.Duration(&cfg.synced.Duration, 10*time.Second, time.Millisecond, durationMax), "sync-for", "sync: how long a server is traced under load")
+	flags.Var(decimal.Whole(&cfg.seed, 1, 0, math.MaxUint64), "seed", "of what clients do, of what is done to them, and of the servers")
+	flags.Var(decimal.Real(&cfg.rate, 1000, 0, simulator.RateMax), "rate", "simulated fills a second while there is load")
 	flags.StringVar(&cfg.journal, "journal", "", "a `file` with what go test -v printed of the torture of engine/journal, for the table")
-	flags.BoolVar(&cfg.keep, "keep", false, "leave the files where they are, whatever was found")
+	flags.Var(boolFlag{&cfg.keep}, "keep", "leave the files where they are, whatever was found")
 	flags.StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.AddCommand(newTortureClient())
 	cmd.RunE = func(cmd *cobra.Command, parts []string) error {
@@ -95,14 +98,6 @@ func (c *tortureConfig) check(parts []string) error {
 		if !slices.Contains(tortureParts, part) {
 			return usageError{fmt.Errorf("%q is no part of it: %s are", part, strings.Join(tortureParts, ", "))}
 		}
-	}
-	if c.kills.Kills < 1 || c.kills.Accounts < 1 || c.rate < 0 {
-		return usageError{fmt.Errorf("kills %d, accounts %d, rate %g: kills and accounts are numbers from 1 on, a rate is none below 0",
-			c.kills.Kills, c.kills.Accounts, c.rate)}
-	}
-	if c.linear.Histories < 1 || c.truth.Duration <= 0 || c.synced.Duration <= 0 {
-		return usageError{fmt.Errorf("histories %d, clients-for %s, sync-for %s: all of them are above 0",
-			c.linear.Histories, c.truth.Duration, c.synced.Duration)}
 	}
 	return nil
 }
@@ -172,21 +167,17 @@ func (c *tortureConfig) runPart(ctx context.Context, part string, r *tortureRepo
 // newTortureClient is a process of clients, as `torture clients` starts them.
 func newTortureClient() *cobra.Command {
 	var cfg truth.ClientConfig
-	var accounts []uint
 	cmd := &cobra.Command{
 		Use:   "client",
 		Short: "Follow accounts and order for them, and tell in the end what they are",
 		Args:  exactly(0, "no arguments"),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&cfg.Server, "server", "127.0.0.1:7300", "where the server is, `host:port`")
+	peerAddress(flags, &cfg.Server, "server", "127.0.0.1:7300", "where the server is, `host:port`")
 	flags.StringVar(&cfg.Dir, "dir", ".", "the `directory` of the cursor files")
-	flags.UintSliceVar(&accounts, "accounts", nil, "the accounts")
-	flags.Uint64Var(&cfg.Seed, "seed", 1, "of the orders")
+	flags.Var(wholesFlag{&cfg.Accounts}, "accounts", "the accounts")
+	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of the orders")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		for _, n := range accounts {
-			cfg.Accounts = append(cfg.Accounts, uint64(n))
-		}
 		return truth.Client(cmd.Context(), cfg, cmd.InOrStdin(), cmd.OutOrStdout())
 	}
 	return cmd

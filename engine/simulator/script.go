@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 	"github.com/papertape/papertape/usertext"
@@ -206,12 +207,9 @@ func (s *step) checkTimes() error {
 		if f.text == "" {
 			continue
 		}
-		d, err := time.ParseDuration(string(f.text))
+		d, err := decimal.ParseDuration(string(f.text), 0, waitMax)
 		if err != nil {
-			return fmt.Errorf("%s: %q is not a duration; write 2s or 300ms", f.key, f.text)
-		}
-		if d < 0 || d > waitMax {
-			return fmt.Errorf("%s: %s is out of range; it must be from 0s to %s", f.key, f.text, waitMax)
+			return fmt.Errorf("%s: %w", f.key, err)
 		}
 		*f.to = d
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
+	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
@@ -56,10 +58,11 @@ func (s *step) checkWhich(key string, which written, u *market.Universe) (err er
 		}
 		return nil
 	}
-	number, found := strings.CutPrefix(string(which), strconv.FormatUint(s.Account, 10)+"-")
-	s.bust.TradeSeq, err = strconv.ParseUint(number, 10, 64)
-	switch {
-	case !found || err != nil || s.bust.TradeSeq == 0:
+	name := strconv.FormatUint(s.Account, 10) + "-"
+	number, found := strings.CutPrefix(string(which), name)
+	s.bust.TradeSeq, err = decimal.ParseWhole[uint64](number, 1, math.MaxUint64)
+	switch { // a name has one spelling
+	case !found || err != nil || string(which) != name+strconv.FormatUint(s.bust.TradeSeq, 10):
 		return fmt.Errorf("%s: %q; it is last, or the name of a trade of the account, as %d-42", key, which, s.Account)
 	case s.Instrument != "":
 		return fmt.Errorf("instrument: %s; only last has one, %s names the trade already", s.Instrument, which)

@@ -2,9 +2,10 @@ package simulator
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/papertape/papertape/decimal"
 )
 
 // written is a value as it stands in a script, before YAML takes it for something: to YAML 0100 is 64, in a reason
@@ -33,8 +34,8 @@ func (w *written) UnmarshalYAML(node ast.Node) error {
 
 // number is what was written, in decimal digits: from 1 to most.
 func (w written) number(key string, most uint64) (uint64, error) {
-	n, err := strconv.ParseUint(string(w), 10, 64)
-	if err != nil || n == 0 || n > most {
+	n, err := decimal.ParseWhole(string(w), 1, most)
+	if err != nil {
 		return 0, fmt.Errorf("%s: %s; it is a number from 1 to %d in decimal digits", key, w, most)
 	}
 	return n, nil

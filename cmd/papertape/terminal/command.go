@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 	"github.com/papertape/papertape/usertext"
@@ -123,11 +123,11 @@ func (c *catalogue) parseOrder(cmd *command, rest []string) error {
 	}
 	last := words[len(words)-1]
 	var err error
-	cmd.quantity, err = strconv.ParseInt(last, 10, 64)
+	cmd.quantity, err = decimal.ParseWhole[int64](last, 1, positions.MaxOrderShares)
 	switch {
 	case len(words) == 1, len(words) == 2 && isMarket(words[0]):
 		return c.wrong(keyNoQuantity, name, strings.Join(words, " "))
-	case err != nil || cmd.quantity <= 0 || cmd.quantity > positions.MaxOrderShares:
+	case err != nil:
 		return c.wrong(keyBadQuantity, last, positions.MaxOrderShares)
 	}
 	cmd.words = words[:len(words)-1]
@@ -149,8 +149,8 @@ func (c *catalogue) parseCount(rest []string) (int, error) {
 	if len(rest) == 0 {
 		return historyDefault, nil
 	}
-	n, err := strconv.Atoi(rest[0])
-	if len(rest) > 1 || err != nil || n < 1 || n > historyMost {
+	n, err := decimal.ParseWhole(rest[0], 1, historyMost)
+	if len(rest) > 1 || err != nil {
 		return 0, c.wrong(keyBadCount, strings.Join(rest, " "), historyMost)
 	}
 	return n, nil

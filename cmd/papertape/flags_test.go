@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// everyCommand is a command and all below it, hidden ones too.
+func everyCommand(cmd *cobra.Command) []*cobra.Command {
+	list := []*cobra.Command{cmd}
+	for _, c := range cmd.Commands() {
+		list = append(list, everyCommand(c)...)
+	}
+	return list
+}
+
+// misread are spellings of numbers that some program takes, and papertape refuses.
+var misread = []string{"0x10", "0X10", "0o10", "0b10", "1_0", "+5", "1e1x", " 5", "5 ", "５", "", "NaN", "Inf", "0x1p4"}
+
+// TestOneReaderOfNumbers: no flag of any command reads its value by itself, as pflag's numbers do, which take 0100 for 64.
+func TestOneReaderOfNumbers(t *testing.T) {
+	numbers := 0
+	for _, cmd := range everyCommand(newRoot()) {
+		cmd.InitDefaultHelpFlag()
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			what := cmd.CommandPath() + " --" + f.Name
+			if kind := fmt.Sprintf("%T", f.Value); strings.HasPrefix(kind, "*pflag.") && kind != "*pflag.stringValue" && f.Name != "help" {
+				t.Errorf("%s is of %s", what, kind)
+			}
+			if _, later := f.Value.(*flagText); later {
+				return // which is judged when the configuration is put together
+			}
+			switch f.Value.Type() {
+			case kindBool:
+				if f.Name != "help" && f.Value.Set("1") == nil {
+					t.Errorf("%s takes 1 for true", what)
+				}
+			case kindNumber:
+				numbers++
+				if f.Value.Set("010") == nil && f.Value.String() != "10" {
+					t.Errorf("%s takes 010 for %s", what, f.Value)
+				}
+				fallthrough
+			case kindDuration:
+				for _, bad := range append(misread, "+5s", "1_0s", "0x5s") {
+					if f.Value.Set(bad) == nil {
+						t.Errorf("%s takes %q for %s", what, bad, f.Value)
+					}
+				}
+			}
+		})
+	}
+	if numbers < 20 {
+		t.Errorf("looked at %d flags that are numbers", numbers)
+	}
+}
+
+// TestOneReaderOfSettings is the same for what a server is configured with, by flag, variable or file.
+func TestOneReaderOfSettings(t *testing.T) {
+	for _, st := range allSettings() {
+		if st.kind() != kindNumber && st.kind() != kindSize && st.kind() != kindDuration {
+			continue
+		}
+		for _, bad := range append(misread, "+5s", "0x5s", "0x10KiB", "+16KiB", "1_0KiB", "+16 KiB", "-0x10") {
+			cfg := defaultConfig()
+			if err := st.set(cfg, bad); err == nil {
+				t.Errorf("%s takes %q for %s", st.key, bad, st.text(cfg))
+			}
+		}
+	}
+	for text, want := range map[string]int64{"0100KiB": 100 << 10, "016384": 16384, "0020 KiB": 20 << 10} {
+		if got, err := parseSize(text); got != want || err != nil {
+			t.Errorf("%s is %d, %v", text, got, err)
+		}
+	}
+}
+
+// TestFlagErrors: a value that is wrong is told as that of a setting is.
+func TestFlagErrors(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"client --account 0x186A3", `--account: "0x186A3" is not a whole number; write 1 to 18446744073709551615`},
+		{"client --account 0", "--account: 0 is out of range; write 1 to 18446744073709551615"},
+		{"history 100001 --limit 0", "--limit: 0 is out of range; write 1 to 100"},
+		{"correct 100001-2 --quantity 1_000", `--quantity: "1_000" is not a whole number; write 0 to 1000000000`},
+		{"correct 100001-2 --revision -1", fmt.Sprintf("--revision: -1 is out of range; write 0 to %d", uint32(math.MaxUint32))},
+		{"swarm --duration 5", `--duration: "5" is not a duration; write 5s or 1m30s`},
+		{"swarm --partition +2/4", `partition "+2/4": write 2/4 for the second of four, from 1/1 to 10000/10000`},
+		{"swarm --interval +1s-2s", `interval "+1s-2s": "+1s" is not a duration; write 1s-2s, 200ms-1s, or 1s`},
+		{"swarm --mix buy=0x10", `mix "buy=0x10": "buy=0x10" is not a share from 0 to 1000000; write buy=40,sell=40,query=20`},
+		{"swarm --verbose=1", `--verbose: "1" is neither true nor false`},
+		{"simulate --rate 0x1p4", `--rate: "0x1p4" is not a number; write 2000 or 0.5`},
+		{"simulate --rate -1", "--rate: -1 is out of range; write 0 to 10000000"},
+		{"soak --clients 0x10", `--clients: "0x10" is not a whole number; write 1 to 2147483647`},
+		{"torture kills --kills +5", `--kills: "+5" is not a whole number; write 1 to 2147483647`},
+		{"torture client --accounts 100001,0x10", `--accounts: "0x10" is not a whole number; write 1 to 18446744073709551615`},
+		{"holdings 0x186A3", `"0x186A3" is not an account number; one looks like 100001`},
+		{"holdings +100001", `"+100001" is not an account number; one looks like 100001`},
+		{"kick +17", `"+17" is not the uid of a session; papertape sessions lists them`},
+		{"client --account 1 --server 127.0.0.1:+7300", `--server: "+7300" is not a port; write 1 to 65535, as in 127.0.0.1:7300`},
+		{"client --account 1 --server 127.0.0.1:http", `--server: "http" is not a port; write 1 to 65535, as in 127.0.0.1:7300`},
+		{"stats --admin 127.0.0.1", `--admin: "127.0.0.1" is not an address; write host:port, as in 127.0.0.1:7300`},
+		{"swarm --server 127.0.0.1:0", `--server: "0" is not a port; write 1 to 65535, as in 127.0.0.1:7300`},
+	} {
+		root := newRoot()
+		root.SetArgs(strings.Fields(c.args))
+		err := root.ExecuteContext(t.Context())
+		if _, usage := err.(usageError); !usage || err.Error() != c.want {
+			t.Errorf("%s:\n got %v\nwant %s", c.args, err, c.want)
+		}
+	}
+}
