@@ -54,7 +54,7 @@ func TestLoadUsage(t *testing.T) {
 		"--connections: 0 is out of range": {"--connections", "0", "--accounts", "1"},
 	} {
 		var out, errs bytes.Buffer
-		if code := Main(append([]string{"load"}, args...), &out, &errs); code != exitUsage || !strings.Contains(errs.String(), says) {
+		if code := Main(t.Context(), append([]string{"load"}, args...), &out, &errs); code != exitUsage || !strings.Contains(errs.String(), says) {
 			t.Errorf("%v: exit %d, %q; want %q", args, code, errs.String(), says)
 		}
 	}

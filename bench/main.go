@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -31,14 +32,22 @@ var errCheck = errors.New("a check did not hold")
 type usageError struct{ error }
 
 func main() {
-	os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(Main(signalled(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// Main runs one command and returns its exit code. SIGINT and SIGTERM end the command's context; a second one ends the process.
-func Main(args []string, stdout, stderr io.Writer) int {
+// oneDecision is how long after a signal another one is the same decision: timeout(1) tells a process and its group.
+const oneDecision = time.Second
+
+// signalled is the context of a command. SIGINT and SIGTERM end it; another one, more than a second later, ends the process. They
+// are caught until the process is gone: one that comes while it ends changes nothing.
+func signalled() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	defer context.AfterFunc(ctx, stop)() // from then on a signal does what it always did
+	context.AfterFunc(ctx, func() { time.AfterFunc(oneDecision, stop) }) // from then on a signal does what it always did
+	return ctx
+}
+
+// Main runs one command and returns its exit code.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)

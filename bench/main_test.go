@@ -21,7 +21,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"--no-such-flag"}, exitUsage},
 	} {
 		var out, errs bytes.Buffer
-		if code := Main(c.args, &out, &errs); code != c.code {
+		if code := Main(t.Context(), c.args, &out, &errs); code != c.code {
 			t.Errorf("%q: exit %d, want %d; it said %q", c.args, code, c.code, errs.String())
 		}
 		if said := errs.Len() > 0; said != (c.code != 0) {
@@ -66,7 +66,7 @@ func TestOneReaderOfNumbers(t *testing.T) {
 		t.Errorf("looked at %d flags that are numbers", numbers)
 	}
 	var out, errs bytes.Buffer
-	if code := Main([]string{"serve", "baseline", "--workers", "0x10"}, &out, &errs); code != exitUsage ||
+	if code := Main(t.Context(), []string{"serve", "baseline", "--workers", "0x10"}, &out, &errs); code != exitUsage ||
 		errs.String() != "papertape-bench: --workers: \"0x10\" is not a whole number; write 1 to 10000\n" {
 		t.Errorf("exit %d, %q", code, errs.String())
 	}

@@ -45,7 +45,7 @@ func TestReport(t *testing.T) {
 	}
 	var out, errs bytes.Buffer
 	args := []string{"report", "--out", dir, "--set-thresholds", thresholds, "--thresholds", thresholds, "--docs", docs}
-	if code := Main(args, &out, &errs); code != 0 {
+	if code := Main(t.Context(), args, &out, &errs); code != 0 {
 		t.Fatalf("exit %d: %s", code, errs.String())
 	}
 	const row = "by those of the baseline                                    p3.vs_baseline           ≥ 5                            8  met\n"
@@ -61,7 +61,7 @@ func TestReport(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "p3.vs_baseline") {
 		t.Errorf("thresholds %s, %v", text, err)
 	}
-	if code := Main([]string{"report", "--out", filepath.Join(dir, "nowhere")}, &out, &errs); code != exitFailed {
+	if code := Main(t.Context(), []string{"report", "--out", filepath.Join(dir, "nowhere")}, &out, &errs); code != exitFailed {
 		t.Errorf("of no results: exit %d", code)
 	}
 }

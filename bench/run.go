@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -53,6 +55,7 @@ Scenarios: ` + strings.Join(scenario.Names(), ", ") + ".",
 }
 
 func run(cmd *cobra.Command, f *runFlags) error {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // whoever reads how far it is may go away: it goes on
 	r, err := runner(f, progress(cmd.ErrOrStderr()))
 	if err != nil {
 		return err

@@ -156,8 +156,20 @@ func TestServeUsage(t *testing.T) {
 		"serve baseline --storage sync", "serve baseline --accounts 0", "serve baseline --rate -1", "serve echo-pair --writer pool",
 		"serve zinx-orders --writer coalescing"} {
 		var out, errs bytes.Buffer
-		if code := Main(strings.Fields(args), &out, &errs); code != exitUsage || errs.Len() == 0 || out.Len() > 0 {
+		if code := Main(t.Context(), strings.Fields(args), &out, &errs); code != exitUsage || errs.Len() == 0 || out.Len() > 0 {
 			t.Errorf("%s: exit %d, it said %q and %q", args, code, out.String(), errs.String())
 		}
+	}
+}
+
+// TestOneDecision: signals at almost the same moment, as timeout(1) gives them, are one request to stop.
+func TestOneDecision(t *testing.T) {
+	p := startProcess(t, program(t), "baseline")
+	for i := range 2000 { // in a few milliseconds, in the middle of which it sees the first
+		_ = p.cmd.Process.Signal([...]syscall.Signal{syscall.SIGINT, syscall.SIGTERM}[i%2]) // it may have ended
+	}
+	more, _ := io.ReadAll(p.stdout)
+	if err := p.cmd.Wait(); err != nil || len(more) > 0 || p.stderr.Len() > 0 {
+		t.Errorf("stopped with %v; it said %q and %q", err, more, p.stderr.String())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -152,4 +153,17 @@ func FuzzParseCursor(f *testing.F) {
 			t.Errorf("%+v was written, and %+v read, %v", c, same, err)
 		}
 	})
+}
+
+// TestNoCursorFile: what is no file is refused at once, and is not waited for, or read without end.
+func TestNoCursorFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, "/dev/zero", t.TempDir()} {
+		if c, err := loadCursor(path, 7); c != nil || err == nil || !strings.Contains(err.Error(), path+" is not a file; name one that a client has written") {
+			t.Errorf("%s: %v, %v", path, c, err)
+		}
+	}
 }
