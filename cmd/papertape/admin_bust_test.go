@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -51,6 +52,28 @@ func TestTakenBackFarBack(t *testing.T) {
 			t.Errorf("history does not say %q: %v\n%s", want, err, out)
 		}
 	}
+	var page struct {
+		Account   uint64
+		FatesUpTo uint64 `json:"fates_up_to"`
+		Events    []struct {
+			Seq  uint64
+			Cash console.Cash
+			Fate *struct {
+				State, With string
+				Seq         uint64
+				Stands      *console.Trade
+			}
+		}
+	}
+	in, err := operate(ctx, at, "history", "100002", "--before", fmt.Sprint(corrected+2), "--limit", "3", "-o", "json")
+	if err != nil || json.Unmarshal([]byte(in), &page) != nil || page.Account != 100002 || page.FatesUpTo != 0 || len(page.Events) != 3 {
+		t.Fatalf("history -o json: %v\n%s", err, in)
+	}
+	whole, fewer, gone := page.Events[0], page.Events[1].Fate, page.Events[2].Fate
+	if whole.Fate != nil || whole.Cash.Balance == 0 || gone == nil || gone.State != "taken_back" || gone.Seq != head-2 || gone.Stands != nil || gone.With != "" ||
+		fewer == nil || fewer.State != "corrected" || fewer.Seq != head-1 || fewer.Stands == nil || fewer.Stands.Quantity != 2 {
+		t.Errorf("history -o json does not say what became of the trades:\n%s", in)
+	}
 	if strings.Contains(out, "was looked for") {
 		t.Errorf("all of it was looked at, and history says otherwise:\n%s", out)
 	}
@@ -97,6 +120,25 @@ func TestHistoryStrikes(t *testing.T) {
 	f.add(events[1:])
 	if row := fmt.Sprint(historyRow(&events[2], f, false)...); !strings.Contains(row, "sell SZ 000001 n, corrected by 3 to 50 @ 10.00") {
 		t.Errorf("of a trade that is only corrected: %q", row)
+	}
+}
+
+// TestHistoryMarks: in JSON the same is said, of corrections too.
+func TestHistoryMarks(t *testing.T) {
+	events := correctedEvents()
+	f := fates{by: make(map[string]*console.Event), upTo: 9}
+	f.add(events)
+	out, err := json.Marshal(markHistory(&console.History{Account: 7, OldestSeq: 1, Events: events}, f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := `"fate":{"state":"taken_back","seq":4,"with":"7-1"}`
+	if strings.Count(string(out), with) != 2 || strings.Count(string(out), `"fate"`) != 2 || strings.Count(string(out), `"events"`) != 1 ||
+		!strings.Contains(string(out), `"account":7,"oldest_seq":1`) || !strings.Contains(string(out), `"fates_up_to":9`) {
+		t.Errorf("%s", out)
+	}
+	if out, err = json.Marshal(markHistory(&console.History{}, fates{})); err != nil || string(out) != `{"account":0,"oldest_seq":0,"events":[]}` {
+		t.Errorf("of nothing: %s, %v", out, err)
 	}
 }
 

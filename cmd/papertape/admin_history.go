@@ -40,13 +40,11 @@ func newHistory() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printAs(cmd.OutOrStdout(), ask.output, h, func(w io.Writer) error {
-				f, err := fatesOf(cmd.Context(), c, &h)
-				if err != nil {
-					return err
-				}
-				return renderHistory(w, &h, f)
-			})
+			f, err := fatesOf(cmd.Context(), c, &h)
+			if err != nil {
+				return err
+			}
+			return printAs(cmd.OutOrStdout(), ask.output, markHistory(&h, f), func(w io.Writer) error { return renderHistory(w, &h, f) })
 		},
 	}
 	ask.register(cmd.Flags())
@@ -74,9 +72,9 @@ func historyRow(ev *console.Event, f fates, strikes bool) table.Row {
 	case ev.Trade != nil:
 		tr := ev.Trade
 		row[2], row[3], row[4], row[5], row[6] = describe(tr), tr.Quantity, tr.Price, tr.Amount, tr.Origin
-		if by := f.by[tr.ID]; by != nil {
+		if m := f.mark(ev); m != nil {
 			strike(row[2:6], strikes)
-			row[2] = also(row[2], fate(by, tr.ID))
+			row[2] = also(row[2], m.String())
 		}
 	case ev.Adjustment != nil:
 		row[2], row[5], row[6] = ev.Adjustment.Reason, ev.Adjustment.Cash, ev.Adjustment.Actor
@@ -85,9 +83,9 @@ func historyRow(ev *console.Event, f fates, strikes bool) table.Row {
 		row[2], row[6] = fmt.Sprintf("%s %s: %s", b.TradeID, verbOf(b), b.Reason), b.Actor
 		if is := b.Replacement; is != nil {
 			row[3], row[4], row[5] = is.Quantity, is.Price, is.Amount
-			if by := f.by[b.TradeID]; by.Seq != ev.Seq {
+			if m := f.mark(ev); m != nil {
 				strike(row[3:6], strikes)
-				row[2] = also(row[2], fate(by, b.TradeID))
+				row[2] = also(row[2], m.String())
 			}
 		}
 		if len(b.Cascade) > 0 {
@@ -117,15 +115,42 @@ func strike(cells table.Row, strikes bool) {
 // also is a cell and what more there is to say.
 func also(cell any, text string) drawn { return drawn(onScreen(cell) + ", " + usertext.Shown(text)) }
 
-// fate says what became of a trade, by the newest event that changed it.
-func fate(by *console.Event, id string) string {
-	switch is := by.Bust.Replacement; {
-	case by.Bust.TradeID != id:
-		return fmt.Sprintf("taken back by %d, with %s", by.Seq, by.Bust.TradeID)
-	case is != nil:
-		return fmt.Sprintf("corrected by %d to %d @ %s", by.Seq, is.Quantity, is.Price)
+// fate is what became of a trade, by the newest event that changed it.
+type fate struct {
+	State  string         `json:"state"`            // corrected, taken_back
+	Seq    uint64         `json:"seq"`              // of that event
+	With   string         `json:"with,omitempty"`   // the trade with which it was taken back
+	Stands *console.Trade `json:"stands,omitempty"` // as it was corrected
+}
+
+func (m *fate) String() string {
+	switch {
+	case m.With != "":
+		return fmt.Sprintf("taken back by %d, with %s", m.Seq, m.With)
+	case m.Stands != nil:
+		return fmt.Sprintf("corrected by %d to %d @ %s", m.Seq, m.Stands.Quantity, m.Stands.Price)
 	}
-	return fmt.Sprintf("taken back by %d", by.Seq)
+	return fmt.Sprintf("taken back by %d", m.Seq)
+}
+
+// markedHistory is a page of history in JSON, in which trades that do not stand any more say what became of them.
+type markedHistory struct {
+	console.History
+	Events    []markedEvent `json:"events"`                // in place of those of the page
+	FatesUpTo uint64        `json:"fates_up_to,omitempty"` // nothing newer was looked at; not there: all was
+}
+
+type markedEvent struct {
+	console.Event
+	Fate *fate `json:"fate,omitempty"` // of its trade, or of its correction
+}
+
+func markHistory(h *console.History, f fates) markedHistory {
+	marked := markedHistory{History: *h, Events: make([]markedEvent, len(h.Events)), FatesUpTo: f.upTo}
+	for i := range h.Events {
+		marked.Events[i] = markedEvent{h.Events[i], f.mark(&h.Events[i])}
+	}
+	return marked
 }
 
 // fatePages is how many pages of newer events are looked through at most for what became of trades: 10,000 events.
@@ -135,6 +160,29 @@ const fatePages = 100
 type fates struct {
 	by   map[string]*console.Event // by trade: the newest bust or correction of it
 	upTo uint64                    // not 0: there are newer events than this, which were not looked at
+}
+
+// mark is what became of the trade that an event executed or corrected; nil where that is what stands.
+func (f *fates) mark(ev *console.Event) *fate {
+	var id string
+	switch {
+	case ev.Trade != nil:
+		id = ev.Trade.ID
+	case ev.Bust != nil && ev.Bust.Replacement != nil:
+		id = ev.Bust.TradeID
+	}
+	by := f.by[id]
+	if by == nil || by.Seq == ev.Seq {
+		return nil
+	}
+	m := fate{State: console.TradeTakenBack, Seq: by.Seq}
+	switch b := by.Bust; {
+	case b.TradeID != id:
+		m.With = b.TradeID
+	case b.Replacement != nil:
+		m.State, m.Stands = console.TradeCorrected, b.Replacement
+	}
+	return &m
 }
 
 // fatesOf looks for busts in a page of history, and in the events after it, the older ones first.
