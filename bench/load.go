@@ -51,11 +51,14 @@ Exit code 99: an answer was wrong, or the load was late itself, and its figures 
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.plan.Address, "server", "127.0.0.1:7300", "the server, host:port")
-	flags.Var(decimal.Whole(&f.plan.Connections, 100, 1, math.MaxInt32), "connections", "connections, all logged in before the first request")
-	flags.Var(decimal.Whole(&f.plan.Accounts, 0, 0, math.MaxInt32), "accounts", "accounts that the server has, from 100001 on; 0: as many as connections")
+	flags.Var(decimal.Whole(&f.plan.Connections, 100, 1, math.MaxInt32), "connections",
+		"connections, all logged in before the first request")
+	flags.Var(decimal.Whole(&f.plan.Accounts, 0, 0, math.MaxInt32), "accounts",
+		"accounts that the server has, from 100001 on; 0: as many as connections")
 	flags.Var(decimal.Whole(&f.plan.Threads, 1, 1, math.MaxInt32), "threads", "threads of each process of the load")
 	flags.StringVar(&f.mode, "mode", string(load.ClosedLoop), "closed, open, think or receive")
-	flags.Var(decimal.Whole(&f.plan.Outstanding, 1, 1, math.MaxInt32), "outstanding", "closed: requests under way on each connection")
+	flags.Var(decimal.Whole(&f.plan.Outstanding, 1, 1, math.MaxInt32), "outstanding",
+		"closed: requests under way on each connection")
 	flags.Var(decimal.Real(&f.plan.Rate, 1000, 0, math.MaxInt32), "rate", "open: requests a second over all connections")
 	flags.Var(decimal.Duration(&f.plan.ThinkLow, time.Second, 0, durationMax), "think-low", "think: the shortest pause")
 	flags.Var(decimal.Duration(&f.plan.ThinkHigh, 2*time.Second, 0, durationMax), "think-high", "think: the longest pause")
@@ -75,8 +78,7 @@ func (f *loadFlags) check() error {
 		f.plan.Accounts = f.plan.Connections
 	}
 	f.plan.Mode = load.Mode(f.mode)
-	switch {
-	case f.output != "text" && f.output != "json":
+	if f.output != "text" && f.output != "json" {
 		return usageError{fmt.Errorf("-o %s: it is text or json", f.output)}
 	}
 	host, _, err := net.SplitHostPort(f.plan.Address)

@@ -1,7 +1,8 @@
 // Command papertape-bench measures Papertape against the design it replaces, and both against bare echo servers.
 //
-// It is a program of its own, in a module of its own, so that the peers it measures are no dependencies of Papertape. Each file
-// here is one subcommand: serve.go runs a server to be measured, in a process of its own; the rest drives such processes.
+// It is a program of its own, in a module of its own, so that the peers it measures are no dependencies of
+// Papertape. Each file here is one subcommand: serve.go runs a server to be measured, in a process of its own; the
+// rest drives such processes.
 package main
 
 import (
@@ -38,8 +39,8 @@ func main() {
 // oneDecision is how long after a signal another one is the same decision: timeout(1) tells a process and its group.
 const oneDecision = time.Second
 
-// signalled is the context of a command. SIGINT and SIGTERM end it; another one, more than a second later, ends the process. They
-// are caught until the process is gone: one that comes while it ends changes nothing.
+// signalled is the context of a command. SIGINT and SIGTERM end it; another one, more than a second later, ends the
+// process. They are caught until the process is gone: one that comes while it ends changes nothing.
 func signalled() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { time.AfterFunc(oneDecision, stop) }) // from then on a signal does what it always did

@@ -105,14 +105,16 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.debug, "debug", "127.0.0.1:0", "serve /debug/pprof/ and /debug/vars there, host:port; empty: nowhere")
 	flags.StringVar(&f.cpuProfile, "cpuprofile", "", "write a CPU profile to this file, until the end")
 	flags.Var(decimal.Whole(&f.workers, 10, 1, numbersMax), "workers", "workers that do the requests")
-	flags.Var(decimal.Whole(&f.loops, runtime.NumCPU(), 1, numbersMax), "loops", "event loops of echo-gnet, echo-nbio and echo-epoll")
+	flags.Var(decimal.Whole(&f.loops, runtime.NumCPU(), 1, numbersMax), "loops",
+		"event loops of echo-gnet, echo-nbio and echo-epoll")
 	flags.StringVar(&f.writer, "writer", string(baseline.WriterDirect), "direct or coalescing; of the baseline also pool")
 	flags.Var(decimal.Whole(&f.writers, 10, 1, numbersMax), "writers", "writers of --writer pool")
 	flags.StringVar(&f.storage, "storage", string(venue.StorageNone), "none, sync or pool: one synced write per event")
 	flags.Var(decimal.Whole(&f.storageWorkers, 4, 1, numbersMax), "storage-workers", "database workers of --storage pool")
 	flags.StringVar(&f.data, "data", "", "directory of the file of events, with --storage sync and pool")
 	flags.Var(decimal.Whole(&f.accounts, 100, 1, venue.AccountsMax), "accounts", "accounts, from 100001 on")
-	flags.Var(decimal.Whole(&f.seed, 1, 0, math.MaxUint64), "seed", "of what the accounts begin with, the prices and the simulated fills")
+	flags.Var(decimal.Whole(&f.seed, 1, 0, math.MaxUint64), "seed",
+		"of what the accounts begin with, the prices and the simulated fills")
 	flags.Var(decimal.Real(&f.rate, 0, 0, math.MaxInt32), "rate", "simulated fills a second, over all accounts")
 	flags.Var(decimal.Duration(&f.priceInterval, 0, 0, durationMax), "price-interval", "how often prices change; 0: never")
 }

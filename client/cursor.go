@@ -120,8 +120,10 @@ func cutBytes(b []byte) (cut, rest []byte, ok bool) {
 
 // loadCursor reads a cursor file; nil where there is none.
 func loadCursor(path string, account uint64) (*cursor, error) {
-	if in, err := os.Stat(path); err == nil && !in.Mode().IsRegular() { // to open a pipe waits, without end where nobody writes
-		return nil, fmt.Errorf("read the cursor: %s is not a file; name one that a client has written, or that does not exist", path)
+	// To open a pipe waits, without end where nobody writes.
+	if in, err := os.Stat(path); err == nil && !in.Mode().IsRegular() {
+		return nil, fmt.Errorf("read the cursor: %s is not a file; name one that a client has written, or "+
+			"that does not exist", path)
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,11 +1,12 @@
-// Package decimal reads the numbers that people type: a flag, a variable, a line of a file, a part of a range. Each kind has one
-// reader, so that the same text means the same everywhere:
+// Package decimal reads the numbers that people type: a flag, a variable, a line of a file, a part of a range. Each
+// kind has one reader, so that the same text means the same everywhere:
 //
 //	n, err := decimal.ParseWhole(text, 1, 100) // the error is a sentence without the name of what was read
 //	flags.Var(decimal.Whole(&limit, 20, 1, 100), "limit", "how many events")
 //
-// Numbers are digits in base ten, and leading zeros do not count: 0100 is one hundred. Other programs take 0100 for 64, and
-// 0x64, 1_000 or +5 for numbers; whoever types one of these may mean either, so they are refused and not guessed at.
+// Numbers are digits in base ten, and leading zeros do not count: 0100 is one hundred. Other programs take 0100 for
+// 64, and 0x64, 1_000 or +5 for numbers; whoever types one of these may mean either, so they are refused and not
+// guessed at.
 package decimal
 
 import (

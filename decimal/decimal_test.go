@@ -110,7 +110,8 @@ func TestFormatDuration(t *testing.T) {
 	}
 }
 
-// TestFlags: the values go to where they were sent, are 0100 in base ten, and leave what was there where the text was wrong.
+// TestFlags: the values go to where they were sent, are 0100 in base ten, and leave what was there where the text
+// was wrong.
 func TestFlags(t *testing.T) {
 	var n int
 	var big uint64

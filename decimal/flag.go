@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Flag is the value of a flag, as the packages flag and pflag have it. Their own flags of whole numbers read 0100 as 64.
+// Flag is the value of a flag, as the packages flag and pflag have it. Their own flags of whole numbers read 0100
+// as 64.
 type Flag[T any] struct {
 	to    *T
 	kind  string // a word for --help
@@ -13,8 +14,8 @@ type Flag[T any] struct {
 	print func(T) string
 }
 
-// Whole is a flag of a whole number from low to high, which is value until it is set. The value may be outside: that stands for
-// a flag that was not set.
+// Whole is a flag of a whole number from low to high, which is value until it is set. The value may be outside:
+// that stands for a flag that was not set.
 func Whole[T Integer](to *T, value, low, high T) *Flag[T] {
 	*to = value
 	return &Flag[T]{to, "number", func(text string) (T, error) { return ParseWhole(text, low, high) }, formatWhole[T]}
@@ -23,7 +24,8 @@ func Whole[T Integer](to *T, value, low, high T) *Flag[T] {
 // Real is a flag of a number from low to high.
 func Real(to *float64, value, low, high float64) *Flag[float64] {
 	*to = value
-	return &Flag[float64]{to, "number", func(text string) (float64, error) { return ParseReal(text, low, high) }, FormatReal}
+	parse := func(text string) (float64, error) { return ParseReal(text, low, high) }
+	return &Flag[float64]{to, "number", parse, FormatReal}
 }
 
 // Duration is a flag of a duration from low to high.

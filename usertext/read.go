@@ -155,10 +155,15 @@ func Read(r io.Reader, most int) ([]byte, error) {
 func ReadFile(path string, most int) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, Unreadable(path, err)
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	text, err := Read(f, most)
+	return ReadNamed(f, path, most)
+}
+
+// ReadNamed is Read of a file that is open. Its errors name it as those of ReadFile do.
+func ReadNamed(r io.Reader, path string, most int) ([]byte, error) {
+	text, err := Read(r, most)
 	var fault *Fault
 	var large *TooLargeError
 	switch {
@@ -167,7 +172,7 @@ func ReadFile(path string, most int) ([]byte, error) {
 	case errors.As(err, &large):
 		return nil, fmt.Errorf("%s is larger than %d bytes, the most that is read", path, most)
 	case err != nil:
-		return nil, unreadable(path, err)
+		return nil, Unreadable(path, err)
 	}
 	return text, nil
 }
@@ -183,7 +188,8 @@ func (f *fileFault) Error() string { return fmt.Sprintf("%s:%d: %s", f.path, f.L
 // Unwrap is the fault.
 func (f *fileFault) Unwrap() error { return f.Fault }
 
-func unreadable(path string, err error) error {
+// Unreadable is an error of the operating system about a file, which names it once.
+func Unreadable(path string, err error) error {
 	var named *fs.PathError
 	if errors.As(err, &named) {
 		err = named.Err

@@ -28,7 +28,7 @@ type asking struct {
 
 func (a *asking) register(flags *pflag.FlagSet) {
 	peerAddress(flags, &a.admin, "admin", defaultConfig().Admin, "the server's console, host:port")
-	flags.StringVar(&a.tokenFile, "admin-token-file", "", "file with the console's token")
+	flags.Var(pathFlag{&a.tokenFile}, "admin-token-file", "`file` with the console's token")
 	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
 }
 
@@ -67,6 +67,26 @@ func printAs(w io.Writer, output string, v any, text func(io.Writer) error) erro
 	}
 	_, err := w.Write(usertext.ShownJSON(b.Bytes()))
 	return err
+}
+
+// printReport prints what a lasting command has found, and how much of what it said meanwhile was lost.
+func printReport(cmd *cobra.Command, output string, report any, text func(io.Writer) error) error {
+	w, lost := cmd.OutOrStdout(), linesLost(cmd)
+	if lost == 0 {
+		return printAs(w, output, report, text)
+	}
+	if output == "text" {
+		if err := text(w); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(w, "%s on stderr that nobody read\n", counted(int(lost), "line"))
+		return err
+	}
+	all, err := json.Marshal(report)
+	if err != nil {
+		return err
+	}
+	return printAs(w, output, json.RawMessage(fmt.Sprintf(`{"lines_lost": %d, %s`, lost, all[1:])), text)
 }
 
 // accountNumber reads the argument of the commands about one account.

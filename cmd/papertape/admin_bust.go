@@ -146,7 +146,8 @@ Asked again under the same --bust-id it answers what was done, and does nothing.
 	b.register(cmd)
 	cmd.Flags().StringVar(&price, "price", "", "the price, as 9.98")
 	cmd.Flags().Var(decimal.Whole(&quantity, 0, 0, positions.MaxOrderShares), "quantity", "how many shares")
-	cmd.Flags().Var(decimal.Whole(&revision, 0, 0, math.MaxUint32), "revision", "only if the trade stands at this revision (default: whichever it is)")
+	cmd.Flags().Var(decimal.Whole(&revision, 0, 0, math.MaxUint32), "revision",
+		"only if the trade stands at this revision (default: whichever it is)")
 	return cmd
 }
 

@@ -44,12 +44,16 @@ func newHistory() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printAs(cmd.OutOrStdout(), ask.output, markHistory(&h, f), func(w io.Writer) error { return renderHistory(w, &h, f) })
+			return printAs(cmd.OutOrStdout(), ask.output, markHistory(&h, f), func(w io.Writer) error {
+				return renderHistory(w, &h, f)
+			})
 		},
 	}
 	ask.register(cmd.Flags())
-	cmd.Flags().Var(decimal.Whole(&before, 0, 0, math.MaxUint64), "before", "only events with a lower sequence; 0: from the newest")
-	cmd.Flags().Var(decimal.Whole(&limit, 20, 1, 100), "limit", "how many events, at most 100; --before asks for older ones")
+	cmd.Flags().Var(decimal.Whole(&before, 0, 0, math.MaxUint64), "before",
+		"only events with a lower sequence; 0: from the newest")
+	cmd.Flags().Var(decimal.Whole(&limit, 20, 1, 100), "limit",
+		"how many events, at most 100; --before asks for older ones")
 	return cmd
 }
 

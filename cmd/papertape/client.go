@@ -35,7 +35,8 @@ papertape/history, in $XDG_STATE_HOME or, without that, in ~/.local/state.`,
   printf 'buy SH 600519 100\nholding\n' | papertape client --account 100017 -o json`,
 	}
 	flags := cmd.Flags()
-	flags.Var(decimal.Whole(&account, 0, 1, math.MaxUint64), "account", "whose account it is, a customer number such as 100017")
+	flags.Var(decimal.Whole(&account, 0, 1, math.MaxUint64), "account",
+		"whose account it is, a customer number such as 100017")
 	peerAddress(flags, &server, "server", defaultConfig().Listen, "the server, host:port")
 	flags.StringVar(&lang, "lang", "", "zh or en; without it as LC_ALL, LC_MESSAGES or LANG say")
 	flags.StringVar(&colours, "colors", string(terminal.SchemeCN), "cn (red is up) or western (green is up)")

@@ -166,7 +166,7 @@ func newSettings() *settings {
 
 // register adds a flag for each key, and --config. What flags say is judged by load, like the rest.
 func (s *settings) register(fs *pflag.FlagSet) {
-	fs.String(configFlag, "", "read settings from this `file`, JSON or YAML")
+	fs.Var(pathFlag{new(string)}, configFlag, "read settings from this `file`, JSON or YAML")
 	defaults := defaultConfig()
 	for i := range s.list {
 		st := &s.list[i]
@@ -237,7 +237,7 @@ func (s *settings) loadFile(cfg *Config, path string) error {
 	if path == "" {
 		return nil
 	}
-	text, err := usertext.ReadFile(path, fileBytesMax)
+	text, err := readText(path, fileBytesMax, anybodys)
 	if fault := (*usertext.Fault)(nil); errors.As(err, &fault) {
 		return configErrorf("%w", err) // which begins with FILE:LINE, as those of parseFile do
 	}

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/papertape/papertape/engine/gateway"
-	"github.com/papertape/papertape/usertext"
 )
 
 // check holds the rules that concern more than one setting, and reads the admin token.
@@ -40,9 +39,10 @@ const (
 	tokenMax = 4096
 )
 
-// readToken reads the token of the console from a file. White space around it does not count.
+// readToken reads the token of the console from a file that its owner alone may read. White space around it does not
+// count.
 func readToken(path string) (string, error) {
-	text, err := usertext.ReadFile(path, tokenMax)
+	text, err := readText(path, tokenMax, ownersOnly)
 	if err != nil {
 		return "", err
 	}

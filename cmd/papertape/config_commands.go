@@ -20,7 +20,7 @@ func newConfig() *cobra.Command {
 		Short: "Write, check and show the configuration of a server",
 		Example: `  papertape config init --out papertape.yaml     a file to begin with
   papertape config check papertape.yaml          would serve take it?
-  papertape config print --config papertape.yaml what is in force, and where it came from`,
+  papertape config print papertape.yaml          what is in force, and where it came from`,
 	}, newConfigInit(), newConfigCheck(), newConfigPrint())
 }
 
@@ -47,7 +47,7 @@ A file that exists is never written over.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&out, "out", "", "write to this `file`, which must not exist; without it, to stdout")
+	cmd.Flags().Var(pathFlag{&out}, "out", "write to this `file`, which must not exist; without it, to stdout")
 	return cmd
 }
 
@@ -58,7 +58,7 @@ func createFile(path, text string) error {
 		return usageError{fmt.Errorf("%s exists and is left as it is; name a file that does not exist with --out", path)}
 	}
 	if err != nil {
-		return err
+		return wrongPath("--out", err)
 	}
 	_, err = f.WriteString(text)
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -97,36 +97,60 @@ func (s *settings) commented() string {
 }
 
 func newConfigCheck() *cobra.Command {
-	return &cobra.Command{
+	var file string
+	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say whether serve would take a file on this machine; exit 0 if so, 2 if not",
 		Long: `Read a configuration file as serve does, with the files that it names and the limits of this machine, without serving.
-Flags and PAPERTAPE_ variables do not count: the file is judged alone.`,
+Flags and PAPERTAPE_ variables do not count: the file is judged alone. --config FILE is the same as FILE.`,
 		Example: `  papertape config check papertape.yaml
   papertape config check papertape.json && kill -HUP $(pidof papertape)`,
-		Args: exactly(1, "a file"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			settings := newSettings()
-			flags := pflag.NewFlagSet("check", pflag.ContinueOnError)
-			settings.register(flags)
-			if err := flags.Set(configFlag, args[0]); err != nil {
-				return err
-			}
-			cfg, err := settings.load(flags, nil)
-			if err != nil {
-				return err
-			}
-			if _, err := fitting(cfg); err != nil {
-				return err
-			}
-			how := "all of them by default"
-			if n := len(cfg.sources); n > 0 {
-				how = fmt.Sprintf("%d of them from this file", n)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is a good configuration: %d settings, %s\n", args[0], len(settings.inForce(cfg)), how)
-			return err
-		},
+		Args: cobra.ArbitraryArgs, // fileOf judges them
 	}
+	cmd.Flags().Var(pathFlag{&file}, configFlag, "the `file`")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		settings := newSettings()
+		flags := pflag.NewFlagSet("check", pflag.ContinueOnError)
+		settings.register(flags)
+		if err := fileOf(cmd, args); err != nil {
+			return err
+		}
+		if file == "" {
+			return usageError{errors.New("check takes a file: papertape config check FILE")}
+		}
+		if err := flags.Set(configFlag, file); err != nil {
+			return err
+		}
+		cfg, err := settings.load(flags, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := fitting(cfg); err != nil {
+			return err
+		}
+		how := "all of them by default"
+		if n := len(cfg.sources); n > 0 {
+			how = fmt.Sprintf("%d of them from this file", n)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is a good configuration: %d settings, %s\n",
+			file, len(settings.inForce(cfg)), how)
+		return err
+	}
+	return cmd
+}
+
+// fileOf sets --config to the file that is named without it, if one is.
+func fileOf(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case len(args) > 1 || cmd.Flags().Changed(configFlag):
+		return usageError{fmt.Errorf("%s takes one file: papertape config %[1]s FILE, or --config FILE", cmd.Name())}
+	}
+	if err := cmd.Flags().Set(configFlag, args[0]); err != nil {
+		return flagError(cmd, err)
+	}
+	return nil
 }
 
 // settingInForce is a line of config print.
@@ -161,19 +185,19 @@ func newConfigPrint() *cobra.Command {
 	settings := newSettings()
 	var output string
 	cmd := &cobra.Command{
-		Use:   "print",
+		Use:   "print [FILE]",
 		Short: "Show every setting, the value in force, and where it came from",
 		Long: `Show what serve would run with, given the same flags, environment and file: each key, its value, and whether that is the
-default or came from a line of the file, a variable or a flag. Secrets are masked.`,
+default or came from a line of the file, a variable or a flag. Secrets are masked. FILE is the same as --config FILE.`,
 		Example: `  papertape config print
-  papertape config print --config papertape.yaml --heartbeat 5s
+  papertape config print papertape.yaml --heartbeat 5s
   papertape config print -o json`,
-		Args: exactly(0, "no arguments"),
+		Args: cobra.ArbitraryArgs, // fileOf judges them
 	}
 	settings.register(cmd.Flags())
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := checkOutput(output); err != nil {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := errors.Join(checkOutput(output), fileOf(cmd, args)); err != nil {
 			return err
 		}
 		cfg, err := settings.load(cmd.Flags(), os.Environ())

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/decimal"
-	"github.com/papertape/papertape/usertext"
 )
 
 // value is how the text of a setting becomes a field of Config, and back.
@@ -53,7 +52,8 @@ func (f field[T]) set(c *Config, text string) error {
 }
 
 func numberValue(at func(*Config) *int, low, high int) value {
-	return field[int]{kindNumber, at, func(text string) (int, error) { return decimal.ParseWhole(text, low, high) }, strconv.Itoa}
+	parse := func(text string) (int, error) { return decimal.ParseWhole(text, low, high) }
+	return field[int]{kindNumber, at, parse, strconv.Itoa}
 }
 
 const auto = "auto"
@@ -138,10 +138,7 @@ func pathValue(at func(*Config) *string, optional bool) value {
 		if text == "" && !optional {
 			return "", errors.New("it is empty; write a path")
 		}
-		if _, hides := usertext.Hidden(text); hides {
-			return "", fmt.Errorf("%q has characters that do not belong in a path", text)
-		}
-		return text, nil
+		return text, checkPath(text)
 	}
 	return field[string]{kindText, at, parse, same}
 }

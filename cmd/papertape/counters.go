@@ -14,6 +14,10 @@ import (
 // which limit.
 func (s *server) counters() []console.Counter {
 	e, g := s.engine.Stats(), s.gw.Stats()
+	lost := uint64(0)
+	if s.out != nil {
+		lost = s.out.to.lost.Load()
+	}
 	return append([]console.Counter{
 		{Name: "connections", Value: uint64(s.gw.Connections()), What: "open now"},
 		{Name: "accepted", Value: g.Accepted.Load(), What: "connections accepted"},
@@ -39,6 +43,7 @@ func (s *server) counters() []console.Counter {
 		{Name: "events_dropped", Value: e.EventsDropped, What: "events that memory no longer holds"},
 		{Name: "pool_overflows", Value: e.PoolOverflows, What: "drains that found the pool full; should be 0"},
 		{Name: "panics", Value: e.Panics + g.Panics.Load(), What: "panics contained; should be 0"},
+		{Name: "log_lines_lost", Value: lost, What: "lines of the log that could not be written, or that nobody read"},
 	}, s.store.counters()...)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -43,7 +44,7 @@ each client saw and checked. Exit 0 only if all of it held, 99 if a check did no
 		ctx, cancel := context.WithTimeout(cmd.Context(), demoLimit)
 		defer cancel()
 		var mu sync.Mutex // the clients' tape and the story are said by several goroutines
-		report, err := demo(ctx, func(format string, args ...any) {
+		report, err := demo(ctx, cmd.ErrOrStderr(), func(format string, args ...any) {
 			mu.Lock()
 			defer mu.Unlock()
 			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...)
@@ -54,7 +55,7 @@ each client saw and checked. Exit 0 only if all of it held, 99 if a check did no
 		if cmd.Context().Err() != nil {
 			return fmt.Errorf("the demonstration was interrupted: %w", cmd.Context().Err())
 		}
-		if err := printAs(cmd.OutOrStdout(), output, report, report.Render); err != nil {
+		if err := printReport(cmd, output, report, report.Render); err != nil {
 			return err
 		}
 		if !report.OK() {
@@ -67,7 +68,7 @@ each client saw and checked. Exit 0 only if all of it held, 99 if a check did no
 
 // demo runs a server of its own and the mission against it. When all have traded for a while it stops the server and starts it
 // again, on the same data and the same port.
-func demo(ctx context.Context, say func(string, ...any)) (*clientsim.Report, error) {
+func demo(ctx context.Context, stderr io.Writer, say func(string, ...any)) (*clientsim.Report, error) {
 	dir, err := os.MkdirTemp("", "papertape-demo-")
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
@@ -75,7 +76,7 @@ func demo(ctx context.Context, say func(string, ...any)) (*clientsim.Report, err
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
 	cfg := defaultConfig()
 	cfg.Listen, cfg.Admin, cfg.Data, cfg.Log.Level = "127.0.0.1:0", "127.0.0.1:0", dir, "warn"
-	log, _, err := newLog(cfg, os.Stderr)
+	log, _, err := newLog(cfg, stderr)
 	if err != nil {
 		return nil, err
 	}

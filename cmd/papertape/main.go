@@ -5,15 +5,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -38,24 +35,9 @@ func main() {
 	os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// Main runs one command and returns its exit code. SIGINT and SIGTERM end the command's context; the second one ends the
-// process. SIGHUP makes serve read its configuration again, and is caught before anything else, so that none ends a server
-// that is starting; it ends other commands as ever.
+// Main runs one command and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
-	hangups := make(chan os.Signal, 1) // one that is waiting stands for all that come meanwhile
-	signal.Notify(hangups, syscall.SIGHUP)
-	ctx, cancel := context.WithCancel(withHangups(context.Background(), hangups))
-	defer cancel()
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	defer signal.Stop(signals)
-	go func() { // ends with the process
-		<-signals
-		cancel()
-		<-signals
-		_, _ = fmt.Fprintln(stderr, "papertape: forced to quit")
-		os.Exit(exitForced)
-	}()
+	ctx := signalled(stderr)
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -104,11 +86,7 @@ func newRoot() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
-		if cmd.Name() != "serve" {
-			signal.Reset(syscall.SIGHUP)
-		}
-	}
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { settle(cmd) }
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newServe(), newDemo(), newSwarm(), newAccounts(), newHoldings(), newHistory(), newSessions(), newKick(), newStats(), newSimulate(), newHealthcheck(),
 		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newVersion())

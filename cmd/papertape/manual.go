@@ -79,17 +79,17 @@ there already are replaced.`,
 				return usageError{fmt.Errorf("man needs a directory to write to; name one with --out")}
 			}
 			if err := os.MkdirAll(out, 0o755); err != nil {
-				return err
+				return wrongPath("--out", err)
 			}
 			for _, c := range allCommands(cmd.Root()) {
 				if err := os.WriteFile(filepath.Join(out, manualName(c)+".1"), []byte(manual(c)), 0o644); err != nil {
-					return err
+					return wrongPath("--out", err)
 				}
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&out, "out", "", "the `directory`")
+	cmd.Flags().Var(pathFlag{&out}, "out", "the `directory`")
 	return cmd
 }
 

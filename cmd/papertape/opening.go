@@ -16,6 +16,9 @@ import (
 // openingFile, in the data directory, says which accounts a ledger was opened with.
 const openingFile = "OPENING"
 
+// openingBytesMax is more than it ever holds.
+const openingBytesMax = 4096
+
 // openingRecord is what openingFile holds: the accounts and the seed of the first start, which count from then on, whatever the
 // configuration says. It is durable before the first account is. Every start opens those of them that are missing: where an
 // earlier one was cut off, or, with durability interval, where a crash has lost them.
@@ -30,10 +33,16 @@ func (o *openingRecord) opening() engine.Opening {
 
 // readOpening returns the record of a data directory; found is false where there is none.
 func readOpening(dir string) (o openingRecord, found bool, err error) {
+	if _, err := os.Stat(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return o, false, asStoreError(err)
+	}
 	path := filepath.Join(dir, openingFile)
-	text, err := os.ReadFile(path)
+	text, err := readText(path, openingBytesMax, anybodys)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // the journal has more to say about the directory
 		return o, false, nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return o, false, asStoreError(err)
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &o)

@@ -125,7 +125,8 @@ func asStoreError(err error) error {
 // notForUs is what the operating system says of a directory that is the wrong one, rather than failing.
 // EAGAIN is the lock's: somebody else has it.
 var notForUs = []syscall.Errno{
-	syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOTDIR, syscall.ENOENT, syscall.EEXIST, syscall.ENAMETOOLONG, syscall.EAGAIN,
+	syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOTDIR, syscall.ENOENT, syscall.EEXIST, syscall.ENAMETOOLONG,
+	syscall.ELOOP, syscall.EAGAIN,
 }
 
 // close ends the journal with the mark of a clean stop. A backup under way is waited for.

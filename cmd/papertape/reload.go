@@ -157,11 +157,24 @@ func (s *server) apply(last, next *Config, connections int) error {
 	return nil
 }
 
+// loadScript reads a scenario from a file.
+func loadScript(path string, u *market.Universe) (*simulator.Script, error) {
+	text, err := readText(path, simulator.ScriptBytesMax, anybodys)
+	if err != nil {
+		return nil, fmt.Errorf("scenario script: %w", err)
+	}
+	s, err := simulator.ParseScript(text, u)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
 // fitting looks at what a checked configuration asks of the machine: a scenario that can be read, and files enough for its
 // connections, whose number it returns.
 func fitting(cfg *Config) (connections int, err error) {
 	if cfg.Simulator.Script != "" {
-		if _, err := simulator.LoadScript(cfg.Simulator.Script, market.Default()); err != nil {
+		if _, err := loadScript(cfg.Simulator.Script, market.Default()); err != nil {
 			return 0, cfg.wrong("simulator.script", "%w", err)
 		}
 	}

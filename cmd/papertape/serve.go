@@ -5,9 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime/pprof"
-	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
@@ -36,8 +34,9 @@ nothing; log.level, simulator.rate and the limits of connections change at once,
 		if err != nil {
 			return err
 		}
-		stderr := cmd.ErrOrStderr()
-		log, level, err := newLog(cfg, stderr)
+		out := newLogQueue(cmd.ErrOrStderr().(*lossy)) // which settle has made of it
+		defer out.stop()
+		log, level, err := newLog(cfg, out)
 		if err != nil {
 			return err
 		}
@@ -52,14 +51,14 @@ nothing; log.level, simulator.rate and the limits of connections change at once,
 			return err
 		}
 		s.level = level
-		if isTerminal(stderr) {
-			s.terminal = stderr
+		if s.out = out; isTerminal(out) {
+			s.terminal = out
 		}
 		r := &reloader{settings: settings, flags: cmd.Flags(), server: s, level: level, started: cfg, last: cfg}
 		defer r.start(hangupsOf(cmd.Context()))()
 		defer tellManagerStopping(cmd.Context(), &log)()
 		err = s.run(cmd.Context(), func(at addresses) {
-			announce(cfg, at, log, stderr)
+			announce(cfg, at, log, out)
 			tellManager(&log, managerReady)
 		})
 		if err != nil {
@@ -82,26 +81,6 @@ func reserveHeap(cfg *Config, log zerolog.Logger) {
 		return
 	}
 	log.Debug().Int64("bytes", bytes).Msg("huge pages asked for")
-}
-
-// newLog makes the one logger, and what changes its level.
-func newLog(cfg *Config, w io.Writer) (zerolog.Logger, *logLevel, error) {
-	level, err := zerolog.ParseLevel(cfg.Log.Level)
-	if err != nil {
-		return zerolog.Nop(), nil, configError{fmt.Errorf("log.level: %w", err)}
-	}
-	zerolog.TimeFieldFormat = time.RFC3339Nano
-	if cfg.Log.Format == "console" || cfg.Log.Format == "auto" && isTerminal(w) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.RFC3339, NoColor: os.Getenv("NO_COLOR") != "" || !isTerminal(w)}
-	}
-	changing := new(logLevel)
-	changing.set(level)
-	return zerolog.New(w).Sample(changing).With().Timestamp().Logger(), changing, nil
-}
-
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
 }
 
 // announce says where the server is: in a log line, and on a terminal for a person too.

@@ -36,6 +36,7 @@ type server struct {
 	runner       *simulator.Runner // nil: no script
 	level        *logLevel         // of log; nil: it cannot be changed
 	terminal     io.Writer         // for a person who waits; nil: there is none
+	out          *logQueue         // where log goes; nil: elsewhere
 
 	unready   atomic.Pointer[string] // why not; nil: ready
 	recovered atomic.Bool            // the books are as they were, and the engine may be asked
@@ -58,8 +59,8 @@ func newServer(cfg *Config, script *simulator.Script, log zerolog.Logger) (*serv
 	}
 	if script == nil && cfg.Simulator.Script != "" {
 		var err error
-		if script, err = simulator.LoadScript(cfg.Simulator.Script, universe); err != nil {
-			return nil, configError{err}
+		if script, err = loadScript(cfg.Simulator.Script, universe); err != nil {
+			return nil, cfg.wrong("simulator.script", "%w", err)
 		}
 	}
 	var hooks []gateway.Hooks
@@ -136,6 +137,9 @@ func workersOf(cfg *Config, shards int) int {
 // fatal ends the process: an answer given now might be a lie.
 func (s *server) fatal(err error) {
 	s.log.Error().Err(err).Msg("the server cannot go on")
+	if s.out != nil {
+		s.out.stop()
+	}
 	os.Exit(1)
 }
 

@@ -42,12 +42,16 @@ exit code is 99 if a check did not hold.`,
 	flags := cmd.Flags()
 	flags.StringVar(&cfg.Run, "run", soak.Soak, "crowd, flood or soak")
 	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of what clients choose, and of the server")
-	flags.Var(decimal.Whole(&cfg.Clients, 0, 1, countMax), "clients", "clients that log in (crowd 10000, flood 1000, soak 2000)")
-	flags.Var(decimal.Whole(&cfg.Accounts, 0, 1, accountsMax), "accounts", "accounts that they log in to, in turn (as many as clients)")
+	flags.Var(decimal.Whole(&cfg.Clients, 0, 1, countMax), "clients",
+		"clients that log in (crowd 10000, flood 1000, soak 2000)")
+	flags.Var(decimal.Whole(&cfg.Accounts, 0, 1, accountsMax), "accounts",
+		"accounts that they log in to, in turn (as many as clients)")
 	flags.Var(decimal.Real(&cfg.Rate, 0, 0, simulator.RateMax), "rate", "simulated fills a second (crowd 2000, soak 500)")
-	flags.Var(decimal.Duration(&cfg.Duration, 0, time.Second, durationMax), "duration", "of the load (crowd and flood 60s, soak 10m)")
+	flags.Var(decimal.Duration(&cfg.Duration, 0, time.Second, durationMax), "duration",
+		"of the load (crowd and flood 60s, soak 10m)")
 	flags.Var(decimal.Whole(&cfg.Attackers, 1000, 1, countMax), "attackers", "flood: attackers a second")
-	flags.Var(decimal.Whole(&cfg.Addresses, 32, 1, 250), "addresses", "flood: addresses that they come from, 127.0.1.1 and on")
+	flags.Var(decimal.Whole(&cfg.Addresses, 32, 1, 250), "addresses",
+		"flood: addresses that they come from, 127.0.1.1 and on")
 	flags.Var(decimal.Whole(&cfg.Repeat, 1, 1, countMax), "repeat", "flood: how often calm and attack follow each other")
 	flags.StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -66,7 +70,7 @@ exit code is 99 if a check did not hold.`,
 		if err != nil {
 			return err
 		}
-		if err := printAs(cmd.OutOrStdout(), output, report, func(w io.Writer) error { return renderSoak(w, report) }); err != nil {
+		if err := printReport(cmd, output, report, func(w io.Writer) error { return renderSoak(w, report) }); err != nil {
 			return err
 		}
 		if !report.OK() {

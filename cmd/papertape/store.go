@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -76,7 +78,7 @@ server has it open.`,
   papertape verify --data /var/backups/papertape-1 -o json`,
 		Args: exactly(0, "no arguments"),
 	}
-	cmd.Flags().StringVar(&data, "data", "", "the data `directory` of a stopped server, or a backup")
+	cmd.Flags().Var(pathFlag{&data}, "data", "the data `directory` of a stopped server, or a backup")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := errors.Join(checkOutput(output), mustHaveData("verify", data)); err != nil {
@@ -110,17 +112,18 @@ from the first to the last.`,
   papertape export --data /var/backups/papertape-1 --out /tmp/histories -o json`,
 		Args: exactly(0, "no arguments"),
 	}
-	cmd.Flags().StringVar(&data, "data", "", "the data `directory` of a stopped server, or a backup")
-	cmd.Flags().StringVar(&out, "out", "", "the `directory` to write to, which must not exist")
+	cmd.Flags().Var(pathFlag{&data}, "data", "the data `directory` of a stopped server, or a backup")
+	cmd.Flags().Var(pathFlag{&out}, "out", "the `directory` to write to, which must not exist")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := errors.Join(checkOutput(output), mustHaveData("export", data), mustBeNew("export", out)); err != nil {
+		err := errors.Join(checkOutput(output), mustHaveData("export", data), mustBeNew("export", "--out", out))
+		if err != nil {
 			return err
 		}
 		began := time.Now()
 		found, err := journal.Export(cmd.Context(), data, out, journalOptions(quietLog(cmd.ErrOrStderr())))
 		if err != nil {
-			return asStoreError(err)
+			return outError(out, err)
 		}
 		c := newContents(data, &found, time.Since(began))
 		c.Out = out
@@ -133,14 +136,29 @@ from the first to the last.`,
 }
 
 // mustBeNew is for a directory that is written to, which keeps from writing over something.
-func mustBeNew(command, out string) error {
+func mustBeNew(command, flag, out string) error {
 	if out == "" {
-		return usageError{fmt.Errorf("%s needs a directory to write to; name one that does not exist with --out", command)}
+		return usageError{fmt.Errorf("%s needs a directory to write to; name one that does not exist with %s", command, flag)}
 	}
-	if _, err := os.Lstat(out); err == nil {
-		return usageError{fmt.Errorf("%s exists and is left as it is; name a directory that does not exist with --out", out)}
+	switch _, err := os.Lstat(out); {
+	case err == nil:
+		return usageError{fmt.Errorf("%s exists and is left as it is; name a directory that does not exist with %s",
+			out, flag)}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	default:
+		return wrongPath(flag, err)
 	}
-	return nil
+}
+
+// outError is an error of what reads a ledger in one directory and writes to another: of the second, if it is about a
+// path in it.
+func outError(out string, err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) && (of.Path == out || strings.HasPrefix(out, of.Path+string(filepath.Separator))) {
+		return wrongPath("--out", err)
+	}
+	return asStoreError(err)
 }
 
 func newBackup() *cobra.Command {
@@ -160,8 +178,9 @@ acknowledged after the backup are not in it: clients that resume are given a sna
 		Args: exactly(0, "no arguments"),
 	}
 	ask.register(cmd.Flags())
-	cmd.Flags().StringVar(&data, "data", "", "the data `directory` of a stopped server; without it, a running one is asked")
-	cmd.Flags().StringVar(&out, "out", "", "the `directory` to make")
+	cmd.Flags().Var(pathFlag{&data}, "data",
+		"the data `directory` of a stopped server; without it, a running one is asked")
+	cmd.Flags().Var(pathFlag{&out}, "out", "the `directory` to make")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if out == "" {
 			return usageError{errors.New("backup needs a directory to write to; name one that does not exist with --out")}
@@ -208,14 +227,15 @@ func backupRunning(ctx context.Context, ask *asking, out string) (console.Backup
 }
 
 func backupStopped(cmd *cobra.Command, output, data, out string) (b console.Backup, err error) {
-	if err := errors.Join(checkOutput(output), mustHaveData("backup", data), mustBeNew("backup", out)); err != nil {
+	err = errors.Join(checkOutput(output), mustHaveData("backup", data), mustBeNew("backup", "--out", out))
+	if err != nil {
 		return b, err
 	}
 	if err := newDirectory(data, out); err != nil {
 		return b, usageError{fmt.Errorf("--out: %w", err)}
 	}
 	if err := journal.BackupStopped(data, out, journalOptions(quietLog(cmd.ErrOrStderr()))); err != nil {
-		return b, asStoreError(err)
+		return b, outError(out, err)
 	}
 	b.Out = out
 	b.Bytes, err = directoryBytes(out)

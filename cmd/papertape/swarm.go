@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"time"
@@ -66,13 +64,13 @@ four shares, each of --clients accounts. The exit code is 99 if a check did not 
 			return err
 		}
 		if f.scenario == scenarioMission {
-			return f.runMission(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return f.runMission(cmd)
 		}
 		cfg, err := f.config(cmd.Flags())
 		if err != nil {
 			return err
 		}
-		return runSwarm(cmd.Context(), cfg, f.output, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		return runSwarm(cmd, cfg, f.output)
 	}
 	return cmd
 }
@@ -84,13 +82,15 @@ func (f *swarmFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.profile, "profile", clientsim.Profiles()[0].Name, "what a client does: trader, watcher or quick; --interval and --mix change it")
 	flags.StringVar(&f.interval, "interval", "", "how long a client thinks between two requests, drawn from a range (trader 1s-2s)")
 	flags.StringVar(&f.mix, "mix", "", "how often it does what (trader buy=40,sell=40,query=20)")
-	flags.Var(decimal.Duration(&f.duration, 0, time.Millisecond, durationMax), "duration", "of the trading, from when all are logged in (swarm 60s; mission: until all is done, in about 5s)")
+	flags.Var(decimal.Duration(&f.duration, 0, time.Millisecond, durationMax), "duration",
+		"of the trading, from when all are logged in (swarm 60s; mission: until all is done, in about 5s)")
 	flags.Var(decimal.Whole(&f.firstAccount, 0, 1, math.MaxUint64), "first-account",
 		fmt.Sprintf("account of the first client, the others follow (swarm %d, mission 100091)", engine.FirstAccount))
 	flags.StringVar(&f.partition, "partition", "", "which of several swarms this is, for example 2/4, so that each has accounts of its own")
 	flags.Var(decimal.Whole(&f.seed, 1, 0, math.MaxUint64), "seed", "of what the clients choose")
 	flags.Var(decimal.Duration(&f.wait, 10*time.Second, 0, durationMax), "wait", "for a server that is not there yet")
-	flags.Var(decimal.Whole(&f.restarts, 0, 0, swarmRestartsMax), "restarts", "mission: how often the server is restarted meanwhile, with all that it knew; each client has to come back and resume")
+	flags.Var(decimal.Whole(&f.restarts, 0, 0, swarmRestartsMax), "restarts",
+		"mission: how often the server is restarted meanwhile, with all that it knew; each client has to come back and resume")
 	flags.Var(boolFlag{&f.printScript}, "print-script", "print what the server has to do in the mission, and exit")
 	flags.VarP(boolFlag{&f.verbose}, "verbose", "v", "mission: say all that each client sees")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
@@ -161,17 +161,17 @@ func (f *swarmFlags) config(flags *pflag.FlagSet) (cfg clientsim.SwarmConfig, er
 	return cfg, nil
 }
 
-func runSwarm(ctx context.Context, cfg clientsim.SwarmConfig, output string, stdout, stderr io.Writer) error {
-	show := newSwarmScreen(stderr, isTerminal(stderr), cfg.Duration)
+func runSwarm(cmd *cobra.Command, cfg clientsim.SwarmConfig, output string) error {
+	show := newSwarmScreen(cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr()), cfg.Duration)
 	cfg.Notice, cfg.Progress = show.line, show.progress
 	show.line(fmt.Sprintf("%d clients, accounts %d to %d, at %s: think %s, %s, for %s", cfg.Clients, cfg.FirstAccount,
 		cfg.FirstAccount+uint64(cfg.Clients)-1, cfg.Addr, cfg.Profile.Think, cfg.Profile.Mix, cfg.Duration)) //nolint:gosec // not negative
-	report, err := clientsim.Swarm(ctx, cfg)
+	report, err := clientsim.Swarm(cmd.Context(), cfg)
 	show.end()
 	if err != nil {
 		return err
 	}
-	if err := printAs(stdout, output, report, shown(report.Render)); err != nil {
+	if err := printReport(cmd, output, report, shown(report.Render)); err != nil {
 		return err
 	}
 	if !report.OK() {
@@ -180,8 +180,8 @@ func runSwarm(ctx context.Context, cfg clientsim.SwarmConfig, output string, std
 	return nil
 }
 
-func (f *swarmFlags) runMission(ctx context.Context, stdout, stderr io.Writer) error {
-	show := newSwarmScreen(stderr, false, f.duration)
+func (f *swarmFlags) runMission(cmd *cobra.Command) error {
+	ctx, show := cmd.Context(), newSwarmScreen(cmd.ErrOrStderr(), false, f.duration)
 	cfg := clientsim.MissionConfig{Addr: f.server, FirstAccount: f.firstAccount, Wait: f.wait, Duration: f.duration, Restarts: f.restarts, Notice: show.line}
 	if f.verbose {
 		cfg.Progress = func(account uint64, text string) { show.line(fmt.Sprintf("account %d: %s", account, text)) }
@@ -193,7 +193,7 @@ func (f *swarmFlags) runMission(ctx context.Context, stdout, stderr io.Writer) e
 	if ctx.Err() != nil {
 		return fmt.Errorf("the mission was interrupted: %w", ctx.Err())
 	}
-	if err := printAs(stdout, f.output, report, shown(report.Render)); err != nil {
+	if err := printReport(cmd, f.output, report, shown(report.Render)); err != nil {
 		return err
 	}
 	if !report.OK() {

@@ -61,13 +61,19 @@ Without a name all of them run. The exit code is 99 if anything did not hold; fi
 	flags.Var(decimal.Whole(&cfg.kills.Kills, 20, 1, countMax), "kills", "kills: how often the server is killed")
 	flags.Var(decimal.Whole(&cfg.kills.Accounts, 60, 1, accountsMax), "accounts", "kills: accounts, with two clients each")
 	flags.StringVar(&cfg.kills.Durability, "durability", "sync", "kills: of the server; with another than sync this is bound to fail")
-	flags.StringVar(&cfg.kills.Data, "data", "", "kills: the data `directory`, which must not exist; without it, a temporary one")
-	flags.Var(decimal.Duration(&cfg.truth.Duration, 20*time.Second, time.Millisecond, durationMax), "clients-for", "clients: how long they are tormented")
-	flags.Var(decimal.Whole(&cfg.linear.Histories, 24, 1, countMax), "histories", "linear: how many histories, of an account each, are judged")
-	flags.Var(decimal.Duration(&cfg.synced.Duration, 10*time.Second, time.Millisecond, durationMax), "sync-for", "sync: how long a server is traced under load")
-	flags.Var(decimal.Whole(&cfg.seed, 1, 0, math.MaxUint64), "seed", "of what clients do, of what is done to them, and of the servers")
+	flags.Var(pathFlag{&cfg.kills.Data}, "data",
+		"kills: the data `directory`, which must not exist; without it, a temporary one")
+	flags.Var(decimal.Duration(&cfg.truth.Duration, 20*time.Second, 1, durationMax), "clients-for",
+		"clients: how long they are tormented")
+	flags.Var(decimal.Whole(&cfg.linear.Histories, 24, 1, countMax), "histories",
+		"linear: how many histories, of an account each, are judged")
+	flags.Var(decimal.Duration(&cfg.synced.Duration, 10*time.Second, 1, durationMax), "sync-for",
+		"sync: how long a server is traced under load")
+	flags.Var(decimal.Whole(&cfg.seed, 1, 0, math.MaxUint64), "seed",
+		"of what clients do, of what is done to them, and of the servers")
 	flags.Var(decimal.Real(&cfg.rate, 1000, 0, simulator.RateMax), "rate", "simulated fills a second while there is load")
-	flags.StringVar(&cfg.journal, "journal", "", "a `file` with what go test -v printed of the torture of engine/journal, for the table")
+	flags.Var(pathFlag{&cfg.journal}, "journal",
+		"a `file` with what go test -v printed of the torture of engine/journal, for the table")
 	flags.Var(boolFlag{&cfg.keep}, "keep", "leave the files where they are, whatever was found")
 	flags.StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.AddCommand(newTortureClient())
@@ -80,7 +86,7 @@ Without a name all of them run. The exit code is 99 if anything did not hold; fi
 		if err != nil {
 			return err
 		}
-		if err := printAs(cmd.OutOrStdout(), output, report, report.Render); err != nil {
+		if err := printReport(cmd, output, report, report.Render); err != nil {
 			return err
 		}
 		if !report.OK() {
@@ -99,6 +105,9 @@ func (c *tortureConfig) check(parts []string) error {
 			return usageError{fmt.Errorf("%q is no part of it: %s are", part, strings.Join(tortureParts, ", "))}
 		}
 	}
+	if c.kills.Data != "" {
+		return mustBeNew("torture", "--data", c.kills.Data)
+	}
 	return nil
 }
 
@@ -111,18 +120,18 @@ func (c *tortureConfig) run(ctx context.Context, parts []string) (*tortureReport
 	if err != nil {
 		return nil, fmt.Errorf("find this program, which is the server too: %w", err)
 	}
-	files, err := os.MkdirTemp("", "papertape-torture-")
-	if err != nil {
-		return nil, err
-	}
-	c.divide(binary, files)
-	_, _ = fmt.Fprintf(c.say, "seed %d\n", c.seed)
 	r := newTortureReport(c.seed)
 	if c.journal != "" {
 		if err := r.readJournal(c.journal); err != nil {
 			return nil, err
 		}
 	}
+	files, err := os.MkdirTemp("", "papertape-torture-")
+	if err != nil {
+		return nil, err
+	}
+	c.divide(binary, files)
+	_, _ = fmt.Fprintf(c.say, "seed %d\n", c.seed)
 	for _, part := range parts {
 		_, _ = fmt.Fprintf(c.say, "%s\n", part)
 		dir, began := filepath.Join(files, part), time.Now()
@@ -174,7 +183,8 @@ func newTortureClient() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	peerAddress(flags, &cfg.Server, "server", "127.0.0.1:7300", "where the server is, `host:port`")
-	flags.StringVar(&cfg.Dir, "dir", ".", "the `directory` of the cursor files")
+	cfg.Dir = "."
+	flags.Var(pathFlag{&cfg.Dir}, "dir", "the `directory` of the cursor files")
 	flags.Var(wholesFlag{&cfg.Accounts}, "accounts", "the accounts")
 	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of the orders")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -56,11 +55,15 @@ func (r *tortureReport) took(part string, d time.Duration) {
 	r.Seconds[part] = d.Round(100 * time.Millisecond).Seconds()
 }
 
-// readJournal reads what go test -v has printed. A run that did not come to its end did not hold, and one that tried nothing neither.
+// journalBytesMax bounds what is read of it: hundreds of times what it is.
+const journalBytesMax = 64 << 20
+
+// readJournal reads what go test -v has printed. A run that did not come to its end did not hold, and one that tried
+// nothing neither.
 func (r *tortureReport) readJournal(path string) error {
-	b, err := os.ReadFile(path)
+	b, err := readText(path, journalBytesMax, anybodys)
 	if err != nil {
-		return fmt.Errorf("what go test has printed: %w", err)
+		return usageError{fmt.Errorf("--journal: %w", err)}
 	}
 	passed := false
 	lines := bufio.NewScanner(bytes.NewReader(b))

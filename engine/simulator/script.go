@@ -67,32 +67,15 @@ type step struct {
 // Bounds of a script.
 const (
 	stepsMax       = 10_000  // each step that has begun has a goroutine
-	scriptBytesMax = 4 << 20 // as many steps as there may be, each longer than any has to be
+	ScriptBytesMax = 4 << 20 // as many steps as there may be, each longer than any has to be
 )
-
-// LoadScript reads a script from a file.
-func LoadScript(path string, u *market.Universe) (*Script, error) {
-	text, err := usertext.ReadFile(path, scriptBytesMax)
-	if err != nil {
-		return nil, fmt.Errorf("scenario script: %w", err)
-	}
-	s, err := parseScript(text, u)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
-}
 
 // ParseScript reads a script. Errors name the line, or the step.
 func ParseScript(raw []byte, u *market.Universe) (*Script, error) {
-	text, err := usertext.Read(bytes.NewReader(raw), scriptBytesMax)
+	text, err := usertext.Read(bytes.NewReader(raw), ScriptBytesMax)
 	if err != nil {
 		return nil, fmt.Errorf("scenario script: %w", err)
 	}
-	return parseScript(text, u)
-}
-
-func parseScript(text []byte, u *market.Universe) (*Script, error) {
 	var file scriptFile
 	if err := decode(text, &file); err != nil {
 		return nil, fmt.Errorf("scenario script: %w", err)

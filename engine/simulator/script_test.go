@@ -3,8 +3,6 @@ package simulator
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -168,50 +166,23 @@ func TestParseScriptLoginNth(t *testing.T) {
 	}
 }
 
-func TestLoadScript(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "script.yaml")
-	if _, err := LoadScript(path, market.Default()); err == nil || err.Error() != "scenario script: "+path+" cannot be read: no such file or directory" {
-		t.Errorf("a file that is not there: %v", err)
-	}
-	if err := os.WriteFile(path, []byte(scriptOf("side: hold")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := LoadScript(path, market.Default()); err == nil || err.Error() != path+`: scenario script: step 1: side: "hold"; it is buy or sell, unless the step has bust or correct` {
-		t.Errorf("a file that is wrong: %v", err)
-	}
-	if err := os.WriteFile(path, []byte(scriptOf()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := LoadScript(path, market.Default()); err != nil || len(s.steps) != 1 {
-		t.Errorf("a file that is right: %v", err)
-	}
-}
-
 // TestScriptAsText: the same script, whatever it was written with; what is no text is said with its line.
 func TestScriptAsText(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "script.yaml")
 	script := scriptOf("quantity: 300") + "# the end"
 	for _, text := range []string{
 		script, "\ufeff" + script, strings.ReplaceAll(script, "\n", "\r\n"), strings.ReplaceAll(script, "\n", "\r"),
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if s, err := LoadScript(path, market.Default()); err != nil || len(s.steps) != 1 || s.steps[0].order.Quantity != 300 {
+		if s, err := ParseScript([]byte(text), market.Default()); err != nil || len(s.steps) != 1 || s.steps[0].order.Quantity != 300 {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 	for text, want := range map[string]string{
-		"\xff\xfes\x00t\x00":                  ":1: this is UTF-16; save it as UTF-8",
-		"# one\r\n# \xb2\xe2\r\n" + script:    ":2: this is not text in UTF-8; save it as UTF-8",
-		script + "\n\x00":                     ":4: there is a NUL byte, which no text has; if this is UTF-16, save it as UTF-8",
-		strings.Repeat("#", scriptBytesMax+1): " is larger than 4194304 bytes, the most that is read",
+		"\xff\xfes\x00t\x00":                  "line 1: this is UTF-16; save it as UTF-8",
+		"# one\r\n# \xb2\xe2\r\n" + script:    "line 2: this is not text in UTF-8; save it as UTF-8",
+		script + "\n\x00":                     "line 4: there is a NUL byte, which no text has; if this is UTF-16, save it as UTF-8",
+		strings.Repeat("#", ScriptBytesMax+1): "it is larger than 4194304 bytes, the most that is read",
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := LoadScript(path, market.Default()); err == nil || err.Error() != "scenario script: "+path+want {
+		if _, err := ParseScript([]byte(text), market.Default()); err == nil || err.Error() != "scenario script: "+want {
 			t.Errorf("%.30q: %v, want %s", text, err, want)
 		}
 	}
