@@ -43,16 +43,7 @@ papertape/history, in $XDG_STATE_HOME or, without that, in ~/.local/state.`,
 	flags.StringVarP(&output, "output", "o", "text",
 		"text, or json: an object a line, for each answer, each event and each connection")
 	flags.Var(boolFlag{&echo}, "echo", "from a pipe, print each line before its answer; not with -o json")
-	cmd.ValidArgsFunction = func(_ *cobra.Command, words []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		if len(words) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return terminal.CommandNames(), cobra.ShellCompDirectiveNoFileComp
-	}
-	for flag, values := range map[string][]string{"lang": {"zh", "en"}, "colors": {"cn", "western"}, "output": {"text", "json"}} {
-		// The flag is there, so this does not fail.
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
+	completeClient(cmd)
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
 		if err := checkOutput(output); err != nil {
 			return err
@@ -79,6 +70,20 @@ papertape/history, in $XDG_STATE_HOME or, without that, in ~/.local/state.`,
 		return err
 	}
 	return cmd
+}
+
+// completeClient says what may follow on the command line.
+func completeClient(cmd *cobra.Command) {
+	cmd.ValidArgsFunction = func(_ *cobra.Command, words []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(words) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return terminal.CommandNames(), cobra.ShellCompDirectiveNoFileComp
+	}
+	for flag, values := range map[string][]string{"lang": {"zh", "en"}, "colors": {"cn", "western"}, "output": {"text", "json"}} {
+		// The flag is there, so this does not fail.
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
 }
 
 func languageOf(flag string) (terminal.Language, error) {
