@@ -256,7 +256,8 @@ func newFixtureOf(t *testing.T, change func(*Config)) *fixture {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- f.server.Serve(ln) }()
+	server := f.server // a test may put another in its place
+	go func() { served <- server.Serve(ln) }()
 	t.Cleanup(func() {
 		if err := f.server.Shutdown(context.Background()); err != nil {
 			t.Error(err)
