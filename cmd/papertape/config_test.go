@@ -530,9 +530,9 @@ func FuzzConfigFile(f *testing.F) {
 // fromText applies a file to the defaults.
 func (s *settings) fromText(raw []byte) (*Config, error) {
 	cfg := defaultConfig()
-	text, err := usertext.Read(bytes.NewReader(raw), fileBytesMax)
+	text, err := usertext.ReadNamed(bytes.NewReader(raw), "c", fileBytesMax)
 	if err != nil {
-		return nil, err
+		return nil, configErrorf("%w", err)
 	}
 	values, err := s.parseFile("c", text)
 	for _, v := range values {
