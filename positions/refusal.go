@@ -13,7 +13,7 @@ type Reason uint8
 const (
 	NoRefusal      Reason = iota
 	UnknownAccount        // the account is not open
-	// BadQuantity: not 1 to Need shares (Have is 0), or an amount or total would not fit 64 bits at the price in Have.
+	// BadQuantity: not 1 to Need shares, or an amount or total would not fit 64 bits at the price in Have.
 	// Of an adjustment: Have is the balance, Need the booking.
 	BadQuantity
 	BadPrice           // the limit, Have, is negative
@@ -69,7 +69,7 @@ func (r Refusal) because(o *Order) string {
 	case UnknownAccount:
 		return fmt.Sprintf("account %d is not open; use an account that is, or have this one opened", o.Account)
 	case BadQuantity:
-		if r.Have == 0 {
+		if o.Quantity <= 0 || o.Quantity > r.Need {
 			return fmt.Sprintf("the quantity must be 1 to %d shares", r.Need)
 		}
 		return fmt.Sprintf("at %s the amount, or a total of account %d, would pass the largest the ledger holds; "+

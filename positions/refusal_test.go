@@ -171,6 +171,9 @@ func TestOverflowSentence(t *testing.T) {
 	o := Order{Account: alice, Side: Buy, Quantity: 100, Instrument: instrument(t, d.u, "SZ 000001")}
 	equal(t, "sentence", tooLarge(10_0000).Sentence(&o, d.u), "buy 100 SZ 000001: at 10.00 the amount, or a total of "+
 		"account 100017, would pass the largest the ledger holds; order fewer shares")
+	// A price of nothing is a price: that there is none in the refusal does not make the quantity wrong.
+	equal(t, "sentence at a price of 0", tooLarge(0).Sentence(&o, d.u), "buy 100 SZ 000001: at 0.00 the amount, or a total of "+
+		"account 100017, would pass the largest the ledger holds; order fewer shares")
 }
 
 func TestRefusedAdjustments(t *testing.T) {

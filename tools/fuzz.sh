@@ -16,6 +16,11 @@ if [ -z "$targets" ]; then
 	echo "there is no fuzz target" >&2
 	exit 1
 fi
+# How many inputs a target has to be given at least, for its PASS to mean something.
+case $time in
+*x) least=${time%x} ;;
+*) least=1 ;;
+esac
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -26,8 +31,13 @@ fuzz() {
 	tail -n 3 "$log"
 	if [ "$status" -ne 0 ]; then
 		cat "$log"
+		return "$status"
 	fi
-	return "$status"
+	tried=$(sed -n 's/^fuzz: .*execs: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
+	if [ "${tried:-0}" -lt "$least" ]; then
+		echo "$2 passed, but was given ${tried:-0} inputs, and not $least: nothing was tried, or too little"
+		return 1
+	fi
 }
 
 printf '%s\n' "$targets" | while read -r package target; do

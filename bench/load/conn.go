@@ -237,7 +237,9 @@ func (w *worker) change(c *conn, f *codec.Frame, whole bool) {
 	}
 	c.seq = e.seq
 	if f.Type == codec.TypeEvent {
-		record(w.tally.pushLag, w.now+w.wall-e.time)
+		if lag, ok := w.lag.since(w.now, e.time); ok {
+			record(w.tally.pushLag, lag)
+		}
 	}
 	if !whole || !e.ours {
 		return

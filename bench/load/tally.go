@@ -21,7 +21,7 @@ type tally struct {
 	sent, answered [kinds]uint64
 	latency        [kinds]*hdrhistogram.Histogram
 	lag            *hdrhistogram.Histogram // from when a request was due until it was sent
-	pushLag        *hdrhistogram.Histogram // from an event's time until it was here
+	pushLag        *hdrhistogram.Histogram // from an event's time until it was here; lagClock says when not
 	rejects        map[string]uint64
 	executions     uint64
 	events         uint64 // EVENT frames

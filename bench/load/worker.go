@@ -36,18 +36,18 @@ type worker struct {
 	tally     *tally
 	rng       *rand.Rand
 	now       int64 // nanoseconds since base
-	wall      int64 // now + wall is the time of day
+	lag       lagClock
 	heartbeat int64 // nanoseconds, as the server wants it
 	in, out   []byte
 
 	dialed, onTheWay, alive          int
 	opened, started, failed, stopped bool
 
-	timers         timers // Think: when each connection sends next
-	due            float64
-	interval       float64 // OpenLoop: when the next request is due, and the one after that
-	turn           int     // OpenLoop: whose turn it is
-	swept, checked int64   // when heartbeats, and the time of day, were looked at
+	timers   timers // Think: when each connection sends next
+	due      float64
+	interval float64 // OpenLoop: when the next request is due, and the one after that
+	turn     int     // OpenLoop: whose turn it is
+	swept    int64   // when heartbeats were looked at
 }
 
 func (w *worker) run() {
@@ -83,10 +83,9 @@ func (w *worker) run() {
 
 // clock reads the time; once for all that one poll brought.
 func (w *worker) clock() {
-	w.now = int64(time.Since(w.base))
-	if w.checked == 0 || w.now-w.checked > int64(sweep) {
-		w.checked, w.wall = w.now, time.Now().UnixNano()-w.now
-	}
+	at := time.Now()
+	w.now = int64(at.Sub(w.base))
+	w.lag.reading(w.now, at.UnixNano())
 }
 
 // serve is what a poll said of one connection.

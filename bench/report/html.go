@@ -19,6 +19,7 @@ func (p *Page) WriteHTML(w io.Writer) error {
 		"svg":  func(b []byte) template.HTML { return template.HTML(inline(b)) }, //nolint:gosec // our own plots
 		"code": codeSpans,
 		"id":   fileName,
+		"long": func(cell string) bool { return len(cell) > 40 }, // may take a second line
 	}).Parse(pageHTML)
 	if err != nil {
 		return err

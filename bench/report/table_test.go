@@ -115,7 +115,7 @@ func TestTableAsPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		`<th>who</th><th class="figure">µs</th><th>verdict</th>`, `<td>old</td><td class="figure">1,234</td><td>short</td>`,
-		".figure { text-align: right;", "th, td { padding: .25rem .7rem; text-align: left;",
+		".figure { text-align: right; }", "th, td { padding: .25rem .7rem; text-align: left;",
 	} {
 		if !strings.Contains(html.String(), want) {
 			t.Errorf("the page does not have %s", want)

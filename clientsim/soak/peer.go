@@ -16,6 +16,9 @@ import (
 const (
 	firstAccount = 100001
 	findingsMax  = 20 // sentences kept; all are counted
+
+	clockSetLeast = 10 * time.Millisecond // two readings of both clocks do not differ by that much unless one was set
+	clockSetPause = time.Second           // by then nothing is under way any more that was then
 )
 
 // tally is what the clients of a loop saw together.
@@ -30,10 +33,30 @@ type tally struct {
 	goodbyes                                  map[papertapev1.GoodbyeReason]int
 	lags, trips                               []time.Duration // kept while timed: from an event's time to here; of orders
 	timed                                     bool
+
+	began  time.Time
+	offset time.Duration // from what has passed since then to the time of day
+	from   time.Time     // lags are kept from then on
 }
 
 func newTally() *tally {
-	return &tally{rejects: make(map[papertapev1.RejectCode]int), goodbyes: make(map[papertapev1.GoodbyeReason]int)}
+	return &tally{
+		rejects: make(map[papertapev1.RejectCode]int), goodbyes: make(map[papertapev1.GoodbyeReason]int), began: time.Now(),
+	}
+}
+
+// arrived notes how long ago an event was, by its time. That is a time of day: what was under way when somebody set the clock
+// cannot be measured.
+func (t *tally) arrived(made int64) {
+	now := time.Now()
+	offset := time.Duration(now.UnixNano()) - now.Sub(t.began)
+	if t.offset != 0 && (offset-t.offset).Abs() >= clockSetLeast {
+		t.from = now.Add(clockSetPause)
+	}
+	t.offset = offset
+	if !now.Before(t.from) {
+		t.lags = append(t.lags, time.Duration(now.UnixNano()-made))
+	}
 }
 
 // find notes what is wrong.
@@ -324,7 +347,7 @@ func (p *peer) event(f frame, ev *papertapev1.AccountEvent) error {
 	if replayed {
 		p.tally.replayed++
 	} else if p.tally.timed {
-		p.tally.lags = append(p.tally.lags, time.Since(time.Unix(0, ev.GetTime())))
+		p.tally.arrived(ev.GetTime())
 	}
 	if replayed != (ev.GetSeq() <= p.replayTo) {
 		p.tally.find(fmt.Sprintf("account %d seq %d: REPLAY is %v; the answer to LOGIN said head %d", p.account, ev.GetSeq(), replayed, p.replayTo))

@@ -32,6 +32,26 @@ func deposit(seq uint64) *papertapev1.AccountEvent {
 	}
 }
 
+// TestLagWhenTheClockIsSet: an event seems to be older, or younger, than any can be where the clock was set while it was under
+// way. It is not measured.
+func TestLagWhenTheClockIsSet(t *testing.T) {
+	for _, by := range []time.Duration{-time.Hour, time.Hour} {
+		p := livePeer()
+		p.tally.timed = true
+		event := func(seq uint64) {
+			if err := p.event(frame{kind: typeEvent}, deposit(seq)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		event(5)
+		p.tally.began = p.tally.began.Add(-by) // in place of setting the machine's clock: it and what passes differ by another amount
+		event(6)
+		if got := p.tally; len(got.lags) != 1 || got.findings != 0 || got.lags[0] < 0 || got.lags[0] > time.Minute {
+			t.Errorf("set by %v: lags %v, findings %v", by, got.lags, got.sentences)
+		}
+	}
+}
+
 // TestClientNotices feeds a client what a broken server would send. None of it may pass.
 func TestClientNotices(t *testing.T) {
 	event := func(seq uint64) []byte { return appendFrame(nil, typeEvent, 0, 0, deposit(seq)) }

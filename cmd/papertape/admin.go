@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -149,8 +150,8 @@ func onScreen(cell any) string {
 	return usertext.Shown(fmt.Sprint(cell))
 }
 
-// newTable returns a table whose columns from numbers on (counted from 1) are aligned to the right.
-func newTable(header table.Row, numbers int) table.Writer {
+// newTable returns a table whose columns from numbers on (counted from 1) are aligned to the right, but for some of words.
+func newTable(header table.Row, numbers int, words ...int) table.Writer {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
@@ -159,7 +160,7 @@ func newTable(header table.Row, numbers int) table.Writer {
 	configs := make([]table.ColumnConfig, 0, len(header))
 	for n := range len(header) {
 		column := table.ColumnConfig{Number: n + 1, Transformer: onScreen}
-		if n+1 >= numbers {
+		if n+1 >= numbers && !slices.Contains(words, n+1) {
 			column.Align, column.AlignHeader, column.AlignFooter = text.AlignRight, text.AlignRight, text.AlignRight
 		}
 		configs = append(configs, column)

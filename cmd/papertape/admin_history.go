@@ -58,7 +58,7 @@ func newHistory() *cobra.Command {
 }
 
 func renderHistory(w io.Writer, h *console.History, f fates) error {
-	t := newTable(table.Row{"seq", "time", "what", "quantity", "price", "amount", "by", "row after", "cash after"}, 4)
+	t := newTable(table.Row{"seq", "time", "what", "quantity", "price", "amount", "by", "row after", "cash after"}, 4, 7, 8)
 	strikes := isTerminal(w) && os.Getenv("TERM") != "dumb"
 	for i := range h.Events {
 		t.AppendRow(historyRow(&h.Events[i], f, strikes))

@@ -19,9 +19,9 @@ const openingFile = "OPENING"
 // openingBytesMax is more than it ever holds.
 const openingBytesMax = 4096
 
-// openingRecord is what openingFile holds: the accounts and the seed of the first start, which count from then on, whatever the
-// configuration says. It is durable before the first account is. Every start opens those of them that are missing: where an
-// earlier one was cut off, or, with durability interval, where a crash has lost them.
+// openingRecord is what openingFile holds: the accounts and the seed of the first start, which count from then on,
+// whatever the configuration says. It is durable before the first account is. Every start opens those of them that are
+// missing: where an earlier one was cut off, or, with durability interval, where a crash has lost them.
 type openingRecord struct {
 	Accounts int    `json:"accounts"`
 	Seed     uint64 `json:"seed"`
@@ -73,12 +73,18 @@ func (o *openingRecord) write(dir string) error {
 	return syncDirectory(dir)
 }
 
+// writeSynced writes a file that is for its owner alone, whatever the umask.
 func writeSynced(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
+	if err = f.Chmod(0o600); errors.Is(err, fs.ErrPermission) { // a file system that keeps no modes
+		err = nil
+	}
+	if err == nil {
+		_, err = f.Write(text)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -91,13 +97,4 @@ func syncDirectory(dir string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
-}
-
-// copyOpening takes the record along into a backup.
-func copyOpening(dir, out string) error {
-	o, found, err := readOpening(dir)
-	if err != nil || !found {
-		return err
-	}
-	return o.write(out)
 }

@@ -69,7 +69,9 @@ func newStore(cfg *Config, log zerolog.Logger, fatal func(error)) *store {
 
 // journalOptions are those that do not depend on the configuration.
 func journalOptions(log zerolog.Logger) journal.Options {
-	return journal.Options{Mode: journal.Sync, Universe: market.Default(), Log: log, Fatal: func(err error) { panic(err) }}
+	return journal.Options{
+		Mode: journal.Sync, Universe: market.Default(), Log: log, Fatal: func(err error) { panic(err) }, Beside: []string{openingFile},
+	}
 }
 
 // Epoch, Keeps, Commit, Committed and Read are those of the journal.
@@ -109,24 +111,29 @@ func (s *store) open(ctx context.Context, into journal.Recovery, progress func(d
 }
 
 // asStoreError makes a directory that is not for this server a matter of configuration: it is in use, it is of a newer program,
-// it cannot be made. Damage is not, nor is a disk that fails.
+// it cannot be made; so is a place where a copy cannot be written. Damage is not, nor is a disk that fails.
 func asStoreError(err error) error {
 	var damage *journal.DamageError
+	var target *journal.TargetError
 	var errno syscall.Errno
+	key := "data"
+	if errors.As(err, &target) {
+		key = "--out"
+	}
 	switch {
 	case errors.As(err, &damage), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &errno) && !slices.Contains(notForUs, errno):
 		return err
 	}
-	return configError{fmt.Errorf("data: %w", err)}
+	return configError{fmt.Errorf("%s: %w", key, err)}
 }
 
 // notForUs is what the operating system says of a directory that is the wrong one, rather than failing.
 // EAGAIN is the lock's: somebody else has it.
 var notForUs = []syscall.Errno{
 	syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOTDIR, syscall.ENOENT, syscall.EEXIST, syscall.ENAMETOOLONG,
-	syscall.ELOOP, syscall.EAGAIN,
+	syscall.ELOOP, syscall.EINVAL, syscall.EAGAIN,
 }
 
 // close ends the journal with the mark of a clean stop. A backup under way is waited for.
@@ -156,10 +163,10 @@ func (s *store) backUp(out string) (int64, error) {
 	if err := newDirectory(s.dir, out); err != nil {
 		return 0, console.Conflict(err.Error())
 	}
-	if err := j.Backup(out); err != nil {
-		return 0, err
-	}
-	if err := copyOpening(s.dir, out); err != nil {
+	var target *journal.TargetError
+	if err := j.Backup(out); errors.As(err, &target) {
+		return 0, console.Conflict(err.Error())
+	} else if err != nil {
 		return 0, err
 	}
 	return directoryBytes(out)
@@ -172,23 +179,37 @@ func newDirectory(data, out string) error {
 	}
 	parent := filepath.Dir(out)
 	switch in, err := os.Stat(parent); {
-	case err != nil:
+	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("there is no directory %s to put the backup into: %w", parent, err)
+	case err != nil:
+		return fmt.Errorf("no backup can be put into %s: %w", parent, err)
 	case !in.IsDir():
 		return fmt.Errorf("%s is not a directory, so no backup can be put into it", parent)
 	}
-	inside, err := realPath(parent)
-	if err != nil {
+	if err := mustBeOutside(data, out); err != nil {
 		return err
 	}
+	return tryPlace(out)
+}
+
+// mustBeOutside refuses to write into the data directory. Of what leads to out only the beginning need be there.
+func mustBeOutside(data, out string) error {
 	whole, err := realPath(data)
 	if err != nil {
 		return err
 	}
-	if inside == whole || strings.HasPrefix(inside, whole+string(filepath.Separator)) {
-		return fmt.Errorf("%s is inside the data directory %s; put the backup elsewhere, best on another disk", out, data)
+	for dir := filepath.Dir(out); ; dir = filepath.Dir(dir) {
+		inside, err := realPath(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir):
+			continue
+		case err != nil:
+			return err
+		case inside == whole || strings.HasPrefix(inside, whole+string(filepath.Separator)):
+			return fmt.Errorf("%s is inside the data directory %s; put it elsewhere, best on another disk", out, data)
+		}
+		return nil
 	}
-	return tryPlace(out)
 }
 
 // tryPlace says what keeps a backup from being begun at a place: it is made under another name until it is whole. What
@@ -331,7 +352,11 @@ func (s *server) checkpoint(ctx context.Context) (stop func()) {
 		running.Wait()
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 		defer cancel()
-		if err := j.Checkpoint(limit, s.engine); err != nil { // what was stored needs not be replayed at the next start
+		switch err := j.Checkpoint(limit, s.engine); {
+		case err == nil, limit.Err() != nil: // nothing is lost where it is not made: the next start replays more
+		case errors.Is(err, journal.ErrNoRoom):
+			s.log.Warn().Err(err).Msg("there is no last checkpoint: what was committed is safe, and the next start will replay it")
+		default:
 			s.fatal(fmt.Errorf("the last checkpoint: %w", err))
 		}
 	}

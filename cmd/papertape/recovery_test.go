@@ -362,7 +362,7 @@ func TestBackupPlaces(t *testing.T) {
 		"dangling":                       "dangling exists, and a backup is written over nothing",
 		"file/backup":                    "is not a directory, so no backup can be put into it",
 		"missing/backup":                 "there is no directory",
-		"loop/backup":                    "there is no directory",
+		"loop/backup":                    "no backup can be put into",
 		strings.Repeat("n", 245):         "the name of the backup is too long for its disk; write a shorter one",
 		strings.Repeat("n", 255):         "the name of the backup is too long",
 		strings.Repeat("n", 300):         "the name of the backup is too long",

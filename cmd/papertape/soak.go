@@ -110,7 +110,7 @@ func completeSoak(cfg *soak.Config) error {
 }
 
 func renderSoak(w io.Writer, r *soak.Report) error {
-	t := newTable(table.Row{"measured", "value", "unit"}, 2)
+	t := newTable(table.Row{"measured", "value", "unit"}, 2, 3)
 	for _, f := range r.Figures {
 		value := fmt.Sprintf("%.2f", f.Value)
 		t.AppendRow(table.Row{f.Name, strings.TrimSuffix(value, ".00"), f.Unit})

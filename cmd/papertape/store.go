@@ -120,6 +120,9 @@ from the first to the last.`,
 		if err != nil {
 			return err
 		}
+		if err := mustBeOutside(data, out); err != nil {
+			return usageError{fmt.Errorf("--out: %w", err)}
+		}
 		began := time.Now()
 		found, err := journal.Export(cmd.Context(), data, out, journalOptions(quietLog(cmd.ErrOrStderr())))
 		if err != nil {
@@ -231,6 +234,7 @@ func backupStopped(cmd *cobra.Command, output, data, out string) (b console.Back
 	if err != nil {
 		return b, err
 	}
+	out = filepath.Clean(out)
 	if err := newDirectory(data, out); err != nil {
 		return b, usageError{fmt.Errorf("--out: %w", err)}
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,58 +76,208 @@ func TestDiskNearlyFull(t *testing.T) {
 	p.stop()
 }
 
-// TestDiskFull: a write that fails ends the process with exit code 1 and a line that says why; nothing that was acknowledged is
-// missing when there is room again. The disk has no room for another file, while there are bytes enough for the low-water mark.
+// TestDiskFull: on a disk without a byte of room a server goes on, and puts its checkpoints off; it takes orders again
+// when there is room. One that starts there says so, and changes nothing.
 func TestDiskFull(t *testing.T) {
 	disk := smallDisk(t)
-	args := []string{"--data", filepath.Join(disk, "data"), "--simulator.rate", "0", "--accounts", "3", "--disk-free-bytes-min", "1MiB"}
-	p := startServe(t, args...)
+	args := []string{"--data", filepath.Join(disk, "data"), "--disk-free-bytes-min", "64MiB", "--checkpoint-interval", "100ms", "--accounts", "2000"}
+	p := startServe(t, append(args, "--simulator.rate", "5000")...)
 	at := p.until("listening").Listen
-	var files []string
-	for n := 0; ; n++ {
-		name := filepath.Join(disk, fmt.Sprintf("ballast-%d", n))
-		if err := os.WriteFile(name, nil, 0o600); errors.Is(err, syscall.ENOSPC) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, name)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
-	defer cancel()
+	buyAs(t, at, "before")
+	ballast := fill(t, disk, 0)
+	p.until("no checkpoint: what was committed is safe")
 	c := dial(t, at)
-	acknowledged := 0
-	for {
-		if _, err := c.Order(ctx, one(acknowledged)); ctx.Err() != nil {
-			t.Fatalf("%d orders went to a full disk", acknowledged)
-		} else if err != nil {
-			break
-		}
-		acknowledged++
+	defer c.Close() //nolint:errcheck // the end of the test
+	var refused *client.Reject
+	if _, err := c.Buy(t.Context(), "SZ", "000001", 100); !errors.As(err, &refused) || refused.Code != papertapev1.RejectCode_REJECT_CODE_READ_ONLY {
+		t.Errorf("an order on a full disk: %v, want READ_ONLY", err)
 	}
+	if _, err := c.Holdings(t.Context()); err != nil {
+		t.Errorf("holdings on a full disk: %v", err)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	p.until("a checkpoint has been made again")
+	buyAs(t, at, "after")
 	_ = c.Close()
-	if line := p.until("the server cannot go on"); !strings.Contains(line.Error, "no space left on device") {
-		t.Errorf("it ended with: %s", line.Error)
+	ballast = fill(t, disk, 0)
+	p.until("no checkpoint: what was committed is safe")
+	p.stop()
+
+	before := namesIn(t, filepath.Join(disk, "data"))
+	p = startServe(t, args...)
+	p.until("papertape: the journal in " + filepath.Join(disk, "data") + " cannot be started, as its disk has no room: 0 bytes are free")
+	p.mustFail()
+	if after := namesIn(t, filepath.Join(disk, "data")); !slices.Equal(before, after) {
+		t.Errorf("a start without room: before %q, after %q", before, after)
 	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	p = startServe(t, append(args, "--simulator.rate", "0")...)
+	at = p.until("listening").Listen
+	for _, id := range []string{"before", "after"} {
+		if ev := buyAs(t, at, id); !ev.Replay {
+			t.Errorf("the order %q was executed again", id)
+		}
+	}
+	p.stop()
+}
+
+func namesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// mustFail waits for the end of a server that fails.
+func (p *runningServe) mustFail() {
+	p.t.Helper()
 	for range p.lines { // to the end
 	}
 	if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != exitFailed {
-		t.Errorf("it ended with %v, want exit code %d", err, exitFailed)
+		p.t.Errorf("it ended with %v, want exit code %d", err, exitFailed)
 	}
+}
+
+// TestNoRoomForFiles: on a disk that has bytes enough and no room for another file, what needs one waits for it,
+// orders too. A server that is stopped meanwhile ends with exit code 1 and a line that says why; nothing that was
+// acknowledged is missing when there is room again.
+func TestNoRoomForFiles(t *testing.T) {
+	disk := smallDisk(t)
+	args := []string{"--data", filepath.Join(disk, "data"), "--simulator.rate", "0", "--accounts", "3", "--disk-free-bytes-min", "1MiB",
+		"--shutdown-timeout", "1s"}
+	p := startServe(t, args...)
+	at := p.until("listening").Listen
+	n := &ordering{t: t, at: at}
+	const full, done = "the disk is full: no orders are taken until there is room again", "what waited for room on the disk is done with"
+	for range 2 {
+		files := takeFiles(t, disk)
+		stop := n.order()
+		p.until(full)
+		for _, name := range files {
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.until(done)
+		stop()
+		buyAs(t, at, fmt.Sprintf("after %d", n.acknowledged))
+	}
+	files := takeFiles(t, disk)
+	stop := n.order()
+	p.until(full)
+	p.signal(syscall.SIGTERM)
+	if line := p.until("the server cannot go on"); !strings.Contains(line.Error, "no space left on device") {
+		t.Errorf("it ended with: %s", line.Error)
+	}
+	p.mustFail()
+	stop()
 	for _, name := range files {
 		if err := os.Remove(name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	p = startServe(t, args...)
-	c = dial(t, p.until("listening").Listen)
-	for _, n := range []int{0, acknowledged - 1} {
-		if ev, err := c.Order(t.Context(), one(n)); acknowledged > 0 && n > acknowledged-4000 && (err != nil || !ev.Replay) {
-			t.Errorf("order %d of %d acknowledged ones, sent again: %v, want its execution with REPLAY", n, acknowledged, err)
+	c := dial(t, p.until("listening").Listen)
+	for _, i := range []int{max(0, n.acknowledged-4000), n.acknowledged - 1} {
+		if ev, err := c.Order(t.Context(), one(i)); err != nil || !ev.Replay {
+			t.Errorf("order %d of %d acknowledged ones, sent again: %v, want its execution with REPLAY", i, n.acknowledged, err)
 		}
 	}
 	_ = c.Close()
 	p.stop()
+}
+
+// takeFiles makes files until there can be no more.
+func takeFiles(t *testing.T, disk string) (files []string) {
+	t.Helper()
+	for n := 0; ; n++ {
+		name := filepath.Join(disk, fmt.Sprintf("ballast-%d", n))
+		err := os.WriteFile(name, nil, 0o600)
+		if errors.Is(err, syscall.ENOSPC) {
+			return files
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, name)
+	}
+}
+
+// ordering is somebody who orders one share after the other.
+type ordering struct {
+	t            *testing.T
+	at           string
+	acknowledged int
+}
+
+// order orders until stop is called, or until there is no answer; an order that is refused is sent again.
+func (o *ordering) order() (stop func()) {
+	ctx, cancel := context.WithCancel(o.t.Context())
+	c := dial(o.t, o.at)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			_, err := c.Order(ctx, one(o.acknowledged))
+			var refused *client.Reject
+			switch {
+			case err == nil:
+				o.acknowledged++
+			case !errors.As(err, &refused):
+				return
+			case refused.Code != papertapev1.RejectCode_REJECT_CODE_READ_ONLY && refused.Code != papertapev1.RejectCode_REJECT_CODE_BUSY:
+				o.t.Errorf("order %d: %v", o.acknowledged, err)
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+		_ = c.Close()
+	}
+}
+
+// TestReadOnlyData: a ledger on a file system that is mounted read-only is verified, exported and copied; a server
+// says that it cannot use it.
+func TestReadOnlyData(t *testing.T) {
+	dir, mounted := t.TempDir(), t.TempDir()
+	data := filepath.Join(dir, "data")
+	p := startServe(t, "--data", data, "--simulator.rate", "0", "--accounts", "3")
+	p.until("listening")
+	p.stop()
+	if err := syscall.Mount(dir, mounted, "", syscall.MS_BIND, ""); errors.Is(err, fs.ErrPermission) {
+		return // the tests of the journal refuse all writes by themselves
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Unmount(mounted, syscall.MNT_DETACH) //nolint:errcheck // the end of the test
+	if err := syscall.Mount("", mounted, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	data = filepath.Join(mounted, "data")
+	for _, args := range [][]string{
+		{"verify", "--data", data}, {"export", "--data", data, "--out", filepath.Join(t.TempDir(), "histories")},
+		{"backup", "--data", data, "--out", filepath.Join(t.TempDir(), "copy")},
+	} {
+		if said, err := exec.Command("papertape", args...).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", args[0], err, said)
+		}
+	}
+	said, err := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", data).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitUsage || !strings.Contains(string(said), "read-only file system") {
+		t.Errorf("serve: %v: %s", err, said)
+	}
 }
 
 // one is an order of one share, the n-th, with a long id.
@@ -147,8 +299,8 @@ fi
 exec papertape "$@"
 `
 
-// TestTortureFindsLoss holds a server to what it said that loses a part of it, and is otherwise in order: nobody could tell from
-// its data alone.
+// TestTortureFindsLoss holds a server to what it said that loses a part of it, and is otherwise in order: nobody could
+// tell from its data alone.
 func TestTortureFindsLoss(t *testing.T) {
 	dir := t.TempDir()
 	binary, data := filepath.Join(dir, "forgetful"), filepath.Join(dir, "data")

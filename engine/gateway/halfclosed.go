@@ -18,21 +18,31 @@ import (
 type socket struct {
 	fd     int
 	rest   []byte // what the kernel has not taken yet
+	usual  int    // bytes that the kernel may hold for a client as a rule
+	raised bool   // it holds more, which counts as if it had not taken it
+	stuck  bool   // counted in Gateway.stuck
 	remote net.Addr
-	stuck  bool // counted in Gateway.stuck
 }
 
-// stuckMax is how many half-closed connections may have bytes that the kernel does not take: each of them is tried
-// every tick. One more is cut, as a client that does not read.
+// stuckMax is how many half-closed connections may have bytes waiting: they are tried every tick, and some have a
+// larger buffer in the kernel. One more is cut, as a client that does not read.
 const stuckMax = 256
 
 // keepHalfClosed keeps a session whose client has shut down its sending half and has answers to come. gnet closes its
 // descriptor when OnClose returns. It returns false if there is nothing to come, or the connection is gone.
 func (l *loop) keepHalfClosed(s *Session, c gnet.Conn, err error) bool {
-	if !endOfInput(err) || !flushToKernel(c) || s.refused || s.phase.Load() >= phaseEnding {
+	if !endOfInput(err) || s.refused || s.phase.Load() == phaseClosed {
 		return false
 	}
-	if s.closing == nil && s.fullyAnswered() {
+	behind := c.OutboundBuffered() > 0
+	if !behind && (s.phase.Load() == phaseEnding || s.closing == nil && s.fullyAnswered()) {
+		return false
+	}
+	if behind && l.gw.stuck.Load() >= stuckMax {
+		l.gw.stats.CutStalled.Add(1)
+		return false
+	}
+	if behind && !flushToKernel(c) {
 		return false
 	}
 	fd, err := c.Dup()
@@ -43,9 +53,11 @@ func (l *loop) keepHalfClosed(s *Session, c gnet.Conn, err error) bool {
 	if s.closing == nil {
 		s.closing = new(closing)
 	}
-	s.closing.socket = &socket{fd: fd, remote: copyAddr(c.RemoteAddr())}
+	s.closing.socket = &socket{
+		fd: fd, raised: behind, usual: l.gw.cfg.SocketSendBufferBytes, remote: copyAddr(c.RemoteAddr()),
+	}
 	l.holdHalf(s, 0)
-	l.settle(s, s.unsent) // what gnet had is with the kernel
+	l.settle(s, s.unsent)
 	return true
 }
 
@@ -56,14 +68,11 @@ func endOfInput(err error) bool {
 	return errors.As(err, &read) && errors.Is(read.Err, io.EOF)
 }
 
-// flushToKernel has the kernel take what gnet still holds, which gnet tries once and throws away, and nobody else can get
-// at. For that the kernel's buffer is made larger; it is bounded by net.core.wmem_max. It returns false if the kernel
-// does not take everything.
+// flushToKernel has the kernel take what gnet still holds, which gnet tries once and throws away, and nobody else can
+// get at. For that the kernel's buffer is made larger; it is bounded by net.core.wmem_max. It returns false if the
+// kernel does not take everything.
 func flushToKernel(c gnet.Conn) bool {
 	left := c.OutboundBuffered()
-	if left == 0 {
-		return true
-	}
 	if size, err := unix.GetsockoptInt(c.Fd(), unix.SOL_SOCKET, unix.SO_SNDBUF); err == nil {
 		_ = c.SetWriteBuffer(size/2 + 2*left) // the kernel doubles it, for what it needs itself
 	}
@@ -75,8 +84,8 @@ func flushToKernel(c gnet.Conn) bool {
 	return left == 0
 }
 
-// fullyAnswered says whether the session has been sent everything that was asked for, a replay up to what the answer to its
-// login named.
+// fullyAnswered says whether the session has been sent everything that was asked for, a replay up to what the answer to
+// its login named.
 func (s *Session) fullyAnswered() bool {
 	if s.unanswered() {
 		return false
@@ -117,30 +126,55 @@ func (k *socket) send(b []byte) error {
 	return nil
 }
 
-// writeHalfClosed writes to a half-closed connection. Where that fails, or too many take nothing, the connection is closed.
-func (l *loop) writeHalfClosed(s *Session, b []byte) {
-	k := s.socket()
-	if err := k.send(b); err != nil {
-		l.close(s)
-		return
+// waiting returns how many bytes wait for the client: those that the kernel has not taken, and of those that it has
+// what is more than usual; 0 when the client is gone.
+func (k *socket) waiting() int {
+	if !k.raised {
+		return len(k.rest)
 	}
-	switch stuck := len(k.rest) > 0; {
+	queued, err := unix.IoctlGetInt(k.fd, unix.SIOCOUTQ)
+	if err != nil || queued <= k.usual {
+		k.raised = false
+		return len(k.rest)
+	}
+	const gone = 7 // TCP_CLOSE
+	if info, err := unix.GetsockoptTCPInfo(k.fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil && info.State == gone {
+		k.raised, k.rest = false, nil
+		return 0
+	}
+	return len(k.rest) + queued - k.usual
+}
+
+// writeHalfClosed writes to a half-closed connection. Where that fails the connection is closed.
+func (l *loop) writeHalfClosed(s *Session, b []byte) {
+	if err := s.socket().send(b); err != nil {
+		l.close(s)
+	}
+}
+
+// countStuck notes whether bytes wait for a half-closed session, and cuts it if they do for too many.
+func (l *loop) countStuck(s *Session, stuck bool) {
+	k := s.socket()
+	switch {
 	case stuck == k.stuck:
-	case stuck:
+	case !stuck:
+		k.stuck = false
+		l.gw.stuck.Add(-1)
+	default:
 		k.stuck = true
 		if l.gw.stuck.Add(1) > stuckMax {
 			l.gw.stats.CutStalled.Add(1)
 			l.reset(s)
 		}
-	default:
-		k.stuck = false
-		l.gw.stuck.Add(-1)
 	}
 }
 
-// closeHalfClosed closes a half-closed connection.
+// closeHalfClosed closes a half-closed connection. What the kernel holds beyond the usual goes with it.
 func (l *loop) closeHalfClosed(s *Session) {
 	k := s.socket()
+	if k.raised && k.waiting() > 0 {
+		_ = unix.SetsockoptLinger(k.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
 	_ = unix.Close(k.fd)
 	if k.stuck {
 		l.gw.stuck.Add(-1)

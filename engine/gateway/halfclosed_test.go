@@ -128,6 +128,33 @@ func TestHalfClosedBehindABacklog(t *testing.T) {
 	}
 }
 
+// TestHalfClosedWithALargerBuffer has a client that does not read shut down its sending half while gnet holds
+// something for it. All of that goes to the kernel; it counts as waiting nevertheless, and the connection with it,
+// until the client is cut.
+func TestHalfClosedWithALargerBuffer(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) {
+		g.SocketSendBufferBytes, g.OutboxBytesMax, g.StallTimeout = 8<<10, 8<<20, time.Second
+	})
+	p, trader := s.lazy(t, alice), s.user(t, alice)
+	s.stall(t, p, trader, 64<<10)
+	session := s.sessionOf(t, p)
+	p.closeWrite()
+	s.keptHalfClosed(t, session)
+	s.onLoops(func(l *loop) {
+		if l != session.loop || session.socket() == nil {
+			return
+		}
+		k, counted := session.socket(), s.gw.holds()
+		if !k.raised || len(k.rest) > 0 || !k.stuck || counted < 16<<10 || session.stalled == 0 {
+			t.Errorf("larger buffer: %t; %d bytes wait beside it, %d are counted", k.raised, len(k.rest), counted)
+		}
+	})
+	eventually(t, "it is cut", func() bool { return s.gw.Stats().CutStalled.Load() == 1 && s.gw.Connections() == 1 })
+	p.cut()
+	trader.trade(2)
+}
+
 // TestManyHalfClosed has many clients shut down their sending half while their orders are being committed. They count
 // as connections until they are answered, and others are served meanwhile.
 func TestManyHalfClosed(t *testing.T) {
@@ -217,7 +244,7 @@ func TestHalfClosedAndGone(t *testing.T) {
 	s := start(t, func(g *Config, e *engine.Config) {
 		e.Journal = journal
 		g.Hooks = []Hooks{{
-			OnLogout:     func(c *Session) { seen.add("%d logs out, has an address: %t", c.UID(), c.RemoteAddr() != nil) },
+			OnLogout:     func(c *Session) { seen.add("%d logs out, address %t", c.UID(), c.RemoteAddr() != nil) },
 			OnDisconnect: func(c *Session) { seen.add("%d disconnects", c.UID()) },
 		}}
 	})
@@ -244,7 +271,7 @@ func TestHalfClosedAndGone(t *testing.T) {
 		open()
 		eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
 	}
-	seen.want(t, "1 logs out, has an address: true", "1 disconnects", "2 logs out, has an address: true", "2 disconnects")
+	seen.want(t, "1 logs out, address true", "1 disconnects", "2 logs out, address true", "2 disconnects")
 }
 
 // TestHalfClosedIsKicked: an operator can end one that waits for its answer.

@@ -166,6 +166,11 @@ func (l *loop) settle(s *Session, unsent int) {
 		l.pieces = append(l.pieces, s)
 		l.retrySoon()
 	}
+	if s.socket() != nil {
+		if l.countStuck(s, left > 0); s.phase.Load() == phaseClosed {
+			return
+		}
+	}
 	switch {
 	case end != 0:
 		l.wind(s, end, left)

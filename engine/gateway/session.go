@@ -113,7 +113,7 @@ func (s *Session) finishWith(reason papertapev1.GoodbyeReason, farewell []byte) 
 // buffered returns how many bytes the loop has written and the kernel has not taken. The loop calls it.
 func (s *Session) buffered() int {
 	if k := s.socket(); k != nil {
-		return len(k.rest)
+		return k.waiting()
 	}
 	return s.conn.OutboundBuffered()
 }

@@ -71,13 +71,16 @@ func TestSweepEndsWithAPanic(t *testing.T) {
 	s.onLoops(func(l *loop) {
 		list := []*Session{{}, victim, {}}
 		w := sweep{left: len(list), underWay: true}
-		l.sweepOn(&w, func() []*Session { return list }, func(s *Session) {
-			if n++; s == victim {
-				panic("a visit is made to panic")
-			}
-		}, nil)
-		if w.underWay || n != 3 {
-			t.Errorf("%d visits, under way: %t; want 3 and the end", n, w.underWay)
+		goOn := gnet.RunnableFunc(func(context.Context) error { return nil })
+		for w.underWay {
+			l.sweepOn(&w, func() []*Session { return list }, func(s *Session) {
+				if n++; s == victim {
+					panic("a visit is made to panic")
+				}
+			}, goOn)
+		}
+		if n != 3 {
+			t.Errorf("%d visits, want 3", n)
 		}
 	})
 	unlucky.cut()

@@ -27,7 +27,7 @@ type Summary struct {
 	Torn     bool // the end of the log is torn, and the next start will cut it back
 }
 
-// archive is a journal that nobody has open, read without a change. It holds the encoded events of all blocks that there are,
+// archive is a journal that no server has open, read without a change. It holds the encoded events of all blocks that there are,
 // as the engine did, and of the rest one account at a time.
 type archive struct {
 	store
@@ -47,11 +47,12 @@ func openArchive(ctx context.Context, dir string, o Options) (*archive, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	lock, err := lockForReading(o.FS, dir)
+	disk := readDisk{o.FS}
+	lock, err := shareDir(disk, dir)
 	if err != nil {
 		return nil, err
 	}
-	a := &archive{store: store{disk: o.FS, dir: dir, lock: lock, l: newListings(o.Universe)}}
+	a := &archive{store: store{disk: disk, dir: dir, lock: lock, l: newListings(o.Universe)}}
 	if err := a.open(ctx, &o); err != nil {
 		return nil, errors.Join(err, a.unlock())
 	}
@@ -62,9 +63,6 @@ func (a *archive) open(ctx context.Context, o *Options) error {
 	found, err := a.inspect()
 	if err != nil {
 		return err
-	}
-	if !found.exists {
-		return fmt.Errorf("there is no journal in %s", a.dir)
 	}
 	if a.db, err = openPebble(a.disk, a.dir, a.lock, true, o, quietEvents()); err != nil {
 		return err

@@ -34,7 +34,7 @@ func TestBackup(t *testing.T) {
 						t.Error(err)
 					}
 					if i%20 == 10 {
-						if err := j.checkpoint(context.Background(), w); err != nil {
+						if err := j.Checkpoint(context.Background(), w); err != nil {
 							t.Error(err)
 						}
 					}

@@ -21,13 +21,15 @@ type Checkpointer interface {
 // checkpointBytes is how many bytes of accounts go into one batch. An account goes whole, and alone where it is larger.
 const checkpointBytes = 1 << 20
 
-// Run makes checkpoints of e until ctx ends: every CheckpointInterval, after CheckpointEvents events, and when e wants one. An
-// error means that there will be none any more, so that sooner or later e refuses all orders: the process should end.
+// Run makes checkpoints of e until ctx ends: every CheckpointInterval, after CheckpointEvents events, and when e wants
+// one, as long as there is room on the disk. An error means that there will be none any more, so that sooner or later
+// e refuses all orders: the process should end. When ctx ends, the end of the run has come: nothing waits for room any
+// more.
 func (j *Journal) Run(ctx context.Context, e Checkpointer) error {
+	context.AfterFunc(ctx, j.leave)
 	timer := time.NewTimer(j.o.CheckpointInterval)
 	defer timer.Stop()
-	putOff := false
-	for {
+	for putOff := false; ; {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -35,44 +37,43 @@ func (j *Journal) Run(ctx context.Context, e Checkpointer) error {
 		case <-j.due:
 		case <-e.CheckpointWanted():
 		}
-		if err := j.checkpointIfRoom(ctx, e, &putOff); err != nil {
+		err := j.Checkpoint(ctx, e)
+		if err != nil && !errors.Is(err, ErrNoRoom) {
+			if ctx.Err() != nil {
+				return nil
+			}
 			return err
+		}
+		if before := putOff; before != (err != nil) {
+			putOff = !before
+			j.tellPutOff(err)
 		}
 		timer.Reset(j.o.CheckpointInterval)
 	}
 }
 
-// checkpointIfRoom puts a checkpoint off where the disk has no room for it. putOff says that this has been logged.
-func (j *Journal) checkpointIfRoom(ctx context.Context, e Checkpointer, putOff *bool) error {
-	if !j.roomForCheckpoint() {
-		if !*putOff {
-			j.o.Log.Error().Str("dir", j.dir).Msg("the disk has no room for a checkpoint: it is put off until there is some; nothing is lost")
-		}
-		*putOff = true
-		return nil
+// tellPutOff is called when checkpoints begin to be put off, and when one has been made again.
+func (j *Journal) tellPutOff(err error) {
+	log := j.o.Log.With().Str("dir", j.dir).Logger()
+	if err != nil {
+		log.Warn().Err(err).Msg("no checkpoint: what was committed is safe, and a start would replay it")
+		return
 	}
-	*putOff = false
-	if err := j.checkpoint(ctx, e); err != nil && ctx.Err() == nil {
-		return err
-	}
-	return nil
+	log.Info().Msg("a checkpoint has been made again")
 }
 
-// Checkpoint makes one checkpoint of e, unless the disk has no room for it or ctx ends before. Nothing is lost then: the next
-// start replays more. Run must not be running.
+// Checkpoint makes one checkpoint of e. What it stores counts account by account; only with the mark at the end are
+// blocks dropped. Where there is no room for it, it is not made (ErrNoRoom).
 func (j *Journal) Checkpoint(ctx context.Context, e Checkpointer) error {
-	putOff := false
-	return j.checkpointIfRoom(ctx, e, &putOff)
-}
-
-// checkpoint is one checkpoint. What it stores counts account by account; only with the mark at the end are blocks dropped.
-func (j *Journal) checkpoint(ctx context.Context, e Checkpointer) error {
 	j.checkpointing.Lock()
 	defer j.checkpointing.Unlock()
 	j.mu.RLock()
 	defer j.mu.RUnlock()
 	if err := j.usable(); err != nil {
 		return err
+	}
+	if !j.hasRoom() {
+		return ErrNoRoom
 	}
 	began, since := time.Now(), j.sinceMark.Load()
 	w := checkpointWriter{j: j}
@@ -157,11 +158,14 @@ func (w *checkpointWriter) flush() error {
 	}
 	b := w.batch
 	w.batch = nil
+	if !w.j.hasRoom() { // any more
+		return errors.Join(ErrNoRoom, b.Close())
+	}
 	return errors.Join(b.Commit(pebble.NoSync), b.Close())
 }
 
-// moveMark makes it durable that the checkpoints have everything up to the block with this number, and drops the blocks. It is
-// one batch, behind the accounts in Pebble's log: whoever finds the mark finds them too.
+// moveMark makes it durable that the checkpoints have everything up to the block with this number, and drops the
+// blocks. It is one batch, behind the accounts in Pebble's log: whoever finds the mark finds them too.
 func (j *Journal) moveMark(number, opened uint64) error {
 	j.mark.accounts += opened
 	if number <= j.mark.number {

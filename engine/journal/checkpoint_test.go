@@ -85,7 +85,7 @@ func TestCheckpointGivenUp(t *testing.T) {
 		mustCheckpoint(t, j, w)
 		w.run(t, j, 20, 4)
 		mark, given := j.mark, errors.New("given up")
-		if err := j.checkpoint(context.Background(), &stopped{w, 5, given}); !errors.Is(err, given) {
+		if err := j.Checkpoint(context.Background(), &stopped{w, 5, given}); !errors.Is(err, given) {
 			t.Fatalf("%v", err)
 		}
 		if j.mark != mark || w.marked != 1 {

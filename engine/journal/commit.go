@@ -126,7 +126,7 @@ func (j *Journal) commitBlock(ready []*request, size int) {
 	newest := place{number, blockHash(number, op.Value)}
 	err := op.Finish()
 	if err == nil {
-		err = b.Commit(j.writeOptions())
+		err = j.commit(b)
 	}
 	if err == nil {
 		err = b.Close()
@@ -143,6 +143,13 @@ func (j *Journal) commitBlock(ready []*request, size int) {
 	for _, r := range ready {
 		r.done <- struct{}{}
 	}
+}
+
+// commit has a batch written, and in mode Sync on the disk.
+func (j *Journal) commit(b *pebble.Batch) error {
+	j.committing.Store(j.o.Mode == Sync)
+	defer j.committing.Store(false)
+	return b.Commit(j.writeOptions())
 }
 
 func (j *Journal) writeOptions() *pebble.WriteOptions {

@@ -182,7 +182,7 @@ func (c *crashRun) serve(j *Journal) error {
 	over := make(chan struct{})
 	go func() { steps.Wait(); close(over) }()
 	for {
-		if err := j.checkpoint(context.Background(), c.w); err != nil {
+		if err := j.Checkpoint(context.Background(), c.w); err != nil {
 			return err
 		}
 		select {
@@ -308,7 +308,7 @@ func (c *crashRun) goOn(j *Journal, r *recovered, disk *vfs.MemFS, seed uint64) 
 			return err
 		}
 		if i%5 == 2 {
-			if err := j.checkpoint(context.Background(), w); err != nil {
+			if err := j.Checkpoint(context.Background(), w); err != nil {
 				return err
 			}
 		}

@@ -15,16 +15,17 @@ func TestLowWater(t *testing.T) {
 	var free atomic.Uint64
 	log := new(logged)
 	o := testOptions(t, vfs.NewMem(), Sync)
-	o.Log, o.LowWaterBytes = zerolog.New(log), 1000
+	const lowWater = 2 << 20
+	o.Log, o.LowWaterBytes = zerolog.New(log), lowWater
 	o.FreeBytes = func() (uint64, error) { return free.Load(), nil }
-	free.Store(999)
+	free.Store(lowWater - 1)
 	j, _ := mustRecover(t, "data", o)
 	if !j.ReadOnly() {
 		t.Error("a start on a full disk takes orders")
 	}
 	w := newWorld(1, 2, 1)
 	w.run(t, j, 5, 3)
-	free.Store(1000)
+	free.Store(lowWater)
 	until(t, "room", func() bool { return !j.ReadOnly() })
 	free.Store(10)
 	until(t, "no room", j.ReadOnly)
@@ -40,7 +41,7 @@ func TestUnknownRoom(t *testing.T) {
 	if j.ReadOnly() {
 		t.Error("it is read-only")
 	}
-	o := testOptions(t, vfs.Default, Sync)
+	o := testOptions(t, nil, Sync)
 	o.LowWaterBytes = 1
 	if j, _ := mustRecover(t, t.TempDir(), o); j.ReadOnly() {
 		t.Error("a disk with a byte of room is read-only")

@@ -22,6 +22,7 @@
 //	J number             blocks: the events of all commits that went to the disk together; number and hash make a chain
 //	M run, mark          epoch and mode of the last run; up to which block the checkpoints have everything
 //	CLEAN, BACKUP        files beside the database: how it ended, and that it is a copy
+//	UNFINISHED           that it is a copy which is not whole: nobody opens it
 //
 //	H 100017,1 ── H 100017,257 ── A 100017 (at event 300)
 //	H 100018,1 ── A 100018 (at event 12)
@@ -58,6 +59,10 @@
 //
 // # Starting
 //
+// Before anything is written, the lock included, Open looks at the names of what is in the directory: a journal is begun where
+// there is nothing, and not among the files of others. If the run before did not say how it ended, the database is opened to be
+// read first: another program's would be changed by Pebble as soon as it opened it, and what is in the log has to fit on the disk.
+//
 // Open decides what the end of the last run was. If the file CLEAN is there, it says with which block and mark the journal
 // ended, and anything else is damage. It is removed, synced, before the first write of the run; otherwise a crash of this run
 // would be held against the end of the one before. If it is not there, the end of Pebble's log may be torn: the last
@@ -69,10 +74,21 @@
 // start after an Interval run that did not end cleanly knows to take a new one; so does a start from a backup, for which the
 // file BACKUP is there from before the backup has its name until the new epoch is synced.
 //
+// # Reading
+//
+// Verify, Export and BackupStopped see a file system that refuses to change anything (readDisk). Its lock is one that readers
+// share: a server has the same file locked for itself. The simpler idea was the server's lock, which makes the file anew, and so
+// kept readers from file systems that are mounted read-only.
+//
 // # When it fails
 //
 // A write or a sync that fails is the end of the process (Options.Fatal): whether the bytes are on the disk is then not known,
 // and a sync that is tried again may say yes without having done it. Damage is a *DamageError that names the place.
+//
+// A write that finds no room is no such failure: how much of it is on the disk is known, so the rest can be written when there is
+// room. Pebble's own writes wait for that, below it (guardedDisk), the journal is read-only as long, and checkpoints are put off
+// before they begin, when the disk is below its low-water mark. A commit of mode Sync does not wait: whoever ordered waits
+// for it. Nor does a start, nor the end of a run.
 //
 // What this does not defend against: a disk that says it has synced and has not; damage of the very last write after a crash,
 // which looks like a torn one; a log or manifest that is simply shorter after a crash; and somebody who writes a journal by hand.

@@ -6,18 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
 
-// Export writes the history of each account in the journal in dir, which nobody may have open, to a file of its own in the
+// Export writes the history of each account in the journal in dir, which no server may have open, to a file of its own in the
 // directory out: 100017.txt, a line per event. A file that is there already is an error.
 func Export(ctx context.Context, dir, out string, o Options) (sum Summary, err error) {
 	a, err := openArchive(ctx, dir, o)
@@ -25,8 +26,8 @@ func Export(ctx context.Context, dir, out string, o Options) (sum Summary, err e
 		return Summary{}, err
 	}
 	defer func() { err = errors.Join(err, a.unlock()) }()
-	if err := os.MkdirAll(out, privateDir); err != nil {
-		return a.sum, fmt.Errorf("the directory of the export cannot be made: %w", err)
+	if err := makeDir(privateDisk{vfs.Default}, out); err != nil {
+		return a.sum, &TargetError{fmt.Errorf("the directory of the export cannot be made: %w", err)}
 	}
 	err = a.each(ctx, func(stored *engine.AccountState) error {
 		if err := a.export(ctx, stored, out, o.Universe); err != nil {
@@ -40,7 +41,7 @@ func Export(ctx context.Context, dir, out string, o Options) (sum Summary, err e
 func (a *archive) export(ctx context.Context, stored *engine.AccountState, out string, u *market.Universe) (err error) {
 	account := stored.Account
 	path := filepath.Join(out, strconv.FormatUint(account, 10)+".txt")
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, privateFile)
+	f, err := openPrivate(path)
 	if err != nil {
 		return fmt.Errorf("the export of account %d: %w", account, err)
 	}

@@ -38,14 +38,13 @@ func (f *failingDisk) on(disk vfs.FS) vfs.FS {
 		if !f.armed.Load() || !f.is(op) {
 			return nil
 		}
-		left := f.left.Add(-1)
-		if left == -1 && f.stage != nil {
-			f.first.Store(&failedOp{op, f.stage()})
+		if left := f.left.Add(-1); left >= 0 || left < -1 && f.once {
+			return nil
 		}
-		if left == -1 || left < -1 && !f.once {
-			return f.err
+		if f.stage != nil { // whoever learns that something failed must find it noted
+			f.first.CompareAndSwap(nil, &failedOp{op, f.stage()})
 		}
-		return nil
+		return f.err
 	})
 }
 
@@ -82,7 +81,7 @@ func TestFailingCheckpoint(t *testing.T) {
 	w := newWorld(2, 6, 9)
 	w.run(t, j, 20, 5)
 	f.armed.Store(true)
-	go func() { _ = j.checkpoint(context.Background(), w) }() // ends where Fatal does
+	go func() { _ = j.Checkpoint(context.Background(), w) }() // ends where Fatal does
 	select {
 	case err := <-fatal:
 		if !strings.Contains(err.Error(), "I/O error") {

@@ -93,7 +93,7 @@ func (l *shortLife) live() error {
 		}
 		switch i {
 		case 2, 8:
-			if err := j.checkpoint(context.Background(), w); err != nil {
+			if err := j.Checkpoint(context.Background(), w); err != nil && !errors.Is(err, ErrNoRoom) {
 				return err
 			}
 		case 5:
@@ -285,6 +285,7 @@ func (l *shortLife) mustEnd(first *failedOp, fatal bool, ended error, cause sysc
 		return fmt.Errorf("it ended with: %w", ended)
 	case failed && !fatal && first.stage == "run":
 		return fmt.Errorf("the process went on, and only then ended with: %w", ended)
+	case fatal && first.stage == "start" && cause == syscall.ENOSPC && says(ended, "cannot be started, as its disk has no room"):
 	case fatal && !says(ended, "a write or a sync has failed, so nothing more can be acknowledged"):
 		return fmt.Errorf("it says: %w", ended)
 	}

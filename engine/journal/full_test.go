@@ -3,23 +3,51 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-// fullDisk is full from the n-th write on, of which it takes the first half. Nothing is removed from it that would make room.
+// fullDisk is full from the n-th operation on that takes room; of a write it takes the first half. Nothing is removed
+// from it that would make room.
 type fullDisk struct {
 	vfs.FS
-	left  *atomic.Int64 // writes until then
-	first *atomic.Pointer[failedOp]
-	stage func() string
+	logs    bool          // it has no room in logs either; else they have room, and only new ones cannot be made
+	left    *atomic.Int64 // operations until then
+	first   *atomic.Pointer[failedOp]
+	logFull *atomic.Bool // a write to a log has failed
+	stage   func() string
 }
 
-func (d fullDisk) file(name string, f vfs.File, err error) (vfs.File, error) {
+func newFullDisk(disk vfs.FS, logs bool, n int, stage func() string) fullDisk {
+	d := fullDisk{recycling{disk}, logs, new(atomic.Int64), new(atomic.Pointer[failedOp]), new(atomic.Bool), stage}
+	d.left.Store(int64(n))
+	return d
+}
+
+// refuse says whether an operation finds no room.
+func (d fullDisk) refuse(kind errorfs.OpKind, name string) (full, first bool) {
+	left := d.left.Add(-1)
+	if left == -1 {
+		d.first.Store(&failedOp{errorfs.Op{Kind: kind, Path: name}, d.stage()})
+	}
+	return left < 0, left == -1
+}
+
+func (d fullDisk) makeRoom() { d.left.Store(1 << 40) }
+
+func (d fullDisk) open(kind errorfs.OpKind, name string, open func() (vfs.File, error)) (vfs.File, error) {
+	if !d.logs {
+		if full, _ := d.refuse(kind, name); full {
+			return nil, syscall.ENOSPC
+		}
+	}
+	f, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -28,14 +56,12 @@ func (d fullDisk) file(name string, f vfs.File, err error) (vfs.File, error) {
 
 // Create is part of vfs.FS.
 func (d fullDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := d.FS.Create(name, c)
-	return d.file(name, f, err)
+	return d.open(errorfs.OpCreate, name, func() (vfs.File, error) { return d.FS.Create(name, c) })
 }
 
-// OpenReadWrite is part of vfs.FS.
-func (d fullDisk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
-	f, err := d.FS.OpenReadWrite(name, c, o...)
-	return d.file(name, f, err)
+// ReuseForWrite is part of vfs.FS.
+func (d fullDisk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return d.open(errorfs.OpReuseForWrite, to, func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
 }
 
 // Unwrap is part of vfs.FS.
@@ -49,19 +75,28 @@ type fullFile struct {
 
 // Write is part of vfs.File.
 func (f fullFile) Write(p []byte) (n int, err error) {
-	switch left := f.disk.left.Add(-1); {
-	case left >= 0:
+	isLog := strings.HasSuffix(f.name, ".log")
+	if isLog && !f.disk.logs {
 		return f.File.Write(p)
-	case left == -1:
-		f.disk.first.Store(&failedOp{errorfs.Op{Kind: errorfs.OpFileWrite, Path: f.name}, f.disk.stage()})
+	}
+	full, first := f.disk.refuse(errorfs.OpFileWrite, f.name)
+	switch {
+	case !full:
+		return f.File.Write(p)
+	case first:
 		n, err = f.File.Write(p[:len(p)/2])
+	}
+	if isLog {
+		f.disk.logFull.Store(true)
 	}
 	return n, errors.Join(err, syscall.ENOSPC)
 }
 
-// TestFullDisk has the disk full within each write of a short run, and all after it: of logs, tables, manifests, marks, of a
-// backup. Nobody is told that something was committed, the process ends with a sentence, and once there is room again everything is
-// there that had been acknowledged, whether or not the disk has the half that was written.
+// TestFullDisk has the disk full within each write of a short run, and all after it: of logs, tables, manifests,
+// marks, of a backup; and with each file that cannot be made. What is no commit waits, and goes on when there is room.
+// A commit ends the process with a sentence, and so does the end of the run, and nobody is told that something was
+// committed. Once there is room again everything is there that had been acknowledged, whether or not the disk has the
+// half that was written.
 func TestFullDisk(t *testing.T) {
 	y := newTally(t, "full disk")
 	step := 5 // of a quick test
@@ -69,43 +104,80 @@ func TestFullDisk(t *testing.T) {
 		step = 1
 	}
 	for _, base := range lifeBases(t) {
-		for n, reached := 0, new(atomic.Bool); n == 0 || reached.Load(); n += faultsAtOnce * step {
-			reached.Store(false)
-			forEach(faultsAtOnce, func(i int) {
-				hit, err := fillAt(t, y, base.life(t, Sync), n+i*step)
-				if hit {
-					reached.Store(true)
-				}
-				if err != nil {
-					y.found("%s, write %d: %v", base.name, n+i*step, err)
-				}
-			})
+		for _, logs := range []bool{true, false} {
+			for n, reached := 0, new(atomic.Bool); n == 0 || reached.Load(); n += faultsAtOnce * step {
+				reached.Store(false)
+				forEach(faultsAtOnce, func(i int) {
+					hit, err := fillAt(t, y, base.life(t, Sync), logs, n+i*step)
+					if hit {
+						reached.Store(true)
+					}
+					if err != nil {
+						y.found("%s, in logs: %t, operation %d: %v", base.name, logs, n+i*step, err)
+					}
+				})
+			}
 		}
 	}
-	y.must("logs")
+	y.must("logs", "waited and went on")
 	if thorough() {
 		y.must("tables", "manifests", "marks of clean ends", "others")
 	}
 }
 
-// fillAt has the disk of a life full at its n-th write; hit says whether there were so many.
-func fillAt(t *testing.T, y *tally, l *shortLife, n int) (hit bool, err error) {
-	disk := fullDisk{recycling{l.disk}, new(atomic.Int64), new(atomic.Pointer[failedOp]), l.at}
-	disk.left.Store(int64(n))
+// fillAt has the disk of a life full at its n-th operation that takes room; hit says whether there were so many.
+func fillAt(t *testing.T, y *tally, l *shortLife, logs bool, n int) (hit bool, err error) {
+	disk := newFullDisk(l.disk, logs, n, l.at)
 	l.o.FS = disk
-	fatal, ended := l.end()
+	ended := make(chan struct{})
+	waited := make(chan bool, 1)
+	go func() { waited <- l.makeRoomWhenItWaits(disk, ended) }()
+	fatal, end := l.end()
+	close(ended)
+	went := <-waited
 	first := disk.first.Load()
 	if first == nil {
-		return false, errors.Join(ended, l.comesBack(t, fatal))
+		return false, errors.Join(end, l.comesBack(t, fatal))
 	}
 	y.saw(kindOfFile(first.op.Path), 1)
 	y.saw("at the "+first.stage, 1)
+	if went && end == nil {
+		y.saw("waited and went on", 1)
+	}
 	y.tried(1)
-	if err = l.mustEnd(first, fatal, ended, syscall.ENOSPC); err == nil {
+	switch {
+	case went && end == nil: // as it should
+	case end == nil && kindOfFile(first.op.Path) == kindOfFile(cleanFile): // nothing is lost by that
+	case first.stage == "run" && !disk.logFull.Load() && l.at() == "run" && end != nil:
+		err = fmt.Errorf("it did not wait: %w", end)
+	default:
+		err = l.mustEnd(first, fatal, end, syscall.ENOSPC)
+	}
+	if err == nil {
 		err = l.comesBack(t, fatal)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s was full at the %s: %w", first.op.Path, first.stage, err)
 	}
 	return true, err
+}
+
+// makeRoomWhenItWaits says whether something has waited for room, until the life has ended.
+func (l *shortLife) makeRoomWhenItWaits(disk fullDisk, ended <-chan struct{}) bool {
+	tick := time.NewTicker(l.o.watchInterval)
+	defer tick.Stop()
+	for {
+		l.mu.Lock()
+		j := l.j
+		l.mu.Unlock()
+		if j != nil && j.waiting.Load() > 0 && j.ReadOnly() {
+			disk.makeRoom()
+			return true
+		}
+		select {
+		case <-tick.C:
+		case <-ended:
+			return false
+		}
+	}
 }

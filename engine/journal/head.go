@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 const (
@@ -20,6 +19,8 @@ type found struct {
 	clean  *cleanMark // nil: the run before did not end cleanly
 	backup bool
 	torn   []tornLog // logs whose end is cut back
+
+	unflushed uint64 // bytes in the logs that a start has to write into tables, about
 }
 
 // inspect looks at the directory before Pebble does, which would cut its logs.
@@ -77,22 +78,37 @@ func (s *store) inspectLogs(f *found) error {
 	return nil
 }
 
-// inspectCut looks at the journal as it would be after the cut. Pebble's own marks in the log lag behind its syncs; ours do not.
+// inspectCut looks at the journal as it would be after the cut. Pebble's own marks in the log lag behind its syncs;
+// ours do not.
 func (s *store) inspectCut(l tornLog) error {
-	db, err := openPebble(s.disk, s.dir, s.lock, true, new(Options), quietEvents())
+	return s.peek(func(cut *store) error {
+		head, err := cut.readHead(new(found))
+		if err == nil && head.last.number < l.block {
+			err = s.damage("the log "+l.name, fmt.Errorf("commit %d is not whole at byte %d, although commit %d was on the disk by then",
+				head.last.number+1, l.stop, l.block))
+		}
+		return err
+	})
+}
+
+// survey looks at a journal that nothing says of how it ended. Pebble would change the database of another program as
+// soon as it opened it; and what it has to write where there is too little room fills the disk up.
+func (s *store) survey(f *found) error {
+	return s.peek(func(as *store) error {
+		f.unflushed = as.db.Metrics().MemTable.Size
+		_, err := as.readHead(f)
+		return err
+	})
+}
+
+// peek opens the database and changes nothing.
+func (s *store) peek(f func(as *store) error) error {
+	disk := readDisk{s.disk}
+	db, err := openPebble(disk, s.dir, s.lock, true, new(Options), quietEvents())
 	if err != nil {
 		return err
 	}
-	cut := store{disk: s.disk, dir: s.dir, db: db, l: s.l}
-	head, err := cut.readHead(new(found))
-	if err = errors.Join(err, db.Close()); err != nil {
-		return err
-	}
-	if head.last.number < l.block {
-		return s.damage("the log "+l.name, fmt.Errorf("commit %d is not whole at byte %d, although commit %d was on the disk by then",
-			head.last.number+1, l.stop, l.block))
-	}
-	return nil
+	return errors.Join(f(&store{disk: disk, dir: s.dir, db: db, l: s.l}), db.Close())
 }
 
 // head is where a journal stands.
@@ -141,7 +157,7 @@ func (s *store) mustBeEmpty(f *found) error {
 		return s.damage("the database", err)
 	}
 	if some || f.clean != nil || f.backup {
-		return s.damage("the record of the last run", errors.New("it is missing"))
+		return s.damage("the record of the last run", errors.New("it is missing, or the database is another program's"))
 	}
 	return nil
 }
@@ -260,16 +276,10 @@ func (s *store) unlock() error {
 	return err
 }
 
-// lockForReading is a lock on a journal's directory, which must be there, against whoever would write to it.
-func lockForReading(disk vfs.FS, dir string) (*pebble.Lock, error) {
-	if _, err := disk.Stat(dir); err != nil {
-		return nil, fmt.Errorf("there is no journal in %s: %w", dir, err)
-	}
-	if err := finished(disk, dir); err != nil {
+// shareDir is the lock of a reader on a journal's directory, which must be there.
+func shareDir(disk readDisk, dir string) (*pebble.Lock, error) {
+	if err := mayRead(disk, dir); err != nil {
 		return nil, err
-	}
-	if own, ok := disk.(privateDisk); ok {
-		disk = readerDisk{own}
 	}
 	return lockDir(disk, dir)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,14 +42,18 @@ func (m Mode) String() string {
 type Options struct {
 	Mode     Mode
 	Universe *market.Universe
-	FS       vfs.FS         // nil: the operating system's
+	FS       vfs.FS         // that of the operating system, with what is made in it for its owner alone
 	Log      zerolog.Logger // nothing is logged per event
 
 	SyncInterval       time.Duration // 100 ms; mode Interval only
 	CheckpointInterval time.Duration // 5 s
 	CheckpointEvents   uint64        // 1,000,000: a checkpoint comes after so many at the latest
 
-	// LowWaterBytes (256 MiB) is how much of the disk must be free: with less the journal is read-only.
+	// Beside names files in the directory that are not the journal's own and belong to it: backups have them.
+	Beside []string
+
+	// LowWaterBytes (256 MiB) is how much of the disk must be free: with less the journal is read-only, and makes no
+	// checkpoints.
 	LowWaterBytes uint64
 	// FreeBytes says how much is free; nil asks the file system.
 	FreeBytes func() (uint64, error)
@@ -57,7 +62,8 @@ type Options struct {
 	// nobody may be answered.
 	Fatal func(error)
 
-	tune func(*pebble.Options) // tests make everything small, so that all of it happens
+	tune          func(*pebble.Options) // tests make everything small, so that all of it happens
+	watchInterval time.Duration         // and soon
 }
 
 const (
@@ -72,7 +78,7 @@ func (o *Options) setDefaults() error {
 		return errors.New("journal: Options.Universe is not set")
 	}
 	if o.FS == nil {
-		o.FS = newPrivateDisk()
+		o.FS = privateDisk{vfs.Default}
 	}
 	if o.SyncInterval <= 0 {
 		o.SyncInterval = defaultSyncInterval
@@ -85,6 +91,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.LowWaterBytes == 0 {
 		o.LowWaterBytes = defaultLowWaterBytes
+	}
+	if o.watchInterval <= 0 {
+		o.watchInterval = watchInterval
 	}
 	return nil
 }
@@ -119,7 +128,13 @@ type Journal struct {
 	checkpoints   atomic.Uint64
 	checkpointed  atomic.Int64 // nanoseconds that the last one took
 
-	readOnly atomic.Bool
+	low     atomic.Bool  // the disk has less than LowWaterBytes
+	waiting atomic.Int32 // what is being written waits for room
+
+	serving    atomic.Bool   // Recover has come to its end
+	committing atomic.Bool   // somebody is told when what goes to Pebble's log now is on the disk; mode Sync
+	leaving    chan struct{} // closed when the end of the run has come
+	left       sync.Once     // closes leaving
 
 	stop    chan struct{}
 	workers sync.WaitGroup // committer, syncer, watcher
@@ -152,14 +167,18 @@ var (
 	errNotRecovered = errors.New("the journal was not recovered")
 )
 
-// Open opens the journal in dir, or begins one. It refuses a journal that another process has open, one of a newer format,
-// and a damaged one (*DamageError).
+// Open opens the journal in dir, or begins one. It refuses a journal that another process has open, one of a newer
+// format, a damaged one (*DamageError), a backup that is not whole, and a directory that has other files in it and no
+// journal. What others may do with the directory and the journal's files is taken from them.
 func Open(dir string, o Options) (*Journal, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
 	if o.Fatal == nil || o.Mode != Sync && o.Mode != Interval {
 		return nil, errors.New("journal: Options.Fatal and a mode, Sync or Interval, must be set")
+	}
+	if err := mayOpen(o.FS, dir); err != nil {
+		return nil, err
 	}
 	if err := makeDir(o.FS, dir); err != nil {
 		return nil, fmt.Errorf("the directory of the journal cannot be made: %w", err)
@@ -168,16 +187,14 @@ func Open(dir string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := holdsNothingElse(o.FS, dir); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
 	j := &Journal{
-		store:  store{disk: o.FS, dir: dir, lock: lock, l: newListings(o.Universe)},
-		o:      o,
-		queue:  make(chan *request, queueCommitsMax),
-		due:    make(chan struct{}, 1),
-		stop:   make(chan struct{}),
-		failed: make(chan struct{}),
+		store:   store{disk: o.FS, dir: dir, lock: lock, l: newListings(o.Universe)},
+		o:       o,
+		queue:   make(chan *request, queueCommitsMax),
+		due:     make(chan struct{}, 1),
+		leaving: make(chan struct{}),
+		stop:    make(chan struct{}),
+		failed:  make(chan struct{}),
 	}
 	if err := j.open(); err != nil {
 		return nil, errors.Join(err, j.unlock())
@@ -191,13 +208,16 @@ func (j *Journal) open() error {
 	if err != nil {
 		return err
 	}
-	if err := j.roomToStart(); err != nil {
+	if found.exists && found.clean == nil {
+		if err := j.survey(found); err != nil {
+			return err
+		}
+	}
+	if err := j.roomToStart(found); err != nil {
 		return err
 	}
-	if err := j.tighten(); err != nil {
-		j.o.Log.Warn().Err(err).Str("dir", j.dir).Msg("the data directory could not be closed to others: other users of this machine may read it")
-	}
-	events := &pebbleEvents{log: j.o.Log, fail: j.fail, background: j.inBackground}
+	j.tighten(found.exists)
+	events := &pebbleEvents{log: j.o.Log, fail: j.fail, background: j.inBackground, again: j.again}
 	if j.db, err = openPebble(j.disk, j.dir, j.lock, false, &j.o, events); err != nil {
 		return err
 	}
@@ -209,6 +229,25 @@ func (j *Journal) open() error {
 	j.epoch = nextEpoch(head.record, found)
 	j.tell(found, head)
 	return nil
+}
+
+// tighten takes from others what they may do here, and says so if there was something to read. Where that cannot be
+// done it is said, and the server starts.
+func (j *Journal) tighten(toRead bool) {
+	if _, ok := j.disk.(privateDisk); !ok {
+		return
+	}
+	mine := func(name string) bool { return isOurs(name) || slices.Contains(j.o.Beside, name) }
+	tightened, err := tighten(j.dir, mine)
+	log := j.o.Log.With().Str("dir", j.dir).Logger()
+	if err != nil {
+		log.Warn().Err(err).
+			Msg("others on this machine may read the ledger: its directory should be 0700, and its files 0600")
+	}
+	if tightened && toRead {
+		log.Info().Msg("others on this machine could read the ledger, and cannot any more: " +
+			"its directory is 0700 now, and its files 0600")
+	}
 }
 
 // nextEpoch is the epoch of a start: a new one wherever numbers could otherwise be given out twice.
@@ -255,50 +294,6 @@ func (j *Journal) begin() error {
 	return removeFile(j.disk, j.dir, backupFile)
 }
 
-// fail ends the process: what was to be written is not, or may not be, on the disk. It does not return.
-func (j *Journal) fail(err error) {
-	j.end(fmt.Errorf("the journal in %s: a write or a sync has failed, so nothing more can be acknowledged: %w", j.dir, err))
-}
-
-func (j *Journal) end(err error) {
-	j.failing.Do(func() {
-		j.failure = err
-		close(j.failed)
-	})
-	j.o.Fatal(j.failure)
-	panic("journal: Options.Fatal returned")
-}
-
-// inBackground is called when a flush or a compaction fails, which Pebble tries again and again, until no commit gets through.
-func (j *Journal) inBackground(err error) {
-	b := &j.background
-	b.Lock()
-	recovered := b.recovered
-	if b.err == nil {
-		b.err = err
-	}
-	b.Unlock()
-	switch {
-	case !recovered:
-	case pebble.IsCorruptionError(err):
-		j.end(j.damage("the database", err))
-	default:
-		j.fail(err)
-	}
-}
-
-// recoveredWell ends the time in which such an error has somebody to go to.
-func (j *Journal) recoveredWell() error {
-	b := &j.background
-	b.Lock()
-	defer b.Unlock()
-	b.recovered = b.err == nil
-	if b.err != nil {
-		return j.damage("the database", b.err)
-	}
-	return nil
-}
-
 // Epoch names the history behind the sequences.
 func (j *Journal) Epoch() uint64 { return j.epoch }
 
@@ -308,8 +303,9 @@ func (j *Journal) Keeps() bool { return true }
 // Committed is the number of the newest commit that has returned.
 func (j *Journal) Committed() uint64 { return j.committed.Load() }
 
-// ReadOnly says that the disk has less room than the low-water mark: no order should be taken until it has.
-func (j *Journal) ReadOnly() bool { return j.readOnly.Load() }
+// ReadOnly says that the disk has less room than the low-water mark, or that something waits for room: no order should
+// be taken until there is.
+func (j *Journal) ReadOnly() bool { return j.low.Load() || j.waiting.Load() > 0 }
 
 // Stats count since Open, but for Commits.
 type Stats struct {
@@ -333,38 +329,4 @@ func (j *Journal) Stats() Stats {
 		s.DiskBytes = j.db.Metrics().DiskSpaceUsage()
 	}
 	return s
-}
-
-// Close ends the run: all that was committed is synced, and it is left in writing where the journal ends. Run must have
-// returned, and the engine have stopped. After a failure, where Recover did not come to its end, and where the disk has no room
-// for a checkpoint, nothing is written.
-func (j *Journal) Close() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	was := j.state
-	if was == closed {
-		return nil
-	}
-	j.state = closed
-	close(j.stop)
-	close(j.queue)
-	select {
-	case <-j.failed:
-		return j.failure // the database hangs on what failed
-	default:
-	}
-	j.workers.Wait()
-	var err error
-	end := was == running && j.roomForCheckpoint() // else it is as if the process had been killed, which loses nothing
-	if end {
-		err = j.db.Flush() // so that the next start has no log to read
-	}
-	if err = errors.Join(err, j.closeDB()); err == nil && end {
-		mark := cleanMark{epoch: j.epoch, last: j.newest, mark: j.mark.number}
-		err = writeFile(j.disk, j.dir, cleanFile, mark.text())
-	}
-	if err = errors.Join(err, j.unlock()); err != nil {
-		return fmt.Errorf("the journal in %s could not be closed: %w", j.dir, err)
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -114,10 +115,25 @@ func readFile(disk vfs.FS, dir, name string) (text string, ok bool, err error) {
 	return string(b), err == nil, errors.Join(err, f.Close())
 }
 
+// temporarySuffix is what the name of a file ends with until it is whole.
+const temporarySuffix = ".new"
+
 // writeFile makes a file appear whole: after a crash it is there as it should be, or not at all.
 func writeFile(disk vfs.FS, dir, name, text string) error {
-	path, temporary := disk.PathJoin(dir, name), disk.PathJoin(dir, name+".new")
-	f, err := disk.Create(temporary, vfs.WriteCategoryUnspecified)
+	path, temporary := disk.PathJoin(dir, name), disk.PathJoin(dir, name+temporarySuffix)
+	err := writeTemporary(disk, temporary, text)
+	if err == nil {
+		err = disk.Rename(temporary, path)
+	}
+	if err != nil {
+		_ = disk.Remove(temporary) // it may be that there is none
+		return err
+	}
+	return syncDir(disk, dir)
+}
+
+func writeTemporary(disk vfs.FS, path, text string) error {
+	f, err := disk.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
@@ -125,13 +141,7 @@ func writeFile(disk vfs.FS, dir, name, text string) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := disk.Rename(temporary, path); err != nil {
-		return err
-	}
-	return syncDir(disk, dir)
+	return errors.Join(err, f.Close())
 }
 
 // removeFile returns when a file is gone for good. It need not be there.
@@ -153,7 +163,9 @@ func syncDir(disk vfs.FS, dir string) error {
 
 // makeDir makes a directory, and those above it, so that they are there after a crash.
 func makeDir(disk vfs.FS, dir string) error {
-	if _, err := disk.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+	if in, err := disk.Stat(dir); err == nil && !in.IsDir() {
+		return fmt.Errorf("%s: %w", dir, syscall.ENOTDIR)
+	} else if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	parent := disk.PathDir(dir)

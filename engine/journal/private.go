@@ -2,112 +2,154 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sys/unix"
 )
 
-// Modes of what the journal makes: accounts are nobody else's business.
+// What is made is for its owner alone.
 const (
 	privateDir  = 0o700
 	privateFile = 0o600
 )
 
-// privateDisk is the operating system's file system, as the journal uses it.
-//
-// What it makes can be read by its owner alone, whatever the umask says. And it locks with open file description locks, which
-// vfs.Default does not: a reader needs nothing but a file that it may read, so that a ledger can be looked at on a disk that is
-// mounted read-only; and closing a second descriptor of the file does not let go of the first one's lock, as it does with the
-// older kind. The two kinds exclude one another, so a server of an older version is respected, and respects.
+// privateDisk is the file system of the operating system. What is made in it is for its owner alone, whatever the
+// umask, and from the first moment on. Its lock belongs to the open file, so that it holds against the same process
+// too, and is not lost when another descriptor of the file is closed.
 type privateDisk struct{ vfs.FS }
 
-func newPrivateDisk() privateDisk { return privateDisk{vfs.Default} }
+// Create is part of vfs.FS.
+func (d privateDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	err := createPrivate(name)
+	for errors.Is(err, fs.ErrExist) { // removed and not emptied: a backup may have it by a link
+		if err = os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		err = createPrivate(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.FS.OpenReadWrite(name, c)
+}
+
+// OpenReadWrite is part of vfs.FS.
+func (d privateDisk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	if err := createPrivate(name); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return d.FS.OpenReadWrite(name, c, o...)
+}
+
+// MkdirAll is part of vfs.FS.
+func (d privateDisk) MkdirAll(dir string, _ os.FileMode) error {
+	if _, err := os.Stat(dir); err == nil {
+		return d.FS.MkdirAll(dir, privateDir) // which says what is wrong with it, if it is no directory
+	}
+	if err := d.FS.MkdirAll(dir, privateDir); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w, and it is a link to what is not there", err)
+	} else if err != nil {
+		return err
+	}
+	return keepsNoModes(os.Chmod(dir, privateDir))
+}
+
+// Lock is part of vfs.FS.
+func (privateDisk) Lock(name string) (io.Closer, error) {
+	if err := createPrivate(name); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFileOf(f.Fd(), unix.F_WRLCK); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
 
 // Unwrap is part of vfs.FS.
 func (d privateDisk) Unwrap() vfs.FS { return d.FS }
 
-// Create is part of vfs.FS.
-func (d privateDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := d.FS.Create(name, c)
-	return closeToOthers(f, err)
+// createPrivate makes an empty file; it is an error if there is one.
+func createPrivate(name string) error {
+	f, err := openPrivate(name)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
-// OpenReadWrite is part of vfs.FS.
-func (d privateDisk) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
-	f, err := d.FS.OpenReadWrite(name, c, opts...)
-	return closeToOthers(f, err)
-}
-
-// MkdirAll is part of vfs.FS.
-func (d privateDisk) MkdirAll(dir string, _ os.FileMode) error { return d.FS.MkdirAll(dir, privateDir) }
-
-func closeToOthers(f vfs.File, err error) (vfs.File, error) {
+func openPrivate(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, privateFile)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Fchmod(int(f.Fd()), privateFile); err != nil {
+	if err := keepsNoModes(f.Chmod(privateFile)); err != nil { // a umask may take from the owner too
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// Lock is part of vfs.FS.
-func (d privateDisk) Lock(name string) (io.Closer, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, privateFile)
-	if err != nil {
-		return nil, err
-	}
-	return locked(f, unix.F_WRLCK)
-}
-
-// readerDisk locks for somebody who reads only: readers exclude who writes, not one another.
-type readerDisk struct{ privateDisk }
-
-// Lock is part of vfs.FS. Where there is no file to lock, nobody has ever written here but a backup: then there is nothing to
-// exclude, and nothing is made.
-func (d readerDisk) Lock(name string) (io.Closer, error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return io.NopCloser(nil), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return locked(f, unix.F_RDLCK)
-}
-
-// locked locks all of a file, until it is closed.
-func locked(f *os.File, kind int16) (io.Closer, error) {
-	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: kind, Whence: io.SeekStart})
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// tighten takes away what others may do with a journal that an older version made.
-func (s *store) tighten() error {
-	if _, ours := s.disk.(privateDisk); !ours {
+// keepsNoModes lets pass that a mode could not be set: a file system may keep none. What others can do there, a start
+// says.
+func keepsNoModes(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}
-	if err := os.Chmod(s.dir, privateDir); err != nil {
-		return err
-	}
-	names, err := s.disk.List(s.dir)
+	return err
+}
+
+// tighten takes from others what they may do with a directory and its files that are mine. What it cannot take is the
+// error. A directory that others have directories in may be for them to go through, and is left as it is.
+func tighten(dir string, mine func(name string) bool) (tightened bool, err error) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
+		return false, err
+	}
+	alone := true
+	for _, e := range entries {
+		switch {
+		case e.Type().IsRegular():
+			if mine(e.Name()) && err == nil { // what is wrong with one is wrong with all
+				err = narrow(filepath.Join(dir, e.Name()), privateFile, &tightened)
+			}
+		case e.Name() != lostFound:
+			alone = false
+		}
+	}
+	if !alone {
+		return tightened, errors.Join(err, mustBePrivate(dir))
+	}
+	return tightened, errors.Join(err, narrow(dir, privateDir, &tightened))
+}
+
+// narrow takes from the mode of a file all that is not in most.
+func narrow(path string, most os.FileMode, narrowed *bool) error {
+	in, err := os.Stat(path)
+	if err != nil || in.Mode().Perm()&^most == 0 {
 		return err
 	}
-	for _, name := range names {
-		path := s.disk.PathJoin(s.dir, name)
-		if in, err := os.Lstat(path); err != nil || !in.Mode().IsRegular() || in.Mode().Perm()&0o077 == 0 {
-			continue
-		}
-		if err := os.Chmod(path, privateFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := os.Chmod(path, in.Mode()&^(os.ModePerm&^most)); err != nil {
+		return err
 	}
+	*narrowed = true
 	return nil
+}
+
+var errNotAlone = errors.New("there are other directories in it, so its mode is left as it is: " +
+	"best is a directory for the ledger alone")
+
+func mustBePrivate(dir string) error {
+	in, err := os.Stat(dir)
+	if err == nil && in.Mode().Perm()&^privateDir != 0 {
+		err = errNotAlone
+	}
+	return err
 }

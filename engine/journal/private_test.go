@@ -1,43 +1,29 @@
 package journal
 
 import (
-	"fmt"
-	"io"
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"golang.org/x/sys/unix"
+	"github.com/rs/zerolog"
 )
 
-// listing is what lies in a directory: names and lengths.
-func listing(t *testing.T, disk vfs.FS, dir string) string {
+// underUmask has the process make files under a umask.
+func underUmask(t *testing.T, mask int) {
 	t.Helper()
-	names, err := disk.List(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(names)
-	var all strings.Builder
-	for _, name := range names {
-		in, err := disk.Stat(disk.PathJoin(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&all, "%s %d %d\n", name, in.Size(), in.ModTime().UnixNano())
-	}
-	return all.String()
+	before := syscall.Umask(mask)
+	t.Cleanup(func() { syscall.Umask(before) })
 }
 
-// mustBePrivate looks at the modes of a directory and all in it.
-func mustBePrivate(t *testing.T, dir string) {
+// mustBePrivateAll says which files in a directory others may do something with, and which their owner may not.
+func mustBePrivateAll(t *testing.T, dir string) {
 	t.Helper()
-	n := 0
+	files := 0
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -46,179 +32,160 @@ func mustBePrivate(t *testing.T, dir string) {
 		if err != nil {
 			return err
 		}
-		want := fs.FileMode(privateFile)
+		want := fs.FileMode(0o600)
 		if d.IsDir() {
-			want = privateDir
+			want = 0o700
 		}
-		if n++; in.Mode().Perm() != want {
-			t.Errorf("%s has mode %v, want %v", path, in.Mode().Perm(), want)
+		if in.Mode().Perm() != want {
+			t.Errorf("%s is %04o, want %04o", path, in.Mode().Perm(), want)
 		}
+		files++
 		return nil
 	})
-	if err != nil || n < 2 {
-		t.Errorf("%d files in %s: %v", n, dir, err)
+	if err != nil || files < 5 {
+		t.Errorf("%d files, %v", files, err)
 	}
 }
 
-// umask sets the umask of this process for the rest of the test. No other test of this package looks at modes.
-func umask(t *testing.T, mask int) {
-	t.Helper()
-	before := syscall.Umask(mask)
-	t.Cleanup(func() { syscall.Umask(before) })
-}
-
-// TestPrivate: ledger, backups and exports can be read by nobody else, whatever the umask; a ledger that could is closed by a start.
+// TestPrivate: all that is made is for its owner alone, whatever the umask: a ledger in its directories, through
+// flushes, compactions, new and recycled logs, checkpoints and starts; its backups; its exports.
 func TestPrivate(t *testing.T) {
-	umask(t, 0)
-	dir := t.TempDir()
-	at := func(name string) string { return filepath.Join(dir, name) }
-	data := at("in/data")
-	o := testOptions(t, nil, Sync)
-	j, _ := mustRecover(t, data, o)
-	newWorld(1, 2, 1).run(t, j, 50, 3)
-	mustBePrivate(t, at("in"))
-	if err := j.Backup(at("backup")); err != nil {
-		t.Fatal(err)
-	}
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := BackupStopped(data, at("stopped"), o); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Export(t.Context(), data, at("export"), o); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"backup", "stopped", "export"} {
-		mustBePrivate(t, at(name))
-	}
-	err := filepath.WalkDir(data, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	for _, mask := range []int{0, 0o022, 0o077, 0o777} {
+		dir := t.TempDir()
+		underUmask(t, mask)
+		data, at := filepath.Join(dir, "new", "data"), func(name string) string { return filepath.Join(dir, name) }
+		o, w := testOptions(t, nil, Sync), newWorld(2, 6, 9)
+		j, _ := mustRecover(t, data, o)
+		w.run(t, j, 200, 5)
+		mustCheckpoint(t, j, w)
+		w.run(t, j, 200, 5)
+		must(t, j.Backup(at("backup")))
+		mustBePrivateAll(t, at("new"))
+		mustClose(t, j)
+		mustBePrivateAll(t, at("new")) // with the mark of the end
+		mustBePrivateAll(t, at("backup"))
+		must(t, BackupStopped(data, at("copy"), o))
+		mustBePrivateAll(t, at("copy"))
+		if _, err := Export(context.Background(), data, filepath.Join(at("histories"), "of", "today"), o); err != nil {
+			t.Fatal(err)
 		}
-		return os.Chmod(path, 0o777)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, _ = mustRecover(t, data, o)
-	mustBePrivate(t, data)
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
+		mustBePrivateAll(t, at("histories"))
+		j, _ = mustRecover(t, data, o)
+		mustBePrivateAll(t, at("new"))
+		mustClose(t, j)
 	}
 }
 
-// readOnlyDisk is a disk that is mounted read-only.
-type readOnlyDisk struct {
-	privateDisk
-	t *testing.T
+// widen lets everybody do everything.
+func widen(t *testing.T, dir string) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(path, 0o777)
+		}
+		return os.Chmod(path, 0o666)
+	}))
 }
 
-func (d readOnlyDisk) refuse(what, name string) error {
-	d.t.Errorf("%s of %s by somebody who only reads", what, name)
-	return &fs.PathError{Op: what, Path: name, Err: unix.EROFS}
-}
-
-func (d readOnlyDisk) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
-	return nil, d.refuse("create", name)
-}
-
-func (d readOnlyDisk) OpenReadWrite(name string, _ vfs.DiskWriteCategory, _ ...vfs.OpenOption) (vfs.File, error) {
-	return nil, d.refuse("open for writing", name)
-}
-func (d readOnlyDisk) MkdirAll(name string, _ os.FileMode) error { return d.refuse("mkdir", name) }
-func (d readOnlyDisk) Remove(name string) error                  { return d.refuse("remove", name) }
-func (d readOnlyDisk) RemoveAll(name string) error               { return d.refuse("remove", name) }
-func (d readOnlyDisk) Rename(name, _ string) error               { return d.refuse("rename", name) }
-func (d readOnlyDisk) Link(name, _ string) error                 { return d.refuse("link", name) }
-func (d readOnlyDisk) Lock(name string) (io.Closer, error) {
-	return readerDisk{d.privateDisk}.Lock(name)
-}
-
-// TestReadingWritesNothing: Verify and Export need a ledger that they may read, and leave it as it is, whether the run before
-// ended cleanly or not; two of them may read it together.
-func TestReadingWritesNothing(t *testing.T) {
-	for name, clean := range map[string]bool{"clean": true, "killed": false} {
-		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "data")
-			o := testOptions(t, nil, Sync)
-			j, _ := mustRecover(t, dir, o)
-			newWorld(1, 2, 1).run(t, j, 50, 3)
-			if clean {
-				if err := j.Close(); err != nil {
-					t.Fatal(err)
-				}
-			} else {
-				copied := dir + " as a crash leaves it"
-				if err := copyTree(vfs.Default, dir, copied); err != nil {
-					t.Fatal(err)
-				}
-				if err := j.Close(); err != nil {
-					t.Fatal(err)
-				}
-				dir = copied
-			}
-			for _, locked := range []bool{true, false} {
-				if !locked {
-					if err := os.Remove(filepath.Join(dir, lockFile)); err != nil {
-						t.Fatal(err)
-					}
-				}
-				before := listing(t, vfs.Default, dir)
-				other, err := lockForReading(newPrivateDisk(), dir)
-				if err != nil {
-					t.Fatal(err)
-				}
-				only := o
-				only.FS = readOnlyDisk{newPrivateDisk(), t}
-				if _, err := Verify(t.Context(), dir, only); err != nil {
-					t.Errorf("Verify: %v", err)
-				}
-				if _, err := Export(t.Context(), dir, filepath.Join(t.TempDir(), "out"), only); err != nil {
-					t.Errorf("Export: %v", err)
-				}
-				if err := BackupStopped(dir, filepath.Join(t.TempDir(), "out"), o); err != nil {
-					t.Errorf("BackupStopped: %v", err)
-				}
-				if err := other.Close(); err != nil {
-					t.Error(err)
-				}
-				if after := listing(t, vfs.Default, dir); after != before {
-					t.Errorf("the ledger was\n%s and is\n%s", before, after)
-				}
-			}
-		})
+// TestTighten: a start takes from others what an earlier version, or a copy, let them do, and says so once. What is no
+// file of the ledger is left as it is.
+func TestTighten(t *testing.T) {
+	for name, dir := range ledgers(t) {
+		widen(t, dir)
+		must(t, os.WriteFile(filepath.Join(dir, "BESIDE"), nil, 0o600))
+		must(t, os.WriteFile(filepath.Join(dir, "notes"), nil, 0o600))
+		for _, file := range []string{"BESIDE", "notes"} {
+			must(t, os.Chmod(filepath.Join(dir, file), 0o644))
+		}
+		log, o := new(logged), testOptions(t, nil, Sync)
+		o.Log, o.Beside = zerolog.New(log), []string{"BESIDE"}
+		j, _ := mustRecover(t, dir, o)
+		notes := filepath.Join(dir, "notes")
+		if in, err := os.Stat(notes); err != nil || in.Mode().Perm() != 0o644 {
+			t.Errorf("%s: a file of others is %04o now, %v", name, in.Mode().Perm(), err)
+		}
+		must(t, os.Remove(notes))
+		mustBePrivateAll(t, dir)
+		mustClose(t, j)
+		j, _ = mustRecover(t, dir, o)
+		mustClose(t, j)
+		const want = "others on this machine could read the ledger, and cannot any more"
+		if n := strings.Count(log.String(), want); n != 1 {
+			t.Errorf("%s: it was said %d times: %s", name, n, log)
+		}
 	}
 }
 
-// TestReadersAndWriter exclude one another, also in one process, and what a reader was refused does no harm to the writer's lock.
-func TestReadersAndWriter(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "data")
-	o := testOptions(t, nil, Sync)
+// TestSharedDirectory: a directory that others have directories in, as / has, is left for them to go through, and that
+// is said.
+func TestSharedDirectory(t *testing.T) {
+	dir := ledgers(t)["clean"]
+	widen(t, dir)
+	must(t, os.Mkdir(filepath.Join(dir, "home"), 0o755))
+	log, o := new(logged), testOptions(t, nil, Sync)
+	o.Log = zerolog.New(log)
 	j, _ := mustRecover(t, dir, o)
-	for range 2 {
-		if _, err := Verify(t.Context(), dir, o); err == nil || !strings.Contains(err.Error(), "is in use: another papertape has it open") {
-			t.Errorf("Verify beside a server: %v", err)
+	if in, err := os.Stat(dir); err != nil || in.Mode().Perm() != 0o777 {
+		t.Errorf("the directory is %04o now, %v", in.Mode().Perm(), err)
+	}
+	if in, err := os.Stat(filepath.Join(dir, lockFile)); err != nil || in.Mode().Perm() != 0o600 {
+		t.Errorf("a file of the ledger is %04o, %v", in.Mode().Perm(), err)
+	}
+	if text := log.String(); !strings.Contains(text, "others on this machine may read the ledger") || !strings.Contains(text, "other directories in it") {
+		t.Errorf("it said: %s", text)
+	}
+	mustClose(t, j)
+	must(t, os.Chmod(dir, 0o700))
+	if _, err := tighten(dir, isOurs); err != nil {
+		t.Errorf("where others may do nothing: %v", err)
+	}
+}
+
+// TestBeside: backups have the files that lie beside the journal's and belong to it, and no others.
+func TestBeside(t *testing.T) {
+	dir := ledgers(t)["clean"]
+	for _, name := range []string{"BESIDE", "admin.token"} {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600))
+	}
+	must(t, os.Mkdir(filepath.Join(dir, lostFound), 0o700))
+	o := testOptions(t, nil, Sync)
+	o.Beside = []string{"BESIDE", "NOT THERE"}
+	out := t.TempDir()
+	stopped, running := filepath.Join(out, "stopped"), filepath.Join(out, "running")
+	must(t, BackupStopped(dir, stopped, o))
+	j, _ := mustRecover(t, dir, o)
+	must(t, j.Backup(running))
+	for _, backup := range []string{stopped, running} {
+		if text, ok, err := readFile(vfs.Default, backup, "BESIDE"); text != "BESIDE" || !ok || err != nil {
+			t.Errorf("%s: %q, %t, %v", backup, text, ok, err)
 		}
-		if _, err := Open(dir, o); err == nil || !strings.Contains(err.Error(), "is in use") {
-			t.Errorf("Open beside a server: %v", err)
+		for _, name := range []string{"admin.token", lostFound, "NOT THERE", unfinishedFile} {
+			if _, err := os.Lstat(filepath.Join(backup, name)); err == nil {
+				t.Errorf("%s has %s", backup, name)
+			}
 		}
 	}
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
+}
+
+// TestIsOurs: by its name.
+func TestIsOurs(t *testing.T) {
+	for _, dir := range ledgers(t) {
+		entries, err := os.ReadDir(dir)
+		must(t, err)
+		for _, e := range entries {
+			if !isOurs(e.Name()) {
+				t.Errorf("%s is not", e.Name())
+			}
+		}
 	}
-	reader, err := lockForReading(newPrivateDisk(), dir)
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"CLEAN.new", "temporary.000004.dbtmp", "000012.blob", "UNFINISHED"} {
+		if !isOurs(name) {
+			t.Errorf("%s is not", name)
+		}
 	}
-	if _, err := Open(dir, o); err == nil || !strings.Contains(err.Error(), "is in use") {
-		t.Errorf("Open beside a reader: %v", err)
-	}
-	if err := reader.Close(); err != nil {
-		t.Fatal(err)
-	}
-	j, _ = mustRecover(t, dir, o)
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"", ".log", "server.log", "1a.log", "000012.txt", "OPENING", "CURRENT", "notes", "admin.token", lostFound} {
+		if isOurs(name) {
+			t.Errorf("%s is", name)
+		}
 	}
 }

@@ -72,6 +72,7 @@ func (j *Journal) startWork() {
 	j.committed.Store(j.start.number)
 	j.synced.Store(j.start.number)
 	j.state = running
+	j.serving.Store(true)
 	j.watchOnce(false)
 	j.workers.Add(2)
 	go j.commitBlocks()

@@ -2,207 +2,377 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/rs/zerolog"
-
-	"github.com/papertape/papertape/engine"
 )
 
-// noCheckpoint is an engine that wants a checkpoint again and again, and counts those that are made of it.
-type noCheckpoint struct {
-	wanted chan struct{}
-	asked  atomic.Int32
+// roomy is a disk in memory that says how much of it is free.
+type roomy struct {
+	disk   *vfs.MemFS
+	free   atomic.Uint64
+	writes atomic.Int64 // operations that take room
+	log    *logged
+	o      Options
 }
 
-func (c *noCheckpoint) Checkpoint(context.Context, func([]engine.AccountState) error) (uint64, error) {
-	c.asked.Add(1)
-	return 0, nil
-}
-func (*noCheckpoint) Checkpointed()                       {}
-func (c *noCheckpoint) CheckpointWanted() <-chan struct{} { return c.wanted }
+const lowWater = 4 << 20
 
-// TestCheckpointPutOff: on a full disk no checkpoint is begun, since its failure would end the process; when there is room, it is
-// made. A stop meanwhile leaves the journal as a crash does, without an error.
+func newRoomy(t *testing.T) *roomy {
+	t.Helper()
+	r := &roomy{disk: vfs.NewCrashableMem(), log: new(logged)}
+	r.free.Store(1 << 40)
+	r.o = testOptions(t, inject(r.disk, func(op errorfs.Op) error {
+		if takesRoom(op) {
+			r.writes.Add(1)
+		}
+		return nil
+	}), Sync)
+	r.o.Log, r.o.LowWaterBytes = zerolog.New(r.log), lowWater
+	r.o.FreeBytes = func() (uint64, error) { return r.free.Load(), nil }
+	return r
+}
+
+func takesRoom(op errorfs.Op) bool {
+	switch kindOfOperation(op) {
+	case "writes", "creates", "links", "renames":
+		return true
+	}
+	return op.Kind == errorfs.OpMkdirAll || op.Kind == errorfs.OpReuseForWrite
+}
+
+// comesBack starts again from what is on the disk, and compares.
+func (r *roomy) comesBack(t *testing.T, w *world) {
+	t.Helper()
+	o := testOptions(t, r.disk.CrashClone(vfs.CrashCloneCfg{}), Sync)
+	j, again := mustRecover(t, "data", o)
+	if err := w.compare(j, again, w.acked(everything)); err != nil {
+		t.Error(err)
+	}
+	mustClose(t, j)
+	if _, err := Verify(context.Background(), "data", o); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCheckpointPutOff: without room a checkpoint is not made, and nothing is written for it; it is made when there is
+// room.
 func TestCheckpointPutOff(t *testing.T) {
-	var free atomic.Uint64
-	log := new(logged)
-	disk := vfs.NewMem()
-	o := testOptions(t, disk, Sync)
-	o.Log, o.LowWaterBytes = zerolog.New(log), 1000
-	o.FreeBytes = func() (uint64, error) { return free.Load(), nil }
-	free.Store(1000)
-	j, _ := mustRecover(t, "data", o)
-	e := &noCheckpoint{wanted: make(chan struct{})}
+	r, w := newRoomy(t), newWorld(2, 6, 9)
+	j, _ := mustRecover(t, "data", r.o)
+	w.run(t, j, 30, 5)
+	r.free.Store(lowWater - 1)
+	before := r.writes.Load()
+	if err := j.Checkpoint(t.Context(), w); !errors.Is(err, ErrNoRoom) || w.marked != 0 || r.writes.Load() != before {
+		t.Errorf("%v, %d marks, %d writes; want %v and nothing written", err, w.marked, r.writes.Load()-before, ErrNoRoom)
+	}
+	r.comesBack(t, w)
+	r.free.Store(lowWater)
+	mustCheckpoint(t, j, w)
+	if w.marked != 1 || j.Stats().Checkpoints != 1 {
+		t.Errorf("%d marks, %d checkpoints", w.marked, j.Stats().Checkpoints)
+	}
+	r.comesBack(t, w)
+}
+
+// TestCheckpointRunsOutOfRoom: the disk fills up while a checkpoint is made, at each of its looks at it. It drops
+// nothing, and the next one, with room, has everything.
+func TestCheckpointRunsOutOfRoom(t *testing.T) {
+	for at := int64(1); ; at++ {
+		r, w := newRoomy(t), newWorld(2, 6, 9)
+		var looks atomic.Int64
+		looks.Store(-1 << 40)
+		r.o.watchInterval = watchInterval * 3600 // the watcher does not look
+		r.o.FreeBytes = func() (uint64, error) {
+			if looks.Add(1) >= at {
+				return 0, nil
+			}
+			return 1 << 40, nil
+		}
+		j, _ := mustRecover(t, "data", r.o)
+		w.run(t, j, 60, 5)
+		looks.Store(0)
+		err := j.Checkpoint(t.Context(), w)
+		if err == nil {
+			if at < 3 {
+				t.Errorf("a checkpoint looks %d times whether there is room", at-1)
+			}
+			return
+		}
+		if !errors.Is(err, ErrNoRoom) || w.marked != 0 {
+			t.Fatalf("full at look %d: %v, %d marks", at, err, w.marked)
+		}
+		r.comesBack(t, w)
+		looks.Store(-1 << 40)
+		w.run(t, j, 20, 5)
+		mustCheckpoint(t, j, w)
+		r.comesBack(t, w)
+		mustClose(t, j)
+	}
+}
+
+// TestRunOutlivesFullDisk: checkpoints that are put off are no end of Run; it says so once, and makes them again.
+func TestRunOutlivesFullDisk(t *testing.T) {
+	r, w := newRoomy(t), newWorld(2, 6, 9)
+	j, _ := mustRecover(t, "data", r.o)
+	w.run(t, j, 30, 5)
+	r.free.Store(0)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- j.Run(ctx, e) }()
-	free.Store(249)
-	for range 3 { // the second is taken when the first is done with
-		e.wanted <- struct{}{}
+	go func() { ended <- j.Run(ctx, w) }()
+	said := func(what string) int { return strings.Count(r.log.String(), what) }
+	for range 3 {
+		w.wanted <- struct{}{}
 	}
-	if n := e.asked.Load(); n != 0 {
-		t.Errorf("%d checkpoints were begun on a full disk", n)
-	}
-	if n := strings.Count(log.String(), "put off until there is some"); n != 1 {
-		t.Errorf("that is said %d times, want once", n)
-	}
-	free.Store(250)
-	e.wanted <- struct{}{}
-	e.wanted <- struct{}{}
-	if e.asked.Load() == 0 {
-		t.Error("no checkpoint was made when there was room again")
-	}
+	until(t, "a word about it", func() bool { return said("no checkpoint: what was committed is safe") == 1 && len(w.wanted) == 0 })
+	until(t, "read-only", j.ReadOnly)
+	r.free.Store(1 << 40)
+	until(t, "orders again", func() bool { return !j.ReadOnly() })
+	w.wanted <- struct{}{}
+	until(t, "a checkpoint", func() bool { return j.Stats().Checkpoints > 0 })
+	until(t, "a word about that", func() bool { return said("a checkpoint has been made again") == 1 })
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	free.Store(0)
-	if err := j.Close(); err != nil {
-		t.Errorf("Close on a full disk: %v", err)
-	}
-	if _, err := disk.Stat(disk.PathJoin("data", cleanFile)); err == nil {
-		t.Error("it was ended with a mark of a clean stop, for which there was no room")
-	}
-	free.Store(1000)
-	j, _ = mustRecover(t, "data", o)
-	if err := j.Close(); err != nil {
-		t.Error(err)
+	if n := said("no checkpoint: what was committed is safe"); n != 1 {
+		t.Errorf("it was said %d times", n)
 	}
 }
 
-// TestStartOnAFullDisk: it is refused in a sentence, before anything is written.
-func TestStartOnAFullDisk(t *testing.T) {
-	disk := vfs.NewMem()
-	o := testOptions(t, disk, Sync)
-	j, _ := mustRecover(t, "data", o)
-	if err := j.Close(); err != nil {
+// TestWaitForRoom: what is written beside the commits waits for room: tables, manifests, a log that is to be made, and
+// what a checkpoint writes to the log. The journal is read-only meanwhile, and all of it is done when there is room.
+func TestWaitForRoom(t *testing.T) {
+	isManifest := func(op errorfs.Op) bool { return strings.Contains(op.Path, "MANIFEST-") }
+	for what, is := range map[string]func(errorfs.Op) bool{
+		"writes of tables":    func(op errorfs.Op) bool { return isTable(op) && kindOfOperation(op) == "writes" },
+		"tables to be made":   func(op errorfs.Op) bool { return isTable(op) && op.Kind == errorfs.OpCreate },
+		"writes of manifests": func(op errorfs.Op) bool { return isManifest(op) && kindOfOperation(op) == "writes" },
+		"logs to be made": func(op errorfs.Op) bool {
+			return isLog(op) && (op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpRename)
+		},
+	} {
+		for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+			t.Run(what+", "+cause.Error(), func(t *testing.T) {
+				r, w := newRoomy(t), newWorld(2, 6, 9)
+				f := &failingDisk{err: cause, is: is}
+				r.o.FS = f.on(r.disk)
+				j, _ := mustRecover(t, "data", r.o)
+				f.armed.Store(true)
+				run := make(chan struct{})
+				go func() {
+					defer close(run)
+					w.run(t, j, 300, 5)
+				}()
+				until(t, "something waits", func() bool { return j.waiting.Load() > 0 })
+				if !j.ReadOnly() {
+					t.Error("orders are taken")
+				}
+				if err := j.Checkpoint(t.Context(), w); !errors.Is(err, ErrNoRoom) {
+					t.Errorf("a checkpoint meanwhile: %v", err)
+				}
+				f.armed.Store(false)
+				until(t, "room", func() bool { return !j.ReadOnly() })
+				<-run
+				mustCheckpoint(t, j, w)
+				r.comesBack(t, w)
+				mustClose(t, j)
+				if text := r.log.String(); !strings.Contains(text, "the disk is full: no orders are taken until there is room again") ||
+					!strings.Contains(text, "what waited for room on the disk is done with") {
+					t.Errorf("it said: %s", text)
+				}
+			})
+		}
+	}
+}
+
+// TestCheckpointWaitsInLog: a checkpoint that finds the log's disk full waits; a commit that does ends the process.
+func TestCheckpointWaitsInLog(t *testing.T) {
+	isLogWrite := func(op errorfs.Op) bool { return isLog(op) && kindOfOperation(op) == "writes" }
+	r, w := newRoomy(t), newWorld(2, 6, 9)
+	f := &failingDisk{err: syscall.ENOSPC, is: isLogWrite}
+	r.o.FS, r.o.tune = f.on(r.disk), nil
+	fatal := fatals(&r.o)
+	j, _, err := recoverFrom("data", r.o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	before := listing(t, disk, "data")
-	o.LowWaterBytes = 160
-	o.FreeBytes = func() (uint64, error) { return 9, nil }
-	want := "the disk of data has 9 bytes left, and a start writes some: make room for at least 10; nothing was changed, and nothing is lost"
-	if _, err := Open("data", o); err == nil || err.Error() != want {
-		t.Errorf("Open: %v", err)
+	w.run(t, j, 30, 5)
+	f.armed.Store(true)
+	made := make(chan error, 1)
+	go func() { made <- j.Checkpoint(context.Background(), w) }()
+	until(t, "the checkpoint waits", func() bool { return j.waiting.Load() == 1 })
+	f.armed.Store(false)
+	if err := <-made; err != nil || w.marked != 1 {
+		t.Fatalf("%v, %d marks", err, w.marked)
 	}
-	if after := listing(t, disk, "data"); after != before {
-		t.Errorf("the directory has %s, and had %s", after, before)
+	r.comesBack(t, w)
+	f.armed.Store(true)
+	go func() { _ = w.step(0, j, 5) }() // ends where Fatal does
+	err = <-fatal
+	const want = "a write or a sync has failed, so nothing more can be acknowledged"
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), want) {
+		t.Errorf("it says: %v", err)
 	}
-	o.FreeBytes = func() (uint64, error) { return 10, nil }
-	if j, err := Open("data", o); err != nil {
-		t.Error(err)
-	} else if err := j.Close(); err != nil {
-		t.Error(err)
-	}
+	r.comesBack(t, w)
+	mustEndFailed(t, j)
 }
 
-// TestOtherFiles: a ledger is not begun among other files, in a file, or in a backup that was cut off.
-func TestOtherFiles(t *testing.T) {
-	for name, test := range map[string]struct {
-		files []string
-		want  string // empty: it is begun
-	}{
-		"nothing":                        {nil, ""},
-		"the root of a file system":      {[]string{"lost+found"}, ""},
-		"a first start that was cut off": {[]string{"LOCK", "MANIFEST-000001", "temporary.000004.dbtmp", "OPENING.new"}, ""},
-		"somebody's files":               {[]string{"LOCK", "etc", "bin"}, `data has no ledger, but other files, "bin" for one: name an empty directory`},
-		"a hidden file":                  {[]string{".bashrc"}, `other files, ".bashrc" for one`},
-		"numbers":                        {[]string{"000002.txt"}, `other files, "000002.txt" for one`},
-		"a backup that was cut off":      {[]string{unfinishedFile}, "data is a backup that was cut off before it was whole: remove it, and make another"},
+// TestIntervalWaitsInLog: where nobody waits for the disk, what is committed waits for room, and is on the disk then.
+func TestIntervalWaitsInLog(t *testing.T) {
+	r, w := newRoomy(t), newWorld(2, 6, 9)
+	f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool { return isLog(op) && kindOfOperation(op) == "writes" }}
+	r.o.FS, r.o.Mode = f.on(r.disk), Interval
+	j, _ := mustRecover(t, "data", r.o)
+	f.armed.Store(true)
+	w.run(t, j, 30, 5)
+	until(t, "the log waits", func() bool { return j.waiting.Load() > 0 && j.ReadOnly() })
+	f.armed.Store(false)
+	until(t, "all is synced", func() bool { return j.synced.Load() == j.Committed() && !j.ReadOnly() })
+	r.comesBack(t, w)
+}
+
+// TestEndWhileWaiting: the end of a run does not wait for room. It is told as a failure, whoever waited, and nothing
+// is lost.
+func TestEndWhileWaiting(t *testing.T) {
+	for name, end := range map[string]func(j *Journal, w *world){
+		"of Run":   func(j *Journal, w *world) { runAndStop(j, w) },
+		"by Close": func(j *Journal, _ *world) { _ = j.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			disk := vfs.NewMem()
-			if err := disk.MkdirAll("data", privateDir); err != nil {
+			r, w := newRoomy(t), newWorld(2, 6, 9)
+			f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool { return isLog(op) && op.Kind == errorfs.OpCreate || isTable(op) }}
+			r.o.FS = f.on(r.disk)
+			fatal := fatals(&r.o)
+			j, _, err := recoverFrom("data", r.o)
+			if err != nil {
 				t.Fatal(err)
 			}
-			for _, file := range test.files {
-				if err := writeFile(disk, "data", file, "x"); err != nil {
-					t.Fatal(err)
+			w.journal.Store(j)
+			f.armed.Store(true)
+			go func() { // ends where Fatal does
+				for w.step(0, j, 5) == nil {
 				}
+			}()
+			until(t, "something waits", func() bool { return j.waiting.Load() > 0 })
+			go end(j, w)
+			if err := <-fatal; !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("it says: %v", err)
 			}
-			j, err := Open("data", testOptions(t, disk, Sync))
-			if err == nil {
-				err = j.Close()
-			}
-			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
-				t.Errorf("Open: %v, want %q", err, test.want)
-			}
+			r.comesBack(t, w)
 		})
 	}
 }
 
-// TestUnfinishedBackup: what a backup that was cut off leaves is taken for a journal by nobody, under whatever name.
-func TestUnfinishedBackup(t *testing.T) {
-	disk := vfs.NewMem()
-	o := testOptions(t, disk, Sync)
-	j, _ := mustRecover(t, "data", o)
-	newWorld(1, 2, 1).run(t, j, 5, 3)
-	if err := makeBackup(disk, "out", func(dir string) error { // as a crash would leave it
-		if err := j.copyTo(dir); err != nil {
-			return err
-		}
-		for from, to := range map[string]string{"out.unfinished": "renamed", "out.unfinished/ledger": "taken out"} {
-			if err := copyTree(disk, from, to); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+func runAndStop(j *Journal, w *world) {
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	_ = j.Run(ctx, w)
+}
+
+// TestCloseWithoutRoom: a run that ends on a full disk ends well, and the next start has everything.
+func TestCloseWithoutRoom(t *testing.T) {
+	r, w := newRoomy(t), newWorld(2, 6, 9)
+	f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool { return takesRoom(op) && !isLog(op) }}
+	r.o.FS, r.o.tune = f.on(r.disk), nil
+	j, _ := mustRecover(t, "data", r.o)
+	w.run(t, j, 30, 5)
+	f.armed.Store(true)
+	r.free.Store(0)
 	if err := j.Close(); err != nil {
-		t.Fatal(err)
+		t.Errorf("close: %v", err)
 	}
-	for _, dir := range []string{"renamed", "renamed/ledger"} {
-		const want = "is a backup that was cut off before it was whole"
-		if _, err := Open(dir, o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Open of %s: %v", dir, err)
+	if text := r.log.String(); !strings.Contains(text, "no room to leave in writing that this run has ended: nothing is lost") {
+		t.Errorf("it said: %s", text)
+	}
+	if _, ok, _ := readFile(r.disk, "data", cleanFile); ok {
+		t.Error("there is a mark of a clean end")
+	}
+	r.comesBack(t, w)
+}
+
+// TestStartWithoutRoom: a start that has no room says so, and has written nothing but the lock; with room it starts.
+func TestStartWithoutRoom(t *testing.T) {
+	r, w := newRoomy(t), newWorld(2, 6, 9)
+	const want = "as its disk has no room: %s; nothing was changed: make room, and start again"
+	refused := func(free uint64, numbers string) {
+		t.Helper()
+		r.free.Store(free)
+		before := r.writes.Load()
+		_, err := Open("data", r.o)
+		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), strings.Replace(want, "%s", numbers, 1)) {
+			t.Errorf("with %d bytes free: %v", free, err)
 		}
-		if _, err := Verify(t.Context(), dir, o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Verify of %s: %v", dir, err)
+		if n := r.writes.Load() - before; n > 1 { // the directory
+			t.Errorf("with %d bytes free: %d writes", free, n)
 		}
 	}
-	if _, err := disk.Stat("out.unfinished"); err == nil {
-		t.Error("out.unfinished is left of a backup that succeeded")
+	refused(0, "0 bytes are free, and 1048576 are needed")
+	refused(1<<20-1, "1048575 bytes are free, and 1048576 are needed")
+	r.free.Store(1 << 40)
+	r.o.tune = nil // what is committed stays in the log
+	j, _ := mustRecover(t, "data", r.o)
+	w.run(t, j, 60, 5)
+	crashed := r.disk.CrashClone(vfs.CrashCloneCfg{})
+	mustClose(t, j)
+	refused(1<<20-1, "1048575 bytes are free, and 1048576 are needed")
+	r.free.Store(1 << 20)
+	j, again := mustRecover(t, "data", r.o) // there is nothing to flush
+	if err := w.compare(j, again, w.acked(everything)); err != nil || !j.ReadOnly() {
+		t.Errorf("%v, read-only: %t", err, j.ReadOnly())
 	}
-	if _, err := Verify(t.Context(), "out", o); err != nil {
-		t.Errorf("Verify of the backup: %v", err)
+	r.o.FS = crashed
+	if _, err := Open("data", r.o); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("with room for the start and none for what is in the log: %v", err)
 	}
-	if err := disk.MkdirAll("out2.unfinished", privateDir); err != nil {
-		t.Fatal(err)
-	}
-	if err := BackupStopped("data", "out2", o); err == nil || !strings.Contains(err.Error(), "would overwrite out2.unfinished: remove it") {
-		t.Errorf("BackupStopped beside one that was cut off: %v", err)
+	r.free.Store(1 << 40)
+	j, again = mustRecover(t, "data", r.o)
+	if err := w.compare(j, again, w.acked(everything)); err != nil {
+		t.Error(err)
 	}
 }
 
-// copyTree copies a directory and those in it.
-func copyTree(disk vfs.FS, from, to string) error {
-	if err := disk.MkdirAll(to, privateDir); err != nil {
-		return err
+// TestBackupOfFullDisk: a backup to another disk takes no room on that of the journal, so that it can be made when it
+// is needed.
+func TestBackupOfFullDisk(t *testing.T) {
+	r, w := newRoomy(t), newWorld(2, 6, 9)
+	f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool { return takesRoom(op) && strings.HasPrefix(op.Path, "data") }}
+	r.o.FS = linkless{f.on(r.disk)}
+	j, _ := mustRecover(t, "data", r.o)
+	w.run(t, j, 30, 5)
+	mustCheckpoint(t, j, w)
+	w.run(t, j, 30, 5)
+	until(t, "an idle database", func() bool { m := j.db.Metrics(); return m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 })
+	f.armed.Store(true)
+	r.free.Store(0)
+	if err := j.Backup("elsewhere"); err != nil {
+		t.Fatal(err)
 	}
-	names, err := disk.List(from)
-	if err != nil {
-		return err
+	f.armed.Store(false)
+	o := testOptions(t, r.disk, Sync)
+	b, again := mustRecover(t, "elsewhere", o)
+	if err := w.compare(b, again, w.acked(everything)); err != nil {
+		t.Error(err)
 	}
-	for _, name := range names {
-		in, out := disk.PathJoin(from, name), disk.PathJoin(to, name)
-		info, err := disk.Stat(in)
-		switch {
-		case err != nil:
-			return err
-		case info.IsDir():
-			err = copyTree(disk, in, out)
-		default:
-			err = vfs.Copy(disk, in, out)
-		}
-		if err != nil {
-			return err
-		}
+}
+
+// TestPebbleKeepsReplay: a start knows what it has to flush by the size of the memtables of a database that is only
+// read.
+func TestPebbleKeepsReplay(t *testing.T) {
+	l := newLogWorld(t, Sync, 40, 5)
+	s := store{disk: l.disk, dir: "data", l: newListings(universe)}
+	lock, err := pebble.LockDirectory("data", l.disk)
+	must(t, err)
+	s.lock = lock
+	f := new(found)
+	if err := errors.Join(s.survey(f), s.unlock()); err != nil || f.unflushed < uint64(len(l.log)) {
+		t.Errorf("%d bytes of a log of %d, %v", f.unflushed, len(l.log), err)
 	}
-	return nil
 }

@@ -128,10 +128,10 @@ func TestModeIsRecordedFirst(t *testing.T) {
 
 // TestSecondServer: a journal is open once.
 func TestSecondServer(t *testing.T) {
-	for name, disk := range map[string]vfs.FS{"memory": vfs.NewMem(), "disk": vfs.Default} {
+	for name, disk := range map[string]vfs.FS{"memory": vfs.NewMem(), "disk": nil} {
 		t.Run(name, func(t *testing.T) {
 			dir := "data"
-			if disk == vfs.Default {
+			if disk == nil {
 				dir = t.TempDir()
 			}
 			o := testOptions(t, disk, Sync)

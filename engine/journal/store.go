@@ -32,18 +32,23 @@ type store struct {
 	l    *listings
 }
 
-// lockDir takes the lock that Pebble has against a second process.
+// lockDir takes the lock that Pebble has against a second process; on a readDisk it is one that readers share.
 func lockDir(disk vfs.FS, dir string) (*pebble.Lock, error) {
 	lock, err := pebble.LockDirectory(dir, disk)
-	var file *fs.PathError // the file cannot be made; else it is there, and somebody has it
 	switch {
 	case err == nil:
 		return lock, nil
-	case errors.As(err, &file):
-		return nil, fmt.Errorf("the journal in %s cannot be locked: %w", dir, err)
+	case isTaken(err):
+		return nil, fmt.Errorf("the journal in %s is in use: another papertape has it open, or is reading it; stop that one, or use another directory (%w)",
+			dir, err)
 	}
-	return nil, fmt.Errorf("the journal in %s is in use: another papertape has it open; stop that one, or use another directory (%w)",
-		dir, err)
+	return nil, fmt.Errorf("the journal in %s cannot be locked: %w", dir, err)
+}
+
+// isTaken says that somebody else has a lock, and not that its file cannot be opened.
+func isTaken(err error) bool {
+	var file *fs.PathError
+	return !errors.As(err, &file) && (errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES))
 }
 
 // openPebble opens the database for writing, or for reading alone. Whatever Pebble makes of damaged bytes, panics included,
@@ -64,7 +69,7 @@ func openPebble(disk vfs.FS, dir string, lock *pebble.Lock, readOnly bool, o *Op
 	if err != nil {
 		return nil, openError(dir, err)
 	}
-	opts := pebbleOptions(guard(disk, dir, events.fail), lock, readOnly, events)
+	opts := pebbleOptions(guard(disk, dir, events), lock, readOnly, events)
 	if o.tune != nil {
 		o.tune(opts)
 	}
@@ -127,6 +132,9 @@ type pebbleEvents struct {
 	log        zerolog.Logger
 	fail       func(error) // ends the process
 	background func(error)
+
+	// again is called where a write has failed, and may try once more; nil: nothing is tried twice.
+	again func(ofLog bool, err error, try func() error) error
 }
 
 // quietEvents is for a Pebble that only reads: what goes wrong is in the errors of reading.

@@ -12,7 +12,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Verify reads all of the journal in dir, which nobody may have open, and changes nothing. The first thing in it that cannot
+// Verify reads all of the journal in dir, which no server may have open, and changes nothing. The first thing in it that cannot
 // be is the error: a checksum, a link of the chain, a hole in a sequence, an event that does not follow from those before it,
 // a checkpoint that does not follow from its events, an order id. It reads account by account, and the history of an account
 // once more for each of its busts.

@@ -340,7 +340,7 @@ func TestVerifyBlocksAgainstRuns(t *testing.T) {
 	w := newWorld(1, 2, 9)
 	w.run(t, j, 20, 6)
 	given := errors.New("given up")
-	if err := j.checkpoint(context.Background(), &stopped{w, 1, given}); !errors.Is(err, given) {
+	if err := j.Checkpoint(context.Background(), &stopped{w, 1, given}); !errors.Is(err, given) {
 		t.Fatal(err)
 	}
 	mustClose(t, j)

@@ -12,23 +12,27 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// Pebble reads its newest log up to the first chunk that does not hold together and takes that for the end: of a log that a
-// crash has torn, or of one that was recycled. It looks for the contrary, a later chunk that says that the log was on the
-// disk beyond this place, only in the 32 KiB blocks that follow, and not at all where the broken chunk has come to look like
-// a trailer, for which one bit is enough. What was damaged there would be lost in silence, replies and all. So before Pebble
-// opens a log, and cuts it, it is read here, to its last byte.
+// Pebble reads its newest log up to the first chunk that does not hold together and takes that for the end: of a log
+// that a crash has torn, or of one that was recycled. It looks for the contrary, a later chunk that says that the log
+// was on the disk beyond this place, only in the 32 KiB blocks that follow, and not at all where the broken chunk has
+// come to look like a trailer, for which one bit is enough. What was damaged there would be lost in silence, replies
+// and all. So before Pebble opens a log, and cuts it, it is read here, to its last byte.
 //
-// A log is 32 KiB blocks of chunks. No chunk crosses a block; a record is one full chunk, or a first, middles and a last:
+// A log is 32 KiB blocks of chunks. No chunk crosses a block; a record is one full chunk, or a first, middles and a
+// last:
 //
 //	4 bytes checksum of what follows the length, 2 bytes length, 1 byte type, 4 bytes number of the log,
 //	8 bytes offset up to which the log was on the disk when the chunk was made, payload; all little-endian
+//
+// A log that was closed ends with a trailer: checksum and length 0, type 5, and the number of the log plus one.
 const (
 	logBlockBytes = 32 << 10
 	chunkHead     = 19
 	chunkFull     = 9
 	chunkFirst    = 10
 	chunkLast     = 12
-	chunkTrailer  = 5 // see trailer
+
+	trailerKind = 5 // a full chunk of the format before, which has no offset
 )
 
 // tornLog is what the reading of a log found.
@@ -147,34 +151,50 @@ func chunkSum(b []byte) uint32 {
 	return (sum>>15 | sum<<17) + 0xa282ead8
 }
 
-// stop notes where Pebble stops, and whether what is there was meant for this log. It may not look so any more: then it is if
-// its checksum holds once it does.
+// stop notes where Pebble stops, and whether what is there was meant for this log.
 func (s *logScan) stop(b []byte, offset int64) {
 	s.stopped = true
 	s.log.stop = offset
-	if len(b) < chunkHead || s.trailer(b) {
+	if s.isTrailer(b) || len(b) < chunkHead {
 		return
 	}
 	size := min(len(b), chunkHead+int(binary.LittleEndian.Uint16(b[4:])))
-	if s.meant(b) {
+	switch {
+	case s.meant(b):
 		s.log.torn = int64(size)
-		return
-	}
-	mended := bytes.Clone(b[:size])
-	binary.LittleEndian.PutUint32(mended[7:], s.number)
-	for mended[6] = chunkFull; mended[6] <= chunkLast; mended[6]++ {
-		if binary.LittleEndian.Uint32(b) == chunkSum(mended[6:]) {
-			s.log.torn, s.log.bent = int64(size), true
-		}
+	case s.isBent(b[:size]):
+		s.log.torn, s.log.bent = int64(size), true
 	}
 }
 
-// trailer says whether b begins with what Pebble writes behind the last chunk of a log that it closes: the head of an older kind
-// of chunk, with no checksum, no length and the number of the next log. What follows it in the block is whatever was there
-// before, and must not be taken for a part of it: once in a thousand million logs its checksum would hold.
-func (s *logScan) trailer(b []byte) bool {
-	return binary.LittleEndian.Uint32(b) == 0 && binary.LittleEndian.Uint16(b[4:]) == 0 && b[6] == chunkTrailer &&
-		binary.LittleEndian.Uint32(b[7:]) == s.number+1
+// isTrailer says whether b begins with what Pebble ends a log with when it closes it. It has no checksum, and what a
+// recycled log had before may follow it, so that a mended checksum could match by chance; no chunk of a record looks
+// like it, as none is empty.
+func (s *logScan) isTrailer(b []byte) bool {
+	const size = 11
+	return len(b) >= size && binary.LittleEndian.Uint32(b) == 0 && binary.LittleEndian.Uint16(b[4:]) == 0 &&
+		b[6] == trailerKind && binary.LittleEndian.Uint32(b[7:]) == s.number+1
+}
+
+// isBent says whether b is a chunk of this log but for its kind, or for its number: then the checksum holds with the
+// right one. Both are not tried together. A chunk that a recycled log had before differs in its number by at most 32
+// bits in a row, which a CRC-32C never misses; with another kind too that could be, and what is there by chance would
+// match more often.
+func (s *logScan) isBent(b []byte) bool {
+	mended := bytes.Clone(b)
+	if b[6] >= chunkFull && b[6] <= chunkLast {
+		binary.LittleEndian.PutUint32(mended[7:], s.number)
+		return binary.LittleEndian.Uint32(b) == chunkSum(mended[6:])
+	}
+	if binary.LittleEndian.Uint32(b[7:]) != s.number {
+		return false
+	}
+	for mended[6] = chunkFull; mended[6] <= chunkLast; mended[6]++ {
+		if binary.LittleEndian.Uint32(b) == chunkSum(mended[6:]) {
+			return true
+		}
+	}
+	return false
 }
 
 // behind takes note of a chunk that is whole, and ends at end, behind the place where Pebble stops.
@@ -193,7 +213,8 @@ func (s *logScan) behind(c logChunk, end int64) {
 	}
 }
 
-// recordHead is enough of a record to have the head of a block: a batch's head, kind and key, and the value's length and head.
+// recordHead is enough of a record to have the head of a block: a batch's head, kind and key, and the value's length
+// and head.
 const recordHead = 12 + 2 + blockKeyBytes + binary.MaxVarintLen32 + blockHeadMax
 
 // blockOfRecord reads the head of a block off the beginning of a record, where the record is of one.

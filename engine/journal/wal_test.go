@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -313,58 +311,4 @@ func TestOtherLogsPages(t *testing.T) {
 			t.Errorf("from byte %d on: %d commits of %d, said: %t, error %v", cut, commits, len(l.ends), said, err)
 		}
 	}
-}
-
-// TestTrailer: what Pebble writes behind a log that it closes is no torn chunk, even where what follows has the checksum that it
-// would need to be one.
-func TestTrailer(t *testing.T) {
-	const number = 7
-	b := make([]byte, logBlockBytes)
-	b[6] = chunkTrailer
-	binary.LittleEndian.PutUint32(b[7:], number+1)
-	mended := append([]byte{chunkFull, number, 0, 0, 0}, make([]byte, 8)...) // as it is read where the number is put right
-	forge(mended, 0)
-	if chunkSum(mended) != 0 {
-		t.Fatal("this test is to have a chunk with the checksum 0")
-	}
-	copy(b[11:], mended[5:])
-	s := logScan{number: number}
-	if s.block(b, 0); s.log.torn != 0 || s.log.bent || s.log.stop != 0 {
-		t.Errorf("the trailer of a closed log is read as %+v", s.log)
-	}
-	b[6] = chunkTrailer + 1 // a bit of a real chunk's head
-	s = logScan{number: number}
-	if s.block(b, 0); !s.log.bent {
-		t.Errorf("a chunk with a spoilt head is read as %+v", s.log)
-	}
-}
-
-// forge sets the last four bytes so that the checksum of b is sum: a checksum is linear in each of their bits.
-func forge(b []byte, sum uint32) {
-	tail := b[len(b)-4:]
-	of := func(v uint32) uint32 {
-		binary.LittleEndian.PutUint32(tail, v)
-		return crc32.Checksum(b, castagnoli)
-	}
-	stored := sum - 0xa282ead8
-	want := of(0) ^ (stored<<15 | stored>>17)
-	var rows [32]struct{ value, set uint32 } // by highest bit of value: what setting these bits changes
-	for i := range 32 {
-		value, set := of(1<<i)^of(0), uint32(1)<<i
-		for value != 0 {
-			high := 31 - bits.LeadingZeros32(value)
-			if rows[high].value == 0 {
-				rows[high].value, rows[high].set = value, set
-				break
-			}
-			value, set = value^rows[high].value, set^rows[high].set
-		}
-	}
-	set := uint32(0)
-	for high := 31; high >= 0; high-- {
-		if want>>high&1 == 1 {
-			want, set = want^rows[high].value, set^rows[high].set
-		}
-	}
-	of(set)
 }

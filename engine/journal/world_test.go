@@ -342,7 +342,7 @@ func testOptions(tb testing.TB, disk vfs.FS, mode Mode) Options {
 	tb.Helper()
 	return Options{
 		Mode: mode, Universe: universe, FS: disk, Log: zerolog.Nop(), tune: small,
-		SyncInterval: 2 * time.Millisecond, CheckpointInterval: time.Hour,
+		SyncInterval: 2 * time.Millisecond, CheckpointInterval: time.Hour, watchInterval: 2 * time.Millisecond,
 		Fatal: func(err error) {
 			tb.Errorf("the disk failed: %v", err)
 			select {}
@@ -386,7 +386,7 @@ func (w *world) run(tb testing.TB, j *Journal, steps, events int) {
 func mustCheckpoint(tb testing.TB, j *Journal, w *world) {
 	tb.Helper()
 	w.journal.Store(j)
-	if err := j.checkpoint(context.Background(), w); err != nil {
+	if err := j.Checkpoint(context.Background(), w); err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -15,7 +15,7 @@
 // Every frame that a session reads passes its judge before the test sees it: flags and ids, one answer to each
 // request, sequences without a hole or a repeat, REPLAY where it belongs, heartbeats that agree with the stream, and
 // each event's rows and cash as this package computes them from the trades. A test states only what is particular to
-// it.
+// it. Where all tests have run and hardly a frame was judged, that is a failure too.
 //
 // Most tests share one server that the package builds and starts; those that need settings of their own start another.
 // In the environment:

@@ -270,3 +270,13 @@ func TestToolTogether(t *testing.T) {
 		t.Errorf("the part's failure is %q", s.failure)
 	}
 }
+
+// TestToolTooLittle: all tests together are no verdict where hardly a frame was judged.
+func TestToolTooLittle(t *testing.T) {
+	if said := tooLittle(0); !strings.HasPrefix(said, "0 frames of servers were judged") {
+		t.Errorf("no frame: %q", said)
+	}
+	if said := tooLittle(judgedMin); said != "" {
+		t.Errorf("enough: %q", said)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -40,7 +42,35 @@ func runAll(m *testing.M) (code int) {
 			return max(code, 1)
 		}
 	}
+	if said := tooLittle(judged.Load()); code == 0 && whole() && said != "" {
+		fmt.Fprintln(os.Stderr, said)
+		return 1
+	}
 	return code
+}
+
+// judged are the frames that passed the judge of any session.
+var judged atomic.Int64
+
+// judgedMin is how many frames there are at least where all tests have run; there are some 72,000.
+const judgedMin = 20_000
+
+// tooLittle says that the verdict of all tests means nothing.
+func tooLittle(frames int64) string {
+	if frames >= judgedMin {
+		return ""
+	}
+	return fmt.Sprintf("%d frames of servers were judged, by all tests: fewer than %d is too little for a verdict", frames, judgedMin)
+}
+
+// whole tells whether all tests were asked for.
+func whole() bool {
+	for _, name := range []string{"test.run", "test.skip", "test.list"} {
+		if flag.Lookup(name).Value.String() != "" {
+			return false
+		}
+	}
+	return !testing.Short()
 }
 
 // serverPath builds the server once and returns its path.

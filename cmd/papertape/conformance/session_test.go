@@ -166,6 +166,7 @@ func (s *session) receive() (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
+	judged.Add(1)
 	if err := s.judge(f); err != nil {
 		s.t.Fatalf("%v: %v", f, err)
 	}

@@ -1,0 +1,154 @@
+package papertape_test
+
+import (
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// document is a page of this repository.
+type document struct {
+	links, anchors []string
+}
+
+var (
+	// linked is where a link or an image of Markdown, or an element of HTML, leads.
+	linked = regexp.MustCompile(`\]\(([^()\s]+)(?:\s+"[^"]*")?\)|(?:src|href)="([^"]+)"`)
+	code   = regexp.MustCompile("`[^`]*`")
+)
+
+// read finds the links of a page, and what in it can be led to. What is code is no link.
+func read(text string) (d document) {
+	fenced, seen := false, make(map[string]int)
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			fenced = !fenced
+		}
+		if fenced {
+			continue
+		}
+		if heading := strings.TrimLeft(line, "#"); heading != line && strings.HasPrefix(heading, " ") {
+			d.anchors = append(d.anchors, anchor(heading, seen))
+		}
+		for _, found := range linked.FindAllStringSubmatch(code.ReplaceAllString(line, ""), -1) {
+			d.links = append(d.links, found[1]+found[2])
+		}
+	}
+	return d
+}
+
+// anchor is what leads to a heading, as GitHub makes it.
+func anchor(heading string, seen map[string]int) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, strings.TrimSpace(heading))
+	seen[name]++
+	if n := seen[name]; n > 1 {
+		return name + "-" + string(rune('0'+n-1))
+	}
+	return name
+}
+
+// documents are all pages of the repository, by their path.
+func documents(t *testing.T) map[string]document {
+	t.Helper()
+	all := make(map[string]document)
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if hidden := strings.HasPrefix(entry.Name(), ".") && name != "."; entry.IsDir() && (hidden || name == "bench/out") {
+			return fs.SkipDir
+		}
+		if filepath.Ext(name) != ".md" {
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		all[name] = read(string(text))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestLinks: what a page leads to, or shows, is there.
+func TestLinks(t *testing.T) {
+	all, links := documents(t), 0
+	for name, d := range all {
+		for _, link := range d.links {
+			to, err := url.Parse(link)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			if to.Scheme != "" {
+				continue // elsewhere
+			}
+			links++
+			file := name
+			if to.Path != "" {
+				file = filepath.Join(filepath.Dir(name), to.Path)
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s leads to %s, which is not there", name, link)
+			}
+			if page, ok := all[file]; ok && to.Fragment != "" && !slices.Contains(page.anchors, to.Fragment) {
+				t.Errorf("%s leads to %s; the headings there are %q", name, link, page.anchors)
+			}
+		}
+	}
+	if len(all) < 20 || links < 100 {
+		t.Errorf("%d links of %d pages", links, len(all))
+	}
+}
+
+// TestPicturesAreShown: each picture, and each page made of a profile, is led to by a page.
+func TestPicturesAreShown(t *testing.T) {
+	shown := make(map[string]bool)
+	for name, d := range documents(t) {
+		for _, link := range d.links {
+			shown[filepath.Join(filepath.Dir(name), link)] = true
+		}
+	}
+	files := 0
+	for _, pattern := range []string{"docs/images/*", "docs/bench/*"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range found {
+			files++
+			if !shown[file] {
+				t.Errorf("nothing leads to %s", file)
+			}
+		}
+	}
+	if files < 40 {
+		t.Errorf("%d files", files)
+	}
+}
+
+func TestReadLinks(t *testing.T) {
+	d := read("# A `b` (c), d-e\n[x](docs/a.md#b) ![y](z.svg \"title\") `[no](no.md)` <img src=\"i.png\">\n" +
+		"```\n# no\n[no](no.md)\n```\n## 中文 1\n## 中文 1\n#no\n")
+	if want := []string{"docs/a.md#b", "z.svg", "i.png"}; !slices.Equal(d.links, want) {
+		t.Errorf("links %q, want %q", d.links, want)
+	}
+	if want := []string{"a-b-c-d-e", "中文-1", "中文-1-1"}; !slices.Equal(d.anchors, want) {
+		t.Errorf("anchors %q, want %q", d.anchors, want)
+	}
+}
