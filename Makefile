@@ -35,8 +35,8 @@ test: ## all tests
 	$(GO) test $(TESTFLAGS) ./...
 	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test $(TESTFLAGS) ./...; fi
 
-race: ## all tests under the race detector
-	@$(MAKE) --no-print-directory test TESTFLAGS='-race $(TESTFLAGS)'
+race: ## all tests under the race detector, with the checks of package engine/owner
+	@$(MAKE) --no-print-directory test TESTFLAGS='-race -tags ownercheck $(TESTFLAGS)'
 
 lint: ## gofmt, go vet, golangci-lint
 	@badly=$$(gofmt -l .) && [ -z "$$badly" ] || { echo "gofmt would change:" $$badly; exit 1; }
