@@ -12,10 +12,10 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"github.com/papertape/papertape/clientsim/soak"
 	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/proof/soak"
 )
 
 // newSoak is for those who work on the server, so it is hidden; `make soak` runs it.

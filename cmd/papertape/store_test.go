@@ -17,7 +17,7 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/cmd/papertape/torture"
+	"github.com/papertape/papertape/proof/torture"
 )
 
 // smallDisk mounts a file system of 256 MiB and 200 files, or skips the test.

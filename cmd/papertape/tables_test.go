@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/papertape/papertape/clientsim/soak"
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/proof/soak"
 )
 
 // TestColumns: in tables words begin together and figures end together, whichever columns they are.

@@ -14,12 +14,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/papertape/papertape/cmd/papertape/torture"
-	"github.com/papertape/papertape/cmd/papertape/torture/linear"
-	"github.com/papertape/papertape/cmd/papertape/torture/synced"
-	"github.com/papertape/papertape/cmd/papertape/torture/truth"
 	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/proof/torture"
+	"github.com/papertape/papertape/proof/torture/linear"
+	"github.com/papertape/papertape/proof/torture/synced"
+	"github.com/papertape/papertape/proof/torture/truth"
 )
 
 // tortureConfig is one run of all parts, or of some.

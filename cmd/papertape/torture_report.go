@@ -15,10 +15,10 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/papertape/papertape/cmd/papertape/torture"
-	"github.com/papertape/papertape/cmd/papertape/torture/linear"
-	"github.com/papertape/papertape/cmd/papertape/torture/synced"
-	"github.com/papertape/papertape/cmd/papertape/torture/truth"
+	"github.com/papertape/papertape/proof/torture"
+	"github.com/papertape/papertape/proof/torture/linear"
+	"github.com/papertape/papertape/proof/torture/synced"
+	"github.com/papertape/papertape/proof/torture/truth"
 )
 
 // tortureReport is what was tried and found, part by part. What was not run is nil.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/papertape/papertape/clientsim/soak"
+	"github.com/papertape/papertape/proof/soak"
 )
 
 // TestRuns has the real binary run each load for a second or two, with few clients. `make soak` runs them at length.

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/clientsim"
-	"github.com/papertape/papertape/cmd/papertape/torture/process"
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/proof/torture/process"
 )
 
 const (

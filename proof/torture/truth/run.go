@@ -12,8 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	runner "github.com/papertape/papertape/cmd/papertape/torture/process"
 	"github.com/papertape/papertape/console"
+	runner "github.com/papertape/papertape/proof/torture/process"
 )
 
 const (

@@ -80,7 +80,7 @@ var serverPath = sync.OnceValues(func() (string, error) {
 		return filepath.Abs(path)
 	}
 	path := filepath.Join(scratch, "papertape")
-	if err := touchSources("../../.."); err != nil {
+	if err := touchSources("../.."); err != nil {
 		return "", err
 	}
 	args := append(append([]string{"build"}, buildFlags...), "-o", path, "github.com/papertape/papertape/cmd/papertape")
