@@ -1,6 +1,6 @@
 // Package clientsim is simulated users on top of package client, who believe nothing that the server says: each keeps a
-// Shadow of its account, which it computes from the trades with an arithmetic of its own, and compares with every
-// event, list and page of history that comes.
+// shadow.Shadow of its account, which is computed from the trades with an arithmetic of its own, and compares it with
+// every event, list and page of history that comes.
 //
 // A program that has a server runs the ten clients of the mission against it:
 //
@@ -36,13 +36,4 @@
 // It has one goroutine, beside those of the client library, which takes the updates of its account also while a request of
 // its own is under way: when the answer is there, all that came before it has been applied to the shadow. A list is thereby
 // compared as of exactly its own sequence, and a refusal with what was held between the order and the answer.
-//
-// A client of one's own uses the shadow alone:
-//
-//	shadow, findings := clientsim.FromHoldings(c.LoginReply().GetHoldings(), clientsim.RulesNone)
-//	for {
-//		ev, err := c.Next(ctx)
-//		...
-//		findings = append(findings, shadow.Apply(ev.AccountEvent)...)
-//	}
 package clientsim

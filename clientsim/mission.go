@@ -35,7 +35,6 @@ const (
 type MissionConfig struct {
 	Addr         string        // of the server, HOST:PORT
 	FirstAccount uint64        // of ten in a row; 0: 100091, as in MissionScript
-	Rules        Rules         // that the server keeps to
 	Wait         time.Duration // for a server that is not there yet
 	Duration     time.Duration // the clients trade on until so long after all have logged in; 0: they end when they are done, in about 5 s
 	Timeout      time.Duration // for all of it, beside Duration; 0: two minutes

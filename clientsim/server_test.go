@@ -142,10 +142,21 @@ func (w *world) openAccount(number uint64, rows int) {
 	}
 }
 
+// decode reads the message of a frame that the codec has made.
+func (w *world) decode(frame []byte, m interface {
+	UnmarshalVT(b []byte) error
+	Reset()
+}) {
+	if err := codec.Unmarshal(frame[codec.HeaderBytes:], m); err != nil {
+		w.t.Error(err)
+	}
+}
+
 // apply makes an event history.
 func (w *world) apply(ev *positions.Event) *client.AccountEvent {
 	w.book.Apply(ev)
-	m := wireEvent(w.universe, ev)
+	m := new(client.AccountEvent)
+	w.decode(codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, w.universe), m)
 	w.history[ev.Account] = append(w.history[ev.Account], m)
 	w.events[ev.Account] = append(w.events[ev.Account], *ev)
 	return m
@@ -304,8 +315,10 @@ func (w *world) login(s *session, f codec.Frame) {
 }
 
 func (w *world) holdings(account uint64) *client.Holdings {
-	h, _, _ := w.book.Holdings(account, w.prices.Snapshot(), nil)
-	return wireHoldings(w.universe, &h)
+	held, _, _ := w.book.Holdings(account, w.prices.Snapshot(), nil)
+	h := new(client.Holdings)
+	w.decode(codec.AppendHoldings(nil, 0, &held, w.universe), h)
+	return h
 }
 
 // order executes an order of a session, or of nobody.

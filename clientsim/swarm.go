@@ -31,7 +31,6 @@ type SwarmConfig struct {
 	Profile      Profile
 	Duration     time.Duration // of the trading, from when all are logged in
 	Seed         uint64        // of what the clients choose; the same seed and account choose the same
-	Rules        Rules         // that the server keeps to
 	Wait         time.Duration // for a server that is not there yet
 
 	// Notice, if not nil, is told in a line what happens to all: that everybody is logged in, connections that go and come.

@@ -36,7 +36,7 @@ func newMember(s *swarm, account uint64) *member {
 	m := &member{swarm: s, rand: rand.New(rand.NewPCG(s.cfg.Seed, account))}
 	m.result.Account = account
 	m.user = user{
-		account: account, rules: s.cfg.Rules, keep: seenMax, link: &link{gate: s.gate}, tally: &m.result.Tally, watch: &s.board,
+		account: account, keep: seenMax, link: &link{gate: s.gate}, tally: &m.result.Tally, watch: &s.board,
 	}
 	return m
 }
@@ -84,7 +84,7 @@ func (m *member) act(ctx context.Context) error {
 
 // affordable is something to buy, and how much of it: of what would be paid at twice the price at most.
 func (m *member) affordable() (*client.Instrument, int64) {
-	cash := m.user.shadow.cash.balance
+	cash := m.user.shadow.Balance()
 	for range buyTries {
 		i := m.swarm.tools[m.rand.IntN(len(m.swarm.tools))]
 		if m.user.shadow.Len() >= rowsWanted && m.user.shadow.Quantity(i.GetMarket(), i.GetCode()) == 0 {
@@ -122,7 +122,7 @@ func (m *member) holding() (*client.Instrument, int64) {
 
 // order places an order, and judges a refusal.
 func (m *member) order(ctx context.Context, kind Kind, i *client.Instrument, o *client.Order) error {
-	u, before, resyncs := &m.user, m.user.shadow.clone(), m.user.tally.Resyncs
+	u, before, resyncs := &m.user, m.user.shadow.Clone(), m.user.tally.Resyncs
 	_, took, err := u.order(ctx, o)
 	var reject *client.Reject
 	switch {

@@ -15,6 +15,7 @@ import (
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 // longEnough bounds a swarm that a test ends when it has seen what it waits for.
@@ -469,9 +470,11 @@ func TestSwarmWaits(t *testing.T) {
 }
 
 func TestRefusalsAreJudged(t *testing.T) {
-	before := NewShadow(testAccount, RulesNone)
-	before.cash.balance = 1000_0000
-	before.rows[key{"SH", "600519"}] = &row{quantity: 200}
+	const account = 100017
+	before, _ := shadow.FromHoldings(&client.Holdings{ // what is wrong with so short a list does not matter here
+		Account: account, Cash: &client.Cash{Balance: 1000_0000},
+		Positions: []*client.Position{{Market: "SH", Code: "600519", Quantity: 200}},
+	})
 	sold := &client.AccountEvent{Cash: &client.Cash{Balance: 5000_0000}, Positions: []*client.Position{{Market: "SH", Code: "600519", Quantity: 50}}}
 	spent := &client.AccountEvent{Cash: &client.Cash{Balance: 10_0000}, Positions: []*client.Position{{Market: "SZ", Code: "600519", Quantity: 9}}}
 	buy := func(quantity int64) *client.Order {
@@ -483,26 +486,24 @@ func TestRefusalsAreJudged(t *testing.T) {
 	for name, test := range map[string]struct {
 		o     *client.Order
 		code  client.RejectCode
-		rules Rules
 		since []*client.AccountEvent
 		right bool
 	}{
-		"more than held":                     {sell(201), client.InsufficientShares, RulesNone, nil, true},
-		"what is held":                       {sell(200), client.InsufficientShares, RulesNone, nil, false},
-		"what was held until it was sold":    {sell(200), client.InsufficientShares, RulesNone, []*client.AccountEvent{sold}, true},
-		"what is left after that":            {sell(50), client.InsufficientShares, RulesNone, []*client.AccountEvent{sold}, false},
-		"a sale for want of cash":            {sell(201), client.InsufficientCash, RulesNone, nil, false},
-		"more than can be paid":              {buy(101), client.InsufficientCash, RulesNone, nil, true},
-		"what can be paid twice":             {buy(50), client.InsufficientCash, RulesNone, nil, false},
-		"what could be paid before":          {buy(50), client.InsufficientCash, RulesNone, []*client.AccountEvent{spent}, true},
-		"a purchase for want of shares":      {buy(50), client.InsufficientShares, RulesNone, nil, false},
-		"closed where it never is":           {buy(50), client.MarketClosed, RulesNone, nil, false},
-		"closed":                             {buy(50), client.MarketClosed, RulesAny, nil, true},
-		"the server does not know the stock": {buy(50), papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT, RulesAny, nil, false},
-		"bought today":                       {sell(50), papertapev1.RejectCode_REJECT_CODE_NOT_SELLABLE_TODAY, RulesAny, nil, true},
-		"bought today, to buy":               {buy(50), papertapev1.RejectCode_REJECT_CODE_NOT_SELLABLE_TODAY, RulesAny, nil, false},
+		"more than held":                     {sell(201), client.InsufficientShares, nil, true},
+		"what is held":                       {sell(200), client.InsufficientShares, nil, false},
+		"what was held until it was sold":    {sell(200), client.InsufficientShares, []*client.AccountEvent{sold}, true},
+		"what is left after that":            {sell(50), client.InsufficientShares, []*client.AccountEvent{sold}, false},
+		"a sale for want of cash":            {sell(201), client.InsufficientCash, nil, false},
+		"more than can be paid":              {buy(101), client.InsufficientCash, nil, true},
+		"what can be paid twice":             {buy(50), client.InsufficientCash, nil, false},
+		"what could be paid before":          {buy(50), client.InsufficientCash, []*client.AccountEvent{spent}, true},
+		"a purchase for want of shares":      {buy(50), client.InsufficientShares, nil, false},
+		"closed where it never is":           {buy(50), client.MarketClosed, nil, false},
+		"the server does not know the stock": {buy(50), papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT, nil, false},
+		"bought today":                       {sell(50), papertapev1.RejectCode_REJECT_CODE_NOT_SELLABLE_TODAY, nil, false},
+		"bought today, to buy":               {buy(50), papertapev1.RejectCode_REJECT_CODE_NOT_SELLABLE_TODAY, nil, false},
 	} {
-		u := &user{account: testAccount, rules: test.rules, since: test.since}
+		u := &user{account: account, since: test.since}
 		why := u.judge(before, test.o, &client.Reject{Code: test.code, Text: "no"}, 10_0000)
 		if test.right != (why == "") {
 			t.Errorf("%s: judged %q, right is %v", name, why, test.right)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 // takenBack is shown a trade of the server's that the server then takes back: the row and the cash must be what they were before
@@ -40,30 +41,33 @@ func (t *trader) takenBack(ctx context.Context) error {
 // row and the cash with those before the trade, for which it asks no ledger.
 func (t *trader) restored(ev *client.AccountEvent) bool {
 	b := ev.GetBust()
-	seq := t.shadow.seqOf(b.GetTradeId())
+	seq := t.shadow.SeqOf(b.GetTradeId())
 	shown, before := t.seen[seq], t.moments[seq]
 	if b == nil || b.GetReplacement() != nil || len(b.GetCascade()) > 0 || len(ev.GetPositions()) != 1 || before.rows == nil {
 		return false
 	}
 	p := ev.GetPositions()[0]
-	k := key{p.GetMarket(), p.GetCode()}
+	k := shadow.KeyOf(p)
 	for other := seq + 1; other < ev.GetSeq(); other++ {
 		if _, touched := t.moments[other].rows[k]; touched {
 			return false
 		}
 	}
-	f := findings{account: t.account, seq: ev.GetSeq(), where: "the row and the cash as they were before " + b.GetTradeId() + ", "}
-	was := before.rows[k]
-	f.integer("quantity", was.quantity, p.GetQuantity())
-	f.money("cost", big.NewInt(was.cost), p.GetCost())
-	if was.quantity > 0 {
-		f.money("realised", big.NewInt(was.realised), p.GetRealised())
+	f := shadow.Findings{
+		Account: t.account, Seq: ev.GetSeq(), Where: "the row and the cash as they were before " + b.GetTradeId() + ", ",
 	}
-	returned := plus(before.cash, -shown.GetCash().GetBalance())
-	f.money("cash", returned.Add(returned, big.NewInt(t.moments[ev.GetSeq()].cash)), ev.GetCash().GetBalance())
-	t.wrong(f.list...)
-	if len(f.list) == 0 {
-		t.sayf("%s %d, cost %s, and the cash are what they were before %s", k, was.quantity, market.FormatMoney(was.cost), b.GetTradeId())
+	was := before.rows[k]
+	f.Integer("quantity", was.Quantity, p.GetQuantity())
+	f.Money("cost", big.NewInt(was.Cost), p.GetCost())
+	if was.Quantity > 0 {
+		f.Money("realised", big.NewInt(was.Realised), p.GetRealised())
+	}
+	returned := new(big.Int).Sub(big.NewInt(before.cash), big.NewInt(shown.GetCash().GetBalance()))
+	f.Money("cash", returned.Add(returned, big.NewInt(t.moments[ev.GetSeq()].cash)), ev.GetCash().GetBalance())
+	t.wrong(f.List...)
+	if len(f.List) == 0 {
+		t.sayf("%s %d, cost %s, and the cash are what they were before %s", k, was.Quantity, market.FormatMoney(was.Cost),
+			b.GetTradeId())
 	}
 	return true
 }
@@ -89,7 +93,7 @@ func (t *trader) replayAll(ctx context.Context) error {
 		return fmt.Errorf("the server keeps the history of the account from seq %d on, and what is to be shown is all of it, from seq 1: "+
 			"play the mission on a server that is younger", reply.GetOldestSeq())
 	}
-	replayed := NewShadow(t.account, t.rules)
+	replayed := shadow.New(t.account)
 	if err := t.followSecond(ctx, second, replayed, reply.GetHeadSeq()); err != nil {
 		return err
 	}
@@ -102,7 +106,7 @@ func (t *trader) replayAll(ctx context.Context) error {
 }
 
 // orderTwice sends an order twice in the second session, with one id, and takes its event in both.
-func (t *trader) orderTwice(ctx context.Context, second *client.Client, replayed *Shadow) error {
+func (t *trader) orderTwice(ctx context.Context, second *client.Client, replayed *shadow.Shadow) error {
 	i := t.tools[0]
 	o := &client.Order{
 		Side: client.Buy, Market: i.GetMarket(), Code: i.GetCode(), Quantity: lot, ClientOrderId: fmt.Sprintf("twice-%d", t.shadow.Seq()),
@@ -121,7 +125,7 @@ func (t *trader) orderTwice(ctx context.Context, second *client.Client, replayed
 		t.wrongf("the order %q was sent twice and answered with REPLAY %v and %v: expected false and true",
 			o.GetClientOrderId(), answers[0].Replay, answers[1].Replay)
 	}
-	t.wrong(CompareEvents(answers[0].AccountEvent, answers[1].AccountEvent)...)
+	t.wrong(shadow.CompareEvents(answers[0].AccountEvent, answers[1].AccountEvent)...)
 	t.tally.Orders++
 	t.checkExecution(o, answers[0])
 	if err := t.followSecond(ctx, second, replayed, answers[0].GetSeq()); err != nil {
@@ -132,7 +136,7 @@ func (t *trader) orderTwice(ctx context.Context, second *client.Client, replayed
 
 // followSecond takes what comes in a second session of the account, up to a sequence: what the first one sees, and nothing
 // else.
-func (t *trader) followSecond(ctx context.Context, second *client.Client, replayed *Shadow, seq uint64) error {
+func (t *trader) followSecond(ctx context.Context, second *client.Client, replayed *shadow.Shadow, seq uint64) error {
 	for replayed.Seq() < seq {
 		ev, err := second.Next(ctx)
 		if err != nil {
@@ -148,7 +152,7 @@ func (t *trader) followSecond(ctx context.Context, second *client.Client, replay
 		}
 		t.wrong(replayed.Apply(ev.AccountEvent)...)
 		if seen := t.seen[ev.GetSeq()]; seen != nil {
-			t.wrong(CompareEvents(seen, ev.AccountEvent)...)
+			t.wrong(shadow.CompareEvents(seen, ev.AccountEvent)...)
 		} else if ev.GetSeq() > t.shadow.Seq() {
 			t.seen[ev.GetSeq()] = ev.AccountEvent // the first session will see it
 		}

@@ -245,18 +245,14 @@ func (t *trader) fourMovements(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	more, less := int64(lot), int64(lot)
-	if t.rules == RulesNone {
-		more, less = oddMore, oddLess
-	}
 	var held int64
 	for _, move := range []struct {
 		side     client.Side
 		quantity int64
 		want     client.Change
 	}{
-		{client.Buy, lot, client.Opened}, {client.Buy, more, client.Increased},
-		{client.Sell, less, client.Decreased}, {client.Sell, lot + more - less, client.Closed},
+		{client.Buy, lot, client.Opened}, {client.Buy, oddMore, client.Increased},
+		{client.Sell, oddLess, client.Decreased}, {client.Sell, lot + oddMore - oddLess, client.Closed},
 	} {
 		alone := t.shadow.Quantity(i.GetMarket(), i.GetCode()) == held
 		ev, err := t.placeIfHeld(ctx, &client.Order{Side: move.side, Market: i.GetMarket(), Code: i.GetCode(), Quantity: move.quantity})

@@ -6,10 +6,11 @@ import (
 
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 // eventText is an event as a line of the tape. before is the account as it was until then.
-func eventText(ev *client.Event, before *Shadow) string {
+func eventText(ev *client.Event, before *shadow.Shadow) string {
 	prefix := ""
 	if ev.Replay {
 		prefix = "again: "
@@ -21,8 +22,9 @@ func eventText(ev *client.Event, before *Shadow) string {
 		for _, p := range ev.GetPositions() {
 			held = p.GetQuantity()
 		}
-		return fmt.Sprintf("%s%s %s %d %s %s @ %s by %s, %s: now %d", prefix, t.GetId(), verb(t.GetSide()), t.GetQuantity(),
-			t.GetMarket(), t.GetCode(), market.FormatMoney(t.GetPrice()), short(t.GetOrigin()), short(ev.GetChange()), held)
+		return fmt.Sprintf("%s%s %s %d %s %s @ %s by %s, %s: now %d", prefix, t.GetId(), shadow.SideText(t.GetSide()),
+			t.GetQuantity(), t.GetMarket(), t.GetCode(), market.FormatMoney(t.GetPrice()),
+			shadow.ValueText(t.GetOrigin()), shadow.ValueText(ev.GetChange()), held)
 	case *client.EventBust:
 		return prefix + bustText(ev, what.Bust, before)
 	case *client.EventAdjustment:
@@ -33,7 +35,7 @@ func eventText(ev *client.Event, before *Shadow) string {
 }
 
 // bustText is the line of a trade again, marked as taken back or corrected, with what that does to each row and to the cash.
-func bustText(ev *client.Event, b *client.Bust, before *Shadow) string {
+func bustText(ev *client.Event, b *client.Bust, before *shadow.Shadow) string {
 	o, became := b.GetOriginal(), "TAKEN BACK"
 	if r := b.GetReplacement(); r != nil {
 		became = fmt.Sprintf("CORRECTED to %d @ %s", r.GetQuantity(), market.FormatMoney(r.GetPrice()))
@@ -41,14 +43,15 @@ func bustText(ev *client.Event, b *client.Bust, before *Shadow) string {
 	if n := len(b.GetCascade()); n > 0 {
 		became += fmt.Sprintf(" with %d more (%s)", n, strings.Join(b.GetCascade(), ", "))
 	}
-	text := fmt.Sprintf("x %s %s %d %s %s @ %s %s by %s: %s", b.GetTradeId(), verb(o.GetSide()), o.GetQuantity(), o.GetMarket(), o.GetCode(),
-		market.FormatMoney(o.GetPrice()), became, b.GetActor(), b.GetReason())
+	text := fmt.Sprintf("x %s %s %d %s %s @ %s %s by %s: %s", b.GetTradeId(), shadow.SideText(o.GetSide()), o.GetQuantity(),
+		o.GetMarket(), o.GetCode(), market.FormatMoney(o.GetPrice()), became, b.GetActor(), b.GetReason())
 	for _, p := range ev.GetPositions() {
-		was := before.rowOf(key{p.GetMarket(), p.GetCode()})
-		text += fmt.Sprintf("; %s %s %d → %d, cost %s → %s", p.GetMarket(), p.GetCode(), was.quantity, p.GetQuantity(),
-			market.FormatMoney(was.cost), market.FormatMoney(p.GetCost()))
+		was := before.RowOf(shadow.KeyOf(p))
+		text += fmt.Sprintf("; %s %s %d → %d, cost %s → %s", p.GetMarket(), p.GetCode(), was.Quantity, p.GetQuantity(),
+			market.FormatMoney(was.Cost), market.FormatMoney(p.GetCost()))
 	}
-	return text + fmt.Sprintf("; cash %s → %s", market.FormatMoney(before.cash.balance), market.FormatMoney(ev.GetCash().GetBalance()))
+	cash := ev.GetCash().GetBalance()
+	return text + fmt.Sprintf("; cash %s → %s", market.FormatMoney(before.Balance()), market.FormatMoney(cash))
 }
 
 // listText is a list in a line.
@@ -62,21 +65,5 @@ func listText(h *client.Holdings) string {
 }
 
 func orderText(o *client.Order) string {
-	return fmt.Sprintf("%s %d %s %s", verb(o.GetSide()), o.GetQuantity(), o.GetMarket(), o.GetCode())
-}
-
-func verb(s client.Side) string {
-	switch s {
-	case client.Buy:
-		return "buy"
-	case client.Sell:
-		return "sell"
-	}
-	return s.String()
-}
-
-// short is a value of an enum of the wire without what all its values begin with: CHANGE_OPENED is opened.
-func short(v fmt.Stringer) string {
-	_, after, _ := strings.Cut(v.String(), "_")
-	return strings.ToLower(after)
+	return fmt.Sprintf("%s %d %s %s", shadow.SideText(o.GetSide()), o.GetQuantity(), o.GetMarket(), o.GetCode())
 }

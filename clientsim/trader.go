@@ -31,7 +31,7 @@ type trader struct {
 
 func newTrader(cfg *MissionConfig, r *ClientReport) *trader {
 	t := &trader{cfg: cfg, report: r}
-	t.user = user{account: r.Account, rules: cfg.Rules, link: new(link), tally: &r.Tally}
+	t.user = user{account: r.Account, link: new(link), tally: &r.Tally}
 	if cfg.Progress != nil {
 		t.told = func(text string) { cfg.Progress(r.Account, text) }
 	} else {
@@ -172,7 +172,7 @@ func (t *trader) place(ctx context.Context, o *client.Order) (*client.Event, err
 
 // placeIfHeld places a sale. Where it was refused since the simulator has sold meanwhile, there is no event and no error.
 func (t *trader) placeIfHeld(ctx context.Context, o *client.Order) (*client.Event, error) {
-	before := t.shadow.clone()
+	before := t.shadow.Clone()
 	ev, err := t.place(ctx, o)
 	var reject *client.Reject
 	if o.GetSide() != client.Sell || !errors.As(err, &reject) || reject.Code != client.InsufficientShares {

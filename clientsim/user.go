@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 // user is a simulated user: an account that the client library keeps, and a shadow that believes none of what comes. It
@@ -15,7 +16,6 @@ import (
 type user struct {
 	// Constant after open.
 	account uint64
-	rules   Rules
 	keep    int               // how many of the newest events are kept for comparison; 0: all
 	link    *link             // how its connections are made
 	told    func(text string) // of all that the user sees; nil: nobody is
@@ -24,7 +24,7 @@ type user struct {
 
 	acc    *client.Account
 	tally  *Tally
-	shadow *Shadow
+	shadow *shadow.Shadow
 	seen   map[uint64]*client.AccountEvent // events that came or were read in the history, by sequence
 
 	epoch    uint64 // of the server's history
@@ -43,7 +43,7 @@ type user struct {
 // moment is what an account was before an event: the cash, and the rows that the event touched.
 type moment struct {
 	cash int64
-	rows map[key]row
+	rows map[shadow.Key]shadow.Row
 }
 
 // observer counts over all users; its methods are called by many goroutines.
@@ -163,7 +163,7 @@ func (u *user) takeEvent(ev *client.Event) {
 	u.show(ev)
 	u.wrong(u.shadow.Apply(ev.AccountEvent)...)
 	if before := u.seen[ev.GetSeq()]; before != nil {
-		u.wrong(CompareEvents(before, ev.AccountEvent)...)
+		u.wrong(shadow.CompareEvents(before, ev.AccountEvent)...)
 	}
 	u.remember(ev.AccountEvent)
 	if u.recording {
@@ -178,10 +178,10 @@ func (u *user) takeEvent(ev *client.Event) {
 // connections alone.
 func (u *user) show(ev *client.Event) {
 	if u.moments != nil {
-		m := moment{cash: u.shadow.cash.balance, rows: make(map[key]row)}
+		m := moment{cash: u.shadow.Balance(), rows: make(map[shadow.Key]shadow.Row)}
 		for _, p := range ev.GetPositions() {
-			k := key{p.GetMarket(), p.GetCode()}
-			m.rows[k] = u.shadow.rowOf(k)
+			k := shadow.KeyOf(p)
+			m.rows[k] = u.shadow.RowOf(k)
 		}
 		u.moments[ev.GetSeq()] = m
 	}
@@ -290,13 +290,13 @@ func (u *user) resync(up *client.Connected) {
 // restart begins the shadow with a snapshot.
 func (u *user) restart(s *client.State) {
 	var found []string
-	u.shadow, found = FromHoldings(holdingsOf(s), u.rules)
+	u.shadow, found = shadow.FromHoldings(holdingsOf(s))
 	u.wrong(found...)
 	if s.Epoch != u.epoch {
 		u.seen = make(map[uint64]*client.AccountEvent)
 		clear(u.moments)
 	}
-	u.shadow.past.keep = u.keep
+	u.shadow.Keep(u.keep)
 	u.since = nil
 	u.emptied = u.shadow.Len() == 0
 	u.tally.Lists++

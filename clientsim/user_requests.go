@@ -11,6 +11,7 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 const (
@@ -148,21 +149,21 @@ func patience(err error) time.Duration {
 
 // checkExecution compares an execution with the order.
 func (u *user) checkExecution(o *client.Order, ev *client.Event) {
-	f := findings{account: u.account, seq: ev.GetSeq(), where: "execution of " + orderText(o) + ", "}
+	f := shadow.Findings{Account: u.account, Seq: ev.GetSeq(), Where: "execution of " + orderText(o) + ", "}
 	trade := ev.GetTrade()
-	f.text("side", o.GetSide().String(), trade.GetSide().String())
-	f.text("instrument", key{o.GetMarket(), o.GetCode()}.String(), key{trade.GetMarket(), trade.GetCode()}.String())
-	f.integer("quantity", o.GetQuantity(), trade.GetQuantity())
+	f.Text("side", o.GetSide().String(), trade.GetSide().String())
+	f.Text("instrument", shadow.KeyOf(o).String(), shadow.KeyOf(trade).String())
+	f.Integer("quantity", o.GetQuantity(), trade.GetQuantity())
 	if o.GetClientOrderId() != "" { // else the client library has given it one
-		f.text("client_order_id", o.GetClientOrderId(), trade.GetClientOrderId())
+		f.Text("client_order_id", o.GetClientOrderId(), trade.GetClientOrderId())
 	}
-	f.text("origin", client.OriginClient.String(), trade.GetOrigin().String())
-	u.wrong(f.list...)
+	f.Text("origin", client.OriginClient.String(), trade.GetOrigin().String())
+	u.wrong(f.List...)
 }
 
 // pull asks for the list, takes the events up to it and compares, as of exactly its sequence.
 func (u *user) pull(ctx context.Context) (*client.Holdings, time.Duration, error) {
-	resyncs, shadow := u.tally.Resyncs, u.shadow.clone()
+	resyncs, then := u.tally.Resyncs, u.shadow.Clone()
 	var h *client.Holdings
 	took, err := u.during(ctx, func(ctx context.Context) (err error) {
 		h, err = u.acc.Holdings(ctx)
@@ -180,10 +181,10 @@ func (u *user) pull(ctx context.Context) (*client.Holdings, time.Duration, error
 	}
 	for _, ev := range u.since {
 		if ev.GetSeq() <= h.GetAsOfSeq() {
-			shadow.Apply(ev) // what is wrong with it was found when it came
+			then.Apply(ev) // what is wrong with it was found when it came
 		}
 	}
-	u.wrong(shadow.CheckHoldings(h)...)
+	u.wrong(then.CheckHoldings(h)...)
 	u.tally.Lists++
 	return h, took, nil
 }
@@ -231,7 +232,7 @@ func (u *user) page(ctx context.Context, before uint64) (*client.History, time.D
 			return page, took, nil
 		}
 		if seen := u.seen[ev.GetSeq()]; seen != nil {
-			u.wrong(CompareEvents(seen, ev)...)
+			u.wrong(shadow.CompareEvents(seen, ev)...)
 		} else if ev.GetSeq() > u.shadow.Seq() {
 			u.seen[ev.GetSeq()] = ev // the history may be quicker than the stream
 		}
@@ -265,7 +266,7 @@ func (u *user) fold(ctx context.Context, h *client.Holdings) error {
 		}
 		events = append(events, page.GetEvents()...)
 	}
-	second := NewShadow(u.account, u.rules)
+	second := shadow.New(u.account)
 	for _, ev := range slices.Backward(events) {
 		for _, s := range second.Apply(ev) {
 			u.wrong("history of " + s)
@@ -278,8 +279,8 @@ func (u *user) fold(ctx context.Context, h *client.Holdings) error {
 }
 
 // lowest are the fewest shares of an instrument, and the least cash, that there were since the last request was begun.
-func (u *user) lowest(before *Shadow, market, code string) (shares, cash int64) {
-	shares, cash = before.Quantity(market, code), before.cash.balance
+func (u *user) lowest(before *shadow.Shadow, market, code string) (shares, cash int64) {
+	shares, cash = before.Quantity(market, code), before.Balance()
 	for _, ev := range u.since {
 		cash = min(cash, ev.GetCash().GetBalance())
 		for _, p := range ev.GetPositions() {
@@ -293,18 +294,14 @@ func (u *user) lowest(before *Shadow, market, code string) (shares, cash int64) 
 
 // judge says why an order should not have been refused so, or nothing. price is about what a share costs: no price
 // doubles in a day.
-func (u *user) judge(before *Shadow, o *client.Order, reject *client.Reject, price int64) string {
+func (u *user) judge(before *shadow.Shadow, o *client.Order, reject *client.Reject, price int64) string {
 	shares, cash := u.lowest(before, o.GetMarket(), o.GetCode())
-	cost := times(o.GetQuantity(), price)
+	cost := new(big.Int).Mul(big.NewInt(o.GetQuantity()), big.NewInt(price))
 	affordable := cost.Lsh(cost, 1).Cmp(big.NewInt(cash)) <= 0
 	switch {
 	case reject.Code == client.InsufficientShares && o.GetSide() == client.Sell && shares < o.GetQuantity():
 		return ""
 	case reject.Code == client.InsufficientCash && o.GetSide() == client.Buy && !affordable:
-		return ""
-	case u.rules != RulesNone && reject.Code == client.MarketClosed:
-		return ""
-	case u.rules != RulesNone && o.GetSide() == client.Sell && reject.Code == papertapev1.RejectCode_REJECT_CODE_NOT_SELLABLE_TODAY:
 		return ""
 	}
 	return fmt.Sprintf("%s was refused with %v (%s), but there were %d shares and %s cash", orderText(o), reject.Code, reject.Text,

@@ -12,10 +12,10 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/clientsim"
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 // TestStopUnderLoad ends a server in the middle of orders and simulated fills. Every client must be told, must have read
@@ -35,7 +35,7 @@ func TestStopUnderLoad(t *testing.T) {
 	at := <-ready
 
 	var watchers sync.WaitGroup
-	shadows := make([]*clientsim.Shadow, 2*accounts) // two sessions of each account
+	shadows := make([]*shadow.Shadow, 2*accounts) // two sessions of each account
 	enough := make(chan struct{}, len(shadows))
 	for i := range shadows {
 		c, err := client.Dial(ctx, at.listen, client.Options{Account: uint64(100001 + i%accounts)})
@@ -44,7 +44,7 @@ func TestStopUnderLoad(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = c.Close() })
 		var findings []string
-		if shadows[i], findings = clientsim.FromHoldings(c.LoginReply().GetHoldings(), clientsim.RulesNone); len(findings) > 0 {
+		if shadows[i], findings = shadow.FromHoldings(c.LoginReply().GetHoldings()); len(findings) > 0 {
 			t.Fatal(findings)
 		}
 		watchers.Go(func() { watch(t, c, shadows[i], enough) })
@@ -66,30 +66,30 @@ func TestStopUnderLoad(t *testing.T) {
 
 	books := make(map[uint64]*papertapev1.Holdings)
 	s.engine.Books(func(h positions.Holdings) { books[h.Account] = onTheWire(t, &h) })
-	for i, shadow := range shadows {
-		book := books[shadow.Account()]
-		if shadow.Seq() != book.GetAsOfSeq() {
-			t.Errorf("session %d of account %d has events up to %d, the book up to %d", i, shadow.Account(), shadow.Seq(), book.GetAsOfSeq())
+	for i, computed := range shadows {
+		book := books[computed.Account()]
+		if computed.Seq() != book.GetAsOfSeq() {
+			t.Errorf("session %d of account %d has events up to %d, the book up to %d", i, computed.Account(), computed.Seq(), book.GetAsOfSeq())
 			continue
 		}
-		for _, finding := range shadow.CheckHoldings(book) {
+		for _, finding := range computed.CheckHoldings(book) {
 			t.Errorf("session %d: %s", i, finding)
 		}
 	}
 }
 
 // watch applies events until the server says goodbye. It reports when it has seen a good many.
-func watch(t *testing.T, c *client.Client, shadow *clientsim.Shadow, enough chan<- struct{}) {
+func watch(t *testing.T, c *client.Client, computed *shadow.Shadow, enough chan<- struct{}) {
 	for n := 1; ; n++ {
 		ev, err := c.Next(context.Background())
 		if err != nil {
 			var bye *client.Goodbye
 			if !errors.As(err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN {
-				t.Errorf("account %d ended with: %v", shadow.Account(), err)
+				t.Errorf("account %d ended with: %v", computed.Account(), err)
 			}
 			return
 		}
-		for _, finding := range shadow.Apply(ev.AccountEvent) {
+		for _, finding := range computed.Apply(ev.AccountEvent) {
 			t.Error(finding)
 		}
 		if n == 200 {

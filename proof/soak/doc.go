@@ -7,7 +7,7 @@
 //     or nothing;
 //   - soak: clients that come and go, order, subscribe, stall, send garbage, vanish and resume, for minutes.
 //
-// In each of them every client keeps a clientsim.Shadow of its account and compares it with every event, with every list of
+// In each of them every client keeps a shadow.Shadow of its account and compares it with every event, with every list of
 // holdings, and, when the traffic has ended, with what the server says it holds. The loop a caller would write:
 //
 //	report, err := soak.Run(ctx, soak.Config{Run: soak.Crowd, Binary: "bin/papertape", SetRate: setRate, Clients: 10_000, …})

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
-	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 const (
@@ -107,7 +107,7 @@ type peer struct {
 	lastID    uint64
 
 	epoch  uint64
-	shadow *clientsim.Shadow // nil: never logged in
+	shadow *shadow.Shadow // nil: never logged in
 
 	onLive func()
 	onEnd  func(err error) // the server ended the connection
@@ -303,8 +303,8 @@ func (p *peer) loggedIn(r *papertapev1.LoginReply) error {
 		if r.GetResynced() {
 			p.tally.resynced++
 		}
-		shadow, findings := clientsim.FromHoldings(r.GetHoldings(), clientsim.RulesNone)
-		p.shadow = shadow
+		var findings []string
+		p.shadow, findings = shadow.FromHoldings(r.GetHoldings())
 		p.tally.find(findings...)
 	case r.GetMode() == papertapev1.ResumeMode_RESUME_MODE_RESUME && p.shadow != nil:
 		p.tally.resumed++

@@ -12,14 +12,14 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 // livePeer is a client of account 100001 that is logged in, with a shadow as of sequence 4 and no rows.
 func livePeer() *peer {
 	t := newTally()
 	p := newPeer(nil, t, 0, 0, &Config{Accounts: 1})
-	p.shadow, _ = clientsim.FromHoldings(&client.Holdings{Account: 100001, AsOfSeq: 4, Cash: &client.Cash{Balance: 1e9}}, clientsim.RulesNone)
+	p.shadow, _ = shadow.FromHoldings(&client.Holdings{Account: 100001, AsOfSeq: 4, Cash: &client.Cash{Balance: 1e9}})
 	p.conn, p.welcomed, p.live, p.replayTo = new(conn), true, true, 4
 	return p
 }

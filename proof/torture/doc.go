@@ -10,7 +10,7 @@
 //     once in all, and answered with the one execution;
 //   - so are busts and corrections, which operators ask for while clients trade: those without an answer are sent again under
 //     their bust id, and some that had one: each is carried out once in all, and answered with the one event;
-//   - every account's holdings must be what a clientsim.Shadow computes from its events;
+//   - every account's holdings must be what a shadow.Shadow computes from its events;
 //   - and before all that, `papertape verify` must have found nothing wrong with the directory as the kill left it.
 //
 // The loop a caller would write:

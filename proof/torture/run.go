@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/papertape/papertape/clientsim"
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/proof/shadow"
 	"github.com/papertape/papertape/proof/torture/process"
 )
 
@@ -95,9 +95,9 @@ func newRun(cfg Config) *run {
 	for i := range cfg.Accounts {
 		a := newAccount(uint64(firstAccount+i), &r.findings)
 		r.accounts = append(r.accounts, a)
-		for n, shadow := range []*clientsim.Shadow{clientsim.NewShadow(a.number, clientsim.RulesNone), nil} {
+		for n, computed := range []*shadow.Shadow{shadow.New(a.number), nil} {
 			r.traders = append(r.traders, &trader{
-				account: a, name: fmt.Sprintf("t%d-%d-%d", cfg.Seed, i, n), shadow: shadow, epoch: &r.epoch,
+				account: a, name: fmt.Sprintf("t%d-%d-%d", cfg.Seed, i, n), shadow: computed, epoch: &r.epoch,
 				rng: rand.New(rand.NewPCG(cfg.Seed, uint64(1+2*i+n))),
 			})
 		}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 const (
@@ -30,7 +30,7 @@ type trader struct {
 	account *account
 	name    string
 	rng     *rand.Rand
-	shadow  *clientsim.Shadow // nil: a witness, who reads again what was told since the last kill
+	shadow  *shadow.Shadow // nil: a witness, who reads again what was told since the last kill
 	epoch   *epoch
 	placed  int
 	began   chan<- struct{} // told of an order that was executed, if there is room; nil: nobody wants to know

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/clientsim"
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/proof/shadow"
 	runner "github.com/papertape/papertape/proof/torture/process"
 )
 
@@ -32,7 +32,7 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 		return fmt.Errorf("read everything again: %w", err)
 	}
 	defer fresh.Close() //nolint:errcheck // it was read
-	shadow, again := clientsim.NewShadow(b.Account, clientsim.RulesNone), note{First: b.Note.First}
+	computed, again := shadow.New(b.Account), note{First: b.Note.First}
 	for seq := uint64(0); seq < fresh.LoginReply().GetHeadSeq(); {
 		ev, err := fresh.Next(ctx)
 		if err != nil {
@@ -44,7 +44,7 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 			r.report.Digested++
 		}
 		r.report.Shadowed++
-		for _, finding := range shadow.Apply(ev.AccountEvent) {
+		for _, finding := range computed.Apply(ev.AccountEvent) {
 			r.report.fail("%s", finding)
 		}
 	}
@@ -59,7 +59,7 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 	if err != nil {
 		return fmt.Errorf("holdings at the end: %w", err)
 	}
-	for _, finding := range shadow.CheckHoldings(list) {
+	for _, finding := range computed.CheckHoldings(list) {
 		r.report.fail("%s", finding)
 	}
 	return nil

@@ -9,7 +9,7 @@
 //   - the client's state has the state hash and the sequence that the server's console gives;
 //   - the client's note, which it stores together with its state, holds a digest of every event in order: it is the digest of
 //     the events as a fresh connection reads them, so that over all lives of the client each event counted once;
-//   - a clientsim.Shadow finds nothing wrong with those events, nor with the holdings.
+//   - a shadow.Shadow finds nothing wrong with those events, nor with the holdings.
 //
 // A resync, a hole or a mismatch on the way is a failure too: nothing was lost, so there is no reason for one.
 //

@@ -1,4 +1,4 @@
-package clientsim
+package shadow
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package clientsim
+package shadow
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 // rows as of a sequence.
 type past struct {
 	from   uint64      // the sequence of the base; 0: there is nothing before the trades
-	base   map[key]row // with those that are gone, as far as they are known; never changed
+	base   map[Key]Row // with those that are gone, as far as they are known; never changed
 	trades []standing  // since, in order; what is in it never changes, as clones share it
 	keep   int         // trades that are kept at least; 0: all
 	lost   bool        // a bust was of a trade before the base: the base is no longer right
@@ -35,13 +35,13 @@ func (p *past) add(seq uint64, t *client.Trade) {
 	older := p.trades[:len(p.trades)-p.keep]
 	base := maps.Clone(p.base)
 	if base == nil {
-		base = make(map[key]row)
+		base = make(map[Key]Row)
 	}
 	for _, s := range older {
 		if s.trade != nil {
-			k := key{s.trade.GetMarket(), s.trade.GetCode()}
+			k := KeyOf(s.trade)
 			r := base[k]
-			r.step(new(findings), s.trade) // what is wrong with it was found when it came
+			r.step(new(Findings), s.trade) // what is wrong with it was found when it came
 			base[k] = r
 		}
 	}
@@ -67,15 +67,15 @@ func (p *past) find(seq uint64) int {
 
 // fold does the trades of an instrument that stand anew, in their order. gain is what they realised, name what they call it.
 // vague says that what the row had realised when it was last gone is not known, as that was before the base.
-func (p *past) fold(f *findings, trades []standing, k key) (r row, gain *big.Int, vague bool) {
+func (p *past) fold(f *Findings, trades []standing, k Key) (r Row, gain *big.Int, vague bool) {
 	r, known := p.base[k]
 	gain, vague = new(big.Int), !known && p.from > 0
 	for _, s := range trades {
-		if s.trade == nil || s.trade.GetMarket() != k.market || s.trade.GetCode() != k.code {
+		if s.trade == nil || s.trade.GetMarket() != k.Market || s.trade.GetCode() != k.Code {
 			continue
 		}
-		if s.trade.GetSide() != client.Buy && s.trade.GetQuantity() > r.quantity {
-			f.add("bust", fmt.Sprintf("no trade left that sells more than there is: %s has %d %s to sell", s.trade.GetId(), r.quantity, k),
+		if s.trade.GetSide() != client.Buy && s.trade.GetQuantity() > r.Quantity {
+			f.Add("bust", fmt.Sprintf("no trade left that sells more than there is: %s has %d %s to sell", s.trade.GetId(), r.Quantity, k),
 				strconv.FormatInt(s.trade.GetQuantity(), 10))
 		}
 		gain.Add(gain, r.step(f, s.trade))

@@ -1,4 +1,4 @@
-package clientsim
+package shadow
 
 import (
 	"fmt"
@@ -86,8 +86,8 @@ func TestShadowAgreesWithTheBookOnBusts(t *testing.T) {
 // all of it could not compute.
 func shadowsAgree(t *rapid.T) (computed, blind int) {
 	l := newLedger(testAccount)
-	whole, part := NewShadow(testAccount, RulesNone), NewShadow(testAccount, RulesNone)
-	part.past.keep = rapid.IntRange(1, 40).Draw(t, "keep")
+	whole, part := New(testAccount), New(testAccount)
+	part.Keep(rapid.IntRange(1, 40).Draw(t, "keep"))
 	from := rapid.IntRange(0, 10).Draw(t, "from")
 	var late *Shadow
 	for i, ev := range l.with(t, l.random(t)) {
@@ -95,7 +95,7 @@ func shadowsAgree(t *rapid.T) (computed, blind int) {
 			if s == nil {
 				continue
 			}
-			clone := s.clone()
+			clone := s.Clone()
 			for _, s := range []*Shadow{clone, s} { // what a clone does is not seen in the other
 				if found := s.Apply(ev); len(found) > 0 {
 					t.Fatalf("a correct event was found wrong by the %s shadow: %q\n%v", name, found, ev)
@@ -106,7 +106,7 @@ func shadowsAgree(t *rapid.T) (computed, blind int) {
 			computed++
 		}
 		if i == from {
-			late, _ = FromHoldings(holdingsAfter(l, t, i+1), RulesNone)
+			late, _ = FromHoldings(holdingsAfter(l, t, i+1))
 		}
 	}
 	blind = part.Unfolded()
@@ -169,13 +169,13 @@ func golden() []*client.AccountEvent {
 }
 
 func TestShadowGoldenBust(t *testing.T) {
-	s := NewShadow(testAccount, RulesNone)
+	s := New(testAccount)
 	for _, ev := range golden() {
 		if found := s.Apply(ev); len(found) > 0 {
 			t.Fatalf("seq %d: %q", ev.GetSeq(), found)
 		}
 	}
-	if r := s.rows[key{"SZ", "000001"}]; r.quantity != 50 || r.cost != 500_0000 || r.realised != 400_0000 {
+	if r := s.rows[Key{"SZ", "000001"}]; r.Quantity != 50 || r.Cost != 500_0000 || r.Realised != 400_0000 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -183,7 +183,7 @@ func TestShadowGoldenBust(t *testing.T) {
 // An opposite trade comes to the same shares and the same cash, and to another cost: that is what the design warns of.
 func TestShadowCatchesAnOppositeTrade(t *testing.T) {
 	events := golden()
-	s := NewShadow(testAccount, RulesNone)
+	s := New(testAccount)
 	for _, ev := range events[:4] {
 		s.Apply(ev)
 	}
@@ -271,7 +271,7 @@ func TestShadowCatchesAnyChangedFieldOfABust(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			field, _, _ := strings.Cut(name, ", ")
 			events := cascaded(t)
-			s := NewShadow(testAccount, RulesNone)
+			s := New(testAccount)
 			for _, ev := range events[:m.at] {
 				if found := s.Apply(ev); len(found) > 0 {
 					t.Fatalf("%q", found)
@@ -302,13 +302,13 @@ func TestShadowRowThatABustLeavesAsItWas(t *testing.T) {
 	if ev == nil {
 		t.Fatal(why)
 	}
-	s := NewShadow(testAccount, RulesNone)
+	s := New(testAccount)
 	for _, ev := range append(events, ev) {
 		if found := s.Apply(ev); len(found) > 0 {
 			t.Fatalf("%q", found)
 		}
 	}
-	if r := s.rows[key{"SZ", "000001"}]; r.version != 4 || s.cash.realised != 300_0000 {
+	if r := s.rows[Key{"SZ", "000001"}]; r.Version != 4 || s.cash.realised != 300_0000 {
 		t.Errorf("%+v, %+v", r, s.cash)
 	}
 }
@@ -318,7 +318,7 @@ func TestShadowBustOfAnOlderTrade(t *testing.T) {
 	l := newLedger(testAccount)
 	l.open(t, 1_000_000_0000)
 	l.at(t, positions.Buy, "SZ.000001", 100, 10_0000)
-	s, found := FromHoldings(l.holdings(t), RulesNone)
+	s, found := FromHoldings(l.holdings(t))
 	apply := func(ev *client.AccountEvent, why string) {
 		t.Helper()
 		if ev == nil {

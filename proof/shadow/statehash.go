@@ -1,4 +1,4 @@
-package clientsim
+package shadow
 
 // FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/
 const (
@@ -37,9 +37,9 @@ func (s *Shadow) stateHash() uint64 {
 	}
 	for _, k := range s.keys() {
 		r := s.rows[k]
-		h.text(k.market)
-		h.text(k.code)
-		for _, v := range []int64{r.quantity, r.cost, r.realised} {
+		h.text(k.Market)
+		h.text(k.Code)
+		for _, v := range []int64{r.Quantity, r.Cost, r.Realised} {
 			h.number(uint64(v))
 		}
 	}

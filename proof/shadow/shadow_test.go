@@ -1,4 +1,4 @@
-package clientsim
+package shadow
 
 import (
 	"fmt"
@@ -98,7 +98,7 @@ func (l *ledger) random(t *rapid.T) []*client.AccountEvent {
 func TestShadowAgreesWithTheBook(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLedger(testAccount)
-		s := NewShadow(testAccount, RulesNone)
+		s := New(testAccount)
 		for _, ev := range l.random(t) {
 			if found := s.Apply(ev); len(found) > 0 {
 				t.Fatalf("a correct event was found wrong: %q\n%v", found, ev)
@@ -114,7 +114,7 @@ func TestShadowFromHoldingsGoesOn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLedger(testAccount)
 		l.random(t)
-		s, found := FromHoldings(l.holdings(t), RulesNone)
+		s, found := FromHoldings(l.holdings(t))
 		if len(found) > 0 {
 			t.Fatalf("a correct list was found wrong: %q", found)
 		}
@@ -174,7 +174,7 @@ func TestShadowCatchesAnyChangedField(t *testing.T) {
 					t.Skip("the cash was not enough for a trade")
 				}
 				wrong := rapid.IntRange(1, len(events)-1).Draw(t, "wrong")
-				s := NewShadow(testAccount, RulesNone)
+				s := New(testAccount)
 				for _, ev := range events[:wrong] {
 					s.Apply(ev)
 				}
@@ -219,7 +219,7 @@ func TestShadowCatchesAnyChangedFieldOfAList(t *testing.T) {
 			field, _, _ := strings.Cut(name, ", ")
 			rapid.Check(t, func(t *rapid.T) {
 				l := newLedger(testAccount)
-				s := NewShadow(testAccount, RulesNone)
+				s := New(testAccount)
 				for _, ev := range l.random(t) {
 					s.Apply(ev)
 				}
@@ -238,7 +238,7 @@ func TestShadowCatchesAnyChangedFieldOfAList(t *testing.T) {
 
 // The documents' figures, by hand and not from the book.
 func TestShadowByHand(t *testing.T) {
-	s := NewShadow(1, RulesNone)
+	s := New(1)
 	steps := []struct {
 		side                          client.Side
 		quantity, price               int64
@@ -293,7 +293,7 @@ func adjustment(account, seq uint64, cash int64) *client.AccountEvent {
 // A finding names the account, the sequence, the field, what was expected and what came; and it comes once.
 func TestFindingIsASentence(t *testing.T) {
 	l := newLedger(testAccount)
-	s := NewShadow(testAccount, RulesNone)
+	s := New(testAccount)
 	s.Apply(l.open(t, 1_000_000_0000))
 	ev := l.trade(positions.Buy, l.id(t, "SZ.000001"), 100)
 	ev.Positions[0].Cost += 1_0000
@@ -307,33 +307,16 @@ func TestFindingIsASentence(t *testing.T) {
 	}
 }
 
-func TestRulesAnyTakesFeesAsTheyCome(t *testing.T) {
-	l := newLedger(testAccount)
-	s := NewShadow(testAccount, RulesAny)
-	s.Apply(l.open(t, 1_000_000_0000))
-	ev := l.trade(positions.Buy, l.id(t, "SZ.000001"), 100)
-	ev.GetTrade().Fees, ev.Cash.FeesPaid, ev.Positions[0].Sellable = 5_0000, 5_0000, 0
-	ev.Cash.Balance -= 5_0000
-	if found := s.Apply(ev); len(found) > 0 {
-		t.Fatalf("fees that add up were found wrong: %q", found)
-	}
-	ev = l.trade(positions.Buy, l.id(t, "SZ.000001"), 100)
-	ev.Cash.Balance -= 5_0000
-	if found := s.Apply(ev); len(found) != 1 || !strings.Contains(found[0], "cash fees_paid") {
-		t.Fatalf("fees_paid that went back were not found alone: %q", found)
-	}
-}
-
 // stateHashByPython is of the state in TestStateHash.
 const stateHashByPython = 0x5ecb0cad8f58d8b7
 
 // The hash of a state that was worked out apart from this code, with Python, from the protocol's page.
 func TestStateHash(t *testing.T) {
-	s := NewShadow(100017, RulesNone)
+	s := New(100017)
 	s.seq = 42
 	s.cash.balance, s.cash.fees, s.cash.realised = 999_000_0000, 5_0000, -12_3456
-	s.rows[key{"SZ", "000001"}] = &row{quantity: 100, cost: 1000_0000, realised: -1}
-	s.rows[key{"SH", "600519"}] = &row{quantity: 7, cost: 10360_0000}
+	s.rows[Key{"SZ", "000001"}] = &Row{Quantity: 100, Cost: 1000_0000, Realised: -1}
+	s.rows[Key{"SH", "600519"}] = &Row{Quantity: 7, Cost: 10360_0000}
 	if got := s.stateHash(); got != stateHashByPython {
 		t.Fatalf("state hash %016x: expected %016x", got, uint64(stateHashByPython))
 	}

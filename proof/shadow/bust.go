@@ -1,0 +1,162 @@
+package shadow
+
+import (
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/papertape/papertape/client"
+)
+
+// Unfolded is how many busts could not be computed, since they were of trades older than the shadow. Of these it has
+// checked what they say of themselves, and taken the rest. A shadow by New that is given the account's history from its
+// first event computes them all.
+func (s *Shadow) Unfolded() int { return s.blind }
+
+// applyBust takes back, or corrects, what the event says, does the trades that stand anew, and compares.
+func (s *Shadow) applyBust(f *Findings, ev *client.AccountEvent, b *client.Bust) {
+	f.Present("bust reason", b.GetReason())
+	f.Present("bust actor", b.GetActor())
+	s.checkBustID(f, b.GetBustId(), ev.GetSeq())
+	after := slices.Clone(s.past.trades)
+	if !s.takeBack(f, after, b) {
+		s.blind++
+		s.past.lost = true
+		s.checkCash(f, ev.GetCash(), big.NewInt(ev.GetCash().GetBalance()), ev.GetCash().GetFeesPaid(), ev.GetCash().GetRealised())
+		return
+	}
+	s.compareBust(f, ev, after)
+	s.past.trades = after
+}
+
+func (s *Shadow) checkBustID(f *Findings, id string, seq uint64) {
+	if id == "" {
+		return
+	}
+	if before, used := s.busts[id]; used && before != seq {
+		f.Add("bust_id", "an id that was not used before", fmt.Sprintf("%q, which is that of seq %d", id, before))
+	}
+	s.busts[id] = seq
+}
+
+// takeBack makes the changes of a bust to the trades. It is false where one of them is not known, being older than the shadow.
+func (s *Shadow) takeBack(f *Findings, trades []standing, b *client.Bust) bool {
+	known := true
+	if at := s.stands(f, trades, "trade_id", b.GetTradeId()); at == older {
+		known = false
+	} else if at >= 0 {
+		f.trade("bust original", trades[at].trade, b.GetOriginal())
+		trades[at].trade = s.replacement(f, trades[at].trade, b.GetReplacement())
+	}
+	last := uint64(0)
+	for _, id := range b.GetCascade() {
+		at := s.stands(f, trades, "cascade", id)
+		if at == older {
+			known = false
+		}
+		if at < 0 {
+			continue
+		}
+		if trades[at].seq <= last {
+			f.Add("bust cascade", "each trade once, in the order of their sequences", strings.Join(b.GetCascade(), ", "))
+		}
+		last, trades[at].trade = trades[at].seq, nil
+	}
+	return known
+}
+
+// Where a trade is that is not among those of a shadow.
+const (
+	nowhere = -1 // there is none, or it does not stand, which was found
+	older   = -2 // before the shadow
+)
+
+// stands is where the trade of a name is, if it stands.
+func (s *Shadow) stands(f *Findings, trades []standing, field, id string) int {
+	seq := s.SeqOf(id)
+	if seq == 0 || seq >= s.seq {
+		f.Add("bust "+field, fmt.Sprintf("an earlier trade of the account, as %d-42", s.account), strconv.Quote(id))
+		return nowhere
+	}
+	if seq <= s.past.from {
+		return older
+	}
+	at := s.past.find(seq)
+	if at < 0 || trades[at].trade == nil {
+		f.Add("bust "+field, "a trade that stands", id+", which does not")
+		return nowhere
+	}
+	return at
+}
+
+// replacement is a trade as it is corrected to: its quantity and price are the operator's, all else is what it was, but for the
+// revision. nil: it is taken back.
+func (s *Shadow) replacement(f *Findings, t, r *client.Trade) *client.Trade {
+	if r == nil {
+		return nil
+	}
+	f.Positive("replacement quantity", r.GetQuantity())
+	f.Positive("replacement price", r.GetPrice())
+	want := &client.Trade{
+		Id: t.GetId(), Side: t.GetSide(), Market: t.GetMarket(), Code: t.GetCode(), Name: t.GetName(), Quantity: r.GetQuantity(),
+		Price: r.GetPrice(), Amount: f.fit("replacement amount", times(r.GetQuantity(), r.GetPrice())), Fees: t.GetFees(), Origin: t.GetOrigin(),
+		ClientOrderId: t.GetClientOrderId(), Revision: t.GetRevision() + 1,
+	}
+	f.trade("replacement", want, r)
+	return r
+}
+
+// compareBust compares an event with what the trades come to, where after is what stands of them now.
+func (s *Shadow) compareBust(f *Findings, ev *client.AccountEvent, after []standing) {
+	balance, fees := big.NewInt(s.cash.balance), big.NewInt(s.cash.fees)
+	touched := make(map[Key]string) // with what the trades call it
+	for i, was := range s.past.trades {
+		is := after[i]
+		if was.trade == is.trade {
+			continue
+		}
+		touched[KeyOf(was.trade)] = was.trade.GetName()
+		b, fee := moved(was.trade)
+		balance.Sub(balance, b)
+		fees.Sub(fees, fee)
+		if is.trade != nil {
+			b, fee = moved(is.trade)
+			balance.Add(balance, b)
+			fees.Add(fees, fee)
+		}
+	}
+	f.Number("number of positions", uint64(len(touched)), uint64(len(ev.GetPositions())))
+	realised := big.NewInt(s.cash.realised)
+	for i, k := range slices.SortedFunc(maps.Keys(touched), Key.compare) {
+		realised.Add(realised, s.compareFold(f, ev, i, k, after, touched[k]))
+	}
+	s.checkCash(f, ev.GetCash(), balance, f.fit("cash fees_paid", fees), f.fit("cash realised", realised))
+}
+
+// compareFold compares the i-th row of a bust with what the trades of an instrument come to, and returns what they realised more
+// than before.
+func (s *Shadow) compareFold(f *Findings, ev *client.AccountEvent, i int, k Key, after []standing, name string) *big.Int {
+	was, before, _ := s.past.fold(new(Findings), s.past.trades, k)
+	want, gain, vague := s.past.fold(f, after, k)
+	want.Name = name
+	if o := ev.GetBust().GetOriginal(); o.GetMarket() == k.Market && o.GetCode() == k.Code {
+		f.Text("change", changeOf(was.Quantity, want.Quantity).String(), ev.GetChange().String())
+	}
+	if i < len(ev.GetPositions()) {
+		p := ev.GetPositions()[i]
+		what := fmt.Sprintf("row %d (%s)", i+1, k)
+		f.Text(what+" instrument", k.String(), KeyOf(p).String())
+		if vague {
+			want.Realised = p.GetRealised()
+		}
+		want.Version = s.RowOf(k).Version
+		if was.Quantity != want.Quantity || was.Cost != want.Cost || was.Realised != want.Realised {
+			want.Version = ev.GetSeq()
+		}
+		f.position(what, p, &want)
+	}
+	return gain.Sub(gain, before)
+}

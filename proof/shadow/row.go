@@ -1,0 +1,105 @@
+package shadow
+
+import (
+	"math/big"
+	"strings"
+
+	"github.com/papertape/papertape/client"
+)
+
+// Key names an instrument, and thereby a row: a code alone is not enough.
+type Key struct{ Market, Code string }
+
+// KeyOf is the key of what a position, a trade or an order is about.
+func KeyOf(of interface {
+	GetMarket() string
+	GetCode() string
+}) Key {
+	return Key{of.GetMarket(), of.GetCode()}
+}
+
+func (k Key) String() string { return k.Market + " " + k.Code }
+
+func (k Key) compare(o Key) int {
+	if c := strings.Compare(k.Market, o.Market); c != 0 {
+		return c
+	}
+	return strings.Compare(k.Code, o.Code)
+}
+
+// Row is what a shadow keeps of an instrument held. Money is in 1/10000.
+type Row struct {
+	Name                     string
+	Quantity, Cost, Realised int64
+	Version                  uint64 // the sequence of the last event that changed the row
+}
+
+// step does a trade to a row, as the ledger does: a buy adds its amount to the cost; a sale of q out of Q takes cost*q/Q out of
+// it, half to even, and realises the amount less that, which is gain. A row counts what it realised since its quantity last
+// left 0.
+func (r *Row) step(f *Findings, t *client.Trade) (gain *big.Int) {
+	amount := times(t.GetQuantity(), t.GetPrice())
+	gain = new(big.Int)
+	if t.GetSide() == client.Buy {
+		if r.Quantity == 0 {
+			r.Realised = 0
+		}
+		r.Quantity = f.fit("quantity", plus(r.Quantity, t.GetQuantity()))
+		r.Cost = f.fit("cost", amount.Add(amount, big.NewInt(r.Cost)))
+		return gain
+	}
+	taken := part(r.Cost, t.GetQuantity(), r.Quantity)
+	gain.Sub(amount, taken)
+	r.Quantity = f.fit("quantity", plus(r.Quantity, -t.GetQuantity()))
+	r.Cost = f.fit("cost", taken.Sub(big.NewInt(r.Cost), taken))
+	r.Realised = f.fit("realised", new(big.Int).Add(gain, big.NewInt(r.Realised)))
+	return gain
+}
+
+func readRow(p *client.Position) *Row {
+	return &Row{
+		Name: p.GetName(), Quantity: p.GetQuantity(), Cost: p.GetCost(), Realised: p.GetRealised(), Version: p.GetRowVersion(),
+	}
+}
+
+// changeOf is what became of a row whose quantity was before and is after.
+func changeOf(before, after int64) client.Change {
+	switch {
+	case before == after:
+		return client.Unchanged
+	case before == 0:
+		return client.Opened
+	case after == 0:
+		return client.Closed
+	case after > before:
+		return client.Increased
+	}
+	return client.Decreased
+}
+
+// moved is what a trade adds to the cash, and to the fees paid.
+func moved(t *client.Trade) (balance, fees *big.Int) {
+	balance, fees = times(t.GetQuantity(), t.GetPrice()), big.NewInt(t.GetFees())
+	if t.GetSide() == client.Buy {
+		balance.Neg(balance)
+	}
+	return balance.Sub(balance, fees), fees
+}
+
+func plus(a, b int64) *big.Int  { return new(big.Int).Add(big.NewInt(a), big.NewInt(b)) }
+func times(a, b int64) *big.Int { return new(big.Int).Mul(big.NewInt(a), big.NewInt(b)) }
+
+// part is cost*q/held, half to even; all of it where all are sold (or more, which is a finding of its own).
+func part(cost, q, held int64) *big.Int {
+	if q >= held || held <= 0 {
+		return big.NewInt(cost)
+	}
+	whole, rest := new(big.Int).QuoRem(times(cost, q), big.NewInt(held), new(big.Int))
+	switch rest.Lsh(rest, 1).Cmp(big.NewInt(held)) {
+	case 1:
+		whole.Add(whole, big.NewInt(1))
+	case 0:
+		whole.Add(whole, big.NewInt(int64(whole.Bit(0))))
+	}
+	return whole
+}
