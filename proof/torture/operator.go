@@ -32,7 +32,7 @@ func (o *operator) work(ctx context.Context, admin string) {
 	for ctx.Err() == nil {
 		a := o.accounts[o.rng.IntN(len(o.accounts))]
 		if b, ok := o.request(a); ok && a.takeBack(c, b) != nil {
-			a.open(b)
+			a.undecided.leave(b)
 		}
 		select {
 		case <-time.After(time.Duration(o.rng.Int64N(int64(operatorPauseMax)))):

@@ -14,27 +14,25 @@ type account struct {
 	number   uint64
 	findings *findings
 
-	mu         sync.Mutex
-	digests    []uint64             // of the events; digests[0] is of sequence 1
-	orders     map[string]*order    // by client order id
-	executed   []*order             // by sequence
-	unanswered []*order             // to be sent again
-	takebacks  map[string]*takeback // by bust id
-	carried    []*takeback          // by sequence
-	undecided  []*takeback          // to be asked for again
-	recent     []told               // the last trades, at most recentMax
-	checked    int                  // of executed: their answers were compared with the stream
-	read       uint64               // the stream of a witness has been compared up to here, after a kill
+	unanswered unsettled[*order]
+	undecided  unsettled[*takeback]
+
+	mu        sync.Mutex           // guards what follows
+	digests   []uint64             // of the events; digests[0] is of sequence 1
+	orders    map[string]*order    // by client order id
+	executed  []*order             // by sequence
+	takebacks map[string]*takeback // by bust id
+	carried   []*takeback          // by sequence
+	recent    []told               // the last trades, at most recentMax
+	checked   int                  // of executed: their answers were compared with the stream
+	read      uint64               // the stream of a witness has been compared up to here, after a kill
 }
 
 // order is one that was sent at least once. The account's mutex guards it.
 type order struct {
-	message  *client.Order
-	seq      uint64 // of its event in the stream; 0: none has come
-	answered uint64 // the sequence of its execution in the answer; 0: there was none
-	digest   uint64 // of the event in the answer
-	refused  bool   // for a reason that is in the order: it was not executed, and never will be
-	sent     int
+	request
+	message *client.Order
+	digest  uint64 // of the event in the answer
 }
 
 func newAccount(number uint64, f *findings) *account {
@@ -117,10 +115,7 @@ func (a *account) answer(o *order, ev *client.Event) {
 	seq, d, id := ev.GetSeq(), digest(ev.AccountEvent), o.message.GetClientOrderId()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	before := o.answered
-	if before == 0 {
-		before = o.seq // told by a stream alone; 0: not yet
-	}
+	before := o.known()
 	switch {
 	case ev.GetTrade().GetClientOrderId() != id:
 		a.findings.add(other, 1, "account %d: order %q was answered with event %d, of order %q", a.number, id, seq, ev.GetTrade().GetClientOrderId())
@@ -147,36 +142,6 @@ func (a *account) refuse(o *order, r *client.Reject) (settled bool) {
 	}
 	o.refused = true
 	return true
-}
-
-// left notes that an order has no answer, and is to be sent again.
-func (a *account) left(o *order) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.unanswered = append(a.unanswered, o)
-}
-
-// again takes the orders to be sent again.
-func (a *account) again() []*order {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	list := a.unanswered
-	a.unanswered = nil
-	return list
-}
-
-// told tells whether a stream has shown the execution of an order.
-func (a *account) told(o *order) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return o.seq != 0
-}
-
-// waiting is how many orders, and how many busts and corrections, are to be sent again.
-func (a *account) waiting() (orders, takebacks int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.unanswered), len(a.undecided)
 }
 
 // rememberedMax is how many order ids of an account a server remembers; idsSpare of the oldest may be forgotten while it is asked.

@@ -46,9 +46,9 @@ func TestRecord(t *testing.T) {
 		"an order without an answer, executed before the kill": {story: func(a *account) {
 			o := named("x")
 			a.asked(o)
-			a.left(o)
+			a.unanswered.leave(o)
 			a.heard(event(1, "x"))
-			for _, o := range a.again() {
+			for _, o := range a.unanswered.take() {
 				a.asked(o)
 				a.answer(o, executed(event(1, "x"), true))
 			}
@@ -56,8 +56,8 @@ func TestRecord(t *testing.T) {
 		"an order without an answer, executed after it": {story: func(a *account) {
 			o := named("x")
 			a.asked(o)
-			a.left(o)
-			a.asked(a.again()[0])
+			a.unanswered.leave(o)
+			a.asked(a.unanswered.take()[0])
 			a.answer(o, executed(event(1, "x"), false))
 			a.heard(event(1, "x"))
 			a.settle()

@@ -85,8 +85,8 @@ func (r *run) repeat(ctx context.Context, t *trader) error {
 		}
 		return ctx.Err()
 	}
-	for _, o := range t.account.again() {
-		if t.account.told(o) {
+	for _, o := range t.account.unanswered.take() {
+		if t.account.shown(&o.request) {
 			r.count(&r.report.HadBeen)
 		}
 		if err := t.settle(ctx, o); err != nil {
@@ -106,8 +106,8 @@ func (r *run) repeatBusts(ctx context.Context, t *trader, c *console.Client) err
 		}
 		return ctx.Err()
 	}
-	for _, b := range a.undecidedAgain() {
-		if a.shown(b) {
+	for _, b := range a.undecided.take() {
+		if a.shown(&b.request) {
 			r.count(&r.report.BustsHadBeen)
 		}
 		if err := a.settleBust(ctx, c, b); err != nil {

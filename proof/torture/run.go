@@ -325,8 +325,8 @@ func (r *run) tally(s *process.Server, f fate) {
 	}
 	for _, a := range r.accounts {
 		a.settle()
-		o, b := a.waiting()
-		orders, takebacks = orders+o, takebacks+b
+		orders += a.unanswered.waiting()
+		takebacks += a.undecided.waiting()
 	}
 	if f < fates {
 		r.tried[f].Acknowledged += fresh

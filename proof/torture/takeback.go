@@ -8,17 +8,13 @@ import (
 
 // takeback is a bust or a correction that was asked for at least once. The account's mutex guards it.
 type takeback struct {
+	request
 	id       string
 	trade    told
 	correct  bool
 	price    int64
 	quantity int64
 	cascade  bool
-
-	seq      uint64 // of its event in the stream; 0: none has come
-	answered uint64 // the sequence in the answer; 0: there was none
-	refused  bool   // for a reason that is in the ledger: nothing was done, and by this request never will be
-	sent     int
 }
 
 // told is a trade that a stream has shown.
@@ -82,10 +78,7 @@ func (a *account) takenBack(what *client.Bust, seq uint64) {
 func (a *account) done(b *takeback, id string, seq uint64, repeated bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	before := b.answered
-	if before == 0 {
-		before = b.seq // told by a stream alone; 0: not yet
-	}
+	before := b.known()
 	switch {
 	case id != b.id:
 		a.findings.add(other, 1, "account %d: bust id %q was answered with event %d, of %q", a.number, b.id, seq, id)
@@ -105,29 +98,6 @@ func (a *account) declined(b *takeback, why error) {
 		a.findings.add(other, 1, "account %d: bust id %q, carried out as event %d, was refused: %v", a.number, b.id, max(b.seq, b.answered), why)
 	}
 	b.refused = true
-}
-
-// open notes that a request has no answer, and is to be sent again.
-func (a *account) open(b *takeback) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.undecided = append(a.undecided, b)
-}
-
-// undecidedAgain takes the requests to be sent again.
-func (a *account) undecidedAgain() []*takeback {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	list := a.undecided
-	a.undecided = nil
-	return list
-}
-
-// shown tells whether a stream has shown what a request led to.
-func (a *account) shown(b *takeback) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return b.seq != 0
 }
 
 // carriedOut picks a request that was carried out and answered: the n'th, modulo their number; nil if that was not answered.

@@ -37,17 +37,17 @@ func TestTakebacks(t *testing.T) {
 			a.unconfirmed()
 		}},
 		"not answered, and carried out": {story: func(a *account, b *takeback) {
-			a.open(b)
+			a.undecided.leave(b)
 			a.heard(busted(2, "b"))
-			for _, b := range a.undecidedAgain() {
+			for _, b := range a.undecided.take() {
 				a.wanted(b)
 				a.done(b, "b", 2, true)
 			}
 			a.unconfirmed()
 		}},
 		"not answered, and not carried out": {story: func(a *account, b *takeback) {
-			a.open(b)
-			a.wanted(a.undecidedAgain()[0])
+			a.undecided.leave(b)
+			a.wanted(a.undecided.take()[0])
 			a.done(b, "b", 2, false)
 			a.heard(busted(2, "b"))
 		}},

@@ -156,7 +156,7 @@ func (t *trader) trade(ctx context.Context) {
 			o := t.order()
 			burst.Go(func() {
 				if t.place(o) != nil {
-					t.account.left(o)
+					t.account.unanswered.leave(o)
 				}
 			})
 		}
