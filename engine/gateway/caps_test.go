@@ -121,36 +121,6 @@ func TestConnectionsPerSecond(t *testing.T) {
 	}
 }
 
-func TestPace(t *testing.T) {
-	var p pace
-	admitted := func(now time.Duration, perSecond, tries int) (n int) {
-		for range tries {
-			if p.admit(now, perSecond) {
-				n++
-			}
-		}
-		return n
-	}
-	for i, want := range []struct {
-		now                 time.Duration
-		perSecond, tries, n int
-	}{
-		{0, 0, 5, 5},
-		{0, 10, 20, 10},                       // a second's worth
-		{99 * time.Millisecond, 10, 5, 0},     // not yet
-		{100 * time.Millisecond, 10, 5, 1},    // one more
-		{500 * time.Millisecond, 10, 9, 4},    // those of 400 ms
-		{500 * time.Millisecond, 100, 9, 0},   // another rate does not forget
-		{time.Hour, 10, 20, 10},               // quiet since: no more than a second's worth
-		{time.Hour + time.Second, 0, 30, 30},  // no limit counts nothing
-		{time.Hour + time.Second, 10, 30, 10}, // a second later
-	} {
-		if n := admitted(want.now, want.perSecond, want.tries); n != want.n {
-			t.Errorf("%d: at %s, %d a second: %d of %d were admitted, want %d", i, want.now, want.perSecond, n, want.tries, want.n)
-		}
-	}
-}
-
 func TestSessionsPerAccount(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(_ *Config, e *engine.Config) { e.SessionsPerAccountMax = 2 })

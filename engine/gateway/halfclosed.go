@@ -9,6 +9,8 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/papertape/papertape/engine/owner"
 )
 
 // socket is the connection of a client that has shut down its sending half while answers were due to it. To gnet that
@@ -182,9 +184,12 @@ func (l *loop) closeHalfClosed(s *Session) {
 	l.forget(s, k.remote)
 }
 
-// closeAllHalfClosed closes those that are left when gnet has stopped, and with it the loops.
+// closeAllHalfClosed closes those that are left when gnet has stopped, and with it the goroutines of the loops. What
+// they owned is then the caller's.
 func (g *Gateway) closeAllHalfClosed() {
 	for _, l := range *g.loops.Load() {
+		l.goroutine = owner.Goroutine{}
+		l.goroutine.Take()
 		l.wheel.each(func(s *Session) {
 			if s.socket() != nil {
 				l.close(s)

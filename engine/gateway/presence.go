@@ -184,15 +184,15 @@ func (l *loop) watch(s *Session, on bool) {
 	}
 	list := l.watchers[key]
 	switch {
-	case on && s.seat == 0:
+	case on && s.presenceSeat == 0:
 		list = append(list, s)
-		s.seat, s.told = int32(len(list)), p.now()
-	case !on && s.seat != 0:
+		s.presenceSeat, s.presenceTold = int32(len(list)), p.now()
+	case !on && s.presenceSeat != 0:
 		last := list[len(list)-1]
-		list[s.seat-1], last.seat = last, s.seat
+		list[s.presenceSeat-1], last.presenceSeat = last, s.presenceSeat
 		list[len(list)-1] = nil
 		list = list[:len(list)-1]
-		s.seat, s.presenceMissed = 0, false
+		s.presenceSeat, s.presenceMissed = 0, false
 	default:
 		return
 	}
@@ -206,7 +206,7 @@ func (l *loop) watch(s *Session, on bool) {
 // tellSoon has the loop tell its subscribers what has changed. Any goroutine may call it.
 func (l *loop) tellSoon() {
 	if l.telling.CompareAndSwap(false, true) {
-		l.later(presenceEvery, l.tellRound)
+		l.later(presenceEvery, l.tasks.presence)
 	}
 }
 
@@ -227,7 +227,7 @@ func (l *loop) tellPresence() {
 }
 
 func (l *loop) goOnTelling() {
-	l.sweepOn(&l.round, func() []*Session { return l.watchers[everyone] }, l.tellAll, l.tellOn)
+	l.sweepOn(&l.round, func() []*Session { return l.watchers[everyone] }, l.tellAll, l.tasks.presenceNext)
 }
 
 // tellOfAccounts tells those who watch one account.
@@ -249,7 +249,7 @@ func (l *loop) tellOfAccounts() {
 
 // tellOf tells a session a state of its account.
 func (l *loop) tellOf(s *Session, st *state) {
-	if st.version <= s.told {
+	if st.version <= s.presenceTold {
 		return
 	}
 	l.frame = codec.AppendPresence(l.frame[:0], st.account, st.uid, st.online, st.sessions)
@@ -259,13 +259,13 @@ func (l *loop) tellOf(s *Session, st *state) {
 // tellAll tells a session what is new to it of all accounts, a piece of it at a time.
 func (l *loop) tellAll(s *Session) {
 	b := &l.batch
-	if b.frames == nil || b.from != s.told {
-		l.fillBatch(s.told)
+	if b.frames == nil || b.from != s.presenceTold {
+		l.fillBatch(s.presenceTold)
 	}
 	switch {
 	case !b.kept:
 		l.cut(s, slowText)
-	case b.upTo > s.told:
+	case b.upTo > s.presenceTold:
 		l.sendPresence(s, b.frames, b.upTo)
 	}
 }
@@ -297,7 +297,7 @@ func (l *loop) sendPresence(s *Session, frames []byte, upTo uint64) {
 	l.frame = append(l.frame[:0], frames...)
 	l.send(s)
 	s.mu.Unlock()
-	s.told = upTo
+	s.presenceTold = upTo
 	l.write(s)
 }
 

@@ -31,12 +31,12 @@ func (g *Gateway) Quote(prices *market.Prices) {
 	q := &quotes{changed: codec.AppendQuotes(nil, moved, prices, g.cfg.Universe), all: sync.OnceValue(func() []byte { return g.appendAllQuotes(nil, prices) })}
 	for _, l := range *g.loops.Load() {
 		if l.quotes.Load() != nil {
-			l.skipped.Store(true) // before the swap: the loop must not find the new ones and think that it missed none
+			l.quotesSkipped.Store(true) // before the swap: the loop must not find the new ones and think that it missed none
 		}
 		if l.quotes.Swap(q) != nil {
 			continue // rung already
 		}
-		_ = l.el.Execute(context.Background(), l.quote) // fails only when the loop has stopped
+		_ = l.el.Execute(context.Background(), l.tasks.quote) // fails only when the loop has stopped
 	}
 }
 
@@ -51,15 +51,15 @@ func (g *Gateway) appendAllQuotes(dst []byte, prices *market.Prices) []byte {
 // subscribe switches quotes on or off for the session. Who switches them on is sent all of them.
 func (l *loop) subscribe(s *Session, on bool) {
 	switch {
-	case on && s.place == 0:
+	case on && s.quotesSeat == 0:
 		l.subscribers = append(l.subscribers, s)
-		s.place = int32(len(l.subscribers))
-	case !on && s.place != 0:
+		s.quotesSeat = int32(len(l.subscribers))
+	case !on && s.quotesSeat != 0:
 		last := l.subscribers[len(l.subscribers)-1]
-		l.subscribers[s.place-1], last.place = last, s.place
+		l.subscribers[s.quotesSeat-1], last.quotesSeat = last, s.quotesSeat
 		l.subscribers[len(l.subscribers)-1] = nil
 		l.subscribers = l.subscribers[:len(l.subscribers)-1]
-		s.place = 0
+		s.quotesSeat = 0
 	}
 	if on {
 		l.frame = l.gw.appendAllQuotes(l.frame[:0], l.gw.cfg.Prices())
@@ -74,7 +74,7 @@ func (l *loop) sendQuotes() {
 	if l.quoting.underWay {
 		return // when all have been visited it looks for newer ones
 	}
-	skipped := l.skipped.Swap(false)
+	skipped := l.quotesSkipped.Swap(false)
 	q := l.quotes.Swap(nil)
 	if q == nil {
 		return
@@ -86,9 +86,9 @@ func (l *loop) sendQuotes() {
 }
 
 func (l *loop) goOnQuoting() {
-	l.sweepOn(&l.quoting, func() []*Session { return l.subscribers }, l.quoteTo, l.quoteOn)
+	l.sweepOn(&l.quoting, func() []*Session { return l.subscribers }, l.quoteTo, l.tasks.quoteOn)
 	if !l.quoting.underWay && l.quotes.Load() != nil {
-		_ = l.el.Execute(context.Background(), l.quote) // fails only when the loop has stopped
+		_ = l.el.Execute(context.Background(), l.tasks.quote) // fails only when the loop has stopped
 	}
 }
 
@@ -97,14 +97,14 @@ func (l *loop) goOnQuoting() {
 func (l *loop) quoteTo(s *Session) {
 	s.mu.Lock()
 	if l.gw.holds() > l.gw.cfg.OutboxTotalBytesMax/2 || s.waiting() > l.gw.pieceBytes() {
-		s.behind = true
+		s.quotesMissed = true
 		l.gw.stats.QuotesSkipped.Add(1)
 		s.mu.Unlock()
 		return
 	}
 	frames := l.quoted.changed
-	if s.behind || l.quotedAll {
-		frames, s.behind = l.quoted.all(), false
+	if s.quotesMissed || l.quotedAll {
+		frames, s.quotesMissed = l.quoted.all(), false
 	}
 	l.frame = append(l.frame[:0], frames...)
 	l.send(s)

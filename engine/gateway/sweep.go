@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -42,9 +41,4 @@ func (l *loop) sweepOn(w *sweep, list func() []*Session, visit func(*Session), o
 func (l *loop) visit(s *Session, f func(*Session)) {
 	defer l.contain("sweep", s)
 	f(s)
-}
-
-// later has the loop run r after a while. A loop that runs a task from within a task would not read between the two.
-func (l *loop) later(d time.Duration, r gnet.Runnable) {
-	time.AfterFunc(d, func() { _ = l.el.Execute(context.Background(), r) }) // fails only when the loop has stopped
 }
