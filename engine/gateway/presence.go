@@ -178,6 +178,7 @@ type batch struct {
 
 // watch switches presence on or off for a session.
 func (l *loop) watch(s *Session, on bool) {
+	l.goroutine.Check()
 	p, key := l.gw.presence, uint64(everyone)
 	if !p.all {
 		key = s.Account()

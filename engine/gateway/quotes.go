@@ -50,6 +50,7 @@ func (g *Gateway) appendAllQuotes(dst []byte, prices *market.Prices) []byte {
 
 // subscribe switches quotes on or off for the session. Who switches them on is sent all of them.
 func (l *loop) subscribe(s *Session, on bool) {
+	l.goroutine.Check()
 	switch {
 	case on && s.quotesSeat == 0:
 		l.subscribers = append(l.subscribers, s)
