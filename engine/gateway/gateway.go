@@ -20,13 +20,13 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// Config is what a gateway is made of. All fields are needed but Log, Hooks, Wrappers and those that say so.
+// Config is what a gateway is made of. All fields are required except Log, Hooks, Wrappers and those that say so.
 type Config struct {
 	Listen     string // host:port; port 0 takes a free one
 	EventLoops int
 	Server     string // name and version, for WELCOME
 
-	Limits                    // to begin with
+	Limits                    // at the start; see SetLimits
 	RequestsInFlightMax   int // of one connection
 	OutboxBytesMax        int // of one connection
 	OutboxTotalBytesMax   int64
@@ -41,7 +41,7 @@ type Config struct {
 	Prices   func() *market.Prices // the current snapshot; any goroutine
 	Log      zerolog.Logger
 
-	PresenceAll bool // subscribers of presence are told of every account, not of their own alone
+	PresenceAll bool // subscribers of presence are told of all accounts, not only of their own
 
 	Hooks    []Hooks   // called in this order
 	Wrappers []Wrapper // called in this order
@@ -99,7 +99,7 @@ func New(cfg Config) *Gateway {
 	return g
 }
 
-// Stats returns the counters; they go on counting.
+// Stats returns the counters, which go on counting.
 func (g *Gateway) Stats() *Stats { return &g.stats }
 
 // Serve listens, and serves until ctx ends. Then it drains: new connections and orders are refused, what was taken is
