@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/papertape/papertape/pace"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -47,12 +48,12 @@ type shard struct {
 type account struct {
 	number   uint64
 	tail     tail
-	live     []*Session // sessions that are pushed each event
-	sessions int        // logged in: live or catching up
-	paced    int64      // when the orders so far would have been sent at the limited rate; nanoseconds as Config.Elapsed
-	ids      *orderIDs  // nil until an order with an id was executed
-	copied   uint64     // newest event that a checkpoint has copied, whatever became of it
-	dirty    bool       // has newer ones, and so is among the shard's dirty accounts
+	live     []*Session   // sessions that are pushed each event
+	sessions int          // logged in: live or catching up
+	pace     pace.Limiter // of its orders, in the time of Config.Elapsed
+	ids      *orderIDs    // nil until an order with an id was executed
+	copied   uint64       // newest event that a checkpoint has copied, whatever became of it
+	dirty    bool         // has newer ones, and so is among the shard's dirty accounts
 }
 
 // shardStats count since the start. The drainer adds once a step.

@@ -204,23 +204,14 @@ func (s *shard) tryContentHash(o *positions.Order) (h uint64, ok bool) {
 	return contentHash(o.Instrument, o.Side, o.Quantity, o.Limit, s.eng.cfg.Universe), true
 }
 
-// tooFast counts an order of the account and says whether it is one too many. An account that was quiet may send a second's
-// worth at once (the generic cell rate algorithm: one number of state).
+// tooFast counts an order of the account and says whether it is one too many. An account that was quiet may send a
+// second's worth at once.
 func (s *shard) tooFast(account uint64) bool {
-	limit := s.eng.cfg.OrdersPerSecond
-	if limit == 0 {
+	if s.eng.cfg.OrdersPerSecond == 0 {
 		return false
 	}
 	a := s.find(account)
-	if a == nil {
-		return false
-	}
-	paced := max(a.paced, s.step.elapsed) + int64(time.Second)/int64(limit)
-	if paced > s.step.elapsed+int64(time.Second) {
-		return true
-	}
-	a.paced = paced
-	return false
+	return a != nil && !a.pace.Allow(time.Duration(s.step.elapsed), s.eng.cfg.OrdersPerSecond)
 }
 
 // repeat answers an order whose id was used before with its first execution. It returns true, and answers nothing, where the

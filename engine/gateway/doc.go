@@ -1,43 +1,49 @@
-// Package gateway is the network edge, and the only place that imports gnet. Event loops cut and decode frames and hand
-// requests to the engine; the engine's drainers append answers and pushes to the sessions' outboxes; the loops write them.
+// Package gateway is the network edge, and the only package that imports gnet. Event loops cut and decode frames and
+// submit requests to the engine. The engine's drainers append answers and pushes to the sessions' outboxes, and the
+// loops write those to the sockets.
 //
 //	gw := gateway.New(gateway.Config{…})
 //	eng, err := engine.New(engine.Config{Outlet: gw, …})
 //	err = gw.Serve(ctx, eng, func(addr string) { log("listening on", addr) })   // until ctx ends, then drains
 //
-// # Out
+// # Goroutines
 //
-// A drainer appends a frame to the outbox of a session under the session's mutex and notes the session as dirty. At the end
-// of its step it hands each loop the sessions that became dirty and rings the loop, once. The loop swaps each outbox out and
-// writes it with one system call. What the socket does not take waits in gnet's outbound buffer; it counts against the
-// session's bound together with the outbox.
+// Each loop is one goroutine. It owns its sessions and all that it keeps of them, apart from the outboxes. gnet calls
+// the handler on the loop of the connection; everything else reaches a loop as a task, through EventLoop.Execute. With
+// the build tag ownercheck every way into a loop panics on another goroutine.
 //
-// gnet's AsyncWrite was rejected: it costs a write and three allocations a message, and its queue has no bound (ADR 0002).
-// The ring goes through EventLoop.Execute and not through Conn.Wake, which is lost silently if its connection has closed.
-// The loop clears its rung flag before it swaps the dirty list: what is added after the swap rings again.
+// # Writing
+//
+// A drainer appends a frame to a session's outbox under the session's mutex, and notes the session as dirty. At the
+// end of its step it hands each loop the sessions that became dirty, and rings the loop once. The loop takes each
+// outbox and writes it with one system call. What the socket does not take waits in gnet's outbound buffer, and counts
+// against the session's bound together with the outbox.
+//
+// gnet's AsyncWrite was rejected: it costs a system call and three allocations per message, and its queue has no bound
+// (ADR 0002). Loops are rung through EventLoop.Execute because Conn.Wake is silently lost when its connection has
+// closed. The loop clears its rung flag before it takes the dirty list: what is added after that rings again.
 //
 // # Deadlines
 //
-// gnet has none. Each loop has a timing wheel in which every session of the loop stands once, at the earliest of its
-// deadlines as they were when it was put there. Traffic only stores the time; when the slot comes up the deadlines are
-// computed again. One ticker for all loops turns the wheels, slowly; a loop that has a backlog or sessions that are ending turns its
-// own more often.
+// gnet has none. Each loop has a timing wheel. Every session of the loop is in it once, at what was its earliest
+// deadline when it was put there. Traffic only stores the time; when the session's slot comes up, its deadlines are
+// computed again. One slow ticker turns the wheels of all loops. A loop that has a backlog, or sessions that are
+// ending, turns its own wheel more often.
 //
-// # Many
+// # Work for many sessions
 //
-// What is done for every session of a loop, quotes, presence and pings, is done a millisecond at a time, with reads and
-// answers between. Presence is kept once for all subscribers, the latest state of each account in the order of change;
-// of a subscriber only the version is kept that it has been told.
+// What a loop does for all its sessions (quotes, presence, pings) it does for a millisecond at a time, with reads and
+// answers in between. Presence is kept once for all subscribers, as the latest state of each account in the order of
+// change. Of a subscriber only the version is kept that it has been told.
 //
-// # Ends
+// # Endings
 //
-// GOODBYE is the last frame: after it the outbox takes nothing more. It comes when every request that was taken has been
-// answered, a stall timeout later at most; what the client sends meanwhile is thrown away. Once it is written the
-// sending half is shut down, and input is thrown away until the client closes or a second has passed; closing at once
-// would reset the connection under the GOODBYE if there was unread input. Only a client that does not read is cut at
-// once.
+// GOODBYE is the last frame: after it nothing can be added to the outbox. It is sent when every request that was taken
+// has been answered, or after the stall timeout. What the client sends meanwhile is thrown away. Then the sending half
+// is shut down, and input is thrown away until the client closes or a second has passed: closing at once, with unread
+// input, would reset the connection and GOODBYE could be lost. Only a client that does not read is cut at once.
 //
-// To gnet a client that shuts down its sending half is gone. Where answers are due to it, OnClose duplicates the
-// descriptor before gnet closes it, and the loop writes to that by itself until everything is answered (ADR 0013). It
-// stays a session of its loop, and counts as a connection.
+// gnet takes a client that shuts down its sending half for gone. If answers are due to it, OnClose duplicates the
+// descriptor before gnet closes it, and the loop writes to the duplicate by itself until everything is answered (ADR
+// 0013). The session stays with its loop, and counts as a connection.
 package gateway

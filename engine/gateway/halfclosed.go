@@ -9,27 +9,29 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/papertape/papertape/engine/owner"
 )
 
 // socket is the connection of a client that has shut down its sending half while answers were due to it. To gnet that
-// is the end of the connection: it closes its descriptor. The session goes on with a duplicate, which its loop writes
-// to by itself, and which it tries again each tick when the kernel has taken less than there was. Apart from that it
-// is a session as all others: it counts as a connection until it is closed, and has the same bounds and deadlines.
+// is the end of the connection, and it closes its descriptor. The session goes on with a duplicate, to which its loop
+// writes by itself; if the kernel does not take everything, the loop tries again each tick. Otherwise it is a session
+// like all others: it counts as a connection until it is closed, and has the same bounds and deadlines.
 type socket struct {
 	fd     int
 	rest   []byte // what the kernel has not taken yet
-	usual  int    // bytes that the kernel may hold for a client as a rule
-	raised bool   // it holds more, which counts as if it had not taken it
+	usual  int    // bytes that the kernel's buffer normally holds
+	raised bool   // the buffer was made larger; bytes in it beyond usual count as not taken
 	stuck  bool   // counted in Gateway.stuck
 	remote net.Addr
 }
 
-// stuckMax is how many half-closed connections may have bytes waiting: they are tried every tick, and some have a
-// larger buffer in the kernel. One more is cut, as a client that does not read.
+// stuckMax is how many half-closed connections may have bytes waiting. They are tried every tick, and some have a larger
+// buffer in the kernel. Any more are cut, as clients that do not read.
 const stuckMax = 256
 
-// keepHalfClosed keeps a session whose client has shut down its sending half and has answers to come. gnet closes its
-// descriptor when OnClose returns. It returns false if there is nothing to come, or the connection is gone.
+// keepHalfClosed keeps a session whose client has shut down its sending half while answers are due to it. gnet closes
+// its descriptor when OnClose returns. It returns false if no answers are due, or the connection is gone.
 func (l *loop) keepHalfClosed(s *Session, c gnet.Conn, err error) bool {
 	if !endOfInput(err) || s.refused || s.phase.Load() == phaseClosed {
 		return false
@@ -61,31 +63,31 @@ func (l *loop) keepHalfClosed(s *Session, c gnet.Conn, err error) bool {
 	return true
 }
 
-// endOfInput says whether gnet closes a connection since its client will send no more. Only a read that finds the end
-// says so in this form; when the poller finds the connection broken the error is io.EOF itself.
+// endOfInput says whether gnet closes a connection because its client will send no more. Only a read that finds the end
+// returns the error in this form; if the poller finds the connection broken, the error is io.EOF itself.
 func endOfInput(err error) bool {
 	var read *os.SyscallError
 	return errors.As(err, &read) && errors.Is(read.Err, io.EOF)
 }
 
-// flushToKernel has the kernel take what gnet still holds, which gnet tries once and throws away, and nobody else can
-// get at. For that the kernel's buffer is made larger; it is bounded by net.core.wmem_max. It returns false if the
-// kernel does not take everything.
+// flushToKernel has the kernel take what gnet still holds: gnet would try to write it once and then drop it, and nobody
+// else can get at it. The kernel's buffer is made larger for that, up to net.core.wmem_max. flushToKernel returns false
+// if the kernel does not take everything.
 func flushToKernel(c gnet.Conn) bool {
 	left := c.OutboundBuffered()
 	if size, err := unix.GetsockoptInt(c.Fd(), unix.SOL_SOCKET, unix.SO_SNDBUF); err == nil {
-		_ = c.SetWriteBuffer(size/2 + 2*left) // the kernel doubles it, for what it needs itself
+		_ = c.SetWriteBuffer(size/2 + 2*left) // the kernel doubles it, for its own needs
 	}
 	for before := left + 1; left > 0 && left < before; {
 		before = left
-		_ = c.Flush() // of an error gnet's close, which this is a part of, makes the best
+		_ = c.Flush() // gnet is closing the connection anyway, whatever the error
 		left = c.OutboundBuffered()
 	}
 	return left == 0
 }
 
-// fullyAnswered says whether the session has been sent everything that was asked for, a replay up to what the answer to
-// its login named.
+// fullyAnswered says whether the session has been sent everything that it asked for, including a replay up to the
+// sequence that the answer to its login named.
 func (s *Session) fullyAnswered() bool {
 	if s.unanswered() {
 		return false
@@ -98,7 +100,7 @@ func (s *Session) fullyAnswered() bool {
 // sent says whether nothing waits to be written or replayed. mu must be held.
 func (s *Session) sent() bool { return s.waiting() == 0 && s.head >= s.announced }
 
-// copyAddr copies an address where need be: gnet uses the memory of a zone's name again.
+// copyAddr copies an address if it has a zone, because gnet reuses the memory of the zone's name.
 func copyAddr(a net.Addr) net.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok && tcp.Zone != "" {
 		return &net.TCPAddr{IP: tcp.IP, Port: tcp.Port, Zone: strings.Clone(tcp.Zone)}
@@ -106,7 +108,7 @@ func copyAddr(a net.Addr) net.Addr {
 	return a
 }
 
-// send writes b behind what the kernel has not taken yet, as far as it takes it.
+// send writes what the kernel has not taken yet and then b, as far as the kernel takes it.
 func (k *socket) send(b []byte) error {
 	if len(k.rest) > 0 {
 		k.rest = append(k.rest, b...)
@@ -126,8 +128,8 @@ func (k *socket) send(b []byte) error {
 	return nil
 }
 
-// waiting returns how many bytes wait for the client: those that the kernel has not taken, and of those that it has
-// what is more than usual; 0 when the client is gone.
+// waiting returns how many bytes wait for the client: those that the kernel has not taken, and those that it has taken
+// beyond the usual. It returns 0 when the client is gone.
 func (k *socket) waiting() int {
 	if !k.raised {
 		return len(k.rest)
@@ -145,14 +147,14 @@ func (k *socket) waiting() int {
 	return len(k.rest) + queued - k.usual
 }
 
-// writeHalfClosed writes to a half-closed connection. Where that fails the connection is closed.
+// writeHalfClosed writes to a half-closed connection, and closes it if that fails.
 func (l *loop) writeHalfClosed(s *Session, b []byte) {
 	if err := s.socket().send(b); err != nil {
 		l.close(s)
 	}
 }
 
-// countStuck notes whether bytes wait for a half-closed session, and cuts it if they do for too many.
+// countStuck notes whether bytes wait for a half-closed session, and cuts it if they already wait for too many others.
 func (l *loop) countStuck(s *Session, stuck bool) {
 	k := s.socket()
 	switch {
@@ -169,7 +171,7 @@ func (l *loop) countStuck(s *Session, stuck bool) {
 	}
 }
 
-// closeHalfClosed closes a half-closed connection. What the kernel holds beyond the usual goes with it.
+// closeHalfClosed closes a half-closed connection. If the kernel holds more than usual, the connection is reset.
 func (l *loop) closeHalfClosed(s *Session) {
 	k := s.socket()
 	if k.raised && k.waiting() > 0 {
@@ -182,9 +184,12 @@ func (l *loop) closeHalfClosed(s *Session) {
 	l.forget(s, k.remote)
 }
 
-// closeAllHalfClosed closes those that are left when gnet has stopped, and with it the loops.
+// closeAllHalfClosed closes the half-closed connections that are left when gnet has stopped. The goroutines of the loops
+// have ended by then, and what they owned is the caller's.
 func (g *Gateway) closeAllHalfClosed() {
 	for _, l := range *g.loops.Load() {
+		l.goroutine = owner.Goroutine{}
+		l.goroutine.Take()
 		l.wheel.each(func(s *Session) {
 			if s.socket() != nil {
 				l.close(s)

@@ -362,3 +362,28 @@ func TestHalfClosedWhenGnetStops(t *testing.T) {
 		t.Error("Serve does not say that the loops stopped by themselves")
 	}
 }
+
+// TestHalfClosed has clients that shut down their sending half; to gnet that is the end of the connection.
+func TestHalfClosed(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	for _, login := range []bool{false, true} {
+		p := s.peer(t)
+		p.welcome()
+		if login {
+			p.login(alice, quick, 0)
+		}
+		p.alive()
+		if err := p.conn.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		p.eof()
+	}
+	p := s.user(t, alice)
+	p.write(p.appendOrder(nil)[:7]) // in the middle of a frame
+	if err := p.conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	p.eof()
+	s.user(t, bob).trade(2)
+}

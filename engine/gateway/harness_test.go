@@ -168,8 +168,8 @@ func (s *server) nothingLeft(t testing.TB) {
 	t.Helper()
 	g := s.gw
 	addresses := func() int {
-		g.mu.Lock()
-		defer g.mu.Unlock()
+		g.admissionMu.Lock()
+		defer g.admissionMu.Unlock()
 		return len(g.perIP)
 	}
 	eventually(t, "all connections are forgotten", func() bool {
@@ -182,10 +182,10 @@ func (s *server) nothingLeft(t testing.TB) {
 	})
 	s.onLoops(func(l *loop) {
 		l.lookAtBacklog()
-		l.retryPieces()
+		l.retryCatchingUp()
 		for what, n := range map[string]int{
 			"sessions in its wheel": l.wheel.count, "to look at again": len(l.backlog),
-			"catching up": len(l.pieces), "subscribers of quotes": len(l.subscribers),
+			"catching up": len(l.retries), "subscribers of quotes": len(l.subscribers),
 			"watched accounts": len(l.watchers), "requests": len(l.requests),
 		} {
 			if n != 0 {

@@ -11,16 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrListen says that the address could not be listened on.
+// ErrListen means that the address could not be listened on.
 var ErrListen = errors.New("listen on")
 
-// hold takes the address for this server alone. gnet's listeners share their port (SO_REUSEPORT), so they would share
-// it with those of another server too, without a word. Therefore the address is first listened on by a socket that
-// shares it with nobody, which fails where anybody listens on it, or on one that covers it. Only then does that
-// socket let others in beside it. It is to be closed when gnet listens: from the first socket to the last there is no
-// moment at which another server could have the address.
+// hold takes the address for this server alone. gnet's listeners share their port (SO_REUSEPORT), so they would
+// silently share it with those of another server too. Therefore a socket that does not share listens first, which fails
+// if anybody listens on the address, or on one that covers it. Only then does it allow others beside it. The caller
+// closes it when gnet listens, so at no moment can another server take the address.
 //
-// It returns the address for gnet, with its real port.
+// hold also returns the address for gnet, with its real port.
 func hold(ctx context.Context, address string) (held net.Listener, real string, err error) {
 	held, err = new(net.ListenConfig).Listen(ctx, family(address), address)
 	if err == nil {
@@ -31,14 +30,14 @@ func hold(ctx context.Context, address string) (held net.Listener, real string, 
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
-		err = op.Err // the address is said already
+		err = op.Err // the message has the address already
 	}
 	return nil, "", fmt.Errorf("%w %s: %w (is another server running there? name another address with --listen)",
 		ErrListen, address, err)
 }
 
-// family is the network to listen on. An IPv4 address means IPv4 alone, 0.0.0.0 too, which to net would mean IPv6 as
-// well.
+// family is the network to listen on. An IPv4 address means IPv4 only. That includes 0.0.0.0, which package net would
+// take for IPv6 as well.
 func family(address string) string {
 	if host, _, err := net.SplitHostPort(address); err == nil {
 		if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
@@ -48,7 +47,7 @@ func family(address string) string {
 	return "tcp"
 }
 
-// share lets sockets of the same user that ask for it listen beside ln from now on.
+// share lets other sockets of the same user listen beside ln from now on, if they ask for it.
 func share(ln *net.TCPListener) error {
 	raw, err := ln.SyscallConn()
 	if err != nil {
@@ -59,8 +58,8 @@ func share(ln *net.TCPListener) error {
 	return errors.Join(err, failed)
 }
 
-// asGnetReads writes an address so that gnet listens on just that. "::" means to gnet IPv6 alone, and no host both
-// families.
+// asGnetReads writes an address so that gnet listens on exactly that. To gnet "::" means IPv6 only, and no host means
+// both families.
 func asGnetReads(a *net.TCPAddr) string {
 	if a.IP.IsUnspecified() && a.IP.To4() == nil {
 		return net.JoinHostPort("", strconv.Itoa(a.Port))

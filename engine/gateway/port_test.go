@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"testing"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/engine"
 )
 
@@ -98,4 +99,49 @@ func TestServersOnDifferentAddresses(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTakenPort(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	second := newServer(t, func(g *Config, _ *engine.Config) { g.Listen = s.addr })
+	defer second.engine.Stop()
+	err := second.gw.Serve(t.Context(), second.engine, func(string) { t.Error("ready was called") })
+	if !errors.Is(err, ErrListen) {
+		t.Errorf("Serve: %v, want ErrListen", err)
+	}
+	s.user(t, alice).trade(2)
+}
+
+func TestAddressThatCannotBe(t *testing.T) {
+	t.Parallel()
+	for _, listen := range []string{"127.0.0.1", "127.0.0.1:99999", "192.0.2.1:0"} {
+		s := newServer(t, func(g *Config, _ *engine.Config) { g.Listen = listen })
+		if err := s.gw.Serve(t.Context(), s.engine, func(string) { t.Error("ready was called") }); !errors.Is(err, ErrListen) {
+			t.Errorf("Serve on %s: %v, want ErrListen", listen, err)
+		}
+		s.engine.Stop()
+	}
+}
+
+// TestRestartOnTheSamePort starts again where connections are in TIME_WAIT, which those are that the server closed first.
+func TestRestartOnTheSamePort(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	addr := s.addr
+	for range 3 {
+		peers := []*peer{s.user(t, alice), s.user(t, bob)}
+		peers[0].trade(2)
+		s.cancel()
+		for _, p := range peers {
+			p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN)
+			p.eof()
+			_ = p.conn.Close()
+		}
+		if err := s.stop(); err != nil {
+			t.Fatal(err)
+		}
+		s = start(t, func(g *Config, _ *engine.Config) { g.Listen = addr })
+	}
+	s.user(t, alice).trade(2)
 }

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	// presenceMax is how many accounts' states are kept in the order of change. A subscriber that has not been told
-	// of them when one more has changed is ended.
+	// presenceMax is how many accounts' states are kept in the order of change. A subscriber that has fallen behind
+	// by more than that is ended.
 	presenceMax = 4096
 
-	// presenceBytes is how much a subscriber is told at a time, and how much may wait for it when it is told more:
-	// what is kept for it is better kept once for all.
+	// presenceBytes is how much a subscriber is sent at a time, and how much may wait for it before it is sent more.
+	// It is little, because what waits is better kept once for all than in each outbox.
 	presenceBytes = 8 << 10
 
 	// presenceEvery is how often a loop tells its subscribers what has changed.
@@ -24,10 +24,10 @@ const (
 	everyone = 0
 )
 
-// presence knows who is there. It is built on the hooks: it hears of logins and logouts as any embedder would. What
-// it tells is conflated, the latest state of an account wins. It keeps each state once, in the order of change, and
-// of a subscriber the version that it has been told; so a subscriber that does not read costs a number, and who logs
-// in waits for none.
+// presence knows which accounts are online. It is built on the hooks: it learns of logins and logouts as any embedder
+// would. What it tells is conflated: only the latest state of an account counts. Each state is kept once, in the order
+// of change, and of a subscriber only the version that it has been told. So a subscriber that does not read costs one
+// number, and a login waits for no subscriber.
 type presence struct {
 	gw  *Gateway
 	all bool // subscribers are told of every account
@@ -35,13 +35,13 @@ type presence struct {
 	mu sync.Mutex
 	// Shared, under mu.
 	version uint64            // of the last change; 0: there was none
-	states  map[uint64]*state // by account: of those with sessions, and of those in the order of change
-	order   state             // root of the ring of states; order.newer is the one that changed longest ago
+	states  map[uint64]*state // by account; of accounts that have sessions or are in the ring
+	order   state             // root of the ring of states in the order of change; order.newer is the oldest
 	ordered int               // states in the ring, presenceMax at most
 	floor   uint64            // the newest version that left the ring
 }
 
-// state is what is told of an account: who came or went last, and how many sessions there are now.
+// state is what is told of an account: which session came or went last, and how many there are now.
 type state struct {
 	account, uid, version uint64
 	sessions              uint32
@@ -55,7 +55,7 @@ func newPresence(g *Gateway, all bool) *presence {
 	return p
 }
 
-// hooks are what presence is told by.
+// hooks are how presence learns of logins and logouts.
 func (p *presence) hooks() Hooks {
 	return Hooks{
 		OnLogin:  func(s *Session) { p.changed(s, true) },
@@ -63,11 +63,11 @@ func (p *presence) hooks() Hooks {
 	}
 }
 
-// changed notes that s has come or gone, and sees to it that it is told.
+// changed notes that s has logged in or out, and sees to it that the subscribers are told.
 func (p *presence) changed(s *Session, online bool) {
 	p.note(s.Account(), s.uid, online)
 	for _, l := range *p.gw.loops.Load() {
-		if l.some.Load() {
+		if l.hasWatchers.Load() {
 			l.tellSoon()
 		}
 	}
@@ -124,8 +124,8 @@ func (p *presence) now() uint64 {
 	return p.version
 }
 
-// since appends to dst the states that are newer than a version, the oldest of them first, and at most so many. It
-// returns up to which version that is all, and false if states that are newer are no longer in the ring.
+// since appends to dst the states that are newer than version, oldest first, most of them at most. It also returns the
+// version up to which they are complete, and false if some newer states are no longer in the ring.
 func (p *presence) since(dst []state, version uint64, most int) (states []state, upTo uint64, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,7 +146,7 @@ func (p *presence) since(dst []state, version uint64, most int) (states []state,
 	return dst, version, true
 }
 
-// of returns the state of an account that has sessions.
+// of returns the state of an account, if it has sessions.
 func (p *presence) of(account uint64) state {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,41 +158,42 @@ func (p *presence) of(account uint64) state {
 
 // watching is what a loop keeps of its subscribers of presence.
 type watching struct {
-	some    atomic.Bool // there are any; read by anyone
-	telling atomic.Bool // a round is on its way
+	hasWatchers atomic.Bool // read by anyone
+	telling     atomic.Bool // a round is on its way
 
 	// Owned by the loop.
 	watchers map[uint64][]*Session // by account, or under everyone
-	round    sweep                 // of everyone's
-	seen     uint64                // the version up to which the watchers of accounts have been told
+	round    sweep                 // of the watchers of everyone
+	seen     uint64                // the version that the watchers of single accounts have been told
 	states   []state               // scratch
 	batch    batch
 }
 
-// batch is what subscribers are sent that have been told the same.
+// batch is what subscribers that are at the same version are sent.
 type batch struct {
 	from, upTo uint64 // versions
-	frames     []byte // PRESENCE of what is newer than from; nil: none were made
-	kept       bool   // all that is newer is still known
+	frames     []byte // PRESENCE of what is newer than from; nil: not made yet
+	kept       bool   // everything newer is still in the ring
 }
 
 // watch switches presence on or off for a session.
 func (l *loop) watch(s *Session, on bool) {
+	l.goroutine.Check()
 	p, key := l.gw.presence, uint64(everyone)
 	if !p.all {
 		key = s.Account()
 	}
 	list := l.watchers[key]
 	switch {
-	case on && s.seat == 0:
+	case on && s.presenceSeat == 0:
 		list = append(list, s)
-		s.seat, s.told = int32(len(list)), p.now()
-	case !on && s.seat != 0:
+		s.presenceSeat, s.presenceTold = int32(len(list)), p.now()
+	case !on && s.presenceSeat != 0:
 		last := list[len(list)-1]
-		list[s.seat-1], last.seat = last, s.seat
+		list[s.presenceSeat-1], last.presenceSeat = last, s.presenceSeat
 		list[len(list)-1] = nil
 		list = list[:len(list)-1]
-		s.seat, s.presenceMissed = 0, false
+		s.presenceSeat, s.presenceMissed = 0, false
 	default:
 		return
 	}
@@ -200,17 +201,17 @@ func (l *loop) watch(s *Session, on bool) {
 	if len(list) == 0 {
 		delete(l.watchers, key)
 	}
-	l.some.Store(len(l.watchers) > 0)
+	l.hasWatchers.Store(len(l.watchers) > 0)
 }
 
 // tellSoon has the loop tell its subscribers what has changed. Any goroutine may call it.
 func (l *loop) tellSoon() {
 	if l.telling.CompareAndSwap(false, true) {
-		l.later(presenceEvery, l.tellRound)
+		l.later(presenceEvery, l.tasks.presence)
 	}
 }
 
-// tellPresence is a round: the subscribers of the loop are told what is new to them.
+// tellPresence is a round: it tells the loop's subscribers what is new to them.
 func (l *loop) tellPresence() {
 	l.telling.Store(false)
 	l.now = l.gw.millis()
@@ -227,14 +228,14 @@ func (l *loop) tellPresence() {
 }
 
 func (l *loop) goOnTelling() {
-	l.sweepOn(&l.round, func() []*Session { return l.watchers[everyone] }, l.tellAll, l.tellOn)
+	l.sweepOn(&l.round, func() []*Session { return l.watchers[everyone] }, l.tellAll, l.tasks.presenceNext)
 }
 
 // tellOfAccounts tells those who watch one account.
 func (l *loop) tellOfAccounts() {
 	states, upTo, kept := l.gw.presence.since(l.states[:0], l.seen, presenceMax)
 	l.states, l.seen = states, upTo
-	if !kept { // more has changed than is known: look at all that the loop's subscribers watch
+	if !kept { // more has changed than the ring holds: look at all accounts that are watched
 		for account := range l.watchers {
 			l.states = append(l.states, l.gw.presence.of(account))
 		}
@@ -249,30 +250,30 @@ func (l *loop) tellOfAccounts() {
 
 // tellOf tells a session a state of its account.
 func (l *loop) tellOf(s *Session, st *state) {
-	if st.version <= s.told {
+	if st.version <= s.presenceTold {
 		return
 	}
 	l.frame = codec.AppendPresence(l.frame[:0], st.account, st.uid, st.online, st.sessions)
 	l.sendPresence(s, l.frame, st.version)
 }
 
-// tellAll tells a session what is new to it of all accounts, a piece of it at a time.
+// tellAll tells a session what is new to it of all accounts, one batch at a time.
 func (l *loop) tellAll(s *Session) {
 	b := &l.batch
-	if b.frames == nil || b.from != s.told {
-		l.fillBatch(s.told)
+	if b.frames == nil || b.from != s.presenceTold {
+		l.fillBatch(s.presenceTold)
 	}
 	switch {
 	case !b.kept:
 		l.cut(s, slowText)
-	case b.upTo > s.told:
+	case b.upTo > s.presenceTold:
 		l.sendPresence(s, b.frames, b.upTo)
 	}
 }
 
 // fillBatch encodes what is newer than a version.
 func (l *loop) fillBatch(from uint64) {
-	const frame = 48 // and no more
+	const frame = 48 // bytes of a PRESENCE at most
 	b := &l.batch
 	l.states, b.upTo, b.kept = l.gw.presence.since(l.states[:0], from, max(1, l.gw.presenceBytes()/frame))
 	b.from, b.frames = from, make([]byte, 0, frame*len(l.states))
@@ -287,7 +288,7 @@ func (l *loop) fillBatch(from uint64) {
 
 func (g *Gateway) presenceBytes() int { return min(presenceBytes, g.cfg.OutboxBytesMax/2) }
 
-// sendPresence writes frames to a subscriber, unless it has much waiting: then it is told when it has read that.
+// sendPresence writes frames to a subscriber. If much waits for it already, it is told when it has read that.
 func (l *loop) sendPresence(s *Session, frames []byte, upTo uint64) {
 	s.mu.Lock()
 	if s.presenceMissed = s.waiting() > l.gw.presenceBytes(); s.presenceMissed {
@@ -297,11 +298,11 @@ func (l *loop) sendPresence(s *Session, frames []byte, upTo uint64) {
 	l.frame = append(l.frame[:0], frames...)
 	l.send(s)
 	s.mu.Unlock()
-	s.told = upTo
+	s.presenceTold = upTo
 	l.write(s)
 }
 
-// tellMissed tells a subscriber that has read what waited for it.
+// tellMissed tells a subscriber what it missed, now that it has read what waited for it.
 func (l *loop) tellMissed(s *Session) {
 	s.presenceMissed = false
 	if l.gw.presence.all {

@@ -12,6 +12,92 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
+// subscribePresence switches presence on and takes the answer.
+func (p *peer) subscribePresence(on bool) {
+	p.t.Helper()
+	p.id++
+	p.write(codec.Append(nil, codec.TypeSubscribe, 0, p.id, &papertapev1.Subscribe{Presence: on}))
+	if got := decoded(p.t, p.expect(codec.TypeSubscribed), new(papertapev1.Subscribed)); got.GetPresence() != on || got.GetQuotes() {
+		p.t.Errorf("subscribed to %v", got)
+	}
+}
+
+func (p *peer) present() string {
+	p.t.Helper()
+	m := decoded(p.t, p.expect(codec.TypePresence), new(papertapev1.Presence))
+	return fmt.Sprintf("%d %d online=%t %d", m.GetAccount(), m.GetUid(), m.GetOnline(), m.GetSessions())
+}
+
+// TestPresence: a subscriber sees other sessions of its account come and go, once each; of all accounts where that is
+// configured.
+func TestPresence(t *testing.T) {
+	t.Parallel()
+	for _, everybody := range []bool{false, true} {
+		t.Run(fmt.Sprintf("all=%t", everybody), func(t *testing.T) {
+			t.Parallel()
+			s := start(t, func(g *Config, _ *engine.Config) { g.PresenceAll = everybody })
+			p, deaf := s.user(t, alice), s.user(t, alice)
+			p.subscribePresence(true)
+			p.subscribePresence(true) // twice is once
+			q := s.user(t, alice)
+			uid := s.sessionOf(t, q).uid
+			wants := []string{fmt.Sprintf("%d %d online=true 3", alice, uid), fmt.Sprintf("%d %d online=false 2", alice, uid)}
+			if got := p.present(); got != wants[0] {
+				t.Errorf("%s, want %s", got, wants[0])
+			}
+			_ = q.conn.Close()
+			if got := p.present(); got != wants[1] {
+				t.Errorf("%s, want %s", got, wants[1])
+			}
+			r := s.user(t, bob)
+			if everybody {
+				if got, want := p.present(), fmt.Sprintf("%d %d online=true 1", bob, s.sessionOf(t, r).uid); got != want {
+					t.Errorf("%s, want %s", got, want)
+				}
+			}
+			p.subscribePresence(false)
+			s.user(t, alice)
+			p.alive() // nothing in between
+			deaf.alive()
+		})
+	}
+}
+
+// TestPresenceIsConflated has a subscriber that does not read while another session comes and goes and comes again: of each
+// session it is told the latest state once it reads.
+func TestPresenceIsConflated(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) {
+		g.SocketSendBufferBytes, g.OutboxBytesMax, g.PresenceAll = 8<<10, 8<<20, true
+	})
+	p, trader := s.lazy(t, alice), s.user(t, alice)
+	p.subscribePresence(true)
+	s.stall(t, p, trader, 100<<10) // more than a piece
+	gone, stays := s.user(t, bob), s.user(t, carol)
+	goneUID, staysUID := s.sessionOf(t, gone).uid, s.sessionOf(t, stays).uid
+	_ = gone.conn.Close()
+	eventually(t, "it is gone", func() bool { return s.gw.Connections() == 3 })
+	got := make(map[uint64]bool)
+	for len(got) < 2 {
+		f := p.frame()
+		if f.Type != codec.TypePresence {
+			continue
+		}
+		m := decoded(t, f, new(papertapev1.Presence))
+		if _, twice := got[m.GetUid()]; twice {
+			t.Errorf("told of %d twice", m.GetUid())
+		}
+		got[m.GetUid()] = m.GetOnline()
+	}
+	if online, ok := got[goneUID]; !ok || online {
+		t.Errorf("of the one that is gone: %t %t", online, ok)
+	}
+	if online, ok := got[staysUID]; !ok || !online {
+		t.Errorf("of the one that stays: %t %t", online, ok)
+	}
+	p.alive()
+}
+
 // presenceModel is what presence keeps, as maps.
 type presenceModel struct {
 	t        *rapid.T

@@ -184,12 +184,11 @@ func (p *publisher) LoginRefused(to *engine.Session, id, account uint64, f engin
 	p.send(to)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// The loop wrote logins before it posted the login, and does not touch it before the phase is phaseNew again.
 	switch {
 	case f == engine.FailureTooManySessions:
 		p.finish(s, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, text)
-	case s.logins >= loginsMax:
-		p.finish(s, papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL, loginsText)
+	case s.outOfLogins():
+		p.finish(s, protocolViolated, loginsText)
 	default:
 		s.phase.CompareAndSwap(phaseLoggingIn, phaseNew)
 	}

@@ -8,15 +8,15 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// quotes are what the subscribers of all loops are sent after prices moved. It is shared and never changed.
+// quotes are what the subscribers of all loops are sent after prices moved. They are shared and never changed.
 type quotes struct {
 	changed []byte        // QUOTES of what moved
 	all     func() []byte // QUOTES of everything, encoded when the first subscriber needs it
 }
 
-// Quote tells the subscribers of quotes of new prices: encoded once, handed to each loop once. Only the newest matter: a
-// loop that has not sent the ones before sends everything instead, once; so does a loop to a subscriber that had too much
-// waiting. The owner of the price feed calls it.
+// Quote sends new prices to the subscribers of quotes. They are encoded once, and handed to each loop once. Only the
+// newest prices matter: a loop that has not sent the previous ones sends all prices instead, once, and so does a loop
+// to a subscriber that had too much waiting. The owner of the price feed calls it.
 func (g *Gateway) Quote(prices *market.Prices) {
 	var moved []market.ID
 	for id := range market.ID(g.cfg.Universe.Len()) {
@@ -28,15 +28,18 @@ func (g *Gateway) Quote(prices *market.Prices) {
 	if len(moved) == 0 {
 		return
 	}
-	q := &quotes{changed: codec.AppendQuotes(nil, moved, prices, g.cfg.Universe), all: sync.OnceValue(func() []byte { return g.appendAllQuotes(nil, prices) })}
+	q := &quotes{
+		changed: codec.AppendQuotes(nil, moved, prices, g.cfg.Universe),
+		all:     sync.OnceValue(func() []byte { return g.appendAllQuotes(nil, prices) }),
+	}
 	for _, l := range *g.loops.Load() {
 		if l.quotes.Load() != nil {
-			l.skipped.Store(true) // before the swap: the loop must not find the new ones and think that it missed none
+			l.quotesSkipped.Store(true) // before the swap: a loop that finds the new ones must know that it missed some
 		}
 		if l.quotes.Swap(q) != nil {
 			continue // rung already
 		}
-		_ = l.el.Execute(context.Background(), l.quote) // fails only when the loop has stopped
+		_ = l.el.Execute(context.Background(), l.tasks.quote) // fails only when the loop has stopped
 	}
 }
 
@@ -48,18 +51,19 @@ func (g *Gateway) appendAllQuotes(dst []byte, prices *market.Prices) []byte {
 	return codec.AppendQuotes(dst, ids, prices, g.cfg.Universe)
 }
 
-// subscribe switches quotes on or off for the session. Who switches them on is sent all of them.
+// subscribe switches quotes on or off for the session. When they are switched on, all of them are sent.
 func (l *loop) subscribe(s *Session, on bool) {
+	l.goroutine.Check()
 	switch {
-	case on && s.place == 0:
+	case on && s.quotesSeat == 0:
 		l.subscribers = append(l.subscribers, s)
-		s.place = int32(len(l.subscribers))
-	case !on && s.place != 0:
+		s.quotesSeat = int32(len(l.subscribers))
+	case !on && s.quotesSeat != 0:
 		last := l.subscribers[len(l.subscribers)-1]
-		l.subscribers[s.place-1], last.place = last, s.place
+		l.subscribers[s.quotesSeat-1], last.quotesSeat = last, s.quotesSeat
 		l.subscribers[len(l.subscribers)-1] = nil
 		l.subscribers = l.subscribers[:len(l.subscribers)-1]
-		s.place = 0
+		s.quotesSeat = 0
 	}
 	if on {
 		l.frame = l.gw.appendAllQuotes(l.frame[:0], l.gw.cfg.Prices())
@@ -72,9 +76,9 @@ func (l *loop) subscribe(s *Session, on bool) {
 // sendQuotes writes the newest quotes to the loop's subscribers.
 func (l *loop) sendQuotes() {
 	if l.quoting.underWay {
-		return // when all have been visited it looks for newer ones
+		return // goOnQuoting looks for newer ones at the end of the sweep
 	}
-	skipped := l.skipped.Swap(false)
+	skipped := l.quotesSkipped.Swap(false)
 	q := l.quotes.Swap(nil)
 	if q == nil {
 		return
@@ -86,25 +90,25 @@ func (l *loop) sendQuotes() {
 }
 
 func (l *loop) goOnQuoting() {
-	l.sweepOn(&l.quoting, func() []*Session { return l.subscribers }, l.quoteTo, l.quoteOn)
+	l.sweepOn(&l.quoting, func() []*Session { return l.subscribers }, l.quoteTo, l.tasks.quoteOn)
 	if !l.quoting.underWay && l.quotes.Load() != nil {
-		_ = l.el.Execute(context.Background(), l.quote) // fails only when the loop has stopped
+		_ = l.el.Execute(context.Background(), l.tasks.quote) // fails only when the loop has stopped
 	}
 }
 
-// quoteTo writes quotes to a subscriber. Quotes are the first to be left out: it has to have taken most of what it was
-// sent, and all outboxes together must not be near their bound.
+// quoteTo writes quotes to a subscriber. Quotes are the first to be left out: they are skipped if the subscriber has not
+// taken most of what it was sent, or if all outboxes together are near their bound.
 func (l *loop) quoteTo(s *Session) {
 	s.mu.Lock()
 	if l.gw.holds() > l.gw.cfg.OutboxTotalBytesMax/2 || s.waiting() > l.gw.pieceBytes() {
-		s.behind = true
+		s.quotesMissed = true
 		l.gw.stats.QuotesSkipped.Add(1)
 		s.mu.Unlock()
 		return
 	}
 	frames := l.quoted.changed
-	if s.behind || l.quotedAll {
-		frames, s.behind = l.quoted.all(), false
+	if s.quotesMissed || l.quotedAll {
+		frames, s.quotesMissed = l.quoted.all(), false
 	}
 	l.frame = append(l.frame[:0], frames...)
 	l.send(s)

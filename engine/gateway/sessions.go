@@ -10,18 +10,19 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// SessionInfo is what can be told of a connection.
+// SessionInfo describes a connection.
 type SessionInfo struct {
 	UID          uint64
 	Account      uint64 // 0: not logged in
 	Remote       string
 	Since        time.Time
-	WaitingBytes int // the client has still to take
+	WaitingBytes int // that the client has still to take
 	InFlight     int // requests without an answer
 	CatchingUp   bool
 }
 
-// Sessions returns all connections, by uid. It asks each event loop; addresses, which take longest, are written here.
+// Sessions returns all connections, sorted by uid. It asks each event loop. Addresses take longest to format, so that is
+// done on the caller's goroutine.
 func (g *Gateway) Sessions() []SessionInfo {
 	var mu sync.Mutex
 	var all []SessionInfo
@@ -47,7 +48,8 @@ func (g *Gateway) Sessions() []SessionInfo {
 // info is called on the session's loop. Remote is left out.
 func (s *Session) info() SessionInfo {
 	in := SessionInfo{
-		UID: s.uid, Since: s.loop.gw.start.Add(time.Duration(s.opened-1) * time.Millisecond), InFlight: s.engine.InFlight(),
+		UID: s.uid, Since: s.loop.gw.start.Add(time.Duration(s.opened-1) * time.Millisecond),
+		InFlight: s.engine.InFlight(),
 	}
 	if s.phase.Load() == phaseIn {
 		in.Account = s.Account()
@@ -58,8 +60,8 @@ func (s *Session) info() SessionInfo {
 	return in
 }
 
-// Kick ends a connection with GOODBYE KICKED, once its requests are answered. It returns false if there is none with
-// that uid.
+// Kick ends a connection with GOODBYE KICKED once its requests are answered. It returns false if no connection has that
+// uid.
 func (g *Gateway) Kick(uid uint64, reason string) bool {
 	var found sync.Map
 	g.onEachLoop(func(l *loop) {

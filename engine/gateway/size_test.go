@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"runtime"
 	"testing"
 	"unsafe"
+
+	"github.com/papertape/papertape/engine"
 )
 
 // TestSessionSize holds what an idle connection costs the gateway: a size class of the allocator more is paid for each.
@@ -11,4 +14,22 @@ func TestSessionSize(t *testing.T) {
 	if size := unsafe.Sizeof(Session{}); size > limit {
 		t.Errorf("a session takes %d bytes, over %d", size, limit)
 	}
+}
+
+// TestGoroutinesDoNotGrow compares the number of goroutines with none and with 300 clients logged in. It must not run
+// beside other tests.
+func TestGoroutinesDoNotGrow(t *testing.T) {
+	s := start(t, nil)
+	first := s.user(t, alice)
+	first.trade(2) // the pool's workers are up
+	before := runtime.NumGoroutine()
+	for i := range 300 {
+		s.user(t, engine.FirstAccount+uint64(i))
+	}
+	if n := s.gw.Connections(); n != 301 {
+		t.Fatalf("%d connections, want 301", n)
+	}
+	const slack = 4 // workers of the engine's pool
+	eventually(t, "there are as many goroutines as before", func() bool { return runtime.NumGoroutine() <= before+slack },
+		func() { t.Logf("%d goroutines, before %d", runtime.NumGoroutine(), before) })
 }

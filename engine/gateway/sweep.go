@@ -1,22 +1,20 @@
 package gateway
 
 import (
-	"context"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
 )
 
 const (
-	// spell is for how long a loop does the same for one session after the other. Then it gives way to reads and
-	// answers for a pause: what is done for all sessions must not hold up one of them for as long as there are
-	// sessions.
+	// spell is how long a sweep goes on before it gives way to reads and answers for a pause. Work for all sessions
+	// must not hold up a single one, however many sessions there are.
 	spell = time.Millisecond
 	pause = time.Millisecond
 )
 
-// sweep is a visit to each session of a list, a spell at a time. It belongs to the loop. It goes downwards, as a
-// session that leaves the list on the way has its place taken by the last.
+// sweep is a visit to each session of a list, a spell at a time. It belongs to the loop. It goes downwards, because
+// when a session leaves the list meanwhile, the last one takes its place.
 type sweep struct {
 	left     int // list[:left] is still to be visited
 	underWay bool
@@ -24,15 +22,15 @@ type sweep struct {
 
 func (w *sweep) begin(n int) { w.left, w.underWay = n, true }
 
-// sweepOn visits sessions for a spell. If some are left then, it has the loop run on after a pause; if not, the sweep
-// is over.
-func (l *loop) sweepOn(w *sweep, list func() []*Session, visit func(*Session), on gnet.Runnable) {
+// sweepOn visits sessions for a spell. If some are left, it has the loop run the task next after a pause; if not, the
+// sweep is over.
+func (l *loop) sweepOn(w *sweep, list func() []*Session, visit func(*Session), next gnet.Runnable) {
 	began := time.Now()
 	for w.left = min(w.left, len(list())); w.left > 0; w.left = min(w.left, len(list())) {
 		w.left--
 		l.visit(list()[w.left], visit)
 		if w.left > 0 && time.Since(began) >= spell {
-			l.later(pause, on)
+			l.later(pause, next)
 			return
 		}
 	}
@@ -42,9 +40,4 @@ func (l *loop) sweepOn(w *sweep, list func() []*Session, visit func(*Session), o
 func (l *loop) visit(s *Session, f func(*Session)) {
 	defer l.contain("sweep", s)
 	f(s)
-}
-
-// later has the loop run r after a while. A loop that runs a task from within a task would not read between the two.
-func (l *loop) later(d time.Duration, r gnet.Runnable) {
-	time.AfterFunc(d, func() { _ = l.el.Execute(context.Background(), r) }) // fails only when the loop has stopped
 }

@@ -13,19 +13,19 @@ import (
 // closing is what the loop keeps of a session that takes no more requests: the server has ended it, the client has shut
 // down its sending half, or a panic was contained. The requests that were taken are answered first.
 type closing struct {
-	reason   papertapev1.GoodbyeReason // 0: the client is told nothing
-	farewell []byte                    // the last frames: GOODBYE, before it perhaps the REJECT that says why
-	until    millis                    // when the farewell comes, whatever is unanswered; 0: there is none
-	socket   *socket                   // half-closed: the connection, which gnet has let go of
+	reason   papertapev1.GoodbyeReason // 0: the client gets no GOODBYE
+	farewell []byte                    // the last frames: GOODBYE, and before it perhaps the REJECT that says why
+	until    millis                    // when the farewell goes out, whatever is unanswered; 0: never
+	socket   *socket                   // the connection, if it is half-closed and gnet has let go of it
 }
 
-// unanswered says whether a request was taken and is not answered. An answer is in the outbox before it counts as given, so
-// whoever looks at the outbox after this has said no finds it there.
+// unanswered says whether a request was taken and is not answered yet. An answer is in the outbox before it counts as
+// given: whoever is told no and then looks at the outbox finds it there.
 func (s *Session) unanswered() bool {
 	return s.phase.Load() == phaseLoggingIn || s.engine.InFlight() > 0
 }
 
-// inputOver says whether the session takes no more requests: what still comes is thrown away.
+// inputOver says whether the session takes no more requests. What still comes is thrown away.
 func (s *Session) inputOver() bool { return s.closing != nil || s.phase.Load() >= phaseEnding }
 
 // endedByServer says whether the server has ended the session.
@@ -33,7 +33,7 @@ func (s *Session) endedByServer() bool {
 	return s.phase.Load() >= phaseEnding || s.closing != nil && s.closing.reason != 0
 }
 
-// socket is the connection of a half-closed session, nil of all others.
+// socket returns the connection of a half-closed session, and nil for all others.
 func (s *Session) socket() *socket {
 	if s.closing == nil {
 		return nil
@@ -41,9 +41,10 @@ func (s *Session) socket() *socket {
 	return s.closing.socket
 }
 
-// beginClose ends a session: it takes no more requests, those that it took are answered, and then the farewell is sent;
-// at until in any case. The caller sees to it that the session is written.
+// beginClose begins to end a session: it takes no more requests, those that it took are answered, and then the
+// farewell is sent, at until at the latest. The caller sees to it that the session is written.
 func (l *loop) beginClose(s *Session, reason papertapev1.GoodbyeReason, farewell []byte, until millis) {
+	l.goroutine.Check()
 	switch {
 	case s.phase.Load() >= phaseEnding:
 		return
@@ -66,10 +67,10 @@ func (l *loop) closeAfterAnswers(s *Session, reason papertapev1.GoodbyeReason, t
 	l.write(s)
 }
 
-// answersBy is until when the answers of a session are waited for that ends now.
+// answersBy is how long a session that ends now may wait for its answers.
 func (l *loop) answersBy() millis { return l.now + toMillis(l.gw.cfg.StallTimeout) }
 
-// sayFarewell appends the farewell if everything has been answered, or has been waited for long enough.
+// sayFarewell appends the farewell if everything has been answered, or the time for that is over.
 func (l *loop) sayFarewell(s *Session) {
 	p := s.closing
 	if p.reason == 0 || s.phase.Load() >= phaseEnding || s.unanswered() && l.now < p.until {
@@ -82,7 +83,7 @@ func (l *loop) sayFarewell(s *Session) {
 	l.leavePhase(s, phaseEnding)
 }
 
-// goodbye says why, and ends the session at once, whatever is unanswered.
+// goodbye ends the session at once with GOODBYE, whatever is unanswered.
 func (l *loop) goodbye(s *Session, reason papertapev1.GoodbyeReason, text string) {
 	s.mu.Lock()
 	l.gw.outboxBytes.Add(int64(s.finish(reason, text)))
@@ -90,7 +91,7 @@ func (l *loop) goodbye(s *Session, reason papertapev1.GoodbyeReason, text string
 	l.write(s)
 }
 
-// cut ends a session that does not read: GOODBYE SLOW as far as the socket takes it, and a reset.
+// cut ends a session that does not read: GOODBYE SLOW, as far as the socket takes it, and a reset.
 func (l *loop) cut(s *Session, text string) {
 	l.goodbye(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW, text)
 	if s.phase.Load() != phaseClosed { // it was ending for another reason
@@ -98,7 +99,7 @@ func (l *loop) cut(s *Session, text string) {
 	}
 }
 
-// reset closes a connection without waiting for what it has not taken.
+// reset closes a connection and drops what its socket has not sent.
 func (l *loop) reset(s *Session) {
 	if k := s.socket(); k != nil {
 		_ = unix.SetsockoptLinger(k.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
@@ -120,14 +121,15 @@ func (l *loop) close(s *Session) {
 // lingerFor is how long an ended session may take to close its side.
 const lingerFor = time.Second
 
-// wind brings an ending session to its end: GOODBYE is with gnet, of which left bytes are not with the kernel yet.
-func (l *loop) wind(s *Session, reason papertapev1.GoodbyeReason, left int) {
+// finishEnding closes a session whose GOODBYE is written, step by step. left is how many bytes the kernel has not taken
+// yet.
+func (l *loop) finishEnding(s *Session, reason papertapev1.GoodbyeReason, left int) {
 	if s.ending == 0 {
 		l.leavePhase(s, phaseEnding)
 		s.ending = l.now + toMillis(lingerFor)
 		l.endings++
 		l.schedule(s)
-		l.turnSoon()
+		l.tickSoon()
 	}
 	switch {
 	case reason == papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW:
@@ -140,6 +142,16 @@ func (l *loop) wind(s *Session, reason papertapev1.GoodbyeReason, left int) {
 	}
 }
 
+// loginsMax is how many times a connection may try to log in.
+const (
+	loginsMax  = 3
+	loginsText = "three logins were refused"
+)
+
+// outOfLogins says whether a session whose login was refused ends for that. The loop and the drainer that answers a
+// login ask it: the loop counts a login before the drainer sees it, and no other while the drainer has it.
+func (s *Session) outOfLogins() bool { return s.logins >= loginsMax }
+
 // leavePhase moves the session to phaseEnding or phaseClosed and counts what it no longer is.
 func (l *loop) leavePhase(s *Session, to uint32) {
 	if from := s.phase.Swap(to); from == phaseNew || from == phaseLoggingIn {
@@ -147,13 +159,13 @@ func (l *loop) leavePhase(s *Session, to uint32) {
 	}
 }
 
-// forget removes a session whose connection, from this address, is gone.
+// forget removes a session whose connection, which came from this address, is gone.
 func (l *loop) forget(s *Session, from net.Addr) {
+	l.goroutine.Check()
 	if s.refused {
 		l.gw.refused.Add(-1)
 	} else {
-		l.gw.open.Add(-1)
-		l.gw.countIP(from, -1)
+		l.gw.leave(from)
 	}
 	l.leavePhase(s, phaseClosed)
 	if s.ending != 0 {
@@ -174,11 +186,22 @@ func (l *loop) forget(s *Session, from net.Addr) {
 	if account := s.Account(); account != 0 {
 		l.gw.engine.Logout(&s.engine, account)
 	}
-	if s.known {
-		l.tell(s, onLogout)
+	if s.greeted {
+		l.callHooks(s, onLogout)
 	}
 	if !s.refused {
-		l.tell(s, onDisconnect)
+		l.callHooks(s, onDisconnect)
 	}
 	s.closing = nil // its socket is closed
+}
+
+// retryAfter is when a client that was sent away for this reason may come back.
+func retryAfter(reason papertapev1.GoodbyeReason) time.Duration {
+	switch reason {
+	case papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL:
+		return time.Second
+	case papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW:
+		return 100 * time.Millisecond
+	}
+	return 0
 }

@@ -25,7 +25,7 @@ func TestTicks(t *testing.T) {
 // early counts the loops that have asked for a tick of their own.
 func (s *server) early() (n int) {
 	s.onLoops(func(l *loop) {
-		if l.turningSoon {
+		if l.earlyPosted {
 			n++
 		}
 	})

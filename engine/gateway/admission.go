@@ -1,0 +1,112 @@
+package gateway
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/pace"
+)
+
+// Limits are how many connections there may be. They can change while the gateway serves.
+type Limits struct {
+	ConnectionsMax          int
+	ConnectionsPreloginMax  int
+	ConnectionsPerIPMax     int // 0: no limit
+	ConnectionsPerSecondMax int // let in, with a second's worth at once; 0: no limit
+}
+
+// refusedMax is how many refused connections may wait for their client to close. More are closed at once, so that a
+// crowd at the door does not hold files.
+const refusedMax = 256
+
+// admission counts connections and decides who may come in.
+type admission struct {
+	limits atomic.Pointer[Limits] // replaced, never changed
+
+	open     atomic.Int64 // connections that were let in
+	prelogin atomic.Int64 // connections that are not logged in, refused ones included
+	refused  atomic.Int64 // refused connections that wait for their client to close
+
+	admissionMu sync.Mutex
+	// Shared, under admissionMu.
+	perIP map[netip.Addr]int
+	rate  pace.Limiter // of letting connections in
+}
+
+// SetLimits replaces the limits. Any goroutine may call it. They hold for new connections: those that are open stay
+// open, even if they are more than the new limits allow.
+func (g *Gateway) SetLimits(limits Limits) { g.limits.Store(&limits) }
+
+// Connections returns how many connections are open.
+func (g *Gateway) Connections() int { return int(g.open.Load()) }
+
+// admit counts a new connection, and returns the limit that it exceeds, or "". Only connections within all other
+// limits count for the rate. The rate is limited because after a restart everybody comes back at once, and every
+// connection that is let in has a login, and perhaps a replay, to be served.
+func (a *admission) admit(from net.Addr, now time.Duration) (exceeded string) {
+	open, prelogin, perIP := a.open.Add(1), a.prelogin.Add(1), a.countIP(from, 1)
+	switch limits := a.limits.Load(); {
+	case open > int64(limits.ConnectionsMax):
+		return "the server holds as many connections as it may"
+	case prelogin > int64(limits.ConnectionsPreloginMax):
+		return "too many connections have not logged in yet"
+	case limits.ConnectionsPerIPMax > 0 && perIP > limits.ConnectionsPerIPMax:
+		return "your address has as many connections as it may"
+	case !a.withinRate(now, limits.ConnectionsPerSecondMax):
+		return "too many connections come at once"
+	}
+	return ""
+}
+
+func (a *admission) withinRate(now time.Duration, perSecond int) bool {
+	a.admissionMu.Lock()
+	defer a.admissionMu.Unlock()
+	return a.rate.Allow(now, perSecond)
+}
+
+// leave counts a connection that was let in as gone.
+func (a *admission) leave(from net.Addr) {
+	a.open.Add(-1)
+	a.countIP(from, -1)
+}
+
+// countIP adds to the connections of an address and returns how many there are. They are counted even while they are
+// not limited, because the limit may be set later.
+func (a *admission) countIP(from net.Addr, by int) int {
+	tcp, ok := from.(*net.TCPAddr)
+	if !ok {
+		return 0
+	}
+	ip, _ := netip.AddrFromSlice(tcp.IP)
+	ip = ip.Unmap()
+	a.admissionMu.Lock()
+	defer a.admissionMu.Unlock()
+	n := a.perIP[ip] + by
+	if n == 0 {
+		delete(a.perIP, ip)
+	} else {
+		a.perIP[ip] = n
+	}
+	return n
+}
+
+// refuseConnection ends a new connection with GOODBYE. It no longer counts as open: refused connections have a bound
+// of their own.
+func (l *loop) refuseConnection(s *Session, reason papertapev1.GoodbyeReason, text string) gnet.Action {
+	l.goodbye(s, reason, text)
+	if s.phase.Load() == phaseClosed {
+		return gnet.None
+	}
+	s.refused = true
+	l.gw.leave(s.conn.RemoteAddr())
+	if l.gw.refused.Add(1) > refusedMax {
+		return gnet.Close
+	}
+	return gnet.None
+}

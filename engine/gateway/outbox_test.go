@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"testing"
+	"time"
+
+	"github.com/papertape/papertape/codec"
+	"github.com/papertape/papertape/engine"
+)
+
+// smallOutboxes makes the server's side of a connection take little.
+func smallOutboxes(g *Config, _ *engine.Config) {
+	g.SocketSendBufferBytes, g.OutboxBytesMax = 8<<10, 48<<10
+}
+
+func TestOutboxBytesMax(t *testing.T) {
+	t.Parallel()
+	s := start(t, smallOutboxes)
+	stalled, trader := s.lazy(t, alice), s.user(t, alice)
+	for s.gw.Stats().CutOutbox.Load() == 0 {
+		trader.trade(20)
+		if trader.seq > 4000 {
+			t.Fatal("a client that does not read is not cut")
+		}
+	}
+	trader.trade(100) // is served all the while
+	eventually(t, "the stalled one is gone", func() bool { return s.gw.Connections() == 1 })
+	stalled.cut()
+	if stalled.seq == 1 || stalled.seq >= trader.seq {
+		t.Errorf("the stalled one saw seq %d, the other %d", stalled.seq, trader.seq)
+	}
+	if n := s.gw.Stats().CutOutbox.Load(); n != 1 {
+		t.Errorf("%d sessions cut, want 1", n)
+	}
+}
+
+// TestOutboxHoldsOneLargeFrame has a cap below the size of a single answer.
+func TestOutboxHoldsOneLargeFrame(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) { g.OutboxBytesMax = 512 })
+	p := s.user(t, alice)
+	p.write(p.request(nil, codec.TypeInstruments))
+	if f := p.expect(codec.TypeInstrumentsReply); len(f.Payload) <= 512 {
+		t.Fatalf("INSTRUMENTS of %d bytes do not reach the cap", len(f.Payload))
+	}
+	p.alive()
+}
+
+// TestOutboxOfOwnAnswers has a client that asks and asks and never reads.
+func TestOutboxOfOwnAnswers(t *testing.T) {
+	t.Parallel()
+	s := start(t, smallOutboxes)
+	p := s.lazy(t, alice)
+	eventually(t, "a client that does not read is cut", func() bool {
+		if err := p.conn.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := p.conn.Write(p.request(nil, codec.TypeInstruments))
+		return err != nil || s.gw.Stats().CutOutbox.Load() > 0
+	})
+	eventually(t, "it is gone", func() bool { return s.gw.Connections() == 0 })
+	if n := s.gw.Stats().CutOutbox.Load(); n != 1 {
+		t.Errorf("%d sessions cut, want 1", n)
+	}
+}
+
+// stall has trader push to a client that does not read until at least some bytes wait for it that its socket does not take.
+func (s *server) stall(t *testing.T, stalled, trader *peer, some int) {
+	t.Helper()
+	for {
+		since, waiting := s.stalledSince(t, stalled)
+		if since != 0 && waiting >= some {
+			return
+		}
+		trader.trade(20)
+		if trader.seq > 10_000 {
+			t.Fatalf("%d bytes wait after %d events, want %d", waiting, trader.seq, some)
+		}
+	}
+}
+
+// settled waits until the kernel has taken nothing more for a while, so that what stalls later stalls later for good.
+func (s *server) settled(t *testing.T, p *peer) {
+	t.Helper()
+	eventually(t, "the kernel has taken what it will", func() bool {
+		since, _ := s.stalledSince(t, p)
+		return since != 0 && s.gw.millis() > since+400
+	})
+}
+
+func TestStallTimeout(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(g *Config, _ *engine.Config) {
+		g.SocketSendBufferBytes, g.OutboxBytesMax, g.StallTimeout = 8<<10, 8<<20, 300*time.Millisecond
+	})
+	stalled, trader := s.lazy(t, alice), s.user(t, alice)
+	s.stall(t, stalled, trader, 32<<10) // more than the kernel may take later
+	eventually(t, "the stalled one is cut", func() bool { return s.gw.Stats().CutStalled.Load() == 1 })
+	eventually(t, "and gone", func() bool { return s.gw.Connections() == 1 })
+	stalled.cut()
+	trader.trade(2)
+	if n := s.gw.Stats().CutStalled.Load(); n != 1 {
+		t.Errorf("%d sessions cut, want 1", n)
+	}
+}
+
+// TestSlowReaderIsNotStalled has a client that takes longer than the stall timeout for what waits, but takes some.
+func TestSlowReaderIsNotStalled(t *testing.T) {
+	t.Parallel()
+	const timeout = 1500 * time.Millisecond
+	s := start(t, func(g *Config, _ *engine.Config) {
+		g.SocketSendBufferBytes, g.OutboxBytesMax, g.StallTimeout = 8<<10, 8<<20, timeout
+	})
+	slow, trader := s.lazy(t, alice), s.user(t, alice)
+	s.stall(t, slow, trader, 100<<10)
+	began := time.Now()
+	for slow.seq < trader.seq {
+		slow.until(min(slow.seq+25, trader.seq)) // some 4 kB
+		time.Sleep(80 * time.Millisecond)        // being slow is what this client is for
+	}
+	if took := time.Since(began); took < timeout {
+		t.Fatalf("everything was taken within %v, so nothing was tried", took)
+	}
+	slow.alive()
+}
+
+// TestWaitingCountsBoth has bytes in the outbox, and others that the socket has not taken.
+func TestWaitingCountsBoth(t *testing.T) {
+	s := &Session{unsent: 100}
+	for _, want := range []int{100, 150, 200} {
+		if got := s.waiting(); got != want {
+			t.Errorf("%d bytes wait, want %d", got, want)
+		}
+		if !s.append(make([]byte, 50)) {
+			t.Fatal("nothing can be appended")
+		}
+	}
+	before := s.waiting()
+	if n := s.finish(protocol, "text"); n == 0 || s.waiting() != before+n {
+		t.Errorf("GOODBYE is %d bytes, and %d wait where %d did before", n, s.waiting(), before)
+	}
+	if s.append(make([]byte, 50)) || s.finish(protocol, "text") != 0 {
+		t.Error("something was appended after GOODBYE")
+	}
+}
