@@ -74,7 +74,7 @@ func (e *Engine) Checkpoint(ctx context.Context, store func([]AccountState) erro
 	for _, s := range e.shards {
 		sl.begin = true
 		for more := true; more; more = sl.more {
-			if err := e.serve(ctx, s, controlCheckpoint, &sl); err != nil {
+			if err := e.serve(ctx, s, (*shard).copySlice, &sl); err != nil {
 				return 0, e.giveUp(err)
 			}
 			if sl.begin {
@@ -111,7 +111,7 @@ func (e *Engine) Checkpointed() {
 	var sl slice
 	for _, s := range e.shards {
 		for more := true; more; more = sl.more {
-			if e.serve(context.Background(), s, controlRelease, &sl) != nil {
+			if e.serve(context.Background(), s, (*shard).releaseSlice, &sl) != nil {
 				return // stopped: nothing will be dropped any more
 			}
 		}
@@ -123,14 +123,14 @@ func (e *Engine) Checkpointed() {
 // one, and another Checkpoint takes it away.
 func (e *Engine) CheckpointWanted() <-chan struct{} { return e.wanted }
 
-// serve has the drainer of s serve sl, and waits for it.
-func (e *Engine) serve(ctx context.Context, s *shard, kind controlKind, sl *slice) error {
+// serve has the drainer of s do its part of the checkpoint with sl, and waits for it.
+func (e *Engine) serve(ctx context.Context, s *shard, part func(*shard, *slice), sl *slice) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	served := make(chan struct{})
 	sl.served = served
-	s.post(control{kind: kind, slice: sl})
+	s.post(&sliceItem{slice: sl, part: part})
 	select {
 	case <-served:
 		return nil
@@ -139,6 +139,23 @@ func (e *Engine) serve(ctx context.Context, s *shard, kind controlKind, sl *slic
 	case <-e.stopping:
 		return ErrStopped
 	}
+}
+
+// sliceItem has a drainer do a part of a checkpoint. Its place is the end of the step, when all of it has been published: see
+// Engine.Checkpoint.
+type sliceItem struct {
+	slice *slice
+	part  func(*shard, *slice) // copySlice or releaseSlice
+}
+
+func (*sliceItem) decide(*shard, *action) {}
+
+func (i *sliceItem) publish(s *shard, _ *action) { s.step.slices = append(s.step.slices, i) }
+
+// end does it, and has the checkpoint go on.
+func (i *sliceItem) end(s *shard) {
+	i.part(s, i.slice)
+	close(i.slice.served)
 }
 
 // slice is a part of a checkpoint on its way from a drainer to the store.
@@ -221,16 +238,6 @@ func (d *dirty) begin() {
 	d.accounts = append(d.accounts, d.todo[d.copied:]...) // these are marked as dirty
 	d.todo, d.accounts = d.accounts, d.todo[:0]
 	d.copied, d.released = 0, 0
-}
-
-// serveCheckpoint serves a control of a checkpoint. It is called at the end of a step: see Engine.Checkpoint.
-func (s *shard) serveCheckpoint(c *control) {
-	if c.kind == controlCheckpoint {
-		s.copySlice(c.slice)
-	} else {
-		s.releaseSlice(c.slice)
-	}
-	close(c.slice.served)
 }
 
 func (s *shard) copySlice(sl *slice) {

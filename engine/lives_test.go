@@ -144,7 +144,10 @@ func (l *lives) tradeTogether() {
 func (s *shard) asked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.control, func(c control) bool { return c.slice != nil })
+	return slices.ContainsFunc(s.control, func(it item) bool {
+		_, of := it.(*sliceItem)
+		return of
+	})
 }
 
 // answer returns the only frame that answers a request.

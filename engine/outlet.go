@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"sync/atomic"
-
 	"github.com/papertape/papertape/positions"
 )
 
@@ -69,83 +67,3 @@ const (
 	FailureRateLimited                         // the account sent more orders than it may
 	FailureReadOnly                            // no orders at the moment: the journal has no room
 )
-
-// ResumeMode says how a session begins. Its values are those of the wire.
-type ResumeMode uint8
-
-// How a session begins.
-const (
-	ModeSnapshot ResumeMode = 1 // the state now, then live events
-	ModeResume   ResumeMode = 2 // the events after a sequence, then live ones
-	ModeRestart  ResumeMode = 3 // every event kept, then live ones
-	ModeQuick    ResumeMode = 4 // live events only
-)
-
-// Login is a request to begin a session.
-type Login struct {
-	ID      uint64 // of the request
-	Account uint64
-	Mode    ResumeMode
-	LastSeq uint64 // ModeResume
-	Epoch   uint64 // ModeResume
-}
-
-// LoginReply is the answer to a login.
-type LoginReply struct {
-	Account   uint64
-	HeadSeq   uint64
-	OldestSeq uint64
-	After     uint64 // the sequence after which events follow: HeadSeq, unless some are replayed
-	Epoch     uint64
-	Mode      ResumeMode
-	Resynced  bool
-	Holdings  *positions.Holdings // ModeSnapshot
-}
-
-// Session is a logged-in connection as the engine knows it. The outlet makes it, and hands it in with every request.
-type Session struct {
-	// Peer is the outlet's own. Set before the login, constant after.
-	Peer any
-
-	inFlight atomic.Int32 // requests taken and not yet answered
-
-	// Owned by the drainer of the account's shard.
-	state   sessionState
-	account *account
-	catchup *catchup // while catching up
-}
-
-type sessionState uint8
-
-const (
-	sessionOut      sessionState = iota // not logged in (yet, or any more)
-	sessionCatching                     // has a cursor; not in the live list
-	sessionLive                         // in the live list
-)
-
-// catchup is what a session needs until it is live.
-type catchup struct {
-	cursor   uint64   // last sequence handed to the outlet
-	replayTo uint64   // frames up to here carry REPLAY
-	owed     []owed   // its own orders executed meanwhile, by sequence; bounded by the requests in flight
-	holdings []uint64 // ids of HOLDINGS to answer when it joins; bounded likewise
-	reading  *read    // waits its turn, or is under way
-}
-
-// owed is an execution that the replay has to send in its place.
-type owed struct{ seq, id uint64 }
-
-// Begin counts a request of the session as taken, unless max are in flight already.
-func (s *Session) Begin(max int) bool {
-	if s.inFlight.Add(1) > int32(max) {
-		s.inFlight.Add(-1)
-		return false
-	}
-	return true
-}
-
-// End counts a request as answered. The engine calls it for each request that it accepted.
-func (s *Session) End() { s.inFlight.Add(-1) }
-
-// InFlight returns how many requests are taken and not yet answered.
-func (s *Session) InFlight() int { return int(s.inFlight.Load()) }

@@ -23,12 +23,12 @@ type shard struct {
 	mu sync.Mutex
 	// Shared, under mu.
 	inbox   []Request // at most InboxOrdersMax; as many again may be in the drainer's hands
-	control []control // at most two of a connection, those of the process itself (queriesMax), one of a checkpoint
+	control []item    // at most two of a connection, those of the process itself (queriesMax), one of a checkpoint
 	armed   bool      // a drainer is running or has been submitted
 	stopped bool      // none will be any more
 
 	spareInbox   []Request // empty; given back by the drainer to be filled next
-	spareControl []control
+	spareControl []item
 
 	// Read by anyone.
 	stats shardStats
@@ -77,17 +77,6 @@ func (s *shard) submit(requests []Request) int {
 	return n
 }
 
-// post puts an item into the control lane. Nobody serves it if the engine has stopped.
-func (s *shard) post(c control) {
-	s.mu.Lock()
-	if s.stopped {
-		s.mu.Unlock()
-		return
-	}
-	s.control = append(s.control, c)
-	s.arm()
-}
-
 // arm unlocks mu, and sees to it that a drainer runs.
 func (s *shard) arm() {
 	armed := s.armed
@@ -110,7 +99,7 @@ func (s *shard) stop() {
 }
 
 // take swaps the mailbox out, or disarms the shard if it is empty or has been stopped. What was taken before is given back to be filled again.
-func (s *shard) take(inbox []Request, lane []control) ([]Request, []control, bool) {
+func (s *shard) take(inbox []Request, lane []item) ([]Request, []item, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if inbox != nil {

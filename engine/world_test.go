@@ -138,8 +138,8 @@ func makeWorld(t tester, o options, accounts ...uint64) *world {
 func (w *world) open(accounts ...uint64) {
 	w.t.Helper()
 	for _, number := range accounts {
-		c := control{kind: controlOpen, opening: []uint64{number}, seed: 1, query: &query{}}
-		if _, err := w.eng.ask(context.Background(), number, c); err != nil {
+		open := func(q question[struct{}]) item { return &openItem{question: q, numbers: []uint64{number}, seed: 1} }
+		if _, err := ask(context.Background(), w.eng, number, open); err != nil {
 			w.t.Fatalf("open %d: %v", number, err)
 		}
 	}

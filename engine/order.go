@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"runtime/debug"
+	"time"
+
+	"github.com/papertape/papertape/positions"
+)
+
+func (s *shard) decideOrder(r *Request, act *action) {
+	if s.tooFast(r.Order.Account) {
+		act.what, act.failure = whatFailed, FailureRateLimited
+		s.stats.rateLimited.Add(1)
+		return
+	}
+	if r.Order.ID.IsZero() {
+		s.decide(&r.Order, act)
+		return
+	}
+	id := hashBytes(fnvOffset, r.Order.ID.Bytes())
+	content, ok := s.tryContentHash(&r.Order)
+	if !ok {
+		act.what, act.failure = whatFailed, FailureInternal
+		return
+	}
+	var clash *positions.OrderID
+	if a := s.find(r.Order.Account); a != nil && a.ids != nil {
+		first, known := a.ids.find(&r.Order.ID, id)
+		if known && !s.repeat(a, first, &r.Order, content, act) {
+			return
+		}
+		if known {
+			clash = &r.Order.ID
+		}
+	}
+	if !s.decide(&r.Order, act) {
+		return
+	}
+	record := OrderIDRecord{ID: id, Content: content, Seq: s.step.events[len(s.step.events)-1].Seq}
+	s.find(r.Order.Account).remember(record, clash, s.idsMax)
+}
+
+// tryContentHash contains a panic over an order that no universe has.
+func (s *shard) tryContentHash(o *positions.Order) (h uint64, ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.contained("content", o.Account, p)
+		}
+	}()
+	return contentHash(o.Instrument, o.Side, o.Quantity, o.Limit, s.eng.cfg.Universe), true
+}
+
+// tooFast counts an order of the account and says whether it is one too many. An account that was quiet may send a second's
+// worth at once (the generic cell rate algorithm: one number of state).
+func (s *shard) tooFast(account uint64) bool {
+	limit := s.eng.cfg.OrdersPerSecond
+	if limit == 0 {
+		return false
+	}
+	a := s.find(account)
+	if a == nil {
+		return false
+	}
+	paced := max(a.paced, s.step.elapsed) + int64(time.Second)/int64(limit)
+	if paced > s.step.elapsed+int64(time.Second) {
+		return true
+	}
+	a.paced = paced
+	return false
+}
+
+// decide decides the order and applies the event. It returns whether there is one.
+func (s *shard) decide(o *positions.Order, act *action) (executed bool) {
+	st := &s.step
+	if st.readOnly {
+		act.what, act.failure = whatFailed, FailureReadOnly
+		s.stats.readOnly.Add(1)
+		return false
+	}
+	if s.full() {
+		act.what, act.failure = whatFailed, FailureBusy
+		s.stats.busy.Add(1)
+		return false
+	}
+	n := len(st.events)
+	ev := st.nextEvent()
+	refusal, ok := s.tryDecide(o, ev)
+	switch {
+	case !ok:
+		act.what, act.failure = whatFailed, FailureInternal
+	case refusal.Reason != positions.NoRefusal:
+		act.what, act.refusal = whatRefused, refusal
+		st.refused++
+	default:
+		act.what = whatExecuted
+		act.events.add(n)
+		s.book.Apply(ev)
+		return true
+	}
+	st.events = st.events[:n]
+	return false
+}
+
+// tryDecide contains a panic of the decision: the book was not touched yet.
+func (s *shard) tryDecide(o *positions.Order, ev *positions.Event) (r positions.Refusal, ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.contained("decide", o.Account, p)
+		}
+	}()
+	return s.book.Decide(o, s.step.prices, s.step.now, ev), true
+}
+
+func (s *shard) decideWith(r *Request, act *action) {
+	act.what = whatDeclined
+	order, ok := s.tryDecider(r)
+	if !ok {
+		return
+	}
+	order.Account = r.Order.Account
+	r.Order = order
+	if r.Session == nil {
+		r.Order.ID = positions.OrderID{} // nobody asked, so nobody asks again
+		s.decide(&r.Order, act)
+		return
+	}
+	s.decideOrder(r, act) // as if the session had sent it: its id counts, and its rate
+}
+
+func (s *shard) tryDecider(r *Request) (o positions.Order, ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			ok = false
+			s.contained("decider", r.Order.Account, p)
+		}
+	}()
+	v, known := s.book.View(r.Order.Account)
+	if !known {
+		return o, false
+	}
+	return r.Decider.Decide(v, s.step.prices, s.step.now, r.Arg)
+}
+
+func (s *shard) contained(where string, account uint64, p any) {
+	s.eng.panics.Add(1)
+	s.eng.cfg.Log.Error().Str("in", where).Uint64("account", account).Any("panic", p).Bytes("stack", debug.Stack()).
+		Msg("panic contained; the book is untouched")
+}
