@@ -19,7 +19,7 @@ type flushed struct {
 
 func (f *flushed) Publisher() Publisher                                 { return f }
 func (f *flushed) Event(*positions.Event, []*Session, *Session, uint64) {}
-func (f *flushed) LoggedIn(*Session, uint64, *LoginReply)               {}
+func (f *flushed) Answer(Answer)                                        {}
 func (f *flushed) Flush()                                               { f.done <- struct{}{} }
 
 // BenchmarkStep submits a batch of orders and waits until the step that serves it was flushed: decision, tail, in-flight

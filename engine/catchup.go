@@ -88,8 +88,7 @@ func (s *shard) join(ses *Session) {
 	a.live = append(a.live, ses)
 	for _, id := range ids {
 		i := s.snapshot(a.number)
-		s.publisher.Holdings(&s.step.holdings[i], ses, id)
-		ses.End()
+		s.answer(Answer{Kind: AnswerHoldings, Session: ses, ID: id, Holdings: &s.step.holdings[i]})
 	}
 }
 

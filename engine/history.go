@@ -132,8 +132,7 @@ func (s *shard) publishHistory(r *Request) {
 }
 
 func (p *sessionPage) page(s *shard, events []*positions.Event, oldest uint64) {
-	s.publisher.History(events, oldest, p.session, p.id)
-	p.session.End()
+	s.answer(Answer{Kind: AnswerHistory, Session: p.session, ID: p.id, History: events, Oldest: oldest})
 }
 
 func (p *sessionPage) failed(s *shard, err error) { s.readFailed(p.account, p.session, p.id, err) }
@@ -143,14 +142,13 @@ func (s *shard) readFailed(account uint64, session *Session, id uint64, err erro
 	failure := FailureInternal
 	switch {
 	case errors.Is(err, ErrBusy):
-		failure = FailureBusy
+		failure = FailureHistoryBusy
 	case errors.Is(err, ErrUnknownAccount):
 		failure = FailureUnknownAccount
 	default:
 		s.eng.cfg.Log.Error().Err(err).Uint64("account", account).Msg("history could not be read")
 	}
-	s.publisher.Failed(session, id, nil, failure)
-	session.End()
+	s.answer(Answer{Kind: AnswerFailed, Session: session, ID: id, Failure: failure})
 }
 
 // History returns up to limit events of the account (at most pageMax) with sequences below before (0: from the head), newest

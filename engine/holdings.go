@@ -41,17 +41,18 @@ func (s *shard) snapshot(number uint64) int32 {
 	return int32(len(st.holdings) - 1)
 }
 
-// publishHoldings answers the query of a session.
+// publishHoldings answers the query of a session, or has it answered when the session has caught up.
 func (s *shard) publishHoldings(act *action) {
 	r := act.req
-	switch {
-	case r.Session.state == sessionCatching:
+	if r.Session.state == sessionCatching {
 		r.Session.catchup.holdings = append(r.Session.catchup.holdings, r.ID)
 		return
-	case act.index >= 0:
-		s.publisher.Holdings(&s.step.holdings[act.index], r.Session, r.ID)
-	default: // it was catching up when the query was decided, and has ended since
-		s.publisher.Failed(r.Session, r.ID, &r.Order, FailureUnknownAccount)
 	}
-	r.Session.End()
+	a := Answer{Kind: AnswerHoldings, Session: r.Session, ID: r.ID}
+	if act.index >= 0 {
+		a.Holdings = &s.step.holdings[act.index]
+	} else { // it was catching up when the query was decided, and has ended since
+		a.Kind, a.Failure = AnswerFailed, FailureUnknownAccount
+	}
+	s.answer(a)
 }

@@ -200,7 +200,7 @@ func (l *lives) answered(o *positions.Order, f frame) frame {
 		}
 		return f
 	}
-	if f.what == "FAILED" && f.failure == FailureBusy {
+	if f.what == "FAILED" && f.failure == FailureUncheckpointed {
 		if s := l.w.eng.shardOf(o.Account); s.memory.unstored < s.unstoredMax {
 			l.t.Fatalf("BUSY with %d events of %d not checkpointed", s.memory.unstored, s.unstoredMax)
 		}

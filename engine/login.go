@@ -79,11 +79,11 @@ func (l logoutItem) publish(s *shard, _ *action) { s.logout(l.session) }
 func (s *shard) login(ses *Session, l *Login, h *positions.Holdings) {
 	a := s.find(l.Account)
 	if a == nil {
-		s.publisher.LoginRefused(ses, l.ID, l.Account, FailureUnknownAccount)
+		s.refuseLogin(ses, l, FailureUnknownAccount)
 		return
 	}
 	if a.sessions >= s.eng.cfg.SessionsPerAccountMax {
-		s.publisher.LoginRefused(ses, l.ID, l.Account, FailureTooManySessions)
+		s.refuseLogin(ses, l, FailureTooManySessions)
 		return
 	}
 	oldest := s.oldest(a)
@@ -106,7 +106,11 @@ func (s *shard) login(ses *Session, l *Login, h *positions.Holdings) {
 		ses.state = sessionLive
 		a.live = append(a.live, ses)
 	}
-	s.publisher.LoggedIn(ses, l.ID, &reply)
+	s.publisher.Answer(Answer{Kind: AnswerLoggedIn, Session: ses, ID: l.ID, Login: &reply})
+}
+
+func (s *shard) refuseLogin(ses *Session, l *Login, f Failure) {
+	s.publisher.Answer(Answer{Kind: AnswerLoginRefused, Session: ses, ID: l.ID, Account: l.Account, Failure: f})
 }
 
 // resumeAfter returns the sequence after which history is replayed, and false if it is not.

@@ -78,7 +78,7 @@ func (s *shard) decide(o *positions.Order, act *action) (executed bool) {
 		return false
 	}
 	if s.full() {
-		act.what, act.failure = whatFailed, FailureBusy
+		act.what, act.failure = whatFailed, FailureUncheckpointed
 		s.stats.busy.Add(1)
 		return false
 	}

@@ -130,7 +130,7 @@ func TestOrderIDBelowTail(t *testing.T) {
 	c.order(buy(10, "x"))
 	c.order(buy(1))
 	w.until("the answer of the third", func() bool { return c.InFlight() == 1 })
-	c.expect("FAILED BUSY #6", "EXECUTION 7 #7")
+	c.expect("FAILED HISTORY_BUSY #6", "EXECUTION 7 #7")
 	release()
 	w.settle()
 	c.expect("REPEAT 2 #5")

@@ -14,8 +14,7 @@ func (s *shard) publish(act *action) {
 		s.publishEvents(act.events, r)
 	case whatDeclined:
 		if r.Session != nil {
-			s.publisher.Declined(r.Decider, r.Session, r.ID)
-			r.Session.End()
+			s.answer(Answer{Kind: AnswerDeclined, Session: r.Session, ID: r.ID, Decider: r.Decider})
 		}
 	case whatRepeated:
 		s.publishRepeat(act)
@@ -65,15 +64,21 @@ func (s *shard) publishEvent(ev *positions.Event, r *Request) {
 	}
 }
 
+// answerFailed answers an order that was not executed.
 func (s *shard) answerFailed(act *action) {
 	r := act.req
 	if r.Session == nil {
 		return
 	}
+	a := Answer{Kind: AnswerFailed, Session: r.Session, ID: r.ID, Order: &r.Order, Failure: act.failure}
 	if act.what == whatRefused {
-		s.publisher.Refused(&r.Order, act.refusal, r.Session, r.ID)
-	} else {
-		s.publisher.Failed(r.Session, r.ID, &r.Order, act.failure)
+		a.Kind, a.Refusal = AnswerRefused, act.refusal
 	}
-	r.Session.End()
+	s.answer(a)
+}
+
+// answer answers a request that was taken from a session, and counts it as answered.
+func (s *shard) answer(a Answer) {
+	s.publisher.Answer(a)
+	a.Session.End()
 }

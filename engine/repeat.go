@@ -51,8 +51,7 @@ func (s *shard) publishRepeat(act *action) {
 		s.read(&p.historyPage)
 		return
 	}
-	s.publisher.Repeat(ev, r.Session, r.ID)
-	r.Session.End()
+	s.answer(Answer{Kind: AnswerRepeat, Session: r.Session, ID: r.ID, Event: ev})
 }
 
 // repeatedOrder is an order whose first execution has to be read from the journal: a page of one event.
@@ -69,15 +68,16 @@ func (p *repeatedOrder) page(s *shard, events []*positions.Event, _ uint64) {
 		p.failed(s, nil)
 		return
 	}
+	a := Answer{Kind: AnswerFailed, Session: p.session, ID: p.id, Order: &p.order}
 	switch t := &events[0].Trade; {
 	case t.OrderID != p.order.ID:
-		s.publisher.Failed(p.session, p.id, &p.order, FailureOrderIDClash)
+		a.Failure = FailureOrderIDClash
 	case !sameContent(t, &p.order):
-		s.publisher.Failed(p.session, p.id, &p.order, FailureDuplicateOrderID)
+		a.Failure = FailureDuplicateOrderID
 	default:
-		s.publisher.Repeat(events[0], p.session, p.id)
+		a.Kind, a.Event = AnswerRepeat, events[0]
 	}
-	p.session.End()
+	s.answer(a)
 }
 
 func (p *repeatedOrder) failed(s *shard, err error) { s.readFailed(p.account, p.session, p.id, err) }

@@ -47,27 +47,19 @@ func (p *tallyPublisher) Event(ev *positions.Event, live []*Session, owner *Sess
 	}
 }
 
-func (p *tallyPublisher) LoggedIn(s *Session, id uint64, r *LoginReply) {
-	s.Peer.(*tally).seq = r.HeadSeq
-	p.answer(s, id)
+func (p *tallyPublisher) Answer(a Answer) {
+	switch a.Kind {
+	case AnswerLoginRefused:
+		return
+	case AnswerLoggedIn:
+		a.Session.Peer.(*tally).seq = a.Login.HeadSeq
+	}
+	p.answer(a.Session, a.ID)
 }
 
-func (p *tallyPublisher) Repeat(_ *positions.Event, s *Session, id uint64)      { p.answer(s, id) }
-func (p *tallyPublisher) Replay(*positions.Event, *Session, uint64, bool) bool  { return true }
-func (p *tallyPublisher) LoginRefused(*Session, uint64, uint64, Failure)        {}
-func (p *tallyPublisher) Holdings(_ *positions.Holdings, s *Session, id uint64) { p.answer(s, id) }
-func (p *tallyPublisher) History(_ []*positions.Event, _ uint64, s *Session, id uint64) {
-	p.answer(s, id)
-}
-func (p *tallyPublisher) Failed(s *Session, id uint64, _ *positions.Order, _ Failure) {
-	p.answer(s, id)
-}
-func (p *tallyPublisher) Declined(_ Decider, s *Session, id uint64) { p.answer(s, id) }
-func (p *tallyPublisher) Lost(*Session)                             {}
-func (p *tallyPublisher) Flush()                                    { p.used++ }
-func (p *tallyPublisher) Refused(_ *positions.Order, _ positions.Refusal, s *Session, id uint64) {
-	p.answer(s, id)
-}
+func (p *tallyPublisher) Replay(*positions.Event, *Session, uint64, bool) bool { return true }
+func (p *tallyPublisher) Lost(*Session)                                        {}
+func (p *tallyPublisher) Flush()                                               { p.used++ }
 
 // doneCounter is a Decider that counts how often it is told.
 type doneCounter struct{ decided, done atomic.Int64 }

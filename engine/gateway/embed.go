@@ -87,8 +87,8 @@ func (l *loop) embed(s *Session, f codec.Frame) bool {
 	return true
 }
 
-// Declined answers a call whose handler returned no order.
-func (p *publisher) Declined(d engine.Decider, to *engine.Session, id uint64) {
+// declined is the answer to a call whose handler returned no order.
+func (p *publisher) declined(id uint64, d engine.Decider) {
 	e, ok := d.(*embedded)
 	switch {
 	case ok && e.answer.Reject != nil:
@@ -96,8 +96,6 @@ func (p *publisher) Declined(d engine.Decider, to *engine.Session, id uint64) {
 	case ok && e.answer.Type >= codec.TypeEmbedder && len(e.answer.Payload) <= codec.LimitToClient-12:
 		p.frame = codec.AppendFrame(p.frame[:0], e.answer.Type, codec.FlagReply, id, e.answer.Payload)
 	default:
-		p.Failed(to, id, nil, engine.FailureInternal)
-		return
+		p.failed(id, nil, engine.FailureInternal)
 	}
-	p.send(to)
 }
