@@ -20,7 +20,7 @@ func (v *venue) bought(t *testing.T, instrument string, quantity int64) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := engine.Request{Kind: engine.KindDecide, Decider: thisTrade{id, quantity}, Order: positions.Order{Account: venueAccount}}
+	request := engine.Request{Kind: engine.KindDecide, Account: venueAccount, Decider: thisTrade{id, quantity}}
 	if v.engine.Submit(venueAccount, []engine.Request{request}) != 1 {
 		t.Fatal("the server is busy")
 	}

@@ -152,7 +152,7 @@ func (v *venue) end() error {
 // are sold. It always is one event.
 func (v *venue) trade(account uint64) {
 	i := market.ID(rand.IntN(5))
-	request := engine.Request{Kind: engine.KindDecide, Decider: anyTrade{i}, Order: positions.Order{Account: account}}
+	request := engine.Request{Kind: engine.KindDecide, Account: account, Decider: anyTrade{i}}
 	for v.engine.Submit(account, []engine.Request{request}) == 0 {
 		time.Sleep(time.Millisecond)
 	}

@@ -53,8 +53,8 @@ func BenchmarkStep(b *testing.B) {
 				if i%2 == 1 {
 					o = sell(1)
 				}
-				o.Account = FirstAccount + uint64(i/2%64)
-				requests[i] = Request{Kind: KindOrder, Session: &ses, ID: uint64(i + 1), Order: o}
+				account := FirstAccount + uint64(i/2%64)
+				requests[i] = Request{Kind: KindOrder, Account: account, Session: &ses, ID: uint64(i + 1), Order: o}
 			}
 			serve := func(n int) {
 				for range n {

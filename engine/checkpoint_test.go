@@ -230,7 +230,7 @@ func TestUncheckpointedFull(t *testing.T) {
 		w.decideBy(alice, d, 1)
 		c.Begin(16)
 		r := Request{Kind: KindDecide, Session: &c.Session, ID: 99, Decider: d, Arg: 2}
-		r.Order.Account = alice
+		r.Account = alice
 		w.eng.Submit(alice, []Request{r})
 	})
 	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "EXECUTION 5 #5", "FAILED UNCHECKPOINTED #6", "REPEAT 2 #7",

@@ -127,7 +127,7 @@ type sessionPage struct {
 // publishHistory begins to answer the query of a session.
 func (s *shard) publishHistory(r *Request) {
 	p := &sessionPage{session: r.Session, id: r.ID}
-	p.historyPage = historyPage{asker: p, account: r.Order.Account, before: r.Before, limit: int(r.Limit)}
+	p.historyPage = historyPage{asker: p, account: r.Account, before: r.Before, limit: int(r.Limit)}
 	s.history(&p.historyPage)
 }
 

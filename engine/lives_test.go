@@ -399,7 +399,7 @@ func (l *lives) interrupt() (sent []positions.Order, survivors int) {
 	for range rapid.IntRange(1, 8).Draw(l.t, "orders") {
 		o := l.draw()
 		sent = append(sent, o)
-		w.eng.Submit(o.Account, []Request{{Kind: KindOrder, Order: o}})
+		w.eng.Submit(o.Account, []Request{{Kind: KindOrder, Account: o.Account, Order: o}})
 	}
 	// Each shard comes to an end of its own: idle, as all was refused, or in a commit.
 	w.until("all shards in a commit or idle", func() bool {

@@ -7,8 +7,10 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
+// decideOrder decides the order that r has now, of the account of r.
 func (s *shard) decideOrder(r *Request, act *action) {
-	if s.tooFast(r.Order.Account) {
+	r.Order.Account = r.Account
+	if s.tooFast(r.Account) {
 		act.what, act.failure = whatFailed, FailureRateLimited
 		s.stats.rateLimited.Add(1)
 		return
@@ -24,7 +26,7 @@ func (s *shard) decideOrder(r *Request, act *action) {
 		return
 	}
 	var clash *positions.OrderID
-	if a := s.find(r.Order.Account); a != nil && a.ids != nil {
+	if a := s.find(r.Account); a != nil && a.ids != nil {
 		first, known := a.ids.find(&r.Order.ID, id)
 		if known && !s.repeat(a, first, &r.Order, content, act) {
 			return
@@ -37,7 +39,7 @@ func (s *shard) decideOrder(r *Request, act *action) {
 		return
 	}
 	record := OrderIDRecord{ID: id, Content: content, Seq: s.step.events[len(s.step.events)-1].Seq}
-	s.find(r.Order.Account).remember(record, clash, s.idsMax)
+	s.find(r.Account).remember(record, clash, s.idsMax)
 }
 
 // tryContentHash contains a panic over an order that no universe has.
@@ -117,7 +119,7 @@ func (s *shard) decideWith(r *Request, act *action) {
 	if !ok {
 		return
 	}
-	order.Account = r.Order.Account
+	order.Account = r.Account
 	r.Order = order
 	if r.Session == nil {
 		r.Order.ID = positions.OrderID{} // nobody asked, so nobody asks again
@@ -131,10 +133,10 @@ func (s *shard) tryDecider(r *Request) (o positions.Order, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			ok = false
-			s.contained("decider", r.Order.Account, p)
+			s.contained("decider", r.Account, p)
 		}
 	}()
-	v, known := s.book.View(r.Order.Account)
+	v, known := s.book.View(r.Account)
 	if !known {
 		return o, false
 	}

@@ -20,12 +20,13 @@ const (
 type Request struct {
 	Kind    Kind
 	Limit   int32           // KindHistory: how many events
+	Account uint64          // that it concerns
 	Session *Session        // who asks; nil: nobody waits for the answer
 	ID      uint64          // of the request, for the answer
 	Before  uint64          // KindHistory: newest first from below this sequence; 0: from the head
 	Arg     uint64          // KindDecide: handed to Decider
 	Decider Decider         // KindDecide
-	Order   positions.Order // KindOrder; for the other kinds only Order.Account is set
+	Order   positions.Order // KindOrder; its account is set by the engine
 }
 
 // Decider makes an order while it looks at the account: this is how a book is changed by somebody who has to see it first,

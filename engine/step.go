@@ -159,7 +159,7 @@ func (s *shard) decideRequest(r *Request) {
 	case KindHoldings:
 		act.what = whatHoldings
 		if r.Session.state != sessionCatching {
-			act.index = s.snapshot(r.Order.Account)
+			act.index = s.snapshot(r.Account)
 		}
 	case KindHistory:
 		act.what = whatHistory

@@ -193,7 +193,7 @@ func (s *submitter) run(eng *Engine, seed int) {
 			case 3:
 				r.Order = sell(1 << 20)
 			}
-			r.Order.Account = s.account
+			r.Account = s.account
 			if r.ID < uint64(len(s.taken)) {
 				s.Begin(1 << 20)
 				batch = append(batch, r)
@@ -210,7 +210,7 @@ func (s *submitter) run(eng *Engine, seed int) {
 		id += len(batch)
 		if id%7 == 0 {
 			r := Request{Kind: KindDecide, Decider: s.deciders}
-			r.Order.Account = s.account
+			r.Account = s.account
 			s.fills += int64(eng.Submit(s.account, []Request{r}))
 		}
 		if n < len(batch) {
@@ -236,7 +236,7 @@ func TestHandOffOfControls(t *testing.T) {
 		done.Go(func() {
 			for range 200 {
 				r := Request{Kind: KindOrder, Order: buy(1)}
-				r.Order.Account = account
+				r.Account = account
 				eng.Submit(account, []Request{r})
 			}
 		})

@@ -280,7 +280,7 @@ func (c *conn) logout() { c.w.eng.Logout(&c.Session, c.account) }
 // ask submits a request of the session.
 func (c *conn) ask(r Request) (id uint64) {
 	c.w.t.Helper()
-	r.Session, r.ID, r.Order.Account = &c.Session, c.id(), c.account
+	r.Session, r.ID, r.Account = &c.Session, c.id(), c.account
 	c.Begin(1 << 20)
 	if n := c.w.eng.Submit(c.account, []Request{r}); n != 1 {
 		c.w.t.Fatalf("Submit took %d of 1", n)
@@ -325,7 +325,7 @@ func (w *world) trade(account uint64, n int) {
 	w.t.Helper()
 	for range n {
 		r := Request{Kind: KindOrder, Order: buy(1)}
-		r.Order.Account = account
+		r.Account = account
 		w.eng.Submit(account, []Request{r})
 	}
 	w.settle()

@@ -144,7 +144,7 @@ func (f *engineLife) trade(rng *rand.Rand, orders int) error {
 		if rng.IntN(2) == 0 {
 			o.ID, _ = positions.MakeOrderID(fmt.Appendf(nil, "order %d", rng.IntN(2000)))
 		}
-		for f.e.Submit(account, []engine.Request{{Kind: engine.KindOrder, Order: o}}) == 0 {
+		for f.e.Submit(account, []engine.Request{{Kind: engine.KindOrder, Account: account, Order: o}}) == 0 {
 			time.Sleep(10 * time.Microsecond) // the inbox is full
 		}
 	}

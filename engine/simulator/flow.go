@@ -133,14 +133,14 @@ func (f *Flow) submit(n int) {
 		account := engine.FirstAccount + f.rng.Uint64N(uint64(f.cfg.Accounts))
 		shard := f.eng.ShardOf(account)
 		r := engine.Request{Kind: engine.KindDecide, Decider: f, Arg: f.rng.Uint64()}
-		r.Order.Account = account
+		r.Account = account
 		f.batches[shard] = append(f.batches[shard], r)
 	}
 	for i, batch := range f.batches {
 		if len(batch) == 0 {
 			continue
 		}
-		taken := f.eng.Submit(batch[0].Order.Account, batch)
+		taken := f.eng.Submit(batch[0].Account, batch)
 		f.skipped.Add(uint64(len(batch) - taken))
 		clear(batch)
 		f.batches[i] = batch[:0]

@@ -95,7 +95,7 @@ func (r *Runner) play(ctx context.Context, x Exchange, s *step) {
 			continue
 		}
 		request := engine.Request{Kind: engine.KindDecide, Decider: fill{r, s}}
-		request.Order.Account = s.Account
+		request.Account = s.Account
 		if x.Submit(s.Account, []engine.Request{request}) == 0 {
 			r.skipped.Add(1)
 		}
