@@ -113,34 +113,42 @@ func (s *shard) tryDecide(o *positions.Order, ev *positions.Event) (r positions.
 	return s.book.Decide(o, s.step.prices, s.step.now, ev), true
 }
 
+// decideWith decides the orders that a Decider makes, up to the first that is not executed.
 func (s *shard) decideWith(r *Request, act *action) {
 	act.what = whatDeclined
-	order, ok := s.tryDecider(r)
-	if !ok {
-		return
+	st := &s.step
+	st.orders = s.tryDecider(r, st.orders[:0])
+	for i := range st.orders {
+		r.Order = st.orders[i]
+		if r.Session == nil {
+			r.Order.ID = positions.OrderID{} // nobody asked, so nobody asks again
+			r.Order.Account = r.Account
+			s.decide(&r.Order, act)
+		} else {
+			s.decideOrder(r, act) // as if the session had sent it: its id counts, and its rate
+		}
+		if int(act.events.count) <= i {
+			break
+		}
 	}
-	order.Account = r.Account
-	r.Order = order
-	if r.Session == nil {
-		r.Order.ID = positions.OrderID{} // nobody asked, so nobody asks again
-		s.decide(&r.Order, act)
-		return
+	if act.events.count > 0 {
+		act.what = whatExecuted // whatever ended it
 	}
-	s.decideOrder(r, act) // as if the session had sent it: its id counts, and its rate
 }
 
-func (s *shard) tryDecider(r *Request) (o positions.Order, ok bool) {
+// tryDecider contains a panic of the Decider: then it has made no orders.
+func (s *shard) tryDecider(r *Request, orders []positions.Order) (made []positions.Order) {
 	defer func() {
 		if p := recover(); p != nil {
-			ok = false
+			made = orders
 			s.contained("decider", r.Account, p)
 		}
 	}()
 	v, known := s.book.View(r.Account)
 	if !known {
-		return o, false
+		return orders
 	}
-	return r.Decider.Decide(v, s.step.prices, s.step.now, r.Arg)
+	return r.Decider.Decide(v, s.step.prices, s.step.now, r.Arg, orders)
 }
 
 func (s *shard) contained(where string, account uint64, p any) {

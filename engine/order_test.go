@@ -208,17 +208,20 @@ type decider struct {
 	panics   bool // in Done
 }
 
-func (d *decider) Decide(v positions.View, prices *market.Prices, _ int64, arg uint64) (positions.Order, bool) {
-	return d.decide(v, prices, arg)
+func (d *decider) Decide(v positions.View, prices *market.Prices, _ int64, arg uint64, orders []positions.Order) []positions.Order {
+	if o, ok := d.decide(v, prices, arg); ok {
+		orders = append(orders, o)
+	}
+	return orders
 }
 
-func (d *decider) Done(arg uint64, ev *positions.Event, r positions.Refusal) {
+func (d *decider) Done(arg uint64, events []positions.Event, r positions.Refusal) {
 	if d.panics {
 		panic("Done is made to panic")
 	}
 	seq := uint64(0)
-	if ev != nil {
-		seq = ev.Seq
+	if len(events) > 0 {
+		seq = events[0].Seq
 	}
 	d.args, d.events, d.refusals = append(d.args, arg), append(d.events, seq), append(d.refusals, r)
 }

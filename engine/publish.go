@@ -26,19 +26,17 @@ func (s *shard) publish(act *action) {
 		s.answerFailed(act)
 	}
 	if r.Kind == KindDecide {
-		var ev *positions.Event
-		if act.what == whatExecuted {
-			ev = &s.step.events[act.events.first]
-		}
-		r.Decider.Done(r.Arg, ev, act.refusal)
+		r.Decider.Done(r.Arg, act.events.in(s.step.events), act.refusal)
 	}
 }
 
-// publishEvents adds events to their accounts' tails and tells the sessions. r is the request that caused them, nil for none.
+// publishEvents adds events to their accounts' tails and tells the sessions. r is the request that caused them, nil for none:
+// the first one answers it.
 func (s *shard) publishEvents(caused span, r *Request) {
 	events := caused.in(s.step.events)
 	for i := range events {
 		s.publishEvent(&events[i], r)
+		r = nil
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // step is the scratch of one step; it is used again by the next.
 type step struct {
 	events   []positions.Event // decided in this step, in order
+	orders   []positions.Order // of the Decider at work
 	repeats  []positions.Event // first executions of repeated orders
 	actions  []action          // what to publish, in order
 	holdings []positions.Holdings

@@ -64,11 +64,12 @@ func (p *tallyPublisher) Flush()                                               {
 // doneCounter is a Decider that counts how often it is told.
 type doneCounter struct{ decided, done atomic.Int64 }
 
-func (d *doneCounter) Decide(positions.View, *market.Prices, int64, uint64) (positions.Order, bool) {
+func (d *doneCounter) Decide(_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
 	d.decided.Add(1)
-	return buy(1), true
+	return append(orders, buy(1))
 }
-func (d *doneCounter) Done(uint64, *positions.Event, positions.Refusal) { d.done.Add(1) }
+
+func (d *doneCounter) Done(uint64, []positions.Event, positions.Refusal) { d.done.Add(1) }
 
 // TestHandOff has many goroutines submit to few shards with tiny inboxes, so that shards are armed and disarmed all the time.
 // Whatever was taken is answered exactly once, whatever was not is not, and nobody is left behind.

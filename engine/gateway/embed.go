@@ -60,20 +60,20 @@ type embedded struct {
 }
 
 // Decide runs the handler.
-func (e *embedded) Decide(v positions.View, prices *market.Prices, now int64, _ uint64) (positions.Order, bool) {
+func (e *embedded) Decide(v positions.View, prices *market.Prices, now int64, _ uint64, orders []positions.Order) []positions.Order {
 	e.answer = e.handler(&Call{
 		Session: e.session, Account: v.Account(), Time: now, Prices: prices, View: v, Payload: e.payload,
 	})
 	if e.answer.Order == nil {
-		return positions.Order{}, false
+		return orders
 	}
 	o := *e.answer.Order
 	o.Origin = positions.OriginClient
-	return o, true
+	return append(orders, o)
 }
 
 // Done has nothing to do: the session is told by the publisher.
-func (e *embedded) Done(uint64, *positions.Event, positions.Refusal) {}
+func (e *embedded) Done(uint64, []positions.Event, positions.Refusal) {}
 
 // embed hands a message of the embedder's own to the account's shard. It returns false if nobody handles its type.
 func (l *loop) embed(s *Session, f codec.Frame) bool {
