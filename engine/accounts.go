@@ -55,6 +55,7 @@ func (a *accountsItem) publish(*shard, *action) { a.answer(a.found, nil) }
 
 // list is the shard's first accounts after a number, as they are at this place of the step.
 func (s *shard) list(after uint64, limit int) []AccountInfo {
+	s.drainer.Check()
 	numbers := s.firstAfter(after, limit)
 	found := make([]AccountInfo, len(numbers))
 	for i, number := range numbers {

@@ -175,8 +175,11 @@ func BenchmarkCheckpoint(b *testing.B) {
 				}
 			}
 			s := eng.shards[0]
+			s.drainer.Take()
+			defer s.drainer.Release()
 			all := slices.Clone(s.dirty.accounts)
 			var sl slice
+			sl.holder.Take()
 			longest, n := time.Duration(0), 0
 			for b.Loop() { // as the drainer would
 				for sl.begin, sl.more = true, true; sl.more; sl.begin = false {

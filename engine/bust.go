@@ -213,6 +213,7 @@ func (s *shard) foldUp(b *bust) bool {
 
 // decideBust decides a request whose history is folded up to the newest event, and applies the event.
 func (s *shard) decideBust(b *bust, act *action) (result bustResult) {
+	s.drainer.Check()
 	account := b.request.Account
 	if seq, _ := s.book.Seq(account); !b.damaged && b.fold.Seq() < seq { // nothing is kept, not even the newest
 		result.outcome = positions.BustOutcome{Reason: positions.BustNotKept, Seq: seq + 1}

@@ -47,6 +47,7 @@ func (r *replayItem) publish(s *shard, _ *action) {
 // bringForward hands a session that is catching up its next piece, and makes it live when it has all. It runs after every
 // event of the step was published, so what the book says and what the tail ends with are the same.
 func (s *shard) bringForward(ses *Session) {
+	s.drainer.Check()
 	if ses.state != sessionCatching || ses.catchup.reading != nil {
 		return
 	}

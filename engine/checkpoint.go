@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/papertape/papertape/engine/owner"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -71,6 +72,7 @@ func (e *Engine) Checkpoint(ctx context.Context, store func([]AccountState) erro
 	}
 	mark = math.MaxUint64
 	var sl slice
+	sl.holder.Take()
 	for _, s := range e.shards {
 		sl.begin = true
 		for more := true; more; more = sl.more {
@@ -109,6 +111,7 @@ func (e *Engine) Checkpointed() {
 	}
 	e.checkpointed = false
 	var sl slice
+	sl.holder.Take()
 	for _, s := range e.shards {
 		for more := true; more; more = sl.more {
 			if e.serve(context.Background(), s, (*shard).releaseSlice, &sl) != nil {
@@ -130,9 +133,11 @@ func (e *Engine) serve(ctx context.Context, s *shard, part func(*shard, *slice),
 	}
 	served := make(chan struct{})
 	sl.served = served
+	sl.holder.Release()
 	s.post(&sliceItem{slice: sl, part: part})
 	select {
 	case <-served:
+		sl.holder.Take()
 		return nil
 	case <-ctx.Done():
 		return ctx.Err() // sl is the drainer's: nobody may use it again
@@ -154,12 +159,18 @@ func (i *sliceItem) publish(s *shard, _ *action) { s.step.slices = append(s.step
 
 // end does it, and has the checkpoint go on.
 func (i *sliceItem) end(s *shard) {
+	i.slice.holder.Take()
 	i.part(s, i.slice)
+	i.slice.holder.Release()
 	close(i.slice.served)
 }
 
 // slice is a part of a checkpoint on its way from a drainer to the store.
+//
+// The goroutine of the checkpoint owns it, but while a drainer serves it.
 type slice struct {
+	holder owner.Goroutine
+
 	begin  bool // asks for the first of the shard
 	served chan struct{}
 
@@ -183,6 +194,7 @@ type sliced struct {
 }
 
 func (sl *slice) reset() {
+	sl.holder.Check()
 	clear(sl.runs)
 	sl.accounts, sl.rows, sl.runs, sl.events = sl.accounts[:0], sl.rows[:0], sl.runs[:0], 0
 }
@@ -193,6 +205,7 @@ func (sl *slice) full(size sliceSize) bool {
 
 // states are the accounts with their events in one piece each. They are copied only where they lie in several chunks.
 func (sl *slice) states() []AccountState {
+	sl.holder.Check()
 	sl.scratch, sl.joined = sl.scratch[:0], sl.joined[:0]
 	from := 0
 	for _, a := range sl.accounts {
@@ -246,6 +259,7 @@ func (s *shard) copySlice(sl *slice) {
 		s.dirty.begin()
 	}
 	sl.reset()
+	s.drainer.Check()
 	d := &s.dirty
 	for d.copied < len(d.todo) && !sl.full(s.eng.sliceSize) {
 		s.copyAccount(d.todo[d.copied], sl)
@@ -274,6 +288,8 @@ func (s *shard) copyAccount(a *account, sl *slice) {
 
 // releaseSlice unpins what was copied.
 func (s *shard) releaseSlice(sl *slice) {
+	s.drainer.Check()
+	sl.holder.Check()
 	d := &s.dirty
 	size, chunks := s.eng.releaseSize, 0
 	for end := min(d.copied, d.released+size.accounts); d.released < end && chunks < size.chunks; d.released++ {

@@ -82,8 +82,8 @@ func TestDeciderUpToARefusal(t *testing.T) {
 	b := &basket{orders: []positions.Order{buy(10), sell(11), buy(1)}}
 	for _, asks := range []*conn{nil, c} {
 		b.decide(w, asks)
-		b.orders[1].Quantity = 21 // when it comes again
 		w.settle()
+		b.orders[1].Quantity = 21 // when it comes again
 	}
 	b.told-- // of both
 	b.expect(t, positions.InsufficientShares, 3)

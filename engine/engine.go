@@ -154,10 +154,12 @@ func (e *Engine) Stop() {
 // belong to the drainers.
 func (e *Engine) Books(f func(positions.Holdings)) {
 	for _, s := range e.shards {
+		s.drainer.Take()
 		for _, number := range s.book.Accounts() {
 			h, _, _ := s.book.Holdings(number, e.cfg.Prices(), nil)
 			f(h)
 		}
+		s.drainer.Release()
 	}
 }
 

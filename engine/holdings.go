@@ -31,6 +31,7 @@ func (h *holdingsItem) publish(s *shard, act *action) {
 
 // snapshot copies the account as it is at this place of the step. It returns -1 if there is no such account.
 func (s *shard) snapshot(number uint64) int32 {
+	s.drainer.Check()
 	st := &s.step
 	h, rows, ok := s.book.Holdings(number, st.prices, st.rows)
 	if !ok {

@@ -136,6 +136,7 @@ func (s *shard) oldest(a *account) uint64 {
 }
 
 func (s *shard) logout(ses *Session) {
+	s.drainer.Check()
 	if ses.state == sessionOut {
 		return
 	}

@@ -117,6 +117,7 @@ func (s *shard) openAll(numbers []uint64, seed uint64, act *action) error {
 
 // open decides the opening of one account.
 func (s *shard) open(number, seed uint64, act *action) {
+	s.drainer.Check()
 	adjustment, orders := OpeningOf(number, seed, s.eng.cfg.Universe)
 	st := &s.step
 	prices := s.eng.cfg.Universe.Opening()

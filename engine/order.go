@@ -73,6 +73,7 @@ func (s *shard) tooFast(account uint64) bool {
 
 // decide decides the order and applies the event. It returns whether there is one.
 func (s *shard) decide(o *positions.Order, act *action) (executed bool) {
+	s.drainer.Check()
 	st := &s.step
 	if st.readOnly {
 		act.what, act.failure = whatFailed, FailureReadOnly

@@ -4,6 +4,7 @@ import "github.com/papertape/papertape/positions"
 
 // publish is the third pass of one action, after the commit. The order of actions is the order in which sessions see things.
 func (s *shard) publish(act *action) {
+	s.drainer.Check()
 	if act.item != nil {
 		act.item.publish(s, act)
 		return

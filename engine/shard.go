@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/papertape/papertape/engine/owner"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -33,7 +34,9 @@ type shard struct {
 	// Read by anyone.
 	stats shardStats
 
-	// Owned by the drainer.
+	// Owned by the drainer; before the first request by whoever loads and replays, after Stop by whoever looks. A drain hops
+	// between the goroutines of the pool, so each one takes them and gives them back.
+	drainer   owner.Goroutine
 	book      *positions.Book
 	accounts  map[uint64]*account
 	last      *account // the last one looked up
@@ -129,21 +132,29 @@ func (s *shard) drain() {
 	}()
 	inbox, lane, ok := s.take(nil, nil)
 	for ; ok; inbox, lane, ok = s.take(inbox, lane) {
-		n := min(len(inbox), stepRequestsMax)
-		s.runStep(inbox[:n], lane)
-		for rest := inbox[n:]; len(rest) > 0; rest = rest[n:] {
-			n = min(len(rest), stepRequestsMax)
-			s.runStep(rest[:n], nil)
-		}
-		clear(lane) // sessions and pages must not outlive their service in a spare slice
-		for i := range inbox {
-			inbox[i].Session, inbox[i].Decider = nil, nil
-		}
+		s.drainer.Take() // not the whole drain: as soon as take has disarmed the shard, the next drainer may begin
+		s.runSteps(inbox, lane)
+		s.drainer.Release()
+	}
+}
+
+// runSteps serves what was taken from the mailbox.
+func (s *shard) runSteps(inbox []Request, lane []item) {
+	n := min(len(inbox), stepRequestsMax)
+	s.runStep(inbox[:n], lane)
+	for rest := inbox[n:]; len(rest) > 0; rest = rest[n:] {
+		n = min(len(rest), stepRequestsMax)
+		s.runStep(rest[:n], nil)
+	}
+	clear(lane) // sessions and pages must not outlive their service in a spare slice
+	for i := range inbox {
+		inbox[i].Session, inbox[i].Decider = nil, nil
 	}
 }
 
 // find returns the account, or nil if there is none.
 func (s *shard) find(number uint64) *account {
+	s.drainer.Check()
 	if s.last != nil && s.last.number == number {
 		return s.last
 	}

@@ -67,6 +67,7 @@ const (
 
 // runStep decides, commits and publishes.
 func (s *shard) runStep(requests []Request, lane []item) {
+	s.drainer.Check()
 	st := &s.step
 	st.prices, st.now = s.eng.cfg.Prices(), s.eng.cfg.Clock()
 	if s.eng.cfg.OrdersPerSecond > 0 {

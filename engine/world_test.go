@@ -335,7 +335,7 @@ func (w *world) trade(account uint64, n int) {
 }
 
 // account returns what the engine keeps of an account. The engine must be idle.
-func (w *world) account(number uint64) *account { return w.eng.shardOf(number).find(number) }
+func (w *world) account(number uint64) *account { return w.eng.shardOf(number).accounts[number] }
 
 // events returns the names of pushes from first to last.
 func events(first, last int, suffix string) (names []string) {
