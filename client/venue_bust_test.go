@@ -20,7 +20,7 @@ func (v *venue) bought(t *testing.T, instrument string, quantity int64) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := engine.Request{Kind: engine.KindDecide, Decider: thisTrade{id, quantity}, Order: positions.Order{Account: venueAccount}}
+	request := engine.Request{Kind: engine.KindDecide, Account: venueAccount, Decider: thisTrade{id, quantity}}
 	if v.engine.Submit(venueAccount, []engine.Request{request}) != 1 {
 		t.Fatal("the server is busy")
 	}
@@ -33,11 +33,13 @@ type thisTrade struct {
 	quantity   int64
 }
 
-func (b thisTrade) Decide(positions.View, *market.Prices, int64, uint64) (positions.Order, bool) {
-	return positions.Order{Instrument: b.instrument, Side: positions.Buy, Quantity: b.quantity, Origin: positions.OriginSimulator}, true
+func (b thisTrade) Decide(_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
+	return append(orders, positions.Order{
+		Instrument: b.instrument, Side: positions.Buy, Quantity: b.quantity, Origin: positions.OriginSimulator,
+	})
 }
 
-func (thisTrade) Done(uint64, *positions.Event, positions.Refusal) {}
+func (thisTrade) Done(uint64, []positions.Event, positions.Refusal) {}
 
 // takesBack takes a trade back, or corrects it where quantity is not 0.
 func (v *venue) takesBack(t *testing.T, seq uint64, quantity, price int64) {

@@ -152,7 +152,7 @@ func (v *venue) end() error {
 // are sold. It always is one event.
 func (v *venue) trade(account uint64) {
 	i := market.ID(rand.IntN(5))
-	request := engine.Request{Kind: engine.KindDecide, Decider: anyTrade{i}, Order: positions.Order{Account: account}}
+	request := engine.Request{Kind: engine.KindDecide, Account: account, Decider: anyTrade{i}}
 	for v.engine.Submit(account, []engine.Request{request}) == 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -160,16 +160,16 @@ func (v *venue) trade(account uint64) {
 
 type anyTrade struct{ instrument market.ID }
 
-func (a anyTrade) Decide(view positions.View, prices *market.Prices, _ int64, _ uint64) (positions.Order, bool) {
+func (a anyTrade) Decide(view positions.View, prices *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
 	o := positions.Order{Instrument: a.instrument, Side: positions.Buy, Quantity: rand.Int64N(5) + 1, Origin: positions.OriginSimulator}
 	row, held := view.Find(a.instrument)
 	if held && (rand.IntN(3) == 0 || view.Cash().Balance < 10*prices.At(a.instrument)) {
 		o.Side, o.Quantity = positions.Sell, row.Quantity
 	}
-	return o, true
+	return append(orders, o)
 }
 
-func (anyTrade) Done(uint64, *positions.Event, positions.Refusal) {}
+func (anyTrade) Done(uint64, []positions.Event, positions.Refusal) {}
 
 // truth is the account as the server has it, once all is done that was submitted.
 func (v *venue) truth(t *testing.T, account uint64) positions.Holdings {

@@ -29,20 +29,35 @@ func (e *Engine) Accounts(ctx context.Context, after uint64, limit int) ([]Accou
 	var all []AccountInfo
 	for i := range e.shards {
 		// The number of a shard is also that of an account which would be in it.
-		r, err := e.ask(ctx, uint64(i), control{kind: controlAccounts, query: &query{after: after, limit: limit}})
+		some, err := ask(ctx, e, uint64(i), func(q question[[]AccountInfo]) item {
+			return &accountsItem{question: q, after: after, limit: limit}
+		})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, r.accounts...)
+		all = append(all, some...)
 	}
 	slices.SortFunc(all, func(a, b AccountInfo) int { return cmp.Compare(a.Number, b.Number) })
 	return all[:min(limit, len(all))], nil
 }
 
-// list notes the shard's first accounts after q.after at this place of the step; they are answered after the commit.
-func (s *shard) list(q *query) {
-	numbers := s.firstAfter(q.after, q.limit)
-	q.accounts = make([]AccountInfo, len(numbers))
+// accountsItem lists a shard's first accounts after a number.
+type accountsItem struct {
+	question[[]AccountInfo]
+	after uint64
+	limit int
+	found []AccountInfo
+}
+
+func (a *accountsItem) decide(s *shard, _ *action) { a.found = s.list(a.after, a.limit) }
+
+func (a *accountsItem) publish(*shard, *action) { a.answer(a.found, nil) }
+
+// list is the shard's first accounts after a number, as they are at this place of the step.
+func (s *shard) list(after uint64, limit int) []AccountInfo {
+	s.drainer.Check()
+	numbers := s.firstAfter(after, limit)
+	found := make([]AccountInfo, len(numbers))
 	for i, number := range numbers {
 		v, _ := s.book.View(number)
 		info := AccountInfo{Number: number, Seq: v.Seq(), Cash: v.Cash(), Rows: v.Len(), Sessions: s.accounts[number].sessions}
@@ -52,8 +67,9 @@ func (s *shard) list(q *query) {
 			value := p.MarketValue()
 			info.TotalMarketValue += min(value, math.MaxInt64-info.TotalMarketValue)
 		}
-		q.accounts[i] = info
+		found[i] = info
 	}
+	return found
 }
 
 // firstAfter returns the limit smallest account numbers above after, ascending. It never sorts more than twice that many:

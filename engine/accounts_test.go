@@ -115,24 +115,21 @@ func TestAccountsAfterCommit(t *testing.T) {
 	release := w.journal.holdCommits()
 	defer release()
 	slots := make(chan struct{}, 2)
-	ask := func(c control, q *query) {
-		slots <- struct{}{}
-		q.done, q.slots, c.query = make(chan queryResult, 1), slots, q
-		s.post(c)
-	}
-	ask(control{kind: controlOpen, opening: []uint64{carol}, seed: 1}, &query{})
-	listing := &query{limit: 9}
-	ask(control{kind: controlAccounts}, listing)
+	slots <- struct{}{}
+	s.post(&openItem{question: newQuestion[struct{}](slots), numbers: []uint64{carol}, seed: 1})
+	slots <- struct{}{}
+	listing := &accountsItem{question: newQuestion[[]AccountInfo](slots), limit: 9}
+	s.post(listing)
 	w.eng.execute(s.run)
 	w.until("a commit", w.committing)
-	if len(listing.done) != 0 {
+	if len(listing.answers) != 0 {
 		t.Error("the listing was answered before the commit")
 	}
 	release()
 	w.settle()
-	r := <-listing.done
-	if len(r.accounts) != 2 || r.accounts[1].Number != carol || r.accounts[1].Seq != 1 || len(slots) != 0 {
-		t.Errorf("%+v, and %d slots in use", r.accounts, len(slots))
+	found := (<-listing.answers).answer
+	if len(found) != 2 || found[1].Number != carol || found[1].Seq != 1 || len(slots) != 0 {
+		t.Errorf("%+v, and %d slots in use", found, len(slots))
 	}
 }
 

@@ -19,7 +19,7 @@ type flushed struct {
 
 func (f *flushed) Publisher() Publisher                                 { return f }
 func (f *flushed) Event(*positions.Event, []*Session, *Session, uint64) {}
-func (f *flushed) LoggedIn(*Session, uint64, *LoginReply)               {}
+func (f *flushed) Answer(Answer)                                        {}
 func (f *flushed) Flush()                                               { f.done <- struct{}{} }
 
 // BenchmarkStep submits a batch of orders and waits until the step that serves it was flushed: decision, tail, in-flight
@@ -53,8 +53,8 @@ func BenchmarkStep(b *testing.B) {
 				if i%2 == 1 {
 					o = sell(1)
 				}
-				o.Account = FirstAccount + uint64(i/2%64)
-				requests[i] = Request{Kind: KindOrder, Session: &ses, ID: uint64(i + 1), Order: o}
+				account := FirstAccount + uint64(i/2%64)
+				requests[i] = Request{Kind: KindOrder, Account: account, Session: &ses, ID: uint64(i + 1), Order: o}
 			}
 			serve := func(n int) {
 				for range n {
@@ -175,8 +175,11 @@ func BenchmarkCheckpoint(b *testing.B) {
 				}
 			}
 			s := eng.shards[0]
+			s.drainer.Take()
+			defer s.drainer.Release()
 			all := slices.Clone(s.dirty.accounts)
 			var sl slice
+			sl.holder.Take()
 			longest, n := time.Duration(0), 0
 			for b.Loop() { // as the drainer would
 				for sl.begin, sl.more = true, true; sl.more; sl.begin = false {

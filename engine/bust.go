@@ -42,25 +42,26 @@ func (e *Engine) Bust(ctx context.Context, r *positions.BustRequest) (ev positio
 		return ev, false, err
 	}
 	asked := *r // the drainer's from here on, also when nobody waits any more
-	b := &bust{ctx: ctx, request: &asked, fold: positions.NewFold(e.cfg.Universe, &asked), done: make(chan struct{})}
-	e.shardOf(r.Account).post(control{kind: controlBust, bust: b})
+	b := &bust{ctx: ctx, request: &asked, fold: positions.NewFold(e.cfg.Universe, &asked), result: make(chan bustResult, 1)}
+	e.shardOf(r.Account).post(bustItem{b})
+	var result bustResult
 	select {
-	case <-b.done:
+	case result = <-b.result:
 	case <-ctx.Done():
 		return ev, false, ctx.Err()
 	case <-e.stopping:
 		return ev, false, ErrStopped
 	}
-	switch {
-	case b.err != nil:
-		return ev, false, b.err
-	case b.outcome.Reason != positions.NoBustRefusal:
-		return ev, false, refusedBust(b.outcome, &asked, e.cfg.Universe)
-	case b.outcome.Repeats != 0:
-		ev, err = e.event(ctx, r.Account, b.outcome.Repeats)
+	switch outcome := &result.outcome; {
+	case result.err != nil:
+		return ev, false, result.err
+	case outcome.Reason != positions.NoBustRefusal:
+		return ev, false, refusedBust(*outcome, &asked, e.cfg.Universe)
+	case outcome.Repeats != 0:
+		ev, err = e.event(ctx, r.Account, outcome.Repeats)
 		return ev, err == nil, err
 	}
-	return b.event, false, nil
+	return result.event, false, nil
 }
 
 func refusedBust(o positions.BustOutcome, r *positions.BustRequest, u *market.Universe) error {
@@ -86,13 +87,15 @@ type bust struct {
 	fold    *positions.Fold
 	runs    [][]positions.Event // what the tail has, for the reader: events in chunks are never written again
 	rounds  int                 // of reading
-	behind  bool                // too much came since: another round
 	damaged bool                // the history contradicts itself
+	result  chan bustResult     // holds one, so the drainer never waits
+}
 
-	outcome positions.BustOutcome
-	event   positions.Event
+// bustResult is what became of a request to take a trade back.
+type bustResult struct {
 	err     error
-	done    chan struct{} // closed when one of those is set, for good
+	outcome positions.BustOutcome // where err is nil: refused, or done before
+	event   positions.Event       // where it is neither
 }
 
 // add folds the next event. It returns false where that contradicts those before it: then there is nothing more to fold, and the
@@ -102,9 +105,48 @@ func (b *bust) add(ev *positions.Event) bool {
 	return !b.damaged
 }
 
+// bustItem has a reader fold the history for a request.
+type bustItem struct{ bust *bust }
+
+func (bustItem) decide(*shard, *action) {}
+
+func (i bustItem) publish(s *shard, _ *action) { s.foldHistory(i.bust) }
+
+// foldedItem brings a request whose history has been folded, up to what the tail held then.
+type foldedItem struct {
+	bust   *bust
+	slot   *readSlot
+	result bustResult
+	behind bool // too much came since: another round
+}
+
+// decide adds what came since the reader had the tail, decides, and applies the event.
+func (f *foldedItem) decide(s *shard, act *action) {
+	if f.result.err == nil {
+		f.behind = !s.foldUp(f.bust)
+	}
+	if f.result.err == nil && !f.behind {
+		f.result = s.decideBust(f.bust, act)
+	}
+}
+
+// publish tells the account's sessions of the event, if there is one, and whoever asked of what became of it.
+func (f *foldedItem) publish(s *shard, act *action) {
+	s.eng.reads.used(f.slot)
+	if f.behind {
+		s.foldHistory(f.bust)
+		return
+	}
+	if act.events.count > 0 {
+		f.result.event = act.events.in(s.step.events)[0]
+	}
+	s.publishEvents(act.events, nil)
+	s.answerBust(f.bust, f.result)
+}
+
 // answerBust has whoever waits go on, and the account's next request begin.
-func (s *shard) answerBust(b *bust) {
-	close(b.done)
+func (s *shard) answerBust(b *bust, result bustResult) {
+	b.result <- result
 	s.eng.busts.end(b.request.Account)
 }
 
@@ -112,11 +154,9 @@ func (s *shard) answerBust(b *bust) {
 func (s *shard) foldHistory(b *bust) {
 	a := s.find(b.request.Account)
 	if a == nil {
-		b.outcome = positions.BustOutcome{Reason: positions.BustUnknownAccount}
-		s.answerBust(b)
+		s.answerBust(b, bustResult{outcome: positions.BustOutcome{Reason: positions.BustUnknownAccount}})
 		return
 	}
-	b.behind = false
 	b.rounds++
 	tailed := a.tail.head + 1
 	if a.tail.oldest != 0 {
@@ -124,8 +164,8 @@ func (s *shard) foldHistory(b *bust) {
 		b.runs = a.tail.appendFrom(b.runs[:0], tailed)
 	}
 	s.eng.reads.inTurn(&read{run: func(slot *readSlot) {
-		b.err = s.foldRead(b, slot, tailed)
-		s.post(control{kind: controlFolded, bust: b, slot: slot})
+		err := s.foldRead(b, slot, tailed)
+		s.post(&foldedItem{bust: b, slot: slot, result: bustResult{err: err}})
 	}})
 }
 
@@ -159,41 +199,48 @@ func (s *shard) foldRead(b *bust, slot *readSlot, tailed uint64) error {
 	return nil
 }
 
-// decideBust adds what came since the reader had the tail, decides, and applies the event. It is part of the first pass of a
-// step; index is the event's place among those of the step.
-func (s *shard) decideBust(b *bust, index *int32) {
-	if b.err != nil {
-		return
+// foldUp adds what came since the reader had the tail. It returns false where that is too much for a drainer.
+func (s *shard) foldUp(b *bust) bool {
+	if b.damaged {
+		return true
 	}
 	a := s.find(b.request.Account)
-	if !b.damaged && (a.tail.head-b.fold.Seq() > foldRestMax && b.rounds < foldRoundMax || !s.foldRest(b, a)) {
-		b.behind = true
-		return
+	if a.tail.head-b.fold.Seq() > foldRestMax && b.rounds < foldRoundMax {
+		return false
 	}
-	if seq, _ := s.book.Seq(a.number); !b.damaged && b.fold.Seq() < seq { // nothing is kept, not even the newest
-		b.outcome = positions.BustOutcome{Reason: positions.BustNotKept, Seq: seq + 1}
-		return
+	return s.foldRest(b, a)
+}
+
+// decideBust decides a request whose history is folded up to the newest event, and applies the event.
+func (s *shard) decideBust(b *bust, act *action) (result bustResult) {
+	s.drainer.Check()
+	account := b.request.Account
+	if seq, _ := s.book.Seq(account); !b.damaged && b.fold.Seq() < seq { // nothing is kept, not even the newest
+		result.outcome = positions.BustOutcome{Reason: positions.BustNotKept, Seq: seq + 1}
+		return result
 	}
 	n := len(s.step.events)
 	ev := s.step.nextEvent()
-	ok := s.tryDecideBust(b, ev)
+	outcome, ok := s.tryDecideBust(b, ev)
+	result.outcome = outcome
 	switch {
 	case !ok:
-		b.err = fmt.Errorf("account %d: a defect of the server kept it from deciding; its log says which, and nothing has changed",
-			b.request.Account)
-	case b.outcome.Reason != positions.NoBustRefusal || b.outcome.Repeats != 0:
+		result.err = fmt.Errorf("account %d: a defect of the server kept it from deciding; its log says which, and nothing has changed",
+			account)
+	case outcome.Reason != positions.NoBustRefusal || outcome.Repeats != 0:
 	case s.step.readOnly:
-		b.err = ErrReadOnly
+		result.err = ErrReadOnly
 		s.stats.readOnly.Add(1)
 	case s.full():
-		b.err = errUncheckpointed
+		result.err = errUncheckpointed
 		s.stats.busy.Add(1)
 	default:
 		s.book.Apply(ev)
-		*index = int32(n)
-		return
+		act.events.add(n)
+		return result
 	}
 	s.step.events = s.step.events[:n]
+	return result
 }
 
 // foldRest adds the events since those that are folded: of the tail, and of this step. Where the tail has dropped some of them
@@ -223,29 +270,13 @@ func (s *shard) foldRest(b *bust, a *account) bool {
 }
 
 // tryDecideBust contains a panic of the decision: the book was not touched yet.
-func (s *shard) tryDecideBust(b *bust, ev *positions.Event) (ok bool) {
+func (s *shard) tryDecideBust(b *bust, ev *positions.Event) (outcome positions.BustOutcome, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.contained("bust", b.request.Account, p)
 		}
 	}()
-	b.outcome = s.book.DecideBust(b.fold, s.step.prices, s.step.now, ev)
-	return true
-}
-
-// publishBust tells the account's sessions of the event, if there is one, and whoever asked of what became of it.
-func (s *shard) publishBust(c *control, index int32) {
-	b := c.bust
-	s.eng.reads.used(c.slot)
-	if b.behind {
-		s.foldHistory(b)
-		return
-	}
-	if index >= 0 {
-		b.event = s.step.events[index]
-		s.publishEvent(&s.step.events[index], nil)
-	}
-	s.answerBust(b)
+	return s.book.DecideBust(b.fold, s.step.prices, s.step.now, ev), true
 }
 
 // turns has requests that rest on all of an account's history come one after the other, each account's.

@@ -53,7 +53,7 @@ func (w *world) golden() {
 	}{{positions.Buy, 100, 10_0000}, {positions.Buy, 100, 20_0000}, {positions.Sell, 50, 18_0000}} {
 		w.prices.Store(testUniverse.Opening().With(ten, trade.price))
 		r := Request{Kind: KindOrder, Order: orderOf(trade.side, ten, trade.quantity)}
-		r.Order.Account = alice
+		r.Account = alice
 		w.eng.Submit(alice, []Request{r})
 		w.settle()
 	}
@@ -131,7 +131,7 @@ func TestBustPolicies(t *testing.T) {
 	w := newWorld(t, options{keeps: true}, alice)
 	w.golden()
 	sell := Request{Kind: KindOrder, Order: orderOf(positions.Sell, ten, 100)} // 5: more than are left without 2
-	sell.Order.Account = alice
+	sell.Account = alice
 	w.eng.Submit(alice, []Request{sell})
 	w.settle()
 	if o := w.refused(taking(2, ""), positions.BustSharesGone); !slices.Equal(o.InTheWay, []uint64{5}) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/papertape/papertape/engine/owner"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -71,10 +72,11 @@ func (e *Engine) Checkpoint(ctx context.Context, store func([]AccountState) erro
 	}
 	mark = math.MaxUint64
 	var sl slice
+	sl.holder.Take()
 	for _, s := range e.shards {
 		sl.begin = true
 		for more := true; more; more = sl.more {
-			if err := e.serve(ctx, s, controlCheckpoint, &sl); err != nil {
+			if err := e.serve(ctx, s, (*shard).copySlice, &sl); err != nil {
 				return 0, e.giveUp(err)
 			}
 			if sl.begin {
@@ -109,9 +111,10 @@ func (e *Engine) Checkpointed() {
 	}
 	e.checkpointed = false
 	var sl slice
+	sl.holder.Take()
 	for _, s := range e.shards {
 		for more := true; more; more = sl.more {
-			if e.serve(context.Background(), s, controlRelease, &sl) != nil {
+			if e.serve(context.Background(), s, (*shard).releaseSlice, &sl) != nil {
 				return // stopped: nothing will be dropped any more
 			}
 		}
@@ -123,16 +126,18 @@ func (e *Engine) Checkpointed() {
 // one, and another Checkpoint takes it away.
 func (e *Engine) CheckpointWanted() <-chan struct{} { return e.wanted }
 
-// serve has the drainer of s serve sl, and waits for it.
-func (e *Engine) serve(ctx context.Context, s *shard, kind controlKind, sl *slice) error {
+// serve has the drainer of s do its part of the checkpoint with sl, and waits for it.
+func (e *Engine) serve(ctx context.Context, s *shard, part func(*shard, *slice), sl *slice) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	served := make(chan struct{})
 	sl.served = served
-	s.post(control{kind: kind, slice: sl})
+	sl.holder.Release()
+	s.post(&sliceItem{slice: sl, part: part})
 	select {
 	case <-served:
+		sl.holder.Take()
 		return nil
 	case <-ctx.Done():
 		return ctx.Err() // sl is the drainer's: nobody may use it again
@@ -141,8 +146,31 @@ func (e *Engine) serve(ctx context.Context, s *shard, kind controlKind, sl *slic
 	}
 }
 
+// sliceItem has a drainer do a part of a checkpoint. Its place is the end of the step, when all of it has been published: see
+// Engine.Checkpoint.
+type sliceItem struct {
+	slice *slice
+	part  func(*shard, *slice) // copySlice or releaseSlice
+}
+
+func (*sliceItem) decide(*shard, *action) {}
+
+func (i *sliceItem) publish(s *shard, _ *action) { s.step.slices = append(s.step.slices, i) }
+
+// end does it, and has the checkpoint go on.
+func (i *sliceItem) end(s *shard) {
+	i.slice.holder.Take()
+	i.part(s, i.slice)
+	i.slice.holder.Release()
+	close(i.slice.served)
+}
+
 // slice is a part of a checkpoint on its way from a drainer to the store.
+//
+// The goroutine of the checkpoint owns it, but while a drainer serves it.
 type slice struct {
+	holder owner.Goroutine
+
 	begin  bool // asks for the first of the shard
 	served chan struct{}
 
@@ -166,6 +194,7 @@ type sliced struct {
 }
 
 func (sl *slice) reset() {
+	sl.holder.Check()
 	clear(sl.runs)
 	sl.accounts, sl.rows, sl.runs, sl.events = sl.accounts[:0], sl.rows[:0], sl.runs[:0], 0
 }
@@ -176,6 +205,7 @@ func (sl *slice) full(size sliceSize) bool {
 
 // states are the accounts with their events in one piece each. They are copied only where they lie in several chunks.
 func (sl *slice) states() []AccountState {
+	sl.holder.Check()
 	sl.scratch, sl.joined = sl.scratch[:0], sl.joined[:0]
 	from := 0
 	for _, a := range sl.accounts {
@@ -223,22 +253,13 @@ func (d *dirty) begin() {
 	d.copied, d.released = 0, 0
 }
 
-// serveCheckpoint serves a control of a checkpoint. It is called at the end of a step: see Engine.Checkpoint.
-func (s *shard) serveCheckpoint(c *control) {
-	if c.kind == controlCheckpoint {
-		s.copySlice(c.slice)
-	} else {
-		s.releaseSlice(c.slice)
-	}
-	close(c.slice.served)
-}
-
 func (s *shard) copySlice(sl *slice) {
 	if sl.begin {
 		sl.noted = s.eng.cfg.Journal.Committed() // before anything is copied
 		s.dirty.begin()
 	}
 	sl.reset()
+	s.drainer.Check()
 	d := &s.dirty
 	for d.copied < len(d.todo) && !sl.full(s.eng.sliceSize) {
 		s.copyAccount(d.todo[d.copied], sl)
@@ -267,6 +288,8 @@ func (s *shard) copyAccount(a *account, sl *slice) {
 
 // releaseSlice unpins what was copied.
 func (s *shard) releaseSlice(sl *slice) {
+	s.drainer.Check()
+	sl.holder.Check()
 	d := &s.dirty
 	size, chunks := s.eng.releaseSize, 0
 	for end := min(d.copied, d.released+size.accounts); d.released < end && chunks < size.chunks; d.released++ {

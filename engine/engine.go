@@ -115,21 +115,6 @@ func (e *Engine) Submit(account uint64, requests []Request) int {
 	return e.shardOf(account).submit(requests)
 }
 
-// Login begins a session. The answer comes through the outlet.
-func (e *Engine) Login(s *Session, l Login) {
-	e.shardOf(l.Account).post(control{kind: controlLogin, session: s, login: l})
-}
-
-// Logout ends a session, whether its login was answered or not. account is that of the login.
-func (e *Engine) Logout(s *Session, account uint64) {
-	e.shardOf(account).post(control{kind: controlLogout, session: s})
-}
-
-// CatchUp brings a session forward that is catching up, once all that it was sent has been written.
-func (e *Engine) CatchUp(s *Session, account uint64) {
-	e.shardOf(account).post(control{kind: controlCatchUp, session: s})
-}
-
 // Drain returns when everything that was taken has been answered. Nothing may be submitted meanwhile. The shards go on: queries
 // of the process and checkpoints are still served.
 func (e *Engine) Drain(ctx context.Context) error {
@@ -169,10 +154,12 @@ func (e *Engine) Stop() {
 // belong to the drainers.
 func (e *Engine) Books(f func(positions.Holdings)) {
 	for _, s := range e.shards {
+		s.drainer.Take()
 		for _, number := range s.book.Accounts() {
 			h, _, _ := s.book.Holdings(number, e.cfg.Prices(), nil)
 			f(h)
 		}
+		s.drainer.Release()
 	}
 }
 

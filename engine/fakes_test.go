@@ -280,7 +280,8 @@ var modeNames = map[ResumeMode]string{
 
 var failureNames = map[Failure]string{
 	FailureUnknownAccount: "UNKNOWN_ACCOUNT", FailureTooManySessions: "TOO_MANY_SESSIONS",
-	FailureDuplicateOrderID: "DUPLICATE_ORDER_ID", FailureOrderIDClash: "ORDER_ID_CLASH", FailureInternal: "INTERNAL", FailureBusy: "BUSY", FailureRateLimited: "RATE_LIMITED",
+	FailureDuplicateOrderID: "DUPLICATE_ORDER_ID", FailureOrderIDClash: "ORDER_ID_CLASH", FailureInternal: "INTERNAL",
+	FailureHistoryBusy: "HISTORY_BUSY", FailureUncheckpointed: "UNCHECKPOINTED", FailureRateLimited: "RATE_LIMITED",
 	FailureReadOnly: "READ_ONLY",
 }
 
@@ -364,10 +365,6 @@ func (p *fakePublisher) Event(ev *positions.Event, live []*Session, owner *Sessi
 	}
 }
 
-func (p *fakePublisher) Repeat(ev *positions.Event, s *Session, id uint64) {
-	p.send(s, frame{what: "REPEAT", ev: *ev, id: id})
-}
-
 func (p *fakePublisher) Replay(ev *positions.Event, s *Session, id uint64, replay bool) bool {
 	p.used++
 	o := p.outlet
@@ -390,47 +387,40 @@ func (p *fakePublisher) Replay(ev *positions.Event, s *Session, id uint64, repla
 	return true
 }
 
-func (p *fakePublisher) LoggedIn(s *Session, id uint64, r *LoginReply) {
-	f := frame{what: "LOGIN", id: id, reply: *r}
-	if r.Holdings != nil {
-		h := copyHoldings(r.Holdings)
-		f.reply.Holdings = &h
-	}
-	p.send(s, f)
+// answerNames are the frames that answers are.
+var answerNames = map[AnswerKind]string{
+	AnswerRepeat: "REPEAT", AnswerRefused: "REFUSED", AnswerFailed: "FAILED", AnswerDeclined: "DECLINED",
+	AnswerHoldings: "HOLDINGS", AnswerHistory: "HISTORY", AnswerLoggedIn: "LOGIN", AnswerLoginRefused: "NOLOGIN",
 }
 
-func (p *fakePublisher) LoginRefused(s *Session, id uint64, account uint64, f Failure) {
-	if account != s.Peer.(*conn).account {
+func (p *fakePublisher) Answer(a Answer) {
+	f := frame{what: answerNames[a.Kind], id: a.ID, oldest: a.Oldest, refusal: a.Refusal, failure: a.Failure}
+	switch a.Kind {
+	case AnswerRepeat:
+		f.ev = *a.Event
+	case AnswerHoldings:
+		f.holdings = copyHoldings(a.Holdings)
+	case AnswerHistory:
+		for _, ev := range a.History {
+			f.history = append(f.history, *ev)
+		}
+	case AnswerLoggedIn:
+		f.reply = *a.Login
+		if a.Login.Holdings != nil {
+			h := copyHoldings(a.Login.Holdings)
+			f.reply.Holdings = &h
+		}
+	}
+	if f.what == "" || (a.Kind == AnswerFailed || a.Kind == AnswerLoginRefused) != (a.Failure != 0) {
+		p.outlet.complain(fmt.Sprintf("an answer of kind %d with failure %d", a.Kind, a.Failure))
+	}
+	if a.Kind == AnswerLoginRefused && a.Account != a.Session.Peer.(*conn).account {
 		p.outlet.complain("a login refused with another account")
 	}
-	p.send(s, frame{what: "NOLOGIN", id: id, failure: f})
-}
-
-func (p *fakePublisher) Holdings(h *positions.Holdings, s *Session, id uint64) {
-	p.send(s, frame{what: "HOLDINGS", id: id, holdings: copyHoldings(h)})
-}
-
-func (p *fakePublisher) History(events []*positions.Event, oldest uint64, s *Session, id uint64) {
-	f := frame{what: "HISTORY", id: id, oldest: oldest}
-	for _, ev := range events {
-		f.history = append(f.history, *ev)
-	}
-	p.send(s, f)
-}
-
-func (p *fakePublisher) Refused(_ *positions.Order, r positions.Refusal, s *Session, id uint64) {
-	p.send(s, frame{what: "REFUSED", id: id, refusal: r})
-}
-
-func (p *fakePublisher) Failed(s *Session, id uint64, o *positions.Order, f Failure) {
-	if f == FailureDuplicateOrderID && (o == nil || o.ID.IsZero()) {
+	if a.Failure == FailureDuplicateOrderID && (a.Order == nil || a.Order.ID.IsZero()) {
 		p.outlet.complain("DUPLICATE_ORDER_ID without the order")
 	}
-	p.send(s, frame{what: "FAILED", id: id, failure: f})
-}
-
-func (p *fakePublisher) Declined(_ Decider, s *Session, id uint64) {
-	p.send(s, frame{what: "DECLINED", id: id})
+	p.send(a.Session, f)
 }
 
 func (p *fakePublisher) Lost(s *Session) { p.send(s, frame{what: "LOST"}) }

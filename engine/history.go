@@ -11,7 +11,6 @@ import (
 const (
 	readEvents = 256 // events that a reader fetches at a time: about a piece of a replay
 	pageMax    = 100 // events of a page that the process itself asks for
-	queriesMax = 64  // queries of the process itself under way
 )
 
 // ErrUnknownAccount says that there is no such account.
@@ -20,15 +19,12 @@ var ErrUnknownAccount = errors.New("there is no such account")
 // ErrStopped says that the engine is draining or has stopped.
 var ErrStopped = errors.New("the engine is stopping")
 
-// historyPage is a page of an account's history on its way to whoever asked: a session, or a query.
+// historyPage is a page of an account's history on its way to whoever asked.
 type historyPage struct {
-	session *Session
-	id      uint64
-	query   *query
+	asker   pageAsker
 	account uint64
-	before  uint64
+	before  uint64 // newest first from below this sequence; 0: from the head
 	limit   int
-	repeat  *positions.Order // not a page: the one event is to be the first execution of this order
 
 	oldest uint64
 	// Where a reader had to fetch some.
@@ -37,12 +33,20 @@ type historyPage struct {
 	err    error
 }
 
+// pageAsker asked for a page. It is told once, by the drainer, after a commit.
+type pageAsker interface {
+	// page is given the events, newest first, and the oldest sequence kept. They are good during the call only.
+	page(s *shard, events []*positions.Event, oldest uint64)
+
+	// failed is told why there is no page: ErrUnknownAccount, what wraps ErrBusy, or that the history could not be read.
+	failed(s *shard, err error)
+}
+
 // history answers a page from the tail, or has a reader fetch what the tail no longer holds.
 func (s *shard) history(p *historyPage) {
 	a := s.find(p.account)
 	if a == nil {
-		p.err = ErrUnknownAccount
-		s.publishPage(p)
+		p.asker.failed(s, ErrUnknownAccount)
 		return
 	}
 	p.oldest = s.oldest(a)
@@ -56,7 +60,7 @@ func (s *shard) history(p *historyPage) {
 		st.page = append(st.page, a.tail.at(seq))
 	}
 	if len(st.page) == p.limit || seq == 0 || !s.keeps {
-		s.answerPage(p, st.page)
+		p.asker.page(s, st.page, p.oldest)
 		return
 	}
 	for _, ev := range st.page {
@@ -74,11 +78,10 @@ func (s *shard) read(p *historyPage) {
 	}
 	if !s.eng.reads.try(&read{run: func(slot *readSlot) {
 		p.slot, p.err = slot, s.eng.read(slot, p.account, from, int(before-from))
-		s.post(control{kind: controlHistory, page: p})
+		s.post(pageItem{p})
 	}}) {
-		p.err = errReadsBusy
 		s.stats.historyBusy.Add(1)
-		s.publishPage(p)
+		p.asker.failed(s, errReadsBusy)
 	}
 }
 
@@ -87,138 +90,101 @@ var ErrBusy = errors.New("try again")
 
 var errReadsBusy = fmt.Errorf("too many reads of history are under way: %w", ErrBusy)
 
-// publishPage answers a page that is complete, or that failed.
+// pageItem brings a page of which a reader fetched some.
+type pageItem struct{ page *historyPage }
+
+func (pageItem) decide(*shard, *action) {}
+
+func (i pageItem) publish(s *shard, _ *action) {
+	s.publishPage(i.page)
+	s.eng.reads.used(i.page.slot)
+}
+
+// publishPage answers a page that has been read, or could not be.
 func (s *shard) publishPage(p *historyPage) {
-	if p.err == nil && p.repeat != nil && len(p.slot.events) == 1 {
-		s.answerRepeat(p, &p.slot.events[0])
+	if p.err != nil {
+		p.asker.failed(s, p.err)
 		return
 	}
-	if p.err == nil && p.repeat == nil {
-		page := s.step.page[:0]
-		for i := range p.events {
-			page = append(page, &p.events[i])
-		}
-		for i := len(p.slot.events) - 1; i >= 0; i-- {
-			page = append(page, &p.slot.events[i])
-		}
-		s.step.page = page
-		s.answerPage(p, page)
-		return
+	page := s.step.page[:0]
+	for i := range p.events {
+		page = append(page, &p.events[i])
 	}
-	if p.query != nil {
-		p.query.answer(queryResult{err: p.err})
-		return
+	for i := len(p.slot.events) - 1; i >= 0; i-- {
+		page = append(page, &p.slot.events[i])
 	}
+	s.step.page = page
+	p.asker.page(s, page, p.oldest)
+}
+
+// sessionPage is a page for a session.
+type sessionPage struct {
+	historyPage
+	session *Session
+	id      uint64
+}
+
+// publishHistory begins to answer the query of a session.
+func (s *shard) publishHistory(r *Request) {
+	p := &sessionPage{session: r.Session, id: r.ID}
+	p.historyPage = historyPage{asker: p, account: r.Account, before: r.Before, limit: int(r.Limit)}
+	s.history(&p.historyPage)
+}
+
+func (p *sessionPage) page(s *shard, events []*positions.Event, oldest uint64) {
+	s.answer(Answer{Kind: AnswerHistory, Session: p.session, ID: p.id, History: events, Oldest: oldest})
+}
+
+func (p *sessionPage) failed(s *shard, err error) { s.readFailed(p.account, p.session, p.id, err) }
+
+// readFailed answers a request of a session for which history should have been read.
+func (s *shard) readFailed(account uint64, session *Session, id uint64, err error) {
 	failure := FailureInternal
 	switch {
-	case errors.Is(p.err, ErrBusy):
-		failure = FailureBusy
-	case errors.Is(p.err, ErrUnknownAccount):
+	case errors.Is(err, ErrBusy):
+		failure = FailureHistoryBusy
+	case errors.Is(err, ErrUnknownAccount):
 		failure = FailureUnknownAccount
 	default:
-		s.eng.cfg.Log.Error().Err(p.err).Uint64("account", p.account).Msg("history could not be read")
+		s.eng.cfg.Log.Error().Err(err).Uint64("account", account).Msg("history could not be read")
 	}
-	s.publisher.Failed(p.session, p.id, nil, failure)
-	p.session.End()
-}
-
-// answerRepeat answers a repeated order with its first execution, now that the event shows whether it is that: until then there
-// were only hashes.
-func (s *shard) answerRepeat(p *historyPage, first *positions.Event) {
-	switch t := &first.Trade; {
-	case t.OrderID != p.repeat.ID:
-		s.publisher.Failed(p.session, p.id, p.repeat, FailureOrderIDClash)
-	case !sameContent(t, p.repeat):
-		s.publisher.Failed(p.session, p.id, p.repeat, FailureDuplicateOrderID)
-	default:
-		s.publisher.Repeat(first, p.session, p.id)
-	}
-	p.session.End()
-}
-
-func (s *shard) answerPage(p *historyPage, page []*positions.Event) {
-	if p.query != nil {
-		events := make([]positions.Event, len(page))
-		for i, ev := range page {
-			events[i] = *ev
-		}
-		p.query.answer(queryResult{events: events, oldest: p.oldest})
-		return
-	}
-	s.publisher.History(page, p.oldest, p.session, p.id)
-	p.session.End()
-}
-
-// query is a question asked in the process itself, by the console for one.
-type query struct {
-	account uint64
-	history bool
-	before  uint64
-	limit   int
-
-	after    uint64        // controlAccounts
-	accounts []AccountInfo // controlAccounts: what the drainer found, until it is answered
-	err      error         // controlOpen: likewise
-
-	done  chan queryResult // holds one, so the drainer never waits
-	slots chan struct{}    // where the query holds a slot until it is answered, also if nobody waits any more
-}
-
-func (q *query) answer(r queryResult) {
-	q.done <- r
-	<-q.slots
-}
-
-type queryResult struct {
-	holdings positions.Holdings
-	events   []positions.Event
-	oldest   uint64
-	accounts []AccountInfo
-	err      error
-}
-
-func (q *query) answerHoldings(index int32, all []positions.Holdings) {
-	if index < 0 {
-		q.answer(queryResult{err: ErrUnknownAccount})
-		return
-	}
-	h := all[index]
-	h.Positions = append([]positions.Position(nil), h.Positions...)
-	q.answer(queryResult{holdings: h})
-}
-
-// Holdings returns the account as it is when the shard comes to it.
-func (e *Engine) Holdings(ctx context.Context, account uint64) (positions.Holdings, error) {
-	r, err := e.ask(ctx, account, control{kind: controlQuery, query: &query{account: account}})
-	return r.holdings, err
+	s.answer(Answer{Kind: AnswerFailed, Session: session, ID: id, Failure: failure})
 }
 
 // History returns up to limit events of the account (at most pageMax) with sequences below before (0: from the head), newest
 // first, and the oldest sequence kept (0: none).
 func (e *Engine) History(ctx context.Context, account, before uint64, limit int) ([]positions.Event, uint64, error) {
 	limit = max(0, min(limit, pageMax))
-	q := &query{account: account, history: true, before: before, limit: limit}
-	r, err := e.ask(ctx, account, control{kind: controlQuery, query: q})
+	r, err := ask(ctx, e, account, func(q question[keptEvents]) item {
+		h := &historyItem{question: q}
+		h.historyPage = historyPage{asker: h, account: account, before: before, limit: limit}
+		return h
+	})
 	return r.events, r.oldest, err
 }
 
-// ask puts a query into the control lane and waits for the answer. At most queriesMax are under way; the next one waits.
-func (e *Engine) ask(ctx context.Context, account uint64, c control) (queryResult, error) {
-	select {
-	case e.queries <- struct{}{}:
-	case <-ctx.Done():
-		return queryResult{}, ctx.Err()
-	case <-e.stopping:
-		return queryResult{}, ErrStopped
-	}
-	c.query.done, c.query.slots = make(chan queryResult, 1), e.queries
-	e.shardOf(account).post(c)
-	select {
-	case r := <-c.query.done:
-		return r, r.err
-	case <-ctx.Done():
-		return queryResult{}, ctx.Err()
-	case <-e.stopping:
-		return queryResult{}, ErrStopped
-	}
+// historyItem asks for a page in the process itself.
+type historyItem struct {
+	question[keptEvents]
+	historyPage
 }
+
+// keptEvents are events of an account, and the oldest sequence kept of it.
+type keptEvents struct {
+	events []positions.Event
+	oldest uint64
+}
+
+func (*historyItem) decide(*shard, *action) {}
+
+func (h *historyItem) publish(s *shard, _ *action) { s.history(&h.historyPage) }
+
+func (h *historyItem) page(_ *shard, page []*positions.Event, oldest uint64) {
+	events := make([]positions.Event, len(page))
+	for i, ev := range page {
+		events[i] = *ev
+	}
+	h.answer(keptEvents{events, oldest}, nil)
+}
+
+func (h *historyItem) failed(_ *shard, err error) { h.answer(keptEvents{}, err) }

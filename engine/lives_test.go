@@ -144,7 +144,10 @@ func (l *lives) tradeTogether() {
 func (s *shard) asked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.control, func(c control) bool { return c.slice != nil })
+	return slices.ContainsFunc(s.control, func(it item) bool {
+		_, of := it.(*sliceItem)
+		return of
+	})
 }
 
 // answer returns the only frame that answers a request.
@@ -197,7 +200,7 @@ func (l *lives) answered(o *positions.Order, f frame) frame {
 		}
 		return f
 	}
-	if f.what == "FAILED" && f.failure == FailureBusy {
+	if f.what == "FAILED" && f.failure == FailureUncheckpointed {
 		if s := l.w.eng.shardOf(o.Account); s.memory.unstored < s.unstoredMax {
 			l.t.Fatalf("BUSY with %d events of %d not checkpointed", s.memory.unstored, s.unstoredMax)
 		}
@@ -396,7 +399,7 @@ func (l *lives) interrupt() (sent []positions.Order, survivors int) {
 	for range rapid.IntRange(1, 8).Draw(l.t, "orders") {
 		o := l.draw()
 		sent = append(sent, o)
-		w.eng.Submit(o.Account, []Request{{Kind: KindOrder, Order: o}})
+		w.eng.Submit(o.Account, []Request{{Kind: KindOrder, Account: o.Account, Order: o}})
 	}
 	// Each shard comes to an end of its own: idle, as all was refused, or in a commit.
 	w.until("all shards in a commit or idle", func() bool {

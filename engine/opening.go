@@ -69,7 +69,9 @@ var ErrReadOnly = errors.New("the journal takes no events at the moment, since i
 // openBatch opens accounts of one shard, in as many steps as it takes.
 func (e *Engine) openBatch(ctx context.Context, numbers []uint64, seed uint64) error {
 	for {
-		_, err := e.ask(ctx, numbers[0], control{kind: controlOpen, opening: numbers, seed: seed, query: &query{}})
+		_, err := ask(ctx, e, numbers[0], func(q question[struct{}]) item {
+			return &openItem{question: q, numbers: numbers, seed: seed}
+		})
 		if !errors.Is(err, errUncheckpointed) {
 			return err
 		}
@@ -81,8 +83,23 @@ func (e *Engine) openBatch(ctx context.Context, numbers []uint64, seed uint64) e
 	}
 }
 
+// openItem opens accounts of one shard.
+type openItem struct {
+	question[struct{}]
+	numbers []uint64
+	seed    uint64
+	err     error // why not all of them are open
+}
+
+func (o *openItem) decide(s *shard, act *action) { o.err = s.openAll(o.numbers, o.seed, act) }
+
+func (o *openItem) publish(s *shard, act *action) {
+	s.publishEvents(act.events, nil)
+	o.answer(struct{}{}, o.err)
+}
+
 // openAll decides the opening of those that are not open, as many as there is room for.
-func (s *shard) openAll(numbers []uint64, seed uint64) error {
+func (s *shard) openAll(numbers []uint64, seed uint64, act *action) error {
 	for _, number := range numbers {
 		if _, known := s.book.Seq(number); known {
 			continue
@@ -93,19 +110,19 @@ func (s *shard) openAll(numbers []uint64, seed uint64) error {
 		if s.full() {
 			return errUncheckpointed
 		}
-		s.open(number, seed)
+		s.open(number, seed, act)
 	}
 	return nil
 }
 
 // open decides the opening of one account.
-func (s *shard) open(number, seed uint64) {
+func (s *shard) open(number, seed uint64, act *action) {
+	s.drainer.Check()
 	adjustment, orders := OpeningOf(number, seed, s.eng.cfg.Universe)
 	st := &s.step
 	prices := s.eng.cfg.Universe.Opening()
 	for i := range len(orders) + 1 {
-		st.events = append(st.events, positions.Event{})
-		ev := &st.events[len(st.events)-1]
+		ev := st.nextEvent()
 		var r positions.Refusal
 		if i == 0 {
 			r = s.book.DecideAdjustment(number, &adjustment, prices, st.now, ev)
@@ -120,7 +137,7 @@ func (s *shard) open(number, seed uint64) {
 		if i == 0 {
 			s.add(number)
 		}
-		st.actions = append(st.actions, action{what: whatExecuted, index: int32(len(st.events) - 1)})
+		act.events.add(len(st.events) - 1)
 	}
 }
 

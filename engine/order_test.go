@@ -78,7 +78,7 @@ func TestOrderIDsInOneStep(t *testing.T) {
 		c.order(buy(10, "x"))
 		c.order(buy(11, "x"))
 		r := Request{Kind: KindOrder, Order: buy(10, "x")} // nobody waits for the answer
-		r.Order.Account = alice
+		r.Account = alice
 		w.eng.Submit(alice, []Request{r})
 	})
 	c.expect("REFUSED InsufficientShares #2", "EXECUTION 2 #3", "EXECUTION 3 #4", "REPEAT 2 #5", "FAILED DUPLICATE_ORDER_ID #6")
@@ -130,7 +130,7 @@ func TestOrderIDBelowTail(t *testing.T) {
 	c.order(buy(10, "x"))
 	c.order(buy(1))
 	w.until("the answer of the third", func() bool { return c.InFlight() == 1 })
-	c.expect("FAILED BUSY #6", "EXECUTION 7 #7")
+	c.expect("FAILED HISTORY_BUSY #6", "EXECUTION 7 #7")
 	release()
 	w.settle()
 	c.expect("REPEAT 2 #5")
@@ -208,17 +208,20 @@ type decider struct {
 	panics   bool // in Done
 }
 
-func (d *decider) Decide(v positions.View, prices *market.Prices, _ int64, arg uint64) (positions.Order, bool) {
-	return d.decide(v, prices, arg)
+func (d *decider) Decide(v positions.View, prices *market.Prices, _ int64, arg uint64, orders []positions.Order) []positions.Order {
+	if o, ok := d.decide(v, prices, arg); ok {
+		orders = append(orders, o)
+	}
+	return orders
 }
 
-func (d *decider) Done(arg uint64, ev *positions.Event, r positions.Refusal) {
+func (d *decider) Done(arg uint64, events []positions.Event, r positions.Refusal) {
 	if d.panics {
 		panic("Done is made to panic")
 	}
 	seq := uint64(0)
-	if ev != nil {
-		seq = ev.Seq
+	if len(events) > 0 {
+		seq = events[0].Seq
 	}
 	d.args, d.events, d.refusals = append(d.args, arg), append(d.events, seq), append(d.refusals, r)
 }
@@ -226,7 +229,7 @@ func (d *decider) Done(arg uint64, ev *positions.Event, r positions.Refusal) {
 func (w *world) decideBy(account uint64, d *decider, arg uint64) {
 	w.t.Helper()
 	r := Request{Kind: KindDecide, Decider: d, Arg: arg}
-	r.Order.Account = account
+	r.Account = account
 	if w.eng.Submit(account, []Request{r}) != 1 {
 		w.t.Fatalf("Submit took nothing")
 	}
@@ -235,7 +238,7 @@ func (w *world) decideBy(account uint64, d *decider, arg uint64) {
 // trade1 submits one order that nobody waits for.
 func (w *world) trade1(account uint64) {
 	r := Request{Kind: KindOrder, Order: buy(1)}
-	r.Order.Account = account
+	r.Account = account
 	w.eng.Submit(account, []Request{r})
 }
 
@@ -303,7 +306,7 @@ func TestDeciderOfASession(t *testing.T) {
 		for arg := uint64(1); arg <= 4; arg++ {
 			c.Begin(16)
 			r := Request{Kind: KindDecide, Session: &c.Session, ID: 10 + arg, Decider: d, Arg: arg}
-			r.Order.Account = alice
+			r.Account = alice
 			w.eng.Submit(alice, []Request{r})
 		}
 	})
@@ -313,7 +316,7 @@ func TestDeciderOfASession(t *testing.T) {
 		for id := uint64(15); id <= 16; id++ {
 			c.Begin(16)
 			r := Request{Kind: KindDecide, Session: &c.Session, ID: id, Decider: twice}
-			r.Order.Account = alice
+			r.Account = alice
 			w.eng.Submit(alice, []Request{r})
 		}
 	})
@@ -427,7 +430,7 @@ func TestInboxFull(t *testing.T) {
 	requests := make([]Request, 6)
 	for i := range requests {
 		requests[i] = Request{Kind: KindOrder, Session: &c.Session, ID: uint64(10 + i), Order: buy(1)}
-		requests[i].Order.Account = alice
+		requests[i].Account = alice
 	}
 	var taken [4]int
 	w.together(func() {

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"sync/atomic"
-
 	"github.com/papertape/papertape/positions"
 )
 
@@ -19,34 +17,13 @@ type Publisher interface {
 	// EXECUTION that answers its request id, to the others as EVENT.
 	Event(ev *positions.Event, live []*Session, owner *Session, id uint64)
 
-	// Repeat answers an order that was executed before with its first execution. It moves no cursor.
-	Repeat(ev *positions.Event, s *Session, id uint64)
-
 	// Replay sends an event from history to a session that is catching up: as EVENT, or, where id is not 0, as the
 	// EXECUTION that answers that request. It returns false, and sends nothing, if what waits to be written to the session
 	// would pass the size of a piece; then, and only then, the outlet calls Engine.CatchUp once all of it has been written.
 	Replay(ev *positions.Event, s *Session, id uint64, replay bool) bool
 
-	// LoggedIn answers a login.
-	LoggedIn(s *Session, id uint64, r *LoginReply)
-
-	// LoginRefused answers a login that did not succeed.
-	LoginRefused(s *Session, id uint64, account uint64, f Failure)
-
-	// Holdings answers a query.
-	Holdings(h *positions.Holdings, s *Session, id uint64)
-
-	// History answers a query, newest event first. oldest is the oldest sequence kept, 0 if there is none.
-	History(events []*positions.Event, oldest uint64, s *Session, id uint64)
-
-	// Refused answers an order that the book refused.
-	Refused(o *positions.Order, r positions.Refusal, s *Session, id uint64)
-
-	// Failed answers a request that failed for another reason.
-	Failed(s *Session, id uint64, o *positions.Order, f Failure)
-
-	// Declined answers a request whose decider made no order.
-	Declined(d Decider, s *Session, id uint64)
+	// Answer answers a request: each one once, but for those that Event or Replay answer with an EXECUTION. It moves no cursor.
+	Answer(a Answer)
 
 	// Lost ends a session whose next event is no longer kept: the client comes back and starts from a snapshot.
 	Lost(s *Session)
@@ -54,6 +31,39 @@ type Publisher interface {
 	// Flush is called at the end of each step: what was said has to reach the event loops now.
 	Flush()
 }
+
+// Answer is the answer to a request of a session. Which fields are set depends on Kind.
+type Answer struct {
+	Kind    AnswerKind
+	Failure Failure // AnswerFailed, AnswerLoginRefused
+	Session *Session
+	ID      uint64 // of the request
+
+	Order    *positions.Order    // AnswerRefused; AnswerFailed where it is one
+	Refusal  positions.Refusal   // AnswerRefused
+	Event    *positions.Event    // AnswerRepeat
+	Decider  Decider             // AnswerDeclined
+	Holdings *positions.Holdings // AnswerHoldings
+	History  []*positions.Event  // AnswerHistory: newest first
+	Oldest   uint64              // AnswerHistory: the oldest sequence kept, 0 if there is none
+	Account  uint64              // AnswerLoginRefused: asked for
+	Login    *LoginReply         // AnswerLoggedIn
+}
+
+// AnswerKind says what an Answer says.
+type AnswerKind uint8
+
+// The kinds of answer.
+const (
+	AnswerRepeat       AnswerKind = iota + 1 // an order was executed before: its first execution
+	AnswerRefused                            // the book refused an order
+	AnswerFailed                             // the request failed for another reason
+	AnswerDeclined                           // a Decider made no order
+	AnswerHoldings                           // to a query
+	AnswerHistory                            // to a query
+	AnswerLoggedIn                           // a session has begun
+	AnswerLoginRefused                       // it has not
+)
 
 // Failure is why a request failed that the book had no say in.
 type Failure uint8
@@ -65,87 +75,8 @@ const (
 	FailureDuplicateOrderID                    // the order id was used for an order with other content
 	FailureOrderIDClash                        // the order id has the hash of another one, and cannot be told from it any more
 	FailureInternal                            // a defect of the server; the order was not executed
-	FailureBusy                                // too many history reads are under way; of an order: too many events are not checkpointed
+	FailureHistoryBusy                         // too many reads of history are under way
+	FailureUncheckpointed                      // too many events are not checkpointed; the order was not executed
 	FailureRateLimited                         // the account sent more orders than it may
 	FailureReadOnly                            // no orders at the moment: the journal has no room
 )
-
-// ResumeMode says how a session begins. Its values are those of the wire.
-type ResumeMode uint8
-
-// How a session begins.
-const (
-	ModeSnapshot ResumeMode = 1 // the state now, then live events
-	ModeResume   ResumeMode = 2 // the events after a sequence, then live ones
-	ModeRestart  ResumeMode = 3 // every event kept, then live ones
-	ModeQuick    ResumeMode = 4 // live events only
-)
-
-// Login is a request to begin a session.
-type Login struct {
-	ID      uint64 // of the request
-	Account uint64
-	Mode    ResumeMode
-	LastSeq uint64 // ModeResume
-	Epoch   uint64 // ModeResume
-}
-
-// LoginReply is the answer to a login.
-type LoginReply struct {
-	Account   uint64
-	HeadSeq   uint64
-	OldestSeq uint64
-	After     uint64 // the sequence after which events follow: HeadSeq, unless some are replayed
-	Epoch     uint64
-	Mode      ResumeMode
-	Resynced  bool
-	Holdings  *positions.Holdings // ModeSnapshot
-}
-
-// Session is a logged-in connection as the engine knows it. The outlet makes it, and hands it in with every request.
-type Session struct {
-	// Peer is the outlet's own. Set before the login, constant after.
-	Peer any
-
-	inFlight atomic.Int32 // requests taken and not yet answered
-
-	// Owned by the drainer of the account's shard.
-	state   sessionState
-	account *account
-	catchup *catchup // while catching up
-}
-
-type sessionState uint8
-
-const (
-	sessionOut      sessionState = iota // not logged in (yet, or any more)
-	sessionCatching                     // has a cursor; not in the live list
-	sessionLive                         // in the live list
-)
-
-// catchup is what a session needs until it is live.
-type catchup struct {
-	cursor   uint64   // last sequence handed to the outlet
-	replayTo uint64   // frames up to here carry REPLAY
-	owed     []owed   // its own orders executed meanwhile, by sequence; bounded by the requests in flight
-	holdings []uint64 // ids of HOLDINGS to answer when it joins; bounded likewise
-	reading  *read    // waits its turn, or is under way
-}
-
-// owed is an execution that the replay has to send in its place.
-type owed struct{ seq, id uint64 }
-
-// Begin counts a request of the session as taken, unless max are in flight already.
-func (s *Session) Begin(max int) bool {
-	if s.inFlight.Add(1) > int32(max) {
-		s.inFlight.Add(-1)
-		return false
-	}
-	return true
-}
-
-// End counts a request as answered. The engine calls it for each request that it accepted.
-func (s *Session) End() { s.inFlight.Add(-1) }
-
-// InFlight returns how many requests are taken and not yet answered.
-func (s *Session) InFlight() int { return int(s.inFlight.Load()) }

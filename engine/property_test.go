@@ -273,11 +273,10 @@ func (m *model) order(account uint64, c *client) {
 			}
 		}
 	}
-	r := Request{Kind: KindOrder, Order: o}
+	r := Request{Kind: KindOrder, Account: account, Order: o}
 	if c == nil && o.ID.IsZero() && rapid.Bool().Draw(m.t, "by a decider") {
 		d := &decider{decide: func(positions.View, *market.Prices, uint64) (positions.Order, bool) { return o, true }}
-		r = Request{Kind: KindDecide, Decider: d}
-		r.Order.Account = account
+		r = Request{Kind: KindDecide, Account: account, Decider: d}
 	}
 	if a := m.submit(c, r); a != nil {
 		m.decide(o, a)
@@ -287,7 +286,7 @@ func (m *model) order(account uint64, c *client) {
 // submit returns nil if the request was not taken.
 func (m *model) submit(c *client, r Request) *asked {
 	a := &asked{kind: r.Kind, before: r.Before, limit: int(r.Limit)}
-	a.head, _ = m.book.Seq(r.Order.Account)
+	a.head, _ = m.book.Seq(r.Account)
 	if c != nil {
 		if !c.Begin(6) {
 			return nil
@@ -295,7 +294,7 @@ func (m *model) submit(c *client, r Request) *asked {
 		r.Session, r.ID = &c.Session, c.id()
 		a.catching = c.catching
 	}
-	if m.w.eng.Submit(r.Order.Account, []Request{r}) == 0 {
+	if m.w.eng.Submit(r.Account, []Request{r}) == 0 {
 		if c != nil {
 			c.End()
 		}
@@ -334,7 +333,7 @@ func (m *model) query(c *client) {
 		r = Request{Kind: KindHistory, Limit: int32(rapid.IntRange(1, 9).Draw(m.t, "limit"))}
 		r.Before = rapid.Uint64Range(0, m.heads[c.account]+2).Draw(m.t, "before")
 	}
-	r.Order.Account = c.account
+	r.Account = c.account
 	m.submit(c, r)
 }
 

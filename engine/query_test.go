@@ -142,7 +142,7 @@ func TestHistoryBusy(t *testing.T) {
 	if all, _, err := w.eng.History(t.Context(), bob, 0, 9); err != nil || len(all) != 1 {
 		t.Errorf("a page that the tail has whole: %d events, %v", len(all), err)
 	}
-	c.expect("FAILED BUSY #4", "HISTORY 6 5 oldest=1 #5", "EXECUTION 7 #6")
+	c.expect("FAILED HISTORY_BUSY #4", "HISTORY 6 5 oldest=1 #5", "EXECUTION 7 #6")
 	if n := c.InFlight(); n != 2 {
 		t.Errorf("%d requests in flight", n)
 	}

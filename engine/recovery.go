@@ -15,6 +15,8 @@ import (
 // be in, or if the account is there already; the engine is then of no use.
 func (e *Engine) Load(st *AccountState) error {
 	s := e.shardOf(st.Account)
+	s.drainer.Take()
+	defer s.drainer.Release()
 	if err := st.checkIDs(s.idsMax); err != nil {
 		return fmt.Errorf("engine: load: %w", err)
 	}
@@ -52,6 +54,13 @@ func (st *AccountState) checkIDs(most int) error {
 // lead to.
 func (e *Engine) Replay(ev *positions.Event) error {
 	s := e.shardOf(ev.Account)
+	s.drainer.Take() // of the lane that replays the shard
+	err := s.replay(ev)
+	s.drainer.Release()
+	return err
+}
+
+func (s *shard) replay(ev *positions.Event) error {
 	a := s.find(ev.Account)
 	if a != nil && ev.Seq <= a.tail.head {
 		return nil
@@ -64,17 +73,18 @@ func (e *Engine) Replay(ev *positions.Event) error {
 		a = s.add(ev.Account)
 	}
 	if ev.Kind == positions.KindTrade && !ev.Trade.OrderID.IsZero() {
-		a.remember(orderIDRecord(&ev.Trade, ev.Seq, e.cfg.Universe), a.clash(&ev.Trade.OrderID), s.idsMax)
+		a.remember(orderIDRecord(&ev.Trade, ev.Seq, s.eng.cfg.Universe), a.clash(&ev.Trade.OrderID), s.idsMax)
 	}
 	s.keep(a, ev)
 	if s.pressed() {
-		e.want()
+		s.eng.want()
 	}
 	return nil
 }
 
 // add makes what the engine keeps of an account that was just opened.
 func (s *shard) add(number uint64) *account {
+	s.drainer.Check()
 	a := &account{number: number}
 	s.accounts[number] = a
 	return a
@@ -82,6 +92,7 @@ func (s *shard) add(number uint64) *account {
 
 // keep adds the event to the tail, and notes that no checkpoint has stored it.
 func (s *shard) keep(a *account, ev *positions.Event) {
+	s.drainer.Check()
 	s.memory.append(a, ev)
 	if s.keeps {
 		s.dirty.add(a)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/papertape/papertape/engine/owner"
 	"github.com/papertape/papertape/pace"
 	"github.com/papertape/papertape/positions"
 )
@@ -24,17 +25,19 @@ type shard struct {
 	mu sync.Mutex
 	// Shared, under mu.
 	inbox   []Request // at most InboxOrdersMax; as many again may be in the drainer's hands
-	control []control // at most two of a connection, those of the process itself (queriesMax), one of a checkpoint
+	control []item    // at most two of a connection, those of the process itself (queriesMax), one of a checkpoint
 	armed   bool      // a drainer is running or has been submitted
 	stopped bool      // none will be any more
 
 	spareInbox   []Request // empty; given back by the drainer to be filled next
-	spareControl []control
+	spareControl []item
 
 	// Read by anyone.
 	stats shardStats
 
-	// Owned by the drainer.
+	// Owned by the drainer; before the first request by whoever loads and replays, after Stop by whoever looks. A drain hops
+	// between the goroutines of the pool, so each one takes them and gives them back.
+	drainer   owner.Goroutine
 	book      *positions.Book
 	accounts  map[uint64]*account
 	last      *account // the last one looked up
@@ -78,17 +81,6 @@ func (s *shard) submit(requests []Request) int {
 	return n
 }
 
-// post puts an item into the control lane. Nobody serves it if the engine has stopped.
-func (s *shard) post(c control) {
-	s.mu.Lock()
-	if s.stopped {
-		s.mu.Unlock()
-		return
-	}
-	s.control = append(s.control, c)
-	s.arm()
-}
-
 // arm unlocks mu, and sees to it that a drainer runs.
 func (s *shard) arm() {
 	armed := s.armed
@@ -111,7 +103,7 @@ func (s *shard) stop() {
 }
 
 // take swaps the mailbox out, or disarms the shard if it is empty or has been stopped. What was taken before is given back to be filled again.
-func (s *shard) take(inbox []Request, lane []control) ([]Request, []control, bool) {
+func (s *shard) take(inbox []Request, lane []item) ([]Request, []item, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if inbox != nil {
@@ -141,21 +133,29 @@ func (s *shard) drain() {
 	}()
 	inbox, lane, ok := s.take(nil, nil)
 	for ; ok; inbox, lane, ok = s.take(inbox, lane) {
-		n := min(len(inbox), stepRequestsMax)
-		s.runStep(inbox[:n], lane)
-		for rest := inbox[n:]; len(rest) > 0; rest = rest[n:] {
-			n = min(len(rest), stepRequestsMax)
-			s.runStep(rest[:n], nil)
-		}
-		clear(lane) // sessions and pages must not outlive their service in a spare slice
-		for i := range inbox {
-			inbox[i].Session, inbox[i].Decider = nil, nil
-		}
+		s.drainer.Take() // not the whole drain: as soon as take has disarmed the shard, the next drainer may begin
+		s.runSteps(inbox, lane)
+		s.drainer.Release()
+	}
+}
+
+// runSteps serves what was taken from the mailbox.
+func (s *shard) runSteps(inbox []Request, lane []item) {
+	n := min(len(inbox), stepRequestsMax)
+	s.runStep(inbox[:n], lane)
+	for rest := inbox[n:]; len(rest) > 0; rest = rest[n:] {
+		n = min(len(rest), stepRequestsMax)
+		s.runStep(rest[:n], nil)
+	}
+	clear(lane) // sessions and pages must not outlive their service in a spare slice
+	for i := range inbox {
+		inbox[i].Session, inbox[i].Decider = nil, nil
 	}
 }
 
 // find returns the account, or nil if there is none.
 func (s *shard) find(number uint64) *account {
+	s.drainer.Check()
 	if s.last != nil && s.last.number == number {
 		return s.last
 	}

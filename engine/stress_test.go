@@ -47,36 +47,29 @@ func (p *tallyPublisher) Event(ev *positions.Event, live []*Session, owner *Sess
 	}
 }
 
-func (p *tallyPublisher) LoggedIn(s *Session, id uint64, r *LoginReply) {
-	s.Peer.(*tally).seq = r.HeadSeq
-	p.answer(s, id)
+func (p *tallyPublisher) Answer(a Answer) {
+	switch a.Kind {
+	case AnswerLoginRefused:
+		return
+	case AnswerLoggedIn:
+		a.Session.Peer.(*tally).seq = a.Login.HeadSeq
+	}
+	p.answer(a.Session, a.ID)
 }
 
-func (p *tallyPublisher) Repeat(_ *positions.Event, s *Session, id uint64)      { p.answer(s, id) }
-func (p *tallyPublisher) Replay(*positions.Event, *Session, uint64, bool) bool  { return true }
-func (p *tallyPublisher) LoginRefused(*Session, uint64, uint64, Failure)        {}
-func (p *tallyPublisher) Holdings(_ *positions.Holdings, s *Session, id uint64) { p.answer(s, id) }
-func (p *tallyPublisher) History(_ []*positions.Event, _ uint64, s *Session, id uint64) {
-	p.answer(s, id)
-}
-func (p *tallyPublisher) Failed(s *Session, id uint64, _ *positions.Order, _ Failure) {
-	p.answer(s, id)
-}
-func (p *tallyPublisher) Declined(_ Decider, s *Session, id uint64) { p.answer(s, id) }
-func (p *tallyPublisher) Lost(*Session)                             {}
-func (p *tallyPublisher) Flush()                                    { p.used++ }
-func (p *tallyPublisher) Refused(_ *positions.Order, _ positions.Refusal, s *Session, id uint64) {
-	p.answer(s, id)
-}
+func (p *tallyPublisher) Replay(*positions.Event, *Session, uint64, bool) bool { return true }
+func (p *tallyPublisher) Lost(*Session)                                        {}
+func (p *tallyPublisher) Flush()                                               { p.used++ }
 
 // doneCounter is a Decider that counts how often it is told.
 type doneCounter struct{ decided, done atomic.Int64 }
 
-func (d *doneCounter) Decide(positions.View, *market.Prices, int64, uint64) (positions.Order, bool) {
+func (d *doneCounter) Decide(_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
 	d.decided.Add(1)
-	return buy(1), true
+	return append(orders, buy(1))
 }
-func (d *doneCounter) Done(uint64, *positions.Event, positions.Refusal) { d.done.Add(1) }
+
+func (d *doneCounter) Done(uint64, []positions.Event, positions.Refusal) { d.done.Add(1) }
 
 // TestHandOff has many goroutines submit to few shards with tiny inboxes, so that shards are armed and disarmed all the time.
 // Whatever was taken is answered exactly once, whatever was not is not, and nobody is left behind.
@@ -201,7 +194,7 @@ func (s *submitter) run(eng *Engine, seed int) {
 			case 3:
 				r.Order = sell(1 << 20)
 			}
-			r.Order.Account = s.account
+			r.Account = s.account
 			if r.ID < uint64(len(s.taken)) {
 				s.Begin(1 << 20)
 				batch = append(batch, r)
@@ -218,7 +211,7 @@ func (s *submitter) run(eng *Engine, seed int) {
 		id += len(batch)
 		if id%7 == 0 {
 			r := Request{Kind: KindDecide, Decider: s.deciders}
-			r.Order.Account = s.account
+			r.Account = s.account
 			s.fills += int64(eng.Submit(s.account, []Request{r}))
 		}
 		if n < len(batch) {
@@ -244,7 +237,7 @@ func TestHandOffOfControls(t *testing.T) {
 		done.Go(func() {
 			for range 200 {
 				r := Request{Kind: KindOrder, Order: buy(1)}
-				r.Order.Account = account
+				r.Account = account
 				eng.Submit(account, []Request{r})
 			}
 		})

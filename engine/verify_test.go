@@ -165,7 +165,7 @@ func (v *verifier) same(ev positions.Event) error {
 }
 
 func (v *verifier) order(f frame, a *asked) error {
-	if f.what == "FAILED" && f.failure == FailureBusy && a.want == "REPEAT" && v.m.w.journal.keeps {
+	if f.what == "FAILED" && f.failure == FailureHistoryBusy && a.want == "REPEAT" && v.m.w.journal.keeps {
 		return nil
 	}
 	if f.what != a.want {
@@ -212,7 +212,7 @@ func (v *verifier) holdings(f frame, a *asked) error {
 }
 
 func (v *verifier) history(f frame, a *asked) error {
-	if f.what == "FAILED" && f.failure == FailureBusy && v.m.w.journal.keeps {
+	if f.what == "FAILED" && f.failure == FailureHistoryBusy && v.m.w.journal.keeps {
 		return nil
 	}
 	top := a.head

@@ -138,8 +138,8 @@ func makeWorld(t tester, o options, accounts ...uint64) *world {
 func (w *world) open(accounts ...uint64) {
 	w.t.Helper()
 	for _, number := range accounts {
-		c := control{kind: controlOpen, opening: []uint64{number}, seed: 1, query: &query{}}
-		if _, err := w.eng.ask(context.Background(), number, c); err != nil {
+		open := func(q question[struct{}]) item { return &openItem{question: q, numbers: []uint64{number}, seed: 1} }
+		if _, err := ask(context.Background(), w.eng, number, open); err != nil {
 			w.t.Fatalf("open %d: %v", number, err)
 		}
 	}
@@ -280,7 +280,7 @@ func (c *conn) logout() { c.w.eng.Logout(&c.Session, c.account) }
 // ask submits a request of the session.
 func (c *conn) ask(r Request) (id uint64) {
 	c.w.t.Helper()
-	r.Session, r.ID, r.Order.Account = &c.Session, c.id(), c.account
+	r.Session, r.ID, r.Account = &c.Session, c.id(), c.account
 	c.Begin(1 << 20)
 	if n := c.w.eng.Submit(c.account, []Request{r}); n != 1 {
 		c.w.t.Fatalf("Submit took %d of 1", n)
@@ -325,7 +325,7 @@ func (w *world) trade(account uint64, n int) {
 	w.t.Helper()
 	for range n {
 		r := Request{Kind: KindOrder, Order: buy(1)}
-		r.Order.Account = account
+		r.Account = account
 		w.eng.Submit(account, []Request{r})
 	}
 	w.settle()
@@ -335,7 +335,7 @@ func (w *world) trade(account uint64, n int) {
 }
 
 // account returns what the engine keeps of an account. The engine must be idle.
-func (w *world) account(number uint64) *account { return w.eng.shardOf(number).find(number) }
+func (w *world) account(number uint64) *account { return w.eng.shardOf(number).accounts[number] }
 
 // events returns the names of pushes from first to last.
 func events(first, last int, suffix string) (names []string) {

@@ -60,20 +60,20 @@ type embedded struct {
 }
 
 // Decide runs the handler.
-func (e *embedded) Decide(v positions.View, prices *market.Prices, now int64, _ uint64) (positions.Order, bool) {
+func (e *embedded) Decide(v positions.View, prices *market.Prices, now int64, _ uint64, orders []positions.Order) []positions.Order {
 	e.answer = e.handler(&Call{
 		Session: e.session, Account: v.Account(), Time: now, Prices: prices, View: v, Payload: e.payload,
 	})
 	if e.answer.Order == nil {
-		return positions.Order{}, false
+		return orders
 	}
 	o := *e.answer.Order
 	o.Origin = positions.OriginClient
-	return o, true
+	return append(orders, o)
 }
 
 // Done has nothing to do: the session is told by the publisher.
-func (e *embedded) Done(uint64, *positions.Event, positions.Refusal) {}
+func (e *embedded) Done(uint64, []positions.Event, positions.Refusal) {}
 
 // embed hands a message of the embedder's own to the account's shard. It returns false if nobody handles its type.
 func (l *loop) embed(s *Session, f codec.Frame) bool {
@@ -87,8 +87,8 @@ func (l *loop) embed(s *Session, f codec.Frame) bool {
 	return true
 }
 
-// Declined answers a call whose handler returned no order.
-func (p *publisher) Declined(d engine.Decider, to *engine.Session, id uint64) {
+// declined is the answer to a call whose handler returned no order.
+func (p *publisher) declined(id uint64, d engine.Decider) {
 	e, ok := d.(*embedded)
 	switch {
 	case ok && e.answer.Reject != nil:
@@ -96,8 +96,6 @@ func (p *publisher) Declined(d engine.Decider, to *engine.Session, id uint64) {
 	case ok && e.answer.Type >= codec.TypeEmbedder && len(e.answer.Payload) <= codec.LimitToClient-12:
 		p.frame = codec.AppendFrame(p.frame[:0], e.answer.Type, codec.FlagReply, id, e.answer.Payload)
 	default:
-		p.Failed(to, id, nil, engine.FailureInternal)
-		return
+		p.failed(id, nil, engine.FailureInternal)
 	}
-	p.send(to)
 }

@@ -118,12 +118,6 @@ func (p *publisher) Flush() {
 	}
 }
 
-// Repeat answers with a first execution.
-func (p *publisher) Repeat(ev *positions.Event, to *engine.Session, id uint64) {
-	p.frame = codec.AppendEvent(p.frame[:0], codec.TypeExecution, codec.FlagReply|codec.FlagReplay, id, ev, p.gw.cfg.Universe)
-	p.send(to)
-}
-
 // Replay adds an event from history unless the piece is full.
 func (p *publisher) Replay(ev *positions.Event, to *engine.Session, id uint64, replay bool) bool {
 	t, flags := codec.TypeEvent, codec.Flags(0)
@@ -151,8 +145,34 @@ func (p *publisher) Replay(ev *positions.Event, to *engine.Session, id uint64, r
 	return true
 }
 
-// LoggedIn answers a login and lets the session in. Both under the mutex, so that a PING cannot slip in before the reply.
-func (p *publisher) LoggedIn(to *engine.Session, id uint64, r *engine.LoginReply) {
+// Answer answers a request.
+func (p *publisher) Answer(a engine.Answer) {
+	universe := p.gw.cfg.Universe
+	switch a.Kind {
+	case engine.AnswerLoggedIn:
+		p.loggedIn(a.Session, a.ID, a.Login)
+		return
+	case engine.AnswerLoginRefused:
+		p.loginRefused(a.Session, a.ID, a.Account, a.Failure)
+		return
+	case engine.AnswerRepeat:
+		p.frame = codec.AppendEvent(p.frame[:0], codec.TypeExecution, codec.FlagReply|codec.FlagReplay, a.ID, a.Event, universe)
+	case engine.AnswerHoldings:
+		p.frame = codec.AppendHoldings(p.frame[:0], a.ID, a.Holdings, universe)
+	case engine.AnswerHistory:
+		p.frame = codec.AppendHistory(p.frame[:0], a.ID, a.History, a.Oldest, universe)
+	case engine.AnswerRefused:
+		p.frame = codec.AppendReject(p.frame[:0], a.ID, codec.CodeOf(a.Refusal.Reason), a.Refusal.Sentence(a.Order, universe), 0)
+	case engine.AnswerDeclined:
+		p.declined(a.ID, a.Decider)
+	default:
+		p.failed(a.ID, a.Order, a.Failure)
+	}
+	p.send(a.Session)
+}
+
+// loggedIn answers a login and lets the session in. Both under the mutex, so that a PING cannot slip in before the reply.
+func (p *publisher) loggedIn(to *engine.Session, id uint64, r *engine.LoginReply) {
 	p.frame = codec.AppendLoginReply(p.frame[:0], id, &codec.LoginReply{
 		Account: r.Account, HeadSeq: r.HeadSeq, OldestSeq: r.OldestSeq, Epoch: r.Epoch,
 		Mode: papertapev1.ResumeMode(r.Mode), Resynced: r.Resynced, Holdings: r.Holdings,
@@ -172,8 +192,8 @@ func (p *publisher) LoggedIn(to *engine.Session, id uint64, r *engine.LoginReply
 	p.gw.replied(s, p.frame)
 }
 
-// LoginRefused answers a login that did not succeed; the third ends the session.
-func (p *publisher) LoginRefused(to *engine.Session, id, account uint64, f engine.Failure) {
+// loginRefused answers a login that did not succeed; the third ends the session.
+func (p *publisher) loginRefused(to *engine.Session, id, account uint64, f engine.Failure) {
 	s := to.Peer.(*Session)
 	p.gw.stats.LoginsRefused.Add(1)
 	code, text, retry := papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT, fmt.Sprintf("there is no account %d", account), time.Duration(0)
@@ -194,26 +214,8 @@ func (p *publisher) LoginRefused(to *engine.Session, id, account uint64, f engin
 	}
 }
 
-// Holdings answers a query.
-func (p *publisher) Holdings(h *positions.Holdings, to *engine.Session, id uint64) {
-	p.frame = codec.AppendHoldings(p.frame[:0], id, h, p.gw.cfg.Universe)
-	p.send(to)
-}
-
-// History answers a query.
-func (p *publisher) History(events []*positions.Event, oldest uint64, to *engine.Session, id uint64) {
-	p.frame = codec.AppendHistory(p.frame[:0], id, events, oldest, p.gw.cfg.Universe)
-	p.send(to)
-}
-
-// Refused answers an order that the book refused.
-func (p *publisher) Refused(o *positions.Order, r positions.Refusal, to *engine.Session, id uint64) {
-	p.frame = codec.AppendReject(p.frame[:0], id, codec.CodeOf(r.Reason), r.Sentence(o, p.gw.cfg.Universe), 0)
-	p.send(to)
-}
-
-// Failed answers a request that failed for another reason.
-func (p *publisher) Failed(to *engine.Session, id uint64, o *positions.Order, f engine.Failure) {
+// failed is the answer to a request that the book had no say in. o is its order, nil where it is none.
+func (p *publisher) failed(id uint64, o *positions.Order, f engine.Failure) {
 	code, text := papertapev1.RejectCode_REJECT_CODE_INTERNAL, "the server failed at this request; nothing was executed"
 	var retry time.Duration
 	switch f {
@@ -225,11 +227,11 @@ func (p *publisher) Failed(to *engine.Session, id uint64, o *positions.Order, f 
 		text = fmt.Sprintf("order id %q cannot be told from one that was used long ago, so nothing was executed; use a fresh id", o.ID.String())
 	case engine.FailureRateLimited:
 		code, text, retry = papertapev1.RejectCode_REJECT_CODE_RATE_LIMITED, "this account sends more orders a second than it may: slow down", time.Second
-	case engine.FailureBusy:
+	case engine.FailureHistoryBusy:
 		code, text, retry = papertapev1.RejectCode_REJECT_CODE_BUSY, "too many reads of history are under way: try again", busyRetryAfter
-		if o != nil {
-			text = "too many events wait for a checkpoint, nothing was executed: try again"
-		}
+	case engine.FailureUncheckpointed:
+		code, retry = papertapev1.RejectCode_REJECT_CODE_BUSY, busyRetryAfter
+		text = "too many events wait for a checkpoint, nothing was executed: try again"
 	case engine.FailureReadOnly:
 		code, retry = papertapev1.RejectCode_REJECT_CODE_READ_ONLY, readOnlyRetryAfter
 		text = "the server's disk is nearly full, so no orders are taken: queries are answered, and orders again when there is room"
@@ -237,7 +239,6 @@ func (p *publisher) Failed(to *engine.Session, id uint64, o *positions.Order, f 
 		code, text = papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT, "there is no such account"
 	}
 	p.frame = codec.AppendReject(p.frame[:0], id, code, text, retry)
-	p.send(to)
 }
 
 // readOnlyRetryAfter is when to try again what was refused since the disk is nearly full: somebody has to make room first.

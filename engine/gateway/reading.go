@@ -103,10 +103,8 @@ func (l *loop) add(s *Session, f codec.Frame, kind engine.Kind) *engine.Request 
 		l.busy(s, f.ID, "this connection has too many requests in flight")
 		return nil
 	}
-	l.requests = append(l.requests, engine.Request{Kind: kind, Session: &s.engine, ID: f.ID})
-	r := &l.requests[len(l.requests)-1]
-	r.Order.Account = s.Account()
-	return r
+	l.requests = append(l.requests, engine.Request{Kind: kind, Account: s.Account(), Session: &s.engine, ID: f.ID})
+	return &l.requests[len(l.requests)-1]
 }
 
 // takeBack undoes the last add.

@@ -92,7 +92,7 @@ func order(l *loop, s *Session, f codec.Frame) {
 		l.refuse(s, f, err)
 		return
 	}
-	r.Order.Account, r.Order.Origin = s.Account(), positions.OriginClient
+	r.Order.Origin = positions.OriginClient
 }
 
 func holdings(l *loop, s *Session, f codec.Frame) {

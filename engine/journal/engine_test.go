@@ -68,12 +68,8 @@ type listener struct {
 	engine.Publisher // what nobody asks for is not called
 }
 
-func (listener) Flush()                                                               {}
-func (listener) Refused(*positions.Order, positions.Refusal, *engine.Session, uint64) {}
-func (listener) Failed(*engine.Session, uint64, *positions.Order, engine.Failure)     {}
-func (listener) Repeat(*positions.Event, *engine.Session, uint64)                     {}
-func (listener) History([]*positions.Event, uint64, *engine.Session, uint64)          {}
-func (listener) LoginRefused(*engine.Session, uint64, uint64, engine.Failure)         {}
+func (listener) Flush()               {}
+func (listener) Answer(engine.Answer) {}
 
 const engineAccounts = 8
 
@@ -148,7 +144,7 @@ func (f *engineLife) trade(rng *rand.Rand, orders int) error {
 		if rng.IntN(2) == 0 {
 			o.ID, _ = positions.MakeOrderID(fmt.Appendf(nil, "order %d", rng.IntN(2000)))
 		}
-		for f.e.Submit(account, []engine.Request{{Kind: engine.KindOrder, Order: o}}) == 0 {
+		for f.e.Submit(account, []engine.Request{{Kind: engine.KindOrder, Account: account, Order: o}}) == 0 {
 			time.Sleep(10 * time.Microsecond) // the inbox is full
 		}
 	}

@@ -133,14 +133,14 @@ func (f *Flow) submit(n int) {
 		account := engine.FirstAccount + f.rng.Uint64N(uint64(f.cfg.Accounts))
 		shard := f.eng.ShardOf(account)
 		r := engine.Request{Kind: engine.KindDecide, Decider: f, Arg: f.rng.Uint64()}
-		r.Order.Account = account
+		r.Account = account
 		f.batches[shard] = append(f.batches[shard], r)
 	}
 	for i, batch := range f.batches {
 		if len(batch) == 0 {
 			continue
 		}
-		taken := f.eng.Submit(batch[0].Order.Account, batch)
+		taken := f.eng.Submit(batch[0].Account, batch)
 		f.skipped.Add(uint64(len(batch) - taken))
 		clear(batch)
 		f.batches[i] = batch[:0]
@@ -151,8 +151,11 @@ func (f *Flow) submit(n int) {
 const rowsMost = 12
 
 // Decide is Draw. It runs on the drainers, so it uses only what it is given.
-func (f *Flow) Decide(v positions.View, prices *market.Prices, _ int64, draw uint64) (positions.Order, bool) {
-	return Draw(v, prices, f.cfg.Universe, rand.New(rand.NewPCG(draw, f.cfg.Seed)))
+func (f *Flow) Decide(v positions.View, prices *market.Prices, _ int64, draw uint64, orders []positions.Order) []positions.Order {
+	if o, ok := Draw(v, prices, f.cfg.Universe, rand.New(rand.NewPCG(draw, f.cfg.Seed))); ok {
+		orders = append(orders, o)
+	}
+	return orders
 }
 
 // Draw is a trade that suits the account: about as many rows are opened as closed, and rows grow and shrink between. It is
@@ -190,9 +193,9 @@ func Draw(v positions.View, prices *market.Prices, u *market.Universe, rng *rand
 }
 
 // Done counts.
-func (f *Flow) Done(_ uint64, ev *positions.Event, r positions.Refusal) {
+func (f *Flow) Done(_ uint64, events []positions.Event, r positions.Refusal) {
 	switch {
-	case ev != nil:
+	case len(events) > 0:
 		f.fills.Add(1)
 	case r.Reason != positions.NoRefusal:
 		f.refused.Add(1)

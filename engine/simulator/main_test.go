@@ -91,19 +91,12 @@ func (j *tape) ofAccount(number uint64) []positions.Event {
 // nobody is an outlet without sessions: nothing is ever sent.
 type nobody struct{}
 
-func (nobody) Publisher() engine.Publisher                                          { return nobody{} }
-func (nobody) Event(*positions.Event, []*engine.Session, *engine.Session, uint64)   {}
-func (nobody) Repeat(*positions.Event, *engine.Session, uint64)                     {}
-func (nobody) Replay(*positions.Event, *engine.Session, uint64, bool) bool          { return true }
-func (nobody) LoggedIn(*engine.Session, uint64, *engine.LoginReply)                 {}
-func (nobody) LoginRefused(*engine.Session, uint64, uint64, engine.Failure)         {}
-func (nobody) Holdings(*positions.Holdings, *engine.Session, uint64)                {}
-func (nobody) History([]*positions.Event, uint64, *engine.Session, uint64)          {}
-func (nobody) Refused(*positions.Order, positions.Refusal, *engine.Session, uint64) {}
-func (nobody) Failed(*engine.Session, uint64, *positions.Order, engine.Failure)     {}
-func (nobody) Declined(engine.Decider, *engine.Session, uint64)                     {}
-func (nobody) Lost(*engine.Session)                                                 {}
-func (nobody) Flush()                                                               {}
+func (nobody) Publisher() engine.Publisher                                        { return nobody{} }
+func (nobody) Event(*positions.Event, []*engine.Session, *engine.Session, uint64) {}
+func (nobody) Replay(*positions.Event, *engine.Session, uint64, bool) bool        { return true }
+func (nobody) Answer(engine.Answer)                                               {}
+func (nobody) Lost(*engine.Session)                                               {}
+func (nobody) Flush()                                                             {}
 
 // exchange is an engine with accounts opened, at fixed prices.
 type exchange struct {

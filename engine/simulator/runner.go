@@ -95,7 +95,7 @@ func (r *Runner) play(ctx context.Context, x Exchange, s *step) {
 			continue
 		}
 		request := engine.Request{Kind: engine.KindDecide, Decider: fill{r, s}}
-		request.Order.Account = s.Account
+		request.Account = s.Account
 		if x.Submit(s.Account, []engine.Request{request}) == 0 {
 			r.skipped.Add(1)
 		}
@@ -122,21 +122,21 @@ type fill struct {
 }
 
 // Decide gives the step's order.
-func (f fill) Decide(v positions.View, _ *market.Prices, _ int64, _ uint64) (positions.Order, bool) {
+func (f fill) Decide(v positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
 	o := f.s.order
 	if f.s.all {
 		row, held := v.Find(o.Instrument)
 		if !held {
-			return o, false
+			return orders
 		}
 		o.Quantity = row.Quantity
 	}
-	return o, true
+	return append(orders, o)
 }
 
 // Done counts.
-func (f fill) Done(_ uint64, ev *positions.Event, _ positions.Refusal) {
-	if ev != nil {
+func (f fill) Done(_ uint64, events []positions.Event, _ positions.Refusal) {
+	if len(events) > 0 {
 		f.r.fills.Add(1)
 	} else {
 		f.r.refused.Add(1)

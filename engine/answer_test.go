@@ -1,0 +1,34 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/papertape/papertape/engine/owner"
+	"github.com/papertape/papertape/positions"
+)
+
+// deaf is a publisher that hears of nothing.
+type deaf struct{ tallyPublisher }
+
+func (*deaf) Answer(Answer) {}
+
+// TestAnswersCostNoMemory: what the drainer says for a request is passed without an allocation.
+func TestAnswersCostNoMemory(t *testing.T) {
+	if owner.Checked {
+		t.Skip("the checks allocate")
+	}
+	s := &shard{publisher: new(deaf)}
+	var ses Session
+	r := &Request{Kind: KindOrder, Session: &ses, ID: 1}
+	s.step.repeats = []positions.Event{{Kind: positions.KindTrade}}
+	for name, act := range map[string]*action{
+		"refused":  {what: whatRefused, req: r, refusal: positions.Refusal{Reason: positions.InsufficientCash}},
+		"failed":   {what: whatFailed, req: r, failure: FailureReadOnly},
+		"repeated": {what: whatRepeated, req: r},
+		"declined": {what: whatDeclined, req: r},
+	} {
+		if n := testing.AllocsPerRun(100, func() { s.publish(act) }); n != 0 {
+			t.Errorf("%s: %v allocations an answer", name, n)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/papertape/papertape/positions"
+)
+
+// Holdings returns the account as it is when the shard comes to it.
+func (e *Engine) Holdings(ctx context.Context, account uint64) (positions.Holdings, error) {
+	return ask(ctx, e, account, func(q question[positions.Holdings]) item { return &holdingsItem{q, account} })
+}
+
+// holdingsItem is a query of the process itself.
+type holdingsItem struct {
+	question[positions.Holdings]
+	account uint64
+}
+
+func (h *holdingsItem) decide(s *shard, act *action) { act.index = s.snapshot(h.account) }
+
+func (h *holdingsItem) publish(s *shard, act *action) {
+	if act.index < 0 {
+		h.answer(positions.Holdings{}, ErrUnknownAccount)
+		return
+	}
+	holdings := s.step.holdings[act.index]
+	holdings.Positions = append([]positions.Position(nil), holdings.Positions...)
+	h.answer(holdings, nil)
+}
+
+// snapshot copies the account as it is at this place of the step. It returns -1 if there is no such account.
+func (s *shard) snapshot(number uint64) int32 {
+	s.drainer.Check()
+	st := &s.step
+	h, rows, ok := s.book.Holdings(number, st.prices, st.rows)
+	if !ok {
+		return -1
+	}
+	st.rows = rows
+	st.holdings = append(st.holdings, h)
+	return int32(len(st.holdings) - 1)
+}
+
+// publishHoldings answers the query of a session, or has it answered when the session has caught up.
+func (s *shard) publishHoldings(act *action) {
+	r := act.req
+	if r.Session.state == sessionCatching {
+		r.Session.catchup.holdings = append(r.Session.catchup.holdings, r.ID)
+		return
+	}
+	a := Answer{Kind: AnswerHoldings, Session: r.Session, ID: r.ID}
+	if act.index >= 0 {
+		a.Holdings = &s.step.holdings[act.index]
+	} else { // it was catching up when the query was decided, and has ended since
+		a.Kind, a.Failure = AnswerFailed, FailureUnknownAccount
+	}
+	s.answer(a)
+}

@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"runtime/debug"
+	"time"
+
+	"github.com/papertape/papertape/positions"
+)
+
+// decideOrder decides the order that r has now, of the account of r.
+func (s *shard) decideOrder(r *Request, act *action) {
+	r.Order.Account = r.Account
+	if s.tooFast(r.Account) {
+		act.what, act.failure = whatFailed, FailureRateLimited
+		s.stats.rateLimited.Add(1)
+		return
+	}
+	if r.Order.ID.IsZero() {
+		s.decide(&r.Order, act)
+		return
+	}
+	id := hashBytes(fnvOffset, r.Order.ID.Bytes())
+	content, ok := s.tryContentHash(&r.Order)
+	if !ok {
+		act.what, act.failure = whatFailed, FailureInternal
+		return
+	}
+	var clash *positions.OrderID
+	if a := s.find(r.Account); a != nil && a.ids != nil {
+		first, known := a.ids.find(&r.Order.ID, id)
+		if known && !s.repeat(a, first, &r.Order, content, act) {
+			return
+		}
+		if known {
+			clash = &r.Order.ID
+		}
+	}
+	if !s.decide(&r.Order, act) {
+		return
+	}
+	record := OrderIDRecord{ID: id, Content: content, Seq: s.step.events[len(s.step.events)-1].Seq}
+	s.find(r.Account).remember(record, clash, s.idsMax)
+}
+
+// tryContentHash contains a panic over an order that no universe has.
+func (s *shard) tryContentHash(o *positions.Order) (h uint64, ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.contained("content", o.Account, p)
+		}
+	}()
+	return contentHash(o.Instrument, o.Side, o.Quantity, o.Limit, s.eng.cfg.Universe), true
+}
+
+// tooFast counts an order of the account and says whether it is one too many. An account that was quiet may send a
+// second's worth at once.
+func (s *shard) tooFast(account uint64) bool {
+	if s.eng.cfg.OrdersPerSecond == 0 {
+		return false
+	}
+	a := s.find(account)
+	return a != nil && !a.pace.Allow(time.Duration(s.step.elapsed), s.eng.cfg.OrdersPerSecond)
+}
+
+// decide decides the order and applies the event. It returns whether there is one.
+func (s *shard) decide(o *positions.Order, act *action) (executed bool) {
+	s.drainer.Check()
+	st := &s.step
+	if st.readOnly {
+		act.what, act.failure = whatFailed, FailureReadOnly
+		s.stats.readOnly.Add(1)
+		return false
+	}
+	if s.full() {
+		act.what, act.failure = whatFailed, FailureUncheckpointed
+		s.stats.busy.Add(1)
+		return false
+	}
+	n := len(st.events)
+	ev := st.nextEvent()
+	refusal, ok := s.tryDecide(o, ev)
+	switch {
+	case !ok:
+		act.what, act.failure = whatFailed, FailureInternal
+	case refusal.Reason != positions.NoRefusal:
+		act.what, act.refusal = whatRefused, refusal
+		st.refused++
+	default:
+		act.what = whatExecuted
+		act.events.add(n)
+		s.book.Apply(ev)
+		return true
+	}
+	st.events = st.events[:n]
+	return false
+}
+
+// tryDecide contains a panic of the decision: the book was not touched yet.
+func (s *shard) tryDecide(o *positions.Order, ev *positions.Event) (r positions.Refusal, ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.contained("decide", o.Account, p)
+		}
+	}()
+	return s.book.Decide(o, s.step.prices, s.step.now, ev), true
+}
+
+// decideWith decides the orders that a Decider makes, up to the first that is not executed.
+func (s *shard) decideWith(r *Request, act *action) {
+	act.what = whatDeclined
+	st := &s.step
+	st.orders = s.tryDecider(r, st.orders[:0])
+	for i := range st.orders {
+		r.Order = st.orders[i]
+		if r.Session == nil {
+			r.Order.ID = positions.OrderID{} // nobody asked, so nobody asks again
+			r.Order.Account = r.Account
+			s.decide(&r.Order, act)
+		} else {
+			s.decideOrder(r, act) // as if the session had sent it: its id counts, and its rate
+		}
+		if int(act.events.count) <= i {
+			break
+		}
+	}
+	if act.events.count > 0 {
+		act.what = whatExecuted // whatever ended it
+	}
+}
+
+// tryDecider contains a panic of the Decider: then it has made no orders.
+func (s *shard) tryDecider(r *Request, orders []positions.Order) (made []positions.Order) {
+	defer func() {
+		if p := recover(); p != nil {
+			made = orders
+			s.contained("decider", r.Account, p)
+		}
+	}()
+	v, known := s.book.View(r.Account)
+	if !known {
+		return orders
+	}
+	return r.Decider.Decide(v, s.step.prices, s.step.now, r.Arg, orders)
+}
+
+func (s *shard) contained(where string, account uint64, p any) {
+	s.eng.panics.Add(1)
+	s.eng.cfg.Log.Error().Str("in", where).Uint64("account", account).Any("panic", p).Bytes("stack", debug.Stack()).
+		Msg("panic contained; the book is untouched")
+}

@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/papertape/papertape/engine/owner"
+)
+
+// TestWrongGoroutine: what belongs to the drainer may not be touched by anybody else, at work or not, nor a slice of a
+// checkpoint by who has handed it over.
+func TestWrongGoroutine(t *testing.T) {
+	if !owner.Checked {
+		t.Skip("built without the tag ownercheck")
+	}
+	w := newWorld(t, options{}, alice)
+	s := w.eng.shardOf(alice)
+	touches := map[string]func(){
+		"find":      func() { s.find(alice) },
+		"keep":      func() { s.keep(nil, nil) },
+		"runStep":   func() { s.runStep(nil, nil) },
+		"publish":   func() { s.publish(new(action)) },
+		"decide":    func() { s.decide(nil, nil) },
+		"snapshot":  func() { s.snapshot(alice) },
+		"copySlice": func() { s.copySlice(new(slice)) },
+	}
+	for name, touch := range touches {
+		if said := panicOf(touch); !strings.Contains(said, "touches") {
+			t.Errorf("%s, while no drainer runs: %q", name, said)
+		}
+	}
+	release := w.journal.holdCommits()
+	defer release()
+	w.trade1(alice)
+	w.until("the commit", w.committing)
+	for name, touch := range touches {
+		if said := panicOf(touch); !strings.Contains(said, "touches") {
+			t.Errorf("%s, while a drainer commits: %q", name, said)
+		}
+	}
+	if said := panicOf(func() { _ = w.eng.Replay(&w.journal.pending[0][0]) }); !strings.Contains(said, "takes") {
+		t.Errorf("Replay, while a drainer commits: %q", said)
+	}
+	release()
+	w.settle()
+
+	var sl slice
+	if said := panicOf(func() { sl.states() }); !strings.Contains(said, "touches") {
+		t.Errorf("a slice that was handed over: %q", said)
+	}
+}
+
+// panicOf is what f panics with.
+func panicOf(f func()) (said string) {
+	defer func() {
+		if p := recover(); p != nil {
+			said, _ = p.(string)
+		}
+	}()
+	f()
+	return ""
+}

@@ -1,0 +1,83 @@
+package engine
+
+import "github.com/papertape/papertape/positions"
+
+// repeat answers an order whose id was used before with its first execution. It returns true, and answers nothing, where the
+// event shows that the first one's id is another with the same hash: then the order is a new one.
+//
+// Where the event is not in memory, what was remembered must do until it has been read from the journal: see repeatedOrder.
+func (s *shard) repeat(a *account, first OrderIDRecord, o *positions.Order, content uint64, act *action) (other bool) {
+	st := &s.step
+	ev := s.recent(a, first.Seq)
+	switch {
+	case ev != nil && ev.Trade.OrderID != o.ID:
+		return true
+	case ev != nil && !sameContent(&ev.Trade, o), ev == nil && first.Content != content:
+		act.what, act.failure = whatFailed, FailureDuplicateOrderID
+		return false
+	}
+	act.what, act.index = whatRepeated, int32(len(st.repeats))
+	if ev == nil { // it is fetched outside the drainer when the action is published
+		ev = &positions.Event{Account: a.number, Seq: first.Seq}
+	}
+	st.repeats = append(st.repeats, *ev)
+	return false
+}
+
+// recent returns an event of the account that is in memory, decided earlier in this step or in the tail; else nil.
+func (s *shard) recent(a *account, seq uint64) *positions.Event {
+	if a.tail.has(seq) {
+		return a.tail.at(seq)
+	}
+	if seq > a.tail.head {
+		for i := len(s.step.events) - 1; i >= 0; i-- {
+			if ev := &s.step.events[i]; ev.Account == a.number && ev.Seq == seq {
+				return ev
+			}
+		}
+	}
+	return nil
+}
+
+// publishRepeat answers an order whose id was used before with its first execution.
+func (s *shard) publishRepeat(act *action) {
+	r, ev := act.req, &s.step.repeats[act.index]
+	if r.Session == nil {
+		return
+	}
+	if ev.Kind == 0 { // older than the tail
+		p := &repeatedOrder{session: r.Session, id: r.ID, order: r.Order} // the request's room is used again
+		p.historyPage = historyPage{asker: p, account: ev.Account, before: ev.Seq + 1, limit: 1}
+		s.read(&p.historyPage)
+		return
+	}
+	s.answer(Answer{Kind: AnswerRepeat, Session: r.Session, ID: r.ID, Event: ev})
+}
+
+// repeatedOrder is an order whose first execution has to be read from the journal: a page of one event.
+type repeatedOrder struct {
+	historyPage
+	session *Session
+	id      uint64
+	order   positions.Order
+}
+
+// page answers with the first execution, now that the event shows whether it is that: until then there were only hashes.
+func (p *repeatedOrder) page(s *shard, events []*positions.Event, _ uint64) {
+	if len(events) != 1 {
+		p.failed(s, nil)
+		return
+	}
+	a := Answer{Kind: AnswerFailed, Session: p.session, ID: p.id, Order: &p.order}
+	switch t := &events[0].Trade; {
+	case t.OrderID != p.order.ID:
+		a.Failure = FailureOrderIDClash
+	case !sameContent(t, &p.order):
+		a.Failure = FailureDuplicateOrderID
+	default:
+		a.Kind, a.Event = AnswerRepeat, events[0]
+	}
+	s.answer(a)
+}
+
+func (p *repeatedOrder) failed(s *shard, err error) { s.readFailed(p.account, p.session, p.id, err) }
