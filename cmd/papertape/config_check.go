@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/papertape/papertape/cmd/papertape/process"
 	"github.com/papertape/papertape/engine/gateway"
 )
 
@@ -63,7 +64,7 @@ const (
 
 // connectionsMax returns how many connections the server may have, after raising the limit of open files.
 func connectionsMax(c *Config) (int, error) {
-	limit, err := gateway.RaiseFileLimit()
+	limit, err := process.RaiseFileLimit()
 	if err != nil {
 		return 0, c.wrong("connections_max", "%w", err)
 	}

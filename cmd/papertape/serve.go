@@ -9,8 +9,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/papertape/papertape/cmd/papertape/process"
 	"github.com/papertape/papertape/engine"
-	"github.com/papertape/papertape/engine/hugepage"
 )
 
 func newServe() *cobra.Command {
@@ -75,7 +75,7 @@ func reserveHeap(cfg *Config, log zerolog.Logger) {
 	if !cfg.HugePages {
 		return
 	}
-	bytes, err := hugepage.Reserve(2 * (cfg.HistoryMemoryBytesMax + cfg.UncheckpointedBytesMax))
+	bytes, err := process.ReserveHugePages(2 * (cfg.HistoryMemoryBytesMax + cfg.UncheckpointedBytesMax))
 	if err != nil {
 		log.Warn().Err(err).Msg("no huge pages")
 		return

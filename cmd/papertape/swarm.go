@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/cmd/papertape/process"
 	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine"
-	"github.com/papertape/papertape/engine/gateway"
 )
 
 const (
@@ -150,7 +150,7 @@ func (f *swarmFlags) config(flags *pflag.FlagSet) (cfg clientsim.SwarmConfig, er
 		}
 		cfg.FirstAccount = p.FirstAccount(cfg.FirstAccount, cfg.Clients)
 	}
-	files, err := gateway.RaiseFileLimit()
+	files, err := process.RaiseFileLimit()
 	if err == nil && uint64(f.clients+swarmSpareFiles) > files { //nolint:gosec // not negative
 		err = fmt.Errorf("clients %d: each has an open file, and this process may open %d; raise the limit (ulimit -n) or start more swarms, "+
 			"with --partition", f.clients, files)

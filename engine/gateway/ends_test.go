@@ -240,16 +240,6 @@ func TestRestartOnTheSamePort(t *testing.T) {
 	s.user(t, alice).trade(2)
 }
 
-func TestRaiseFileLimit(t *testing.T) {
-	n, err := RaiseFileLimit()
-	if err != nil || n == 0 {
-		t.Fatalf("limit %d, %v", n, err)
-	}
-	if again, err := RaiseFileLimit(); err != nil || again != n {
-		t.Errorf("the second time: limit %d, %v; want %d", again, err, n)
-	}
-}
-
 // TestClosedBeforeWelcome has clients that are gone when they are welcomed.
 func TestClosedBeforeWelcome(t *testing.T) {
 	t.Parallel()

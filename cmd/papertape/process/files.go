@@ -1,4 +1,4 @@
-package gateway
+package process
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RaiseFileLimit raises the process's limit of open files to what it may be raised to, and returns that. Accepting a
-// connection with no file left ends gnet's engine, so the limit is to be checked before the server starts.
+// RaiseFileLimit raises the limit of open files to what it may be raised to, and returns that. Accepting a connection
+// with no file left ends gnet's engine, so the limit is to be checked before the server starts.
 func RaiseFileLimit() (uint64, error) {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {

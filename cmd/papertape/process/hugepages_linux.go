@@ -1,6 +1,6 @@
 //go:build !race
 
-package hugepage
+package process
 
 import (
 	"errors"
@@ -18,10 +18,11 @@ import (
 // leastBytes is a heap that is not worth asking for.
 const leastBytes = 16 << 20
 
-// Reserve asks for huge pages under the next so many bytes that the heap will use, and says under how many it did: fewer, or none, where
-// the process may not have so many. It takes address space, no memory. A program calls it once, when it starts: it collects garbage, and
-// address space that the heap has used before would be cleared, which takes the memory.
-func Reserve(bytes int64) (int64, error) {
+// ReserveHugePages asks for huge pages under the next so many bytes that the heap will use, and says under how many it
+// did: fewer, or none, where the process may not have so many. It takes address space, no memory. A program calls it
+// once, when it starts: it collects garbage, and address space that the heap has used before would be cleared, which
+// takes the memory.
+func ReserveHugePages(bytes int64) (int64, error) {
 	room, err := room()
 	if err != nil {
 		return 0, err
