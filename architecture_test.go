@@ -42,7 +42,10 @@ var imports = map[string][]string{
 	"bench":            {everything},
 	"tools":            {},
 
-	"cmd/papertape/process": {}, // so that tests and bench may set a process up as the server's is
+	// What the command is made of knows no more than it needs.
+	"cmd/papertape/config":   {"cmd/papertape/userfile", "console", "decimal", "engine/simulator", "usertext"},
+	"cmd/papertape/process":  {},
+	"cmd/papertape/userfile": {"usertext"},
 }
 
 // reserved are the modules that one package alone may import. bench, which measures others too, may import the first two.

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/console"
 )
@@ -36,7 +37,7 @@ import (
 // durability. Beside a durable one stands what a sync of the same disk takes in the same run, and which part of the server's
 // CPU, by its profile, is spent in the journal and in what it calls.
 func BenchmarkServerOrders(b *testing.B) {
-	for _, durability := range []string{durabilityNone, durabilityInterval, durabilitySync} {
+	for _, durability := range []string{config.DurabilityNone, config.DurabilityInterval, config.DurabilitySync} {
 		for _, bc := range []struct{ conns, outstanding int }{{100, 1}, {1000, 1}, {100, 32}} {
 			b.Run(fmt.Sprintf("durability=%s/conns=%d/outstanding=%d", durability, bc.conns, bc.outstanding), func(b *testing.B) {
 				benchmarkOrders(b, durability, bc.conns, bc.outstanding)
@@ -59,7 +60,7 @@ func benchmarkOrders(b *testing.B, durability string, conns, outstanding int) {
 	b.ReportMetric(float64((p.cpu(b)-before).Nanoseconds())/1e3/float64(b.N), "server-µs/order")
 	b.ReportMetric(float64(p.mallocs(b)-mallocs)/float64(b.N), "server-allocs/order")
 	b.ReportMetric(0, "ns/op")
-	if durability == durabilityNone {
+	if durability == config.DurabilityNone {
 		return
 	}
 	b.ReportMetric(float64(b.N)/float64(max(p.commits(b)-commits, 1)), "orders/commit")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/cmd/papertape/terminal"
 	"github.com/papertape/papertape/decimal"
 )
@@ -37,7 +38,7 @@ papertape/history, in $XDG_STATE_HOME or, without that, in ~/.local/state.`,
 	flags := cmd.Flags()
 	flags.Var(decimal.Whole(&account, 0, 1, math.MaxUint64), "account",
 		"whose account it is, a customer number such as 100017")
-	peerAddress(flags, &server, "server", defaultConfig().Listen, "the server, host:port")
+	peerAddress(flags, &server, "server", config.Default().Listen, "the server, host:port")
 	flags.StringVar(&lang, "lang", "", "zh or en; without it as LC_ALL, LC_MESSAGES or LANG say")
 	flags.StringVar(&colours, "colors", string(terminal.SchemeCN), "cn (red is up) or western (green is up)")
 	flags.StringVarP(&output, "output", "o", "text",

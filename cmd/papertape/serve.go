@@ -9,12 +9,12 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"github.com/papertape/papertape/cmd/papertape/process"
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/engine"
 )
 
 func newServe() *cobra.Command {
-	settings := newSettings()
+	settings := config.NewSettings()
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -28,9 +28,9 @@ nothing; log.level, simulator.rate and the limits of connections change at once,
   papertape serve --config papertape.json`,
 		Args: exactly(0, "no arguments"),
 	}
-	settings.register(cmd.Flags())
+	settings.Register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := settings.load(cmd.Flags(), os.Environ())
+		cfg, err := settings.Load(cmd.Flags(), os.Environ())
 		if err != nil {
 			return err
 		}
@@ -70,24 +70,11 @@ nothing; log.level, simulator.rate and the limits of connections change at once,
 	return cmd
 }
 
-// reserveHeap asks for huge pages under the heap, for what the server keeps in memory and as much again, which is Go's headroom.
-func reserveHeap(cfg *Config, log zerolog.Logger) {
-	if !cfg.HugePages {
-		return
-	}
-	bytes, err := process.ReserveHugePages(2 * (cfg.HistoryMemoryBytesMax + cfg.UncheckpointedBytesMax))
-	if err != nil {
-		log.Warn().Err(err).Msg("no huge pages")
-		return
-	}
-	log.Debug().Int64("bytes", bytes).Msg("huge pages asked for")
-}
-
 // announce says where the server is: in a log line, and on a terminal for a person too.
-func announce(cfg *Config, at addresses, log zerolog.Logger, w io.Writer) {
+func announce(cfg *config.Config, at addresses, log zerolog.Logger, w io.Writer) {
 	line := log.Info().Str("listen", at.listen).Str("admin", at.admin).Int("accounts", at.accounts).Str("durability", cfg.Durability).
 		Str("which_means", keeps[cfg.Durability])
-	if cfg.Durability != durabilityNone {
+	if cfg.Durability != config.DurabilityNone {
 		line.Str("data", cfg.Data)
 	}
 	line.Str("version", version).Msg("listening")
@@ -95,7 +82,7 @@ func announce(cfg *Config, at addresses, log zerolog.Logger, w io.Writer) {
 		return
 	}
 	data := cfg.Data
-	if cfg.Durability == durabilityNone {
+	if cfg.Durability == config.DurabilityNone {
 		data = "nowhere"
 	}
 	protection := "loopback only, no encryption, no authentication"
@@ -123,7 +110,7 @@ func profile(path string) (stop func(), err error) {
 	}
 	f, err := os.Create(path)
 	if err != nil {
-		return nil, configError{fmt.Errorf("cpuprofile: %w", err)}
+		return nil, config.Errorf("cpuprofile: %w", err)
 	}
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return nil, fmt.Errorf("cpuprofile: %w", err)

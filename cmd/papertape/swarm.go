@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/cmd/papertape/process"
 	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine"
@@ -76,7 +77,7 @@ four shares, each of --clients accounts. The exit code is 99 if a check did not 
 }
 
 func (f *swarmFlags) register(flags *pflag.FlagSet) {
-	peerAddress(flags, &f.server, "server", defaultConfig().Listen, "the server, host:port")
+	peerAddress(flags, &f.server, "server", config.Default().Listen, "the server, host:port")
 	flags.StringVar(&f.scenario, "scenario", scenarioSwarm, "swarm or mission")
 	flags.Var(decimal.Whole(&f.clients, 100, 1, swarmClientsMax), "clients", "clients, each with an account of its own")
 	flags.StringVar(&f.profile, "profile", clientsim.Profiles()[0].Name, "what a client does: trader, watcher or quick; --interval and --mix change it")
@@ -156,7 +157,7 @@ func (f *swarmFlags) config(flags *pflag.FlagSet) (cfg clientsim.SwarmConfig, er
 			"with --partition", f.clients, files)
 	}
 	if err != nil {
-		return cfg, configError{err}
+		return cfg, config.Error{Err: err}
 	}
 	return cfg, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/papertape/papertape/cmd/papertape/torture/linear"
 	"github.com/papertape/papertape/cmd/papertape/torture/synced"
 	"github.com/papertape/papertape/cmd/papertape/torture/truth"
+	"github.com/papertape/papertape/cmd/papertape/userfile"
 )
 
 // tortureReport is what was tried and found, part by part. What was not run is nil.
@@ -61,7 +62,7 @@ const journalBytesMax = 64 << 20
 // readJournal reads what go test -v has printed. A run that did not come to its end did not hold, and one that tried
 // nothing neither.
 func (r *tortureReport) readJournal(path string) error {
-	b, err := readText(path, journalBytesMax, anybodys)
+	b, err := userfile.Read(path, journalBytesMax)
 	if err != nil {
 		return usageError{fmt.Errorf("--journal: %w", err)}
 	}
