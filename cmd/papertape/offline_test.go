@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
 )
 
 // TestReadOnlyData: a ledger on a file system that is mounted read-only is verified, exported and copied; a server

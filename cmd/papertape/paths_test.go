@@ -10,7 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-
 )
 
 // run runs papertape in the working directory, and returns its exit code and what it said on stderr.

@@ -30,44 +30,49 @@ nothing; log.level, simulator.rate and the limits of connections change at once,
 	}
 	settings.Register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := settings.Load(cmd.Flags(), os.Environ())
-		if err != nil {
-			return err
-		}
-		out := newLogQueue(cmd.ErrOrStderr().(*lossy)) // which settle has made of it
-		defer out.stop()
-		log, level, err := newLog(cfg, out)
-		if err != nil {
-			return err
-		}
-		reserveHeap(cfg, log)
-		stopProfile, err := profile(cfg.CPUProfile)
-		if err != nil {
-			return err
-		}
-		defer stopProfile()
-		s, err := newServer(cfg, nil, log)
-		if err != nil {
-			return err
-		}
-		s.level = level
-		if s.out = out; isTerminal(out) {
-			s.terminal = out
-		}
-		r := &reloader{settings: settings, flags: cmd.Flags(), server: s, level: level, started: cfg, last: cfg}
-		defer r.start(hangupsOf(cmd.Context()))()
-		defer tellManagerStopping(cmd.Context(), &log)()
-		err = s.run(cmd.Context(), func(at addresses) {
-			announce(cfg, at, log, out)
-			tellManager(&log, managerReady)
-		})
-		if err != nil {
-			return err
-		}
-		log.Info().Uint64("orders", s.engine.Stats().Requests).Uint64("events", s.engine.Stats().Events).Msg("stopped")
-		return nil
+		return serve(cmd, settings)
 	}
 	return cmd
+}
+
+// serve runs the server that flags, environment and file ask for, until the context of the command ends.
+func serve(cmd *cobra.Command, settings *config.Settings) error {
+	cfg, err := settings.Load(cmd.Flags(), os.Environ())
+	if err != nil {
+		return err
+	}
+	out := newLogQueue(cmd.ErrOrStderr().(*lossy)) // which settle has made of it
+	defer out.stop()
+	log, level, err := newLog(cfg, out)
+	if err != nil {
+		return err
+	}
+	reserveHeap(cfg, log)
+	stopProfile, err := profile(cfg.CPUProfile)
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
+	s, err := newServer(cfg, nil, log)
+	if err != nil {
+		return err
+	}
+	s.level = level
+	if s.out = out; isTerminal(out) {
+		s.terminal = out
+	}
+	r := &reloader{settings: settings, flags: cmd.Flags(), server: s, level: level, started: cfg, last: cfg}
+	defer r.start(hangupsOf(cmd.Context()))()
+	defer tellManagerStopping(cmd.Context(), &log)()
+	err = s.run(cmd.Context(), func(at addresses) {
+		announce(cfg, at, log, out)
+		tellManager(&log, managerReady)
+	})
+	if err != nil {
+		return err
+	}
+	log.Info().Uint64("orders", s.engine.Stats().Requests).Uint64("events", s.engine.Stats().Events).Msg("stopped")
+	return nil
 }
 
 // announce says where the server is: in a log line, and on a terminal for a person too.
