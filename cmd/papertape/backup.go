@@ -40,13 +40,15 @@ acknowledged after the backup are not in it: clients that resume are given a sna
 	cmd.Flags().Var(pathFlag{&out}, "out", "the `directory` to make")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if out == "" {
-			return usageError{errors.New("backup needs a directory to write to; name one that does not exist with --out")}
+			return usageError{errors.New("backup needs a directory to write to; " +
+				"name one that does not exist with --out")}
 		}
 		var b console.Backup
 		var err error
 		if cmd.Flags().Changed("data") {
 			if cmd.Flags().Changed("admin") || cmd.Flags().Changed("admin-token-file") {
-				return usageError{errors.New("--data is for a stopped server, --admin for a running one: name one of the two")}
+				return usageError{errors.New("--data is for a stopped server, --admin for a running one: " +
+					"name one of the two")}
 			}
 			b, err = backupStopped(cmd, ask.output, data, out)
 		} else {
@@ -56,8 +58,8 @@ acknowledged after the backup are not in it: clients that resume are given a sna
 			return err
 		}
 		return printAs(cmd.OutOrStdout(), ask.output, b, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "%s is a backup of %s; to restore it, start a server with --data on it: a new epoch begins then\n",
-				b.Out, printBytes(b.Bytes))
+			_, err := fmt.Fprintf(w, "%s is a backup of %s; to restore it, start a server with --data on it: "+
+				"a new epoch begins then\n", b.Out, printBytes(b.Bytes))
 			return err
 		})
 	}
@@ -74,7 +76,8 @@ func backupRunning(ctx context.Context, ask *asking, out string) (console.Backup
 		if config.IsLoopback(ask.admin) {
 			hint = fmt.Sprintf("; if the server runs here, that may be %s", here)
 		}
-		return console.Backup{}, usageError{fmt.Errorf("--out %s: the directory is made on the server's machine, so write an absolute path%s", out, hint)}
+		return console.Backup{}, usageError{fmt.Errorf("--out %s: the directory is made on the server's machine, "+
+			"so write an absolute path%s", out, hint)}
 	}
 	c, err := ask.client()
 	if err != nil {

@@ -22,9 +22,10 @@ import (
 
 // keeps says, for each mode, what may be lost and when the epoch changes. docs/ledger.md says it at length.
 var keeps = map[string]string{
-	config.DurabilitySync:     "every answer is on the disk before it is given; the epoch outlives stops and crashes",
-	config.DurabilityInterval: "a crash may lose what was answered since the last sync, 100ms before or less; the next start then begins a new epoch",
-	config.DurabilityNone:     "events live in memory alone; every start begins a new epoch",
+	config.DurabilitySync: "every answer is on the disk before it is given; the epoch outlives stops and crashes",
+	config.DurabilityInterval: "a crash may lose what was answered since the last sync, 100ms before or less; " +
+		"the next start then begins a new epoch",
+	config.DurabilityNone: "events live in memory alone; every start begins a new epoch",
 }
 
 // ledger is what a server keeps: its durable journal. It takes the journal's place in the engine before the journal is
@@ -58,7 +59,8 @@ func newLedger(cfg *config.Config, log zerolog.Logger, fatal func(error)) *ledge
 // journalOptions are those that do not depend on the configuration.
 func journalOptions(log zerolog.Logger) journal.Options {
 	return journal.Options{
-		Mode: journal.Sync, Universe: market.Default(), Log: log, Fatal: func(err error) { panic(err) }, Beside: []string{openingFile},
+		Mode: journal.Sync, Universe: market.Default(), Log: log, Fatal: func(err error) { panic(err) },
+		Beside: []string{openingFile},
 	}
 }
 
@@ -98,8 +100,9 @@ func (l *ledger) open(ctx context.Context, into journal.Recovery, progress func(
 	return nil
 }
 
-// asLedgerError makes a directory that is not for this server a matter of configuration: it is in use, it is of a newer program,
-// it cannot be made; so is a place where a copy cannot be written. Damage is not, nor is a disk that fails.
+// asLedgerError makes a directory that is not for this server a matter of configuration: it is in use, it is of a
+// newer program, it cannot be made; so is a place where a copy cannot be written. Damage is not, nor is a disk that
+// fails.
 func asLedgerError(err error) error {
 	var damage *journal.DamageError
 	var target *journal.TargetError
@@ -135,8 +138,9 @@ func (l *ledger) close() error {
 	return nil
 }
 
-// openLedger recovers the ledger, opens the accounts of a first start, and starts the checkpoints. When it returns without an
-// error the books are open to the console. closeLedger is to be called in any case, when nobody submits any more.
+// openLedger recovers the ledger, opens the accounts of a first start, and starts the checkpoints. When it returns
+// without an error the books are open to the console. closeLedger is to be called in any case, when nobody submits
+// any more.
 func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err error) {
 	if s.ledger == nil {
 		s.recovered.Store(true)
@@ -153,8 +157,8 @@ func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err 
 	if !s.openingFound && s.ledger.Committed() == 0 {
 		message = "a new ledger was begun"
 	}
-	s.log.Info().Str("data", s.cfg.Data).Str("epoch", fmt.Sprintf("%016x", s.ledger.Epoch())).Uint64("commits", s.ledger.Committed()).
-		Dur("took_ms", time.Since(progress.began)).Msg(message)
+	s.log.Info().Str("data", s.cfg.Data).Str("epoch", fmt.Sprintf("%016x", s.ledger.Epoch())).
+		Uint64("commits", s.ledger.Committed()).Dur("took_ms", time.Since(progress.began)).Msg(message)
 	s.recovered.Store(true)
 	stopCheckpoints := s.checkpoint(ctx)
 	closeLedger = func() error {
@@ -189,7 +193,8 @@ func (s *server) checkpoint(ctx context.Context) (stop func()) {
 		switch err := j.Checkpoint(limit, s.engine); {
 		case err == nil, limit.Err() != nil: // nothing is lost where it is not made: the next start replays more
 		case errors.Is(err, journal.ErrNoRoom):
-			s.log.Warn().Err(err).Msg("there is no last checkpoint: what was committed is safe, and the next start will replay it")
+			s.log.Warn().Err(err).
+				Msg("there is no last checkpoint: what was committed is safe, and the next start will replay it")
 		default:
 			s.fatal(fmt.Errorf("the last checkpoint: %w", err))
 		}

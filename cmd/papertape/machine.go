@@ -13,8 +13,8 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// fitting looks at what a checked configuration asks of the machine: a scenario that can be read, and files enough for its
-// connections, whose number it returns.
+// fitting looks at what a checked configuration asks of the machine: a scenario that can be read, and files enough
+// for its connections, whose number it returns.
 func fitting(cfg *config.Config) (connections int, err error) {
 	if cfg.Simulator.Script != "" {
 		if _, err := loadScript(cfg.Simulator.Script, market.Default()); err != nil {
@@ -59,16 +59,16 @@ func connectionsMax(c *config.Config) (int, error) {
 // the middle would end the event loops, so it is refused before the start.
 func connectionsWithin(configured int, hardLimit uint64) (int, error) {
 	if hardLimit <= filesReserved {
-		return 0, fmt.Errorf("the hard limit of open files is %d, and the server keeps %d for itself; raise it (ulimit -Hn)",
-			hardLimit, filesReserved)
+		return 0, fmt.Errorf("the hard limit of open files is %d, and the server keeps %d for itself; "+
+			"raise it (ulimit -Hn)", hardLimit, filesReserved)
 	}
 	available := hardLimit - filesReserved
 	if configured == 0 {
 		return int(min(available, connectionsAuto)), nil
 	}
 	if uint64(configured) > available {
-		return 0, fmt.Errorf("%d connections are more than this machine gives: the hard limit of open files is %d, less %d for "+
-			"the server itself leaves %d; write at most that, or auto, or raise the limit (ulimit -Hn)",
+		return 0, fmt.Errorf("%d connections are more than this machine gives: the hard limit of open files is %d, "+
+			"less %d for the server itself leaves %d; write at most that, or auto, or raise the limit (ulimit -Hn)",
 			configured, hardLimit, filesReserved, available)
 	}
 	return configured, nil
@@ -77,12 +77,13 @@ func connectionsWithin(configured int, hardLimit uint64) (int, error) {
 // limitsOf are what the gateway holds connections to, of which there may be so many.
 func limitsOf(c *config.Config, connections int) gateway.Limits {
 	return gateway.Limits{
-		ConnectionsMax: connections, ConnectionsPreloginMax: c.ConnectionsPreloginMax, ConnectionsPerIPMax: c.ConnectionsPerIPMax,
-		ConnectionsPerSecondMax: c.ConnectionsPerSecondMax,
+		ConnectionsMax: connections, ConnectionsPreloginMax: c.ConnectionsPreloginMax,
+		ConnectionsPerIPMax: c.ConnectionsPerIPMax, ConnectionsPerSecondMax: c.ConnectionsPerSecondMax,
 	}
 }
 
-// reserveHeap asks for huge pages under the heap, for what the server keeps in memory and as much again, which is Go's headroom.
+// reserveHeap asks for huge pages under the heap, for what the server keeps in memory and as much again, which is
+// Go's headroom.
 func reserveHeap(cfg *config.Config, log zerolog.Logger) {
 	if !cfg.HugePages {
 		return

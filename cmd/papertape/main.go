@@ -1,9 +1,9 @@
 // Command papertape is the server, its demonstration, and the commands of its operators.
 //
-// The root command only dispatches. serve.go and demo.go run servers: server.go builds one and runs it, ledger.go opens and
-// closes what it keeps, machine.go asks the machine for what it needs, reload.go reads its configuration (package config)
-// again. admin*.go ask a running server, offline.go reads the ledger of a stopped one, backup.go copies either. config.go
-// has the commands about configurations, manual.go makes manual pages and completion.
+// The root command only dispatches. serve.go and demo.go run servers: server.go builds one and runs it, ledger.go
+// opens and closes what it keeps, machine.go asks the machine for what it needs, reload.go reads its configuration
+// (package config) again. admin*.go ask a running server, offline.go reads the ledger of a stopped one, backup.go
+// copies either. config.go has the commands about configurations, manual.go makes manual pages and completion.
 package main
 
 import (

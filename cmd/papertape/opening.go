@@ -112,7 +112,8 @@ func (s *server) openAccounts(ctx context.Context) error {
 				Msg("accounts are opened on the first start only: this ledger keeps those that it was opened with")
 		}
 	case s.ledger.Committed() > 0:
-		s.log.Warn().Str("file", filepath.Join(s.cfg.Data, openingFile)).Msg("the record of what accounts this ledger was opened with is gone; none are opened")
+		s.log.Warn().Str("file", filepath.Join(s.cfg.Data, openingFile)).
+			Msg("the record of what accounts this ledger was opened with is gone; none are opened")
 		return nil
 	default:
 		if err := s.opening.write(s.cfg.Data); err != nil {

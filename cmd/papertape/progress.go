@@ -12,7 +12,8 @@ const (
 	recoveryLogEvery   = 5 * time.Second
 )
 
-// recoveryProgress shows how far a recovery has come: /readyz, and a bar on a terminal or lines in the log. One goroutine has it.
+// recoveryProgress shows how far a recovery has come: /readyz, and a bar on a terminal or lines in the log. One
+// goroutine has it.
 type recoveryProgress struct {
 	server      *server
 	bar         *progressbar.ProgressBar // nil: no terminal
@@ -23,8 +24,9 @@ type recoveryProgress struct {
 func newRecoveryProgress(s *server) *recoveryProgress {
 	p := &recoveryProgress{server: s, began: time.Now(), said: time.Now()}
 	if s.terminal != nil {
-		p.bar = progressbar.NewOptions64(1, progressbar.OptionSetWriter(s.terminal), progressbar.OptionSetDescription("recovering"),
-			progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true), progressbar.OptionShowCount())
+		p.bar = progressbar.NewOptions64(1, progressbar.OptionSetWriter(s.terminal),
+			progressbar.OptionSetDescription("recovering"), progressbar.OptionSetWidth(30),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true), progressbar.OptionShowCount())
 	}
 	return p
 }

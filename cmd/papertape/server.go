@@ -88,11 +88,13 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		journal, readOnly = s.ledger, s.ledger.readOnly
 	}
 	s.engine, err = engine.New(engine.Config{
-		Shards: cfg.ShardCount(), Workers: cfg.WorkerCount(), InboxOrdersMax: cfg.InboxOrdersMax, HistoryReadsMax: cfg.HistoryReadsMax,
+		Shards: cfg.ShardCount(), Workers: cfg.WorkerCount(),
+		InboxOrdersMax: cfg.InboxOrdersMax, HistoryReadsMax: cfg.HistoryReadsMax,
 		HistoryMemoryBytesMax: cfg.HistoryMemoryBytesMax, SessionsPerAccountMax: cfg.SessionsPerAccountMax,
 		OrdersPerSecond: cfg.OrdersPerSecond,
 		Universe:        universe, Prices: s.feed.Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
-		Journal: journal, UncheckpointedBytesMax: cfg.UncheckpointedBytesMax, ReadOnly: readOnly, Outlet: s.gw, Log: log, Fatal: s.fatal,
+		Journal: journal, UncheckpointedBytesMax: cfg.UncheckpointedBytesMax, ReadOnly: readOnly,
+		Outlet: s.gw, Log: log, Fatal: s.fatal,
 	})
 	if err != nil {
 		return nil, err
@@ -149,7 +151,8 @@ func (s *server) run(ctx context.Context, ready func(addresses)) error {
 func (s *server) serveConsole(ctx context.Context) (address string, stop func(), err error) {
 	ln, err := net.Listen("tcp", s.cfg.Admin)
 	if err != nil {
-		return "", nil, config.Errorf("admin: listen on %s: %w (is another server running there? name another address with --admin)", s.cfg.Admin, err)
+		return "", nil, config.Errorf("admin: listen on %s: %w "+
+			"(is another server running there? name another address with --admin)", s.cfg.Admin, err)
 	}
 	admin, err := s.console()
 	if err != nil {

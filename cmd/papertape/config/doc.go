@@ -1,8 +1,9 @@
 // Package config reads how a server is to run: from a file (JSON or YAML), the environment and the command line.
 //
 // A setting has one key, and three places to write it: the key itself in a file (outbox_bytes_max), a flag
-// (--outbox-bytes-max), the environment (PAPERTAPE_OUTBOX_BYTES_MAX). Flags win over the environment, which wins over the
-// file, which wins over the default. A command registers the settings as its flags, and loads them when those were parsed:
+// (--outbox-bytes-max), the environment (PAPERTAPE_OUTBOX_BYTES_MAX). Flags win over the environment, which wins over
+// the file, which wins over the default. A command registers the settings as its flags, and loads them when those
+// were parsed:
 //
 //	settings := config.NewSettings()
 //	settings.Register(cmd.Flags())
@@ -16,6 +17,6 @@
 //		last = next
 //	}
 //
-// What Load returns has been checked, as far as that is possible without asking the machine. Every value remembers where it
-// came from, so that whoever finds it wrong later says so by Config.Wrong.
+// What Load returns has been checked, as far as that is possible without asking the machine. Every value remembers
+// where it came from, so that whoever finds it wrong later says so by Config.Wrong.
 package config

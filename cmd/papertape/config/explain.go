@@ -63,8 +63,8 @@ func (s *Settings) InForce(cfg *Config) []InForce {
 	return lines
 }
 
-// Differences says what next changes in a running server: at once, compared with what was read last, and after a restart,
-// compared with what the server was started with.
+// Differences says what next changes in a running server: at once, compared with what was read last, and after a
+// restart, compared with what the server was started with.
 func (s *Settings) Differences(started, last, next *Config) (changed, restart []string) {
 	changed = []string{} // an empty list is a word too
 	for i := range s.list {

@@ -69,9 +69,9 @@ func (p *pathText) Set(text string) error {
 	return p.flagText.Set(text)
 }
 
-// Load puts defaults, file, environment and flags together and checks the result. fs is the set given to Register, after it
-// was parsed; environ is as os.Environ returns it. It reads afresh each time, so it serves a reload too. A value that
-// is bad is an error also where a stronger place overrides it.
+// Load puts defaults, file, environment and flags together and checks the result. fs is the set given to Register,
+// after it was parsed; environ is as os.Environ returns it. It reads afresh each time, so it serves a reload too. A
+// value that is bad is an error also where a stronger place overrides it.
 func (s *Settings) Load(fs *pflag.FlagSet, environ []string) (*Config, error) {
 	cfg := Default()
 	if err := s.loadFile(cfg, filePath(fs, environ)); err != nil {

@@ -65,7 +65,8 @@ func TestReserveHugePagesIsBounded(t *testing.T) {
 	}
 }
 
-// TestNoAddressSpaceToSpare limits it, and has nothing reserved: the runtime ends a program whose heap the kernel refuses.
+// TestNoAddressSpaceToSpare limits it, and has nothing reserved: the runtime ends a program whose heap the kernel
+// refuses.
 func TestNoAddressSpaceToSpare(t *testing.T) {
 	var before unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &before); err != nil {

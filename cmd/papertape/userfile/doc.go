@@ -1,5 +1,5 @@
-// Package userfile is about files that a person names, on a command line or in a configuration: whether a text can be the
-// path of one, and what is in it.
+// Package userfile is about files that a person names, on a command line or in a configuration: whether a text can be
+// the path of one, and what is in it.
 //
 //	if err := userfile.CheckPath(name); err != nil { … } // when the name is given
 //	text, err := userfile.ReadSecret(name, 4096)
