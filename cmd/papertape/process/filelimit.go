@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RaiseFileLimit raises the limit of open files to what it may be raised to, and returns that. Accepting a connection
-// with no file left ends gnet's engine, so the limit is to be checked before the server starts.
+// RaiseFileLimit raises the process's limit of open files as far as the process may, and returns the limit. gnet's
+// engine ends if it accepts a connection with no file left, so the limit should be checked before the server starts.
 func RaiseFileLimit() (uint64, error) {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
