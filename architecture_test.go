@@ -46,6 +46,11 @@ var imports = map[string][]string{
 	"cmd":          {everything},
 	"bench":        {everything},
 	"tools":        {},
+
+	// What the command is made of knows no more than it needs.
+	"cmd/papertape/config":   {"cmd/papertape/userfile", "console", "decimal", "engine/simulator", "usertext"},
+	"cmd/papertape/process":  {},
+	"cmd/papertape/userfile": {"usertext"},
 }
 
 // reserved are the modules that one package alone may import. bench, which measures others too, may import the first two.

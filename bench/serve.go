@@ -21,8 +21,8 @@ import (
 	"github.com/papertape/papertape/bench/baseline"
 	"github.com/papertape/papertape/bench/peers"
 	"github.com/papertape/papertape/bench/venue"
+	"github.com/papertape/papertape/cmd/papertape/process"
 	"github.com/papertape/papertape/decimal"
-	"github.com/papertape/papertape/engine/hugepage"
 )
 
 // serveFlags are the command line of a server, as it was written.
@@ -89,7 +89,7 @@ One line on stdout, in JSON, says where it listens.
 		if err := f.check(); err != nil {
 			return err
 		}
-		if _, err := hugepage.Reserve(reserved); err != nil {
+		if _, err := process.ReserveHugePages(reserved); err != nil {
 			return err
 		}
 		return serve(cmd, &f, all[args[0]])

@@ -27,8 +27,8 @@ func program(t *testing.T) string {
 	return path
 }
 
-// process is a server in a process of its own, as it is measured.
-type process struct {
+// startedServer is a server in a process of its own, as it is measured.
+type startedServer struct {
 	announcement
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -36,9 +36,9 @@ type process struct {
 	stderr bytes.Buffer
 }
 
-func startProcess(t *testing.T, path string, args ...string) *process {
+func startProcess(t *testing.T, path string, args ...string) *startedServer {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(path, append([]string{"serve"}, args...)...)}
+	p := &startedServer{t: t, cmd: exec.Command(path, append([]string{"serve"}, args...)...)}
 	p.cmd.Stderr = &p.stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -61,7 +61,7 @@ func startProcess(t *testing.T, path string, args ...string) *process {
 }
 
 // stop ends the process as a person would, and holds it to that: exit 0, and not a word.
-func (p *process) stop() {
+func (p *startedServer) stop() {
 	p.t.Helper()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	more, _ := io.ReadAll(p.stdout)
@@ -70,7 +70,7 @@ func (p *process) stop() {
 	}
 }
 
-func (p *process) vars() vars {
+func (p *startedServer) vars() vars {
 	p.t.Helper()
 	r, err := http.Get("http://" + p.Debug + "/debug/vars")
 	if err != nil {

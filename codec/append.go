@@ -3,7 +3,6 @@ package codec
 import (
 	"encoding/binary"
 	"math"
-	"math/bits"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -120,26 +119,4 @@ func milliseconds(d time.Duration) uint64 {
 		whole++
 	}
 	return min(whole, math.MaxUint32)
-}
-
-// value is quantity × price, or the end of int64 that it would pass.
-func value(quantity, price int64) int64 {
-	high, low := bits.Mul64(magnitude(quantity), magnitude(price))
-	negative := (quantity < 0) != (price < 0)
-	switch {
-	case high == 0 && low <= math.MaxInt64 && negative:
-		return -int64(low)
-	case high == 0 && low <= math.MaxInt64:
-		return int64(low)
-	case negative:
-		return math.MinInt64
-	}
-	return math.MaxInt64
-}
-
-func magnitude(v int64) uint64 {
-	if v < 0 {
-		return -uint64(v)
-	}
-	return uint64(v)
 }

@@ -214,12 +214,9 @@ func (b *Book) Holdings(account uint64, prices *market.Prices, rows []Position) 
 	for i := range acc.rows {
 		all = append(all, position(&acc.rows[i], prices))
 	}
-	var v valuation
-	v.addRows(acc.rows, prices)
-	total, _ := v.total()
 	mine := all[len(rows):len(all):len(all)]
 	return Holdings{
-		Account: account, Seq: acc.seq, Positions: mine, TotalMarketValue: total, Cash: acc.cash,
+		Account: account, Seq: acc.seq, Positions: mine, TotalMarketValue: View{acc}.MarketValue(prices), Cash: acc.cash,
 		Hash: StateHash(b.universe, account, acc.seq, acc.cash, mine),
 	}, all, true
 }
@@ -252,6 +249,14 @@ func (v View) Len() int { return len(v.acc.rows) }
 
 // Row is the i-th row, by market and code, 0 <= i < Len.
 func (v View) Row(i int) Row { return v.acc.rows[i] }
+
+// MarketValue is what all rows together are worth, or the largest amount where that does not fit.
+func (v View) MarketValue(prices *market.Prices) int64 {
+	var all valuation
+	all.addRows(v.acc.rows, prices)
+	total, _ := all.total()
+	return total
+}
 
 // Find is the row of an instrument, if it is held.
 func (v View) Find(id market.ID) (Row, bool) {

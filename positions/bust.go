@@ -2,8 +2,6 @@ package positions
 
 import (
 	"fmt"
-	"math"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -71,7 +69,7 @@ func (r *BustRequest) Check() BustOutcome {
 	if detail := r.malformed(); detail != "" {
 		return BustOutcome{Reason: BustMalformed, detail: detail}
 	}
-	if high, low := bits.Mul64(uint64(r.Quantity), uint64(r.Price)); high != 0 || low > math.MaxInt64 {
+	if _, fits := amountOf(r.Quantity, r.Price); !fits {
 		return BustOutcome{Reason: BustTooLarge}
 	}
 	return BustOutcome{}

@@ -2,7 +2,6 @@ package positions
 
 import (
 	"fmt"
-	"math"
 	"math/bits"
 
 	"github.com/papertape/papertape/market"
@@ -66,14 +65,14 @@ func (o *Order) judge(price int64) (amount int64, r Refusal) {
 	if o.Limit < 0 {
 		return 0, Refusal{Reason: BadPrice, Have: o.Limit}
 	}
-	high, low := bits.Mul64(uint64(o.Quantity), uint64(price))
-	if high != 0 || low > math.MaxInt64 {
+	amount, fits := amountOf(o.Quantity, price)
+	if !fits {
 		return 0, tooLarge(price)
 	}
 	if o.Limit > 0 && (o.Side == Buy && price > o.Limit || o.Side == Sell && price < o.Limit) {
 		return 0, Refusal{Reason: LimitNotMarketable, Have: price, Need: o.Limit}
 	}
-	return int64(low), Refusal{}
+	return amount, Refusal{}
 }
 
 // tooLarge refuses what would not fit 64 bits at a price.

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
-	"math/bits"
 	"slices"
 
 	"github.com/papertape/papertape/market"
@@ -218,7 +216,7 @@ func (f *Fold) addTrade(ev *Event) error {
 
 // checkTrade says what is wrong with a trade in itself.
 func (f *Fold) checkTrade(t *Trade) error {
-	high, low := bits.Mul64(uint64(t.Quantity), uint64(t.Price))
+	amount, fits := amountOf(t.Quantity, t.Price)
 	switch {
 	case int(t.Instrument) >= f.universe.Len():
 		return fmt.Errorf("it is of instrument %d of %d", t.Instrument, f.universe.Len())
@@ -227,7 +225,7 @@ func (f *Fold) checkTrade(t *Trade) error {
 	case t.Quantity <= 0 || t.Quantity > MaxOrderShares || t.Price < 0 || t.Fees < 0:
 		return fmt.Errorf("its trade is of %d shares at %s with fees of %s",
 			t.Quantity, market.FormatMoney(t.Price), market.FormatMoney(t.Fees))
-	case high != 0 || low > math.MaxInt64 || int64(low) != t.Amount:
+	case !fits || amount != t.Amount:
 		return fmt.Errorf("its trade is of %d shares at %s for %s",
 			t.Quantity, market.FormatMoney(t.Price), market.FormatMoney(t.Amount))
 	}

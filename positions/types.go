@@ -91,14 +91,6 @@ type Position struct {
 	Price    int64
 }
 
-// MarketValue is Quantity × Price in 1/10000 of the currency, or the largest amount where that does not fit.
-func (p *Position) MarketValue() int64 {
-	var v valuation
-	v.add(p.Quantity, p.Price)
-	value, _ := v.total()
-	return value
-}
-
 // Cash is an account's money, in 1/10000 of the currency. FeesPaid and Realised count since the account was opened.
 type Cash struct {
 	Balance  int64

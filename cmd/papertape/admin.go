@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine/simulator"
@@ -28,7 +29,7 @@ type asking struct {
 }
 
 func (a *asking) register(flags *pflag.FlagSet) {
-	peerAddress(flags, &a.admin, "admin", defaultConfig().Admin, "the server's console, host:port")
+	peerAddress(flags, &a.admin, "admin", config.Default().Admin, "the server's console, host:port")
 	flags.Var(pathFlag{&a.tokenFile}, "admin-token-file", "`file` with the console's token")
 	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
 }
@@ -41,8 +42,8 @@ func (a *asking) client() (*console.Client, error) {
 	token := ""
 	if a.tokenFile != "" {
 		var err error
-		if token, err = readToken(a.tokenFile); err != nil {
-			return nil, configErrorf("--admin-token-file: %w", err)
+		if token, err = config.ReadToken(a.tokenFile); err != nil {
+			return nil, config.Errorf("--admin-token-file: %w", err)
 		}
 	}
 	return console.NewClient(a.admin, token), nil

@@ -14,13 +14,14 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/console"
 )
 
 // runServer starts a server of a few accounts, which stops with the test.
 func runServer(t *testing.T) addresses {
 	t.Helper()
-	cfg := defaultConfig()
+	cfg := config.Default()
 	cfg.Listen, cfg.Admin, cfg.Accounts, cfg.Simulator.Rate = "127.0.0.1:0", "127.0.0.1:0", 3, 0
 	cfg.Data = filepath.Join(t.TempDir(), "data")
 	s, err := newServer(cfg, nil, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel))

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/console"
 )
@@ -36,7 +37,7 @@ import (
 // durability. Beside a durable one stands what a sync of the same disk takes in the same run, and which part of the server's
 // CPU, by its profile, is spent in the journal and in what it calls.
 func BenchmarkServerOrders(b *testing.B) {
-	for _, durability := range []string{durabilityNone, durabilityInterval, durabilitySync} {
+	for _, durability := range []string{config.DurabilityNone, config.DurabilityInterval, config.DurabilitySync} {
 		for _, bc := range []struct{ conns, outstanding int }{{100, 1}, {1000, 1}, {100, 32}} {
 			b.Run(fmt.Sprintf("durability=%s/conns=%d/outstanding=%d", durability, bc.conns, bc.outstanding), func(b *testing.B) {
 				benchmarkOrders(b, durability, bc.conns, bc.outstanding)
@@ -59,7 +60,7 @@ func benchmarkOrders(b *testing.B, durability string, conns, outstanding int) {
 	b.ReportMetric(float64((p.cpu(b)-before).Nanoseconds())/1e3/float64(b.N), "server-µs/order")
 	b.ReportMetric(float64(p.mallocs(b)-mallocs)/float64(b.N), "server-allocs/order")
 	b.ReportMetric(0, "ns/op")
-	if durability == durabilityNone {
+	if durability == config.DurabilityNone {
 		return
 	}
 	b.ReportMetric(float64(b.N)/float64(max(p.commits(b)-commits, 1)), "orders/commit")
@@ -122,14 +123,14 @@ func BenchmarkServerIdle(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// process is a server in a process of its own.
-type process struct {
+// startedServer is a server in a process of its own.
+type startedServer struct {
 	cmd           *exec.Cmd
 	listen, admin string
 }
 
 // startProcess builds the server once and starts it; it ends with the benchmark.
-func startProcess(tb testing.TB, flags ...string) *process {
+func startProcess(tb testing.TB, flags ...string) *startedServer {
 	tb.Helper()
 	bin := filepath.Join(os.TempDir(), fmt.Sprintf("papertape-bench-%d", os.Getpid()))
 	if _, err := os.Stat(bin); err != nil {
@@ -137,7 +138,7 @@ func startProcess(tb testing.TB, flags ...string) *process {
 			tb.Fatalf("build: %v\n%s", err, out)
 		}
 	}
-	p := &process{cmd: exec.Command(bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+	p := &startedServer{cmd: exec.Command(bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
 		"--log.format", "json", "--simulator.rate", "0", "--prices", "fixed"}, flags...)...)}
 	p.cmd.Dir = tb.TempDir()
 	stderr, err := p.cmd.StderrPipe()
@@ -165,13 +166,13 @@ func startProcess(tb testing.TB, flags ...string) *process {
 }
 
 // stop ends the process in order. Twice does no harm.
-func (p *process) stop() {
+func (p *startedServer) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	_ = p.cmd.Wait()
 }
 
 // commits returns how many commits the journal has made; 0 where there is none.
-func (p *process) commits(tb testing.TB) uint64 {
+func (p *startedServer) commits(tb testing.TB) uint64 {
 	all, err := console.NewClient(p.admin, "").Counters(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
@@ -185,7 +186,7 @@ func (p *process) commits(tb testing.TB) uint64 {
 }
 
 // cpu returns what CPU the process has used, user and system.
-func (p *process) cpu(tb testing.TB) time.Duration {
+func (p *startedServer) cpu(tb testing.TB) time.Duration {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
 		tb.Fatal(err)
@@ -197,7 +198,7 @@ func (p *process) cpu(tb testing.TB) time.Duration {
 }
 
 // rss returns the resident memory in bytes.
-func (p *process) rss(tb testing.TB) int64 {
+func (p *startedServer) rss(tb testing.TB) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		tb.Fatal(err)
@@ -213,7 +214,7 @@ func (p *process) rss(tb testing.TB) int64 {
 }
 
 // mallocs returns how many objects the process has allocated.
-func (p *process) mallocs(tb testing.TB) int64 {
+func (p *startedServer) mallocs(tb testing.TB) int64 {
 	resp, err := http.Get("http://" + p.admin + "/debug/pprof/heap?debug=1")
 	if err != nil {
 		tb.Fatal(err)

@@ -7,15 +7,22 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/cmd/papertape/terminal"
 	"github.com/papertape/papertape/decimal"
 )
 
+// clientFlags are the command line as it was written.
+type clientFlags struct {
+	account                       uint64
+	server, lang, colours, output string
+	echo                          bool
+}
+
 func newClient() *cobra.Command {
-	var account uint64
-	var server, lang, colours, output string
-	var echo bool
+	var f clientFlags
 	cmd := &cobra.Command{
 		Use:   "client --account N [command...]",
 		Short: "The terminal: one account's positions, its tape, and a prompt to trade at",
@@ -34,42 +41,49 @@ papertape/history, in $XDG_STATE_HOME or, without that, in ~/.local/state.`,
   papertape client --account 100017 buy SH.600519 100 @ 1480
   printf 'buy SH 600519 100\nholding\n' | papertape client --account 100017 -o json`,
 	}
-	flags := cmd.Flags()
-	flags.Var(decimal.Whole(&account, 0, 1, math.MaxUint64), "account",
-		"whose account it is, a customer number such as 100017")
-	peerAddress(flags, &server, "server", defaultConfig().Listen, "the server, host:port")
-	flags.StringVar(&lang, "lang", "", "zh or en; without it as LC_ALL, LC_MESSAGES or LANG say")
-	flags.StringVar(&colours, "colors", string(terminal.SchemeCN), "cn (red is up) or western (green is up)")
-	flags.StringVarP(&output, "output", "o", "text",
-		"text, or json: an object a line, for each answer, each event and each connection")
-	flags.Var(boolFlag{&echo}, "echo", "from a pipe, print each line before its answer; not with -o json")
+	f.register(cmd.Flags())
 	completeClient(cmd)
-	cmd.RunE = func(cmd *cobra.Command, words []string) error {
-		if err := checkOutput(output); err != nil {
-			return err
-		}
-		if account == 0 {
-			return usageError{fmt.Errorf("whose account? Name it with --account, as in --account 100017")}
-		}
-		language, err := languageOf(lang)
-		if err != nil {
-			return err
-		}
-		scheme := terminal.Scheme(colours)
-		if scheme != terminal.SchemeCN && scheme != terminal.SchemeWestern {
-			return usageError{fmt.Errorf("colors %q: it is cn or western", colours)}
-		}
-		err = terminal.Run(cmd.Context(), terminal.Config{
-			Account: account, Server: server, Name: "papertape " + version, Lang: language, Scheme: scheme, JSON: output == "json",
-			Echo: echo, Words: words, In: cmd.InOrStdin(), Out: cmd.OutOrStdout(), Notes: cmd.ErrOrStderr(), Getenv: os.Getenv,
-		})
-		var line *terminal.LineError
-		if errors.As(err, &line) && line.Usage && line.Number == 0 {
-			return usageError{err}
-		}
+	cmd.RunE = f.run
+	return cmd
+}
+
+func (f *clientFlags) register(flags *pflag.FlagSet) {
+	flags.Var(decimal.Whole(&f.account, 0, 1, math.MaxUint64), "account",
+		"whose account it is, a customer number such as 100017")
+	peerAddress(flags, &f.server, "server", config.Default().Listen, "the server, host:port")
+	flags.StringVar(&f.lang, "lang", "", "zh or en; without it as LC_ALL, LC_MESSAGES or LANG say")
+	flags.StringVar(&f.colours, "colors", string(terminal.SchemeCN), "cn (red is up) or western (green is up)")
+	flags.StringVarP(&f.output, "output", "o", "text",
+		"text, or json: an object a line, for each answer, each event and each connection")
+	flags.Var(boolFlag{&f.echo}, "echo", "from a pipe, print each line before its answer; not with -o json")
+}
+
+// run is the command with what was written after its flags.
+func (f *clientFlags) run(cmd *cobra.Command, words []string) error {
+	if err := checkOutput(f.output); err != nil {
 		return err
 	}
-	return cmd
+	if f.account == 0 {
+		return usageError{fmt.Errorf("whose account? Name it with --account, as in --account 100017")}
+	}
+	language, err := languageOf(f.lang)
+	if err != nil {
+		return err
+	}
+	scheme := terminal.Scheme(f.colours)
+	if scheme != terminal.SchemeCN && scheme != terminal.SchemeWestern {
+		return usageError{fmt.Errorf("colors %q: it is cn or western", f.colours)}
+	}
+	err = terminal.Run(cmd.Context(), terminal.Config{
+		Account: f.account, Server: f.server, Name: "papertape " + version, Lang: language, Scheme: scheme,
+		JSON: f.output == "json", Echo: f.echo, Words: words, In: cmd.InOrStdin(),
+		Out: cmd.OutOrStdout(), Notes: cmd.ErrOrStderr(), Getenv: os.Getenv,
+	})
+	var line *terminal.LineError
+	if errors.As(err, &line) && line.Usage && line.Number == 0 {
+		return usageError{err}
+	}
+	return err
 }
 
 // completeClient says what may follow on the command line.

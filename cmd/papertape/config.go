@@ -3,288 +3,173 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"strings"
-	"time"
+	"io"
+	"io/fs"
+	"os"
 
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/papertape/papertape/usertext"
+	"github.com/papertape/papertape/cmd/papertape/config"
 )
 
-// Config is everything that a server can be told. It is handed down in pieces; nothing reads it as a global.
-//
-// A setting has one key, and three places to write it: the key itself in a file (outbox_bytes_max), a flag
-// (--outbox-bytes-max), the environment (PAPERTAPE_OUTBOX_BYTES_MAX). Flags win over the environment, which wins over the
-// file, which wins over the default:
-//
-//	settings := newSettings()
-//	settings.register(cmd.Flags())
-//	cfg, err := settings.load(cmd.Flags(), os.Environ()) // a configError names the place and what would be right
-type Config struct {
-	Listen         string   // host:port of the wire protocol
-	Admin          string   // host:port of the console
-	AdminTokenFile string   // "": no token
-	AdminToken     string   // what load read from AdminTokenFile; a secret
-	AdminHosts     []string // names of the console, as console.ParseHost returns them
-	AllowPlaintext bool     // consent to a Listen that other machines can reach
-	Data           string   // directory
-	Durability     string   // sync, interval, none
+func newConfig() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "config",
+		Short: "Write, check and show the configuration of a server",
+		Example: `  papertape config init --out papertape.yaml     a file to begin with
+  papertape config check papertape.yaml          would serve take it?
+  papertape config print papertape.yaml          what is in force, and where it came from`,
+	}, newConfigInit(), newConfigCheck(), newConfigPrint())
+}
 
-	Accounts  int
-	Seed      uint64
-	Rules     string // none
-	Simulator struct {
-		Rate   float64 // fills a second over all accounts; 0: off
-		Script string  // path of a scenario; "": none
+func newConfigInit() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Write a file with every key, what it does and its default",
+		Long: `Write a configuration in YAML in which every key is explained and commented out, so that it says the same as no file.
+A file that exists is never written over.`,
+		Example: `  papertape config init
+  papertape config init --out papertape.yaml`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			text := config.NewSettings().Commented()
+			if out == "" {
+				_, err := io.WriteString(cmd.OutOrStdout(), text)
+				return err
+			}
+			if err := createFile(out, text); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s; run it with papertape serve --config %s\n", out, out)
+			return err
+		},
 	}
-	Prices struct {
-		Source   string // walk, fixed
-		Interval time.Duration
+	cmd.Flags().Var(pathFlag{&out}, "out", "write to this `file`, which must not exist; without it, to stdout")
+	return cmd
+}
+
+// createFile writes a new file, whole or not at all.
+func createFile(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return usageError{fmt.Errorf("%s exists and is left as it is; name a file that does not exist with --out", path)}
 	}
-	Presence        string // own, all
-	OrdersPerSecond int    // per account; 0: no limit
-
-	EventLoops int // 0: one for each processor
-	Shards     int // 0: one for each processor
-	Workers    int // 0: twice Shards
-
-	ConnectionsMax          int // 0: as many as the limit of open files gives, see connectionsMax
-	ConnectionsPreloginMax  int
-	ConnectionsPerIPMax     int // 0: no limit
-	ConnectionsPerSecondMax int // 0: no limit
-	SessionsPerAccountMax   int
-	InboxOrdersMax          int // per shard
-	RequestsInFlightMax     int // per connection
-	HistoryReadsMax         int
-
-	OutboxBytesMax         int64
-	OutboxTotalBytesMax    int64
-	SocketSendBufferBytes  int64
-	UncheckpointedBytesMax int64
-	DiskFreeBytesMin       int64 // below it orders are refused
-	HistoryMemoryBytesMax  int64
-	HugePages              bool // under the heap
-
-	CheckpointInterval time.Duration
-	StallTimeout       time.Duration
-	Heartbeat          time.Duration
-	LoginTimeout       time.Duration
-	ShutdownTimeout    time.Duration
-
-	Log struct {
-		Level  string // trace, debug, info, warn, error
-		Format string // auto, console, json
+	if err != nil {
+		return wrongPath("--out", err)
 	}
-	CPUProfile string // path; "": none
-
-	sources map[string]source // by key; what is missing is a default
-}
-
-// defaultConfig is the configuration of a server that was told nothing.
-func defaultConfig() *Config {
-	c := &Config{
-		Listen: "127.0.0.1:7300", Admin: "127.0.0.1:7301", Data: "./papertape-data", Durability: durabilitySync,
-		Accounts: 100, Seed: 1, Rules: "none", Presence: "own",
-		ConnectionsPreloginMax: 1000, ConnectionsPerSecondMax: 10000, SessionsPerAccountMax: 64,
-		InboxOrdersMax: 8192, RequestsInFlightMax: 256, HistoryReadsMax: 64,
-		OutboxBytesMax: 256 << 10, OutboxTotalBytesMax: 1 << 30, SocketSendBufferBytes: 64 << 10,
-		UncheckpointedBytesMax: 256 << 20, HistoryMemoryBytesMax: 1 << 30, DiskFreeBytesMin: 256 << 20, HugePages: true, CheckpointInterval: 5 * time.Second,
-		StallTimeout: 10 * time.Second, Heartbeat: 15 * time.Second,
-		LoginTimeout: 5 * time.Second, ShutdownTimeout: 10 * time.Second,
-		sources: make(map[string]source),
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(path)
 	}
-	c.Simulator.Rate = 1
-	c.Prices.Source, c.Prices.Interval = "walk", time.Second
-	c.Log.Level, c.Log.Format = "info", "auto"
-	return c
+	return err
 }
 
-// configError is a configuration that cannot be served. Main answers it with exit code 2.
-type configError struct{ error }
-
-func (e configError) Unwrap() error { return e.error }
-
-func configErrorf(format string, args ...any) error {
-	return configError{fmt.Errorf(format, args...)}
-}
-
-// source is where a value came from. The zero source is the default.
-type source struct {
-	place string // papertape.json:3, PAPERTAPE_HEARTBEAT, --heartbeat
-	named bool   // place says which setting it is
-}
-
-// of begins an error message about key.
-func (s source) of(key string) string {
-	switch {
-	case s.place == "":
-		return key
-	case s.named:
-		return s.place
-	default:
-		return s.place + ": " + key
+func newConfigCheck() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Say whether serve would take a file on this machine; exit 0 if so, 2 if not",
+		Long: `Read a configuration file as serve does, with the files that it names and the limits of this machine, without serving.
+Flags and PAPERTAPE_ variables do not count: the file is judged alone. --config FILE is the same as FILE.`,
+		Example: `  papertape config check papertape.yaml
+  papertape config check papertape.json && kill -HUP $(pidof papertape)`,
+		Args: cobra.ArbitraryArgs, // fileOf judges them
 	}
-}
-
-// Source says where the value of key came from: "default", papertape.json:3, PAPERTAPE_HEARTBEAT, --heartbeat.
-func (c *Config) Source(key string) string {
-	if s, ok := c.sources[key]; ok {
-		return s.place
-	}
-	return "default"
-}
-
-// wrong is an error about the value in force for key.
-func (c *Config) wrong(key, format string, args ...any) error {
-	return configErrorf("%s: %w", c.sources[key].of(key), fmt.Errorf(format, args...))
-}
-
-// settings is the registry of all keys: flags, environment and files are read through it.
-type settings struct {
-	list  []setting
-	names map[string]*setting // by every spelling that a file may use
-}
-
-const (
-	envPrefix  = "PAPERTAPE_"
-	configFlag = "config"
-	configEnv  = envPrefix + "CONFIG"
-)
-
-func newSettings() *settings {
-	s := &settings{list: allSettings(), names: make(map[string]*setting)}
-	for i := range s.list {
-		st := &s.list[i]
-		s.names[st.key] = st
-		if st.alias != "" {
-			s.names[st.alias] = st
+	cmd.Flags().Var(pathFlag{&file}, config.FileFlag, "the `file`")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		settings := config.NewSettings()
+		flags := pflag.NewFlagSet("check", pflag.ContinueOnError)
+		settings.Register(flags)
+		if err := fileOf(cmd, args); err != nil {
+			return err
 		}
-	}
-	return s
-}
-
-// register adds a flag for each key, and --config. What flags say is judged by load, like the rest.
-func (s *settings) register(fs *pflag.FlagSet) {
-	fs.Var(pathFlag{new(string)}, configFlag, "read settings from this `file`, JSON or YAML")
-	defaults := defaultConfig()
-	for i := range s.list {
-		st := &s.list[i]
-		flag := fs.VarPF(&flagText{text: st.text(defaults), kind: st.kind()}, st.flag(), "", st.usage)
-		if flag.Value.Type() == kindBool {
-			flag.NoOptDefVal = "true"
+		if file == "" {
+			return usageError{errors.New("check takes a file: papertape config check FILE")}
 		}
-	}
-}
-
-// flagText is the pflag.Value of every key: it keeps what was written, for load to judge.
-type flagText struct{ text, kind string }
-
-func (f *flagText) Set(text string) error { f.text = text; return nil }
-func (f *flagText) String() string        { return f.text }
-func (f *flagText) Type() string          { return f.kind }
-
-// load puts defaults, file, environment and flags together and checks the result. fs is the set given to register, after it
-// was parsed; environ is as os.Environ returns it. It reads afresh each time, so it serves a reload too. A value that
-// is bad is an error also where a stronger place overrides it.
-func (s *settings) load(fs *pflag.FlagSet, environ []string) (*Config, error) {
-	cfg := defaultConfig()
-	if err := s.loadFile(cfg, configPath(fs, environ)); err != nil {
-		return nil, err
-	}
-	if err := s.loadEnv(cfg, environ); err != nil {
-		return nil, err
-	}
-	for i := range s.list {
-		st := &s.list[i]
-		if name := st.flag(); fs.Changed(name) {
-			from := source{place: "--" + name, named: true}
-			if err := st.apply(cfg, fs.Lookup(name).Value.String(), from); err != nil {
-				return nil, err
+		if err := flags.Set(config.FileFlag, file); err != nil {
+			return err
+		}
+		cfg, err := settings.Load(flags, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := fitting(cfg); err != nil {
+			return err
+		}
+		lines, given := settings.InForce(cfg), 0
+		for _, line := range lines {
+			if line.Source != config.SourceDefault {
+				given++
 			}
 		}
-	}
-	if err := cfg.check(); err != nil {
-		return nil, err
-	}
-	return cfg, nil
-}
-
-// apply sets the value of one key from a text.
-func (st *setting) apply(cfg *Config, text string, from source) error {
-	if err := st.set(cfg, text); err != nil {
-		return configErrorf("%s: %w", from.of(st.key), err)
-	}
-	cfg.sources[st.key] = from
-	return nil
-}
-
-// configPath is the file to read: that of the flag, else that of the environment, else none.
-func configPath(fs *pflag.FlagSet, environ []string) string {
-	if fs.Changed(configFlag) {
-		return fs.Lookup(configFlag).Value.String()
-	}
-	path := ""
-	for _, entry := range environ {
-		if name, value, _ := strings.Cut(entry, "="); name == configEnv {
-			path = value
+		how := "all of them by default"
+		if given > 0 {
+			how = fmt.Sprintf("%d of them from this file", given)
 		}
-	}
-	return path
-}
-
-func (s *settings) loadFile(cfg *Config, path string) error {
-	if path == "" {
-		return nil
-	}
-	text, err := readText(path, fileBytesMax, anybodys)
-	if fault := (*usertext.Fault)(nil); errors.As(err, &fault) {
-		return configErrorf("%w", err) // which begins with FILE:LINE, as those of parseFile do
-	}
-	if err != nil {
-		return configErrorf("config: %w", err)
-	}
-	values, err := s.parseFile(path, text)
-	if err != nil {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is a good configuration: %d settings, %s\n", file, len(lines), how)
 		return err
 	}
-	for _, v := range values {
-		if err := v.setting.apply(cfg, v.text, source{place: fmt.Sprintf("%s:%d", path, v.line)}); err != nil {
-			return err
-		}
+	return cmd
+}
+
+// fileOf sets --config to the file that is named without it, if one is.
+func fileOf(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case len(args) > 1 || cmd.Flags().Changed(config.FileFlag):
+		return usageError{fmt.Errorf("%s takes one file: papertape config %[1]s FILE, or --config FILE", cmd.Name())}
+	}
+	if err := cmd.Flags().Set(config.FileFlag, args[0]); err != nil {
+		return flagError(cmd, err)
 	}
 	return nil
 }
 
-// loadEnv reads the PAPERTAPE_ variables. An empty one counts as not set; one that is no setting is an error.
-func (s *settings) loadEnv(cfg *Config, environ []string) error {
-	known := make(map[string]*setting, len(s.list))
-	for i := range s.list {
-		known[strings.TrimPrefix(s.list[i].env(), envPrefix)] = &s.list[i]
+func newConfigPrint() *cobra.Command {
+	settings := config.NewSettings()
+	var output string
+	cmd := &cobra.Command{
+		Use:   "print [FILE]",
+		Short: "Show every setting, the value in force, and where it came from",
+		Long: `Show what serve would run with, given the same flags, environment and file: each key, its value, and whether that is the
+default or came from a line of the file, a variable or a flag. Secrets are masked. FILE is the same as --config FILE.`,
+		Example: `  papertape config print
+  papertape config print papertape.yaml --heartbeat 5s
+  papertape config print -o json`,
+		Args: cobra.ArbitraryArgs, // fileOf judges them
 	}
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		rest, ours := strings.CutPrefix(name, envPrefix)
-		if !ours || value == "" {
-			continue
-		}
-		st := known[rest]
-		if st == nil {
-			if isOtherEnv(rest) {
-				continue
-			}
-			return unknown(name, nearest(rest, maps.Keys(known)), envPrefix)
-		}
-		if err := st.apply(cfg, value, source{place: name, named: true}); err != nil {
+	settings.Register(cmd.Flags())
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := errors.Join(checkOutput(output), fileOf(cmd, args)); err != nil {
 			return err
 		}
+		cfg, err := settings.Load(cmd.Flags(), os.Environ())
+		if err != nil {
+			return err
+		}
+		lines := settings.InForce(cfg)
+		return printAs(cmd.OutOrStdout(), output, lines, func(w io.Writer) error { return renderSettings(w, lines) })
 	}
-	return nil
+	return cmd
 }
 
-// isOtherEnv tells the PAPERTAPE_ variables that are no settings of a server: those of other commands and of tests, and
-// those that Kubernetes puts into every container beside a service of the name papertape.
-func isOtherEnv(rest string) bool {
-	return rest == "CONFIG" || rest == "SERVER" || strings.HasPrefix(rest, "TEST_") ||
-		rest == "PORT" || strings.HasPrefix(rest, "PORT_") || strings.HasPrefix(rest, "SERVICE_")
+func renderSettings(w io.Writer, lines []config.InForce) error {
+	t := newTable(table.Row{"key", "value", "from"}, 4)
+	for _, line := range lines {
+		value := line.Value
+		if value == "" {
+			value = `""`
+		}
+		if line.Secret != "" {
+			value += " (" + line.Secret + ")"
+		}
+		t.AppendRow(table.Row{line.Key, value, line.Source})
+	}
+	_, err := fmt.Fprintln(w, t.Render())
+	return err
 }

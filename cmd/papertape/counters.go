@@ -44,17 +44,17 @@ func (s *server) counters() []console.Counter {
 		{Name: "pool_overflows", Value: e.PoolOverflows, What: "drains that found the pool full; should be 0"},
 		{Name: "panics", Value: e.Panics + g.Panics.Load(), What: "panics contained; should be 0"},
 		{Name: "log_lines_lost", Value: lost, What: "lines of the log that could not be written, or that nobody read"},
-	}, s.store.counters()...)
+	}, s.ledger.counters()...)
 }
 
 // counters are those of the journal; none where nothing is kept, or while it is being recovered.
-func (s *store) counters() []console.Counter {
-	if s == nil || s.journal.Load() == nil {
+func (l *ledger) counters() []console.Counter {
+	if l == nil || l.journal.Load() == nil {
 		return nil
 	}
-	j := s.journal.Load().Stats()
+	j := l.journal.Load().Stats()
 	readOnly := uint64(0)
-	if s.readOnly() {
+	if l.readOnly() {
 		readOnly = 1
 	}
 	return []console.Counter{

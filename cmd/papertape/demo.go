@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 )
@@ -74,7 +75,7 @@ func demo(ctx context.Context, stderr io.Writer, say func(string, ...any)) (*cli
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
-	cfg := defaultConfig()
+	cfg := config.Default()
 	cfg.Listen, cfg.Admin, cfg.Data, cfg.Log.Level = "127.0.0.1:0", "127.0.0.1:0", dir, "warn"
 	log, _, err := newLog(cfg, stderr)
 	if err != nil {
@@ -104,7 +105,7 @@ func demo(ctx context.Context, stderr io.Writer, say func(string, ...any)) (*cli
 }
 
 // startDemo starts a server that plays the mission's script, and returns where it is and how to stop it.
-func startDemo(ctx context.Context, cfg *Config, log zerolog.Logger) (at addresses, stop func() error, err error) {
+func startDemo(ctx context.Context, cfg *config.Config, log zerolog.Logger) (at addresses, stop func() error, err error) {
 	script, err := simulator.ParseScript(clientsim.MissionScript(), market.Default())
 	if err != nil {
 		return at, nil, fmt.Errorf("demo: %w", err)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/papertape/papertape/cmd/papertape/config"
 )
 
 // everyCommand is a command and all below it, hidden ones too.
@@ -29,24 +31,25 @@ func TestOneReaderOfNumbers(t *testing.T) {
 		cmd.InitDefaultHelpFlag()
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
 			what := cmd.CommandPath() + " --" + f.Name
-			if kind := fmt.Sprintf("%T", f.Value); strings.HasPrefix(kind, "*pflag.") && kind != "*pflag.stringValue" && f.Name != "help" {
+			kind := fmt.Sprintf("%T", f.Value)
+			if strings.HasPrefix(kind, "*pflag.") && kind != "*pflag.stringValue" && f.Name != "help" {
 				t.Errorf("%s is of %s", what, kind)
 			}
-			if _, later := f.Value.(*flagText); later {
+			if kind == "*config.flagText" {
 				return // which is judged when the configuration is put together
 			}
 			switch f.Value.Type() {
-			case kindBool:
+			case config.KindBool:
 				if f.Name != "help" && f.Value.Set("1") == nil {
 					t.Errorf("%s takes 1 for true", what)
 				}
-			case kindNumber:
+			case config.KindNumber:
 				numbers++
 				if f.Value.Set("010") == nil && f.Value.String() != "10" {
 					t.Errorf("%s takes 010 for %s", what, f.Value)
 				}
 				fallthrough
-			case kindDuration:
+			case config.KindDuration:
 				for _, bad := range append(misread, "+5s", "1_0s", "0x5s") {
 					if f.Value.Set(bad) == nil {
 						t.Errorf("%s takes %q for %s", what, bad, f.Value)
@@ -57,26 +60,6 @@ func TestOneReaderOfNumbers(t *testing.T) {
 	}
 	if numbers < 20 {
 		t.Errorf("looked at %d flags that are numbers", numbers)
-	}
-}
-
-// TestOneReaderOfSettings is the same for what a server is configured with, by flag, variable or file.
-func TestOneReaderOfSettings(t *testing.T) {
-	for _, st := range allSettings() {
-		if st.kind() != kindNumber && st.kind() != kindSize && st.kind() != kindDuration {
-			continue
-		}
-		for _, bad := range append(misread, "+5s", "0x5s", "0x10KiB", "+16KiB", "1_0KiB", "+16 KiB", "-0x10") {
-			cfg := defaultConfig()
-			if err := st.set(cfg, bad); err == nil {
-				t.Errorf("%s takes %q for %s", st.key, bad, st.text(cfg))
-			}
-		}
-	}
-	for text, want := range map[string]int64{"0100KiB": 100 << 10, "016384": 16384, "0020 KiB": 20 << 10} {
-		if got, err := parseSize(text); got != want || err != nil {
-			t.Errorf("%s is %d, %v", text, got, err)
-		}
 	}
 }
 

@@ -12,13 +12,15 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+
+	"github.com/papertape/papertape/cmd/papertape/config"
 )
 
 // newLog makes the one logger, and what changes its level.
-func newLog(cfg *Config, w io.Writer) (zerolog.Logger, *logLevel, error) {
+func newLog(cfg *config.Config, w io.Writer) (zerolog.Logger, *logLevel, error) {
 	level, err := zerolog.ParseLevel(cfg.Log.Level)
 	if err != nil {
-		return zerolog.Nop(), nil, configError{fmt.Errorf("log.level: %w", err)}
+		return zerolog.Nop(), nil, config.Errorf("log.level: %w", err)
 	}
 	zerolog.TimeFieldFormat = time.RFC3339Nano
 	if cfg.Log.Format == "console" || cfg.Log.Format == "auto" && isTerminal(w) {
@@ -28,6 +30,28 @@ func newLog(cfg *Config, w io.Writer) (zerolog.Logger, *logLevel, error) {
 	changing.set(level)
 	return zerolog.New(w).Sample(changing).With().Timestamp().Logger(), changing, nil
 }
+
+// logLevel is the level of a logger and of every logger derived from it. It is their sampler, since that is what zerolog
+// asks before it builds an event: a line that is not wanted costs a comparison. Any goroutine may use it.
+type logLevel struct{ atomic.Int32 }
+
+func (l *logLevel) set(level zerolog.Level) { l.Store(int32(level)) }
+
+// Level is what is logged at least. It and SetLevel are for the console.
+func (l *logLevel) Level() string { return zerolog.Level(l.Load()).String() }
+
+// SetLevel takes the names that the configuration takes.
+func (l *logLevel) SetLevel(name string) error {
+	level, err := zerolog.ParseLevel(name)
+	if err != nil || name == "" || level > zerolog.ErrorLevel {
+		return fmt.Errorf("log level %q is not possible; write trace, debug, info, warn or error", name)
+	}
+	l.set(level)
+	return nil
+}
+
+// Sample implements zerolog.Sampler.
+func (l *logLevel) Sample(level zerolog.Level) bool { return int32(level) >= l.Load() }
 
 func isTerminal(w any) bool {
 	switch f := w.(type) {

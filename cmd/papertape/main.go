@@ -1,7 +1,9 @@
 // Command papertape is the server, its demonstration, and the commands of its operators.
 //
-// The root command only dispatches: serve.go and demo.go run servers (server.go, reload.go), admin*.go ask a running one,
-// config*.go say how a server is configured, manual.go makes manual pages and completion.
+// The root command only dispatches. serve.go and demo.go run servers: server.go builds one and runs it, ledger.go
+// opens and closes what it keeps, machine.go asks the machine for what it needs, reload.go reads its configuration
+// (package config) again. admin*.go ask a running server, offline.go reads the ledger of a stopped one, backup.go
+// copies either. config.go has the commands about configurations, manual.go makes manual pages and completion.
 package main
 
 import (
@@ -14,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/usertext"
 )
 
@@ -47,7 +50,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	var usage usageError
-	var config configError
+	var config config.Error
 	switch {
 	case errors.Is(err, errCheck):
 		return exitCheck

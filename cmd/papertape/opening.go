@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/papertape/papertape/cmd/papertape/config"
+	"github.com/papertape/papertape/cmd/papertape/userfile"
 	"github.com/papertape/papertape/engine"
 )
 
@@ -34,15 +37,15 @@ func (o *openingRecord) opening() engine.Opening {
 // readOpening returns the record of a data directory; found is false where there is none.
 func readOpening(dir string) (o openingRecord, found bool, err error) {
 	if _, err := os.Stat(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-		return o, false, asStoreError(err)
+		return o, false, asLedgerError(err)
 	}
 	path := filepath.Join(dir, openingFile)
-	text, err := readText(path, openingBytesMax, anybodys)
+	text, err := userfile.Read(path, openingBytesMax)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // the journal has more to say about the directory
 		return o, false, nil
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return o, false, asStoreError(err)
+		return o, false, asLedgerError(err)
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &o)
@@ -97,4 +100,28 @@ func syncDirectory(dir string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// openAccounts opens the accounts of a first start, and what a later one finds missing of them.
+func (s *server) openAccounts(ctx context.Context) error {
+	switch {
+	case s.ledger == nil:
+	case s.openingFound:
+		if s.opening.Accounts != s.cfg.Accounts && s.cfg.Source("accounts") != config.SourceDefault {
+			s.log.Warn().Int("accounts", s.opening.Accounts).Int("configured", s.cfg.Accounts).
+				Msg("accounts are opened on the first start only: this ledger keeps those that it was opened with")
+		}
+	case s.ledger.Committed() > 0:
+		s.log.Warn().Str("file", filepath.Join(s.cfg.Data, openingFile)).
+			Msg("the record of what accounts this ledger was opened with is gone; none are opened")
+		return nil
+	default:
+		if err := s.opening.write(s.cfg.Data); err != nil {
+			return fmt.Errorf("open accounts: %w", err)
+		}
+	}
+	if err := s.engine.Open(ctx, s.opening.opening()); err != nil {
+		return fmt.Errorf("open accounts: %w", err)
+	}
+	return nil
 }

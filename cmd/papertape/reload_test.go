@@ -18,6 +18,7 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/console"
 )
 
@@ -132,7 +133,8 @@ func (p *runningServe) rate(admin string) string {
 
 // TestReload sends SIGHUP to a server again and again, with another file each time.
 func TestReload(t *testing.T) {
-	inDir(t, "token", "0123456789abcdef\n")
+	t.Chdir(t.TempDir())
+	write(t, "token", "0123456789abcdef\n")
 	const always = "admin_token_file: token\n"
 	write(t, "c.yaml", always+"simulator.rate: 1\n")
 	p := startServe(t, "--config", "c.yaml", "--heartbeat", "5s")
@@ -188,7 +190,8 @@ func TestReload(t *testing.T) {
 
 // TestReloadKeepsRate leaves alone what the console has set, unless the file says something else than it did.
 func TestReloadKeepsRate(t *testing.T) {
-	inDir(t, "token", "0123456789abcdef\n")
+	t.Chdir(t.TempDir())
+	write(t, "token", "0123456789abcdef\n")
 	write(t, "c.yaml", "admin_token_file: token\n")
 	p := startServe(t, "--config", "c.yaml")
 	admin := p.until("listening").Admin
@@ -205,7 +208,8 @@ func TestReloadKeepsRate(t *testing.T) {
 
 // TestReloadLimits lets one connection in and then no more.
 func TestReloadLimits(t *testing.T) {
-	inDir(t, "c.yaml", "")
+	t.Chdir(t.TempDir())
+	write(t, "c.yaml", "")
 	p := startServe(t, "--config", "c.yaml")
 	at := p.until("listening").Listen
 	first, err := client.Dial(t.Context(), at, client.Options{Account: 100001})
@@ -256,7 +260,7 @@ func TestHangupWhileStarting(t *testing.T) {
 // TestLogLevel changes the level of a logger that was handed down before.
 func TestLogLevel(t *testing.T) {
 	var out bytes.Buffer
-	cfg := defaultConfig()
+	cfg := config.Default()
 	cfg.Log.Format = "json"
 	log, level, err := newLog(cfg, &out)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/engine"
-	"github.com/papertape/papertape/engine/hugepage"
 )
 
 func newServe() *cobra.Command {
-	settings := newSettings()
+	settings := config.NewSettings()
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -28,66 +28,58 @@ nothing; log.level, simulator.rate and the limits of connections change at once,
   papertape serve --config papertape.json`,
 		Args: exactly(0, "no arguments"),
 	}
-	settings.register(cmd.Flags())
+	settings.Register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := settings.load(cmd.Flags(), os.Environ())
-		if err != nil {
-			return err
-		}
-		out := newLogQueue(cmd.ErrOrStderr().(*lossy)) // which settle has made of it
-		defer out.stop()
-		log, level, err := newLog(cfg, out)
-		if err != nil {
-			return err
-		}
-		reserveHeap(cfg, log)
-		stopProfile, err := profile(cfg.CPUProfile)
-		if err != nil {
-			return err
-		}
-		defer stopProfile()
-		s, err := newServer(cfg, nil, log)
-		if err != nil {
-			return err
-		}
-		s.level = level
-		if s.out = out; isTerminal(out) {
-			s.terminal = out
-		}
-		r := &reloader{settings: settings, flags: cmd.Flags(), server: s, level: level, started: cfg, last: cfg}
-		defer r.start(hangupsOf(cmd.Context()))()
-		defer tellManagerStopping(cmd.Context(), &log)()
-		err = s.run(cmd.Context(), func(at addresses) {
-			announce(cfg, at, log, out)
-			tellManager(&log, managerReady)
-		})
-		if err != nil {
-			return err
-		}
-		log.Info().Uint64("orders", s.engine.Stats().Requests).Uint64("events", s.engine.Stats().Events).Msg("stopped")
-		return nil
+		return serve(cmd, settings)
 	}
 	return cmd
 }
 
-// reserveHeap asks for huge pages under the heap, for what the server keeps in memory and as much again, which is Go's headroom.
-func reserveHeap(cfg *Config, log zerolog.Logger) {
-	if !cfg.HugePages {
-		return
-	}
-	bytes, err := hugepage.Reserve(2 * (cfg.HistoryMemoryBytesMax + cfg.UncheckpointedBytesMax))
+// serve runs the server that flags, environment and file ask for, until the context of the command ends.
+func serve(cmd *cobra.Command, settings *config.Settings) error {
+	cfg, err := settings.Load(cmd.Flags(), os.Environ())
 	if err != nil {
-		log.Warn().Err(err).Msg("no huge pages")
-		return
+		return err
 	}
-	log.Debug().Int64("bytes", bytes).Msg("huge pages asked for")
+	out := newLogQueue(cmd.ErrOrStderr().(*lossy)) // which settle has made of it
+	defer out.stop()
+	log, level, err := newLog(cfg, out)
+	if err != nil {
+		return err
+	}
+	reserveHeap(cfg, log)
+	stopProfile, err := profile(cfg.CPUProfile)
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
+	s, err := newServer(cfg, nil, log)
+	if err != nil {
+		return err
+	}
+	s.level = level
+	if s.out = out; isTerminal(out) {
+		s.terminal = out
+	}
+	r := &reloader{settings: settings, flags: cmd.Flags(), server: s, level: level, started: cfg, last: cfg}
+	defer r.start(hangupsOf(cmd.Context()))()
+	defer tellManagerStopping(cmd.Context(), &log)()
+	err = s.run(cmd.Context(), func(at addresses) {
+		announce(cfg, at, log, out)
+		tellManager(&log, managerReady)
+	})
+	if err != nil {
+		return err
+	}
+	log.Info().Uint64("orders", s.engine.Stats().Requests).Uint64("events", s.engine.Stats().Events).Msg("stopped")
+	return nil
 }
 
 // announce says where the server is: in a log line, and on a terminal for a person too.
-func announce(cfg *Config, at addresses, log zerolog.Logger, w io.Writer) {
+func announce(cfg *config.Config, at addresses, log zerolog.Logger, w io.Writer) {
 	line := log.Info().Str("listen", at.listen).Str("admin", at.admin).Int("accounts", at.accounts).Str("durability", cfg.Durability).
 		Str("which_means", keeps[cfg.Durability])
-	if cfg.Durability != durabilityNone {
+	if cfg.Durability != config.DurabilityNone {
 		line.Str("data", cfg.Data)
 	}
 	line.Str("version", version).Msg("listening")
@@ -95,7 +87,7 @@ func announce(cfg *Config, at addresses, log zerolog.Logger, w io.Writer) {
 		return
 	}
 	data := cfg.Data
-	if cfg.Durability == durabilityNone {
+	if cfg.Durability == config.DurabilityNone {
 		data = "nowhere"
 	}
 	protection := "loopback only, no encryption, no authentication"
@@ -123,7 +115,7 @@ func profile(path string) (stop func(), err error) {
 	}
 	f, err := os.Create(path)
 	if err != nil {
-		return nil, configError{fmt.Errorf("cpuprofile: %w", err)}
+		return nil, config.Errorf("cpuprofile: %w", err)
 	}
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return nil, fmt.Errorf("cpuprofile: %w", err)

@@ -3,17 +3,16 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/gateway"
@@ -23,12 +22,12 @@ import (
 
 // server is a whole Papertape server in one value: what `serve` and `demo` run, and what tests run in their own process.
 type server struct {
-	cfg     *Config
+	cfg     *config.Config
 	log     zerolog.Logger
 	feed    *market.Feed
 	gw      *gateway.Gateway
 	engine  *engine.Engine
-	store   *store // nil: nothing is kept
+	ledger  *ledger // nil: nothing is kept
 	opening openingRecord
 	// openingFound says that opening is from the data directory, and not what the configuration wants.
 	openingFound bool
@@ -49,7 +48,7 @@ type addresses struct {
 }
 
 // newServer builds a server from a checked configuration. script overrides cfg.Simulator.Script.
-func newServer(cfg *Config, script *simulator.Script, log zerolog.Logger) (*server, error) {
+func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger) (*server, error) {
 	s := &server{cfg: cfg, log: log}
 	s.setUnready("starting")
 	universe := market.Default()
@@ -60,7 +59,7 @@ func newServer(cfg *Config, script *simulator.Script, log zerolog.Logger) (*serv
 	if script == nil && cfg.Simulator.Script != "" {
 		var err error
 		if script, err = loadScript(cfg.Simulator.Script, universe); err != nil {
-			return nil, cfg.wrong("simulator.script", "%w", err)
+			return nil, cfg.Wrong("simulator.script", "%w", err)
 		}
 	}
 	var hooks []gateway.Hooks
@@ -73,28 +72,29 @@ func newServer(cfg *Config, script *simulator.Script, log zerolog.Logger) (*serv
 		return nil, err
 	}
 	s.gw = gateway.New(gateway.Config{
-		Listen: cfg.Listen, EventLoops: orCores(cfg.EventLoops), Server: "papertape " + version,
-		Limits:              cfg.limits(connections),
+		Listen: cfg.Listen, EventLoops: cfg.EventLoopCount(), Server: "papertape " + version,
+		Limits:              limitsOf(cfg, connections),
 		RequestsInFlightMax: cfg.RequestsInFlightMax, OutboxBytesMax: int(cfg.OutboxBytesMax), OutboxTotalBytesMax: cfg.OutboxTotalBytesMax,
 		SocketSendBufferBytes: int(cfg.SocketSendBufferBytes),
 		Heartbeat:             cfg.Heartbeat, LoginTimeout: cfg.LoginTimeout, StallTimeout: cfg.StallTimeout, ShutdownTimeout: cfg.ShutdownTimeout,
 		Universe: universe, Prices: s.feed.Snapshot, Log: log, PresenceAll: cfg.Presence == "all", Hooks: hooks,
 	})
-	if err := s.chooseStore(); err != nil {
+	if err := s.chooseLedger(); err != nil {
 		return nil, err
 	}
-	var ledger engine.Journal = engine.NewMemoryJournal()
+	var journal engine.Journal = engine.NewMemoryJournal()
 	readOnly := func() bool { return false }
-	if s.store != nil {
-		ledger, readOnly = s.store, s.store.readOnly
+	if s.ledger != nil {
+		journal, readOnly = s.ledger, s.ledger.readOnly
 	}
-	shards := orCores(cfg.Shards)
 	s.engine, err = engine.New(engine.Config{
-		Shards: shards, Workers: workersOf(cfg, shards), InboxOrdersMax: cfg.InboxOrdersMax, HistoryReadsMax: cfg.HistoryReadsMax,
+		Shards: cfg.ShardCount(), Workers: cfg.WorkerCount(),
+		InboxOrdersMax: cfg.InboxOrdersMax, HistoryReadsMax: cfg.HistoryReadsMax,
 		HistoryMemoryBytesMax: cfg.HistoryMemoryBytesMax, SessionsPerAccountMax: cfg.SessionsPerAccountMax,
 		OrdersPerSecond: cfg.OrdersPerSecond,
 		Universe:        universe, Prices: s.feed.Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
-		Journal: ledger, UncheckpointedBytesMax: cfg.UncheckpointedBytesMax, ReadOnly: readOnly, Outlet: s.gw, Log: log, Fatal: s.fatal,
+		Journal: journal, UncheckpointedBytesMax: cfg.UncheckpointedBytesMax, ReadOnly: readOnly,
+		Outlet: s.gw, Log: log, Fatal: s.fatal,
 	})
 	if err != nil {
 		return nil, err
@@ -105,10 +105,10 @@ func newServer(cfg *Config, script *simulator.Script, log zerolog.Logger) (*serv
 	return s, err
 }
 
-// chooseStore decides where the ledger is kept, and which accounts it has or is to be opened with.
-func (s *server) chooseStore() error {
+// chooseLedger decides where the ledger is kept, and which accounts it has or is to be opened with.
+func (s *server) chooseLedger() error {
 	s.opening = openingRecord{Accounts: s.cfg.Accounts, Seed: s.cfg.Seed}
-	if s.store = newStore(s.cfg, s.log, s.fatal); s.store == nil {
+	if s.ledger = newLedger(s.cfg, s.log, s.fatal); s.ledger == nil {
 		return nil
 	}
 	before, found, err := readOpening(s.cfg.Data)
@@ -116,22 +116,6 @@ func (s *server) chooseStore() error {
 		s.opening = before
 	}
 	return err
-}
-
-// orCores is n, or one for each processor that Go uses.
-func orCores(n int) int {
-	if n > 0 {
-		return n
-	}
-	return runtime.GOMAXPROCS(0)
-}
-
-// workersOf is what was asked for, or enough for every shard to be in a commit while the next drain is on its way.
-func workersOf(cfg *Config, shards int) int {
-	if cfg.Workers > 0 {
-		return cfg.Workers
-	}
-	return 2 * shards
 }
 
 // fatal ends the process: an answer given now might be a lie.
@@ -152,11 +136,11 @@ func (s *server) run(ctx context.Context, ready func(addresses)) error {
 		return err
 	}
 	defer stopConsole()
-	closeStore, err := s.openStore(ctx)
+	closeLedger, err := s.openLedger(ctx)
 	if err == nil {
 		err = s.serve(ctx, func(listen string) { ready(addresses{listen, admin, s.opening.Accounts}) })
 	}
-	if err = errors.Join(err, closeStore()); err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if err = errors.Join(err, closeLedger()); err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		s.log.Info().Msg("told to stop before it was ready")
 		return nil
 	}
@@ -167,7 +151,8 @@ func (s *server) run(ctx context.Context, ready func(addresses)) error {
 func (s *server) serveConsole(ctx context.Context) (address string, stop func(), err error) {
 	ln, err := net.Listen("tcp", s.cfg.Admin)
 	if err != nil {
-		return "", nil, configError{fmt.Errorf("admin: listen on %s: %w (is another server running there? name another address with --admin)", s.cfg.Admin, err)}
+		return "", nil, config.Errorf("admin: listen on %s: %w "+
+			"(is another server running there? name another address with --admin)", s.cfg.Admin, err)
 	}
 	admin, err := s.console()
 	if err != nil {
@@ -228,7 +213,7 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 // asConfigError makes an address that cannot be listened on a matter of configuration.
 func asConfigError(err error) error {
 	if errors.Is(err, gateway.ErrListen) {
-		return configError{err}
+		return config.Error{Err: err}
 	}
 	return err
 }
@@ -249,8 +234,8 @@ func (s *server) console() (*console.Server, error) {
 		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Sessions: s.gw, Simulator: s.flow,
 		Counters: s.counters, Ready: s.ready, Token: s.cfg.AdminToken, Hosts: s.cfg.AdminHosts, Log: s.log,
 	}
-	if s.store != nil {
-		cfg.Backup = s.store.backUp
+	if s.ledger != nil {
+		cfg.Backup = s.ledger.backUp
 	}
 	if s.level != nil {
 		cfg.LogLevel = s.level

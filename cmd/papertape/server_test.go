@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
@@ -22,7 +24,7 @@ import (
 // every event of its account up to the last, and no more than that; the books are read after the server has returned.
 func TestStopUnderLoad(t *testing.T) {
 	const accounts = 8
-	cfg := defaultConfig()
+	cfg := config.Default()
 	cfg.Listen, cfg.Admin, cfg.Accounts, cfg.Simulator.Rate = "127.0.0.1:0", "127.0.0.1:0", accounts, 4000
 	cfg.Data = filepath.Join(t.TempDir(), "data")
 	s, err := newServer(cfg, nil, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel))
@@ -122,4 +124,28 @@ func onTheWire(t *testing.T, h *positions.Holdings) *papertapev1.Holdings {
 		t.Fatal(err)
 	}
 	return &m
+}
+
+// TestAdminHosts: a server that runs goes by the names it was given, and by no other.
+func TestAdminHosts(t *testing.T) {
+	l := live(t, filepath.Join(t.TempDir(), "data"), func(s *server) { s.cfg.AdminHosts = []string{"desk.example"} })
+	address := l.at().admin
+	for host, want := range map[string]int{"": 200, "desk.example": 200, "evil.example": 421} {
+		req, err := http.NewRequest(http.MethodGet, "http://"+address+"/api/v1/accounts", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host, req.Close = host, true
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("by the name %q: %s, want %d", host, resp.Status, want)
+		}
+	}
+	if err := l.end(); err != nil {
+		t.Error(err)
+	}
 }

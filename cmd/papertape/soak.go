@@ -11,6 +11,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/decimal"
@@ -39,21 +40,8 @@ exit code is 99 if a check did not hold.`,
   papertape soak --run flood --attackers 1000 --repeat 5 -o json`,
 		Args: exactly(0, "no arguments"),
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&cfg.Run, "run", soak.Soak, "crowd, flood or soak")
-	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of what clients choose, and of the server")
-	flags.Var(decimal.Whole(&cfg.Clients, 0, 1, countMax), "clients",
-		"clients that log in (crowd 10000, flood 1000, soak 2000)")
-	flags.Var(decimal.Whole(&cfg.Accounts, 0, 1, accountsMax), "accounts",
-		"accounts that they log in to, in turn (as many as clients)")
-	flags.Var(decimal.Real(&cfg.Rate, 0, 0, simulator.RateMax), "rate", "simulated fills a second (crowd 2000, soak 500)")
-	flags.Var(decimal.Duration(&cfg.Duration, 0, time.Second, durationMax), "duration",
-		"of the load (crowd and flood 60s, soak 10m)")
-	flags.Var(decimal.Whole(&cfg.Attackers, 1000, 1, countMax), "attackers", "flood: attackers a second")
-	flags.Var(decimal.Whole(&cfg.Addresses, 32, 1, 250), "addresses",
-		"flood: addresses that they come from, 127.0.1.1 and on")
-	flags.Var(decimal.Whole(&cfg.Repeat, 1, 1, countMax), "repeat", "flood: how often calm and attack follow each other")
-	flags.StringVarP(&output, "output", "o", "text", "text or json")
+	registerSoak(cmd.Flags(), &cfg)
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(output); err != nil {
 			return err
@@ -79,6 +67,22 @@ exit code is 99 if a check did not hold.`,
 		return nil
 	}
 	return cmd
+}
+
+func registerSoak(flags *pflag.FlagSet, cfg *soak.Config) {
+	flags.StringVar(&cfg.Run, "run", soak.Soak, "crowd, flood or soak")
+	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of what clients choose, and of the server")
+	flags.Var(decimal.Whole(&cfg.Clients, 0, 1, countMax), "clients",
+		"clients that log in (crowd 10000, flood 1000, soak 2000)")
+	flags.Var(decimal.Whole(&cfg.Accounts, 0, 1, accountsMax), "accounts",
+		"accounts that they log in to, in turn (as many as clients)")
+	flags.Var(decimal.Real(&cfg.Rate, 0, 0, simulator.RateMax), "rate", "simulated fills a second (crowd 2000, soak 500)")
+	flags.Var(decimal.Duration(&cfg.Duration, 0, time.Second, durationMax), "duration",
+		"of the load (crowd and flood 60s, soak 10m)")
+	flags.Var(decimal.Whole(&cfg.Attackers, 1000, 1, countMax), "attackers", "flood: attackers a second")
+	flags.Var(decimal.Whole(&cfg.Addresses, 32, 1, 250), "addresses",
+		"flood: addresses that they come from, 127.0.1.1 and on")
+	flags.Var(decimal.Whole(&cfg.Repeat, 1, 1, countMax), "repeat", "flood: how often calm and attack follow each other")
 }
 
 // completeSoak puts defaults where nothing was said.

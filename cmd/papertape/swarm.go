@@ -10,9 +10,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/cmd/papertape/config"
+	"github.com/papertape/papertape/cmd/papertape/process"
 	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine"
-	"github.com/papertape/papertape/engine/gateway"
 )
 
 const (
@@ -76,7 +77,7 @@ four shares, each of --clients accounts. The exit code is 99 if a check did not 
 }
 
 func (f *swarmFlags) register(flags *pflag.FlagSet) {
-	peerAddress(flags, &f.server, "server", defaultConfig().Listen, "the server, host:port")
+	peerAddress(flags, &f.server, "server", config.Default().Listen, "the server, host:port")
 	flags.StringVar(&f.scenario, "scenario", scenarioSwarm, "swarm or mission")
 	flags.Var(decimal.Whole(&f.clients, 100, 1, swarmClientsMax), "clients", "clients, each with an account of its own")
 	flags.StringVar(&f.profile, "profile", clientsim.Profiles()[0].Name, "what a client does: trader, watcher or quick; --interval and --mix change it")
@@ -150,13 +151,13 @@ func (f *swarmFlags) config(flags *pflag.FlagSet) (cfg clientsim.SwarmConfig, er
 		}
 		cfg.FirstAccount = p.FirstAccount(cfg.FirstAccount, cfg.Clients)
 	}
-	files, err := gateway.RaiseFileLimit()
+	files, err := process.RaiseFileLimit()
 	if err == nil && uint64(f.clients+swarmSpareFiles) > files { //nolint:gosec // not negative
 		err = fmt.Errorf("clients %d: each has an open file, and this process may open %d; raise the limit (ulimit -n) or start more swarms, "+
 			"with --partition", f.clients, files)
 	}
 	if err != nil {
-		return cfg, configError{err}
+		return cfg, config.Error{Err: err}
 	}
 	return cfg, nil
 }

@@ -19,13 +19,14 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/clientsim"
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/codec"
 )
 
 // swarmServer starts a server of twenty accounts, which stop ends.
 func swarmServer(t *testing.T, listen, data, durability string) (at string, stop func()) {
 	t.Helper()
-	cfg := defaultConfig()
+	cfg := config.Default()
 	cfg.Listen, cfg.Admin, cfg.Data, cfg.Durability = listen, "127.0.0.1:0", data, durability
 	cfg.Accounts, cfg.Simulator.Rate = 20, 50
 	s, err := newServer(cfg, nil, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine/simulator"
@@ -57,25 +58,8 @@ Without a name all of them run. The exit code is 99 if anything did not hold; fi
   papertape torture clients linear --clients-for 1m --histories 200 --seed 7 -o json`,
 		Args: cobra.ArbitraryArgs,
 	}
-	flags := cmd.Flags()
-	flags.Var(decimal.Whole(&cfg.kills.Kills, 20, 1, countMax), "kills", "kills: how often the server is killed")
-	flags.Var(decimal.Whole(&cfg.kills.Accounts, 60, 1, accountsMax), "accounts", "kills: accounts, with two clients each")
-	flags.StringVar(&cfg.kills.Durability, "durability", "sync", "kills: of the server; with another than sync this is bound to fail")
-	flags.Var(pathFlag{&cfg.kills.Data}, "data",
-		"kills: the data `directory`, which must not exist; without it, a temporary one")
-	flags.Var(decimal.Duration(&cfg.truth.Duration, 20*time.Second, 1, durationMax), "clients-for",
-		"clients: how long they are tormented")
-	flags.Var(decimal.Whole(&cfg.linear.Histories, 24, 1, countMax), "histories",
-		"linear: how many histories, of an account each, are judged")
-	flags.Var(decimal.Duration(&cfg.synced.Duration, 10*time.Second, 1, durationMax), "sync-for",
-		"sync: how long a server is traced under load")
-	flags.Var(decimal.Whole(&cfg.seed, 1, 0, math.MaxUint64), "seed",
-		"of what clients do, of what is done to them, and of the servers")
-	flags.Var(decimal.Real(&cfg.rate, 1000, 0, simulator.RateMax), "rate", "simulated fills a second while there is load")
-	flags.Var(pathFlag{&cfg.journal}, "journal",
-		"a `file` with what go test -v printed of the torture of engine/journal, for the table")
-	flags.Var(boolFlag{&cfg.keep}, "keep", "leave the files where they are, whatever was found")
-	flags.StringVarP(&output, "output", "o", "text", "text or json")
+	cfg.register(cmd.Flags())
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.AddCommand(newTortureClient())
 	cmd.RunE = func(cmd *cobra.Command, parts []string) error {
 		if err := errors.Join(checkOutput(output), cfg.check(parts)); err != nil {
@@ -95,6 +79,27 @@ Without a name all of them run. The exit code is 99 if anything did not hold; fi
 		return nil
 	}
 	return cmd
+}
+
+func (c *tortureConfig) register(flags *pflag.FlagSet) {
+	flags.Var(decimal.Whole(&c.kills.Kills, 20, 1, countMax), "kills", "kills: how often the server is killed")
+	flags.Var(decimal.Whole(&c.kills.Accounts, 60, 1, accountsMax), "accounts", "kills: accounts, with two clients each")
+	flags.StringVar(&c.kills.Durability, "durability", "sync",
+		"kills: of the server; with another than sync this is bound to fail")
+	flags.Var(pathFlag{&c.kills.Data}, "data",
+		"kills: the data `directory`, which must not exist; without it, a temporary one")
+	flags.Var(decimal.Duration(&c.truth.Duration, 20*time.Second, 1, durationMax), "clients-for",
+		"clients: how long they are tormented")
+	flags.Var(decimal.Whole(&c.linear.Histories, 24, 1, countMax), "histories",
+		"linear: how many histories, of an account each, are judged")
+	flags.Var(decimal.Duration(&c.synced.Duration, 10*time.Second, 1, durationMax), "sync-for",
+		"sync: how long a server is traced under load")
+	flags.Var(decimal.Whole(&c.seed, 1, 0, math.MaxUint64), "seed",
+		"of what clients do, of what is done to them, and of the servers")
+	flags.Var(decimal.Real(&c.rate, 1000, 0, simulator.RateMax), "rate", "simulated fills a second while there is load")
+	flags.Var(pathFlag{&c.journal}, "journal",
+		"a `file` with what go test -v printed of the torture of engine/journal, for the table")
+	flags.Var(boolFlag{&c.keep}, "keep", "leave the files where they are, whatever was found")
 }
 
 var tortureParts = []string{"kills", "clients", "linear", "sync"}

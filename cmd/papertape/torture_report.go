@@ -15,6 +15,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/papertape/papertape/cmd/papertape/userfile"
 	"github.com/papertape/papertape/proof/torture"
 	"github.com/papertape/papertape/proof/torture/linear"
 	"github.com/papertape/papertape/proof/torture/synced"
@@ -61,7 +62,7 @@ const journalBytesMax = 64 << 20
 // readJournal reads what go test -v has printed. A run that did not come to its end did not hold, and one that tried
 // nothing neither.
 func (r *tortureReport) readJournal(path string) error {
-	b, err := readText(path, journalBytesMax, anybodys)
+	b, err := userfile.Read(path, journalBytesMax)
 	if err != nil {
 		return usageError{fmt.Errorf("--journal: %w", err)}
 	}

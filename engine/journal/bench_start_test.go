@@ -12,8 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/papertape/papertape/cmd/papertape/process"
 	"github.com/papertape/papertape/engine"
-	"github.com/papertape/papertape/engine/hugepage"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -50,7 +50,7 @@ func BenchmarkRecover(b *testing.B) {
 
 // reserve is what the server does when it starts.
 var reserve = sync.OnceValue(func() error {
-	_, err := hugepage.Reserve(4 << 30)
+	_, err := process.ReserveHugePages(4 << 30)
 	return err
 })
 

@@ -1,4 +1,4 @@
-package main
+package userfile
 
 import (
 	"errors"
@@ -6,9 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -17,91 +14,29 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-const (
-	nameBytesMax = 255  // of a file or directory, on whatever file system
-	pathBytesMax = 4095 // of names and the slashes between them
-)
-
-// checkPath says why a text cannot be the path of a file or directory, whatever there is on the disk.
-func checkPath(path string) error {
-	if _, hides := usertext.Hidden(path); hides {
-		return fmt.Errorf("%q has characters that do not belong in a path", clipPath(path))
-	}
-	for name := range strings.SplitSeq(path, string(filepath.Separator)) {
-		if len(name) > nameBytesMax {
-			return fmt.Errorf("the name %s is %d bytes long; a file or directory has one of at most %d",
-				clipPath(name), len(name), nameBytesMax)
-		}
-	}
-	if len(path) > pathBytesMax {
-		return fmt.Errorf("the path %s is %d bytes long; there are none of more than %d",
-			clipPath(path), len(path), pathBytesMax)
-	}
-	return nil
-}
-
-// clipPath is a path for a sentence, which does not repeat all of one that is very long.
-func clipPath(path string) string {
-	const longest, kept = 256, 64
-	if len(path) > longest {
-		return strings.ToValidUTF8(path[:kept], "") + "…"
-	}
-	return path
-}
-
-// pathFlag is a flag with the path of a file or directory. It may be empty: that is for the command to judge.
-type pathFlag struct{ to *string }
-
-func (f pathFlag) Set(text string) error {
-	if err := checkPath(text); err != nil {
-		return err
-	}
-	*f.to = text
-	return nil
-}
-
-func (f pathFlag) String() string { return *f.to }
-func (pathFlag) Type() string     { return kindText }
-
-// wrongPath makes an error of the operating system about the path that a flag names a matter of usage, if it is one.
-func wrongPath(flag string, err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) && slices.Contains(notForUs, errno) {
-		return usageError{fmt.Errorf("%s: %w", flag, err)}
-	}
-	return err
-}
-
-// privacy is who may read a file.
-type privacy bool
-
-const (
-	anybodys   privacy = false
-	ownersOnly privacy = true // it holds a secret
-)
-
 // pipeLimit is how long a pipe is waited for, and then read.
 const pipeLimit = 5 * time.Second
 
-// readText reads a text of at most that many bytes from a file, or a pipe, such as a shell makes of <(command).
-func readText(path string, most int, who privacy) ([]byte, error) {
-	return readTextWithin(path, most, who, pipeLimit)
-}
+// Read reads a text of at most that many bytes from a file, or a pipe, such as a shell makes of <(command).
+func Read(path string, most int) ([]byte, error) { return read(path, most, false, pipeLimit) }
 
-func readTextWithin(path string, most int, who privacy, limit time.Duration) ([]byte, error) {
+// ReadSecret is Read of a file that nobody but its owner may read.
+func ReadSecret(path string, most int) ([]byte, error) { return read(path, most, true, pipeLimit) }
+
+func read(path string, most int, secret bool, limit time.Duration) ([]byte, error) {
 	// Without O_NONBLOCK to open a pipe waits, without end where nobody writes.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, usertext.Unreadable(clipPath(path), err)
+		return nil, usertext.Unreadable(clip(path), err)
 	}
 	defer f.Close() //nolint:errcheck // only read
 	in, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, usertext.Unreadable(clipPath(path), err)
+		return nil, usertext.Unreadable(clip(path), err)
 	case in.IsDir():
 		return nil, fmt.Errorf("%s cannot be read: it is a directory", path)
-	case who == ownersOnly && !isSecret(in):
+	case secret && !isSecret(in):
 		return nil, fmt.Errorf("%s may be read by others than its owner (its mode is %04o), and it holds a secret; "+
 			"chmod 600 %[1]s", path, in.Mode().Perm())
 	case in.Mode()&fs.ModeNamedPipe == 0:

@@ -1,6 +1,6 @@
 //go:build !race
 
-package hugepage
+package process
 
 import (
 	"bufio"
@@ -15,14 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestReserve finds what the heap is given next under the mappings that huge pages were asked for, and no memory taken for it.
-func TestReserve(t *testing.T) {
+// TestReserveHugePages finds what the heap is given next under the mappings that huge pages were asked for, and no
+// memory taken for it.
+func TestReserveHugePages(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil {
 		t.Skip("this kernel has no huge pages to ask for")
 	}
 	const bytes = 256 << 20
 	before := resident(t)
-	if n, err := Reserve(bytes); n != bytes || err != nil {
+	if n, err := ReserveHugePages(bytes); n != bytes || err != nil {
 		t.Fatalf("asked for %d bytes: %d, %v", bytes, n, err)
 	}
 	if more := resident(t) - before; more > bytes/8 {
@@ -49,7 +50,7 @@ func TestReserve(t *testing.T) {
 	}
 }
 
-func TestReserveIsBounded(t *testing.T) {
+func TestReserveHugePagesIsBounded(t *testing.T) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		t.Fatal(err)
@@ -58,13 +59,14 @@ func TestReserveIsBounded(t *testing.T) {
 		t.Errorf("room for %d bytes in %d, %v", room, info.Totalram, err)
 	}
 	for _, bytes := range []int64{0, -1, leastBytes - 1} {
-		if n, err := Reserve(bytes); n != 0 || err != nil {
+		if n, err := ReserveHugePages(bytes); n != 0 || err != nil {
 			t.Errorf("asked for %d bytes: %d, %v", bytes, n, err)
 		}
 	}
 }
 
-// TestNoAddressSpaceToSpare limits it, and has nothing reserved: the runtime ends a program whose heap the kernel refuses.
+// TestNoAddressSpaceToSpare limits it, and has nothing reserved: the runtime ends a program whose heap the kernel
+// refuses.
 func TestNoAddressSpaceToSpare(t *testing.T) {
 	var before unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &before); err != nil {
@@ -79,7 +81,7 @@ func TestNoAddressSpaceToSpare(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if n, err := Reserve(64 << 20); n != 0 || err != nil {
+	if n, err := ReserveHugePages(64 << 20); n != 0 || err != nil {
 		t.Errorf("reserved %d bytes where address space is limited, %v", n, err)
 	}
 }

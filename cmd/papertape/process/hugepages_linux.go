@@ -1,6 +1,6 @@
 //go:build !race
 
-package hugepage
+package process
 
 import (
 	"errors"
@@ -18,10 +18,11 @@ import (
 // leastBytes is a heap that is not worth asking for.
 const leastBytes = 16 << 20
 
-// Reserve asks for huge pages under the next so many bytes that the heap will use, and says under how many it did: fewer, or none, where
-// the process may not have so many. It takes address space, no memory. A program calls it once, when it starts: it collects garbage, and
-// address space that the heap has used before would be cleared, which takes the memory.
-func Reserve(bytes int64) (int64, error) {
+// ReserveHugePages asks for huge pages under the next so many bytes that the heap will use, and says under how many it
+// did: fewer, or none, where the process may not have so many. It takes address space, no memory. A program calls it
+// once, when it starts: it collects garbage, and address space that the heap has used before would be cleared, which
+// takes the memory.
+func ReserveHugePages(bytes int64) (int64, error) {
 	room, err := room()
 	if err != nil {
 		return 0, err
@@ -29,8 +30,8 @@ func Reserve(bytes int64) (int64, error) {
 	if bytes = min(bytes, room) &^ (int64(os.Getpagesize()) - 1); bytes < leastBytes {
 		return 0, nil
 	}
-	// The runtime takes address space for a piece of the heap this large and does not touch it, since what comes from the kernel is
-	// zero. What is asked for it outlives the piece: the next things that the heap needs are put there.
+	// The runtime takes address space for a piece of the heap this large and does not touch it, since what comes from
+	// the kernel is zero. What is asked for it outlives the piece: the next things that the heap needs are put there.
 	heap := make([]byte, bytes)
 	start := (uintptr(unsafe.Pointer(unsafe.SliceData(heap))) + uintptr(os.Getpagesize()) - 1) &^ (uintptr(os.Getpagesize()) - 1)
 	skip := int64(start - uintptr(unsafe.Pointer(unsafe.SliceData(heap))))
@@ -47,8 +48,8 @@ func Reserve(bytes int64) (int64, error) {
 	return bytes, nil
 }
 
-// room is how much address space the heap may take: half of the machine's memory, which the kernel does not take for a mistake, and no
-// more than GOMEMLIMIT; none where address space itself is limited.
+// room is how much address space the heap may take: half of the machine's memory, which the kernel does not take for
+// a mistake, and no more than GOMEMLIMIT; none where address space itself is limited.
 func room() (int64, error) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {

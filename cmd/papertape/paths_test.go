@@ -6,17 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
-
-	"github.com/papertape/papertape/console"
-	"github.com/papertape/papertape/engine/simulator"
-	"github.com/papertape/papertape/market"
 )
 
 // run runs papertape in the working directory, and returns its exit code and what it said on stderr.
@@ -72,71 +65,6 @@ func TestNoFile(t *testing.T) {
 	}
 }
 
-// TestReadText reads what there is, up to the bound and not a byte more, and pipes too, as a shell makes them of
-// <(command).
-func TestReadText(t *testing.T) {
-	t.Chdir(t.TempDir())
-	for size, fits := range map[int]bool{0: true, 1: true, 99: true, 100: true, 101: false, 100_000: false} {
-		write(t, "file", strings.Repeat("x", size))
-		text, err := readText("file", 100, anybodys)
-		if fits != (err == nil) || fits && len(text) != size+min(size, 1) || !fits && err.Error() != "file is larger than 100 bytes, the most that is read" {
-			t.Errorf("%d bytes: %d, %v", size, len(text), err)
-		}
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() { // ends when it has been read, or the reader is gone
-			_, _ = w.WriteString(strings.Repeat("x", size))
-			_ = w.Close()
-		}()
-		text, err = readText("/dev/fd/"+strconv.Itoa(int(r.Fd())), 100, ownersOnly)
-		if size == 0 {
-			fits = false // nobody has written
-		}
-		if fits != (err == nil) || fits && len(text) != size+1 { // with the end of its line
-			t.Errorf("%d bytes from a pipe: %d, %v", size, len(text), err)
-		}
-		_ = r.Close()
-	}
-}
-
-// TestLoadScript: the errors name the file, and the line or the step.
-func TestLoadScript(t *testing.T) {
-	t.Chdir(t.TempDir())
-	for text, want := range map[string]string{
-		"steps:\n- {account: 7, at: 1s, side: hold, instrument: SH.600519, quantity: 1}\n": "script.yaml: scenario script: step 1: side: \"hold\"; it is buy or sell",
-		"# one\r\n# \xb2\xe2\r\n":                       "scenario script: script.yaml:2: this is not text in UTF-8",
-		strings.Repeat("#", simulator.ScriptBytesMax+1): "scenario script: script.yaml is larger than 4194304 bytes",
-		"steps: []\n": "",
-	} {
-		write(t, "script.yaml", text)
-		if _, err := loadScript("script.yaml", market.Default()); want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
-			t.Errorf("%.20q: %v, want %s", text, err, want)
-		}
-	}
-	if _, err := loadScript("missing", market.Default()); err == nil || err.Error() != "scenario script: missing cannot be read: no such file or directory" {
-		t.Errorf("of no file: %v", err)
-	}
-}
-
-// TestSilentPipe: a pipe that somebody has open and writes nothing into is not waited for without end.
-func TestSilentPipe(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close() //nolint:errcheck // nothing was written
-	defer r.Close() //nolint:errcheck // nor read
-	if err := syscall.SetNonblock(int(w.Fd()), false); err != nil {
-		t.Fatal(err)
-	}
-	_, err = readTextWithin("/dev/fd/"+strconv.Itoa(int(r.Fd())), 100, anybodys, time.Millisecond)
-	if err == nil || !strings.Contains(err.Error(), "nothing more came out of it for 1ms") {
-		t.Errorf("it said %v", err)
-	}
-}
-
 // TestOwnersOnly: a file with a secret that anybody but its owner may read, or write, is none.
 func TestOwnersOnly(t *testing.T) {
 	t.Chdir(t.TempDir())
@@ -155,23 +83,6 @@ func TestOwnersOnly(t *testing.T) {
 			if refused == fine {
 				t.Errorf("%s, mode %o: exit %d, %s", args, mode, code, said)
 			}
-		}
-	}
-}
-
-// TestRootsGroup: what root has given to the group of a service is a secret all the same; what others may read is
-// none.
-func TestRootsGroup(t *testing.T) {
-	for _, c := range []struct {
-		mode       fs.FileMode
-		owner, who uint32
-		fine       bool
-	}{
-		{0o640, 0, 1000, true}, {0o440, 0, 1000, true}, {0o640, 0, 0, false}, {0o640, 1000, 1000, false}, {0o644, 0, 1000, false},
-		{0o660, 0, 1000, false}, {0o600, 1000, 1000, true}, {0o600, 1000, 0, true},
-	} {
-		if got := secretMode(c.mode, c.owner, c.who); got != c.fine {
-			t.Errorf("mode %o of %d for %d: %v", c.mode, c.owner, c.who, got)
 		}
 	}
 }
@@ -206,35 +117,5 @@ func TestWrongPaths(t *testing.T) {
 	}
 	if _, err := os.Lstat("new"); err == nil {
 		t.Error("new was made for what could not be made in it")
-	}
-}
-
-// TestBackupNames: the names that a running server cannot write a backup to are refused as such, and not as failures.
-func TestBackupNames(t *testing.T) {
-	l := live(t, filepath.Join(t.TempDir(), "data"), nil)
-	c := console.NewClient(l.at().admin, "")
-	dir := t.TempDir()
-	for _, name := range []string{strings.Repeat("n", 300), strings.Repeat("n", 250), strings.Repeat("d/", 2100) + "d"} {
-		var refused *console.Error
-		if _, err := c.Backup(t.Context(), filepath.Join(dir, name)); !errors.As(err, &refused) || refused.Status/100 != 4 {
-			t.Errorf("%.20s: %v", name, err)
-		}
-	}
-	if err := l.end(); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestModes: what is written beside the ledger is for its owner alone, whatever the umask.
-func TestModes(t *testing.T) {
-	before := syscall.Umask(0)
-	defer syscall.Umask(before)
-	dir := t.TempDir()
-	if err := (&openingRecord{Accounts: 1, Seed: 1}).write(dir); err != nil {
-		t.Fatal(err)
-	}
-	in, err := os.Stat(filepath.Join(dir, openingFile))
-	if err != nil || in.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", in.Mode(), err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"math"
@@ -24,15 +24,17 @@ func (st *setting) env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(st.key, ".", "_"))
 }
 
-// Bounds of values. They keep a typing error from being taken seriously; what the machine gives is another matter.
+// AccountsMax bounds the accounts of a server.
+const AccountsMax = 1_000_000
+
+// Bounds of other values. They keep a typing error from being taken seriously; what the machine gives is another matter.
 const (
-	accountsMax = 1_000_000
-	loopsMax    = 256 // gnet has no more
-	shardsMax   = 1024
-	workersMax  = 1 << 16
-	countMax    = math.MaxInt32
-	outboxMin   = 16 << 10
-	sizeMax     = 1 << 40
+	loopsMax   = 256 // gnet has no more
+	shardsMax  = 1024
+	workersMax = 1 << 16
+	countMax   = math.MaxInt32
+	outboxMin  = 16 << 10
+	sizeMax    = 1 << 40
 
 	adminHostsMax = 64
 )
@@ -58,7 +60,7 @@ func placeSettings() []setting {
 		{key: "data", usage: "data `directory`, made on the first start; of one server at a time",
 			value: pathValue(func(c *Config) *string { return &c.Data }, false)},
 		{key: "durability", usage: "`mode`: sync (every answer is on the disk first), interval (synced every 100ms) or none (in memory)",
-			value: oneOfValue(func(c *Config) *string { return &c.Durability }, nil, durabilitySync, durabilityInterval, durabilityNone)},
+			value: oneOfValue(func(c *Config) *string { return &c.Durability }, nil, DurabilitySync, DurabilityInterval, DurabilityNone)},
 		{key: "cpuprofile", usage: "write a CPU profile to this `file`",
 			value: pathValue(func(c *Config) *string { return &c.CPUProfile }, true)},
 		{key: "log.level", live: true, usage: "`level`: trace, debug, info, warn or error",
@@ -71,7 +73,7 @@ func placeSettings() []setting {
 func ledgerSettings() []setting {
 	return []setting{
 		{key: "accounts", usage: "accounts opened on the first start",
-			value: numberValue(func(c *Config) *int { return &c.Accounts }, 1, accountsMax)},
+			value: numberValue(func(c *Config) *int { return &c.Accounts }, 1, AccountsMax)},
 		{key: "seed", usage: "of prices, opening books and the simulator",
 			value: unsignedValue(func(c *Config) *uint64 { return &c.Seed })},
 		{key: "rules", usage: "trading `rules`: none (cn-a comes later)",

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -23,16 +23,16 @@ import (
 // loadWith loads a configuration as serve does. The file's name is given to --config when there is one.
 func loadWith(t testing.TB, file string, environ, args []string) (*Config, error) {
 	t.Helper()
-	s := newSettings()
+	s := NewSettings()
 	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	s.register(fs)
+	s.Register(fs)
 	if file != "" {
 		args = append(args, "--config", file)
 	}
 	if err := fs.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return s.load(fs, environ)
+	return s.Load(fs, environ)
 }
 
 // inDir writes a file into a directory of its own and makes that the working directory, so that errors name the file alone.
@@ -44,7 +44,7 @@ func inDir(t *testing.T, name, text string) {
 	}
 }
 
-func TestConfigDefaults(t *testing.T) {
+func TestDefaults(t *testing.T) {
 	cfg, err := loadWith(t, "", nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -71,8 +71,8 @@ func TestConfigDefaults(t *testing.T) {
 	}
 }
 
-// TestConfigSpelling gives every key in the file, the environment and as a flag, and looks where its value came from.
-func TestConfigSpelling(t *testing.T) {
+// TestSpelling gives every key in the file, the environment and as a flag, and looks where its value came from.
+func TestSpelling(t *testing.T) {
 	other := map[string]string{
 		"allow_plaintext": "true", "durability": "interval", "rules": "none", "log.level": "debug", "log.format": "json",
 		"prices": "fixed", "presence": "all", "admin_token_file": "token", "admin_hosts": "desk.example,ops.example:8443",
@@ -82,11 +82,11 @@ func TestConfigSpelling(t *testing.T) {
 	for _, st := range allSettings() {
 		text := other[st.key]
 		switch st.kind() {
-		case kindNumber:
+		case KindNumber:
 			text = "7"
 		case kindSize:
 			text = "2MiB"
-		case kindDuration:
+		case KindDuration:
 			text = "1m30s"
 		}
 		if strings.HasPrefix(st.key, "tls.") || strings.HasPrefix(st.key, "auth.") {
@@ -126,7 +126,7 @@ func TestConfigSpelling(t *testing.T) {
 	}
 }
 
-func TestConfigPrecedence(t *testing.T) {
+func TestPrecedence(t *testing.T) {
 	inDir(t, "c.yaml", "heartbeat: 7s\nstall_timeout: 7s\nlogin_timeout: 7s\n")
 	environ := []string{"PAPERTAPE_CONFIG=c.yaml", "PAPERTAPE_HEARTBEAT=8s", "PAPERTAPE_STALL_TIMEOUT=8s", "PAPERTAPE_SEED="}
 	cfg, err := loadWith(t, "", environ, []string{"--heartbeat", "9s"})
@@ -142,8 +142,8 @@ func TestConfigPrecedence(t *testing.T) {
 	}
 }
 
-// TestConfigFiles reads the spellings that files may use.
-func TestConfigFiles(t *testing.T) {
+// TestFiles reads the spellings that files may use.
+func TestFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"nested YAML":      "# comment\nsimulator:\n  rate: 2.5\nprices:\n  source: fixed\n  interval: 2s\naccounts: 7 # here too\n",
 		"dotted YAML":      "simulator.rate: 2.5\nprices: fixed\nprices.interval: 2s\naccounts: \"7\"\n",
@@ -171,8 +171,8 @@ func TestConfigFiles(t *testing.T) {
 	}
 }
 
-// TestConfigLists reads every form of a list.
-func TestConfigLists(t *testing.T) {
+// TestLists reads every form of a list.
+func TestLists(t *testing.T) {
 	want := []string{"desk.example", "ops.example:8443"}
 	for _, text := range []string{
 		"admin_hosts: [desk.example, 'ops.example:8443']", "admin_hosts:\n- desk.example\n- ops.example:8443\n", "admin_hosts: Desk.Example. , ops.example:8443",
@@ -197,8 +197,8 @@ func TestConfigLists(t *testing.T) {
 	checkSentence(t, "65 hosts", err, "--admin-hosts: there are more than 64; write at most so many")
 }
 
-// TestConfigFileErrors holds each sentence about a file.
-func TestConfigFileErrors(t *testing.T) {
+// TestFileErrors holds each sentence about a file.
+func TestFileErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"seed: 1\nhartbeat: 5s\n", "c.yaml:2: hartbeat is not a setting; did you mean heartbeat?"},
 		{"{\n \"outbox-bytes-max\": 1\n}", "c.yaml:2: outbox-bytes-max is not a setting; did you mean outbox_bytes_max?"},
@@ -258,12 +258,12 @@ func TestConfigFileErrors(t *testing.T) {
 	checkSentence(t, "no file", err, "config: missing.json cannot be read: no such file or directory")
 }
 
-// checkSentence wants err to be a configError that says want, or begins with it where want ends in a colon.
+// checkSentence wants err to be an Error that says want, or begins with it where want ends in a colon.
 func checkSentence(t *testing.T, what string, err error, want string) {
 	t.Helper()
-	var config configError
-	if !errors.As(err, &config) {
-		t.Errorf("%.60q: error %v, want a configError: %s", what, err, want)
+	var wrong Error
+	if !errors.As(err, &wrong) {
+		t.Errorf("%.60q: error %v, want an Error: %s", what, err, want)
 		return
 	}
 	if got := err.Error(); got != want && (!strings.HasSuffix(want, ": ") || !strings.HasPrefix(got, want)) {
@@ -271,8 +271,8 @@ func checkSentence(t *testing.T, what string, err error, want string) {
 	}
 }
 
-// TestConfigValueErrors holds each sentence about a value, given as a flag.
-func TestConfigValueErrors(t *testing.T) {
+// TestValueErrors holds each sentence about a value, given as a flag.
+func TestValueErrors(t *testing.T) {
 	const tls = "TLS is not in this build; leave it out, and set allow_plaintext: true if clients must come over a trusted network"
 	t.Chdir(t.TempDir())
 	for _, c := range []struct{ arg, want string }{
@@ -336,7 +336,7 @@ func TestConfigValueErrors(t *testing.T) {
 	checkSentence(t, "workers", err, "--workers: 3 workers cannot drain 4 shards; write at least 4, or auto")
 }
 
-func TestConfigEnvironment(t *testing.T) {
+func TestEnvironment(t *testing.T) {
 	for _, c := range []struct{ entry, want string }{
 		{"PAPERTAPE_HEARTBEET=5s", "PAPERTAPE_HEARTBEET is not a setting; did you mean PAPERTAPE_HEARTBEAT?"},
 		{"PAPERTAPE_COLOUR=red", "PAPERTAPE_COLOUR is not a setting; papertape serve --help lists them"},
@@ -361,7 +361,7 @@ func TestConfigEnvironment(t *testing.T) {
 	}
 }
 
-func TestConfigReach(t *testing.T) {
+func TestReach(t *testing.T) {
 	inDir(t, "token", "  0123456789abcdef \n")
 	for _, args := range [][]string{
 		{"--listen=localhost:1"}, {"--listen=127.9.9.9:0"}, {"--listen=[::1]:1"}, {"--listen=[::ffff:127.0.0.1]:1"},
@@ -403,7 +403,7 @@ func TestConfigReach(t *testing.T) {
 	}
 }
 
-func TestConfigSizes(t *testing.T) {
+func TestSizes(t *testing.T) {
 	for text, want := range map[string]int64{
 		"0": 0, "1": 1, "65536": 65536, "64KiB": 65536, "64 KiB": 65536, "3MiB": 3 << 20, "1GiB": 1 << 30, "2TiB": 2 << 40,
 		"9223372036854775807": math.MaxInt64,
@@ -431,44 +431,10 @@ func TestConfigSizes(t *testing.T) {
 	}
 }
 
-func TestConfigConnections(t *testing.T) {
-	for _, c := range []struct {
-		configured int
-		hard       uint64
-		want       int
-		err        string
-	}{
-		{0, 20_000, 18_500, ""},
-		{0, 1 << 20, 100_000, ""},
-		{0, math.MaxUint64, 100_000, ""},
-		{0, 1501, 1, ""},
-		{18_500, 20_000, 18_500, ""},
-		{2_000_000, math.MaxUint64, 2_000_000, ""},
-		{18_501, 20_000, 0, "18501 connections are more than this machine gives: the hard limit of open files is 20000, less 1500 for " +
-			"the server itself leaves 18500; write at most that, or auto, or raise the limit (ulimit -Hn)"},
-		{1, 1500, 0, "the hard limit of open files is 1500, and the server keeps 1500 for itself; raise it (ulimit -Hn)"},
-		{0, 1024, 0, "the hard limit of open files is 1024, and the server keeps 1500 for itself; raise it (ulimit -Hn)"},
-	} {
-		got, err := connectionsWithin(c.configured, c.hard)
-		if got != c.want || (err == nil) != (c.err == "") || err != nil && err.Error() != c.err {
-			t.Errorf("%d of %d files: %d, %v, want %d, %s", c.configured, c.hard, got, err, c.want, c.err)
-		}
-	}
-	cfg, err := loadWith(t, "", nil, []string{"--connections-max", strconv.Itoa(math.MaxInt32)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := connectionsMax(cfg)
-	if err == nil && n == math.MaxInt32 {
-		t.Skip("this machine gives as many")
-	}
-	checkSentence(t, "connections_max", err, "--connections-max: ")
-}
-
-// TestConfigHelp finds every key of the page of the command, and nothing that pflag could not word.
-func TestConfigHelp(t *testing.T) {
+// TestHelp finds every key of the page of the command, and nothing that pflag could not word.
+func TestHelp(t *testing.T) {
 	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	newSettings().register(fs)
+	NewSettings().Register(fs)
 	help := fs.FlagUsages()
 	for _, want := range []string{
 		"--listen address", `(default 127.0.0.1:7300)`, "--outbox-bytes-max size", "(default 256KiB)",
@@ -492,7 +458,7 @@ func TestNearest(t *testing.T) {
 // FuzzConfigFile never panics, and a file that is accepted is accepted again when it is printed, and means the same.
 func FuzzConfigFile(f *testing.F) {
 	for _, name := range []string{"papertape.json", "papertape.yaml"} {
-		text, err := os.ReadFile(filepath.Join("testdata", "config", name))
+		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -503,15 +469,15 @@ func FuzzConfigFile(f *testing.F) {
 	} {
 		f.Add([]byte(text))
 	}
-	s := newSettings()
+	s := NewSettings()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if len(text) > fileBytesMax {
 			return
 		}
 		cfg, err := s.fromText(text)
 		if err != nil {
-			var config configError
-			if !errors.As(err, &config) || !strings.HasPrefix(err.Error(), "c:") {
+			var wrong Error
+			if !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), "c:") {
 				t.Fatalf("%v does not name the file", err)
 			}
 			return
@@ -528,11 +494,11 @@ func FuzzConfigFile(f *testing.F) {
 }
 
 // fromText applies a file to the defaults.
-func (s *settings) fromText(raw []byte) (*Config, error) {
-	cfg := defaultConfig()
+func (s *Settings) fromText(raw []byte) (*Config, error) {
+	cfg := Default()
 	text, err := usertext.ReadNamed(bytes.NewReader(raw), "c", fileBytesMax)
 	if err != nil {
-		return nil, configErrorf("%w", err)
+		return nil, Errorf("%w", err)
 	}
 	values, err := s.parseFile("c", text)
 	for _, v := range values {
@@ -544,7 +510,7 @@ func (s *settings) fromText(raw []byte) (*Config, error) {
 }
 
 // print writes what is in force as a file.
-func (s *settings) print(cfg *Config) string {
+func (s *Settings) print(cfg *Config) string {
 	var b strings.Builder
 	for i := range s.list {
 		st := &s.list[i]
@@ -555,14 +521,14 @@ func (s *settings) print(cfg *Config) string {
 	return b.String()
 }
 
-// TestConfigInit takes the # from every line of the default file, which then says what the defaults say.
-func TestConfigInit(t *testing.T) {
-	s := newSettings()
-	if cfg, err := s.fromText([]byte(s.commented())); err != nil || len(cfg.sources) != 0 {
+// TestInit takes the # from every line of the default file, which then says what the defaults say.
+func TestInit(t *testing.T) {
+	s := NewSettings()
+	if cfg, err := s.fromText([]byte(s.Commented())); err != nil || len(cfg.sources) != 0 {
 		t.Errorf("the default file sets %v, %v", cfg.sources, err)
 	}
 	var all strings.Builder
-	for line := range strings.Lines(s.commented()) {
+	for line := range strings.Lines(s.Commented()) {
 		if !strings.HasPrefix(line, "# ") {
 			line = strings.TrimPrefix(line, "#")
 		}
@@ -572,10 +538,33 @@ func TestConfigInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := s.print(cfg), s.print(defaultConfig()); got != want {
+	if got, want := s.print(cfg), s.print(Default()); got != want {
 		t.Errorf("uncommented it is\n%s\nwant\n%s", got, want)
 	}
-	if got, want := len(cfg.sources), len(s.inForce(cfg)); got != want {
+	if got, want := len(cfg.sources), len(s.InForce(cfg)); got != want {
 		t.Errorf("%d keys are in the default file, want all %d", got, want)
+	}
+}
+
+// misread are spellings of numbers that some program takes, and papertape refuses.
+var misread = []string{"0x10", "0X10", "0o10", "0b10", "1_0", "+5", "1e1x", " 5", "5 ", "５", "", "NaN", "Inf", "0x1p4"}
+
+// TestOneReaderOfSettings is the same for what a server is configured with, by flag, variable or file.
+func TestOneReaderOfSettings(t *testing.T) {
+	for _, st := range allSettings() {
+		if st.kind() != KindNumber && st.kind() != kindSize && st.kind() != KindDuration {
+			continue
+		}
+		for _, bad := range append(misread, "+5s", "0x5s", "0x10KiB", "+16KiB", "1_0KiB", "+16 KiB", "-0x10") {
+			cfg := Default()
+			if err := st.set(cfg, bad); err == nil {
+				t.Errorf("%s takes %q for %s", st.key, bad, st.text(cfg))
+			}
+		}
+	}
+	for text, want := range map[string]int64{"0100KiB": 100 << 10, "016384": 16384, "0020 KiB": 20 << 10} {
+		if got, err := parseSize(text); got != want || err != nil {
+			t.Errorf("%s is %d, %v", text, got, err)
+		}
 	}
 }

@@ -1,23 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/proof/torture"
 )
 
 // smallDisk mounts a file system of 256 MiB and 200 files, or skips the test.
@@ -247,79 +242,7 @@ func (o *ordering) order() (stop func()) {
 	}
 }
 
-// TestReadOnlyData: a ledger on a file system that is mounted read-only is verified, exported and copied; a server
-// says that it cannot use it.
-func TestReadOnlyData(t *testing.T) {
-	dir, mounted := t.TempDir(), t.TempDir()
-	data := filepath.Join(dir, "data")
-	p := startServe(t, "--data", data, "--simulator.rate", "0", "--accounts", "3")
-	p.until("listening")
-	p.stop()
-	if err := syscall.Mount(dir, mounted, "", syscall.MS_BIND, ""); errors.Is(err, fs.ErrPermission) {
-		return // the tests of the journal refuse all writes by themselves
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Unmount(mounted, syscall.MNT_DETACH) //nolint:errcheck // the end of the test
-	if err := syscall.Mount("", mounted, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
-		t.Fatal(err)
-	}
-	data = filepath.Join(mounted, "data")
-	for _, args := range [][]string{
-		{"verify", "--data", data}, {"export", "--data", data, "--out", filepath.Join(t.TempDir(), "histories")},
-		{"backup", "--data", data, "--out", filepath.Join(t.TempDir(), "copy")},
-	} {
-		if said, err := exec.Command("papertape", args...).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v: %s", args[0], err, said)
-		}
-	}
-	said, err := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", data).CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitUsage || !strings.Contains(string(said), "read-only file system") {
-		t.Errorf("serve: %v: %s", err, said)
-	}
-}
-
 // one is an order of one share, the n-th, with a long id.
 func one(n int) *client.Order {
 	return &client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 1, ClientOrderId: fmt.Sprintf("%060d", n)}
-}
-
-// forgetful is a server that forgets: its second start keeps a copy of the data, and its seventh goes back to that.
-const forgetful = `#!/bin/sh
-set -e
-if [ "$1" = serve ]; then
-	data=%[1]s
-	echo start >> %[1]s.starts
-	case $(wc -l < %[1]s.starts) in
-	2) cp -r $data $data.kept ;;
-	7) rm -r $data && mv $data.kept $data ;;
-	esac
-fi
-exec papertape "$@"
-`
-
-// TestTortureFindsLoss holds a server to what it said that loses a part of it, and is otherwise in order: nobody could
-// tell from its data alone.
-func TestTortureFindsLoss(t *testing.T) {
-	dir := t.TempDir()
-	binary, data := filepath.Join(dir, "forgetful"), filepath.Join(dir, "data")
-	if err := os.WriteFile(binary, fmt.Appendf(nil, forgetful, data), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	var said bytes.Buffer
-	report, err := torture.Run(ctx, torture.Config{
-		Binary: binary, Kills: 20, Seed: 3, Accounts: 8, Rate: 1000, Data: data, Durability: durabilitySync, Progress: &said,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if report.OK() || report.Lost == 0 || report.Kills > 7 {
-		t.Errorf("after %d kills %d acknowledged events are found lost: %q", report.Kills, report.Lost, report.Failures)
-	}
-	if !slices.ContainsFunc(report.Failures, func(f string) bool { return strings.Contains(f, "was told before the kill, and the newest is") }) {
-		t.Errorf("the failures are %q", report.Failures)
-	}
 }

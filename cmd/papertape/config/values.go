@@ -1,16 +1,15 @@
-package main
+package config
 
 import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/papertape/papertape/cmd/papertape/userfile"
 	"github.com/papertape/papertape/decimal"
 )
 
@@ -21,13 +20,13 @@ type value interface {
 	kind() string                     // a word for --help
 }
 
-// Words for --help. pflag prints an argument for every kind but bool.
+// Words for --help, which a flag that is no setting uses too. pflag prints an argument for every kind but bool.
 const (
-	kindBool     = "bool"
+	KindBool     = "bool"
 	kindSize     = "size"
-	kindDuration = "duration"
-	kindNumber   = "number"
-	kindText     = "text"
+	KindDuration = "duration"
+	KindNumber   = "number"
+	KindText     = "text"
 	kindList     = "list"
 )
 
@@ -53,7 +52,7 @@ func (f field[T]) set(c *Config, text string) error {
 
 func numberValue(at func(*Config) *int, low, high int) value {
 	parse := func(text string) (int, error) { return decimal.ParseWhole(text, low, high) }
-	return field[int]{kindNumber, at, parse, strconv.Itoa}
+	return field[int]{KindNumber, at, parse, strconv.Itoa}
 }
 
 const auto = "auto"
@@ -76,24 +75,25 @@ func autoNumberValue(at func(*Config) *int, low, high int) value {
 		}
 		return strconv.Itoa(n)
 	}
-	return field[int]{kindNumber, at, parse, format}
+	return field[int]{KindNumber, at, parse, format}
 }
 
 func unsignedValue(at func(*Config) *uint64) value {
 	parse := func(text string) (uint64, error) { return decimal.ParseWhole[uint64](text, 0, math.MaxUint64) }
-	return field[uint64]{kindNumber, at, parse, func(n uint64) string { return strconv.FormatUint(n, 10) }}
+	return field[uint64]{KindNumber, at, parse, func(n uint64) string { return strconv.FormatUint(n, 10) }}
 }
 
 func floatValue(at func(*Config) *float64, low, high float64) value {
 	parse := func(text string) (float64, error) { return decimal.ParseReal(text, low, high) }
-	return field[float64]{kindNumber, at, parse, decimal.FormatReal}
+	return field[float64]{KindNumber, at, parse, decimal.FormatReal}
 }
 
 func booleanValue(at func(*Config) *bool) value {
-	return field[bool]{kindBool, at, parseBool, strconv.FormatBool}
+	return field[bool]{KindBool, at, ParseBool, strconv.FormatBool}
 }
 
-func parseBool(text string) (bool, error) {
+// ParseBool takes the words that a setting takes, true and false.
+func ParseBool(text string) (bool, error) {
 	switch text {
 	case "true":
 		return true, nil
@@ -118,7 +118,7 @@ func oneOfValue(at func(*Config) *string, later map[string]string, words ...stri
 		}
 		return "", fmt.Errorf("%q is not possible; write %s", text, choice(words))
 	}
-	return field[string]{kindText, at, parse, same}
+	return field[string]{KindText, at, parse, same}
 }
 
 // choice is a list for a sentence: "a", "a or b", "a, b or c".
@@ -138,41 +138,14 @@ func pathValue(at func(*Config) *string, optional bool) value {
 		if text == "" && !optional {
 			return "", errors.New("it is empty; write a path")
 		}
-		return text, checkPath(text)
+		return text, userfile.CheckPath(text)
 	}
-	return field[string]{kindText, at, parse, same}
+	return field[string]{KindText, at, parse, same}
 }
 
 func addressValue(at func(*Config) *string) value {
-	parse := func(text string) (string, error) { return text, checkAddress(text, 0) }
-	return field[string]{kindText, at, parse, same}
-}
-
-// checkAddress says what is wrong with a host:port. low is 0 where a port that is free may be asked for.
-func checkAddress(text string, low int) error {
-	host, port, err := net.SplitHostPort(text)
-	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '/' }
-	if err != nil || strings.ContainsFunc(host, odd) {
-		return fmt.Errorf("%q is not an address; write host:port, as in 127.0.0.1:7300", text)
-	}
-	if _, err := decimal.ParseWhole(port, low, 1<<16-1); err != nil {
-		free := ""
-		if low == 0 {
-			free = " (0: any that is free)"
-		}
-		return fmt.Errorf("%q is not a port; write %d to 65535, as in 127.0.0.1:7300%s", port, low, free)
-	}
-	return nil
-}
-
-// isLoopback says whether only this machine reaches an address. Names other than localhost are not looked up.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+	parse := func(text string) (string, error) { return text, CheckAddress(text, 0) }
+	return field[string]{KindText, at, parse, same}
 }
 
 // listValue is a list of at most most items, none of them twice; it may be empty.
@@ -200,7 +173,7 @@ func listValue(at func(*Config) *[]string, most int, item func(string) (string, 
 
 func durationValue(at func(*Config) *time.Duration, low, high time.Duration) value {
 	parse := func(text string) (time.Duration, error) { return decimal.ParseDuration(text, low, high) }
-	return field[time.Duration]{kindDuration, at, parse, decimal.FormatDuration}
+	return field[time.Duration]{KindDuration, at, parse, decimal.FormatDuration}
 }
 
 func sizeValue(at func(*Config) *int64, low, high int64) value {
@@ -252,12 +225,4 @@ type laterValue string
 
 func (l laterValue) set(*Config, string) error { return errors.New(string(l)) }
 func (l laterValue) text(*Config) string       { return "" }
-func (l laterValue) kind() string              { return kindText }
-
-// unknown is the error about a name that is no setting. near, if not empty, is what may have been meant.
-func unknown(place, near, prefix string) error {
-	if near != "" {
-		return configErrorf("%s is not a setting; did you mean %s%s?", place, prefix, near)
-	}
-	return configErrorf("%s is not a setting; papertape serve --help lists them", place)
-}
+func (l laterValue) kind() string              { return KindText }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/engine/journal"
 )
 
@@ -31,9 +30,9 @@ func mustHaveData(command, dir string) error {
 	}
 	switch in, err := os.Stat(dir); {
 	case err != nil:
-		return configErrorf("--data: %w", err)
+		return config.Errorf("--data: %w", err)
 	case !in.IsDir():
-		return configErrorf("--data: %s is not a directory", dir)
+		return config.Errorf("--data: %s is not a directory", dir)
 	}
 	return nil
 }
@@ -87,7 +86,7 @@ server has it open.`,
 		began := time.Now()
 		found, err := journal.Verify(cmd.Context(), data, journalOptions(quietLog(cmd.ErrOrStderr())))
 		if err != nil {
-			return asStoreError(err)
+			return asLedgerError(err)
 		}
 		if _, _, err := readOpening(data); err != nil {
 			return err
@@ -161,100 +160,5 @@ func outError(out string, err error) error {
 	if errors.As(err, &of) && (of.Path == out || strings.HasPrefix(out, of.Path+string(filepath.Separator))) {
 		return wrongPath("--out", err)
 	}
-	return asStoreError(err)
-}
-
-func newBackup() *cobra.Command {
-	var ask asking
-	var data, out string
-	cmd := &cobra.Command{
-		Use:   "backup",
-		Short: "Copy the ledger of a running server, or of a stopped one",
-		Long: `Without --data: have a running server write a copy of its ledger, as of one moment, while it goes on. --out is then a
-directory on the server's machine, as an absolute path. With --data: copy the ledger of a stopped server.
-
-To restore a backup, start a server with --data on it, or on a copy of it. That begins a new epoch, since events that were
-acknowledged after the backup are not in it: clients that resume are given a snapshot.`,
-		Example: `  papertape backup --out /var/backups/papertape-1
-  papertape backup --out /var/backups/papertape-1 --admin 10.0.0.7:7301 --admin-token-file token
-  papertape backup --data ./papertape-data --out ./papertape-backup     of a server that does not run`,
-		Args: exactly(0, "no arguments"),
-	}
-	ask.register(cmd.Flags())
-	cmd.Flags().Var(pathFlag{&data}, "data",
-		"the data `directory` of a stopped server; without it, a running one is asked")
-	cmd.Flags().Var(pathFlag{&out}, "out", "the `directory` to make")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if out == "" {
-			return usageError{errors.New("backup needs a directory to write to; name one that does not exist with --out")}
-		}
-		var b console.Backup
-		var err error
-		if cmd.Flags().Changed("data") {
-			if cmd.Flags().Changed("admin") || cmd.Flags().Changed("admin-token-file") {
-				return usageError{errors.New("--data is for a stopped server, --admin for a running one: name one of the two")}
-			}
-			b, err = backupStopped(cmd, ask.output, data, out)
-		} else {
-			b, err = backupRunning(cmd.Context(), &ask, out)
-		}
-		if err != nil {
-			return err
-		}
-		return printAs(cmd.OutOrStdout(), ask.output, b, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "%s is a backup of %s; to restore it, start a server with --data on it: a new epoch begins then\n",
-				b.Out, printBytes(b.Bytes))
-			return err
-		})
-	}
-	return cmd
-}
-
-func backupRunning(ctx context.Context, ask *asking, out string) (console.Backup, error) {
-	if !filepath.IsAbs(out) {
-		here, err := filepath.Abs(out)
-		if err != nil {
-			return console.Backup{}, err
-		}
-		hint := ""
-		if isLoopback(ask.admin) {
-			hint = fmt.Sprintf("; if the server runs here, that may be %s", here)
-		}
-		return console.Backup{}, usageError{fmt.Errorf("--out %s: the directory is made on the server's machine, so write an absolute path%s", out, hint)}
-	}
-	c, err := ask.client()
-	if err != nil {
-		return console.Backup{}, err
-	}
-	return c.Backup(ctx, filepath.Clean(out))
-}
-
-func backupStopped(cmd *cobra.Command, output, data, out string) (b console.Backup, err error) {
-	err = errors.Join(checkOutput(output), mustHaveData("backup", data), mustBeNew("backup", "--out", out))
-	if err != nil {
-		return b, err
-	}
-	out = filepath.Clean(out)
-	if err := newDirectory(data, out); err != nil {
-		return b, usageError{fmt.Errorf("--out: %w", err)}
-	}
-	if err := journal.BackupStopped(data, out, journalOptions(quietLog(cmd.ErrOrStderr()))); err != nil {
-		return b, outError(out, err)
-	}
-	b.Out = out
-	b.Bytes, err = directoryBytes(out)
-	return b, err
-}
-
-// printBytes is a size for people.
-func printBytes(n int64) string {
-	switch {
-	case n >= 10<<30:
-		return fmt.Sprintf("%d GiB", n>>30)
-	case n >= 10<<20:
-		return fmt.Sprintf("%d MiB", n>>20)
-	case n >= 10<<10:
-		return fmt.Sprintf("%d KiB", n>>10)
-	}
-	return fmt.Sprintf("%d bytes", n)
+	return asLedgerError(err)
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -24,7 +24,7 @@ type fileValue struct {
 
 // fileReader walks the syntax tree of a file. The tree, rather than an unmarshalled struct, since only the tree knows lines.
 type fileReader struct {
-	*settings
+	*Settings
 	name     string
 	sections map[string]bool // simulator, prices …
 	groups   map[string]int  // sections that were written as mappings: the line of each
@@ -33,9 +33,9 @@ type fileReader struct {
 }
 
 // parseFile reads a configuration file, as usertext.ReadFile gives it: JSON, which is YAML, or YAML. name is for errors.
-func (s *settings) parseFile(name string, text []byte) ([]fileValue, error) {
+func (s *Settings) parseFile(name string, text []byte) ([]fileValue, error) {
 	r := fileReader{
-		settings: s, name: name,
+		Settings: s, name: name,
 		sections: make(map[string]bool), groups: make(map[string]int), lines: make(map[*setting]int),
 	}
 	for key := range s.names {
@@ -51,7 +51,7 @@ func (s *settings) parseFile(name string, text []byte) ([]fileValue, error) {
 }
 
 func (r *fileReader) wrong(line int, format string, args ...any) error {
-	return configErrorf("%s:%d: %w", r.name, line, fmt.Errorf(format, args...))
+	return Errorf("%s:%d: %w", r.name, line, fmt.Errorf(format, args...))
 }
 
 // entries returns the lines of the outermost mapping; none for an empty file.

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/positions"
+)
+
+// books are the accounts, for the console: not before they are recovered.
+type books struct{ *server }
+
+var (
+	_ console.Books = books{}
+	_ console.Busts = books{}
+)
+
+func (b books) notReady() error {
+	if b.recovered.Load() {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", console.ErrNotReady, b.ready())
+}
+
+// Holdings, History, Accounts, Walk and Bust are those of the engine.
+func (b books) Holdings(ctx context.Context, account uint64) (positions.Holdings, error) {
+	if err := b.notReady(); err != nil {
+		return positions.Holdings{}, err
+	}
+	return b.engine.Holdings(ctx, account)
+}
+
+func (b books) History(ctx context.Context, account, before uint64, limit int) ([]positions.Event, uint64, error) {
+	if err := b.notReady(); err != nil {
+		return nil, 0, err
+	}
+	return b.engine.History(ctx, account, before, limit)
+}
+
+func (b books) Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, error) {
+	if err := b.notReady(); err != nil {
+		return nil, err
+	}
+	return b.engine.Accounts(ctx, after, limit)
+}
+
+func (b books) Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error {
+	if err := b.notReady(); err != nil {
+		return err
+	}
+	return b.engine.Walk(ctx, account, from, see)
+}
+
+func (b books) Bust(ctx context.Context, r *positions.BustRequest) (positions.Event, bool, error) {
+	if err := b.notReady(); err != nil {
+		return positions.Event{}, false, err
+	}
+	return b.engine.Bust(ctx, r)
+}

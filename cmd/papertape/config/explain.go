@@ -1,0 +1,95 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Commented is a file that explains every key and sets none.
+func (s *Settings) Commented() string {
+	defaults := Default()
+	var b strings.Builder
+	var later []string
+	b.WriteString(`# The configuration of papertape serve. Every line below is a default: take the # away from one to change it.
+# Flags (--outbox-bytes-max) win over the environment (PAPERTAPE_OUTBOX_BYTES_MAX), which wins over this file.
+# "papertape config check FILE" says whether it would be taken, "papertape config print --config FILE" what is in force.
+# A running server reads it again on SIGHUP; what is not marked (live) takes a restart.
+`)
+	for i := range s.list {
+		st := &s.list[i]
+		if _, ok := st.value.(laterValue); ok {
+			later = append(later, st.key)
+			continue
+		}
+		text, live := st.text(defaults), ""
+		if text == "" {
+			text = strconv.Quote(text)
+		}
+		if st.live {
+			live = " (live)"
+		}
+		fmt.Fprintf(&b, "\n# %s%s\n#%s: %s\n", strings.ReplaceAll(st.usage, "`", ""), live, st.key, text)
+	}
+	fmt.Fprintf(&b, "\n# These come later, and are refused until then: %s.\n", strings.Join(later, ", "))
+	return b.String()
+}
+
+// InForce is a setting, its value and where that came from.
+type InForce struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Source string `json:"source"` // default, papertape.json:3, PAPERTAPE_HEARTBEAT, --heartbeat
+	Secret string `json:"secret,omitempty"`
+}
+
+// mask stands for a secret, whatever its length.
+const mask = "********"
+
+// InForce lists the settings that can be set, in the order of the registry.
+func (s *Settings) InForce(cfg *Config) []InForce {
+	lines := make([]InForce, 0, len(s.list))
+	for i := range s.list {
+		st := &s.list[i]
+		if _, ok := st.value.(laterValue); ok {
+			continue
+		}
+		line := InForce{Key: st.key, Value: st.text(cfg), Source: cfg.Source(st.key)}
+		if st.key == "admin_token_file" && cfg.AdminToken != "" {
+			line.Secret = mask
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// Differences says what next changes in a running server: at once, compared with what was read last, and after a
+// restart, compared with what the server was started with.
+func (s *Settings) Differences(started, last, next *Config) (changed, restart []string) {
+	changed = []string{} // an empty list is a word too
+	for i := range s.list {
+		st := &s.list[i]
+		before := started
+		if st.live {
+			before = last
+		}
+		was, is := st.text(before), st.text(next)
+		switch {
+		case st.key == "admin_token_file" && was == is && next.AdminToken != before.AdminToken:
+			restart = append(restart, st.key+": another token is in the file")
+		case was == is:
+		case st.live:
+			changed = append(changed, fmt.Sprintf("%s: %s, was %s", st.key, is, was))
+		default:
+			restart = append(restart, fmt.Sprintf("%s: %s, was %s", st.key, orNothing(is), orNothing(was)))
+		}
+	}
+	return changed, restart
+}
+
+func orNothing(text string) string {
+	if text == "" {
+		return `""`
+	}
+	return text
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/rs/zerolog"
+
+	"github.com/papertape/papertape/cmd/papertape/config"
+	"github.com/papertape/papertape/cmd/papertape/process"
+	"github.com/papertape/papertape/cmd/papertape/userfile"
+	"github.com/papertape/papertape/engine/gateway"
+	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/market"
+)
+
+// fitting looks at what a checked configuration asks of the machine: a scenario that can be read, and files enough
+// for its connections, whose number it returns.
+func fitting(cfg *config.Config) (connections int, err error) {
+	if cfg.Simulator.Script != "" {
+		if _, err := loadScript(cfg.Simulator.Script, market.Default()); err != nil {
+			return 0, cfg.Wrong("simulator.script", "%w", err)
+		}
+	}
+	return connectionsMax(cfg)
+}
+
+// loadScript reads a scenario from a file.
+func loadScript(path string, u *market.Universe) (*simulator.Script, error) {
+	text, err := userfile.Read(path, simulator.ScriptBytesMax)
+	if err != nil {
+		return nil, fmt.Errorf("scenario script: %w", err)
+	}
+	s, err := simulator.ParseScript(text, u)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+const (
+	filesReserved   = 1500 // of the process itself: journal, console, listeners, and room for connections being refused
+	connectionsAuto = 100_000
+)
+
+// connectionsMax returns how many connections the server may have, after raising the limit of open files.
+func connectionsMax(c *config.Config) (int, error) {
+	limit, err := process.RaiseFileLimit()
+	if err != nil {
+		return 0, c.Wrong("connections_max", "%w", err)
+	}
+	n, err := connectionsWithin(c.ConnectionsMax, limit)
+	if err != nil {
+		return 0, c.Wrong("connections_max", "%w", err)
+	}
+	return n, nil
+}
+
+// connectionsWithin is configured (0: auto) if the hard limit of open files gives as much. Running out of files in
+// the middle would end the event loops, so it is refused before the start.
+func connectionsWithin(configured int, hardLimit uint64) (int, error) {
+	if hardLimit <= filesReserved {
+		return 0, fmt.Errorf("the hard limit of open files is %d, and the server keeps %d for itself; "+
+			"raise it (ulimit -Hn)", hardLimit, filesReserved)
+	}
+	available := hardLimit - filesReserved
+	if configured == 0 {
+		return int(min(available, connectionsAuto)), nil
+	}
+	if uint64(configured) > available {
+		return 0, fmt.Errorf("%d connections are more than this machine gives: the hard limit of open files is %d, "+
+			"less %d for the server itself leaves %d; write at most that, or auto, or raise the limit (ulimit -Hn)",
+			configured, hardLimit, filesReserved, available)
+	}
+	return configured, nil
+}
+
+// limitsOf are what the gateway holds connections to, of which there may be so many.
+func limitsOf(c *config.Config, connections int) gateway.Limits {
+	return gateway.Limits{
+		ConnectionsMax: connections, ConnectionsPreloginMax: c.ConnectionsPreloginMax,
+		ConnectionsPerIPMax: c.ConnectionsPerIPMax, ConnectionsPerSecondMax: c.ConnectionsPerSecondMax,
+	}
+}
+
+// reserveHeap asks for huge pages under the heap, for what the server keeps in memory and as much again, which is
+// Go's headroom.
+func reserveHeap(cfg *config.Config, log zerolog.Logger) {
+	if !cfg.HugePages {
+		return
+	}
+	bytes, err := process.ReserveHugePages(2 * (cfg.HistoryMemoryBytesMax + cfg.UncheckpointedBytesMax))
+	if err != nil {
+		log.Warn().Err(err).Msg("no huge pages")
+		return
+	}
+	log.Debug().Int64("bytes", bytes).Msg("huge pages asked for")
+}

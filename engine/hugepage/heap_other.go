@@ -1,7 +1,0 @@
-//go:build !linux || race
-
-package hugepage
-
-// Reserve does nothing here: 0 bytes are backed with huge pages. The race detector notes every byte that the heap hands out, four times
-// over: it would take the memory.
-func Reserve(int64) (int64, error) { return 0, nil }
