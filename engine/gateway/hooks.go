@@ -17,8 +17,9 @@ type Wrapper struct {
 	// error, the frame is not handled but answered with a REJECT, and the connection ends if the error is Fatal.
 	Request func(*Session, codec.Frame) *codec.Error
 
-	// Reply sees each frame that answers a request (it carries REPLY), once, before it goes to the outbox. If the session
-	// is ending, the frame may not be sent. Reply is called on an event loop or on a drainer, so it must not block at all.
+	// Reply sees each frame that answers a request (it carries REPLY), once, before it goes to the outbox. If the
+	// session is ending, the frame may not be sent. Reply is called on an event loop or on a drainer, so it must not
+	// block at all.
 	Reply func(*Session, codec.Frame)
 }
 
