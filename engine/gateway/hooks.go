@@ -2,13 +2,13 @@ package gateway
 
 import "github.com/papertape/papertape/codec"
 
-// Hooks are told of the life of connections. For one connection they are called one at a time, on its event loop, in
+// Hooks are called in the life of a connection. For one connection they are called one at a time, on its event loop, in
 // this order, each at most once. They must not block: all connections of the loop wait. A panic closes the connection.
 type Hooks struct {
 	OnConnect    func(*Session) // a connection was let in; WELCOME is on its way
 	OnLogin      func(*Session) // it has logged in; the reply is not written yet
-	OnLogout     func(*Session) // a connection that OnLogin was told of is gone
-	OnDisconnect func(*Session) // a connection that OnConnect was told of is gone
+	OnLogout     func(*Session) // a connection for which OnLogin was called is gone
+	OnDisconnect func(*Session) // a connection for which OnConnect was called is gone
 }
 
 // Wrapper sees requests and replies. Payloads are valid during the call only.

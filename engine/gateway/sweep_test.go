@@ -11,7 +11,7 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// slowSweep is a sweep each visit of which takes a whole spell.
+// slowSweep is a sweep whose visits take a whole spell each.
 type slowSweep struct {
 	sweep
 	list    []*Session
