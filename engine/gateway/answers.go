@@ -56,8 +56,8 @@ func (l *loop) refuse(s *Session, f codec.Frame, err error) {
 	l.violation(s, f, err)
 }
 
-// violation ends a session that broke the protocol. What came before is answered; then come REJECT, GOODBYE PROTOCOL and
-// the close.
+// violation ends a session that broke the protocol. What came before is answered; then come REJECT, GOODBYE PROTOCOL
+// and the close.
 func (l *loop) violation(s *Session, f codec.Frame, err error) {
 	l.gw.stats.ProtocolErrors.Add(1)
 	bad := &codec.Error{Code: papertapev1.RejectCode_REJECT_CODE_MALFORMED, Text: err.Error()}
