@@ -91,7 +91,7 @@ func (s *server) settled(t *testing.T, p *peer) {
 func TestStallTimeout(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
-		g.SocketSendBufferBytes, g.OutboxBytesMax, g.StallTimeout = 8<<10, 8<<20, 300*time.Millisecond
+		g.SocketSendBufferBytes, g.OutboxBytesMax, g.StallTimeout = 8<<10, 8<<20, time.Second
 	})
 	stalled, trader := s.lazy(t, alice), s.user(t, alice)
 	s.stall(t, stalled, trader, 32<<10) // more than the kernel will take later
