@@ -15,7 +15,7 @@ const (
 	busy = papertapev1.RejectCode_REJECT_CODE_BUSY
 )
 
-// refusedAtTheDoor checks that a connection over a limit gets WELCOME, GOODBYE FULL, the end.
+// refusedAtTheDoor checks that a connection over a limit gets WELCOME, GOODBYE FULL and the end.
 func refusedAtTheDoor(t *testing.T, p *peer) {
 	t.Helper()
 	p.welcome()
@@ -53,7 +53,7 @@ func TestCrowdAtTheDoor(t *testing.T) {
 		peers[i] = s.peer(t)
 	}
 	eventually(t, "all were refused", func() bool { return s.gw.Stats().RefusedFull.Load() == crowd })
-	eventually(t, "at most refusedMax of them are open", func() bool { return s.gw.refused.Load() <= refusedMax }) // counted until closed
+	eventually(t, "at most refusedMax of them are open", func() bool { return s.gw.refused.Load() <= refusedMax })
 	for _, p := range peers {
 		p.cut()
 	}
@@ -72,7 +72,7 @@ func TestPreloginMax(t *testing.T) {
 	third.welcome()
 	refusedAtTheDoor(t, s.peer(t))
 	_ = second.conn.Close()
-	eventually(t, "one is waited for", func() bool { return s.gw.prelogin.Load() == 1 })
+	eventually(t, "one is not logged in", func() bool { return s.gw.prelogin.Load() == 1 })
 	s.user(t, bob)
 	if n := s.gw.Stats().RefusedFull.Load(); n != 2 {
 		t.Errorf("%d refused connections counted, want 2", n)
@@ -101,7 +101,7 @@ func TestConnectionsPerIP(t *testing.T) {
 	}
 }
 
-// TestConnectionsPerSecond: a crowd is let in at the rate that is allowed, and whoever is not is told to come back.
+// TestConnectionsPerSecond: connections over the rate are told to come back.
 func TestConnectionsPerSecond(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.ConnectionsPerSecondMax = 1 })
@@ -138,12 +138,12 @@ func TestSessionsPerAccount(t *testing.T) {
 		p := s.peer(t)
 		p.welcome()
 		p.write(p.loginFrame(alice, quick, 0))
-		return p.frame().Type == codec.TypeLoginReply // the engine hears of the end a little later than the gateway
+		return p.frame().Type == codec.TypeLoginReply // the engine learns of the end later than the gateway
 	})
 }
 
-// TestSetLimits changes each limit of connections while some are open. Connections made while an address was not limited
-// count against its limit.
+// TestSetLimits changes each limit of connections while some are open. Connections that were made while an address had
+// no limit count against its new one.
 func TestSetLimits(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)

@@ -8,7 +8,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// What a loop answers by itself is written when the read has been handled.
+// Answers of the loop itself go to the outbox, which is written when the read has been handled.
 
 // send appends l.frame to the session's outbox. s.mu must be held.
 func (l *loop) send(s *Session) {
@@ -56,7 +56,8 @@ func (l *loop) refuse(s *Session, f codec.Frame, err error) {
 	l.violation(s, f, err)
 }
 
-// violation ends a session that broke the protocol: what came before is answered, then REJECT, GOODBYE PROTOCOL, close.
+// violation ends a session that broke the protocol. What came before is answered; then come REJECT, GOODBYE PROTOCOL
+// and the close.
 func (l *loop) violation(s *Session, f codec.Frame, err error) {
 	l.gw.stats.ProtocolErrors.Add(1)
 	bad := &codec.Error{Code: papertapev1.RejectCode_REJECT_CODE_MALFORMED, Text: err.Error()}
@@ -68,7 +69,7 @@ func (l *loop) violation(s *Session, f codec.Frame, err error) {
 
 const protocolViolated = papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL
 
-// refuseLogin answers a login that did not get as far as the engine.
+// refuseLogin answers a login that the loop refuses itself; the engine does not see it.
 func (l *loop) refuseLogin(s *Session, id uint64, code papertapev1.RejectCode, text string) {
 	l.gw.stats.LoginsRefused.Add(1)
 	l.reject(s, id, code, text)

@@ -12,9 +12,9 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// What a benchmark says of allocations is the server's: its clients allocate nothing once they are set up.
+// The allocations that these benchmarks report are the server's: their clients allocate nothing once they are set up.
 
-// window is the frames of n orders, and the reading of their answers.
+// window sends the frames of n orders, and reads their answers.
 type window struct {
 	b    *testing.B
 	conn *net.TCPConn
@@ -23,8 +23,8 @@ type window struct {
 	n    int // orders
 }
 
-// newWindow logs in to the account; half of its n orders buy and half sell, so that any number of rounds can be executed.
-// One order alone is refused or not by turns.
+// newWindow logs in to the account; half of its n orders buy and half sell, so that any number of rounds can be
+// executed. One order alone is refused or not by turns.
 func newWindow(b *testing.B, s *server, account uint64, n int) *window {
 	p := s.user(b, account)
 	p.trade(2)
@@ -113,7 +113,7 @@ func BenchmarkOrderRoundTrip(b *testing.B) {
 	b.StopTimer()
 }
 
-// BenchmarkPing is the network edge alone: PING and PONG, 32 with each write; per PING.
+// BenchmarkPing is the network edge by itself: PING and PONG, 32 with each write; per PING.
 func BenchmarkPing(b *testing.B) {
 	s := start(b, nil)
 	p := s.user(b, alice)
@@ -138,8 +138,8 @@ func BenchmarkPing(b *testing.B) {
 	b.StopTimer()
 }
 
-// BenchmarkPush1000Sessions is orders of one client, 32 with each write, each pushed to a thousand other sessions of its
-// account and read by all; per push.
+// BenchmarkPush1000Sessions is orders of one client, 32 with each write, each pushed to a thousand other sessions of
+// its account and read by all; per push.
 func BenchmarkPush1000Sessions(b *testing.B) {
 	const sessions = 1000
 	s := start(b, func(g *Config, e *engine.Config) {

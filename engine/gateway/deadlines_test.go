@@ -15,9 +15,11 @@ func TestTicks(t *testing.T) {
 		{200 * time.Millisecond, 25 * time.Millisecond, 25 * time.Millisecond},
 		{8 * time.Millisecond, 5 * time.Millisecond, 5 * time.Millisecond},
 	} {
-		g := &Gateway{cfg: Config{Heartbeat: 15 * time.Second, LoginTimeout: c.shortest, StallTimeout: 10 * time.Second}}
+		cfg := Config{Heartbeat: 15 * time.Second, LoginTimeout: c.shortest, StallTimeout: 10 * time.Second}
+		g := &Gateway{cfg: cfg}
 		if tick, idle := g.tick(), g.idleTick(); tick != c.tick || idle != c.idle {
-			t.Errorf("with a shortest deadline of %v: %v and %v, want %v and %v", c.shortest, tick, idle, c.tick, c.idle)
+			t.Errorf("with a shortest deadline of %v: %v and %v, want %v and %v",
+				c.shortest, tick, idle, c.tick, c.idle)
 		}
 	}
 }
@@ -32,8 +34,8 @@ func (s *server) early() (n int) {
 	return n
 }
 
-// TestLoopTurnsItsWheelWhileItHasTo has a client that does not read, and one that stays when it has been told to go: the loop they are on
-// turns its wheel by itself. Clients with whom all is well wake no loop.
+// TestLoopTurnsItsWheelWhileItHasTo has a client that does not read, and one that stays when it has been told to go:
+// the loop they are on turns its wheel by itself. Clients with whom all is well wake no loop.
 func TestLoopTurnsItsWheelWhileItHasTo(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -57,7 +59,8 @@ func TestLoopTurnsItsWheelWhileItHasTo(t *testing.T) {
 		t.Error("a session is ending, and the loop leaves it to the ticker")
 	}
 	stays.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED)
-	eventually(t, "it is closed for good, and no loop asks for ticks", func() bool { return s.early() == 0 && s.gw.Connections() == 2 })
+	eventually(t, "it is closed for good, and no loop asks for ticks",
+		func() bool { return s.early() == 0 && s.gw.Connections() == 2 })
 	stays.eof()
 	trader.trade(2)
 }

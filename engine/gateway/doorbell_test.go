@@ -12,13 +12,13 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestDoorbell: a loop that is rung while it writes looks at its list once more. It is held in the middle of a write, by a hook,
-// until an event for another of its sessions has been published.
+// TestDoorbell: a loop that is rung while it writes looks at its dirty list once more. It is held in the middle of a
+// write, by a hook, until an event for another of its sessions has been published.
 func TestDoorbell(t *testing.T) {
 	t.Parallel()
 	writes, goOn := make(chan struct{}), make(chan struct{})
 	s := start(t, func(g *Config, _ *engine.Config) {
-		g.EventLoops, g.Heartbeat = 1, time.Hour // a heartbeat would write what the bell did not
+		g.EventLoops, g.Heartbeat = 1, time.Hour // a heartbeat would write the session too
 		g.Hooks = []Hooks{{OnLogin: func(c *Session) {
 			if c.Account() == bob {
 				close(writes)
@@ -34,12 +34,12 @@ func TestDoorbell(t *testing.T) {
 	<-writes
 	s.ringFor(t, alice)
 	close(goOn)
-	s.onLoops(func(*loop) {}) // behind all that the loop was rung for
+	s.onLoops(func(*loop) {}) // runs after all that the loop was rung for
 	s.onLoops(func(*loop) {
 		session.mu.Lock()
 		defer session.mu.Unlock()
 		if session.dirty {
-			t.Error("the event still waits for somebody to ring")
+			t.Error("the event still waits, and nobody will ring")
 		}
 	})
 	if !t.Failed() {
@@ -47,11 +47,12 @@ func TestDoorbell(t *testing.T) {
 	}
 }
 
-// ringFor has an event of the account published, and its loop rung, when it returns.
+// ringFor executes an order of the account. When it returns the event is published, and the loops are rung.
 func (s *server) ringFor(t testing.TB, account uint64) {
 	t.Helper()
-	bought := engine.Request{Kind: engine.KindOrder, Account: account, Order: positions.Order{Side: positions.Buy, Quantity: 1, Instrument: market.ID(0)}}
-	if s.engine.Submit(account, []engine.Request{bought}) != 1 {
+	order := positions.Order{Side: positions.Buy, Quantity: 1, Instrument: market.ID(0)}
+	request := engine.Request{Kind: engine.KindOrder, Account: account, Order: order}
+	if s.engine.Submit(account, []engine.Request{request}) != 1 {
 		t.Error("the order was not taken")
 	}
 	if err := s.engine.Drain(context.Background()); err != nil { // the bell has been rung when nothing is under way
@@ -59,52 +60,64 @@ func (s *server) ringFor(t testing.TB, account uint64) {
 	}
 }
 
-// TestWritesBetweenReads: a loop that has many reads to make writes between them what was published meanwhile. It is held by the hook of a
-// session that ends, until one read for each of many others waits for it, and then an event of another, and then another end.
+// turnstile is a hook on a loop. It holds the loop when one session ends, and looks at the session watched when
+// another one does.
+type turnstile struct {
+	first, last chan uint64 // uids of the two
+	held, goOn  chan struct{}
+	watched     atomic.Pointer[Session]
+	dirty       chan bool // whether the watched session still waited to be written then
+}
+
+func (h *turnstile) onDisconnect(c *Session) {
+	select {
+	case uid := <-h.first:
+		if uid == c.UID() {
+			close(h.held)
+			<-h.goOn
+		}
+	case uid := <-h.last:
+		if w := h.watched.Load(); uid == c.UID() {
+			w.mu.Lock()
+			h.dirty <- w.dirty
+			w.mu.Unlock()
+		}
+	default:
+	}
+}
+
+// TestWritesBetweenReads: a loop that has many reads to make writes what was published between them. The loop is held
+// in a hook until there wait for it: a read of each of many sessions, an event of another session, and the end of one.
 func TestWritesBetweenReads(t *testing.T) {
 	t.Parallel()
-	held, goOn, after := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
-	var watched atomic.Pointer[Session]
-	first, last := make(chan uint64, 1), make(chan uint64, 1)
+	hook := &turnstile{
+		first: make(chan uint64, 1), last: make(chan uint64, 1),
+		held: make(chan struct{}), goOn: make(chan struct{}), dirty: make(chan bool, 1),
+	}
 	s := start(t, func(g *Config, _ *engine.Config) {
 		g.EventLoops, g.Heartbeat = 1, time.Hour // a heartbeat would write, too
-		g.Hooks = []Hooks{{OnDisconnect: func(c *Session) {
-			select {
-			case uid := <-first:
-				if uid == c.UID() {
-					close(held)
-					<-goOn
-				}
-			case uid := <-last:
-				if w := watched.Load(); uid == c.UID() {
-					w.mu.Lock()
-					after <- w.dirty
-					w.mu.Unlock()
-				}
-			default:
-			}
-		}}}
+		g.Hooks = []Hooks{{OnDisconnect: hook.onDisconnect}}
 	})
 	watcher := s.user(t, alice)
-	watched.Store(s.sessionOf(t, watcher))
+	hook.watched.Store(s.sessionOf(t, watcher))
 	begins, ends := s.user(t, bob), s.user(t, bob)
 	readers := make([]*peer, readsAtOnce+1)
 	for i := range readers {
 		readers[i] = s.peer(t)
 		readers[i].welcome()
 	}
-	first <- s.sessionOf(t, begins).UID()
+	hook.first <- s.sessionOf(t, begins).UID()
 	uid := s.sessionOf(t, ends).UID()
 	_ = begins.conn.Close()
-	<-held
+	<-hook.held
 	for _, r := range readers {
 		r.write([]byte{0}) // the beginning of a frame
 	}
-	last <- uid
+	hook.last <- uid
 	_ = ends.conn.Close()
 	s.ringFor(t, alice)
-	close(goOn)
-	if <-after {
+	close(hook.goOn)
+	if <-hook.dirty {
 		t.Errorf("the event was not written between %d reads and what came after them", len(readers))
 	}
 	watcher.until(watcher.seq + 1)

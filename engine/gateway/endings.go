@@ -20,7 +20,7 @@ type closing struct {
 }
 
 // unanswered says whether a request was taken and is not answered yet. An answer is in the outbox before it counts as
-// given: whoever is told no and then looks at the outbox finds it there.
+// given: a caller that gets false and then looks at the outbox finds it there.
 func (s *Session) unanswered() bool {
 	return s.phase.Load() == phaseLoggingIn || s.engine.InFlight() > 0
 }

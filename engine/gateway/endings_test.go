@@ -15,8 +15,8 @@ import (
 
 const protocol = papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL
 
-// TestGoodbyeArrives has clients that had sent a lot more when the server ended the connection: the last frames must not be
-// lost to a reset.
+// TestGoodbyeArrives has clients that had sent a lot more when the server ended the connection: the last frames must
+// not be lost to a reset.
 func TestGoodbyeArrives(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
@@ -37,7 +37,7 @@ func TestGoodbyeArrives(t *testing.T) {
 			ses := s.sessionOf(t, p)
 			s.onLoops(func(l *loop) {
 				if l == ses.loop && ses.conn.InboundBuffered() > 0 {
-					t.Errorf("%d bytes are kept of what nobody will look at", ses.conn.InboundBuffered())
+					t.Errorf("%d bytes of input are kept that nobody will look at", ses.conn.InboundBuffered())
 				}
 			})
 			if err := p.conn.CloseWrite(); err != nil {
@@ -48,7 +48,7 @@ func TestGoodbyeArrives(t *testing.T) {
 	}
 }
 
-// TestAnswersBeforeTheEnd glues good requests before bytes that end the connection.
+// TestAnswersBeforeTheEnd sends good requests together with bytes that end the connection.
 func TestAnswersBeforeTheEnd(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
@@ -63,7 +63,7 @@ func TestAnswersBeforeTheEnd(t *testing.T) {
 	p.eof()
 }
 
-// TestClientThatNeverCloses is closed by the server after a second.
+// TestClientThatNeverCloses: the server closes the connection after a second.
 func TestClientThatNeverCloses(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
@@ -82,7 +82,7 @@ func TestClientThatNeverCloses(t *testing.T) {
 	})
 }
 
-// TestResetWhileWriting has clients that vanish while much is being written to them.
+// TestResetWhileWriting has clients reset their connections while much is being written to them.
 func TestResetWhileWriting(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.SocketSendBufferBytes, g.OutboxBytesMax = 8<<10, 8<<20 })
@@ -92,7 +92,7 @@ func TestResetWhileWriting(t *testing.T) {
 		if i%2 == 0 {
 			s.stall(t, p, trader, 32<<10)
 		} else {
-			trader.write(trader.appendOrders(nil, 50)) // which are answered while it vanishes
+			trader.write(trader.appendOrders(nil, 50)) // answered while it vanishes
 		}
 		if err := p.conn.SetLinger(0); err != nil {
 			t.Fatal(err)
@@ -106,7 +106,8 @@ func TestResetWhileWriting(t *testing.T) {
 	trader.trade(2)
 }
 
-// TestPanicIsContained has a handler panic on the loop. It costs that connection, and nobody else's requests are touched.
+// TestPanicIsContained has a handler panic on the loop. It costs that connection, and nobody else's requests are
+// touched.
 func TestPanicIsContained(t *testing.T) {
 	t.Parallel()
 	var panics atomic.Bool
@@ -115,7 +116,7 @@ func TestPanicIsContained(t *testing.T) {
 		prices := g.Prices
 		g.Prices = func() *market.Prices {
 			if panics.Load() {
-				panic("told to")
+				panic("a test makes this panic")
 			}
 			return prices()
 		}
@@ -132,7 +133,7 @@ func TestPanicIsContained(t *testing.T) {
 		q.trade(4)
 	}
 
-	// Requests that were read together with the one that panics: they must not be taken for those of the next client.
+	// Requests that were read together with the one that panics must not be submitted with those of the next client.
 	p = s.user(t, alice)
 	before := s.engine.Stats().Requests
 	b := p.request(nil, codec.TypeHoldings)
@@ -145,13 +146,13 @@ func TestPanicIsContained(t *testing.T) {
 	panics.Store(false)
 	other.trade(4)
 	if n := s.engine.Stats().Requests - before; n != 4 {
-		t.Errorf("%d requests reached the engine, want the 4 of the other client, or a client's requests went with another's", n)
+		t.Errorf("%d requests reached the engine, want only the 4 of the other client", n)
 	}
 	other.write(other.request(nil, codec.TypeInstruments))
 	other.expect(codec.TypeInstrumentsReply)
 }
 
-// TestClosedBeforeWelcome has clients that are gone when they are welcomed.
+// TestClosedBeforeWelcome has clients that are gone before they are sent WELCOME.
 func TestClosedBeforeWelcome(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.ConnectionsMax = 2 })
@@ -177,8 +178,8 @@ const (
 	kicked    = papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED
 )
 
-// TestOrdersBeforeAViolation glues orders before what ends the connection. They are executed, so they are answered;
-// then comes why the connection ends.
+// TestOrdersBeforeAViolation sends orders together with a violation of the protocol. The orders are executed, so they
+// are answered first; then comes why the connection ends.
 func TestOrdersBeforeAViolation(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -206,7 +207,7 @@ func TestOrdersBeforeAViolation(t *testing.T) {
 			for range 10 {
 				p := s.user(t, alice)
 				b := append(p.appendOrders(nil, 20), tt.last...)
-				p.write(p.appendOrder(b)) // this one is thrown away
+				p.write(p.appendOrder(b)) // the last one is thrown away
 				p.executions(20)
 				p.rejected(tt.id, tt.code)
 				p.goodbye(protocol)
@@ -217,7 +218,7 @@ func TestOrdersBeforeAViolation(t *testing.T) {
 	}
 }
 
-// held is a client with orders whose commit waits until open is called.
+// held returns a client with three orders whose commit waits until open is called.
 func held(t *testing.T, change func(*Config)) (s *server, p *peer, open func()) {
 	t.Helper()
 	journal := newGatedJournal()
@@ -234,7 +235,7 @@ func held(t *testing.T, change func(*Config)) (s *server, p *peer, open func()) 
 	return s, p, open
 }
 
-// closes waits until the server has ended the client's session and waits for its answers.
+// closes waits until the server has ended the client's session, and only its answers are missing.
 func (s *server) closes(t *testing.T, p *peer) {
 	t.Helper()
 	session := s.sessionOf(t, p)
@@ -248,8 +249,8 @@ func (s *server) closes(t *testing.T, p *peer) {
 	})
 }
 
-// TestAnswersBeforeGoodbye has the server end a connection whose orders are being committed: they are answered before
-// GOODBYE, and what comes after the end was decided is not taken.
+// TestAnswersBeforeGoodbye has the server end a connection whose orders are being committed. They are answered before
+// GOODBYE, and what the client sends meanwhile is thrown away.
 func TestAnswersBeforeGoodbye(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -305,7 +306,7 @@ func TestGoodbyeWithoutTheAnswers(t *testing.T) {
 	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
 }
 
-// TestLoginBeforeAViolation: a login that was taken is answered, too.
+// TestLoginBeforeAViolation: a login that was taken is answered before the end.
 func TestLoginBeforeAViolation(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
@@ -320,7 +321,7 @@ func TestLoginBeforeAViolation(t *testing.T) {
 	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
 }
 
-// TestViolationThenHalfClosed: both sides end at once; what was taken is answered, and the client is told why.
+// TestViolationThenHalfClosed: both sides end the connection. What was taken is answered, and the client is told why.
 func TestViolationThenHalfClosed(t *testing.T) {
 	t.Parallel()
 	s, p, open := held(t, nil)
@@ -336,8 +337,8 @@ func TestViolationThenHalfClosed(t *testing.T) {
 	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
 }
 
-// TestPanicAnswersWhatWasTaken has a loop panic over a request while orders of the same client are being committed. They
-// are answered; then the connection is closed.
+// TestPanicAnswersWhatWasTaken has a loop panic over a request while orders of the same client are being committed.
+// They are answered; then the connection is closed.
 func TestPanicAnswersWhatWasTaken(t *testing.T) {
 	t.Parallel()
 	var panics atomic.Bool
@@ -345,7 +346,7 @@ func TestPanicAnswersWhatWasTaken(t *testing.T) {
 		prices := g.Prices
 		g.Prices = func() *market.Prices {
 			if panics.Load() {
-				panic("told to")
+				panic("a test makes this panic")
 			}
 			return prices()
 		}
@@ -368,7 +369,7 @@ func TestPanicWithoutTheAnswers(t *testing.T) {
 		g.StallTimeout = 200 * time.Millisecond
 		g.Wrappers = []Wrapper{{Request: func(_ *Session, f codec.Frame) *codec.Error {
 			if f.Type == codec.TypePing {
-				panic("told to")
+				panic("a test makes this panic")
 			}
 			return nil
 		}}}
@@ -379,8 +380,8 @@ func TestPanicWithoutTheAnswers(t *testing.T) {
 	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
 }
 
-// TestShutdownAnswersAReplay has an order executed whose answer has to wait for its place in a replay, and the client
-// read that while the server drains.
+// TestShutdownAnswersAReplay has the answer to an order wait for its place in a replay, which the client reads while
+// the server drains.
 func TestShutdownAnswersAReplay(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {

@@ -16,8 +16,8 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// A message of one's own: 0x8001 asks how many instruments an account holds, 0x8002 is the answer. Nothing in the server is
-// touched for it; the handler sees the account at its place between two orders.
+// A message of one's own: 0x8001 asks how many instruments an account holds, 0x8002 is the answer. Nothing in the
+// server is touched for it; the handler sees the account at its place between two orders.
 func ExampleGateway_Handle() {
 	const howMany, soMany codec.Type = 0x8001, 0x8002
 	universe := market.Default()
@@ -26,15 +26,18 @@ func ExampleGateway_Handle() {
 		Listen: "127.0.0.1:0", EventLoops: 1, Server: "example",
 		Limits: gateway.Limits{ConnectionsMax: 100, ConnectionsPreloginMax: 100}, RequestsInFlightMax: 16,
 		OutboxBytesMax: 256 << 10, OutboxTotalBytesMax: 16 << 20, SocketSendBufferBytes: 64 << 10,
-		Heartbeat: 15 * time.Second, LoginTimeout: 5 * time.Second, StallTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second,
+		Heartbeat: 15 * time.Second, LoginTimeout: 5 * time.Second,
+		StallTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second,
 		Universe: universe, Prices: prices.Snapshot,
 		Hooks: []gateway.Hooks{{OnLogin: func(s *gateway.Session) { fmt.Println("logged in:", s.Account()) }}},
 	})
 	gw.Handle(howMany, func(c *gateway.Call) gateway.Answer {
-		return gateway.Answer{Type: soMany, Payload: fmt.Appendf(nil, "account %d holds %d instruments", c.Account, c.View.Len())}
+		text := fmt.Appendf(nil, "account %d holds %d instruments", c.Account, c.View.Len())
+		return gateway.Answer{Type: soMany, Payload: text}
 	})
 	eng, err := engine.New(engine.Config{
-		Shards: 1, Workers: 2, InboxOrdersMax: 1024, HistoryReadsMax: 4, HistoryMemoryBytesMax: 64 << 20, SessionsPerAccountMax: 8,
+		Shards: 1, Workers: 2, InboxOrdersMax: 1024, HistoryReadsMax: 4,
+		HistoryMemoryBytesMax: 64 << 20, SessionsPerAccountMax: 8,
 		Universe: universe, Prices: prices.Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
 		Journal: engine.NewMemoryJournal(), Outlet: gw, Log: zerolog.Nop(),
 		Fatal: func(err error) { fmt.Fprintln(os.Stderr, err); os.Exit(1) },
@@ -72,7 +75,9 @@ func ask(addr string, howMany, soMany codec.Type, done func()) {
 			panic(err)
 		}
 	}
-	send(codec.Append(nil, codec.TypeLogin, 0, 1, &papertapev1.Login{Account: 100001, Mode: papertapev1.ResumeMode_RESUME_MODE_QUICK}))
+	send(codec.Append(nil, codec.TypeLogin, 0, 1, &papertapev1.Login{
+		Account: 100001, Mode: papertapev1.ResumeMode_RESUME_MODE_QUICK,
+	}))
 	for in, buf := []byte(nil), make([]byte, 4096); ; {
 		n, err := conn.Read(buf)
 		if err != nil {

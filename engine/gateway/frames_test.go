@@ -38,7 +38,8 @@ func TestFramesGlued(t *testing.T) {
 	var b []byte
 	for i := range 50 {
 		types := []struct{ request, reply codec.Type }{
-			{codec.TypeOrder, codec.TypeExecution}, {codec.TypePing, codec.TypePong}, {codec.TypeHoldings, codec.TypeHoldingsReply},
+			{codec.TypeOrder, codec.TypeExecution}, {codec.TypePing, codec.TypePong},
+			{codec.TypeHoldings, codec.TypeHoldingsReply},
 			{codec.TypeHistory, codec.TypeHistoryReply}, {codec.TypeSubscribe, codec.TypeSubscribed},
 		}[i%5]
 		if types.request == codec.TypeOrder {
@@ -58,18 +59,18 @@ func TestFramesGlued(t *testing.T) {
 	}
 }
 
-// TestFramesSplit sends two frames in two writes, split at every place.
+// TestFramesSplit sends two frames in two writes, split at every byte.
 func TestFramesSplit(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	p := s.user(t, alice)
 	two := func() []byte { return p.request(p.appendOrder(nil), codec.TypePing) }
 	for at := 1; at < len(two()); at++ {
-		p.orders = at - 1 // two() was called to no avail
+		p.orders = at - 1 // the condition of the loop made two() count once too often
 		b := two()
 		p.write(b[:at])
 		if at%8 == 0 {
-			time.Sleep(time.Millisecond) // so that the server reads the parts apart at times
+			time.Sleep(time.Millisecond) // so that the server sometimes reads the parts apart
 		}
 		p.write(b[at:])
 		answered := map[codec.Type]int{p.frame().Type: 1}
@@ -105,7 +106,7 @@ func TestLargestFrames(t *testing.T) {
 	p.eof()
 }
 
-// attack returns bytes that may be frames: some wholly random, some mutated from good ones.
+// attack returns bytes that look like frames: some are random, some are good ones with a bit changed.
 func attack(rng *rand.Rand, p *peer) []byte {
 	var b []byte
 	for range 1 + rng.IntN(8) {
@@ -114,7 +115,8 @@ func attack(rng *rand.Rand, p *peer) []byte {
 		case 0:
 			b = p.appendOrder(b)
 		case 1:
-			b = append(b, p.loginFrame(uint64(alice+rng.IntN(3)), papertapev1.ResumeMode(rng.IntN(6)), rng.Uint64N(20))...)
+			account, mode := uint64(alice+rng.IntN(3)), papertapev1.ResumeMode(rng.IntN(6))
+			b = append(b, p.loginFrame(account, mode, rng.Uint64N(20))...)
 		case 2:
 			b = p.request(b, codec.Type(rng.IntN(40)))
 		case 3:
@@ -179,7 +181,7 @@ func TestRandomFrames(t *testing.T) {
 		t.Errorf("%d panics contained, want none", n)
 	}
 	if n := s.gw.Stats().ProtocolErrors.Load(); n == 0 {
-		t.Error("no protocol error was met: nothing was tried")
+		t.Error("there was no protocol error: nothing was tried")
 	}
 }
 
@@ -206,7 +208,7 @@ func FuzzTraffic(f *testing.F) {
 		}
 		split := min(int(at), len(b))
 		if _, err := p.conn.Write(b[:split]); err == nil {
-			_, _ = p.conn.Write(b[split:]) // either fails where the server has ended the connection
+			_, _ = p.conn.Write(b[split:]) // either fails if the server has ended the connection
 		}
 		_ = p.conn.CloseWrite()
 		for {

@@ -71,7 +71,7 @@ type Gateway struct {
 	loops   atomic.Pointer[[]*loop] // replaced, never changed, under loopsMu
 	loopsMu sync.Mutex
 
-	quoted *market.Prices // the snapshot that was quoted last; owned by whoever calls Quote
+	quoted *market.Prices // the snapshot that was quoted last; owned by the caller of Quote
 
 	stats Stats
 }

@@ -26,8 +26,8 @@ type socket struct {
 	remote net.Addr
 }
 
-// stuckMax is how many half-closed connections may have bytes waiting. They are tried every tick, and some have a larger
-// buffer in the kernel. Any more are cut, as clients that do not read.
+// stuckMax is how many half-closed connections may have bytes waiting. They are tried every tick, and some have a
+// larger buffer in the kernel. Any more are cut, as clients that do not read.
 const stuckMax = 256
 
 // keepHalfClosed keeps a session whose client has shut down its sending half while answers are due to it. gnet closes
@@ -184,8 +184,8 @@ func (l *loop) closeHalfClosed(s *Session) {
 	l.forget(s, k.remote)
 }
 
-// closeAllHalfClosed closes the half-closed connections that are left when gnet has stopped. The goroutines of the loops
-// have ended by then, and what they owned is the caller's.
+// closeAllHalfClosed closes the half-closed connections that are left when gnet has stopped. The goroutines of the
+// loops have ended by then, and what they owned is the caller's.
 func (g *Gateway) closeAllHalfClosed() {
 	for _, l := range *g.loops.Load() {
 		l.goroutine = owner.Goroutine{}

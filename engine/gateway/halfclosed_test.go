@@ -32,7 +32,7 @@ func (p *peer) eventsToTheEnd() {
 	}
 }
 
-// keptHalfClosed waits until the server goes on with a session whose client has shut down its sending half.
+// keptHalfClosed waits until the server has kept sessions whose clients have shut down their sending halves.
 func (s *server) keptHalfClosed(t testing.TB, sessions ...*Session) {
 	t.Helper()
 	eventually(t, "the sessions are half-closed", func() bool {
@@ -106,8 +106,8 @@ func TestHalfClosedLogin(t *testing.T) {
 	p.eof()
 }
 
-// TestHalfClosedBehindABacklog has clients shut down their sending half while the server holds more for them than the
-// kernel takes: some with gnet, some in the outbox. They read it then, and nothing is missing.
+// TestHalfClosedBehindABacklog has a client shut down its sending half while the server holds more for it than the
+// kernel takes: some in gnet's buffer, some in the outbox. Then it reads, and nothing is missing.
 func TestHalfClosedBehindABacklog(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.SocketSendBufferBytes, g.OutboxBytesMax = 8<<10, 8<<20 })
@@ -120,7 +120,7 @@ func TestHalfClosedBehindABacklog(t *testing.T) {
 	s.stall(t, p, trader, 1)
 	p.closeWrite()
 	s.keptHalfClosed(t, s.sessionOf(t, p))
-	trader.trade(50) // which are live events, and not waited for
+	trader.trade(50) // these are live events, which the server need not send before it closes
 	p.executions(20)
 	p.eventsToTheEnd()
 	if n := s.gw.Stats().CutStalled.Load() + s.gw.Stats().CutOutbox.Load(); n != 0 {
@@ -128,9 +128,9 @@ func TestHalfClosedBehindABacklog(t *testing.T) {
 	}
 }
 
-// TestHalfClosedWithALargerBuffer has a client that does not read shut down its sending half while gnet holds
-// something for it. All of that goes to the kernel; it counts as waiting nevertheless, and the connection with it,
-// until the client is cut.
+// TestHalfClosedWithALargerBuffer has a client that does not read shut down its sending half while gnet holds something
+// for it. The kernel takes all of that, but it still counts as waiting, and the connection as open, until the client is
+// cut.
 func TestHalfClosedWithALargerBuffer(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -155,6 +155,18 @@ func TestHalfClosedWithALargerBuffer(t *testing.T) {
 	trader.trade(2)
 }
 
+// executionToTheEnd takes frames until the connection ends. Among them has to be the EXECUTION of a request; the others
+// are events of other sessions of the account. Any goroutine may call it.
+func (p *peer) executionToTheEnd(id uint64) {
+	answered := false
+	for f, err := p.next(); err == nil; f, err = p.next() {
+		answered = answered || f.Type == codec.TypeExecution && f.ID == id
+	}
+	if !answered {
+		p.t.Error("the order was not answered")
+	}
+}
+
 // TestManyHalfClosed has many clients shut down their sending half while their orders are being committed. They count
 // as connections until they are answered, and others are served meanwhile.
 func TestManyHalfClosed(t *testing.T) {
@@ -174,9 +186,7 @@ func TestManyHalfClosed(t *testing.T) {
 	}
 	open := journal.shut(t)
 	for _, p := range peers {
-		p.write(codec.Append(nil, codec.TypeOrder, 0, 77, &papertapev1.Order{
-			Side: papertapev1.Side_SIDE_BUY, Market: "SZ", Code: "000001", Quantity: 1,
-		}))
+		p.write(orderFrame(papertapev1.Side_SIDE_BUY, "000001", 1))
 		p.closeWrite()
 	}
 	s.keptHalfClosed(t, sessions...)
@@ -188,27 +198,15 @@ func TestManyHalfClosed(t *testing.T) {
 	open()
 	var reading sync.WaitGroup
 	for _, p := range peers {
-		reading.Go(func() {
-			for f, err := p.next(); ; f, err = p.next() {
-				if err != nil {
-					t.Errorf("the order was not answered: %v", err)
-					return
-				}
-				if f.Type == codec.TypeExecution && f.ID == 77 {
-					break
-				}
-			}
-			for _, err := p.next(); err == nil; _, err = p.next() { // events of others of the account
-			}
-		})
+		reading.Go(func() { p.executionToTheEnd(9) })
 	}
 	reading.Wait()
 	eventually(t, "all are forgotten", func() bool { return s.gw.Connections() == 1 })
 	other.trade(2)
 }
 
-// TestHalfClosedThatDoNotRead are cut as others are that do not read, and no more than stuckMax of them are tried
-// again and again.
+// TestHalfClosedThatDoNotRead: half-closed clients that do not read are cut like others, and no more than stuckMax of
+// them are tried again and again.
 func TestHalfClosedThatDoNotRead(t *testing.T) {
 	t.Parallel()
 	const many = stuckMax + 44
@@ -224,7 +222,7 @@ func TestHalfClosedThatDoNotRead(t *testing.T) {
 		p.write(p.loginFrame(alice, restart, 0))
 		p.closeWrite()
 	}
-	eventually(t, "some are cut for the others", func() bool { return s.gw.Stats().CutStalled.Load() >= many-stuckMax })
+	eventually(t, "those over stuckMax are cut", func() bool { return s.gw.Stats().CutStalled.Load() >= many-stuckMax })
 	trader.trade(20)
 	eventually(t, "all are cut", func() bool { return s.gw.Connections() == 1 })
 	if n := s.gw.Stats().CutStalled.Load(); n != many {
@@ -235,8 +233,8 @@ func TestHalfClosedThatDoNotRead(t *testing.T) {
 	}
 }
 
-// TestHalfClosedAndGone has clients close for good, or vanish, while an order of theirs is being committed. They are
-// forgotten when it is, and their hooks are called once.
+// TestHalfClosedAndGone has clients close, or vanish, while an order of theirs is being committed. They are forgotten
+// when the commit is done, and their hooks are called once.
 func TestHalfClosedAndGone(t *testing.T) {
 	t.Parallel()
 	var seen notes
@@ -271,10 +269,10 @@ func TestHalfClosedAndGone(t *testing.T) {
 		open()
 		eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
 	}
-	seen.want(t, "1 logs out, address true", "1 disconnects", "2 logs out, address true", "2 disconnects")
+	seen.expect(t, "1 logs out, address true", "1 disconnects", "2 logs out, address true", "2 disconnects")
 }
 
-// TestHalfClosedIsKicked: an operator can end one that waits for its answer.
+// TestHalfClosedIsKicked: an operator can end a half-closed session that waits for its answer.
 func TestHalfClosedIsKicked(t *testing.T) {
 	t.Parallel()
 	journal := newGatedJournal()
@@ -290,12 +288,13 @@ func TestHalfClosedIsKicked(t *testing.T) {
 	if !s.gw.Kick(p.uid, "by an operator") {
 		t.Error("it was not kicked")
 	}
-	p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED) // the answer was waited for as long as StallTimeout says
+	p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED) // after StallTimeout, without the answer
 	p.eof()
 	eventually(t, "it is forgotten", func() bool { return s.gw.Connections() == 0 })
 }
 
-// TestHalfClosedForTooLong: whoever is not heard for three heartbeats is dead, also if it cannot say anything.
+// TestHalfClosedForTooLong: a client that is silent for three heartbeats is ended, even if it can send nothing any
+// more.
 func TestHalfClosedForTooLong(t *testing.T) {
 	t.Parallel()
 	journal := newGatedJournal()
@@ -340,8 +339,7 @@ func TestHalfClosedAtShutdown(t *testing.T) {
 	}
 }
 
-// TestHalfClosedWhenGnetStops: a connection that is the session's own is closed with the gateway, though its answer
-// never came.
+// TestHalfClosedWhenGnetStops: a half-closed connection is closed when the gateway stops, though its answer never came.
 func TestHalfClosedWhenGnetStops(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.ShutdownTimeout = 20 * time.Second })
@@ -363,7 +361,7 @@ func TestHalfClosedWhenGnetStops(t *testing.T) {
 	}
 }
 
-// TestHalfClosed has clients that shut down their sending half; to gnet that is the end of the connection.
+// TestHalfClosed has clients shut down their sending half when no answers are due: the server closes.
 func TestHalfClosed(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)

@@ -17,7 +17,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// patience is how long a test waits for what has to come.
+// patience is how long a test waits for something that must happen.
 const patience = 30 * time.Second
 
 // server is a gateway with an engine behind it, on a free port, for one test.
@@ -32,8 +32,8 @@ type server struct {
 	conns []net.Conn // that tests dialled
 }
 
-// start serves until the test ends. change may alter the configurations. When all connections of the test are closed
-// nothing may be left of them: no count, no byte, no session in a list.
+// start serves until the test ends. change may alter the configurations. At the end all connections of the test are
+// closed, and nothing may be left of them: no count, no byte, no session in a list.
 func start(t testing.TB, change func(*Config, *engine.Config)) *server {
 	t.Helper()
 	s := newServer(t, change)
@@ -41,7 +41,7 @@ func start(t testing.TB, change func(*Config, *engine.Config)) *server {
 	return s
 }
 
-// serve is the second half of start, for tests that do something to the gateway before.
+// serve is the second half of start, for tests that do something to the gateway first.
 func (s *server) serve(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -90,11 +90,13 @@ func newServer(t testing.TB, change func(*Config, *engine.Config)) *server {
 		Listen: "127.0.0.1:0", EventLoops: 2, Server: "test",
 		Limits: Limits{ConnectionsMax: 1000, ConnectionsPreloginMax: 1000}, RequestsInFlightMax: 256,
 		OutboxBytesMax: 256 << 10, OutboxTotalBytesMax: 1 << 30, SocketSendBufferBytes: 64 << 10,
-		Heartbeat: 15 * time.Second, LoginTimeout: 5 * time.Second, StallTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second,
+		Heartbeat: 15 * time.Second, LoginTimeout: 5 * time.Second,
+		StallTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second,
 		Universe: universe, Prices: feed.Snapshot, Log: log,
 	}
 	ec := engine.Config{
-		Shards: 2, Workers: 4, InboxOrdersMax: 8192, HistoryReadsMax: 64, HistoryMemoryBytesMax: 1 << 30, SessionsPerAccountMax: 64,
+		Shards: 2, Workers: 4, InboxOrdersMax: 8192, HistoryReadsMax: 64,
+		HistoryMemoryBytesMax: 1 << 30, SessionsPerAccountMax: 64,
 		Universe: universe, Prices: feed.Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
 		Journal: engine.NewMemoryJournal(), Log: log, Fatal: func(err error) { t.Error(err); runtime.Goexit() },
 	}
@@ -113,8 +115,8 @@ func newServer(t testing.TB, change func(*Config, *engine.Config)) *server {
 	return s
 }
 
-// Accounts of tests: they begin with cash and nothing else, so their first event is their last. The first two are of the
-// two shards that servers of tests have by default; so are account and account+1 always.
+// Accounts of tests: they begin with cash and nothing else, so their first event is their last. The first two are of
+// the two shards that servers of tests have by default; so are account and account+1 always.
 const (
 	alice = engine.FirstAccount + 99  // 100100
 	bob   = engine.FirstAccount + 199 // 100200
@@ -140,7 +142,7 @@ func (s *server) dialWith(t testing.TB, d *net.Dialer) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// smallBuffers dials connections that take few bytes before the client reads.
+// smallBuffers dials connections with a small receive buffer.
 func smallBuffers() *net.Dialer {
 	return &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
@@ -195,7 +197,7 @@ func (s *server) nothingLeft(t testing.TB) {
 	})
 }
 
-// onLoops runs f on each loop in turn, on the loop's goroutine. The loops stand still meanwhile if f does.
+// onLoops runs f on each loop, one at a time, on the loop's goroutine.
 func (s *server) onLoops(f func(*loop)) {
 	var mu sync.Mutex
 	s.gw.onEachLoop(func(l *loop) {
@@ -205,7 +207,7 @@ func (s *server) onLoops(f func(*loop)) {
 	})
 }
 
-// sessionOf finds the server's side of a client.
+// sessionOf returns the session of a client.
 func (s *server) sessionOf(t testing.TB, p *peer) *Session {
 	t.Helper()
 	var found *Session
@@ -222,8 +224,7 @@ func (s *server) sessionOf(t testing.TB, p *peer) *Session {
 	return found
 }
 
-// stalledSince returns since when the client's socket took nothing though bytes wait, 0 if nothing waits, and how many
-// bytes wait.
+// stalledSince returns since when a client has been stalled, 0 if it is not, and how many bytes wait for it.
 func (s *server) stalledSince(t testing.TB, p *peer) (since millis, waiting int) {
 	t.Helper()
 	ses := s.sessionOf(t, p)
@@ -256,7 +257,7 @@ func (s *server) books() map[uint64]uint64 {
 	return seqs
 }
 
-// eventually polls until done; otherwise runs what says why not.
+// eventually polls until done. If that takes too long, it calls otherwise and fails the test.
 func eventually(t testing.TB, what string, done func() bool, otherwise ...func()) {
 	t.Helper()
 	for end := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
@@ -269,12 +270,12 @@ func eventually(t testing.TB, what string, done func() bool, otherwise ...func()
 	}
 }
 
-// gatedJournal is a memory journal whose commits wait while it is shut.
+// gatedJournal is a memory journal whose commits wait while its gate is shut.
 type gatedJournal struct {
 	*engine.MemoryJournal
 	mu      sync.Mutex
 	gate    chan struct{} // closed: commits pass
-	waiting int           // commits
+	waiting int           // commits that wait
 }
 
 func newGatedJournal() *gatedJournal {

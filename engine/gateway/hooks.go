@@ -2,13 +2,13 @@ package gateway
 
 import "github.com/papertape/papertape/codec"
 
-// Hooks are told of the life of connections. For one connection they are called one at a time, on its event loop, in
+// Hooks are called in the life of a connection. For one connection they are called one at a time, on its event loop, in
 // this order, each at most once. They must not block: all connections of the loop wait. A panic closes the connection.
 type Hooks struct {
 	OnConnect    func(*Session) // a connection was let in; WELCOME is on its way
 	OnLogin      func(*Session) // it has logged in; the reply is not written yet
-	OnLogout     func(*Session) // a connection that OnLogin was told of is gone
-	OnDisconnect func(*Session) // a connection that OnConnect was told of is gone
+	OnLogout     func(*Session) // a connection for which OnLogin was called is gone
+	OnDisconnect func(*Session) // a connection for which OnConnect was called is gone
 }
 
 // Wrapper sees requests and replies. Payloads are valid during the call only.
@@ -17,8 +17,9 @@ type Wrapper struct {
 	// error, the frame is not handled but answered with a REJECT, and the connection ends if the error is Fatal.
 	Request func(*Session, codec.Frame) *codec.Error
 
-	// Reply sees each frame that answers a request (it carries REPLY), once, before it goes to the outbox. If the session
-	// is ending, the frame may not be sent. Reply is called on an event loop or on a drainer, so it must not block at all.
+	// Reply sees each frame that answers a request (it carries REPLY), once, before it goes to the outbox. If the
+	// session is ending, the frame may not be sent. Reply is called on an event loop or on a drainer, so it must not
+	// block at all.
 	Reply func(*Session, codec.Frame)
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// notes is what hooks and wrappers saw, in order.
+// notes are what hooks and wrappers saw, in order.
 type notes struct {
 	mu   sync.Mutex
 	text []string
@@ -29,7 +29,7 @@ func (n *notes) all() []string {
 	return slices.Clone(n.text)
 }
 
-func (n *notes) want(t *testing.T, want ...string) {
+func (n *notes) expect(t *testing.T, want ...string) {
 	t.Helper()
 	eventually(t, "everything was noted", func() bool { return len(n.all()) >= len(want) })
 	if got := n.all(); !slices.Equal(got, want) {
@@ -37,8 +37,8 @@ func (n *notes) want(t *testing.T, want ...string) {
 	}
 }
 
-// TestHooks: each hook once, in order; what OnLogin keeps with the session is there at its end; who never logged in is not
-// logged out, and who was refused was never connected.
+// TestHooks: each hook is called once, in order, and finds the properties that an earlier one has set. OnLogout is not
+// called for a connection that never logged in, and no hook for one that was refused.
 func TestHooks(t *testing.T) {
 	t.Parallel()
 	var seen notes
@@ -75,13 +75,13 @@ func TestHooks(t *testing.T) {
 	eventually(t, "the second is gone", func() bool { return s.gw.Connections() == 1 })
 	p.trade(1)
 	_ = p.conn.Close()
-	seen.want(t,
+	seen.expect(t,
 		"1 connects, account 0, from an address: true", fmt.Sprintf("1 logs in to %d", alice), "the second is told too",
 		"2 connects, account 0, from an address: true", "2 disconnects, <nil> false",
 		"1 logs out, one true", "1 disconnects, one true")
 }
 
-// TestHookPanics: it costs the connection it was about.
+// TestHookPanics: a panic of a hook closes the connection that it was called for.
 func TestHookPanics(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -102,26 +102,29 @@ func TestHookPanics(t *testing.T) {
 	}
 }
 
-// TestWrappers: a wrapper sees each request and each reply once, pushes not at all, and may refuse.
+// noting is a wrapper that notes what it sees, and refuses HISTORY.
+func noting(seen *notes) Wrapper {
+	return Wrapper{
+		Request: func(c *Session, f codec.Frame) *codec.Error {
+			seen.add("> %v %d", f.Type, f.ID)
+			if f.Type == codec.TypeHistory {
+				return &codec.Error{Code: papertapev1.RejectCode_REJECT_CODE_ACCOUNT_BLOCKED, Text: "no history today"}
+			}
+			c.SetProperty("last", f.Type)
+			return nil
+		},
+		Reply: func(c *Session, f codec.Frame) {
+			c.SetProperty("answered", f.ID) // would deadlock if the session were locked
+			seen.add("< %v %d", f.Type, f.ID)
+		},
+	}
+}
+
+// TestWrappers: a wrapper sees each request and each reply once, sees no pushes, and may refuse a request.
 func TestWrappers(t *testing.T) {
 	t.Parallel()
 	var seen notes
-	s := start(t, func(g *Config, _ *engine.Config) {
-		g.Wrappers = []Wrapper{{
-			Request: func(c *Session, f codec.Frame) *codec.Error {
-				seen.add("> %v %d", f.Type, f.ID)
-				if f.Type == codec.TypeHistory {
-					return &codec.Error{Code: papertapev1.RejectCode_REJECT_CODE_ACCOUNT_BLOCKED, Text: "no history today"}
-				}
-				c.SetProperty("last", f.Type)
-				return nil
-			},
-			Reply: func(c *Session, f codec.Frame) {
-				c.SetProperty("answered", f.ID) // would lock up if the session were locked
-				seen.add("< %v %d", f.Type, f.ID)
-			},
-		}}
-	})
+	s := start(t, func(g *Config, _ *engine.Config) { g.Wrappers = []Wrapper{noting(&seen)} })
 	p := s.peer(t)
 	p.welcome()
 	p.login(alice, papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, 0)
@@ -130,7 +133,9 @@ func TestWrappers(t *testing.T) {
 	if f := p.frame(); f.Type != codec.TypeEvent {
 		t.Fatalf("%v %s", f.Type, says(f))
 	}
-	for _, kind := range []codec.Type{codec.TypePing, codec.TypeHoldings, codec.TypeInstruments, codec.TypeSubscribe, codec.TypeHistory, 999} {
+	for _, kind := range []codec.Type{
+		codec.TypePing, codec.TypeHoldings, codec.TypeInstruments, codec.TypeSubscribe, codec.TypeHistory, 999,
+	} {
 		p.write(p.request(nil, kind))
 		f := p.frame()
 		if f.ID != p.id || f.Flags&codec.FlagReply == 0 {

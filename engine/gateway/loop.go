@@ -145,7 +145,7 @@ func (l *loop) ring() {
 	}
 }
 
-// flushDirty writes each dirty session once. The flag is cleared before the list is taken: whoever adds to the list
+// flushDirty writes each dirty session once. The flag is cleared before the list is taken: a drainer that adds
 // after that rings again.
 func (l *loop) flushDirty() {
 	l.rung.Store(false)

@@ -10,7 +10,7 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// TestRateLimited has an account order more than it may: the engine decides that, the code is the gateway's.
+// TestRateLimited has an account order more than it may. The engine decides that; the gateway gives the code.
 func TestRateLimited(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(_ *Config, e *engine.Config) { e.OrdersPerSecond, e.Clock = 4, func() int64 { return 1 } })
@@ -29,7 +29,8 @@ type keeping struct{ *engine.MemoryJournal }
 
 func (keeping) Keeps() bool { return true }
 
-// TestJournalRefusals has the journal take no orders: it is too far behind, or its disk is nearly full. Queries go on.
+// TestJournalRefusals has orders refused for the journal: it is too far behind, or its disk is nearly full. Queries go
+// on.
 func TestJournalRefusals(t *testing.T) {
 	t.Parallel()
 	var readOnly atomic.Bool
@@ -87,8 +88,9 @@ func TestOrderIDs(t *testing.T) {
 	}
 	again := order(100)
 	f := p.expect(codec.TypeExecution)
-	if ev := decoded(t, f, new(papertapev1.AccountEvent)); f.ID != again || f.Flags != codec.FlagReply|codec.FlagReplay || ev.GetSeq() != 2 {
-		t.Errorf("EXECUTION id %d flags %d seq %d, want id %d, REPLY and REPLAY, seq 2", f.ID, f.Flags, ev.GetSeq(), again)
+	seq := decoded(t, f, new(papertapev1.AccountEvent)).GetSeq()
+	if f.ID != again || f.Flags != codec.FlagReply|codec.FlagReplay || seq != 2 {
+		t.Errorf("EXECUTION id %d flags %d seq %d, want id %d, REPLY and REPLAY, seq 2", f.ID, f.Flags, seq, again)
 	}
 	p.rejected(order(200), papertapev1.RejectCode_REJECT_CODE_DUPLICATE_ORDER_ID)
 	p.alive()

@@ -32,7 +32,7 @@ func (s *Session) finish(reason papertapev1.GoodbyeReason, text string) int {
 	return s.finishWith(reason, codec.AppendGoodbye(nil, reason, text, retryAfter(reason)))
 }
 
-// finishWith is finish with frames of which GOODBYE is the last.
+// finishWith appends the last frames, which end with GOODBYE. mu must be held. It returns how many bytes it added.
 func (s *Session) finishWith(reason papertapev1.GoodbyeReason, farewell []byte) int {
 	if !s.append(farewell) {
 		return 0

@@ -8,7 +8,7 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// smallOutboxes makes the server's side of a connection take little.
+// smallOutboxes gives sessions a small outbox and a small send buffer.
 func smallOutboxes(g *Config, _ *engine.Config) {
 	g.SocketSendBufferBytes, g.OutboxBytesMax = 8<<10, 48<<10
 }
@@ -23,7 +23,7 @@ func TestOutboxBytesMax(t *testing.T) {
 			t.Fatal("a client that does not read is not cut")
 		}
 	}
-	trader.trade(100) // is served all the while
+	trader.trade(100) // is not held up
 	eventually(t, "the stalled one is gone", func() bool { return s.gw.Connections() == 1 })
 	stalled.cut()
 	if stalled.seq == 1 || stalled.seq >= trader.seq {
@@ -34,7 +34,7 @@ func TestOutboxBytesMax(t *testing.T) {
 	}
 }
 
-// TestOutboxHoldsOneLargeFrame has a cap below the size of a single answer.
+// TestOutboxHoldsOneLargeFrame: a frame larger than the outbox fits if nothing else waits.
 func TestOutboxHoldsOneLargeFrame(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.OutboxBytesMax = 512 })
@@ -46,7 +46,7 @@ func TestOutboxHoldsOneLargeFrame(t *testing.T) {
 	p.alive()
 }
 
-// TestOutboxOfOwnAnswers has a client that asks and asks and never reads.
+// TestOutboxOfOwnAnswers has a client that keeps asking and never reads.
 func TestOutboxOfOwnAnswers(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallOutboxes)
@@ -64,7 +64,7 @@ func TestOutboxOfOwnAnswers(t *testing.T) {
 	}
 }
 
-// stall has trader push to a client that does not read until at least some bytes wait for it that its socket does not take.
+// stall has the trader trade until some bytes at least wait for a client that does not read.
 func (s *server) stall(t *testing.T, stalled, trader *peer, some int) {
 	t.Helper()
 	for {
@@ -79,7 +79,7 @@ func (s *server) stall(t *testing.T, stalled, trader *peer, some int) {
 	}
 }
 
-// settled waits until the kernel has taken nothing more for a while, so that what stalls later stalls later for good.
+// settled waits until the kernel has taken nothing for a while, so that this client stays the longest-stalled one.
 func (s *server) settled(t *testing.T, p *peer) {
 	t.Helper()
 	eventually(t, "the kernel has taken what it will", func() bool {
@@ -91,10 +91,10 @@ func (s *server) settled(t *testing.T, p *peer) {
 func TestStallTimeout(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
-		g.SocketSendBufferBytes, g.OutboxBytesMax, g.StallTimeout = 8<<10, 8<<20, 300*time.Millisecond
+		g.SocketSendBufferBytes, g.OutboxBytesMax, g.StallTimeout = 8<<10, 8<<20, time.Second
 	})
 	stalled, trader := s.lazy(t, alice), s.user(t, alice)
-	s.stall(t, stalled, trader, 32<<10) // more than the kernel may take later
+	s.stall(t, stalled, trader, 32<<10) // more than the kernel will take later
 	eventually(t, "the stalled one is cut", func() bool { return s.gw.Stats().CutStalled.Load() == 1 })
 	eventually(t, "and gone", func() bool { return s.gw.Connections() == 1 })
 	stalled.cut()
@@ -104,7 +104,8 @@ func TestStallTimeout(t *testing.T) {
 	}
 }
 
-// TestSlowReaderIsNotStalled has a client that takes longer than the stall timeout for what waits, but takes some.
+// TestSlowReaderIsNotStalled has a client that takes longer than the stall timeout to read what waits, but keeps
+// reading.
 func TestSlowReaderIsNotStalled(t *testing.T) {
 	t.Parallel()
 	const timeout = 1500 * time.Millisecond
@@ -116,7 +117,7 @@ func TestSlowReaderIsNotStalled(t *testing.T) {
 	began := time.Now()
 	for slow.seq < trader.seq {
 		slow.until(min(slow.seq+25, trader.seq)) // some 4 kB
-		time.Sleep(80 * time.Millisecond)        // being slow is what this client is for
+		time.Sleep(80 * time.Millisecond)        // this client is slow on purpose
 	}
 	if took := time.Since(began); took < timeout {
 		t.Fatalf("everything was taken within %v, so nothing was tried", took)
@@ -124,7 +125,7 @@ func TestSlowReaderIsNotStalled(t *testing.T) {
 	slow.alive()
 }
 
-// TestWaitingCountsBoth has bytes in the outbox, and others that the socket has not taken.
+// TestWaitingCountsBoth: bytes in the outbox wait, and bytes that the socket has not taken.
 func TestWaitingCountsBoth(t *testing.T) {
 	s := &Session{unsent: 100}
 	for _, want := range []int{100, 150, 200} {

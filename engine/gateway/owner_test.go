@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/panjf2000/gnet/v2"
+
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/engine/owner"
 )
@@ -22,8 +24,8 @@ func TestWrongGoroutine(t *testing.T) {
 	s := srv.sessionOf(t, p)
 	l, h := s.loop, handler{srv.gw}
 	for name, enter := range map[string]func(){
-		"OnTraffic":  func() { h.OnTraffic(s.conn) },
-		"OnClose":    func() { h.OnClose(s.conn, nil) },
+		"OnTraffic":  func() { h.OnTraffic(foreign{session: s}) },
+		"OnClose":    func() { h.OnClose(foreign{session: s}, nil) },
 		"a task":     func() { _ = l.tasks.tick.Run(context.Background()) },
 		"write":      func() { l.write(s) },
 		"schedule":   func() { l.schedule(s) },
@@ -46,6 +48,14 @@ func TestWrongGoroutine(t *testing.T) {
 		t.Errorf("%d panics were contained, want none", n)
 	}
 }
+
+// foreign is a connection that leads to a session, and that the test's goroutine may touch.
+type foreign struct {
+	gnet.Conn
+	session *Session
+}
+
+func (f foreign) Context() any { return f.session }
 
 func panicOf(enter func()) (said string) {
 	defer func() {

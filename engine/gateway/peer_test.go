@@ -12,7 +12,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// peer is a client of the fewest means: it sends bytes, and cuts what comes into frames.
+// peer is a minimal client: it sends bytes, and cuts what comes into frames.
 type peer struct {
 	t     testing.TB
 	conn  *net.TCPConn
@@ -48,7 +48,7 @@ func (s *server) user(t testing.TB, account uint64) *peer {
 	return p
 }
 
-// lazy is a user whose connection takes few bytes before it reads.
+// lazy is a user with a small receive buffer.
 func (s *server) lazy(t testing.TB, account uint64) *peer {
 	t.Helper()
 	p := s.peerWith(t, smallBuffers())
@@ -57,7 +57,7 @@ func (s *server) lazy(t testing.TB, account uint64) *peer {
 	return p
 }
 
-// next returns the next frame. Its payload is good until the following call.
+// next returns the next frame. Its payload is valid until the next call.
 func (p *peer) next() (codec.Frame, error) {
 	for {
 		f, n, err := codec.Cut(p.buf[p.start:], codec.LimitToClient)
@@ -96,7 +96,7 @@ func (p *peer) fill() error {
 	return err
 }
 
-// frame returns the next frame, which has to come. Sequences are checked on the way.
+// frame returns the next frame, and fails the test if none comes. It checks the sequences.
 func (p *peer) frame() codec.Frame {
 	p.t.Helper()
 	f, err := p.next()
@@ -107,7 +107,7 @@ func (p *peer) frame() codec.Frame {
 	return f
 }
 
-// follow checks that an event is the next one, and that orders are executed as they were sent.
+// follow checks that an event is the next one, and that orders are executed in the order they were sent.
 func (p *peer) follow(f codec.Frame) {
 	p.t.Helper()
 	if f.Type != codec.TypeEvent && (f.Type != codec.TypeExecution || f.Flags&codec.FlagReplay != 0) {
@@ -115,18 +115,20 @@ func (p *peer) follow(f codec.Frame) {
 	}
 	ev := decoded(p.t, f, new(papertapev1.AccountEvent))
 	if ev.GetAccount() != p.account || ev.GetSeq() != p.seq+1 {
-		p.t.Fatalf("%v: account %d seq %d, want account %d seq %d", f.Type, ev.GetAccount(), ev.GetSeq(), p.account, p.seq+1)
+		p.t.Fatalf("%v: account %d seq %d, want account %d seq %d",
+			f.Type, ev.GetAccount(), ev.GetSeq(), p.account, p.seq+1)
 	}
 	p.seq++
 	if f.Type == codec.TypeExecution {
 		if f.ID <= p.last || f.Flags != codec.FlagReply {
-			p.t.Fatalf("EXECUTION id %d flags %d after that of id %d: orders are executed as they were sent", f.ID, f.Flags, p.last)
+			p.t.Fatalf("EXECUTION id %d flags %d after that of id %d: orders are executed as they were sent",
+				f.ID, f.Flags, p.last)
 		}
 		p.last = f.ID
 	}
 }
 
-// expect returns the next frame, which has to be of this type.
+// expect returns the next frame, and fails the test if it is of another type.
 func (p *peer) expect(want codec.Type) codec.Frame {
 	p.t.Helper()
 	f := p.frame()
@@ -136,7 +138,7 @@ func (p *peer) expect(want codec.Type) codec.Frame {
 	return f
 }
 
-// message is what the codec fills.
+// message is what the codec can decode into.
 type message interface {
 	UnmarshalVT([]byte) error
 	Reset()
@@ -184,7 +186,7 @@ func (p *peer) welcome() *papertapev1.Welcome {
 	return w
 }
 
-// login logs in. From here on every event has to be the next one.
+// login logs in. From then on the sequences of events are checked.
 func (p *peer) login(account uint64, mode papertapev1.ResumeMode, last uint64) *papertapev1.LoginReply {
 	p.t.Helper()
 	p.write(p.loginFrame(account, mode, last))
@@ -207,7 +209,9 @@ func (p *peer) login(account uint64, mode papertapev1.ResumeMode, last uint64) *
 
 func (p *peer) loginFrame(account uint64, mode papertapev1.ResumeMode, last uint64) []byte {
 	p.id++
-	return codec.Append(nil, codec.TypeLogin, 0, p.id, &papertapev1.Login{Account: account, Mode: mode, LastSeq: last, Epoch: p.epoch})
+	return codec.Append(nil, codec.TypeLogin, 0, p.id, &papertapev1.Login{
+		Account: account, Mode: mode, LastSeq: last, Epoch: p.epoch,
+	})
 }
 
 // appendOrder appends the next order: the first buys a hundred of SZ 000001, the second sells them, and so on.
@@ -218,7 +222,9 @@ func (p *peer) appendOrder(dst []byte) []byte {
 	if p.orders%2 == 0 {
 		side = papertapev1.Side_SIDE_SELL
 	}
-	return codec.Append(dst, codec.TypeOrder, 0, p.id, &papertapev1.Order{Side: side, Market: "SZ", Code: "000001", Quantity: 100})
+	return codec.Append(dst, codec.TypeOrder, 0, p.id, &papertapev1.Order{
+		Side: side, Market: "SZ", Code: "000001", Quantity: 100,
+	})
 }
 
 // appendOrders appends the next n orders.
@@ -281,7 +287,8 @@ func (p *peer) rejected(id uint64, code papertapev1.RejectCode) *papertapev1.Rej
 		flags = 0
 	}
 	if r.GetCode() != code || f.ID != id || f.Flags != flags || r.GetText() == "" {
-		p.t.Fatalf("REJECT %s id %d flags %d, want %v id %d flags %d and a sentence", says(f), f.ID, f.Flags, code, id, flags)
+		p.t.Fatalf("REJECT %s id %d flags %d, want %v id %d flags %d and a sentence",
+			says(f), f.ID, f.Flags, code, id, flags)
 	}
 	return r
 }
@@ -305,7 +312,7 @@ func (p *peer) eof() {
 	}
 }
 
-// cut reads what was on its way, which has to follow on, until the connection ends, in order or by a reset.
+// cut reads what was on its way, and checks its sequences, until the connection ends, in order or by a reset.
 func (p *peer) cut() {
 	p.t.Helper()
 	for {

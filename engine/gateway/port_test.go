@@ -13,7 +13,7 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// freePort returns a port that nobody listens on and that the kernel gives to no connection by itself.
+// freePort returns a port that nobody listens on, and below those that the kernel gives to connections.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for {
@@ -45,7 +45,7 @@ func TestServersStartedTogether(t *testing.T) {
 	}
 }
 
-// servedOf starts a server on each host at once, and returns how many serve when all have said so or have given up.
+// servedOf starts a server on each host at the same moment, and returns how many of them serve.
 func servedOf(t *testing.T, hosts [2]string, port string) (served int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -84,7 +84,7 @@ func servedOf(t *testing.T, hosts [2]string, port string) (served int) {
 	return served
 }
 
-// TestServersOnDifferentAddresses: what does not cover another address does not keep it from another server.
+// TestServersOnDifferentAddresses: servers on addresses that do not cover each other both serve.
 func TestServersOnDifferentAddresses(t *testing.T) {
 	t.Parallel()
 	for _, hosts := range [][2]string{{"127.0.0.1", "127.0.0.2"}, {"127.0.0.1", "[::1]"}, {"0.0.0.0", "[::1]"}} {
@@ -117,14 +117,16 @@ func TestAddressThatCannotBe(t *testing.T) {
 	t.Parallel()
 	for _, listen := range []string{"127.0.0.1", "127.0.0.1:99999", "192.0.2.1:0"} {
 		s := newServer(t, func(g *Config, _ *engine.Config) { g.Listen = listen })
-		if err := s.gw.Serve(t.Context(), s.engine, func(string) { t.Error("ready was called") }); !errors.Is(err, ErrListen) {
+		err := s.gw.Serve(t.Context(), s.engine, func(string) { t.Error("ready was called") })
+		if !errors.Is(err, ErrListen) {
 			t.Errorf("Serve on %s: %v, want ErrListen", listen, err)
 		}
 		s.engine.Stop()
 	}
 }
 
-// TestRestartOnTheSamePort starts again where connections are in TIME_WAIT, which those are that the server closed first.
+// TestRestartOnTheSamePort starts again where connections are in TIME_WAIT, which those are that the server closed
+// first.
 func TestRestartOnTheSamePort(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)

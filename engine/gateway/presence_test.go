@@ -17,7 +17,8 @@ func (p *peer) subscribePresence(on bool) {
 	p.t.Helper()
 	p.id++
 	p.write(codec.Append(nil, codec.TypeSubscribe, 0, p.id, &papertapev1.Subscribe{Presence: on}))
-	if got := decoded(p.t, p.expect(codec.TypeSubscribed), new(papertapev1.Subscribed)); got.GetPresence() != on || got.GetQuotes() {
+	got := decoded(p.t, p.expect(codec.TypeSubscribed), new(papertapev1.Subscribed))
+	if got.GetPresence() != on || got.GetQuotes() {
 		p.t.Errorf("subscribed to %v", got)
 	}
 }
@@ -41,17 +42,17 @@ func TestPresence(t *testing.T) {
 			p.subscribePresence(true) // twice is once
 			q := s.user(t, alice)
 			uid := s.sessionOf(t, q).uid
-			wants := []string{fmt.Sprintf("%d %d online=true 3", alice, uid), fmt.Sprintf("%d %d online=false 2", alice, uid)}
-			if got := p.present(); got != wants[0] {
-				t.Errorf("%s, want %s", got, wants[0])
+			if got, want := p.present(), fmt.Sprintf("%d %d online=true 3", alice, uid); got != want {
+				t.Errorf("%s, want %s", got, want)
 			}
 			_ = q.conn.Close()
-			if got := p.present(); got != wants[1] {
-				t.Errorf("%s, want %s", got, wants[1])
+			if got, want := p.present(), fmt.Sprintf("%d %d online=false 2", alice, uid); got != want {
+				t.Errorf("%s, want %s", got, want)
 			}
 			r := s.user(t, bob)
 			if everybody {
-				if got, want := p.present(), fmt.Sprintf("%d %d online=true 1", bob, s.sessionOf(t, r).uid); got != want {
+				want := fmt.Sprintf("%d %d online=true 1", bob, s.sessionOf(t, r).uid)
+				if got := p.present(); got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
 			}
@@ -63,8 +64,8 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-// TestPresenceIsConflated has a subscriber that does not read while another session comes and goes and comes again: of each
-// session it is told the latest state once it reads.
+// TestPresenceIsConflated has a subscriber that does not read while another session comes and goes and comes again: of
+// each session it is told the latest state once it reads.
 func TestPresenceIsConflated(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -98,13 +99,13 @@ func TestPresenceIsConflated(t *testing.T) {
 	p.alive()
 }
 
-// presenceModel is what presence keeps, as maps.
+// presenceModel does what presence does, with maps.
 type presenceModel struct {
 	t        *rapid.T
 	presence *presence
 	changed  map[uint64]state // by account: all that ever was
-	told     uint64           // a subscriber, which has been told of what it has in seen
-	seen     map[uint64]state
+	told     uint64           // the version that a subscriber has been told
+	seen     map[uint64]state // what it was told
 }
 
 func (m *presenceModel) note(account, uid uint64, online bool) {
@@ -117,7 +118,7 @@ func (m *presenceModel) note(account, uid uint64, online bool) {
 	m.changed[account] = st
 }
 
-// tell has the subscriber told of at most so many states, and compares each.
+// tell tells the subscriber most states at most, and compares each.
 func (m *presenceModel) tell(most int) {
 	states, upTo, kept := m.presence.since(nil, m.told, most)
 	newer := 0
@@ -130,7 +131,7 @@ func (m *presenceModel) tell(most int) {
 		m.t.Fatalf("%d states are newer than what was told; all of them are kept: %t", newer, kept)
 	}
 	if !kept {
-		m.told, m.seen = upTo, maps.Clone(m.changed) // it starts afresh
+		m.told, m.seen = upTo, maps.Clone(m.changed) // it would start again
 		return
 	}
 	if len(states) != min(newer, most) {
@@ -145,7 +146,7 @@ func (m *presenceModel) tell(most int) {
 		m.seen[st.account] = st
 	}
 	if m.told = upTo; newer <= most && !maps.Equal(m.seen, m.changed) {
-		m.t.Fatalf("told everything up to version %d, and that is not how it is", upTo)
+		m.t.Fatalf("told everything up to version %d, and that is not the present state", upTo)
 	}
 }
 
@@ -196,8 +197,8 @@ func TestPresenceAgainstAModel(t *testing.T) {
 	})
 }
 
-// TestPresenceOfManySubscribers has sessions come and go under subscribers that read and others that do not. What is
-// kept for the latter is little, and counted; all of them end with the truth.
+// TestPresenceOfManySubscribers has sessions come and go while one subscriber reads and another does not. Little is
+// kept for the latter, and in the end both know the present state.
 func TestPresenceOfManySubscribers(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -229,8 +230,7 @@ func TestPresenceOfManySubscribers(t *testing.T) {
 	}
 }
 
-// presentUntil takes frames until what PRESENCE says of accounts is the truth. Each says something else than the one
-// before.
+// presentUntil takes frames until PRESENCE has told the truth of all accounts. No two in a row may say the same.
 func (p *peer) presentUntil(truth map[uint64]uint32) {
 	p.t.Helper()
 	told, last := make(map[uint64]uint32), ""
@@ -254,7 +254,7 @@ func (p *peer) presentUntil(truth map[uint64]uint32) {
 	}
 }
 
-// TestPresenceThatIsMissed: more accounts change while a subscriber does not read than are kept. It is ended.
+// TestPresenceThatIsMissed has more accounts change than are kept while a subscriber does not read. It is ended.
 func TestPresenceThatIsMissed(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -267,7 +267,7 @@ func TestPresenceThatIsMissed(t *testing.T) {
 	for i := range uint64(presenceMax + 1) {
 		s.gw.presence.note(1_000_000+i, 1_000_000+i, true)
 		if i == presenceMax/2 {
-			s.user(t, carol) // has the loops tell
+			s.user(t, carol) // so that the loops tell
 			p.presentUntil(map[uint64]uint32{carol: 1})
 		}
 	}
@@ -276,8 +276,7 @@ func TestPresenceThatIsMissed(t *testing.T) {
 	deaf.cut()
 }
 
-// TestPresenceIsNotOfOneself: a client that does not wait for the answer to its login before it subscribes is not
-// told that it has come.
+// TestPresenceIsNotOfOneself: a client that subscribes before its login is answered is not told of its own login.
 func TestPresenceIsNotOfOneself(t *testing.T) {
 	t.Parallel()
 	entered, goOn := make(chan struct{}), make(chan struct{})

@@ -96,8 +96,8 @@ func (l *loop) goOnQuoting() {
 	}
 }
 
-// quoteTo writes quotes to a subscriber. Quotes are the first to be left out: they are skipped if the subscriber has not
-// taken most of what it was sent, or if all outboxes together are near their bound.
+// quoteTo writes quotes to a subscriber. Quotes are the first to be left out: they are skipped if the subscriber has
+// not taken most of what it was sent, or if all outboxes together are near their bound.
 func (l *loop) quoteTo(s *Session) {
 	s.mu.Lock()
 	if l.gw.holds() > l.gw.cfg.OutboxTotalBytesMax/2 || s.waiting() > l.gw.pieceBytes() {

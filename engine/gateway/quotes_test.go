@@ -11,7 +11,7 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// subscribe switches quotes on or off. Switched on, all of them come.
+// subscribe switches quotes on or off. When they are switched on, all of them come next.
 func (p *peer) subscribe(on bool) {
 	p.t.Helper()
 	p.id++
@@ -36,7 +36,7 @@ func (p *peer) quotes() map[string]int64 {
 	return prices
 }
 
-// walking serves with prices that the test moves.
+// walking starts a server with prices that the test moves.
 func walking(t *testing.T, change func(*Config)) (s *server, feed *market.Feed) {
 	s = start(t, func(g *Config, e *engine.Config) {
 		feed = market.Walk(g.Universe, 7)
@@ -49,7 +49,7 @@ func walking(t *testing.T, change func(*Config)) (s *server, feed *market.Feed) 
 	return s, feed
 }
 
-// all is what every instrument costs.
+// all returns the price of each instrument.
 func all(u *market.Universe, prices *market.Prices) map[string]int64 {
 	m := make(map[string]int64)
 	for id := range market.ID(u.Len()) {
@@ -108,7 +108,7 @@ func TestQuotes(t *testing.T) {
 	other.alive() // never had any
 }
 
-// TestQuotesAreConflated has prices move three times while the loop is busy.
+// TestQuotesAreConflated has prices move three times while the loop is busy. All of the newest come, once.
 func TestQuotesAreConflated(t *testing.T) {
 	t.Parallel()
 	busy, goOn := make(chan struct{}), make(chan struct{})
@@ -140,8 +140,8 @@ func TestQuotesAreConflated(t *testing.T) {
 	p.alive() // and only once
 }
 
-// TestQuotesAreLeftOut has a subscriber that does not read: it is not cut for quotes, misses some, and gets all of the
-// newest when it has read.
+// TestQuotesAreLeftOut has a subscriber that does not read. It is not cut for quotes, but misses some, and gets all of
+// the newest when it has read.
 func TestQuotesAreLeftOut(t *testing.T) {
 	t.Parallel()
 	s, feed := walking(t, func(g *Config) { g.SocketSendBufferBytes, g.OutboxBytesMax = 8<<10, 48<<10 })
@@ -175,7 +175,8 @@ func TestQuotesAreLeftOut(t *testing.T) {
 	}
 }
 
-// TestQuotesAreLeftOutFirst has all outboxes near their bound: quotes are skipped for everybody, events are not.
+// TestQuotesAreLeftOutFirst has all outboxes together near their bound. Quotes are skipped for everybody, events are
+// not.
 func TestQuotesAreLeftOutFirst(t *testing.T) {
 	t.Parallel()
 	s, feed := walking(t, func(g *Config) {
@@ -224,8 +225,8 @@ func TestSubscribersComeAndGo(t *testing.T) {
 	})
 }
 
-// TestSubscribersAgainstASet switches the quotes of eight sessions of one loop on and off at random: those get them for whom
-// they are on, once each.
+// TestSubscribersAgainstASet switches the quotes of eight sessions of one loop on and off at random: those get them for
+// whom they are on, once each.
 func TestSubscribersAgainstASet(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()

@@ -8,7 +8,7 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// answers sorts what comes for n requests.
+// answers takes the answers to n requests, and counts executions and BUSY.
 func answers(p *peer, n int) (executed, busies int) {
 	p.t.Helper()
 	for range n {
@@ -31,7 +31,7 @@ func TestRequestsInFlightMax(t *testing.T) {
 	t.Parallel()
 	journal := newGatedJournal()
 	s := start(t, func(_ *Config, e *engine.Config) { e.Journal = journal })
-	p, other := s.user(t, alice), s.user(t, alice+1) // of the other shard, which does not wait for the first
+	p, other := s.user(t, alice), s.user(t, alice+1) // of the other shard, which is not held up
 	open := journal.shut(t)
 	p.write(p.appendOrders(nil, 300))
 	if executed, busies := answers(p, 44); executed != 0 || busies != 44 {
@@ -40,9 +40,9 @@ func TestRequestsInFlightMax(t *testing.T) {
 	if n := s.sessionOf(t, p).engine.InFlight(); n != 256 {
 		t.Errorf("%d requests in flight, want 256", n)
 	}
-	p.write(p.request(nil, codec.TypeHistory)) // counts as well
+	p.write(p.request(nil, codec.TypeHistory)) // a query counts too
 	p.rejected(p.id, busy)
-	p.alive() // a PING does not
+	p.alive() // a PING does not count
 	open()
 	if executed, busies := answers(p, 256); executed != 256 || busies != 0 {
 		t.Errorf("%d executed, %d BUSY; want all 256", executed, busies)
@@ -73,7 +73,7 @@ func TestInboxOrdersMax(t *testing.T) {
 	if executed, busies := answers(other, 5); executed != 0 || busies != 5 {
 		t.Errorf("%d executed, %d BUSY of another client; want 0 and 5: the inbox is full", executed, busies)
 	}
-	late := s.peer(t) // logins have a lane of their own
+	late := s.peer(t) // logins are not refused: they go through the control lane
 	late.welcome()
 	late.write(late.loginFrame(carol, quick, 0))
 	open()
@@ -84,7 +84,7 @@ func TestInboxOrdersMax(t *testing.T) {
 	if n := s.gw.Stats().Busy.Load(); n != 17 {
 		t.Errorf("%d BUSY counted, want 17", n)
 	}
-	p.orders++ // the ninth bought, the refused ones do not count
+	p.orders++ // the last that was executed was a purchase, so a sale is next
 	p.trade(2)
 	for _, p := range []*peer{p, other} {
 		if n := s.sessionOf(t, p).engine.InFlight(); n != 0 {

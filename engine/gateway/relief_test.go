@@ -8,7 +8,7 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// TestOutboxTotalBytesMax has three clients that do not read; the one that has waited longest goes first.
+// TestOutboxTotalBytesMax has three clients that do not read. The one that has stalled longest is cut first.
 func TestOutboxTotalBytesMax(t *testing.T) {
 	t.Parallel()
 	const total = 300 << 10
@@ -43,8 +43,8 @@ func TestOutboxTotalBytesMax(t *testing.T) {
 	}
 }
 
-// TestOutboxTotalOverLoops is the same with the stalled clients on different loops: the longest-stalled of the server goes,
-// whichever loop it is on, and not also the longest-stalled of each loop.
+// TestOutboxTotalOverLoops has stalled clients on different loops. Only the longest-stalled of the whole server is cut,
+// whichever loop it is on, not the longest-stalled of each loop.
 func TestOutboxTotalOverLoops(t *testing.T) {
 	t.Parallel()
 	for _, first := range []int{0, 1} {
@@ -77,7 +77,7 @@ func outboxTotalOverLoops(t *testing.T, first int) {
 			t.Fatal("nobody is cut")
 		}
 	}
-	s.tick(t) // of the other loop as well
+	s.tick(t) // the other loop has looked too
 	stalled[0].cut()
 	stalled[1].until(traders[1].seq)
 	stalled[1].alive()
@@ -86,8 +86,8 @@ func outboxTotalOverLoops(t *testing.T, first int) {
 	}
 }
 
-// TestOutboxTotalMetByAnEndingSession has a client that was told GOODBYE, has not read it, and is the longest-stalled when
-// all outboxes together pass their bound. Cutting it must not go on for ever.
+// TestOutboxTotalMetByAnEndingSession has a client that was sent GOODBYE and has not read it. It is the longest-stalled
+// when all outboxes together exceed their bound. Cutting it must not go on for ever.
 func TestOutboxTotalMetByAnEndingSession(t *testing.T) {
 	t.Parallel()
 	const total = 200 << 10
@@ -114,10 +114,10 @@ func TestOutboxTotalMetByAnEndingSession(t *testing.T) {
 	}
 }
 
-// halfBytes returns how many bytes of half frames the server says it holds.
+// halfBytes returns how many bytes of half frames the gateway counts.
 func (s *server) halfBytes() int { return int(s.gw.halfFrames.Load()) }
 
-// TestHalfFramesAreCounted: what has come of a frame is counted until the rest comes, the client ends, or is ended.
+// TestHalfFramesAreCounted: what has come of a frame is counted until the rest comes or the connection ends.
 func TestHalfFramesAreCounted(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
@@ -149,8 +149,8 @@ func TestHalfFramesAreCounted(t *testing.T) {
 	eventually(t, "nothing is left", func() bool { return s.halfBytes() == 0 })
 }
 
-// TestHalfFramesOfMany: clients that send most of a frame and nothing more have the server hold no more than a
-// quarter of its bound. Who has been silent longest goes first.
+// TestHalfFramesOfMany: half frames take no more than a quarter of what the server may hold. The client that was silent
+// longest is cut first.
 func TestHalfFramesOfMany(t *testing.T) {
 	t.Parallel()
 	const total = 64 << 10

@@ -9,13 +9,13 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// TestStalledReader has one session of an account stop reading while another orders. The other waits for nothing; the first
-// is cut at its cap, resumes, and has missed nothing.
+// TestStalledReader has one session of an account stop reading while another one trades. The trader is not held up. The
+// stalled one is cut when its outbox is full, resumes, and has missed nothing.
 func TestStalledReader(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallOutboxes)
 	stalled, trader := s.lazy(t, alice), s.user(t, alice)
-	trader.trade(2000) // every one answered while the first does not read
+	trader.trade(2000) // all answered, though the first session does not read
 	eventually(t, "the stalled one is gone", func() bool { return s.gw.Connections() == 1 })
 	stalled.cut()
 	if n := s.gw.Stats().CutOutbox.Load(); n != 1 {
@@ -36,8 +36,8 @@ func TestStalledReader(t *testing.T) {
 	back.until(trader.seq)
 }
 
-// TestReplayJoinsLive replays 4,000 events through small buffers, into which come live events of another session and
-// orders and queries of the replaying one.
+// TestReplayJoinsLive replays 4,000 events through small buffers. Meanwhile another session trades, and the replaying
+// one sends orders and queries.
 func TestReplayJoinsLive(t *testing.T) {
 	t.Parallel()
 	const history, live, own = 4000, 40, 40
@@ -51,64 +51,16 @@ func TestReplayJoinsLive(t *testing.T) {
 	if r.GetHeadSeq() != history+1 || r.GetOldestSeq() != 1 {
 		t.Fatalf("LOGIN reply %v", r)
 	}
-	executions, pongs := make(map[uint64]string), make(map[uint64]bool) // the former by order id
-	var holdings uint64
-	var b []byte
-	for range own {
-		p.id++
-		executions[p.id] = fmt.Sprintf("own %d", p.id)
-		b = codec.Append(b, codec.TypeOrder, 0, p.id, &papertapev1.Order{
-			Side: papertapev1.Side_SIDE_BUY, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderId: executions[p.id],
-		})
-		b = p.request(b, codec.TypePing)
-		pongs[p.id] = true
-	}
-	b = p.request(b, codec.TypeHoldings)
-	holdings = p.id
-	p.write(b)
+	c := &replaying{peer: p, head: r.GetHeadSeq(), orders: make(map[uint64]string), pings: make(map[uint64]bool)}
+	c.request(own)
 	trader.trade(live)
 	trader.until(1 + history + live + own) // all of them happened while the replay waits for its reader
 
-	const last = 1 + history + live + own
-	replayed := 0
-	for p.seq < last || len(pongs) > 0 || holdings != 0 {
-		f := p.frame()
-		switch f.Type {
-		case codec.TypeExecution:
-			if got := ordered(t, f); executions[f.ID] == "" || got != executions[f.ID] {
-				t.Fatalf("EXECUTION id %d at seq %d is of order %q, want %q", f.ID, p.seq, got, executions[f.ID])
-			}
-			delete(executions, f.ID)
-		case codec.TypeEvent:
-			if got := ordered(t, f); got != "" {
-				t.Fatalf("EVENT seq %d of the client's own order %q", p.seq, got)
-			}
-			replay := p.seq <= r.GetHeadSeq()
-			if (f.Flags&codec.FlagReplay != 0) != replay || f.ID != 0 {
-				t.Fatalf("EVENT seq %d flags %d id %d, where the reply's head_seq is %d", p.seq, f.Flags, f.ID, r.GetHeadSeq())
-			}
-			if replay {
-				replayed++
-			}
-		case codec.TypePong:
-			if head := decoded(t, f, new(papertapev1.Pong)).GetHeadSeq(); !pongs[f.ID] || head != p.seq {
-				t.Fatalf("PONG id %d says that seq %d is the newest in this stream; it is %d", f.ID, head, p.seq)
-			}
-			delete(pongs, f.ID)
-			if len(pongs) == 0 && p.seq > 1+history {
-				t.Fatalf("the replay was over before the last PONG, at seq %d: nothing was tried", p.seq)
-			}
-		case codec.TypeHoldingsReply:
-			if h := decoded(t, f, new(papertapev1.Holdings)); f.ID != holdings || h.GetAsOfSeq() != p.seq {
-				t.Fatalf("HOLDINGS id %d as of seq %d came after seq %d", f.ID, h.GetAsOfSeq(), p.seq)
-			}
-			holdings = 0
-		default:
-			t.Fatalf("%v %s", f.Type, says(f))
-		}
+	for p.seq < 1+history+live+own || len(c.pings) > 0 || c.holdings != 0 {
+		c.take(p.frame())
 	}
-	if len(executions) != 0 || replayed != 1+history {
-		t.Errorf("%d orders unanswered, %d events with REPLAY; want 0 and %d", len(executions), replayed, 1+history)
+	if len(c.orders) != 0 || c.replayed != 1+history {
+		t.Errorf("%d orders unanswered, %d events with REPLAY; want 0 and %d", len(c.orders), c.replayed, 1+history)
 	}
 	p.trade(10) // live now
 	trader.until(p.seq)
@@ -117,17 +69,82 @@ func TestReplayJoinsLive(t *testing.T) {
 		t.Errorf("%d requests in flight, want 0", n)
 	}
 	if n := s.gw.Stats().CutOutbox.Load(); n != 0 {
-		t.Errorf("%d sessions cut, want none: a replay does not trip its own cap", n)
+		t.Errorf("%d sessions cut, want none: a replay must not fill its own outbox", n)
 	}
 }
 
-// ordered is the client's order id in an event, empty if there is none.
-func ordered(t *testing.T, f codec.Frame) string {
+// replaying is a client that catches up, and sends requests meanwhile.
+type replaying struct {
+	*peer
+	head     uint64            // of the answer to its login, up to which events are a replay
+	orders   map[uint64]string // not answered yet: the client order id by request id
+	pings    map[uint64]bool   // not answered yet, by request id
+	holdings uint64            // the request id of the query for holdings; 0: answered
+	replayed int               // events that came with REPLAY
+}
+
+// request sends n orders, each with a PING behind it, and at last a query for holdings.
+func (c *replaying) request(n int) {
+	var b []byte
+	for range n {
+		c.id++
+		c.orders[c.id] = fmt.Sprintf("own %d", c.id)
+		b = codec.Append(b, codec.TypeOrder, 0, c.id, &papertapev1.Order{
+			Side: papertapev1.Side_SIDE_BUY, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderId: c.orders[c.id],
+		})
+		b = c.peer.request(b, codec.TypePing)
+		c.pings[c.id] = true
+	}
+	b = c.peer.request(b, codec.TypeHoldings)
+	c.holdings = c.id
+	c.write(b)
+}
+
+// take checks a frame: each answer comes once, and at its place in the sequence of events.
+func (c *replaying) take(f codec.Frame) {
+	c.t.Helper()
+	switch f.Type {
+	case codec.TypeExecution:
+		if got := ordered(c.t, f); c.orders[f.ID] == "" || got != c.orders[f.ID] {
+			c.t.Fatalf("EXECUTION id %d at seq %d is of order %q, want %q", f.ID, c.seq, got, c.orders[f.ID])
+		}
+		delete(c.orders, f.ID)
+	case codec.TypeEvent:
+		if got := ordered(c.t, f); got != "" {
+			c.t.Fatalf("EVENT seq %d of the client's own order %q", c.seq, got)
+		}
+		replay := c.seq <= c.head
+		if (f.Flags&codec.FlagReplay != 0) != replay || f.ID != 0 {
+			c.t.Fatalf("EVENT seq %d flags %d id %d, where the reply's head_seq is %d", c.seq, f.Flags, f.ID, c.head)
+		}
+		if replay {
+			c.replayed++
+		}
+	case codec.TypePong:
+		if head := decoded(c.t, f, new(papertapev1.Pong)).GetHeadSeq(); !c.pings[f.ID] || head != c.seq {
+			c.t.Fatalf("PONG id %d says that seq %d is the newest in this stream; it is %d", f.ID, head, c.seq)
+		}
+		delete(c.pings, f.ID)
+		if len(c.pings) == 0 && c.seq > c.head {
+			c.t.Fatalf("the replay was over before the last PONG, at seq %d: nothing was tried", c.seq)
+		}
+	case codec.TypeHoldingsReply:
+		if h := decoded(c.t, f, new(papertapev1.Holdings)); f.ID != c.holdings || h.GetAsOfSeq() != c.seq {
+			c.t.Fatalf("HOLDINGS id %d as of seq %d came after seq %d", f.ID, h.GetAsOfSeq(), c.seq)
+		}
+		c.holdings = 0
+	default:
+		c.t.Fatalf("%v %s", f.Type, says(f))
+	}
+}
+
+// ordered is the client order id in an event, empty if it has none.
+func ordered(t testing.TB, f codec.Frame) string {
 	t.Helper()
 	return decoded(t, f, new(papertapev1.AccountEvent)).GetTrade().GetClientOrderId()
 }
 
-// TestReplayUnderASmallCap replays more than the session's cap, to a client that reads.
+// TestReplayUnderASmallCap replays more than the outbox holds, to a client that reads.
 func TestReplayUnderASmallCap(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.OutboxBytesMax = 16 << 10 })
@@ -170,7 +187,7 @@ func TestManyReplaysAtOnce(t *testing.T) {
 	}
 }
 
-// TestHistoryDroppedUnderACursor has the tail drop what a replay has still to send.
+// TestHistoryDroppedUnderACursor has the memory tail drop events that a replay has still to send.
 func TestHistoryDroppedUnderACursor(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.SocketSendBufferBytes = 8 << 10 })
@@ -186,7 +203,9 @@ func TestHistoryDroppedUnderACursor(t *testing.T) {
 	}
 	back := s.peer(t)
 	back.welcome()
-	if r := back.login(alice, resume, p.seq); !r.GetResynced() || r.GetMode() != snapshot || r.GetHeadSeq() != trader.seq {
-		t.Errorf("LOGIN reply mode %v resynced %t head %d, want a snapshot at %d", r.GetMode(), r.GetResynced(), r.GetHeadSeq(), trader.seq)
+	r := back.login(alice, resume, p.seq)
+	if !r.GetResynced() || r.GetMode() != snapshot || r.GetHeadSeq() != trader.seq {
+		t.Errorf("LOGIN reply mode %v resynced %t head %d, want a snapshot at %d",
+			r.GetMode(), r.GetResynced(), r.GetHeadSeq(), trader.seq)
 	}
 }

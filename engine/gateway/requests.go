@@ -56,7 +56,8 @@ func loginAgain(l *loop, s *Session, f codec.Frame) {
 }
 
 func serverOnly(l *loop, s *Session, f codec.Frame) {
-	l.reject(s, f.ID, papertapev1.RejectCode_REJECT_CODE_MALFORMED, fmt.Sprintf("%v is sent by the server only", f.Type))
+	l.reject(s, f.ID, papertapev1.RejectCode_REJECT_CODE_MALFORMED,
+		fmt.Sprintf("%v is sent by the server only", f.Type))
 }
 
 func ping(l *loop, s *Session, f codec.Frame) {

@@ -15,6 +15,11 @@ const (
 	resume   = papertapev1.ResumeMode_RESUME_MODE_RESUME
 	restart  = papertapev1.ResumeMode_RESUME_MODE_RESTART
 	quick    = papertapev1.ResumeMode_RESUME_MODE_QUICK
+
+	notLoggedIn = papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN
+	tooLarge    = papertapev1.RejectCode_REJECT_CODE_TOO_LARGE
+	unknownType = papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE
+	noSuchStock = papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT
 )
 
 func TestWelcomeComesFirst(t *testing.T) {
@@ -28,8 +33,8 @@ func TestWelcomeComesFirst(t *testing.T) {
 			t.Errorf("uid %d, want one that is not 0 and was not given before", w.GetUid())
 		}
 		seen[w.GetUid()] = true
-		if w.GetProtocol() != 1 || w.GetServer() != "papertape test" || w.GetEpoch() != s.engine.Epoch() || len(w.GetNonce()) != 0 ||
-			w.GetHeartbeatMs() != 7000 || w.GetMaxFrame() != 4096 {
+		if w.GetProtocol() != 1 || w.GetServer() != "papertape test" || w.GetEpoch() != s.engine.Epoch() ||
+			len(w.GetNonce()) != 0 || w.GetHeartbeatMs() != 7000 || w.GetMaxFrame() != 4096 {
 			t.Errorf("WELCOME %v", w)
 		}
 	}
@@ -41,20 +46,43 @@ func TestWelcomeComesFirst(t *testing.T) {
 	}
 }
 
+// loginCase is a login to an account that is at sequence 11, and what has to come of it.
+type loginCase struct {
+	name   string
+	mode   papertapev1.ResumeMode
+	last   uint64
+	epoch  uint64 // added to the server's
+	want   papertapev1.ResumeMode
+	resync bool
+	replay uint64 // events
+}
+
+func (tt *loginCase) try(t *testing.T, s *server) {
+	p := s.peer(t)
+	p.welcome()
+	p.epoch += tt.epoch
+	r := p.login(alice, tt.mode, tt.last)
+	if r.GetAccount() != alice || r.GetMode() != tt.want || r.GetResynced() != tt.resync || r.GetHeadSeq() != 11 ||
+		r.GetOldestSeq() != 1 || r.GetEpoch() != s.engine.Epoch() || (r.GetHoldings() != nil) != (tt.want == snapshot) {
+		t.Fatalf("LOGIN reply %v", r)
+	}
+	if h := r.GetHoldings(); h != nil && (h.GetAsOfSeq() != 11 || h.GetAccount() != alice) {
+		t.Fatalf("holdings as of seq %d, want 11", h.GetAsOfSeq())
+	}
+	for range tt.replay {
+		if f := p.expect(codec.TypeEvent); f.Flags != codec.FlagReplay {
+			t.Fatalf("seq %d: flags %d, want REPLAY", p.seq, f.Flags)
+		}
+	}
+	p.alive() // nothing else comes before the answer
+}
+
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	trader := s.user(t, alice)
-	trader.trade(10)
-	for _, tt := range []struct {
-		name   string
-		mode   papertapev1.ResumeMode
-		last   uint64
-		epoch  uint64 // added to the server's
-		want   papertapev1.ResumeMode
-		resync bool
-		replay uint64 // events
-	}{
+	trader.trade(10) // sequences 2 to 11
+	for _, tt := range []loginCase{
 		{name: "unspecified is snapshot", want: snapshot},
 		{name: "snapshot", mode: snapshot, want: snapshot},
 		{name: "quick", mode: quick, want: quick},
@@ -64,25 +92,7 @@ func TestLogin(t *testing.T) {
 		{name: "resume past the head", mode: resume, last: 12, want: snapshot, resync: true},
 		{name: "resume of another epoch", mode: resume, last: 4, epoch: 1, want: snapshot, resync: true},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p := s.peer(t)
-			p.welcome()
-			p.epoch += tt.epoch
-			r := p.login(alice, tt.mode, tt.last)
-			if r.GetAccount() != alice || r.GetMode() != tt.want || r.GetResynced() != tt.resync || r.GetHeadSeq() != 11 || r.GetOldestSeq() != 1 ||
-				r.GetEpoch() != s.engine.Epoch() || (r.GetHoldings() != nil) != (tt.want == snapshot) {
-				t.Fatalf("LOGIN reply %v", r)
-			}
-			if h := r.GetHoldings(); h != nil && (h.GetAsOfSeq() != 11 || h.GetAccount() != alice) {
-				t.Fatalf("holdings as of seq %d, want 11", h.GetAsOfSeq())
-			}
-			for range tt.replay {
-				if f := p.expect(codec.TypeEvent); f.Flags != codec.FlagReplay {
-					t.Fatalf("seq %d: flags %d, want REPLAY", p.seq, f.Flags)
-				}
-			}
-			p.alive() // nothing else comes before the answer
-		})
+		t.Run(tt.name, func(t *testing.T) { tt.try(t, s) })
 	}
 	if n := s.gw.Stats().Logins.Load(); n != 9 {
 		t.Errorf("%d logins counted, want 9", n)
@@ -170,7 +180,7 @@ func TestLoginTimeout(t *testing.T) {
 	in := s.user(t, alice)
 	p := s.peer(t)
 	p.welcome()
-	p.write(p.request(nil, codec.TypePing)) // keeps nobody in
+	p.write(p.request(nil, codec.TypePing)) // does not extend the time
 	p.expect(codec.TypePong)
 	p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_LOGIN_TIMEOUT)
 	p.eof()
@@ -213,20 +223,20 @@ func TestBeforeLogin(t *testing.T) {
 		id   uint64
 		code papertapev1.RejectCode
 	}{
-		{"ORDER", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
-		{"HOLDINGS", codec.Append(nil, codec.TypeHoldings, 0, 9, &papertapev1.HoldingsRequest{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
-		{"SUBSCRIBE", codec.Append(nil, codec.TypeSubscribe, 0, 9, &papertapev1.Subscribe{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
-		{"a type for servers", codec.Append(nil, codec.TypeWelcome, 0, 9, &papertapev1.Welcome{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
-		{"a type that is not there", codec.Append(nil, 99, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
-		{"the embedder's", codec.Append(nil, codec.TypeEmbedder, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN},
-		{"no room for a header", []byte{0, 0, 0, 11}, 0, papertapev1.RejectCode_REJECT_CODE_MALFORMED},
-		{"length 0", []byte{0, 0, 0, 0}, 0, papertapev1.RejectCode_REJECT_CODE_MALFORMED},
-		{"over 512", []byte{0, 0, 2, 1}, 0, papertapev1.RejectCode_REJECT_CODE_TOO_LARGE},
-		{"a whole frame over 512", codec.Append(nil, codec.TypeLogin, 0, 9, &papertapev1.Login{Account: alice, Proof: big}), 0,
-			papertapev1.RejectCode_REJECT_CODE_TOO_LARGE},
-		{"the largest length", []byte{255, 255, 255, 255}, 0, papertapev1.RejectCode_REJECT_CODE_TOO_LARGE},
-		{"no LOGIN in it", []byte{0, 0, 0, 13, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0xff}, 9, papertapev1.RejectCode_REJECT_CODE_MALFORMED},
-		{"no PING in it", []byte{0, 0, 0, 13, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0xff}, 9, papertapev1.RejectCode_REJECT_CODE_MALFORMED},
+		{"ORDER", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{}), 9, notLoggedIn},
+		{"HOLDINGS", codec.Append(nil, codec.TypeHoldings, 0, 9, &papertapev1.HoldingsRequest{}), 9, notLoggedIn},
+		{"SUBSCRIBE", codec.Append(nil, codec.TypeSubscribe, 0, 9, &papertapev1.Subscribe{}), 9, notLoggedIn},
+		{"a type for servers", codec.Append(nil, codec.TypeWelcome, 0, 9, &papertapev1.Welcome{}), 9, notLoggedIn},
+		{"an unknown type", codec.Append(nil, 99, 0, 9, &papertapev1.Ping{}), 9, notLoggedIn},
+		{"the embedder's", codec.Append(nil, codec.TypeEmbedder, 0, 9, &papertapev1.Ping{}), 9, notLoggedIn},
+		{"no room for a header", []byte{0, 0, 0, 11}, 0, malformed},
+		{"length 0", []byte{0, 0, 0, 0}, 0, malformed},
+		{"over 512", []byte{0, 0, 2, 1}, 0, tooLarge},
+		{"a whole frame over 512",
+			codec.Append(nil, codec.TypeLogin, 0, 9, &papertapev1.Login{Account: alice, Proof: big}), 0, tooLarge},
+		{"the largest length", []byte{255, 255, 255, 255}, 0, tooLarge},
+		{"no LOGIN in it", []byte{0, 0, 0, 13, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0xff}, 9, malformed},
+		{"no PING in it", []byte{0, 0, 0, 13, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0xff}, 9, malformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := s.gw.Stats().ProtocolErrors.Load()
@@ -241,21 +251,26 @@ func TestBeforeLogin(t *testing.T) {
 			}
 		})
 	}
-	t.Run("PING and PONG", func(t *testing.T) {
-		p := s.peer(t)
-		p.welcome()
-		p.write(codec.AppendPong(nil, 77, 0)) // of nothing, and not answered
-		p.write(p.request(nil, codec.TypePing))
-		f := p.expect(codec.TypePong)
-		if pong := decoded(t, f, new(papertapev1.Pong)); f.ID != p.id || f.Flags != codec.FlagReply || pong.GetHeadSeq() != 0 {
-			t.Errorf("PONG id %d flags %d head %d, want id %d, REPLY, head 0", f.ID, f.Flags, pong.GetHeadSeq(), p.id)
-		}
-		p.login(alice, quick, 0)
-		p.alive()
-	})
 }
 
-// TestTwoLoginsAtOnce has the second come before the first was answered.
+// TestPingBeforeLogin: PING is answered before the login, and a PONG that answers no PING is ignored.
+func TestPingBeforeLogin(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	p := s.peer(t)
+	p.welcome()
+	p.write(codec.AppendPong(nil, 77, 0))
+	p.write(p.request(nil, codec.TypePing))
+	f := p.expect(codec.TypePong)
+	head := decoded(t, f, new(papertapev1.Pong)).GetHeadSeq()
+	if f.ID != p.id || f.Flags != codec.FlagReply || head != 0 {
+		t.Errorf("PONG id %d flags %d head %d, want id %d, REPLY, head 0", f.ID, f.Flags, head, p.id)
+	}
+	p.login(alice, quick, 0)
+	p.alive()
+}
+
+// TestTwoLoginsAtOnce sends the second LOGIN before the first is answered.
 func TestTwoLoginsAtOnce(t *testing.T) {
 	t.Parallel()
 	journal := newGatedJournal()
@@ -276,35 +291,39 @@ func TestTwoLoginsAtOnce(t *testing.T) {
 	in.executions(1)
 }
 
+// orderFrame is an ORDER with request id 9.
+func orderFrame(side papertapev1.Side, code string, quantity int64) []byte {
+	return codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{
+		Side: side, Market: "SZ", Code: code, Quantity: quantity,
+	})
+}
+
 func TestAfterLogin(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	p := s.user(t, alice)
-	malformed := papertapev1.RejectCode_REJECT_CODE_MALFORMED
 	for _, tt := range []struct {
 		name string
 		send []byte
 		id   uint64
 		code papertapev1.RejectCode
 	}{
-		{"a type that is not there", codec.Append(nil, 99, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE},
-		{"a gap of the table", codec.Append(nil, 8, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE},
-		{"type 0", codec.Append(nil, 0, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE},
-		{"the embedder's", codec.Append(nil, codec.TypeEmbedder, 0, 9, &papertapev1.Ping{}), 9, papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE},
+		{"an unknown type", codec.Append(nil, 99, 0, 9, &papertapev1.Ping{}), 9, unknownType},
+		{"a gap of the table", codec.Append(nil, 8, 0, 9, &papertapev1.Ping{}), 9, unknownType},
+		{"type 0", codec.Append(nil, 0, 0, 9, &papertapev1.Ping{}), 9, unknownType},
+		{"the embedder's", codec.Append(nil, codec.TypeEmbedder, 0, 9, &papertapev1.Ping{}), 9, unknownType},
 		{"EVENT", codec.Append(nil, codec.TypeEvent, 0, 9, &papertapev1.AccountEvent{}), 9, malformed},
 		{"EXECUTION", codec.Append(nil, codec.TypeExecution, 0, 9, &papertapev1.AccountEvent{}), 9, malformed},
 		{"GOODBYE", codec.Append(nil, codec.TypeGoodbye, 0, 9, &papertapev1.Goodbye{}), 9, malformed},
 		{"id 0", codec.Append(nil, codec.TypeOrder, 0, 0, &papertapev1.Order{}), 0, malformed},
 		{"PING with id 0", codec.Append(nil, codec.TypePing, 0, 0, &papertapev1.Ping{}), 0, malformed},
-		{"side 3", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{Side: 3, Market: "SZ", Code: "000001", Quantity: 100}), 9, malformed},
-		{"quantity 0", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{Side: 1, Market: "SZ", Code: "000001"}), 9,
-			papertapev1.RejectCode_REJECT_CODE_BAD_QUANTITY},
-		{"no such instrument", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{Side: 1, Market: "SZ", Code: "1", Quantity: 100}), 9,
-			papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT},
-		{"more than it holds", codec.Append(nil, codec.TypeOrder, 0, 9, &papertapev1.Order{Side: 2, Market: "SZ", Code: "000001", Quantity: 100}), 9,
-			papertapev1.RejectCode_REJECT_CODE_INSUFFICIENT_SHARES},
-		{"INSTRUMENTS of none", codec.Append(nil, codec.TypeInstruments, 0, 9, &papertapev1.InstrumentsRequest{Codes: []string{"SZ.1"}}), 9,
-			papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT},
+		{"side 3", orderFrame(3, "000001", 100), 9, malformed},
+		{"quantity 0", orderFrame(1, "000001", 0), 9, papertapev1.RejectCode_REJECT_CODE_BAD_QUANTITY},
+		{"no such instrument", orderFrame(1, "1", 100), 9, noSuchStock},
+		{"more than it holds", orderFrame(2, "000001", 100), 9, papertapev1.RejectCode_REJECT_CODE_INSUFFICIENT_SHARES},
+		{"INSTRUMENTS of none",
+			codec.Append(nil, codec.TypeInstruments, 0, 9, &papertapev1.InstrumentsRequest{Codes: []string{"SZ.1"}}), 9,
+			noSuchStock},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := *p
@@ -329,18 +348,21 @@ func TestQueries(t *testing.T) {
 	p.trade(3)
 	p.write(p.request(nil, codec.TypeHoldings))
 	f := p.expect(codec.TypeHoldingsReply)
-	if h := decoded(t, f, new(papertapev1.Holdings)); f.ID != p.id || f.Flags != codec.FlagReply || h.GetAsOfSeq() != 4 || len(h.GetPositions()) != 1 {
+	if h := decoded(t, f, new(papertapev1.Holdings)); f.ID != p.id || f.Flags != codec.FlagReply ||
+		h.GetAsOfSeq() != 4 || len(h.GetPositions()) != 1 {
 		t.Errorf("HOLDINGS id %d flags %d: %v", f.ID, f.Flags, h)
 	}
 	p.id++
 	p.write(codec.Append(nil, codec.TypeHistory, 0, p.id, &papertapev1.HistoryRequest{BeforeSeq: 4, Limit: 2}))
 	f = p.expect(codec.TypeHistoryReply)
-	if h := decoded(t, f, new(papertapev1.History)); f.ID != p.id || len(h.GetEvents()) != 2 || h.GetEvents()[0].GetSeq() != 3 || h.GetOldestSeq() != 1 {
+	if h := decoded(t, f, new(papertapev1.History)); f.ID != p.id || len(h.GetEvents()) != 2 ||
+		h.GetEvents()[0].GetSeq() != 3 || h.GetOldestSeq() != 1 {
 		t.Errorf("HISTORY id %d: %v", f.ID, h)
 	}
 	p.write(p.request(nil, codec.TypeInstruments))
 	f = p.expect(codec.TypeInstrumentsReply)
-	if in := decoded(t, f, new(papertapev1.Instruments)); f.ID != p.id || len(in.GetInstruments()) != s.gw.cfg.Universe.Len() {
+	in := decoded(t, f, new(papertapev1.Instruments))
+	if f.ID != p.id || len(in.GetInstruments()) != s.gw.cfg.Universe.Len() {
 		t.Errorf("INSTRUMENTS id %d: %d of them, want all %d", f.ID, len(in.GetInstruments()), s.gw.cfg.Universe.Len())
 	}
 	eventually(t, "nothing is in flight", func() bool { return s.sessionOf(t, p).engine.InFlight() == 0 })
@@ -353,9 +375,10 @@ func TestHeartbeat(t *testing.T) {
 	silent, answering := s.user(t, alice), s.user(t, bob)
 	answering.trade(1)
 	pings := make(map[uint64]bool)
-	for range 6 { // two silences long
+	for range 6 { // twice as long as a silent client is given
 		f := answering.expect(codec.TypePing)
-		if head := decoded(t, f, new(papertapev1.Ping)).GetHeadSeq(); f.ID == 0 || pings[f.ID] || f.Flags != 0 || head != 2 {
+		head := decoded(t, f, new(papertapev1.Ping)).GetHeadSeq()
+		if f.ID == 0 || pings[f.ID] || f.Flags != 0 || head != 2 {
 			t.Errorf("PING id %d flags %d head %d, want a fresh id, no flags, head 2", f.ID, f.Flags, head)
 		}
 		pings[f.ID] = true
@@ -370,14 +393,14 @@ func TestHeartbeat(t *testing.T) {
 	silent.eof()
 }
 
-// TestHeartbeatBeginsWithTheLogin has a heartbeat far shorter than what a client may take to log in.
+// TestHeartbeatBeginsWithTheLogin has a heartbeat far shorter than the time that a client has to log in.
 func TestHeartbeatBeginsWithTheLogin(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.Heartbeat, g.LoginTimeout = 100*time.Millisecond, time.Hour })
 	s.user(t, alice).expect(codec.TypePing)
 }
 
-// TestIdleGoodbye is the silent client's GOODBYE by itself.
+// TestIdleGoodbye: a client that falls silent after the login gets GOODBYE IDLE.
 func TestIdleGoodbye(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.Heartbeat = 100 * time.Millisecond })
@@ -385,7 +408,8 @@ func TestIdleGoodbye(t *testing.T) {
 	f := p.frame()
 	for ; f.Type == codec.TypePing; f = p.frame() {
 	}
-	if bye := decoded(t, f, new(papertapev1.Goodbye)); bye.GetReason() != papertapev1.GoodbyeReason_GOODBYE_REASON_IDLE {
+	bye := decoded(t, f, new(papertapev1.Goodbye))
+	if bye.GetReason() != papertapev1.GoodbyeReason_GOODBYE_REASON_IDLE {
 		t.Errorf("%v %s, want GOODBYE IDLE", f.Type, says(f))
 	}
 	p.eof()
@@ -394,8 +418,8 @@ func TestIdleGoodbye(t *testing.T) {
 	}
 }
 
-// TestOrdersKeepAClientIn has a client that never pings but has orders answered.
-func TestOrdersKeepAClientIn(t *testing.T) {
+// TestRequestsKeepAClientIn has a client that answers no PING, but sends requests.
+func TestRequestsKeepAClientIn(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.Heartbeat = 500 * time.Millisecond })
 	p := s.user(t, alice)

@@ -21,8 +21,8 @@ type SessionInfo struct {
 	CatchingUp   bool
 }
 
-// Sessions returns all connections, sorted by uid. It asks each event loop. Addresses take longest to format, so that is
-// done on the caller's goroutine.
+// Sessions returns all connections, sorted by uid. It asks each event loop. Addresses take longest to format, so that
+// is done on the caller's goroutine.
 func (g *Gateway) Sessions() []SessionInfo {
 	var mu sync.Mutex
 	var all []SessionInfo

@@ -6,7 +6,7 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// TestSessionsAndKick: what an operator sees of connections, and how one of them ends.
+// TestSessionsAndKick: an operator sees the connections, and can end one.
 func TestSessionsAndKick(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
@@ -19,7 +19,7 @@ func TestSessionsAndKick(t *testing.T) {
 		t.Fatalf("sessions: %+v", all)
 	}
 	if s.gw.Kick(4711, "nobody") {
-		t.Error("somebody was kicked who is not there")
+		t.Error("a connection was kicked that does not exist")
 	}
 	if !s.gw.Kick(all[0].UID, "by an operator") {
 		t.Error("nobody was kicked")

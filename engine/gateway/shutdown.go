@@ -36,9 +36,9 @@ func (g *Gateway) drain(ctx context.Context) error {
 	})
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*(rest+lingerFor))
 	defer cancel()
-	_ = g.waitFor(last, func() bool { return g.open.Load() == 0 }) // Stop closes who has not closed by then
+	_ = g.waitFor(last, func() bool { return g.open.Load() == 0 }) // Stop closes those that are left
 	if errors.Is(err, errOutboxes) {
-		return nil // who did not read was told GOODBYE as far as the socket took it, and resumes
+		return nil // clients that did not read got as much as their sockets took, and will resume
 	}
 	return err
 }

@@ -16,31 +16,37 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-const shutdown = papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN
+const (
+	shutdown = papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN
+	draining = papertapev1.RejectCode_REJECT_CODE_DRAINING
+)
 
-// tally is what a client saw of a shutdown.
+// tally counts what a client sent, and how it was answered.
 type tally struct{ sent, executed, draining int }
 
-// trader keeps up to sixteen orders in flight until GOODBYE SHUTDOWN and the end.
+// orderOn sends orders while there is room, until ended is closed or the server has closed. It returns how many.
+func (p *peer) orderOn(room chan<- struct{}, ended <-chan struct{}) (sent int) {
+	var b []byte
+	for {
+		select {
+		case room <- struct{}{}:
+		case <-ended:
+			return sent
+		}
+		b = p.appendOrder(b[:0])
+		if _, err := p.conn.Write(b); err != nil {
+			return sent
+		}
+		sent++
+	}
+}
+
+// trader keeps up to sixteen orders in flight until GOODBYE SHUTDOWN and the end of the connection.
 func (p *peer) trader(began *atomic.Int64) (n tally) {
 	var writing sync.WaitGroup
 	room := make(chan struct{}, 16)
 	ended := make(chan struct{})
-	writing.Go(func() {
-		var b []byte
-		for {
-			select {
-			case room <- struct{}{}:
-			case <-ended:
-				return
-			}
-			b = p.appendOrder(b[:0])
-			if _, err := p.conn.Write(b); err != nil {
-				return // the server has closed
-			}
-			n.sent++
-		}
-	})
+	writing.Go(func() { n.sent = p.orderOn(room, ended) })
 	for done := false; !done; {
 		switch f := p.frame(); f.Type {
 		case codec.TypeExecution:
@@ -49,7 +55,7 @@ func (p *peer) trader(began *atomic.Int64) (n tally) {
 			}
 			<-room
 		case codec.TypeReject:
-			if r := decoded(p.t, f, new(papertapev1.Reject)); r.GetCode() != papertapev1.RejectCode_REJECT_CODE_DRAINING {
+			if r := decoded(p.t, f, new(papertapev1.Reject)); r.GetCode() != draining {
 				p.t.Errorf("REJECT %s, want DRAINING", says(f))
 			}
 			n.draining++
@@ -57,7 +63,8 @@ func (p *peer) trader(began *atomic.Int64) (n tally) {
 		case codec.TypeEvent:
 		case codec.TypeGoodbye:
 			if g := decoded(p.t, f, new(papertapev1.Goodbye)); g.GetReason() != shutdown || g.GetRetryAfterMs() == 0 {
-				p.t.Errorf("GOODBYE %s, retry after %d ms; want SHUTDOWN and when to come back", says(f), g.GetRetryAfterMs())
+				p.t.Errorf("GOODBYE %s, retry after %d ms; want SHUTDOWN and when to come back",
+					says(f), g.GetRetryAfterMs())
 			}
 			done = true
 		default:
@@ -72,8 +79,8 @@ func (p *peer) trader(began *atomic.Int64) (n tally) {
 	return n
 }
 
-// TestShutdownUnderLoad stops a server whose clients order as fast as they can. Everybody is told; nobody has an event that
-// the books do not have, and nobody who reads misses one that they do.
+// TestShutdownUnderLoad stops a server whose clients order as fast as they can. All of them get GOODBYE. No client has
+// an event that the books do not have, and none that reads misses an event that they have.
 func TestShutdownUnderLoad(t *testing.T) {
 	t.Parallel()
 	for range 3 {
@@ -97,7 +104,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "all clients are at it", func() bool { return began.Load() == int64(len(peers)) })
+		eventually(t, "all clients are being answered", func() bool { return began.Load() == int64(len(peers)) })
 		s.cancel()
 		clients.Wait()
 		if err := s.stop(); err != nil {
@@ -106,20 +113,22 @@ func TestShutdownUnderLoad(t *testing.T) {
 		books := s.books()
 		for i, account := range accounts {
 			if got := peers[i].seq; got > books[account] {
-				t.Errorf("account %d: a client has seq %d, which the book, at %d, does not have", account, got, books[account])
+				t.Errorf("account %d: a client has seq %d, and the book is at %d", account, got, books[account])
 			} else if got != books[account] {
-				t.Errorf("account %d: the book is at seq %d, a client that read everything at %d", account, books[account], got)
+				t.Errorf("account %d: the book is at seq %d, a client that read everything at %d",
+					account, books[account], got)
 			}
 			if got := watchers[i].seq; got != books[account] {
-				t.Errorf("account %d: the book is at seq %d, a watcher that read everything at %d", account, books[account], got)
+				t.Errorf("account %d: the book is at seq %d, a watcher that read everything at %d",
+					account, books[account], got)
 			}
 		}
 		t.Logf("%+v", tallies)
 	}
 }
 
-// TestShutdownWithQueries stops a server whose clients ask for their holdings as fast as they can: they are answered while
-// orders are finished, but must not keep the server from ending.
+// TestShutdownWithQueries stops a server whose clients ask for their holdings as fast as they can. They are answered
+// while orders are finished, but must not keep the server from ending.
 func TestShutdownWithQueries(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.ShutdownTimeout = 4 * time.Second })
@@ -138,9 +147,8 @@ func TestShutdownWithQueries(t *testing.T) {
 				if f.Type == codec.TypeGoodbye {
 					break
 				}
-				draining := f.Type == codec.TypeReject &&
-					decoded(t, f, new(papertapev1.Reject)).GetCode() == papertapev1.RejectCode_REJECT_CODE_DRAINING
-				if f.Type != codec.TypeHoldingsReply && !draining {
+				refused := f.Type == codec.TypeReject && decoded(t, f, new(papertapev1.Reject)).GetCode() == draining
+				if f.Type != codec.TypeHoldingsReply && !refused {
 					t.Errorf("%v %s, want HOLDINGS, or at the very end DRAINING", f.Type, says(f))
 				}
 				if n == 100 {
@@ -152,7 +160,7 @@ func TestShutdownWithQueries(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "all clients are at it", func() bool { return began.Load() == 6 })
+	eventually(t, "all clients are being answered", func() bool { return began.Load() == 6 })
 	s.cancel()
 	clients.Wait()
 	if err := s.stop(); err != nil {
@@ -160,8 +168,8 @@ func TestShutdownWithQueries(t *testing.T) {
 	}
 }
 
-// TestShutdownRefusesQueriesAtLast has orders that take their time: queries are answered for a part of the shutdown's
-// timeout, and then refused, so that somebody who always asks something does not keep the server from ending.
+// TestShutdownRefusesQueriesAtLast has an order that takes long to commit. Queries are answered for a part of the
+// shutdown timeout and then refused, so that clients that always ask something do not keep the server from ending.
 func TestShutdownRefusesQueriesAtLast(t *testing.T) {
 	t.Parallel()
 	journal := newGatedJournal()
@@ -177,7 +185,7 @@ func TestShutdownRefusesQueriesAtLast(t *testing.T) {
 	eventually(t, "queries are refused", s.gw.closing.Load)
 	for _, query := range []codec.Type{codec.TypeHoldings, codec.TypeHistory} {
 		q.write(q.request(nil, query))
-		q.rejected(q.id, papertapev1.RejectCode_REJECT_CODE_DRAINING)
+		q.rejected(q.id, draining)
 	}
 	q.alive()
 	open()
@@ -192,8 +200,8 @@ func TestShutdownRefusesQueriesAtLast(t *testing.T) {
 	}
 }
 
-// TestShutdownFinishesWhatItTook begins a shutdown while orders are being committed. They are answered, later ones refused,
-// and who comes is sent away.
+// TestShutdownFinishesWhatItTook begins a shutdown while orders are being committed. They are answered, later ones are
+// refused, and so are new connections.
 func TestShutdownFinishesWhatItTook(t *testing.T) {
 	t.Parallel()
 	journal := newGatedJournal()
@@ -209,13 +217,13 @@ func TestShutdownFinishesWhatItTook(t *testing.T) {
 
 	p.write(p.appendOrders(nil, 5))
 	for range 5 {
-		if r := decoded(t, p.expect(codec.TypeReject), new(papertapev1.Reject)); r.GetCode() != papertapev1.RejectCode_REJECT_CODE_DRAINING {
+		if r := decoded(t, p.expect(codec.TypeReject), new(papertapev1.Reject)); r.GetCode() != draining {
 			t.Fatalf("REJECT %v, want DRAINING", r.GetCode())
 		}
 	}
 	p.alive()
 	waiting.write(waiting.loginFrame(bob, quick, 0))
-	waiting.rejected(waiting.id, papertapev1.RejectCode_REJECT_CODE_DRAINING)
+	waiting.rejected(waiting.id, draining)
 	late := s.peer(t)
 	late.welcome()
 	late.goodbye(shutdown)
@@ -237,8 +245,8 @@ func TestShutdownFinishesWhatItTook(t *testing.T) {
 	}
 }
 
-// TestShutdownWhileALoopReads begins a shutdown when a loop has decoded an order and not yet handed it to the engine: the
-// order was taken, so it is answered before GOODBYE.
+// TestShutdownWhileALoopReads begins a shutdown when a loop has decoded an order and not submitted it yet. The order
+// was taken, so it is answered before GOODBYE.
 func TestShutdownWhileALoopReads(t *testing.T) {
 	t.Parallel()
 	journal := newGatedJournal()
@@ -272,7 +280,7 @@ func TestShutdownWhileALoopReads(t *testing.T) {
 	p.eof()
 }
 
-// TestShutdownWithAClientThatDoesNotRead is not held up beyond its timeout, and is no error.
+// TestShutdownWithAClientThatDoesNotRead: the shutdown ends at its timeout, and that is no error.
 func TestShutdownWithAClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	const timeout = time.Second
@@ -299,11 +307,13 @@ func TestShutdownWithAClientThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// TestShutdownThatCannotFinish says so: a commit does not come back within the timeout.
+// TestShutdownThatCannotFinish: Serve returns an error if a commit does not come back within the timeout.
 func TestShutdownThatCannotFinish(t *testing.T) {
 	t.Parallel()
 	journal := newGatedJournal()
-	s := newServer(t, func(g *Config, e *engine.Config) { g.ShutdownTimeout, e.Journal = 200*time.Millisecond, journal })
+	s := newServer(t, func(g *Config, e *engine.Config) {
+		g.ShutdownTimeout, e.Journal = 200*time.Millisecond, journal
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ready, ended := make(chan string, 1), make(chan error, 1)
@@ -327,7 +337,7 @@ func TestShutdownThatCannotFinish(t *testing.T) {
 	s.closeAll()
 }
 
-// TestShutdownWithoutConnections has nobody to say goodbye to.
+// TestShutdownWithoutConnections: the server ends, and does not listen any more.
 func TestShutdownWithoutConnections(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)

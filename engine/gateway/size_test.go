@@ -8,7 +8,7 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// TestSessionSize holds what an idle connection costs the gateway: a size class of the allocator more is paid for each.
+// TestSessionSize limits what an idle connection costs: one byte more is the allocator's next size class.
 func TestSessionSize(t *testing.T) {
 	const limit = 256
 	if size := unsafe.Sizeof(Session{}); size > limit {
@@ -16,8 +16,8 @@ func TestSessionSize(t *testing.T) {
 	}
 }
 
-// TestGoroutinesDoNotGrow compares the number of goroutines with none and with 300 clients logged in. It must not run
-// beside other tests.
+// TestGoroutinesDoNotGrow compares the number of goroutines with one client logged in and with 301. It must not run in
+// parallel with other tests.
 func TestGoroutinesDoNotGrow(t *testing.T) {
 	s := start(t, nil)
 	first := s.user(t, alice)
@@ -30,6 +30,7 @@ func TestGoroutinesDoNotGrow(t *testing.T) {
 		t.Fatalf("%d connections, want 301", n)
 	}
 	const slack = 4 // workers of the engine's pool
-	eventually(t, "there are as many goroutines as before", func() bool { return runtime.NumGoroutine() <= before+slack },
+	eventually(t, "there are as many goroutines as before",
+		func() bool { return runtime.NumGoroutine() <= before+slack },
 		func() { t.Logf("%d goroutines, before %d", runtime.NumGoroutine(), before) })
 }

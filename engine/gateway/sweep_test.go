@@ -11,58 +11,68 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// TestSweepGivesWay: a loop that does something for many sessions does other work in between, visits each session
-// once, also when some leave the list on the way, and ends.
+// slowSweep is a sweep whose visits take a whole spell each.
+type slowSweep struct {
+	sweep
+	list    []*Session
+	visited map[uint64]int // by uid
+	spells  int
+	ended   chan struct{} // closed at its end
+}
+
+// visit has two sessions leave the list when it comes to session 10: one that was visited, and that one.
+func (w *slowSweep) visit(s *Session) {
+	w.visited[s.uid]++
+	if s.uid == 10 {
+		w.list[18], w.list[10] = w.list[19], w.list[18]
+		w.list = w.list[:18]
+	}
+	for began := time.Now(); time.Since(began) < spell; {
+	}
+}
+
+// task is a spell of the sweep.
+func (w *slowSweep) task(l *loop) gnet.Runnable {
+	var on gnet.Runnable
+	on = gnet.RunnableFunc(func(context.Context) error {
+		w.spells++
+		l.sweepOn(&w.sweep, func() []*Session { return w.list }, w.visit, on)
+		if !w.underWay {
+			close(w.ended)
+		}
+		return nil
+	})
+	return on
+}
+
+// TestSweepGivesWay: a loop that does something for many sessions does other work in between. It visits each session
+// once, even if some leave the list meanwhile, and comes to an end.
 func TestSweepGivesWay(t *testing.T) {
 	t.Parallel()
 	const sessions = 20
 	s := start(t, func(g *Config, _ *engine.Config) { g.EventLoops = 1 })
 	s.user(t, alice)
 	l := (*s.gw.loops.Load())[0]
-	var (
-		w       sweep
-		list    []*Session
-		visited = make(map[uint64]int)
-		spells  int
-		ended   = make(chan struct{})
-		on      gnet.Runnable
-	)
+	w := &slowSweep{visited: make(map[uint64]int), ended: make(chan struct{})}
 	for i := range sessions {
-		list = append(list, &Session{uid: uint64(i), loop: l})
+		w.list = append(w.list, &Session{uid: uint64(i), loop: l})
 	}
-	visit := func(s *Session) {
-		visited[s.uid]++
-		if s.uid == 10 { // two leave: one that was visited, and the one that is
-			list[18], list[10] = list[19], list[18]
-			list = list[:18]
-		}
-		for began := time.Now(); time.Since(began) < spell; { // each takes a spell
-		}
-	}
-	on = gnet.RunnableFunc(func(context.Context) error {
-		spells++
-		l.sweepOn(&w, func() []*Session { return list }, visit, on)
-		if !w.underWay {
-			close(ended)
-		}
-		return nil
-	})
-	w.begin(len(list))
-	if err := l.el.Execute(t.Context(), on); err != nil {
+	w.begin(len(w.list))
+	if err := l.el.Execute(t.Context(), w.task(l)); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
+	<-w.ended
 	for i := range uint64(sessions) {
-		if visited[i] != 1 {
-			t.Errorf("session %d was visited %d times, want once", i, visited[i])
+		if w.visited[i] != 1 {
+			t.Errorf("session %d was visited %d times, want once", i, w.visited[i])
 		}
 	}
-	if spells != sessions {
-		t.Errorf("%d visits of a spell each were done in %d tasks of the loop, want one for each", sessions, spells)
+	if w.spells != sessions {
+		t.Errorf("%d visits of a spell each took %d tasks of the loop, want one for each", sessions, w.spells)
 	}
 }
 
-// TestSweepEndsWithAPanic: a visit that panics costs its session, and the others are visited.
+// TestSweepEndsWithAPanic: a visit that panics costs its session, and the others are still visited.
 func TestSweepEndsWithAPanic(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.EventLoops = 1 })
@@ -87,8 +97,8 @@ func TestSweepEndsWithAPanic(t *testing.T) {
 	p.alive()
 }
 
-// TestManySubscribersOfQuotes has the prices move while a loop is still busy with those before, and subscribers leave
-// meanwhile. Those that stay have the newest in the end.
+// TestManySubscribersOfQuotes has prices move while a loop is still sending the previous ones, and subscribers leave
+// meanwhile. Those that stay get the newest in the end.
 func TestManySubscribersOfQuotes(t *testing.T) {
 	t.Parallel()
 	s, feed := walking(t, func(g *Config) { g.EventLoops = 1 })
@@ -99,7 +109,7 @@ func TestManySubscribersOfQuotes(t *testing.T) {
 		p.quotes()
 		peers = append(peers, p)
 	}
-	s.onLoops(func(l *loop) { l.quoting.underWay = true }) // as if a round took long
+	s.onLoops(func(l *loop) { l.quoting.underWay = true }) // as if a sweep took long
 	for i := range int64(3) {
 		feed.Step(i)
 		s.gw.Quote(feed.Snapshot())
@@ -115,7 +125,7 @@ func TestManySubscribersOfQuotes(t *testing.T) {
 	}
 }
 
-// TestPingsGiveWay has more clients fall silent at once than a loop pings in one go. All are pinged.
+// TestPingsGiveWay has more clients fall silent at once than a loop pings in one turn. All of them are pinged.
 func TestPingsGiveWay(t *testing.T) {
 	t.Parallel()
 	const many = 2*duesAtOnce + 10

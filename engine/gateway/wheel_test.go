@@ -9,8 +9,8 @@ import (
 // horizon is how far ahead a wheel can place a session, in ticks.
 const horizon = wheelSlots - 1
 
-// wheelModel is what a wheel does, as a list: a session comes up at the first tick that is not before its deadline, and
-// no earlier than the tick after it was put.
+// wheelModel does what a wheel does, with maps: a session comes up at the first tick that is not before its deadline,
+// and no earlier than the tick after it was put.
 type wheelModel struct {
 	t        *rapid.T
 	wheel    wheel
@@ -18,7 +18,7 @@ type wheelModel struct {
 	sessions []*Session
 	deadline map[*Session]millis // of those in the wheel
 	at       map[*Session]millis // the tick at which each comes up
-	far      map[*Session]bool   // was put beyond the horizon, so it may be looked at before its time
+	far      map[*Session]bool   // put beyond the horizon, so it may come up before its time
 }
 
 func (m *wheelModel) put(s *Session, deadline millis) {
@@ -34,7 +34,7 @@ func (m *wheelModel) forget(s *Session) {
 	delete(m.far, s)
 }
 
-// turn moves both on, so many sessions at a time, and compares what came up.
+// turn moves both on, most sessions at a time, and compares what came up.
 func (m *wheelModel) turn(now millis, most int) {
 	m.now = now
 	want := make(map[*Session]bool)
@@ -64,7 +64,7 @@ func (m *wheelModel) part(now millis, most int, want map[*Session]bool) (n int) 
 			m.forget(s)
 			delete(want, s)
 		case m.far[s]:
-			m.put(s, deadline) // as the gateway does when it looks at it
+			m.put(s, deadline) // as the gateway does
 		default:
 			m.t.Fatalf("at %d a session came up whose deadline is %d", now, deadline)
 		}
@@ -103,8 +103,9 @@ func TestWheelAgainstAList(t *testing.T) {
 			m.sessions[i] = &Session{slot: -1}
 		}
 		pick := rapid.SampledFrom(m.sessions)
-		ahead := rapid.OneOf(rapid.IntRange(-100, 100), rapid.IntRange(0, horizon*int(tick)), rapid.IntRange(0, 5*horizon*int(tick)))
-		step := rapid.OneOf(rapid.IntRange(0, 2*int(tick)), rapid.IntRange(0, 100*int(tick)), rapid.IntRange(0, 4*horizon*int(tick)))
+		ticks := func(from, to int) *rapid.Generator[int] { return rapid.IntRange(from*int(tick), to*int(tick)) }
+		ahead := rapid.OneOf(rapid.IntRange(-100, 100), ticks(0, horizon), ticks(0, 5*horizon))
+		step := rapid.OneOf(ticks(0, 2), ticks(0, 100), ticks(0, 4*horizon))
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) { m.put(pick.Draw(t, "session"), m.now+millis(ahead.Draw(t, "ahead"))) },
 			"remove": func(t *rapid.T) {
@@ -152,7 +153,8 @@ func TestWheelCallsBack(t *testing.T) {
 		}
 	}
 	if calls[sessions[99]] > 1 || w.count != 33 {
-		t.Errorf("the removed session came up %d times, %d are left; want at most one, 33", calls[sessions[99]], w.count)
+		t.Errorf("the removed session came up %d times, %d are left; want at most one, 33",
+			calls[sessions[99]], w.count)
 	}
 	w.each(func(s *Session) { w.remove(s) })
 	if w.count != 0 {
