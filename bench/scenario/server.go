@@ -110,7 +110,7 @@ func (s *Server) arguments(accounts int) []string {
 		"--accounts", strconv.Itoa(accounts), "--data", s.dir}
 }
 
-// begin starts the process and waits until it says where it is: our server on stderr, where it logs, the others on stdout.
+// begin starts the process and waits until it says where it is: ours on stderr, where it logs, the others on stdout.
 func (s *Server) begin(ctx context.Context, cmd *exec.Cmd) (err error) {
 	ours := s.contender.Kind == papertape
 	if !ours {

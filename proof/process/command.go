@@ -44,8 +44,8 @@ func Arguments(flags ...string) []string {
 	}, flags...)
 }
 
-// Command runs this program again, by the name that it has, without the settings of whoever called it and out of reach of
-// a ^C that is meant for the clients.
+// Command runs this program again, by the name that it has, without the settings of whoever called it and out of reach
+// of a ^C that is meant for the clients.
 func Command(ctx context.Context, binary string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Args[0] = "papertape"
