@@ -199,7 +199,7 @@ func TestBreaches(t *testing.T) {
 		{"cmd/papertape", ours("console"), ""},
 		{"cmd/papertape", ours("proof/torture"), ""},
 		{"clientsim", ours("proof/shadow"), ""},
-		{"proof/torture/truth", ours("proof/torture/process"), ""},
+		{"proof/torture/truth", ours("proof/process"), ""},
 		{"tools/terminalsvg", "github.com/jedib0t/go-pretty/v6/text", ""},
 		{"bench/baseline", gnet, ""},
 		{"bench", ants, ""},

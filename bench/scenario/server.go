@@ -1,12 +1,9 @@
 package scenario
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,10 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/papertape/papertape/bench/measure"
+	"github.com/papertape/papertape/proof/process"
 )
 
 // Programs are the binaries that are run.
@@ -74,7 +71,7 @@ type Server struct {
 	PID    measure.Process
 
 	contender Contender
-	cmd       *exec.Cmd
+	process   *process.Server
 	dir       string
 }
 
@@ -95,15 +92,9 @@ func (p Programs) Start(ctx context.Context, c Contender, accounts int, flags ..
 	if c.Kind == papertape {
 		program = p.Papertape
 	}
-	s.cmd = exec.Command(program, args...)
-	said, err := s.begin(ctx)
-	if err != nil {
+	if err := s.begin(ctx, exec.Command(program, args...)); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("start %s (%s %s): %w", c.Name, filepath.Base(program), strings.Join(args, " "), err)
-	}
-	s.Listen, s.Debug = said.Listen, measure.Debug(said.Debug)
-	if c.Kind == papertape {
-		s.Debug = measure.Debug(said.Admin)
 	}
 	return s, nil
 }
@@ -111,70 +102,45 @@ func (p Programs) Start(ctx context.Context, c Contender, accounts int, flags ..
 // arguments are those of every server of the kind: nothing on it but what the load makes.
 func (s *Server) arguments(accounts int) []string {
 	if s.contender.Kind == papertape {
-		return []string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log.format", "json", "--simulator.rate", "0",
-			"--prices", "fixed", "--accounts", strconv.Itoa(accounts), "--connections-prelogin-max", "20000", "--connections-per-second-max", "0",
-			"--durability", "none", "--data", s.dir}
+		return process.Arguments("--prices", "fixed", "--accounts", strconv.Itoa(accounts),
+			"--connections-prelogin-max", "20000", "--connections-per-second-max", "0",
+			"--durability", "none", "--data", s.dir)
 	}
 	return []string{"serve", s.contender.Kind, "--listen", "127.0.0.1:0", "--debug", "127.0.0.1:0",
 		"--accounts", strconv.Itoa(accounts), "--data", s.dir}
 }
 
-// said is the line with which a server tells where it is.
-type said struct {
-	Message, Listen, Admin, Debug string
+// begin starts the process and waits until it says where it is: ours on stderr, where it logs, the others on stdout.
+func (s *Server) begin(ctx context.Context, cmd *exec.Cmd) (err error) {
+	ours := s.contender.Kind == papertape
+	if !ours {
+		cmd.Stderr = os.Stderr
+	}
+	if s.process, err = process.Run(cmd, process.Options{OnStdout: !ours, Each: passTrouble}); err != nil {
+		return err
+	}
+	_, err = s.process.AwaitWithin(ctx, startPatience)
+	var failed *process.StartError
+	switch {
+	case err == nil:
+	case !errors.As(err, &failed):
+		return err
+	case failed.Within > 0:
+		return fmt.Errorf("it has not said where it listens for %v", startPatience)
+	default:
+		return errors.New("it ended before it said where it listens")
+	}
+	s.Listen, s.Debug, s.PID = s.process.Listen(), measure.Debug(s.process.Debug()), measure.Process(s.process.PID())
+	if ours {
+		s.Debug = measure.Debug(s.process.Admin())
+	}
+	return nil
 }
 
-// begin starts the process and waits for that line: on stderr with our server, which logs, on stdout with the others.
-func (s *Server) begin(ctx context.Context) (said, error) {
-	output, input, err := os.Pipe()
-	if err != nil {
-		return said{}, err
-	}
-	if s.cmd.Stderr = os.Stderr; s.contender.Kind == papertape {
-		s.cmd.Stderr = input
-	} else {
-		s.cmd.Stdout = input
-	}
-	err = s.cmd.Start()
-	_ = input.Close()
-	if err != nil {
-		_ = output.Close()
-		return said{}, err
-	}
-	s.PID = measure.Process(s.cmd.Process.Pid)
-	found := make(chan said, 1)
-	go listen(output, found) // ends with the process
-	select {
-	case where, ok := <-found:
-		if !ok {
-			return said{}, errors.New("it ended before it said where it listens")
-		}
-		return where, nil
-	case <-time.After(startPatience):
-		return said{}, fmt.Errorf("it has not said where it listens for %v", startPatience)
-	case <-ctx.Done():
-		return said{}, ctx.Err()
-	}
-}
-
-// listen looks for the line, and passes what a server says of trouble on.
-func listen(output io.ReadCloser, found chan<- said) {
-	defer output.Close() //nolint:errcheck // it was read
-	defer close(found)
-	told := false
-	for lines := bufio.NewScanner(output); lines.Scan(); {
-		var line struct {
-			said
-			Level string
-		}
-		isJSON := json.Unmarshal(lines.Bytes(), &line) == nil
-		if isJSON && !told && line.Listen != "" && (line.Message == "" || line.Message == "listening") {
-			told = true
-			found <- line.said
-		}
-		if !isJSON || line.Level == "error" || line.Level == "fatal" {
-			_, _ = fmt.Fprintf(os.Stderr, "%s\n", lines.Bytes())
-		}
+// passTrouble passes on what a server says of trouble.
+func passTrouble(line process.Line) {
+	if !line.JSON || line.Level == "error" || line.Level == "fatal" {
+		_, _ = fmt.Fprintln(os.Stderr, line.Text)
 	}
 }
 
@@ -199,11 +165,8 @@ func (s *Server) SetRate(ctx context.Context, rate float64) error {
 
 // Stop ends the server, and what it wrote is gone.
 func (s *Server) Stop() {
-	if s.cmd.Process != nil {
-		_ = s.cmd.Process.Signal(syscall.SIGTERM)
-		end := time.AfterFunc(stopPatience, func() { _ = s.cmd.Process.Kill() })
-		_ = s.cmd.Wait()
-		end.Stop()
+	if s.process != nil {
+		_, _ = s.process.End(stopPatience) // what it says of trouble was passed on
 	}
 	_ = os.RemoveAll(s.dir)
 }

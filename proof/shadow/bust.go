@@ -25,7 +25,8 @@ func (s *Shadow) applyBust(f *Findings, ev *client.AccountEvent, b *client.Bust)
 	if !s.takeBack(f, after, b) {
 		s.blind++
 		s.past.lost = true
-		s.checkCash(f, ev.GetCash(), big.NewInt(ev.GetCash().GetBalance()), ev.GetCash().GetFeesPaid(), ev.GetCash().GetRealised())
+		c := ev.GetCash()
+		s.checkCash(f, c, big.NewInt(c.GetBalance()), c.GetFeesPaid(), c.GetRealised())
 		return
 	}
 	s.compareBust(f, ev, after)
@@ -42,7 +43,8 @@ func (s *Shadow) checkBustID(f *Findings, id string, seq uint64) {
 	s.busts[id] = seq
 }
 
-// takeBack makes the changes of a bust to the trades. It is false where one of them is not known, being older than the shadow.
+// takeBack makes the changes of a bust to the trades. It is false where one of them is not known, being older than the
+// shadow.
 func (s *Shadow) takeBack(f *Findings, trades []standing, b *client.Bust) bool {
 	known := true
 	if at := s.stands(f, trades, "trade_id", b.GetTradeId()); at == older {
@@ -61,7 +63,8 @@ func (s *Shadow) takeBack(f *Findings, trades []standing, b *client.Bust) bool {
 			continue
 		}
 		if trades[at].seq <= last {
-			f.Add("bust cascade", "each trade once, in the order of their sequences", strings.Join(b.GetCascade(), ", "))
+			f.Add("bust cascade", "each trade once, in the order of their sequences",
+				strings.Join(b.GetCascade(), ", "))
 		}
 		last, trades[at].trade = trades[at].seq, nil
 	}
@@ -92,8 +95,8 @@ func (s *Shadow) stands(f *Findings, trades []standing, field, id string) int {
 	return at
 }
 
-// replacement is a trade as it is corrected to: its quantity and price are the operator's, all else is what it was, but for the
-// revision. nil: it is taken back.
+// replacement is a trade as it is corrected to: its quantity and price are the operator's, all else is what it was, but
+// for the revision. nil: it is taken back.
 func (s *Shadow) replacement(f *Findings, t, r *client.Trade) *client.Trade {
 	if r == nil {
 		return nil
@@ -101,9 +104,10 @@ func (s *Shadow) replacement(f *Findings, t, r *client.Trade) *client.Trade {
 	f.Positive("replacement quantity", r.GetQuantity())
 	f.Positive("replacement price", r.GetPrice())
 	want := &client.Trade{
-		Id: t.GetId(), Side: t.GetSide(), Market: t.GetMarket(), Code: t.GetCode(), Name: t.GetName(), Quantity: r.GetQuantity(),
-		Price: r.GetPrice(), Amount: f.fit("replacement amount", times(r.GetQuantity(), r.GetPrice())), Fees: t.GetFees(), Origin: t.GetOrigin(),
-		ClientOrderId: t.GetClientOrderId(), Revision: t.GetRevision() + 1,
+		Id: t.GetId(), Side: t.GetSide(), Market: t.GetMarket(), Code: t.GetCode(), Name: t.GetName(),
+		Quantity: r.GetQuantity(), Price: r.GetPrice(),
+		Amount: f.fit("replacement amount", times(r.GetQuantity(), r.GetPrice())), Fees: t.GetFees(),
+		Origin: t.GetOrigin(), ClientOrderId: t.GetClientOrderId(), Revision: t.GetRevision() + 1,
 	}
 	f.trade("replacement", want, r)
 	return r
@@ -136,9 +140,11 @@ func (s *Shadow) compareBust(f *Findings, ev *client.AccountEvent, after []stand
 	s.checkCash(f, ev.GetCash(), balance, f.fit("cash fees_paid", fees), f.fit("cash realised", realised))
 }
 
-// compareFold compares the i-th row of a bust with what the trades of an instrument come to, and returns what they realised more
-// than before.
-func (s *Shadow) compareFold(f *Findings, ev *client.AccountEvent, i int, k Key, after []standing, name string) *big.Int {
+// compareFold compares the i-th row of a bust with what the trades of an instrument come to, and returns what they
+// realised more than before.
+func (s *Shadow) compareFold(
+	f *Findings, ev *client.AccountEvent, i int, k Key, after []standing, name string,
+) *big.Int {
 	was, before, _ := s.past.fold(new(Findings), s.past.trades, k)
 	want, gain, vague := s.past.fold(f, after, k)
 	want.Name = name

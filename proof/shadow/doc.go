@@ -1,5 +1,5 @@
-// Package shadow computes an account from its trades, with an arithmetic of its own, and compares with what a server says
-// of it. It shares no code with the server's books, so that a mistake in them is not repeated here.
+// Package shadow computes an account from its trades, with an arithmetic of its own, and compares it with what a server
+// says of it. It shares no code with the server's books, so that a mistake in them is not repeated here.
 //
 // A client keeps a shadow beside its connection:
 //

@@ -20,7 +20,8 @@ type Findings struct {
 
 // Add adds a difference, whatever it is.
 func (f *Findings) Add(field, expected, got string) {
-	f.List = append(f.List, fmt.Sprintf("account %d %sseq %d, %s: expected %s, got %s", f.Account, f.Where, f.Seq, field, expected, got))
+	f.List = append(f.List, fmt.Sprintf("account %d %sseq %d, %s: expected %s, got %s",
+		f.Account, f.Where, f.Seq, field, expected, got))
 }
 
 // Number compares two unsigned numbers.

@@ -10,8 +10,8 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// past is the trades that the rows of a shadow come from, so that they can be done anew. Before them there is the base: all
-// rows as of a sequence.
+// past is the trades that the rows of a shadow come from, so that they can be done anew. Before them there is the base:
+// all rows as of a sequence.
 type past struct {
 	from   uint64      // the sequence of the base; 0: there is nothing before the trades
 	base   map[Key]Row // with those that are gone, as far as they are known; never changed
@@ -65,8 +65,8 @@ func (p *past) find(seq uint64) int {
 	return i
 }
 
-// fold does the trades of an instrument that stand anew, in their order. gain is what they realised, name what they call it.
-// vague says that what the row had realised when it was last gone is not known, as that was before the base.
+// fold does the trades of an instrument that stand anew, in their order. gain is what they realised. vague says that what
+// the row had realised when it was last gone is not known, as that was before the base.
 func (p *past) fold(f *Findings, trades []standing, k Key) (r Row, gain *big.Int, vague bool) {
 	r, known := p.base[k]
 	gain, vague = new(big.Int), !known && p.from > 0
@@ -75,8 +75,8 @@ func (p *past) fold(f *Findings, trades []standing, k Key) (r Row, gain *big.Int
 			continue
 		}
 		if s.trade.GetSide() != client.Buy && s.trade.GetQuantity() > r.Quantity {
-			f.Add("bust", fmt.Sprintf("no trade left that sells more than there is: %s has %d %s to sell", s.trade.GetId(), r.Quantity, k),
-				strconv.FormatInt(s.trade.GetQuantity(), 10))
+			f.Add("bust", fmt.Sprintf("no trade left that sells more than there is: %s has %d %s to sell",
+				s.trade.GetId(), r.Quantity, k), strconv.FormatInt(s.trade.GetQuantity(), 10))
 		}
 		gain.Add(gain, r.step(f, s.trade))
 		vague = false // a row begins anew with its first buy

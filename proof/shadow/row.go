@@ -34,9 +34,9 @@ type Row struct {
 	Version                  uint64 // the sequence of the last event that changed the row
 }
 
-// step does a trade to a row, as the ledger does: a buy adds its amount to the cost; a sale of q out of Q takes cost*q/Q out of
-// it, half to even, and realises the amount less that, which is gain. A row counts what it realised since its quantity last
-// left 0.
+// step does a trade to a row, as the ledger does: a buy adds its amount to the cost; a sale of q out of Q takes cost*q/Q
+// out of it, half to even, and realises the amount less that, which is gain. A row counts what it realised since its
+// quantity last left 0.
 func (r *Row) step(f *Findings, t *client.Trade) (gain *big.Int) {
 	amount := times(t.GetQuantity(), t.GetPrice())
 	gain = new(big.Int)
@@ -58,7 +58,8 @@ func (r *Row) step(f *Findings, t *client.Trade) (gain *big.Int) {
 
 func readRow(p *client.Position) *Row {
 	return &Row{
-		Name: p.GetName(), Quantity: p.GetQuantity(), Cost: p.GetCost(), Realised: p.GetRealised(), Version: p.GetRowVersion(),
+		Name: p.GetName(), Quantity: p.GetQuantity(), Cost: p.GetCost(), Realised: p.GetRealised(),
+		Version: p.GetRowVersion(),
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 // Shadow is one account as it must be, computed from its trades. It does the ledger's arithmetic again in big integers
 // and shares no code with the server's books.
 //
-// A trade that is taken back or corrected is no arithmetic of its own: the trades that stand are done anew, in their order.
-// The shadow knows those that came since it began, or the newest of them (past). A bust of an older one it cannot
+// A trade that is taken back or corrected is no arithmetic of its own: the trades that stand are done anew, in their
+// order. The shadow knows those that came since it began, or the newest of them (Keep). A bust of an older one it cannot
 // compute; it counts it (Unfolded), and a shadow that is given the account's whole history checks it.
 //
 // What an event says and a shadow cannot know: its time (only that there is one), who made a trade (only that it is one
@@ -48,7 +48,7 @@ func New(account uint64) *Shadow {
 func FromHoldings(h *client.Holdings) (*Shadow, []string) {
 	s := New(h.GetAccount())
 	s.seq = h.GetAsOfSeq()
-	s.cash.balance, s.cash.fees, s.cash.realised = h.GetCash().GetBalance(), h.GetCash().GetFeesPaid(), h.GetCash().GetRealised()
+	s.takeCash(h.GetCash())
 	for _, p := range h.GetPositions() {
 		s.rows[KeyOf(p)] = readRow(p)
 	}
@@ -177,7 +177,8 @@ func (s *Shadow) applyTrade(f *Findings, ev *client.AccountEvent, t *client.Trad
 	}
 	before := after.Quantity
 	if t.GetSide() != client.Buy && t.GetQuantity() > before {
-		f.Add("trade quantity", fmt.Sprintf("at most the %d shares held of %s", before, k), strconv.FormatInt(t.GetQuantity(), 10))
+		f.Add("trade quantity", fmt.Sprintf("at most the %d shares held of %s", before, k),
+			strconv.FormatInt(t.GetQuantity(), 10))
 	}
 	gain := after.step(f, t)
 	after.Version = ev.GetSeq()
@@ -185,7 +186,8 @@ func (s *Shadow) applyTrade(f *Findings, ev *client.AccountEvent, t *client.Trad
 	s.checkRow(f, ev, t, &after)
 	balance, fees := moved(t)
 	s.checkCash(f, ev.GetCash(), balance.Add(balance, big.NewInt(s.cash.balance)),
-		f.fit("cash fees_paid", fees.Add(fees, big.NewInt(s.cash.fees))), f.fit("cash realised", gain.Add(gain, big.NewInt(s.cash.realised))))
+		f.fit("cash fees_paid", fees.Add(fees, big.NewInt(s.cash.fees))),
+		f.fit("cash realised", gain.Add(gain, big.NewInt(s.cash.realised))))
 	s.past.add(ev.GetSeq(), t)
 }
 
@@ -259,7 +261,12 @@ func (s *Shadow) adopt(ev *client.AccountEvent) {
 		s.rows[k] = readRow(p)
 		delete(s.gone, k)
 	}
-	s.cash.balance, s.cash.fees, s.cash.realised = ev.GetCash().GetBalance(), ev.GetCash().GetFeesPaid(), ev.GetCash().GetRealised()
+	s.takeCash(ev.GetCash())
+}
+
+// takeCash goes on from the cash as the server says it is.
+func (s *Shadow) takeCash(c *client.Cash) {
+	s.cash.balance, s.cash.fees, s.cash.realised = c.GetBalance(), c.GetFeesPaid(), c.GetRealised()
 }
 
 // CheckHoldings compares a whole list with the account as it must be: it has to be as of the last event applied. The

@@ -13,8 +13,9 @@ func tradeText(t *client.Trade) string {
 	if t == nil {
 		return "none"
 	}
-	return fmt.Sprintf("%s %s %d %s %s %s @ %s, amount %s, fees %s, by %s, order id %q, revision %d", t.GetId(), SideText(t.GetSide()), t.GetQuantity(),
-		t.GetMarket(), t.GetCode(), t.GetName(), market.FormatMoney(t.GetPrice()), market.FormatMoney(t.GetAmount()), market.FormatMoney(t.GetFees()),
+	return fmt.Sprintf("%s %s %d %s %s %s @ %s, amount %s, fees %s, by %s, order id %q, revision %d",
+		t.GetId(), SideText(t.GetSide()), t.GetQuantity(), t.GetMarket(), t.GetCode(), t.GetName(),
+		market.FormatMoney(t.GetPrice()), market.FormatMoney(t.GetAmount()), market.FormatMoney(t.GetFees()),
 		ValueText(t.GetOrigin()), t.GetClientOrderId(), t.GetRevision())
 }
 

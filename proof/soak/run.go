@@ -63,7 +63,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		Config: cfg, server: srv, loop: l, tally: newTally(), start: time.Now(),
 		report: &Report{Run: cfg.Run, Seed: cfg.Seed, Figures: []Figure{}, Failures: []string{}},
 	}
-	_, port, _ := net.SplitHostPort(srv.listen)
+	_, port, _ := net.SplitHostPort(srv.Listen())
 	r.port, err = strconv.Atoi(port)
 	if err == nil {
 		err = load(r, ctx)
@@ -129,7 +129,7 @@ func (r *run) pass(ctx context.Context, what string, d time.Duration) error {
 
 // rate changes the simulated flow.
 func (r *run) rate(ctx context.Context, rate float64) error {
-	return r.loop.during(func() error { return r.SetRate(ctx, r.server.admin, rate) })
+	return r.loop.during(func() error { return r.SetRate(ctx, r.server.Admin(), rate) })
 }
 
 // usage measures the server while the clients go on.

@@ -3,9 +3,8 @@
 package soak
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/papertape/papertape/proof/process"
 )
 
 const (
@@ -30,13 +31,11 @@ const staleEvent = "of a stale connection"
 
 // server is the server under load, in a process of its own.
 type server struct {
-	cmd           *exec.Cmd
-	dir           string
-	listen, admin string
-	read          sync.WaitGroup // the goroutine that reads the log; ends with the process
+	*process.Server
+	dir string
 
-	mu         sync.Mutex
-	complained []string // lines of the log that are warnings or worse
+	mu         sync.Mutex // guards complained, which the goroutine that reads the log adds to
+	complained []string   // lines of the log that are warnings or worse
 }
 
 // startServer starts the server and returns when it listens. The caller stops it.
@@ -45,56 +44,37 @@ func startServer(ctx context.Context, binary string, flags ...string) (*server, 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{dir: dir, cmd: exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-		"--log.format", "json", "--simulator.rate", "0", "--data", dir}, flags...)...)}
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ^C reaches it through us, when the clients are done
-	stderr, err := s.cmd.StderrPipe()
-	if err == nil {
-		err = s.cmd.Start()
-	}
-	if err != nil {
+	s := &server{dir: dir}
+	cmd := exec.Command(binary, process.Arguments(append([]string{"--data", dir}, flags...)...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ^C reaches it through us, when the clients are done
+	if s.Server, err = process.Run(cmd, process.Options{Each: s.note}); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
-	listening := make(chan struct{})
-	s.read.Go(func() { s.readLog(stderr, listening) })
-	select {
-	case <-listening:
-		if s.listen != "" {
-			return s, nil
-		}
-		err = fmt.Errorf("the server ended at once: %s", strings.Join(s.log(), "; "))
-	case <-time.After(startTimeout):
+	if _, err = s.AwaitWithin(ctx, startTimeout); err == nil {
+		return s, nil
+	}
+	var failed *process.StartError
+	switch {
+	case !errors.As(err, &failed):
+	case failed.Within > 0:
 		err = fmt.Errorf("the server did not say within %s where it listens", startTimeout)
-	case <-ctx.Done():
-		err = ctx.Err()
+	default:
+		err = fmt.Errorf("the server ended at once: %s", strings.Join(s.log(), "; "))
 	}
 	_ = s.stop()
 	return nil, err
 }
 
-// readLog finds out where the server listens, closes listening, and keeps what is worse than information.
-func (s *server) readLog(r io.Reader, listening chan struct{}) {
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		var line struct{ Level, Message, Listen, Admin string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil {
-			if line.Message == "listening" && s.listen == "" {
-				s.listen, s.admin = line.Listen, line.Admin
-				close(listening)
-			}
-			if line.Level == "info" || line.Level == "debug" {
-				continue
-			}
-		}
-		s.mu.Lock()
-		if len(s.complained) < complaints && !strings.Contains(lines.Text(), staleEvent) {
-			s.complained = append(s.complained, lines.Text())
-		}
-		s.mu.Unlock()
+// note keeps what is worse than information.
+func (s *server) note(line process.Line) {
+	if line.JSON && (line.Level == "info" || line.Level == "debug") {
+		return
 	}
-	if s.listen == "" {
-		close(listening)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.complained) < complaints && !strings.Contains(line.Text, staleEvent) {
+		s.complained = append(s.complained, line.Text)
 	}
 }
 
@@ -107,11 +87,7 @@ func (s *server) log() []string {
 
 // stop ends the server and waits for it. The error says if it did not end as it should.
 func (s *server) stop() error {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	late := time.AfterFunc(stopTimeout, func() { _ = s.cmd.Process.Kill() })
-	defer late.Stop()
-	s.read.Wait() // before Wait, which closes the pipe
-	err := s.cmd.Wait()
+	_, err := s.End(stopTimeout)
 	_ = os.RemoveAll(s.dir)
 	if err != nil {
 		return fmt.Errorf("the server did not end with exit code 0 on SIGTERM: %w", err)
@@ -137,7 +113,7 @@ func (s *server) usage(ctx context.Context) (u usage, err error) {
 		return u, err
 	}
 	u.goroutines = int(number(goroutines, "goroutine profile: total "))
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID()))
 	if err != nil {
 		return u, fmt.Errorf("the server is gone: %w", err)
 	}
@@ -162,7 +138,7 @@ func number(text, label string) int64 {
 func (s *server) get(ctx context.Context, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+path, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Admin()+path, http.NoBody)
 	if err != nil {
 		return "", err
 	}

@@ -9,7 +9,7 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
-	"github.com/papertape/papertape/proof/torture/process"
+	"github.com/papertape/papertape/proof/process"
 )
 
 // Between the end of one load and the beginning of the next a server is at rest: nobody trades, so what it holds can be

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/proof/process"
 	"github.com/papertape/papertape/proof/shadow"
-	"github.com/papertape/papertape/proof/torture/process"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
-	"github.com/papertape/papertape/proof/torture/process"
+	"github.com/papertape/papertape/proof/process"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
+	runner "github.com/papertape/papertape/proof/process"
 	"github.com/papertape/papertape/proof/shadow"
-	runner "github.com/papertape/papertape/proof/torture/process"
 )
 
 const compareTimeout = 30 * time.Second // for one account

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	runner "github.com/papertape/papertape/proof/torture/process"
+	runner "github.com/papertape/papertape/proof/process"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/console"
-	runner "github.com/papertape/papertape/proof/torture/process"
+	runner "github.com/papertape/papertape/proof/process"
 )
 
 const (
