@@ -11,12 +11,12 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// asks is a request of an operator, with nothing wrong in it.
+// asks returns a valid request of an operator.
 func asks(seq uint64) *BustRequest {
 	return &BustRequest{Account: alice, TradeSeq: seq, Reason: "wrong price", Actor: "ops"}
 }
 
-// bust decides a request with all history read, and applies what comes of it.
+// bust decides a request with the whole history read, and applies the result.
 func (d *desk) bust(r *BustRequest) (BustOutcome, Event) {
 	d.Helper()
 	d.now++
@@ -79,7 +79,7 @@ func runBustScript(t *testing.T, script string) {
 	}
 }
 
-// verify folds the account's history and compares.
+// verify folds the account's history and compares the result with the book.
 func (d *desk) verify(account uint64) {
 	d.Helper()
 	v, _ := d.book.View(account)
@@ -88,7 +88,7 @@ func (d *desk) verify(account uint64) {
 	}
 }
 
-// line runs a line of a script, and says what came of it.
+// line runs a line of a script and returns its output.
 func (d *desk) line(line string) []string {
 	d.Helper()
 	words := strings.Fields(line)
@@ -109,7 +109,8 @@ func (d *desk) line(line string) []string {
 		return d.show(ev)
 	case "show":
 		h := d.holdings(alice)
-		return d.show(Event{Seq: h.Seq, Cash: h.Cash, TotalMarketValue: h.TotalMarketValue, Bust: &Bust{Positions: h.Positions}})
+		return d.show(Event{Seq: h.Seq, Cash: h.Cash, TotalMarketValue: h.TotalMarketValue,
+			Bust: &Bust{Positions: h.Positions}})
 	}
 	d.Fatalf("%q is not a line of a script", line)
 	return nil
@@ -133,10 +134,11 @@ func (d *desk) number(text string) int64 {
 	return n
 }
 
-// scriptedTrade does "buy 100 SZ.000001 @ 10 fees 5".
+// scriptedTrade executes "buy 100 SZ.000001 @ 10 fees 5".
 func (d *desk) scriptedTrade(words []string) Event {
 	d.Helper()
-	o := Order{Account: alice, Side: Buy, Quantity: d.number(words[1]), Instrument: instrument(d, d.u, words[2]), Origin: OriginClient}
+	o := Order{Account: alice, Side: Buy, Quantity: d.number(words[1]), Instrument: instrument(d, d.u, words[2]),
+		Origin: OriginClient}
 	if words[0] == "sell" {
 		o.Side = Sell
 	}
@@ -154,7 +156,7 @@ func (d *desk) scriptedTrade(words []string) Event {
 	return ev
 }
 
-// scriptedRequest reads "correct 3 100 @ 9.98 cascade id c1 revision 1 because so".
+// scriptedRequest parses "correct 3 100 @ 9.98 cascade id c1 revision 1 because so".
 func (d *desk) scriptedRequest(line string, words []string) *BustRequest {
 	d.Helper()
 	r := asks(uint64(d.number(words[1])))
@@ -186,9 +188,11 @@ func (d *desk) scriptedRequest(line string, words []string) *BustRequest {
 }
 
 func (d *desk) show(ev Event) []string {
-	changes := [...]string{Opened: "opened, ", Increased: "increased, ", Decreased: "decreased, ", Closed: "closed, ", Unchanged: "unchanged, "}
-	head := fmt.Sprintf("event %d: %scash %s realised %s fees %s total %s", ev.Seq, changes[ev.Change], market.FormatMoney(ev.Cash.Balance),
-		market.FormatMoney(ev.Cash.Realised), market.FormatMoney(ev.Cash.FeesPaid), market.FormatMoney(ev.TotalMarketValue))
+	changes := [...]string{Opened: "opened, ", Increased: "increased, ", Decreased: "decreased, ",
+		Closed: "closed, ", Unchanged: "unchanged, "}
+	head := fmt.Sprintf("event %d: %scash %s realised %s fees %s total %s", ev.Seq, changes[ev.Change],
+		market.FormatMoney(ev.Cash.Balance), market.FormatMoney(ev.Cash.Realised),
+		market.FormatMoney(ev.Cash.FeesPaid), market.FormatMoney(ev.TotalMarketValue))
 	rows := []Position{ev.Position}
 	switch {
 	case ev.Bust != nil:
