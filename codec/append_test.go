@@ -28,7 +28,7 @@ func eventRoundTrip(t *rapid.T) {
 	payload := onlyFrame(t, b[len(before):], codec.TypeExecution, codec.FlagReply|codec.FlagReplay, id)
 	want := wireEvent(ev, universe)
 	holds(t, payload, want)
-	// The same size means that no zero value is sent and no length takes more bytes than it must.
+	// Equal sizes mean that zero values are omitted and that lengths are encoded minimally.
 	if len(payload) != proto.Size(want) {
 		t.Fatalf("%d bytes, want %d", len(payload), proto.Size(want))
 	}
@@ -36,18 +36,21 @@ func eventRoundTrip(t *rapid.T) {
 
 func TestEventRoundTrip(t *testing.T) { rapid.Check(t, eventRoundTrip) }
 
-// TestLengthsOfNestedMessages goes over the sizes at which a length takes one byte more, up to three.
+// TestLengthsOfNestedMessages covers the sizes at which a length needs another byte, up to
+// three.
 func TestLengthsOfNestedMessages(t *testing.T) {
 	sizes := make(map[int]bool)
 	for _, cascade := range []int{0, 1620} {
 		for reason := range 300 {
 			ev := &positions.Event{
 				Account: 100_017, Seq: 43, Kind: positions.KindBust,
-				Bust: &positions.Bust{TradeSeq: 42, Reason: strings.Repeat("r", reason), Cascade: make([]uint64, cascade)},
+				Bust: &positions.Bust{TradeSeq: 42, Reason: strings.Repeat("r", reason),
+					Cascade: make([]uint64, cascade)},
 			}
 			want := wireEvent(ev, universe)
 			sizes[proto.Size(want.GetBust())] = true
-			holds(t, onlyFrame(t, codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, universe), codec.TypeEvent, 0, 0), want)
+			frame := codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, universe)
+			holds(t, onlyFrame(t, frame, codec.TypeEvent, 0, 0), want)
 		}
 	}
 	for _, size := range []int{127, 128, 16383, 16384} {
@@ -62,8 +65,8 @@ func TestAppendEventDoesNotAllocate(t *testing.T) {
 	replacement := trade.Trade
 	bust := &positions.Event{
 		Account: 100_017, Seq: 43, Kind: positions.KindBust, Bust: &positions.Bust{
-			TradeSeq: 42, Reason: "wrong price", Actor: "ops", ID: "b-1", Original: trade.Trade, Replacement: &replacement,
-			Cascade: []uint64{1, 2}, Positions: []positions.Position{trade.Position},
+			TradeSeq: 42, Reason: "wrong price", Actor: "ops", ID: "b-1", Original: trade.Trade,
+			Replacement: &replacement, Cascade: []uint64{1, 2}, Positions: []positions.Position{trade.Position},
 		},
 	}
 	adjustment := &positions.Event{
@@ -173,7 +176,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestTextIsMadeFit: what people wrote is sent as valid UTF-8 and of bounded length, whoever wrote it.
+// TestTextIsMadeFit: text written by people is sent as valid UTF-8 of bounded length.
 func TestTextIsMadeFit(t *testing.T) {
 	long := strings.Repeat("贵", 1000)
 	for _, test := range []struct{ text, want string }{
@@ -194,7 +197,8 @@ func TestTextIsMadeFit(t *testing.T) {
 		}
 		wanted := wireEvent(ev, universe)
 		wanted.GetAdjustment().Reason, wanted.GetAdjustment().Actor = test.want, test.want
-		holds(t, onlyFrame(t, codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, universe), codec.TypeEvent, 0, 0), wanted)
+		holds(t, onlyFrame(t, codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, universe), codec.TypeEvent, 0, 0),
+			wanted)
 	}
 	ev := &positions.Event{Account: 1, Seq: 2, Kind: positions.KindBust, Bust: &positions.Bust{
 		TradeSeq: 1, Reason: "\xff", Actor: "\xfe", ID: "\xfd",

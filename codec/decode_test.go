@@ -18,14 +18,16 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// The checks below hold a decoder against the protobuf runtime for any payload whatever: it must accept exactly what
-// parses and is in range, with the same values, and keep nothing of the payload, which is overwritten before comparing.
+// The checks below compare a decoder with the protobuf runtime, for arbitrary payloads. The
+// decoder must accept exactly the payloads that parse and are in range, with the same
+// values. It must not reference the payload, which is overwritten before comparing.
 
 func checkOrder(t failer, payload []byte) {
 	t.Helper()
 	m := new(papertapev1.Order)
 	ok := parses(payload, m)
-	before := positions.Order{Account: 7, Quantity: -5, Limit: -6, Instrument: 3, Side: 9, Origin: positions.OriginClient}
+	before := positions.Order{Account: 7, Quantity: -5, Limit: -6, Instrument: 3, Side: 9,
+		Origin: positions.OriginClient}
 	got := before
 	b := bytes.Clone(payload)
 	err := codec.DecodeOrder(b, universe, &got)
@@ -120,7 +122,7 @@ func checkSubscribe(t failer, payload []byte) {
 	checkPlain(t, ok, err, got, codec.Subscribe{Quotes: m.GetQuotes(), Presence: m.GetPresence()})
 }
 
-// checkPlain is for requests in which everything that parses is in range.
+// checkPlain checks requests for which everything that parses is in range.
 func checkPlain[V comparable](t failer, parses bool, err error, got, want V) {
 	t.Helper()
 	switch {
@@ -164,7 +166,7 @@ func checkInstruments(t failer, payload []byte) {
 	}
 }
 
-// requests are all that a server decodes.
+// requests are all requests that a server decodes.
 var requests = []struct {
 	typ     codec.Type
 	message proto.Message
@@ -187,7 +189,7 @@ func TestDecodersAgreeWithProtobuf(t *testing.T) {
 	}
 }
 
-// TestDecodeOrderOfEncoded is the common case, which random fields meet too seldom: all in range.
+// TestDecodeOrderOfEncoded covers valid orders, which random fields rarely produce.
 func TestDecodeOrderOfEncoded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		i := universe.At(anyID.Draw(t, "instrument"))
@@ -203,7 +205,8 @@ func TestDecodeOrderOfEncoded(t *testing.T) {
 	})
 }
 
-// TestBadEncoding holds every decoder against what no random field comes to. All of it must be refused as fatal.
+// TestBadEncoding gives every decoder encodings that random fields never produce. All must
+// be refused as fatal.
 func TestBadEncoding(t *testing.T) {
 	bad := map[string][]byte{
 		"field number 0":              {0x00, 0x01},
@@ -244,8 +247,10 @@ func TestDecodeOrderSentences(t *testing.T) {
 		code  papertapev1.RejectCode
 		says  []string
 	}{
-		{"side 0", &papertapev1.Order{Market: "SH", Code: "600519", Quantity: 1}, malformed, []string{"side is 0", "1 (buy)"}},
-		{"side 3", &papertapev1.Order{Side: 3, Market: "SH", Code: "600519"}, malformed, []string{"side is 3", "2 (sell)"}},
+		{"side 0", &papertapev1.Order{Market: "SH", Code: "600519", Quantity: 1}, malformed,
+			[]string{"side is 0", "1 (buy)"}},
+		{"side 3", &papertapev1.Order{Side: 3, Market: "SH", Code: "600519"}, malformed,
+			[]string{"side is 3", "2 (sell)"}},
 		{"side -1", &papertapev1.Order{Side: -1, Market: "SH", Code: "600519"}, malformed, []string{"side is -1"}},
 		{"unknown", &papertapev1.Order{Side: 1, Market: "SH", Code: "999999"}, unknown,
 			[]string{`market "SH" and code "999999"`, `like market "SH", code "600519"`}},
@@ -253,7 +258,8 @@ func TestDecodeOrderSentences(t *testing.T) {
 		{"control characters", &papertapev1.Order{Side: 1, Market: "\x00\n", Code: "\x1b[2J"}, unknown,
 			[]string{`market "\x00\n" and code "\x1b[2J"`}},
 		{"long", &papertapev1.Order{Side: 1, Market: long, Code: "x" + long}, unknown, []string{`贵"… and`}},
-		{"id too long", &papertapev1.Order{Side: 1, Market: "SH", Code: "600519", ClientOrderId: strings.Repeat("x", 65)},
+		{"id too long", &papertapev1.Order{Side: 1, Market: "SH", Code: "600519",
+			ClientOrderId: strings.Repeat("x", 65)},
 			malformed, []string{"client_order_id", "65 bytes", "1 to 64"}},
 		{"id not ASCII", &papertapev1.Order{Side: 1, Market: "SH", Code: "600519", ClientOrderId: "é"},
 			malformed, []string{"client_order_id", "printable ASCII"}},
@@ -272,7 +278,8 @@ func TestDecodeOrderSentences(t *testing.T) {
 	}
 }
 
-// TestSentencesOfWhatDoesNotParse checks that they name the request and the place.
+// TestSentencesOfWhatDoesNotParse checks that the sentences name the request and the
+// position.
 func TestSentencesOfWhatDoesNotParse(t *testing.T) {
 	_, err := codec.DecodeLogin([]byte{0x0a, 0x00})
 	refused(t, err, malformed, true)
@@ -313,7 +320,8 @@ func TestDecodeLoginBounds(t *testing.T) {
 	refused(t, err, malformed, false)
 	wants(t, err, "it has 65", "1 to 64 bytes")
 	for client, want := range map[string]string{
-		"papertape\u202e1": "U+202E", "a\nb": "U+000A", " ": "it is blank", "name ": "neither begin nor end with a blank", "\u200b": "U+200B",
+		"papertape\u202e1": "U+202E", "a\nb": "U+000A", " ": "it is blank",
+		"name ": "neither begin nor end with a blank", "\u200b": "U+200B",
 	} {
 		err := login(1, client)
 		refused(t, err, malformed, false)

@@ -8,27 +8,29 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// Message is any generated message.
+// Message is implemented by all generated messages.
 type Message interface {
 	SizeVT() int
 	MarshalToSizedBufferVT(b []byte) (int, error)
 }
 
-// Append appends any generated message as one frame: what a client sends, and what a server sends that has no function
-// of its own here. The bytes of its strings must be valid UTF-8.
+// Append appends any generated message as one frame. Clients use it, and the server uses it
+// for messages that have no function of their own here. The strings of m must be valid
+// UTF-8.
 func Append(dst []byte, t Type, flags Flags, id uint64, m Message) []byte {
 	start := len(dst)
 	size := m.SizeVT()
 	dst = beginFrame(slices.Grow(dst, HeaderBytes+size), t, flags, id)
 	dst = dst[:len(dst)+size]
 	if n, err := m.MarshalToSizedBufferVT(dst[len(dst)-size:]); err != nil || n != size {
-		panic(fmt.Sprintf("codec: a message of %d bytes was encoded to %d: %v", size, n, err)) // a bug of the generator
+		panic(fmt.Sprintf("codec: a message of %d bytes was encoded to %d: %v", size, n, err)) // a bug in the generator
 	}
 	return endFrame(dst, start)
 }
 
-// Unmarshal decodes a payload into m, whatever m held before: the way of clients, and of tests. The error is a fatal
-// *Error, MALFORMED, also where a string is not valid UTF-8; m is not to be used then. m keeps nothing of the payload.
+// Unmarshal decodes a payload into m, and discards what m held before. Clients and tests
+// use it. An error is a fatal *Error, MALFORMED, which includes strings that are not valid
+// UTF-8; m must not be used then. m does not reference the payload.
 func Unmarshal(payload []byte, m interface {
 	UnmarshalVT(b []byte) error
 	Reset()
@@ -48,8 +50,8 @@ func Unmarshal(payload []byte, m interface {
 	return nil
 }
 
-// validStrings says that all strings of m are valid UTF-8, which the generated code does not look at. Messages without
-// strings are not listed. Nil is valid.
+// validStrings reports whether all strings of m are valid UTF-8, which the generated code
+// does not check. Messages without strings are not listed. Nil is valid.
 func validStrings(m any) bool {
 	switch m := m.(type) {
 	case *papertapev1.Welcome:
