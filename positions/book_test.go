@@ -87,10 +87,10 @@ func (d *desk) holdings(account uint64) Holdings {
 	return h
 }
 
-func equal[T comparable](t testing.TB, what string, got, want T) {
+func equal[T comparable](t testing.TB, name string, got, want T) {
 	t.Helper()
 	if got != want {
-		t.Errorf("%s:\ngot  %+v\nwant %+v", what, got, want)
+		t.Errorf("%s:\ngot  %+v\nwant %+v", name, got, want)
 	}
 }
 

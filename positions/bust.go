@@ -153,12 +153,12 @@ func (b *Book) DecideBust(f *Fold, prices *market.Prices, now int64, ev *Event) 
 	if o := f.judge(); o.Reason != NoBustRefusal || o.Repeats != 0 {
 		return o
 	}
-	if err := f.agrees(acc); err != nil {
+	if err := f.checkAccount(acc); err != nil {
 		return BustOutcome{Reason: BustDamaged, detail: err.Error()}
 	}
 	p := newPlan(f)
 	defer p.undo()
-	if o := p.make(acc.cash.Balance); o.Reason != NoBustRefusal {
+	if o := p.build(acc.cash.Balance); o.Reason != NoBustRefusal {
 		return o
 	}
 	if o := p.refold(); o.Reason != NoBustRefusal {
@@ -171,10 +171,10 @@ func (b *Book) DecideBust(f *Fold, prices *market.Prices, now int64, ev *Event) 
 func (f *Fold) judge() BustOutcome {
 	r, t := f.request, &f.target
 	switch {
-	case f.answer != nil && r.Repeats(f.answer):
-		return BustOutcome{Repeats: f.answered}
-	case f.answer != nil:
-		return BustOutcome{Reason: BustIDReused, Seq: f.answered, TradeSeq: f.answer.TradeSeq, ID: r.ID}
+	case f.earlierBust != nil && r.Repeats(f.earlierBust):
+		return BustOutcome{Repeats: f.earlierSeq}
+	case f.earlierBust != nil:
+		return BustOutcome{Reason: BustIDReused, Seq: f.earlierSeq, TradeSeq: f.earlierBust.TradeSeq, ID: r.ID}
 	case r.TradeSeq == 0 || r.TradeSeq > f.seq:
 		return BustOutcome{Reason: BustUnknownTrade, Seq: f.seq}
 	case t.takenAt != 0:

@@ -146,7 +146,7 @@ func (m *buster) request(t *rapid.T) *BustRequest {
 // history returns a fold of all events, with marks close enough together to be used.
 func (m *buster) history(t *rapid.T, r *BustRequest) *Fold {
 	f := NewFold(m.u, r)
-	f.every = rapid.IntRange(1, 7).Draw(t, "every")
+	f.markEvery = rapid.IntRange(1, 7).Draw(t, "every")
 	for i := range m.events {
 		if err := f.Add(&m.events[i]); err != nil {
 			t.Fatal(err)
@@ -191,7 +191,7 @@ func (m *buster) ask(t *rapid.T, r *BustRequest) {
 	m.asked = append(m.asked, *r)
 	want, event := m.model.decide(r, m.prices, m.now)
 	f := m.history(t, r)
-	ev := dirt()
+	ev := dirtyEvent()
 	got := m.book.DecideBust(f, m.prices, m.now, &ev)
 	got.detail = ""
 	if !reflect.DeepEqual(got, want) {
@@ -248,7 +248,7 @@ func (m *buster) booked(t *rapid.T, got, want Event) {
 	}
 	m.apply(got)
 	h, _, _ := m.book.Holdings(alice, m.prices, nil)
-	if never, ok := m.never(t); ok && never != h.Hash {
+	if never, ok := m.hashOfStandingTrades(t); ok && never != h.Hash {
 		t.Fatalf("the state hash is %x, and %x had what was taken back never happened", h.Hash, never)
 	}
 }
@@ -273,10 +273,10 @@ func (m *buster) compare(t *rapid.T) {
 	}
 }
 
-// never returns the state hash, ignoring the sequence, of a book in which only the standing
-// trades were ever done. It returns false if such a book would need more cash than it can
-// hold.
-func (m *buster) never(t *rapid.T) (uint64, bool) {
+// hashOfStandingTrades returns the state hash, ignoring the sequence, of a book in which
+// only the standing trades were ever done. It returns false if such a book would need more
+// cash than it can hold.
+func (m *buster) hashOfStandingTrades(t *rapid.T) (uint64, bool) {
 	needed := number(0)
 	for _, tr := range m.model.trades {
 		needed = plus(needed, plus(times(number(tr.Quantity), number(tr.Price)), number(tr.Fees)))
@@ -309,8 +309,8 @@ func (m *buster) never(t *rapid.T) (uint64, bool) {
 	return StateHash(m.u, alice, uint64(len(m.events)), h.Cash, h.Positions), true
 }
 
-// free returns prices of 0, at which no total is too large.
-func free(u *market.Universe) *market.Prices {
+// zeroPrices returns prices of 0, at which no total is too large.
+func zeroPrices(u *market.Universe) *market.Prices {
 	prices := u.Opening()
 	for id := range market.ID(u.Len()) {
 		prices = prices.With(id, 0)
@@ -350,7 +350,7 @@ func (s *seen) missing() (missing []string) {
 
 func TestBustsAgainstModel(t *testing.T) {
 	u := market.Default()
-	zero := free(u)
+	zero := zeroPrices(u)
 	came := seen{reasons: map[BustReason]int{}, changes: map[Change]int{}, others: map[string]int{}}
 	for rounds := 20; rounds > 0 && !t.Failed() && len(came.missing()) > 0; rounds-- {
 		rapid.Check(t, func(t *rapid.T) {

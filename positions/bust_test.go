@@ -11,8 +11,8 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// asks returns a valid request of an operator.
-func asks(seq uint64) *BustRequest {
+// validRequest returns a valid request of an operator.
+func validRequest(seq uint64) *BustRequest {
 	return &BustRequest{Account: alice, TradeSeq: seq, Reason: "wrong price", Actor: "ops"}
 }
 
@@ -63,7 +63,7 @@ func runBustScript(t *testing.T, script string) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		got := d.line(line)
+		got := d.runLine(line)
 		var want []string
 		for n+1 < len(lines) && strings.HasPrefix(lines[n+1], "\t") {
 			n++
@@ -88,8 +88,8 @@ func (d *desk) verify(account uint64) {
 	}
 }
 
-// line runs a line of a script and returns its output.
-func (d *desk) line(line string) []string {
+// runLine runs a line of a script and returns its output.
+func (d *desk) runLine(line string) []string {
 	d.Helper()
 	words := strings.Fields(line)
 	switch verb := words[0]; verb {
@@ -159,7 +159,7 @@ func (d *desk) scriptedTrade(words []string) Event {
 // scriptedRequest parses "correct 3 100 @ 9.98 cascade id c1 revision 1 because so".
 func (d *desk) scriptedRequest(line string, words []string) *BustRequest {
 	d.Helper()
-	r := asks(uint64(d.number(words[1])))
+	r := validRequest(uint64(d.number(words[1])))
 	rest := words[2:]
 	if words[0] == "correct" {
 		r.Correct, r.Quantity, r.Price = true, d.number(words[2]), d.money(words[4])

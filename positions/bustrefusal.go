@@ -103,7 +103,7 @@ func (o *BustOutcome) because(r *BustRequest, u *market.Universe) string {
 			"id of its own",
 			o.ID, o.Seq, r.Account, o.TradeSeq)
 	case BustAlready:
-		return fmt.Sprintf("already busted by %s; a bust is never undone, book a new trade instead", o.by())
+		return fmt.Sprintf("already busted by %s; a bust is never undone, book a new trade instead", o.bustName())
 	case BustStaleRevision:
 		return fmt.Sprintf("it stands at revision %d and the request means revision %d; look at it as it stands, "+
 			"and name that one",
@@ -111,7 +111,7 @@ func (o *BustOutcome) because(r *BustRequest, u *market.Universe) string {
 	case BustNothingToCorrect:
 		return "that is how it stands already; give another price or quantity"
 	case BustSharesGone, BustCashGone, BustCascadeTooLong:
-		return o.gone(r, u)
+		return o.shortageSentence(r, u)
 	case BustTooLarge:
 		return fmt.Sprintf("an amount, or a total of account %d, would pass the largest the ledger holds; "+
 			"correct to fewer shares or a lower price, or book an adjustment instead", r.Account)
@@ -124,7 +124,7 @@ func (o *BustOutcome) because(r *BustRequest, u *market.Universe) string {
 	return "refused: " + o.Reason.String()
 }
 
-func (o *BustOutcome) by() string {
+func (o *BustOutcome) bustName() string {
 	if o.ID == "" {
 		return fmt.Sprintf("event %d", o.Seq)
 	}
@@ -140,8 +140,8 @@ func (o *BustOutcome) notATrade(r *BustRequest) string {
 		o.Seq, r.Account)
 }
 
-// gone explains a lack of shares or cash, or a cascade that is too long.
-func (o *BustOutcome) gone(r *BustRequest, u *market.Universe) string {
+// shortageSentence explains a lack of shares or cash, or a cascade that is too long.
+func (o *BustOutcome) shortageSentence(r *BustRequest, u *market.Universe) string {
 	var b strings.Builder
 	switch o.Reason {
 	case BustSharesGone:

@@ -70,7 +70,7 @@ func TestBustRequestCheck(t *testing.T) {
 		d := newDesk(t)
 		d.fund(alice, million)
 		d.trade(alice, Buy, 10, "SZ 000001")
-		r := asks(2)
+		r := validRequest(2)
 		test.change(r)
 		o := r.Check()
 		s := o.Sentence(r, d.u)
@@ -116,7 +116,7 @@ func TestRepeats(t *testing.T) {
 		{"another quantity", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, 51, 8 }, &correction, false},
 		{"another price", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, 50, 9 }, &correction, false},
 	} {
-		r := asks(2)
+		r := validRequest(2)
 		test.change(r)
 		equal(t, test.name, r.Repeats(test.bust), test.want)
 	}
@@ -146,7 +146,7 @@ func TestCascadeLimit(t *testing.T) {
 		for range sales {
 			d.trade(alice, Sell, 1, "SZ 000001")
 		}
-		r := asks(2)
+		r := validRequest(2)
 		rejected, _ := d.bust(r)
 		equal(t, "reason", rejected.Reason, BustSharesGone)
 		equal(t, "trades in the way", len(rejected.InTheWay), MaxCascade)
@@ -201,7 +201,7 @@ func TestReasonPastTheCascadeLimit(t *testing.T) {
 			d.trade(alice, Sell, 1, "SZ 000001")
 		}
 		for _, policy := range []BustPolicy{PolicyReject, PolicyCascade} {
-			r := asks(bought.Seq)
+			r := validRequest(bought.Seq)
 			r.Policy = policy
 			o, _ := d.bust(r)
 			equal(t, fmt.Sprintf("reason with %d sales, %v", sales, policy), o.Reason, BustCashGone)
@@ -228,7 +228,7 @@ func TestBustTooManyRows(t *testing.T) {
 	for n := range MaxRows {
 		d.trade(alice, Buy, 1, u.At(market.ID(n+1)).String())
 	}
-	r := asks(sale.Seq)
+	r := validRequest(sale.Seq)
 	o, _ := d.bust(r)
 	equal(t, "reason", o.Reason, BustTooManyRows)
 	equal(t, "sentence", o.Sentence(r, u), "bust 100017-3: account 100017 would hold 513 instruments, and the most "+
@@ -243,7 +243,7 @@ func TestBustTooManyRows(t *testing.T) {
 // Refusals without folding that the scripts do not cover.
 func TestBustRefusals(t *testing.T) {
 	d := eventful(t)
-	r := asks(2)
+	r := validRequest(2)
 	r.Account = nobody
 	o, _ := d.bust(r)
 	equal(t, "reason", o.Reason, BustUnknownAccount)
@@ -274,7 +274,7 @@ func TestOlderThanTheHistoryKept(t *testing.T) {
 		return o, o.Sentence(r, d.u)
 	}
 	for _, seq := range []uint64{2, 4, 9} { // before the history kept, at its beginning, within it
-		o, s := ask(4, asks(seq))
+		o, s := ask(4, validRequest(seq))
 		if seq == 2 {
 			equal(t, "reason", o.Reason, BustAlready)
 			continue
@@ -283,11 +283,11 @@ func TestOlderThanTheHistoryKept(t *testing.T) {
 		equal(t, "sentence", s, fmt.Sprintf("bust 100017-%d: older than the history kept, which begins at event 4 "+
 			"and must begin at 1 to fold the account anew; book a new trade or an adjustment instead", seq))
 	}
-	o, _ := ask(8, asks(2)) // the bust that took it back is no longer kept either
+	o, _ := ask(8, validRequest(2)) // the bust that took it back is no longer kept either
 	equal(t, "reason", o.Reason, BustNotKept)
-	o, _ = ask(8, asks(8))
+	o, _ = ask(8, validRequest(8))
 	equal(t, "reason", o.Reason, BustNotATrade)
-	again := asks(2)
+	again := validRequest(2)
 	again.Policy, again.ID = PolicyCascade, "b"
 	o, _ = ask(7, again)
 	equal(t, "repeats", o.Repeats, 7)
@@ -300,7 +300,7 @@ func TestOlderThanTheHistoryKept(t *testing.T) {
 func TestBustOverflows(t *testing.T) {
 	const bank = "SZ 000001"
 	correct := func(seq uint64, quantity, price int64) *BustRequest {
-		r := asks(seq)
+		r := validRequest(seq)
 		r.Correct, r.Quantity, r.Price = true, quantity, price
 		return r
 	}
@@ -342,12 +342,12 @@ func TestBustOverflows(t *testing.T) {
 			dear(d, Sell, 0)
 			d.fund(alice, math.MaxInt64)
 			dear(d, Buy, math.MaxInt64)
-		}, asks(4)},
+		}, validRequest(4)},
 		"total": {func(d *desk) {
 			d.trade(alice, Buy, 2, bank)
 			d.trade(alice, Sell, 1, bank)
 			d.price(bank, math.MaxInt64)
-		}, asks(3)},
+		}, validRequest(3)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)

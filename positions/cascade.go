@@ -23,7 +23,7 @@ type plan struct {
 	cascade  []uint64                      // the first MaxCascade dependent trades taken back, in the order found
 	more     bool                          // more dependent trades were taken back than cascade holds
 	work     int                           // number of tape entries visited
-	short    BustOutcome                   // the first shortage; its Reason is NoBustRefusal if there was none
+	shortage BustOutcome                   // the first shortage; its Reason is NoBustRefusal if there was none
 }
 
 // change is a trade as it was before the plan changed it.
@@ -37,7 +37,7 @@ type change struct {
 type touch struct {
 	held     int64 // shares held in the end
 	was, now Row   // now.Instrument is always set; refold sets the rest
-	parted   bool  // refold has passed the first change
+	diverged bool  // refold has passed the first change
 }
 
 func newPlan(f *Fold) *plan { return &plan{fold: f} }
@@ -50,8 +50,8 @@ func (p *plan) touch(id market.ID) *touch {
 	return &p.touched[p.slots[id]-1]
 }
 
-// put replaces the trade at a place by e, with fees. A place is changed at most once.
-func (p *plan) put(place int, e taped, fees int64) {
+// replaceTrade replaces the trade at a place by e, with fees. A place is changed at most once.
+func (p *plan) replaceTrade(place int, e taped, fees int64) {
 	was, feesWere := *p.fold.tape.at(place), p.fold.tape.fees(place)
 	p.changes = append(p.changes, change{place, was, feesWere})
 	*p.fold.tape.at(place) = e
@@ -68,7 +68,7 @@ func (p *plan) put(place int, e taped, fees int64) {
 func (p *plan) takeBack(place int) {
 	e := *p.fold.tape.at(place)
 	e.quantity = 0
-	p.put(place, e, 0)
+	p.replaceTrade(place, e, 0)
 }
 
 func (p *plan) undo() {
@@ -78,9 +78,9 @@ func (p *plan) undo() {
 	}
 }
 
-// again applies a bust that is already part of the history.
-func (p *plan) again(b *Bust) error {
-	place, err := p.standing(b.TradeSeq)
+// replayBust applies a bust that is already part of the history.
+func (p *plan) replayBust(b *Bust) error {
+	place, err := p.findStanding(b.TradeSeq)
 	if err != nil {
 		return err
 	}
@@ -100,10 +100,10 @@ func (p *plan) again(b *Bust) error {
 		if r.Instrument != b.Original.Instrument || r.Side != b.Original.Side || r.Revision != b.Original.Revision+1 {
 			return errors.New("its replacement is not a correction of its original")
 		}
-		p.put(place, newTaped(b.TradeSeq, r), r.Fees)
+		p.replaceTrade(place, newTaped(b.TradeSeq, r), r.Fees)
 	}
 	for _, seq := range b.Cascade {
-		place, err := p.standing(seq)
+		place, err := p.findStanding(seq)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (p *plan) again(b *Bust) error {
 	return nil
 }
 
-func (p *plan) standing(seq uint64) (place int, err error) {
+func (p *plan) findStanding(seq uint64) (place int, err error) {
 	place, found := p.fold.tape.find(seq)
 	if !found || p.fold.tape.at(place).quantity == 0 {
 		return 0, fmt.Errorf("it takes trade %d back, which does not stand", seq)
@@ -120,24 +120,24 @@ func (p *plan) standing(seq uint64) (place int, err error) {
 	return place, nil
 }
 
-// make changes the trade that the request names, and takes back as many dependent trades as
+// build changes the trade that the request names, and takes back as many dependent trades as
 // necessary, so that no sale is short of shares and cash, now at balance, does not end
 // below 0. For shares these are the newest later sales of the instrument, for cash the
 // account's newest buys, one after the other. It refuses the request in this order: if
 // taking trades back would not help; if it takes more than MaxCascade trades; if the policy
 // forbids a cascade. To learn whether it would help, it continues past MaxCascade, within
 // workMax.
-func (p *plan) make(balance int64) BustOutcome {
+func (p *plan) build(balance int64) BustOutcome {
 	r, t := p.fold.request, &p.fold.target
 	if r.Correct {
 		replacement := r.replacement(t.trade)
-		p.put(t.place, newTaped(r.TradeSeq, replacement), replacement.Fees)
+		p.replaceTrade(t.place, newTaped(r.TradeSeq, replacement), replacement.Fees)
 	} else {
 		p.takeBack(t.place)
 	}
-	o := p.settle(t.trade.Instrument, t.place)
+	o := p.coverShares(t.trade.Instrument, t.place)
 	if o.Reason == NoBustRefusal {
-		o = p.raise(balance)
+		o = p.coverCash(balance)
 	}
 	if o.Reason == NoBustRefusal && p.more {
 		o.Reason = BustCascadeTooLong
@@ -146,7 +146,7 @@ func (p *plan) make(balance int64) BustOutcome {
 	case o.Reason != NoBustRefusal && !tooLong:
 		return o
 	case r.Policy != PolicyCascade && len(p.cascade) > 0:
-		o = p.short
+		o = p.shortage
 		o.InTheWay, o.More = p.inTheWay(), tooLong
 	case tooLong:
 		o.InTheWay, o.More = p.inTheWay(), true
@@ -161,14 +161,14 @@ func (p *plan) inTheWay() []uint64 {
 	return names
 }
 
-// settle takes back sales of an instrument until none is short of shares. Nothing changed
+// coverShares takes back sales of an instrument until none is short of shares. Nothing changed
 // before place from.
 //
 // Taking sales back one by one, newest first, ends with the first sale that is short and
 // all later ones gone: taking back only later ones does not help it, and without it only
 // buys are left. The exception is the trade being corrected, which stays, and may itself be
 // a sale that is short.
-func (p *plan) settle(id market.ID, from int) BustOutcome {
+func (p *plan) coverShares(id market.ID, from int) BustOutcome {
 	for {
 		place, have := p.firstShort(id, from)
 		if place < 0 {
@@ -179,7 +179,7 @@ func (p *plan) settle(id market.ID, from int) BustOutcome {
 			return p.damaged(sale)
 		}
 		o := BustOutcome{Reason: BustSharesGone, Instrument: id, Seq: sale.seq, Have: have, Need: -int64(sale.quantity)}
-		p.note(o)
+		p.noteShortage(o)
 		if place == p.fold.target.place {
 			return o
 		}
@@ -187,7 +187,7 @@ func (p *plan) settle(id market.ID, from int) BustOutcome {
 			if e := p.fold.tape.at(i); e.instrument != id || e.quantity >= 0 || i == p.fold.target.place {
 				continue
 			}
-			if !p.add(i) {
+			if !p.addToCascade(i) {
 				return BustOutcome{Reason: BustCascadeTooLong}
 			}
 		}
@@ -215,9 +215,9 @@ func (p *plan) firstShort(id market.ID, from int) (place int, have int64) {
 	return place, have
 }
 
-// raise takes back the account's buys, newest first, and the sales that depend on them,
+// coverCash takes back the account's buys, newest first, and the sales that depend on them,
 // until cash is no longer negative.
-func (p *plan) raise(balance int64) BustOutcome {
+func (p *plan) coverCash(balance int64) BustOutcome {
 	short := BustOutcome{Reason: BustCashGone}
 	for i := p.fold.tape.n - 1; ; i-- {
 		cash, _ := p.balance.plus(balance) // if it does not fit, the clamped value has the right sign
@@ -226,7 +226,7 @@ func (p *plan) raise(balance int64) BustOutcome {
 		}
 		if short.Have == 0 {
 			short.Have = cash
-			p.note(short)
+			p.noteShortage(short)
 		}
 		for i >= 0 && (p.fold.tape.at(i).quantity <= 0 || i == p.fold.target.place) {
 			i--
@@ -234,10 +234,10 @@ func (p *plan) raise(balance int64) BustOutcome {
 		if i < 0 {
 			return short
 		}
-		if !p.add(i) {
+		if !p.addToCascade(i) {
 			return BustOutcome{Reason: BustCascadeTooLong}
 		}
-		switch o := p.settle(p.fold.tape.at(i).instrument, i); o.Reason {
+		switch o := p.coverShares(p.fold.tape.at(i).instrument, i); o.Reason {
 		case NoBustRefusal:
 		case BustSharesGone:
 			return short // the trade being corrected needs the shares of this buy
@@ -247,10 +247,10 @@ func (p *plan) raise(balance int64) BustOutcome {
 	}
 }
 
-// note keeps the first shortage.
-func (p *plan) note(o BustOutcome) {
-	if p.short.Reason == NoBustRefusal {
-		p.short = o
+// noteShortage keeps the first shortage.
+func (p *plan) noteShortage(o BustOutcome) {
+	if p.shortage.Reason == NoBustRefusal {
+		p.shortage = o
 	}
 }
 
@@ -260,8 +260,8 @@ func (p *plan) note(o BustOutcome) {
 // instrument short.
 func workMax(n int) int { return max(4<<20, MaxCascade*n) }
 
-// add takes back a dependent trade. It returns false if the work has exceeded its bound.
-func (p *plan) add(place int) bool {
+// addToCascade takes back a dependent trade. It returns false if the work has exceeded its bound.
+func (p *plan) addToCascade(place int) bool {
 	if len(p.cascade) < MaxCascade {
 		p.cascade = append(p.cascade, p.fold.tape.at(place).seq)
 	} else if p.more = true; p.work > workMax(p.fold.tape.n) {

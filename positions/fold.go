@@ -36,15 +36,15 @@ type Fold struct {
 	first    uint64 // sequence of the first event added; 0: none yet. Above 1, nothing can be folded
 	seq      uint64 // sequence of the newest event added
 
-	tape  tape
-	cash  Cash   // after the newest event
-	rows  []Row  // by instrument; a row not held has quantity 0 and otherwise its last state
-	marks []mark // ascending
-	every int    // trades between two marks
+	tape      tape
+	cash      Cash   // after the newest event
+	rows      []Row  // by instrument; a row not held has quantity 0 and otherwise its last state
+	marks     []mark // ascending
+	markEvery int    // trades between two marks
 
-	target   target
-	answer   *Bust // the bust that has the request's id
-	answered uint64
+	target      target
+	earlierBust *Bust // the bust that has the request's id
+	earlierSeq  uint64
 }
 
 // mark holds all rows as of a place on the tape, so that folding can start there.
@@ -66,7 +66,7 @@ type target struct {
 
 // NewFold returns a fold without history. u must be the universe of the book.
 func NewFold(u *market.Universe, r *BustRequest) *Fold {
-	return &Fold{universe: u, request: r, rows: noRows(u), every: max(markTrades, 64*u.Len())}
+	return &Fold{universe: u, request: r, rows: noRows(u), markEvery: max(markTrades, 64*u.Len())}
 }
 
 // noRows returns the rows of an account that never traded.
@@ -128,13 +128,13 @@ func (f *Fold) add(ev *Event) error {
 	if err != nil {
 		return err
 	}
-	f.note(ev)
+	f.noteRequested(ev)
 	f.seq, f.cash = ev.Seq, ev.Cash
 	return nil
 }
 
-// note keeps what the request asks about.
-func (f *Fold) note(ev *Event) {
+// noteRequested keeps what the request asks about.
+func (f *Fold) noteRequested(ev *Event) {
 	r, t := f.request, &f.target
 	if ev.Seq == r.TradeSeq {
 		t.kind, t.trade, t.place = ev.Kind, ev.Trade, f.tape.n-1
@@ -144,7 +144,7 @@ func (f *Fold) note(ev *Event) {
 	}
 	b := ev.Bust
 	if r.ID != "" && b.ID == r.ID {
-		f.answer, f.answered = b, ev.Seq
+		f.earlierBust, f.earlierSeq = b, ev.Seq
 	}
 	switch {
 	case b.TradeSeq == r.TradeSeq && b.Replacement != nil:
@@ -215,7 +215,7 @@ func (f *Fold) addTrade(ev *Event) error {
 	}
 	f.rows[t.Instrument] = row
 	f.tape.append(e, t.Fees)
-	if f.tape.n%f.every == 0 {
+	if f.tape.n%f.markEvery == 0 {
 		f.marks = append(f.marks, mark{f.tape.n, slices.Clone(f.rows)})
 	}
 	return nil
@@ -249,7 +249,7 @@ func (f *Fold) addBust(ev *Event) error {
 		return fmt.Errorf("it takes %d trades back with another, and the most is %d", len(b.Cascade), MaxCascade)
 	}
 	p := newPlan(f)
-	if err := p.again(b); err != nil {
+	if err := p.replayBust(b); err != nil {
 		return err
 	}
 	if err := f.checkCash(ev, p.balance, p.fees, ev.Cash.Realised); err != nil {

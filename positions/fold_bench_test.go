@@ -67,7 +67,7 @@ func BenchmarkFoldAdd(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				before := heap()
-				d, f := longFold(b, n, asks(2), true)
+				d, f := longFold(b, n, validRequest(2), true)
 				b.StopTimer()
 				weight = heap() - before
 				runtime.KeepAlive(f)
@@ -87,7 +87,7 @@ func BenchmarkDecideBust(b *testing.B) {
 	for _, n := range foldSizes {
 		for _, what := range []string{"newest", "oldest", "cascade"} {
 			b.Run(fmt.Sprintf("events=%d/%s", n, what), func(b *testing.B) {
-				r := asks(2)
+				r := validRequest(2)
 				if what == "newest" {
 					r.TradeSeq = uint64(n)
 				}

@@ -117,7 +117,7 @@ func TestMarks(t *testing.T) {
 			d.trade(alice, Sell, 2, []string{"SZ 000001", "SH 600036"}[i%2])
 		}
 		if i == 300 {
-			r := asks(120)
+			r := validRequest(120)
 			r.Correct, r.Quantity, r.Price = true, 5, 9_1234
 			if o, _ := d.bust(r); o.Reason != NoBustRefusal {
 				t.Fatal(o.Sentence(r, d.u))
@@ -125,8 +125,8 @@ func TestMarks(t *testing.T) {
 		}
 	}
 	decide := func(seq uint64, every int) (BustOutcome, Event, int) {
-		f := NewFold(d.u, asks(seq))
-		f.every = every
+		f := NewFold(d.u, validRequest(seq))
+		f.markEvery = every
 		for i := range d.events {
 			if err := f.Add(&d.events[i]); err != nil {
 				t.Fatal(err)
@@ -162,9 +162,9 @@ func eventful(t testing.TB) *desk {
 	d.trade(alice, Buy, 10, "SH 600036")  // 4
 	d.price("SZ 000001", 18_0000)
 	d.trade(alice, Sell, 150, "SZ 000001") // 5
-	correction := asks(3)
+	correction := validRequest(3)
 	correction.Correct, correction.Quantity, correction.Price, correction.ID = true, 120, 19_0000, "c"
-	bust := asks(2)
+	bust := validRequest(2)
 	bust.Policy, bust.ID = PolicyCascade, "b"
 	for _, r := range []*BustRequest{correction, bust} { // 6, 7
 		if o, _ := d.bust(r); o.Reason != NoBustRefusal {
@@ -261,7 +261,7 @@ func TestDamage(t *testing.T) {
 		{7, "fees", func(ev *Event) { ev.Cash.FeesPaid++ }, "event 7: it says cash "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := NewFold(d.u, asks(9))
+			f := NewFold(d.u, validRequest(9))
 			err := addDamaged(f, d.events, test.seq, test.damage)
 			if err == nil || !strings.HasPrefix(err.Error(), "history of account 100017, ") ||
 				!strings.Contains(err.Error(), test.want) {
@@ -276,7 +276,7 @@ func TestDamage(t *testing.T) {
 			}
 			o := d.book.DecideBust(f, d.prices, 1, new(Event))
 			equal(t, "outcome", o.Reason, BustDamaged)
-			if s := o.Sentence(asks(9), d.u); !strings.Contains(s, err.Error()) {
+			if s := o.Sentence(validRequest(9), d.u); !strings.Contains(s, err.Error()) {
 				t.Error(s)
 			}
 		})
@@ -320,7 +320,7 @@ func TestDamageInWhatABustSays(t *testing.T) {
 		"realised":      func(ev *Event) { ev.Bust.Positions[0].Realised++ },
 		"realised ever": func(ev *Event) { ev.Cash.Realised++ },
 	} {
-		f := NewFold(d.u, asks(3))
+		f := NewFold(d.u, validRequest(3))
 		if err := addDamaged(f, d.events, 7, damage); err != nil {
 			t.Fatal(name, err)
 		}
@@ -343,7 +343,7 @@ func TestDamageInWhatABustSays(t *testing.T) {
 			continue
 		}
 		equal(t, name, o.Reason, BustDamaged)
-		if s := o.Sentence(asks(3), d.u); !strings.Contains(s,
+		if s := o.Sentence(validRequest(3), d.u); !strings.Contains(s,
 			"bust 100017-3: the account cannot be folded anew: the trades that stand come to 120 SZ.000001") {
 			t.Error(s)
 		}
@@ -369,9 +369,9 @@ func TestDamageInTheMiddle(t *testing.T) {
 	d.apply(ev)
 	v, _ := d.book.View(alice)
 	for _, seq := range []uint64{3, 4, 5} {
-		correction := asks(seq)
+		correction := validRequest(seq)
 		correction.Correct, correction.Quantity, correction.Price, correction.Policy = true, 11, 10_0000, PolicyCascade
-		for _, r := range []*BustRequest{asks(seq), correction} {
+		for _, r := range []*BustRequest{validRequest(seq), correction} {
 			f := d.fold(r)
 			if err := f.Verify(v); err == nil ||
 				err.Error() != "account 100017: trade 3 cannot have been, of 0 SZ.000001, cost 0.00, "+
@@ -402,7 +402,7 @@ func TestBookAndHistoryDisagree(t *testing.T) {
 	} {
 		d := eventful(t)
 		change(d.book.find(alice))
-		r := asks(9)
+		r := validRequest(9)
 		f := d.fold(r)
 		v, _ := d.book.View(alice)
 		if err := f.Verify(v); err == nil || !strings.Contains(err.Error(), "account 100017: "+name) {
@@ -419,7 +419,7 @@ func TestBookAndHistoryDisagree(t *testing.T) {
 func TestVerifyWantsAll(t *testing.T) {
 	d := eventful(t)
 	v, _ := d.book.View(alice)
-	late, behind := NewFold(d.u, asks(9)), NewFold(d.u, asks(9))
+	late, behind := NewFold(d.u, validRequest(9)), NewFold(d.u, validRequest(9))
 	for i := range d.events {
 		if i > 0 && late.Add(&d.events[i]) != nil || i < 9 && behind.Add(&d.events[i]) != nil {
 			t.Fatal(i)

@@ -244,8 +244,8 @@ func amounts(most int64) *rapid.Generator[int64] {
 	return mostly(rapid.Int64Range(0, most), rapid.Int64Range(0, math.MaxInt64))
 }
 
-// dirt returns an event full of values that must not show through in the next one.
-func dirt() Event {
+// dirtyEvent returns an event full of values that must not show through in the next one.
+func dirtyEvent() Event {
 	id, _ := MakeOrderID([]byte("an older order"))
 	return Event{
 		Account: 1, Seq: 2, Time: 3, Cash: Cash{4, 5, 6}, TotalMarketValue: 7,
@@ -286,7 +286,7 @@ func (m *machine) order(t *rapid.T) {
 
 	reason, after, e := m.model.decide(&o, fees, m.prices)
 	m.seen[reason]++
-	ev := dirt()
+	ev := dirtyEvent()
 	r := m.book.decide(&o, m.prices, m.now, fees, &ev)
 	if r.Reason != reason {
 		t.Fatalf("%+v with fees %d: %v %q, want %v", o, fees, r, r.Sentence(&o, m.u), reason)
@@ -331,7 +331,7 @@ func (m *machine) adjust(t *rapid.T) {
 		reason = BadQuantity
 	}
 	a := &Adjustment{Cash: e.cash, Reason: "test", Actor: "rapid"}
-	ev := dirt()
+	ev := dirtyEvent()
 	if r := m.book.DecideAdjustment(account, a, m.prices, m.now, &ev); r.Reason != reason {
 		t.Fatalf("adjustment of %d by %d: %v, want %v", account, e.cash, r, reason)
 	}

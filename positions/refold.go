@@ -13,15 +13,15 @@ import (
 func (p *plan) refold() BustOutcome {
 	f := p.fold
 	slices.SortFunc(p.changes, func(a, b change) int { return cmp.Compare(a.place, b.place) })
-	for i, changes := p.begin(), p.changes; i < f.tape.n; i++ {
+	for i, changes := p.startAtMark(), p.changes; i < f.tape.n; i++ {
 		e := f.tape.at(i)
 		if p.slots[e.instrument] == 0 {
 			continue
 		}
 		t, was := &p.touched[p.slots[e.instrument]-1], e
 		if len(changes) > 0 && changes[0].place == i {
-			if was = &changes[0].was; !t.parted {
-				t.was, t.parted = t.now, true
+			if was = &changes[0].was; !t.diverged {
+				t.was, t.diverged = t.now, true
 			}
 			changes = changes[1:]
 		}
@@ -40,9 +40,9 @@ func (p *plan) refold() BustOutcome {
 	return BustOutcome{}
 }
 
-// begin sets the touched rows to the newest mark before all changes, and returns the number
+// startAtMark sets the touched rows to the newest mark before all changes, and returns the number
 // of trades up to it.
-func (p *plan) begin() int {
+func (p *plan) startAtMark() int {
 	marks := p.fold.marks
 	n, _ := slices.BinarySearchFunc(marks, p.changes[0].place, func(m mark, place int) int {
 		if m.trades <= place {
@@ -62,7 +62,7 @@ func (p *plan) begin() int {
 // step folds the next trade, both as it was and as changed.
 func (p *plan) step(t *touch, was, is *taped) BustOutcome {
 	gain, ok := t.now.step(is)
-	if t.parted {
+	if t.diverged {
 		before, could := t.was.step(was)
 		if !could {
 			return p.damaged(was)
@@ -73,7 +73,7 @@ func (p *plan) step(t *touch, was, is *taped) BustOutcome {
 	switch {
 	case ok:
 		return BustOutcome{}
-	case t.parted:
+	case t.diverged:
 		return BustOutcome{Reason: BustTooLarge}
 	}
 	return p.damaged(is)
@@ -152,8 +152,8 @@ func (t *touch) change() Change {
 	return Decreased
 }
 
-// agrees returns an error if an account differs from what the history says.
-func (f *Fold) agrees(a *account) error {
+// checkAccount returns an error if an account differs from what the history says.
+func (f *Fold) checkAccount(a *account) error {
 	if a.cash != f.cash {
 		return fmt.Errorf("the book says %s, and the history %s", describeCash(a.cash), describeCash(f.cash))
 	}
@@ -207,7 +207,7 @@ func (f *Fold) Verify(v View) error {
 		return fmt.Errorf("account %d: the trades that stand realised %s, and the history says %s",
 			v.Account(), market.FormatMoney(sum), market.FormatMoney(f.cash.Realised))
 	}
-	if err := f.agrees(v.acc); err != nil {
+	if err := f.checkAccount(v.acc); err != nil {
 		return fmt.Errorf("account %d: %w", v.Account(), err)
 	}
 	return nil
