@@ -128,8 +128,8 @@ func milliseconds(d time.Duration) uint64 {
 	return min(whole, math.MaxUint32)
 }
 
-// value returns quantity × price, clamped to the range of int64.
-func value(quantity, price int64) int64 {
+// marketValue returns quantity × price, clamped to the range of int64.
+func marketValue(quantity, price int64) int64 {
 	high, low := bits.Mul64(magnitude(quantity), magnitude(price))
 	negative := (quantity < 0) != (price < 0)
 	switch {

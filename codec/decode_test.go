@@ -39,13 +39,13 @@ func checkOrder(t failer, payload []byte) {
 	id, idOK := positions.MakeOrderID([]byte(m.GetClientOrderId()))
 	switch {
 	case !ok:
-		refused(t, err, malformed, true)
+		checkRefused(t, err, malformed, true)
 	case m.GetSide() != 1 && m.GetSide() != 2:
-		refused(t, err, malformed, false)
+		checkRefused(t, err, malformed, false)
 	case !known:
-		refused(t, err, unknown, false)
+		checkRefused(t, err, unknown, false)
 	case !idOK && m.GetClientOrderId() != "":
-		refused(t, err, malformed, false)
+		checkRefused(t, err, malformed, false)
 	case err != nil:
 		t.Fatalf("DecodeOrder of %v: %v", m, err)
 	default:
@@ -68,9 +68,9 @@ func checkLogin(t failer, payload []byte) {
 	clear(b)
 	switch {
 	case !ok:
-		refused(t, err, malformed, true)
+		checkRefused(t, err, malformed, true)
 	case m.GetClient() != "" && usertext.CheckLine(m.GetClient(), 64) != nil, m.GetMode() < 0, m.GetMode() > 4:
-		refused(t, err, malformed, false)
+		checkRefused(t, err, malformed, false)
 	case err != nil:
 		t.Fatalf("DecodeLogin of %v: %v", m, err)
 	default:
@@ -127,7 +127,7 @@ func checkPlain[V comparable](t failer, parses bool, err error, got, want V) {
 	t.Helper()
 	switch {
 	case !parses:
-		refused(t, err, malformed, true)
+		checkRefused(t, err, malformed, true)
 	case err != nil:
 		t.Fatalf("refused with %v, want %v", err, want)
 	case got != want:
@@ -154,11 +154,11 @@ func checkInstruments(t failer, payload []byte) {
 	}
 	switch {
 	case !ok:
-		refused(t, err, malformed, true)
+		checkRefused(t, err, malformed, true)
 	case len(want) > 500:
-		refused(t, err, malformed, false)
+		checkRefused(t, err, malformed, false)
 	case !allKnown:
-		refused(t, err, unknown, false)
+		checkRefused(t, err, unknown, false)
 	case err != nil:
 		t.Fatalf("refused with %v, want %v", err, want)
 	case !reflect.DeepEqual(got, want):
@@ -268,7 +268,7 @@ func TestDecodeOrderSentences(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := codec.DecodeOrder(marshal(t, test.order), universe, new(positions.Order))
-			refused(t, err, test.code, false)
+			checkRefused(t, err, test.code, false)
 			for _, part := range test.says {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("%q does not say %q", err, part)
@@ -282,17 +282,17 @@ func TestDecodeOrderSentences(t *testing.T) {
 // position.
 func TestSentencesOfWhatDoesNotParse(t *testing.T) {
 	_, err := codec.DecodeLogin([]byte{0x0a, 0x00})
-	refused(t, err, malformed, true)
-	wants(t, err, "LOGIN", "field 1", "wire type 2")
+	checkRefused(t, err, malformed, true)
+	checkSentence(t, err, "LOGIN", "field 1", "wire type 2")
 	_, err = codec.DecodeLogin([]byte{0x2a, 0x01, 0xff})
-	refused(t, err, malformed, true)
-	wants(t, err, "field 5", "UTF-8")
+	checkRefused(t, err, malformed, true)
+	checkSentence(t, err, "field 5", "UTF-8")
 	err = codec.DecodeHoldingsRequest([]byte{0x08, 0x01, 0x08})
-	refused(t, err, malformed, true)
-	wants(t, err, "HOLDINGS", "0 bytes before its end")
+	checkRefused(t, err, malformed, true)
+	checkSentence(t, err, "HOLDINGS", "0 bytes before its end")
 }
 
-func wants(t *testing.T, err error, parts ...string) {
+func checkSentence(t *testing.T, err error, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if !strings.Contains(err.Error(), part) {
@@ -313,19 +313,19 @@ func TestDecodeLoginBounds(t *testing.T) {
 	}
 	for _, mode := range []int32{5, -1, 1 << 30} {
 		err := login(mode, "")
-		refused(t, err, malformed, false)
-		wants(t, err, fmt.Sprintf("mode is %d", mode), "1 (snapshot)")
+		checkRefused(t, err, malformed, false)
+		checkSentence(t, err, fmt.Sprintf("mode is %d", mode), "1 (snapshot)")
 	}
 	err := login(1, strings.Repeat("x", 65))
-	refused(t, err, malformed, false)
-	wants(t, err, "it has 65", "1 to 64 bytes")
+	checkRefused(t, err, malformed, false)
+	checkSentence(t, err, "it has 65", "1 to 64 bytes")
 	for client, want := range map[string]string{
 		"papertape\u202e1": "U+202E", "a\nb": "U+000A", " ": "it is blank",
 		"name ": "neither begin nor end with a blank", "\u200b": "U+200B",
 	} {
 		err := login(1, client)
-		refused(t, err, malformed, false)
-		wants(t, err, "the client's name ", want)
+		checkRefused(t, err, malformed, false)
+		checkSentence(t, err, "the client's name ", want)
 	}
 }
 
@@ -342,13 +342,13 @@ func TestDecodeInstrumentsBounds(t *testing.T) {
 		t.Errorf("500 codes: %d, %v", len(ids), err)
 	}
 	_, err = ask(append(many, "SH.600519")...)
-	refused(t, err, malformed, false)
-	wants(t, err, "501", "at most 500")
+	checkRefused(t, err, malformed, false)
+	checkSentence(t, err, "501", "at most 500")
 	_, err = ask("SH.600519", "SH.999999")
-	refused(t, err, unknown, false)
-	wants(t, err, "999999")
+	checkRefused(t, err, unknown, false)
+	checkSentence(t, err, "999999")
 	_, err = ask(strings.Repeat("貴", 400))
-	refused(t, err, unknown, false)
+	checkRefused(t, err, unknown, false)
 }
 
 func TestDecodingDoesNotAllocate(t *testing.T) {

@@ -113,7 +113,7 @@ func appendPosition(dst []byte, num byte, p *positions.Position, u *market.Unive
 	dst = appendInt(dst, 4, p.Quantity)
 	dst = appendInt(dst, 5, p.Sellable)
 	dst = appendInt(dst, 6, p.Price)
-	dst = appendInt(dst, 7, value(p.Quantity, p.Price))
+	dst = appendInt(dst, 7, marketValue(p.Quantity, p.Price))
 	dst = appendInt(dst, 8, p.Cost)
 	dst = appendInt(dst, 9, p.Realised)
 	dst = appendUint(dst, 10, p.Version)

@@ -117,21 +117,21 @@ func (f *fields) text() []byte {
 // check returns the fatal error for a message that did not parse, or nil. f.num is still
 // the field at fault.
 func (f *fields) check(t Type) error {
-	var what string
+	var problem string
 	switch f.fault {
 	case noFault:
 		return nil
 	case badWireType:
-		what = fmt.Sprintf("field %d cannot have wire type %d", f.num, f.typ)
+		problem = fmt.Sprintf("field %d cannot have wire type %d", f.num, f.typ)
 	case badText:
-		what = fmt.Sprintf("the string in field %d is not valid UTF-8", f.num)
+		problem = fmt.Sprintf("the string in field %d is not valid UTF-8", f.num)
 	default:
-		what = fmt.Sprintf("%d bytes before its end something is cut short or is not protobuf", len(f.rest))
+		problem = fmt.Sprintf("%d bytes before its end something is cut short or is not protobuf", len(f.rest))
 	}
 	return &Error{
 		Code: papertapev1.RejectCode_REJECT_CODE_MALFORMED,
 		Text: fmt.Sprintf("the payload of %s does not parse: %s; it must be the protobuf message of papertape.proto",
-			t, what),
+			t, problem),
 		Fatal: true,
 	}
 }

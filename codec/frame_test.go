@@ -98,7 +98,7 @@ func TestCutLimits(t *testing.T) {
 		}
 		for _, have := range []int{4, 5, 16} {
 			_, n, err := codec.Cut(whole[:have], test.limit)
-			refused(t, err, test.code, true)
+			checkRefused(t, err, test.code, true)
 			if n != 0 {
 				t.Errorf("length %d took %d bytes", test.length, n)
 			}

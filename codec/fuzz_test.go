@@ -48,9 +48,9 @@ func checkCut(t *testing.T, b []byte, limit int) int {
 	}
 	switch {
 	case length > limit:
-		refused(t, err, tooLarge, true)
+		checkRefused(t, err, tooLarge, true)
 	case length >= 0 && length < 12:
-		refused(t, err, malformed, true)
+		checkRefused(t, err, malformed, true)
 	case err != nil:
 		t.Fatalf("Cut of %x at limit %d: %v", b, limit, err)
 	case length < 0 || len(b) < 4+length:

@@ -31,8 +31,8 @@ const (
 	goldenTime    = 1_767_578_400_123_456_789
 )
 
-// fill returns n bytes that count up from first.
-func fill(first byte, n int) []byte {
+// countingBytes returns n bytes that count up from first.
+func countingBytes(first byte, n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
 		b[i] = first + byte(i)
@@ -52,7 +52,8 @@ func request(file string, typ codec.Type, id uint64, m generated, check func(t f
 
 func goldenSession(t failer) []goldenCase {
 	welcome := &papertapev1.Welcome{
-		Uid: 7, Protocol: 1, Server: "papertape 0.1.0", Epoch: goldenEpoch, Nonce: fill(0x00, 32), HeartbeatMs: 10_000,
+		Uid: 7, Protocol: 1, Server: "papertape 0.1.0", Epoch: goldenEpoch, Nonce: countingBytes(0x00,
+			32), HeartbeatMs: 10_000,
 		MaxFrame: 4096,
 	}
 	login := &papertapev1.Login{
@@ -61,9 +62,9 @@ func goldenSession(t failer) []goldenCase {
 	}
 	withProof := &papertapev1.Login{
 		Account: goldenAccount, Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, KeyId: "desk-1",
-		ClientNonce: fill(0x80, 32),
+		ClientNonce: countingBytes(0x80, 32),
 	}
-	mac := hmac.New(sha256.New, fill(0x40, 32))
+	mac := hmac.New(sha256.New, countingBytes(0x40, 32))
 	mac.Write(bytes.Join([][]byte{
 		[]byte("papertape-v1"), welcome.GetNonce(), withProof.GetClientNonce(),
 		binary.BigEndian.AppendUint64(nil, goldenAccount),

@@ -70,8 +70,8 @@ func onlyFrame(t failer, b []byte, typ codec.Type, flags codec.Flags, id uint64)
 	return f.Payload
 }
 
-// holds checks that payload encodes want, by the protobuf runtime and by Unmarshal.
-func holds(t failer, payload []byte, want proto.Message) {
+// checkPayload checks that payload encodes want, by the protobuf runtime and by Unmarshal.
+func checkPayload(t failer, payload []byte, want proto.Message) {
 	t.Helper()
 	got := want.ProtoReflect().New().Interface()
 	if !parses(payload, got) || !proto.Equal(got, want) || len(got.ProtoReflect().GetUnknown()) > 0 {
@@ -88,9 +88,9 @@ type unmarshaler interface {
 	Reset()
 }
 
-// refused checks a decoder's error: its code, whether it is fatal, and that its sentence
+// checkRefused checks a decoder's error: its code, whether it is fatal, and that its sentence
 // can be sent.
-func refused(t failer, err error, code papertapev1.RejectCode, fatal bool) {
+func checkRefused(t failer, err error, code papertapev1.RejectCode, fatal bool) {
 	t.Helper()
 	var e *codec.Error
 	if !errors.As(err, &e) {

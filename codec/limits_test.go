@@ -66,13 +66,14 @@ func TestHoldingsAlwaysFit(t *testing.T) {
 		}
 		before := []byte("before")
 		b := codec.AppendHoldings(before, 5, h, u)
-		holds(t, onlyFrame(t, b[len(before):], codec.TypeHoldingsReply, codec.FlagReply, 5), want)
+		checkPayload(t, onlyFrame(t, b[len(before):], codec.TypeHoldingsReply, codec.FlagReply, 5), want)
 		r := &codec.LoginReply{
 			Account: math.MaxUint64, HeadSeq: math.MaxUint64, OldestSeq: math.MaxUint64, Epoch: math.MaxUint64,
 			Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Resynced: true, Holdings: h,
 		}
 		b = codec.AppendLoginReply(before, 5, r, u)
-		holds(t, onlyFrame(t, b[len(before):], codec.TypeLoginReply, codec.FlagReply, 5), &papertapev1.LoginReply{
+		checkPayload(t, onlyFrame(t, b[len(before):], codec.TypeLoginReply, codec.FlagReply, 5),
+			&papertapev1.LoginReply{
 			Account: math.MaxUint64, HeadSeq: math.MaxUint64, OldestSeq: math.MaxUint64, Epoch: math.MaxUint64,
 			Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Resynced: true, Holdings: want,
 		})
@@ -175,7 +176,7 @@ func TestHistoryKeepsTheOrder(t *testing.T) {
 	newer, older := sampleEvent(t), sampleEvent(t)
 	older.Seq = 41
 	b := codec.AppendHistory(nil, 5, []*positions.Event{newer, older}, 3, universe)
-	holds(t, onlyFrame(t, b, codec.TypeHistoryReply, codec.FlagReply, 5), &papertapev1.History{
+	checkPayload(t, onlyFrame(t, b, codec.TypeHistoryReply, codec.FlagReply, 5), &papertapev1.History{
 		Events:    []*papertapev1.AccountEvent{wireEvent(newer, universe), wireEvent(older, universe)},
 		OldestSeq: 3,
 	})

@@ -55,48 +55,49 @@ func Unmarshal(payload []byte, m interface {
 func validStrings(m any) bool {
 	switch m := m.(type) {
 	case *papertapev1.Welcome:
-		return valid(m.GetServer())
+		return validTexts(m.GetServer())
 	case *papertapev1.Login:
-		return valid(m.GetClient(), m.GetKeyId())
+		return validTexts(m.GetClient(), m.GetKeyId())
 	case *papertapev1.LoginReply:
 		return validStrings(m.GetHoldings())
 	case *papertapev1.Goodbye:
-		return valid(m.GetText())
+		return validTexts(m.GetText())
 	case *papertapev1.Reject:
-		return valid(m.GetText())
+		return validTexts(m.GetText())
 	case *papertapev1.Order:
-		return valid(m.GetMarket(), m.GetCode(), m.GetClientOrderId())
+		return validTexts(m.GetMarket(), m.GetCode(), m.GetClientOrderId())
 	case *papertapev1.Position:
-		return valid(m.GetMarket(), m.GetCode(), m.GetName())
+		return validTexts(m.GetMarket(), m.GetCode(), m.GetName())
 	case *papertapev1.Holdings:
-		return all(m.GetPositions())
+		return validMessages(m.GetPositions())
 	case *papertapev1.Trade:
-		return valid(m.GetId(), m.GetMarket(), m.GetCode(), m.GetName(), m.GetClientOrderId())
+		return validTexts(m.GetId(), m.GetMarket(), m.GetCode(), m.GetName(), m.GetClientOrderId())
 	case *papertapev1.Bust:
-		return valid(m.GetTradeId(), m.GetReason(), m.GetActor(), m.GetBustId()) && valid(m.GetCascade()...) &&
+		return validTexts(m.GetTradeId(), m.GetReason(), m.GetActor(), m.GetBustId()) &&
+			validTexts(m.GetCascade()...) &&
 			validStrings(m.GetOriginal()) && validStrings(m.GetReplacement())
 	case *papertapev1.Adjustment:
-		return valid(m.GetReason(), m.GetActor())
+		return validTexts(m.GetReason(), m.GetActor())
 	case *papertapev1.AccountEvent:
 		return validStrings(m.GetTrade()) && validStrings(m.GetBust()) && validStrings(m.GetAdjustment()) &&
-			all(m.GetPositions())
+			validMessages(m.GetPositions())
 	case *papertapev1.History:
-		return all(m.GetEvents())
+		return validMessages(m.GetEvents())
 	case *papertapev1.InstrumentsRequest:
-		return valid(m.GetCodes()...)
+		return validTexts(m.GetCodes()...)
 	case *papertapev1.Instrument:
-		return valid(m.GetMarket(), m.GetCode(), m.GetName())
+		return validTexts(m.GetMarket(), m.GetCode(), m.GetName())
 	case *papertapev1.Instruments:
-		return all(m.GetInstruments())
+		return validMessages(m.GetInstruments())
 	case *papertapev1.Quote:
-		return valid(m.GetMarket(), m.GetCode())
+		return validTexts(m.GetMarket(), m.GetCode())
 	case *papertapev1.Quotes:
-		return all(m.GetQuotes())
+		return validMessages(m.GetQuotes())
 	}
 	return true
 }
 
-func valid(texts ...string) bool {
+func validTexts(texts ...string) bool {
 	for _, text := range texts {
 		if !utf8.ValidString(text) {
 			return false
@@ -105,7 +106,7 @@ func valid(texts ...string) bool {
 	return true
 }
 
-func all[M any](messages []*M) bool {
+func validMessages[M any](messages []*M) bool {
 	for _, m := range messages {
 		if !validStrings(m) {
 			return false

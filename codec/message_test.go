@@ -50,7 +50,7 @@ func TestUnmarshalRefusesBrokenText(t *testing.T) {
 			if err := codec.Unmarshal(payload, again); err == nil {
 				t.Errorf("%s: broken text was taken", path)
 			} else {
-				refused(t, err, malformed, true)
+				checkRefused(t, err, malformed, true)
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func TestUnmarshalStartsAfresh(t *testing.T) {
 	if !proto.Equal(quotes, want) {
 		t.Errorf("got %v, want %v", quotes, want)
 	}
-	refused(t, codec.Unmarshal([]byte{0x0a, 0x05, 0x00}, quotes), malformed, true)
+	checkRefused(t, codec.Unmarshal([]byte{0x0a, 0x05, 0x00}, quotes), malformed, true)
 }
 
 func TestAppendAddsToWhatIsThere(t *testing.T) {
@@ -107,7 +107,7 @@ func TestAppendAddsToWhatIsThere(t *testing.T) {
 	if !bytes.HasPrefix(b, []byte("before")) {
 		t.Fatalf("got %x", b)
 	}
-	holds(t, onlyFrame(t, b[len("before"):], codec.TypeOrder, 0, math.MaxUint64), order)
+	checkPayload(t, onlyFrame(t, b[len("before"):], codec.TypeOrder, 0, math.MaxUint64), order)
 	frame := make([]byte, 0, 256)
 	if n := testing.AllocsPerRun(100, func() {
 		frame = codec.Append(frame[:0], codec.TypeOrder, 0, 1, order)
