@@ -117,8 +117,8 @@ const (
 // more likely a step away from it is reversed. A free walk would be stuck at its limits
 // after a day.
 type walk struct {
-	random  *rand.Rand
-	bounded []bounds
+	random *rand.Rand
+	bounds []bounds
 }
 
 type bounds struct {
@@ -127,11 +127,11 @@ type bounds struct {
 }
 
 func newWalk(u *Universe, seed uint64) *walk {
-	w := &walk{random: rand.New(rand.NewPCG(seed, walkStreams)), bounded: make([]bounds, u.Len())}
-	for n := range w.bounded {
+	w := &walk{random: rand.New(rand.NewPCG(seed, walkStreams)), bounds: make([]bounds, u.Len())}
+	for n := range w.bounds {
 		i := u.At(ID(n))
 		low, high := i.Limits()
-		w.bounded[n] = bounds{close: i.PreviousClose, low: low, high: high, tick: i.Tick, halted: i.Halted}
+		w.bounds[n] = bounds{close: i.PreviousClose, low: low, high: high, tick: i.Tick, halted: i.Halted}
 	}
 	return w
 }
@@ -139,7 +139,7 @@ func newWalk(u *Universe, seed uint64) *walk {
 // step moves prices, in place.
 func (w *walk) step(prices []int64) {
 	for n := range prices {
-		if b := &w.bounded[n]; !b.halted && w.random.IntN(restOneIn) > 0 {
+		if b := &w.bounds[n]; !b.halted && w.random.IntN(restOneIn) > 0 {
 			prices[n] = w.next(prices[n], b)
 		}
 	}

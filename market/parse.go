@@ -36,7 +36,7 @@ func (u *Universe) Parse(text string) (ID, error) {
 	case len(found) > 1:
 		return 0, fmt.Errorf("%q can be read as %s; write the one you mean", typed, u.candidates(found))
 	}
-	return 0, u.unknown(typed, readings)
+	return 0, u.unknownError(typed, readings)
 }
 
 // reading is one way to split a typed text.
@@ -76,8 +76,8 @@ func readings(text string) []reading {
 
 const separators = ". :\t"
 
-// unknown explains why nothing was found, and names similar instruments.
-func (u *Universe) unknown(typed string, readings []reading) error {
+// unknownError explains why nothing was found, and names similar instruments.
+func (u *Universe) unknownError(typed string, readings []reading) error {
 	if len(readings) == 0 {
 		code := strings.ToUpper(typed)
 		if near := u.withCode(code); len(near) > 0 {

@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// abroad returns a universe with codes that are hard to parse: a share class, and codes
+// trickyUniverse returns a universe with codes that are hard to parse: a share class, and codes
 // that look like markets.
-func abroad(t testing.TB) *Universe {
+func trickyUniverse(t testing.TB) *Universe {
 	t.Helper()
 	var list []Instrument
 	for _, key := range [][2]string{{"US", "AAPL"}, {"US", "BRK.B"}, {"US", "SH"}, {"SH", "US"}, {"HK", "00700"}} {
-		i := good()
+		i := validInstrument()
 		i.Market, i.Code, i.Name = key[0], key[1], "the "+key[1]
 		list = append(list, i)
 	}
@@ -24,7 +24,7 @@ func abroad(t testing.TB) *Universe {
 }
 
 func TestParse(t *testing.T) {
-	shipped, other := Default(), abroad(t)
+	shipped, other := Default(), trickyUniverse(t)
 	tests := []struct {
 		u     *Universe
 		want  string
@@ -53,7 +53,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
-	shipped, other := Default(), abroad(t)
+	shipped, other := Default(), trickyUniverse(t)
 	tests := []struct {
 		u           *Universe
 		typed, want string

@@ -54,8 +54,8 @@ func TestShippedUniverse(t *testing.T) {
 	}
 }
 
-// good returns an instrument that NewUniverse accepts.
-func good() Instrument {
+// validInstrument returns an instrument that NewUniverse accepts.
+func validInstrument() Instrument {
 	return Instrument{Market: "SH", Code: "600519", Name: "贵州茅台", PreviousClose: 10_0000, Lot: 100, Tick: 100,
 		LimitBps: 1000}
 }
@@ -108,14 +108,14 @@ func TestNewUniverseRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			i := good()
+			i := validInstrument()
 			test.change(&i)
 			if _, err := NewUniverse([]Instrument{i}); err == nil || err.Error() != test.want {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
 	}
-	if _, err := NewUniverse([]Instrument{good(), good()}); err == nil ||
+	if _, err := NewUniverse([]Instrument{validInstrument(), validInstrument()}); err == nil ||
 		err.Error() != "instrument SH.600519: it is listed twice; a market and code must be unique" {
 		t.Errorf("twice: %v", err)
 	}
@@ -127,7 +127,7 @@ func TestNewUniverseRefuses(t *testing.T) {
 }
 
 func TestNewUniverseSortsACopy(t *testing.T) {
-	a, b, c := good(), good(), good()
+	a, b, c := validInstrument(), validInstrument(), validInstrument()
 	a.Market, b.Code, c.Code = "SZ", "600520", "60051"
 	list := []Instrument{a, b, c}
 	u, err := NewUniverse(list)
