@@ -43,7 +43,7 @@ func CheckLine(line string, most int) error {
 func Hidden(text string) (r rune, found bool) {
 	letters := []rune(text)
 	for i, r := range letters {
-		if hides(letters, i) {
+		if isHidden(letters, i) {
 			return r, true
 		}
 	}
@@ -59,14 +59,14 @@ const (
 	emojiStyle         = '\ufe0f'
 )
 
-// hides applies the rule of Hidden to one letter, depending on its neighbours. A letter
+// isHidden applies the rule of Hidden to one letter, depending on its neighbours. A letter
 // that could not be decoded is U+FFFD.
-func hides(letters []rune, i int) bool {
+func isHidden(letters []rune, i int) bool {
 	switch r := letters[i]; {
 	case r == zeroWidthJoiner, r == zeroWidthNonJoiner:
-		return !joins(letters, i)
+		return !joinsNeighbours(letters, i)
 	case unicode.Is(unicode.Variation_Selector, r):
-		return !selects(letters, i)
+		return !selectsVariant(letters, i)
 	case r == unicode.ReplacementChar, r == nullNotehead:
 		return true
 	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp):
@@ -85,39 +85,39 @@ var joining = []*unicode.RangeTable{
 	unicode.Syriac, unicode.Tamil, unicode.Telugu, unicode.Tibetan,
 }
 
-// joins reports whether a joiner has something to join: letters of a script that uses
+// joinsNeighbours reports whether a joiner has something to join: letters of a script that uses
 // joiners, or two emoji. After a mark that removes a vowel (a virama) it may end a word.
-func joins(letters []rune, i int) bool {
-	if i == 0 || hides(letters, i-1) {
+func joinsNeighbours(letters []rune, i int) bool {
+	if i == 0 || isHidden(letters, i-1) {
 		return false
 	}
-	before, after := letters[i-1], beside(letters, i+1)
+	before, after := letters[i-1], letterAt(letters, i+1)
 	if unicode.In(before, joining...) {
 		return unicode.IsMark(before) || unicode.In(after, joining...) && unicode.IsLetter(after)
 	}
-	return letters[i] == zeroWidthJoiner && (pictures(before) || before == emojiStyle) && pictures(after)
+	return letters[i] == zeroWidthJoiner && (isEmojiPart(before) || before == emojiStyle) && isEmojiPart(after)
 }
 
-// selects reports whether a variation selector follows a character that has variants.
-func selects(letters []rune, i int) bool {
-	before := beside(letters, i-1)
+// selectsVariant reports whether a variation selector follows a character that has variants.
+func selectsVariant(letters []rune, i int) bool {
+	before := letterAt(letters, i-1)
 	switch r := letters[i]; {
 	case r == textStyle, r == emojiStyle:
-		return pictures(before) || strings.ContainsRune("#*0123456789‼⁉〰〽", before)
+		return isEmojiPart(before) || strings.ContainsRune("#*0123456789‼⁉〰〽", before)
 	case unicode.Is(unicode.Mongolian, r): // a selector of the Mongolian script
 		return unicode.Is(unicode.Mongolian, before)
 	}
 	return unicode.Is(unicode.Han, before)
 }
 
-// pictures reports whether a character is, or may be, part of an emoji: symbols, arrows,
+// isEmojiPart reports whether a character is, or may be, part of an emoji: symbols, arrows,
 // and skin tone modifiers.
-func pictures(r rune) bool {
+func isEmojiPart(r rune) bool {
 	unseen := r <= unicode.MaxASCII || r == nullNotehead || r == unicode.ReplacementChar
 	return !unseen && unicode.In(r, unicode.So, unicode.Sm, unicode.Sk)
 }
 
-func beside(letters []rune, i int) rune {
+func letterAt(letters []rune, i int) rune {
 	if i < 0 || i >= len(letters) {
 		return 0
 	}

@@ -69,7 +69,7 @@ func (l *Lines) Next() (string, error) {
 	for {
 		c, err := l.in.ReadByte()
 		if errors.Is(err, io.EOF) && len(l.line) > 0 {
-			return l.text()
+			return l.finish()
 		}
 		if err != nil {
 			return "", err
@@ -79,9 +79,9 @@ func (l *Lines) Next() (string, error) {
 		switch {
 		case after:
 		case c == '\n', c == '\r':
-			return l.text()
+			return l.finish()
 		case len(l.line) >= l.most:
-			return "", l.fault(cmp.Or(l.foreign(), ErrTooLong))
+			return "", l.fault(cmp.Or(l.notText(), ErrTooLong))
 		default:
 			l.add(c)
 		}
@@ -95,9 +95,9 @@ func (l *Lines) add(c byte) {
 	}
 }
 
-// text returns the finished line.
-func (l *Lines) text() (string, error) {
-	if err := l.foreign(); err != nil {
+// finish returns the finished line.
+func (l *Lines) finish() (string, error) {
+	if err := l.notText(); err != nil {
 		return "", l.fault(err)
 	}
 	if !utf8.Valid(l.line) {
@@ -107,9 +107,9 @@ func (l *Lines) text() (string, error) {
 	return string(l.line), nil
 }
 
-// foreign returns an error if the line is not text in single bytes: UTF-16, or with a NUL
+// notText returns an error if the line is not text in single bytes: UTF-16, or with a NUL
 // byte.
-func (l *Lines) foreign() error {
+func (l *Lines) notText() error {
 	switch {
 	case l.number == 0 && (bytes.HasPrefix(l.line, []byte{0xff, 0xfe}) || bytes.HasPrefix(l.line, []byte{0xfe, 0xff})):
 		return ErrUTF16

@@ -21,7 +21,7 @@ func Shown(text string) string {
 		switch {
 		case unicode.IsSpace(r):
 			b.WriteByte(' ')
-		case hides(letters, i):
+		case isHidden(letters, i):
 			b.WriteByte('?')
 		default:
 			b.WriteRune(r)
@@ -46,7 +46,7 @@ func ShownJSON(text []byte) []byte {
 	shown := make([]byte, 0, len(text))
 	for i, r := range letters {
 		switch {
-		case r == '\n', !hides(letters, i): // JSON has no other control character between its values
+		case r == '\n', !isHidden(letters, i): // JSON has no other control character between its values
 			shown = utf8.AppendRune(shown, r)
 		default:
 			for _, unit := range utf16.AppendRune(nil, r) {
