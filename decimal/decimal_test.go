@@ -10,8 +10,8 @@ import (
 	"github.com/papertape/papertape/decimal"
 )
 
-// others are spellings that other programs accept as numbers and this one refuses.
-var others = []string{
+// refusedSpellings are spellings that other programs accept as numbers and this one refuses.
+var refusedSpellings = []string{
 	"", " ", "+5", "++5", "--5", "-+5", "+-5", "0x64", "0X64", "0o144", "0b11", "1_000", "1_0", "_1", "0_1", "1,000",
 	"1'000", " 5", "5 ", "5\n",
 	"５", "٥", "Ⅴ", "1e", "e1", "five", "100x", "-", "0x1p4", "0x1p-2", "inf", "+Inf", "-inf", "Infinity", "NaN",
@@ -28,7 +28,7 @@ func TestParseWhole(t *testing.T) {
 			t.Errorf("%q is %d, %v; want %d", text, got, err, want)
 		}
 	}
-	for _, text := range append(others, "1.0", "1e3", ".5", "0.5") {
+	for _, text := range append(refusedSpellings, "1.0", "1e3", ".5", "0.5") {
 		if got, err := decimal.ParseWhole(text, 1, 100); got != 0 || err == nil ||
 			!strings.HasSuffix(err.Error(), " is not a whole number; write 1 to 100") {
 			t.Errorf("%q is %d, %v", text, got, err)
@@ -58,7 +58,7 @@ func TestParseReal(t *testing.T) {
 			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range others {
+	for _, text := range refusedSpellings {
 		if got, err := decimal.ParseReal(text, 0, 100); got != 0 || err == nil ||
 			!strings.HasSuffix(err.Error(), " is not a number; write 2000 or 0.5") {
 			t.Errorf("%q is %v, %v", text, got, err)
@@ -81,7 +81,7 @@ func TestParseDuration(t *testing.T) {
 			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range append(others, "5", "+5s", "0x5s", "1_0s", "5 s", "1e3s", "５s", "5S", "s") {
+	for _, text := range append(refusedSpellings, "5", "+5s", "0x5s", "1_0s", "5 s", "1e3s", "５s", "5S", "s") {
 		if got, err := decimal.ParseDuration(text, 0, time.Hour); got != 0 || err == nil ||
 			!strings.HasSuffix(err.Error(), " is not a duration; write 5s or 1m30s") {
 			t.Errorf("%q is %v, %v", text, got, err)
