@@ -74,9 +74,9 @@ func TestHoldingsAlwaysFit(t *testing.T) {
 		b = codec.AppendLoginReply(before, 5, r, u)
 		checkPayload(t, onlyFrame(t, b[len(before):], codec.TypeLoginReply, codec.FlagReply, 5),
 			&papertapev1.LoginReply{
-			Account: math.MaxUint64, HeadSeq: math.MaxUint64, OldestSeq: math.MaxUint64, Epoch: math.MaxUint64,
-			Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Resynced: true, Holdings: want,
-		})
+				Account: math.MaxUint64, HeadSeq: math.MaxUint64, OldestSeq: math.MaxUint64, Epoch: math.MaxUint64,
+				Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Resynced: true, Holdings: want,
+			})
 	}
 }
 
