@@ -10,7 +10,8 @@ import (
 	"github.com/papertape/papertape/bench/measure"
 )
 
-// idle is connections that are logged in and do nothing, as many as a process may hold; then a trickle of pushes through them.
+// idle measures connections that are logged in and do nothing, as many as a process may
+// hold, and then a trickle of pushes through them.
 func (r *Runner) idle() (steps []step) {
 	contenders, trickle := []Contender{Ours, Baseline}, time.Second
 	if r.Size.Whole {
@@ -19,7 +20,8 @@ func (r *Runner) idle() (steps []step) {
 	for round := range r.Size.Rounds {
 		for _, c := range contenders {
 			steps = append(steps, step{
-				what:  fmt.Sprintf("idle, %d connections: %s (%d of %d)", r.connectionsMost(), c.Name, round+1, r.Size.Rounds),
+				what: fmt.Sprintf("idle, %d connections: %s (%d of %d)", r.connectionsMost(), c.Name, round+1,
+					r.Size.Rounds),
 				takes: 2*idleSettle + trickle + time.Duration(r.connectionsMost())*loginTakes,
 				record: func(ctx context.Context) ([]Record, error) {
 					record, err := r.idling(ctx, c, round, trickle)
@@ -32,10 +34,14 @@ func (r *Runner) idle() (steps []step) {
 }
 
 const (
-	cellIdle     = "idle"
-	idleSettle   = time.Second
-	idleAccounts = 100 // few, so that what is measured is connections: the heap that opening many leaves behind would take them in
-	warmClients  = 100 // log in and leave first, so that what they leave behind is not counted as a connection's
+	cellIdle   = "idle"
+	idleSettle = time.Second
+	// Few accounts, so that connections are measured: opening many leaves free heap that
+	// connections would then use.
+	idleAccounts = 100
+	// These clients log in and leave first, so that what remains of them is not counted as
+	// a connection's.
+	warmClients = 100
 )
 
 func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle time.Duration) (Record, error) {
@@ -54,8 +60,10 @@ func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle tim
 	if err != nil {
 		return Record{}, err
 	}
-	plan := load.Plan{Connections: n, Mode: load.Receive, Address: b.server.Listen, Accounts: idleAccounts, Sources: load.Sources(n)}
-	if b.fleet, err = load.OpenFleet(ctx, []string{r.Programs.Bench, "generate"}, load.Processes(n, r.files), plan); err != nil {
+	plan := load.Plan{Connections: n, Mode: load.Receive, Address: b.server.Listen, Accounts: idleAccounts,
+		Sources: load.Sources(n)}
+	if b.fleet, err = load.OpenFleet(ctx, []string{r.Programs.Bench, "generate"}, load.Processes(n, r.files),
+		plan); err != nil {
 		return Record{}, err
 	}
 	after, err := r.standing(ctx, b)
@@ -81,14 +89,14 @@ func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle tim
 	return record, r.believe("idle", &record.Load)
 }
 
-// standing is what there is at some time.
+// standing is a snapshot of the server and the kernel.
 type standing struct {
 	sample measure.Sample
 	kernel measure.Kernel
 	goes   measure.Go
 }
 
-// standing lets the server and the kernel come to rest, and looks.
+// standing waits until the server and the kernel have settled, and takes a snapshot.
 func (r *Runner) standing(ctx context.Context, b *bench) (s standing, err error) {
 	if err := sleep(ctx, idleSettle); err != nil {
 		return s, err
