@@ -34,12 +34,12 @@ func newLoad() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load",
 		Short: "Put a load on one server, and say how long its answers took",
-		Long: `Put a load on a server that is running, Papertape or one of papertape-bench serve, check every answer, ` +
-			`and say how long they took.
+		Long: `Put a load on a server that is running, Papertape or one of papertape-bench serve, ` +
+			`check every answer, and say how long they took.
 
   closed    --outstanding requests are always under way on each connection: the next one is sent with the answer
-  open      --rate requests a second are sent, whether those before are answered or not; the time to an answer counts ` +
-			`from when a
+  open      --rate requests a second are sent, whether those before are answered or not; the time to an answer ` +
+			`counts from when a
             request was meant to be sent, so that a server which keeps the load waiting cannot hide it
   think     one request, its answer, then a pause drawn from --think-low to --think-high
   receive   nothing is asked; what is pushed is counted
@@ -49,7 +49,7 @@ Exit code 99: an answer was wrong, or the load was late itself, and its figures 
   papertape-bench load --mode closed --outstanding 32 --duration 30s --server 127.0.0.1:7400
   papertape-bench load --mode think --think-low 1s --think-high 2s --queries 0.33`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return putLoad(cmd, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runLoad(cmd, &f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.plan.Address, "server", "127.0.0.1:7300", "the server, host:port")
@@ -99,9 +99,9 @@ func (f *loadFlags) check() error {
 	return nil
 }
 
-// putLoad runs the load in as many processes as its connections need, and prints the
+// runLoad runs the load in as many processes as its connections need, and prints the
 // result.
-func putLoad(cmd *cobra.Command, f *loadFlags) error {
+func runLoad(cmd *cobra.Command, f *loadFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func putLoad(cmd *cobra.Command, f *loadFlags) error {
 		return err
 	}
 	defer fleet.Close()
-	result, err := drive(ctx, fleet, f)
+	result, err := measureLoad(ctx, fleet, f)
 	if err != nil {
 		return err
 	}
@@ -136,8 +136,8 @@ func putLoad(cmd *cobra.Command, f *loadFlags) error {
 	return nil
 }
 
-// drive starts the load, warms it up, and measures it.
-func drive(ctx context.Context, fleet *load.Fleet, f *loadFlags) (r load.Result, err error) {
+// measureLoad starts the load, warms it up, and measures it.
+func measureLoad(ctx context.Context, fleet *load.Fleet, f *loadFlags) (r load.Result, err error) {
 	if err := fleet.Start(ctx); err != nil {
 		return r, err
 	}

@@ -9,7 +9,7 @@ type Writer string
 const (
 	WriterDirect     Writer = "direct"     // a goroutine per connection, an unbuffered channel, one write per message
 	WriterPool       Writer = "pool"       // a fixed number of goroutines, each with a queue, one write per message
-	WriterCoalescing Writer = "coalescing" // a goroutine per connection, a buffered channel, one write for all that waits
+	WriterCoalescing Writer = "coalescing" // a goroutine per connection, a buffered channel, writes of all that waits
 )
 
 // Writers returns all kinds of writer.

@@ -68,23 +68,23 @@ func CallGraph(data []byte) ([]byte, error) {
 	var out output
 	err = driver.PProf(&driver.Options{
 		Flagset: newFlags("-svg", "-symbolize=none", "-output=graph.svg",
-			subject), Fetch: profiles{subject: p}, UI: &silence{}, Writer: &out,
+			subject), Fetch: profiles{subject: p}, UI: &silentUI{}, Writer: &out,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the call graph: %w", err)
 	}
-	return whole(out.Bytes())
+	return withSize(out.Bytes())
 }
 
-// moved matches the start of a graph as pprof writes it: the script, and the offset of
+// graphHead matches the start of a graph as pprof writes it: the script, and the offset of
 // dot's own picture to the right and upwards.
-var moved = regexp.MustCompile(`(?s)<svg width="100%" height="100%"(.*?)<script.*?</script><g id="viewport"[^>]*>` +
+var graphHead = regexp.MustCompile(`(?s)<svg width="100%" height="100%"(.*?)<script.*?</script><g id="viewport"[^>]*>` +
 	`(<g id="graph0".*?<polygon [^>]*points="-4,4 -4,-([0-9.]+) ([0-9.]+),)`)
 
-// whole gives a graph its size. pprof removes the size and adds a script to move the graph.
+// withSize gives a graph its size. pprof removes the size and adds a script to move the graph.
 // Without scripts, and initially even with them, only part of the graph would be visible.
-func whole(graph []byte) ([]byte, error) {
-	at := moved.FindSubmatch(graph)
+func withSize(graph []byte) ([]byte, error) {
+	at := graphHead.FindSubmatch(graph)
 	if at == nil {
 		return nil, errors.New("the call graph: dot drew nothing, or nothing that could be given a size")
 	}
@@ -150,14 +150,14 @@ func page(all profiles, args ...string) ([]byte, error) {
 	var out []byte
 	err := driver.PProf(&driver.Options{
 		Flagset: newFlags(append([]string{"-http=127.0.0.1:1", "-no_browser", "-symbolize=none"},
-			args...)...), Fetch: all, UI: &silence{},
+			args...)...), Fetch: all, UI: &silentUI{},
 		HTTPServer: func(web *driver.HTTPServerArgs) error {
 			answer := httptest.NewRecorder()
 			web.Handlers["/flamegraph"].ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/flamegraph", nil))
 			if answer.Code != http.StatusOK {
 				return fmt.Errorf("pprof answered %d: %s", answer.Code, answer.Body)
 			}
-			out = bytes.Replace(answer.Body.Bytes(), []byte("</head>"), []byte(alone+"</head>"), 1)
+			out = bytes.Replace(answer.Body.Bytes(), []byte("</head>"), []byte(hideLinks+"</head>"), 1)
 			return nil
 		},
 	})
@@ -167,8 +167,9 @@ func page(all profiles, args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// alone hides the links to pages of a running pprof.
-const alone = "<style>#view, #sample, #refine, #config, #download, #action-menu a[href] { display: none !important " +
+// hideLinks hides the links to pages of a running pprof.
+const hideLinks = "<style>" +
+	"#view, #sample, #refine, #config, #download, #action-menu a[href] { display: none !important " +
 	"}</style>"
 
 // The names by which pprof fetches the profiles.
@@ -198,23 +199,23 @@ func (o *output) Open(string) (io.WriteCloser, error) { return o, nil }
 // Close does nothing.
 func (o *output) Close() error { return nil }
 
-// silence is a user interface without a user.
-type silence struct{}
+// silentUI is a user interface without a user.
+type silentUI struct{}
 
 // ReadLine returns end of file.
-func (*silence) ReadLine(string) (string, error) { return "", io.EOF }
+func (*silentUI) ReadLine(string) (string, error) { return "", io.EOF }
 
 // Print prints nothing.
-func (*silence) Print(...any) {}
+func (*silentUI) Print(...any) {}
 
 // PrintErr prints nothing: errors are also returned.
-func (*silence) PrintErr(...any) {}
+func (*silentUI) PrintErr(...any) {}
 
 // IsTerminal returns false.
-func (*silence) IsTerminal() bool { return false }
+func (*silentUI) IsTerminal() bool { return false }
 
 // WantBrowser returns false.
-func (*silence) WantBrowser() bool { return false }
+func (*silentUI) WantBrowser() bool { return false }
 
 // SetAutoComplete does nothing.
-func (*silence) SetAutoComplete(func(string) string) {}
+func (*silentUI) SetAutoComplete(func(string) string) {}

@@ -24,8 +24,8 @@ type stack struct {
 	milliseconds int64
 }
 
-// made returns a profile of stacks, as runtime/pprof would write it.
-func made(t *testing.T, stacks ...stack) []byte {
+// newProfile returns a profile of stacks, as runtime/pprof would write it.
+func newProfile(t *testing.T, stacks ...stack) []byte {
 	t.Helper()
 	p := &profile.Profile{
 		SampleType: []*profile.ValueType{{Type: "samples", Unit: "count"}, {Type: "cpu", Unit: "nanoseconds"}},
@@ -103,7 +103,7 @@ func TestShares(t *testing.T) {
 		stacks = append(stacks, s)
 		total += s.milliseconds
 	}
-	shares, err := Shares(made(t, stacks...))
+	shares, err := Shares(newProfile(t, stacks...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,12 +138,12 @@ func TestCategoriesOfFrames(t *testing.T) {
 }
 
 func TestPage(t *testing.T) {
-	page, err := Page(made(t, samples()[Write], samples()[Codec]), "ours & <theirs>")
+	page, err := Page(newProfile(t, samples()[Write], samples()[Codec]), "ours & <theirs>")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"<title>ours &amp; &lt;theirs&gt; cpu</title>",
-		"engine/gateway.(*loop).flushDirty", "codec.DecodeOrder", alone} {
+		"engine/gateway.(*loop).flushDirty", "codec.DecodeOrder", hideLinks} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the page has no %q", want)
 		}
@@ -154,7 +154,7 @@ func TestPage(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
-	base, ours := made(t, stack{"main.main main.old", 300}, stack{"main.main main.same", 100}), made(t,
+	base, ours := newProfile(t, stack{"main.main main.old", 300}, stack{"main.main main.same", 100}), newProfile(t,
 		stack{"main.main main.new", 200}, stack{"main.main main.same", 100})
 	page, err := Diff(base, ours, "ours less base")
 	if err != nil {
@@ -172,7 +172,7 @@ func TestDiff(t *testing.T) {
 }
 
 func TestCallGraph(t *testing.T) {
-	data := made(t, samples()[Write], samples()[Codec])
+	data := newProfile(t, samples()[Write], samples()[Codec])
 	if _, err := exec.LookPath("dot"); err == nil {
 		graph, err := CallGraph(data)
 		if err != nil {
@@ -210,8 +210,9 @@ func wellFormed(t *testing.T, document []byte) (text string) {
 }
 
 func TestPicture(t *testing.T) {
-	large := made(t, stack{"main.main main.<write> syscall.write", 300}, stack{"main.main " + gnetPath + "Run", 100})
-	small := made(t, stack{"main.main main.<write> syscall.write", 100}, stack{"main.main main.other", 100},
+	large := newProfile(t, stack{"main.main main.<write> syscall.write", 300},
+		stack{"main.main " + gnetPath + "Run", 100})
+	small := newProfile(t, stack{"main.main main.<write> syscall.write", 100}, stack{"main.main main.other", 100},
 		stack{"main.main main.thin", 0})
 	picture, err := Picture("Orders & <pushes>", Named{"baseline", large}, Named{"ours", small})
 	if err != nil {
@@ -255,7 +256,7 @@ func TestDeepStacks(t *testing.T) {
 	for i := range 2 * rowsMax {
 		_, _ = fmt.Fprintf(&deep, "main.f%d ", i)
 	}
-	picture, err := Picture("deep", Named{"deep", made(t, stack{deep.String(), 100})})
+	picture, err := Picture("deep", Named{"deep", newProfile(t, stack{deep.String(), 100})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +267,7 @@ func TestDeepStacks(t *testing.T) {
 }
 
 func TestPerMillion(t *testing.T) {
-	scaled, err := PerMillion(made(t, stack{"main.main", 300}), 50_000)
+	scaled, err := PerMillion(newProfile(t, stack{"main.main", 300}), 50_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +287,7 @@ func TestNoProfile(t *testing.T) {
 	if err := heap.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	good := made(t, stack{"main.main", 10})
+	good := newProfile(t, stack{"main.main", 10})
 	for name, data := range map[string][]byte{"nothing": nil, "noise": []byte("<html>"), "a heap profile": b.Bytes()} {
 		_, pageErr := Page(data, "")
 		_, baseErr := Diff(data, good, "")
@@ -301,7 +302,7 @@ func TestNoProfile(t *testing.T) {
 			}
 		}
 	}
-	empty := made(t)
+	empty := newProfile(t)
 	if _, err := Shares(empty); err == nil {
 		t.Error("shares of nothing")
 	}

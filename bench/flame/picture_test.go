@@ -117,7 +117,7 @@ func TestPictureIsReadable(t *testing.T) {
 	} {
 		var all []Named
 		for _, name := range names {
-			all = append(all, Named{name, made(t, stacks...)})
+			all = append(all, Named{name, newProfile(t, stacks...)})
 		}
 		picture, err := Picture("CPU of a million requests: 100 clients, a request each 1–2 s", all...)
 		if err != nil {
@@ -221,11 +221,11 @@ func TestWhole(t *testing.T) {
 <svg width="1686" height="2422.5" viewBox="0 0 1686 2422.5" xmlns="http://www.w3.org/2000/svg">
 <g><g id="graph0" class="graph" transform="scale(1 1) rotate(0) translate(4 2414.5)">
 <polygon fill="white" stroke="transparent" points="-4,4 -4,-2414.5 1678,-2414.5 1678,4 -4,4"/></g></g></svg>`
-	if got, err := whole([]byte(graph)); err != nil || string(got) != want {
+	if got, err := withSize([]byte(graph)); err != nil || string(got) != want {
 		t.Errorf("%v\n%s", err, got)
 	}
 	for _, none := range []string{"", "<svg/>", `<svg width="100%" height="100%"></svg>`} {
-		if got, err := whole([]byte(none)); err == nil {
+		if got, err := withSize([]byte(none)); err == nil {
 			t.Errorf("%q became %q", none, got)
 		}
 	}

@@ -156,9 +156,9 @@ func categoryOf(stack []string) Category {
 	return Other
 }
 
-// within returns the category of a function called by one of category caller. It is the
+// calleeCategory returns the category of a function called by one of category caller. It is the
 // same, unless the function itself belongs to a category that comes first.
-func within(caller Category, name string) Category {
+func calleeCategory(caller Category, name string) Category {
 	for _, r := range anywhere() {
 		if r.has(name) || r.category == caller {
 			return r.category

@@ -38,7 +38,7 @@ func (n *node) call(name string) *node {
 	}
 	callee := n.callees[name]
 	if callee == nil {
-		callee = &node{name: name, category: within(n.category, name)}
+		callee = &node{name: name, category: calleeCategory(n.category, name)}
 		n.callees[name] = callee
 	}
 	return callee

@@ -121,7 +121,7 @@ func (c *Client) Execution(id uint64) *papertapev1.AccountEvent {
 	if f.Type != codec.TypeExecution || f.ID != id || f.Flags != codec.FlagReply {
 		c.t.Fatalf("order %d was answered %v with id %d, flags %d: %s", id, f.Type, f.ID, f.Flags, textOf(f))
 	}
-	return c.sequenced(f)
+	return c.decodeEvent(f)
 }
 
 // Event reads a push.
@@ -131,11 +131,11 @@ func (c *Client) Event() *papertapev1.AccountEvent {
 	if f.Type != codec.TypeEvent || f.ID != 0 || f.Flags != 0 {
 		c.t.Fatalf("%v came with id %d, flags %d, where an EVENT is due: %s", f.Type, f.ID, f.Flags, textOf(f))
 	}
-	return c.sequenced(f)
+	return c.decodeEvent(f)
 }
 
-// sequenced decodes an event and checks its sequence against the previous one.
-func (c *Client) sequenced(f codec.Frame) *papertapev1.AccountEvent {
+// decodeEvent decodes an event and checks its sequence against the previous one.
+func (c *Client) decodeEvent(f codec.Frame) *papertapev1.AccountEvent {
 	ev := new(papertapev1.AccountEvent)
 	if err := codec.Unmarshal(f.Payload, ev); err != nil {
 		c.t.Errorf("%v: %v", f.Type, err)

@@ -248,10 +248,10 @@ func (c *Client) tradeAtRandom(seed uint64, saw func(*papertapev1.AccountEvent))
 		f := c.Read()
 		switch f.Type {
 		case codec.TypeExecution:
-			ev := c.sequenced(f)
+			ev := c.decodeEvent(f)
 			saw(ev)
 		case codec.TypeEvent:
-			c.sequenced(f)
+			c.decodeEvent(f)
 			continue
 		case codec.TypeReject:
 		default:

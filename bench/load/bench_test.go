@@ -28,7 +28,7 @@ func BenchmarkTake(b *testing.B) {
 		}
 		for rest := in; len(rest) > 0; {
 			f, size, err := codec.Cut(rest, codec.LimitToClient)
-			if err != nil || !w.take(c, &f) {
+			if err != nil || !w.handleFrame(c, &f) {
 				b.Fatal(err, w.tally.sentences)
 			}
 			rest = rest[size:]

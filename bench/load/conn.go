@@ -21,8 +21,8 @@ const (
 	live
 )
 
-// asked is a request that waits for its answer.
-type asked struct {
+// pendingRequest is a request that waits for its answer.
+type pendingRequest struct {
 	id   uint64 // 0: the slot is free
 	at   int64
 	kind kind
@@ -42,29 +42,29 @@ type conn struct {
 	seq  uint64 // of the account, as seen on this connection
 	have int64  // shares held of the ordered instrument
 
-	waiting []asked // a ring: id n is at n mod its length, a power of two
-	pending []byte  // the start of an incomplete frame
-	unsent  []byte  // what the socket has not accepted yet
+	waiting []pendingRequest // a ring: id n is at n mod its length, a power of two
+	pending []byte           // the start of an incomplete frame
+	unsent  []byte           // what the socket has not accepted yet
 }
 
 // ask appends a request to out. Its latency counts from at.
 func (w *worker) ask(out []byte, c *conn, k kind, at int64) []byte {
 	c.lastID++
 	slot := c.slot(c.lastID)
-	*slot = asked{id: c.lastID, at: at, kind: k}
+	*slot = pendingRequest{id: c.lastID, at: at, kind: k}
 	w.tally.sent[k]++
 	return appendRequest(out, w.frames[k], c.lastID)
 }
 
 // slot returns the slot for a new id, and enlarges the ring if it is full.
-func (c *conn) slot(id uint64) *asked {
+func (c *conn) slot(id uint64) *pendingRequest {
 	for {
 		if n := uint64(len(c.waiting)); n > 0 {
 			if slot := &c.waiting[id%n]; slot.id == 0 {
 				return slot
 			}
 		}
-		larger := make([]asked, max(1, 2*len(c.waiting)))
+		larger := make([]pendingRequest, max(1, 2*len(c.waiting)))
 		for _, a := range c.waiting {
 			if a.id != 0 {
 				larger[a.id%uint64(len(larger))] = a
@@ -149,7 +149,7 @@ func (w *worker) receive(c *conn) (answers int) {
 			break
 		}
 		in = in[n:]
-		if w.take(c, &f) {
+		if w.handleFrame(c, &f) {
 			answers++
 		}
 		if c.state == away {
@@ -169,25 +169,25 @@ func (c *conn) keep(in []byte) {
 	c.pending = append(c.pending[:0], in...)
 }
 
-// take handles one frame. answered reports whether it answered a request of the load.
-func (w *worker) take(c *conn, f *codec.Frame) (answered bool) {
+// handleFrame handles one frame. answered reports whether it answered a request of the load.
+func (w *worker) handleFrame(c *conn, f *codec.Frame) (answered bool) {
 	if w.plan.Echo {
 		return w.answer(c, f.ID)
 	}
 	switch f.Type {
 	case codec.TypeExecution:
 		w.tally.executions++
-		w.change(c, f, true)
+		w.handleEvent(c, f, true)
 		return w.answer(c, f.ID)
 	case codec.TypeEvent:
 		w.tally.events++
-		w.change(c, f, w.plan.Mode != Receive)
+		w.handleEvent(c, f, w.plan.Mode != Receive)
 	case codec.TypeHoldingsReply:
-		w.holdings(c, f)
+		w.checkHoldings(c, f)
 		return w.answer(c, f.ID)
 	case codec.TypeQuotes:
 		w.tally.quotes++
-		w.prices(c, f)
+		w.countPrices(c, f)
 	case codec.TypeReject:
 		return w.reject(c, f)
 	case codec.TypePing:
@@ -200,7 +200,7 @@ func (w *worker) take(c *conn, f *codec.Frame) (answered bool) {
 	case codec.TypeGoodbye:
 		w.goodbye(c, f)
 	default:
-		w.tally.find("connection %d: a %s, which nobody asked for", c.number, f.Type)
+		w.tally.addFinding("connection %d: a %s, which nobody asked for", c.number, f.Type)
 	}
 	return false
 }
@@ -215,14 +215,14 @@ func (w *worker) answer(c *conn, id uint64) bool {
 			return true
 		}
 	}
-	w.tally.find("connection %d: an answer with id %d, and no request with this id waits for one", c.number, id)
+	w.tally.addFinding("connection %d: an answer with id %d, and no request with this id waits for one", c.number, id)
 	return false
 }
 
-// change handles an event. It must be for the connection's account and must be the next
+// handleEvent handles an event. It must be for the connection's account and must be the next
 // one. If whole is set, the event is decoded completely, and its row must follow from the
 // previous row.
-func (w *worker) change(c *conn, f *codec.Frame, whole bool) {
+func (w *worker) handleEvent(c *conn, f *codec.Frame, whole bool) {
 	var e event
 	ok := false
 	if whole {
@@ -231,11 +231,11 @@ func (w *worker) change(c *conn, f *codec.Frame, whole bool) {
 		ok = decodeHead(f.Payload, &e)
 	}
 	if !ok {
-		w.tally.find("connection %d: an event that does not parse: %x", c.number, f.Payload)
+		w.tally.addFinding("connection %d: an event that does not parse: %x", c.number, f.Payload)
 		return
 	}
 	if e.account != c.account || e.seq != c.seq+1 {
-		w.tally.find("connection %d: event %d of account %d; the next one here is %d of account %d",
+		w.tally.addFinding("connection %d: event %d of account %d; the next one here is %d of account %d",
 			c.number, e.seq, e.account, c.seq+1, c.account)
 	}
 	c.seq = e.seq
@@ -248,35 +248,35 @@ func (w *worker) change(c *conn, f *codec.Frame, whole bool) {
 		return
 	}
 	if e.held != c.have+e.traded {
-		w.tally.find("connection %d: event %d of account %d trades %d of %s.%s, and %d became %d",
+		w.tally.addFinding("connection %d: event %d of account %d trades %d of %s.%s, and %d became %d",
 			c.number, e.seq, e.account, e.traded, orderMarket, orderCode, c.have, e.held)
 	}
 	c.have = e.held
 }
 
-// holdings checks an answer: it must be for the account, and must not include events not
+// checkHoldings checks an answer: it must be for the account, and must not include events not
 // yet seen.
-func (w *worker) holdings(c *conn, f *codec.Frame) {
+func (w *worker) checkHoldings(c *conn, f *codec.Frame) {
 	var e event
 	switch {
 	case !decodeHoldings(f.Payload, &e):
-		w.tally.find("connection %d: holdings that do not parse: %x", c.number, f.Payload)
+		w.tally.addFinding("connection %d: holdings that do not parse: %x", c.number, f.Payload)
 	case e.account != c.account || e.seq > c.seq:
-		w.tally.find("connection %d: holdings of account %d as of %d; it is of account %d and has seen %d",
+		w.tally.addFinding("connection %d: holdings of account %d as of %d; it is of account %d and has seen %d",
 			c.number, e.account, e.seq, c.account, c.seq)
 	case e.seq == c.seq && e.held != c.have:
-		w.tally.find("connection %d: account %d holds %d of %s.%s as of %d by its list, and %d by its events",
+		w.tally.addFinding("connection %d: account %d holds %d of %s.%s as of %d by its list, and %d by its events",
 			c.number, c.account, e.held, orderMarket, orderCode, e.seq, c.have)
 	}
 }
 
-// prices counts the prices in a QUOTES frame.
-func (w *worker) prices(c *conn, f *codec.Frame) {
+// countPrices counts the prices in a QUOTES frame.
+func (w *worker) countPrices(c *conn, f *codec.Frame) {
 	var e field
 	for p := f.Payload; len(p) > 0; {
 		var ok bool
-		if p, ok = next(p, &e); !ok {
-			w.tally.find("connection %d: quotes that do not parse: %x", c.number, f.Payload)
+		if p, ok = nextField(p, &e); !ok {
+			w.tally.addFinding("connection %d: quotes that do not parse: %x", c.number, f.Payload)
 			return
 		}
 		w.tally.prices++
@@ -287,7 +287,7 @@ func (w *worker) prices(c *conn, f *codec.Frame) {
 func (w *worker) reject(c *conn, f *codec.Frame) bool {
 	var r papertapev1.Reject
 	if err := codec.Unmarshal(f.Payload, &r); err != nil {
-		w.tally.find("connection %d: %v", c.number, err)
+		w.tally.addFinding("connection %d: %v", c.number, err)
 		return false
 	}
 	if c.state != live {
@@ -301,7 +301,7 @@ func (w *worker) reject(c *conn, f *codec.Frame) bool {
 func (w *worker) goodbye(c *conn, f *codec.Frame) {
 	var g papertapev1.Goodbye
 	if err := codec.Unmarshal(f.Payload, &g); err != nil {
-		w.tally.find("connection %d: %v", c.number, err)
+		w.tally.addFinding("connection %d: %v", c.number, err)
 		return
 	}
 	w.ended(c, fmt.Errorf("goodbye: %s %s", g.GetReason(), g.GetText()))

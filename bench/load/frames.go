@@ -88,9 +88,9 @@ type field struct {
 	data  []byte
 }
 
-// next takes a field off p. No field number of the contract exceeds 15, so a tag is one
+// nextField takes a field off p. No field number of the contract exceeds 15, so a tag is one
 // byte.
-func next(p []byte, f *field) (rest []byte, ok bool) {
+func nextField(p []byte, f *field) (rest []byte, ok bool) {
 	tag := p[0]
 	f.num = tag >> 3
 	p = p[1:]
@@ -133,7 +133,7 @@ func decodeEvent(p []byte, e *event) bool {
 	var row, trade event
 	for len(p) > 0 {
 		var ok bool
-		if p, ok = next(p, &f); !ok {
+		if p, ok = nextField(p, &f); !ok {
 			return false
 		}
 		switch f.num {
@@ -164,7 +164,7 @@ func decodeTrade(p []byte, e *event) bool {
 	var market, code []byte
 	for len(p) > 0 && f.num < 6 {
 		var ok bool
-		if p, ok = next(p, &f); !ok {
+		if p, ok = nextField(p, &f); !ok {
 			return false
 		}
 		switch f.num {
@@ -195,7 +195,7 @@ func decodeRow(p []byte, e *event) bool {
 	var market, code []byte
 	for len(p) > 0 && f.num < 4 {
 		var ok bool
-		if p, ok = next(p, &f); !ok {
+		if p, ok = nextField(p, &f); !ok {
 			return false
 		}
 		switch f.num {
@@ -220,7 +220,7 @@ func decodeHoldings(p []byte, e *event) bool {
 	var f field
 	for len(p) > 0 {
 		var ok bool
-		if p, ok = next(p, &f); !ok {
+		if p, ok = nextField(p, &f); !ok {
 			return false
 		}
 		switch f.num {

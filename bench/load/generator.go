@@ -91,14 +91,14 @@ func (g *Generator) do(command func(*worker)) error {
 		case w.commands <- func(w *worker) { command(w); close(ran) }:
 			<-ran
 		case <-w.gone:
-			errs = append(errs, w.lastWords())
+			errs = append(errs, w.endError())
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// lastWords returns why a worker that has ended by itself did so.
-func (w *worker) lastWords() error {
+// endError returns why a worker that has ended by itself did so.
+func (w *worker) endError() error {
 	if n := len(w.tally.sentences); n > 0 {
 		return errors.New(w.tally.sentences[n-1])
 	}

@@ -59,7 +59,7 @@ func (w *worker) connected(c *conn) {
 func (w *worker) login(c *conn, f *codec.Frame) {
 	var m papertapev1.Welcome
 	if err := codec.Unmarshal(f.Payload, &m); err != nil || c.state != greeting {
-		w.tally.find("connection %d: a WELCOME that does not parse, or the second one: %v", c.number, err)
+		w.tally.addFinding("connection %d: a WELCOME that does not parse, or the second one: %v", c.number, err)
 		return
 	}
 	w.heartbeat = int64(m.GetHeartbeatMs()) * int64(time.Millisecond)
@@ -127,6 +127,6 @@ func (w *worker) ended(c *conn, why error) {
 		w.tally.returned++
 		w.dial(c)
 	default:
-		w.tally.find("connection %d of account %d ended: %v", c.number, c.account, why)
+		w.tally.addFinding("connection %d of account %d ended: %v", c.number, c.account, why)
 	}
 }

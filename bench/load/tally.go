@@ -53,8 +53,8 @@ func record(h *hdrhistogram.Histogram, ns int64) {
 	_ = h.RecordValue(min(max(ns, 1), longest)) // fails only out of range
 }
 
-// find records a wrong answer.
-func (t *tally) find(format string, args ...any) {
+// addFinding records a wrong answer.
+func (t *tally) addFinding(format string, args ...any) {
 	t.findings++
 	if len(t.sentences) < findingsMost {
 		t.sentences = append(t.sentences, fmt.Sprintf(format, args...))

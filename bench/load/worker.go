@@ -261,7 +261,7 @@ func (w *worker) fail(err error) {
 		w.failed = true
 		w.report(err)
 	}
-	w.tally.find("the generator cannot go on: %v", err)
+	w.tally.addFinding("the generator cannot go on: %v", err)
 	w.stopped = true
 }
 

@@ -134,15 +134,15 @@ func (s Sample) Since(before Sample) Usage {
 	u := Usage{
 		Seconds: s.At.Sub(before.At).Seconds(), CPUSeconds: (s.CPU - before.CPU).Seconds(),
 		UserSeconds: (s.User - before.User).Seconds(), SystemSeconds: (s.System - before.System).Seconds(),
-		Involuntary: less(s.Involuntary, before.Involuntary), Faults: less(s.Faults,
+		Involuntary: subtract(s.Involuntary, before.Involuntary), Faults: subtract(s.Faults,
 			before.Faults), RSS: s.RSS, Threads: s.Threads,
 	}
-	u.ContextSwitches = less(s.Voluntary, before.Voluntary) + u.Involuntary
+	u.ContextSwitches = subtract(s.Voluntary, before.Voluntary) + u.Involuntary
 	if u.Seconds > 0 {
 		u.Cores = u.CPUSeconds / u.Seconds
 	}
 	return u
 }
 
-// less returns a - b, or 0 if threads counted in b have ended meanwhile.
-func less(a, b uint64) uint64 { return a - min(a, b) }
+// subtract returns a - b, or 0 if threads counted in b have ended meanwhile.
+func subtract(a, b uint64) uint64 { return a - min(a, b) }

@@ -48,7 +48,7 @@ type Link struct{ Text, File string }
 func New(results *scenario.Results, thresholds Thresholds, beside ...Section) *Page {
 	p := &Page{Title: "Papertape, measured"}
 	b := builder{results: results}
-	p.add(targets(results), held(results, thresholds), environment(results))
+	p.add(targets(results), thresholdsSection(results, thresholds), environment(results))
 	p.add(b.document(), b.orders("connections", "Connections with one request outstanding", connectionsText),
 		b.orders("pipelined", "32 requests outstanding on each of 100 connections", pipelinedText))
 	p.add(b.push(), b.idle(), b.orders("stalled", "One client in a hundred does not read", stalledText),

@@ -75,8 +75,8 @@ func (list Thresholds) Broken(figures []scenario.Figure, everything bool) (sente
 	return sentences
 }
 
-// held shows the thresholds and whether they were met.
-func held(r *scenario.Results, list Thresholds) Section {
+// thresholdsSection shows the thresholds and whether they were met.
+func thresholdsSection(r *scenario.Results, list Thresholds) Section {
 	t := Table{Align: "lrrrl", Head: []string{"figure", "threshold", "reached when it was set", "this run", "verdict"}}
 	figures := make(map[string]scenario.Figure)
 	for _, f := range r.Figures() {

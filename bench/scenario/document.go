@@ -117,7 +117,7 @@ func (r *Runner) documentGroups(ctx context.Context, all []documentBench, group 
 			measured.Go(func() {
 				found[i], errs[i] = b.window(ctx, group)
 				found[i].Scenario, found[i].Cell, found[i].Round = "document", b.cell, round
-				errs[i] = errors.Join(errs[i], r.believe(b.cell, &found[i].Load))
+				errs[i] = errors.Join(errs[i], r.checkLoad(b.cell, &found[i].Load))
 			})
 		}
 		measured.Wait()

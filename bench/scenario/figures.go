@@ -90,7 +90,7 @@ func (r *Results) InTime(cell, contender string) Spread {
 // With inTime it uses only the records whose pushes arrived in time.
 func (r *Results) mostOf(cell, contender, value string, inTime bool) Spread {
 	best := make(map[int]float64)
-	for _, c := range r.of("push", cell, contender) {
+	for _, c := range r.recordsOf("push", cell, contender) {
 		if !inTime || c.Values["held"] > 0 {
 			best[c.Round] = max(best[c.Round], c.Value(value))
 		}
@@ -117,7 +117,7 @@ func (g *Rung) Spread(value string) Spread {
 // Rungs returns the rates asked of a contender in a cell, lowest first. If each round asked
 // for one rate of its own, they form one rung.
 func (r *Results) Rungs(cell, contender string) (rungs []Rung) {
-	runs := r.of("push", cell, contender)
+	runs := r.recordsOf("push", cell, contender)
 	rounds := make(map[int]bool)
 	for _, c := range runs {
 		rounds[c.Round] = true

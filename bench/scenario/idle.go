@@ -24,7 +24,7 @@ func (r *Runner) idle() (steps []step) {
 					r.Size.Rounds),
 				takes: 2*idleSettle + trickle + time.Duration(r.connectionsMost())*loginTakes,
 				record: func(ctx context.Context) ([]Record, error) {
-					record, err := r.idling(ctx, c, round, trickle)
+					record, err := r.measureIdle(ctx, c, round, trickle)
 					return []Record{record}, err
 				},
 			})
@@ -44,7 +44,7 @@ const (
 	warmClients = 100
 )
 
-func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle time.Duration) (Record, error) {
+func (r *Runner) measureIdle(ctx context.Context, c Contender, round int, trickle time.Duration) (Record, error) {
 	n := r.connectionsMost()
 	few := run{contender: c, accounts: idleAccounts, plan: load.Plan{Connections: warmClients, Mode: load.Receive}}
 	if c.Kind == papertape {
@@ -56,7 +56,7 @@ func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle tim
 	}
 	defer b.close()
 	b.fleet.Close()
-	before, err := r.standing(ctx, b)
+	before, err := r.takeSnapshot(ctx, b)
 	if err != nil {
 		return Record{}, err
 	}
@@ -66,7 +66,7 @@ func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle tim
 		plan); err != nil {
 		return Record{}, err
 	}
-	after, err := r.standing(ctx, b)
+	after, err := r.takeSnapshot(ctx, b)
 	if err != nil {
 		return Record{}, err
 	}
@@ -86,18 +86,18 @@ func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle tim
 		"kernel_bytes": each(float64(after.kernel.Slab - before.kernel.Slab + after.kernel.TCP - before.kernel.TCP)),
 		"goroutines":   each(float64(after.goes.Goroutines - before.goes.Goroutines)),
 	}
-	return record, r.believe("idle", &record.Load)
+	return record, r.checkLoad("idle", &record.Load)
 }
 
-// standing is a snapshot of the server and the kernel.
-type standing struct {
+// snapshot is a snapshot of the server and the kernel.
+type snapshot struct {
 	sample measure.Sample
 	kernel measure.Kernel
 	goes   measure.Go
 }
 
-// standing waits until the server and the kernel have settled, and takes a snapshot.
-func (r *Runner) standing(ctx context.Context, b *bench) (s standing, err error) {
+// takeSnapshot waits until the server and the kernel have settled, and takes a snapshot.
+func (r *Runner) takeSnapshot(ctx context.Context, b *bench) (s snapshot, err error) {
 	if err := sleep(ctx, idleSettle); err != nil {
 		return s, err
 	}

@@ -24,15 +24,15 @@ func (r *Runner) interleave(scenario string, cells ...cell) (steps []step) {
 	for round := range r.Size.Rounds {
 		for _, c := range cells {
 			for _, contender := range c.contenders {
-				steps = append(steps, r.one(scenario, round, c, contender))
+				steps = append(steps, r.oneRun(scenario, round, c, contender))
 			}
 		}
 	}
 	return steps
 }
 
-// one returns one run.
-func (r *Runner) one(scenario string, round int, c cell, contender Contender) step {
+// oneRun returns one run.
+func (r *Runner) oneRun(scenario string, round int, c cell, contender Contender) step {
 	m := run{contender: contender, plan: c.plan, accounts: c.accounts, warm: r.Size.Warm + c.warm,
 		length: r.Size.Window + c.longer, stuck: c.stuck}
 	return step{
@@ -59,9 +59,9 @@ func closedLoop(connections, outstanding int) load.Plan {
 	return load.Plan{Connections: connections, Mode: load.ClosedLoop, Outstanding: outstanding}
 }
 
-// old returns the variants of the old design: as it was, and as the first document and
+// oldDesigns returns the variants of the old design: as it was, and as the first document and
 // fairness suggest.
-func (r *Runner) old() []Contender {
+func (r *Runner) oldDesigns() []Contender {
 	if r.Size.Whole {
 		return []Contender{Baseline, BaselineWorkers40, BaselinePool, BaselineCoalescing, ZinxOrders}
 	}
@@ -71,7 +71,7 @@ func (r *Runner) old() []Contender {
 // connections is one outstanding request on each connection, up to the most connections
 // that a process may hold.
 func (r *Runner) connections() []step {
-	orders := append([]Contender{Ours}, r.old()...)
+	orders := append([]Contender{Ours}, r.oldDesigns()...)
 	echoes := []Contender{EchoGnet, EchoPair, EchoZinx}
 	if !r.Size.Whole {
 		return r.interleave("connections",
@@ -93,19 +93,19 @@ func (r *Runner) connectionsMost() int { return min(100_000, int(r.files)-filesF
 // docs/operations.md.
 const filesForOthers = 1500
 
-// filled is the longest time until our server keeps as many events for each of a hundred
+// historyFilled is the longest time until our server keeps as many events for each of a hundred
 // accounts as it ever keeps for one. From then on its memory does not grow, and a window of
 // a second shows the same as one of an hour.
-const filled = time.Second
+const historyFilled = time.Second
 
 // pipelined is many outstanding requests on each of a hundred connections.
 func (r *Runner) pipelined() []step {
-	contenders := append([]Contender{Ours}, r.old()...)
+	contenders := append([]Contender{Ours}, r.oldDesigns()...)
 	if r.Size.Whole {
 		contenders = append(contenders, EchoEpoll, EchoGnet, EchoNbio, EchoPair, EchoZinx)
 	}
 	return r.interleave("pipelined", cell{name: cellPipeline, plan: closedLoop(100, 32), contenders: contenders,
-		warm: filled})
+		warm: historyFilled})
 }
 
 // durable measures the cost of storing events: ours in each mode, and the old design with a
@@ -134,7 +134,7 @@ func (r *Runner) stalled() []step {
 		{name: cellStalled, plan: worse, accounts: 100, contenders: []Contender{Ours}, warm: time.Second,
 			longer: window},
 	}
-	if old := r.old(); r.Size.Whole {
+	if old := r.oldDesigns(); r.Size.Whole {
 		cells = append(cells, cell{name: cellCalm, plan: calm, contenders: old, longer: window},
 			cell{name: cellStalled, plan: worse, accounts: 100, contenders: old, warm: filling, longer: window,
 				stuck: true})

@@ -160,7 +160,7 @@ func (r *Runner) profile(ctx context.Context, c Contender, plan load.Plan, lengt
 		var record Record
 		record, err = b.window(ctx, length/time.Duration(windows))
 		record.Round = i
-		err = errors.Join(err, r.believe(c.Name, &record.Load))
+		err = errors.Join(err, r.checkLoad(c.Name, &record.Load))
 		records = append(records, record)
 	}
 	profiling.Wait()
@@ -240,7 +240,7 @@ func (r *Runner) syscalls() (steps []step) {
 					what: fmt.Sprintf("syscalls, %s: %s (%d of %d)", c.name, contender.Name, round+1,
 						rounds), takes: length + 2*time.Second,
 					record: func(ctx context.Context) ([]Record, error) {
-						record, err := r.traced(ctx, contender, c, length)
+						record, err := r.traceRun(ctx, contender, c, length)
 						if errors.Is(err, measure.ErrNoStrace) {
 							r.note(err.Error())
 							return nil, nil
@@ -264,8 +264,8 @@ func (r *Runner) note(what string) {
 	}
 }
 
-// traced counts from before the first request until after the last.
-func (r *Runner) traced(ctx context.Context, contender Contender, c cell, length time.Duration) (Record, error) {
+// traceRun counts from before the first request until after the last.
+func (r *Runner) traceRun(ctx context.Context, contender Contender, c cell, length time.Duration) (Record, error) {
 	b, err := r.open(ctx, &run{contender: contender, plan: c.plan})
 	if err != nil {
 		return Record{}, err

@@ -77,16 +77,16 @@ func (r *Runner) pushFew(ctx context.Context, round int) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := r.pushing(ctx, Ours, 100, saturation(climbed)/2)
+	b, err := r.openPush(ctx, Ours, 100, saturation(climbed)/2)
 	if err != nil {
 		return nil, err
 	}
 	defer b.close()
-	half, err := r.pushed(ctx, b, saturation(climbed)/2, cellPushHalf, round)
+	half, err := r.measurePush(ctx, b, saturation(climbed)/2, cellPushHalf, round)
 	if err != nil {
 		return nil, err
 	}
-	return append(climbed, half), r.believe(cellPushHalf, &half.Load)
+	return append(climbed, half), r.checkLoad(cellPushHalf, &half.Load)
 }
 
 // saturation returns the highest event rate of a climb that arrived in time.
@@ -104,10 +104,10 @@ func receivers(n int) load.Plan {
 	return load.Plan{Connections: n, Mode: load.Receive, Threads: pushThreads}
 }
 
-// pushing opens a server that makes that many events per second, and the clients that
+// openPush opens a server that makes that many events per second, and the clients that
 // receive them. Our server is told the rate once all are logged in; the others start with
 // it.
-func (r *Runner) pushing(ctx context.Context, c Contender, subscribers int, rate float64) (*bench, error) {
+func (r *Runner) openPush(ctx context.Context, c Contender, subscribers int, rate float64) (*bench, error) {
 	m := run{contender: c, plan: receivers(subscribers)}
 	if c.Kind != papertape {
 		m.flags = []string{"--rate", strconv.FormatFloat(rate, 'f', 0, 64)}
@@ -123,8 +123,8 @@ func (r *Runner) pushing(ctx context.Context, c Contender, subscribers int, rate
 	return b, nil
 }
 
-// pushed measures that many events per second.
-func (r *Runner) pushed(ctx context.Context, b *bench, rate float64, cellName string, round int) (Record, error) {
+// measurePush measures that many events per second.
+func (r *Runner) measurePush(ctx context.Context, b *bench, rate float64, cellName string, round int) (Record, error) {
 	if err := sleep(ctx, pushSettle); err != nil {
 		return Record{}, err
 	}
@@ -168,7 +168,7 @@ func (r *Runner) climb(ctx context.Context, c Contender, subscribers int, cellNa
 // restarted.
 func (r *Runner) climbFrom(ctx context.Context, c Contender, subscribers int, rate float64, cellName string,
 	round int) (climbed []Record, err error) {
-	b, err := r.pushing(ctx, c, subscribers, rate)
+	b, err := r.openPush(ctx, c, subscribers, rate)
 	defer func() {
 		if b != nil {
 			b.close()
@@ -176,7 +176,7 @@ func (r *Runner) climbFrom(ctx context.Context, c Contender, subscribers int, ra
 	}()
 	for ; err == nil && rate <= rateMost; rate *= climb {
 		var record Record
-		if record, err = r.pushed(ctx, b, rate, cellName, round); err != nil {
+		if record, err = r.measurePush(ctx, b, rate, cellName, round); err != nil {
 			break
 		}
 		if climbed = append(climbed, record); record.Values["held"] == 0 {
@@ -187,7 +187,7 @@ func (r *Runner) climbFrom(ctx context.Context, c Contender, subscribers int, ra
 			continue
 		}
 		b.close()
-		if b, err = r.pushing(ctx, c, subscribers, rate*climb); err != nil && ctx.Err() == nil {
+		if b, err = r.openPush(ctx, c, subscribers, rate*climb); err != nil && ctx.Err() == nil {
 			r.note(fmt.Sprintf("%s, %d: at %.0f a second nobody can log in any more: %v", c.Name, subscribers,
 				rate*climb, err))
 			return climbed, nil
@@ -205,7 +205,7 @@ func (r *Runner) quoting(round int) step {
 	return pushStep(round, "quotes", time.Duration(len(intervals))*r.Size.takes(10_000),
 		func(ctx context.Context, round int) (records []Record, err error) {
 			for _, interval := range intervals {
-				record, err := r.quoted(ctx, interval, round)
+				record, err := r.measureQuotes(ctx, interval, round)
 				if err != nil {
 					return nil, err
 				}
@@ -215,7 +215,7 @@ func (r *Runner) quoting(round int) step {
 		})
 }
 
-func (r *Runner) quoted(ctx context.Context, interval time.Duration, round int) (Record, error) {
+func (r *Runner) measureQuotes(ctx context.Context, interval time.Duration, round int) (Record, error) {
 	p := receivers(10_000)
 	p.Quotes = true
 	b, err := r.open(ctx, &run{contender: Ours, plan: p,

@@ -98,8 +98,8 @@ type Results struct {
 	Failures    []string `json:",omitempty"` // what failed on every try
 }
 
-// of returns the records of one contender in one cell, by round.
-func (r *Results) of(scenario, cell, contender string) (found []*Record) {
+// recordsOf returns the records of one contender in one cell, by round.
+func (r *Results) recordsOf(scenario, cell, contender string) (found []*Record) {
 	for i := range r.Records {
 		if c := &r.Records[i]; c.Scenario == scenario && c.Cell == cell && c.Contender == contender {
 			found = append(found, c)
@@ -127,7 +127,7 @@ func spreadOf(values []float64) Spread {
 // Spread returns the spread of one value over the rounds.
 func (r *Results) Spread(scenario, cell, contender, value string) Spread {
 	var values []float64
-	for _, c := range r.of(scenario, cell, contender) {
+	for _, c := range r.recordsOf(scenario, cell, contender) {
 		if c.Load.Answers > 0 || c.Values != nil {
 			values = append(values, c.Value(value))
 		}
@@ -141,8 +141,8 @@ type place struct{ scenario, cell, contender string }
 // Ratio returns the ratio of a's value to b's, within each round.
 func (r *Results) Ratio(value string, a, b place) Spread {
 	var ratios []float64
-	for _, over := range r.of(a.scenario, a.cell, a.contender) {
-		for _, under := range r.of(b.scenario, b.cell, b.contender) {
+	for _, over := range r.recordsOf(a.scenario, a.cell, a.contender) {
+		for _, under := range r.recordsOf(b.scenario, b.cell, b.contender) {
 			if u := under.Value(value); over.Round == under.Round && u > 0 {
 				ratios = append(ratios, over.Value(value)/u)
 			}
@@ -176,7 +176,7 @@ func (r *Results) distinct(of func(*Record) (string, bool)) (names []string) {
 // order.
 func (r *Results) Values(scenario, cell, contender string) []string {
 	names := make(map[string]bool)
-	for _, c := range r.of(scenario, cell, contender) {
+	for _, c := range r.recordsOf(scenario, cell, contender) {
 		for name := range c.Values {
 			names[name] = true
 		}
@@ -188,7 +188,7 @@ func (r *Results) Values(scenario, cell, contender string) []string {
 // kind.
 func (r *Results) Latency(scenario, cell, contender, kind string) load.Distribution {
 	var list []load.Distribution
-	for _, c := range r.of(scenario, cell, contender) {
+	for _, c := range r.recordsOf(scenario, cell, contender) {
 		list = append(list, c.Load.Latency[kind])
 	}
 	d, err := load.MergeDistributions(list...)
@@ -200,7 +200,7 @@ func (r *Results) Latency(scenario, cell, contender, kind string) load.Distribut
 
 // Answers returns how many requests a contender answered in a cell, over all rounds.
 func (r *Results) Answers(scenario, cell, contender string) (n uint64) {
-	for _, c := range r.of(scenario, cell, contender) {
+	for _, c := range r.recordsOf(scenario, cell, contender) {
 		n += c.Load.Answers
 	}
 	return n
@@ -208,7 +208,7 @@ func (r *Results) Answers(scenario, cell, contender string) (n uint64) {
 
 // Note returns the first note about a contender in a cell.
 func (r *Results) Note(scenario, cell, contender string) string {
-	for _, c := range r.of(scenario, cell, contender) {
+	for _, c := range r.recordsOf(scenario, cell, contender) {
 		if c.Note != "" {
 			return c.Note
 		}

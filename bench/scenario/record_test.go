@@ -10,8 +10,8 @@ import (
 	"github.com/papertape/papertape/bench/measure"
 )
 
-// made returns a record with that many answers and that much CPU time.
-func made(scenario, cell, contender string, round int, answers uint64, cpu float64) Record {
+// newRecord returns a record with that many answers and that much CPU time.
+func newRecord(scenario, cell, contender string, round int, answers uint64, cpu float64) Record {
 	return Record{Scenario: scenario, Cell: cell, Contender: contender, Round: round,
 		Load: load.Result{Seconds: 2, Answers: answers}, Server: measure.Usage{Seconds: 2, CPUSeconds: cpu}}
 }
@@ -31,13 +31,16 @@ func figure(t *testing.T, r *Results, id string) Figure {
 // are made within a round.
 func TestRatiosAreMadeWithinRounds(t *testing.T) {
 	r := &Results{Records: []Record{
-		made("connections", cell1000, Ours.Name, 0, 1000, 0.010), made("connections", cell1000, EchoGnet.Name, 0,
+		newRecord("connections", cell1000, Ours.Name, 0, 1000, 0.010), newRecord("connections", cell1000,
+			EchoGnet.Name, 0,
 			1000, 0.005),
-		made("connections", cell1000, Ours.Name, 1, 1000, 0.030), made("connections", cell1000, EchoGnet.Name, 1,
+		newRecord("connections", cell1000, Ours.Name, 1, 1000, 0.030), newRecord("connections", cell1000,
+			EchoGnet.Name, 1,
 			1000, 0.015),
-		made("connections", cell1000, Ours.Name, 2, 1000, 0.033), made("connections", cell1000, EchoGnet.Name, 2,
+		newRecord("connections", cell1000, Ours.Name, 2, 1000, 0.033), newRecord("connections", cell1000,
+			EchoGnet.Name, 2,
 			1000, 0.015),
-		made("connections", cell1000, Ours.Name, 3, 1000, 0.033), // no gnet in this round
+		newRecord("connections", cell1000, Ours.Name, 3, 1000, 0.033), // no gnet in this round
 	}}
 	f := figure(t, r, "p1.vs_gnet_echo")
 	if f.Value.N != 3 || f.Value.Median != 2 || math.Abs(f.Value.High-2.2) > 1e-9 || f.Met() {

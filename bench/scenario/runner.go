@@ -152,9 +152,9 @@ func (r *Runner) runAll(ctx context.Context, steps []step) (records []Record, er
 	return records, nil
 }
 
-// believe returns why the load's result is worthless. For a lenient runner, a late
+// checkLoad returns why the load's result is worthless. For a lenient runner, a late
 // generator is only a note.
-func (r *Runner) believe(what string, l *load.Result) error {
+func (r *Runner) checkLoad(what string, l *load.Result) error {
 	if r.Lenient && l.Findings == 0 && l.Lagging != "" {
 		r.note(what + ": " + l.Lagging)
 		return nil
@@ -312,7 +312,7 @@ func (r *Runner) judge(m *run, c *Record) error {
 		}
 		c.Note = err.Error() // an echo is measured for its processor time; its maximum rate does not matter
 	}
-	return r.believe(c.Contender, &c.Load)
+	return r.checkLoad(c.Contender, &c.Load)
 }
 
 // bottleneck returns an error if the server could have done more but the generator could

@@ -48,16 +48,16 @@ func TestRun(t *testing.T) {
 // TestPushAndIdle tests the measurements that are not a closed loop.
 func TestPushAndIdle(t *testing.T) {
 	r := tiny(t)
-	b, err := r.pushing(t.Context(), Ours, 20, 2000)
+	b, err := r.openPush(t.Context(), Ours, 20, 2000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, err := r.pushed(t.Context(), b, 2000, "events to 20", 0)
+	record, err := r.measurePush(t.Context(), b, 2000, "events to 20", 0)
 	b.close()
 	if err != nil || record.Load.Events == 0 || record.Load.Findings > 0 {
 		t.Errorf("%d events, %v, %v", record.Load.Events, record.Load.Sentences, err)
 	}
-	idle, err := r.idling(t.Context(), Ours, 0, time.Second)
+	idle, err := r.measureIdle(t.Context(), Ours, 0, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,17 +127,17 @@ func (s *Server) arguments(accounts int) []string {
 		"--accounts", strconv.Itoa(accounts), "--data", s.dir}
 }
 
-// said is the line in which a server prints its addresses.
-type said struct {
+// addresses is the line in which a server prints its addresses.
+type addresses struct {
 	Message, Listen, Admin, Debug string
 }
 
 // begin starts the process and waits for that line. Our server logs it on stderr, the
 // others print it on stdout.
-func (s *Server) begin(ctx context.Context) (said, error) {
+func (s *Server) begin(ctx context.Context) (addresses, error) {
 	output, input, err := os.Pipe()
 	if err != nil {
-		return said{}, err
+		return addresses{}, err
 	}
 	if s.cmd.Stderr = os.Stderr; s.contender.Kind == papertape {
 		s.cmd.Stderr = input
@@ -148,38 +148,38 @@ func (s *Server) begin(ctx context.Context) (said, error) {
 	_ = input.Close()
 	if err != nil {
 		_ = output.Close()
-		return said{}, err
+		return addresses{}, err
 	}
 	s.PID = measure.Process(s.cmd.Process.Pid)
-	found := make(chan said, 1)
+	found := make(chan addresses, 1)
 	go listen(output, found) // ends with the process
 	select {
 	case where, ok := <-found:
 		if !ok {
-			return said{}, errors.New("it ended before it said where it listens")
+			return addresses{}, errors.New("it ended before it said where it listens")
 		}
 		return where, nil
 	case <-time.After(startPatience):
-		return said{}, fmt.Errorf("it has not said where it listens for %v", startPatience)
+		return addresses{}, fmt.Errorf("it has not said where it listens for %v", startPatience)
 	case <-ctx.Done():
-		return said{}, ctx.Err()
+		return addresses{}, ctx.Err()
 	}
 }
 
 // listen looks for the line, and prints the server's warnings and errors.
-func listen(output io.ReadCloser, found chan<- said) {
+func listen(output io.ReadCloser, found chan<- addresses) {
 	defer output.Close() //nolint:errcheck // it was read
 	defer close(found)
 	told := false
 	for lines := bufio.NewScanner(output); lines.Scan(); {
 		var line struct {
-			said
+			addresses
 			Level string
 		}
 		isJSON := json.Unmarshal(lines.Bytes(), &line) == nil
 		if isJSON && !told && line.Listen != "" && (line.Message == "" || line.Message == "listening") {
 			told = true
-			found <- line.said
+			found <- line.addresses
 		}
 		if !isJSON || line.Level == "error" || line.Level == "fatal" {
 			_, _ = fmt.Fprintf(os.Stderr, "%s\n", lines.Bytes())

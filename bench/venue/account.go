@@ -44,9 +44,9 @@ func (a *account) leave(s *Session) {
 	}
 }
 
-// inTurn handles a request of an account: at once if nothing has to be stored, otherwise on
+// serialise handles a request of an account: at once if nothing has to be stored, otherwise on
 // the account's goroutine, so that the caller can continue with other accounts.
-func (v *Venue) inTurn(a *account, s *Session, r *Request) {
+func (v *Venue) serialise(a *account, s *Session, r *Request) {
 	if v.storage == nil {
 		a.mu.Lock()
 		v.handle(a, s, r)

@@ -17,7 +17,7 @@ const loginsMax = 3
 // before that is done. Answers keep the order of their requests.
 func (v *Venue) Do(s *Session, r *Request) {
 	if a := s.account.Load(); a != nil {
-		v.inTurn(a, s, r)
+		v.serialise(a, s, r)
 		return
 	}
 	switch {
@@ -33,7 +33,7 @@ func (v *Venue) Do(s *Session, r *Request) {
 // enter passes a LOGIN to its account.
 func (v *Venue) enter(s *Session, r *Request) {
 	if a := v.accountOf(r.Login.Account); a != nil {
-		v.inTurn(a, s, r)
+		v.serialise(a, s, r)
 		return
 	}
 	v.refuse(s, r.ID, refusal(papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT,

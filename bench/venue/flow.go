@@ -60,7 +60,7 @@ func (v *Venue) flow(ctx context.Context, rate float64, submit func(account, dra
 
 // DoFill makes one simulated fill of an account.
 func (v *Venue) DoFill(number, draw uint64) {
-	v.inTurn(v.accountOf(number), nil, &Request{Draw: draw})
+	v.serialise(v.accountOf(number), nil, &Request{Draw: draw})
 }
 
 // fill draws a trade as Papertape's simulator does, and executes it.
