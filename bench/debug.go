@@ -16,10 +16,10 @@ import (
 	"github.com/papertape/papertape/bench/venue"
 )
 
-// spareFiles is what a server has open beside its connections.
+// spareFiles is the number of files that a server has open besides its connections.
 const spareFiles = 64
 
-// raiseFiles raises the limit of open files as far as it goes.
+// raiseFiles raises the limit of open files as far as possible.
 func raiseFiles() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -32,10 +32,10 @@ func raiseFiles() error {
 	return nil
 }
 
-// connectionsMax is how many connections the limit of open files allows.
+// connectionsMax returns how many connections the limit of open files allows.
 func connectionsMax() int {
 	var limit unix.Rlimit
-	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) // raiseFiles had it
+	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) // raiseFiles has read it before
 	return int(min(max(limit.Cur, spareFiles+1)-spareFiles, 1<<30))
 }
 
@@ -57,7 +57,7 @@ func profile(path string) (stop func() error, err error) {
 	}, nil
 }
 
-// debug is the address where a server can be looked into.
+// debug serves the debug endpoints of a server.
 type debug struct {
 	address string
 	server  *http.Server
@@ -79,7 +79,8 @@ func startDebug(address string, stats *venue.Stats) (*debug, error) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(readVars(stats))
 	})
-	d := &debug{address: l.Addr().String(), server: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, done: make(chan struct{})}
+	d := &debug{address: l.Addr().String(), server: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second},
+		done: make(chan struct{})}
 	go func() {
 		defer close(d.done)
 		_ = d.server.Serve(l)
@@ -92,7 +93,7 @@ func (d *debug) stop() {
 	<-d.done
 }
 
-// vars is what /debug/vars says, in the manner of expvar.
+// vars is the content of /debug/vars, in the manner of expvar.
 type vars struct {
 	Goroutines int               `json:"goroutines"`
 	MemStats   runtime.MemStats  `json:"memstats"`
@@ -104,8 +105,9 @@ func readVars(stats *venue.Stats) vars {
 	runtime.ReadMemStats(&v.MemStats)
 	if stats != nil {
 		v.Business = map[string]uint64{
-			"orders": stats.Orders.Load(), "refused": stats.Refused.Load(), "events": stats.Events.Load(), "pushes": stats.Pushes.Load(),
-			"fills": stats.Fills.Load(), "fills_idle": stats.Idle.Load(), "fills_skipped": stats.Skipped.Load(),
+			"orders": stats.Orders.Load(), "refused": stats.Refused.Load(), "events": stats.Events.Load(),
+			"pushes": stats.Pushes.Load(),
+			"fills":  stats.Fills.Load(), "fills_idle": stats.Idle.Load(), "fills_skipped": stats.Skipped.Load(),
 		}
 	}
 	return v

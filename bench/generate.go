@@ -6,8 +6,8 @@ import (
 	"github.com/papertape/papertape/bench/load"
 )
 
-// newGenerate is a load generator in a process of its own: what the other commands start, so that the processor time that it takes
-// is told apart from the server's and from theirs.
+// newGenerate runs a load generator. The other commands start it as a process of its own,
+// so that its processor time can be told apart from the server's and from theirs.
 func newGenerate() *cobra.Command {
 	return &cobra.Command{
 		Use:    "generate",

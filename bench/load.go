@@ -19,10 +19,10 @@ import (
 	"github.com/papertape/papertape/decimal"
 )
 
-// durationMax bounds what may be said of any time.
+// durationMax bounds every duration on the command line.
 const durationMax = 7 * 24 * time.Hour
 
-// loadFlags are the command line of load.
+// loadFlags holds the flags of load.
 type loadFlags struct {
 	plan           load.Plan
 	mode, output   string
@@ -34,10 +34,12 @@ func newLoad() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load",
 		Short: "Put a load on one server, and say how long its answers took",
-		Long: `Put a load on a server that is running, Papertape or one of papertape-bench serve, check every answer, and say how long they took.
+		Long: `Put a load on a server that is running, Papertape or one of papertape-bench serve, ` +
+			`check every answer, and say how long they took.
 
   closed    --outstanding requests are always under way on each connection: the next one is sent with the answer
-  open      --rate requests a second are sent, whether those before are answered or not; the time to an answer counts from when a
+  open      --rate requests a second are sent, whether those before are answered or not; the time to an answer ` +
+			`counts from when a
             request was meant to be sent, so that a server which keeps the load waiting cannot hide it
   think     one request, its answer, then a pause drawn from --think-low to --think-high
   receive   nothing is asked; what is pushed is counted
@@ -47,7 +49,7 @@ Exit code 99: an answer was wrong, or the load was late itself, and its figures 
   papertape-bench load --mode closed --outstanding 32 --duration 30s --server 127.0.0.1:7400
   papertape-bench load --mode think --think-low 1s --think-high 2s --queries 0.33`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return putLoad(cmd, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runLoad(cmd, &f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.plan.Address, "server", "127.0.0.1:7300", "the server, host:port")
@@ -59,16 +61,19 @@ Exit code 99: an answer was wrong, or the load was late itself, and its figures 
 	flags.StringVar(&f.mode, "mode", string(load.ClosedLoop), "closed, open, think or receive")
 	flags.Var(decimal.Whole(&f.plan.Outstanding, 1, 1, math.MaxInt32), "outstanding",
 		"closed: requests under way on each connection")
-	flags.Var(decimal.Real(&f.plan.Rate, 1000, 0, math.MaxInt32), "rate", "open: requests a second over all connections")
+	flags.Var(decimal.Real(&f.plan.Rate, 1000, 0, math.MaxInt32), "rate",
+		"open: requests a second over all connections")
 	flags.Var(decimal.Duration(&f.plan.ThinkLow, time.Second, 0, durationMax), "think-low", "think: the shortest pause")
-	flags.Var(decimal.Duration(&f.plan.ThinkHigh, 2*time.Second, 0, durationMax), "think-high", "think: the longest pause")
+	flags.Var(decimal.Duration(&f.plan.ThinkHigh, 2*time.Second, 0, durationMax), "think-high",
+		"think: the longest pause")
 	flags.Var(decimal.Real(&f.plan.Queries, 0, 0, 1), "queries",
 		"the part of the requests that asks for the holdings, 0 to 1; the others buy and sell in turn")
 	flags.BoolVar(&f.plan.Quotes, "quotes", false, "subscribe to quotes")
 	flags.BoolVar(&f.plan.Echo, "echo", false, "the server sends every frame back and is not asked for more")
 	flags.Var(decimal.Whole(&f.plan.Seed, 1, 0, math.MaxUint64), "seed", "of what is drawn")
 	flags.Var(decimal.Duration(&f.warm, time.Second, 0, durationMax), "warm", "load before it is measured")
-	flags.Var(decimal.Duration(&f.duration, 10*time.Second, time.Millisecond, durationMax), "duration", "what is measured")
+	flags.Var(decimal.Duration(&f.duration, 10*time.Second, time.Millisecond, durationMax), "duration",
+		"what is measured")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
 	return cmd
 }
@@ -94,8 +99,9 @@ func (f *loadFlags) check() error {
 	return nil
 }
 
-// putLoad runs the load in processes of its own, as many as its connections take, and prints what came of it.
-func putLoad(cmd *cobra.Command, f *loadFlags) error {
+// runLoad runs the load in as many processes as its connections need, and prints the
+// result.
+func runLoad(cmd *cobra.Command, f *loadFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -113,7 +119,7 @@ func putLoad(cmd *cobra.Command, f *loadFlags) error {
 		return err
 	}
 	defer fleet.Close()
-	result, err := drive(ctx, fleet, f)
+	result, err := measureLoad(ctx, fleet, f)
 	if err != nil {
 		return err
 	}
@@ -130,8 +136,8 @@ func putLoad(cmd *cobra.Command, f *loadFlags) error {
 	return nil
 }
 
-// drive is the load before it is measured, and what is measured of it.
-func drive(ctx context.Context, fleet *load.Fleet, f *loadFlags) (r load.Result, err error) {
+// measureLoad starts the load, warms it up, and measures it.
+func measureLoad(ctx context.Context, fleet *load.Fleet, f *loadFlags) (r load.Result, err error) {
 	if err := fleet.Start(ctx); err != nil {
 		return r, err
 	}
@@ -180,8 +186,10 @@ func (f *loadFlags) print(w io.Writer, r *load.Result) error {
 		return err
 	}
 	each := func(n uint64) float64 { return float64(n) / r.Seconds }
-	_, err := fmt.Fprintf(w, "%d connections, %.1f s: %.0f requests and %.0f answers a second, %.0f events and %.0f frames of quotes pushed; "+
+	_, err := fmt.Fprintf(w, "%d connections, %.1f s: %.0f requests and %.0f answers a second, %.0f events and "+
+		"%.0f frames of quotes pushed; "+
 		"%d wrong answers, rejects %v, %d cut; the load used %.2f cores\n",
-		r.Connections, r.Seconds, each(r.Requests), each(r.Answers), each(r.Events), each(r.Quotes), r.Findings, r.Rejects, r.Cut, r.CPU)
+		r.Connections, r.Seconds, each(r.Requests), each(r.Answers), each(r.Events), each(r.Quotes),
+		r.Findings, r.Rejects, r.Cut, r.CPU)
 	return err
 }

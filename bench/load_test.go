@@ -17,17 +17,20 @@ func TestLoad(t *testing.T) {
 	defer server.stop()
 	run := func(args ...string) string {
 		t.Helper()
-		cmd := exec.Command(path, append([]string{"load", "--server", server.Listen, "--connections", "20", "--warm", "50ms", "--duration", "400ms"}, args...)...)
+		cmd := exec.Command(path, append([]string{"load", "--server", server.Listen, "--connections", "20",
+			"--warm", "50ms", "--duration", "400ms"}, args...)...)
 		var errs bytes.Buffer
 		cmd.Stderr = &errs
 		out, err := cmd.Output()
-		if code := cmd.ProcessState.ExitCode(); code != 0 && code != exitCheck { // 99: the machine of a test may be too busy for the load
+		// 99: the machine may be too busy for the load.
+		if code := cmd.ProcessState.ExitCode(); code != 0 && code != exitCheck {
 			t.Fatalf("%v: %v, %s", args, err, &errs)
 		}
 		return string(out)
 	}
 	var result load.Result
-	if out := run("--mode", "open", "--rate", "500", "-o", "json"); json.Unmarshal([]byte(out), &result) != nil || result.Answers == 0 || result.Lag.Count == 0 {
+	if out := run("--mode", "open", "--rate", "500", "-o", "json"); json.Unmarshal([]byte(out), &result) != nil ||
+		result.Answers == 0 || result.Lag.Count == 0 {
 		t.Errorf("an open loop: %s", out)
 	}
 	for _, c := range []struct {
@@ -54,13 +57,14 @@ func TestLoadUsage(t *testing.T) {
 		"--connections: 0 is out of range": {"--connections", "0", "--accounts", "1"},
 	} {
 		var out, errs bytes.Buffer
-		if code := Main(t.Context(), append([]string{"load"}, args...), &out, &errs); code != exitUsage || !strings.Contains(errs.String(), says) {
+		if code := Main(t.Context(), append([]string{"load"}, args...), &out, &errs); code != exitUsage ||
+			!strings.Contains(errs.String(), says) {
 			t.Errorf("%v: exit %d, %q; want %q", args, code, errs.String(), says)
 		}
 	}
 }
 
-// TestLoadTable: the words of a table begin together, its figures end together.
+// TestLoadTable: the text columns of a table are left-aligned, its numbers right-aligned.
 func TestLoadTable(t *testing.T) {
 	result := load.Result{Seconds: 1, Lag: load.Distribution{Count: 7}, Latency: map[string]load.Distribution{
 		"buy": {Count: 5, Mean: 0.5, Max: 12}, "all": {Count: 12345, Mean: 10.25},

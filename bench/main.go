@@ -1,8 +1,9 @@
-// Command papertape-bench measures Papertape against the design it replaces, and both against bare echo servers.
+// Command papertape-bench measures Papertape against the design it replaces, and both
+// against bare echo servers.
 //
-// It is a program of its own, in a module of its own, so that the peers it measures are no dependencies of
-// Papertape. Each file here is one subcommand: serve.go runs a server to be measured, in a process of its own; the
-// rest drives such processes.
+// It is a program and a module of its own, so that the peers it measures are no
+// dependencies of Papertape. Each file here is one subcommand. serve.go runs a server to be
+// measured, in a process of its own; the other commands drive such processes.
 package main
 
 import (
@@ -19,31 +20,35 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The exit codes, which are those of papertape.
+// The exit codes are those of papertape.
 const (
 	exitFailed = 1  // failed at run time
 	exitUsage  = 2  // wrong usage
-	exitCheck  = 99 // a threshold, or a check of an answer, did not hold
+	exitCheck  = 99 // a threshold was not met, or a check of an answer failed
 )
 
-// errCheck says that something measured did not hold. What did not has been printed.
+// errCheck means that a measured value or an answer did not pass. The details have been
+// printed.
 var errCheck = errors.New("a check did not hold")
 
-// usageError is a command line that could not be understood.
+// usageError is a command line that could not be parsed.
 type usageError struct{ error }
 
 func main() {
 	os.Exit(Main(signalled(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// oneDecision is how long after a signal another one is the same decision: timeout(1) tells a process and its group.
+// oneDecision is the time within which two signals count as one: timeout(1) signals both a
+// process and its group.
 const oneDecision = time.Second
 
-// signalled is the context of a command. SIGINT and SIGTERM end it; another one, more than a second later, ends the
-// process. They are caught until the process is gone: one that comes while it ends changes nothing.
+// signalled returns the context of a command. SIGINT and SIGTERM end it. A second signal,
+// more than a second later, ends the process. Until the process is gone signals are caught,
+// so one that arrives while it ends changes nothing.
 func signalled() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() { time.AfterFunc(oneDecision, stop) }) // from then on a signal does what it always did
+	// After oneDecision, a signal has its default effect again.
+	context.AfterFunc(ctx, func() { time.AfterFunc(oneDecision, stop) })
 	return ctx
 }
 

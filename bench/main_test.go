@@ -30,7 +30,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// everyCommand is a command and all below it, hidden ones too.
+// everyCommand returns a command and all commands below it, hidden ones included.
 func everyCommand(cmd *cobra.Command) []*cobra.Command {
 	list := []*cobra.Command{cmd}
 	for _, c := range cmd.Commands() {
@@ -39,7 +39,7 @@ func everyCommand(cmd *cobra.Command) []*cobra.Command {
 	return list
 }
 
-// TestOneReaderOfNumbers: no flag reads a number by itself, as pflag's do, which take 0100 for 64.
+// TestOneReaderOfNumbers: no flag uses pflag's own number parsers, which read 0100 as 64.
 func TestOneReaderOfNumbers(t *testing.T) {
 	numbers := 0
 	for _, cmd := range everyCommand(newRoot()) {

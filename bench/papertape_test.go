@@ -12,16 +12,17 @@ import (
 	"github.com/papertape/papertape/bench/judge"
 )
 
-// TestJudge has Papertape itself judged by the checks that the servers are held to which it is compared with: they ask for nothing
-// that it does not do.
+// TestJudge applies the checks for the compared servers to Papertape itself: they demand
+// nothing that it does not do.
 func TestJudge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "papertape")
 	build := exec.Command("go", "build", "-o", path, "./cmd/papertape")
-	build.Dir = ".." // a module of its own
+	build.Dir = ".." // Papertape is another module
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	cmd := exec.Command(path, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--durability", "none", "--accounts", "100", "--seed", "1",
+	cmd := exec.Command(path, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--durability", "none",
+		"--accounts", "100", "--seed", "1",
 		"--prices", "fixed", "--simulator.rate", "0")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -37,7 +38,7 @@ func TestJudge(t *testing.T) {
 		if !log.Scan() {
 			t.Fatalf("papertape does not listen: %v", cmd.Wait())
 		}
-		_ = json.Unmarshal(log.Bytes(), &line) // other lines look otherwise
+		_ = json.Unmarshal(log.Bytes(), &line) // other lines have other fields
 	}
 	judge.Server(t, line.Listen)
 	_ = cmd.Process.Signal(syscall.SIGTERM)

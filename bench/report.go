@@ -13,13 +13,13 @@ import (
 	"github.com/papertape/papertape/bench/scenario"
 )
 
-// Names of what is written beside the raw results.
+// The files that are written next to the raw results.
 const (
 	reportFile   = "report.html"
 	markdownFile = "bench.md"
 )
 
-// thresholdList is for signatures.
+// thresholdList is a short name for signatures.
 type thresholdList = report.Thresholds
 
 func newReport() *cobra.Command {
@@ -63,7 +63,7 @@ func newReport() *cobra.Command {
 	return cmd
 }
 
-// loadThresholds reads the file; "" has none.
+// loadThresholds reads the file; "" means no thresholds.
 func loadThresholds(file string) (report.Thresholds, error) {
 	if file == "" {
 		return nil, nil
@@ -79,7 +79,7 @@ func setThresholds(file string, results *scenario.Results) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
-// writeReport makes the pages of results, whose profiles are in out.
+// writeReport writes the pages for results, whose profiles are in out.
 func writeReport(results *scenario.Results, thresholds report.Thresholds, out string) error {
 	flames, err := report.Flames(results, out)
 	if err != nil {
@@ -93,7 +93,7 @@ func writeReport(results *scenario.Results, thresholds report.Thresholds, out st
 	return errors.Join(page.WriteHTML(f), f.Close(), page.WriteMarkdown(out, markdownFile))
 }
 
-// copyDocs copies the Markdown page and what it shows and leads to.
+// copyDocs copies the Markdown page and the files that it shows or links.
 func copyDocs(out, docs string) error {
 	text, err := os.ReadFile(filepath.Join(out, markdownFile))
 	if err != nil {
@@ -106,7 +106,7 @@ func copyDocs(out, docs string) error {
 		os.CopyFS(filepath.Join(docs, report.Pictures), os.DirFS(filepath.Join(out, report.Pictures))))
 }
 
-// printTargets prints the figures as a table.
+// printTargets prints the target figures as a table.
 func printTargets(w io.Writer, results *scenario.Results) error {
 	t := report.Targets(results)
 	return t.WriteText(w)

@@ -15,7 +15,7 @@ import (
 	"github.com/papertape/papertape/bench/scenario"
 )
 
-// measured are results of a run, in a directory.
+// measured returns the results of a run, in a directory.
 func measured(t *testing.T) (*scenario.Results, string) {
 	t.Helper()
 	r := &scenario.Results{Size: "quick"}
@@ -23,8 +23,9 @@ func measured(t *testing.T) (*scenario.Results, string) {
 		contender scenario.Contender
 		answers   uint64
 	}{{scenario.Ours, 800_000}, {scenario.Baseline, 100_000}} {
-		r.Records = append(r.Records, scenario.Record{Scenario: "pipelined", Cell: "100 × 32", Contender: c.contender.Name,
-			Load: load.Result{Seconds: 1, Answers: c.answers}})
+		r.Records = append(r.Records, scenario.Record{Scenario: "pipelined", Cell: "100 × 32",
+			Contender: c.contender.Name,
+			Load:      load.Result{Seconds: 1, Answers: c.answers}})
 	}
 	dir := t.TempDir()
 	text, err := json.Marshal(r)
@@ -48,7 +49,8 @@ func TestReport(t *testing.T) {
 	if code := Main(t.Context(), args, &out, &errs); code != 0 {
 		t.Fatalf("exit %d: %s", code, errs.String())
 	}
-	const row = "by those of the baseline                                    p3.vs_baseline           ≥ 5                            8  met\n"
+	const row = "by those of the baseline                                    p3.vs_baseline           ≥ 5          " +
+		"                  8  met\n"
 	if !strings.Contains(out.String(), row) || !strings.Contains(out.String(), "not measured") {
 		t.Errorf("it says\n%s", out.String())
 	}
@@ -61,12 +63,13 @@ func TestReport(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "p3.vs_baseline") {
 		t.Errorf("thresholds %s, %v", text, err)
 	}
-	if code := Main(t.Context(), []string{"report", "--out", filepath.Join(dir, "nowhere")}, &out, &errs); code != exitFailed {
+	if code := Main(t.Context(), []string{"report", "--out", filepath.Join(dir, "nowhere")}, &out,
+		&errs); code != exitFailed {
 		t.Errorf("of no results: exit %d", code)
 	}
 }
 
-// TestConclude is how a run ends.
+// TestConclude tests the end of a run.
 func TestConclude(t *testing.T) {
 	r, dir := measured(t)
 	held := report.Thresholds{{Figure: "p3.vs_baseline", Least: 6}}
@@ -75,7 +78,8 @@ func TestConclude(t *testing.T) {
 		t.Errorf("all holds: %v", err)
 	}
 	var out bytes.Buffer
-	if err := conclude(&out, r, broken, dir, false); !errors.Is(err, errCheck) || !strings.Contains(out.String(), "threshold: p3.vs_baseline") {
+	if err := conclude(&out, r, broken, dir, false); !errors.Is(err, errCheck) ||
+		!strings.Contains(out.String(), "threshold: p3.vs_baseline") {
 		t.Errorf("%v, and it says\n%s", err, out.String())
 	}
 	r.Failures = []string{"idle: no luck"}

@@ -18,7 +18,7 @@ import (
 	"github.com/papertape/papertape/bench/scenario"
 )
 
-// runFlags are the command line of run.
+// runFlags holds the flags of run.
 type runFlags struct {
 	quick, full, lenient         bool
 	out, only, papertape, source string
@@ -30,7 +30,8 @@ func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Measure, write results and report, and hold the figures against the thresholds",
-		Long: `Measure the scenarios, write the raw results and the report to a directory, and hold the figures against the thresholds.
+		Long: `Measure the scenarios, write the raw results and the report to a directory, and hold ` +
+			`the figures against the thresholds.
 Exit code 99: a threshold did not hold, which is named.
 
 Scenarios: ` + strings.Join(scenario.Names(), ", ") + ".",
@@ -43,11 +44,14 @@ Scenarios: ` + strings.Join(scenario.Names(), ", ") + ".",
 	flags := cmd.Flags()
 	flags.BoolVar(&f.quick, "quick", false, "what the targets are about, in less than ten minutes; the default")
 	flags.BoolVar(&f.full, "full", false, "all contenders and cells, for longer")
-	flags.BoolVar(&f.lenient, "lenient", false, "keep runs in which the generator was late itself, with a note: for a busy machine")
+	flags.BoolVar(&f.lenient, "lenient", false,
+		"keep runs in which the generator was late itself, with a note: for a busy machine")
 	flags.StringVar(&f.out, "out", "bench/out", "write results and report to this directory")
-	flags.StringVar(&f.only, "only", "", "measure these scenarios alone, separated by commas; thresholds about others are not held")
+	flags.StringVar(&f.only, "only", "", "measure these scenarios alone, separated by commas; thresholds about "+
+		"others are not held")
 	flags.StringVar(&f.papertape, "papertape", "bin/papertape", "the server's binary")
-	flags.StringVar(&f.source, "source", ".", "directory of the source of Papertape, for the benchmarks of its packages")
+	flags.StringVar(&f.source, "source", ".",
+		"directory of the source of Papertape, for the benchmarks of its packages")
 	flags.StringVar(&f.commit, "commit", "", "what the report says was measured; empty: as noted in this program")
 	flags.StringVar(&f.thresholds, "thresholds", "bench/thresholds.json", "the thresholds; empty: none are held")
 	cmd.MarkFlagsMutuallyExclusive("quick", "full")
@@ -55,12 +59,13 @@ Scenarios: ` + strings.Join(scenario.Names(), ", ") + ".",
 }
 
 func run(cmd *cobra.Command, f *runFlags) error {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // whoever reads how far it is may go away: it goes on
+	// If the reader of the progress goes away, the run continues.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	r, err := runner(f, progress(cmd.ErrOrStderr()))
 	if err != nil {
 		return err
 	}
-	thresholds, err := loadThresholds(f.thresholds) // before an hour of measuring
+	thresholds, err := loadThresholds(f.thresholds) // fail before an hour of measuring
 	if err != nil {
 		return usageError{err}
 	}
@@ -78,7 +83,7 @@ func run(cmd *cobra.Command, f *runFlags) error {
 	return conclude(cmd.OutOrStdout(), results, thresholds, f.out, len(names) == 0)
 }
 
-// runner is what the command line says.
+// runner builds a runner from the flags.
 func runner(f *runFlags, bar func(done, of time.Duration, what string)) (*scenario.Runner, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -92,7 +97,8 @@ func runner(f *runFlags, bar func(done, of time.Duration, what string)) (*scenar
 		return nil, usageError{fmt.Errorf("--papertape %s: %w; make build makes it", f.papertape, err)}
 	}
 	r := &scenario.Runner{
-		Programs: scenario.Programs{Papertape: server, Bench: self}, Size: scenario.Quick, Source: f.source, Commit: f.commit, Out: f.out,
+		Programs: scenario.Programs{Papertape: server, Bench: self},
+		Size:     scenario.Quick, Source: f.source, Commit: f.commit, Out: f.out,
 		Lenient: f.lenient, Progress: bar,
 	}
 	if f.full {
@@ -101,27 +107,29 @@ func runner(f *runFlags, bar func(done, of time.Duration, what string)) (*scenar
 	return r, nil
 }
 
-// progress shows how far it is: a bar on a terminal, elsewhere a line for each step.
+// progress shows the progress: a bar on a terminal, otherwise a line for each step.
 func progress(w io.Writer) func(done, of time.Duration, what string) {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		began := time.Now()
 		return func(done, of time.Duration, what string) {
-			_, _ = fmt.Fprintf(w, "%4.0f s, %3.0f %%: %s\n", time.Since(began).Seconds(), 100*done.Seconds()/of.Seconds(), what)
+			_, _ = fmt.Fprintf(w, "%4.0f s, %3.0f %%: %s\n", time.Since(began).Seconds(),
+				100*done.Seconds()/of.Seconds(), what)
 		}
 	}
 	var bar *progressbar.ProgressBar
 	return func(done, of time.Duration, what string) {
 		if bar == nil {
-			bar = progressbar.NewOptions64(of.Milliseconds(), progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(30),
+			bar = progressbar.NewOptions64(of.Milliseconds(), progressbar.OptionSetWriter(w),
+				progressbar.OptionSetWidth(30),
 				progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionClearOnFinish())
 		}
 		bar.Describe(what)
-		_ = bar.Set64(done.Milliseconds()) // fails of a terminal that is gone
+		_ = bar.Set64(done.Milliseconds()) // fails if the terminal is gone
 	}
 }
 
-// conclude prints the targets and says what did not hold.
+// conclude prints the targets, and which thresholds were not met.
 func conclude(w io.Writer, results *scenario.Results, thresholds thresholdList, out string, everything bool) error {
 	if err := printTargets(w, results); err != nil {
 		return err

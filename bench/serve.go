@@ -25,7 +25,7 @@ import (
 	"github.com/papertape/papertape/decimal"
 )
 
-// serveFlags are the command line of a server, as it was written.
+// serveFlags holds the flags of a server.
 type serveFlags struct {
 	listen, debug, writer, storage, data, cpuProfile  string
 	workers, writers, storageWorkers, accounts, loops int
@@ -34,11 +34,11 @@ type serveFlags struct {
 	priceInterval                                     time.Duration
 }
 
-// running is a server that is about to run.
+// running is a server that is ready to run.
 type running struct {
-	// run serves until ctx ends, and calls listening once with the address it has got.
+	// run serves until ctx ends, and calls listening once with the actual address.
 	run   func(ctx context.Context, address string, listening func(address string)) error
-	stats *venue.Stats // nil: no business
+	stats *venue.Stats // nil: the server has no business logic
 }
 
 // kind is one of the servers that are measured.
@@ -47,7 +47,7 @@ type kind struct {
 	start func(*serveFlags) (running, error)
 }
 
-// kinds are the servers by name.
+// kinds returns the servers by name.
 func kinds() map[string]kind {
 	return map[string]kind{
 		"baseline":    {"the design that Papertape replaces: two goroutines per connection", startBaseline},
@@ -71,7 +71,8 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve KIND",
 		Short: "Run one of the servers that are measured",
-		Long: `Run one of the servers that Papertape is measured against, until SIGINT or SIGTERM; then finish what was taken, and exit 0.
+		Long: `Run one of the servers that Papertape is measured against, until SIGINT or SIGTERM; ` +
+			`then finish what was taken, and exit 0.
 One line on stdout, in JSON, says where it listens.
 
 ` + list.String(),
@@ -79,7 +80,8 @@ One line on stdout, in JSON, says where it listens.
   papertape-bench serve baseline --storage sync --data /tmp/events --rate 2000`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || all[args[0]].start == nil {
-				return usageError{fmt.Errorf("serve takes the kind of server, not %q: %s", args, strings.Join(names, ", "))}
+				return usageError{fmt.Errorf("serve takes the kind of server, not %q: %s", args,
+					strings.Join(names, ", "))}
 			}
 			return nil
 		},
@@ -97,29 +99,34 @@ One line on stdout, in JSON, says where it listens.
 	return cmd
 }
 
-// reserved is the heap that huge pages are asked for: as much as Papertape asks for, which shall not be the faster for that alone.
+// reserved is the heap for which huge pages are requested. It is as much as Papertape
+// requests, so that Papertape is not faster for that reason alone.
 const reserved = 5 << 29
 
 func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "where to listen, host:port")
-	flags.StringVar(&f.debug, "debug", "127.0.0.1:0", "serve /debug/pprof/ and /debug/vars there, host:port; empty: nowhere")
+	flags.StringVar(&f.debug, "debug", "127.0.0.1:0",
+		"serve /debug/pprof/ and /debug/vars there, host:port; empty: nowhere")
 	flags.StringVar(&f.cpuProfile, "cpuprofile", "", "write a CPU profile to this file, until the end")
 	flags.Var(decimal.Whole(&f.workers, 10, 1, numbersMax), "workers", "workers that do the requests")
 	flags.Var(decimal.Whole(&f.loops, runtime.NumCPU(), 1, numbersMax), "loops",
 		"event loops of echo-gnet, echo-nbio and echo-epoll")
-	flags.StringVar(&f.writer, "writer", string(baseline.WriterDirect), "direct or coalescing; of the baseline also pool")
+	flags.StringVar(&f.writer, "writer", string(baseline.WriterDirect),
+		"direct or coalescing; of the baseline also pool")
 	flags.Var(decimal.Whole(&f.writers, 10, 1, numbersMax), "writers", "writers of --writer pool")
 	flags.StringVar(&f.storage, "storage", string(venue.StorageNone), "none, sync or pool: one synced write per event")
-	flags.Var(decimal.Whole(&f.storageWorkers, 4, 1, numbersMax), "storage-workers", "database workers of --storage pool")
+	flags.Var(decimal.Whole(&f.storageWorkers, 4, 1, numbersMax), "storage-workers",
+		"database workers of --storage pool")
 	flags.StringVar(&f.data, "data", "", "directory of the file of events, with --storage sync and pool")
 	flags.Var(decimal.Whole(&f.accounts, 100, 1, venue.AccountsMax), "accounts", "accounts, from 100001 on")
 	flags.Var(decimal.Whole(&f.seed, 1, 0, math.MaxUint64), "seed",
 		"of what the accounts begin with, the prices and the simulated fills")
 	flags.Var(decimal.Real(&f.rate, 0, 0, math.MaxInt32), "rate", "simulated fills a second, over all accounts")
-	flags.Var(decimal.Duration(&f.priceInterval, 0, 0, durationMax), "price-interval", "how often prices change; 0: never")
+	flags.Var(decimal.Duration(&f.priceInterval, 0, 0, durationMax), "price-interval",
+		"how often prices change; 0: never")
 }
 
-// numbersMax bounds workers, writers and database workers.
+// numbersMax bounds the numbers of workers, writers and database workers.
 const numbersMax = 10_000
 
 func (f *serveFlags) check() error {
@@ -134,11 +141,12 @@ func (f *serveFlags) check() error {
 	return nil
 }
 
-// venue is what the flags say about the business.
+// venue returns the configuration of the business.
 func (f *serveFlags) venue(server string) (venue.Config, error) {
 	cfg := venue.Config{
-		Accounts: f.accounts, Seed: f.seed, Server: server, Epoch: uint64(time.Now().UnixNano()), PriceInterval: f.priceInterval,
-		Storage: venue.Storage(f.storage), StorageWorkers: f.storageWorkers, File: filepath.Join(f.data, "events"),
+		Accounts: f.accounts, Seed: f.seed, Server: server, Epoch: uint64(time.Now().UnixNano()),
+		PriceInterval: f.priceInterval, Storage: venue.Storage(f.storage), StorageWorkers: f.storageWorkers,
+		File: filepath.Join(f.data, "events"),
 	}
 	if cfg.Storage == venue.StorageNone {
 		return cfg, nil
@@ -152,7 +160,8 @@ func startBaseline(f *serveFlags) (running, error) {
 		return running{}, err
 	}
 	s, err := baseline.New(baseline.Config{
-		Venue: cfg, Workers: f.workers, Writer: baseline.Writer(f.writer), Writers: f.writers, ConnectionsMax: connectionsMax(), Rate: f.rate,
+		Venue: cfg, Workers: f.workers, Writer: baseline.Writer(f.writer), Writers: f.writers,
+		ConnectionsMax: connectionsMax(), Rate: f.rate,
 	})
 	if err != nil {
 		return running{}, err
@@ -167,8 +176,9 @@ func startBaseline(f *serveFlags) (running, error) {
 	}}, nil
 }
 
-// startLoops is for servers that have nothing to set but the number of their loops.
-func startLoops(echo func(ctx context.Context, address string, loops int, listening func(string)) error) func(*serveFlags) (running, error) {
+// startLoops starts servers whose only setting is the number of loops.
+func startLoops(echo func(ctx context.Context, address string, loops int,
+	listening func(string)) error) func(*serveFlags) (running, error) {
 	return func(f *serveFlags) (running, error) {
 		return running{run: func(ctx context.Context, address string, listening func(string)) error {
 			return echo(ctx, address, f.loops, listening)
@@ -176,7 +186,7 @@ func startLoops(echo func(ctx context.Context, address string, loops int, listen
 	}
 }
 
-// coalescing reads --writer for servers that have no pool of writers.
+// coalescing parses --writer for servers that have no pool of writers.
 func (f *serveFlags) coalescing() (bool, error) {
 	if f.writer == string(baseline.WriterPool) {
 		return false, usageError{errors.New("--writer pool: only the baseline has it")}
@@ -201,7 +211,8 @@ func startZinx(f *serveFlags) (running, error) {
 
 func startZinxOrders(f *serveFlags) (running, error) {
 	if f.writer != string(baseline.WriterDirect) {
-		return running{}, usageError{fmt.Errorf("--writer %s: zinx-orders writes directly, since zinx's queue drops what its last flush did not reach", f.writer)}
+		return running{}, usageError{fmt.Errorf("--writer %s: zinx-orders writes directly, since zinx's queue "+
+			"drops what its last flush did not reach", f.writer)}
 	}
 	cfg, err := f.venue("zinx")
 	if err != nil {
@@ -214,14 +225,14 @@ func startZinxOrders(f *serveFlags) (running, error) {
 	return running{run: z.Serve, stats: z.Stats()}, nil
 }
 
-// announcement is the line on stdout.
+// announcement is the line that a server prints on stdout.
 type announcement struct {
 	Listen string `json:"listen"`
 	Debug  string `json:"debug"`
 	PID    int    `json:"pid"`
 }
 
-// serve runs a server with its profile and its debug address.
+// serve runs a server, with its profile and its debug address.
 func serve(cmd *cobra.Command, f *serveFlags, k kind) (err error) {
 	if err := raiseFiles(); err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 	"github.com/papertape/papertape/bench/judge"
 )
 
-// program builds papertape-bench once for all tests of processes.
+// program builds papertape-bench once for all tests that start processes.
 func program(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "papertape-bench")
@@ -27,7 +27,7 @@ func program(t *testing.T) string {
 	return path
 }
 
-// startedServer is a server in a process of its own, as it is measured.
+// startedServer is a server in a process of its own, as in a measurement.
 type startedServer struct {
 	announcement
 	t      *testing.T
@@ -51,7 +51,7 @@ func startProcess(t *testing.T, path string, args ...string) *startedServer {
 	watchdog := time.AfterFunc(2*time.Minute, func() { _ = p.cmd.Process.Kill() })
 	t.Cleanup(func() {
 		watchdog.Stop()
-		_ = p.cmd.Process.Kill() // of no effect where stop was called
+		_ = p.cmd.Process.Kill() // has no effect after stop
 	})
 	line, err := p.stdout.ReadBytes('\n')
 	if err != nil || json.Unmarshal(line, &p.announcement) != nil || p.PID != p.cmd.Process.Pid {
@@ -60,7 +60,8 @@ func startProcess(t *testing.T, path string, args ...string) *startedServer {
 	return p
 }
 
-// stop ends the process as a person would, and holds it to that: exit 0, and not a word.
+// stop ends the process as a person would, and checks that it exits with 0 and prints
+// nothing.
 func (p *startedServer) stop() {
 	p.t.Helper()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
@@ -84,13 +85,14 @@ func (p *startedServer) vars() vars {
 	return v
 }
 
-// TestServeOrders judges the servers that do business, each in a process of its own.
+// TestServeOrders applies the checks to the servers with business logic, each in a process
+// of its own.
 func TestServeOrders(t *testing.T) {
 	path, dir := program(t), t.TempDir()
 	for args, whole := range map[string]bool{
 		"baseline": true,
 		"baseline --writer coalescing --storage pool --storage-workers 2 --data " + dir + "/baseline": true,
-		"zinx-orders": false, // what is no frame it throws away without a word
+		"zinx-orders": false, // it silently drops what is not a frame
 		"zinx-orders --workers 3 --storage sync --data " + dir + "/sync": false,
 		"zinx-orders --storage pool --data " + dir + "/pool":             false,
 	} {
@@ -102,7 +104,8 @@ func TestServeOrders(t *testing.T) {
 			} else {
 				judge.Business(t, p.Listen)
 			}
-			if v := p.vars(); v.Business["events"] < 300 || v.Business["pushes"] < 200 || v.Goroutines < 5 || v.MemStats.Sys == 0 {
+			if v := p.vars(); v.Business["events"] < 300 || v.Business["pushes"] < 200 || v.Goroutines < 5 ||
+				v.MemStats.Sys == 0 {
 				t.Errorf("%d goroutines, %d bytes, %v", v.Goroutines, v.MemStats.Sys, v.Business)
 			}
 			p.stop()
@@ -127,7 +130,7 @@ func TestServeFlow(t *testing.T) {
 			}
 			for range 50 {
 				for _, c := range clients {
-					c.Event() // which compares its sequence with that of the one before
+					c.Event() // it checks the sequence against the previous one
 				}
 			}
 			for _, c := range clients {
@@ -138,10 +141,11 @@ func TestServeFlow(t *testing.T) {
 	}
 }
 
-// TestServeEcho: the servers without business send back what they are sent.
+// TestServeEcho: the servers without business logic return what they receive.
 func TestServeEcho(t *testing.T) {
 	path := program(t)
-	for _, args := range []string{"echo-gnet", "echo-nbio", "echo-epoll", "echo-pair", "echo-pair --writer coalescing", "echo-zinx", "echo-zinx --writer coalescing"} {
+	for _, args := range []string{"echo-gnet", "echo-nbio", "echo-epoll", "echo-pair",
+		"echo-pair --writer coalescing", "echo-zinx", "echo-zinx --writer coalescing"} {
 		t.Run(args, func(t *testing.T) {
 			p := startProcess(t, path, strings.Fields(args)...)
 			judge.Echo(t, p.Listen)
@@ -150,22 +154,26 @@ func TestServeEcho(t *testing.T) {
 	}
 }
 
-// TestServeUsage: what cannot be served is said, with the exit code of a wrong usage.
+// TestServeUsage: wrong usage is reported, with the exit code for it.
 func TestServeUsage(t *testing.T) {
-	for _, args := range []string{"serve", "serve nothing", "serve baseline --workers 0", "serve baseline --writer fast", "serve baseline --storage tape",
-		"serve baseline --storage sync", "serve baseline --accounts 0", "serve baseline --rate -1", "serve echo-pair --writer pool",
+	for _, args := range []string{"serve", "serve nothing", "serve baseline --workers 0",
+		"serve baseline --writer fast", "serve baseline --storage tape",
+		"serve baseline --storage sync", "serve baseline --accounts 0", "serve baseline --rate -1",
+		"serve echo-pair --writer pool",
 		"serve zinx-orders --writer coalescing"} {
 		var out, errs bytes.Buffer
-		if code := Main(t.Context(), strings.Fields(args), &out, &errs); code != exitUsage || errs.Len() == 0 || out.Len() > 0 {
+		if code := Main(t.Context(), strings.Fields(args), &out, &errs); code != exitUsage || errs.Len() == 0 ||
+			out.Len() > 0 {
 			t.Errorf("%s: exit %d, it said %q and %q", args, code, out.String(), errs.String())
 		}
 	}
 }
 
-// TestOneDecision: signals at almost the same moment, as timeout(1) gives them, are one request to stop.
+// TestOneDecision: signals at almost the same moment, as timeout(1) sends them, are one
+// request to stop.
 func TestOneDecision(t *testing.T) {
 	p := startProcess(t, program(t), "baseline")
-	for i := range 2000 { // in a few milliseconds, in the middle of which it sees the first
+	for i := range 2000 { // within a few milliseconds, while it handles the first
 		_ = p.cmd.Process.Signal([...]syscall.Signal{syscall.SIGINT, syscall.SIGTERM}[i%2]) // it may have ended
 	}
 	more, _ := io.ReadAll(p.stdout)

@@ -10,14 +10,16 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// A field's tag is its number and its wire type. All numbers of the contract are below 16, so a tag is one byte.
+// A field's tag consists of its number and wire type. All field numbers of the contract are
+// below 16, so a tag is one byte.
 const (
 	wireVarint  = byte(protowire.VarintType)
 	wireFixed64 = byte(protowire.Fixed64Type)
 	wireBytes   = byte(protowire.BytesType)
 )
 
-// appendUint appends a varint field. As proto3 wants it, here and below, a zero value is left out.
+// appendUint appends a varint field. As in proto3, this and the functions below omit zero
+// values.
 func appendUint(dst []byte, num byte, v uint64) []byte {
 	if v == 0 {
 		return dst
@@ -25,7 +27,7 @@ func appendUint(dst []byte, num byte, v uint64) []byte {
 	return appendVarint(append(dst, num<<3|wireVarint), v)
 }
 
-// appendInt appends a field of type int64 or of an enum.
+// appendInt appends an int64 or enum field.
 func appendInt(dst []byte, num byte, v int64) []byte { return appendUint(dst, num, uint64(v)) }
 
 func appendBool(dst []byte, num byte, v bool) []byte {
@@ -42,7 +44,7 @@ func appendFixed64(dst []byte, num byte, v uint64) []byte {
 	return binary.LittleEndian.AppendUint64(append(dst, num<<3|wireFixed64), v)
 }
 
-// appendText appends a string field, or one of bytes. A string must be valid UTF-8, see validText.
+// appendText appends a string or bytes field. A string must be valid UTF-8, see validText.
 func appendText[T string | []byte](dst []byte, num byte, s T) []byte {
 	if len(s) == 0 {
 		return dst
@@ -52,7 +54,8 @@ func appendText[T string | []byte](dst []byte, num byte, s T) []byte {
 	return append(dst, s...)
 }
 
-// appendVarint is protowire.AppendVarint, a little faster for the short numbers that most are.
+// appendVarint is protowire.AppendVarint, but a little faster for short numbers, which most
+// are.
 func appendVarint(dst []byte, v uint64) []byte {
 	for v >= 0x80 {
 		dst = append(dst, byte(v)|0x80)
@@ -61,14 +64,16 @@ func appendVarint(dst []byte, v uint64) []byte {
 	return append(dst, byte(v))
 }
 
-// openMessage appends the tag of a message field and room for its length, which is one byte for most; closeMessage
-// sets it. In between, the fields of the message are appended. at is for closeMessage.
+// openMessage appends the tag of a message field and one byte for its length, which is
+// usually enough. The caller appends the fields of the message and then calls closeMessage
+// with at, which sets the length.
 func openMessage(dst []byte, num byte) (opened []byte, at int) {
 	return append(dst, num<<3|wireBytes, 0), len(dst) + 2
 }
 
-// closeMessage sets the length of the message that begins at at and reaches to the end of dst. A message of 128 bytes
-// and more is moved to make room, so that the length takes no more bytes than it must.
+// closeMessage sets the length of the message that starts at at and ends at the end of dst.
+// It moves a message of 128 bytes or more, so that the length is always encoded in as few
+// bytes as possible.
 func closeMessage(dst []byte, at int) []byte {
 	n := len(dst) - at
 	if n < 0x80 {
@@ -84,7 +89,8 @@ func closeMessage(dst []byte, at int) []byte {
 	return dst
 }
 
-// validText is s as valid UTF-8, which strings on the wire must be: most receivers refuse a message with any other.
+// validText returns s as valid UTF-8, which strings on the wire must be: most receivers
+// refuse a message that contains anything else.
 func validText(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -95,7 +101,7 @@ func validText(s string) string {
 // maxTextBytes bounds the sentences of REJECT and GOODBYE.
 const maxTextBytes = 1024
 
-// sentence is text as it may be sent: valid UTF-8 of at most maxTextBytes.
+// sentence returns text as it may be sent: valid UTF-8 of at most maxTextBytes.
 func sentence(text string) string {
 	text = validText(text)
 	if len(text) <= maxTextBytes {
@@ -109,7 +115,7 @@ func sentence(text string) string {
 	return text[:end] + ellipsis
 }
 
-// milliseconds is d rounded up, 0 for what is not positive, and at most what 32 bits hold.
+// milliseconds returns d rounded up to whole milliseconds, limited to 0 to math.MaxUint32.
 func milliseconds(d time.Duration) uint64 {
 	if d <= 0 {
 		return 0

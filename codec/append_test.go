@@ -27,8 +27,8 @@ func eventRoundTrip(t *rapid.T) {
 	}
 	payload := onlyFrame(t, b[len(before):], codec.TypeExecution, codec.FlagReply|codec.FlagReplay, id)
 	want := wireEvent(ev, universe)
-	holds(t, payload, want)
-	// The same size means that no zero value is sent and no length takes more bytes than it must.
+	checkPayload(t, payload, want)
+	// Equal sizes mean that zero values are omitted and that lengths are encoded minimally.
 	if len(payload) != proto.Size(want) {
 		t.Fatalf("%d bytes, want %d", len(payload), proto.Size(want))
 	}
@@ -36,18 +36,21 @@ func eventRoundTrip(t *rapid.T) {
 
 func TestEventRoundTrip(t *testing.T) { rapid.Check(t, eventRoundTrip) }
 
-// TestLengthsOfNestedMessages goes over the sizes at which a length takes one byte more, up to three.
+// TestLengthsOfNestedMessages covers the sizes at which a length needs another byte, up to
+// three.
 func TestLengthsOfNestedMessages(t *testing.T) {
 	sizes := make(map[int]bool)
 	for _, cascade := range []int{0, 1620} {
 		for reason := range 300 {
 			ev := &positions.Event{
 				Account: 100_017, Seq: 43, Kind: positions.KindBust,
-				Bust: &positions.Bust{TradeSeq: 42, Reason: strings.Repeat("r", reason), Cascade: make([]uint64, cascade)},
+				Bust: &positions.Bust{TradeSeq: 42, Reason: strings.Repeat("r", reason),
+					Cascade: make([]uint64, cascade)},
 			}
 			want := wireEvent(ev, universe)
 			sizes[proto.Size(want.GetBust())] = true
-			holds(t, onlyFrame(t, codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, universe), codec.TypeEvent, 0, 0), want)
+			frame := codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, universe)
+			checkPayload(t, onlyFrame(t, frame, codec.TypeEvent, 0, 0), want)
 		}
 	}
 	for _, size := range []int{127, 128, 16383, 16384} {
@@ -62,8 +65,8 @@ func TestAppendEventDoesNotAllocate(t *testing.T) {
 	replacement := trade.Trade
 	bust := &positions.Event{
 		Account: 100_017, Seq: 43, Kind: positions.KindBust, Bust: &positions.Bust{
-			TradeSeq: 42, Reason: "wrong price", Actor: "ops", ID: "b-1", Original: trade.Trade, Replacement: &replacement,
-			Cascade: []uint64{1, 2}, Positions: []positions.Position{trade.Position},
+			TradeSeq: 42, Reason: "wrong price", Actor: "ops", ID: "b-1", Original: trade.Trade,
+			Replacement: &replacement, Cascade: []uint64{1, 2}, Positions: []positions.Position{trade.Position},
 		},
 	}
 	adjustment := &positions.Event{
@@ -77,7 +80,7 @@ func TestAppendEventDoesNotAllocate(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("kind %d: %v allocations, want 0", ev.Kind, n)
 		}
-		holds(t, onlyFrame(t, frame, codec.TypeEvent, 0, 0), wireEvent(ev, universe))
+		checkPayload(t, onlyFrame(t, frame, codec.TypeEvent, 0, 0), wireEvent(ev, universe))
 	}
 }
 
@@ -118,7 +121,7 @@ func TestHoldingsAndLoginReply(t *testing.T) {
 		h := drawHoldings(t)
 		id := anyUint.Draw(t, "id")
 		b := codec.AppendHoldings(nil, id, h, universe)
-		holds(t, onlyFrame(t, b, codec.TypeHoldingsReply, codec.FlagReply, id), wireHoldings(h, universe))
+		checkPayload(t, onlyFrame(t, b, codec.TypeHoldingsReply, codec.FlagReply, id), wireHoldings(h, universe))
 
 		r := &codec.LoginReply{
 			Account: anyUint.Draw(t, "account"), HeadSeq: anyUint.Draw(t, "head"), OldestSeq: anyUint.Draw(t, "oldest"),
@@ -133,7 +136,7 @@ func TestHoldingsAndLoginReply(t *testing.T) {
 			r.Holdings, want.Holdings = h, wireHoldings(h, universe)
 		}
 		b = codec.AppendLoginReply(nil, id, r, universe)
-		holds(t, onlyFrame(t, b, codec.TypeLoginReply, codec.FlagReply, id), want)
+		checkPayload(t, onlyFrame(t, b, codec.TypeLoginReply, codec.FlagReply, id), want)
 	})
 }
 
@@ -147,17 +150,20 @@ func TestSmallReplies(t *testing.T) {
 		after := time.Duration(retry) * time.Millisecond
 		quotes, presence := rapid.Bool().Draw(t, "quotes"), rapid.Bool().Draw(t, "presence")
 
-		holds(t, onlyFrame(t, codec.AppendPing(nil, id, head), codec.TypePing, 0, id), &papertapev1.Ping{HeadSeq: head})
-		holds(t, onlyFrame(t, codec.AppendPong(nil, id, head), codec.TypePong, codec.FlagReply, id),
+		checkPayload(t, onlyFrame(t, codec.AppendPing(nil, id, head), codec.TypePing, 0, id),
+			&papertapev1.Ping{HeadSeq: head})
+		checkPayload(t, onlyFrame(t, codec.AppendPong(nil, id, head), codec.TypePong, codec.FlagReply, id),
 			&papertapev1.Pong{HeadSeq: head})
-		holds(t, onlyFrame(t, codec.AppendSubscribed(nil, id, codec.Subscribe{Quotes: quotes, Presence: presence}),
+		checkPayload(t, onlyFrame(t, codec.AppendSubscribed(nil, id,
+			codec.Subscribe{Quotes: quotes, Presence: presence}),
 			codec.TypeSubscribed, codec.FlagReply, id), &papertapev1.Subscribed{Quotes: quotes, Presence: presence})
 		reject := &papertapev1.Reject{Code: papertapev1.RejectCode(code), Text: text, RetryAfterMs: retry}
-		holds(t, onlyFrame(t, codec.AppendReject(nil, id, reject.Code, text, after),
+		checkPayload(t, onlyFrame(t, codec.AppendReject(nil, id, reject.Code, text, after),
 			codec.TypeReject, codec.FlagReply, id), reject)
-		holds(t, onlyFrame(t, codec.AppendReject(nil, 0, reject.Code, text, after), codec.TypeReject, 0, 0), reject)
+		checkPayload(t, onlyFrame(t, codec.AppendReject(nil, 0, reject.Code, text, after), codec.TypeReject, 0, 0),
+			reject)
 		reason := papertapev1.GoodbyeReason(code % 8)
-		holds(t, onlyFrame(t, codec.AppendGoodbye(nil, reason, text, after), codec.TypeGoodbye, 0, 0),
+		checkPayload(t, onlyFrame(t, codec.AppendGoodbye(nil, reason, text, after), codec.TypeGoodbye, 0, 0),
 			&papertapev1.Goodbye{Reason: reason, Text: text, RetryAfterMs: retry})
 	})
 }
@@ -168,12 +174,12 @@ func TestRetryAfter(t *testing.T) {
 		50 * 24 * time.Hour: math.MaxUint32, math.MaxInt64: math.MaxUint32,
 	} {
 		b := codec.AppendGoodbye(nil, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, "", after)
-		holds(t, onlyFrame(t, b, codec.TypeGoodbye, 0, 0),
+		checkPayload(t, onlyFrame(t, b, codec.TypeGoodbye, 0, 0),
 			&papertapev1.Goodbye{Reason: papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, RetryAfterMs: want})
 	}
 }
 
-// TestTextIsMadeFit: what people wrote is sent as valid UTF-8 and of bounded length, whoever wrote it.
+// TestTextIsMadeFit: text written by people is sent as valid UTF-8 of bounded length.
 func TestTextIsMadeFit(t *testing.T) {
 	long := strings.Repeat("贵", 1000)
 	for _, test := range []struct{ text, want string }{
@@ -186,7 +192,7 @@ func TestTextIsMadeFit(t *testing.T) {
 			t.Fatalf("the test wants %d bytes", len(test.want))
 		}
 		reject := codec.AppendReject(nil, 1, malformed, test.text, 0)
-		holds(t, onlyFrame(t, reject, codec.TypeReject, codec.FlagReply, 1),
+		checkPayload(t, onlyFrame(t, reject, codec.TypeReject, codec.FlagReply, 1),
 			&papertapev1.Reject{Code: malformed, Text: test.want})
 		ev := &positions.Event{
 			Account: 1, Seq: 1, Kind: positions.KindAdjustment,
@@ -194,14 +200,17 @@ func TestTextIsMadeFit(t *testing.T) {
 		}
 		wanted := wireEvent(ev, universe)
 		wanted.GetAdjustment().Reason, wanted.GetAdjustment().Actor = test.want, test.want
-		holds(t, onlyFrame(t, codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, universe), codec.TypeEvent, 0, 0), wanted)
+		checkPayload(t, onlyFrame(t, codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, universe), codec.TypeEvent,
+			0, 0),
+			wanted)
 	}
 	ev := &positions.Event{Account: 1, Seq: 2, Kind: positions.KindBust, Bust: &positions.Bust{
 		TradeSeq: 1, Reason: "\xff", Actor: "\xfe", ID: "\xfd",
 	}}
 	wanted := wireEvent(ev, universe)
 	wanted.GetBust().Reason, wanted.GetBust().Actor, wanted.GetBust().BustId = "\uFFFD", "\uFFFD", "\uFFFD"
-	holds(t, onlyFrame(t, codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, universe), codec.TypeEvent, 0, 0), wanted)
+	checkPayload(t, onlyFrame(t, codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, universe), codec.TypeEvent, 0,
+		0), wanted)
 }
 
 func TestInstrumentsAndQuotes(t *testing.T) {
@@ -219,8 +228,8 @@ func TestInstrumentsAndQuotes(t *testing.T) {
 				Market: i.Market, Code: i.Code, Price: prices.At(id), Time: prices.Time(),
 			})
 		}
-		holds(t, onlyFrame(t, codec.AppendInstruments(nil, 9, ids, prices, universe),
+		checkPayload(t, onlyFrame(t, codec.AppendInstruments(nil, 9, ids, prices, universe),
 			codec.TypeInstrumentsReply, codec.FlagReply, 9), instruments)
-		holds(t, onlyFrame(t, codec.AppendQuotes(nil, ids, prices, universe), codec.TypeQuotes, 0, 0), quotes)
+		checkPayload(t, onlyFrame(t, codec.AppendQuotes(nil, ids, prices, universe), codec.TypeQuotes, 0, 0), quotes)
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// sampleOrder is an order with every field, as a client sends it.
+// sampleOrder returns an order with every field set, as a client sends it.
 func sampleOrder() *papertapev1.Order {
 	return &papertapev1.Order{
 		Side: papertapev1.Side_SIDE_BUY, Market: "SH", Code: "600519", Quantity: 200, LimitPrice: 16_800_000,
@@ -16,7 +16,7 @@ func sampleOrder() *papertapev1.Order {
 	}
 }
 
-// sampleEvent is a trade such as an order leads to.
+// sampleEvent returns the trade event that such an order causes.
 func sampleEvent(t failer) *positions.Event {
 	t.Helper()
 	maotai := instrument(t, "SH", "600519")

@@ -9,17 +9,18 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// Bounds of requests that are not said by their frame.
+// Bounds of requests beyond those of the frame.
 const (
 	maxClientNameBytes = 64
-	maxCodes           = 500 // instruments asked for at once; so many always fit the reply's frame
+	maxCodes           = 500 // instruments per request; the reply with that many always fits a frame
 	historyDefault     = 20
 	historyMost        = 100
 )
 
-// DecodeOrder decodes an ORDER into o: every field but Account and Origin, which the payload does not say. Quantity and
-// limit are as sent: what they may be is for the book to say. On success nothing is allocated; on an error, which is an
-// *Error, o is as it was. Fatal is only what does not parse.
+// DecodeOrder decodes an ORDER into o: every field except Account and Origin, which are not
+// in the payload. Quantity and limit are not checked; that is for the book to do. On
+// success nothing is allocated. An error is an *Error, fatal only if the payload does not
+// parse; o is then unchanged.
 func DecodeOrder(payload []byte, u *market.Universe, o *positions.Order) error {
 	var (
 		side                     papertapev1.Side
@@ -65,20 +66,22 @@ func DecodeOrder(payload []byte, u *market.Universe, o *positions.Order) error {
 	return nil
 }
 
-// Login is a LOGIN. Mode is never UNSPECIFIED, which means SNAPSHOT. LastSeq and Epoch are read with RESUME only.
+// Login is a LOGIN. Mode is never UNSPECIFIED, which means SNAPSHOT. LastSeq and Epoch
+// matter only with RESUME.
 type Login struct {
-	Account     uint64 // 0 where none was given: for the engine to refuse
+	Account     uint64 // 0: not given, which the engine refuses
 	Mode        papertapev1.ResumeMode
 	LastSeq     uint64
 	Epoch       uint64
-	Client      string // at most 64 bytes; others can be shown it
+	Client      string // at most 64 bytes; safe to show to others
 	KeyID       string
 	ClientNonce []byte
 	Proof       []byte
 }
 
-// DecodeLogin decodes a LOGIN. An error is an *Error: fatal where the payload does not parse, not fatal for an unknown
-// mode or a client's name that is too long or hides something.
+// DecodeLogin decodes a LOGIN. An error is an *Error. It is fatal if the payload does not
+// parse. It is not fatal if the mode is unknown, or if the client's name is too long or has
+// hidden characters.
 func DecodeLogin(payload []byte) (Login, error) {
 	var l Login
 	f := fields{rest: payload}
@@ -122,7 +125,8 @@ func DecodeLogin(payload []byte) (Login, error) {
 	return l, nil
 }
 
-// DecodePing decodes a PING or a PONG, which hold the same. An error is a fatal *Error.
+// DecodePing decodes a PING or a PONG, which have the same fields. An error is a fatal
+// *Error.
 func DecodePing(payload []byte) (headSeq uint64, err error) {
 	f := fields{rest: payload}
 	for f.next() {
@@ -138,8 +142,8 @@ func DecodePing(payload []byte) (headSeq uint64, err error) {
 
 // HistoryRequest is a HISTORY request.
 type HistoryRequest struct {
-	BeforeSeq uint64 // events below this, newest first; 0: from the head
-	Limit     int    // 1 to 100: 20 where none was asked for
+	BeforeSeq uint64 // return events before this one, newest first; 0: from the head
+	Limit     int    // 1 to 100; 20 if the request does not say
 }
 
 // DecodeHistoryRequest decodes a HISTORY request. An error is a fatal *Error.
@@ -167,18 +171,21 @@ func DecodeHistoryRequest(payload []byte) (HistoryRequest, error) {
 	return r, nil
 }
 
-// DecodeHoldingsRequest decodes a HOLDINGS request, which says nothing. An error is a fatal *Error.
+// DecodeHoldingsRequest decodes a HOLDINGS request, which has no fields. An error is a
+// fatal *Error.
 func DecodeHoldingsRequest(payload []byte) error {
 	f := fields{rest: payload}
 	for f.next() {
-		continue // nothing is kept, but it must parse
+		continue // unknown fields are ignored, but must parse
 	}
 	return f.check(TypeHoldings)
 }
 
-// DecodeInstrumentsRequest decodes an INSTRUMENTS request to what it asks for, in the order asked for: without codes
-// the first 500 of the universe. Codes are read in all spellings of market.Universe.Parse. An error is an *Error:
-// fatal where the payload does not parse, not fatal for an unknown code and for more than 500 codes.
+// DecodeInstrumentsRequest returns the instruments that an INSTRUMENTS request asks for, in
+// the order of the request. Without codes these are the first 500 of the universe. Codes
+// are accepted in all spellings of market.Universe.Parse. An error is an *Error. It is
+// fatal if the payload does not parse, and not fatal for an unknown code or for more than
+// 500 codes.
 func DecodeInstrumentsRequest(payload []byte, u *market.Universe) ([]market.ID, error) {
 	var codes [][]byte
 	f := fields{rest: payload}
@@ -211,7 +218,7 @@ func DecodeInstrumentsRequest(payload []byte, u *market.Universe) ([]market.ID, 
 	return ids, nil
 }
 
-// Subscribe is a SUBSCRIBE: what is not set is switched off.
+// Subscribe is a SUBSCRIBE. What is false is switched off.
 type Subscribe struct {
 	Quotes   bool
 	Presence bool

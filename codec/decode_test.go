@@ -18,14 +18,16 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// The checks below hold a decoder against the protobuf runtime for any payload whatever: it must accept exactly what
-// parses and is in range, with the same values, and keep nothing of the payload, which is overwritten before comparing.
+// The checks below compare a decoder with the protobuf runtime, for arbitrary payloads. The
+// decoder must accept exactly the payloads that parse and are in range, with the same
+// values. It must not reference the payload, which is overwritten before comparing.
 
 func checkOrder(t failer, payload []byte) {
 	t.Helper()
 	m := new(papertapev1.Order)
 	ok := parses(payload, m)
-	before := positions.Order{Account: 7, Quantity: -5, Limit: -6, Instrument: 3, Side: 9, Origin: positions.OriginClient}
+	before := positions.Order{Account: 7, Quantity: -5, Limit: -6, Instrument: 3, Side: 9,
+		Origin: positions.OriginClient}
 	got := before
 	b := bytes.Clone(payload)
 	err := codec.DecodeOrder(b, universe, &got)
@@ -37,13 +39,13 @@ func checkOrder(t failer, payload []byte) {
 	id, idOK := positions.MakeOrderID([]byte(m.GetClientOrderId()))
 	switch {
 	case !ok:
-		refused(t, err, malformed, true)
+		checkRefused(t, err, malformed, true)
 	case m.GetSide() != 1 && m.GetSide() != 2:
-		refused(t, err, malformed, false)
+		checkRefused(t, err, malformed, false)
 	case !known:
-		refused(t, err, unknown, false)
+		checkRefused(t, err, unknown, false)
 	case !idOK && m.GetClientOrderId() != "":
-		refused(t, err, malformed, false)
+		checkRefused(t, err, malformed, false)
 	case err != nil:
 		t.Fatalf("DecodeOrder of %v: %v", m, err)
 	default:
@@ -66,9 +68,9 @@ func checkLogin(t failer, payload []byte) {
 	clear(b)
 	switch {
 	case !ok:
-		refused(t, err, malformed, true)
+		checkRefused(t, err, malformed, true)
 	case m.GetClient() != "" && usertext.CheckLine(m.GetClient(), 64) != nil, m.GetMode() < 0, m.GetMode() > 4:
-		refused(t, err, malformed, false)
+		checkRefused(t, err, malformed, false)
 	case err != nil:
 		t.Fatalf("DecodeLogin of %v: %v", m, err)
 	default:
@@ -120,12 +122,12 @@ func checkSubscribe(t failer, payload []byte) {
 	checkPlain(t, ok, err, got, codec.Subscribe{Quotes: m.GetQuotes(), Presence: m.GetPresence()})
 }
 
-// checkPlain is for requests in which everything that parses is in range.
+// checkPlain checks requests for which everything that parses is in range.
 func checkPlain[V comparable](t failer, parses bool, err error, got, want V) {
 	t.Helper()
 	switch {
 	case !parses:
-		refused(t, err, malformed, true)
+		checkRefused(t, err, malformed, true)
 	case err != nil:
 		t.Fatalf("refused with %v, want %v", err, want)
 	case got != want:
@@ -152,11 +154,11 @@ func checkInstruments(t failer, payload []byte) {
 	}
 	switch {
 	case !ok:
-		refused(t, err, malformed, true)
+		checkRefused(t, err, malformed, true)
 	case len(want) > 500:
-		refused(t, err, malformed, false)
+		checkRefused(t, err, malformed, false)
 	case !allKnown:
-		refused(t, err, unknown, false)
+		checkRefused(t, err, unknown, false)
 	case err != nil:
 		t.Fatalf("refused with %v, want %v", err, want)
 	case !reflect.DeepEqual(got, want):
@@ -164,7 +166,7 @@ func checkInstruments(t failer, payload []byte) {
 	}
 }
 
-// requests are all that a server decodes.
+// requests are all requests that a server decodes.
 var requests = []struct {
 	typ     codec.Type
 	message proto.Message
@@ -187,7 +189,7 @@ func TestDecodersAgreeWithProtobuf(t *testing.T) {
 	}
 }
 
-// TestDecodeOrderOfEncoded is the common case, which random fields meet too seldom: all in range.
+// TestDecodeOrderOfEncoded covers valid orders, which random fields rarely produce.
 func TestDecodeOrderOfEncoded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		i := universe.At(anyID.Draw(t, "instrument"))
@@ -203,7 +205,8 @@ func TestDecodeOrderOfEncoded(t *testing.T) {
 	})
 }
 
-// TestBadEncoding holds every decoder against what no random field comes to. All of it must be refused as fatal.
+// TestBadEncoding gives every decoder encodings that random fields never produce. All must
+// be refused as fatal.
 func TestBadEncoding(t *testing.T) {
 	bad := map[string][]byte{
 		"field number 0":              {0x00, 0x01},
@@ -244,8 +247,10 @@ func TestDecodeOrderSentences(t *testing.T) {
 		code  papertapev1.RejectCode
 		says  []string
 	}{
-		{"side 0", &papertapev1.Order{Market: "SH", Code: "600519", Quantity: 1}, malformed, []string{"side is 0", "1 (buy)"}},
-		{"side 3", &papertapev1.Order{Side: 3, Market: "SH", Code: "600519"}, malformed, []string{"side is 3", "2 (sell)"}},
+		{"side 0", &papertapev1.Order{Market: "SH", Code: "600519", Quantity: 1}, malformed,
+			[]string{"side is 0", "1 (buy)"}},
+		{"side 3", &papertapev1.Order{Side: 3, Market: "SH", Code: "600519"}, malformed,
+			[]string{"side is 3", "2 (sell)"}},
 		{"side -1", &papertapev1.Order{Side: -1, Market: "SH", Code: "600519"}, malformed, []string{"side is -1"}},
 		{"unknown", &papertapev1.Order{Side: 1, Market: "SH", Code: "999999"}, unknown,
 			[]string{`market "SH" and code "999999"`, `like market "SH", code "600519"`}},
@@ -253,7 +258,8 @@ func TestDecodeOrderSentences(t *testing.T) {
 		{"control characters", &papertapev1.Order{Side: 1, Market: "\x00\n", Code: "\x1b[2J"}, unknown,
 			[]string{`market "\x00\n" and code "\x1b[2J"`}},
 		{"long", &papertapev1.Order{Side: 1, Market: long, Code: "x" + long}, unknown, []string{`贵"… and`}},
-		{"id too long", &papertapev1.Order{Side: 1, Market: "SH", Code: "600519", ClientOrderId: strings.Repeat("x", 65)},
+		{"id too long", &papertapev1.Order{Side: 1, Market: "SH", Code: "600519",
+			ClientOrderId: strings.Repeat("x", 65)},
 			malformed, []string{"client_order_id", "65 bytes", "1 to 64"}},
 		{"id not ASCII", &papertapev1.Order{Side: 1, Market: "SH", Code: "600519", ClientOrderId: "é"},
 			malformed, []string{"client_order_id", "printable ASCII"}},
@@ -262,7 +268,7 @@ func TestDecodeOrderSentences(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := codec.DecodeOrder(marshal(t, test.order), universe, new(positions.Order))
-			refused(t, err, test.code, false)
+			checkRefused(t, err, test.code, false)
 			for _, part := range test.says {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("%q does not say %q", err, part)
@@ -272,20 +278,21 @@ func TestDecodeOrderSentences(t *testing.T) {
 	}
 }
 
-// TestSentencesOfWhatDoesNotParse checks that they name the request and the place.
+// TestSentencesOfWhatDoesNotParse checks that the sentences name the request and the
+// position.
 func TestSentencesOfWhatDoesNotParse(t *testing.T) {
 	_, err := codec.DecodeLogin([]byte{0x0a, 0x00})
-	refused(t, err, malformed, true)
-	wants(t, err, "LOGIN", "field 1", "wire type 2")
+	checkRefused(t, err, malformed, true)
+	checkSentence(t, err, "LOGIN", "field 1", "wire type 2")
 	_, err = codec.DecodeLogin([]byte{0x2a, 0x01, 0xff})
-	refused(t, err, malformed, true)
-	wants(t, err, "field 5", "UTF-8")
+	checkRefused(t, err, malformed, true)
+	checkSentence(t, err, "field 5", "UTF-8")
 	err = codec.DecodeHoldingsRequest([]byte{0x08, 0x01, 0x08})
-	refused(t, err, malformed, true)
-	wants(t, err, "HOLDINGS", "0 bytes before its end")
+	checkRefused(t, err, malformed, true)
+	checkSentence(t, err, "HOLDINGS", "0 bytes before its end")
 }
 
-func wants(t *testing.T, err error, parts ...string) {
+func checkSentence(t *testing.T, err error, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if !strings.Contains(err.Error(), part) {
@@ -306,18 +313,19 @@ func TestDecodeLoginBounds(t *testing.T) {
 	}
 	for _, mode := range []int32{5, -1, 1 << 30} {
 		err := login(mode, "")
-		refused(t, err, malformed, false)
-		wants(t, err, fmt.Sprintf("mode is %d", mode), "1 (snapshot)")
+		checkRefused(t, err, malformed, false)
+		checkSentence(t, err, fmt.Sprintf("mode is %d", mode), "1 (snapshot)")
 	}
 	err := login(1, strings.Repeat("x", 65))
-	refused(t, err, malformed, false)
-	wants(t, err, "it has 65", "1 to 64 bytes")
+	checkRefused(t, err, malformed, false)
+	checkSentence(t, err, "it has 65", "1 to 64 bytes")
 	for client, want := range map[string]string{
-		"papertape\u202e1": "U+202E", "a\nb": "U+000A", " ": "it is blank", "name ": "neither begin nor end with a blank", "\u200b": "U+200B",
+		"papertape\u202e1": "U+202E", "a\nb": "U+000A", " ": "it is blank",
+		"name ": "neither begin nor end with a blank", "\u200b": "U+200B",
 	} {
 		err := login(1, client)
-		refused(t, err, malformed, false)
-		wants(t, err, "the client's name ", want)
+		checkRefused(t, err, malformed, false)
+		checkSentence(t, err, "the client's name ", want)
 	}
 }
 
@@ -334,13 +342,13 @@ func TestDecodeInstrumentsBounds(t *testing.T) {
 		t.Errorf("500 codes: %d, %v", len(ids), err)
 	}
 	_, err = ask(append(many, "SH.600519")...)
-	refused(t, err, malformed, false)
-	wants(t, err, "501", "at most 500")
+	checkRefused(t, err, malformed, false)
+	checkSentence(t, err, "501", "at most 500")
 	_, err = ask("SH.600519", "SH.999999")
-	refused(t, err, unknown, false)
-	wants(t, err, "999999")
+	checkRefused(t, err, unknown, false)
+	checkSentence(t, err, "999999")
 	_, err = ask(strings.Repeat("貴", 400))
-	refused(t, err, unknown, false)
+	checkRefused(t, err, unknown, false)
 }
 
 func TestDecodingDoesNotAllocate(t *testing.T) {

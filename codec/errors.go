@@ -10,33 +10,36 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Error is why a frame was not accepted: what a REJECT of it says. After a fatal one comes GOODBYE PROTOCOL and the
-// connection is closed; after another it stays open.
+// Error says why a frame was refused, as a REJECT tells the client. After a fatal error the
+// server sends GOODBYE PROTOCOL and closes the connection; otherwise the connection stays
+// open.
 type Error struct {
 	Code  papertapev1.RejectCode
-	Text  string // a sentence for people: what was wrong, and what would be right
+	Text  string // a sentence for people: what was wrong and what would be right
 	Fatal bool
 }
 
-// Error is the code's name and the sentence.
+// Error returns the code's name and the sentence.
 func (e *Error) Error() string {
 	return strings.TrimPrefix(e.Code.String(), "REJECT_CODE_") + ": " + e.Text
 }
 
-// malformed is for a field out of its range: the connection stays open.
+// malformed returns the error for a field out of range. The connection stays open.
 func malformed(format string, args ...any) *Error {
 	return &Error{Code: papertapev1.RejectCode_REJECT_CODE_MALFORMED, Text: fmt.Sprintf(format, args...)}
 }
 
-// unknownInstrument is for a key that the universe does not have.
+// unknownInstrument returns the error for a key that the universe does not have.
 func unknownInstrument(format string, args ...any) *Error {
 	return &Error{Code: papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT, Text: fmt.Sprintf(format, args...)}
 }
 
-// maxEchoBytes bounds how much of what a client sent is repeated to it, so that a reject is not larger than its cause.
+// maxEchoBytes bounds how much of its own input a client gets back, so that a reject is no
+// larger than what caused it.
 const maxEchoBytes = 32
 
-// echo quotes what a client sent, as valid UTF-8 without control characters, cut short where it is long.
+// echo quotes what a client sent, as valid UTF-8 without control characters, shortened if
+// long.
 func echo[T string | []byte](asked T) string {
 	if len(asked) <= maxEchoBytes {
 		return strconv.Quote(string(asked))
@@ -48,8 +51,9 @@ func echo[T string | []byte](asked T) string {
 	return strconv.Quote(string(asked[:end])) + "…"
 }
 
-// CodeOf is the reject code of a refusal by the book. A refusal for too many rows is BAD_QUANTITY: of an instrument
-// that the account has no row left for, the largest order is 0. NoRefusal has no code: UNSPECIFIED.
+// CodeOf returns the reject code for a refusal by the book. Too many rows is BAD_QUANTITY,
+// because the account cannot buy any quantity of another instrument. NoRefusal has no code:
+// UNSPECIFIED.
 func CodeOf(r positions.Reason) papertapev1.RejectCode {
 	switch r {
 	case positions.NoRefusal:

@@ -7,10 +7,10 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// AppendEvent appends an AccountEvent as one frame, an EVENT or an EXECUTION. The events of u's accounts name
-// instruments by their index in u. Given a dst with room, nothing is allocated. A trade's event takes about 150 to
-// 400 bytes. An operator's reason and name are made valid UTF-8 and cut after 1,024 bytes, so that the frame stays in
-// its limit.
+// AppendEvent appends an AccountEvent as one frame, an EVENT or an EXECUTION. Events
+// identify instruments by their index in u. If dst has room, nothing is allocated. The
+// event of a trade takes about 150 to 400 bytes. An operator's reason and name are made
+// valid UTF-8 and cut at 1,024 bytes, so that the frame stays within its limit.
 func AppendEvent(dst []byte, t Type, flags Flags, id uint64, ev *positions.Event, u *market.Universe) []byte {
 	start := len(dst)
 	dst = beginFrame(dst, t, flags, id)
@@ -43,7 +43,7 @@ func appendEvent(dst []byte, ev *positions.Event, u *market.Universe) []byte {
 	return appendInt(dst, 10, ev.TotalMarketValue)
 }
 
-// appendTrade appends the trade that the event seq of account created.
+// appendTrade appends the trade created by event seq of account.
 func appendTrade(dst []byte, num byte, account, seq uint64, t *positions.Trade, u *market.Universe) []byte {
 	i := u.At(t.Instrument)
 	dst, at := openMessage(dst, num)
@@ -62,7 +62,8 @@ func appendTrade(dst []byte, num byte, account, seq uint64, t *positions.Trade, 
 	return closeMessage(dst, at)
 }
 
-// appendTradeID appends a string field with the name of a trade: account-seq, at most 41 bytes.
+// appendTradeID appends a string field with the name of a trade: account-seq, at most 41
+// bytes.
 func appendTradeID(dst []byte, num byte, account, seq uint64) []byte {
 	dst, at := openMessage(dst, num)
 	dst = strconv.AppendUint(dst, account, 10)
@@ -95,7 +96,7 @@ func appendAdjustment(dst []byte, num byte, a *positions.Adjustment) []byte {
 	return closeMessage(dst, at)
 }
 
-// Whether a position says its instrument's name.
+// Whether a position includes the name of its instrument.
 const (
 	named   = true
 	unnamed = false

@@ -9,9 +9,10 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// fields walks the fields of a protobuf message, by the rules of the encoding: any order, a later value replaces an
-// earlier one, unknown fields are skipped. One rule is stricter than most libraries have it: a known field with another
-// wire type is an error here, not an unknown field, since whoever sent it meant something that would be lost.
+// fields walks the fields of a protobuf message by the rules of the encoding: fields come
+// in any order, a later value replaces an earlier one, unknown fields are skipped. One rule
+// is stricter than in most libraries. A known field with the wrong wire type is an error,
+// not an unknown field, because otherwise something that the sender meant would be lost.
 //
 //	f := fields{rest: payload}
 //	for f.next() {
@@ -25,12 +26,12 @@ type fields struct {
 	rest  []byte
 	num   protowire.Number // of the current field
 	typ   protowire.Type
-	value uint64 // of a varint, fixed32 or fixed64 field
-	data  []byte // of a length-delimited field: part of the message
+	value uint64 // for a varint, fixed32 or fixed64 field
+	data  []byte // for a length-delimited field: a slice of the message
 	fault fault
 }
 
-// fault is what ended a walk before the end of the message.
+// fault says why a walk stopped before the end of the message.
 type fault uint8
 
 const (
@@ -40,7 +41,8 @@ const (
 	badText
 )
 
-// next steps to the next field. It is false at the end of the message, and from the first fault on.
+// next advances to the next field. It returns false at the end of the message and after a
+// fault.
 func (f *fields) next() bool {
 	if f.fault != noFault || len(f.rest) == 0 {
 		return false
@@ -74,7 +76,8 @@ func (f *fields) fail(why fault) bool {
 	return false
 }
 
-// varint is the value of the current field, of any of the integer types, bool and enums that are varints.
+// varint returns the value of the current field, which may be of any varint type: an
+// integer, bool or enum.
 func (f *fields) varint() uint64 {
 	if f.typ != protowire.VarintType {
 		f.fail(badWireType)
@@ -83,7 +86,7 @@ func (f *fields) varint() uint64 {
 	return f.value
 }
 
-// fixed64 is the value of the current field.
+// fixed64 returns the value of the current field.
 func (f *fields) fixed64() uint64 {
 	if f.typ != protowire.Fixed64Type {
 		f.fail(badWireType)
@@ -92,7 +95,7 @@ func (f *fields) fixed64() uint64 {
 	return f.value
 }
 
-// bytes is the value of the current field: part of the message.
+// bytes returns the value of the current field, a slice of the message.
 func (f *fields) bytes() []byte {
 	if f.typ != protowire.BytesType {
 		f.fail(badWireType)
@@ -101,7 +104,7 @@ func (f *fields) bytes() []byte {
 	return f.data
 }
 
-// text is bytes of a string field, which must be valid UTF-8.
+// text returns the value of a string field, which must be valid UTF-8.
 func (f *fields) text() []byte {
 	b := f.bytes()
 	if !utf8.Valid(b) {
@@ -111,23 +114,24 @@ func (f *fields) text() []byte {
 	return b
 }
 
-// check is the fatal error of a message that did not parse, or nil. f.num is still the field at fault.
+// check returns the fatal error for a message that did not parse, or nil. f.num is still
+// the field at fault.
 func (f *fields) check(t Type) error {
-	var what string
+	var problem string
 	switch f.fault {
 	case noFault:
 		return nil
 	case badWireType:
-		what = fmt.Sprintf("field %d cannot have wire type %d", f.num, f.typ)
+		problem = fmt.Sprintf("field %d cannot have wire type %d", f.num, f.typ)
 	case badText:
-		what = fmt.Sprintf("the string in field %d is not valid UTF-8", f.num)
+		problem = fmt.Sprintf("the string in field %d is not valid UTF-8", f.num)
 	default:
-		what = fmt.Sprintf("%d bytes before its end something is cut short or is not protobuf", len(f.rest))
+		problem = fmt.Sprintf("%d bytes before its end something is cut short or is not protobuf", len(f.rest))
 	}
 	return &Error{
 		Code: papertapev1.RejectCode_REJECT_CODE_MALFORMED,
 		Text: fmt.Sprintf("the payload of %s does not parse: %s; it must be the protobuf message of papertape.proto",
-			t, what),
+			t, problem),
 		Fatal: true,
 	}
 }

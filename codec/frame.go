@@ -1,8 +1,8 @@
-// Package codec turns network bytes into values and values into network bytes: it cuts frames off a stream, decodes the
-// payloads of requests and encodes whole frames. Everything in it is a pure function: no state, no socket, no clock.
-// docs/protocol.md is what it implements.
+// Package codec converts between network bytes and values: it cuts frames off a stream,
+// decodes the payloads of requests and encodes whole frames. All of it is pure functions,
+// without state, sockets or clocks. It implements docs/protocol.md.
 //
-// The loop of a caller, here the server's side of one connection whose bytes so far are in b:
+// A caller's loop, here for the server's side of a connection that has received b:
 //
 //	for {
 //		frame, n, err := codec.Cut(b, codec.LimitAfterLogin)
@@ -20,13 +20,13 @@
 //		b = b[n:]
 //	}
 //
-// Decoding is done before b is let go of or overwritten: Frame.Payload is part of b, but what a Decode function returns
-// keeps nothing of it. Each Append function appends whole frames to a slice, as append does, and returns it; give one
-// with room in it and nothing is allocated.
+// Decode a frame before overwriting b: Frame.Payload is a slice of b. The results of the
+// Decode functions do not reference b. Each Append function appends whole frames to a slice
+// and returns it, as append does, and allocates nothing if the slice has room.
 //
-// What a server decodes and sends is written by hand here, over the rules of the protobuf encoding; clients, and
-// whatever is neither, use the generated messages through Append and Unmarshal. Tests hold the two against each
-// other.
+// Decoders and encoders for what a server receives and sends are written by hand. Clients,
+// and code that is neither, use the generated messages with Append and Unmarshal. Tests
+// compare the two.
 package codec
 
 import (
@@ -36,15 +36,16 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// Sizes of a frame. The limits are of its length field, which counts what follows the field itself.
+// Sizes of a frame. The limits apply to its length field, which counts the bytes after the
+// field itself.
 const (
-	// HeaderBytes is what comes before the payload: length (4), type (2), flags (2), id (8), big-endian.
+	// HeaderBytes precede the payload: length (4), type (2), flags (2), id (8), big-endian.
 	HeaderBytes = 16
-	// LimitBeforeLogin is for frames to a server from a connection that has not logged in.
+	// LimitBeforeLogin is the limit for a client that has not logged in.
 	LimitBeforeLogin = 512
-	// LimitAfterLogin is for frames to a server.
+	// LimitAfterLogin is the limit for a client that has logged in.
 	LimitAfterLogin = 4096
-	// LimitToClient is for frames to a client.
+	// LimitToClient is the limit for frames to a client.
 	LimitToClient = 64 << 10
 
 	lengthBytes = 4
@@ -57,20 +58,22 @@ type Flags uint16
 // The flags.
 const (
 	FlagReply  Flags = 1 << 0 // answers the request with the same id
-	FlagReplay Flags = 1 << 1 // sent again from history: the client may have seen it
+	FlagReplay Flags = 1 << 1 // repeated from history: the client may have seen it
 )
 
-// Frame is one message as it was framed. ID is the request's in a request and in its reply, 0 in a push.
+// Frame is one frame. ID is chosen by the request and repeated in its reply; it is 0 in a
+// push.
 type Frame struct {
 	Type    Type
 	Flags   Flags
 	ID      uint64
-	Payload []byte // part of the slice that it was cut off
+	Payload []byte // part of the slice that the frame was cut off
 }
 
-// Cut takes the first frame off b: the frame is in b[:n]. With n == 0 and no error b does not hold a whole frame yet.
-// limit is of the length field; the length is judged as soon as its four bytes are there. An error is a fatal *Error,
-// TOO_LARGE or MALFORMED, and nothing can be cut off b after it.
+// Cut returns the first frame of b, which is b[:n]. If n is 0 and err is nil, b does not
+// hold a whole frame yet. limit applies to the length field, which is checked as soon as
+// its four bytes are there. An error is a fatal *Error, TOO_LARGE or MALFORMED; nothing
+// more can be cut off b.
 func Cut(b []byte, limit int) (f Frame, n int, err error) {
 	if len(b) < lengthBytes {
 		return Frame{}, 0, nil
@@ -103,8 +106,8 @@ func Cut(b []byte, limit int) (f Frame, n int, err error) {
 	}, n, nil
 }
 
-// PutHeader rewrites type, flags and id of a whole frame in place, so that one encoded event serves as the EVENT of
-// some connections and as the EXECUTION of another.
+// PutHeader overwrites the type, flags and id of a frame, so that one encoded event can
+// serve as the EVENT of some connections and the EXECUTION of another.
 func PutHeader(frame []byte, t Type, flags Flags, id uint64) {
 	_ = frame[HeaderBytes-1]
 	binary.BigEndian.PutUint16(frame[4:], uint16(t))
@@ -112,20 +115,21 @@ func PutHeader(frame []byte, t Type, flags Flags, id uint64) {
 	binary.BigEndian.PutUint64(frame[8:], id)
 }
 
-// AppendFrame appends a frame with a payload that is encoded already: that of an embedder's message.
+// AppendFrame appends a frame whose payload is already encoded, as for an embedder's
+// message.
 func AppendFrame(dst []byte, t Type, flags Flags, id uint64, payload []byte) []byte {
 	start := len(dst)
 	return endFrame(append(beginFrame(dst, t, flags, id), payload...), start)
 }
 
-// beginFrame appends a header whose length is still open; endFrame closes it.
+// beginFrame appends a header without its length, which endFrame sets.
 func beginFrame(dst []byte, t Type, flags Flags, id uint64) []byte {
 	dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	PutHeader(dst[len(dst)-HeaderBytes:], t, flags, id)
 	return dst
 }
 
-// endFrame sets the length of the frame that begins at start and reaches to the end of dst.
+// endFrame sets the length of the frame that starts at start and ends at the end of dst.
 func endFrame(dst []byte, start int) []byte {
 	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-lengthBytes))
 	return dst

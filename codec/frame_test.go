@@ -13,7 +13,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// rawFrame is a frame of n bytes in its length field, built without the package.
+// rawFrame builds a frame with the given length field, without using the package.
 func rawFrame(length uint32, payload []byte) []byte {
 	b := binary.BigEndian.AppendUint32(nil, length)
 	b = binary.BigEndian.AppendUint16(b, 16)
@@ -98,7 +98,7 @@ func TestCutLimits(t *testing.T) {
 		}
 		for _, have := range []int{4, 5, 16} {
 			_, n, err := codec.Cut(whole[:have], test.limit)
-			refused(t, err, test.code, true)
+			checkRefused(t, err, test.code, true)
 			if n != 0 {
 				t.Errorf("length %d took %d bytes", test.length, n)
 			}
@@ -159,7 +159,8 @@ func TestTypeString(t *testing.T) {
 }
 
 func TestCodeOf(t *testing.T) {
-	// The names say the same, but for the one reason that has no code of its own.
+	// The names of reason and code are the same, except for the one reason without a code
+	// of its own.
 	r := positions.UnknownAccount
 	for ; !strings.HasPrefix(r.String(), "Reason("); r++ {
 		want := strings.ReplaceAll(strings.TrimPrefix(codec.CodeOf(r).String(), "REJECT_CODE_"), "_", "")

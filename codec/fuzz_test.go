@@ -11,14 +11,15 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// addGolden gives a fuzz target the payloads of the golden messages to start from.
+// addGolden seeds a fuzz target with the payloads of the golden messages.
 func addGolden(f *testing.F, add func(payload []byte)) {
 	for _, c := range goldenCases(f) {
 		add(c.frame[codec.HeaderBytes:])
 	}
 }
 
-// FuzzCut holds Cut against the three lines that say what it does, for the data and for all of its beginnings.
+// FuzzCut compares Cut with the three lines that describe it, for the data and all its
+// prefixes.
 func FuzzCut(f *testing.F) {
 	for _, c := range goldenCases(f) {
 		f.Add(append(c.frame, c.frame...), uint16(codec.LimitBeforeLogin))
@@ -47,9 +48,9 @@ func checkCut(t *testing.T, b []byte, limit int) int {
 	}
 	switch {
 	case length > limit:
-		refused(t, err, tooLarge, true)
+		checkRefused(t, err, tooLarge, true)
 	case length >= 0 && length < 12:
-		refused(t, err, malformed, true)
+		checkRefused(t, err, malformed, true)
 	case err != nil:
 		t.Fatalf("Cut of %x at limit %d: %v", b, limit, err)
 	case length < 0 || len(b) < 4+length:
@@ -57,7 +58,7 @@ func checkCut(t *testing.T, b []byte, limit int) int {
 			t.Fatalf("Cut of %x took %d bytes", b, n)
 		}
 	default:
-		// Put together again it is what it was.
+		// Encoding the frame again gives the same bytes.
 		again := rawFrame(uint32(length), f.Payload)
 		codec.PutHeader(again, f.Type, f.Flags, f.ID)
 		if n != 4+length || string(again) != string(b[:n]) {
@@ -67,20 +68,22 @@ func checkCut(t *testing.T, b []byte, limit int) int {
 	return n
 }
 
-// FuzzDecodeOrder: DecodeOrder accepts exactly what protobuf parses and is in range, with the same values.
+// FuzzDecodeOrder: DecodeOrder accepts exactly the payloads that parse and are in range,
+// with the same values.
 func FuzzDecodeOrder(f *testing.F) {
 	addGolden(f, func(payload []byte) { f.Add(payload) })
 	f.Add([]byte{0x08, 0x81, 0x80, 0x80, 0x80, 0x10, 0x12, 0x02, 'S', 'H', 0x1a, 0x06, '6', '0', '0', '5', '1', '9'})
 	f.Fuzz(func(t *testing.T, payload []byte) { checkOrder(t, payload) })
 }
 
-// FuzzDecodeLogin is FuzzDecodeOrder for LOGIN.
+// FuzzDecodeLogin is like FuzzDecodeOrder, for LOGIN.
 func FuzzDecodeLogin(f *testing.F) {
 	addGolden(f, func(payload []byte) { f.Add(payload) })
 	f.Fuzz(func(t *testing.T, payload []byte) { checkLogin(t, payload) })
 }
 
-// FuzzDecodeRequests is FuzzDecodeOrder for the other requests, each with the same payload.
+// FuzzDecodeRequests is like FuzzDecodeOrder, for the other requests, each with the same
+// payload.
 func FuzzDecodeRequests(f *testing.F) {
 	addGolden(f, func(payload []byte) { f.Add(payload) })
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -92,9 +95,9 @@ func FuzzDecodeRequests(f *testing.F) {
 	})
 }
 
-// FuzzEventRoundTrip takes the data twice: as an event's payload from a server that cannot be trusted, which must not
-// panic, and if it decodes must encode to the same event; and as the choices of a generator of events, which must come
-// back as they were.
+// FuzzEventRoundTrip uses the data in two ways. As an event's payload from an untrusted
+// server it must not cause a panic, and if it decodes, it must encode to the same event. As
+// input of the event generator it produces events that must survive a round trip.
 func FuzzEventRoundTrip(f *testing.F) {
 	addGolden(f, func(payload []byte) { f.Add(payload) })
 	generated := rapid.MakeFuzz(eventRoundTrip)

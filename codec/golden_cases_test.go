@@ -15,8 +15,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// goldenCase is a frame as the package encodes it, and the message that it is. check is for requests: the server's
-// decoder held against the protobuf runtime.
+// goldenCase is a frame as the package encodes it, with its message. For requests, check
+// compares the server's decoder with the protobuf runtime.
 type goldenCase struct {
 	file    string
 	name    string
@@ -31,8 +31,8 @@ const (
 	goldenTime    = 1_767_578_400_123_456_789
 )
 
-// fill is n bytes that count up from first.
-func fill(first byte, n int) []byte {
+// countingBytes returns n bytes that count up from first.
+func countingBytes(first byte, n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
 		b[i] = first + byte(i)
@@ -40,7 +40,7 @@ func fill(first byte, n int) []byte {
 	return b
 }
 
-// goldenCases are all messages of the protocol, in the order of their types.
+// goldenCases returns all messages of the protocol, in the order of their types.
 func goldenCases(t failer) []goldenCase {
 	t.Helper()
 	return append(append(goldenSession(t), goldenRequests(t)...), goldenEvents(t)...)
@@ -52,7 +52,8 @@ func request(file string, typ codec.Type, id uint64, m generated, check func(t f
 
 func goldenSession(t failer) []goldenCase {
 	welcome := &papertapev1.Welcome{
-		Uid: 7, Protocol: 1, Server: "papertape 0.1.0", Epoch: goldenEpoch, Nonce: fill(0x00, 32), HeartbeatMs: 10_000,
+		Uid: 7, Protocol: 1, Server: "papertape 0.1.0", Epoch: goldenEpoch, Nonce: countingBytes(0x00,
+			32), HeartbeatMs: 10_000,
 		MaxFrame: 4096,
 	}
 	login := &papertapev1.Login{
@@ -61,9 +62,9 @@ func goldenSession(t failer) []goldenCase {
 	}
 	withProof := &papertapev1.Login{
 		Account: goldenAccount, Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, KeyId: "desk-1",
-		ClientNonce: fill(0x80, 32),
+		ClientNonce: countingBytes(0x80, 32),
 	}
-	mac := hmac.New(sha256.New, fill(0x40, 32))
+	mac := hmac.New(sha256.New, countingBytes(0x40, 32))
 	mac.Write(bytes.Join([][]byte{
 		[]byte("papertape-v1"), welcome.GetNonce(), withProof.GetClientNonce(),
 		binary.BigEndian.AppendUint64(nil, goldenAccount),
@@ -111,7 +112,8 @@ func goldenRequests(t failer) []goldenCase {
 			Market: i.Market, Code: i.Code, Name: i.Name, Price: i.PreviousClose, PreviousClose: i.PreviousClose,
 			Lot: i.Lot, Tick: i.Tick,
 		})
-		quotes.Quotes = append(quotes.Quotes, &papertapev1.Quote{Market: i.Market, Code: i.Code, Price: i.PreviousClose})
+		quotes.Quotes = append(quotes.Quotes,
+			&papertapev1.Quote{Market: i.Market, Code: i.Code, Price: i.PreviousClose})
 	}
 	h := goldenHoldings(t)
 	newer, older := goldenClosed(t), goldenTrade(t)
@@ -163,7 +165,8 @@ func goldenHoldings(t failer) *positions.Holdings {
 		Account: goldenAccount, Seq: 42,
 		Positions: []positions.Position{
 			{
-				Row:      positions.Row{Quantity: 200, Cost: 2_000_0000, Realised: -30_0000, Version: 42, Instrument: maotai},
+				Row: positions.Row{Quantity: 200, Cost: 2_000_0000, Realised: -30_0000, Version: 42,
+					Instrument: maotai},
 				Sellable: 200, Price: 11_0000,
 			},
 			{
@@ -178,7 +181,7 @@ func goldenHoldings(t failer) *positions.Holdings {
 	return h
 }
 
-// goldenTrade is an increase: 100 @ 10 are held, 100 more are bought => 200, 2000.
+// goldenTrade is an increase: 100 @ 10 were held, 100 more are bought: 200, cost 2000.
 func goldenTrade(t failer) *positions.Event {
 	maotai := instrument(t, "SH", "600519")
 	id, _ := positions.MakeOrderID([]byte("morning-17"))
@@ -197,7 +200,7 @@ func goldenTrade(t failer) *positions.Event {
 	}
 }
 
-// goldenClosed sells all: the row is in the event once more, with quantity 0.
+// goldenClosed sells all shares: the event has the row once more, with quantity 0.
 func goldenClosed(t failer) *positions.Event {
 	ev := goldenTrade(t)
 	ev.Seq, ev.Change, ev.TotalMarketValue = 43, positions.Closed, 0
@@ -212,16 +215,19 @@ func goldenClosed(t failer) *positions.Event {
 	return ev
 }
 
-// goldenBust takes goldenTrade back, and with it a sell of 150, 100017-43, that it had made possible: 100 are left.
+// goldenBust takes goldenTrade back, together with the sale of 150, 100017-43, that
+// depended on it. 100 are left.
 func goldenBust(t failer) *positions.Event {
 	trade := goldenTrade(t)
 	return &positions.Event{
 		Account: goldenAccount, Seq: 44, Time: goldenTime + 1_000_000_000, Kind: positions.KindBust,
 		Change: positions.Increased, Cash: positions.Cash{Balance: 999_000_0000}, TotalMarketValue: 1_000_0000,
 		Bust: &positions.Bust{
-			TradeSeq: 42, Reason: "wrong price", Actor: "ops", ID: "bust-1", Original: trade.Trade, Cascade: []uint64{43},
+			TradeSeq: 42, Reason: "wrong price", Actor: "ops", ID: "bust-1", Original: trade.Trade,
+			Cascade: []uint64{43},
 			Positions: []positions.Position{{
-				Row:      positions.Row{Quantity: 100, Cost: 1_000_0000, Version: 44, Instrument: trade.Trade.Instrument},
+				Row: positions.Row{Quantity: 100, Cost: 1_000_0000, Version: 44,
+					Instrument: trade.Trade.Instrument},
 				Sellable: 100, Price: 10_0000,
 			}},
 		},

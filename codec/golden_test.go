@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/*.txt")
 
-// goldenFile is a file of testdata, as testdata/README.md describes it.
+// goldenFile is a file of testdata, as described in testdata/README.md.
 type goldenFile struct {
 	name    string
 	typ     codec.Type
@@ -33,7 +33,7 @@ type goldenFile struct {
 	json    []byte
 }
 
-// text is the file, for a frame and the message that its payload is.
+// text returns the file for a frame and its message.
 func (c *goldenCase) text(t testing.TB) []byte {
 	t.Helper()
 	f, n, err := codec.Cut(c.frame, codec.LimitToClient)
@@ -53,7 +53,8 @@ func (c *goldenCase) text(t testing.TB) []byte {
 	return b.Bytes()
 }
 
-// plainJSON is the protobuf JSON of m, in a layout of its own, since that of protojson changes from build to build.
+// plainJSON returns the protobuf JSON of m in a fixed layout, as that of protojson varies
+// from build to build.
 func plainJSON(t testing.TB, m proto.Message) []byte {
 	t.Helper()
 	compact, err := protojson.Marshal(m)
@@ -100,7 +101,7 @@ func readGolden(t testing.TB, path string) *goldenFile {
 	}
 }
 
-// TestGolden holds the package against the bytes in testdata in both directions.
+// TestGolden compares the package with the bytes in testdata, in both directions.
 func TestGolden(t *testing.T) {
 	for _, c := range goldenCases(t) {
 		t.Run(c.file, func(t *testing.T) {
@@ -122,7 +123,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// checkGoldenDecodes: the bytes are the header and the JSON, and the JSON is the bytes.
+// checkGoldenDecodes checks that the bytes decode to the header and the JSON, and that the
+// JSON encodes to the bytes.
 func checkGoldenDecodes(t *testing.T, golden *goldenFile) {
 	t.Helper()
 	payload := onlyFrame(t, golden.frame, golden.typ, golden.flags, golden.id)
@@ -143,13 +145,13 @@ func checkGoldenDecodes(t *testing.T, golden *goldenFile) {
 	if err := protojson.Unmarshal(golden.json, fromJSON); err != nil {
 		t.Fatal(err)
 	}
-	holds(t, payload, fromJSON)
+	checkPayload(t, payload, fromJSON)
 	if size := fromJSON.SizeVT(); size != len(payload) {
 		t.Errorf("the JSON's message takes %d bytes, the payload has %d", size, len(payload))
 	}
 }
 
-// TestGoldenIsComplete: every message type has a file, and every file is written by the test.
+// TestGoldenIsComplete: every message type has a file, and the test writes every file.
 func TestGoldenIsComplete(t *testing.T) {
 	types, files := make(map[codec.Type]bool), make(map[string]bool)
 	for _, c := range goldenCases(t) {

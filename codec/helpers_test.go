@@ -21,13 +21,14 @@ import (
 
 var universe = market.Default()
 
-// failer is what *testing.T, *testing.B and *rapid.T have in common, as far as the helpers need it.
+// failer is the part of *testing.T, *testing.B and *rapid.T that the helpers need.
 type failer interface {
 	Helper()
 	Fatalf(format string, args ...any)
 }
 
-// marshal encodes by the protobuf runtime, in which neither this package nor the generated fast path has a part.
+// marshal encodes with the protobuf runtime, independently of this package and of the
+// generated code.
 func marshal(t failer, m proto.Message) []byte {
 	t.Helper()
 	b, err := proto.Marshal(m)
@@ -37,8 +38,8 @@ func marshal(t failer, m proto.Message) []byte {
 	return b
 }
 
-// parses is the reference for decoding: what the protobuf runtime accepts, save known fields of another wire type,
-// which the runtime takes for unknown ones.
+// parses is the reference for decoding: it accepts what the protobuf runtime accepts,
+// except known fields with the wrong wire type, which the runtime takes for unknown fields.
 func parses(payload []byte, m proto.Message) bool {
 	if proto.Unmarshal(payload, m) != nil {
 		return false
@@ -55,7 +56,8 @@ func parses(payload []byte, m proto.Message) bool {
 	return true
 }
 
-// onlyFrame is the payload of the one frame that b must be, with that header.
+// onlyFrame returns the payload of b, which must be exactly one frame with the given
+// header.
 func onlyFrame(t failer, b []byte, typ codec.Type, flags codec.Flags, id uint64) []byte {
 	t.Helper()
 	f, n, err := codec.Cut(b, codec.LimitToClient)
@@ -68,8 +70,8 @@ func onlyFrame(t failer, b []byte, typ codec.Type, flags codec.Flags, id uint64)
 	return f.Payload
 }
 
-// holds checks that payload is want, by the protobuf runtime and by Unmarshal.
-func holds(t failer, payload []byte, want proto.Message) {
+// checkPayload checks that payload encodes want, by the protobuf runtime and by Unmarshal.
+func checkPayload(t failer, payload []byte, want proto.Message) {
 	t.Helper()
 	got := want.ProtoReflect().New().Interface()
 	if !parses(payload, got) || !proto.Equal(got, want) || len(got.ProtoReflect().GetUnknown()) > 0 {
@@ -86,8 +88,9 @@ type unmarshaler interface {
 	Reset()
 }
 
-// refused checks an error of a decoder: its code, whether it is fatal, and that its sentence can be sent.
-func refused(t failer, err error, code papertapev1.RejectCode, fatal bool) {
+// checkRefused checks a decoder's error: its code, whether it is fatal, and that its sentence
+// can be sent.
+func checkRefused(t failer, err error, code papertapev1.RejectCode, fatal bool) {
 	t.Helper()
 	var e *codec.Error
 	if !errors.As(err, &e) {
@@ -110,7 +113,8 @@ const (
 	tooLarge  = papertapev1.RejectCode_REJECT_CODE_TOO_LARGE
 )
 
-// What an event is on the wire, the plain way: a generated message, field by field.
+// The wire form of an event, built in the simplest way: a generated message, field by
+// field.
 
 func wireEvent(ev *positions.Event, u *market.Universe) *papertapev1.AccountEvent {
 	m := &papertapev1.AccountEvent{
@@ -190,7 +194,8 @@ func wireHoldings(h *positions.Holdings, u *market.Universe) *papertapev1.Holdin
 	}
 }
 
-// Generators. Numbers are of all sizes and signs, with zeros, whether or not a book could come to them.
+// Generators. Numbers have all sizes and signs, including zero, even if no book could
+// produce them.
 
 var (
 	anyUint = rapid.OneOf(rapid.Uint64Max(200), rapid.Uint64())
@@ -257,8 +262,9 @@ func drawEvent(t *rapid.T) *positions.Event {
 	return ev
 }
 
-// drawPayload draws the fields of a message of that kind and of its neighbourhood, in any order: repeated, unknown,
-// of the wrong wire type, with values in and out of range, padded varints, broken text; sometimes cut short.
+// drawPayload draws the fields of a message like m, and others with nearby numbers, in any
+// order. It includes repeated and unknown fields, wrong wire types, values out of range,
+// padded varints and invalid text. Sometimes it cuts the payload short.
 func drawPayload(t *rapid.T, m proto.Message) []byte {
 	known := m.ProtoReflect().Descriptor().Fields()
 	var payload []byte
@@ -301,7 +307,8 @@ func drawBytes(t *rapid.T) []byte {
 	case 1, 2, 3:
 		return []byte(rapid.StringN(0, 70, 200).Draw(t, "text"))
 	case 4, 5, 6:
-		return []byte(rapid.SampledFrom([]string{"SH.600519", "600519.XSHG", "SZ.000001", "SH 600036"}).Draw(t, "spelling"))
+		spellings := []string{"SH.600519", "600519.XSHG", "SZ.000001", "SH 600036"}
+		return []byte(rapid.SampledFrom(spellings).Draw(t, "spelling"))
 	case 7, 8, 9, 10, 11, 12:
 		return []byte(rapid.SampledFrom([]string{"SH", "XSHG", "SZ", "XSHE"}).Draw(t, "market"))
 	}
@@ -315,7 +322,7 @@ var wireTypes = map[protoreflect.Kind]protowire.Type{
 	protoreflect.StringKind: protowire.BytesType, protoreflect.BytesKind: protowire.BytesType,
 }
 
-// instrument is the ID of one that the shipped universe has.
+// instrument returns the ID of an instrument of the shipped universe.
 func instrument(t failer, marketName, code string) market.ID {
 	t.Helper()
 	id, ok := universe.Lookup([]byte(marketName), []byte(code))

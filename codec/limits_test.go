@@ -14,7 +14,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// widest is the universe with the most and the longest instruments that there can be.
+// widest returns the largest possible universe, with the longest possible names.
 func widest(t *testing.T) *market.Universe {
 	t.Helper()
 	list := make([]market.Instrument, market.MaxInstruments)
@@ -32,7 +32,7 @@ func widest(t *testing.T) *market.Universe {
 	return u
 }
 
-// fullHoldings are as many rows as an account can hold, with figures that take the most bytes.
+// fullHoldings returns the maximum number of rows, with numbers that take the most bytes.
 func fullHoldings(u *market.Universe, figure int64) *positions.Holdings {
 	h := &positions.Holdings{
 		Account: math.MaxUint64, Seq: math.MaxUint64, TotalMarketValue: -1, Hash: math.MaxUint64,
@@ -49,7 +49,8 @@ func fullHoldings(u *market.Universe, figure int64) *positions.Holdings {
 	return h
 }
 
-// TestHoldingsAlwaysFit: large figures fit with the names, and whatever the figures are they fit without.
+// TestHoldingsAlwaysFit: large numbers fit with the names, and any numbers fit without
+// them.
 func TestHoldingsAlwaysFit(t *testing.T) {
 	u := widest(t)
 	for _, test := range []struct {
@@ -65,16 +66,17 @@ func TestHoldingsAlwaysFit(t *testing.T) {
 		}
 		before := []byte("before")
 		b := codec.AppendHoldings(before, 5, h, u)
-		holds(t, onlyFrame(t, b[len(before):], codec.TypeHoldingsReply, codec.FlagReply, 5), want)
+		checkPayload(t, onlyFrame(t, b[len(before):], codec.TypeHoldingsReply, codec.FlagReply, 5), want)
 		r := &codec.LoginReply{
 			Account: math.MaxUint64, HeadSeq: math.MaxUint64, OldestSeq: math.MaxUint64, Epoch: math.MaxUint64,
 			Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Resynced: true, Holdings: h,
 		}
 		b = codec.AppendLoginReply(before, 5, r, u)
-		holds(t, onlyFrame(t, b[len(before):], codec.TypeLoginReply, codec.FlagReply, 5), &papertapev1.LoginReply{
-			Account: math.MaxUint64, HeadSeq: math.MaxUint64, OldestSeq: math.MaxUint64, Epoch: math.MaxUint64,
-			Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Resynced: true, Holdings: want,
-		})
+		checkPayload(t, onlyFrame(t, b[len(before):], codec.TypeLoginReply, codec.FlagReply, 5),
+			&papertapev1.LoginReply{
+				Account: math.MaxUint64, HeadSeq: math.MaxUint64, OldestSeq: math.MaxUint64, Epoch: math.MaxUint64,
+				Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Resynced: true, Holdings: want,
+			})
 	}
 }
 
@@ -94,7 +96,7 @@ func TestInstrumentsAlwaysFit(t *testing.T) {
 	}
 }
 
-// TestQuotesOfAll: all quotes come, in order, in frames that clients accept.
+// TestQuotesOfAll: all quotes are sent, in order, in frames that clients accept.
 func TestQuotesOfAll(t *testing.T) {
 	u := widest(t)
 	prices := market.Walk(u, 1).Step(math.MaxInt64)
@@ -130,9 +132,10 @@ func TestQuotesOfAll(t *testing.T) {
 	}
 }
 
-// TestHistoryStopsAtTheLimit: as many events as fit, the frame at its limit to the byte, and oldest_seq always.
+// TestHistoryStopsAtTheLimit: a frame has as many events as fit, up to exactly the limit,
+// and always has oldest_seq.
 func TestHistoryStopsAtTheLimit(t *testing.T) {
-	const oldest = math.MaxUint64 // of the most bytes
+	const oldest = math.MaxUint64 // the longest encoding
 	event := func(reason int) *positions.Event {
 		return &positions.Event{
 			Account: 100_017, Seq: 7, Kind: positions.KindAdjustment,
@@ -154,7 +157,7 @@ func TestHistoryStopsAtTheLimit(t *testing.T) {
 	if _, got := history(events); len(got.GetEvents()) != 64 {
 		t.Fatalf("%d of 64 events", len(got.GetEvents()))
 	}
-	// One event more, sized so that the frame is exactly at its limit; then one byte longer.
+	// Add an event that fills the frame exactly to its limit; then make it one byte longer.
 	short, _ := history(append(slices.Clone(events), event(300)))
 	reason := 300 + codec.LimitToClient - short
 	length, got := history(append(slices.Clone(events), event(reason)))
@@ -173,7 +176,7 @@ func TestHistoryKeepsTheOrder(t *testing.T) {
 	newer, older := sampleEvent(t), sampleEvent(t)
 	older.Seq = 41
 	b := codec.AppendHistory(nil, 5, []*positions.Event{newer, older}, 3, universe)
-	holds(t, onlyFrame(t, b, codec.TypeHistoryReply, codec.FlagReply, 5), &papertapev1.History{
+	checkPayload(t, onlyFrame(t, b, codec.TypeHistoryReply, codec.FlagReply, 5), &papertapev1.History{
 		Events:    []*papertapev1.AccountEvent{wireEvent(newer, universe), wireEvent(older, universe)},
 		OldestSeq: 3,
 	})

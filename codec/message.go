@@ -8,27 +8,29 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// Message is any generated message.
+// Message is implemented by all generated messages.
 type Message interface {
 	SizeVT() int
 	MarshalToSizedBufferVT(b []byte) (int, error)
 }
 
-// Append appends any generated message as one frame: what a client sends, and what a server sends that has no function
-// of its own here. The bytes of its strings must be valid UTF-8.
+// Append appends any generated message as one frame. Clients use it, and the server uses it
+// for messages that have no function of their own here. The strings of m must be valid
+// UTF-8.
 func Append(dst []byte, t Type, flags Flags, id uint64, m Message) []byte {
 	start := len(dst)
 	size := m.SizeVT()
 	dst = beginFrame(slices.Grow(dst, HeaderBytes+size), t, flags, id)
 	dst = dst[:len(dst)+size]
 	if n, err := m.MarshalToSizedBufferVT(dst[len(dst)-size:]); err != nil || n != size {
-		panic(fmt.Sprintf("codec: a message of %d bytes was encoded to %d: %v", size, n, err)) // a bug of the generator
+		panic(fmt.Sprintf("codec: a message of %d bytes was encoded to %d: %v", size, n, err)) // a bug in the generator
 	}
 	return endFrame(dst, start)
 }
 
-// Unmarshal decodes a payload into m, whatever m held before: the way of clients, and of tests. The error is a fatal
-// *Error, MALFORMED, also where a string is not valid UTF-8; m is not to be used then. m keeps nothing of the payload.
+// Unmarshal decodes a payload into m, and discards what m held before. Clients and tests
+// use it. An error is a fatal *Error, MALFORMED, which includes strings that are not valid
+// UTF-8; m must not be used then. m does not reference the payload.
 func Unmarshal(payload []byte, m interface {
 	UnmarshalVT(b []byte) error
 	Reset()
@@ -48,53 +50,54 @@ func Unmarshal(payload []byte, m interface {
 	return nil
 }
 
-// validStrings says that all strings of m are valid UTF-8, which the generated code does not look at. Messages without
-// strings are not listed. Nil is valid.
+// validStrings reports whether all strings of m are valid UTF-8, which the generated code
+// does not check. Messages without strings are not listed. Nil is valid.
 func validStrings(m any) bool {
 	switch m := m.(type) {
 	case *papertapev1.Welcome:
-		return valid(m.GetServer())
+		return validTexts(m.GetServer())
 	case *papertapev1.Login:
-		return valid(m.GetClient(), m.GetKeyId())
+		return validTexts(m.GetClient(), m.GetKeyId())
 	case *papertapev1.LoginReply:
 		return validStrings(m.GetHoldings())
 	case *papertapev1.Goodbye:
-		return valid(m.GetText())
+		return validTexts(m.GetText())
 	case *papertapev1.Reject:
-		return valid(m.GetText())
+		return validTexts(m.GetText())
 	case *papertapev1.Order:
-		return valid(m.GetMarket(), m.GetCode(), m.GetClientOrderId())
+		return validTexts(m.GetMarket(), m.GetCode(), m.GetClientOrderId())
 	case *papertapev1.Position:
-		return valid(m.GetMarket(), m.GetCode(), m.GetName())
+		return validTexts(m.GetMarket(), m.GetCode(), m.GetName())
 	case *papertapev1.Holdings:
-		return all(m.GetPositions())
+		return validMessages(m.GetPositions())
 	case *papertapev1.Trade:
-		return valid(m.GetId(), m.GetMarket(), m.GetCode(), m.GetName(), m.GetClientOrderId())
+		return validTexts(m.GetId(), m.GetMarket(), m.GetCode(), m.GetName(), m.GetClientOrderId())
 	case *papertapev1.Bust:
-		return valid(m.GetTradeId(), m.GetReason(), m.GetActor(), m.GetBustId()) && valid(m.GetCascade()...) &&
+		return validTexts(m.GetTradeId(), m.GetReason(), m.GetActor(), m.GetBustId()) &&
+			validTexts(m.GetCascade()...) &&
 			validStrings(m.GetOriginal()) && validStrings(m.GetReplacement())
 	case *papertapev1.Adjustment:
-		return valid(m.GetReason(), m.GetActor())
+		return validTexts(m.GetReason(), m.GetActor())
 	case *papertapev1.AccountEvent:
 		return validStrings(m.GetTrade()) && validStrings(m.GetBust()) && validStrings(m.GetAdjustment()) &&
-			all(m.GetPositions())
+			validMessages(m.GetPositions())
 	case *papertapev1.History:
-		return all(m.GetEvents())
+		return validMessages(m.GetEvents())
 	case *papertapev1.InstrumentsRequest:
-		return valid(m.GetCodes()...)
+		return validTexts(m.GetCodes()...)
 	case *papertapev1.Instrument:
-		return valid(m.GetMarket(), m.GetCode(), m.GetName())
+		return validTexts(m.GetMarket(), m.GetCode(), m.GetName())
 	case *papertapev1.Instruments:
-		return all(m.GetInstruments())
+		return validMessages(m.GetInstruments())
 	case *papertapev1.Quote:
-		return valid(m.GetMarket(), m.GetCode())
+		return validTexts(m.GetMarket(), m.GetCode())
 	case *papertapev1.Quotes:
-		return all(m.GetQuotes())
+		return validMessages(m.GetQuotes())
 	}
 	return true
 }
 
-func valid(texts ...string) bool {
+func validTexts(texts ...string) bool {
 	for _, text := range texts {
 		if !utf8.ValidString(text) {
 			return false
@@ -103,7 +106,7 @@ func valid(texts ...string) bool {
 	return true
 }
 
-func all[M any](messages []*M) bool {
+func validMessages[M any](messages []*M) bool {
 	for _, m := range messages {
 		if !validStrings(m) {
 			return false

@@ -13,13 +13,13 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// generated is what every generated message is.
+// generated is implemented by every generated message.
 type generated interface {
 	unmarshaler
 	codec.Message
 }
 
-// newMessage is an empty message of the contract, by name.
+// newMessage returns an empty message of the contract, by name.
 func newMessage(t testing.TB, name protoreflect.FullName) generated {
 	t.Helper()
 	typ, err := protoregistry.GlobalTypes.FindMessageByName(name)
@@ -29,8 +29,9 @@ func newMessage(t testing.TB, name protoreflect.FullName) generated {
 	return typ.New().Interface().(generated)
 }
 
-// TestUnmarshalRefusesBrokenText sets every string of every message, nested ones too, first to text and then to bytes
-// that are not: a string that was forgotten would be found here.
+// TestUnmarshalRefusesBrokenText sets every string of every message, nested ones included,
+// first to valid text and then to invalid UTF-8. It finds strings that validStrings does
+// not check.
 func TestUnmarshalRefusesBrokenText(t *testing.T) {
 	messages := papertapev1.File_papertape_v1_papertape_proto.Messages()
 	strings := 0
@@ -49,7 +50,7 @@ func TestUnmarshalRefusesBrokenText(t *testing.T) {
 			if err := codec.Unmarshal(payload, again); err == nil {
 				t.Errorf("%s: broken text was taken", path)
 			} else {
-				refused(t, err, malformed, true)
+				checkRefused(t, err, malformed, true)
 			}
 		})
 	}
@@ -58,7 +59,8 @@ func TestUnmarshalRefusesBrokenText(t *testing.T) {
 	}
 }
 
-// eachString visits every string field at and below m, each with all messages on the way to it present.
+// eachString visits every string field in and below m, each with all its parent messages
+// present.
 func eachString(m protoreflect.Message, path string, visit func(path string, set func(text string))) {
 	fields := m.Descriptor().Fields()
 	for n := range fields.Len() {
@@ -96,7 +98,7 @@ func TestUnmarshalStartsAfresh(t *testing.T) {
 	if !proto.Equal(quotes, want) {
 		t.Errorf("got %v, want %v", quotes, want)
 	}
-	refused(t, codec.Unmarshal([]byte{0x0a, 0x05, 0x00}, quotes), malformed, true)
+	checkRefused(t, codec.Unmarshal([]byte{0x0a, 0x05, 0x00}, quotes), malformed, true)
 }
 
 func TestAppendAddsToWhatIsThere(t *testing.T) {
@@ -105,9 +107,11 @@ func TestAppendAddsToWhatIsThere(t *testing.T) {
 	if !bytes.HasPrefix(b, []byte("before")) {
 		t.Fatalf("got %x", b)
 	}
-	holds(t, onlyFrame(t, b[len("before"):], codec.TypeOrder, 0, math.MaxUint64), order)
+	checkPayload(t, onlyFrame(t, b[len("before"):], codec.TypeOrder, 0, math.MaxUint64), order)
 	frame := make([]byte, 0, 256)
-	if n := testing.AllocsPerRun(100, func() { frame = codec.Append(frame[:0], codec.TypeOrder, 0, 1, order) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() {
+		frame = codec.Append(frame[:0], codec.TypeOrder, 0, 1, order)
+	}); n != 0 {
 		t.Errorf("Append with room: %v allocations, want 0", n)
 	}
 }

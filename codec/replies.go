@@ -8,23 +8,24 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// AppendWelcome appends a WELCOME. The bytes of its text must be valid UTF-8.
+// AppendWelcome appends a WELCOME. Its text must be valid UTF-8.
 func AppendWelcome(dst []byte, w *papertapev1.Welcome) []byte {
 	return Append(dst, TypeWelcome, 0, 0, w)
 }
 
-// LoginReply is what a LOGIN is answered with. Holdings is set with SNAPSHOT only.
+// LoginReply answers a LOGIN. Holdings is set only with SNAPSHOT.
 type LoginReply struct {
 	Account   uint64
-	HeadSeq   uint64 // newest durable sequence of the account; 0: none yet
-	OldestSeq uint64 // oldest that can be replayed; 0: none
+	HeadSeq   uint64 // newest durable sequence of the account; 0: none
+	OldestSeq uint64 // oldest sequence that can be replayed; 0: none
 	Epoch     uint64
 	Mode      papertapev1.ResumeMode // what the server does
-	Resynced  bool                   // RESUME was asked for and could not be done
+	Resynced  bool                   // RESUME was requested but was not possible
 	Holdings  *positions.Holdings
 }
 
-// AppendLoginReply appends the reply to the LOGIN with that id. Of the holdings it says what AppendHoldings says.
+// AppendLoginReply appends the reply to the LOGIN with that id. It omits the names of
+// instruments in the same case as AppendHoldings.
 func AppendLoginReply(dst []byte, id uint64, r *LoginReply, u *market.Universe) []byte {
 	start := len(dst)
 	dst = appendLoginReply(dst, id, r, u, named)
@@ -50,9 +51,10 @@ func appendLoginReply(dst []byte, id uint64, r *LoginReply, u *market.Universe, 
 	return closeMessage(dst, at)
 }
 
-// AppendHoldings appends the reply to the HOLDINGS request with that id. All rows that an account can hold fit the
-// frame; with all of them, names and codes of full length and figures near the end of what 64 bits hold, the names
-// are left out to make them fit.
+// AppendHoldings appends the reply to the HOLDINGS request with that id. The rows of an
+// account always fit the frame. If the account holds the maximum number of rows, with names
+// and codes of full length and numbers near the limit of 64 bits, the names are omitted to
+// make them fit.
 func AppendHoldings(dst []byte, id uint64, h *positions.Holdings, u *market.Universe) []byte {
 	start := len(dst)
 	dst = appendHoldings(beginFrame(dst, TypeHoldingsReply, FlagReply, id), h, u, named)
@@ -73,13 +75,14 @@ func appendHoldings(dst []byte, h *positions.Holdings, u *market.Universe, withN
 	return appendFixed64(dst, 6, h.Hash)
 }
 
-// fits says that the frame that begins at start and reaches to the end of dst is within the limit for clients.
+// fits reports whether the frame that starts at start is within the limit for clients.
 func fits(dst []byte, start int) bool { return len(dst)-start-lengthBytes <= LimitToClient }
 
-// AppendHistory appends the reply to the HISTORY request with that id: the events in the order given, which is newest
-// first, as many of them as the frame holds. oldest is the oldest sequence that is kept.
+// AppendHistory appends the reply to the HISTORY request with that id: as many of the
+// events as fit, in the given order, which is newest first. oldest is the oldest sequence
+// that is kept.
 func AppendHistory(dst []byte, id uint64, events []*positions.Event, oldest uint64, u *market.Universe) []byte {
-	const oldestBytes = 1 + 10 // what oldest_seq can take after the events
+	const oldestBytes = 1 + 10 // the maximum size of oldest_seq, which follows the events
 	start := len(dst)
 	dst = beginFrame(dst, TypeHistoryReply, FlagReply, id)
 	for _, ev := range events {
@@ -97,9 +100,9 @@ func AppendHistory(dst []byte, id uint64, events []*positions.Event, oldest uint
 	return endFrame(dst, start)
 }
 
-// AppendReject appends a REJECT: the reply to the request with that id, or with id 0 one that answers no request.
-// text is made valid UTF-8 and cut after 1,024 bytes. retryAfter is in whole milliseconds on the wire, rounded up; 0:
-// not said.
+// AppendReject appends a REJECT. It answers the request with that id, or no request if id
+// is 0. text is made valid UTF-8 and cut at 1,024 bytes. retryAfter is sent in whole
+// milliseconds, rounded up; 0 means not given.
 func AppendReject(dst []byte, id uint64, code papertapev1.RejectCode, text string, retryAfter time.Duration) []byte {
 	start := len(dst)
 	var flags Flags
@@ -113,7 +116,7 @@ func AppendReject(dst []byte, id uint64, code papertapev1.RejectCode, text strin
 	return endFrame(dst, start)
 }
 
-// AppendGoodbye appends a GOODBYE. text and retryAfter are treated as in AppendReject.
+// AppendGoodbye appends a GOODBYE. It treats text and retryAfter as AppendReject does.
 func AppendGoodbye(dst []byte, reason papertapev1.GoodbyeReason, text string, retryAfter time.Duration) []byte {
 	start := len(dst)
 	dst = beginFrame(dst, TypeGoodbye, 0, 0)
@@ -123,7 +126,8 @@ func AppendGoodbye(dst []byte, reason papertapev1.GoodbyeReason, text string, re
 	return endFrame(dst, start)
 }
 
-// AppendPing appends a PING. A server says the account's newest sequence at this place of the stream, a client 0.
+// AppendPing appends a PING. A server sends the account's newest sequence so far, a client
+// sends 0.
 func AppendPing(dst []byte, id, headSeq uint64) []byte {
 	start := len(dst)
 	dst = beginFrame(dst, TypePing, 0, id)
@@ -131,7 +135,7 @@ func AppendPing(dst []byte, id, headSeq uint64) []byte {
 	return endFrame(dst, start)
 }
 
-// AppendPong appends the reply to the PING with that id. headSeq is as in AppendPing.
+// AppendPong appends the reply to the PING with that id. headSeq is as for AppendPing.
 func AppendPong(dst []byte, id, headSeq uint64) []byte {
 	start := len(dst)
 	dst = beginFrame(dst, TypePong, FlagReply, id)
@@ -139,8 +143,8 @@ func AppendPong(dst []byte, id, headSeq uint64) []byte {
 	return endFrame(dst, start)
 }
 
-// AppendInstruments appends the reply to the INSTRUMENTS request with that id: at most 500 always fit the frame, and
-// DecodeInstrumentsRequest returns no more.
+// AppendInstruments appends the reply to the INSTRUMENTS request with that id. Up to 500
+// instruments always fit the frame, and DecodeInstrumentsRequest returns no more.
 func AppendInstruments(dst []byte, id uint64, ids []market.ID, prices *market.Prices, u *market.Universe) []byte {
 	start := len(dst)
 	dst = beginFrame(dst, TypeInstrumentsReply, FlagReply, id)
@@ -160,10 +164,11 @@ func AppendInstruments(dst []byte, id uint64, ids []market.ID, prices *market.Pr
 	return endFrame(dst, start)
 }
 
-// quotesPerFrame is how many quotes always fit a frame to a client.
+// quotesPerFrame is a number of quotes that always fits a frame.
 const quotesPerFrame = 1000
 
-// AppendQuotes appends the prices of ids as QUOTES: one frame, or as many as they take where ids are more than 1,000.
+// AppendQuotes appends the prices of ids as QUOTES, in several frames if there are more
+// than 1,000.
 func AppendQuotes(dst []byte, ids []market.ID, prices *market.Prices, u *market.Universe) []byte {
 	for len(ids) > quotesPerFrame {
 		dst = appendQuotes(dst, ids[:quotesPerFrame], prices, u)
@@ -188,7 +193,8 @@ func appendQuotes(dst []byte, ids []market.ID, prices *market.Prices, u *market.
 	return endFrame(dst, start)
 }
 
-// AppendSubscribed appends the reply to the SUBSCRIBE request with that id: what is switched on now.
+// AppendSubscribed appends the reply to the SUBSCRIBE request with that id: what is now
+// switched on.
 func AppendSubscribed(dst []byte, id uint64, s Subscribe) []byte {
 	start := len(dst)
 	dst = beginFrame(dst, TypeSubscribed, FlagReply, id)
@@ -197,7 +203,9 @@ func AppendSubscribed(dst []byte, id uint64, s Subscribe) []byte {
 	return endFrame(dst, start)
 }
 
-// AppendPresence appends a PRESENCE: a session of account came (online) or went, and that many are there now.
+// AppendPresence appends a PRESENCE: a session of account came online or went offline, and
+// the account now has that many sessions.
 func AppendPresence(dst []byte, account, uid uint64, online bool, sessions uint32) []byte {
-	return Append(dst, TypePresence, 0, 0, &papertapev1.Presence{Account: account, Uid: uid, Online: online, Sessions: sessions})
+	return Append(dst, TypePresence, 0, 0, &papertapev1.Presence{Account: account, Uid: uid, Online: online,
+		Sessions: sessions})
 }

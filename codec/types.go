@@ -2,10 +2,11 @@ package codec
 
 import "fmt"
 
-// Type is the type of a frame's message. Which message each carries, and who sends it, is in docs/protocol.md.
+// Type is the message type of a frame. docs/protocol.md says what each type carries and who
+// sends it.
 type Type uint16
 
-// The message types. Those from TypeEmbedder on belong to whoever embeds the server.
+// The message types. Those from TypeEmbedder on are for programs that embed the server.
 const (
 	TypeWelcome          Type = 1
 	TypeLogin            Type = 2
@@ -30,7 +31,8 @@ const (
 	TypeEmbedder         Type = 0x8000
 )
 
-// String is the name of docs/protocol.md, with "reply" where request and reply share one; a number for other types.
+// String returns the name used in docs/protocol.md, followed by "reply" if request and
+// reply share a name. Other types are given as numbers.
 func (t Type) String() string {
 	switch t {
 	case TypeWelcome:

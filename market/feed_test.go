@@ -27,7 +27,7 @@ func TestFixed(t *testing.T) {
 	}
 }
 
-// anyUniverse draws a universe of odd ticks, limits and prices.
+// anyUniverse draws a universe with unusual ticks, limits and prices.
 func anyUniverse(t *rapid.T) *Universe {
 	list := make([]Instrument, rapid.IntRange(1, 8).Draw(t, "instruments"))
 	for n := range list {
@@ -92,8 +92,9 @@ func checkStep(t *rapid.T, u *Universe, before, p *Prices, now int64) {
 	}
 }
 
-// The shipped walk of seed 1, so that a change of the process, which would change what seeds mean, does not go unseen.
-// Over a day it must also neither stand nor lie at its limits.
+// TestWalkOfADay pins the shipped walk of seed 1, so that a change of the process, and so
+// of what seeds mean, is noticed. Over a day the walk must neither stand still nor stay at
+// its limits.
 func TestWalkOfADay(t *testing.T) {
 	u := Default()
 	f := Walk(u, 1)
@@ -112,7 +113,8 @@ func TestWalkOfADay(t *testing.T) {
 			golden = append(golden, price)
 		}
 	}
-	if want := []int64{10_0000, 10_0100, 10_0200, 10_0200, 10_0100, 10_0100, 10_0200, 10_0300}; !slices.Equal(golden, want) {
+	want := []int64{10_0000, 10_0100, 10_0200, 10_0200, 10_0100, 10_0100, 10_0200, 10_0300}
+	if !slices.Equal(golden, want) {
 		t.Errorf("the walk begins %v, want %v", golden, want)
 	}
 	if len(seen) < 30 || atLimit > day/20 {

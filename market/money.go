@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// MoneyUnit is how many units of the ledger make one of the currency.
+// MoneyUnit is the number of ledger units per unit of currency.
 const MoneyUnit = 10_000
 
 const (
@@ -15,13 +15,14 @@ const (
 	decimalsMin = 2
 )
 
-// FormatMoney writes an amount in 1/10000 of the currency with at least two decimals and at most four: 9.98, -0.0001,
-// 1000.00. There is no grouping, so that ParseMoney and other programs read it.
+// FormatMoney formats an amount in 1/10000 of the currency with two to four decimals: 9.98,
+// -0.0001, 1000.00. There is no digit grouping, so that ParseMoney and other programs can
+// read it.
 func FormatMoney(v int64) string {
 	return string(AppendMoney(make([]byte, 0, 24), v))
 }
 
-// AppendMoney appends what FormatMoney writes.
+// AppendMoney appends the result of FormatMoney to dst.
 func AppendMoney(dst []byte, v int64) []byte {
 	magnitude := uint64(v)
 	if v < 0 {
@@ -30,7 +31,8 @@ func AppendMoney(dst []byte, v int64) []byte {
 	}
 	dst = strconv.AppendUint(dst, magnitude/MoneyUnit, 10)
 	part := magnitude % MoneyUnit
-	digits := [...]byte{'.', '0' + byte(part/1000), '0' + byte(part/100%10), '0' + byte(part/10%10), '0' + byte(part%10)}
+	digits := [...]byte{'.', '0' + byte(part/1000), '0' + byte(part/100%10), '0' + byte(part/10%10),
+		'0' + byte(part%10)}
 	n := len(digits)
 	for n > 1+decimalsMin && digits[n-1] == '0' {
 		n--
@@ -38,8 +40,9 @@ func AppendMoney(dst []byte, v int64) []byte {
 	return append(dst, digits[:n]...)
 }
 
-// ParseMoney reads a decimal amount of at most four decimals, as FormatMoney writes it, into 1/10000 of the currency.
-// The decimals may be left out (10). The error is a sentence that says what would be right.
+// ParseMoney parses a decimal amount with at most four decimals, as FormatMoney writes it,
+// into 1/10000 of the currency. The decimals are optional (10). The error is a sentence
+// that says what would be right.
 func ParseMoney(s string) (int64, error) {
 	digits, negative := strings.CutPrefix(s, "-")
 	whole, decimals, point := strings.Cut(digits, ".")
@@ -59,7 +62,7 @@ func ParseMoney(s string) (int64, error) {
 			clip(s), FormatMoney(math.MinInt64), FormatMoney(math.MaxInt64))
 	}
 	if negative {
-		return -int64(magnitude), nil // the bound itself stays what it is: -MinInt64 == MinInt64
+		return -int64(magnitude), nil // correct for the bound too: -MinInt64 == MinInt64
 	}
 	return int64(magnitude), nil
 }
@@ -68,7 +71,7 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// clip shortens what an error repeats.
+// clip shortens text that an error repeats.
 func clip(s string) string {
 	if len(s) <= maxTypedBytes {
 		return s

@@ -70,7 +70,8 @@ func TestMoneyRoundTrip(t *testing.T) {
 }
 
 func FuzzParseMoney(f *testing.F) {
-	for _, seed := range []string{"9.98", "-0.0001", "922337203685477.5807", "-922337203685477.5808", "1.", "00.00", "１"} {
+	for _, seed := range []string{"9.98", "-0.0001", "922337203685477.5807", "-922337203685477.5808", "1.", "00.00",
+		"１"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -82,14 +83,14 @@ func FuzzParseMoney(f *testing.F) {
 		if again, err := ParseMoney(text); err != nil || again != v {
 			t.Errorf("%q is %d, written %s and read %d, %v", s, v, text, again, err)
 		}
-		// What was read and what is written differ in zeros at the ends only.
+		// The text read and the text written differ only in leading and trailing zeros.
 		if bare(s) != bare(text) {
 			t.Errorf("%q is written %s", s, text)
 		}
 	})
 }
 
-// bare is an amount without the zeros at its ends.
+// bare removes the leading and trailing zeros of an amount.
 func bare(s string) string {
 	digits, negative := strings.CutPrefix(s, "-")
 	whole, decimals, _ := strings.Cut(digits, ".")

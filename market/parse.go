@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// maxTypedBytes bounds what Parse looks at, and what its errors repeat.
+// maxTypedBytes bounds the text that Parse accepts, and that its errors repeat.
 const maxTypedBytes = 40
 
-// Parse finds the instrument that a person typed: SH.600519, 600519.SH, XSHG.600519, 600519.XSHG, "SH 600519",
-// SH:600519, SH600519, 600519SH, in upper or lower case. A code without its market is refused, also where only one
-// market has it: a list that works today must not mean something else when an instrument is added. The error is a
-// sentence that names what may have been meant.
+// Parse finds the instrument that a person typed: SH.600519, 600519.SH, XSHG.600519,
+// 600519.XSHG, "SH 600519", SH:600519, SH600519, 600519SH, in upper or lower case. A code
+// without its market is refused, even if only one market has it: text that works today must
+// not mean something else once an instrument is added. The error is a sentence that names
+// possible candidates.
 func (u *Universe) Parse(text string) (ID, error) {
 	typed := strings.TrimSpace(text)
 	if typed == "" {
@@ -35,16 +36,17 @@ func (u *Universe) Parse(text string) (ID, error) {
 	case len(found) > 1:
 		return 0, fmt.Errorf("%q can be read as %s; write the one you mean", typed, u.candidates(found))
 	}
-	return 0, u.unknown(typed, readings)
+	return 0, u.unknownError(typed, readings)
 }
 
-// reading is one way to take a typed text apart.
+// reading is one way to split a typed text.
 type reading struct {
 	market int
 	code   string
 }
 
-// readings are all ways to read text, which is in upper case, as a market and a code.
+// readings returns all ways to split text, which is in upper case, into a market and a
+// code.
 func readings(text string) []reading {
 	var all []reading
 	add := func(name, code string) {
@@ -53,7 +55,8 @@ func readings(text string) []reading {
 			all = append(all, reading{m, code})
 		}
 	}
-	// A separator first: the code may have one of its own (BRK.B), so the market is before the first or after the last.
+	// Try separators first. The code may contain one (BRK.B), so the market comes before
+	// the first or after the last.
 	if first := strings.IndexAny(text, separators); first >= 0 {
 		last := strings.LastIndexAny(text, separators)
 		add(text[:first], text[first+1:])
@@ -73,8 +76,8 @@ func readings(text string) []reading {
 
 const separators = ". :\t"
 
-// unknown says why nothing was found, and what is near.
-func (u *Universe) unknown(typed string, readings []reading) error {
+// unknownError explains why nothing was found, and names similar instruments.
+func (u *Universe) unknownError(typed string, readings []reading) error {
 	if len(readings) == 0 {
 		code := strings.ToUpper(typed)
 		if near := u.withCode(code); len(near) > 0 {
@@ -96,7 +99,7 @@ func (u *Universe) unknown(typed string, readings []reading) error {
 		r.code, markets[r.market].name, u.example())
 }
 
-// withCode are the instruments of any market that have the code.
+// withCode returns the instruments of any market with that code.
 func (u *Universe) withCode(code string) []ID {
 	var ids []ID
 	for m := range u.byMarket {
@@ -107,7 +110,8 @@ func (u *Universe) withCode(code string) []ID {
 	return ids
 }
 
-// candidates are the instruments by spelling and name: "SH.000001 (上证指数) or SZ.000001 (平安银行)".
+// candidates lists instruments by spelling and name: "SH.000001 (上证指数) or SZ.000001
+// (平安银行)".
 func (u *Universe) candidates(ids []ID) string {
 	spelled := make([]string, len(ids))
 	for n, id := range ids {
@@ -116,7 +120,7 @@ func (u *Universe) candidates(ids []ID) string {
 	return strings.Join(spelled, " or ")
 }
 
-// example is an instrument of this universe that a sentence can name.
+// example returns an instrument of this universe for use in a sentence.
 func (u *Universe) example() string {
 	if id, ok := u.Lookup([]byte("SH"), []byte("600519")); ok {
 		return u.At(id).String()

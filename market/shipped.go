@@ -1,7 +1,7 @@
 package market
 
-// Default is the universe that Papertape ships: some fifty instruments of Shanghai, Shenzhen and Beijing with plausible
-// opening prices. Each call builds it anew.
+// Default returns the universe that Papertape ships: about fifty instruments of Shanghai,
+// Shenzhen and Beijing with plausible opening prices. Each call builds a new one.
 func Default() *Universe {
 	list := make([]Instrument, len(shipped))
 	for n, s := range shipped {
@@ -14,17 +14,18 @@ func Default() *Universe {
 	return u
 }
 
-// listing is a line of the shipped table; what is the same for a whole board is not repeated in it.
+// listing is a line of the shipped table, without what is the same for a whole board.
 type listing struct {
 	market, code, name string
-	cents              int64 // the previous close in 0.01 CNY
+	cents              int64 // the previous close, in 0.01 CNY
 	board              Board
 	halted             bool
 }
 
 const cent = MoneyUnit / 100
 
-// limitBps is the day's limit of each board, in 1/10000. The index has none of its own and gets that of the main board.
+// limitBps is the day's limit of each board, in 1/10000. An index has no limit of its own
+// and gets that of the main board.
 var limitBps = [...]int64{OtherBoard: 1000, MainBoard: 1000, MainBoardST: 500, ChiNext: 2000, STAR: 2000, BSE: 3000}
 
 func (s listing) instrument() Instrument {
@@ -34,8 +35,9 @@ func (s listing) instrument() Instrument {
 	}
 }
 
-// shipped is sorted by market and code. Prices are plausible, not current. SZ 000001 opens at 10.00, so that 100 shares
-// of it are worth 1,000.00. What is called 虚构 (fictional) does not exist.
+// shipped is sorted by market and code. Prices are plausible, not current. SZ 000001 opens
+// at 10.00, so that 100 shares of it are worth 1,000.00. Instruments called 虚构 (fictional)
+// do not exist.
 var shipped = []listing{
 	{"BJ", "899101", "虚构精工", 1860, BSE, false},
 	{"BJ", "899102", "虚构生物", 945, BSE, false},

@@ -1,18 +1,20 @@
-// Package market is what is traded and at what price: instruments, the universe they form, and the feed of prices.
+// Package market defines what is traded and at what price: instruments, the universe they
+// form, and the price feed.
 //
-// An instrument is (market, code): 000001 is a bank in SZ and an index in SH, so a code alone is never a key. Inside
-// the program an instrument is an ID, its index in a Universe. A Universe is sorted by market, then code, in byte
-// order, so that walking IDs upwards is the order of lists and of the state hash.
+// An instrument is identified by market and code: 000001 is a bank in SZ and an index in
+// SH, so a code alone is never a key. Inside the program an instrument is an ID, its index
+// in a Universe. A Universe is sorted by market, then code, in byte order, so ascending IDs
+// are in the order of lists and of the state hash.
 //
-// Prices are integers in 1/10000 of the currency. They are read as immutable snapshots; one goroutine owns the feed and
-// makes the next one:
+// Prices are integers in 1/10000 of the currency. They are read as immutable snapshots. One
+// goroutine owns the feed and makes the next snapshot:
 //
 //	universe := market.Default()
 //	feed := market.Walk(universe, seed)
-//	go feed.Run(ctx, time.Second, publish) // publish is called with each snapshot that differs from the one before
+//	go feed.Run(ctx, time.Second, publish) // calls publish with each changed snapshot
 //
 //	id, err := universe.Parse("600519.SH")
-//	price := feed.Snapshot().At(id)        // any goroutine, no lock
+//	price := feed.Snapshot().At(id) // any goroutine, no lock
 //
 // A Universe never changes after NewUniverse, and any goroutine may read it.
 package market
@@ -26,13 +28,13 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// Limits of a universe, so that every list of instruments fits its frame.
+// Limits of a universe. They ensure that every list of instruments fits its frame.
 const (
-	// MaxInstruments is the most a universe holds.
+	// MaxInstruments is the maximum number of instruments in a universe.
 	MaxInstruments = 4096
-	// MaxNameBytes is the longest name of an instrument, in bytes of UTF-8.
+	// MaxNameBytes is the maximum length of an instrument's name, in bytes of UTF-8.
 	MaxNameBytes = 48
-	// MaxCodeBytes is the longest code.
+	// MaxCodeBytes is the maximum length of a code.
 	MaxCodeBytes = 16
 	// MaxPrice is the highest price an instrument can have: 1,000,000,000.00.
 	MaxPrice = 1_000_000_000 * MoneyUnit
@@ -41,10 +43,10 @@ const (
 // ID is an instrument's index in its Universe.
 type ID uint16
 
-// Board is the board an instrument is listed on, which decides its trading rules.
+// Board is the board on which an instrument is listed. It determines the trading rules.
 type Board uint8
 
-// The boards. OtherBoard is what has no rules of its own here: an index, a market abroad.
+// The boards. OtherBoard has no rules of its own here: an index, or a market abroad.
 const (
 	OtherBoard Board = iota
 	MainBoard
@@ -54,24 +56,25 @@ const (
 	BSE
 )
 
-// Instrument is one thing that is traded.
+// Instrument is something that is traded.
 type Instrument struct {
 	Market        string // SH, SZ, BJ, HK or US
 	Code          string // upper-case letters, digits, '.' and '-'; 1 to 16 bytes
-	Name          string // 1 to 48 bytes of UTF-8, as usertext.CheckLine says
-	PreviousClose int64  // 1/10000 of the currency; the opening price as well
+	Name          string // 1 to 48 bytes of UTF-8, valid by usertext.CheckLine
+	PreviousClose int64  // 1/10000 of the currency; also the opening price
 	Lot           uint32 // shares
-	Tick          int64  // the smallest step of the price, 1/10000 of the currency
-	LimitBps      int64  // how far a day's price may go from PreviousClose, in 1/10000 of it; 0: no limit
+	Tick          int64  // the smallest price step, 1/10000 of the currency
+	LimitBps      int64  // maximum move of a day from PreviousClose, in 1/10000 of it; 0: no limit
 	Board         Board
-	Halted        bool // its price stands still
+	Halted        bool // its price does not move
 }
 
-// String is the canonical spelling: SH.600519.
+// String returns the canonical spelling: SH.600519.
 func (i *Instrument) String() string { return i.Market + "." + i.Code }
 
-// Limits are the lowest and the highest price of the day, in 1/10000 of the currency: PreviousClose × (1 ± LimitBps),
-// each rounded half up to the tick. Without a limit they are one tick and MaxPrice.
+// Limits returns the lowest and the highest price of the day, in 1/10000 of the currency:
+// PreviousClose × (1 ± LimitBps), each rounded half up to the tick. Without a limit they
+// are one tick and MaxPrice.
 func (i *Instrument) Limits() (low, high int64) {
 	if i.LimitBps == 0 {
 		return i.Tick, MaxPrice - MaxPrice%i.Tick
@@ -83,7 +86,8 @@ func (i *Instrument) Limits() (low, high int64) {
 
 const wholeBps = 10_000
 
-// halfUp is n/d rounded half up, for n >= 0 and d > 0. With prices up to MaxPrice nothing here comes near int64's end.
+// halfUp returns n/d rounded half up, for n >= 0 and d > 0. With prices up to MaxPrice it
+// cannot overflow.
 func halfUp(n, d int64) int64 {
 	quotient, rest := n/d, n%d
 	if rest >= d-rest {
@@ -92,14 +96,15 @@ func halfUp(n, d int64) int64 {
 	return quotient
 }
 
-// Universe is everything that is traded. It is immutable.
+// Universe is the set of all instruments. It is immutable.
 type Universe struct {
 	instruments []Instrument
 	byMarket    [len(markets)]map[string]ID // code to ID
 }
 
-// NewUniverse sorts list and checks it: 1 to 4,096 instruments, known markets, no duplicates, names of at most 48
-// bytes, prices positive, on the tick and at most MaxPrice. The list itself is not kept.
+// NewUniverse checks and sorts list: 1 to 4,096 instruments, known markets, no duplicates,
+// names of at most 48 bytes, prices positive, on the tick and at most MaxPrice. It does not
+// keep the list itself.
 func NewUniverse(list []Instrument) (*Universe, error) {
 	if len(list) == 0 || len(list) > MaxInstruments {
 		return nil, fmt.Errorf("a universe of %d instruments: it must have 1 to %d", len(list), MaxInstruments)
@@ -150,14 +155,15 @@ func (i *Instrument) check() error {
 
 const codeBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 
-// Len is how many instruments there are; their IDs are 0 to Len-1.
+// Len returns the number of instruments. Their IDs are 0 to Len-1.
 func (u *Universe) Len() int { return len(u.instruments) }
 
-// At is the instrument of an ID. The caller must not change it. It panics where id is not of this universe.
+// At returns the instrument of an ID, which must not be modified. It panics if id is not in
+// this universe.
 func (u *Universe) At(id ID) *Instrument { return &u.instruments[id] }
 
-// Lookup finds an instrument by market, canonical (SH) or MIC (XSHG), and code, both exactly as they are spelled in the
-// universe. It does not allocate.
+// Lookup finds an instrument by market, canonical (SH) or MIC (XSHG), and code, both
+// spelled exactly as in the universe. It does not allocate.
 func (u *Universe) Lookup(market, code []byte) (ID, bool) {
 	if len(market) > maxMarketBytes {
 		return 0, false
@@ -170,7 +176,8 @@ func (u *Universe) Lookup(market, code []byte) (ID, bool) {
 	return id, ok
 }
 
-// Opening is the snapshot a day begins with: each instrument's PreviousClose, version 0, time 0.
+// Opening returns the snapshot at the start of a day: each instrument's PreviousClose,
+// version 0, time 0.
 func (u *Universe) Opening() *Prices {
 	p := &Prices{prices: make([]int64, len(u.instruments))}
 	for n := range u.instruments {
@@ -179,7 +186,7 @@ func (u *Universe) Opening() *Prices {
 	return p
 }
 
-// markets are the ones an instrument can be listed on, with their MIC codes.
+// markets lists the markets an instrument can be listed on, with their MIC codes.
 var markets = [...]struct {
 	name string
 	mics []string
@@ -193,8 +200,8 @@ var markets = [...]struct {
 
 const maxMarketBytes = 4
 
-// marketIndex is the index in markets of a canonical name or MIC code, or -1. It is a switch rather than a search since
-// it is on the way of every order; a test holds it against markets.
+// marketIndex returns the index in markets of a canonical name or MIC code, or -1. It is a
+// switch, not a search, because every order calls it. A test compares it with markets.
 func marketIndex(name string) int {
 	switch name {
 	case "BJ", "XBSE", "BJSE":

@@ -54,9 +54,10 @@ func TestShippedUniverse(t *testing.T) {
 	}
 }
 
-// good is an instrument that NewUniverse takes.
-func good() Instrument {
-	return Instrument{Market: "SH", Code: "600519", Name: "贵州茅台", PreviousClose: 10_0000, Lot: 100, Tick: 100, LimitBps: 1000}
+// validInstrument returns an instrument that NewUniverse accepts.
+func validInstrument() Instrument {
+	return Instrument{Market: "SH", Code: "600519", Name: "贵州茅台", PreviousClose: 10_0000, Lot: 100, Tick: 100,
+		LimitBps: 1000}
 }
 
 func TestNewUniverseRefuses(t *testing.T) {
@@ -65,35 +66,56 @@ func TestNewUniverseRefuses(t *testing.T) {
 		change func(*Instrument)
 		want   string
 	}{
-		{"market", func(i *Instrument) { i.Market = "XX" }, `instrument XX.600519: "XX" is not a market; it must be one of BJ, HK, SH, SZ, US`},
-		{"MIC market", func(i *Instrument) { i.Market = "XSHG" }, `instrument XSHG.600519: "XSHG" is not a market; it must be one of BJ, HK, SH, SZ, US`},
-		{"no code", func(i *Instrument) { i.Code = "" }, `instrument SH.: the code must be 1 to 16 upper-case letters, digits, '.' or '-'`},
-		{"long code", func(i *Instrument) { i.Code = strings.Repeat("1", 17) }, `instrument SH.11111111111111111: the code must be 1 to 16 upper-case letters, digits, '.' or '-'`},
-		{"small letters", func(i *Instrument) { i.Code = "aapl" }, `instrument SH.aapl: the code must be 1 to 16 upper-case letters, digits, '.' or '-'`},
-		{"bad byte inside", func(i *Instrument) { i.Code = "60 519" }, `instrument SH.60 519: the code must be 1 to 16 upper-case letters, digits, '.' or '-'`},
-		{"no name", func(i *Instrument) { i.Name = "" }, `instrument SH.600519: the name must be one line of 1 to 48 bytes; it has 0`},
-		{"long name", func(i *Instrument) { i.Name = strings.Repeat("x", 49) }, `instrument SH.600519: the name must be one line of 1 to 48 bytes; it has 49`},
-		{"name turned round", func(i *Instrument) { i.Name = "\u202e台茅州贵" }, "instrument SH.600519: the name must be one line of plain text; it has the character U+202E, which cannot be seen or is not seen alike everywhere"},
-		{"name of two lines", func(i *Instrument) { i.Name = "贵州\n茅台" }, "instrument SH.600519: the name must be one line of plain text; it has the character U+000A, which cannot be seen or is not seen alike everywhere"},
-		{"blank name", func(i *Instrument) { i.Name = "\u3000" }, "instrument SH.600519: the name must say something; it is blank"},
-		{"name no text", func(i *Instrument) { i.Name = "\xff" }, `instrument SH.600519: the name must be text in UTF-8; it is not`},
+		{"market", func(i *Instrument) { i.Market = "XX" },
+			`instrument XX.600519: "XX" is not a market; it must be one of BJ, HK, SH, SZ, US`},
+		{"MIC market", func(i *Instrument) { i.Market = "XSHG" },
+			`instrument XSHG.600519: "XSHG" is not a market; it must be one of BJ, HK, SH, SZ, US`},
+		{"no code", func(i *Instrument) { i.Code = "" },
+			`instrument SH.: the code must be 1 to 16 upper-case letters, digits, '.' or '-'`},
+		{"long code", func(i *Instrument) { i.Code = strings.Repeat("1", 17) },
+			`instrument SH.11111111111111111: the code must be 1 to 16 upper-case letters, digits, '.' or '-'`},
+		{"small letters", func(i *Instrument) { i.Code = "aapl" },
+			`instrument SH.aapl: the code must be 1 to 16 upper-case letters, digits, '.' or '-'`},
+		{"bad byte inside", func(i *Instrument) { i.Code = "60 519" },
+			`instrument SH.60 519: the code must be 1 to 16 upper-case letters, digits, '.' or '-'`},
+		{"no name", func(i *Instrument) { i.Name = "" },
+			`instrument SH.600519: the name must be one line of 1 to 48 bytes; it has 0`},
+		{"long name", func(i *Instrument) { i.Name = strings.Repeat("x", 49) },
+			`instrument SH.600519: the name must be one line of 1 to 48 bytes; it has 49`},
+		{"name turned round", func(i *Instrument) { i.Name = "\u202e台茅州贵" },
+			"instrument SH.600519: the name must be one line of plain text; it has the character U+202E, which " +
+				"cannot be seen or is not seen alike everywhere"},
+		{"name of two lines", func(i *Instrument) { i.Name = "贵州\n茅台" },
+			"instrument SH.600519: the name must be one line of plain text; it has the character U+000A, which " +
+				"cannot be seen or is not seen alike everywhere"},
+		{"blank name", func(i *Instrument) { i.Name = "\u3000" },
+			"instrument SH.600519: the name must say something; it is blank"},
+		{"name no text", func(i *Instrument) { i.Name = "\xff" },
+			`instrument SH.600519: the name must be text in UTF-8; it is not`},
 		{"lot", func(i *Instrument) { i.Lot = 0 }, `instrument SH.600519: the lot is 0 shares; it must be at least 1`},
 		{"tick", func(i *Instrument) { i.Tick = 0 }, `instrument SH.600519: the tick is 0.00; it must be above 0`},
-		{"no price", func(i *Instrument) { i.PreviousClose = 0 }, `instrument SH.600519: the previous close is 0.00; it must be above 0, at most 1000000000.00 and on the tick of 0.01`},
-		{"off the tick", func(i *Instrument) { i.PreviousClose = 10_0001 }, `instrument SH.600519: the previous close is 10.0001; it must be above 0, at most 1000000000.00 and on the tick of 0.01`},
-		{"too dear", func(i *Instrument) { i.PreviousClose = MaxPrice + 100 }, `instrument SH.600519: the previous close is 1000000000.01; it must be above 0, at most 1000000000.00 and on the tick of 0.01`},
-		{"limit", func(i *Instrument) { i.LimitBps = 10_001 }, `instrument SH.600519: the day's limit is 10001/10000; it must be 0 (none) to 10000`},
+		{"no price", func(i *Instrument) { i.PreviousClose = 0 },
+			`instrument SH.600519: the previous close is 0.00; it must be above 0, at most 1000000000.00 and on ` +
+				`the tick of 0.01`},
+		{"off the tick", func(i *Instrument) { i.PreviousClose = 10_0001 },
+			`instrument SH.600519: the previous close is 10.0001; it must be above 0, at most 1000000000.00 and on ` +
+				`the tick of 0.01`},
+		{"too dear", func(i *Instrument) { i.PreviousClose = MaxPrice + 100 },
+			`instrument SH.600519: the previous close is 1000000000.01; it must be above 0, at most 1000000000.00 ` +
+				`and on the tick of 0.01`},
+		{"limit", func(i *Instrument) { i.LimitBps = 10_001 },
+			`instrument SH.600519: the day's limit is 10001/10000; it must be 0 (none) to 10000`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			i := good()
+			i := validInstrument()
 			test.change(&i)
 			if _, err := NewUniverse([]Instrument{i}); err == nil || err.Error() != test.want {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
 	}
-	if _, err := NewUniverse([]Instrument{good(), good()}); err == nil ||
+	if _, err := NewUniverse([]Instrument{validInstrument(), validInstrument()}); err == nil ||
 		err.Error() != "instrument SH.600519: it is listed twice; a market and code must be unique" {
 		t.Errorf("twice: %v", err)
 	}
@@ -105,7 +127,7 @@ func TestNewUniverseRefuses(t *testing.T) {
 }
 
 func TestNewUniverseSortsACopy(t *testing.T) {
-	a, b, c := good(), good(), good()
+	a, b, c := validInstrument(), validInstrument(), validInstrument()
 	a.Market, b.Code, c.Code = "SZ", "600520", "60051"
 	list := []Instrument{a, b, c}
 	u, err := NewUniverse(list)
@@ -159,7 +181,7 @@ func TestLookupAllocatesNothing(t *testing.T) {
 	}
 }
 
-// The switch of marketIndex and the table of markets say the same.
+// The switch of marketIndex agrees with the table of markets.
 func TestMarketIndex(t *testing.T) {
 	for n, m := range markets {
 		for _, name := range append([]string{m.name}, m.mics...) {
@@ -181,7 +203,7 @@ func TestLimits(t *testing.T) {
 		close, tick, bps, low, high int64
 	}{
 		{10_0000, 100, 1000, 9_0000, 11_0000},
-		{10_0500, 100, 1000, 9_0500, 11_0600}, // 9.045 and 11.055: half goes up
+		{10_0500, 100, 1000, 9_0500, 11_0600}, // 9.045 and 11.055 are rounded half up
 		{10_0400, 100, 1000, 9_0400, 11_0400}, // 9.036 and 11.044
 		{3_1200, 100, 500, 2_9600, 3_2800},    // 2.964 and 3.276
 		{300, 100, 1000, 300, 300},            // 0.027 and 0.033
@@ -194,7 +216,8 @@ func TestLimits(t *testing.T) {
 		i := Instrument{PreviousClose: test.close, Tick: test.tick, LimitBps: test.bps}
 		if low, high := i.Limits(); low != test.low || high != test.high {
 			t.Errorf("close %s, tick %s, %d/10000: %s to %s, want %s to %s", FormatMoney(test.close),
-				FormatMoney(test.tick), test.bps, FormatMoney(low), FormatMoney(high), FormatMoney(test.low), FormatMoney(test.high))
+				FormatMoney(test.tick), test.bps, FormatMoney(low), FormatMoney(high),
+				FormatMoney(test.low), FormatMoney(test.high))
 		}
 	}
 }

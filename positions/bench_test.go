@@ -7,7 +7,8 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// BenchmarkDecideApply10Rows is one order on an account of ten rows: the account at hand, or each time another of many.
+// BenchmarkDecideApply10Rows places orders on accounts of ten rows: one account, or many in
+// turn.
 func BenchmarkDecideApply10Rows(b *testing.B) {
 	b.Run("accounts=1", func(b *testing.B) {
 		d := newDesk(b)
@@ -19,7 +20,8 @@ func BenchmarkDecideApply10Rows(b *testing.B) {
 		var orders []Order
 		for _, side := range []Side{Buy, Sell} {
 			for n := range 10_000 {
-				o := Order{Account: uint64(100_001 + n*7919%10_000), Side: side, Quantity: 1, Instrument: market.ID(n % 10)}
+				o := Order{Account: uint64(100_001 + n*7919%10_000), Side: side, Quantity: 1,
+					Instrument: market.ID(n % 10)}
 				orders = append(orders, o)
 			}
 		}
@@ -52,7 +54,7 @@ func BenchmarkHoldings10Rows(b *testing.B) {
 	}
 }
 
-// BenchmarkStateHash is the hash of ten rows.
+// BenchmarkStateHash hashes ten rows.
 func BenchmarkStateHash(b *testing.B) {
 	d := newDesk(b)
 	tenRows(d)
@@ -63,7 +65,7 @@ func BenchmarkStateHash(b *testing.B) {
 	}
 }
 
-// crowd is a book of accounts from 100001, of ten rows each.
+// crowd returns a book of accounts from 100001 on, with ten rows each.
 func crowd(u *market.Universe, accounts int) *Book {
 	book := NewBook(u)
 	ev := Event{Kind: KindTrade, Cash: Cash{Balance: million}}
@@ -78,7 +80,7 @@ func crowd(u *market.Universe, accounts int) *Book {
 	return book
 }
 
-// BenchmarkMemory reports what an account of ten rows weighs in a book of 100,000, all in.
+// BenchmarkMemory reports the memory per account of ten rows in a book of 100,000 accounts.
 func BenchmarkMemory(b *testing.B) {
 	const accounts = 100_000
 	u := market.Default()
@@ -92,7 +94,7 @@ func BenchmarkMemory(b *testing.B) {
 	b.ReportMetric(float64(weight)/accounts, "bytes/account")
 }
 
-// heap is how many bytes are live.
+// heap returns the number of live bytes on the heap.
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats

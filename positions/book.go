@@ -1,8 +1,10 @@
-// Package positions is who holds what: accounts, orders, trades, and the arithmetic that joins them. It is a pure state
-// machine. It has no goroutine, clock or I/O, and nothing in it depends on the order of a map: prices and time come in
-// as arguments, and the same orders at the same prices give the same events and the same state, always.
+// Package positions holds the accounts, orders and trades, and the arithmetic that joins
+// them. It is a pure state machine: it has no goroutines, no clock and no I/O, and nothing
+// in it depends on the iteration order of a map. Prices and time come in as arguments, so
+// the same orders at the same prices always give the same events and the same state.
 //
-// A Book has one owner. The owner asks what an order would do, makes the answer durable if it likes, and applies it:
+// A Book has one owner. The owner asks what an order would do, makes the answer durable if
+// it likes, and applies it:
 //
 //	book := positions.NewBook(universe)
 //	var ev positions.Event
@@ -11,12 +13,14 @@
 //	}
 //	book.Apply(&ev) // live, in recovery and in tests: it only sets what the event says
 //
-// An account is opened by an adjustment of cash (DecideAdjustment), which is its first event. A trade is taken back or
-// corrected by DecideBust, which takes a Fold of the account's history.
+// An adjustment of cash (DecideAdjustment) opens an account and is its first event.
+// DecideBust takes a trade back or corrects it; it needs a Fold of the account's history.
 //
-// Money and prices are integers in 1/10000 of the currency, quantities are whole shares. A position is kept by moving
-// average: a buy adds its amount to the cost; a sale of q out of Q shares takes cost*q/Q out of it, half to even, and
-// realises the amount less what it took. Whatever would not fit 64 bits is refused as BadQuantity.
+// Money and prices are integers in 1/10000 of the currency, quantities are whole shares.
+// Positions are kept at moving average cost. A buy adds its amount to the cost. A sale of q
+// out of Q shares removes cost*q/Q from the cost, rounded half to even, and realises its
+// amount minus the cost removed. An order whose result would not fit 64 bits is refused as
+// BadQuantity.
 package positions
 
 import (
@@ -28,38 +32,40 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// Book is the accounts of one shard. It has a single owner; View and Holdings included, nothing in it is for two
-// goroutines at once.
+// Book holds the accounts of one shard. It has a single owner: no method, View and Holdings
+// included, may be called from two goroutines at once.
 //
-// What it weighs, on a 64-bit machine: an account 64 bytes, a row 40. An account keeps room for at most two fifths more
-// rows than it ever held (a quarter, and what the allocator's size class adds). With its place in the index an account
-// of 10 rows comes to about 550 bytes.
+// On a 64-bit machine an account takes 64 bytes and a row 40. An account has room for at
+// most two fifths more rows than it ever held: a quarter, plus rounding up to the
+// allocator's size class. With its place in the index, an account of 10 rows takes about
+// 550 bytes.
 type Book struct {
 	universe *market.Universe
-	chunks   []*[chunkAccounts]account // accounts in the order they were opened; a chunk never moves
-	opened   int                       // accounts in chunks
-	index    map[uint64]uint32         // account number to its place in chunks; no pointers, so the collector skips it
-	last     *account                  // the account found last: Apply follows Decide
+	chunks   []*[chunkAccounts]account // in the order they were opened; a chunk never moves
+	opened   int                       // number of accounts in chunks
+	index    map[uint64]uint32         // account number to place in chunks; without pointers, the collector skips it
+	last     *account                  // the account found last: Apply usually follows Decide
 }
 
-// chunkAccounts is small enough that a shard with a few accounts weighs little, and large enough that a chunk is not an
-// allocation per account.
+// chunkAccounts is small enough that a shard with few accounts takes little memory, and
+// large enough that allocations are rare.
 const chunkAccounts = 64
 
-// account is kept compact: see the test that holds its size.
+// account is kept small; TestSizes checks its size.
 type account struct {
 	number uint64
 	seq    uint64
 	cash   Cash
-	rows   []Row // by instrument, none with quantity 0
+	rows   []Row // sorted by instrument; none has quantity 0
 }
 
-// NewBook is a book without accounts. The universe is that of every order and event to come.
+// NewBook returns a book without accounts. All orders and events to come must be of
+// universe u.
 func NewBook(u *market.Universe) *Book {
 	return &Book{universe: u, index: make(map[uint64]uint32)}
 }
 
-// find is the account, or nil.
+// find returns the account, or nil.
 func (b *Book) find(number uint64) *account {
 	if b.last != nil && b.last.number == number {
 		return b.last
@@ -72,7 +78,7 @@ func (b *Book) find(number uint64) *account {
 	return b.last
 }
 
-// open adds an account, which must not be there yet.
+// open adds an account, which must not exist yet.
 func (b *Book) open(number uint64) *account {
 	if b.opened == len(b.chunks)*chunkAccounts {
 		b.chunks = append(b.chunks, new([chunkAccounts]account))
@@ -85,9 +91,10 @@ func (b *Book) open(number uint64) *account {
 	return acc
 }
 
-// Apply sets what ev says: rows, cash and sequence of its account, which an event with sequence 1 opens. It cannot
-// fail. It panics where ev is not the account's next event or is of no known kind, which is an error of the program;
-// the book is then as it was. The book keeps nothing of ev.
+// Apply sets what ev says: the rows, cash and sequence of its account. An event with
+// sequence 1 opens the account. Apply cannot fail. It panics if ev is not the account's
+// next event or is of an unknown kind, both of which are bugs; the book is then unchanged.
+// The book keeps no reference to ev.
 func (b *Book) Apply(ev *Event) {
 	acc := b.find(ev.Account)
 	var seq uint64
@@ -115,7 +122,7 @@ func (b *Book) Apply(ev *Event) {
 	acc.seq = ev.Seq
 }
 
-// set puts row in the place of what the account has of its instrument; with quantity 0, nothing.
+// set replaces the account's row of an instrument. Quantity 0 removes the row.
 func (a *account) set(row *Row) {
 	i, held := a.search(row.Instrument)
 	switch {
@@ -128,8 +135,8 @@ func (a *account) set(row *Row) {
 	}
 }
 
-// insert makes room by a quarter at a time, not by doubling as append would: most accounts hold few rows, there are
-// many accounts, and rows come rarely compared to trades.
+// insert grows the rows by a quarter, not by doubling as append would: there are many
+// accounts, most of them hold few rows, and new rows are rare compared to trades.
 func (a *account) insert(i int, row *Row) {
 	if len(a.rows) == cap(a.rows) {
 		rows := append([]Row(nil), make([]Row, len(a.rows)+1+len(a.rows)/4)...) // append rounds up to a size class
@@ -140,7 +147,7 @@ func (a *account) insert(i int, row *Row) {
 	a.rows[i] = *row
 }
 
-// search is where the row of an instrument is, or would be.
+// search returns the index at which the row of an instrument is, or would be inserted.
 func (a *account) search(id market.ID) (int, bool) {
 	low, high := 0, len(a.rows)
 	for low < high {
@@ -154,10 +161,10 @@ func (a *account) search(id market.ID) (int, bool) {
 	return low, low < len(a.rows) && a.rows[low].Instrument == id
 }
 
-// valuation adds up market values. The zero one is 0.
+// valuation sums market values. Its zero value is an empty sum.
 type valuation struct {
 	sum  uint64
-	over uint64 // not 0: the sum went past 64 bits
+	over uint64 // not 0: the sum exceeds 64 bits
 }
 
 func (v *valuation) add(quantity, price int64) {
@@ -173,7 +180,7 @@ func (v *valuation) addRows(rows []Row, prices *market.Prices) {
 	}
 }
 
-// total is the sum; where that does not fit, ok is false and total the largest that does.
+// total returns the sum. If it does not fit, ok is false and total is math.MaxInt64.
 func (v *valuation) total() (total int64, ok bool) {
 	if v.over != 0 || v.sum > math.MaxInt64 {
 		return math.MaxInt64, false
@@ -181,7 +188,7 @@ func (v *valuation) total() (total int64, ok bool) {
 	return int64(v.sum), true
 }
 
-// Seq is the sequence of an account's newest event.
+// Seq returns the sequence of an account's newest event.
 func (b *Book) Seq(account uint64) (uint64, bool) {
 	acc := b.find(account)
 	if acc == nil {
@@ -190,10 +197,10 @@ func (b *Book) Seq(account uint64) (uint64, bool) {
 	return acc.seq, true
 }
 
-// Len is how many accounts there are.
+// Len returns the number of accounts.
 func (b *Book) Len() int { return b.opened }
 
-// Accounts are the numbers of all accounts, ascending.
+// Accounts returns the numbers of all accounts, ascending.
 func (b *Book) Accounts() []uint64 {
 	numbers := make([]uint64, b.opened)
 	for i := range numbers {
@@ -203,8 +210,9 @@ func (b *Book) Accounts() []uint64 {
 	return numbers
 }
 
-// Holdings values an account at prices. Its rows, by market and code, are appended to rows, which may be nil;
-// Holdings.Positions is the appended part of all. A total that does not fit is given as the largest that does.
+// Holdings values an account at prices. It appends the account's rows, ordered by market
+// and code, to rows, which may be nil. Holdings.Positions is the appended part of all. A
+// total that does not fit is given as math.MaxInt64.
 func (b *Book) Holdings(account uint64, prices *market.Prices, rows []Position) (h Holdings, all []Position, ok bool) {
 	acc := b.find(account)
 	if acc == nil {
@@ -221,36 +229,37 @@ func (b *Book) Holdings(account uint64, prices *market.Prices, rows []Position) 
 	}, all, true
 }
 
-// position is a row at prices. All of it is sellable: these rules know no settlement.
+// position values a row. All shares are sellable, as there are no settlement rules.
 func position(row *Row, prices *market.Prices) Position {
 	return Position{Row: *row, Sellable: row.Quantity, Price: prices.At(row.Instrument)}
 }
 
-// View is a read-only look at an account. It is valid until the next Apply, on the goroutine that owns the book.
+// View is a read-only view of an account. It is valid until the next Apply, and only on the
+// goroutine that owns the book.
 type View struct{ acc *account }
 
-// View looks at an account; ok is false where it is not open.
+// View returns a view of an account; ok is false if the account is not open.
 func (b *Book) View(account uint64) (v View, ok bool) {
 	acc := b.find(account)
 	return View{acc}, acc != nil
 }
 
-// Account is the account's number.
+// Account returns the account's number.
 func (v View) Account() uint64 { return v.acc.number }
 
-// Seq is the sequence of its newest event.
+// Seq returns the sequence of the account's newest event.
 func (v View) Seq() uint64 { return v.acc.seq }
 
-// Cash is its money.
+// Cash returns the account's cash.
 func (v View) Cash() Cash { return v.acc.cash }
 
-// Len is how many rows it has.
+// Len returns the number of rows.
 func (v View) Len() int { return len(v.acc.rows) }
 
-// Row is the i-th row, by market and code, 0 <= i < Len.
+// Row returns the i-th row, ordered by market and code; 0 <= i < Len.
 func (v View) Row(i int) Row { return v.acc.rows[i] }
 
-// MarketValue is what all rows together are worth, or the largest amount where that does not fit.
+// MarketValue returns the value of all rows together, or math.MaxInt64 if that does not fit.
 func (v View) MarketValue(prices *market.Prices) int64 {
 	var all valuation
 	all.addRows(v.acc.rows, prices)
@@ -258,7 +267,7 @@ func (v View) MarketValue(prices *market.Prices) int64 {
 	return total
 }
 
-// Find is the row of an instrument, if it is held.
+// Find returns the row of an instrument, if the account holds it.
 func (v View) Find(id market.ID) (Row, bool) {
 	i, held := v.acc.search(id)
 	if !held {

@@ -41,23 +41,25 @@ func newDesk(t testing.TB) *desk {
 	return &desk{TB: t, u: u, book: NewBook(u), prices: market.Fixed(u).Snapshot()}
 }
 
-// fund books cash, and opens the account where that is its first event.
+// fund books cash. The first booking opens the account.
 func (d *desk) fund(account uint64, cash int64) Event {
 	d.Helper()
 	d.now++
 	var ev Event
-	if r := d.book.DecideAdjustment(account, &Adjustment{Cash: cash, Reason: "opening"}, d.prices, d.now, &ev); r.Reason != NoRefusal {
+	a := &Adjustment{Cash: cash, Reason: "opening"}
+	if r := d.book.DecideAdjustment(account, a, d.prices, d.now, &ev); r.Reason != NoRefusal {
 		d.Fatal(r.AdjustmentSentence(account))
 	}
 	d.apply(ev)
 	return ev
 }
 
-// trade fills a market order.
+// trade executes a market order.
 func (d *desk) trade(account uint64, side Side, quantity int64, spelled string) Event {
 	d.Helper()
 	d.now++
-	o := Order{Account: account, Side: side, Quantity: quantity, Instrument: instrument(d, d.u, spelled), Origin: OriginClient}
+	o := Order{Account: account, Side: side, Quantity: quantity, Instrument: instrument(d, d.u, spelled),
+		Origin: OriginClient}
 	var ev Event
 	if r := d.book.Decide(&o, d.prices, d.now, &ev); r.Reason != NoRefusal {
 		d.Fatal(r.Sentence(&o, d.u))
@@ -71,7 +73,7 @@ func (d *desk) apply(ev Event) {
 	d.events = append(d.events, ev)
 }
 
-// price moves an instrument to a price by hand.
+// price sets the price of an instrument.
 func (d *desk) price(spelled string, price int64) {
 	d.prices = d.prices.With(instrument(d, d.u, spelled), price)
 }
@@ -85,15 +87,15 @@ func (d *desk) holdings(account uint64) Holdings {
 	return h
 }
 
-func equal[T comparable](t testing.TB, what string, got, want T) {
+func equal[T comparable](t testing.TB, name string, got, want T) {
 	t.Helper()
 	if got != want {
-		t.Errorf("%s:\ngot  %+v\nwant %+v", what, got, want)
+		t.Errorf("%s:\ngot  %+v\nwant %+v", name, got, want)
 	}
 }
 
-// The figures of the first document, at fixed prices: 100 @ 10 = 1000; 100 more: 200, 2000; sell 100: back to 100,
-// 1000.
+// The figures of the first document, at fixed prices: buy 100 @ 10 = 1000; buy 100 more:
+// 200, 2000; sell 100: back to 100, 1000.
 func TestFiguresOfTheDocument(t *testing.T) {
 	d := newDesk(t)
 	d.fund(alice, million)
@@ -121,8 +123,9 @@ func TestFiguresOfTheDocument(t *testing.T) {
 	}
 }
 
-// Buy 100 @ 10, buy 100 @ 20, sell 50 @ 18. The cost before the sale is 1000 + 2000 = 3000 for 200; the sale takes
-// 3000 × 50/200 = 750 out of it and brings 900, so 150 are left, cost 2250, realised 150.
+// Buy 100 @ 10, buy 100 @ 20, sell 50 @ 18. The cost before the sale is 1000 + 2000 = 3000
+// for 200; the sale takes 3000 × 50/200 = 750 out of it and brings 900, so 150 are left,
+// cost 2250, realised 150.
 func TestAverageCost(t *testing.T) {
 	d := newDesk(t)
 	d.fund(alice, million)
@@ -143,7 +146,8 @@ func TestAverageCost(t *testing.T) {
 			Sellable: 150, Price: 18_0000,
 		},
 	})
-	// Selling the rest closes the row; its last state is in the event. 150 × 18 = 2700, less 2250: 450 more.
+	// Selling the rest closes the row; its last state is in the event. 150 × 18 = 2700,
+	// less 2250: 450 more.
 	closed := d.trade(alice, Sell, 150, "SZ 000001")
 	equal(t, "change", closed.Change, Closed)
 	equal(t, "last state", closed.Position, Position{
@@ -152,13 +156,13 @@ func TestAverageCost(t *testing.T) {
 	equal(t, "cash", closed.Cash, Cash{Balance: million + 600_0000, Realised: 600_0000})
 	equal(t, "total", closed.TotalMarketValue, 0)
 	equal(t, "rows", len(d.holdings(alice).Positions), 0)
-	// Opened again, the row counts from 0; cash goes on.
+	// After reopening, the row counts from 0 again, but cash continues.
 	again := d.trade(alice, Buy, 100, "SZ 000001")
 	equal(t, "realised of the new row", again.Position.Realised, 0)
 	equal(t, "realised of the account", again.Cash.Realised, 600_0000)
 }
 
-// A share of the cost is rounded half to even, and the last share takes the rest.
+// A share of the cost is rounded half to even, and the last shares take the rest.
 func TestShare(t *testing.T) {
 	tests := []struct{ cost, q, held, want int64 }{
 		{1, 1, 2, 0},  // 0.5
@@ -234,13 +238,14 @@ func TestAdjustment(t *testing.T) {
 	equal(t, "change", ev.Change, 0)
 }
 
-// Apply sets what a bust says: rows that stay, that come back and that go, cash and sequence.
+// Apply sets what a bust says: rows that stay, return or go, cash and sequence.
 func TestApplyBust(t *testing.T) {
 	d := newDesk(t)
 	d.fund(alice, million)
 	d.trade(alice, Buy, 100, "SH 600519")
 	d.trade(alice, Buy, 100, "SZ 000001")
-	moutai, bank, index := instrument(t, d.u, "SH 600519"), instrument(t, d.u, "SZ 000001"), instrument(t, d.u, "SH 000001")
+	moutai, bank := instrument(t, d.u, "SH 600519"), instrument(t, d.u, "SZ 000001")
+	index := instrument(t, d.u, "SH 000001")
 	back := Position{Row: Row{Quantity: 5, Cost: 50, Realised: -1, Version: 4, Instrument: index}}
 	stays := Position{Row: Row{Quantity: 50, Cost: 500, Realised: 400, Version: 4, Instrument: bank}}
 	d.apply(Event{
@@ -260,11 +265,15 @@ func TestApplyPanics(t *testing.T) {
 		ev   Event
 		want string
 	}{
-		"a hole":        {Event{Account: alice, Seq: 3, Kind: KindAdjustment}, "positions: event 3 of account 100017 applied after event 1"},
-		"a repeat":      {Event{Account: alice, Seq: 1, Kind: KindAdjustment}, "positions: event 1 of account 100017 applied after event 1"},
-		"a late start":  {Event{Account: bob, Seq: 2, Kind: KindAdjustment}, "positions: event 2 of account 100018 applied after event 0"},
-		"kind 0":        {Event{Account: bob, Seq: 1}, "positions: event 1 of account 100018 is of unknown kind 0"},
-		"a kind beyond": {Event{Account: alice, Seq: 2, Kind: 4}, "positions: event 2 of account 100017 is of unknown kind 4"},
+		"a hole": {Event{Account: alice, Seq: 3, Kind: KindAdjustment},
+			"positions: event 3 of account 100017 applied after event 1"},
+		"a repeat": {Event{Account: alice, Seq: 1, Kind: KindAdjustment},
+			"positions: event 1 of account 100017 applied after event 1"},
+		"a late start": {Event{Account: bob, Seq: 2, Kind: KindAdjustment},
+			"positions: event 2 of account 100018 applied after event 0"},
+		"kind 0": {Event{Account: bob, Seq: 1}, "positions: event 1 of account 100018 is of unknown kind 0"},
+		"a kind beyond": {Event{Account: alice, Seq: 2, Kind: 4},
+			"positions: event 2 of account 100017 is of unknown kind 4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)
@@ -303,7 +312,7 @@ func TestHoldingsAppends(t *testing.T) {
 	equal(t, "first by market", d.u.At(a.Positions[0].Instrument).String(), "SH.600036")
 	equal(t, "total", a.TotalMarketValue, 1000_0000+423_0000)
 	equal(t, "account", b.Account, bob)
-	equal(t, "capacity of a part", cap(b.Positions), 1) // appending to one part must not write into what follows
+	equal(t, "capacity of a part", cap(b.Positions), 1) // appending to one part must not overwrite the next
 	if _, rest, ok := d.book.Holdings(nobody, d.prices, rows); ok || len(rest) != 3 {
 		t.Errorf("an unknown account has holdings: %t, %d rows", ok, len(rest))
 	}
@@ -322,7 +331,7 @@ func TestHoldingsSaturate(t *testing.T) {
 	equal(t, "row beyond", d.holdings(alice).Positions[1].MarketValue(), math.MaxInt64)
 }
 
-// A total is right or refused, also where the sum comes round to something small.
+// A total is correct or refused, even if the sum wraps around to a small number.
 func TestValuation(t *testing.T) {
 	const half = 1 << 62
 	tests := []struct {
@@ -334,9 +343,9 @@ func TestValuation(t *testing.T) {
 		{[][2]int64{{2, 3}, {4, 5}}, 26, true},
 		{[][2]int64{{half, 1}, {half - 1, 1}}, math.MaxInt64, true},
 		{[][2]int64{{half, 1}, {half, 1}}, math.MaxInt64, false},
-		{[][2]int64{{half, 2}, {half, 2}}, math.MaxInt64, false},       // comes round to 0
-		{[][2]int64{{1 << 32, 1 << 32}}, math.MaxInt64, false},         // so does the product
-		{[][2]int64{{1 << 32, 1 << 32}, {1, 1}}, math.MaxInt64, false}, // and stays refused
+		{[][2]int64{{half, 2}, {half, 2}}, math.MaxInt64, false},       // wraps around to 0
+		{[][2]int64{{1 << 32, 1 << 32}}, math.MaxInt64, false},         // the product wraps around as well
+		{[][2]int64{{1 << 32, 1 << 32}, {1, 1}}, math.MaxInt64, false}, // and it stays refused
 	}
 	for _, test := range tests {
 		var v valuation
@@ -390,7 +399,7 @@ func TestViewAndSeq(t *testing.T) {
 	equal(t, "sequence", seq, 2)
 }
 
-// What things weigh is in the doc comments of Book and Refusal.
+// The doc comments of Book and Refusal state these sizes.
 func TestSizes(t *testing.T) {
 	equal(t, "row", unsafe.Sizeof(Row{}), 40)
 	equal(t, "account", unsafe.Sizeof(account{}), 64)
@@ -414,7 +423,7 @@ func TestDecideApplyAllocateNothing(t *testing.T) {
 	open := Order{Account: alice, Side: Buy, Quantity: 1, Instrument: instrument(t, d.u, "SZ 300760")}
 	sold := open
 	sold.Side = Sell
-	orders = append(orders, open, sold) // a row that comes and goes
+	orders = append(orders, open, sold) // a row that is opened and closed
 	var ev Event
 	if n := testing.AllocsPerRun(100, func() {
 		for i := range orders {

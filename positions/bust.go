@@ -9,28 +9,28 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// Limits of a bust. With them its event always fits a frame.
+// Limits of a bust. They guarantee that its event fits a frame.
 const (
-	// MaxCascade is how many trades are taken back with another at most.
+	// MaxCascade is the largest number of trades that are taken back along with another.
 	MaxCascade = 100
-	// MaxBustTextBytes is the longest reason.
+	// MaxBustTextBytes is the maximum length of a reason.
 	MaxBustTextBytes = 200
-	// MaxBustNameBytes is the longest bust id, and the longest name of an actor.
+	// MaxBustNameBytes is the maximum length of a bust id, and of an actor's name.
 	MaxBustNameBytes = 64
 )
 
-// BustPolicy says what becomes of trades that could not have been without the one taken back.
+// BustPolicy says what to do about trades that depend on the one taken back.
 type BustPolicy uint8
 
 // The policies.
 const (
-	PolicyReject  BustPolicy = 0 // the request is refused and names them
-	PolicyCascade BustPolicy = 1 // they are taken back as well
+	PolicyReject  BustPolicy = 0 // refuse the request, and name them
+	PolicyCascade BustPolicy = 1 // take them back as well
 )
 
 var policyNames = [...]string{PolicyReject: "reject", PolicyCascade: "cascade"}
 
-// String is the policy as it is typed.
+// String returns the policy as users type it.
 func (p BustPolicy) String() string {
 	if int(p) < len(policyNames) {
 		return policyNames[p]
@@ -38,7 +38,7 @@ func (p BustPolicy) String() string {
 	return fmt.Sprintf("BustPolicy(%d)", uint8(p))
 }
 
-// ParseBustPolicy reads reject, cascade or nothing, which is reject.
+// ParseBustPolicy parses "reject" or "cascade". The empty string means reject.
 func ParseBustPolicy(text string) (BustPolicy, error) {
 	switch i := slices.Index(policyNames[:], text); {
 	case text == "":
@@ -49,22 +49,25 @@ func ParseBustPolicy(text string) (BustPolicy, error) {
 	return 0, fmt.Errorf("%q is not a policy; it must be reject or cascade", text)
 }
 
-// BustRequest asks that a trade be taken back or, with Correct, that it stand with another price and quantity. It must
-// not change while a Fold has it.
+// BustRequest asks to take a trade back or, with Correct, to change its price and quantity.
+// It must not change while a Fold uses it.
 type BustRequest struct {
 	Account  uint64
-	TradeSeq uint64  // the trade's name is Account-TradeSeq
+	TradeSeq uint64  // the trade is named Account-TradeSeq
 	Price    int64   // Correct: in 1/10000 of the currency, 1 to market.MaxPrice
 	Quantity int64   // Correct: shares, 1 to MaxOrderShares
-	Revision *uint32 // which revision of the trade is meant; nil: the one that stands
-	Reason   string  // why: 1 to MaxBustTextBytes bytes, as usertext.CheckLine says
+	Revision *uint32 // the revision the request is about; nil: the current one
+	Reason   string  // why: 1 to MaxBustTextBytes bytes, valid by usertext.CheckLine
 	Actor    string  // who: 1 to MaxBustNameBytes bytes, likewise
-	ID       string  // idempotence key: at most MaxBustNameBytes of printable ASCII, no blank at its ends; empty: none
-	Policy   BustPolicy
-	Correct  bool
+	// ID is the idempotence key, or empty: at most MaxBustNameBytes bytes of printable
+	// ASCII, without a blank at either end.
+	ID      string
+	Policy  BustPolicy
+	Correct bool
 }
 
-// Check says whether the request is well formed, which takes neither book nor history. DecideBust does it as well.
+// Check reports whether the request is well formed. It needs neither book nor history.
+// DecideBust calls it as well.
 func (r *BustRequest) Check() BustOutcome {
 	if detail := r.malformed(); detail != "" {
 		return BustOutcome{Reason: BustMalformed, detail: detail}
@@ -75,7 +78,7 @@ func (r *BustRequest) Check() BustOutcome {
 	return BustOutcome{}
 }
 
-// malformed says what is wrong with a request in itself, and what would be right.
+// malformed returns what is wrong with the request itself and what would be right, or "".
 func (r *BustRequest) malformed() string {
 	switch {
 	case r.Correct && (r.Quantity <= 0 || r.Quantity > MaxOrderShares):
@@ -85,8 +88,8 @@ func (r *BustRequest) malformed() string {
 	case !r.Correct && (r.Quantity != 0 || r.Price != 0):
 		return "a bust has no price and no quantity; to change those of a trade, correct it"
 	case r.ID != "" && !isKey(r.ID):
-		return fmt.Sprintf("the bust id must be at most %d printable ASCII characters, the first and the last no blanks",
-			MaxBustNameBytes)
+		return fmt.Sprintf("the bust id must be at most %d printable ASCII characters, "+
+			"the first and the last no blanks", MaxBustNameBytes)
 	case int(r.Policy) >= len(policyNames):
 		return "the policy must be reject or cascade"
 	}
@@ -104,9 +107,10 @@ func isKey(id string) bool {
 	return printable && len(id) <= MaxBustNameBytes && strings.Trim(id, " ") == id
 }
 
-// Repeats says whether b is what became of a request with the same content: it is of the same trade, comes to the same,
-// for the same reason. It needs nothing but what a bust's event keeps: a policy that would have made no difference to
-// what happened is not part of the content, nor is a revision that was not named, nor who asks.
+// Repeats reports whether b is the result of a request with the same content: the same
+// trade, the same change, the same reason. It uses only what a bust's event stores. Three
+// things are therefore not part of the content: a policy that made no difference, a
+// revision that was not named, and who asks.
 func (r *BustRequest) Repeats(b *Bust) bool {
 	if r.TradeSeq != b.TradeSeq || r.Reason != b.Reason || r.Correct != (b.Replacement != nil) {
 		return false
@@ -120,12 +124,14 @@ func (r *BustRequest) Repeats(b *Bust) bool {
 	return r.Policy == PolicyCascade || len(b.Cascade) == 0
 }
 
-// DecideBust says what the request of a fold would do at prices and at now (nanoseconds since the Unix epoch), without
-// doing it. Where the outcome's Reason is NoBustRefusal and its Repeats 0, ev is the event to apply, all of it whatever
-// was in there before; otherwise ev is in no particular state. Book and fold stay as they were.
+// DecideBust returns what the fold's request would do at prices and at time now
+// (nanoseconds since the Unix epoch), without doing it. If the outcome's Reason is
+// NoBustRefusal and its Repeats is 0, ev is the event to apply, and everything in it has
+// been overwritten. Otherwise the contents of ev are undefined. Book and fold do not
+// change.
 //
-// f must have been given the account's history up to its newest event; anything else is an error of the program, and
-// panics.
+// The account's history up to its newest event must have been added to f; anything else is
+// a bug, and panics.
 func (b *Book) DecideBust(f *Fold, prices *market.Prices, now int64, ev *Event) BustOutcome {
 	r := f.request
 	if o := r.Check(); o.Reason != NoBustRefusal {
@@ -139,17 +145,18 @@ func (b *Book) DecideBust(f *Fold, prices *market.Prices, now int64, ev *Event) 
 		return BustOutcome{Reason: BustDamaged, detail: f.err.Error()}
 	}
 	if f.seq != acc.seq {
-		panic(fmt.Sprintf("positions: bust of account %d decided with its history up to %d of %d", r.Account, f.seq, acc.seq))
+		panic(fmt.Sprintf("positions: bust of account %d decided with its history up to %d of %d", r.Account, f.seq,
+			acc.seq))
 	}
 	if o := f.judge(); o.Reason != NoBustRefusal || o.Repeats != 0 {
 		return o
 	}
-	if err := f.agrees(acc); err != nil {
+	if err := f.checkAccount(acc); err != nil {
 		return BustOutcome{Reason: BustDamaged, detail: err.Error()}
 	}
 	p := newPlan(f)
 	defer p.undo()
-	if o := p.make(acc.cash.Balance); o.Reason != NoBustRefusal {
+	if o := p.build(acc.cash.Balance); o.Reason != NoBustRefusal {
 		return o
 	}
 	if o := p.refold(); o.Reason != NoBustRefusal {
@@ -158,14 +165,14 @@ func (b *Book) DecideBust(f *Fold, prices *market.Prices, now int64, ev *Event) 
 	return p.event(acc, prices, now, ev)
 }
 
-// judge checks what can be said of a request without folding anything.
+// judge makes the checks that need no folding.
 func (f *Fold) judge() BustOutcome {
 	r, t := f.request, &f.target
 	switch {
-	case f.answer != nil && r.Repeats(f.answer):
-		return BustOutcome{Repeats: f.answered}
-	case f.answer != nil:
-		return BustOutcome{Reason: BustIDReused, Seq: f.answered, TradeSeq: f.answer.TradeSeq, ID: r.ID}
+	case f.earlierBust != nil && r.Repeats(f.earlierBust):
+		return BustOutcome{Repeats: f.earlierSeq}
+	case f.earlierBust != nil:
+		return BustOutcome{Reason: BustIDReused, Seq: f.earlierSeq, TradeSeq: f.earlierBust.TradeSeq, ID: r.ID}
 	case r.TradeSeq == 0 || r.TradeSeq > f.seq:
 		return BustOutcome{Reason: BustUnknownTrade, Seq: f.seq}
 	case t.takenAt != 0:
@@ -182,7 +189,8 @@ func (f *Fold) judge() BustOutcome {
 	return BustOutcome{}
 }
 
-// replacement is the trade as it is to stand. Its fees stay as they are, as there are no rules yet that would say others.
+// replacement returns t as corrected. Fees stay as they are, since no rule says otherwise
+// yet.
 func (r *BustRequest) replacement(t Trade) *Trade {
 	t.Price, t.Quantity, t.Amount = r.Price, r.Quantity, r.Quantity*r.Price
 	t.Revision++

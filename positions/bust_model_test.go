@@ -8,9 +8,9 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// The model of busts is as dumb as that of orders: an account is the list of what was booked to it. A bust strikes trades
-// out of a copy of the list, one at a time and as the page on the ledger says it, and everything is folded from the
-// beginning, in numbers without bounds, after each.
+// bustModel is as simple as the model of orders: an account is the list of its bookings. A
+// bust strikes trades out of a copy of the list, one at a time, as the page on the ledger
+// describes. After each, everything is folded from the beginning, in unbounded numbers.
 type bustModel struct {
 	events   []modelEvent
 	trades   []modelTrade
@@ -31,16 +31,19 @@ type modelTrade struct {
 	byEvent uint64
 }
 
-// modelFold is what a list of trades comes to.
+// modelFold is the result of folding a list of trades.
 type modelFold struct {
 	rows                  map[market.ID]*modelRow
 	moved, fees, realised *big.Int // moved: what trades and fees added to the cash
-	shortAt               int      // index of the first sale of more shares than there are; -1: none. Nothing after it counts
-	fits                  bool     // every row after every trade
+	// shortAt is the index of the first sale of more shares than held, or -1. Trades after
+	// it are not folded.
+	shortAt int
+	fits    bool // every row fits after every trade
 }
 
 func foldTrades(trades []modelTrade) modelFold {
-	s := modelFold{rows: map[market.ID]*modelRow{}, moved: number(0), fees: number(0), realised: number(0), shortAt: -1, fits: true}
+	s := modelFold{rows: map[market.ID]*modelRow{}, moved: number(0), fees: number(0), realised: number(0),
+		shortAt: -1, fits: true}
 	for i, t := range trades {
 		if t.struck {
 			continue
@@ -126,7 +129,8 @@ func (m *bustModel) strike(ev *Event) {
 	}
 }
 
-// plan strikes what the request asks for, and then, as the page says, until nothing is short.
+// plan strikes the trade that the request names, and then, as the page says, others until
+// nothing is short.
 func (m *bustModel) plan(r *BustRequest, target int) (trades []modelTrade, cascade []uint64, o BustOutcome) {
 	trades = slices.Clone(m.trades)
 	if r.Correct {
@@ -164,7 +168,9 @@ func (m *bustModel) plan(r *BustRequest, target int) (trades []modelTrade, casca
 			case s.shortAt == target:
 				return nil, nil, o
 			}
-			victim = newest(trades, target, func(t modelTrade) bool { return t.Side == Sell && t.Instrument == short.Instrument })
+			victim = newest(trades, target, func(t modelTrade) bool {
+				return t.Side == Sell && t.Instrument == short.Instrument
+			})
 		default:
 			if cashWasShort.Reason == NoBustRefusal {
 				cashWasShort = BustOutcome{Reason: BustCashGone, Have: clamped(cash)}
@@ -181,7 +187,8 @@ func (m *bustModel) plan(r *BustRequest, target int) (trades []modelTrade, casca
 	}
 }
 
-// newest is the newest trade that stands and is like this, but for the target; -1: none.
+// newest returns the index of the newest standing trade that matches, other than target, or
+// -1.
 func newest(trades []modelTrade, target int, like func(modelTrade) bool) int {
 	found := -1
 	for i, t := range trades {
@@ -211,7 +218,7 @@ func corrected(t Trade, r *BustRequest) Trade {
 	return t
 }
 
-// decide says what should become of a request: the outcome, and where that is an event, the event.
+// decide returns the expected outcome of a request and, if it succeeds, the expected event.
 func (m *bustModel) decide(r *BustRequest, prices *market.Prices, now int64) (BustOutcome, Event) {
 	if o := m.judge(r); o.Reason != NoBustRefusal || o.Repeats != 0 {
 		return o, Event{}
@@ -228,7 +235,8 @@ func (m *bustModel) decide(r *BustRequest, prices *market.Prices, now int64) (Bu
 	}
 	slices.Sort(cascade)
 	original := m.trades[target].Trade
-	bust := &Bust{TradeSeq: r.TradeSeq, Reason: r.Reason, Actor: r.Actor, ID: r.ID, Original: original, Cascade: cascade}
+	bust := &Bust{TradeSeq: r.TradeSeq, Reason: r.Reason, Actor: r.Actor, ID: r.ID, Original: original,
+		Cascade: cascade}
 	if r.Correct {
 		replacement := corrected(original, r)
 		bust.Replacement = &replacement
@@ -268,7 +276,7 @@ func changed(was, is int64) Change {
 	return Decreased
 }
 
-// judge says what is wrong with a request before anything is folded.
+// judge checks a request before anything is folded.
 func (m *bustModel) judge(r *BustRequest) BustOutcome {
 	if r.Correct && (r.Quantity < 1 || r.Quantity > MaxOrderShares || r.Price < 1 || r.Price > market.MaxPrice) {
 		return BustOutcome{Reason: BustMalformed}
@@ -303,12 +311,15 @@ func (m *bustModel) judge(r *BustRequest) BustOutcome {
 	return BustOutcome{}
 }
 
-// same: the trade, what it is to be, and why; the revision meant, if one is; and that nothing else went with it that the
-// request would not have allowed.
+// same reports whether b results from the same request: the same trade, change and reason,
+// the same revision if one is named, and no cascade that the request would not have
+// allowed.
 func (m *bustModel) same(r *BustRequest, b *Bust) bool {
-	if r.Correct != (b.Replacement != nil) || r.Correct && (r.Price != b.Replacement.Price || r.Quantity != b.Replacement.Quantity) {
+	if r.Correct != (b.Replacement != nil) ||
+		r.Correct && (r.Price != b.Replacement.Price || r.Quantity != b.Replacement.Quantity) {
 		return false
 	}
-	return r.TradeSeq == b.TradeSeq && r.Reason == b.Reason && (r.Revision == nil || *r.Revision == b.Original.Revision) &&
+	return r.TradeSeq == b.TradeSeq && r.Reason == b.Reason &&
+		(r.Revision == nil || *r.Revision == b.Original.Revision) &&
 		(r.Policy == PolicyCascade || b.Cascade == nil)
 }

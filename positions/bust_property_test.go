@@ -76,10 +76,12 @@ func (m *buster) orders(t *rapid.T) {
 	}
 }
 
-// spree buys many shares at once, or two at a time, and sells them one by one, so that long cascades come up.
+// spree buys many shares at once, or two at a time, and sells them one by one, to produce
+// long cascades.
 func (m *buster) spree(t *rapid.T) {
 	n := rapid.Int64Range(40, 110).Draw(t, "trades")
-	o := Order{Account: alice, Side: Buy, Instrument: rapid.SampledFrom(someInstruments).Draw(t, "instrument"), Quantity: n}
+	o := Order{Account: alice, Side: Buy, Instrument: rapid.SampledFrom(someInstruments).Draw(t, "instrument"),
+		Quantity: n}
 	m.order(t, o)
 	o.Quantity = 1
 	o.Side = rapid.SampledFrom([]Side{Sell, Sell, Buy}).Draw(t, "side")
@@ -88,7 +90,7 @@ func (m *buster) spree(t *rapid.T) {
 	}
 }
 
-// boom sells a share so dear that hardly any more cash fits.
+// boom sells a share at such a price that hardly any more cash fits.
 func (m *buster) boom(t *rapid.T) {
 	v, _ := m.book.View(alice)
 	if v.Len() == 0 || rapid.IntRange(0, 3).Draw(t, "boom") != 0 {
@@ -141,10 +143,10 @@ func (m *buster) request(t *rapid.T) *BustRequest {
 	return r
 }
 
-// history is a fold of all events, with marks close enough together to matter.
+// history returns a fold of all events, with marks close enough together to be used.
 func (m *buster) history(t *rapid.T, r *BustRequest) *Fold {
 	f := NewFold(m.u, r)
-	f.every = rapid.IntRange(1, 7).Draw(t, "every")
+	f.markEvery = rapid.IntRange(1, 7).Draw(t, "every")
 	for i := range m.events {
 		if err := f.Add(&m.events[i]); err != nil {
 			t.Fatal(err)
@@ -159,7 +161,7 @@ func (m *buster) history(t *rapid.T, r *BustRequest) *Fold {
 
 func (m *buster) bust(t *rapid.T) { m.ask(t, m.request(t)) }
 
-// retry asks again what was asked before, or nearly that.
+// retry repeats an earlier request, exactly or nearly.
 func (m *buster) retry(t *rapid.T) {
 	if len(m.asked) == 0 {
 		return
@@ -189,11 +191,12 @@ func (m *buster) ask(t *rapid.T, r *BustRequest) {
 	m.asked = append(m.asked, *r)
 	want, event := m.model.decide(r, m.prices, m.now)
 	f := m.history(t, r)
-	ev := dirt()
+	ev := dirtyEvent()
 	got := m.book.DecideBust(f, m.prices, m.now, &ev)
 	got.detail = ""
 	if !reflect.DeepEqual(got, want) {
-		t.Fatalf("%+v:\ngot  %+v\n     %s\nwant %+v\n     %s", r, got, got.Sentence(r, m.u), want, want.Sentence(r, m.u))
+		t.Fatalf("%+v:\ngot  %+v\n     %s\nwant %+v\n     %s", r, got, got.Sentence(r, m.u), want,
+			want.Sentence(r, m.u))
 	}
 	if sentence := got.Sentence(r, m.u); (sentence == "") != (got.Reason == NoBustRefusal) {
 		t.Fatalf("%+v: the sentence of %v is %q", r, got.Reason, sentence)
@@ -208,7 +211,7 @@ func (m *buster) ask(t *rapid.T, r *BustRequest) {
 	}
 }
 
-// unchanged sees that deciding changed nothing, by deciding again.
+// unchanged checks that deciding changed nothing, by deciding again.
 func (m *buster) unchanged(t *rapid.T, f *Fold, r *BustRequest) {
 	m.compare(t)
 	v, _ := m.book.View(alice)
@@ -245,12 +248,12 @@ func (m *buster) booked(t *rapid.T, got, want Event) {
 	}
 	m.apply(got)
 	h, _, _ := m.book.Holdings(alice, m.prices, nil)
-	if never, ok := m.never(t); ok && never != h.Hash {
+	if never, ok := m.hashOfStandingTrades(t); ok && never != h.Hash {
 		t.Fatalf("the state hash is %x, and %x had what was taken back never happened", h.Hash, never)
 	}
 }
 
-// compare holds the account against the model.
+// compare checks the account against the model.
 func (m *buster) compare(t *rapid.T) {
 	h, _, _ := m.book.Holdings(alice, m.prices, nil)
 	s := foldTrades(m.model.trades)
@@ -270,9 +273,10 @@ func (m *buster) compare(t *rapid.T) {
 	}
 }
 
-// never is the state hash, but for the sequence, of a book in which only the trades that stand were ever done. It is false
-// where such a book would need more cash than it can hold.
-func (m *buster) never(t *rapid.T) (uint64, bool) {
+// hashOfStandingTrades returns the state hash, ignoring the sequence, of a book in which
+// only the standing trades were ever done. It returns false if such a book would need more
+// cash than it can hold.
+func (m *buster) hashOfStandingTrades(t *rapid.T) (uint64, bool) {
 	needed := number(0)
 	for _, tr := range m.model.trades {
 		needed = plus(needed, plus(times(number(tr.Quantity), number(tr.Price)), number(tr.Fees)))
@@ -305,8 +309,8 @@ func (m *buster) never(t *rapid.T) (uint64, bool) {
 	return StateHash(m.u, alice, uint64(len(m.events)), h.Cash, h.Positions), true
 }
 
-// free are prices of 0, at which no total is too large.
-func free(u *market.Universe) *market.Prices {
+// zeroPrices returns prices of 0, at which no total is too large.
+func zeroPrices(u *market.Universe) *market.Prices {
 	prices := u.Opening()
 	for id := range market.ID(u.Len()) {
 		prices = prices.With(id, 0)
@@ -314,17 +318,18 @@ func free(u *market.Universe) *market.Prices {
 	return prices
 }
 
-// seen counts what came up.
+// seen counts the cases that came up.
 type seen struct {
 	reasons map[BustReason]int
 	changes map[Change]int
 	others  map[string]int
 }
 
-// missing is what did not come up: a test that never gets to a case does not test it.
+// missing lists the cases that did not come up: a test that never reaches a case does not
+// test it.
 func (s *seen) missing() (missing []string) {
 	for r := NoBustRefusal; r <= BustTooLarge; r++ {
-		// The first two are not what this test is about.
+		// This test does not produce the two that are excluded here.
 		if s.reasons[r] == 0 && r != BustUnknownAccount && r != BustNotKept {
 			missing = append(missing, r.String())
 		}
@@ -334,7 +339,8 @@ func (s *seen) missing() (missing []string) {
 			missing = append(missing, fmt.Sprintf("change %d", c))
 		}
 	}
-	for _, what := range []string{"repeated", "corrected", "chained", "cascade", "long cascade", "several instruments", "compared"} {
+	for _, what := range []string{"repeated", "corrected", "chained", "cascade", "long cascade",
+		"several instruments", "compared"} {
 		if s.others[what] == 0 {
 			missing = append(missing, what)
 		}
@@ -344,17 +350,19 @@ func (s *seen) missing() (missing []string) {
 
 func TestBustsAgainstModel(t *testing.T) {
 	u := market.Default()
-	zero := free(u)
+	zero := zeroPrices(u)
 	came := seen{reasons: map[BustReason]int{}, changes: map[Change]int{}, others: map[string]int{}}
 	for rounds := 20; rounds > 0 && !t.Failed() && len(came.missing()) > 0; rounds-- {
 		rapid.Check(t, func(t *rapid.T) {
 			m := &buster{u: u, book: NewBook(u), prices: u.Opening(), free: zero, seen: came}
 			m.model = bustModel{adjusted: number(0), versions: map[market.ID]uint64{}}
-			a := &Adjustment{Cash: rapid.SampledFrom([]int64{20_000_0000, million}).Draw(t, "opening"), Reason: "test", Actor: "rapid"}
+			a := &Adjustment{Cash: rapid.SampledFrom([]int64{20_000_0000, million}).Draw(t, "opening"),
+				Reason: "test", Actor: "rapid"}
 			m.apply(Event{Account: alice, Seq: 1, Cash: Cash{Balance: a.Cash}, Adjustment: a, Kind: KindAdjustment})
 			t.Repeat(map[string]func(*rapid.T){
-				"": m.compare, "orders": m.orders, "more orders": m.orders, "spree": m.spree, "boom": m.boom, "adjust": m.adjust,
-				"move": m.move, "busts": m.bust, "more busts": m.bust, "retry": m.retry,
+				"": m.compare, "orders": m.orders, "more orders": m.orders, "spree": m.spree, "boom": m.boom,
+				"adjust": m.adjust,
+				"move":   m.move, "busts": m.bust, "more busts": m.bust, "retry": m.retry,
 			})
 		})
 	}

@@ -11,12 +11,12 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// asks is a request of an operator, with nothing wrong in it.
-func asks(seq uint64) *BustRequest {
+// validRequest returns a valid request of an operator.
+func validRequest(seq uint64) *BustRequest {
 	return &BustRequest{Account: alice, TradeSeq: seq, Reason: "wrong price", Actor: "ops"}
 }
 
-// bust decides a request with all history read, and applies what comes of it.
+// bust decides a request with the whole history read, and applies the result.
 func (d *desk) bust(r *BustRequest) (BustOutcome, Event) {
 	d.Helper()
 	d.now++
@@ -63,7 +63,7 @@ func runBustScript(t *testing.T, script string) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		got := d.line(line)
+		got := d.runLine(line)
 		var want []string
 		for n+1 < len(lines) && strings.HasPrefix(lines[n+1], "\t") {
 			n++
@@ -79,7 +79,7 @@ func runBustScript(t *testing.T, script string) {
 	}
 }
 
-// verify folds the account's history and compares.
+// verify folds the account's history and compares the result with the book.
 func (d *desk) verify(account uint64) {
 	d.Helper()
 	v, _ := d.book.View(account)
@@ -88,8 +88,8 @@ func (d *desk) verify(account uint64) {
 	}
 }
 
-// line runs a line of a script, and says what came of it.
-func (d *desk) line(line string) []string {
+// runLine runs a line of a script and returns its output.
+func (d *desk) runLine(line string) []string {
 	d.Helper()
 	words := strings.Fields(line)
 	switch verb := words[0]; verb {
@@ -109,7 +109,8 @@ func (d *desk) line(line string) []string {
 		return d.show(ev)
 	case "show":
 		h := d.holdings(alice)
-		return d.show(Event{Seq: h.Seq, Cash: h.Cash, TotalMarketValue: h.TotalMarketValue, Bust: &Bust{Positions: h.Positions}})
+		return d.show(Event{Seq: h.Seq, Cash: h.Cash, TotalMarketValue: h.TotalMarketValue,
+			Bust: &Bust{Positions: h.Positions}})
 	}
 	d.Fatalf("%q is not a line of a script", line)
 	return nil
@@ -133,10 +134,11 @@ func (d *desk) number(text string) int64 {
 	return n
 }
 
-// scriptedTrade does "buy 100 SZ.000001 @ 10 fees 5".
+// scriptedTrade executes "buy 100 SZ.000001 @ 10 fees 5".
 func (d *desk) scriptedTrade(words []string) Event {
 	d.Helper()
-	o := Order{Account: alice, Side: Buy, Quantity: d.number(words[1]), Instrument: instrument(d, d.u, words[2]), Origin: OriginClient}
+	o := Order{Account: alice, Side: Buy, Quantity: d.number(words[1]), Instrument: instrument(d, d.u, words[2]),
+		Origin: OriginClient}
 	if words[0] == "sell" {
 		o.Side = Sell
 	}
@@ -154,10 +156,10 @@ func (d *desk) scriptedTrade(words []string) Event {
 	return ev
 }
 
-// scriptedRequest reads "correct 3 100 @ 9.98 cascade id c1 revision 1 because so".
+// scriptedRequest parses "correct 3 100 @ 9.98 cascade id c1 revision 1 because so".
 func (d *desk) scriptedRequest(line string, words []string) *BustRequest {
 	d.Helper()
-	r := asks(uint64(d.number(words[1])))
+	r := validRequest(uint64(d.number(words[1])))
 	rest := words[2:]
 	if words[0] == "correct" {
 		r.Correct, r.Quantity, r.Price = true, d.number(words[2]), d.money(words[4])
@@ -186,9 +188,11 @@ func (d *desk) scriptedRequest(line string, words []string) *BustRequest {
 }
 
 func (d *desk) show(ev Event) []string {
-	changes := [...]string{Opened: "opened, ", Increased: "increased, ", Decreased: "decreased, ", Closed: "closed, ", Unchanged: "unchanged, "}
-	head := fmt.Sprintf("event %d: %scash %s realised %s fees %s total %s", ev.Seq, changes[ev.Change], market.FormatMoney(ev.Cash.Balance),
-		market.FormatMoney(ev.Cash.Realised), market.FormatMoney(ev.Cash.FeesPaid), market.FormatMoney(ev.TotalMarketValue))
+	changes := [...]string{Opened: "opened, ", Increased: "increased, ", Decreased: "decreased, ",
+		Closed: "closed, ", Unchanged: "unchanged, "}
+	head := fmt.Sprintf("event %d: %scash %s realised %s fees %s total %s", ev.Seq, changes[ev.Change],
+		market.FormatMoney(ev.Cash.Balance), market.FormatMoney(ev.Cash.Realised),
+		market.FormatMoney(ev.Cash.FeesPaid), market.FormatMoney(ev.TotalMarketValue))
 	rows := []Position{ev.Position}
 	switch {
 	case ev.Bust != nil:

@@ -10,27 +10,30 @@ import (
 // BustReason says why a request to take a trade back was refused.
 type BustReason uint8
 
-// The reasons. What else the outcome says with each; where nothing is said it is 0.
+// The reasons. Each comment says which other fields of the outcome are set; all others are
+// 0.
 const (
 	NoBustRefusal        BustReason = iota
 	BustMalformed                   // the request is not well formed
 	BustUnknownAccount              // the account is not open
-	BustUnknownTrade                // Seq is the account's newest event, and the one named is not there
-	BustNotATrade                   // the event named, Seq, is an adjustment, or itself a bust
-	BustNotKept                     // the trade, or what it rests on, is older than the history kept, which begins at Seq
-	BustIDReused                    // conflict: ID is that of event Seq, which did something else, to trade TradeSeq
-	BustAlready                     // conflict: the trade was taken back by bust ID, event Seq
-	BustStaleRevision               // conflict: the trade stands at revision Have, the request means Need
-	BustNothingToCorrect            // the trade is of Have shares at Need already
-	// BustSharesGone: trade Seq would sell Need shares of Instrument where there are Have. InTheWay are the trades to take
-	// back first; none: no trade taken back would help, as it is the one being corrected.
+	BustUnknownTrade                // there is no event TradeSeq; Seq is the account's newest event
+	BustNotATrade                   // event Seq is an adjustment, or itself a bust
+	BustNotKept                     // the history kept begins at Seq, after the trade or something it depends on
+	BustIDReused                    // conflict: ID belongs to event Seq, which did something else to trade TradeSeq
+	BustAlready                     // conflict: bust ID, event Seq, took the trade back
+	BustStaleRevision               // conflict: the trade is at revision Have, the request is about Need
+	BustNothingToCorrect            // the trade is already of Have shares at Need
+	// BustSharesGone: trade Seq would sell Need shares of Instrument, but only Have are
+	// held. InTheWay lists the trades to take back first. It is empty if that would not
+	// help, because Seq is the trade being corrected.
 	BustSharesGone
-	// BustCashGone: cash would end at Have. InTheWay are the trades to take back first; none: no trade taken back would help.
+	// BustCashGone: cash would end at Have. InTheWay lists the trades to take back first.
+	// It is empty if that would not help.
 	BustCashGone
-	BustCascadeTooLong // more than MaxCascade trades would go with it; InTheWay are the first found
+	BustCascadeTooLong // more than MaxCascade trades depend on it; InTheWay lists the first found
 	BustTooLarge       // an amount or a total would not fit 64 bits
-	BustTooManyRows    // the account would hold Have instruments, Need is the most
-	BustDamaged        // the account's history contradicts itself, or the book
+	BustTooManyRows    // the account would hold Have instruments, the maximum is Need
+	BustDamaged        // the account's history contradicts itself or the book
 )
 
 var bustReasonNames = [...]string{
@@ -42,7 +45,7 @@ var bustReasonNames = [...]string{
 	BustDamaged: "BustDamaged",
 }
 
-// String names the reason, for logs and tests.
+// String returns the reason's name, for logs and tests.
 func (r BustReason) String() string {
 	if int(r) < len(bustReasonNames) {
 		return bustReasonNames[r]
@@ -50,30 +53,32 @@ func (r BustReason) String() string {
 	return fmt.Sprintf("BustReason(%d)", uint8(r))
 }
 
-// BustOutcome is what becomes of a request: a refusal, the answer it had before, or, being otherwise zero, an event.
+// BustOutcome is the result of a request: a refusal, a repeat of an earlier answer, or an
+// event. In the last case it is zero.
 type BustOutcome struct {
 	Reason     BustReason
-	Repeats    uint64 // not 0: nothing is to be done, as event Repeats already did just this, under the same id
-	Have, Need int64  // by reason, as are Instrument, Seq, TradeSeq and ID
+	Repeats    uint64 // not 0: event Repeats already did exactly this, under the same id; there is nothing to do
+	Have, Need int64  // meaning depends on Reason, as for Instrument, Seq, TradeSeq and ID
 	Seq        uint64
 	TradeSeq   uint64
 	ID         string
 	InTheWay   []uint64 // sequences of trades, newest first, at most MaxCascade
-	More       bool     // there are more in the way
+	More       bool     // more trades are in the way
 	Instrument market.ID
 
-	kind   Kind   // BustNotATrade
-	detail string // BustMalformed, BustDamaged
+	kind   Kind   // set for BustNotATrade
+	detail string // set for BustMalformed and BustDamaged
 }
 
-// Sentence says what was wrong with r and what would be right. u is the universe of the book. It is empty where nothing was
-// refused.
+// Sentence says what was wrong with r and what would be right, or returns "" if nothing was
+// refused. u is the universe of the book.
 func (o *BustOutcome) Sentence(r *BustRequest, u *market.Universe) string {
 	if o.Reason == NoBustRefusal {
 		return ""
 	}
 	if r.Correct {
-		return fmt.Sprintf("correct %d-%d to %d @ %s: %s", r.Account, r.TradeSeq, r.Quantity, market.FormatMoney(r.Price),
+		return fmt.Sprintf("correct %d-%d to %d @ %s: %s", r.Account, r.TradeSeq, r.Quantity,
+			market.FormatMoney(r.Price),
 			o.because(r, u))
 	}
 	return fmt.Sprintf("bust %d-%d: %s", r.Account, r.TradeSeq, o.because(r, u))
@@ -84,38 +89,42 @@ func (o *BustOutcome) because(r *BustRequest, u *market.Universe) string {
 	case BustMalformed:
 		return o.detail
 	case BustUnknownAccount:
-		return fmt.Sprintf("account %d is not open; a trade's name is its account and sequence, as 100017-42", r.Account)
+		return fmt.Sprintf("account %d is not open; a trade's name is its account and sequence, as 100017-42",
+			r.Account)
 	case BustUnknownTrade:
 		return fmt.Sprintf("account %d has no such event, its newest is %d; name one of its trades", r.Account, o.Seq)
 	case BustNotATrade:
 		return o.notATrade(r)
 	case BustNotKept:
-		return fmt.Sprintf("older than the history kept, which begins at event %d and must begin at 1 to fold the account anew; "+
-			"book a new trade or an adjustment instead", o.Seq)
+		return fmt.Sprintf("older than the history kept, which begins at event %d "+
+			"and must begin at 1 to fold the account anew; book a new trade or an adjustment instead", o.Seq)
 	case BustIDReused:
-		return fmt.Sprintf("bust id %s is that of event %d, which was another request, for %d-%d; give this one an id of its own",
+		return fmt.Sprintf("bust id %s is that of event %d, which was another request, for %d-%d; give this one an "+
+			"id of its own",
 			o.ID, o.Seq, r.Account, o.TradeSeq)
 	case BustAlready:
-		return fmt.Sprintf("already busted by %s; a bust is never undone, book a new trade instead", o.by())
+		return fmt.Sprintf("already busted by %s; a bust is never undone, book a new trade instead", o.bustName())
 	case BustStaleRevision:
-		return fmt.Sprintf("it stands at revision %d and the request means revision %d; look at it as it stands, and name that one",
+		return fmt.Sprintf("it stands at revision %d and the request means revision %d; look at it as it stands, "+
+			"and name that one",
 			o.Have, o.Need)
 	case BustNothingToCorrect:
 		return "that is how it stands already; give another price or quantity"
 	case BustSharesGone, BustCashGone, BustCascadeTooLong:
-		return o.gone(r, u)
+		return o.shortageSentence(r, u)
 	case BustTooLarge:
 		return fmt.Sprintf("an amount, or a total of account %d, would pass the largest the ledger holds; "+
 			"correct to fewer shares or a lower price, or book an adjustment instead", r.Account)
 	case BustTooManyRows:
-		return fmt.Sprintf("account %d would hold %d instruments, and the most is %d; sell all of one first", r.Account, o.Have, o.Need)
+		return fmt.Sprintf("account %d would hold %d instruments, and the most is %d; sell all of one first",
+			r.Account, o.Have, o.Need)
 	case BustDamaged:
 		return "the account cannot be folded anew: " + o.detail + "; stop the server and verify its journal"
 	}
 	return "refused: " + o.Reason.String()
 }
 
-func (o *BustOutcome) by() string {
+func (o *BustOutcome) bustName() string {
 	if o.ID == "" {
 		return fmt.Sprintf("event %d", o.Seq)
 	}
@@ -124,17 +133,20 @@ func (o *BustOutcome) by() string {
 
 func (o *BustOutcome) notATrade(r *BustRequest) string {
 	if o.kind == KindBust {
-		return fmt.Sprintf("event %d is itself a bust or correction, which is never undone; name the trade, or book a new one", o.Seq)
+		return fmt.Sprintf("event %d is itself a bust or correction, which is never undone; name the trade, or "+
+			"book a new one", o.Seq)
 	}
-	return fmt.Sprintf("event %d of account %d is an adjustment of cash; name a trade, or book another adjustment", o.Seq, r.Account)
+	return fmt.Sprintf("event %d of account %d is an adjustment of cash; name a trade, or book another adjustment",
+		o.Seq, r.Account)
 }
 
-// gone is the sentence where shares or cash are.
-func (o *BustOutcome) gone(r *BustRequest, u *market.Universe) string {
+// shortageSentence explains a lack of shares or cash, or a cascade that is too long.
+func (o *BustOutcome) shortageSentence(r *BustRequest, u *market.Universe) string {
 	var b strings.Builder
 	switch o.Reason {
 	case BustSharesGone:
-		fmt.Fprintf(&b, "%d-%d would sell %d %s where %d are held; ", r.Account, o.Seq, o.Need, u.At(o.Instrument), o.Have)
+		fmt.Fprintf(&b, "%d-%d would sell %d %s where %d are held; ", r.Account, o.Seq, o.Need, u.At(o.Instrument),
+			o.Have)
 		if len(o.InTheWay) == 0 {
 			b.WriteString("correct it to fewer shares, or bust it")
 			return b.String()
@@ -142,7 +154,8 @@ func (o *BustOutcome) gone(r *BustRequest, u *market.Universe) string {
 	case BustCashGone:
 		fmt.Fprintf(&b, "cash would be %s; ", market.FormatMoney(o.Have))
 		if len(o.InTheWay) == 0 {
-			b.WriteString("taking back other trades would not make up for it, so book an adjustment of at least that first")
+			b.WriteString("taking back other trades would not make up for it, so book an adjustment of at least " +
+				"that first")
 			return b.String()
 		}
 	case BustCascadeTooLong:
@@ -157,7 +170,7 @@ func (o *BustOutcome) gone(r *BustRequest, u *market.Universe) string {
 	return b.String()
 }
 
-// namesMax is how many trades a sentence names.
+// namesMax is the maximum number of trades that a sentence names.
 const namesMax = 10
 
 func (o *BustOutcome) writeInTheWay(b *strings.Builder, account uint64) {

@@ -9,45 +9,58 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// What is wrong with a request in itself, and just not.
+// Malformed requests, and valid ones at the limits.
 func TestBustRequestCheck(t *testing.T) {
 	const most = 1_000_000_000
 	for _, test := range []struct {
 		name   string
 		change func(r *BustRequest)
-		want   string // empty: nothing is wrong
+		want   string // empty: the request is well formed
 	}{
 		{"fine", func(*BustRequest) {}, ""},
 		{"a correction", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, 1, 1 }, ""},
 		{"the largest quantity", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, most, 1 }, ""},
 		{"the highest price", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, 1, market.MaxPrice }, ""},
-		{"quantity 0", func(r *BustRequest) { r.Correct, r.Price = true, 1 }, "to 0 @ 0.0001: the quantity must be 1 to 1000000000 shares; "},
-		{"quantity", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, most+1, 1 }, "the quantity must be 1 to 1000000000 shares; "},
-		{"price 0", func(r *BustRequest) { r.Correct, r.Quantity = true, 1 }, "to 1 @ 0.00: the price must be above 0 and at most 1000000000.00"},
-		{"price", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, 1, market.MaxPrice+1 }, "the price must be above 0 and at most "},
+		{"quantity 0", func(r *BustRequest) { r.Correct, r.Price = true, 1 },
+			"to 0 @ 0.0001: the quantity must be 1 to 1000000000 shares; "},
+		{"quantity", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, most+1, 1 },
+			"the quantity must be 1 to 1000000000 shares; "},
+		{"price 0", func(r *BustRequest) { r.Correct, r.Quantity = true, 1 },
+			"to 1 @ 0.00: the price must be above 0 and at most 1000000000.00"},
+		{"price", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, 1, market.MaxPrice+1 },
+			"the price must be above 0 and at most "},
 		{"amount", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, most, market.MaxPrice },
-			"an amount, or a total of account 100017, would pass the largest the ledger holds; correct to fewer shares "},
-		{"a bust's price", func(r *BustRequest) { r.Price = 1 }, "bust 100017-2: a bust has no price and no quantity; "},
+			"an amount, or a total of account 100017, would pass the largest the ledger holds; correct to fewer " +
+				"shares "},
+		{"a bust's price", func(r *BustRequest) { r.Price = 1 },
+			"bust 100017-2: a bust has no price and no quantity; "},
 		{"a bust's quantity", func(r *BustRequest) { r.Quantity = 1 }, "a bust has no price and no quantity; "},
-		{"no reason", func(r *BustRequest) { r.Reason = "" }, "the reason must be one line of 1 to 200 bytes; it has 0"},
+		{"no reason", func(r *BustRequest) { r.Reason = "" },
+			"the reason must be one line of 1 to 200 bytes; it has 0"},
 		{"the longest reason", func(r *BustRequest) { r.Reason = strings.Repeat("价", 66) + "ab" }, ""},
 		{"a long reason", func(r *BustRequest) { r.Reason = strings.Repeat("a", 201) }, "the reason must be one line"},
 		{"two lines", func(r *BustRequest) { r.Reason = "a\nb" }, "the reason must be one line"},
 		{"no text", func(r *BustRequest) { r.Reason = "a\xffb" }, "the reason must be text in UTF-8"},
-		{"a reason turned round", func(r *BustRequest) { r.Reason = "off by \u202e001" }, "the reason must be one line of plain text; it has the character U+202E"},
-		{"a reason of two lines to some", func(r *BustRequest) { r.Reason = "a\u2028b" }, "it has the character U+2028"},
+		{"a reason turned round", func(r *BustRequest) { r.Reason = "off by \u202e001" },
+			"the reason must be one line of plain text; it has the character U+202E"},
+		{"a reason of two lines to some", func(r *BustRequest) { r.Reason = "a\u2028b" },
+			"it has the character U+2028"},
 		{"a reason of nothing", func(r *BustRequest) { r.Reason = "\u200b" }, "it has the character U+200B"},
 		{"a blank reason", func(r *BustRequest) { r.Reason = " \u3000" }, "the reason must say something; it is blank"},
-		{"a blank behind", func(r *BustRequest) { r.Reason = "wrong price " }, "the reason must neither begin nor end with a blank"},
+		{"a blank behind", func(r *BustRequest) { r.Reason = "wrong price " },
+			"the reason must neither begin nor end with a blank"},
 		{"a reason in Persian", func(r *BustRequest) { r.Reason = "می\u200cخواهم" }, ""},
-		{"an actor turned round", func(r *BustRequest) { r.Actor = "\u2066ann" }, "the actor must be one line of plain text; it has the character U+2066"},
+		{"an actor turned round", func(r *BustRequest) { r.Actor = "\u2066ann" },
+			"the actor must be one line of plain text; it has the character U+2066"},
 		{"a blank actor", func(r *BustRequest) { r.Actor = " " }, "the actor must say something; it is blank"},
 		{"no actor", func(r *BustRequest) { r.Actor = "" }, "the actor must be one line of 1 to 64 bytes; it has 0"},
 		{"a long actor", func(r *BustRequest) { r.Actor = strings.Repeat("a", 65) }, "the actor must be one line"},
 		{"the longest id", func(r *BustRequest) { r.ID = strings.Repeat("~", 64) }, ""},
-		{"a long id", func(r *BustRequest) { r.ID = strings.Repeat("~", 65) }, "the bust id must be at most 64 printable ASCII characters"},
+		{"a long id", func(r *BustRequest) { r.ID = strings.Repeat("~", 65) },
+			"the bust id must be at most 64 printable ASCII characters"},
 		{"an id of no ASCII", func(r *BustRequest) { r.ID = "é" }, "the bust id must be"},
-		{"a blank id", func(r *BustRequest) { r.ID = "  " }, "the bust id must be at most 64 printable ASCII characters, the first and the last no blanks"},
+		{"a blank id", func(r *BustRequest) { r.ID = "  " },
+			"the bust id must be at most 64 printable ASCII characters, the first and the last no blanks"},
 		{"a blank before an id", func(r *BustRequest) { r.ID = " x" }, "the first and the last no blanks"},
 		{"a blank in an id", func(r *BustRequest) { r.ID = "desk 7" }, ""},
 		{"an id of no print", func(r *BustRequest) { r.ID = "\x7f" }, "the bust id must be"},
@@ -57,21 +70,24 @@ func TestBustRequestCheck(t *testing.T) {
 		d := newDesk(t)
 		d.fund(alice, million)
 		d.trade(alice, Buy, 10, "SZ 000001")
-		r := asks(2)
+		r := validRequest(2)
 		test.change(r)
 		o := r.Check()
 		s := o.Sentence(r, d.u)
-		if o.Reason == NoBustRefusal != (test.want == "") || !strings.Contains(s, test.want) || (s == "") != (test.want == "") {
+		if o.Reason == NoBustRefusal != (test.want == "") || !strings.Contains(s, test.want) ||
+			(s == "") != (test.want == "") {
 			t.Errorf("%s: %v %q", test.name, o.Reason, s)
 		}
-		// Deciding checks as well, before anything else.
-		if decided := d.book.DecideBust(d.fold(r), d.prices, 1, new(Event)); test.want != "" && decided.Sentence(r, d.u) != s {
+		// Deciding makes the same check, before anything else.
+		if decided := d.book.DecideBust(d.fold(r), d.prices, 1, new(Event)); test.want != "" &&
+			decided.Sentence(r, d.u) != s {
 			t.Errorf("%s: decided %v", test.name, decided)
 		}
 	}
 }
 
-// The same content comes to the same, whoever asks; anything else is another request.
+// A request with the same content repeats a bust, whoever asks; any other is a different
+// request.
 func TestRepeats(t *testing.T) {
 	one := uint32(1)
 	b := &Bust{TradeSeq: 2, Reason: "wrong price", Actor: "ops", Original: Trade{Quantity: 100, Price: 9, Revision: 1}}
@@ -100,7 +116,7 @@ func TestRepeats(t *testing.T) {
 		{"another quantity", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, 51, 8 }, &correction, false},
 		{"another price", func(r *BustRequest) { r.Correct, r.Quantity, r.Price = true, 50, 9 }, &correction, false},
 	} {
-		r := asks(2)
+		r := validRequest(2)
 		test.change(r)
 		equal(t, test.name, r.Repeats(test.bust), test.want)
 	}
@@ -113,13 +129,15 @@ func TestParseBustPolicy(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
-	if _, err := ParseBustPolicy("casc"); err == nil || err.Error() != `"casc" is not a policy; it must be reject or cascade` {
+	if _, err := ParseBustPolicy("casc"); err == nil ||
+		err.Error() != `"casc" is not a policy; it must be reject or cascade` {
 		t.Error(err)
 	}
 	equal(t, "none", BustPolicy(9).String(), "BustPolicy(9)")
 }
 
-// 100 trades go with another, 101 do not; either way the refusal names the newest ten.
+// A cascade of 100 trades is allowed, one of 101 is not. Either refusal names the newest
+// ten.
 func TestCascadeLimit(t *testing.T) {
 	for _, sales := range []int64{MaxCascade, MaxCascade + 1} {
 		d := newDesk(t)
@@ -128,18 +146,20 @@ func TestCascadeLimit(t *testing.T) {
 		for range sales {
 			d.trade(alice, Sell, 1, "SZ 000001")
 		}
-		r := asks(2)
+		r := validRequest(2)
 		rejected, _ := d.bust(r)
 		equal(t, "reason", rejected.Reason, BustSharesGone)
 		equal(t, "trades in the way", len(rejected.InTheWay), MaxCascade)
 		equal(t, "more", rejected.More, sales > MaxCascade)
 		newest := sales + 2
-		names := fmt.Sprintf("100017-3 would sell 1 SZ.000001 where 0 are held; in the way, newest first: 100017-%d, 100017-%d, ", newest, newest-1)
+		names := fmt.Sprintf("100017-3 would sell 1 SZ.000001 where 0 are held; in the way, newest first: "+
+			"100017-%d, 100017-%d, ", newest, newest-1)
 		end := fmt.Sprintf(", 100017-%d and 90 more; take these back first, or choose the policy cascade", newest-9)
 		if sales > MaxCascade {
 			end = fmt.Sprintf(", 100017-%d and more; take some back first, one by one", newest-9)
 		}
-		if s := rejected.Sentence(r, d.u); !strings.HasPrefix(s, "bust 100017-2: "+names) || !strings.HasSuffix(s, end) {
+		if s := rejected.Sentence(r, d.u); !strings.HasPrefix(s, "bust 100017-2: "+names) ||
+			!strings.HasSuffix(s, end) {
 			t.Error(s)
 		}
 		r.Policy = PolicyCascade
@@ -148,7 +168,8 @@ func TestCascadeLimit(t *testing.T) {
 			equal(t, "reason", o.Reason, BustCascadeTooLong)
 			equal(t, "trades in the way", len(o.InTheWay), MaxCascade)
 			s := o.Sentence(r, d.u)
-			if !strings.HasPrefix(s, "bust 100017-2: more than 100 trades would have to go with it; in the way, newest first: 100017-103, ") ||
+			if !strings.HasPrefix(s, "bust 100017-2: more than 100 trades would have to go with it; in the way, "+
+				"newest first: 100017-103, ") ||
 				!strings.HasSuffix(s, end) {
 				t.Error(s)
 			}
@@ -163,8 +184,8 @@ func TestCascadeLimit(t *testing.T) {
 	}
 }
 
-// What more than 100 trades rest on is refused for what would be short in the end, as with fewer: where taking all of them
-// back would not help either, since the cash is gone, it says so.
+// With more than 100 dependent trades, the refusal still names what would be short in the
+// end. If even taking all of them back would not help because the cash is gone, it says so.
 func TestReasonPastTheCascadeLimit(t *testing.T) {
 	for _, sales := range []int64{2, MaxCascade - 1, MaxCascade, MaxCascade + 1, 3 * MaxCascade} {
 		d := newDesk(t)
@@ -173,14 +194,14 @@ func TestReasonPastTheCascadeLimit(t *testing.T) {
 		bought := d.trade(alice, Buy, 1, "SZ 000001")
 		d.price("SZ 000001", 10_0000)
 		d.trade(alice, Sell, 1, "SZ 000001") // gains 9
-		d.fund(alice, -108_0000)             // leaves 1: more than there was without the gain
+		d.fund(alice, -108_0000)             // leaves 1, more than there was without the gain
 		for range sales {
 			d.price("SZ 000001", 1_0000)
 			d.trade(alice, Buy, 1, "SZ 000001")
 			d.trade(alice, Sell, 1, "SZ 000001")
 		}
 		for _, policy := range []BustPolicy{PolicyReject, PolicyCascade} {
-			r := asks(bought.Seq)
+			r := validRequest(bought.Seq)
 			r.Policy = policy
 			o, _ := d.bust(r)
 			equal(t, fmt.Sprintf("reason with %d sales, %v", sales, policy), o.Reason, BustCashGone)
@@ -188,7 +209,7 @@ func TestReasonPastTheCascadeLimit(t *testing.T) {
 	}
 }
 
-// A row that would return has no place where the account holds the most that it can.
+// A bust cannot bring a row back if the account already holds the maximum.
 func TestBustTooManyRows(t *testing.T) {
 	list := make([]market.Instrument, MaxRows+1)
 	for n := range list {
@@ -207,10 +228,11 @@ func TestBustTooManyRows(t *testing.T) {
 	for n := range MaxRows {
 		d.trade(alice, Buy, 1, u.At(market.ID(n+1)).String())
 	}
-	r := asks(sale.Seq)
+	r := validRequest(sale.Seq)
 	o, _ := d.bust(r)
 	equal(t, "reason", o.Reason, BustTooManyRows)
-	equal(t, "sentence", o.Sentence(r, u), "bust 100017-3: account 100017 would hold 513 instruments, and the most is 512; sell all of one first")
+	equal(t, "sentence", o.Sentence(r, u), "bust 100017-3: account 100017 would hold 513 instruments, and the most "+
+		"is 512; sell all of one first")
 	d.trade(alice, Sell, 1, "SZ.000007")
 	o, ev := d.bust(r)
 	equal(t, "reason", o.Reason, NoBustRefusal)
@@ -218,14 +240,15 @@ func TestBustTooManyRows(t *testing.T) {
 	d.verify(alice)
 }
 
-// What is refused without folding anything, beyond the scripts.
+// Refusals without folding that the scripts do not cover.
 func TestBustRefusals(t *testing.T) {
 	d := eventful(t)
-	r := asks(2)
+	r := validRequest(2)
 	r.Account = nobody
 	o, _ := d.bust(r)
 	equal(t, "reason", o.Reason, BustUnknownAccount)
-	equal(t, "sentence", o.Sentence(r, d.u), "bust 100099-2: account 100099 is not open; a trade's name is its account and sequence, as 100017-42")
+	equal(t, "sentence", o.Sentence(r, d.u), "bust 100099-2: account 100099 is not open; a trade's name is its "+
+		"account and sequence, as 100017-42")
 	equal(t, "no refusal", (&BustOutcome{}).Sentence(r, d.u), "")
 	for reason := NoBustRefusal; reason <= BustDamaged; reason++ {
 		if s := reason.String(); s == "" || strings.HasPrefix(s, "BustReason(") {
@@ -236,8 +259,8 @@ func TestBustRefusals(t *testing.T) {
 	equal(t, "its sentence", (&BustOutcome{Reason: 99}).because(r, d.u), "refused: BustReason(99)")
 }
 
-// Where the beginning is no longer kept nothing can be folded anew; what was answered before is answered again, as far as
-// that is kept.
+// If the beginning of the history is no longer kept, nothing can be folded again. Requests
+// answered before are still answered the same way, as far as the history is kept.
 func TestOlderThanTheHistoryKept(t *testing.T) {
 	d := eventful(t)
 	ask := func(from uint64, r *BustRequest) (BustOutcome, string) {
@@ -250,21 +273,21 @@ func TestOlderThanTheHistoryKept(t *testing.T) {
 		o := d.book.DecideBust(f, d.prices, 1, new(Event))
 		return o, o.Sentence(r, d.u)
 	}
-	for _, seq := range []uint64{2, 4, 9} { // before what is kept, at its beginning, in it
-		o, s := ask(4, asks(seq))
+	for _, seq := range []uint64{2, 4, 9} { // before the history kept, at its beginning, within it
+		o, s := ask(4, validRequest(seq))
 		if seq == 2 {
 			equal(t, "reason", o.Reason, BustAlready)
 			continue
 		}
 		equal(t, "reason", o.Reason, BustNotKept)
-		equal(t, "sentence", s, fmt.Sprintf("bust 100017-%d: older than the history kept, which begins at event 4 and must begin at 1 "+
-			"to fold the account anew; book a new trade or an adjustment instead", seq))
+		equal(t, "sentence", s, fmt.Sprintf("bust 100017-%d: older than the history kept, which begins at event 4 "+
+			"and must begin at 1 to fold the account anew; book a new trade or an adjustment instead", seq))
 	}
-	o, _ := ask(8, asks(2)) // the bust that took it back is older too
+	o, _ := ask(8, validRequest(2)) // the bust that took it back is no longer kept either
 	equal(t, "reason", o.Reason, BustNotKept)
-	o, _ = ask(8, asks(8))
+	o, _ = ask(8, validRequest(8))
 	equal(t, "reason", o.Reason, BustNotATrade)
-	again := asks(2)
+	again := validRequest(2)
 	again.Policy, again.ID = PolicyCascade, "b"
 	o, _ = ask(7, again)
 	equal(t, "repeats", o.Repeats, 7)
@@ -273,11 +296,11 @@ func TestOlderThanTheHistoryKept(t *testing.T) {
 	equal(t, "reason", o.Reason, BustIDReused)
 }
 
-// Every sum that a bust can take past 64 bits: refused, and nothing is changed.
+// Every sum that a bust can take past 64 bits is refused, and nothing changes.
 func TestBustOverflows(t *testing.T) {
 	const bank = "SZ 000001"
 	correct := func(seq uint64, quantity, price int64) *BustRequest {
-		r := asks(seq)
+		r := validRequest(seq)
 		r.Correct, r.Quantity, r.Price = true, quantity, price
 		return r
 	}
@@ -292,7 +315,7 @@ func TestBustOverflows(t *testing.T) {
 	}{
 		"cash": {func(d *desk) {
 			d.trade(alice, Buy, 2, bank)
-			dear(d, Sell, math.MaxInt64-million) // cash is at its end but for 20.00 and 1
+			dear(d, Sell, math.MaxInt64-million) // cash is 20.00 below its maximum; 1 share is left
 			dear(d, Sell, 10_0000)
 		}, correct(4, 1, 30_0000)},
 		"realised": {func(d *desk) {
@@ -319,12 +342,12 @@ func TestBustOverflows(t *testing.T) {
 			dear(d, Sell, 0)
 			d.fund(alice, math.MaxInt64)
 			dear(d, Buy, math.MaxInt64)
-		}, asks(4)},
+		}, validRequest(4)},
 		"total": {func(d *desk) {
 			d.trade(alice, Buy, 2, bank)
 			d.trade(alice, Sell, 1, bank)
 			d.price(bank, math.MaxInt64)
-		}, asks(3)},
+		}, validRequest(3)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)

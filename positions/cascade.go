@@ -9,34 +9,35 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// plan is what a bust does to a tape: the trades that it takes back or replaces, and what that comes to. It writes its
-// changes onto the tape of its fold, so that folding need not ask of each trade whether it is meant, and can undo them.
+// plan is the effect of a bust on a tape: the trades it takes back or replaces, and what
+// they add up to. It writes its changes onto the tape itself, so that folding need not
+// check for each trade whether it changed. It can undo them.
 type plan struct {
 	fold     *Fold
 	changes  []change
 	touched  []touch                       // the instruments of changes
-	slots    [market.MaxInstruments]uint16 // by instrument: its place in touched + 1; 0: not touched
+	slots    [market.MaxInstruments]uint16 // by instrument: index in touched + 1; 0: not touched
 	balance  wide                          // what the changes add to the cash
-	fees     wide                          // and to the fees paid
-	realised wide                          // and to what the account realised; by refold
-	cascade  []uint64                      // the first MaxCascade trades taken back with the one asked for, in the order found
-	more     bool                          // there are others
-	work     int                           // entries of the tape that were walked over
-	short    BustOutcome                   // what was short first; its Reason is NoBustRefusal where nothing was
+	fees     wide                          // what the changes add to the fees paid
+	realised wide                          // what the changes add to the realised gain; set by refold
+	cascade  []uint64                      // the first MaxCascade dependent trades taken back, in the order found
+	more     bool                          // more dependent trades were taken back than cascade holds
+	work     int                           // number of tape entries visited
+	shortage BustOutcome                   // the first shortage; its Reason is NoBustRefusal if there was none
 }
 
-// change is a trade as it was before the plan.
+// change is a trade as it was before the plan changed it.
 type change struct {
 	place int
 	was   taped
 	fees  int64
 }
 
-// touch is an instrument of which trades change.
+// touch is an instrument in which trades change.
 type touch struct {
-	held     int64 // shares in the end
-	was, now Row   // now's instrument is always set; the rest by refold
-	parted   bool  // refold is past the first change
+	held     int64 // shares held in the end
+	was, now Row   // now.Instrument is always set; refold sets the rest
+	diverged bool  // refold has passed the first change
 }
 
 func newPlan(f *Fold) *plan { return &plan{fold: f} }
@@ -49,8 +50,8 @@ func (p *plan) touch(id market.ID) *touch {
 	return &p.touched[p.slots[id]-1]
 }
 
-// put has the trade at a place stand as e, with fees. A place is changed once.
-func (p *plan) put(place int, e taped, fees int64) {
+// replaceTrade replaces the trade at a place by e, with fees. A place is changed at most once.
+func (p *plan) replaceTrade(place int, e taped, fees int64) {
 	was, feesWere := *p.fold.tape.at(place), p.fold.tape.fees(place)
 	p.changes = append(p.changes, change{place, was, feesWere})
 	*p.fold.tape.at(place) = e
@@ -67,7 +68,7 @@ func (p *plan) put(place int, e taped, fees int64) {
 func (p *plan) takeBack(place int) {
 	e := *p.fold.tape.at(place)
 	e.quantity = 0
-	p.put(place, e, 0)
+	p.replaceTrade(place, e, 0)
 }
 
 func (p *plan) undo() {
@@ -77,9 +78,9 @@ func (p *plan) undo() {
 	}
 }
 
-// again makes the changes of a bust that is history.
-func (p *plan) again(b *Bust) error {
-	place, err := p.standing(b.TradeSeq)
+// replayBust applies a bust that is already part of the history.
+func (p *plan) replayBust(b *Bust) error {
+	place, err := p.findStanding(b.TradeSeq)
 	if err != nil {
 		return err
 	}
@@ -99,10 +100,10 @@ func (p *plan) again(b *Bust) error {
 		if r.Instrument != b.Original.Instrument || r.Side != b.Original.Side || r.Revision != b.Original.Revision+1 {
 			return errors.New("its replacement is not a correction of its original")
 		}
-		p.put(place, newTaped(b.TradeSeq, r), r.Fees)
+		p.replaceTrade(place, newTaped(b.TradeSeq, r), r.Fees)
 	}
 	for _, seq := range b.Cascade {
-		place, err := p.standing(seq)
+		place, err := p.findStanding(seq)
 		if err != nil {
 			return err
 		}
@@ -111,7 +112,7 @@ func (p *plan) again(b *Bust) error {
 	return nil
 }
 
-func (p *plan) standing(seq uint64) (place int, err error) {
+func (p *plan) findStanding(seq uint64) (place int, err error) {
 	place, found := p.fold.tape.find(seq)
 	if !found || p.fold.tape.at(place).quantity == 0 {
 		return 0, fmt.Errorf("it takes trade %d back, which does not stand", seq)
@@ -119,22 +120,24 @@ func (p *plan) standing(seq uint64) (place int, err error) {
 	return place, nil
 }
 
-// make takes back or replaces what the request asks for, and as many other trades as it takes for no sale to be of shares
-// that are not there and for cash, which is at balance, not to end below 0: of shares the newest later sales of the
-// instrument, of cash the newest buys of the account, one after the other. It refuses where it would not help, else where
-// that would be more than MaxCascade, else where the policy says so. To know whether it would help, it goes on past
-// MaxCascade, as far as workMax lets it.
-func (p *plan) make(balance int64) BustOutcome {
+// build changes the trade that the request names, and takes back as many dependent trades as
+// necessary, so that no sale is short of shares and cash, now at balance, does not end
+// below 0. For shares these are the newest later sales of the instrument, for cash the
+// account's newest buys, one after the other. It refuses the request in this order: if
+// taking trades back would not help; if it takes more than MaxCascade trades; if the policy
+// forbids a cascade. To learn whether it would help, it continues past MaxCascade, within
+// workMax.
+func (p *plan) build(balance int64) BustOutcome {
 	r, t := p.fold.request, &p.fold.target
 	if r.Correct {
 		replacement := r.replacement(t.trade)
-		p.put(t.place, newTaped(r.TradeSeq, replacement), replacement.Fees)
+		p.replaceTrade(t.place, newTaped(r.TradeSeq, replacement), replacement.Fees)
 	} else {
 		p.takeBack(t.place)
 	}
-	o := p.settle(t.trade.Instrument, t.place)
+	o := p.coverShares(t.trade.Instrument, t.place)
 	if o.Reason == NoBustRefusal {
-		o = p.raise(balance)
+		o = p.coverCash(balance)
 	}
 	if o.Reason == NoBustRefusal && p.more {
 		o.Reason = BustCascadeTooLong
@@ -143,7 +146,7 @@ func (p *plan) make(balance int64) BustOutcome {
 	case o.Reason != NoBustRefusal && !tooLong:
 		return o
 	case r.Policy != PolicyCascade && len(p.cascade) > 0:
-		o = p.short
+		o = p.shortage
 		o.InTheWay, o.More = p.inTheWay(), tooLong
 	case tooLong:
 		o.InTheWay, o.More = p.inTheWay(), true
@@ -151,30 +154,32 @@ func (p *plan) make(balance int64) BustOutcome {
 	return o
 }
 
-// inTheWay are the trades of the cascade, newest first.
+// inTheWay returns the trades of the cascade, newest first.
 func (p *plan) inTheWay() []uint64 {
 	names := slices.Clone(p.cascade)
 	slices.SortFunc(names, func(a, b uint64) int { return cmp.Compare(b, a) })
 	return names
 }
 
-// settle takes back sales of an instrument until each is of shares that are there. Up to from, nothing changed.
+// coverShares takes back sales of an instrument until none is short of shares. Nothing changed
+// before place from.
 //
-// Taken back one after the other, newest first, they are the first sale that is short and all later ones: later ones alone
-// do not help it, and with it gone too only buys are left there. But the trade that is being corrected stays, and may be a
-// sale that is short itself.
-func (p *plan) settle(id market.ID, from int) BustOutcome {
+// Taking sales back one by one, newest first, ends with the first sale that is short and
+// all later ones gone: taking back only later ones does not help it, and without it only
+// buys are left. The exception is the trade being corrected, which stays, and may itself be
+// a sale that is short.
+func (p *plan) coverShares(id market.ID, from int) BustOutcome {
 	for {
 		place, have := p.firstShort(id, from)
 		if place < 0 {
 			return BustOutcome{}
 		}
 		sale := p.fold.tape.at(place)
-		if sale.quantity >= 0 { // shares were short before anything was changed
+		if sale.quantity >= 0 { // shares were short before anything changed
 			return p.damaged(sale)
 		}
 		o := BustOutcome{Reason: BustSharesGone, Instrument: id, Seq: sale.seq, Have: have, Need: -int64(sale.quantity)}
-		p.note(o)
+		p.noteShortage(o)
 		if place == p.fold.target.place {
 			return o
 		}
@@ -182,15 +187,16 @@ func (p *plan) settle(id market.ID, from int) BustOutcome {
 			if e := p.fold.tape.at(i); e.instrument != id || e.quantity >= 0 || i == p.fold.target.place {
 				continue
 			}
-			if !p.add(i) {
+			if !p.addToCascade(i) {
 				return BustOutcome{Reason: BustCascadeTooLong}
 			}
 		}
 	}
 }
 
-// firstShort is the first sale of an instrument, from a place on, of more shares than there are, and how many there are;
-// place -1: none. It walks back from what is held in the end, so that it is quick where from is recent.
+// firstShort returns the first sale of an instrument, at or after place from, that is short
+// of shares, and how many shares were held; place is -1 if there is none. It walks
+// backwards from the final holding, so it is fast if from is recent.
 func (p *plan) firstShort(id market.ID, from int) (place int, have int64) {
 	place = -1
 	held := p.touch(id).held
@@ -209,17 +215,18 @@ func (p *plan) firstShort(id market.ID, from int) (place int, have int64) {
 	return place, have
 }
 
-// raise takes back buys of the account, newest first, and what hangs on them, until cash is not below 0.
-func (p *plan) raise(balance int64) BustOutcome {
+// coverCash takes back the account's buys, newest first, and the sales that depend on them,
+// until cash is no longer negative.
+func (p *plan) coverCash(balance int64) BustOutcome {
 	short := BustOutcome{Reason: BustCashGone}
 	for i := p.fold.tape.n - 1; ; i-- {
-		cash, _ := p.balance.plus(balance) // where it does not fit, it is beyond on the same side of 0
+		cash, _ := p.balance.plus(balance) // if it does not fit, the clamped value has the right sign
 		if cash >= 0 {
 			return BustOutcome{}
 		}
 		if short.Have == 0 {
 			short.Have = cash
-			p.note(short)
+			p.noteShortage(short)
 		}
 		for i >= 0 && (p.fold.tape.at(i).quantity <= 0 || i == p.fold.target.place) {
 			i--
@@ -227,33 +234,34 @@ func (p *plan) raise(balance int64) BustOutcome {
 		if i < 0 {
 			return short
 		}
-		if !p.add(i) {
+		if !p.addToCascade(i) {
 			return BustOutcome{Reason: BustCascadeTooLong}
 		}
-		switch o := p.settle(p.fold.tape.at(i).instrument, i); o.Reason {
+		switch o := p.coverShares(p.fold.tape.at(i).instrument, i); o.Reason {
 		case NoBustRefusal:
 		case BustSharesGone:
-			return short // the buy held up the trade that is being corrected
+			return short // the trade being corrected needs the shares of this buy
 		default:
 			return o
 		}
 	}
 }
 
-// note keeps what was short first.
-func (p *plan) note(o BustOutcome) {
-	if p.short.Reason == NoBustRefusal {
-		p.short = o
+// noteShortage keeps the first shortage.
+func (p *plan) noteShortage(o BustOutcome) {
+	if p.shortage.Reason == NoBustRefusal {
+		p.shortage = o
 	}
 }
 
-// workMax bounds how far a plan walks over a tape of n trades, in entries: it is made by the book's owner, and orders wait
-// meanwhile. Four million take some 5 ms; of a longer tape, what MaxCascade trades can cost that each shorten another
-// instrument.
+// workMax bounds the number of entries that a plan visits on a tape of n trades: the book's
+// owner makes the plan, and orders wait meanwhile. Four million entries take about 5 ms.
+// For longer tapes the bound is the work of MaxCascade trades that each leave a different
+// instrument short.
 func workMax(n int) int { return max(4<<20, MaxCascade*n) }
 
-// add takes a trade back with the one asked for. It is false where that has become too much work.
-func (p *plan) add(place int) bool {
+// addToCascade takes back a dependent trade. It returns false if the work has exceeded its bound.
+func (p *plan) addToCascade(place int) bool {
 	if len(p.cascade) < MaxCascade {
 		p.cascade = append(p.cascade, p.fold.tape.at(place).seq)
 	} else if p.more = true; p.work > workMax(p.fold.tape.n) {

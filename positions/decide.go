@@ -7,16 +7,18 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// noFees is what a trade costs beside its amount under the rules there are: nothing. Fees go through the arithmetic all
-// the same, so that rules that have them change only where they come from.
+// noFees is the fee of every trade under today's rules. Fees already go through the
+// arithmetic, so rules that charge them need only supply them.
 const noFees = 0
 
-// Decide says what o would do at prices and at now (nanoseconds since the Unix epoch), without doing it. It fills ev,
-// all of it whatever was in there before, or returns a refusal and leaves ev in no particular state. The book stays as
-// it was. A market order fills whole at the snapshot's price; a limit order fills at that price if it is at or better.
+// Decide returns what o would do at prices and at time now (nanoseconds since the Unix
+// epoch), without doing it. It overwrites all of ev, or returns a refusal and leaves the
+// contents of ev undefined. The book does not change. A market order fills completely at
+// the snapshot's price. A limit order does the same if that price is at the limit or
+// better.
 //
-// o.Instrument must be of the book's universe and o.Side one of the two; anything else is an error of the program, and
-// panics.
+// o.Instrument must be of the book's universe and o.Side must be Buy or Sell; anything else
+// is a bug, and panics.
 func (b *Book) Decide(o *Order, prices *market.Prices, now int64, ev *Event) Refusal {
 	return b.decide(o, prices, now, noFees, ev)
 }
@@ -54,7 +56,7 @@ func (b *Book) decide(o *Order, prices *market.Prices, now, fees int64, ev *Even
 	return ev.value(acc.rows, i, held, prices)
 }
 
-// judge checks what can be said of an order without its account, and gives its amount at price.
+// judge makes the checks that need no account, and returns the order's amount at price.
 func (o *Order) judge(price int64) (amount int64, r Refusal) {
 	if o.Side != Buy && o.Side != Sell {
 		panic(fmt.Sprintf("positions: order with side %d", o.Side))
@@ -75,12 +77,13 @@ func (o *Order) judge(price int64) (amount int64, r Refusal) {
 	return amount, Refusal{}
 }
 
-// tooLarge refuses what would not fit 64 bits at a price.
+// tooLarge refuses an order whose result would not fit 64 bits at a price.
 func tooLarge(price int64) Refusal {
 	return Refusal{Reason: BadQuantity, Have: price, Need: MaxOrderShares}
 }
 
-// buy sets cash, row and change of an event whose trade and cash before it are set. row is the row before it.
+// buy completes a buy: it sets the cash, row and change of ev, whose trade and previous
+// cash are set. row is the row before the trade.
 func (ev *Event) buy(row Row, held bool, rows int) Refusal {
 	t := &ev.Trade
 	need, fits := add(t.Amount, t.Fees)
@@ -109,7 +112,7 @@ func (ev *Event) buy(row Row, held bool, rows int) Refusal {
 	return Refusal{}
 }
 
-// sell is buy's counterpart. A row that is not held has quantity 0.
+// sell is the counterpart of buy. A row that is not held has quantity 0.
 func (ev *Event) sell(row Row) Refusal {
 	t := &ev.Trade
 	if t.Quantity > row.Quantity {
@@ -135,15 +138,16 @@ func (ev *Event) sell(row Row) Refusal {
 	return Refusal{}
 }
 
-// setRow sets the row after the event, all of it sellable as these rules know no settlement.
+// setRow sets the row after the event. All shares are sellable, as there are no settlement
+// rules.
 func (ev *Event) setRow(row Row) {
 	row.Version = ev.Seq
 	row.Instrument = ev.Trade.Instrument
 	ev.Position = Position{Row: row, Sellable: row.Quantity, Price: ev.Trade.Price}
 }
 
-// value sets the total market value after the event: that of the rows before it, but for the traded one, which was or
-// would be at i, and that of the row after it.
+// value sets the total market value after the event: the rows in rows except the traded
+// one, which is or would be at index i, plus the new row.
 func (ev *Event) value(rows []Row, i int, held bool, prices *market.Prices) Refusal {
 	var v valuation
 	v.add(ev.Position.Quantity, ev.Position.Price)
@@ -160,9 +164,10 @@ func (ev *Event) value(rows []Row, i int, held bool, prices *market.Prices) Refu
 	return Refusal{}
 }
 
-// DecideAdjustment says what booking a.Cash, which is negative for cash taken out, would do. It is the first event of
-// an account that is not there yet. Cash never goes below 0 by it (InsufficientCash), nor past 64 bits (BadQuantity).
-// The event keeps a, which must not be changed any more.
+// DecideAdjustment returns what booking a.Cash would do; a negative amount takes cash out.
+// If the account does not exist, the adjustment is its first event. An adjustment may not
+// take cash below 0 (InsufficientCash) or past 64 bits (BadQuantity). The event keeps a,
+// which must not change afterwards.
 func (b *Book) DecideAdjustment(account uint64, a *Adjustment, prices *market.Prices, now int64, ev *Event) Refusal {
 	*ev = Event{Account: account, Seq: 1, Time: now, Adjustment: a, Kind: KindAdjustment}
 	var rows []Row
@@ -183,14 +188,15 @@ func (b *Book) DecideAdjustment(account uint64, a *Adjustment, prices *market.Pr
 	return Refusal{}
 }
 
-// add is a+b; ok is false where that does not fit.
+// add returns a+b; ok is false if the sum does not fit.
 func add(a, b int64) (sum int64, ok bool) {
 	sum = a + b
 	return sum, (sum > a) == (b > 0)
 }
 
-// share is the part of cost that q of held shares take with them: cost*q/held, half to even, and so all of it where q
-// is held. 0 < q <= held and cost >= 0, so that the part is never more than cost and Div64 cannot overflow.
+// share returns the cost of q out of held shares: cost*q/held, rounded half to even, so all
+// of the cost if q is held. 0 < q <= held and cost >= 0, so the result is at most cost and
+// Div64 cannot overflow.
 func share(cost, q, held int64) int64 {
 	high, low := bits.Mul64(uint64(cost), uint64(q))
 	part, rest := bits.Div64(high, low, uint64(held))

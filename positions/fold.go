@@ -9,9 +9,10 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// Fold is an account's history as far as one request to take a trade back needs it. It is given event by event, from the
-// account's first on: most of them outside the book's owner, on whatever goroutine reads the history, and what came since
-// by the book's owner, which then asks:
+// Fold holds as much of an account's history as one request to take a trade back needs.
+// Events are added in order, from the account's first. Most are added outside the book's
+// owner, on whatever goroutine reads the history. The book's owner adds those that came
+// since, and then decides:
 //
 //	fold := positions.NewFold(universe, &request)
 //	for ev := range history { // up to some sequence
@@ -20,30 +21,31 @@ import (
 //	... on the book's owner: Add what came after fold.Seq(), then
 //	outcome := book.DecideBust(fold, prices, now, &ev)
 //
-// Add checks each event against the fold of those before it, so that a damaged history never becomes the ground of a new
-// event.
+// Add checks each event against the ones before it, so that a new event is never based on a
+// damaged history.
 //
-// A trade weighs 24 bytes, 32 with fees. Beside them there is one row per instrument of the universe, and one more every
-// 16,384 trades or so. A Fold is for one goroutine at a time.
+// A trade takes 24 bytes, or 32 with fees. In addition there is one row per instrument of
+// the universe, and another such set of rows about every 16,384 trades. A Fold must not be
+// used by two goroutines at once.
 type Fold struct {
 	universe *market.Universe
 	request  *BustRequest
-	err      error  // of an Add; it stays
-	first    uint64 // sequence of the first event added; 0: none yet. Past 1 nothing can be folded
-	seq      uint64 // of the newest
+	err      error  // the first error of Add, returned from then on
+	first    uint64 // sequence of the first event added; 0: none yet. Above 1, nothing can be folded
+	seq      uint64 // sequence of the newest event added
 
-	tape  tape
-	cash  Cash   // after the newest event
-	rows  []Row  // by instrument; with quantity 0 where there is none, or as it last was
-	marks []mark // ascending; each is what the tape before it comes to
-	every int    // trades between two marks
+	tape      tape
+	cash      Cash   // after the newest event
+	rows      []Row  // by instrument; a row not held has quantity 0 and otherwise its last state
+	marks     []mark // ascending
+	markEvery int    // trades between two marks
 
-	target   target
-	answer   *Bust // the bust that has the request's id
-	answered uint64
+	target      target
+	earlierBust *Bust // the bust that has the request's id
+	earlierSeq  uint64
 }
 
-// mark is all rows as of a place on the tape, so that a fold need not begin at the beginning.
+// mark holds all rows as of a place on the tape, so that folding can start there.
 type mark struct {
 	trades int
 	rows   []Row
@@ -51,21 +53,21 @@ type mark struct {
 
 const markTrades = 16384
 
-// target is what is known of the trade that the request is about.
+// target is what is known about the trade that the request names.
 type target struct {
-	trade   Trade // as it stands
+	trade   Trade // as corrected so far
 	takenBy string
-	takenAt uint64 // sequence of the bust that took it back; 0: it stands
-	place   int    // on the tape
-	kind    Kind   // of the event that the request names; 0: not seen
+	takenAt uint64 // sequence of the bust that took it back; 0: none
+	place   int    // index on the tape
+	kind    Kind   // kind of the event that the request names; 0: not seen
 }
 
-// NewFold is a fold without history. The universe is that of the book.
+// NewFold returns a fold without history. u must be the universe of the book.
 func NewFold(u *market.Universe, r *BustRequest) *Fold {
-	return &Fold{universe: u, request: r, rows: noRows(u), every: max(markTrades, 64*u.Len())}
+	return &Fold{universe: u, request: r, rows: noRows(u), markEvery: max(markTrades, 64*u.Len())}
 }
 
-// noRows are the rows of an account that never traded.
+// noRows returns the rows of an account that never traded.
 func noRows(u *market.Universe) []Row {
 	rows := make([]Row, u.Len())
 	for i := range rows {
@@ -74,15 +76,17 @@ func noRows(u *market.Universe) []Row {
 	return rows
 }
 
-// Seq is the sequence of the newest event added, 0 before the first.
+// Seq returns the sequence of the newest event added, or 0.
 func (f *Fold) Seq() uint64 { return f.seq }
 
-// Len is how many trades were added.
+// Len returns the number of trades added.
 func (f *Fold) Len() int { return f.tape.n }
 
-// Add takes the next event of the account's history. The first may have any sequence: where it is not 1, the beginning is
-// no longer kept, and DecideBust says so. An error says which event contradicts what; the fold is then of no use, and gives
-// that error from then on. The fold keeps nothing of ev but what its pointers lead to.
+// Add adds the next event of the account's history. The first event may have any sequence.
+// If that is not 1, the beginning of the history is no longer kept, and DecideBust refuses
+// for that reason. An error says which event contradicts what. The fold is then useless and
+// returns the same error from then on. The fold keeps what the pointers of ev lead to, and
+// nothing else of ev.
 func (f *Fold) Add(ev *Event) error {
 	if f.err != nil {
 		return f.err
@@ -111,7 +115,7 @@ func (f *Fold) add(ev *Event) error {
 	switch {
 	case ev.Kind < KindTrade || ev.Kind > KindAdjustment:
 		return fmt.Errorf("it is of unknown kind %d", ev.Kind)
-	case f.first != 1: // nothing to fold onto
+	case f.first != 1: // there is nothing to fold onto
 	case ev.Kind == KindTrade:
 		err = f.addTrade(ev)
 	case ev.Kind == KindBust:
@@ -122,13 +126,13 @@ func (f *Fold) add(ev *Event) error {
 	if err != nil {
 		return err
 	}
-	f.note(ev)
+	f.noteRequested(ev)
 	f.seq, f.cash = ev.Seq, ev.Cash
 	return nil
 }
 
-// note keeps what the request asks about.
-func (f *Fold) note(ev *Event) {
+// noteRequested keeps what the request asks about.
+func (f *Fold) noteRequested(ev *Event) {
 	r, t := f.request, &f.target
 	if ev.Seq == r.TradeSeq {
 		t.kind, t.trade, t.place = ev.Kind, ev.Trade, f.tape.n-1
@@ -138,7 +142,7 @@ func (f *Fold) note(ev *Event) {
 	}
 	b := ev.Bust
 	if r.ID != "" && b.ID == r.ID {
-		f.answer, f.answered = b, ev.Seq
+		f.earlierBust, f.earlierSeq = b, ev.Seq
 	}
 	switch {
 	case b.TradeSeq == r.TradeSeq && b.Replacement != nil:
@@ -154,7 +158,7 @@ func (f *Fold) addAdjustment(ev *Event) error {
 	return f.checkCash(ev, balance, wide{}, f.cash.Realised)
 }
 
-// checkCash holds the cash of an event against that before it and what it moved.
+// checkCash checks the cash of an event against the cash before it and what it moved.
 func (f *Fold) checkCash(ev *Event, balance, fees wide, realised int64) error {
 	want := Cash{Realised: realised}
 	var fits1, fits2 bool
@@ -197,7 +201,8 @@ func (f *Fold) addTrade(ev *Event) error {
 	}
 	row.Version = ev.Seq
 	if row != ev.Position.Row {
-		return fmt.Errorf("it says %s, and the events up to it come to %s", f.describe(&ev.Position.Row), f.describe(&row))
+		return fmt.Errorf("it says %s, and the events up to it come to %s", f.describe(&ev.Position.Row),
+			f.describe(&row))
 	}
 	var balance, fees wide
 	balance.sub(e.amount())
@@ -208,13 +213,13 @@ func (f *Fold) addTrade(ev *Event) error {
 	}
 	f.rows[t.Instrument] = row
 	f.tape.append(e, t.Fees)
-	if f.tape.n%f.every == 0 {
+	if f.tape.n%f.markEvery == 0 {
 		f.marks = append(f.marks, mark{f.tape.n, slices.Clone(f.rows)})
 	}
 	return nil
 }
 
-// checkTrade says what is wrong with a trade in itself.
+// checkTrade makes the checks that need only the trade.
 func (f *Fold) checkTrade(t *Trade) error {
 	amount, fits := amountOf(t.Quantity, t.Price)
 	switch {
@@ -232,16 +237,17 @@ func (f *Fold) checkTrade(t *Trade) error {
 	return nil
 }
 
-// addBust takes back what a bust took back, and sets the rows and cash that it says. Quantities, cash and fees are checked
-// here. Cost and realised are not, since folding an instrument anew with every bust of a long history would take the square
-// of its length: refold does it for the instruments that the request touches, and Verify for all.
+// addBust takes back what a bust took back, and sets the rows and cash that its event
+// states. It checks quantities, cash and fees, but not cost and realised: refolding an
+// instrument for every bust would be quadratic in the length of the history. Refold checks
+// those for the instruments that the request touches, and Verify for all.
 func (f *Fold) addBust(ev *Event) error {
 	b := ev.Bust
 	if len(b.Cascade) > MaxCascade {
 		return fmt.Errorf("it takes %d trades back with another, and the most is %d", len(b.Cascade), MaxCascade)
 	}
 	p := newPlan(f)
-	if err := p.again(b); err != nil {
+	if err := p.replayBust(b); err != nil {
 		return err
 	}
 	if err := f.checkCash(ev, p.balance, p.fees, ev.Cash.Realised); err != nil {
@@ -266,7 +272,7 @@ func (f *Fold) addBust(ev *Event) error {
 	return nil
 }
 
-// checkRow checks a row after a bust: an instrument of which held shares are left.
+// checkRow checks a row after a bust that leaves held shares of instrument id.
 func (f *Fold) checkRow(row *Row, id market.ID, held int64, seq uint64) error {
 	if row.Instrument != id {
 		return fmt.Errorf("it has a row of instrument %d in the place of %s", row.Instrument, f.universe.At(id))
@@ -276,7 +282,8 @@ func (f *Fold) checkRow(row *Row, id market.ID, held int64, seq uint64) error {
 		version = seq
 	}
 	if row.Quantity != held || held < 0 || row.Cost < 0 || held == 0 && row.Cost != 0 || row.Version != version {
-		return fmt.Errorf("it says %s, and the events up to it leave %d shares in version %d", f.describe(row), held, version)
+		return fmt.Errorf("it says %s, and the events up to it leave %d shares in version %d", f.describe(row),
+			held, version)
 	}
 	return nil
 }

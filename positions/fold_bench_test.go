@@ -14,11 +14,12 @@ type trader struct {
 	n int
 }
 
-// next fills events with what the trader does next, and books it.
+// next fills events with the trader's next events, and books them.
 func (d *trader) next(events []Event) {
 	for i := range events {
 		if d.n == 0 {
-			if r := d.book.DecideAdjustment(alice, &Adjustment{Cash: million * 1000}, d.prices, 1, &events[i]); r.Reason != NoRefusal {
+			a := &Adjustment{Cash: million * 1000}
+			if r := d.book.DecideAdjustment(alice, a, d.prices, 1, &events[i]); r.Reason != NoRefusal {
 				d.Fatal(r.AdjustmentSentence(alice))
 			}
 		} else {
@@ -36,7 +37,7 @@ func (d *trader) next(events []Event) {
 	}
 }
 
-// longFold is a fold of n events of an account, without keeping them.
+// longFold returns a fold of n events of an account, without keeping them.
 func longFold(b *testing.B, n int, r *BustRequest, timed bool) (*trader, *Fold) {
 	d := &trader{desk: newDesk(b)}
 	f := NewFold(d.u, r)
@@ -58,7 +59,7 @@ func longFold(b *testing.B, n int, r *BustRequest, timed bool) (*trader, *Fold) 
 
 var foldSizes = []int{10_000, 1_000_000}
 
-// BenchmarkFoldAdd reads a whole history.
+// BenchmarkFoldAdd adds a whole history to a fold.
 func BenchmarkFoldAdd(b *testing.B) {
 	for _, n := range foldSizes {
 		b.Run(fmt.Sprintf("events=%d", n), func(b *testing.B) {
@@ -66,7 +67,7 @@ func BenchmarkFoldAdd(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				before := heap()
-				d, f := longFold(b, n, asks(2), true)
+				d, f := longFold(b, n, validRequest(2), true)
 				b.StopTimer()
 				weight = heap() - before
 				runtime.KeepAlive(f)
@@ -79,13 +80,14 @@ func BenchmarkFoldAdd(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideBust is what the owner of the book does when all history was added: corrects the price of the newest trade
-// or of the oldest, or finds out that too many trades hang on the latter to take it back.
+// BenchmarkDecideBust measures the book owner's part once the whole history is added:
+// correcting the price of the newest or the oldest trade, or finding that too many trades
+// depend on the latter to take it back.
 func BenchmarkDecideBust(b *testing.B) {
 	for _, n := range foldSizes {
 		for _, what := range []string{"newest", "oldest", "cascade"} {
 			b.Run(fmt.Sprintf("events=%d/%s", n, what), func(b *testing.B) {
-				r := asks(2)
+				r := validRequest(2)
 				if what == "newest" {
 					r.TradeSeq = uint64(n)
 				}
@@ -93,7 +95,7 @@ func BenchmarkDecideBust(b *testing.B) {
 					r.Policy = PolicyCascade
 				}
 				d, f := longFold(b, n, r, false)
-				// Until it decides, a fold looks at neither.
+				// A fold does not read these two before it decides.
 				r.Quantity, r.Price = f.target.trade.Quantity, f.target.trade.Price+1
 				want := NoBustRefusal
 				if !r.Correct {

@@ -19,7 +19,8 @@ func TestTapedSize(t *testing.T) {
 	equal(t, "shares that fit", int64(int32(MaxOrderShares)), MaxOrderShares)
 }
 
-// A tape finds its trades by sequence over the borders of its chunks, and has room for fees only where there are some.
+// A tape finds trades by sequence across chunk borders, and allocates fees only for chunks
+// that have some.
 func TestTape(t *testing.T) {
 	var tape tape
 	const n = 3*tapeChunkTrades + 5
@@ -80,7 +81,8 @@ func TestWide(t *testing.T) {
 	})
 }
 
-// Each sum that a step can overflow, and a sale of more than there is: false, and the row is as it was.
+// For each sum that a step can overflow, and for a sale of more than is held, step returns
+// false and leaves the row unchanged.
 func TestStepRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -103,8 +105,8 @@ func TestStepRefuses(t *testing.T) {
 	}
 }
 
-// A fold that begins at its marks decides what one decides that begins at the beginning, also where marks became wrong by a
-// bust before them.
+// A fold that starts at its marks decides the same as one that starts at the beginning,
+// even if a bust before its marks made them wrong.
 func TestMarks(t *testing.T) {
 	d := newDesk(t)
 	d.fund(alice, million)
@@ -115,7 +117,7 @@ func TestMarks(t *testing.T) {
 			d.trade(alice, Sell, 2, []string{"SZ 000001", "SH 600036"}[i%2])
 		}
 		if i == 300 {
-			r := asks(120)
+			r := validRequest(120)
 			r.Correct, r.Quantity, r.Price = true, 5, 9_1234
 			if o, _ := d.bust(r); o.Reason != NoBustRefusal {
 				t.Fatal(o.Sentence(r, d.u))
@@ -123,8 +125,8 @@ func TestMarks(t *testing.T) {
 		}
 	}
 	decide := func(seq uint64, every int) (BustOutcome, Event, int) {
-		f := NewFold(d.u, asks(seq))
-		f.every = every
+		f := NewFold(d.u, validRequest(seq))
+		f.markEvery = every
 		for i := range d.events {
 			if err := f.Add(&d.events[i]); err != nil {
 				t.Fatal(err)
@@ -141,14 +143,16 @@ func TestMarks(t *testing.T) {
 		if !reflect.DeepEqual(o1, o2) || !reflect.DeepEqual(marked, plain) {
 			t.Errorf("trade %d:\nmarked %+v %+v\nplain  %+v %+v", seq, o1, marked.Bust, o2, plain.Bust)
 		}
-		// 118 trades come before the corrected one; what was marked between it and the correction is wrong and must be gone.
+		// 118 trades precede the corrected one. All marks between it and the correction are
+		// wrong, and must be gone.
 		if marks < 10 || marks > len(d.events)/32-4 || none != 0 {
 			t.Errorf("%d marks, %d without", marks, none)
 		}
 	}
 }
 
-// eventful is a short life with everything in it: fees, a correction, a bust with a cascade, adjustments.
+// eventful returns a short history that contains everything: fees, a correction, a bust
+// with a cascade, adjustments.
 func eventful(t testing.TB) *desk {
 	d := newDesk(t)
 	d.fund(alice, million)
@@ -158,9 +162,9 @@ func eventful(t testing.TB) *desk {
 	d.trade(alice, Buy, 10, "SH 600036")  // 4
 	d.price("SZ 000001", 18_0000)
 	d.trade(alice, Sell, 150, "SZ 000001") // 5
-	correction := asks(3)
+	correction := validRequest(3)
 	correction.Correct, correction.Quantity, correction.Price, correction.ID = true, 120, 19_0000, "c"
-	bust := asks(2)
+	bust := validRequest(2)
 	bust.Policy, bust.ID = PolicyCascade, "b"
 	for _, r := range []*BustRequest{correction, bust} { // 6, 7
 		if o, _ := d.bust(r); o.Reason != NoBustRefusal {
@@ -173,7 +177,7 @@ func eventful(t testing.TB) *desk {
 	return d
 }
 
-// Whatever a history says that the rest of it contradicts is found, by Add, by Verify, or by DecideBust.
+// Add, Verify or DecideBust detects every contradiction within a history.
 func TestDamage(t *testing.T) {
 	const bank, moutai = "SZ 000001", "SH 600519"
 	d := eventful(t)
@@ -191,55 +195,76 @@ func TestDamage(t *testing.T) {
 		{3, "kind", func(ev *Event) { ev.Kind = 9 }, "event 3: it is of unknown kind 9"},
 		{3, "kind 0", func(ev *Event) { ev.Kind = 0 }, "event 3: it is of unknown kind 0"},
 		{3, "no bust", func(ev *Event) { ev.Kind = KindBust }, "event 3: it is of kind 2 and says nothing about that"},
-		{3, "no adjustment", func(ev *Event) { ev.Kind = KindAdjustment }, "event 3: it is of kind 3 and says nothing about that"},
+		{3, "no adjustment", func(ev *Event) { ev.Kind = KindAdjustment },
+			"event 3: it is of kind 3 and says nothing about that"},
 		{1, "cash below 0", func(ev *Event) { ev.Cash.Balance = -1 }, "event 1: it leaves cash at -0.0001"},
 		{1, "adjustment", func(ev *Event) { ev.Adjustment = &Adjustment{Cash: 1} },
-			"event 1: it says cash 1000000.00, fees paid 0.00, realised 0.00, and the events up to it come to cash 0.0001, "},
+			"event 1: it says cash 1000000.00, fees paid 0.00, realised 0.00, and the events up to it come to cash " +
+				"0.0001, "},
 		{8, "adjustment past the end", func(ev *Event) { ev.Adjustment = &Adjustment{Cash: math.MaxInt64} },
 			"event 8: its cash would pass the largest the ledger holds"},
 		{8, "realised by an adjustment", func(ev *Event) { ev.Cash.Realised++ }, "event 8: it says cash "},
-		{3, "instrument", func(ev *Event) { ev.Trade.Instrument = market.ID(d.u.Len()) }, "event 3: it is of instrument 50 of 50"},
-		{3, "instrument of the row", func(ev *Event) { ev.Position.Instrument = 4000 }, "event 3: it says 200 instrument 4000, cost 3000.00, "},
+		{3, "instrument", func(ev *Event) { ev.Trade.Instrument = market.ID(d.u.Len()) },
+			"event 3: it is of instrument 50 of 50"},
+		{3, "instrument of the row", func(ev *Event) { ev.Position.Instrument = 4000 },
+			"event 3: it says 200 instrument 4000, cost 3000.00, "},
 		{3, "side", func(ev *Event) { ev.Trade.Side = 0 }, "event 3: its trade has side 0"},
 		{3, "other side", func(ev *Event) { ev.Trade.Side = Sell }, "event 3: it says 200 SZ.000001, cost 3000.00, "},
-		{3, "quantity", func(ev *Event) { ev.Trade.Quantity = 0 }, "event 3: its trade is of 0 shares at 20.00 with fees of 0.00"},
-		{3, "too large", func(ev *Event) { ev.Trade.Quantity = MaxOrderShares + 1 }, "event 3: its trade is of 1000000001 shares "},
+		{3, "quantity", func(ev *Event) { ev.Trade.Quantity = 0 },
+			"event 3: its trade is of 0 shares at 20.00 with fees of 0.00"},
+		{3, "too large", func(ev *Event) { ev.Trade.Quantity = MaxOrderShares + 1 },
+			"event 3: its trade is of 1000000001 shares "},
 		{3, "price", func(ev *Event) { ev.Trade.Price = -1 }, "event 3: its trade is of 100 shares at -0.0001 "},
 		{3, "negative fees", func(ev *Event) { ev.Trade.Fees = -1 }, "with fees of -0.0001"},
 		{3, "fees", func(ev *Event) { ev.Trade.Fees = 1 }, "event 3: it says cash 997000.00, fees paid 0.00, "},
-		{3, "amount", func(ev *Event) { ev.Trade.Amount++ }, "event 3: its trade is of 100 shares at 20.00 for 2000.0001"},
+		{3, "amount", func(ev *Event) { ev.Trade.Amount++ },
+			"event 3: its trade is of 100 shares at 20.00 for 2000.0001"},
 		{3, "huge", func(ev *Event) { ev.Trade.Price = math.MaxInt64 }, "event 3: its trade is of 100 shares at "},
 		{5, "more than held", func(ev *Event) { ev.Trade.Quantity, ev.Trade.Amount = 201, 201*18_0000 },
 			"event 5: it does not go with 200 SZ.000001, cost 3000.00, realised 0.00, version 3"},
-		{5, "cost", func(ev *Event) { ev.Position.Cost++ }, "event 5: it says 50 SZ.000001, cost 750.0001, realised 450.00, version 5, and"},
-		{5, "version", func(ev *Event) { ev.Position.Version-- }, "event 5: it says 50 SZ.000001, cost 750.00, realised 450.00, version 4, and"},
+		{5, "cost", func(ev *Event) { ev.Position.Cost++ },
+			"event 5: it says 50 SZ.000001, cost 750.0001, realised 450.00, version 5, and"},
+		{5, "version", func(ev *Event) { ev.Position.Version-- },
+			"event 5: it says 50 SZ.000001, cost 750.00, realised 450.00, version 4, and"},
 		{5, "row", func(ev *Event) { ev.Position.Instrument = id(moutai) }, "event 5: it says 50 SH.600519, "},
 		{5, "realised ever", func(ev *Event) { ev.Cash.Realised++ }, "event 5: it says cash "},
 		{6, "trade", func(ev *Event) { ev.Bust.TradeSeq = 1 }, "event 6: it takes trade 1 back, which does not stand"},
-		{7, "a trade to come", func(ev *Event) { ev.Bust.TradeSeq = 9 }, "event 7: it takes trade 9 back, which does not stand"},
+		{7, "a trade to come", func(ev *Event) { ev.Bust.TradeSeq = 9 },
+			"event 7: it takes trade 9 back, which does not stand"},
 		{7, "another trade", func(ev *Event) { ev.Bust.TradeSeq = 3 }, "event 7: its original is not what trade 3 is"},
-		{7, "original's fees", func(ev *Event) { ev.Bust.Original.Fees = 1 }, "event 7: its original is not what trade 2 is"},
+		{7, "original's fees", func(ev *Event) { ev.Bust.Original.Fees = 1 },
+			"event 7: its original is not what trade 2 is"},
 		{7, "original", func(ev *Event) { ev.Bust.Original.Side = 7 }, "event 7: its trade has side 7"},
-		{6, "replacement's side", func(ev *Event) { ev.Bust.Replacement.Side = Sell }, "event 6: its replacement is not a correction of its original"},
-		{6, "replacement's revision", func(ev *Event) { ev.Bust.Replacement.Revision = 2 }, "event 6: its replacement is not a correction"},
-		{6, "replacement's instrument", func(ev *Event) { ev.Bust.Replacement.Instrument = 3 }, "event 6: its replacement is not a correction"},
-		{6, "replacement's amount", func(ev *Event) { ev.Bust.Replacement.Amount = 1 }, "event 6: its trade is of 120 shares at 19.00 for 0.0001"},
+		{6, "replacement's side", func(ev *Event) { ev.Bust.Replacement.Side = Sell },
+			"event 6: its replacement is not a correction of its original"},
+		{6, "replacement's revision", func(ev *Event) { ev.Bust.Replacement.Revision = 2 },
+			"event 6: its replacement is not a correction"},
+		{6, "replacement's instrument", func(ev *Event) { ev.Bust.Replacement.Instrument = 3 },
+			"event 6: its replacement is not a correction"},
+		{6, "replacement's amount", func(ev *Event) { ev.Bust.Replacement.Amount = 1 },
+			"event 6: its trade is of 120 shares at 19.00 for 0.0001"},
 		{6, "replacement's fees", func(ev *Event) { ev.Bust.Replacement.Fees = 1 }, "event 6: it says cash "},
-		{7, "cascade", func(ev *Event) { ev.Bust.Cascade = []uint64{5, 5} }, "event 7: it takes trade 5 back, which does not stand"},
+		{7, "cascade", func(ev *Event) { ev.Bust.Cascade = []uint64{5, 5} },
+			"event 7: it takes trade 5 back, which does not stand"},
 		{7, "cascade gone", func(ev *Event) { ev.Bust.Cascade = nil }, "event 7: it says cash "},
-		{7, "long cascade", func(ev *Event) { ev.Bust.Cascade = make([]uint64, 101) }, "event 7: it takes 101 trades back with another, and the most is 100"},
+		{7, "long cascade", func(ev *Event) { ev.Bust.Cascade = make([]uint64, 101) },
+			"event 7: it takes 101 trades back with another, and the most is 100"},
 		{7, "no rows", func(ev *Event) { ev.Bust.Positions = nil }, "event 7: it has 0 rows where it touches 1"},
-		{7, "another row", func(ev *Event) { ev.Bust.Positions[0].Instrument = id(moutai) }, "event 7: it has a row of instrument 11 in the place of SZ.000001"},
+		{7, "another row", func(ev *Event) { ev.Bust.Positions[0].Instrument = id(moutai) },
+			"event 7: it has a row of instrument 11 in the place of SZ.000001"},
 		{7, "quantity of a row", func(ev *Event) { ev.Bust.Positions[0].Quantity-- },
-			"event 7: it says 119 SZ.000001, cost 2280.00, realised 0.00, version 7, and the events up to it leave 120 shares in version 7"},
+			"event 7: it says 119 SZ.000001, cost 2280.00, realised 0.00, version 7, and the events up to it leave " +
+				"120 shares in version 7"},
 		{7, "version of a row", func(ev *Event) { ev.Bust.Positions[0].Version = 6 }, "leave 120 shares in version 7"},
-		{7, "cost below 0", func(ev *Event) { ev.Bust.Positions[0].Cost = -1 }, "event 7: it says 120 SZ.000001, cost -0.0001, "},
+		{7, "cost below 0", func(ev *Event) { ev.Bust.Positions[0].Cost = -1 },
+			"event 7: it says 120 SZ.000001, cost -0.0001, "},
 		{7, "fees", func(ev *Event) { ev.Cash.FeesPaid++ }, "event 7: it says cash "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := NewFold(d.u, asks(9))
+			f := NewFold(d.u, validRequest(9))
 			err := addDamaged(f, d.events, test.seq, test.damage)
-			if err == nil || !strings.HasPrefix(err.Error(), "history of account 100017, ") || !strings.Contains(err.Error(), test.want) {
+			if err == nil || !strings.HasPrefix(err.Error(), "history of account 100017, ") ||
+				!strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want %s", err, test.want)
 			}
 			if again := f.Add(&d.events[0]); again != err {
@@ -251,14 +276,14 @@ func TestDamage(t *testing.T) {
 			}
 			o := d.book.DecideBust(f, d.prices, 1, new(Event))
 			equal(t, "outcome", o.Reason, BustDamaged)
-			if s := o.Sentence(asks(9), d.u); !strings.Contains(s, err.Error()) {
+			if s := o.Sentence(validRequest(9), d.u); !strings.Contains(s, err.Error()) {
 				t.Error(s)
 			}
 		})
 	}
 }
 
-// addDamaged adds copies of events, of which the damage changes that of a sequence.
+// addDamaged adds copies of events, after changing the one with sequence seq.
 func addDamaged(f *Fold, events []Event, seq uint64, damage func(ev *Event)) error {
 	for i := range events {
 		ev := events[i]
@@ -281,7 +306,7 @@ func addDamaged(f *Fold, events []Event, seq uint64, damage func(ev *Event)) err
 	return nil
 }
 
-// Add does not fold anew what a bust says; Verify does, and so does a bust that touches it.
+// Add does not recompute what a bust says. Verify does, and so does a bust that touches it.
 func TestDamageInWhatABustSays(t *testing.T) {
 	d := eventful(t)
 	d.events = d.events[:7]
@@ -295,7 +320,7 @@ func TestDamageInWhatABustSays(t *testing.T) {
 		"realised":      func(ev *Event) { ev.Bust.Positions[0].Realised++ },
 		"realised ever": func(ev *Event) { ev.Cash.Realised++ },
 	} {
-		f := NewFold(d.u, asks(3))
+		f := NewFold(d.u, validRequest(3))
 		if err := addDamaged(f, d.events, 7, damage); err != nil {
 			t.Fatal(name, err)
 		}
@@ -303,7 +328,7 @@ func TestDamageInWhatABustSays(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "and the history says ") {
 			t.Errorf("%s: %v", name, err)
 		}
-		// The book says as the history does.
+		// The book agrees with the damaged history.
 		damaged := NewBook(d.u)
 		for i := range d.events[:6] {
 			damaged.Apply(&d.events[i])
@@ -314,18 +339,19 @@ func TestDamageInWhatABustSays(t *testing.T) {
 		damage(&ev)
 		damaged.Apply(&ev)
 		o := damaged.DecideBust(f, d.prices, 1, new(Event))
-		if name == "realised ever" { // of which nobody keeps what each instrument's part is
+		if name == "realised ever" { // nobody keeps each instrument's part of it
 			continue
 		}
 		equal(t, name, o.Reason, BustDamaged)
-		if s := o.Sentence(asks(3), d.u); !strings.Contains(s, "bust 100017-3: the account cannot be folded anew: the trades that stand come to 120 SZ.000001") {
+		if s := o.Sentence(validRequest(3), d.u); !strings.Contains(s,
+			"bust 100017-3: the account cannot be folded anew: the trades that stand come to 120 SZ.000001") {
 			t.Error(s)
 		}
 	}
 }
 
-// A bust that left a sale without its shares, but enough of them in the end, is not found by Add. Whatever is asked then is
-// refused, and comes to an end.
+// Add does not detect a bust that left a sale short of its shares, if enough shares are
+// held in the end. Later requests are then refused, and terminate.
 func TestDamageInTheMiddle(t *testing.T) {
 	const bank = "SZ 000001"
 	d := newDesk(t)
@@ -343,26 +369,28 @@ func TestDamageInTheMiddle(t *testing.T) {
 	d.apply(ev)
 	v, _ := d.book.View(alice)
 	for _, seq := range []uint64{3, 4, 5} {
-		correction := asks(seq)
+		correction := validRequest(seq)
 		correction.Correct, correction.Quantity, correction.Price, correction.Policy = true, 11, 10_0000, PolicyCascade
-		for _, r := range []*BustRequest{asks(seq), correction} {
+		for _, r := range []*BustRequest{validRequest(seq), correction} {
 			f := d.fold(r)
 			if err := f.Verify(v); err == nil ||
-				err.Error() != "account 100017: trade 3 cannot have been, of 0 SZ.000001, cost 0.00, realised 0.00, version 0" {
+				err.Error() != "account 100017: trade 3 cannot have been, of 0 SZ.000001, cost 0.00, "+
+					"realised 0.00, version 0" {
 				t.Error(err)
 			}
 			o := d.book.DecideBust(f, d.prices, 1, new(Event))
 			s := o.Sentence(r, d.u)
-			if seq == 3 && r.Correct { // what is short then is that very sale
+			if seq == 3 && r.Correct { // the sale that is short is the one being corrected
 				equal(t, "correction", o.Reason, BustSharesGone)
-			} else if o.Reason != BustDamaged || !strings.Contains(s, "too few SZ.000001 were held, at the latest at event ") {
+			} else if o.Reason != BustDamaged ||
+				!strings.Contains(s, "too few SZ.000001 were held, at the latest at event ") {
 				t.Errorf("%v: %s", o.Reason, s)
 			}
 		}
 	}
 }
 
-// A book that is not what its history comes to is left alone.
+// A book that differs from its history is not changed.
 func TestBookAndHistoryDisagree(t *testing.T) {
 	for name, change := range map[string]func(a *account){
 		"the book says cash ":                          func(a *account) { a.cash.Balance++ },
@@ -374,7 +402,7 @@ func TestBookAndHistoryDisagree(t *testing.T) {
 	} {
 		d := eventful(t)
 		change(d.book.find(alice))
-		r := asks(9)
+		r := validRequest(9)
 		f := d.fold(r)
 		v, _ := d.book.View(alice)
 		if err := f.Verify(v); err == nil || !strings.Contains(err.Error(), "account 100017: "+name) {
@@ -387,11 +415,11 @@ func TestBookAndHistoryDisagree(t *testing.T) {
 	}
 }
 
-// Verify wants the whole history.
+// Verify needs the whole history.
 func TestVerifyWantsAll(t *testing.T) {
 	d := eventful(t)
 	v, _ := d.book.View(alice)
-	late, behind := NewFold(d.u, asks(9)), NewFold(d.u, asks(9))
+	late, behind := NewFold(d.u, validRequest(9)), NewFold(d.u, validRequest(9))
 	for i := range d.events {
 		if i > 0 && late.Add(&d.events[i]) != nil || i < 9 && behind.Add(&d.events[i]) != nil {
 			t.Fatal(i)

@@ -8,10 +8,11 @@ const (
 	fnvPrime  = 1099511628211
 )
 
-// StateHash proves to a client in any language that it agrees with the server. It is FNV-1a, 64 bits, over these bytes,
-// each number as 8 bytes big-endian in two's complement: account, seq, cash balance, fees paid, realised; then for each
-// row, which must be by market and code: market, a zero byte, code, a zero byte, quantity, cost, realised. Prices, and
-// what follows from them, are not in it.
+// StateHash lets a client in any language prove that it agrees with the server. It is
+// 64-bit FNV-1a over the following bytes, with each number as 8 bytes big-endian in two's
+// complement: account, seq, cash balance, fees paid, realised; then for each row, which
+// must be ordered by market and code: market, a zero byte, code, a zero byte, quantity,
+// cost, realised. Prices and what follows from them are not hashed.
 func StateHash(u *market.Universe, account, seq uint64, cash Cash, rows []Position) uint64 {
 	h := hash(fnvOffset).number(account).number(seq)
 	h = h.number(uint64(cash.Balance)).number(uint64(cash.FeesPaid)).number(uint64(cash.Realised))
@@ -24,7 +25,7 @@ func StateHash(u *market.Universe, account, seq uint64, cash Cash, rows []Positi
 	return uint64(h)
 }
 
-// hash is FNV-1a of the bytes so far.
+// hash is the FNV-1a hash of the bytes so far.
 type hash uint64
 
 func (h hash) number(v uint64) hash {

@@ -9,7 +9,7 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// golden is the state below, written out by hand from the page of the protocol.
+// golden is the state below, encoded by hand as the protocol's page describes.
 const golden = `
 00000000000186b1 account 100017
 0000000000000004 as_of_seq 4
@@ -32,7 +32,7 @@ func TestStateHash(t *testing.T) {
 		for _, field := range strings.Fields(line) {
 			b, err := hex.DecodeString(field)
 			if err != nil {
-				break // the words after the bytes
+				break // the explanation follows the bytes
 			}
 			page = append(page, b...)
 		}
@@ -40,8 +40,10 @@ func TestStateHash(t *testing.T) {
 	u := market.Default()
 	cash := Cash{Balance: 1_000_000_0000, FeesPaid: 5_0000, Realised: -1}
 	rows := []Position{
-		{Row: Row{Quantity: 100, Cost: 14800_0000, Version: 3, Instrument: instrument(t, u, "SH 600519")}, Sellable: 100, Price: 148_0000},
-		{Row: Row{Quantity: 150, Cost: 2250_0000, Realised: -10_0000, Version: 4, Instrument: instrument(t, u, "SZ 000001")}},
+		{Row: Row{Quantity: 100, Cost: 14800_0000, Version: 3, Instrument: instrument(t, u, "SH 600519")},
+			Sellable: 100, Price: 148_0000},
+		{Row: Row{Quantity: 150, Cost: 2250_0000, Realised: -10_0000, Version: 4,
+			Instrument: instrument(t, u, "SZ 000001")}},
 	}
 	h := fnv.New64a()
 	h.Write(page)

@@ -11,8 +11,8 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// The model is deliberately dumb: an account is the list of what was booked to it, and everything about it is folded
-// from the beginning, in numbers without bounds, each time anything is asked.
+// model is deliberately simple: an account is the list of its bookings. Every question is
+// answered by folding the list from the beginning, in unbounded numbers.
 type model map[uint64][]entry
 
 // entry is an adjustment (side 0) or a trade.
@@ -29,7 +29,7 @@ type modelRow struct {
 }
 
 type modelState struct {
-	rows                           map[market.ID]*modelRow // with quantity 0 where it left
+	rows                           map[market.ID]*modelRow // rows that were closed stay, with quantity 0
 	balance, fees, realised, total *big.Int
 	seq                            uint64
 }
@@ -42,7 +42,7 @@ func minus(a, b *big.Int) *big.Int { return new(big.Int).Sub(a, b) }
 
 func times(a, b *big.Int) *big.Int { return new(big.Int).Mul(a, b) }
 
-// fold says what a list of entries comes to, at prices.
+// fold returns the result of a list of entries, valued at prices.
 func fold(entries []entry, prices *market.Prices) modelState {
 	s := modelState{rows: map[market.ID]*modelRow{}, balance: number(0), fees: number(0), realised: number(0)}
 	for _, e := range entries {
@@ -78,7 +78,7 @@ func fold(entries []entry, prices *market.Prices) modelState {
 	return s
 }
 
-// nearest is the whole number nearest to x >= 0; of two equally near, the even one.
+// nearest rounds x >= 0 to the nearest integer, and halves to even.
 func nearest(x *big.Rat) *big.Int {
 	below := new(big.Int).Quo(x.Num(), x.Denom())
 	above := plus(below, number(1))
@@ -91,7 +91,7 @@ func nearest(x *big.Rat) *big.Int {
 	return above
 }
 
-// fits says whether the ledger can hold all of a state.
+// fits reports whether the ledger can hold the whole state.
 func (s modelState) fits() bool {
 	all := []*big.Int{s.balance, s.fees, s.realised, s.total}
 	for _, row := range s.rows {
@@ -125,7 +125,7 @@ func (s modelState) held(id market.ID) int64 {
 	return 0
 }
 
-// positions are the rows held, in the order that the protocol gives: by market and code, and not by id.
+// positions returns the rows held, in the protocol's order: by market and code, not by id.
 func (s modelState) positions(u *market.Universe, prices *market.Prices) []Position {
 	var all []Position
 	for id := range s.rows {
@@ -145,7 +145,7 @@ func key(u *market.Universe, id market.ID) string {
 	return u.At(id).Market + "\x00" + u.At(id).Code + "\x00"
 }
 
-// hash is the state hash as the protocol's page describes it, byte by byte.
+// hash computes the state hash byte by byte, as the protocol's page describes it.
 func (s modelState) hash(u *market.Universe, account uint64, rows []Position) uint64 {
 	var page []byte
 	eight := func(v uint64) {
@@ -169,7 +169,8 @@ func (s modelState) hash(u *market.Universe, account uint64, rows []Position) ui
 	return h.Sum64()
 }
 
-// decide says what should become of an order: the reason it is refused, or the state after it.
+// decide returns the expected result of an order: the reason to refuse it, or the state
+// after it.
 func (m model) decide(o *Order, fees int64, prices *market.Prices) (Reason, modelState, entry) {
 	price := prices.At(o.Instrument)
 	e := entry{side: o.Side, id: o.Instrument, quantity: o.Quantity, price: price, fees: fees}
@@ -222,7 +223,8 @@ var (
 	someInstruments = []market.ID{0, 3, 30, 49}
 )
 
-// mostly draws from the first generator nine times of ten, else from the second.
+// mostly draws from the first generator nine times out of ten, and otherwise from the
+// second.
 func mostly[T any](usual, odd *rapid.Generator[T]) *rapid.Generator[T] {
 	return rapid.Custom(func(t *rapid.T) T {
 		if rapid.IntRange(0, 9).Draw(t, "odd") == 9 {
@@ -237,17 +239,18 @@ func quantities() *rapid.Generator[int64] {
 		rapid.SampledFrom([]int64{math.MinInt64, -1, 0, MaxOrderShares, MaxOrderShares + 1, math.MaxInt64}))
 }
 
-// amounts draws amounts of at most most, and now and then any.
+// amounts mostly draws amounts up to most, and now and then any.
 func amounts(most int64) *rapid.Generator[int64] {
 	return mostly(rapid.Int64Range(0, most), rapid.Int64Range(0, math.MaxInt64))
 }
 
-// dirt is an event full of what must not shine through in the next one.
-func dirt() Event {
+// dirtyEvent returns an event full of values that must not show through in the next one.
+func dirtyEvent() Event {
 	id, _ := MakeOrderID([]byte("an older order"))
 	return Event{
 		Account: 1, Seq: 2, Time: 3, Cash: Cash{4, 5, 6}, TotalMarketValue: 7,
-		Trade:    Trade{Quantity: 8, Price: 9, Amount: 10, Fees: 11, Revision: 12, Instrument: 13, Side: 14, Origin: 15, OrderID: id},
+		Trade: Trade{Quantity: 8, Price: 9, Amount: 10, Fees: 11, Revision: 12, Instrument: 13, Side: 14,
+			Origin: 15, OrderID: id},
 		Position: Position{Row: Row{16, 17, 18, 19, 20}, Sellable: 21, Price: 22},
 		Bust:     &Bust{}, Adjustment: &Adjustment{}, Kind: 23, Change: 24,
 	}
@@ -262,13 +265,15 @@ func (m *machine) orders(t *rapid.T) {
 func (m *machine) order(t *rapid.T) {
 	m.now++
 	o := Order{
-		Account:    mostly(rapid.SampledFrom([]uint64{alice, alice, bob}), rapid.Just(uint64(nobody))).Draw(t, "account"),
+		Account: mostly(rapid.SampledFrom([]uint64{alice, alice, bob}),
+			rapid.Just(uint64(nobody))).Draw(t, "account"),
 		Side:       rapid.SampledFrom([]Side{Buy, Sell}).Draw(t, "side"),
 		Instrument: rapid.SampledFrom(someInstruments).Draw(t, "instrument"),
 		Quantity:   quantities().Draw(t, "quantity"),
 		Origin:     rapid.SampledFrom([]Origin{OriginClient, OriginSimulator, OriginOperator}).Draw(t, "origin"),
 	}
-	if held := fold(m.model[o.Account], m.prices).held(o.Instrument); held > 0 && rapid.IntRange(0, 2).Draw(t, "all") == 0 {
+	if held := fold(m.model[o.Account], m.prices).held(o.Instrument); held > 0 &&
+		rapid.IntRange(0, 2).Draw(t, "all") == 0 {
 		o.Side, o.Quantity = Sell, held
 	}
 	if rapid.IntRange(0, 3).Draw(t, "limited") == 0 {
@@ -281,7 +286,7 @@ func (m *machine) order(t *rapid.T) {
 
 	reason, after, e := m.model.decide(&o, fees, m.prices)
 	m.seen[reason]++
-	ev := dirt()
+	ev := dirtyEvent()
 	r := m.book.decide(&o, m.prices, m.now, fees, &ev)
 	if r.Reason != reason {
 		t.Fatalf("%+v with fees %d: %v %q, want %v", o, fees, r, r.Sentence(&o, m.u), reason)
@@ -326,7 +331,7 @@ func (m *machine) adjust(t *rapid.T) {
 		reason = BadQuantity
 	}
 	a := &Adjustment{Cash: e.cash, Reason: "test", Actor: "rapid"}
-	ev := dirt()
+	ev := dirtyEvent()
 	if r := m.book.DecideAdjustment(account, a, m.prices, m.now, &ev); r.Reason != reason {
 		t.Fatalf("adjustment of %d by %d: %v, want %v", account, e.cash, r, reason)
 	}
@@ -338,7 +343,8 @@ func (m *machine) adjust(t *rapid.T) {
 	}
 }
 
-// apply holds the decided event against the one that should be, sees that deciding changed nothing, and books both.
+// apply compares the decided event with the expected one, checks that deciding changed
+// nothing, and books both.
 func (m *machine) apply(t *rapid.T, got, want Event, e entry) {
 	if got != want {
 		t.Fatalf("event:\ngot  %+v\nwant %+v", got, want)
@@ -354,7 +360,7 @@ func (m *machine) move(t *rapid.T) {
 	m.prices = m.prices.With(id, max(amounts(20_0000).Draw(t, "price"), 1))
 }
 
-// check holds the book against the model, and against a book rebuilt from its events.
+// check compares the book with the model, and with a book rebuilt from its events.
 func (m *machine) check(t *rapid.T) {
 	rebuilt := NewBook(m.u)
 	for i := range m.events {
@@ -396,7 +402,8 @@ func (m *machine) compare(t *rapid.T, account uint64, h Holdings) {
 	if s.total.IsInt64() {
 		total = s.total.Int64()
 	}
-	want := Holdings{Account: account, Seq: s.seq, TotalMarketValue: total, Cash: s.cash(), Hash: s.hash(m.u, account, rows)}
+	want := Holdings{Account: account, Seq: s.seq, TotalMarketValue: total, Cash: s.cash(),
+		Hash: s.hash(m.u, account, rows)}
 	if h.Account != want.Account || h.Seq != want.Seq || h.TotalMarketValue != want.TotalMarketValue ||
 		h.Cash != want.Cash || h.Hash != want.Hash || h.Cash.Balance < 0 {
 		t.Fatalf("holdings:\ngot  %+v\nwant %+v", h, want)
@@ -413,7 +420,7 @@ func TestAgainstModel(t *testing.T) {
 			"": m.check, "orders": m.orders, "adjust": m.adjust, "move": m.move,
 		})
 	})
-	// A test that never gets to a case does not test it.
+	// A test that never reaches a case does not test it.
 	for r := NoRefusal; r < TooManyRows; r++ {
 		if seen[r] == 0 {
 			t.Errorf("no order was answered %v", r)
@@ -427,10 +434,11 @@ func TestAgainstModel(t *testing.T) {
 	t.Logf("answers %v, changes %v", seen, moved)
 }
 
-// open gives the first account enough to trade with.
+// open gives the first account enough cash to trade.
 func (m *machine) open(account uint64) *Event {
 	ev := Event{
-		Account: account, Seq: 1, Cash: Cash{Balance: million}, Adjustment: &Adjustment{Cash: million}, Kind: KindAdjustment,
+		Account: account, Seq: 1, Cash: Cash{Balance: million}, Adjustment: &Adjustment{Cash: million},
+		Kind: KindAdjustment,
 	}
 	m.events = append(m.events, ev)
 	m.model[account] = []entry{{cash: million}}

@@ -1,7 +1,7 @@
 package positions
 
-// MakeOrderID makes an OrderID of a copy of b. It is false unless b is 1 to 64 bytes of printable ASCII (0x20 to 0x7e).
-// It does not allocate.
+// MakeOrderID copies b into an OrderID. It returns false unless b is 1 to 64 bytes of
+// printable ASCII (0x20 to 0x7e). It does not allocate.
 func MakeOrderID(b []byte) (OrderID, bool) {
 	var id OrderID
 	if len(b) == 0 || len(b) > MaxOrderIDBytes {
@@ -16,12 +16,12 @@ func MakeOrderID(b []byte) (OrderID, bool) {
 	return id, true
 }
 
-// Bytes are the id's bytes, of which the caller must change none; empty where there is no id. They are part of o and
-// live as long.
+// Bytes returns the id's bytes, or an empty slice if there is no id. The slice points into
+// o and must not be modified.
 func (o *OrderID) Bytes() []byte { return o.b[:o.n:o.n] }
 
-// String is the id as a string; empty where there is none.
+// String returns the id, or "" if there is none.
 func (o OrderID) String() string { return string(o.b[:o.n]) }
 
-// IsZero says that there is no id.
+// IsZero reports whether there is no id.
 func (o *OrderID) IsZero() bool { return o.n == 0 }

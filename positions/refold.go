@@ -8,20 +8,20 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// refold folds the instruments that the plan touches anew, twice: as they were, which must come to the rows that there are,
-// and as they are to be.
+// refold folds the touched instruments again, twice: as they were, which must give the
+// current rows, and as changed.
 func (p *plan) refold() BustOutcome {
 	f := p.fold
 	slices.SortFunc(p.changes, func(a, b change) int { return cmp.Compare(a.place, b.place) })
-	for i, changes := p.begin(), p.changes; i < f.tape.n; i++ {
+	for i, changes := p.startAtMark(), p.changes; i < f.tape.n; i++ {
 		e := f.tape.at(i)
 		if p.slots[e.instrument] == 0 {
 			continue
 		}
 		t, was := &p.touched[p.slots[e.instrument]-1], e
 		if len(changes) > 0 && changes[0].place == i {
-			if was = &changes[0].was; !t.parted {
-				t.was, t.parted = t.now, true
+			if was = &changes[0].was; !t.diverged {
+				t.was, t.diverged = t.now, true
 			}
 			changes = changes[1:]
 		}
@@ -32,15 +32,17 @@ func (p *plan) refold() BustOutcome {
 	for i := range p.touched {
 		was, row := &p.touched[i].was, &f.rows[p.touched[i].now.Instrument]
 		if !was.sameState(row) {
-			return BustOutcome{Reason: BustDamaged, detail: fmt.Sprintf("the trades that stand come to %s, and the history says %s",
-				f.describe(was), f.describe(row))}
+			return BustOutcome{Reason: BustDamaged,
+				detail: fmt.Sprintf("the trades that stand come to %s, and the history says %s",
+					f.describe(was), f.describe(row))}
 		}
 	}
 	return BustOutcome{}
 }
 
-// begin sets the rows touched to the newest mark that no change comes before, and says how many trades that is.
-func (p *plan) begin() int {
+// startAtMark sets the touched rows to the newest mark before all changes, and returns the number
+// of trades up to it.
+func (p *plan) startAtMark() int {
 	marks := p.fold.marks
 	n, _ := slices.BinarySearchFunc(marks, p.changes[0].place, func(m mark, place int) int {
 		if m.trades <= place {
@@ -57,10 +59,10 @@ func (p *plan) begin() int {
 	return marks[n-1].trades
 }
 
-// step goes on by a trade: as it was, and as it is to be.
+// step folds the next trade, both as it was and as changed.
 func (p *plan) step(t *touch, was, is *taped) BustOutcome {
 	gain, ok := t.now.step(is)
-	if t.parted {
+	if t.diverged {
 		before, could := t.was.step(was)
 		if !could {
 			return p.damaged(was)
@@ -71,20 +73,21 @@ func (p *plan) step(t *touch, was, is *taped) BustOutcome {
 	switch {
 	case ok:
 		return BustOutcome{}
-	case t.parted:
+	case t.diverged:
 		return BustOutcome{Reason: BustTooLarge}
 	}
 	return p.damaged(is)
 }
 
-// damaged is the outcome where, before anything was changed, a trade stands that cannot have been.
+// damaged is the outcome if the history contains an impossible trade even before any
+// change.
 func (p *plan) damaged(e *taped) BustOutcome {
 	detail := fmt.Sprintf("history of account %d: too few %s were held, at the latest at event %d",
 		p.fold.request.Account, p.fold.universe.At(e.instrument), e.seq)
 	return BustOutcome{Reason: BustDamaged, detail: detail}
 }
 
-// event makes of the plan, once it is refolded, the event that comes next.
+// event turns the plan, once refolded, into the account's next event.
 func (p *plan) event(acc *account, prices *market.Prices, now int64, ev *Event) BustOutcome {
 	r, original := p.fold.request, p.fold.target.trade
 	*ev = Event{
@@ -118,7 +121,8 @@ func (p *plan) event(acc *account, prices *market.Prices, now int64, ev *Event) 
 	return BustOutcome{}
 }
 
-// rows are the rows touched as they are to be, by market and code. One in which nothing changes keeps its version.
+// rows returns the touched rows as changed, ordered by market and code. A row in which
+// nothing changes keeps its version.
 func (p *plan) rows(seq uint64) []Row {
 	rows := make([]Row, 0, len(p.touched))
 	for i := range p.touched {
@@ -133,7 +137,7 @@ func (p *plan) rows(seq uint64) []Row {
 	return rows
 }
 
-// change says what becomes of the quantity.
+// change classifies the change of the quantity.
 func (t *touch) change() Change {
 	switch was, now := t.was.Quantity, t.now.Quantity; {
 	case was == now:
@@ -148,8 +152,8 @@ func (t *touch) change() Change {
 	return Decreased
 }
 
-// agrees says where an account is not what the history says.
-func (f *Fold) agrees(a *account) error {
+// checkAccount returns an error if an account differs from what the history says.
+func (f *Fold) checkAccount(a *account) error {
 	if a.cash != f.cash {
 		return fmt.Errorf("the book says %s, and the history %s", describeCash(a.cash), describeCash(f.cash))
 	}
@@ -170,14 +174,16 @@ func (f *Fold) agrees(a *account) error {
 	return nil
 }
 
-// Verify folds all trades that stand from the beginning, and says where that differs from what the newest event says, or
-// from what the account is in its book. The whole history must have been added.
+// Verify folds all standing trades from the beginning. It returns an error if the result
+// differs from what the newest event says, or from the account in its book. The whole
+// history must have been added.
 func (f *Fold) Verify(v View) error {
 	switch {
 	case f.err != nil:
 		return f.err
 	case f.first != 1 || f.seq != v.Seq():
-		return fmt.Errorf("account %d is at event %d, and its history is kept from %d to %d", v.Account(), v.Seq(), f.first, f.seq)
+		return fmt.Errorf("account %d is at event %d, and its history is kept from %d to %d", v.Account(), v.Seq(),
+			f.first, f.seq)
 	}
 	rows := noRows(f.universe)
 	var realised wide
@@ -185,7 +191,8 @@ func (f *Fold) Verify(v View) error {
 		e := f.tape.at(i)
 		gain, ok := rows[e.instrument].step(e)
 		if !ok {
-			return fmt.Errorf("account %d: trade %d cannot have been, of %s", v.Account(), e.seq, f.describe(&rows[e.instrument]))
+			return fmt.Errorf("account %d: trade %d cannot have been, of %s", v.Account(), e.seq,
+				f.describe(&rows[e.instrument]))
 		}
 		realised.add(gain)
 	}
@@ -200,7 +207,7 @@ func (f *Fold) Verify(v View) error {
 		return fmt.Errorf("account %d: the trades that stand realised %s, and the history says %s",
 			v.Account(), market.FormatMoney(sum), market.FormatMoney(f.cash.Realised))
 	}
-	if err := f.agrees(v.acc); err != nil {
+	if err := f.checkAccount(v.acc); err != nil {
 		return fmt.Errorf("account %d: %w", v.Account(), err)
 	}
 	return nil

@@ -9,22 +9,25 @@ import (
 // Reason says why an order was refused.
 type Reason uint8
 
-// The reasons. Have and Need of the Refusal are given with each; where nothing is said they are 0.
+// The reasons. Each comment says what Have and Need of the Refusal are; otherwise they are
+// 0.
 const (
 	NoRefusal      Reason = iota
 	UnknownAccount        // the account is not open
-	// BadQuantity: not 1 to Need shares, or an amount or total would not fit 64 bits at the price in Have.
-	// Of an adjustment: Have is the balance, Need the booking.
+	// BadQuantity: the quantity is not 1 to Need shares, or an amount or total would not
+	// fit 64 bits at the price Have. For an adjustment, Have is the balance and Need the
+	// booking.
 	BadQuantity
 	BadPrice           // the limit, Have, is negative
 	InsufficientShares // the account holds Have, the order sells Need
-	// InsufficientCash: the balance is Have; the order costs Need, fees included. Of an adjustment: Need is the booking.
+	// InsufficientCash: the balance is Have, the order costs Need including fees. For an
+	// adjustment, Need is the booking.
 	InsufficientCash
-	LimitNotMarketable // the price is Have, the limit Need
-	TooManyRows        // the account holds Have instruments, Need is the most
+	LimitNotMarketable // the price is Have, the limit is Need
+	TooManyRows        // the account holds Have instruments, the maximum is Need
 )
 
-// String names the reason, for logs and tests.
+// String returns the reason's name, for logs and tests.
 func (r Reason) String() string {
 	if int(r) < len(reasonNames) {
 		return reasonNames[r]
@@ -38,15 +41,16 @@ var reasonNames = [...]string{
 	LimitNotMarketable: "LimitNotMarketable", TooManyRows: "TooManyRows",
 }
 
-// Refusal is why an order was refused, as a value: 24 bytes and no allocation, so that refusing is as cheap as filling.
-// Its sentence is made only where someone is to read it. With Reason NoRefusal, the zero one, nothing was refused.
+// Refusal says why an order was refused. It is a value of 24 bytes that needs no
+// allocation, so refusing is as cheap as filling. Its sentence is made only if someone
+// reads it. The zero value means that nothing was refused.
 type Refusal struct {
 	Reason     Reason
-	Have, Need int64 // by reason
+	Have, Need int64 // meaning depends on Reason
 }
 
-// Sentence says what was wrong with o and what would be right. u is the universe of the book that refused it. It is
-// empty where nothing was refused.
+// Sentence says what was wrong with o and what would be right, or returns "" if nothing was
+// refused. u is the universe of the book that refused it.
 func (r Refusal) Sentence(o *Order, u *market.Universe) string {
 	if r.Reason == NoRefusal {
 		return ""
@@ -93,7 +97,7 @@ func (r Refusal) because(o *Order) string {
 	return "refused: " + r.Reason.String()
 }
 
-// AdjustmentSentence is Sentence for the refusal of an adjustment of an account.
+// AdjustmentSentence is Sentence for a refused adjustment of an account.
 func (r Refusal) AdjustmentSentence(account uint64) string {
 	book, have := market.FormatMoney(r.Need), market.FormatMoney(r.Have)
 	switch r.Reason {

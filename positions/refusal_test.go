@@ -8,8 +8,8 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// Every refusal, with what it carries and the sentence it makes. Alice has 900.00 and 200 SZ 000001; SZ 000001 is at
-// 10.00 and SH 600519 at 1480.00.
+// Every refusal, with its numbers and its sentence. Alice has 900.00 and 200 SZ 000001; SZ
+// 000001 is at 10.00 and SH 600519 at 1480.00.
 func TestRefusals(t *testing.T) {
 	const (
 		bank   = "SZ 000001"
@@ -26,7 +26,8 @@ func TestRefusals(t *testing.T) {
 		sentence   string
 	}{
 		{"unknown account", nobody, Buy, bank, 0, -1, Refusal{UnknownAccount, 0, 0},
-			"buy 0 SZ 000001 at limit -0.0001: account 100099 is not open; use an account that is, or have this one opened"},
+			"buy 0 SZ 000001 at limit -0.0001: account 100099 is not open; use an account that is, or have this " +
+				"one opened"},
 		{"quantity 0", alice, Buy, bank, 0, -1, Refusal{BadQuantity, 0, MaxOrderShares},
 			"buy 0 SZ 000001 at limit -0.0001: the quantity must be 1 to 1000000000 shares"},
 		{"negative quantity", alice, Sell, bank, -5, 0, Refusal{BadQuantity, 0, MaxOrderShares},
@@ -35,16 +36,21 @@ func TestRefusals(t *testing.T) {
 			"sell 1000000001 SZ 000001: the quantity must be 1 to 1000000000 shares"},
 		{"negative limit", alice, Buy, bank, 100, -9_9800, Refusal{BadPrice, -9_9800, 0},
 			"buy 100 SZ 000001 at limit -9.98: a limit cannot be negative; give one above 0, or 0 for a market order"},
-		{"limit under the price", alice, Buy, bank, MaxOrderShares, 9_0000, Refusal{LimitNotMarketable, 10_0000, 9_0000},
-			"buy 1000000000 SZ 000001 at limit 9.00: the price is 10.00; raise the limit to 10.00 or send a market order (limit 0)"},
-		{"limit over the price", alice, Sell, bank, MaxOrderShares, 11_0000, Refusal{LimitNotMarketable, 10_0000, 11_0000},
-			"sell 1000000000 SZ 000001 at limit 11.00: the price is 10.00; lower the limit to 10.00 or send a market order (limit 0)"},
+		{"limit under the price", alice, Buy, bank, MaxOrderShares, 9_0000,
+			Refusal{LimitNotMarketable, 10_0000, 9_0000},
+			"buy 1000000000 SZ 000001 at limit 9.00: the price is 10.00; raise the limit to 10.00 or send a market " +
+				"order (limit 0)"},
+		{"limit over the price", alice, Sell, bank, MaxOrderShares, 11_0000,
+			Refusal{LimitNotMarketable, 10_0000, 11_0000},
+			"sell 1000000000 SZ 000001 at limit 11.00: the price is 10.00; lower the limit to 10.00 or send a " +
+				"market order (limit 0)"},
 		{"more than held", alice, Sell, bank, 500, 0, Refusal{InsufficientShares, 200, 500},
 			"sell 500 SZ 000001: account 100017 holds 200"},
 		{"not held", alice, Sell, moutai, 1, 1, Refusal{InsufficientShares, 0, 1},
 			"sell 1 SH 600519 at limit 0.0001: account 100017 holds 0"},
 		{"more than the cash", alice, Buy, bank, 91, 0, Refusal{InsufficientCash, 900_0000, 910_0000},
-			"buy 91 SZ 000001: it takes 910.00 and account 100017 has 900.00; order fewer shares, or sell something first"},
+			"buy 91 SZ 000001: it takes 910.00 and account 100017 has 900.00; order fewer shares, or sell " +
+				"something first"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -65,7 +71,7 @@ func TestRefusals(t *testing.T) {
 	equal(t, "no refusal", Refusal{}.Sentence(&Order{}, market.Default()), "")
 }
 
-// At the border, one share or one unit of money less is taken.
+// One share or one unit of money below the limit is accepted.
 func TestJustNotRefused(t *testing.T) {
 	d := newDesk(t)
 	d.fund(alice, 2900_0000)
@@ -88,22 +94,24 @@ func TestJustNotRefused(t *testing.T) {
 	d.trade(bob, Buy, MaxOrderShares, "SZ 000001")
 }
 
-// Each sum that can overflow, by an account made for it: refused, and one less is taken.
+// Each sum that can overflow, with an account made for it: it is refused, and one less is
+// accepted.
 func TestOverflows(t *testing.T) {
 	const top = math.MaxInt64
 	tests := []struct {
 		name  string
-		row   Row // of SZ 000001; none with quantity 0
+		row   Row // of SZ 000001; quantity 0: no row
 		cash  Cash
 		other int64 // shares of SH 600519, at a price of 1
 		o     Order
 		price int64
 		fees  int64
-		taken func(o *Order, price, fees *int64, a *account) // makes it fit
+		taken func(o *Order, price, fees *int64, a *account) // changes the case so that it fits
 	}{
 		{name: "amount", o: Order{Side: Buy, Quantity: 2}, price: top/2 + 1, cash: Cash{Balance: top},
 			taken: func(_ *Order, price, _ *int64, _ *account) { *price-- }},
-		{name: "amount past 64 bits", o: Order{Side: Buy, Quantity: MaxOrderShares}, price: top, cash: Cash{Balance: top},
+		{name: "amount past 64 bits", o: Order{Side: Buy, Quantity: MaxOrderShares}, price: top,
+			cash:  Cash{Balance: top},
 			taken: func(o *Order, _, _ *int64, _ *account) { o.Quantity = 1 }},
 		{name: "amount of a sale", row: Row{Quantity: 2}, o: Order{Side: Sell, Quantity: 2}, price: top/2 + 1,
 			taken: func(_ *Order, price, _ *int64, _ *account) { *price-- }},
@@ -111,23 +119,29 @@ func TestOverflows(t *testing.T) {
 			taken: func(_ *Order, price, _ *int64, _ *account) { *price-- }},
 		{name: "quantity", row: Row{Quantity: top}, o: Order{Side: Buy, Quantity: 1}, price: 0,
 			taken: func(_ *Order, _, _ *int64, a *account) { a.rows[0].Quantity-- }},
-		{name: "cost", row: Row{Quantity: 1, Cost: top}, o: Order{Side: Buy, Quantity: 1}, price: 1, cash: Cash{Balance: 1},
+		{name: "cost", row: Row{Quantity: 1, Cost: top}, o: Order{Side: Buy, Quantity: 1}, price: 1,
+			cash:  Cash{Balance: 1},
 			taken: func(_ *Order, _, _ *int64, a *account) { a.rows[0].Cost-- }},
 		{name: "fees paid", o: Order{Side: Buy, Quantity: 1}, price: 1, fees: 1, cash: Cash{Balance: 9, FeesPaid: top},
 			taken: func(_ *Order, _, _ *int64, a *account) { a.cash.FeesPaid-- }},
-		{name: "fees paid by a sale", row: Row{Quantity: 1}, o: Order{Side: Sell, Quantity: 1}, price: 1, fees: 1, cash: Cash{FeesPaid: top},
+		{name: "fees paid by a sale", row: Row{Quantity: 1}, o: Order{Side: Sell, Quantity: 1}, price: 1, fees: 1,
+			cash:  Cash{FeesPaid: top},
 			taken: func(_ *Order, _, _ *int64, a *account) { a.cash.FeesPaid-- }},
-		{name: "cash", row: Row{Quantity: 2, Cost: 2}, o: Order{Side: Sell, Quantity: 1}, price: 1, cash: Cash{Balance: top},
+		{name: "cash", row: Row{Quantity: 2, Cost: 2}, o: Order{Side: Sell, Quantity: 1}, price: 1,
+			cash:  Cash{Balance: top},
 			taken: func(_ *Order, _, _ *int64, a *account) { a.cash.Balance-- }},
 		{name: "realised", row: Row{Quantity: 1, Realised: top}, o: Order{Side: Sell, Quantity: 1}, price: 1,
 			taken: func(_ *Order, _, _ *int64, a *account) { a.rows[0].Realised-- }},
-		{name: "realised below", row: Row{Quantity: 2, Cost: 4, Realised: math.MinInt64}, o: Order{Side: Sell, Quantity: 1}, price: 1,
+		{name: "realised below", row: Row{Quantity: 2, Cost: 4, Realised: math.MinInt64},
+			o: Order{Side: Sell, Quantity: 1}, price: 1,
 			taken: func(_ *Order, _, _ *int64, a *account) { a.rows[0].Realised++ }},
-		{name: "realised of the account", row: Row{Quantity: 1}, o: Order{Side: Sell, Quantity: 1}, price: 1, cash: Cash{Realised: top},
+		{name: "realised of the account", row: Row{Quantity: 1}, o: Order{Side: Sell, Quantity: 1}, price: 1,
+			cash:  Cash{Realised: top},
 			taken: func(_ *Order, _, _ *int64, a *account) { a.cash.Realised-- }},
 		{name: "total", other: top, o: Order{Side: Buy, Quantity: 1}, price: 1, cash: Cash{Balance: 1},
 			taken: func(_ *Order, _, _ *int64, a *account) { a.rows[0].Quantity-- }},
-		{name: "total by the row", row: Row{Quantity: 1, Cost: 1}, o: Order{Side: Buy, Quantity: 1}, price: top/2 + 1, cash: Cash{Balance: top},
+		{name: "total by the row", row: Row{Quantity: 1, Cost: 1}, o: Order{Side: Buy, Quantity: 1},
+			price: top/2 + 1, cash: Cash{Balance: top},
 			taken: func(_ *Order, price, _ *int64, _ *account) { *price-- }},
 		{name: "total past 64 bits", row: Row{Quantity: top}, o: Order{Side: Sell, Quantity: 1}, price: top,
 			taken: func(_ *Order, _, _ *int64, a *account) { a.rows[0].Quantity = 2 }},
@@ -156,7 +170,7 @@ func TestOverflows(t *testing.T) {
 	}
 }
 
-// A total that is too large already does not keep anyone from selling what makes it so.
+// A total that is already too large does not prevent selling what makes it so.
 func TestSaleOutOfAnOverflow(t *testing.T) {
 	d := newDesk(t)
 	d.fund(alice, million)
@@ -171,9 +185,11 @@ func TestOverflowSentence(t *testing.T) {
 	o := Order{Account: alice, Side: Buy, Quantity: 100, Instrument: instrument(t, d.u, "SZ 000001")}
 	equal(t, "sentence", tooLarge(10_0000).Sentence(&o, d.u), "buy 100 SZ 000001: at 10.00 the amount, or a total of "+
 		"account 100017, would pass the largest the ledger holds; order fewer shares")
-	// A price of nothing is a price: that there is none in the refusal does not make the quantity wrong.
-	equal(t, "sentence at a price of 0", tooLarge(0).Sentence(&o, d.u), "buy 100 SZ 000001: at 0.00 the amount, or a total of "+
-		"account 100017, would pass the largest the ledger holds; order fewer shares")
+	// 0 is a price. That the refusal holds price 0 does not mean that the quantity is
+	// wrong.
+	equal(t, "sentence at a price of 0", tooLarge(0).Sentence(&o, d.u),
+		"buy 100 SZ 000001: at 0.00 the amount, or a total of "+
+			"account 100017, would pass the largest the ledger holds; order fewer shares")
 }
 
 func TestRefusedAdjustments(t *testing.T) {
@@ -190,7 +206,8 @@ func TestRefusedAdjustments(t *testing.T) {
 			"book -900.0001: account 100017 has 900.00; take out at most that"},
 		{nobody, -1, Refusal{InsufficientCash, 0, -1}, "book -0.0001: account 100099 has 0.00; take out at most that"},
 		{alice, math.MaxInt64 - 900_0000 + 1, Refusal{BadQuantity, 900_0000, math.MaxInt64 - 900_0000 + 1},
-			"book 922337203684577.5808: account 100017 has 900.00, and a total would pass the largest the ledger holds; book less"},
+			"book 922337203684577.5808: account 100017 has 900.00, and a total would pass the largest the ledger " +
+				"holds; book less"},
 		{alice, -900_0000, Refusal{}, ""},
 		{alice, math.MaxInt64 - 900_0000, Refusal{}, ""},
 		{alice, math.MinInt64, Refusal{InsufficientCash, 900_0000, math.MinInt64},
@@ -208,7 +225,8 @@ func TestRefusedAdjustments(t *testing.T) {
 	equal(t, "where the total does not fit", r, Refusal{BadQuantity, 900_0000 - 10_0000 - 42_3000, 1})
 }
 
-// An account holds 512 instruments and no more; one that it holds it can still buy, and one sold makes room.
+// An account holds 512 instruments and no more. It can buy more of one it holds, and
+// selling one makes room.
 func TestRowLimit(t *testing.T) {
 	list := make([]market.Instrument, MaxRows+1)
 	for n := range list {

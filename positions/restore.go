@@ -5,8 +5,10 @@ import (
 	"slices"
 )
 
-// Restore opens an account as it was after its event seq: rows by instrument, as AppendRows gave them. The account must not be
-// open. What an account cannot be is an error, and the book stays as it was. The book keeps nothing of rows.
+// Restore opens an account in the state after its event seq. rows are sorted by instrument,
+// as AppendRows returns them. The account must not be open. If an account cannot be in that
+// state, Restore returns an error and the book is unchanged. The book keeps no reference to
+// rows.
 func (b *Book) Restore(number, seq uint64, cash Cash, rows []Row) error {
 	if b.find(number) != nil {
 		return fmt.Errorf("account %d is restored twice", number)
@@ -26,7 +28,8 @@ func (b *Book) Restore(number, seq uint64, cash Cash, rows []Row) error {
 			return fmt.Errorf("account %d as of event %d: %w", number, seq, err)
 		}
 		if row.Quantity == 0 {
-			return fmt.Errorf("account %d as of event %d: the row of instrument %d has quantity 0", number, seq, row.Instrument)
+			return fmt.Errorf("account %d as of event %d: the row of instrument %d has quantity 0", number, seq,
+				row.Instrument)
 		}
 		if i > 0 && row.Instrument <= rows[i-1].Instrument {
 			return fmt.Errorf("account %d as of event %d: the row of instrument %d comes after that of %d",
@@ -41,9 +44,9 @@ func (b *Book) Restore(number, seq uint64, cash Cash, rows []Row) error {
 	return nil
 }
 
-// Check says what is wrong with an event that Decide has not just made on this book but that comes from elsewhere, a disk for
-// one: after Check, Apply does not panic, and what the account holds is such as an account can hold. It does not compute the
-// event again.
+// Check returns what is wrong with an event that did not just come from this book's Decide,
+// but from elsewhere, for example a disk. After a successful Check, Apply does not panic,
+// and the account ends in a possible state. Check does not compute the event again.
 func (b *Book) Check(ev *Event) error {
 	var seq uint64
 	acc := b.find(ev.Account)
@@ -108,15 +111,17 @@ func (b *Book) checkTrade(acc *account, ev *Event) error {
 	return nil
 }
 
-// checkRow checks what can be said of a row by itself, as of event seq of its account.
+// checkRow makes the checks that need only the row, as of event seq of its account.
 func (b *Book) checkRow(row *Row, seq uint64) error {
 	switch {
 	case int(row.Instrument) >= b.universe.Len():
 		return fmt.Errorf("there is no instrument %d", row.Instrument)
 	case row.Quantity < 0 || row.Cost < 0:
-		return fmt.Errorf("the row of instrument %d has quantity %d and cost %d", row.Instrument, row.Quantity, row.Cost)
+		return fmt.Errorf("the row of instrument %d has quantity %d and cost %d", row.Instrument, row.Quantity,
+			row.Cost)
 	case row.Version == 0 || row.Version > seq:
-		return fmt.Errorf("the row of instrument %d was last changed by event %d, which is none of its past", row.Instrument, row.Version)
+		return fmt.Errorf("the row of instrument %d was last changed by event %d, which is none of its past",
+			row.Instrument, row.Version)
 	}
 	return nil
 }
@@ -128,5 +133,5 @@ func (c *Cash) check() error {
 	return nil
 }
 
-// AppendRows appends the account's rows, by market and code, to dst.
+// AppendRows appends the account's rows, ordered by market and code, to dst.
 func (v View) AppendRows(dst []Row) []Row { return append(dst, v.acc.rows...) }

@@ -8,8 +8,9 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// tape is the trades of one account as they stand, in the order of their sequences. A trade weighs 24 bytes, or 32 where
-// its chunk has fees; a chunk never moves, so that a tape of many millions is never copied.
+// tape holds the trades of one account as they stand, ordered by sequence. A trade takes 24
+// bytes, or 32 if its chunk has fees. A chunk never moves, so a tape of many millions is
+// never copied.
 type tape struct {
 	chunks []*tapeChunk
 	n      int
@@ -22,11 +23,12 @@ type tapeChunk struct {
 	fees    *[tapeChunkTrades]int64 // nil: all 0
 }
 
-// taped is a trade on a tape: what a fold needs of it. One that was taken back keeps its place, with quantity 0.
+// taped is a trade on a tape, as far as a fold needs it. A trade that was taken back keeps
+// its place and has quantity 0.
 type taped struct {
 	seq        uint64
 	price      int64
-	quantity   int32 // below 0: a sale. MaxOrderShares fits
+	quantity   int32 // negative: a sale. MaxOrderShares fits
 	instrument market.ID
 }
 
@@ -38,7 +40,8 @@ func newTaped(seq uint64, t *Trade) taped {
 	return taped{seq: seq, price: t.Price, quantity: quantity, instrument: t.Instrument}
 }
 
-// amount is what the trade costs, below 0 for a sale. It fits: nothing goes onto a tape that does not.
+// amount returns what the trade costs, negative for a sale. It fits 64 bits: checkTrade
+// refused all others.
 func (e *taped) amount() int64 { return int64(e.quantity) * e.price }
 
 func (t *tape) append(e taped, fees int64) {
@@ -70,14 +73,15 @@ func (t *tape) setFees(i int, fees int64) {
 	chunk.fees[i%tapeChunkTrades] = fees
 }
 
-// find is where the trade of a sequence is, taken back or not.
+// find returns the place of the trade with a sequence, whether it was taken back or not.
 func (t *tape) find(seq uint64) (int, bool) {
 	i := sort.Search(t.n, func(i int) bool { return t.at(i).seq >= seq })
 	return i, i < t.n && t.at(i).seq == seq
 }
 
-// step does a trade to its row, as Decide does, and says what it realised; one that was taken back does nothing. It is
-// false, and the row is as it was, where a sale is of more shares than there are, or a sum does not fit.
+// step applies a trade to its row, as Decide does, and returns what it realised. A trade
+// that was taken back has no effect. If a sale exceeds the shares held, or a sum does not
+// fit, ok is false and the row is unchanged.
 func (r *Row) step(e *taped) (gain int64, ok bool) {
 	switch {
 	case e.quantity == 0:
@@ -98,7 +102,7 @@ func (r *Row) step(e *taped) (gain int64, ok bool) {
 	return amount - taken, true
 }
 
-// buy is step's other side. A row counts what it realises since its quantity last left 0.
+// buy is the buy side of step. Realised starts again from 0 whenever the quantity leaves 0.
 func (r *Row) buy(quantity, amount int64) bool {
 	shares, fits1 := add(r.Quantity, quantity)
 	cost, fits2 := add(r.Cost, amount)
@@ -112,12 +116,13 @@ func (r *Row) buy(quantity, amount int64) bool {
 	return true
 }
 
-// sameState says whether two rows of an instrument differ in their versions at most.
+// sameState reports whether two rows of an instrument are equal except for their versions.
 func (r *Row) sameState(o *Row) bool {
 	return r.Quantity == o.Quantity && r.Cost == o.Cost && r.Realised == o.Realised
 }
 
-// wide is a sum of 128 bits in two's complement, so that the order in which a fold adds things up does not matter.
+// wide is a 128-bit sum in two's complement, so the order in which a fold adds does not
+// matter.
 type wide struct {
 	high int64
 	low  uint64
@@ -133,7 +138,8 @@ func (w *wide) sub(v int64) {
 	w.high, w.low = w.high-v>>63-int64(borrow), low
 }
 
-// plus is the sum with v; ok is false where that does not fit, and sum then the end of the range it passed.
+// plus returns the sum plus v. If that does not fit, ok is false and sum is the nearest
+// int64.
 func (w wide) plus(v int64) (sum int64, ok bool) {
 	w.add(v)
 	if w.high == int64(w.low)>>63 {

@@ -2,17 +2,18 @@ package positions
 
 import "github.com/papertape/papertape/market"
 
-// Limits of the ledger. They bound what one account can weigh.
+// Limits of the ledger. They bound the size of an account.
 const (
-	// MaxOrderShares is the largest order; more is refused as BadQuantity.
+	// MaxOrderShares is the size of the largest order; larger ones are refused as
+	// BadQuantity.
 	MaxOrderShares = 1_000_000_000
-	// MaxRows is how many instruments an account can hold at once.
+	// MaxRows is the maximum number of instruments that an account holds at once.
 	MaxRows = 512
-	// MaxOrderIDBytes is the longest client order id.
+	// MaxOrderIDBytes is the maximum length of a client order id.
 	MaxOrderIDBytes = 64
 )
 
-// Side says which way a trade goes. Its values are those of the wire.
+// Side is the direction of a trade. The values are those of the wire.
 type Side uint8
 
 // The two sides.
@@ -21,36 +22,37 @@ const (
 	Sell Side = 2
 )
 
-// Change says what an event did to a row. Its values are those of the wire.
+// Change says what an event did to a row. The values are those of the wire.
 type Change uint8
 
-// The four movements, and the one that leaves the quantity alone.
+// The changes.
 const (
 	Opened    Change = 1 // a new row
 	Increased Change = 2
 	Decreased Change = 3
-	Closed    Change = 4 // the row is gone
-	Unchanged Change = 5 // a bust or correction that leaves the quantity as it was
+	Closed    Change = 4 // the row was removed
+	Unchanged Change = 5 // a bust or correction left the quantity the same
 )
 
-// Origin says who made a trade. Its values are those of the wire.
+// Origin says who made a trade. The values are those of the wire.
 type Origin uint8
 
-// Who makes trades.
+// The origins.
 const (
 	OriginClient    Origin = 1
 	OriginSimulator Origin = 2
 	OriginOperator  Origin = 3
 )
 
-// OrderID is a client order id by value, so that an order holds no reference to the bytes it came from.
-// The zero OrderID means none. It is comparable.
+// OrderID is a client order id, stored by value, so that an order does not reference the
+// bytes it came from. The zero OrderID means none. It is comparable.
 type OrderID struct {
 	n uint8
 	b [MaxOrderIDBytes]byte
 }
 
-// Order is a request to trade. Quantities are shares; Limit is in 1/10000 of the currency, 0 for a market order.
+// Order is a request to trade. Quantities are shares; Limit is in 1/10000 of the currency,
+// and 0 for a market order.
 type Order struct {
 	Account    uint64
 	Quantity   int64
@@ -67,7 +69,7 @@ type Trade struct {
 	Price      int64
 	Amount     int64 // Quantity * Price
 	Fees       int64
-	Limit      int64  // of the order that it executed; 0: a market order. Not on the wire
+	Limit      int64  // the order's limit, 0 for a market order; not on the wire
 	Revision   uint32 // 0 as executed; +1 with each correction
 	Instrument market.ID
 	Side       Side
@@ -75,7 +77,8 @@ type Trade struct {
 	OrderID    OrderID
 }
 
-// Row is what an account keeps of one instrument. Cost and Realised are in 1/10000 of the currency.
+// Row is the state of one instrument in an account. Cost and Realised are in 1/10000 of the
+// currency.
 type Row struct {
 	Quantity   int64
 	Cost       int64  // of the shares held, moving average
@@ -84,37 +87,38 @@ type Row struct {
 	Instrument market.ID
 }
 
-// Position is a row at a price: what events and holdings carry.
+// Position is a row valued at a price, as events and holdings carry it.
 type Position struct {
 	Row
 	Sellable int64
 	Price    int64
 }
 
-// Cash is an account's money, in 1/10000 of the currency. FeesPaid and Realised count since the account was opened.
+// Cash is an account's money, in 1/10000 of the currency. FeesPaid and Realised count since
+// the account was opened.
 type Cash struct {
 	Balance  int64
 	FeesPaid int64
 	Realised int64
 }
 
-// Adjustment is a booking of cash by an operator.
+// Adjustment is a cash booking by an operator.
 type Adjustment struct {
 	Cash   int64
 	Reason string
 	Actor  string
 }
 
-// Bust is the taking back, or the correction, of a trade that was already shown.
+// Bust takes back, or corrects, a trade that clients have already seen.
 type Bust struct {
-	TradeSeq    uint64 // the trade's name is account-TradeSeq
+	TradeSeq    uint64 // the trade is named account-TradeSeq
 	Reason      string
 	Actor       string
 	ID          string     // the operator's idempotence key
-	Original    Trade      // as it stood until then; of a trade corrected before, its last revision
+	Original    Trade      // before the bust; if it was corrected earlier, its last revision
 	Replacement *Trade     // set for a correction
-	Cascade     []uint64   // sequences of the trades taken back with it, ascending
-	Positions   []Position // of every instrument of which a trade was touched, the row after it, by market and code
+	Cascade     []uint64   // sequences of the dependent trades taken back, ascending
+	Positions   []Position // the new row of each touched instrument, by market and code
 }
 
 // Kind says what an event is.
@@ -127,8 +131,8 @@ const (
 	KindAdjustment Kind = 3
 )
 
-// Event is one change of one account, with the absolute state of what it touched after it. It is a value: what its
-// pointers lead to is never written again.
+// Event is one change of one account, with the absolute state of what it touched. It is a
+// value: what its pointers lead to is never modified.
 type Event struct {
 	Account          uint64
 	Seq              uint64
@@ -136,14 +140,15 @@ type Event struct {
 	Cash             Cash
 	TotalMarketValue int64
 	Trade            Trade       // KindTrade
-	Position         Position    // KindTrade: the row it touched, after it (Quantity 0: the row is gone)
+	Position         Position    // KindTrade: the row afterwards; Quantity 0: it was removed
 	Bust             *Bust       // KindBust
 	Adjustment       *Adjustment // KindAdjustment
 	Kind             Kind
 	Change           Change // 0 for an adjustment, which touches no row
 }
 
-// Holdings is an account as of one sequence. Positions are by market and code.
+// Holdings is the state of an account as of one sequence. Positions are ordered by market
+// and code.
 type Holdings struct {
 	Account          uint64
 	Seq              uint64

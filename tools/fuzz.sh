@@ -1,22 +1,24 @@
 #!/bin/sh
-# Runs every fuzz target of the module, one after the other, for the time given (tools/fuzz.sh 60s) or a number of
-# inputs (tools/fuzz.sh 10000x). The targets are found by
-# asking the test binaries, so a new one is never forgotten.
+# Runs every fuzz target of the module, one after the other, each for a time (tools/fuzz.sh 60s) or a number of inputs
+# (tools/fuzz.sh 10000x). It asks the test binaries for their targets, so a new target is never forgotten.
 set -eu
 cd "$(dirname "$0")/.."
 time=${1:?usage: tools/fuzz.sh TIME, as in 60s}
 go=${GO:-go}
 
-# Only packages that have some are linked to be asked. `go test -list` prints the names and then "ok <package> <time>" for each package.
+# Only packages that have targets are linked and asked. For each package `go test -list` prints the names and then
+# "ok <package> <time>".
 packages=$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v '^\./bench/' | xargs -n 1 dirname | sort -u)
 # shellcheck disable=SC2086 # a word each
 found=$("$go" test -list '^Fuzz' $packages)
-targets=$(printf '%s\n' "$found" | awk '/^Fuzz/ { name[++n] = $1 } $1 == "ok" { for (i = 1; i <= n; i++) print $2, name[i]; n = 0 }')
+targets=$(printf '%s\n' "$found" | awk '
+	/^Fuzz/ { name[++n] = $1 }
+	$1 == "ok" { for (i = 1; i <= n; i++) print $2, name[i]; n = 0 }')
 if [ -z "$targets" ]; then
 	echo "there is no fuzz target" >&2
 	exit 1
 fi
-# How many inputs a target has to be given at least, for its PASS to mean something.
+# The minimum number of inputs that a target must try for its PASS to mean something.
 case $time in
 *x) least=${time%x} ;;
 *) least=1 ;;
@@ -24,10 +26,12 @@ esac
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-# fuzz PACKAGE TARGET. A target sometimes fails with nothing but "context deadline exceeded" when its time runs out while a
-# worker is busy: no input was found, so it is run once more. With a count (10000x) there is no deadline.
+# fuzz PACKAGE TARGET runs one target. If the time runs out while a worker is busy, a target sometimes fails with only
+# "context deadline exceeded". That is not a finding, so the target is run once more. With a count (10000x) there is no
+# deadline.
 fuzz() {
-	"$go" test -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 100x "$1" </dev/null >"$log" 2>&1 && status=0 || status=$?
+	"$go" test -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 100x "$1" </dev/null >"$log" 2>&1 &&
+		status=0 || status=$?
 	tail -n 3 "$log"
 	if [ "$status" -ne 0 ]; then
 		cat "$log"

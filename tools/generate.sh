@@ -1,9 +1,9 @@
 #!/bin/sh
-# Generates the Go code of api/ from its .proto file, with nothing but the Go module proxy: no protoc or plugin on PATH.
-# A second run gives the same bytes, so a check is `tools/generate.sh && git diff --exit-code -- api`.
+# Generates the Go code of api/ from its .proto file. It needs only the Go module proxy, no protoc or plugin on PATH.
+# The output is deterministic, so `tools/generate.sh && git diff --exit-code -- api` checks that it is up to date.
 #
-# Two tool modules, because they disagree about protobuf: tools/buf.mod wants a newer one than the plugins of
-# tools/protoc.mod may have, whose version has to be the one that go.mod has at run time.
+# There are two tool modules, because they need different versions of protobuf: tools/buf.mod needs a newer one, while
+# the plugins of tools/protoc.mod must use the version in go.mod.
 set -eu
 cd "$(dirname "$0")/.."
 exec go tool -modfile=tools/buf.mod buf generate

@@ -2,12 +2,13 @@
 # The mutation gate: each patch in tools/mutants is a deliberate bug, and some test must fail on it.
 #
 #	tools/mutants.sh                all of them
-#	tools/mutants.sh 03 07          those whose names begin so
-#	REV=HEAD tools/mutants.sh       of a commit, instead of the files as they lie here
+#	tools/mutants.sh 03 07          those whose names start with 03 or 07
+#	REV=HEAD tools/mutants.sh       on a commit instead of the working tree
 #
-# A patch begins with two lines, "Bug: what is wrong" and "Test: the command that must fail". In a copy of the tree every command
-# is run once as it is, and must pass; then each patch must apply and compile, and its command must fail, by a test of its own and
-# not for want of one. What is printed says which test caught what. The exit code is 1 if any of that did not hold.
+# A patch starts with two lines, "Bug: what is wrong" and "Test: the command that must fail". All work is done in a
+# copy of the tree. Every command is first run without a patch, and must pass. Then each patch must apply and compile,
+# and its command must fail because a test failed, not because no test ran. The output says which test caught which
+# bug. The exit code is 1 if any of this did not hold.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,12 +21,13 @@ mkdir "$tree"
 if [[ -n ${REV:-} ]]; then
 	git archive "$REV" | tar -x -C "$tree"
 else
-	git ls-files -z --cached --others --exclude-standard | tar -c --null -T - --ignore-failed-read 2>/dev/null | tar -x -C "$tree"
+	git ls-files -z --cached --others --exclude-standard |
+		tar -c --null -T - --ignore-failed-read 2>/dev/null | tar -x -C "$tree"
 fi
-# -trimpath: what was compiled for one copy serves for the next. Flags that are not of a command are ignored by it.
+# -trimpath lets the build cache serve all copies. Commands ignore flags that they do not have.
 export GOFLAGS='-trimpath -count=1 -vet=off -timeout=180s'
 
-# chosen NAME [PREFIX...] says whether a patch is among those asked for.
+# chosen NAME [PREFIX...] reports whether a patch was asked for.
 chosen() {
 	local name=$1 prefix
 	shift
@@ -36,17 +38,18 @@ chosen() {
 	return 1
 }
 
-# field FILE WHAT is what one of its first lines says.
+# field FILE NAME prints the value of one of the first lines of a patch.
 field() { sed -n "1,/^diff /s/^$2: //p" "$1"; }
 
-# try COMMAND runs a test command in the copy; its output is in the log.
+# try COMMAND runs a test command in the copy. The output goes to the log.
 try() { (cd "$tree" && eval "${1/#go /\"$go\" }") >"$work/log" 2>&1 </dev/null; }
 
-# caught names the tests that failed, the outer ones only, and what else ended the process.
+# caught prints the top-level tests that failed, or else why the process ended.
 caught() {
 	local names
 	names=$(sed -n 's/^--- FAIL: \([^ ]*\).*/\1/p' "$work/log" | sort -u | paste -sd ' ')
-	[[ -n $names ]] || names=$(sed -n 's/^panic: test timed out.*/a test that never ends/p; s/^\(fatal error\|panic\): .*/&/p' "$work/log" | sed -n 1p)
+	[[ -n $names ]] || names=$(sed -n 's/^panic: test timed out.*/a test that never ends/p
+		s/^\(fatal error\|panic\): .*/&/p' "$work/log" | sed -n 1p)
 	printf '%s' "$names"
 }
 
@@ -86,7 +89,7 @@ for file in "${files[@]}"; do
 		continue
 	fi
 	if [[ ${passed[$test]} == no ]]; then
-		: # said above
+		: # reported above
 	elif try "$test"; then
 		: >"$work/log"
 		complain "$name" "NOT CAUGHT by $test"

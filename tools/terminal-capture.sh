@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Captures the terminal at work, in tmux, against a server of its own: docs/terminal.md and the pictures terminal.svg and
-# taken-back.svg in docs/images, in Chinese too (.zh.svg). Everything in them is what the screen showed. Wants tmux, and two free ports on the loopback interface.
+# Captures the terminal client in tmux, connected to a server of its own. It writes docs/terminal.md and, in docs/images,
+# the pictures terminal.svg and taken-back.svg, and their Chinese versions (.zh.svg). Everything in them was shown on
+# the screen. It needs tmux, and two free ports on the loopback interface.
 #
 #	tools/terminal-capture.sh            PORT=7300 and the one after it
 #	PORT=17300 tools/terminal-capture.sh
@@ -42,8 +43,8 @@ papertape=$work/papertape
 
 # serve starts the server and waits until it is ready.
 serve() {
-	"$papertape" serve --listen "$listen" --admin "$admin" --simulator.rate 0 --prices walk --prices.interval 20ms --durability none \
-		--heartbeat 1s --data "$work/data" >"$work/serve.log" 2>&1 &
+	"$papertape" serve --listen "$listen" --admin "$admin" --simulator.rate 0 --prices walk --prices.interval 20ms \
+		--durability none --heartbeat 1s --data "$work/data" >"$work/serve.log" 2>&1 &
 	server=$!
 	for _ in $(seq 200); do
 		sleep 0.1
@@ -75,15 +76,18 @@ await() {
 	exit 1
 }
 
-screen() { tmux capture-pane -p -S -200 | sed -e 's/[[:space:]]*$//' | awk 'NF { for (; n > 0; n--) print ""; print; next } { n++ }'; }
+screen() {
+	tmux capture-pane -p -S -200 | sed -e 's/[[:space:]]*$//' |
+		awk 'NF { for (; n > 0; n--) print ""; print; next } { n++ }'
+}
 keys() { tmux send-keys "$@"; }
-# other does something in another session of the account, and says the name of the trade.
+# other runs a command in another session of the account, and prints the name of the trade.
 other() { "$papertape" client --account "$account" --server "$listen" "$@" | sed -n '$s/.* //p'; }
 
-# shot keeps what the screen shows from a pattern on.
+# shot saves the screen from the first line that matches a pattern.
 shot() { screen | awk -v from="$2" '$0 ~ from { on = 1 } on' >"$work/$language.$1"; }
 
-# picture keeps the screen with its colours, as a drawing: $1 is its file. $2: from the first line on that has the pattern.
+# picture draws the screen with its colours to the file $1, from the first line that matches the pattern $2.
 picture() {
 	mkdir -p docs/images
 	tmux capture-pane -e -p | awk -v from="${2:-}" '$0 ~ from { on = 1 } on' |
@@ -93,9 +97,10 @@ picture() {
 begin() {
 	language=$1
 	serve
-	sleep 3 # the prices move a little
+	sleep 3 # let the prices move a little
 	tmux new-session -d -x "$columns" -y "$lines" \
-		"HOME=$work TERM=screen-256color '$papertape' client --account $account --server $listen --lang $language; sleep 1000"
+		"HOME=$work TERM=screen-256color \
+			'$papertape' client --account $account --server $listen --lang $language; sleep 1000"
 	await '^>>>$'
 }
 
@@ -105,8 +110,8 @@ end() {
 	sleep 0.5
 }
 
-# takenback has an operator take a trade back and correct another. $1: language, $2: the file of the picture; then a sign of the
-# one, and of the other.
+# takenback has an operator take a trade back and correct another. $1: language; $2: file of the picture; $3, $4: text
+# on the screen after the first and the second.
 takenback() {
 	begin "$1"
 	keys 'sell SH.600'
@@ -116,7 +121,8 @@ takenback() {
 	sold=$(other sell SH.601398 1500)
 	"$papertape" bust "$bought" --reason 'wrong account' --bust-id capture-1 --admin "$admin" >/dev/null
 	await "$3 $bought"
-	"$papertape" correct "$sold" --price 6.95 --quantity 500 --reason 'a typing error' --bust-id capture-2 --admin "$admin" >/dev/null
+	"$papertape" correct "$sold" --price 6.95 --quantity 500 --reason 'a typing error' \
+		--bust-id capture-2 --admin "$admin" >/dev/null
 	await "$4 $sold"
 	await '^>>> sell SH.600$'
 	sleep 0.5
@@ -130,8 +136,8 @@ takenback() {
 	end
 }
 
-# scenes plays everything else once. $1: language, $2: the file of the picture; then what the screen says of: a connection lost, missed
-# events that were shown, a list that was replaced.
+# scenes plays all other scenes. $1: language; $2: file of the picture; $3 to $6: text on the screen after a push of the
+# simulator, a lost connection, missed events, and a replaced list.
 scenes() {
 	begin "$1"
 	shot login '^Uid'
@@ -172,7 +178,7 @@ scenes() {
 	sleep 0.5
 	shot completed '^>>> buy SH'
 
-	# The program stands still, as on a laptop that sleeps; the server ends the connection; others trade; it wakes up.
+	# The program is stopped, as on a sleeping laptop. The server ends the connection, others trade, and it continues.
 	keys 'sell SH.600'
 	await '^>>> sell SH.600$'
 	client=$(pgrep -f "^$papertape client --account $account")
@@ -191,7 +197,7 @@ scenes() {
 	await '^>>> sell SH.600$'
 	shot missed '^!'
 
-	# The server starts anew with nothing of the history.
+	# The server restarts without its history.
 	keys C-u
 	stop
 	await "$4"
@@ -202,7 +208,7 @@ scenes() {
 	end
 }
 
-# paste pastes three lines, of which the second one is refused. $1: language; then what the screen says of that.
+# paste pastes three lines, of which the second is refused. $1: language; $2: text on the screen about that.
 paste() {
 	begin "$1"
 	tmux set-buffer 'buy SZ.000001 100  # first these
@@ -226,7 +232,7 @@ scenes zh docs/images/terminal.zh.svg ' 模拟器 ' '^! .*正在停止' '已补�
 takenback en docs/images/taken-back.svg 'TAKEN BACK' 'CORRECTED'
 takenback zh docs/images/taken-back.zh.svg '已撤销' '已更正'
 
-# section HEADING SHOT TEXT: one scene in both languages.
+# section HEADING SHOT TEXT prints one scene in both languages.
 section() {
 	printf '\n## %s\n\n%s\n' "$1" "$3"
 	for language in en zh; do

@@ -1,11 +1,11 @@
-// Package usertext is about text that people write: how it is read, what of it others may be shown, and how it is put
-// on a screen. Whoever reads a file or a pipe that a person made, stores a name or a reason, or prints what came over
-// the network, does it with this package, so that a byte order mark, the end of a line or an invisible letter means
-// the same everywhere.
+// Package usertext handles text that people write: reading it, deciding what of it others
+// may see, and showing it on a screen. All code that reads a file or pipe made by a person,
+// stores a name or a reason, or prints text from the network uses this package. So a byte
+// order mark, a line ending or an invisible character means the same everywhere.
 //
-//	Lines, Read, ReadFile   text comes in: UTF-8, a byte order mark or not, lines that end in LF, CR LF or CR
-//	CheckLine, Hidden       text is kept for others: one line, as long as it may be, without what cannot be seen
-//	Shown and its kin       text goes out to a screen: what could move its cursor or turn its letters round does not
+//	Lines, Read, ReadFile   read text: UTF-8, with or without a byte order mark, lines ending in LF, CR LF or CR
+//	CheckLine, Hidden       check text that others will see: one line, of limited length, without invisible characters
+//	Shown and its kin       write text to a screen: without what could move the cursor or reverse the letters
 //
-// All are pure but ReadFile.
+// All functions except ReadFile are pure.
 package usertext

@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// CheckLine says what is wrong with a line that others will be shown: a name, a reason. It is 1 to most bytes of
-// UTF-8, begins and ends with something that can be seen, and hides nothing. The error begins with what must be, so
-// that it can follow the name of the thing: "the reason" + " " + err.
+// CheckLine checks a line that others will see, such as a name or a reason. It must be 1 to
+// most bytes of UTF-8, begin and end with something visible, and hide nothing. The error is
+// a phrase that follows the name of the thing: "the reason" + " " + err.
 func CheckLine(line string, most int) error {
 	switch {
 	case line == "" || len(line) > most:
@@ -36,13 +36,14 @@ func CheckLine(line string, most int) error {
 	return nil
 }
 
-// Hidden finds the first character of a text that does not belong where others read it: a control character, one that
-// is not seen or turns the others round, one that ends a line, one that means something else on each screen. Joiners
-// and selectors of variants stay where a script or an emoji has them.
+// Hidden returns the first character of a text that others should not see: a control
+// character, a character that is invisible, changes the text direction, ends a line, or
+// looks different on each screen. Joiners and variation selectors are allowed where a
+// script or an emoji uses them.
 func Hidden(text string) (r rune, found bool) {
 	letters := []rune(text)
 	for i, r := range letters {
-		if hides(letters, i) {
+		if isHidden(letters, i) {
 			return r, true
 		}
 	}
@@ -53,18 +54,19 @@ const (
 	zeroWidthNonJoiner = '\u200c'
 	zeroWidthJoiner    = '\u200d'
 	brailleBlank       = '\u2800'
-	nullNotehead       = '\U0001d159' // a symbol, of nothing
-	textStyle          = '\ufe0e'     // of the emoji before it
+	nullNotehead       = '\U0001d159' // a symbol that shows nothing
+	textStyle          = '\ufe0e'     // applies to the emoji before it
 	emojiStyle         = '\ufe0f'
 )
 
-// hides says it of one letter, by what stands beside it. What could not be decoded is there as U+FFFD.
-func hides(letters []rune, i int) bool {
+// isHidden applies the rule of Hidden to one letter, depending on its neighbours. A letter
+// that could not be decoded is U+FFFD.
+func isHidden(letters []rune, i int) bool {
 	switch r := letters[i]; {
 	case r == zeroWidthJoiner, r == zeroWidthNonJoiner:
-		return !joins(letters, i)
+		return !joinsNeighbours(letters, i)
 	case unicode.Is(unicode.Variation_Selector, r):
-		return !selects(letters, i)
+		return !selectsVariant(letters, i)
 	case r == unicode.ReplacementChar, r == nullNotehead:
 		return true
 	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp):
@@ -73,48 +75,49 @@ func hides(letters []rune, i int) bool {
 	return unicode.In(letters[i], unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point)
 }
 
-// isBlank says that a character is seen as nothing.
+// isBlank reports whether a character shows nothing.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || r == brailleBlank }
 
-// joining are the scripts whose letters take another shape beside a joiner.
+// joining are the scripts whose letters change shape next to a joiner.
 var joining = []*unicode.RangeTable{
 	unicode.Arabic, unicode.Bengali, unicode.Devanagari, unicode.Gujarati, unicode.Gurmukhi, unicode.Kannada,
 	unicode.Khmer, unicode.Malayalam, unicode.Mongolian, unicode.Myanmar, unicode.Nko, unicode.Oriya, unicode.Sinhala,
 	unicode.Syriac, unicode.Tamil, unicode.Telugu, unicode.Tibetan,
 }
 
-// joins says that a joiner has something to join: letters of a script that has joiners, or two emoji. Behind the mark
-// that takes a vowel away (a virama) it may end a word.
-func joins(letters []rune, i int) bool {
-	if i == 0 || hides(letters, i-1) {
+// joinsNeighbours reports whether a joiner has something to join: letters of a script that uses
+// joiners, or two emoji. After a mark that removes a vowel (a virama) it may end a word.
+func joinsNeighbours(letters []rune, i int) bool {
+	if i == 0 || isHidden(letters, i-1) {
 		return false
 	}
-	before, after := letters[i-1], beside(letters, i+1)
+	before, after := letters[i-1], letterAt(letters, i+1)
 	if unicode.In(before, joining...) {
 		return unicode.IsMark(before) || unicode.In(after, joining...) && unicode.IsLetter(after)
 	}
-	return letters[i] == zeroWidthJoiner && (pictures(before) || before == emojiStyle) && pictures(after)
+	return letters[i] == zeroWidthJoiner && (isEmojiPart(before) || before == emojiStyle) && isEmojiPart(after)
 }
 
-// selects says that a selector of a variant stands behind what has variants.
-func selects(letters []rune, i int) bool {
-	before := beside(letters, i-1)
+// selectsVariant reports whether a variation selector follows a character that has variants.
+func selectsVariant(letters []rune, i int) bool {
+	before := letterAt(letters, i-1)
 	switch r := letters[i]; {
 	case r == textStyle, r == emojiStyle:
-		return pictures(before) || strings.ContainsRune("#*0123456789‼⁉〰〽", before)
-	case unicode.Is(unicode.Mongolian, r): // of that script's own
+		return isEmojiPart(before) || strings.ContainsRune("#*0123456789‼⁉〰〽", before)
+	case unicode.Is(unicode.Mongolian, r): // a selector of the Mongolian script
 		return unicode.Is(unicode.Mongolian, before)
 	}
 	return unicode.Is(unicode.Han, before)
 }
 
-// pictures says that a character is, or may be, part of an emoji: symbols and arrows, and the modifiers of skin.
-func pictures(r rune) bool {
+// isEmojiPart reports whether a character is, or may be, part of an emoji: symbols, arrows,
+// and skin tone modifiers.
+func isEmojiPart(r rune) bool {
 	unseen := r <= unicode.MaxASCII || r == nullNotehead || r == unicode.ReplacementChar
 	return !unseen && unicode.In(r, unicode.So, unicode.Sm, unicode.Sk)
 }
 
-func beside(letters []rune, i int) rune {
+func letterAt(letters []rune, i int) rune {
 	if i < 0 || i >= len(letters) {
 		return 0
 	}

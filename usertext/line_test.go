@@ -6,17 +6,18 @@ import (
 	"testing"
 )
 
-// TestCheckLine: what people write is kept, and what hides in it is not.
+// TestCheckLine: ordinary text is accepted, and text that hides something is not.
 func TestCheckLine(t *testing.T) {
 	for _, line := range []string{
-		"wrong price", "价格有误", "价格　有误", "a", "naïve café", "na\u0303o", "שגיאת מחיר", "سعر خاطئ", `"quoted" \ back`, "<b>&amp;", "#1 & co.",
+		"wrong price", "价格有误", "价格　有误", "a", "naïve café", "na\u0303o", "שגיאת מחיר", "سعر خاطئ", `"quoted" \ back`,
+		"<b>&amp;", "#1 & co.",
 		"می\u200cخواهم",                // Persian: a non-joiner within a word
-		"क\u094d\u200dष",               // Hindi: a joiner behind a virama
+		"क\u094d\u200dष",               // Hindi: a joiner after a virama
 		"ന\u0d4d\u200d",                // Malayalam: the same at the end of a word
-		"👩\u200d👩\u200d👧", "👩🏽\u200d💻", // emoji joined
+		"👩\u200d👩\u200d👧", "👩🏽\u200d💻", // joined emoji
 		"❤\ufe0f", "🏳\ufe0f\u200d🌈", "1\ufe0f\u20e3", "☎\ufe0e",
-		"葛\U000e0100城", // a variant of a Han letter
-		"ᠠ\u180b",      // and of a Mongolian one
+		"葛\U000e0100城", // a variant of a Han character
+		"ᠠ\u180b",      // a variant of a Mongolian letter
 		strings.Repeat("x", 200),
 	} {
 		if err := CheckLine(line, 200); err != nil {
@@ -36,7 +37,8 @@ func TestCheckLine(t *testing.T) {
 		"\u2800\u2800":           "must say something; it is blank",
 		" a":                     "must neither begin nor end with a blank",
 		"a\u3000":                "must neither begin nor end with a blank",
-		"\u0301a":                "must begin with a letter; it begins with the mark U+0301, which would be drawn on what stands before it",
+		"\u0301a": "must begin with a letter; it begins with the mark U+0301, which would be drawn " +
+			"on what stands before it",
 	} {
 		if err := CheckLine(line, 200); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", line, err, want)
@@ -44,15 +46,16 @@ func TestCheckLine(t *testing.T) {
 	}
 	for _, r := range []rune{
 		0, '\t', '\n', '\r', 0x1b, 0x7f, 0x85, 0x9b, // control
-		0xad, 0x61c, 0x180e, 0x200b, 0x200e, 0x200f, 0x202a, 0x202e, 0x2060, 0x2066, 0x2069, 0xfeff, 0xfff9, 0xe0041, // format
-		0x2028, 0x2029, 0xe000, 0xf8ff, 0x10fffd, 0xfffd, 0xfffe, 0xfdd0, // ends of lines, private, not characters
-		0x34f, 0x115f, 0x1160, 0x17b4, 0x2065, 0x3164, 0xffa0, 0x1d159, 0xe0fff, // not to be seen
-		0x200c, 0x200d, 0xfe0f, 0xfe00, 0xe0100, 0x180b, // nothing to join, or to vary
+		// Format characters.
+		0xad, 0x61c, 0x180e, 0x200b, 0x200e, 0x200f, 0x202a, 0x202e, 0x2060, 0x2066, 0x2069, 0xfeff, 0xfff9, 0xe0041,
+		0x2028, 0x2029, 0xe000, 0xf8ff, 0x10fffd, 0xfffd, 0xfffe, 0xfdd0, // line endings, private use, not characters
+		0x34f, 0x115f, 0x1160, 0x17b4, 0x2065, 0x3164, 0xffa0, 0x1d159, 0xe0fff, // invisible
+		0x200c, 0x200d, 0xfe0f, 0xfe00, 0xe0100, 0x180b, // nothing to join or to vary
 	} {
 		for _, line := range []string{"a" + string(r) + "b", string(r), "价" + string(r) + " 格", "a" + string(r)} {
 			if err := CheckLine(line, 200); err == nil {
 				if strings.ContainsRune(line, '价') && (r == 0xe0100 || r == 0xfe00) {
-					continue // a variant of that letter
+					continue // a variant of that character
 				}
 				t.Errorf("%q, which hides %U, is taken", line, r)
 			}
@@ -63,7 +66,7 @@ func TestCheckLine(t *testing.T) {
 	}
 }
 
-// TestShown: nothing that comes to a screen moves its cursor.
+// TestShown: text on a screen never moves the cursor.
 func TestShown(t *testing.T) {
 	for text, want := range map[string]string{
 		"plain":                       "plain",
@@ -83,7 +86,7 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// FuzzShown: what is shown hides nothing, and is shown as it is.
+// FuzzShown: shown text hides nothing, and showing it again does not change it.
 func FuzzShown(f *testing.F) {
 	for _, seed := range []string{"a\x1b[2J", "\u202e", "👩\u200d👩", "a\xff", "می\u200cخ"} {
 		f.Add(seed)
@@ -99,7 +102,7 @@ func FuzzShown(f *testing.F) {
 	})
 }
 
-// TestShownJSON: the text is the same to a program, and moves no cursor.
+// TestShownJSON: the text means the same to a program, and does not move the cursor.
 func TestShownJSON(t *testing.T) {
 	const value = "贵州茅台 👩\u200d👩 \u202e\u2066\u009b\x7f\ufeff\u200b\U000e0041\ue000 <&>\""
 	var b strings.Builder

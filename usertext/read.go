@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// What can be wrong with a text, as the Err of a Fault.
+// The possible faults of a text, as the Err of a Fault.
 var (
 	ErrTooLong = errors.New("the line is too long")
 	ErrUTF16   = errors.New("this is UTF-16; save it as UTF-8")
@@ -20,20 +20,21 @@ var (
 	ErrNotUTF8 = errors.New("this is not text in UTF-8; save it as UTF-8")
 )
 
-// Fault is what is wrong with a text, and where.
+// Fault says what is wrong with a text, and where.
 type Fault struct {
 	Line int   // from 1
-	Most int   // ErrTooLong: how many bytes a line may have
+	Most int   // ErrTooLong: the maximum length of a line, in bytes
 	Err  error // one of the above
 }
 
 // Error names the line.
 func (f *Fault) Error() string { return fmt.Sprintf("line %d: %s", f.Line, f.Why()) }
 
-// Unwrap is which of the faults it is.
+// Unwrap returns which of the faults it is.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// Why is the sentence without the line, for those who name it in a way of their own.
+// Why returns the sentence without the line number, for callers that add it in their own
+// way.
 func (f *Fault) Why() string {
 	if errors.Is(f.Err, ErrTooLong) {
 		return fmt.Sprintf("it is longer than %d bytes, the most that a line may have", f.Most)
@@ -43,59 +44,60 @@ func (f *Fault) Why() string {
 
 const byteOrderMark = "\ufeff"
 
-// Lines reads a text line by line. A line is handed out as soon as its end is there, so it serves a person at the
-// other end of a pipe as well as a file.
+// Lines reads a text line by line. It returns a line as soon as its end arrives, so it
+// serves a person at the other end of a pipe as well as a file.
 type Lines struct {
 	in     *bufio.Reader
-	most   int // bytes of a line
-	number int // of the line that Next returned last
+	most   int // maximum length of a line, in bytes
+	number int // of the line last returned by Next
 	cr     bool
 	line   []byte
 }
 
-// NewLines reads from r lines of at most that many bytes.
+// NewLines returns a reader of lines of at most that many bytes from r.
 func NewLines(r io.Reader, most int) *Lines { return &Lines{in: bufio.NewReader(r), most: most} }
 
-// Number is that of the line that Next returned last, from 1.
+// Number returns the number of the line last returned by Next, from 1.
 func (l *Lines) Number() int { return l.number }
 
-// Next is the next line, without its end and without a byte order mark before it: files that were put one behind the
-// other have one in the middle. The error is io.EOF where there are no more lines, a *Fault where one is not text, or
-// what reading came to. After an error there is nothing more.
+// Next returns the next line, without its ending and without a leading byte order mark,
+// which also occurs in the middle if files were concatenated. The error is io.EOF after the
+// last line, a *Fault if a line is not text, or a read error. Nothing can be read after an
+// error.
 func (l *Lines) Next() (string, error) {
 	l.line = l.line[:0]
 	for {
 		c, err := l.in.ReadByte()
 		if errors.Is(err, io.EOF) && len(l.line) > 0 {
-			return l.text()
+			return l.finish()
 		}
 		if err != nil {
 			return "", err
 		}
-		after := l.cr && c == '\n' // the other half of CR LF
+		after := l.cr && c == '\n' // the second half of CR LF
 		l.cr = c == '\r'
 		switch {
 		case after:
 		case c == '\n', c == '\r':
-			return l.text()
+			return l.finish()
 		case len(l.line) >= l.most:
-			return "", l.fault(cmp.Or(l.foreign(), ErrTooLong))
+			return "", l.fault(cmp.Or(l.notText(), ErrTooLong))
 		default:
 			l.add(c)
 		}
 	}
 }
 
-// add takes a byte of the line. A mark before the line is none of it.
+// add adds a byte to the line, and drops a byte order mark at its start.
 func (l *Lines) add(c byte) {
 	if l.line = append(l.line, c); string(l.line) == byteOrderMark {
 		l.line = l.line[:0]
 	}
 }
 
-// text is the line that has been read to its end.
-func (l *Lines) text() (string, error) {
-	if err := l.foreign(); err != nil {
+// finish returns the finished line.
+func (l *Lines) finish() (string, error) {
+	if err := l.notText(); err != nil {
 		return "", l.fault(err)
 	}
 	if !utf8.Valid(l.line) {
@@ -105,8 +107,9 @@ func (l *Lines) text() (string, error) {
 	return string(l.line), nil
 }
 
-// foreign says what the line is that is no text of one byte after the other.
-func (l *Lines) foreign() error {
+// notText returns an error if the line is not text in single bytes: UTF-16, or with a NUL
+// byte.
+func (l *Lines) notText() error {
 	switch {
 	case l.number == 0 && (bytes.HasPrefix(l.line, []byte{0xff, 0xfe}) || bytes.HasPrefix(l.line, []byte{0xfe, 0xff})):
 		return ErrUTF16
@@ -116,19 +119,19 @@ func (l *Lines) foreign() error {
 	return nil
 }
 
-// fault is about the line that is being read.
+// fault makes a Fault for the line being read.
 func (l *Lines) fault(err error) error { return &Fault{Line: l.number + 1, Most: l.most, Err: err} }
 
-// TooLargeError is a text that is larger than it may be.
+// TooLargeError means that a text exceeds its maximum size.
 type TooLargeError struct{ Most int }
 
-// Error says how large it may be.
+// Error states the maximum size.
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("it is larger than %d bytes, the most that is read", e.Most)
 }
 
-// Read reads a whole text of at most that many bytes, however large r is: its lines, each with LF behind it. The
-// error is a *TooLargeError, a *Fault, or what reading came to.
+// Read reads a whole text of at most most bytes, and no more than that from r. It returns
+// the lines, each followed by LF. The error is a *TooLargeError, a *Fault, or a read error.
 func Read(r io.Reader, most int) ([]byte, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
 	if err != nil {
@@ -151,7 +154,8 @@ func Read(r io.Reader, most int) ([]byte, error) {
 	}
 }
 
-// ReadFile is Read of a file. Its errors name the file: as FILE:3: where a line is at fault.
+// ReadFile reads a file like Read. Its errors name the file, and the line as FILE:3: if one
+// is at fault.
 func ReadFile(path string, most int) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -161,7 +165,7 @@ func ReadFile(path string, most int) ([]byte, error) {
 	return ReadNamed(f, path, most)
 }
 
-// ReadNamed is Read of a file that is open. Its errors name it as those of ReadFile do.
+// ReadNamed is ReadFile for a file that is already open.
 func ReadNamed(r io.Reader, path string, most int) ([]byte, error) {
 	text, err := Read(r, most)
 	var fault *Fault
@@ -177,7 +181,7 @@ func ReadNamed(r io.Reader, path string, most int) ([]byte, error) {
 	return text, nil
 }
 
-// fileFault is a fault with the file before it.
+// fileFault is a fault that names the file.
 type fileFault struct {
 	path string
 	*Fault
@@ -185,10 +189,10 @@ type fileFault struct {
 
 func (f *fileFault) Error() string { return fmt.Sprintf("%s:%d: %s", f.path, f.Line, f.Why()) }
 
-// Unwrap is the fault.
+// Unwrap returns the fault.
 func (f *fileFault) Unwrap() error { return f.Fault }
 
-// Unreadable is an error of the operating system about a file, which names it once.
+// Unreadable wraps an error of the operating system about a file, and names the file once.
 func Unreadable(path string, err error) error {
 	var named *fs.PathError
 	if errors.As(err, &named) {

@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 )
 
-// readAll gives the lines of a text, however its bytes come.
+// readAll returns the lines of a text.
 func readAll(r io.Reader, most int) (lines []string, err error) {
 	for l := NewLines(r, most); ; {
 		line, err := l.Next()
@@ -27,7 +27,7 @@ func readAll(r io.Reader, most int) (lines []string, err error) {
 	}
 }
 
-// TestLines: whoever wrote a text, and on whatever system, it is the same lines.
+// TestLines: a text has the same lines on whatever system it was written.
 func TestLines(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                           "",
@@ -60,16 +60,19 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestLinesFaults: what is no text is a sentence with the number of the line, after the lines before it.
+// TestLinesFaults: if a line is not text, the error is a sentence with the line number, and
+// the lines before it are returned.
 func TestLinesFaults(t *testing.T) {
 	for text, want := range map[string]string{
-		"one\n123456789\n":            "one: line 2: it is longer than 8 bytes, the most that a line may have",
-		"123456789":                   ": line 1: it is longer than 8 bytes, the most that a line may have",
-		"\xff\xfeo\x00n\x00e\x00":     ": line 1: this is UTF-16; save it as UTF-8",
-		"\xfe\xff\x00o\x00n\x00e":     ": line 1: this is UTF-16; save it as UTF-8",
-		"\xff\xfeo\x00n\x00\n\x00":    ": line 1: this is UTF-16; save it as UTF-8",
-		"o\x00n\x00e\x00\n\x00":       ": line 1: there is a NUL byte, which no text has; if this is UTF-16, save it as UTF-8",
-		"o\x00n\x00e\x00t\x00w\x00":   ": line 1: there is a NUL byte, which no text has; if this is UTF-16, save it as UTF-8",
+		"one\n123456789\n":         "one: line 2: it is longer than 8 bytes, the most that a line may have",
+		"123456789":                ": line 1: it is longer than 8 bytes, the most that a line may have",
+		"\xff\xfeo\x00n\x00e\x00":  ": line 1: this is UTF-16; save it as UTF-8",
+		"\xfe\xff\x00o\x00n\x00e":  ": line 1: this is UTF-16; save it as UTF-8",
+		"\xff\xfeo\x00n\x00\n\x00": ": line 1: this is UTF-16; save it as UTF-8",
+		"o\x00n\x00e\x00\n\x00": ": line 1: there is a NUL byte, which no text has; if this is UTF-16, save " +
+			"it as UTF-8",
+		"o\x00n\x00e\x00t\x00w\x00": ": line 1: there is a NUL byte, which no text has; if this is UTF-16, save " +
+			"it as UTF-8",
 		"one\r\n\xc2\xf2\xc8\xeb\r\n": "one: line 2: this is not text in UTF-8; save it as UTF-8",
 		"one\n\n\xff":                 "one|: line 3: this is not text in UTF-8; save it as UTF-8",
 	} {
@@ -84,7 +87,8 @@ func TestLinesFaults(t *testing.T) {
 	}
 }
 
-// TestLineByLine: a line is there when its end is, though nothing follows it yet.
+// TestLineByLine: a line is returned as soon as its ending arrives, before anything
+// follows.
 func TestLineByLine(t *testing.T) {
 	for _, end := range []string{"\n", "\r\n", "\r"} {
 		r, w := io.Pipe()
@@ -109,7 +113,7 @@ func TestLineByLine(t *testing.T) {
 	}
 }
 
-// endless has more of everything.
+// endless is a reader that never ends.
 type endless struct{ read int }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -132,7 +136,7 @@ func TestReadBounded(t *testing.T) {
 	}
 }
 
-// TestReadFile: its errors name the file, and the line as an editor finds it.
+// TestReadFile: errors name the file, and the line in the form that editors understand.
 func TestReadFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "text")
@@ -145,12 +149,14 @@ func TestReadFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		read, err := ReadFile(path, 16)
-		if want == "" && (string(read) != "one\ntwo\n" || err != nil) || want != "" && (err == nil || err.Error() != want) {
+		if want == "" && (string(read) != "one\ntwo\n" || err != nil) ||
+			want != "" && (err == nil || err.Error() != want) {
 			t.Errorf("%q: %q, %v, want %s", text, read, err, want)
 		}
 	}
 	_, err := ReadFile(filepath.Join(dir, "none"), 16)
-	if !errors.Is(err, os.ErrNotExist) || err.Error() != filepath.Join(dir, "none")+" cannot be read: no such file or directory" {
+	if !errors.Is(err, os.ErrNotExist) ||
+		err.Error() != filepath.Join(dir, "none")+" cannot be read: no such file or directory" {
 		t.Errorf("%v", err)
 	}
 	if _, err := ReadFile(dir, 16); err == nil || err.Error() != dir+" cannot be read: is a directory" {
@@ -158,7 +164,8 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
-// FuzzLines: a text is the same lines whether it ends in CR LF or LF, and each is UTF-8 and as short as it must be.
+// FuzzLines: a text has the same lines with CR LF and with LF endings, and each is valid
+// UTF-8 and within the limit.
 func FuzzLines(f *testing.F) {
 	for _, seed := range []string{"one\ntwo", "\ufeffone\r\n", "\xff\xfea\x00", "a\rb", "\x00"} {
 		f.Add(seed)
@@ -166,11 +173,13 @@ func FuzzLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		lines, err := readAll(strings.NewReader(text), 8)
 		for _, line := range lines {
-			if len(line) > 8 || CheckLine(line, 8) == nil && Shown(line) != line && !strings.ContainsFunc(line, isBlank) {
+			if len(line) > 8 || CheckLine(line, 8) == nil && Shown(line) != line &&
+				!strings.ContainsFunc(line, isBlank) {
 				t.Errorf("%q has the line %q", text, line)
 			}
 		}
-		if again, errAgain := readAll(strings.NewReader(strings.Join(lines, "\r\n")+"\r\n"), 8); err == nil && len(lines) > 0 &&
+		if again, errAgain := readAll(strings.NewReader(strings.Join(lines, "\r\n")+"\r\n"), 8); err == nil &&
+			len(lines) > 0 &&
 			(errAgain != nil || strings.Join(again, "\n") != strings.Join(lines, "\n")) {
 			t.Errorf("%q has the lines %q, and with other ends %q, %v", text, lines, again, errAgain)
 		}

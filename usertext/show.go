@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// Shown is a text as it can be put on a screen, wherever it came from: what would move the cursor, change colours, or
-// turn letters round is a question mark, and whatever ends a line is a blank. What CheckLine lets through stays as it
-// is.
+// Shown returns a text that is safe to show on a screen, wherever it came from. Characters
+// that would move the cursor, change colours or reverse letters become question marks, and
+// line endings become blanks. Text that CheckLine accepts is not changed.
 func Shown(text string) string {
 	if isPlain(text) {
 		return text
@@ -21,7 +21,7 @@ func Shown(text string) string {
 		switch {
 		case unicode.IsSpace(r):
 			b.WriteByte(' ')
-		case hides(letters, i):
+		case isHidden(letters, i):
 			b.WriteByte('?')
 		default:
 			b.WriteRune(r)
@@ -30,7 +30,7 @@ func Shown(text string) string {
 	return b.String()
 }
 
-// ShownLines is Shown of each line of a text, whose ends of lines stay.
+// ShownLines applies Shown to each line of a text and keeps the line endings.
 func ShownLines(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
@@ -39,14 +39,14 @@ func ShownLines(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// ShownJSON is a JSON text that means the same and can be put on a screen: what Shown would not let through is
-// written as \uXXXX.
+// ShownJSON returns equivalent JSON that is safe to show on a screen: characters that Shown
+// would replace are written as \uXXXX.
 func ShownJSON(text []byte) []byte {
 	letters := []rune(string(text))
 	shown := make([]byte, 0, len(text))
 	for i, r := range letters {
 		switch {
-		case r == '\n', !hides(letters, i): // between the values there is no other control character
+		case r == '\n', !isHidden(letters, i): // JSON has no other control character between its values
 			shown = utf8.AppendRune(shown, r)
 		default:
 			for _, unit := range utf16.AppendRune(nil, r) {
@@ -57,7 +57,7 @@ func ShownJSON(text []byte) []byte {
 	return shown
 }
 
-// isPlain says that a text is printable ASCII, as most are.
+// isPlain reports whether a text is printable ASCII, as most texts are.
 func isPlain(text string) bool {
 	for _, c := range []byte(text) {
 		if c < ' ' || c >= utf8.RuneSelf || c == 0x7f {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	readBytes    = 2 << 10 // of the buffer that a connection begins with
+	readBytes    = 2 << 10 // initial buffer of a connection
 	readBytesMax = 4 + codec.LimitAfterLogin
 )
 
@@ -23,26 +23,27 @@ type conn struct {
 	server  *Server
 	nc      net.Conn
 	session *venue.Session
-	tasks   chan task    // of its worker
-	frames  chan []byte  // to its writer; nil is the end. Not of WriterPool
+	tasks   chan task    // the queue of its worker
+	frames  chan []byte  // to its writer; nil: the end. Not used by WriterPool
 	pooled  chan frameOf // to its writer of the pool
 
-	gone    chan struct{} // closed: nothing can be sent any more
+	gone    chan struct{} // closed when nothing can be sent any more
 	closing sync.Once
 
 	// Owned by the reader.
-	in           []byte // read and not decoded yet
+	in           []byte // read but not decoded yet
 	readDeadline time.Time
-	extended     bool // it is no longer that of the login
+	extended     bool // the deadline is no longer that of the login
 
 	// Owned by the writer.
 	out           []byte // of WriterCoalescing
 	writeDeadline time.Time
 }
 
-// newConn makes a connection, which is welcomed by its reader.
+// newConn makes a connection. Its reader sends the WELCOME.
 func newConn(s *Server, nc net.Conn, number uint64) *conn {
-	c := &conn{server: s, nc: nc, gone: make(chan struct{}), in: make([]byte, 0, readBytes), tasks: s.queues[number%uint64(len(s.queues))]}
+	c := &conn{server: s, nc: nc, gone: make(chan struct{}), in: make([]byte, 0, readBytes),
+		tasks: s.queues[number%uint64(len(s.queues))]}
 	switch s.cfg.Writer {
 	case WriterPool:
 		c.pooled = s.writers[number%uint64(len(s.writers))]
@@ -54,7 +55,8 @@ func newConn(s *Server, nc net.Conn, number uint64) *conn {
 	return c
 }
 
-// read is the connection's reading goroutine. When a drain stops it, the connection stays open until goodbye was said.
+// read is the connection's reading goroutine. When a drain stops it, the connection stays
+// open until GOODBYE is sent.
 func (c *conn) read() {
 	c.session = c.server.venue.Connect(c)
 	ended := c.readFrames()
@@ -66,20 +68,22 @@ func (c *conn) read() {
 			c.close()
 		}
 	}
-	<-c.gone // where the client is told goodbye, by its writer
+	<-c.gone // its writer sends GOODBYE
 	c.server.venue.Leave(c.session)
 	c.linger()
 	c.close()
 	c.server.forget(c)
 }
 
-// linger throws away what still comes: to close with something unread would take the last frames from the client.
+// linger discards what still arrives: closing a socket with unread data would lose the last
+// frames for the client.
 func (c *conn) linger() {
 	_ = c.nc.SetReadDeadline(time.Now().Add(lingerFor))
 	_, _ = io.Copy(io.Discard, c.nc)
 }
 
-// readFrames reads until the connection ends, or the drain begins. It is true where the client is told why before it is closed.
+// readFrames reads until the connection ends or the drain begins. It returns true if the
+// client is told why before the connection is closed.
 func (c *conn) readFrames() (ended bool) {
 	for {
 		n, err := c.nc.Read(c.in[len(c.in):cap(c.in)])
@@ -101,8 +105,9 @@ func (c *conn) readFrames() (ended bool) {
 	}
 }
 
-// loggedInMeanwhile says of a read that ended by its deadline that it was the one for the login, and that the client is logged in:
-// a worker did that after the LOGIN was read, and the client has been silent since.
+// loggedInMeanwhile handles a read that ended at its deadline. It reports whether that was
+// the login's deadline although the client is logged in: a worker logged it in after the
+// LOGIN was read, and it has been silent since.
 func (c *conn) loggedInMeanwhile(err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || c.extended {
 		return false
@@ -111,7 +116,7 @@ func (c *conn) loggedInMeanwhile(err error) bool {
 	return c.extended
 }
 
-// cut hands on the requests that have come whole, and is true after one that ends the connection.
+// cut passes on the complete requests. It returns true after one that ends the connection.
 func (c *conn) cut() (fatal bool) {
 	off := 0
 	for {
@@ -137,7 +142,8 @@ func (c *conn) cut() (fatal bool) {
 	return false
 }
 
-// extend moves the deadline of reading, when half of it has passed: not for every message.
+// extend extends the read deadline once half of it has passed, rather than for every
+// message.
 func (c *conn) extend() {
 	if c.session.Limit() != codec.LimitAfterLogin {
 		return
@@ -148,7 +154,7 @@ func (c *conn) extend() {
 	}
 }
 
-// Send hands frames to the connection's writer, and waits for it.
+// Send passes frames to the connection's writer, and waits for it.
 func (c *conn) Send(frames []byte) {
 	if c.pooled != nil {
 		select {
@@ -163,10 +169,10 @@ func (c *conn) Send(frames []byte) {
 	}
 }
 
-// End has the writer close the connection after what it was sent.
+// End makes the writer close the connection after what was sent.
 func (c *conn) End() { c.Send(nil) }
 
-// finish ends the sending half, after the last frame. The reader closes the rest.
+// finish closes the sending half, after the last frame. The reader closes the rest.
 func (c *conn) finish() {
 	c.closing.Do(func() {
 		close(c.gone)

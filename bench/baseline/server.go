@@ -1,17 +1,19 @@
-// Package baseline is the design that Papertape replaces, honestly done and speaking the same protocol: per connection a
-// goroutine that reads and one that writes, joined by an unbuffered channel; a fixed number of workers, each with a queue of
-// tasks, a connection always with the same one; one write(2) per message.
+// Package baseline is the design that Papertape replaces, implemented fairly, with the same
+// protocol. Each connection has a goroutine that reads and one that writes, joined by an
+// unbuffered channel. There is a fixed number of workers, each with a task queue, and a
+// connection always uses the same worker. There is one write(2) per message.
 //
-//	socket -> reader: cuts frames, decodes  -> queue of the connection's worker
-//	       -> worker: decides, stores, encodes (package venue) -> channel of each connection that is to hear of it
+//	socket -> reader: cuts frames, decodes -> queue of the connection's worker
+//	       -> worker: decides, stores, encodes (package venue) -> channel of each connection concerned
 //	       -> writer: one write per message -> socket
 //
-// What the old design's own report proposes to do better is here as well: more workers, a pool of writers instead of one per
-// connection (WriterPool), a pool of database workers (venue.StoragePool); and what it does not propose, a writer that takes all
-// that waits and writes it at once (WriterCoalescing).
+// It also implements the improvements that the old design's own report proposes: more
+// workers, a pool of writers instead of one per connection (WriterPool), a pool of database
+// workers (venue.StoragePool). One further variant is a writer that writes all waiting
+// messages at once (WriterCoalescing).
 //
 //	s, err := baseline.New(cfg)
-//	err = s.Serve(ctx, listener) // until ctx ends: takes no more, finishes what it took, says goodbye
+//	err = s.Serve(ctx, listener) // until ctx ends: accepts no more, finishes what it accepted, sends GOODBYE
 package baseline
 
 import (
@@ -29,55 +31,58 @@ import (
 )
 
 const (
-	// tasksMax bounds the queue of a worker. Full: the readers of its connections wait, and so do their clients.
+	// tasksMax bounds the queue of a worker. If it is full, the readers of its connections
+	// wait, and so their clients.
 	tasksMax = 1024
 
 	loginTimeout = 5 * time.Second
 	idleTimeout  = 30 * time.Minute
-	writeTimeout = 10 * time.Second       // a client that takes nothing for that long is given up
-	lingerFor    = 250 * time.Millisecond // for a client that was told goodbye to close as well
+	writeTimeout = 10 * time.Second       // after that, a client that does not read is dropped
+	lingerFor    = 250 * time.Millisecond // the time for a client to close after GOODBYE
 
 	acceptRetry = 5 * time.Millisecond
 )
 
-// Config says which variant of the design to run.
+// Config selects the variant of the design.
 type Config struct {
 	Venue          venue.Config
 	Workers        int
 	Writer         Writer
 	Writers        int     // of WriterPool
-	ConnectionsMax int     // more are told so, and closed
-	Rate           float64 // simulated fills a second over all accounts
+	ConnectionsMax int     // further connections are told so and closed
+	Rate           float64 // simulated fills per second over all accounts
 }
 
-// Server is the old design.
+// Server is a server of the old design.
 type Server struct {
 	cfg     Config
 	venue   *venue.Venue
-	queues  []chan task    // one a worker
-	writers []chan frameOf // one a writer of the pool
+	queues  []chan task    // one per worker
+	writers []chan frameOf // one per writer of the pool
 	fatal   chan error     // 1
-	drain   chan struct{}  // closed: readers read no more
-	readers sync.WaitGroup // that may still put a task into a queue
+	drain   chan struct{}  // closed: readers stop reading
+	readers sync.WaitGroup // readers that may still queue a task
 	conns   sync.WaitGroup // goroutines of connections
-	accepts atomic.Uint64  // connections accepted, which chooses the worker and the writer
+	accepts atomic.Uint64  // number of connections accepted; selects the worker and the writer
 
 	mu sync.Mutex
 	// Shared, under mu.
 	open map[*conn]struct{}
 }
 
-// task is a request that waits for a worker. Without a connection it is a simulated fill of account.
+// task is a request that waits for a worker. Without a connection it is a simulated fill of
+// account.
 type task struct {
 	conn    *conn
 	request venue.Request
 	account uint64
 }
 
-// New opens the accounts. It serves nobody yet.
+// New opens the accounts. It does not serve yet.
 func New(cfg Config) (*Server, error) {
 	if cfg.Workers < 1 || cfg.Writers < 1 || cfg.ConnectionsMax < 1 {
-		return nil, fmt.Errorf("%d workers, %d writers, %d connections: each must be at least 1", cfg.Workers, cfg.Writers, cfg.ConnectionsMax)
+		return nil, fmt.Errorf("%d workers, %d writers, %d connections: each must be at least 1", cfg.Workers,
+			cfg.Writers, cfg.ConnectionsMax)
 	}
 	s := &Server{cfg: cfg, fatal: make(chan error, 1), drain: make(chan struct{}), open: make(map[*conn]struct{})}
 	s.cfg.Venue.Fatal = func(err error) { s.fatal <- err }
@@ -96,11 +101,11 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Stats are the counters of the business.
+// Stats returns the counters of the business.
 func (s *Server) Stats() *venue.Stats { return s.venue.Stats() }
 
-// Serve serves until ctx ends, and then drains; or until an event cannot be stored, which it returns at once: the process is to
-// end then.
+// Serve serves until ctx ends, and then drains. If an event cannot be stored, it returns
+// that error at once, and the process must end.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var accepting, flow, workers, writers sync.WaitGroup
 	for _, queue := range s.queues {
@@ -147,7 +152,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener) {
 				_ = nc.Close()
 			}
 			return
-		case err != nil: // of files, mostly: those there are go on
+		case err != nil: // mostly too many open files: existing connections continue
 			select {
 			case <-time.After(acceptRetry):
 			case <-ctx.Done():
@@ -159,7 +164,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener) {
 	}
 }
 
-// start begins a connection, or sends it away.
+// start starts a connection, or rejects it.
 func (s *Server) start(nc net.Conn) {
 	c := newConn(s, nc, s.accepts.Add(1))
 	s.mu.Lock()
@@ -170,7 +175,8 @@ func (s *Server) start(nc net.Conn) {
 	s.mu.Unlock()
 	if full {
 		_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = nc.Write(codec.AppendGoodbye(nil, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, "the server holds as many connections as it may", 0))
+		_, _ = nc.Write(codec.AppendGoodbye(nil, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL,
+			"the server holds as many connections as it may", 0))
 		_ = nc.Close()
 		return
 	}
@@ -189,7 +195,7 @@ func (s *Server) forget(c *conn) {
 	s.mu.Unlock()
 }
 
-// work does the tasks of one worker, in order.
+// work handles the tasks of one worker, in order.
 func (s *Server) work(queue chan task) {
 	for t := range queue {
 		if t.conn == nil {
@@ -200,7 +206,7 @@ func (s *Server) work(queue chan task) {
 	}
 }
 
-// submitFill has a worker make a simulated fill, unless its queue is full.
+// submitFill queues a simulated fill for a worker, unless its queue is full.
 func (s *Server) submitFill(account, draw uint64) bool {
 	select {
 	case s.queues[account%uint64(len(s.queues))] <- task{account: account, request: venue.Request{Draw: draw}}:
@@ -210,7 +216,7 @@ func (s *Server) submitFill(account, draw uint64) bool {
 	}
 }
 
-// all is the connections that are open.
+// all returns the open connections.
 func (s *Server) all() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +227,7 @@ func (s *Server) all() []*conn {
 	return list
 }
 
-// stopReading ends the readers: what they have put into the queues is still done.
+// stopReading stops the readers. Requests already queued are still handled.
 func (s *Server) stopReading() {
 	close(s.drain)
 	for _, c := range s.all() {
@@ -229,9 +235,11 @@ func (s *Server) stopReading() {
 	}
 }
 
-// sayGoodbye sends the last frame of each connection, and closes it when that is written.
+// sayGoodbye sends the last frame of each connection. The connection is closed once it is
+// written.
 func (s *Server) sayGoodbye() {
-	bye := codec.AppendGoodbye(nil, papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, "the server is stopping: come back later", 0)
+	bye := codec.AppendGoodbye(nil, papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN,
+		"the server is stopping: come back later", 0)
 	for _, c := range s.all() {
 		c.Send(bye)
 		c.End()

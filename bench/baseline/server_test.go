@@ -28,7 +28,8 @@ type running struct {
 
 func config() Config {
 	return Config{
-		Venue:   venue.Config{Accounts: judge.AccountsMin, Seed: 1, Server: "baseline", Epoch: 1, Storage: venue.StorageNone, StorageWorkers: 4},
+		Venue: venue.Config{Accounts: judge.AccountsMin, Seed: 1, Server: "baseline", Epoch: 1,
+			Storage: venue.StorageNone, StorageWorkers: 4},
 		Workers: 10, Writer: WriterDirect, Writers: 10, ConnectionsMax: 100,
 	}
 }
@@ -58,7 +59,8 @@ func (r *running) stop() {
 	}
 }
 
-// variants are all kinds of writer with all kinds of storage, and other numbers of workers.
+// variants returns all kinds of writer with all kinds of storage, and other numbers of
+// workers.
 func variants(t *testing.T) map[string]Config {
 	all := make(map[string]Config)
 	for _, w := range Writers() {
@@ -89,7 +91,7 @@ func TestBusiness(t *testing.T) {
 	}
 }
 
-// stored reads the file of events: all are there, and of each account in sequence.
+// stored checks the file of events: all are there, in sequence for each account.
 func stored(t *testing.T, file string, events uint64) {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -117,7 +119,7 @@ func stored(t *testing.T, file string, events uint64) {
 	}
 }
 
-// TestFlow: simulated fills reach all sessions of their account, once and in sequence.
+// TestFlow: all sessions of an account get its simulated fills, once and in sequence.
 func TestFlow(t *testing.T) {
 	for _, w := range Writers() {
 		t.Run(string(w), func(t *testing.T) {
@@ -132,7 +134,7 @@ func TestFlow(t *testing.T) {
 			}
 			for range 50 {
 				for _, c := range clients {
-					c.Event() // which compares its sequence with that of the one before
+					c.Event() // it checks the sequence against the previous one
 				}
 			}
 			if fills, pushes := r.Stats().Fills.Load(), r.Stats().Pushes.Load(); fills < 250 || pushes < 500 {
@@ -143,7 +145,8 @@ func TestFlow(t *testing.T) {
 	}
 }
 
-// TestDrain stops a server in the middle of a flood: all that it did is answered, in order, before goodbye is said.
+// TestDrain stops a server in the middle of a flood: everything it did is answered, in
+// order, before GOODBYE.
 func TestDrain(t *testing.T) {
 	for name, cfg := range variants(t) {
 		t.Run(name, func(t *testing.T) {
@@ -198,7 +201,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestFull: a connection too many is told so, and those that leave make room.
+// TestFull: a connection too many is told so, and connections that leave make room.
 func TestFull(t *testing.T) {
 	cfg := config()
 	cfg.ConnectionsMax = 2
@@ -223,7 +226,8 @@ func TestFull(t *testing.T) {
 	r.stop()
 }
 
-// TestSilence: the login has a deadline; who has logged in may be silent past it.
+// TestSilence: the login has a deadline; a client that has logged in may be silent for
+// longer.
 func TestSilence(t *testing.T) {
 	r := start(t, config())
 	silent, late := judge.Dial(t, r.address), judge.Dial(t, r.address)

@@ -2,23 +2,24 @@ package baseline
 
 import "time"
 
-// Writer says how frames get to the sockets.
+// Writer says how frames reach the sockets.
 type Writer string
 
 // The kinds of writer.
 const (
 	WriterDirect     Writer = "direct"     // a goroutine per connection, an unbuffered channel, one write per message
 	WriterPool       Writer = "pool"       // a fixed number of goroutines, each with a queue, one write per message
-	WriterCoalescing Writer = "coalescing" // a goroutine per connection, a buffered channel, one write for all that waits
+	WriterCoalescing Writer = "coalescing" // a goroutine per connection, a buffered channel, writes of all that waits
 )
 
-// Writers are all of them.
+// Writers returns all kinds of writer.
 func Writers() []Writer { return []Writer{WriterDirect, WriterPool, WriterCoalescing} }
 
 const (
-	// framesMax bounds the channel of a coalescing writer, in messages. Full: whoever sends waits.
+	// framesMax bounds the channel of a coalescing writer, in messages. If it is full,
+	// senders wait.
 	framesMax = 64
-	// coalescedBytesMax is about how much is written at once.
+	// coalescedBytesMax is roughly the maximum size of one write.
 	coalescedBytesMax = 64 << 10
 )
 
@@ -46,7 +47,8 @@ func (c *conn) write() {
 	}
 }
 
-// written writes a frame, and ends the connection after the last or where that fails, which it then says.
+// written writes a frame. It ends the connection after the last frame or if writing fails,
+// and then returns true.
 func (c *conn) written(frame []byte, last bool) (ended bool) {
 	switch {
 	case !c.writeFrame(frame):
@@ -59,7 +61,8 @@ func (c *conn) written(frame []byte, last bool) (ended bool) {
 	return false
 }
 
-// gather adds what else waits to the first frame; last says that the end is among it.
+// gather adds all other waiting frames to the first. last reports whether the end is among
+// them.
 func (c *conn) gather(first []byte) (frames []byte, last bool) {
 	c.out = c.out[:0]
 	for len(c.out) < coalescedBytesMax {
@@ -73,7 +76,7 @@ func (c *conn) gather(first []byte) (frames []byte, last bool) {
 				return c.out, true
 			}
 		default:
-			if len(c.out) == 0 { // the first is alone
+			if len(c.out) == 0 { // only the first is waiting
 				return first, false
 			}
 			return c.out, false
@@ -82,14 +85,16 @@ func (c *conn) gather(first []byte) (frames []byte, last bool) {
 	return c.out, false
 }
 
-// writePooled is a writer of the pool. One client that does not read holds up all that it writes for, as long as writeTimeout.
+// writePooled is a writer of the pool. A client that does not read blocks all its
+// connections for up to writeTimeout.
 func writePooled(queue chan frameOf) {
 	for f := range queue {
 		f.conn.written(f.frame, f.frame == nil)
 	}
 }
 
-// writeFrame writes within the deadline, which it moves when half of it has passed: not for every message.
+// writeFrame writes within the deadline, which it extends once half of it has passed, not
+// for every message.
 func (c *conn) writeFrame(frame []byte) bool {
 	if len(frame) == 0 {
 		return true

@@ -2,7 +2,7 @@ package flame
 
 import "flag"
 
-// flags is a command line that pprof is given, instead of the program's own.
+// flags is the command line for pprof, instead of the program's own.
 type flags struct {
 	*flag.FlagSet
 	args []string
@@ -17,13 +17,13 @@ func (f *flags) StringList(name, def, usage string) *[]*string {
 	return &[]*string{f.String(name, def, usage)}
 }
 
-// ExtraUsage is none.
+// ExtraUsage returns nothing.
 func (f *flags) ExtraUsage() string { return "" }
 
-// AddExtraUsage adds nothing.
+// AddExtraUsage does nothing.
 func (f *flags) AddExtraUsage(string) {}
 
-// Parse returns what is left of the command line.
+// Parse returns the arguments that are not flags.
 func (f *flags) Parse(usage func()) []string {
 	f.Usage = usage
 	if f.FlagSet.Parse(f.args) != nil {

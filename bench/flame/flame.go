@@ -1,15 +1,16 @@
-// Package flame turns CPU profiles into what a person, or a report, can read: interactive flame graphs, the difference
-// of two, call graphs, a picture for a page that runs no scripts, and how much of the CPU went where.
+// Package flame turns CPU profiles into forms for people and reports: interactive flame
+// graphs, the difference of two, call graphs, a picture for pages without scripts, and the
+// CPU time by category.
 //
 //	ours, err := flame.PerMillion(profile, requests) // to compare what was measured at different rates
 //	page, err := flame.Page(ours, "papertape, 1,000 connections")
 //	page, err = flame.Diff(baseline, ours, "papertape less baseline")
-//	graph, err := flame.CallGraph(ours)              // ErrNoGraphviz where dot is not installed
+//	graph, err := flame.CallGraph(ours)              // ErrNoGraphviz if dot is not installed
 //	picture, err := flame.Picture("One order", flame.Named{"papertape", ours}, flame.Named{"baseline", baseline})
 //	shares, err := flame.Shares(ours)
 //
-// A profile is as runtime/pprof writes it. Pages and call graphs are pprof's own, each one file that needs nothing
-// else; pprof has state of its own, so they are to be made one after another.
+// Profiles are in the format of runtime/pprof. Pages and call graphs are made by pprof,
+// each as one self-contained file. pprof has global state, so make them one after another.
 package flame
 
 import (
@@ -28,10 +29,10 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// ErrNoGraphviz says that there is no dot to draw call graphs with.
+// ErrNoGraphviz means that dot, which draws call graphs, is not installed.
 var ErrNoGraphviz = errors.New("dot is not installed: it is in the package graphviz")
 
-// Page is an interactive flame graph, as one HTML page.
+// Page returns an interactive flame graph as an HTML page.
 func Page(data []byte, title string) ([]byte, error) {
 	p, err := parse(data, title)
 	if err != nil {
@@ -40,8 +41,9 @@ func Page(data []byte, title string) ([]byte, error) {
 	return page(profiles{subject: p}, subject)
 }
 
-// Diff is an interactive flame graph of what a profile has more than a base, red, and less, green. They are compared
-// as they are: give both per million requests, or for the same time at the same load.
+// Diff returns an interactive flame graph of the difference between a profile and a base:
+// red for more, green for less. The profiles are compared without scaling, so both must be
+// per million requests, or for the same time at the same load.
 func Diff(base, data []byte, title string) ([]byte, error) {
 	b, err := parse(base, title)
 	if err != nil {
@@ -54,7 +56,7 @@ func Diff(base, data []byte, title string) ([]byte, error) {
 	return page(profiles{subject: p, baseline: b}, "-diff_base", baseline, subject)
 }
 
-// CallGraph is a call graph, as SVG. Functions of less than 0.5 % are left out.
+// CallGraph returns a call graph as SVG. Functions below 0.5 % are left out.
 func CallGraph(data []byte) ([]byte, error) {
 	if _, err := exec.LookPath("dot"); err != nil {
 		return nil, ErrNoGraphviz
@@ -65,23 +67,24 @@ func CallGraph(data []byte) ([]byte, error) {
 	}
 	var out output
 	err = driver.PProf(&driver.Options{
-		Flagset: newFlags("-svg", "-symbolize=none", "-output=graph.svg", subject), Fetch: profiles{subject: p}, UI: &silence{}, Writer: &out,
+		Flagset: newFlags("-svg", "-symbolize=none", "-output=graph.svg",
+			subject), Fetch: profiles{subject: p}, UI: &silentUI{}, Writer: &out,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the call graph: %w", err)
 	}
-	return whole(out.Bytes())
+	return withSize(out.Bytes())
 }
 
-// moved is the beginning of a graph as pprof has it: in it are the script, and how far to the right and up dot's own
-// picture goes from where it begins.
-var moved = regexp.MustCompile(`(?s)<svg width="100%" height="100%"(.*?)<script.*?</script><g id="viewport"[^>]*>` +
+// graphHead matches the start of a graph as pprof writes it: the script, and the offset of
+// dot's own picture to the right and upwards.
+var graphHead = regexp.MustCompile(`(?s)<svg width="100%" height="100%"(.*?)<script.*?</script><g id="viewport"[^>]*>` +
 	`(<g id="graph0".*?<polygon [^>]*points="-4,4 -4,-([0-9.]+) ([0-9.]+),)`)
 
-// whole gives a graph its size. pprof takes that away and adds a script by which the graph is moved about: wherever
-// scripts do not run, and at first where they do, a part of it would be seen.
-func whole(graph []byte) ([]byte, error) {
-	at := moved.FindSubmatch(graph)
+// withSize gives a graph its size. pprof removes the size and adds a script to move the graph.
+// Without scripts, and initially even with them, only part of the graph would be visible.
+func withSize(graph []byte) ([]byte, error) {
+	at := graphHead.FindSubmatch(graph)
 	if at == nil {
 		return nil, errors.New("the call graph: dot drew nothing, or nothing that could be given a size")
 	}
@@ -94,11 +97,13 @@ func whole(graph []byte) ([]byte, error) {
 		return nil, fmt.Errorf("the width of the call graph: %w", err)
 	}
 	const edge = 4 // on each side
-	head := fmt.Sprintf(`<svg width="%g" height="%g" viewBox="0 0 %[1]g %[2]g"%s<g>%s`, wide+2*edge, high+2*edge, at[1], at[2])
+	head := fmt.Sprintf(`<svg width="%g" height="%g" viewBox="0 0 %[1]g %[2]g"%s<g>%s`, wide+2*edge, high+2*edge,
+		at[1], at[2])
 	return bytes.Replace(graph, at[0], []byte(head), 1), nil
 }
 
-// PerMillion scales a profile to what a million of the requests took that were served meanwhile.
+// PerMillion scales a profile taken while that many requests were served to a million
+// requests.
 func PerMillion(data []byte, requests int64) ([]byte, error) {
 	if requests < 1 {
 		return nil, fmt.Errorf("a profile of %d requests: there must have been some", requests)
@@ -108,13 +113,14 @@ func PerMillion(data []byte, requests int64) ([]byte, error) {
 		return nil, err
 	}
 	p.Scale(1e6 / float64(requests))
-	p.DurationNanos = 0 // of those that were served, in that time, not of a million
+	// The duration is that of the actual requests, not of a million.
+	p.DurationNanos = 0
 	var out bytes.Buffer
 	err = p.Write(&out)
 	return out.Bytes(), err
 }
 
-// parse reads a CPU profile. The title takes the place of the program's name.
+// parse parses a CPU profile. The title replaces the program's name.
 func parse(data []byte, title string) (*profile.Profile, error) {
 	p, err := profile.ParseData(data)
 	if err != nil {
@@ -129,7 +135,7 @@ func parse(data []byte, title string) (*profile.Profile, error) {
 	return p, nil
 }
 
-// cpuIndex is which of a sample's values is its CPU time, in nanoseconds; -1: none.
+// cpuIndex returns the index of a sample's CPU time in nanoseconds, or -1.
 func cpuIndex(p *profile.Profile) int {
 	for i, t := range p.SampleType {
 		if t.Type == "cpu" && t.Unit == "nanoseconds" {
@@ -139,18 +145,19 @@ func cpuIndex(p *profile.Profile) int {
 	return -1
 }
 
-// page asks pprof's web interface for the flame graph, and for nothing else.
+// page gets the flame graph, and only that, from pprof's web interface.
 func page(all profiles, args ...string) ([]byte, error) {
 	var out []byte
 	err := driver.PProf(&driver.Options{
-		Flagset: newFlags(append([]string{"-http=127.0.0.1:1", "-no_browser", "-symbolize=none"}, args...)...), Fetch: all, UI: &silence{},
+		Flagset: newFlags(append([]string{"-http=127.0.0.1:1", "-no_browser", "-symbolize=none"},
+			args...)...), Fetch: all, UI: &silentUI{},
 		HTTPServer: func(web *driver.HTTPServerArgs) error {
 			answer := httptest.NewRecorder()
 			web.Handlers["/flamegraph"].ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/flamegraph", nil))
 			if answer.Code != http.StatusOK {
 				return fmt.Errorf("pprof answered %d: %s", answer.Code, answer.Body)
 			}
-			out = bytes.Replace(answer.Body.Bytes(), []byte("</head>"), []byte(alone+"</head>"), 1)
+			out = bytes.Replace(answer.Body.Bytes(), []byte("</head>"), []byte(hideLinks+"</head>"), 1)
 			return nil
 		},
 	})
@@ -160,19 +167,21 @@ func page(all profiles, args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// alone hides what leads to pages of a running pprof.
-const alone = "<style>#view, #sample, #refine, #config, #download, #action-menu a[href] { display: none !important }</style>"
+// hideLinks hides the links to pages of a running pprof.
+const hideLinks = "<style>" +
+	"#view, #sample, #refine, #config, #download, #action-menu a[href] { display: none !important " +
+	"}</style>"
 
-// The names that profiles have for pprof.
+// The names by which pprof fetches the profiles.
 const (
 	subject  = "subject"
 	baseline = "baseline"
 )
 
-// profiles are what pprof may fetch, by name.
+// profiles holds the profiles that pprof may fetch, by name.
 type profiles map[string]*profile.Profile
 
-// Fetch is what pprof calls. Without an address it keeps no copy.
+// Fetch is called by pprof. It returns no address, so pprof keeps no copy.
 func (all profiles) Fetch(name string, _, _ time.Duration) (*profile.Profile, string, error) {
 	p, ok := all[name]
 	if !ok {
@@ -184,29 +193,29 @@ func (all profiles) Fetch(name string, _, _ time.Duration) (*profile.Profile, st
 // output is the file that pprof writes.
 type output struct{ bytes.Buffer }
 
-// Open is what pprof calls.
+// Open is called by pprof.
 func (o *output) Open(string) (io.WriteCloser, error) { return o, nil }
 
-// Close has nothing to do.
+// Close does nothing.
 func (o *output) Close() error { return nil }
 
-// silence is a user interface without a user.
-type silence struct{}
+// silentUI is a user interface without a user.
+type silentUI struct{}
 
-// ReadLine is the end of what nobody types.
-func (*silence) ReadLine(string) (string, error) { return "", io.EOF }
+// ReadLine returns end of file.
+func (*silentUI) ReadLine(string) (string, error) { return "", io.EOF }
 
-// Print is heard by nobody.
-func (*silence) Print(...any) {}
+// Print prints nothing.
+func (*silentUI) Print(...any) {}
 
-// PrintErr is heard by nobody: what goes wrong is returned as well.
-func (*silence) PrintErr(...any) {}
+// PrintErr prints nothing: errors are also returned.
+func (*silentUI) PrintErr(...any) {}
 
-// IsTerminal is false.
-func (*silence) IsTerminal() bool { return false }
+// IsTerminal returns false.
+func (*silentUI) IsTerminal() bool { return false }
 
-// WantBrowser is false.
-func (*silence) WantBrowser() bool { return false }
+// WantBrowser returns false.
+func (*silentUI) WantBrowser() bool { return false }
 
-// SetAutoComplete has nothing to complete.
-func (*silence) SetAutoComplete(func(string) string) {}
+// SetAutoComplete does nothing.
+func (*silentUI) SetAutoComplete(func(string) string) {}

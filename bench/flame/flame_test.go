@@ -17,14 +17,15 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// stack is a sample of a made profile: functions from the outermost on, and how many milliseconds they took.
+// stack is a sample of a made-up profile: functions from the outermost on, and the
+// milliseconds they took.
 type stack struct {
 	functions    string // separated by spaces
 	milliseconds int64
 }
 
-// made is a profile of stacks, as runtime/pprof would write it.
-func made(t *testing.T, stacks ...stack) []byte {
+// newProfile returns a profile of stacks, as runtime/pprof would write it.
+func newProfile(t *testing.T, stacks ...stack) []byte {
 	t.Helper()
 	p := &profile.Profile{
 		SampleType: []*profile.ValueType{{Type: "samples", Unit: "count"}, {Type: "cpu", Unit: "nanoseconds"}},
@@ -38,7 +39,8 @@ func made(t *testing.T, stacks ...stack) []byte {
 			l := locations[name]
 			if l == nil {
 				f := &profile.Function{ID: uint64(len(p.Function) + 1), Name: name, SystemName: name, Filename: "a.go"}
-				l = &profile.Location{ID: f.ID, Mapping: p.Mapping[0], Address: f.ID * 16, Line: []profile.Line{{Function: f, Line: 1}}}
+				l = &profile.Location{ID: f.ID, Mapping: p.Mapping[0], Address: f.ID * 16,
+					Line: []profile.Line{{Function: f, Line: 1}}}
 				p.Function, p.Location = append(p.Function, f), append(p.Location, l)
 				locations[name] = l
 			}
@@ -59,26 +61,38 @@ const (
 	syscallEnd  = " syscall.Syscall syscall.RawSyscall6 internal/runtime/syscall/linux.Syscall6"
 )
 
-// samples has one stack of each category, in milliseconds that are told apart.
+// samples returns one stack for each category, with distinct times in milliseconds.
 func samples() map[Category]stack {
-	const ours, conn = "github.com/papertape/papertape/", "github.com/papertape/papertape/bench/baseline.(*conn).read net.(*conn)."
+	const ours = "github.com/papertape/papertape/"
+	const conn = ours + "bench/baseline.(*conn).read net.(*conn)."
 	return map[Category]stack{
-		Write:     {gnetPath + "(*eventloop).run " + gatewayPath + "(*loop).flushDirty " + gnetPath + "(*conn).Write golang.org/x/sys/unix.Write golang.org/x/sys/unix.write" + syscallEnd, 10},
-		Read:      {conn + "Read internal/poll.(*FD).Read syscall.Read syscall.read" + syscallEnd, 20},
-		Poll:      {"runtime.mcall runtime.park_m runtime.schedule runtime.findRunnable runtime.netpoll internal/runtime/syscall/linux.EpollWait", 30},
-		Futex:     {"runtime.mcall runtime.park_m runtime.schedule runtime.findRunnable runtime.stopm runtime.notesleep runtime.futexsleep runtime.futex", 40},
-		Scheduler: {"main.main runtime.chanrecv1 runtime.chanrecv runtime.goready.func1 runtime.ready runtime.runqput", 50},
-		Channels:  {ours + "bench/baseline.(*conn).Send runtime.selectgo runtime.sellock runtime.lock2", 60},
-		GC:        {"runtime.gcBgMarkWorker runtime.systemstack runtime.gcBgMarkWorker.func2 runtime.gcDrain runtime.scanobject", 70},
-		Storage:   {ours + "bench/venue.(*Venue).publish " + ours + "bench/venue.(*storage).append os.(*File).Write internal/poll.(*FD).Write syscall.Write syscall.write" + syscallEnd, 80},
-		Codec:     {gatewayPath + "handler.OnTraffic " + ours + "codec.DecodeOrder " + ours + "codec.(*fields).next", 90},
-		Business:  {"github.com/panjf2000/ants/v2.(*goWorker).run.func1 " + ours + "engine.(*shard).drain " + ours + "positions.(*Book).Decide runtime.mapaccess1_fast64", 100},
-		Server:    {gnetPath + "(*eventloop).run " + gatewayPath + "(*Session).append runtime.growslice runtime.memmove", 110},
-		Gnet:      {gnetPath + "(*eventloop).run " + gnetPath + "(*conn).Discard", 120},
-		Ants:      {"github.com/panjf2000/ants/v2.(*goWorker).run.func1 time.Now", 130},
-		Zinx:      {"github.com/aceld/zinx/znet.(*Connection).StartReader github.com/aceld/zinx/zinterceptor.(*Chain).Proceed", 140},
-		Net:       {"main.main net.(*conn).Write internal/poll.(*FD).writeLock", 150},
-		Other:     {"main.main main.something", 160},
+		Write: {gnetPath + "(*eventloop).run " + gatewayPath + "(*loop).flushDirty " + gnetPath +
+			"(*conn).Write golang.org/x/sys/unix.Write golang.org/x/sys/unix.write" + syscallEnd, 10},
+		Read: {conn + "Read internal/poll.(*FD).Read syscall.Read syscall.read" + syscallEnd, 20},
+		Poll: {"runtime.mcall runtime.park_m runtime.schedule runtime.findRunnable runtime.netpoll " +
+			"internal/runtime/syscall/linux.EpollWait", 30},
+		Futex: {"runtime.mcall runtime.park_m runtime.schedule runtime.findRunnable runtime.stopm " +
+			"runtime.notesleep runtime.futexsleep runtime.futex", 40},
+		Scheduler: {"main.main runtime.chanrecv1 runtime.chanrecv runtime.goready.func1 runtime.ready " +
+			"runtime.runqput", 50},
+		Channels: {ours + "bench/baseline.(*conn).Send runtime.selectgo runtime.sellock runtime.lock2", 60},
+		GC: {"runtime.gcBgMarkWorker runtime.systemstack runtime.gcBgMarkWorker.func2 runtime.gcDrain " +
+			"runtime.scanobject", 70},
+		Storage: {ours + "bench/venue.(*Venue).publish " + ours +
+			"bench/venue.(*storage).append os.(*File).Write internal/poll.(*FD).Write syscall.Write syscall.write" +
+			syscallEnd, 80},
+		Codec: {gatewayPath + "handler.OnTraffic " + ours + "codec.DecodeOrder " + ours +
+			"codec.(*fields).next", 90},
+		Business: {"github.com/panjf2000/ants/v2.(*goWorker).run.func1 " + ours + "engine.(*shard).drain " + ours +
+			"positions.(*Book).Decide runtime.mapaccess1_fast64", 100},
+		Server: {gnetPath + "(*eventloop).run " + gatewayPath +
+			"(*Session).append runtime.growslice runtime.memmove", 110},
+		Gnet: {gnetPath + "(*eventloop).run " + gnetPath + "(*conn).Discard", 120},
+		Ants: {"github.com/panjf2000/ants/v2.(*goWorker).run.func1 time.Now", 130},
+		Zinx: {"github.com/aceld/zinx/znet.(*Connection).StartReader " +
+			"github.com/aceld/zinx/zinterceptor.(*Chain).Proceed", 140},
+		Net:   {"main.main net.(*conn).Write internal/poll.(*FD).writeLock", 150},
+		Other: {"main.main main.something", 160},
 	}
 }
 
@@ -89,7 +103,7 @@ func TestShares(t *testing.T) {
 		stacks = append(stacks, s)
 		total += s.milliseconds
 	}
-	shares, err := Shares(made(t, stacks...))
+	shares, err := Shares(newProfile(t, stacks...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +123,8 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestCategoriesOfFrames: in the picture a function has the colour of what it does, and so has what it calls.
+// TestCategoriesOfFrames: in the picture, a function and what it calls have the colour of
+// their category.
 func TestCategoriesOfFrames(t *testing.T) {
 	for want, s := range samples() {
 		n := &node{category: Other}
@@ -123,11 +138,12 @@ func TestCategoriesOfFrames(t *testing.T) {
 }
 
 func TestPage(t *testing.T) {
-	page, err := Page(made(t, samples()[Write], samples()[Codec]), "ours & <theirs>")
+	page, err := Page(newProfile(t, samples()[Write], samples()[Codec]), "ours & <theirs>")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"<title>ours &amp; &lt;theirs&gt; cpu</title>", "engine/gateway.(*loop).flushDirty", "codec.DecodeOrder", alone} {
+	for _, want := range []string{"<title>ours &amp; &lt;theirs&gt; cpu</title>",
+		"engine/gateway.(*loop).flushDirty", "codec.DecodeOrder", hideLinks} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the page has no %q", want)
 		}
@@ -138,7 +154,8 @@ func TestPage(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
-	base, ours := made(t, stack{"main.main main.old", 300}, stack{"main.main main.same", 100}), made(t, stack{"main.main main.new", 200}, stack{"main.main main.same", 100})
+	base, ours := newProfile(t, stack{"main.main main.old", 300}, stack{"main.main main.same", 100}), newProfile(t,
+		stack{"main.main main.new", 200}, stack{"main.main main.same", 100})
 	page, err := Diff(base, ours, "ours less base")
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +172,7 @@ func TestDiff(t *testing.T) {
 }
 
 func TestCallGraph(t *testing.T) {
-	data := made(t, samples()[Write], samples()[Codec])
+	data := newProfile(t, samples()[Write], samples()[Codec])
 	if _, err := exec.LookPath("dot"); err == nil {
 		graph, err := CallGraph(data)
 		if err != nil {
@@ -193,14 +210,17 @@ func wellFormed(t *testing.T, document []byte) (text string) {
 }
 
 func TestPicture(t *testing.T) {
-	large := made(t, stack{"main.main main.<write> syscall.write", 300}, stack{"main.main " + gnetPath + "Run", 100})
-	small := made(t, stack{"main.main main.<write> syscall.write", 100}, stack{"main.main main.other", 100}, stack{"main.main main.thin", 0})
+	large := newProfile(t, stack{"main.main main.<write> syscall.write", 300},
+		stack{"main.main " + gnetPath + "Run", 100})
+	small := newProfile(t, stack{"main.main main.<write> syscall.write", 100}, stack{"main.main main.other", 100},
+		stack{"main.main main.thin", 0})
 	picture, err := Picture("Orders & <pushes>", Named{"baseline", large}, Named{"ours", small})
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := wellFormed(t, picture)
-	for _, want := range []string{"Orders & <pushes>", "baseline: 400 ms of CPU", "ours: 200 ms of CPU", "main.<write>", "syscall.write: 100 ms, 50.0 % of CPU",
+	for _, want := range []string{"Orders & <pushes>", "baseline: 400 ms of CPU", "ours: 200 ms of CPU",
+		"main.<write>", "syscall.write: 100 ms, 50.0 % of CPU",
 		"gnet.Run", "write\n75.0 %\n50.0 %\n", "gnet\n25.0 %\n0.0 %\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the picture does not say %q", want)
@@ -215,10 +235,11 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// widthsOf are the widths of a function's frames, in the order of the picture.
+// widthsOf returns the widths of a function's frames, in the order of the picture.
 func widthsOf(t *testing.T, picture []byte, function string) (widths []float64) {
 	t.Helper()
-	frame := regexp.MustCompile(`<title>` + regexp.QuoteMeta(function) + `: [^<]*</title><rect x="[0-9.]+" y="[0-9]+" width="([0-9.]+)"`)
+	frame := regexp.MustCompile(`<title>` + regexp.QuoteMeta(function) +
+		`: [^<]*</title><rect x="[0-9.]+" y="[0-9]+" width="([0-9.]+)"`)
 	for _, m := range frame.FindAllSubmatch(picture, -1) {
 		w, err := strconv.ParseFloat(string(m[1]), 64)
 		if err != nil {
@@ -229,23 +250,24 @@ func widthsOf(t *testing.T, picture []byte, function string) (widths []float64) 
 	return widths
 }
 
-// TestDeepStacks: a stack deeper than the picture is cut, not drawn out of it.
+// TestDeepStacks: a stack deeper than the picture is cut off, not drawn outside it.
 func TestDeepStacks(t *testing.T) {
 	var deep strings.Builder
 	for i := range 2 * rowsMax {
 		_, _ = fmt.Fprintf(&deep, "main.f%d ", i)
 	}
-	picture, err := Picture("deep", Named{"deep", made(t, stack{deep.String(), 100})})
+	picture, err := Picture("deep", Named{"deep", newProfile(t, stack{deep.String(), 100})})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Count(picture, []byte("<rect x=")) != rowsMax+1 || bytes.Contains(picture, []byte(`y="-`)) { // and the legend's
+	// One more for the legend.
+	if bytes.Count(picture, []byte("<rect x=")) != rowsMax+1 || bytes.Contains(picture, []byte(`y="-`)) {
 		t.Errorf("%d frames of at most %d are drawn", bytes.Count(picture, []byte("<rect x=")), rowsMax)
 	}
 }
 
 func TestPerMillion(t *testing.T) {
-	scaled, err := PerMillion(made(t, stack{"main.main", 300}), 50_000)
+	scaled, err := PerMillion(newProfile(t, stack{"main.main", 300}), 50_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,12 +281,13 @@ func TestPerMillion(t *testing.T) {
 }
 
 func TestNoProfile(t *testing.T) {
-	heap := &profile.Profile{SampleType: []*profile.ValueType{{Type: "inuse_space", Unit: "bytes"}}, Sample: []*profile.Sample{{Value: []int64{1}}}}
+	heap := &profile.Profile{SampleType: []*profile.ValueType{{Type: "inuse_space", Unit: "bytes"}},
+		Sample: []*profile.Sample{{Value: []int64{1}}}}
 	var b bytes.Buffer
 	if err := heap.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	good := made(t, stack{"main.main", 10})
+	good := newProfile(t, stack{"main.main", 10})
 	for name, data := range map[string][]byte{"nothing": nil, "noise": []byte("<html>"), "a heap profile": b.Bytes()} {
 		_, pageErr := Page(data, "")
 		_, baseErr := Diff(data, good, "")
@@ -279,7 +302,7 @@ func TestNoProfile(t *testing.T) {
 			}
 		}
 	}
-	empty := made(t)
+	empty := newProfile(t)
 	if _, err := Shares(empty); err == nil {
 		t.Error("shares of nothing")
 	}

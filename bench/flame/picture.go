@@ -14,7 +14,7 @@ type Named struct {
 	Data []byte
 }
 
-// Measures of the picture, in pixels.
+// The dimensions of the picture, in pixels.
 const (
 	wide       = 1200
 	rowHigh    = 15
@@ -22,25 +22,28 @@ const (
 	margin     = 20
 	titleLine  = 36 // the baseline of the title
 	heading    = 30
-	letterWide = 0.63 // of its size is a letter wide, in any of the fonts
-	frameSize  = 10.5 // of the names in the frames
+	letterWide = 0.63 // width of a letter relative to its size, in any of the fonts
+	frameSize  = 10.5 // size of the names in the frames
 	legendSize = 11
-	thin       = 1  // frames below are left out
-	textLeast  = 6  // letters: less says nothing
-	legendHigh = 20 // a line of the legend
+	thin       = 1  // narrower frames are left out
+	textLeast  = 6  // letters; fewer are useless
+	legendHigh = 20 // height of a line of the legend
 	legendName = 96 // from its left side to the first column of figures
 )
 
-// colours are the categories' in the picture.
+// colours returns the colours of the categories.
 func colours() map[Category]string {
 	return map[Category]string{
-		Write: "#e4572e", Read: "#f3a712", Poll: "#f6d55c", Futex: "#e07be0", Scheduler: "#9b87ff", Channels: "#d3caff", GC: "#a3abb2", Storage: "#c98d57",
-		Codec: "#3caea3", Business: "#5b9bd5", Server: "#b3d9f5", Gnet: "#9fd8a4", Ants: "#62b77f", Zinx: "#c9cba3", Net: "#f7b2a0", Other: "#d9d9d9",
+		Write: "#e4572e", Read: "#f3a712", Poll: "#f6d55c", Futex: "#e07be0", Scheduler: "#9b87ff",
+		Channels: "#d3caff", GC: "#a3abb2", Storage: "#c98d57",
+		Codec: "#3caea3", Business: "#5b9bd5", Server: "#b3d9f5", Gnet: "#9fd8a4", Ants: "#62b77f", Zinx: "#c9cba3",
+		Net: "#f7b2a0", Other: "#d9d9d9",
 	}
 }
 
-// Picture draws the flame graphs of profiles below one another, on one scale: what is as wide took as much CPU. It
-// runs no scripts, so it can be shown anywhere. The functions that call are below, those called above them.
+// Picture draws flame graphs one below the other, on the same scale: equal width means
+// equal CPU time. It contains no scripts, so it can be shown anywhere. Callers are below
+// the functions that they call.
 func Picture(title string, all ...Named) ([]byte, error) {
 	if len(all) == 0 {
 		return nil, errors.New("a picture of no profiles")
@@ -76,21 +79,23 @@ func Picture(title string, all ...Named) ([]byte, error) {
 	return d.close(y), nil
 }
 
-// drawing is the picture so far.
+// drawing is an unfinished picture.
 type drawing struct {
 	bytes.Buffer
 	colours map[Category]string
-	scale   float64 // pixels a nanosecond
+	scale   float64 // pixels per nanosecond
 }
 
-// frame draws a function and above it those that it called, in the rows that are left.
+// frame draws a function and, above it, those that it called, in the remaining rows.
 func (d *drawing) frame(n *node, of int64, x float64, y, rows int) {
 	width := float64(n.total) * d.scale
 	if width < thin || rows == 0 {
 		return
 	}
-	_, _ = fmt.Fprintf(d, `<g><title>%s: %s, %.1f %% of CPU</title><rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s" stroke="#fff" stroke-width="0.5"/>`,
-		escaped(n.name), rounded(n.total), 100*float64(n.total)/float64(of), x, y, width, rowHigh, d.colours[n.category])
+	_, _ = fmt.Fprintf(d, `<g><title>%s: %s, %.1f %% of CPU</title><rect x="%.1f" y="%d" width="%.1f" height="%d" `+
+		`fill="%s" stroke="#fff" stroke-width="0.5"/>`,
+		escaped(n.name), rounded(n.total), 100*float64(n.total)/float64(of), x, y, width, rowHigh,
+		d.colours[n.category])
 	if letters := int((width - 4) / (letterWide * frameSize)); letters >= textLeast {
 		name := []rune(short(n.name))
 		if len(name) > letters {
@@ -106,13 +111,13 @@ func (d *drawing) frame(n *node, of int64, x float64, y, rows int) {
 	}
 }
 
-// entry is a line of the legend: what a colour means, and how much of each profile it is.
+// entry is a line of the legend: a category and its share of each profile.
 type entry struct {
 	category Category
 	parts    []string
 }
 
-// entries are those of the categories that took something of any profile.
+// entries returns the categories that took time in any profile.
 func entries(all []Named) (list []entry, err error) {
 	var shares [][]Share
 	for _, n := range all {
@@ -135,8 +140,9 @@ func entries(all []Named) (list []entry, err error) {
 	return list, nil
 }
 
-// legend is a table of the entries, below its head: a column of figures for each profile, in two blocks side by side
-// if that leaves room for the names. It returns where it ends.
+// legend draws a table of the entries and its head: a column of figures for each profile,
+// in two blocks side by side if there is room for the names. It returns where the table
+// ends.
 func (d *drawing) legend(y int, all []Named) (end int, err error) {
 	list, err := entries(all)
 	if err != nil {
@@ -177,10 +183,11 @@ func (d *drawing) text(x, y int, anchor string, size int, weight, text string) {
 		x, y, anchor, size, weight, escaped(text))
 }
 
-// close is the whole picture, so high.
+// close returns the finished picture, with that height.
 func (d *drawing) close(high int) []byte {
 	var out bytes.Buffer
-	_, _ = fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" fill="#111">
+	_, _ = fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" `+
+		`font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" fill="#111">
 <rect width="100%%" height="100%%" fill="#fff"/>
 `, wide, high, wide, high)
 	_, _ = d.WriteTo(&out)
@@ -188,7 +195,7 @@ func (d *drawing) close(high int) []byte {
 	return out.Bytes()
 }
 
-// rounded is a time to three figures, in seconds or a part of one.
+// rounded formats a time with three significant digits, in seconds or a smaller unit.
 func rounded(nanoseconds int64) string {
 	v, unit := float64(nanoseconds), 0
 	units := [...]string{"ns", "µs", "ms", "s"}
@@ -204,6 +211,6 @@ func rounded(nanoseconds int64) string {
 
 func escaped(text string) string {
 	var b bytes.Buffer
-	_ = xml.EscapeText(&b, []byte(text)) // a Buffer takes everything
+	_ = xml.EscapeText(&b, []byte(text)) // writing to a Buffer cannot fail
 	return b.String()
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// drawn is a text or a rectangle of a picture: what is drawn of it, in a font that is as wide as any of those that it
-// names.
+// drawn is a text or a rectangle of a picture: the area that it covers, in a font as wide
+// as any that the picture names.
 type drawn struct {
 	text                     string
 	left, top, right, bottom float64
@@ -28,8 +28,8 @@ func (d *drawn) within(e *drawn) bool {
 	return d.left >= e.left && d.right <= e.right && d.top >= e.top && d.bottom <= e.bottom
 }
 
-// parts are the texts and the rectangles of a picture, and its size. Where a text follows a rectangle in a group it is
-// in it.
+// parts are the texts and rectangles of a picture, and its size. A text after a rectangle
+// in the same group is inside it.
 type parts struct {
 	texts, rects []drawn
 	wide, high   float64
@@ -74,7 +74,8 @@ func partsOf(t *testing.T, picture []byte) (p parts) {
 				if attr["text-anchor"] == "end" {
 					left -= long
 				}
-				p.texts = append(p.texts, drawn{string(token), left, number("y") - 0.75*size, left + long, number("y") + 0.2*size})
+				p.texts = append(p.texts, drawn{string(token), left, number("y") - 0.75*size, left + long,
+					number("y") + 0.2*size})
 			}
 		case xml.EndElement:
 			element = ""
@@ -82,7 +83,7 @@ func partsOf(t *testing.T, picture []byte) (p parts) {
 	}
 }
 
-// readable says of a picture that each text is whole and lies on no other.
+// readable checks that each text of a picture is complete and overlaps no other.
 func readable(t *testing.T, picture []byte) {
 	t.Helper()
 	p := partsOf(t, picture)
@@ -116,7 +117,7 @@ func TestPictureIsReadable(t *testing.T) {
 	} {
 		var all []Named
 		for _, name := range names {
-			all = append(all, Named{name, made(t, stacks...)})
+			all = append(all, Named{name, newProfile(t, stacks...)})
 		}
 		picture, err := Picture("CPU of a million requests: 100 clients, a request each 1–2 s", all...)
 		if err != nil {
@@ -131,7 +132,7 @@ func TestPictureIsReadable(t *testing.T) {
 	}
 }
 
-// TestCommittedPictures are those of README and docs.
+// TestCommittedPictures checks the pictures of README and docs.
 func TestCommittedPictures(t *testing.T) {
 	files, err := filepath.Glob("../../docs/bench/flames-*.svg")
 	if err != nil || len(files) < 3 {
@@ -160,8 +161,8 @@ func TestRounded(t *testing.T) {
 	}
 }
 
-// hasSize says of a call graph that all of it is seen, also where no scripts run: nothing is outside of the size that
-// it has.
+// hasSize checks that a call graph is completely visible, even without scripts: nothing is
+// outside its size.
 func hasSize(t *testing.T, graph []byte) {
 	t.Helper()
 	if bytes.Contains(graph, []byte("<script")) || bytes.Contains(graph, []byte(`transform="scale(0.5`)) {
@@ -208,22 +209,23 @@ func TestCommittedCallGraphs(t *testing.T) {
 	}
 }
 
-// TestWhole is of what pprof makes of dot's pictures.
+// TestWhole tests with what pprof makes of dot's pictures.
 func TestWhole(t *testing.T) {
 	const graph = `<?xml version="1.0"?>
 <svg width="100%" height="100%" xmlns="http://www.w3.org/2000/svg">
-<script type="text/ecmascript"><![CDATA[ if (a < b) ]]></script><g id="viewport" transform="scale(0.5,0.5) translate(0,0)">` +
+<script type="text/ecmascript"><![CDATA[ if (a < b) ]]></script>` +
+		`<g id="viewport" transform="scale(0.5,0.5) translate(0,0)">` +
 		`<g id="graph0" class="graph" transform="scale(1 1) rotate(0) translate(4 2414.5)">
 <polygon fill="white" stroke="transparent" points="-4,4 -4,-2414.5 1678,-2414.5 1678,4 -4,4"/></g></g></svg>`
 	const want = `<?xml version="1.0"?>
 <svg width="1686" height="2422.5" viewBox="0 0 1686 2422.5" xmlns="http://www.w3.org/2000/svg">
 <g><g id="graph0" class="graph" transform="scale(1 1) rotate(0) translate(4 2414.5)">
 <polygon fill="white" stroke="transparent" points="-4,4 -4,-2414.5 1678,-2414.5 1678,4 -4,4"/></g></g></svg>`
-	if got, err := whole([]byte(graph)); err != nil || string(got) != want {
+	if got, err := withSize([]byte(graph)); err != nil || string(got) != want {
 		t.Errorf("%v\n%s", err, got)
 	}
 	for _, none := range []string{"", "<svg/>", `<svg width="100%" height="100%"></svg>`} {
-		if got, err := whole([]byte(none)); err == nil {
+		if got, err := withSize([]byte(none)); err == nil {
 			t.Errorf("%q became %q", none, got)
 		}
 	}

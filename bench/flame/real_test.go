@@ -15,8 +15,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// TestRealNames profiles this process while it does what the categories are about, until each was sampled: functions of Go's
-// runtime are called otherwise from one version of Go to the next.
+// TestRealNames profiles this process while it does work of the categories, until each was
+// sampled: the names of functions in Go's runtime change from version to version.
 func TestRealNames(t *testing.T) {
 	client, server := connected(t)
 	file, err := os.Create(filepath.Join(t.TempDir(), "events"))
@@ -37,7 +37,7 @@ func TestRealNames(t *testing.T) {
 		pprof.StopCPUProfile()
 		shares, err := Shares(b.Bytes())
 		if err != nil {
-			continue // so short that nothing was sampled
+			continue // too short to be sampled
 		}
 		for _, s := range shares {
 			if s.CPU > 0 {

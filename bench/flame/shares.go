@@ -11,21 +11,22 @@ import (
 // Category is what CPU time was spent on.
 type Category string
 
-// The categories. A sample belongs to one: to the first of those above the line that any function of its stack belongs to, else
-// to that of the innermost function that belongs to any.
+// The categories. Each sample belongs to one of them: to the first category above the line
+// that any function of its stack belongs to, otherwise to the category of the innermost
+// function that belongs to one.
 const (
-	Storage   Category = "storage"   // writing and syncing events, and all that the journal does
-	GC        Category = "GC"        // marking, sweeping, and helping with it; not allocating
+	Storage   Category = "storage"   // writing and syncing events, and everything the journal does
+	GC        Category = "GC"        // marking, sweeping and assists, but not allocating
 	Write     Category = "write"     // to sockets
 	Read      Category = "read"      // from sockets
-	Futex     Category = "futex"     // threads put to sleep and woken
+	Futex     Category = "futex"     // putting threads to sleep and waking them
 	Poll      Category = "epoll"     // waiting for sockets, and Go's netpoll
-	Scheduler Category = "scheduler" // goroutines put to sleep, woken, chosen
+	Scheduler Category = "scheduler" // putting goroutines to sleep, waking and choosing them
 	// --- the line
-	Channels Category = "channels" // hand-offs by channel, as far as they are not the scheduler's, and locks
+	Channels Category = "channels" // passing values by channel, outside the scheduler, and locks
 	Codec    Category = "codec"    // bytes to messages and back
 	Business Category = "business" // deciding and booking
-	Server   Category = "server"   // the server's own code around them: sessions, queues
+	Server   Category = "server"   // the server's other code: sessions, queues
 	Gnet     Category = "gnet"
 	Ants     Category = "ants"
 	Zinx     Category = "zinx"
@@ -33,19 +34,21 @@ const (
 	Other    Category = "other"
 )
 
-// Categories are all of them, in the order of the picture.
+// Categories returns all categories, in the order of the picture.
 func Categories() []Category {
-	return []Category{Write, Read, Poll, Futex, Scheduler, Channels, GC, Storage, Codec, Business, Server, Gnet, Ants, Zinx, Net, Other}
+	return []Category{Write, Read, Poll, Futex, Scheduler, Channels, GC, Storage, Codec, Business, Server, Gnet,
+		Ants, Zinx, Net, Other}
 }
 
-// Share is how much of a profile's CPU time a category took.
+// Share is the part of a profile's CPU time that a category took.
 type Share struct {
 	Category Category
 	CPU      time.Duration
-	Part     float64 // of 1
+	Part     float64 // fraction, 0 to 1
 }
 
-// Shares are those of all categories, in the order of Categories; their parts add up to 1.
+// Shares returns the shares of all categories, in the order of Categories. The parts add up
+// to 1.
 func Shares(data []byte) ([]Share, error) {
 	p, err := parse(data, "")
 	if err != nil {
@@ -68,7 +71,7 @@ func Shares(data []byte) ([]Share, error) {
 	return shares, nil
 }
 
-// stackOf is the functions of a sample, the innermost first, those that were inlined included.
+// stackOf returns the functions of a sample, innermost first, including inlined ones.
 func stackOf(s *profile.Sample) []string {
 	stack := make([]string, 0, len(s.Location))
 	for _, l := range s.Location {
@@ -81,39 +84,54 @@ func stackOf(s *profile.Sample) []string {
 	return stack
 }
 
-// rule says which functions belong to a category. A name that ends in a star is the beginning of one.
+// rule lists the functions of a category. A name that ends in a star is a prefix.
 type rule struct {
 	category Category
 	names    []string
 }
 
-// anywhere are the rules above the line, in order.
+// anywhere returns the rules above the line, in order.
 func anywhere() []rule {
 	return []rule{
-		{Storage, []string{"github.com/papertape/papertape/engine/journal.*", "github.com/cockroachdb/pebble*", "github.com/papertape/papertape/bench/venue.(*storage).*",
-			"os.(*File).*", "syscall.Fsync", "syscall.fsync", "syscall.fdatasync", "golang.org/x/sys/unix.Fdatasync", "golang.org/x/sys/unix.Fsync"}},
-		{GC, []string{"runtime.gc*", "runtime.bgsweep", "runtime.bgscavenge", "runtime.(*gc*", "runtime.sweepone", "runtime.markroot*", "runtime.scanobject"}},
-		{Write, []string{"syscall.write", "syscall.Write", "syscall.writev", "syscall.Sendto", "syscall.sendto", "golang.org/x/sys/unix.Write", "golang.org/x/sys/unix.Writev",
+		{Storage, []string{"github.com/papertape/papertape/engine/journal.*", "github.com/cockroachdb/pebble*",
+			"github.com/papertape/papertape/bench/venue.(*storage).*",
+			"os.(*File).*", "syscall.Fsync", "syscall.fsync", "syscall.fdatasync", "golang.org/x/sys/unix.Fdatasync",
+			"golang.org/x/sys/unix.Fsync"}},
+		{GC, []string{"runtime.gc*", "runtime.bgsweep", "runtime.bgscavenge", "runtime.(*gc*", "runtime.sweepone",
+			"runtime.markroot*", "runtime.scanobject"}},
+		{Write, []string{"syscall.write", "syscall.Write", "syscall.writev", "syscall.Sendto", "syscall.sendto",
+			"golang.org/x/sys/unix.Write", "golang.org/x/sys/unix.Writev",
 			"golang.org/x/sys/unix.write", "golang.org/x/sys/unix.writev"}},
-		{Read, []string{"syscall.read", "syscall.Read", "syscall.recvfrom", "golang.org/x/sys/unix.Read", "golang.org/x/sys/unix.read", "golang.org/x/sys/unix.Readv"}},
+		{Read, []string{"syscall.read", "syscall.Read", "syscall.recvfrom", "golang.org/x/sys/unix.Read",
+			"golang.org/x/sys/unix.read", "golang.org/x/sys/unix.Readv"}},
 		{Futex, []string{"runtime.futex*"}},
-		{Poll, []string{"runtime.netpoll*", "internal/runtime/syscall.Epoll*", "internal/runtime/syscall/linux.Epoll*", "golang.org/x/sys/unix.Epoll*", "syscall.Epoll*",
+		{Poll, []string{"runtime.netpoll*", "internal/runtime/syscall.Epoll*",
+			"internal/runtime/syscall/linux.Epoll*", "golang.org/x/sys/unix.Epoll*", "syscall.Epoll*",
 			"syscall.EpollWait", "github.com/panjf2000/gnet/v2/pkg/netpoll.epoll*"}},
-		{Scheduler, []string{"runtime.schedule", "runtime.findRunnable", "runtime.mcall", "runtime.park_m", "runtime.goready*", "runtime.ready", "runtime.wakep",
-			"runtime.gopark", "runtime.goschedImpl", "runtime.gosched_m", "runtime.goexit0", "runtime.newproc*", "runtime.startm", "runtime.stopm", "runtime.sysmon",
-			"runtime.mstart*", "runtime.retake", "runtime.resetspinning", "runtime.execute", "runtime.gogo", "runtime.preemptPark", "runtime.morestack*", "runtime.newstack"}},
+		{Scheduler, []string{"runtime.schedule", "runtime.findRunnable", "runtime.mcall", "runtime.park_m",
+			"runtime.goready*", "runtime.ready", "runtime.wakep",
+			"runtime.gopark", "runtime.goschedImpl", "runtime.gosched_m", "runtime.goexit0", "runtime.newproc*",
+			"runtime.startm", "runtime.stopm", "runtime.sysmon",
+			"runtime.mstart*", "runtime.retake", "runtime.resetspinning", "runtime.execute", "runtime.gogo",
+			"runtime.preemptPark", "runtime.morestack*", "runtime.newstack"}},
 	}
 }
 
-// innermost are the rules below the line.
+// innermost returns the rules below the line.
 func innermost() []rule {
 	return []rule{
-		{Channels, []string{"runtime.chan*", "runtime.selectgo", "runtime.selectnb*", "runtime.send", "runtime.recv", "runtime.sellock", "runtime.selunlock",
-			"sync.(*Mutex)*", "sync.(*RWMutex)*", "sync.(*Cond)*", "sync.runtime_*", "internal/sync.*", "runtime.sem*", "runtime.lock*", "runtime.unlock*"}},
-		{Codec, []string{"github.com/papertape/papertape/codec.*", "github.com/papertape/papertape/api/*", "google.golang.org/protobuf/*"}},
-		{Business, []string{"github.com/papertape/papertape/positions.*", "github.com/papertape/papertape/market.*", "github.com/papertape/papertape/engine.*",
+		{Channels, []string{"runtime.chan*", "runtime.selectgo", "runtime.selectnb*", "runtime.send",
+			"runtime.recv", "runtime.sellock", "runtime.selunlock",
+			"sync.(*Mutex)*", "sync.(*RWMutex)*", "sync.(*Cond)*", "sync.runtime_*", "internal/sync.*",
+			"runtime.sem*", "runtime.lock*", "runtime.unlock*"}},
+		{Codec, []string{"github.com/papertape/papertape/codec.*", "github.com/papertape/papertape/api/*",
+			"google.golang.org/protobuf/*"}},
+		{Business, []string{"github.com/papertape/papertape/positions.*", "github.com/papertape/papertape/market.*",
+			"github.com/papertape/papertape/engine.*",
 			"github.com/papertape/papertape/engine/simulator.*", "github.com/papertape/papertape/bench/venue.*"}},
-		{Server, []string{"github.com/papertape/papertape/engine/gateway.*", "github.com/papertape/papertape/bench/*", "github.com/papertape/papertape/cmd/*", "github.com/papertape/papertape/console*"}},
+		{Server, []string{"github.com/papertape/papertape/engine/gateway.*",
+			"github.com/papertape/papertape/bench/*", "github.com/papertape/papertape/cmd/*",
+			"github.com/papertape/papertape/console*"}},
 		{Gnet, []string{"github.com/panjf2000/gnet/*"}},
 		{Ants, []string{"github.com/panjf2000/ants/*"}},
 		{Zinx, []string{"github.com/aceld/zinx/*"}},
@@ -121,7 +139,7 @@ func innermost() []rule {
 	}
 }
 
-// categoryOf is where a stack belongs, the innermost function first.
+// categoryOf returns the category of a stack, whose innermost function is first.
 func categoryOf(stack []string) Category {
 	for _, r := range anywhere() {
 		for _, name := range stack {
@@ -138,9 +156,9 @@ func categoryOf(stack []string) Category {
 	return Other
 }
 
-// within is where a function belongs that is called by one of a category: to the same, unless it belongs to another by itself
-// that comes before it.
-func within(caller Category, name string) Category {
+// calleeCategory returns the category of a function called by one of category caller. It is the
+// same, unless the function itself belongs to a category that comes first.
+func calleeCategory(caller Category, name string) Category {
 	for _, r := range anywhere() {
 		if r.has(name) || r.category == caller {
 			return r.category

@@ -8,7 +8,8 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// node is a function where it was called by its parent, and what it and all that it called took.
+// node is a function called by its parent, with the time of the function and everything it
+// called.
 type node struct {
 	name     string
 	category Category
@@ -16,7 +17,7 @@ type node struct {
 	callees  map[string]*node
 }
 
-// treeOf joins the stacks of a profile from their outer ends.
+// treeOf merges the stacks of a profile, starting with their outermost functions.
 func treeOf(p *profile.Profile) *node {
 	at := cpuIndex(p)
 	root := &node{name: "all", category: Other}
@@ -37,13 +38,13 @@ func (n *node) call(name string) *node {
 	}
 	callee := n.callees[name]
 	if callee == nil {
-		callee = &node{name: name, category: within(n.category, name)}
+		callee = &node{name: name, category: calleeCategory(n.category, name)}
 		n.callees[name] = callee
 	}
 	return callee
 }
 
-// sorted are the functions called, by name, so that two profiles look alike.
+// sorted returns the called functions by name, so that two profiles look alike.
 func (n *node) sorted() []*node {
 	list := make([]*node, 0, len(n.callees))
 	for _, name := range slices.Sorted(maps.Keys(n.callees)) {
@@ -52,7 +53,7 @@ func (n *node) sorted() []*node {
 	return list
 }
 
-// depth is how many functions deep a tree is, without those that took less than least.
+// depth returns the depth of a tree, ignoring functions that took less than least.
 func (n *node) depth(least int64) int {
 	deepest := 0
 	for _, callee := range n.callees {
@@ -63,15 +64,17 @@ func (n *node) depth(least int64) int {
 	return deepest + 1
 }
 
-// short is a function's name without the path of its package: gateway.handler.OnTraffic. A version at the end of the path is not
-// the package's name, which comes before it.
+// short returns a function's name without the path of its package:
+// gateway.handler.OnTraffic. If the path ends in a version, the package's name is the
+// element before it.
 func short(name string) string {
 	i := strings.LastIndexByte(name, '/')
 	if i < 0 {
 		return name
 	}
 	path, rest := name[:i], name[i+1:]
-	if version, function, ok := strings.Cut(rest, "."); ok && len(version) > 1 && version[0] == 'v' && strings.Trim(version[1:], "0123456789") == "" {
+	if version, function, ok := strings.Cut(rest, "."); ok && len(version) > 1 && version[0] == 'v' &&
+		strings.Trim(version[1:], "0123456789") == "" {
 		return path[strings.LastIndexByte(path, '/')+1:] + "." + function
 	}
 	return rest

@@ -13,19 +13,19 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// deadline ends a check whose server does not answer.
+// deadline ends a check if the server does not answer.
 const deadline = 60 * time.Second
 
-// Client is one connection. It fails its test where anything is not as it has to be.
+// Client is one connection. It fails its test if anything is wrong.
 type Client struct {
 	t        *testing.T
 	conn     net.Conn
 	universe *market.Universe
 	in       []byte
-	seq      uint64 // the newest that came
+	seq      uint64 // the newest sequence received
 }
 
-// Dial connects and takes the WELCOME.
+// Dial connects and reads the WELCOME.
 func Dial(t *testing.T, address string) *Client {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -37,7 +37,8 @@ func Dial(t *testing.T, address string) *Client {
 	c := &Client{t: t, conn: conn, universe: market.Default()}
 	var welcome papertapev1.Welcome
 	f := c.Read()
-	if f.Type != codec.TypeWelcome || codec.Unmarshal(f.Payload, &welcome) != nil || welcome.GetUid() == 0 || welcome.GetEpoch() == 0 || welcome.GetProtocol() != 1 {
+	if f.Type != codec.TypeWelcome || codec.Unmarshal(f.Payload, &welcome) != nil || welcome.GetUid() == 0 ||
+		welcome.GetEpoch() == 0 || welcome.GetProtocol() != 1 {
 		t.Fatalf("the first frame is %v: %v", f.Type, &welcome)
 	}
 	return c
@@ -55,13 +56,13 @@ func (c *Client) Send(frames ...[]byte) {
 	}
 }
 
-// TrySend sends frames to a server that may close meanwhile.
+// TrySend sends frames to a server that may close the connection meanwhile.
 func (c *Client) TrySend(frames []byte) error {
 	_, err := c.conn.Write(frames)
 	return err
 }
 
-// Read is the next frame. Its payload is good until the next Read.
+// Read returns the next frame. Its payload is valid until the next Read.
 func (c *Client) Read() codec.Frame {
 	c.t.Helper()
 	f, err := c.next()
@@ -104,7 +105,7 @@ func (c *Client) Login(account uint64) *papertapev1.LoginReply {
 	return reply
 }
 
-// Order is the frame of a market order; a negative quantity sells.
+// Order returns the frame of a market order; a negative quantity sells.
 func (c *Client) Order(id uint64, in, code string, quantity int64) []byte {
 	o := &papertapev1.Order{Side: papertapev1.Side_SIDE_BUY, Market: in, Code: code, Quantity: quantity}
 	if quantity < 0 {
@@ -113,28 +114,28 @@ func (c *Client) Order(id uint64, in, code string, quantity int64) []byte {
 	return codec.Append(nil, codec.TypeOrder, 0, id, o)
 }
 
-// Execution takes the answer to an order.
+// Execution reads the answer to an order.
 func (c *Client) Execution(id uint64) *papertapev1.AccountEvent {
 	c.t.Helper()
 	f := c.Read()
 	if f.Type != codec.TypeExecution || f.ID != id || f.Flags != codec.FlagReply {
 		c.t.Fatalf("order %d was answered %v with id %d, flags %d: %s", id, f.Type, f.ID, f.Flags, textOf(f))
 	}
-	return c.sequenced(f)
+	return c.decodeEvent(f)
 }
 
-// Event takes a push.
+// Event reads a push.
 func (c *Client) Event() *papertapev1.AccountEvent {
 	c.t.Helper()
 	f := c.Read()
 	if f.Type != codec.TypeEvent || f.ID != 0 || f.Flags != 0 {
 		c.t.Fatalf("%v came with id %d, flags %d, where an EVENT is due: %s", f.Type, f.ID, f.Flags, textOf(f))
 	}
-	return c.sequenced(f)
+	return c.decodeEvent(f)
 }
 
-// sequenced decodes an event and holds it to the one before.
-func (c *Client) sequenced(f codec.Frame) *papertapev1.AccountEvent {
+// decodeEvent decodes an event and checks its sequence against the previous one.
+func (c *Client) decodeEvent(f codec.Frame) *papertapev1.AccountEvent {
 	ev := new(papertapev1.AccountEvent)
 	if err := codec.Unmarshal(f.Payload, ev); err != nil {
 		c.t.Errorf("%v: %v", f.Type, err)
@@ -146,7 +147,7 @@ func (c *Client) sequenced(f codec.Frame) *papertapev1.AccountEvent {
 	return ev
 }
 
-// Holdings asks for the list.
+// Holdings requests the holdings.
 func (c *Client) Holdings(id uint64) *papertapev1.Holdings {
 	c.t.Helper()
 	c.Send(codec.AppendFrame(nil, codec.TypeHoldings, 0, id, nil))
@@ -155,17 +156,18 @@ func (c *Client) Holdings(id uint64) *papertapev1.Holdings {
 	return h
 }
 
-// WantReject takes a REJECT.
+// WantReject reads a REJECT.
 func (c *Client) WantReject(id uint64, code papertapev1.RejectCode) {
 	c.t.Helper()
 	f := c.Read()
 	var r papertapev1.Reject
-	if f.Type != codec.TypeReject || f.ID != id || codec.Unmarshal(f.Payload, &r) != nil || r.GetCode() != code || r.GetText() == "" {
+	if f.Type != codec.TypeReject || f.ID != id || codec.Unmarshal(f.Payload, &r) != nil || r.GetCode() != code ||
+		r.GetText() == "" {
 		c.t.Errorf("%v with id %d: %v; want REJECT %v of %d", f.Type, f.ID, &r, code, id)
 	}
 }
 
-// WantGoodbye takes a GOODBYE and the end.
+// WantGoodbye reads a GOODBYE and the end of the connection.
 func (c *Client) WantGoodbye(reason papertapev1.GoodbyeReason) {
 	c.t.Helper()
 	f := c.Read()
@@ -176,7 +178,7 @@ func (c *Client) WantGoodbye(reason papertapev1.GoodbyeReason) {
 	c.WantEnd()
 }
 
-// WantEnd takes the end of the connection.
+// WantEnd reads the end of the connection.
 func (c *Client) WantEnd() {
 	c.t.Helper()
 	if f, err := c.next(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
@@ -198,7 +200,7 @@ func (c *Client) decode(f codec.Frame, want codec.Type, id uint64, m interface {
 	}
 }
 
-// textOf is what a REJECT says, for the test's output.
+// textOf returns the text of a REJECT, for the test's output.
 func textOf(f codec.Frame) string {
 	var r papertapev1.Reject
 	if f.Type != codec.TypeReject || codec.Unmarshal(f.Payload, &r) != nil {

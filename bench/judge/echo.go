@@ -11,8 +11,9 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// Echo checks a server that sends back what it is sent: many connections at once, frames of all lengths, in pieces that do not
-// end where frames end. Each connection gets back exactly what it sent.
+// Echo checks an echo server with many connections at once, frames of all lengths, and
+// writes that do not end where frames end. Each connection must get back exactly what it
+// sent.
 func Echo(t *testing.T, address string) {
 	t.Helper()
 	var work sync.WaitGroup
@@ -51,7 +52,8 @@ func exchange(t *testing.T, address string, number int) {
 	}()
 	got := make([]byte, len(sent))
 	if n, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, sent) {
-		t.Errorf("connection %d sent %d bytes and got %d, equal: %v: %v", number, len(sent), n, bytes.Equal(got[:n], sent[:n]), err)
+		t.Errorf("connection %d sent %d bytes and got %d, equal: %v: %v", number, len(sent), n,
+			bytes.Equal(got[:n], sent[:n]), err)
 	}
 	if err := <-writing; err != nil {
 		t.Errorf("connection %d: %v", number, err)

@@ -1,7 +1,8 @@
-// Package judge checks a server of the protocol from outside: the same checks for Papertape and for the servers it is compared
-// with, so that a figure of a server that answers wrong is never taken.
+// Package judge checks a server of the protocol from outside. Papertape and the servers it
+// is compared with pass the same checks, so that no figure is ever taken from a server with
+// wrong answers.
 //
-//	judge.Server(t, address) // prices must stand still, nobody else may trade, and AccountsMin accounts were opened with seed 1
+//	judge.Server(t, address) // prices fixed, nobody else trades, and AccountsMin accounts were opened with seed 1
 package judge
 
 import (
@@ -17,7 +18,7 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// AccountsMin is how many accounts a server must have opened to be judged.
+// AccountsMin is the number of accounts that a server must open for the checks.
 const AccountsMin = 100
 
 const (
@@ -28,14 +29,15 @@ const (
 	outstanding  = 16
 )
 
-// Server does all checks, which leave their trades behind: once for each start of a server.
+// Server runs all checks. They leave their trades behind, so run it once per start of a
+// server.
 func Server(t *testing.T, address string) {
 	t.Helper()
 	t.Run("frames", func(t *testing.T) { frames(t, address) })
 	Business(t, address)
 }
 
-// Business does those checks that are not of frames that are none.
+// Business runs all checks except those with invalid frames.
 func Business(t *testing.T, address string) {
 	t.Helper()
 	t.Run("opening", func(t *testing.T) { opening(t, address) })
@@ -45,12 +47,13 @@ func Business(t *testing.T, address string) {
 	t.Run("crowd", func(t *testing.T) { together(t, address) })
 }
 
-// opening: each account begins with what Papertape opens, and the list proves itself.
+// opening: each account starts as Papertape opens it, and its holdings match their hash.
 func opening(t *testing.T, address string) {
 	for number := uint64(engine.FirstAccount); number < engine.FirstAccount+AccountsMin; number += 7 {
 		c := Dial(t, address)
 		reply := c.Login(number)
-		if reply.GetMode() != papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT || reply.GetHeadSeq() != reply.GetHoldings().GetAsOfSeq() {
+		if reply.GetMode() != papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT ||
+			reply.GetHeadSeq() != reply.GetHoldings().GetAsOfSeq() {
 			t.Errorf("account %d: the login's reply is %v", number, reply)
 		}
 		want := newModel(number)
@@ -64,7 +67,7 @@ func opening(t *testing.T, address string) {
 	}
 }
 
-// door: what comes before a login, and what does not let one in.
+// door: requests before a login, and logins that fail.
 func door(t *testing.T, address string) {
 	c := Dial(t, address)
 	c.Send(codec.AppendPing(nil, 7, 0))
@@ -94,7 +97,7 @@ func door(t *testing.T, address string) {
 	c.Close()
 }
 
-// frames: what is no frame is answered, and ends the connection.
+// frames: an invalid frame is answered, and ends the connection.
 func frames(t *testing.T, address string) {
 	c := Dial(t, address)
 	c.Login(emptyAccount)
@@ -103,7 +106,8 @@ func frames(t *testing.T, address string) {
 	c.WantGoodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL)
 }
 
-// numbers: the mission's table, on an account that begins with nothing, to the ten-thousandth.
+// numbers: the mission's table, exact to the ten-thousandth, on an account that starts
+// empty.
 func numbers(t *testing.T, address string) {
 	c := Dial(t, address)
 	begin := c.Login(emptyAccount).GetHoldings()
@@ -127,9 +131,11 @@ func numbers(t *testing.T, address string) {
 		ev := c.Execution(requestID)
 		seq, cash = seq+1, cash-step.quantity*price
 		p := ev.GetPositions()[0]
-		if ev.GetSeq() != seq || ev.GetChange() != step.change || p.GetQuantity() != step.after || p.GetCost() != step.after*price ||
+		if ev.GetSeq() != seq || ev.GetChange() != step.change || p.GetQuantity() != step.after ||
+			p.GetCost() != step.after*price ||
 			ev.GetCash().GetBalance() != cash || ev.GetTrade().GetId() != fmt.Sprintf("%d-%d", emptyAccount, seq) {
-			t.Errorf("%+d shares at %d: want sequence %d, %d shares, cash %d: %v", step.quantity, price, seq, step.after, cash, ev)
+			t.Errorf("%+d shares at %d: want sequence %d, %d shares, cash %d: %v", step.quantity, price, seq,
+				step.after, cash, ev)
 		}
 	}
 	c.Send(c.Order(200, "SH", "600519", -100))
@@ -148,7 +154,8 @@ func numbers(t *testing.T, address string) {
 	c.Close()
 }
 
-// pushes: another session of the account sees each event once, in sequence, and the one that ordered sees it once as well.
+// pushes: another session of the account gets each event once, in sequence, and the session
+// that ordered also gets it once.
 func pushes(t *testing.T, address string) {
 	const number, orders = 100002, 200
 	watcher, trader := Dial(t, address), Dial(t, address)
@@ -170,10 +177,11 @@ func pushes(t *testing.T, address string) {
 	}
 	for i := range uint64(orders) {
 		if ev := watcher.Event(); ev.GetSeq() != head+i+1 || ev.GetAccount() != number {
-			t.Fatalf("EVENT %d has sequence %d of account %d, want %d of %d", i+1, ev.GetSeq(), ev.GetAccount(), head+i+1, number)
+			t.Fatalf("EVENT %d has sequence %d of account %d, want %d of %d", i+1, ev.GetSeq(), ev.GetAccount(),
+				head+i+1, number)
 		}
 	}
-	for _, c := range []*Client{watcher, trader} { // nothing more came before this
+	for _, c := range []*Client{watcher, trader} { // nothing else was sent before this
 		if h := c.Holdings(999); h.GetAsOfSeq() != head+orders {
 			t.Errorf("as of %d, want %d", h.GetAsOfSeq(), head+orders)
 		}
@@ -181,7 +189,8 @@ func pushes(t *testing.T, address string) {
 	}
 }
 
-// together: clients that trade at the same time end in the same state as a model that is given the events one by one.
+// together: clients that trade concurrently end in the same state as a model that gets the
+// events one by one.
 func together(t *testing.T, address string) {
 	models := make([]*model, crowded)
 	var mu sync.Mutex
@@ -222,8 +231,9 @@ func together(t *testing.T, address string) {
 	}
 }
 
-// tradeAtRandom sends orders, some outstanding at a time, and gives each that was executed to saw. It fails the test where an
-// answer is missing, or a sequence on this connection does not follow the one before.
+// tradeAtRandom sends orders, several outstanding at a time, and passes each executed one
+// to saw. It fails the test if an answer is missing, or a sequence on this connection does
+// not follow the previous one.
 func (c *Client) tradeAtRandom(seed uint64, saw func(*papertapev1.AccountEvent)) {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	waiting := make(map[uint64]bool)
@@ -238,10 +248,10 @@ func (c *Client) tradeAtRandom(seed uint64, saw func(*papertapev1.AccountEvent))
 		f := c.Read()
 		switch f.Type {
 		case codec.TypeExecution:
-			ev := c.sequenced(f)
+			ev := c.decodeEvent(f)
 			saw(ev)
 		case codec.TypeEvent:
-			c.sequenced(f)
+			c.decodeEvent(f)
 			continue
 		case codec.TypeReject:
 		default:
@@ -255,14 +265,14 @@ func (c *Client) tradeAtRandom(seed uint64, saw func(*papertapev1.AccountEvent))
 	}
 }
 
-// catchUp reads on until an event.
+// catchUp reads until the event with that sequence.
 func (c *Client) catchUp(seq uint64) {
 	for c.seq < seq {
 		c.Event()
 	}
 }
 
-// keys are the rows of a list, by market and code.
+// keys returns the rows of holdings as market and code.
 func keys(h *papertapev1.Holdings) []string {
 	var list []string
 	for _, p := range h.GetPositions() {

@@ -11,7 +11,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// model is an account, deliberately dumb: a map and school arithmetic.
+// model is an account, deliberately simple: a map and school arithmetic.
 type model struct {
 	number, seq    uint64
 	cash, realised int64
@@ -22,7 +22,7 @@ type row struct{ quantity, cost, realised int64 }
 
 func newModel(number uint64) *model { return &model{number: number, rows: make(map[market.ID]*row)} }
 
-// modelOf is a model that begins with a list.
+// modelOf returns a model that starts with holdings.
 func modelOf(u *market.Universe, h *papertapev1.Holdings) *model {
 	m := newModel(h.GetAccount())
 	m.seq, m.cash, m.realised = h.GetAsOfSeq(), h.GetCash().GetBalance(), h.GetCash().GetRealised()
@@ -38,7 +38,7 @@ func (m *model) adjust(cash int64) {
 	m.cash += cash
 }
 
-// trade books shares, negative ones for a sale.
+// trade books a purchase, or with a negative quantity a sale.
 func (m *model) trade(id market.ID, quantity, price int64) {
 	m.seq++
 	m.cash -= quantity * price
@@ -60,7 +60,7 @@ func (m *model) trade(id market.ID, quantity, price int64) {
 	}
 }
 
-// share is cost*part/whole, half to even.
+// share returns cost*part/whole, rounded half to even.
 func share(cost, part, whole int64) int64 {
 	twice := new(big.Int).Mul(big.NewInt(cost), big.NewInt(2*part))
 	q, rest := new(big.Int).DivMod(twice, big.NewInt(2*whole), new(big.Int))
@@ -71,7 +71,7 @@ func share(cost, part, whole int64) int64 {
 	return q.Int64()
 }
 
-// apply books what an event says was traded, and nothing of what it says came of that.
+// apply books the trade of an event, and ignores what the event says about its result.
 func (m *model) apply(u *market.Universe, ev *papertapev1.AccountEvent) {
 	t := ev.GetTrade()
 	id, _ := u.Lookup([]byte(t.GetMarket()), []byte(t.GetCode()))
@@ -82,19 +82,22 @@ func (m *model) apply(u *market.Universe, ev *papertapev1.AccountEvent) {
 	m.trade(id, quantity, t.GetPrice())
 }
 
-// compare holds a list to the model: its rows, its money, and its hash.
+// compare compares holdings with the model: rows, cash and hash.
 func (m *model) compare(t *testing.T, u *market.Universe, h *papertapev1.Holdings) {
 	t.Helper()
 	var rows []positions.Position
 	var names []string
 	for _, id := range slices.Sorted(maps.Keys(m.rows)) {
 		r := m.rows[id]
-		rows = append(rows, positions.Position{Row: positions.Row{Instrument: id, Quantity: r.quantity, Cost: r.cost, Realised: r.realised}})
+		rows = append(rows, positions.Position{Row: positions.Row{Instrument: id, Quantity: r.quantity,
+			Cost: r.cost, Realised: r.realised}})
 		names = append(names, u.At(id).String())
 	}
 	hash := positions.StateHash(u, m.number, m.seq, positions.Cash{Balance: m.cash, Realised: m.realised}, rows)
-	if h.GetAsOfSeq() != m.seq || h.GetCash().GetBalance() != m.cash || !slices.Equal(keys(h), names) || h.GetStateHash() != hash {
-		t.Errorf("account %d: sequence %d, cash %d, rows %v, hash %x; want %d, %d, %v, %x", m.number, h.GetAsOfSeq(), h.GetCash().GetBalance(),
+	if h.GetAsOfSeq() != m.seq || h.GetCash().GetBalance() != m.cash || !slices.Equal(keys(h), names) ||
+		h.GetStateHash() != hash {
+		t.Errorf("account %d: sequence %d, cash %d, rows %v, hash %x; want %d, %d, %v, %x", m.number,
+			h.GetAsOfSeq(), h.GetCash().GetBalance(),
 			keys(h), h.GetStateHash(), m.seq, m.cash, names, hash)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// BenchmarkTake is what the generator does with an EXECUTION that it has read: 32 of them with each read, and the next order for
-// each; the system calls are not in it.
+// BenchmarkTake measures how the generator handles EXECUTIONs that it has read, 32 per
+// read, and the next order for each, without system calls.
 func BenchmarkTake(b *testing.B) {
 	w := &worker{plan: &Plan{Mode: ClosedLoop, Outstanding: 32}, frames: requestFrames(), tally: newTally()}
 	c := &conn{account: FirstAccount, state: live}
@@ -28,7 +28,7 @@ func BenchmarkTake(b *testing.B) {
 		}
 		for rest := in; len(rest) > 0; {
 			f, size, err := codec.Cut(rest, codec.LimitToClient)
-			if err != nil || !w.take(c, &f) {
+			if err != nil || !w.handleFrame(c, &f) {
 				b.Fatal(err, w.tally.sentences)
 			}
 			rest = rest[size:]
@@ -43,11 +43,13 @@ func execution(seq uint64, side papertapev1.Side, held int64) *papertapev1.Accou
 	return &papertapev1.AccountEvent{
 		Account: FirstAccount, Seq: seq, Time: 1_767_578_400_123_456_789, Change: papertapev1.Change_CHANGE_INCREASED,
 		What: &papertapev1.AccountEvent_Trade{Trade: &papertapev1.Trade{
-			Id: "100001-42", Side: side, Market: orderMarket, Code: orderCode, Name: "平安银行", Quantity: orderQuantity, Price: 100_000,
+			Id: "100001-42", Side: side, Market: orderMarket, Code: orderCode, Name: "平安银行", Quantity: orderQuantity,
+			Price:  100_000,
 			Amount: 10_000_000, Origin: papertapev1.Origin_ORIGIN_CLIENT}},
 		Positions: []*papertapev1.Position{{
-			Market: orderMarket, Code: orderCode, Name: "平安银行", Quantity: held, Sellable: held, Price: 100_000, MarketValue: 100_000 * held,
-			Cost: 100_000 * held, RowVersion: seq}},
+			Market: orderMarket, Code: orderCode, Name: "平安银行", Quantity: held, Sellable: held, Price: 100_000,
+			MarketValue: 100_000 * held,
+			Cost:        100_000 * held, RowVersion: seq}},
 		Cash: &papertapev1.Cash{Balance: 10_000_000_000, FeesPaid: 1, Realised: 1}, TotalMarketValue: 10_000_000_000,
 	}
 }

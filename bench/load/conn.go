@@ -10,61 +10,61 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// state is how far a connection has come.
+// state is the stage of a connection.
 type state uint8
 
 const (
 	away       state = iota // not connected, or ended
-	connecting              // the socket is not connected yet
-	greeting                // WELCOME has not come
-	loggingIn               // the LOGIN reply has not come
+	connecting              // waiting for the socket to connect
+	greeting                // waiting for WELCOME
+	loggingIn               // waiting for the LOGIN reply
 	live
 )
 
-// asked is a request that waits for its answer.
-type asked struct {
-	id   uint64 // 0: nobody waits
+// pendingRequest is a request that waits for its answer.
+type pendingRequest struct {
+	id   uint64 // 0: the slot is free
 	at   int64
 	kind kind
 }
 
-// conn is one connection. Its worker's loop owns it.
+// conn is one connection. It is owned by its worker's loop.
 type conn struct {
 	fd      int32
 	state   state
 	stalled bool
-	sell    bool // the next order
+	sell    bool // whether the next order is a sale
 	account uint64
 	number  int
 	lastID  uint64
-	sentAt  int64 // when anything was sent last
+	sentAt  int64 // when something was last sent
 
-	seq  uint64 // of the account, as far as it was seen here
-	have int64  // shares of the instrument ordered
+	seq  uint64 // of the account, as seen on this connection
+	have int64  // shares held of the ordered instrument
 
-	waiting []asked // a ring: id n is at n mod its length, which is a power of two
-	pending []byte  // the first part of a frame
-	unsent  []byte  // what the socket has not taken
+	waiting []pendingRequest // a ring: id n is at n mod its length, a power of two
+	pending []byte           // the start of an incomplete frame
+	unsent  []byte           // what the socket has not accepted yet
 }
 
-// ask appends a request to out, with the time that its latency counts from.
+// ask appends a request to out. Its latency counts from at.
 func (w *worker) ask(out []byte, c *conn, k kind, at int64) []byte {
 	c.lastID++
 	slot := c.slot(c.lastID)
-	*slot = asked{id: c.lastID, at: at, kind: k}
+	*slot = pendingRequest{id: c.lastID, at: at, kind: k}
 	w.tally.sent[k]++
 	return appendRequest(out, w.frames[k], c.lastID)
 }
 
-// slot is the place of a new id, in a larger ring if this one is full.
-func (c *conn) slot(id uint64) *asked {
+// slot returns the slot for a new id, and enlarges the ring if it is full.
+func (c *conn) slot(id uint64) *pendingRequest {
 	for {
 		if n := uint64(len(c.waiting)); n > 0 {
 			if slot := &c.waiting[id%n]; slot.id == 0 {
 				return slot
 			}
 		}
-		larger := make([]asked, max(1, 2*len(c.waiting)))
+		larger := make([]pendingRequest, max(1, 2*len(c.waiting)))
 		for _, a := range c.waiting {
 			if a.id != 0 {
 				larger[a.id%uint64(len(larger))] = a
@@ -74,7 +74,8 @@ func (c *conn) slot(id uint64) *asked {
 	}
 }
 
-// nextKind draws what a connection asks for next: orders are a purchase and a sale in turn, so that they can go on for ever.
+// nextKind draws the kind of a connection's next request. Orders alternate between buying
+// and selling, so that they can continue for ever.
 func (w *worker) nextKind(c *conn) kind {
 	if q := w.plan.Queries; q > 0 && w.rng.Float64() < q {
 		return kindQuery
@@ -86,7 +87,7 @@ func (w *worker) nextKind(c *conn) kind {
 	return kindSell
 }
 
-// send writes, and keeps what the socket does not take.
+// send writes b, and keeps what the socket does not accept.
 func (w *worker) send(c *conn, b []byte) {
 	c.sentAt = w.now
 	if len(c.unsent) > 0 {
@@ -121,7 +122,8 @@ func (w *worker) flush(c *conn) {
 	}
 }
 
-// receive reads once and takes the frames of it. answers is how many requests were answered.
+// receive reads once and handles the frames read. It returns the number of requests
+// answered.
 func (w *worker) receive(c *conn) (answers int) {
 	have := copy(w.in, c.pending)
 	n, err := read(int(c.fd), w.in[have:])
@@ -147,7 +149,7 @@ func (w *worker) receive(c *conn) (answers int) {
 			break
 		}
 		in = in[n:]
-		if w.take(c, &f) {
+		if w.handleFrame(c, &f) {
 			answers++
 		}
 		if c.state == away {
@@ -158,7 +160,7 @@ func (w *worker) receive(c *conn) (answers int) {
 	return answers
 }
 
-// keep is of the first part of a frame. An idle connection holds no memory for it.
+// keep stores an incomplete frame. An idle connection holds no memory for it.
 func (c *conn) keep(in []byte) {
 	if len(in) == 0 && len(c.waiting) == 0 {
 		c.pending = nil
@@ -167,25 +169,25 @@ func (c *conn) keep(in []byte) {
 	c.pending = append(c.pending[:0], in...)
 }
 
-// take is one frame; answered says that it was the answer to a request of the load.
-func (w *worker) take(c *conn, f *codec.Frame) (answered bool) {
+// handleFrame handles one frame. answered reports whether it answered a request of the load.
+func (w *worker) handleFrame(c *conn, f *codec.Frame) (answered bool) {
 	if w.plan.Echo {
 		return w.answer(c, f.ID)
 	}
 	switch f.Type {
 	case codec.TypeExecution:
 		w.tally.executions++
-		w.change(c, f, true)
+		w.handleEvent(c, f, true)
 		return w.answer(c, f.ID)
 	case codec.TypeEvent:
 		w.tally.events++
-		w.change(c, f, w.plan.Mode != Receive)
+		w.handleEvent(c, f, w.plan.Mode != Receive)
 	case codec.TypeHoldingsReply:
-		w.holdings(c, f)
+		w.checkHoldings(c, f)
 		return w.answer(c, f.ID)
 	case codec.TypeQuotes:
 		w.tally.quotes++
-		w.prices(c, f)
+		w.countPrices(c, f)
 	case codec.TypeReject:
 		return w.reject(c, f)
 	case codec.TypePing:
@@ -198,12 +200,12 @@ func (w *worker) take(c *conn, f *codec.Frame) (answered bool) {
 	case codec.TypeGoodbye:
 		w.goodbye(c, f)
 	default:
-		w.tally.find("connection %d: a %s, which nobody asked for", c.number, f.Type)
+		w.tally.addFinding("connection %d: a %s, which nobody asked for", c.number, f.Type)
 	}
 	return false
 }
 
-// answer notes that the request with that id was answered.
+// answer records that the request with that id was answered.
 func (w *worker) answer(c *conn, id uint64) bool {
 	if n := uint64(len(c.waiting)); n > 0 {
 		if slot := &c.waiting[id%n]; slot.id == id && id != 0 {
@@ -213,13 +215,14 @@ func (w *worker) answer(c *conn, id uint64) bool {
 			return true
 		}
 	}
-	w.tally.find("connection %d: an answer with id %d, and no request with this id waits for one", c.number, id)
+	w.tally.addFinding("connection %d: an answer with id %d, and no request with this id waits for one", c.number, id)
 	return false
 }
 
-// change is an event: it must be of the connection's account, be the next one, and, where whole says to look at all of it, lead
-// from the row that was to the row that is.
-func (w *worker) change(c *conn, f *codec.Frame, whole bool) {
+// handleEvent handles an event. It must be for the connection's account and must be the next
+// one. If whole is set, the event is decoded completely, and its row must follow from the
+// previous row.
+func (w *worker) handleEvent(c *conn, f *codec.Frame, whole bool) {
 	var e event
 	ok := false
 	if whole {
@@ -228,11 +231,11 @@ func (w *worker) change(c *conn, f *codec.Frame, whole bool) {
 		ok = decodeHead(f.Payload, &e)
 	}
 	if !ok {
-		w.tally.find("connection %d: an event that does not parse: %x", c.number, f.Payload)
+		w.tally.addFinding("connection %d: an event that does not parse: %x", c.number, f.Payload)
 		return
 	}
 	if e.account != c.account || e.seq != c.seq+1 {
-		w.tally.find("connection %d: event %d of account %d; the next one here is %d of account %d",
+		w.tally.addFinding("connection %d: event %d of account %d; the next one here is %d of account %d",
 			c.number, e.seq, e.account, c.seq+1, c.account)
 	}
 	c.seq = e.seq
@@ -245,45 +248,46 @@ func (w *worker) change(c *conn, f *codec.Frame, whole bool) {
 		return
 	}
 	if e.held != c.have+e.traded {
-		w.tally.find("connection %d: event %d of account %d trades %d of %s.%s, and %d became %d",
+		w.tally.addFinding("connection %d: event %d of account %d trades %d of %s.%s, and %d became %d",
 			c.number, e.seq, e.account, e.traded, orderMarket, orderCode, c.have, e.held)
 	}
 	c.have = e.held
 }
 
-// holdings is an answer that must be of the account, and of no event that was not seen before it.
-func (w *worker) holdings(c *conn, f *codec.Frame) {
+// checkHoldings checks an answer: it must be for the account, and must not include events not
+// yet seen.
+func (w *worker) checkHoldings(c *conn, f *codec.Frame) {
 	var e event
 	switch {
 	case !decodeHoldings(f.Payload, &e):
-		w.tally.find("connection %d: holdings that do not parse: %x", c.number, f.Payload)
+		w.tally.addFinding("connection %d: holdings that do not parse: %x", c.number, f.Payload)
 	case e.account != c.account || e.seq > c.seq:
-		w.tally.find("connection %d: holdings of account %d as of %d; it is of account %d and has seen %d",
+		w.tally.addFinding("connection %d: holdings of account %d as of %d; it is of account %d and has seen %d",
 			c.number, e.account, e.seq, c.account, c.seq)
 	case e.seq == c.seq && e.held != c.have:
-		w.tally.find("connection %d: account %d holds %d of %s.%s as of %d by its list, and %d by its events",
+		w.tally.addFinding("connection %d: account %d holds %d of %s.%s as of %d by its list, and %d by its events",
 			c.number, c.account, e.held, orderMarket, orderCode, e.seq, c.have)
 	}
 }
 
-// prices counts what quotes say.
-func (w *worker) prices(c *conn, f *codec.Frame) {
+// countPrices counts the prices in a QUOTES frame.
+func (w *worker) countPrices(c *conn, f *codec.Frame) {
 	var e field
 	for p := f.Payload; len(p) > 0; {
 		var ok bool
-		if p, ok = next(p, &e); !ok {
-			w.tally.find("connection %d: quotes that do not parse: %x", c.number, f.Payload)
+		if p, ok = nextField(p, &e); !ok {
+			w.tally.addFinding("connection %d: quotes that do not parse: %x", c.number, f.Payload)
 			return
 		}
 		w.tally.prices++
 	}
 }
 
-// reject counts it. Before login it ends the attempt.
+// reject counts a REJECT. Before login it ends the attempt.
 func (w *worker) reject(c *conn, f *codec.Frame) bool {
 	var r papertapev1.Reject
 	if err := codec.Unmarshal(f.Payload, &r); err != nil {
-		w.tally.find("connection %d: %v", c.number, err)
+		w.tally.addFinding("connection %d: %v", c.number, err)
 		return false
 	}
 	if c.state != live {
@@ -297,7 +301,7 @@ func (w *worker) reject(c *conn, f *codec.Frame) bool {
 func (w *worker) goodbye(c *conn, f *codec.Frame) {
 	var g papertapev1.Goodbye
 	if err := codec.Unmarshal(f.Payload, &g); err != nil {
-		w.tally.find("connection %d: %v", c.number, err)
+		w.tally.addFinding("connection %d: %v", c.number, err)
 		return
 	}
 	w.ended(c, fmt.Errorf("goodbye: %s %s", g.GetReason(), g.GetText()))

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// What a generator in a process of its own is told, a line of JSON each, and answers with one.
+// request tells a generator in another process what to do. Requests and replies are one
+// line of JSON each.
 type request struct {
 	Do   string // open, start, rate, begin, end
 	Plan *Plan  `json:",omitempty"`
@@ -24,7 +25,8 @@ type reply struct {
 	Result *Result `json:",omitempty"`
 }
 
-// Serve is a generator in a process of its own: it does what it is told on in, until that ends, and answers on out.
+// Serve is a generator in a process of its own. It executes the requests from in until in
+// ends, and answers on out.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	requests, replies := json.NewDecoder(in), json.NewEncoder(out)
 	var s served
@@ -48,7 +50,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 }
 
-// served is the generator of Serve.
+// served holds the generator of Serve.
 type served struct{ g *Generator }
 
 func (s *served) close() {
@@ -79,16 +81,18 @@ func (s *served) do(ctx context.Context, q *request) (*Result, error) {
 	return nil, fmt.Errorf("%q is not something to do", q.Do)
 }
 
-// filesPerProcess leaves room for what a generator has open beside its connections.
+// filesPerProcess is the number of files reserved for what a generator has open besides its
+// connections.
 const filesPerProcess = 500
 
-// Processes is how many processes so many connections take where each may have so many files.
+// Processes returns how many processes are needed for that many connections, if each may
+// open that many files.
 func Processes(connections int, files uint64) int {
 	each := max(1, int(files)-filesPerProcess)
 	return max(1, (connections+each-1)/each)
 }
 
-// Fleet is a load over several processes. One goroutine uses it.
+// Fleet is a load spread over several processes. It must be used by one goroutine only.
 type Fleet struct {
 	members []*member
 }
@@ -100,8 +104,9 @@ type member struct {
 	replies *json.Decoder
 }
 
-// OpenFleet runs so many processes of command, which must do what Serve does, and has each open its part of the plan. The plan's
-// rate and connections are of all of them together; stalled ones are of the last.
+// OpenFleet runs that many processes of command, which must call Serve, and has each open
+// its part of the plan. The plan's rate and connections are for all of them together.
+// Stalled connections belong to the last process.
 func OpenFleet(ctx context.Context, command []string, processes int, p Plan) (*Fleet, error) {
 	f := new(Fleet)
 	for range processes {
@@ -148,7 +153,8 @@ func startMember(command []string) (*member, error) {
 	return m, nil
 }
 
-// tell sends each member its request, or the only one to all, and collects the answers. A context that ends kills the members.
+// tell sends each member its request, or the same one to all, and collects the answers. If
+// the context ends, the members are killed.
 func (f *Fleet) tell(ctx context.Context, requests ...request) ([]Result, error) {
 	defer context.AfterFunc(ctx, func() {
 		for _, m := range f.members {
@@ -181,7 +187,7 @@ func (m *member) ask(q *request) (Result, error) {
 	return Result{}, nil
 }
 
-// PIDs are the processes.
+// PIDs returns the process ids.
 func (f *Fleet) PIDs() (pids []int) {
 	for _, m := range f.members {
 		pids = append(pids, m.cmd.Process.Pid)
@@ -189,25 +195,25 @@ func (f *Fleet) PIDs() (pids []int) {
 	return pids
 }
 
-// Start begins the traffic.
+// Start starts the traffic.
 func (f *Fleet) Start(ctx context.Context) error {
 	_, err := f.tell(ctx, request{Do: "start"})
 	return err
 }
 
-// Rate changes how many requests a second an open loop sends, all processes together.
+// Rate changes how many requests per second an open loop sends, over all processes.
 func (f *Fleet) Rate(ctx context.Context, rate float64) error {
 	_, err := f.tell(ctx, request{Do: "rate", Rate: rate / float64(len(f.members))})
 	return err
 }
 
-// Begin begins a window.
+// Begin starts a window.
 func (f *Fleet) Begin(ctx context.Context) error {
 	_, err := f.tell(ctx, request{Do: "begin"})
 	return err
 }
 
-// End ends the window, and is what was seen in it.
+// End ends the window and returns its result.
 func (f *Fleet) End(ctx context.Context) (Result, error) {
 	results, err := f.tell(ctx, request{Do: "end"})
 	if err != nil {
@@ -216,7 +222,7 @@ func (f *Fleet) End(ctx context.Context) (Result, error) {
 	return merge(results)
 }
 
-// Close ends the processes: with their input they are told to, and after a while they are not asked any more.
+// Close ends the processes: it closes their input, and kills those that do not end in time.
 func (f *Fleet) Close() {
 	for _, m := range f.members {
 		_ = m.in.Close()

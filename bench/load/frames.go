@@ -9,14 +9,15 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// What every order is of. SZ 000001 opens at 10.00, and every account has cash for many lots of it.
+// Every order is for this instrument and quantity. SZ 000001 opens at 10.00, and every
+// account has cash for many such orders.
 const (
 	orderMarket   = "SZ"
 	orderCode     = "000001"
 	orderQuantity = 100
 )
 
-// kind is what a request asks for.
+// kind is the kind of a request.
 type kind uint8
 
 const (
@@ -28,7 +29,8 @@ const (
 
 func (k kind) String() string { return [...]string{"buy", "sell", "query"}[k] }
 
-// requestFrames are the frames of each kind, with id 0: sending one is a copy and eight bytes.
+// requestFrames returns a frame of each kind with id 0, so that sending one is a copy and
+// eight bytes.
 func requestFrames() (frames [kinds][]byte) {
 	order := func(side papertapev1.Side) []byte {
 		return codec.Append(nil, codec.TypeOrder, 0, 0,
@@ -40,7 +42,7 @@ func requestFrames() (frames [kinds][]byte) {
 	return frames
 }
 
-// appendRequest appends a frame with an id of its own.
+// appendRequest appends a frame with its id set.
 func appendRequest(dst, frame []byte, id uint64) []byte {
 	start := len(dst)
 	dst = append(dst, frame...)
@@ -48,17 +50,17 @@ func appendRequest(dst, frame []byte, id uint64) []byte {
 	return dst
 }
 
-// event is what is looked at in an AccountEvent.
+// event holds the fields of an AccountEvent that are checked.
 type event struct {
 	account, seq uint64
 	time         int64
-	traded       int64 // shares of the instrument ordered: bought, or sold and then below 0
-	ours         bool  // it is a trade of the instrument ordered
-	held         int64 // and the row after it
+	traded       int64 // shares of the ordered instrument: positive if bought, negative if sold
+	ours         bool  // it is a trade of the ordered instrument
+	held         int64 // shares in the row after it
 }
 
-// decodeHead reads the account, sequence and time of an AccountEvent, which are its first three fields as our servers write
-// them; of another order decodeEvent makes sense.
+// decodeHead decodes the account, sequence and time of an AccountEvent, which our servers
+// write as its first three fields. decodeEvent handles any other order.
 func decodeHead(p []byte, e *event) bool {
 	rest := p
 	for num, to := range [...]*uint64{&e.account, &e.seq} {
@@ -86,8 +88,9 @@ type field struct {
 	data  []byte
 }
 
-// next takes a field off p. The contract has no field number over 15, so that a tag is one byte.
-func next(p []byte, f *field) (rest []byte, ok bool) {
+// nextField takes a field off p. No field number of the contract exceeds 15, so a tag is one
+// byte.
+func nextField(p []byte, f *field) (rest []byte, ok bool) {
 	tag := p[0]
 	f.num = tag >> 3
 	p = p[1:]
@@ -100,7 +103,7 @@ func next(p []byte, f *field) (rest []byte, ok bool) {
 		f.value = v
 		return p[n:], true
 	case protowire.BytesType:
-		if len(p) > 0 && int(p[0]) < min(0x80, len(p)) { // its length is one byte, as most are
+		if len(p) > 0 && int(p[0]) < min(0x80, len(p)) { // the length is one byte, as it usually is
 			f.data = p[1 : 1+p[0]]
 			return p[1+p[0]:], true
 		}
@@ -120,16 +123,17 @@ func next(p []byte, f *field) (rest []byte, ok bool) {
 	return nil, false
 }
 
-// decodeEvent reads an AccountEvent; false where it does not parse. Of a trade and of a row, fields after the last that matters are
-// not looked at, since all servers write them in the order of their numbers: decoding is most of what the generator does, and it
-// shares the processors with the server.
+// decodeEvent decodes an AccountEvent, and returns false if it does not parse. In a trade
+// and in a row it stops after the last field that matters, since all servers write fields
+// in the order of their numbers. Decoding is most of the generator's work, and the
+// generator shares the processors with the server.
 func decodeEvent(p []byte, e *event) bool {
 	*e = event{}
 	var f field
 	var row, trade event
 	for len(p) > 0 {
 		var ok bool
-		if p, ok = next(p, &f); !ok {
+		if p, ok = nextField(p, &f); !ok {
 			return false
 		}
 		switch f.num {
@@ -152,7 +156,7 @@ func decodeEvent(p []byte, e *event) bool {
 	return true
 }
 
-// decodeTrade reads a Trade of the instrument ordered; others leave e as it was.
+// decodeTrade decodes a Trade of the ordered instrument; other trades leave e unchanged.
 func decodeTrade(p []byte, e *event) bool {
 	var f field
 	var side papertapev1.Side
@@ -160,7 +164,7 @@ func decodeTrade(p []byte, e *event) bool {
 	var market, code []byte
 	for len(p) > 0 && f.num < 6 {
 		var ok bool
-		if p, ok = next(p, &f); !ok {
+		if p, ok = nextField(p, &f); !ok {
 			return false
 		}
 		switch f.num {
@@ -184,14 +188,14 @@ func decodeTrade(p []byte, e *event) bool {
 	return true
 }
 
-// decodeRow reads a Position of the instrument ordered; others leave e as it was.
+// decodeRow decodes a Position of the ordered instrument; others leave e unchanged.
 func decodeRow(p []byte, e *event) bool {
 	var f field
 	var quantity int64
 	var market, code []byte
 	for len(p) > 0 && f.num < 4 {
 		var ok bool
-		if p, ok = next(p, &f); !ok {
+		if p, ok = nextField(p, &f); !ok {
 			return false
 		}
 		switch f.num {
@@ -209,13 +213,14 @@ func decodeRow(p []byte, e *event) bool {
 	return true
 }
 
-// decodeHoldings reads account, sequence, and how much is held of the instrument ordered.
+// decodeHoldings decodes the account, the sequence, and the shares held of the ordered
+// instrument.
 func decodeHoldings(p []byte, e *event) bool {
 	*e = event{}
 	var f field
 	for len(p) > 0 {
 		var ok bool
-		if p, ok = next(p, &f); !ok {
+		if p, ok = nextField(p, &f); !ok {
 			return false
 		}
 		switch f.num {

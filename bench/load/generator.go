@@ -11,16 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openPatience is how long all connections together may take to log in.
+// openPatience bounds the time in which all connections must log in.
 const openPatience = 2 * time.Minute
 
-// Generator is a load in this process. One goroutine uses it.
+// Generator is a load in this process. It must be used by one goroutine only.
 type Generator struct {
 	plan    Plan
 	workers []*worker
 }
 
-// Open connects and logs in. There is no traffic yet.
+// Open connects and logs in. It starts no traffic.
 func Open(ctx context.Context, p Plan) (*Generator, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func Open(ctx context.Context, p Plan) (*Generator, error) {
 	return g, nil
 }
 
-// newWorker has the i'th of the plan's threads, with its share of the connections.
+// newWorker creates the i-th of the plan's threads, with its share of the connections.
 func newWorker(p *Plan, i int, to unix.SockaddrInet4, opened chan<- error) (*worker, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -65,9 +65,10 @@ func newWorker(p *Plan, i int, to unix.SockaddrInet4, opened chan<- error) (*wor
 	}
 	first, end := p.Connections*i/p.Threads, p.Connections*(i+1)/p.Threads
 	w := &worker{
-		plan: p, to: to, frames: requestFrames(), epoll: epoll, first: p.First + first, commands: make(chan func(*worker)),
-		gone: make(chan struct{}),
-		base: time.Now(), report: func(err error) { opened <- err },
+		plan: p, to: to, frames: requestFrames(), epoll: epoll, first: p.First + first,
+		commands: make(chan func(*worker)),
+		gone:     make(chan struct{}),
+		base:     time.Now(), report: func(err error) { opened <- err },
 		conns: make([]conn, end-first), tally: newTally(), rng: rand.New(rand.NewPCG(p.Seed, uint64(p.First+first))),
 		in: make([]byte, readBytes), interval: 1e9 * float64(p.Threads) / max(p.Rate, 1e-9),
 	}
@@ -80,7 +81,8 @@ func newWorker(p *Plan, i int, to unix.SockaddrInet4, opened chan<- error) (*wor
 	return w, nil
 }
 
-// do has every worker run something on its loop, one after another, which each may take patienceMost.
+// do runs a command on the loop of every worker, one after another. Each waits at most
+// patienceMost.
 func (g *Generator) do(command func(*worker)) error {
 	var errs []error
 	for _, w := range g.workers {
@@ -89,24 +91,24 @@ func (g *Generator) do(command func(*worker)) error {
 		case w.commands <- func(w *worker) { command(w); close(ran) }:
 			<-ran
 		case <-w.gone:
-			errs = append(errs, w.lastWords())
+			errs = append(errs, w.endError())
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// lastWords are why a worker ended by itself. It must have.
-func (w *worker) lastWords() error {
+// endError returns why a worker that has ended by itself did so.
+func (w *worker) endError() error {
 	if n := len(w.tally.sentences); n > 0 {
 		return errors.New(w.tally.sentences[n-1])
 	}
 	return errors.New("the generator was closed")
 }
 
-// Start begins the traffic.
+// Start starts the traffic.
 func (g *Generator) Start() error { return g.do((*worker).start) }
 
-// Rate changes how many requests a second an open loop sends.
+// Rate changes how many requests per second an open loop sends.
 func (g *Generator) Rate(rate float64) error {
 	return g.do(func(w *worker) {
 		w.clock()
@@ -114,7 +116,7 @@ func (g *Generator) Rate(rate float64) error {
 	})
 }
 
-// Begin begins a window.
+// Begin starts a window.
 func (g *Generator) Begin() error {
 	return g.do(func(w *worker) {
 		w.tally = newTally()
@@ -122,7 +124,8 @@ func (g *Generator) Begin() error {
 	})
 }
 
-// End ends the window, and is what was seen in it. What was under way belongs to the next.
+// End ends the window and returns its result. Requests still under way belong to the next
+// window.
 func (g *Generator) End() (Result, error) {
 	var tallies []*tally
 	err := g.do(func(w *worker) {
@@ -137,7 +140,7 @@ func (g *Generator) End() (Result, error) {
 	return resultOf(&g.plan, tallies), nil
 }
 
-// Measure is a window of so long.
+// Measure measures a window of duration d.
 func (g *Generator) Measure(ctx context.Context, d time.Duration) (Result, error) {
 	if err := g.Begin(); err != nil {
 		return Result{}, err
@@ -152,7 +155,7 @@ func (g *Generator) Measure(ctx context.Context, d time.Duration) (Result, error
 
 // Close ends the traffic and closes the connections.
 func (g *Generator) Close() {
-	_ = g.do(func(w *worker) { w.stopped = true }) // an error: it has ended by itself
+	_ = g.do(func(w *worker) { w.stopped = true }) // an error means that the worker has ended by itself
 	for _, w := range g.workers {
 		<-w.gone
 	}

@@ -2,21 +2,26 @@ package load
 
 import "time"
 
-// lagClock says how long ago an event was, by the time that is in it. That is a time of day, so it takes the time of day here, on
-// the same machine, to say what has passed since; and that may be set meanwhile. What was under way when it was set would seem to
-// have taken hours, or less than nothing, and is not measured. The zero one is ready. It belongs to one goroutine.
+// lagClock computes how long ago an event happened, from the time in the event. That is a
+// time of day, so it is compared with the time of day on the same machine, which may be set
+// meanwhile. Events under way at that moment would seem to have taken hours, or negative
+// time, so they are not measured. The zero value is ready to use. A lagClock must be used
+// by one goroutine only.
 type lagClock struct {
 	offset int64 // from the monotonic clock to the time of day
-	from   int64 // by the monotonic clock: when what comes is measured again
-	known  bool  // the offset is
+	from   int64 // measure again from here on, by the monotonic clock
+	known  bool  // whether offset is set
 }
 
 const (
-	lagSetLeast = 10 * time.Millisecond // two readings of both clocks do not differ by that much unless one was set
-	lagPause    = time.Second           // by then nothing is under way any more that was when the clock was set
+	// Two readings of both clocks differ by that much only if one was set.
+	lagSetLeast = 10 * time.Millisecond
+	// After this time, no event from before the clock was set is still under way.
+	lagPause = time.Second
 )
 
-// reading takes a reading of both clocks, in nanoseconds. It is to be called before since, each time that something has come.
+// reading takes a reading of both clocks, in nanoseconds. Call it before since, whenever
+// something has arrived.
 func (c *lagClock) reading(monotonic, day int64) {
 	offset := day - monotonic
 	if by := offset - c.offset; c.known && (by >= int64(lagSetLeast) || by <= -int64(lagSetLeast)) {
@@ -25,7 +30,7 @@ func (c *lagClock) reading(monotonic, day int64) {
 	c.offset, c.known = offset, true
 }
 
-// since is what has passed, at the last reading, since a time of day; false where that cannot be said.
+// since returns the time from a time of day to the last reading, or false if it is unknown.
 func (c *lagClock) since(monotonic, day int64) (ns int64, ok bool) {
 	return monotonic + c.offset - day, monotonic >= c.from
 }

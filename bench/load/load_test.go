@@ -14,7 +14,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// asGenerator says to this program that it is a generator in a process of its own.
+// asGenerator makes this program run as a generator in a process of its own.
 const asGenerator = "PAPERTAPE_BENCH_TEST_GENERATOR"
 
 func TestMain(m *testing.M) {
@@ -24,10 +24,11 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // ants makes a pool when it is loaded
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // ants creates a pool when it is loaded
 }
 
-// window runs a load until at least n requests were answered in a window, or something was found.
+// window runs a load until at least n requests were answered in a window, or there was a
+// finding.
 func window(t *testing.T, p load.Plan, n uint64) load.Result {
 	t.Helper()
 	g, err := load.Open(t.Context(), p)
@@ -48,7 +49,8 @@ func window(t *testing.T, p load.Plan, n uint64) load.Result {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Answers, r.Requests, r.Executions = r.Answers+all.Answers, r.Requests+all.Requests, r.Executions+all.Executions
+		r.Answers, r.Requests = r.Answers+all.Answers, r.Requests+all.Requests
+		r.Executions += all.Executions
 		r.Findings, r.Sentences = r.Findings+all.Findings, append(all.Sentences, r.Sentences...)
 		if all = r; r.Answers >= n || r.Findings > 0 {
 			return all
@@ -59,7 +61,8 @@ func window(t *testing.T, p load.Plan, n uint64) load.Result {
 }
 
 func closedLoop(addr string, connections, outstanding int) load.Plan {
-	return load.Plan{Address: addr, Connections: connections, Accounts: connections, Mode: load.ClosedLoop, Outstanding: outstanding}
+	return load.Plan{Address: addr, Connections: connections, Accounts: connections, Mode: load.ClosedLoop,
+		Outstanding: outstanding}
 }
 
 func TestClosedLoop(t *testing.T) {
@@ -91,7 +94,7 @@ func TestOpenLoopAndThink(t *testing.T) {
 	}
 }
 
-// TestFindings gives the generator wrong answers, each of which it has to find.
+// TestFindings gives the generator wrong answers, and each must be found.
 func TestFindings(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault fault
@@ -132,8 +135,9 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-// TestLatencyFromIntendedTime has a server that does not answer for a while: with an open loop that is in the latency of all that
-// should have been sent meanwhile, not only of the one that waited.
+// TestLatencyFromIntendedTime: when the server does not answer for a while, an open loop
+// includes that in the latency of all requests that were due meanwhile, not only of the one
+// that waited.
 func TestLatencyFromIntendedTime(t *testing.T) {
 	const pause = 300 * time.Millisecond
 	s := newScript(t, func(n int, _ codec.Type, _ *uint64, _ *papertapev1.AccountEvent) bool {
@@ -142,7 +146,8 @@ func TestLatencyFromIntendedTime(t *testing.T) {
 		}
 		return true
 	})
-	g, err := load.Open(t.Context(), load.Plan{Address: s.addr(), Connections: 1, Accounts: 1, Mode: load.OpenLoop, Rate: 1000})
+	g, err := load.Open(t.Context(), load.Plan{Address: s.addr(), Connections: 1, Accounts: 1, Mode: load.OpenLoop,
+		Rate: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +164,8 @@ func TestLatencyFromIntendedTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	if all := r.Latency["all"]; all.Max < 290 || all.Count < 200 || all.P99 < 100 {
-		t.Errorf("of %d requests the longest took %.0f ms and one in a hundred over %.1f ms; 300 of 1200 were due while the server slept for 300 ms",
+		t.Errorf("of %d requests the longest took %.0f ms and one in a hundred over %.1f ms; 300 of 1200 were due "+
+			"while the server slept for 300 ms",
 			all.Count, all.Max, all.P99)
 	}
 }
@@ -167,7 +173,8 @@ func TestLatencyFromIntendedTime(t *testing.T) {
 func TestLoginRefused(t *testing.T) {
 	ln := newScript(t, nil)
 	_ = ln.listener.Close()
-	if _, err := load.Open(t.Context(), closedLoop(ln.addr(), 2, 1)); err == nil || !strings.Contains(err.Error(), "connect") {
+	if _, err := load.Open(t.Context(), closedLoop(ln.addr(), 2, 1)); err == nil ||
+		!strings.Contains(err.Error(), "connect") {
 		t.Errorf("nobody listens: %v", err)
 	}
 }
@@ -211,7 +218,8 @@ func TestFleet(t *testing.T) {
 func TestPlanIsChecked(t *testing.T) {
 	for _, p := range []load.Plan{
 		{}, {Connections: 1, Accounts: 1}, {Connections: 1, Accounts: 1, Mode: load.ClosedLoop},
-		{Connections: 1, Accounts: 1, Mode: load.OpenLoop}, {Connections: 1, Accounts: 1, Mode: load.Receive, Stalled: 1},
+		{Connections: 1, Accounts: 1, Mode: load.OpenLoop},
+		{Connections: 1, Accounts: 1, Mode: load.Receive, Stalled: 1},
 		{Connections: 1, Accounts: 1, Mode: load.Think, ThinkLow: 2, ThinkHigh: 1},
 		{Connections: 1, Accounts: 1, Mode: load.Receive, Echo: true},
 	} {

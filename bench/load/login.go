@@ -11,10 +11,11 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// loginsMost is how many connections of a thread may be on their way to being logged in: servers bound it for all of their clients.
+// loginsMost bounds the connections of a thread that are logging in: servers bound their
+// number over all clients.
 const loginsMost = 128
 
-// dialSome begins as many connections as may be on their way.
+// dialSome starts as many connections as may be logging in at once.
 func (w *worker) dialSome() {
 	for w.dialed < len(w.conns) && w.onTheWay < loginsMost {
 		c := &w.conns[w.dialed]
@@ -41,7 +42,7 @@ func (w *worker) dial(c *conn) {
 	}
 }
 
-// connected is the socket's word that it is, or is not.
+// connected handles the result of a connect.
 func (w *worker) connected(c *conn) {
 	if errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR); err != nil || errno != 0 {
 		w.ended(c, fmt.Errorf("connect: %w", errors.Join(err, unix.Errno(errno))))
@@ -58,7 +59,7 @@ func (w *worker) connected(c *conn) {
 func (w *worker) login(c *conn, f *codec.Frame) {
 	var m papertapev1.Welcome
 	if err := codec.Unmarshal(f.Payload, &m); err != nil || c.state != greeting {
-		w.tally.find("connection %d: a WELCOME that does not parse, or the second one: %v", c.number, err)
+		w.tally.addFinding("connection %d: a WELCOME that does not parse, or the second one: %v", c.number, err)
 		return
 	}
 	w.heartbeat = int64(m.GetHeartbeatMs()) * int64(time.Millisecond)
@@ -68,7 +69,7 @@ func (w *worker) login(c *conn, f *codec.Frame) {
 		Account: c.account, Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Client: "papertape-bench"}))
 }
 
-// loggedIn is where the account stands.
+// loggedIn handles a LOGIN reply, which says what state the account is in.
 func (w *worker) loggedIn(c *conn, f *codec.Frame) {
 	var m papertapev1.LoginReply
 	if err := codec.Unmarshal(f.Payload, &m); err != nil || m.GetAccount() != c.account {
@@ -84,7 +85,8 @@ func (w *worker) loggedIn(c *conn, f *codec.Frame) {
 	w.becomeLive(c)
 }
 
-// subscribe asks for quotes. It is part of the traffic, since they may be a flood in which others could not log in.
+// subscribe subscribes to quotes. It is part of the traffic, since quotes may be a flood
+// during which others could not log in.
 func (w *worker) subscribe(c *conn) {
 	c.lastID++
 	w.send(c, codec.Append(nil, codec.TypeSubscribe, 0, c.lastID, &papertapev1.Subscribe{Quotes: true}))
@@ -94,7 +96,7 @@ func (w *worker) becomeLive(c *conn) {
 	c.state = live
 	w.onTheWay--
 	w.alive++
-	if w.started { // a stalled one that has come back
+	if w.started { // a stalled connection that has come back
 		w.begin(c)
 	}
 	if w.alive == len(w.conns) && !w.opened {
@@ -103,7 +105,8 @@ func (w *worker) becomeLive(c *conn) {
 	}
 }
 
-// ended is a connection that is no more. A stalled one comes back; of the others each is counted, and in Open it is an error.
+// ended handles a lost connection. A stalled one comes back. Each of the others is counted,
+// and is an error in Open.
 func (w *worker) ended(c *conn, why error) {
 	if c.state == away {
 		return
@@ -124,6 +127,6 @@ func (w *worker) ended(c *conn, why error) {
 		w.tally.returned++
 		w.dial(c)
 	default:
-		w.tally.find("connection %d of account %d ended: %v", c.number, c.account, why)
+		w.tally.addFinding("connection %d of account %d ended: %v", c.number, c.account, why)
 	}
 }

@@ -1,21 +1,26 @@
-// Package load makes the traffic of many clients from a few threads, and checks what comes back. It has its own epoll loops, with
-// no goroutine per connection, so that what it costs is small beside what it measures, and is said. Linux only.
+// Package load generates the traffic of many clients from a few threads, and checks the
+// answers. It has its own epoll loops and no goroutine per connection, so its cost is small
+// compared to what it measures, and is reported. Linux only.
 //
-// The loop of a caller:
+// A caller's loop:
 //
-//	g, err := load.Open(ctx, load.Plan{Address: addr, Connections: 1000, Accounts: 1000, Mode: load.ClosedLoop, Outstanding: 1})
-//	defer g.Close()                        // every connection is logged in when Open returns
-//	g.Start()                              // from here on there is traffic
+//	g, err := load.Open(ctx, load.Plan{
+//		Address: addr, Connections: 1000, Accounts: 1000, Mode: load.ClosedLoop, Outstanding: 1,
+//	})
+//	defer g.Close()       // every connection is logged in when Open returns
+//	g.Start()             // from here on there is traffic
 //	time.Sleep(warmUp)
-//	r, err := g.Measure(ctx, 5*time.Second) // of these seconds alone
-//	if err := r.Err(); err != nil { … }    // an answer was wrong, or the generator was too slow itself
+//	r, err := g.Measure(ctx, 5*time.Second) // measures these seconds only
+//	if err := r.Err(); err != nil { … }     // an answer was wrong, or the generator itself was too slow
 //
-// A Fleet is the same over several processes, for more connections than one process may have files.
+// A Fleet does the same with several processes, for more connections than one process may
+// have files.
 //
-// Every answer is looked at: it belongs to a request that was sent and not yet answered, an EXECUTION or EVENT has the next
-// sequence of its account, and where the instrument ordered changed, the row is what it was before and the trade made of it.
-// Latency is taken from when a request was sent, in an open loop from when it was meant to be sent: a server that keeps the
-// generator waiting cannot hide it.
+// Every answer is checked. It must belong to a request that was sent and not yet answered.
+// An EXECUTION or EVENT must have the next sequence of its account. If it changes the
+// ordered instrument, its row must follow from the previous row and the trade. Latency is
+// measured from when a request was sent, or in an open loop from when it was due: a server
+// that keeps the generator waiting cannot hide it.
 package load
 
 import (
@@ -29,21 +34,26 @@ type Mode string
 
 // The modes.
 const (
-	ClosedLoop Mode = "closed"  // Outstanding requests are always under way: the next one is sent with the answer
-	OpenLoop   Mode = "open"    // Rate requests a second over all connections, whether they are answered or not
-	Think      Mode = "think"   // one request, its answer, then a pause drawn from ThinkLow to ThinkHigh
-	Receive    Mode = "receive" // nothing is asked; pushes are counted
+	// Outstanding requests are always under way: each answer causes the next request.
+	ClosedLoop Mode = "closed"
+	// Rate requests per second over all connections, whether they are answered or not.
+	OpenLoop Mode = "open"
+	// One request, its answer, then a pause drawn from ThinkLow to ThinkHigh.
+	Think Mode = "think"
+	// No requests; pushes are counted.
+	Receive Mode = "receive"
 )
 
-// Plan is what one generator does.
+// Plan says what one generator does.
 type Plan struct {
 	Address     string
 	Connections int
-	First       int // the number of the first connection, where several generators share a server
-	Accounts    int // connection n is of account FirstAccount + n mod Accounts
-	Sources     int // so many source addresses, from 127.0.0.2 on; 0: the system chooses
+	First       int // number of the first connection, if several generators share a server
+	Accounts    int // connection n uses account FirstAccount + n mod Accounts
+	Sources     int // number of source addresses, from 127.0.0.2 on; 0: the system chooses
 	Threads     int // 0: one
-	// Echo: the server is not ours and sends every frame back. There is no login and no check of what an answer says.
+	// Echo: the server is not ours and returns every frame. There is no login, and the
+	// contents of answers are not checked.
 	Echo bool
 
 	Mode        Mode
@@ -51,15 +61,19 @@ type Plan struct {
 	Rate        float64
 	ThinkLow    time.Duration
 	ThinkHigh   time.Duration
-	Queries     float64 // which part of the requests asks for the holdings; the others buy and sell 100 shares in turn
-	Quotes      bool    // subscribe
-	// Stalled: so many of the connections, the last ones, read nothing from Start on. One that is cut comes back and stalls again.
+	// Queries is the fraction of requests that ask for the holdings. The others alternately
+	// buy and sell 100 shares.
+	Queries float64
+	Quotes  bool // subscribe
+	// Stalled is how many of the connections, the last ones, read nothing after Start. A
+	// stalled connection that is cut comes back and stalls again.
 	Stalled int
 	Seed    uint64
 }
 
-// Sources is how many source addresses so many connections to a server on loopback want: with a thousand to each, of 28,000 ports, a free
-// one is found at once. 0 leaves it to the system, and off loopback there is nothing else.
+// Sources returns how many source addresses that many connections to a server on loopback
+// need. With a thousand connections per address, out of 28,000 ports, a free port is found
+// at once. 0 leaves the choice to the system; off loopback there is no other choice.
 func Sources(connections int) int {
 	const perSource = 1000
 	if connections <= perSource {
@@ -76,7 +90,7 @@ const (
 	outstandingMost = 4096
 )
 
-// Check says what is wrong with a plan, and sets what was left open.
+// Check returns what is wrong with a plan, and sets defaults.
 func (p *Plan) Check() error {
 	if p.Threads == 0 {
 		p.Threads = 1
@@ -109,7 +123,8 @@ func (p *Plan) checkMode() error {
 		}
 	case Think:
 		if p.ThinkLow < 0 || p.ThinkHigh < p.ThinkLow {
-			return fmt.Errorf("a pause from %v to %v: it must be from the shorter to the longer", p.ThinkLow, p.ThinkHigh)
+			return fmt.Errorf("a pause from %v to %v: it must be from the shorter to the longer", p.ThinkLow,
+				p.ThinkHigh)
 		}
 	case Receive:
 	default:
@@ -118,8 +133,9 @@ func (p *Plan) checkMode() error {
 	return nil
 }
 
-// lagMost is how late a request may be that nobody minds. A pause that is a little longer than it was drawn to be changes nothing:
-// what follows it is timed from when it was sent.
+// lagMost returns how late a request may be without consequence. With Think, a pause
+// slightly longer than drawn changes nothing, since the latency of the next request counts
+// from when it was sent.
 func (p *Plan) lagMost() time.Duration {
 	if p.Mode == Think {
 		return max(lagMost, p.ThinkLow/4)
@@ -127,5 +143,5 @@ func (p *Plan) lagMost() time.Duration {
 	return lagMost
 }
 
-// reading is how many connections read.
+// reading returns the number of connections that read.
 func (p *Plan) reading() int { return p.Connections - p.Stalled }

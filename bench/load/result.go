@@ -9,7 +9,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Result is what was seen in one window.
+// Result is the result of one window.
 type Result struct {
 	Seconds     float64
 	Connections int
@@ -18,28 +18,30 @@ type Result struct {
 	Executions  uint64
 	Events      uint64            `json:",omitempty"` // EVENT frames
 	Quotes      uint64            `json:",omitempty"` // QUOTES frames
-	Prices      uint64            `json:",omitempty"` // in them
+	Prices      uint64            `json:",omitempty"` // in the QUOTES frames
 	Bytes       uint64            // received
 	Rejects     map[string]uint64 `json:",omitempty"`
 	Cut         uint64            `json:",omitempty"` // connections that the server ended
-	Returned    uint64            `json:",omitempty"` // stalled ones that connected again
+	Returned    uint64            `json:",omitempty"` // stalled connections that came back
 	Findings    uint64            `json:",omitempty"` // answers that were wrong
-	Sentences   []string          `json:",omitempty"` // of the findings, the first few
+	Sentences   []string          `json:",omitempty"` // the first few findings
 
-	Latency map[string]Distribution // by "buy", "sell", "query", and "all" of them
-	PushLag Distribution            // from the time in an event until it was here
-	Lag     Distribution            // from when a request was due until the generator sent it
-	LagMost float64                 // ms: as much of it does not matter
+	Latency map[string]Distribution // by "buy", "sell", "query", and "all"
+	PushLag Distribution            // from the time in an event until its arrival
+	Lag     Distribution            // from when a request was due until it was sent
+	LagMost float64                 // ms: a lag up to this does not matter
 
-	// Of the generator itself: processors used, of each thread's time the largest part that it used and that it waited for a
-	// processor, and the sentence that says that it was too slow.
+	// About the generator itself: the processors used; the largest fractions of a thread's
+	// time that it ran, and that it waited for a processor; and a sentence if the generator
+	// was too slow.
 	CPU     float64
 	Busy    float64
 	Waited  float64
 	Lagging string `json:",omitempty"`
 }
 
-// Distribution is a histogram of durations, and the figures of it that are looked at. Times are in milliseconds.
+// Distribution is a histogram of durations with its main figures. Times are in
+// milliseconds.
 type Distribution struct {
 	Count               int64   `json:"n"`
 	Mean                float64 `json:"mean_ms"`
@@ -59,11 +61,11 @@ func newDistribution(h *hdrhistogram.Histogram) Distribution {
 		Count: h.TotalCount(), Mean: h.Mean() / 1e6, P50: ms(h.ValueAtQuantile(50)), P90: ms(h.ValueAtQuantile(90)),
 		P99: ms(h.ValueAtQuantile(99)), P999: ms(h.ValueAtQuantile(99.9)), Max: ms(h.Max()), h: h,
 	}
-	d.Histogram, _ = h.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // of what it made itself: it cannot fail
+	d.Histogram, _ = h.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // it cannot fail for histograms made here
 	return d
 }
 
-// histogram is what d was made of, also where d has been JSON in between.
+// histogram returns the histogram of d, even if d was JSON in between.
 func (d *Distribution) histogram() (*hdrhistogram.Histogram, error) {
 	if d.h != nil {
 		return d.h, nil
@@ -78,7 +80,7 @@ func (d *Distribution) histogram() (*hdrhistogram.Histogram, error) {
 	return h, nil
 }
 
-// MergeDistributions is all of them as one.
+// MergeDistributions merges distributions into one.
 func MergeDistributions(list ...Distribution) (Distribution, error) {
 	all := newHistogram()
 	for i := range list {
@@ -91,11 +93,12 @@ func MergeDistributions(list ...Distribution) (Distribution, error) {
 	return newDistribution(all), nil
 }
 
-// Rate is answers a second.
+// Rate returns the answers per second.
 func (r *Result) Rate() float64 { return float64(r.Answers) / r.Seconds }
 
-// Err is why the result must not be used: answers were wrong, connections were lost, or the generator was too slow. REJECTs are no
-// reason, since overload is answered with them; who expects none looks at Rejects.
+// Err returns why the result must not be used: answers were wrong, connections were lost,
+// or the generator was too slow. REJECTs are not an error, since they are the answer to
+// overload; a caller that expects none checks Rejects.
 func (r *Result) Err() error {
 	var errs []error
 	if r.Findings > 0 {
@@ -107,7 +110,7 @@ func (r *Result) Err() error {
 	return errors.Join(errs...)
 }
 
-// resultOf is what the threads of one generator saw.
+// resultOf combines the tallies of the threads of one generator.
 func resultOf(p *Plan, tallies []*tally) Result {
 	r := Result{
 		Connections: p.Connections, LagMost: p.lagMost().Seconds() * 1000,
@@ -137,7 +140,7 @@ func resultOf(p *Plan, tallies []*tally) Result {
 	return r
 }
 
-// add is what needs no histogram.
+// add adds the counts of a tally. Histograms are added elsewhere.
 func (r *Result) add(t *tally) {
 	seconds := t.ended.Sub(t.began).Seconds()
 	r.Seconds = max(r.Seconds, seconds)
@@ -160,18 +163,20 @@ func (r *Result) add(t *tally) {
 
 func firstOf(sentences []string) []string { return sentences[:min(len(sentences), findingsMost)] }
 
-// judge says whether the generator kept its own appointments. A lag counts where it is long, and not small beside what was measured.
+// judge decides whether the generator sent its requests on time. A lag matters if it is
+// long, and not small compared to the latency.
 func (r *Result) judge() {
 	lag, latency := r.Lag.P99, r.Latency["all"].P99
 	if r.Lag.Count < lagSamplesMin || lag <= r.LagMost || lag <= lagShareMost*latency {
 		return
 	}
-	r.Lagging = fmt.Sprintf("the generator was the bottleneck: one request in a hundred was sent %.1f ms late or more, beside "+
+	r.Lagging = fmt.Sprintf("the generator was the bottleneck: one request in a hundred was sent %.1f ms late or "+
+		"more, beside "+
 		"a p99 of %.1f ms; "+
 		"ask for a lower rate, or give it a processor of its own", lag, latency)
 }
 
-// merge is what several generators saw at the same time.
+// merge combines the results of several generators for the same time.
 func merge(list []Result) (Result, error) {
 	all := Result{Rejects: make(map[string]uint64), Latency: make(map[string]Distribution)}
 	var lag, pushLag []Distribution

@@ -9,7 +9,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// script is a tiny server, which does what it should but where its fault says otherwise.
+// script is a small server that behaves correctly except for its fault.
 type script struct {
 	listener net.Listener
 	all      sync.WaitGroup
@@ -18,7 +18,8 @@ type script struct {
 	conns []net.Conn
 }
 
-// fault changes what the n'th request of a connection is answered with. The reply may be changed, or left out by returning nil.
+// fault changes the answer to the n-th request of a connection. It may change the reply, or
+// drop it by returning false.
 type fault func(n int, t codec.Type, id *uint64, ev *papertapev1.AccountEvent) bool
 
 func newScript(t *testing.T, f fault) *script {
@@ -65,7 +66,8 @@ type scripted struct {
 }
 
 func (s *scripted) serve() {
-	s.send(codec.AppendWelcome(nil, &papertapev1.Welcome{Uid: 1, Protocol: 1, Epoch: 1, HeartbeatMs: 60_000, MaxFrame: 4096}))
+	s.send(codec.AppendWelcome(nil, &papertapev1.Welcome{Uid: 1, Protocol: 1, Epoch: 1, HeartbeatMs: 60_000,
+		MaxFrame: 4096}))
 	var in []byte
 	buf := make([]byte, 4096)
 	for {
@@ -94,7 +96,8 @@ func (s *scripted) answer(f *codec.Frame) {
 		_ = codec.Unmarshal(f.Payload, &m)
 		s.account, s.seq, s.have = m.GetAccount(), 7, 300
 		s.send(codec.Append(nil, codec.TypeLoginReply, codec.FlagReply, f.ID, &papertapev1.LoginReply{
-			Account: s.account, HeadSeq: s.seq, Epoch: 1, Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Holdings: s.holdings()}))
+			Account: s.account, HeadSeq: s.seq, Epoch: 1, Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT,
+			Holdings: s.holdings()}))
 	case codec.TypeHoldings:
 		s.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, s.holdings()))
 	case codec.TypeOrder:
@@ -115,8 +118,9 @@ func (s *scripted) order(f *codec.Frame) {
 	if s.have += m.GetQuantity(); m.GetSide() == papertapev1.Side_SIDE_SELL {
 		s.have -= 2 * m.GetQuantity()
 	}
-	ev := &papertapev1.AccountEvent{Account: s.account, Seq: s.seq, Time: 1, What: &papertapev1.AccountEvent_Trade{Trade: &papertapev1.Trade{
-		Side: m.GetSide(), Market: m.GetMarket(), Code: m.GetCode(), Quantity: m.GetQuantity()}},
+	ev := &papertapev1.AccountEvent{Account: s.account, Seq: s.seq, Time: 1,
+		What: &papertapev1.AccountEvent_Trade{Trade: &papertapev1.Trade{
+			Side: m.GetSide(), Market: m.GetMarket(), Code: m.GetCode(), Quantity: m.GetQuantity()}},
 		Positions: []*papertapev1.Position{{Market: m.GetMarket(), Code: m.GetCode(), Quantity: s.have}}}
 	if id := f.ID; s.fault == nil || s.fault(s.n, f.Type, &id, ev) {
 		if s.fault == nil {

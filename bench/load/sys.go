@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// read and write never block, so they need not tell Go's scheduler: that is most of what a call from Go costs more than from C.
+// read and write never block, so they skip the notice to Go's scheduler, which is most of
+// the extra cost of a system call in Go compared to C.
 func read(fd int, b []byte) (int, error) {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	if errno != 0 {
@@ -28,8 +29,9 @@ func write(fd int, b []byte) (int, error) {
 	return int(n), nil
 }
 
-// poll waits for events, at most for patience. epoll_pwait2 knows nanoseconds, and an open loop of many thousands a second needs
-// better than epoll_wait's milliseconds.
+// poll waits for events, at most for patience. It uses epoll_pwait2 with nanoseconds, since
+// an open loop of many thousand requests per second needs better than the milliseconds of
+// epoll_wait.
 func poll(epoll int, events []unix.EpollEvent, patience time.Duration) (int, error) {
 	var timeout unix.Timespec
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])),
@@ -48,7 +50,7 @@ func poll(epoll int, events []unix.EpollEvent, patience time.Duration) (int, err
 	return int(n), nil
 }
 
-// dial begins to connect, from one of the source addresses. EPOLLOUT says that it has.
+// dial starts to connect, from one of the source addresses. EPOLLOUT reports completion.
 func dial(to *unix.SockaddrInet4, source int, stalled bool) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -77,10 +79,11 @@ func dial(to *unix.SockaddrInet4, source int, stalled bool) (fd int, err error) 
 	return fd, nil
 }
 
-// stalledBufferBytes is small, so that the kernel does not hide for long that nobody reads.
+// stalledBufferBytes is small, so that the server soon notices that nobody reads.
 const stalledBufferBytes = 4096
 
-// threadTimes are what the calling thread has used of a processor, and how long it has waited for one.
+// threadTimes returns the processor time that the calling thread used, and how long it
+// waited for a processor.
 func threadTimes() (cpu, waited time.Duration) {
 	var r unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_THREAD, &r) == nil {

@@ -8,24 +8,25 @@ import (
 )
 
 const (
-	findingsMost  = 20 // sentences kept; all are counted
+	findingsMost  = 20 // sentences kept; all findings are counted
 	longest       = int64(time.Minute)
-	digits        = 3 // of a latency that are right
+	digits        = 3 // correct decimal digits of a latency
 	lagMost       = 5 * time.Millisecond
 	lagShareMost  = 0.5
 	lagSamplesMin = 100
 )
 
-// tally is what one thread saw in one window. Its loop owns it; Measure takes it over when the window has ended.
+// tally counts what one thread saw in one window. It is owned by the thread's loop; Measure
+// takes it over when the window has ended.
 type tally struct {
 	sent, answered [kinds]uint64
 	latency        [kinds]*hdrhistogram.Histogram
 	lag            *hdrhistogram.Histogram // from when a request was due until it was sent
-	pushLag        *hdrhistogram.Histogram // from an event's time until it was here; lagClock says when not
+	pushLag        *hdrhistogram.Histogram // from an event's time until its arrival, where lagClock knows it
 	rejects        map[string]uint64
 	executions     uint64
 	events         uint64 // EVENT frames
-	quotes, prices uint64 // QUOTES frames, and what is in them
+	quotes, prices uint64 // QUOTES frames, and the prices in them
 	bytes          uint64 // received
 	cut, returned  uint64 // connections that the server ended; stalled ones that came back
 	findings       uint64
@@ -47,26 +48,26 @@ func newTally() *tally {
 	return t
 }
 
-// record notes ns, or the ends of what the histogram holds.
+// record records ns, limited to the histogram's range.
 func record(h *hdrhistogram.Histogram, ns int64) {
-	_ = h.RecordValue(min(max(ns, 1), longest)) // fails only outside of its range
+	_ = h.RecordValue(min(max(ns, 1), longest)) // fails only out of range
 }
 
-// find notes what is wrong.
-func (t *tally) find(format string, args ...any) {
+// addFinding records a wrong answer.
+func (t *tally) addFinding(format string, args ...any) {
 	t.findings++
 	if len(t.sentences) < findingsMost {
 		t.sentences = append(t.sentences, fmt.Sprintf(format, args...))
 	}
 }
 
-// begin starts the window; the thread calls it.
+// begin starts the window. It must be called by the thread.
 func (t *tally) begin() {
 	t.began = time.Now()
 	t.cpuBegan, t.waitBegan = threadTimes()
 }
 
-// end ends it.
+// end ends the window.
 func (t *tally) end() {
 	cpu, waited := threadTimes()
 	t.ended, t.cpu, t.waited = time.Now(), cpu-t.cpuBegan, waited-t.waitBegan

@@ -1,12 +1,14 @@
 package load
 
-// timer is a connection, by its place among those of its thread, that sends at some time.
+// timer says when a connection sends. conn is its index among the connections of its
+// thread.
 type timer struct {
 	at   int64
 	conn int32
 }
 
-// timers is a binary heap, the earliest first. container/heap would make an interface, and so garbage, of each.
+// timers is a binary heap, earliest first. container/heap would allocate an interface for
+// each timer.
 type timers []timer
 
 func (h *timers) add(at int64, conn int32) {

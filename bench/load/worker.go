@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	patienceMost = 10 * time.Millisecond // also how long a command may wait
+	patienceMost = 10 * time.Millisecond // also bounds how long a command waits
 	readBytes    = 256 << 10
 	eventsMost   = 512
-	burstMost    = 256 // requests that are due sent before something is read again
+	burstMost    = 256 // most due requests sent before reading again
 	sweep        = time.Second
 )
 
@@ -22,13 +22,13 @@ const (
 type worker struct {
 	// Set before run.
 	plan     *Plan
-	to       unix.SockaddrInet4 // its own: a connect writes into it
+	to       unix.SockaddrInet4 // a copy of its own, as connecting writes to it
 	frames   [kinds][]byte
 	epoll    int
-	first    int // the number of the first connection
+	first    int // number of the first connection
 	commands chan func(*worker)
-	base     time.Time       // what now counts from
-	report   func(err error) // called once: all connections are logged in, or it failed
+	base     time.Time       // now counts from here
+	report   func(err error) // called once: all connections are logged in, or that failed
 	gone     chan struct{}   // closed when run has returned
 
 	// Owned by run.
@@ -37,7 +37,7 @@ type worker struct {
 	rng       *rand.Rand
 	now       int64 // nanoseconds since base
 	lag       lagClock
-	heartbeat int64 // nanoseconds, as the server wants it
+	heartbeat int64 // nanoseconds, as the server requires
 	in, out   []byte
 
 	dialed, onTheWay, alive          int
@@ -45,14 +45,14 @@ type worker struct {
 
 	timers   timers // Think: when each connection sends next
 	due      float64
-	interval float64 // OpenLoop: when the next request is due, and the one after that
-	turn     int     // OpenLoop: whose turn it is
-	swept    int64   // when heartbeats were looked at
+	interval float64 // OpenLoop: when the next request is due, and the time between two
+	turn     int     // OpenLoop: the next connection to send
+	swept    int64   // when heartbeats were last checked
 }
 
 func (w *worker) run() {
 	runtime.LockOSThread()                             // for the times of the thread
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // nanosecond; without it a timer is up to 50 µs late
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // nanoseconds; otherwise timers are up to 50 µs late
 	defer close(w.gone)
 	defer w.closeAll()
 	events := make([]unix.EpollEvent, eventsMost)
@@ -81,14 +81,14 @@ func (w *worker) run() {
 	}
 }
 
-// clock reads the time; once for all that one poll brought.
+// clock reads the time, once for everything from one poll.
 func (w *worker) clock() {
 	at := time.Now()
 	w.now = int64(at.Sub(w.base))
 	w.lag.reading(w.now, at.UnixNano())
 }
 
-// serve is what a poll said of one connection.
+// serve handles the events that a poll returned for a connection.
 func (w *worker) serve(c *conn, events uint32) {
 	if c.state == connecting {
 		w.connected(c)
@@ -101,7 +101,7 @@ func (w *worker) serve(c *conn, events uint32) {
 		return
 	}
 	if c.stalled && w.started && c.state == live {
-		w.ended(c, nil) // it watches for nothing but the end
+		w.ended(c, nil) // it waits only for the end of the connection
 		return
 	}
 	answers := w.receive(c)
@@ -117,7 +117,7 @@ func (w *worker) serve(c *conn, events uint32) {
 	}
 }
 
-// watch says to epoll what the connection waits for.
+// watch tells epoll what the connection waits for.
 func (w *worker) watch(c *conn) {
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.number - w.first)}
 	if c.stalled && w.started && c.state == live {
@@ -134,7 +134,7 @@ func (w *worker) watch(c *conn) {
 	}
 }
 
-// start begins the traffic.
+// start starts the traffic.
 func (w *worker) start() {
 	w.started = true
 	w.clock()
@@ -146,7 +146,7 @@ func (w *worker) start() {
 	}
 }
 
-// begin is the traffic of one connection.
+// begin starts the traffic of one connection.
 func (w *worker) begin(c *conn) {
 	if w.plan.Quotes {
 		w.subscribe(c)
@@ -156,7 +156,8 @@ func (w *worker) begin(c *conn) {
 		w.watch(c)
 	case w.plan.Mode == ClosedLoop:
 		w.askAgain(c, w.plan.Outstanding)
-	case w.plan.Mode == Think: // the first pause is drawn from 0, so that they do not all begin together
+	// The first pause is drawn from 0, so that connections do not all start together.
+	case w.plan.Mode == Think:
 		w.timers.add(w.now+int64(w.rng.Float64()*float64(w.plan.ThinkHigh)), int32(c.number-w.first))
 	}
 }
@@ -170,13 +171,13 @@ func (w *worker) askAgain(c *conn, n int) {
 	w.send(c, w.out)
 }
 
-// think has the connection pause before its next request.
+// think makes the connection pause before its next request.
 func (w *worker) think(c *conn) {
 	pause := w.plan.ThinkLow + time.Duration(w.rng.Float64()*float64(w.plan.ThinkHigh-w.plan.ThinkLow))
 	w.timers.add(w.now+int64(pause), int32(c.number-w.first))
 }
 
-// sendDue sends what is due by now.
+// sendDue sends the requests that are due.
 func (w *worker) sendDue() {
 	if !w.started {
 		return
@@ -202,7 +203,8 @@ func (w *worker) sendDue() {
 	}
 }
 
-// sendNext sends the request that was due, on the connection whose turn it is. It is false where no connection is left.
+// sendNext sends the due request on the connection whose turn it is. It returns false if no
+// connection is left.
 func (w *worker) sendNext() bool {
 	at := int64(w.due)
 	w.due += w.interval
@@ -222,7 +224,7 @@ func (w *worker) sendNext() bool {
 	return false
 }
 
-// patience is how long there is nothing to do by itself.
+// patience returns how long the worker may wait until it has something to do by itself.
 func (w *worker) patience() time.Duration {
 	at := w.now + int64(patienceMost)
 	switch {
@@ -237,7 +239,7 @@ func (w *worker) patience() time.Duration {
 	return time.Duration(max(0, at-w.now))
 }
 
-// ping is the heartbeat: who has been silent for that long says a word.
+// ping sends heartbeats on connections that have been silent for too long.
 func (w *worker) ping() {
 	w.swept = w.now
 	if w.heartbeat == 0 {
@@ -253,13 +255,13 @@ func (w *worker) ping() {
 	}
 }
 
-// fail ends the run: in Open it is the error, later a finding.
+// fail ends the run. It is an error in Open, and later a finding.
 func (w *worker) fail(err error) {
 	if !w.opened && !w.failed {
 		w.failed = true
 		w.report(err)
 	}
-	w.tally.find("the generator cannot go on: %v", err)
+	w.tally.addFinding("the generator cannot go on: %v", err)
 	w.stopped = true
 }
 

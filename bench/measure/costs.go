@@ -8,12 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Costs are those of the kernel, and of the host under it in a virtual machine, that every server has, in microseconds. Figures of two
-// machines differ by them first of all.
+// Costs are costs of the kernel, and of the host below a virtual machine, that all servers
+// share, in microseconds. They are the first reason why figures of two machines differ.
 type Costs struct {
-	Syscall    float64 // one that does nothing
-	FirstTouch float64 // of 4 KiB with huge pages under them, memory that nobody has used for a while: a host takes such memory back
-	NextTouch  float64 // the same memory, again from the kernel at once
+	Syscall float64 // a system call that does nothing
+	// FirstTouch is for 4 KiB in huge pages, in memory that was unused for a while: a host
+	// reclaims such memory.
+	FirstTouch float64
+	NextTouch  float64 // the same memory, immediately taken from the kernel again
 }
 
 const (
@@ -25,7 +27,7 @@ const (
 func NewCosts() (c Costs, err error) {
 	began := time.Now()
 	for range syscalls {
-		_ = unix.Getppid() // which Go does not keep
+		_ = unix.Getppid() // Go does not cache its result
 	}
 	c.Syscall = micros(time.Since(began), syscalls)
 	if c.FirstTouch, err = touch(); err == nil {
@@ -34,13 +36,14 @@ func NewCosts() (c Costs, err error) {
 	return c, err
 }
 
-// touch takes memory from the kernel, writes to each of its pages and gives it back. It returns what a page took.
+// touch takes memory from the kernel, writes to each page, and returns it. It reports the
+// time per page.
 func touch() (float64, error) {
 	b, err := unix.Mmap(-1, 0, touched, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		return 0, fmt.Errorf("map %d bytes to touch them: %w", touched, err)
 	}
-	_ = unix.Madvise(b, unix.MADV_HUGEPAGE) // a kernel without them has small ones
+	_ = unix.Madvise(b, unix.MADV_HUGEPAGE) // a kernel without huge pages uses small ones
 	page, began := os.Getpagesize(), time.Now()
 	for i := 0; i < len(b); i += page {
 		b[i] = 1

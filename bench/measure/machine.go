@@ -15,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kernel is memory that is the kernel's, all of the machine together: of it only differences say something.
+// Kernel is kernel memory of the whole machine. Only differences of it are meaningful.
 type Kernel struct {
 	Slab    int64 // bytes of kernel objects: sockets, files, epoll entries
 	TCP     int64 // bytes of socket buffers
 	Sockets int   // TCP sockets in use
 }
 
-// KernelMemory looks at it.
+// KernelMemory reads the current values.
 func KernelMemory() (Kernel, error) {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -45,7 +45,7 @@ func KernelMemory() (Kernel, error) {
 	return k, nil
 }
 
-// Idle is the time that all processors together have had nothing to do since the machine started.
+// Idle returns the total idle time of all processors since the machine started.
 func Idle() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -61,7 +61,7 @@ func Idle() (time.Duration, error) {
 	return time.Duration(idle+waiting) * time.Second / ticks, errors.Join(err, err2)
 }
 
-// Environment is where a measurement was made.
+// Environment describes where a measurement was made.
 type Environment struct {
 	Time     time.Time
 	Kernel   string
@@ -69,17 +69,18 @@ type Environment struct {
 	Cores    int
 	MemoryGB float64
 	Go       string
-	Commit   string // of the source; with "-dirty" where it was changed
+	Commit   string // of the source, with "-dirty" if it was modified
 	Command  string
-	Files    uint64  // open files a process may have
+	Files    uint64  // limit of open files per process
 	Ports    string  // net.ipv4.ip_local_port_range
-	FsyncP50 float64 // milliseconds, 4 KiB appended
+	FsyncP50 float64 // milliseconds, for appending 4 KiB
 	FsyncP99 float64
 	Costs    Costs
-	Load     string // the machine's load before it began
+	Load     string // load of the machine before the measurement
 }
 
-// NewEnvironment looks at the machine. commit is what git describes; dir is on the disk that the servers write to.
+// NewEnvironment examines the machine. commit is the output of git describe; dir is on the
+// disk that the servers write to.
 func NewEnvironment(commit, dir string) (Environment, error) {
 	e := Environment{
 		Time: time.Now().UTC().Truncate(time.Second), CPU: cpuModel(), Cores: runtime.NumCPU(), Go: runtime.Version(),
@@ -108,7 +109,7 @@ func NewEnvironment(commit, dir string) (Environment, error) {
 	return e, err
 }
 
-// builtFrom is the revision that the Go command noted in this program.
+// builtFrom returns the revision that the Go command recorded in this program.
 func builtFrom() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -148,7 +149,8 @@ func cpuModel() string {
 	return runtime.GOARCH
 }
 
-// Of Fsync in NewEnvironment: about a second on a disk that takes 3 ms.
+// fsyncs is the number of syncs in NewEnvironment: about a second on a disk that takes 3
+// ms.
 const fsyncs = 300
 
 // Fsync appends 4 KiB and syncs, n times, in dir.
@@ -172,7 +174,8 @@ func Fsync(dir string, n int) (p50, p99 time.Duration, err error) {
 	return took[n/2], took[n*99/100], nil
 }
 
-// RaiseFiles raises the soft limit of open files to the hard one, which is returned. Processes started later inherit it.
+// RaiseFiles raises the soft limit of open files to the hard limit, and returns it.
+// Processes started later inherit it.
 func RaiseFiles() (uint64, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -182,5 +185,5 @@ func RaiseFiles() (uint64, error) {
 	return limit.Max, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
 }
 
-// Processors is how many processors the machine has.
+// Processors returns the number of processors of the machine.
 func Processors() int { return runtime.NumCPU() }

@@ -21,14 +21,15 @@ func TestSample(t *testing.T) {
 	var after Sample
 	for after.CPU < busyUntil {
 		pages = append(pages, make([]byte, 1<<16)...)
-		time.Sleep(time.Microsecond) // a context switch
+		time.Sleep(time.Microsecond) // causes a context switch
 		if after, err = p.Sample(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	u := after.Since(before)
 	if u.CPUSeconds < 0.05 || u.UserSeconds+u.SystemSeconds > 2*u.CPUSeconds+0.05 {
-		t.Errorf("used %.3f s of a processor, %.3f in user and %.3f in system mode", u.CPUSeconds, u.UserSeconds, u.SystemSeconds)
+		t.Errorf("used %.3f s of a processor, %.3f in user and %.3f in system mode", u.CPUSeconds, u.UserSeconds,
+			u.SystemSeconds)
 	}
 	if u.ContextSwitches == 0 || u.RSS < int64(len(pages)) || u.Threads < 2 || u.Faults == 0 {
 		t.Errorf("it slept and has %d bytes: %+v", len(pages), u)

@@ -11,20 +11,21 @@ import (
 	"time"
 )
 
-// Debug is the address of a server's HTTP endpoint, under which /debug/pprof/ is.
+// Debug is the address of a server's HTTP endpoint with /debug/pprof/.
 type Debug string
 
-// Go is what the runtime of a Go server says of itself.
+// Go is what the runtime of a Go server reports about itself.
 type Go struct {
 	Goroutines int
 	Mallocs    uint64
 	HeapInuse  uint64
 	Stacks     uint64 // bytes of stacks in use
 	GCs        uint64
-	GCShare    float64 // of the processor time since it started
+	GCShare    float64 // fraction of the processor time since the start
 }
 
-// Go asks for it. forceGC has the server collect first, so that what is in use is what is reachable.
+// Go gets these values. With forceGC the server first collects garbage, so that only
+// reachable memory is in use.
 func (d Debug) Go(ctx context.Context, forceGC bool) (Go, error) {
 	gc := 0
 	if forceGC {
@@ -57,7 +58,7 @@ func (d Debug) Go(ctx context.Context, forceGC bool) (Go, error) {
 	return g, nil
 }
 
-// Profile is a CPU profile of the next d.
+// Profile takes a CPU profile of that length.
 func (d Debug) Profile(ctx context.Context, length time.Duration) ([]byte, error) {
 	return d.get(ctx, fmt.Sprintf("profile?seconds=%d", max(1, int(length.Round(time.Second).Seconds()))))
 }
@@ -69,7 +70,8 @@ func (d Debug) get(ctx context.Context, what string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // a connection left open is a goroutine of the server
+	// An idle connection would be another goroutine of the server.
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask the server's profiler: %w", err)

@@ -1,10 +1,11 @@
-// Package measure looks at a server process from outside: what it uses of the processor, of memory and of the kernel, and what its
-// profiler says. Nothing in the server takes part but its pprof endpoint. Linux only.
+// Package measure observes a server process from outside: its use of processor, memory and
+// kernel, and what its profiler reports. The server contributes only its pprof endpoint.
+// Linux only.
 //
-// The loop of a caller:
+// A caller's loop:
 //
 //	before, err := measure.Process(pid).Sample()
-//	… so much work …
+//	… the work …
 //	after, err := measure.Process(pid).Sample()
 //	used := after.Since(before)
 //	perRequest := used.CPU.Seconds() / requests
@@ -22,22 +23,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Process is a process by its id.
+// Process is a process id.
 type Process int
 
-// Sample is what a process has used up to some time.
+// Sample is what a process has used so far.
 type Sample struct {
 	At           time.Time
-	CPU          time.Duration // in nanoseconds, by the scheduler's account, of threads that have ended too
+	CPU          time.Duration // by the scheduler, in nanoseconds, including threads that have ended
 	User, System time.Duration // in hundredths of a second
-	Voluntary    uint64        // context switches of the threads that there are: it waited
-	Involuntary  uint64        // it was made to
+	Voluntary    uint64        // context switches of the current threads because they waited
+	Involuntary  uint64        // context switches forced on them
 	RSS          int64         // bytes
 	Threads      int
 	Faults       uint64 // page faults
 }
 
-// Sample looks at the process.
+// Sample examines the process.
 func (p Process) Sample() (Sample, error) {
 	s := Sample{At: time.Now()}
 	err := errors.Join(p.clock(&s), p.stat(&s), p.switches(&s))
@@ -49,7 +50,7 @@ func (p Process) Sample() (Sample, error) {
 
 // clock reads the process's own clock, which is finer than /proc/PID/stat.
 func (p Process) clock(s *Sample) error {
-	const schedulerClock = 2 // CPUCLOCK_SCHED: what clock_getcpuclockid makes of a process
+	const schedulerClock = 2 // CPUCLOCK_SCHED, as in clock_getcpuclockid for a process
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^int32(p)<<3|schedulerClock), &t); err != nil {
 		return fmt.Errorf("read its clock: %w", err)
@@ -58,7 +59,7 @@ func (p Process) clock(s *Sample) error {
 	return nil
 }
 
-// ticks is USER_HZ, which Linux has had at 100 for ever.
+// ticks is USER_HZ, which has always been 100 on Linux.
 const ticks = 100
 
 func (p Process) stat(s *Sample) error {
@@ -66,7 +67,8 @@ func (p Process) stat(s *Sample) error {
 	if err != nil {
 		return err
 	}
-	// The name, in parentheses, may hold anything; the fields begin behind it, with the third.
+	// The name, in parentheses, may contain anything. The third field is the first after
+	// it.
 	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	if len(f) < 22 {
 		return fmt.Errorf("%s has %d fields", p.file("stat"), len(f))
@@ -83,7 +85,7 @@ func (p Process) stat(s *Sample) error {
 	return nil
 }
 
-// switches adds up the threads'. One that ends meanwhile is left out.
+// switches sums over the threads. A thread that ends meanwhile is left out.
 func (p Process) switches(s *Sample) error {
 	files, err := filepath.Glob(p.file("task/*/status"))
 	if err != nil || len(files) == 0 {
@@ -102,7 +104,7 @@ func (p Process) switches(s *Sample) error {
 
 func (p Process) file(name string) string { return fmt.Sprintf("/proc/%d/%s", int(p), name) }
 
-// lineOf is the number of the line that begins with key; 0 where there is none.
+// lineOf returns the number in the line that starts with key, or 0.
 func lineOf(text []byte, key string) uint64 {
 	for line := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(line, key); ok {
@@ -113,7 +115,7 @@ func lineOf(text []byte, key string) uint64 {
 	return 0
 }
 
-// Usage is what a process used between two samples, and where it stood at the second.
+// Usage is what a process used between two samples, and its state at the second.
 type Usage struct {
 	Seconds         float64
 	CPUSeconds      float64
@@ -121,25 +123,26 @@ type Usage struct {
 	SystemSeconds   float64
 	Cores           float64 // processors used on average
 	ContextSwitches uint64
-	Involuntary     uint64 // of these
+	Involuntary     uint64 // of the context switches
 	Faults          uint64
 	RSS             int64
 	Threads         int
 }
 
-// Since is the difference.
+// Since returns the difference.
 func (s Sample) Since(before Sample) Usage {
 	u := Usage{
 		Seconds: s.At.Sub(before.At).Seconds(), CPUSeconds: (s.CPU - before.CPU).Seconds(),
 		UserSeconds: (s.User - before.User).Seconds(), SystemSeconds: (s.System - before.System).Seconds(),
-		Involuntary: less(s.Involuntary, before.Involuntary), Faults: less(s.Faults, before.Faults), RSS: s.RSS, Threads: s.Threads,
+		Involuntary: subtract(s.Involuntary, before.Involuntary), Faults: subtract(s.Faults,
+			before.Faults), RSS: s.RSS, Threads: s.Threads,
 	}
-	u.ContextSwitches = less(s.Voluntary, before.Voluntary) + u.Involuntary
+	u.ContextSwitches = subtract(s.Voluntary, before.Voluntary) + u.Involuntary
 	if u.Seconds > 0 {
 		u.Cores = u.CPUSeconds / u.Seconds
 	}
 	return u
 }
 
-// less is a - b, and 0 where the threads that b counted have ended meanwhile.
-func less(a, b uint64) uint64 { return a - min(a, b) }
+// subtract returns a - b, or 0 if threads counted in b have ended meanwhile.
+func subtract(a, b uint64) uint64 { return a - min(a, b) }

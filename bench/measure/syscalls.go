@@ -12,20 +12,23 @@ import (
 	"time"
 )
 
-// ErrNoStrace says that system calls cannot be counted here.
-var ErrNoStrace = errors.New("system calls were not counted: there is no strace on this machine (Debian: apt install strace)")
+// ErrNoStrace means that system calls cannot be counted here.
+var ErrNoStrace = errors.New("system calls were not counted: there is no strace on this machine (Debian: apt " +
+	"install strace)")
 
-// Trace counts the system calls of a process while it is attached. The process is slowed down a lot meanwhile: what is worth
-// something is how many calls there are for each request answered, not how fast it is.
+// Trace counts the system calls of a process while it is attached. The process is much
+// slower meanwhile. Only the number of calls per answered request is meaningful, not the
+// speed.
 type Trace struct {
 	cmd   *exec.Cmd
 	table bytes.Buffer
 }
 
-// attachPatience is how long strace gets to attach to all threads of a process.
+// attachPatience is the time for strace to attach to all threads of a process.
 const attachPatience = time.Second
 
-// Trace attaches to the process. Only then should the load be started: what comes before is answered without being counted.
+// Trace attaches to the process. Start the load only afterwards: earlier requests are not
+// counted.
 func (p Process) Trace(ctx context.Context) (*Trace, error) {
 	path, err := exec.LookPath("strace")
 	if err != nil {
@@ -45,12 +48,12 @@ func (p Process) Trace(ctx context.Context) (*Trace, error) {
 	}
 }
 
-// Stop lets go of the process, and says how often it made each call, by name.
+// Stop detaches from the process, and returns how often it made each call, by name.
 func (t *Trace) Stop() (map[string]uint64, error) {
 	_ = t.cmd.Process.Signal(syscall.SIGINT)
 	end := time.AfterFunc(10*time.Second, func() { _ = t.cmd.Process.Kill() })
 	defer end.Stop()
-	_ = t.cmd.Wait() // it ends by the signal; whether it worked is in what it printed
+	_ = t.cmd.Wait() // it ends by the signal; its output shows whether it worked
 	counts, err := parseStrace(t.table.String())
 	if err != nil {
 		return nil, fmt.Errorf("strace: %w: %s", err, t.table.Bytes()[:min(t.table.Len(), 300)])
@@ -58,7 +61,8 @@ func (t *Trace) Stop() (map[string]uint64, error) {
 	return counts, nil
 }
 
-// parseStrace reads the table of strace -c: % time, seconds, usecs/call, calls, errors or nothing, name.
+// parseStrace parses the table of strace -c: % time, seconds, usecs/call, calls, errors or
+// nothing, name.
 func parseStrace(table string) (map[string]uint64, error) {
 	counts := make(map[string]uint64)
 	for line := range strings.Lines(table) {

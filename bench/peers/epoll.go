@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Epoll echoes on threads that each have an epoll and a listener of their own: what Go can do without a library.
+// Epoll echoes on threads that each have an epoll and a listener of their own: what Go can
+// do without a library.
 func Epoll(ctx context.Context, address string, loops int, listening func(string)) error {
 	address, err := freeAddress(address)
 	if err != nil {
@@ -43,7 +44,7 @@ func Epoll(ctx context.Context, address string, loops int, listening func(string
 		err = errors.Join(errStopped, err)
 	}
 	for _, l := range all {
-		_, _ = unix.Write(l.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // the counter of an eventfd
+		_, _ = unix.Write(l.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // increments the counter of an eventfd
 	}
 	running.Wait()
 	return err
@@ -58,23 +59,27 @@ type epollLoop struct {
 
 	// Owned by run.
 	in    []byte
-	conns map[int]*backlog // by file
+	conns map[int]*backlog // by file descriptor
 }
 
-// backlog is what a connection did not take yet.
+// backlog holds what a connection has not accepted yet.
 type backlog struct{ unsent []byte }
 
-// newEpollLoop listens on an address that others of this process listen on as well.
+// newEpollLoop listens on an address that other loops of this process share.
 func newEpollLoop(ctx context.Context, address string) (l *epollLoop, err error) {
 	shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		controlled := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		controlled := c.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET,
+				unix.SO_REUSEPORT, 1)
+		})
 		return errors.Join(controlled, err)
 	}}
 	listener, err := shared.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	l = &epollLoop{listener: listener.(*net.TCPListener), epoll: -1, stop: -1, in: make([]byte, readBytes), conns: make(map[int]*backlog)}
+	l = &epollLoop{listener: listener.(*net.TCPListener), epoll: -1, stop: -1, in: make([]byte, readBytes),
+		conns: make(map[int]*backlog)}
 	raw, err := l.listener.SyscallConn()
 	if err == nil {
 		err = raw.Control(func(fd uintptr) { l.accept = int(fd) })
@@ -86,7 +91,8 @@ func newEpollLoop(ctx context.Context, address string) (l *epollLoop, err error)
 		l.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	}
 	if err == nil {
-		err = errors.Join(l.watch(unix.EPOLL_CTL_ADD, l.accept, unix.EPOLLIN), l.watch(unix.EPOLL_CTL_ADD, l.stop, unix.EPOLLIN))
+		err = errors.Join(l.watch(unix.EPOLL_CTL_ADD, l.accept, unix.EPOLLIN),
+			l.watch(unix.EPOLL_CTL_ADD, l.stop, unix.EPOLLIN))
 	}
 	if err != nil {
 		l.close()
@@ -111,7 +117,7 @@ func (l *epollLoop) watch(op, fd int, events uint32) error {
 	return unix.EpollCtl(l.epoll, op, fd, &unix.EpollEvent{Fd: int32(fd), Events: events})
 }
 
-// run handles what happens until it is stopped.
+// run handles events until it is stopped.
 func (l *epollLoop) run() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -151,7 +157,8 @@ func (l *epollLoop) open() error {
 	return l.watch(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN)
 }
 
-// serve sends back what has come; or first what waits, and reads nothing until that is gone.
+// serve echoes what has arrived. If unsent bytes wait, it first sends them, and reads
+// nothing until they are gone.
 func (l *epollLoop) serve(fd int, events uint32) error {
 	if b := l.conns[fd]; b != nil {
 		if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
@@ -169,7 +176,7 @@ func (l *epollLoop) serve(fd int, events uint32) error {
 	return l.send(fd, l.in[:n])
 }
 
-// send writes, and keeps what the socket does not take: at most what one read brings.
+// send writes out, and keeps what the socket does not accept, which is at most one read.
 func (l *epollLoop) send(fd int, out []byte) error {
 	n, err := unix.Write(fd, out)
 	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {

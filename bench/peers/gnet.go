@@ -8,7 +8,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 )
 
-// Gnet echoes on gnet's event loops, which are set up as those of Papertape.
+// Gnet echoes on gnet's event loops, configured as in Papertape.
 func Gnet(ctx context.Context, address string, loops int, listening func(string)) error {
 	address, err := freeAddress(address)
 	if err != nil {
@@ -34,25 +34,26 @@ func Gnet(ctx context.Context, address string, loops int, listening func(string)
 	}
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = h.engine.Stop(now) // it would look every half second whether it is done; ran tells at once
+	// Stop would check only every half second whether it is done; ran tells at once.
+	_ = h.engine.Stop(now)
 	return <-ran
 }
 
-// gnetEcho is what gnet calls.
+// gnetEcho handles gnet's callbacks.
 type gnetEcho struct {
 	gnet.BuiltinEventEngine
 	engine gnet.Engine
 	booted chan struct{}
 }
 
-// OnBoot notes gnet's engine. Its listeners are bound by then.
+// OnBoot stores gnet's engine. The listeners are bound by then.
 func (h *gnetEcho) OnBoot(e gnet.Engine) gnet.Action {
 	h.engine = e
 	close(h.booted)
 	return gnet.None
 }
 
-// OnTraffic sends back what was read.
+// OnTraffic echoes what was read.
 func (h *gnetEcho) OnTraffic(c gnet.Conn) gnet.Action {
 	in, err := c.Next(-1)
 	if err != nil || c.OutboundBuffered()+len(in) > backlogBytesMax {
@@ -64,20 +65,20 @@ func (h *gnetEcho) OnTraffic(c gnet.Conn) gnet.Action {
 	return gnet.None
 }
 
-// gnetLog keeps gnet's words off stdout, and repeats those that are of trouble.
+// gnetLog keeps gnet's log off stdout, and prints only warnings and errors.
 type gnetLog struct{}
 
-// Debugf is thrown away.
+// Debugf prints nothing.
 func (gnetLog) Debugf(string, ...any) {}
 
-// Infof is thrown away.
+// Infof prints nothing.
 func (gnetLog) Infof(string, ...any) {}
 
-// Warnf is repeated.
+// Warnf prints the message.
 func (gnetLog) Warnf(format string, args ...any) { log.Printf("gnet: "+format, args...) }
 
-// Errorf is repeated.
+// Errorf prints the message.
 func (gnetLog) Errorf(format string, args ...any) { log.Printf("gnet: "+format, args...) }
 
-// Fatalf is repeated. What it is about, gnet returns.
+// Fatalf prints the message. gnet also returns the error.
 func (gnetLog) Fatalf(format string, args ...any) { log.Printf("gnet: "+format, args...) }

@@ -7,6 +7,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// gnet and ants make pools when they are loaded, and zinx never ends its workers.
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/aceld/zinx/znet.(*MsgHandle).StartOneWorker"))
+	// gnet and ants create pools when they are loaded, and zinx never ends its workers.
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(),
+		goleak.IgnoreAnyFunction("github.com/aceld/zinx/znet.(*MsgHandle).StartOneWorker"))
 }

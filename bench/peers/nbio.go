@@ -11,10 +11,11 @@ import (
 func Nbio(ctx context.Context, address string, loops int, listening func(string)) error {
 	logging.SetLevel(logging.LevelError)
 	e := nbio.NewEngine(nbio.Config{
-		Network: "tcp", Addrs: []string{address}, NPoller: loops, ReadBufferSize: readBytes, MaxWriteBufferSize: backlogBytesMax,
+		Network: "tcp", Addrs: []string{address}, NPoller: loops, ReadBufferSize: readBytes,
+		MaxWriteBufferSize: backlogBytesMax,
 	})
 	e.OnData(func(c *nbio.Conn, in []byte) {
-		if _, err := c.Write(in); err != nil { // it keeps a copy of what the socket does not take
+		if _, err := c.Write(in); err != nil { // it keeps a copy of what the socket does not accept
 			_ = c.Close()
 		}
 	})

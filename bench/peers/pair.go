@@ -11,12 +11,13 @@ import (
 
 const (
 	acceptRetry   = 5 * time.Millisecond
-	pairTasksMax  = 1024 // frames that wait for a worker; full: the readers wait
-	pairFramesMax = 64   // frames that wait for a coalescing writer; full: the worker waits
+	pairTasksMax  = 1024 // frames waiting for a worker; full: the readers wait
+	pairFramesMax = 64   // frames waiting for a coalescing writer; full: the worker waits
 )
 
-// Pair echoes as the old design does: a goroutine reads, a worker takes each frame, a goroutine writes each. With coalescing it
-// writes at once all that waits.
+// Pair echoes as the old design does: one goroutine reads, a worker handles each frame,
+// another goroutine writes it. With coalescing, the writer writes all waiting frames at
+// once.
 func Pair(ctx context.Context, address string, workers int, coalescing bool, listening func(string)) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -44,7 +45,7 @@ func Pair(ctx context.Context, address string, workers int, coalescing bool, lis
 			}
 			break
 		}
-		if err != nil { // of files, mostly: those there are go on
+		if err != nil { // mostly too many open files: existing connections continue
 			time.Sleep(acceptRetry)
 			continue
 		}
@@ -64,7 +65,7 @@ type pairServer struct {
 	coalescing       bool
 	queues           []chan pairTask
 	reading, writing sync.WaitGroup
-	accepted         int // by the accepting goroutine
+	accepted         int // used by the accepting goroutine only
 
 	mu sync.Mutex
 	// Shared, under mu.
@@ -114,7 +115,7 @@ func (s *pairServer) closeAll() {
 	}
 }
 
-// read hands on a copy of each frame.
+// read passes on a copy of each frame.
 func (p *pair) read(queue chan<- pairTask) {
 	in := make([]byte, 0, 4+codec.LimitAfterLogin)
 	for {
@@ -163,7 +164,7 @@ func (p *pair) write(coalescing bool) {
 			frame = out
 		}
 		if _, err := p.Write(frame); err != nil {
-			_ = p.Close() // which ends the reader
+			_ = p.Close() // this ends the reader
 		}
 	}
 }

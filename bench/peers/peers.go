@@ -1,14 +1,16 @@
-// Package peers is what Papertape is held against beside the old design: bare echo servers, which do nothing but send back what
-// they are sent, on gnet, on nbio, on a loop of epoll written here, on zinx, and on pairs of goroutines; and the order service
-// on zinx. All are sent the frames of the protocol.
+// Package peers holds the servers, besides the old design, that Papertape is compared with.
+// Most are bare echo servers, which return what they receive: on gnet, on nbio, on an epoll
+// loop written here, on zinx, and on pairs of goroutines. The last is the order service on
+// zinx. All of them receive the frames of the protocol.
 //
-// Gnet, Nbio and Epoll send back the bytes of a read in one write, whatever frames are in them: they are the limit of what a
-// server of that kind can do. Pair and Zinx cut frames and hand each through a worker, as the old design does; zinx cuts by a
-// decoder of the protocol's length field, instead of by its own framing, so that the bytes on the wire are the same for all.
+// Gnet, Nbio and Epoll return the bytes of each read in one write, whatever frames they
+// contain. They show the limit for servers of their kind. Pair and Zinx cut frames and pass
+// each through a worker, as the old design does. Zinx uses a decoder for the protocol's
+// length field instead of its own framing, so that all servers see the same bytes.
 //
 //	err := peers.Gnet(ctx, address, loops, listening) // until ctx ends
 //
-// Each function serves until ctx ends, and calls listening once with the address that it has got.
+// Each function serves until ctx ends, and calls listening once with the actual address.
 package peers
 
 import (
@@ -17,16 +19,17 @@ import (
 )
 
 const (
-	// readBytes is what a loop reads at once.
+	// readBytes is the size of a loop's read buffer.
 	readBytes = 64 << 10
-	// backlogBytesMax bounds what waits for a client that does not read. More: its connection is closed.
+	// backlogBytesMax bounds what waits for a client that does not read. Beyond it, the
+	// connection is closed.
 	backlogBytesMax = 4 << 20
 )
 
 var errStopped = errors.New("the loops stopped by themselves")
 
-// freeAddress is the address with a port that is free at the moment, for libraries that do not say which they have got, or that
-// share the port of another server without a word.
+// freeAddress returns the address with a port that is currently free. It is for libraries
+// that do not report their port, or that silently share the port of another server.
 func freeAddress(address string) (string, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {

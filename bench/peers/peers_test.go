@@ -13,7 +13,7 @@ import (
 	"github.com/papertape/papertape/bench/judge"
 )
 
-// serve runs a server, until the returned function is called.
+// serve runs a server until the returned function is called.
 func serve(t *testing.T, run func(context.Context, string, func(string)) error) (address string, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -51,11 +51,13 @@ func pairs(coalescing bool) echo {
 
 func echoes() map[string]echo {
 	return map[string]echo{
-		"gnet": loops(Gnet), "nbio": loops(Nbio), "epoll": loops(Epoll), "pair": pairs(false), "pair coalescing": pairs(true),
+		"gnet": loops(Gnet), "nbio": loops(Nbio), "epoll": loops(Epoll), "pair": pairs(false),
+		"pair coalescing": pairs(true),
 	}
 }
 
-// TestEcho is of all but zinx, of which there can be one in a process: papertape-bench serve is tested with it.
+// TestEcho tests all but zinx, of which a process can run only one: it is tested with
+// papertape-bench serve.
 func TestEcho(t *testing.T) {
 	for name, run := range echoes() {
 		t.Run(name, func(t *testing.T) {
@@ -70,8 +72,9 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// TestBacklog: a client sends much before it reads anything. The loop of epoll reads no more from it meanwhile, and the libraries
-// give it up; nothing comes back that was not sent, and others are served.
+// TestBacklog: a client sends a lot before it reads anything. Meanwhile the epoll loop
+// reads no more from it, and the libraries drop it. It gets back only what it sent, and
+// other clients are served.
 func TestBacklog(t *testing.T) {
 	for _, name := range []string{"gnet", "nbio", "epoll"} {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +99,7 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// TestTaken: an address that somebody has is an error.
+// TestTaken: an address that is in use is an error.
 func TestTaken(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -108,7 +111,8 @@ func TestTaken(t *testing.T) {
 		return Zinx(ctx, address, ZinxConfig{Workers: 10, ConnectionsMax: 100}, listening)
 	}
 	for name, run := range all {
-		err := run(t.Context(), l.Addr().String(), func(address string) { panic(fmt.Sprintf("%s listens on %s", name, address)) })
+		err := run(t.Context(), l.Addr().String(),
+			func(address string) { panic(fmt.Sprintf("%s listens on %s", name, address)) })
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}

@@ -20,19 +20,20 @@ import (
 )
 
 const (
-	zinxTasksMax = 1024 // requests that wait for a worker, as zinx has it
+	zinxTasksMax = 1024 // requests waiting for a worker, zinx's default
 	zinxReadMax  = 4 << 10
-	zinxPatience = 10 * time.Second // for a client that takes nothing
+	zinxPatience = 10 * time.Second // for a client that does not read
 
-	// zinxOther is the route of all messages that have none of their own.
+	// zinxOther is the route of all messages without a route of their own.
 	zinxOther = 0
 )
 
-// ZinxConfig says how zinx is set up.
+// ZinxConfig configures zinx.
 type ZinxConfig struct {
 	Workers        int
 	ConnectionsMax int
-	// Buffered sends through zinx's queue and buffered writer, which it flushes every 10 ms, instead of by one write per message.
+	// Buffered sends through zinx's queue and buffered writer, flushed every 10 ms, instead
+	// of one write per message.
 	Buffered bool
 }
 
@@ -42,7 +43,7 @@ func Zinx(ctx context.Context, address string, cfg ZinxConfig, listening func(st
 	return runZinx(ctx, address, cfg, map[codec.Type]handler{zinxOther: echo}, nil, nil, listening)
 }
 
-// zinxSend sends a frame; a connection that does not take it is stopped.
+// zinxSend sends a frame. It stops a connection that does not accept it.
 func zinxSend(c ziface.IConnection, frame []byte, buffered bool) {
 	var err error
 	if buffered {
@@ -55,7 +56,8 @@ func zinxSend(c ziface.IConnection, frame []byte, buffered bool) {
 	}
 }
 
-// runZinx runs zinx. There is one in a process, whose configuration is global, and whose workers stay.
+// runZinx runs zinx. A process can run only one: its configuration is global, and its
+// workers never end.
 func runZinx(ctx context.Context, address string, cfg ZinxConfig, routes map[codec.Type]handler,
 	connected, disconnected func(ziface.IConnection), listening func(string)) error {
 	if !zinxconf.Configured {
@@ -90,7 +92,8 @@ func runZinx(ctx context.Context, address string, cfg ZinxConfig, routes map[cod
 	return nil
 }
 
-// newZinx makes a server, which would print its emblem and its configuration on stdout.
+// newZinx creates a server, without the banner and configuration that zinx would print on
+// stdout.
 func newZinx(address string, cfg ZinxConfig) (ziface.IServer, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -112,12 +115,13 @@ func newZinx(address string, cfg ZinxConfig) (ziface.IServer, error) {
 	}()
 	zconf.GlobalObject.Mode = zconf.ServerModeTcp
 	return znet.NewUserConfServer(&zconf.Config{
-		Host: host, TCPPort: number, MaxConn: cfg.ConnectionsMax, WorkerPoolSize: uint32(cfg.Workers), MaxWorkerTaskLen: zinxTasksMax,
-		MaxPacketSize: 4 + codec.LimitAfterLogin, IOReadBuffSize: zinxReadMax, LogIsolationLevel: zlog.LogPanic,
+		Host: host, TCPPort: number, MaxConn: cfg.ConnectionsMax, WorkerPoolSize: uint32(cfg.Workers),
+		MaxWorkerTaskLen: zinxTasksMax,
+		MaxPacketSize:    4 + codec.LimitAfterLogin, IOReadBuffSize: zinxReadMax, LogIsolationLevel: zlog.LogPanic,
 	}, znet.WithPacket(zinxPack{})), nil
 }
 
-// waitFor returns when somebody listens there: zinx does not say so.
+// waitFor returns when something listens on the address, since zinx does not report that.
 func waitFor(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, zinxPatience)
 	defer cancel()
@@ -133,7 +137,7 @@ func waitFor(ctx context.Context, address string) error {
 	}
 }
 
-// handler does a request.
+// handler handles a request.
 type handler func(ziface.IRequest)
 
 type zinxRouter struct {
@@ -141,27 +145,27 @@ type zinxRouter struct {
 	handle handler
 }
 
-// Handle is what zinx calls.
+// Handle implements zinx's router.
 func (r *zinxRouter) Handle(request ziface.IRequest) { r.handle(request) }
 
-// zinxPack sends a whole frame as it is.
+// zinxPack sends a whole frame unchanged.
 type zinxPack struct{}
 
-// GetHeadLen is the size of a frame's header.
+// GetHeadLen returns the size of a frame's header.
 func (zinxPack) GetHeadLen() uint32 { return codec.HeaderBytes }
 
-// Pack is the frame.
+// Pack returns the frame.
 func (zinxPack) Pack(m ziface.IMessage) ([]byte, error) { return m.GetData(), nil }
 
-// Unpack is of clients.
+// Unpack is only used by clients.
 func (zinxPack) Unpack([]byte) (ziface.IMessage, error) {
 	return nil, errors.New("a server unpacks nothing")
 }
 
-// zinxDecoder has zinx cut the protocol's frames, and finds the route of each.
+// zinxDecoder makes zinx cut the protocol's frames, and finds the route of each.
 type zinxDecoder struct{ routes map[codec.Type]handler }
 
-// GetLengthField is where a frame says how long it is.
+// GetLengthField says where a frame has its length.
 func (d *zinxDecoder) GetLengthField() *ziface.LengthField {
 	return &ziface.LengthField{Order: binary.BigEndian, MaxFrameLength: 4 + codec.LimitAfterLogin, LengthFieldLength: 4}
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// ZinxOrders is the order service, each message a router.
+// ZinxOrders is the order service, with a router for each message.
 type ZinxOrders struct {
 	cfg   ZinxConfig
 	rate  float64
 	venue *venue.Venue
 	fatal chan error // 1
 
-	gate sync.RWMutex // held for reading while a request is done
+	gate sync.RWMutex // held for reading while a request is handled
 	// Shared, under gate.
 	stopped bool
 }
@@ -32,10 +32,11 @@ func NewZinxOrders(cfg ZinxConfig, business venue.Config, rate float64) (*ZinxOr
 	return z, err
 }
 
-// Stats are the counters of the business.
+// Stats returns the counters of the business.
 func (z *ZinxOrders) Stats() *venue.Stats { return z.venue.Stats() }
 
-// Serve serves until ctx ends, or until an event cannot be stored. It stops as zinx does: connections are closed without a word.
+// Serve serves until ctx ends or an event cannot be stored. It stops as zinx does: it
+// closes connections silently.
 func (z *ZinxOrders) Serve(ctx context.Context, address string, listening func(string)) error {
 	serving, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -44,7 +45,8 @@ func (z *ZinxOrders) Serve(ctx context.Context, address string, listening func(s
 	var flow sync.WaitGroup
 	flow.Go(func() {
 		z.venue.Run(serving, z.rate, func(account, draw uint64) bool {
-			z.venue.DoFill(account, draw) // zinx's workers do nothing but requests of connections
+			// zinx's workers handle only requests of connections.
+			z.venue.DoFill(account, draw)
 			return true
 		})
 	})
@@ -62,23 +64,25 @@ func (z *ZinxOrders) Serve(ctx context.Context, address string, listening func(s
 	return errors.Join(failed, err, z.venue.Close())
 }
 
-// routes are the messages that the venue knows, and all others.
+// routes returns a route for each message that the venue handles, and one for all others.
 func (z *ZinxOrders) routes() map[codec.Type]handler {
 	routes := map[codec.Type]handler{zinxOther: z.do}
-	for _, t := range []codec.Type{codec.TypeLogin, codec.TypePing, codec.TypePong, codec.TypeOrder, codec.TypeHoldings, codec.TypeInstruments} {
+	for _, t := range []codec.Type{codec.TypeLogin, codec.TypePing, codec.TypePong, codec.TypeOrder,
+		codec.TypeHoldings, codec.TypeInstruments} {
 		routes[t] = z.do
 	}
 	return routes
 }
 
-// property is the connection's property that is its session.
+// property is the key of the connection's property that holds its session.
 const property = "session"
 
 func (z *ZinxOrders) connected(c ziface.IConnection) {
 	c.SetProperty(property, z.venue.Connect(zinxPeer{c}))
 }
 
-// disconnected closes the socket first, which zinx does after it: somebody may hold the account and wait for this client to read.
+// disconnected closes the socket, which zinx would do later: the holder of the account may
+// be waiting for this client to read.
 func (z *ZinxOrders) disconnected(c ziface.IConnection) {
 	_ = c.GetConnection().Close()
 	if s, ok := sessionOf(c); ok {
@@ -95,7 +99,7 @@ func sessionOf(c ziface.IConnection) (*venue.Session, bool) {
 	return s, ok
 }
 
-// do does a request, on the connection's worker.
+// do handles a request, on the connection's worker.
 func (z *ZinxOrders) do(r ziface.IRequest) {
 	s, ok := sessionOf(r.GetConnection())
 	if !ok {
@@ -117,10 +121,10 @@ func (z *ZinxOrders) do(r ziface.IRequest) {
 
 var errNoFrame = errors.New("what was cut is no frame")
 
-// zinxPeer is a connection as the venue knows it.
+// zinxPeer is a connection as the venue sees it.
 type zinxPeer struct{ conn ziface.IConnection }
 
-// Send writes at once, on the goroutine that sends.
+// Send writes at once, on the calling goroutine.
 func (p zinxPeer) Send(frames []byte) { zinxSend(p.conn, frames, false) }
 
 // End stops the connection.

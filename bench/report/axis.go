@@ -5,15 +5,15 @@ import (
 	"strconv"
 )
 
-// axis is a scale that begins and ends at a tick.
+// axis is a scale that starts and ends at a tick.
 type axis struct {
 	log      bool
-	ticks    []float64 // two at least, rising
-	decimals int       // of their labels
-	from, to float64   // where the first and the last tick are, in pixels
+	ticks    []float64 // at least two, ascending
+	decimals int       // of the labels
+	from, to float64   // positions of the first and the last tick, in pixels
 }
 
-// linear is an axis from zero to a tick that is not below high, with no more ticks than most.
+// linear returns an axis from zero to a tick at or above high, with at most most ticks.
 func linear(high float64, most int) axis {
 	if high <= 0 {
 		high = 1
@@ -30,8 +30,9 @@ func linear(high float64, most int) axis {
 	return a
 }
 
-// logarithmic is an axis from a tick that is not above low to one that is not below high, which are above zero. There
-// are no more ticks than most: where 1, 2 and 5 of each power of ten are too many, some powers alone.
+// logarithmic returns an axis from a tick at or below low to one at or above high, both
+// above zero. It has at most most ticks. If 1, 2 and 5 of each power of ten are too many,
+// only some powers are used.
 func logarithmic(low, high float64, most int) axis {
 	first, last := indexOf(low), indexOf(high)
 	if roundNumber(last) < high*(1-tolerance) {
@@ -52,20 +53,22 @@ func logarithmic(low, high float64, most int) axis {
 	return a
 }
 
-// tolerance is what a value may be beyond a tick and still be at it: what is left of rounding.
+// tolerance is how far a value may exceed a tick and still count as equal, because of
+// rounding.
 const tolerance = 1e-9
 
-// roundNumber is 1, 2 or 5 of a power of ten: of the first for 0, 1 and 2, of the one after it for 3, 4 and 5.
+// roundNumber returns the i-th round number: 1, 2 and 5 for 0, 1 and 2, then 10, 20 and 50,
+// and so on.
 func roundNumber(i int) float64 {
 	power := floorDiv(i, 3)
 	mantissa := [...]string{"1", "2", "5"}[i-3*power]
-	v, _ := strconv.ParseFloat(mantissa+"e"+strconv.Itoa(power), 64) // the nearest to it that there is
+	v, _ := strconv.ParseFloat(mantissa+"e"+strconv.Itoa(power), 64) // the nearest float to it
 	return v
 }
 
-// indexOf is that of the greatest roundNumber that is not above v.
+// indexOf returns the index of the greatest roundNumber not above v.
 func indexOf(v float64) int {
-	i := 3*int(math.Floor(math.Log10(v))) - 3 // less than it is, and were the logarithm rounded up
+	i := 3*int(math.Floor(math.Log10(v))) - 3 // lower than the result, even if the logarithm was rounded up
 	for roundNumber(i+1) <= v*(1+tolerance) {
 		i++
 	}
@@ -74,7 +77,7 @@ func indexOf(v float64) int {
 
 func floorDiv(a, b int) int { return int(math.Floor(float64(a) / float64(b))) }
 
-// at is where a value is, in pixels.
+// at returns the position of a value, in pixels.
 func (a *axis) at(v float64) float64 {
 	low, high := a.ticks[0], a.ticks[len(a.ticks)-1]
 	if a.log {
@@ -83,7 +86,7 @@ func (a *axis) at(v float64) float64 {
 	return a.from + (v-low)/(high-low)*(a.to-a.from)
 }
 
-// label is how people write the value of a tick.
+// label formats the value of a tick for people.
 func (a *axis) label(v float64) string {
 	switch {
 	case v >= 1e6:
@@ -94,7 +97,7 @@ func (a *axis) label(v float64) string {
 	return strconv.FormatFloat(v, 'f', a.decimals, 64)
 }
 
-// labels are those of all ticks.
+// labels returns the labels of all ticks.
 func (a *axis) labels() []string {
 	list := make([]string, len(a.ticks))
 	for i, v := range a.ticks {

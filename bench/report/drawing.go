@@ -9,15 +9,16 @@ import (
 	"strings"
 )
 
-// The colours of what is not data. The ground is white wherever the picture is shown.
+// The colours of everything that is not data. The background is always white.
 const (
 	ink, dim, grid, ground = "#1f2328", "#57606a", "#e3e6ea", "#ffffff"
 
 	fonts = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 )
 
-// drawing is a picture so far, as SVG. It stands in pages among others: it has no style sheet and no names. Text is
-// placed by its start, middle or end, so that it is where it should be in any font.
+// drawing is an unfinished SVG picture. It has no style sheet and no ids, since it is part
+// of a page with other pictures. Text is anchored at its start, middle or end, so that it
+// is placed correctly in any font.
 type drawing struct{ bytes.Buffer }
 
 func newDrawing(width, height int, title string) *drawing {
@@ -48,7 +49,8 @@ func (d *drawing) line(x1, y1, x2, y2 float64, colour string) {
 		coordinate(x1), coordinate(y1), coordinate(x2), coordinate(y2), colour)
 }
 
-// ticksBelow draws the ticks of an axis that lies below a plot, their labels, and what it counts.
+// ticksBelow draws the ticks of an axis below a plot, their labels, and the name of its
+// unit.
 func (d *drawing) ticksBelow(x *axis, top, bottom float64, counts string) {
 	for i, label := range x.labels() {
 		at := x.at(x.ticks[i])
@@ -75,11 +77,11 @@ func (d *drawing) series(points []point, l lineLook) {
 	}
 }
 
-// close is the whole picture.
+// close returns the finished picture.
 func (d *drawing) close() []byte {
 	d.add("</svg>\n")
 	return d.Bytes()
 }
 
-// coordinate writes a length to a hundredth of a pixel.
+// coordinate formats a length to a hundredth of a pixel.
 func coordinate(v float64) string { return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64) }

@@ -11,8 +11,8 @@ import (
 	"github.com/papertape/papertape/bench/scenario"
 )
 
-// Flames makes the pages of the profiles that a run has left in dir, and writes them to the directory of pictures there. What could
-// not be drawn, since graphviz is not installed, is left out.
+// Flames makes pages of the profiles that a run left in dir, and writes them to the
+// pictures directory there. What cannot be drawn without graphviz is left out.
 func Flames(results *scenario.Results, dir string) ([]Section, error) {
 	if err := os.MkdirAll(filepath.Join(dir, Pictures), 0o755); err != nil {
 		return nil, err
@@ -34,13 +34,13 @@ type flames struct {
 	dir     string
 }
 
-// profiled is a profile, for a million requests.
+// profiled is a profile scaled to a million requests.
 type profiled struct {
 	contender string
 	data      []byte
 }
 
-// profiles are those under a load, as far as they were taken.
+// profiles returns the profiles taken under a load.
 func (f *flames) profiles(under string) (list []profiled, err error) {
 	for _, p := range scenario.Profiles() {
 		if p.Load != under {
@@ -65,7 +65,7 @@ func (f *flames) profiles(under string) (list []profiled, err error) {
 	return list, nil
 }
 
-// loadName is what people call a load.
+// loadName returns the name of a load for people.
 func loadName(under string) string {
 	switch under {
 	case scenario.ProfileDocument:
@@ -76,16 +76,16 @@ func loadName(under string) string {
 	return "100 × 32"
 }
 
-// section is the pages of one load.
+// section makes the pages of one load.
 func (f *flames) section(under string) (Section, error) {
 	list, err := f.profiles(under)
 	if err != nil || len(list) == 0 {
 		return Section{}, err
 	}
 	s := Section{Title: "Where the processor time goes: " + loadName(under), Text: []string{
-		"Microseconds of each request by what they were spent on, from CPU profiles that are scaled to a million requests. A " +
-			"page behind a link is " +
-			"an interactive flame graph, or the difference of two: red is what Papertape spends more, green what it spends less."}}
+		"Microseconds of each request by what they were spent on, from CPU profiles that are scaled to a million " +
+			"requests. A page behind a link is an interactive flame graph, or the difference of two: red is what " +
+			"Papertape spends more, green what it spends less."}}
 	table, err := sharesTable(list)
 	if err != nil {
 		return Section{}, err
@@ -102,7 +102,7 @@ func (f *flames) section(under string) (Section, error) {
 	return s, err
 }
 
-// sharesTable has a row for each thing that time is spent on.
+// sharesTable has a row for each category of CPU time.
 func sharesTable(list []profiled) (Table, error) {
 	t := Table{Head: []string{"µs a request, and part"}}
 	rows := make([][]string, len(flame.Categories()))
@@ -115,7 +115,8 @@ func sharesTable(list []profiled) (Table, error) {
 			return t, fmt.Errorf("%s: %w", p.contender, err)
 		}
 		t.Head = append(t.Head, p.contender)
-		for i, share := range shares { // a second of a million requests is a microsecond of each
+		// One second per million requests is one microsecond per request.
+		for i, share := range shares {
 			rows[i] = append(rows[i], fmt.Sprintf("%s, %s %%", number(share.CPU.Seconds()), number(100*share.Part)))
 		}
 	}
@@ -123,7 +124,7 @@ func sharesTable(list []profiled) (Table, error) {
 	return t, nil
 }
 
-// pages are the flame graph and the call graph of a profile.
+// pages makes the flame graph and the call graph of a profile.
 func (f *flames) pages(under string, p profiled) (links []Link, err error) {
 	name := under + "-" + fileName(p.contender)
 	title := fmt.Sprintf("%s, %s", p.contender, loadName(under))
@@ -142,10 +143,12 @@ func (f *flames) pages(under string, p profiled) (links []Link, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(links, Link{"Call graph: " + title, Pictures + "/graph-" + name + ".svg"}), f.write("graph-"+name+".svg", graph)
+	return append(links, Link{"Call graph: " + title, Pictures + "/graph-" + name + ".svg"}),
+		f.write("graph-"+name+".svg", graph)
 }
 
-// compare adds the picture of all, and the differences of ours to the baselines.
+// compare adds the picture of all profiles, and the differences between ours and the
+// baselines.
 func (f *flames) compare(s *Section, under string, list []profiled) error {
 	var named []flame.Named
 	for _, p := range list {
@@ -158,7 +161,8 @@ func (f *flames) compare(s *Section, under string, list []profiled) error {
 		return err
 	}
 	s.Pictures = append(s.Pictures, Picture{Name: "flames-" + under, SVG: svg,
-		Caption: "Flame graphs on one scale, for a million requests each, " + loadName(under) + ": what is as wide took as much CPU"})
+		Caption: "Flame graphs on one scale, for a million requests each, " + loadName(under) +
+			": what is as wide took as much CPU"})
 	ours := list[0]
 	for _, base := range list[1:] {
 		if ours.contender != scenario.Ours.Name || base.contender == scenario.OursSync {

@@ -13,13 +13,13 @@ import (
 //go:embed page.html
 var pageHTML string
 
-// WriteHTML writes the page with all that it needs in it, but for the pages that it links to.
+// WriteHTML writes the page as one file, except for the pages that it links to.
 func (p *Page) WriteHTML(w io.Writer) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"svg":  func(b []byte) template.HTML { return template.HTML(inline(b)) }, //nolint:gosec // our own plots
 		"code": codeSpans,
 		"id":   fileName,
-		"long": func(cell string) bool { return len(cell) > 40 }, // may take a second line
+		"long": func(cell string) bool { return len(cell) > 40 }, // may wrap
 	}).Parse(pageHTML)
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (p *Page) WriteHTML(w io.Writer) error {
 	return t.Execute(w, p)
 }
 
-// inline is an SVG without what comes before its element.
+// inline returns an SVG without what precedes its element.
 func inline(svg []byte) string {
 	s := string(svg)
 	if i := strings.Index(s, "<svg"); i > 0 {
@@ -36,7 +36,7 @@ func inline(svg []byte) string {
 	return s
 }
 
-// codeSpans makes code of what is between backquotes.
+// codeSpans turns text between backquotes into code.
 func codeSpans(text string) template.HTML {
 	parts := strings.Split(text, "`")
 	for i := range parts {
@@ -68,7 +68,8 @@ func (p *Page) WriteMarkdown(dir, name string) error {
 	return os.WriteFile(filepath.Join(dir, name), []byte(b.String()), 0o644)
 }
 
-// Pictures is the directory, beside the pages, of the pictures of the Markdown page and of the pages about profiles.
+// Pictures is the directory, next to the pages, for the pictures of the Markdown page and
+// for the pages about profiles.
 const Pictures = "bench"
 
 func (s *Section) markdown(b *strings.Builder) {

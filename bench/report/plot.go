@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// point is of a line.
+// point is a point of a line.
 type point struct{ x, y float64 }
 
 // series is a line of a plot.
@@ -14,37 +14,37 @@ type series struct {
 	points []point
 }
 
-// axes are the words and the scales of a plot.
+// axes holds the texts and the kinds of scale of a plot.
 type axes struct {
 	title, x, y string
 	logX, logY  bool
 }
 
-// lacks says that a logarithm has no place for a point.
+// lacks reports whether a logarithmic axis cannot show a point.
 func (a *axes) lacks(p point) bool { return a.logX && p.x <= 0 || a.logY && p.y <= 0 }
 
-// Measures of a plot, in pixels. Nothing lies on anything else as long as letters are no wider than letterWide of
-// their size: fonts differ, and who shows the picture chooses one.
+// The dimensions of a plot, in pixels. Nothing overlaps as long as letters are at most
+// letterWide of their size wide. Fonts differ, and the viewer chooses one.
 const (
 	wide       = 860
 	linesHigh  = 400
-	edge       = 18 // between the frame and what is drawn
+	edge       = 18 // between the frame and the drawing
 	letterWide = 0.65
 	titleSize  = 15
 	textSize   = 12
 	titleLine  = edge + 14 // the baseline of the title
 	plotTop    = 74
 	tickGap    = 8  // between an axis and its labels
-	below      = 56 // the plot are its labels and what it counts
+	below      = 56 // room below the plot for its labels and the name of its unit
 	inset      = 14 // between the sides of a plot and its first and last tick
-	key        = 30 // the line of a legend
+	key        = 30 // length of a line in the legend
 	keyHigh    = 22
 	barHigh    = 16
 	rowHigh    = 26
 	ticksMost  = 9
 )
 
-// widthOf is the room that the longest text takes.
+// widthOf returns the width of the longest text.
 func widthOf(texts ...string) float64 {
 	letters := 0
 	for _, t := range texts {
@@ -53,8 +53,8 @@ func widthOf(texts ...string) float64 {
 	return float64(letters) * letterWide * textSize
 }
 
-// lines is a plot of some lines; nil if none of them has two points: a table says what one is better. Points that a
-// logarithm does not have are left out.
+// lines draws a plot of lines. It returns nil if no line has two points, since a table
+// shows that better. Points that a logarithmic axis cannot show are left out.
 func lines(a axes, list []series) []byte {
 	var drawn []series
 	var names []string
@@ -92,13 +92,13 @@ func lines(a axes, list []series) []byte {
 	return d.close()
 }
 
-// legend is a line of one.
+// legend draws one line of the legend.
 func (d *drawing) legend(x, y float64, name string, l lineLook) {
 	d.series([]point{{x, y}, {x + key, y}}, l)
 	d.text(x+key+tickGap, y+4, "start", textSize, ink, name)
 }
 
-// span is an axis for a coordinate of points.
+// span returns an axis for one coordinate of the points.
 func span(log bool, all []point, of func(point) float64) axis {
 	low, high := of(all[0]), of(all[0])
 	for _, p := range all {
@@ -110,13 +110,14 @@ func span(log bool, all []point, of func(point) float64) axis {
 	return linear(high, ticksMost)
 }
 
-// bar is one of a picture.
+// bar is a bar of a picture.
 type bar struct {
 	name  string
 	value float64
 }
 
-// bars is a picture of bars that lie on their side, the first on top, each with its value; nil if there are none.
+// bars draws horizontal bars, the first on top, each with its value. It returns nil if
+// there are none.
 func bars(a axes, list []bar) []byte {
 	if len(list) == 0 {
 		return nil
@@ -141,10 +142,11 @@ func bars(a axes, list []bar) []byte {
 	return d.close()
 }
 
-// lineLook is what a line looks like.
+// lineLook is the look of a line.
 type lineLook struct{ colour, dashes string }
 
-// familyOf is the colours of a contender and its variants: of one hue each, and apart for those who see few colours.
+// familyOf returns the colours of a contender and its variants. Each family has one hue,
+// and the hues can be told apart by colour-blind people.
 func familyOf(name string) []string {
 	kind, _, _ := strings.Cut(name, ",")
 	kind, _, _ = strings.Cut(kind, ":")
@@ -159,7 +161,8 @@ func familyOf(name string) []string {
 	return []string{"#009e73", "#5fbf6a"}
 }
 
-// lookOf is the look of the i-th of some lines: all but the first of a family are dashed, each in its own way.
+// lookOf returns the look of the i-th line. All but the first of a family are dashed, each
+// differently.
 func lookOf(names []string, i int) lineLook {
 	colours, before := familyOf(names[i]), 0
 	for _, name := range names[:i] {

@@ -17,7 +17,7 @@ import (
 	"github.com/papertape/papertape/bench/scenario"
 )
 
-// element is one of a picture, with its text.
+// element is an element of a picture, with its text.
 type element struct {
 	name, text string
 	attr       map[string]string
@@ -57,14 +57,14 @@ func elements(t *testing.T, svg []byte) (list []element) {
 	}
 }
 
-// box is what an element covers.
+// box is the area that an element covers.
 type box struct{ left, top, right, bottom float64 }
 
 func (b box) meets(c box) bool {
 	return b.left < c.right && c.left < b.right && b.top < c.bottom && c.top < b.bottom
 }
 
-// boxOf is that of a text, in a font that is as wide as any that a page would choose.
+// boxOf returns the box of a text, in a font as wide as any that a page might choose.
 func boxOf(t *testing.T, e *element) box {
 	t.Helper()
 	size := e.number(t, "font-size")
@@ -79,7 +79,8 @@ func boxOf(t *testing.T, e *element) box {
 	return box{left, e.number(t, "y") - 0.8*size, left + length, e.number(t, "y") + 0.25*size}
 }
 
-// readable says of a picture that its texts are whole, and that none touches the frame or another.
+// readable checks that all texts of a picture are complete, and that none touches the frame
+// or another text.
 func readable(t *testing.T, svg []byte) {
 	t.Helper()
 	all := elements(t, svg)
@@ -117,7 +118,7 @@ func readable(t *testing.T, svg []byte) {
 	}
 }
 
-// value reads a label.
+// value parses a label.
 func value(t *testing.T, label string) float64 {
 	t.Helper()
 	number, million := strings.CutSuffix(label, " M")
@@ -131,7 +132,7 @@ func value(t *testing.T, label string) float64 {
 	return v
 }
 
-// scale is made of the labels of an axis: what is at a pixel.
+// scale returns a function from pixels to values, derived from the labels of an axis.
 func scale(t *testing.T, svg []byte, log bool, isTick func(*element) (at float64, ok bool)) func(float64) float64 {
 	t.Helper()
 	var pixels, values []float64
@@ -151,7 +152,7 @@ func scale(t *testing.T, svg []byte, log bool, isTick func(*element) (at float64
 	of := func(pixel float64) float64 {
 		return values[0] + (pixel-pixels[0])/(pixels[n]-pixels[0])*(values[n]-values[0])
 	}
-	for i := range pixels { // all ticks are on the scale that the first and the last make
+	for i := range pixels { // all ticks must be on the scale given by the first and the last
 		if math.Abs(of(pixels[i])-values[i]) > 1e-3*math.Abs(values[n]-values[0]) {
 			t.Errorf("the tick %v is not where it should be", values[i])
 		}
@@ -172,7 +173,7 @@ func dots(t *testing.T, svg []byte) (dots []point) {
 	return dots
 }
 
-// names of contenders, the longest among them.
+// contenders are names of contenders, including the longest.
 var contenders = []string{
 	scenario.Ours.Name, scenario.OursFull.Name, scenario.OursSync, scenario.Baseline.Name, scenario.BaselinePool.Name,
 	scenario.BaselineDatabase.Name, scenario.BaselineSync.Name, scenario.ZinxOrders.Name, scenario.EchoEpoll.Name,
@@ -228,12 +229,13 @@ func atof(s string) float64 {
 	return v
 }
 
-// near says that a and b are a pixel or less apart.
+// near reports whether a and b are at most a pixel apart.
 func near(a, b float64) bool {
 	return math.Abs(a-b) <= 0.02*max(math.Abs(a), math.Abs(b)) || math.Abs(a-b) < 1e-6
 }
 
-// TestLegend: every line has its name, in its colour and dashes, and no two lines look alike.
+// TestLegend: every line has its name, in its colour and dashes, and no two lines look
+// alike.
 func TestLegend(t *testing.T) {
 	var list []series
 	for _, contender := range contenders {
@@ -252,7 +254,7 @@ func TestLegend(t *testing.T) {
 		t.Errorf("%d looks and %d names of %d lines: %v", len(looks), names, len(contenders), looks)
 	}
 	for look, n := range looks {
-		if n != 2 { // the line's and the legend's
+		if n != 2 { // one for the line and one for the legend
 			t.Errorf("%d lines look like %s", n, look)
 		}
 	}
@@ -306,7 +308,7 @@ func TestBars(t *testing.T) {
 	}
 }
 
-// TestCommittedPlots are those of the docs.
+// TestCommittedPlots checks the plots of the docs.
 func TestCommittedPlots(t *testing.T) {
 	files, err := filepath.Glob("../../docs/bench/*.svg")
 	if err != nil {

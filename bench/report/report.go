@@ -1,7 +1,8 @@
-// Package report makes pages of results: one of HTML with everything in it, and one of Markdown with pictures beside
-// it, from the same sections; and holds figures against thresholds.
+// Package report makes pages of results from the same sections: an HTML page with
+// everything in it, and a Markdown page with pictures next to it. It also checks figures
+// against thresholds.
 //
-// The loop of a caller:
+// A caller's loop:
 //
 //	results, err := scenario.Load(dir)
 //	page := report.New(results, thresholds, flames...)
@@ -23,7 +24,7 @@ type Page struct {
 	Sections []Section
 }
 
-// Section is a part of it.
+// Section is a part of a report.
 type Section struct {
 	Title    string
 	Text     []string // paragraphs
@@ -34,29 +35,31 @@ type Section struct {
 
 // Picture is an SVG.
 type Picture struct {
-	Name    string // of its file, where it is one
+	Name    string // of its file, if it is written to one
 	Caption string
 	SVG     []byte
 }
 
-// Link leads to a page beside the report.
+// Link links to a page next to the report.
 type Link struct{ Text, File string }
 
-// New makes the report of results. beside are pages about its profiles, which the report links to; they may be none.
+// New makes the report of results. The report links to beside, which are pages about its
+// profiles, if any.
 func New(results *scenario.Results, thresholds Thresholds, beside ...Section) *Page {
 	p := &Page{Title: "Papertape, measured"}
 	b := builder{results: results}
-	p.add(targets(results), held(results, thresholds), environment(results))
+	p.add(targets(results), thresholdsSection(results, thresholds), environment(results))
 	p.add(b.document(), b.orders("connections", "Connections with one request outstanding", connectionsText),
 		b.orders("pipelined", "32 requests outstanding on each of 100 connections", pipelinedText))
-	p.add(b.push(), b.idle(), b.orders("stalled", "One client in a hundred does not read", stalledText), b.durable(), b.syscalls())
+	p.add(b.push(), b.idle(), b.orders("stalled", "One client in a hundred does not read", stalledText),
+		b.durable(), b.syscalls())
 	p.add(b.findings(), b.profiles())
 	p.add(beside...)
 	p.add(b.benchmarks(), notes(results))
 	return p
 }
 
-// add leaves out what has nothing in it.
+// add adds the sections that are not empty.
 func (p *Page) add(sections ...Section) {
 	for _, s := range sections {
 		if len(s.Tables)+len(s.Pictures)+len(s.Links) > 0 || s.Title == notesTitle && len(s.Text) > 0 {
@@ -65,8 +68,8 @@ func (p *Page) add(sections ...Section) {
 	}
 }
 
-// Targets has a row for each figure that the project has set itself a target for: what, wanted, reached, and the
-// verdict.
+// Targets returns a table with a row for each figure that has a target: what it is, the
+// target, the value reached, and the verdict.
 func Targets(r *scenario.Results) Table {
 	t := Table{Align: "lllrrl",
 		Head: []string{"target", "what", "figure", "wanted", "reached (lowest to highest)", "verdict"}}
@@ -93,9 +96,11 @@ func targets(r *scenario.Results) Section {
 	}
 	return Section{
 		Title: "Targets", Tables: []Table{t},
-		Text: []string{fmt.Sprintf("%d figures reach what the project has set itself, %d fall short. Ratios are made within a "+
+		Text: []string{fmt.Sprintf("%d figures reach what the project has set itself, %d fall short. Ratios are "+
+			"made within a "+
 			"round, of runs that "+
-			"followed one another on the same machine, and are the medians of the rounds: they survive a noisy machine, the "+
+			"followed one another on the same machine, and are the medians of the rounds: they survive a noisy "+
+			"machine, the "+
 			"absolute figures "+
 			"do not.", count["met"], count["short"])},
 	}
@@ -112,14 +117,14 @@ func environment(r *scenario.Results) Section {
 		row("Go", "%s", strings.TrimPrefix(e.Go, "go")),
 		row("limits", "%d open files a process, local ports %s", e.Files, e.Ports),
 		row("fsync", "p50 %.2f ms, p99 %.2f ms (4 KiB appended)", e.FsyncP50, e.FsyncP99),
-		row("kernel", "a system call that does nothing %.2f µs; memory touched for the first time %.2f µs for 4 KiB (huge pages), again at once "+
+		row("kernel", "a system call that does nothing %.2f µs; memory touched for the first time %.2f µs for 4 "+
+			"KiB (huge pages), again at once "+
 			"%.2f µs", e.Costs.Syscall, e.Costs.FirstTouch, e.Costs.NextTouch),
 		row("load before", "%s", e.Load),
-	}}}, Text: []string{"Servers and load generator share the machine, over loopback. Every server is a process of its own, " +
-		"started afresh for " +
-		"each run; the generator checks every answer. The processor time is that of the server's process, user and system " +
-		"together, divided by " +
-		"the requests answered. Medians of the rounds; lowest and highest behind them."}}
+	}}}, Text: []string{"Servers and load generator share the machine, over loopback. Every server is a process of " +
+		"its own, started afresh for each run; the generator checks every answer. The processor time is that of " +
+		"the server's process, user and system together, divided by the requests answered. Medians of the rounds; " +
+		"lowest and highest behind them."}}
 }
 
 const notesTitle = "Notes"

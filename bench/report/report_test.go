@@ -17,14 +17,16 @@ import (
 	"github.com/papertape/papertape/bench/scenario"
 )
 
-// sample is results with something of most kinds in them.
+// sample returns results that contain something of most kinds.
 func sample() *scenario.Results {
-	r := &scenario.Results{Size: "quick", Notes: []string{"a <note> about `dot`"}, Environment: measure.Environment{CPU: "a machine", Cores: 2}}
+	r := &scenario.Results{Size: "quick", Notes: []string{"a <note> about `dot`"},
+		Environment: measure.Environment{CPU: "a machine", Cores: 2}}
 	add := func(name, cell, contender string, answers uint64, cpu float64, values map[string]float64) {
 		for round := range 3 {
 			r.Records = append(r.Records, scenario.Record{
 				Scenario: name, Cell: cell, Contender: contender, Round: round, Values: values,
-				Load:   load.Result{Seconds: 1, Answers: answers, Events: 1000, Latency: map[string]load.Distribution{"all": {P99: 3}}},
+				Load: load.Result{Seconds: 1, Answers: answers, Events: 1000,
+					Latency: map[string]load.Distribution{"all": {P99: 3}}},
 				Server: measure.Usage{Seconds: 1, CPUSeconds: cpu},
 			})
 		}
@@ -39,7 +41,8 @@ func sample() *scenario.Results {
 	add("pipelined", "100 × 32", scenario.Baseline.Name, 200_000, 1.2, nil)
 	add("push", "events to 10,000", scenario.Ours.Name, 0, 0.5, map[string]float64{"asked": 80_000, "held": 1})
 	add("benchmarks", "./codec", scenario.Ours.Name, 0, 0, map[string]float64{"AppendEvent ns/op": 120})
-	add("idle", "idle", scenario.Ours.Name, 0, 0, map[string]float64{"connections": 18500, "user_bytes": 700, "kernel_bytes": 10_000, "goroutines": 0})
+	add("idle", "idle", scenario.Ours.Name, 0, 0,
+		map[string]float64{"connections": 18500, "user_bytes": 700, "kernel_bytes": 10_000, "goroutines": 0})
 	return r
 }
 
@@ -49,7 +52,8 @@ func TestPage(t *testing.T) {
 	if err := page.WriteHTML(&html); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"1.60 M", "8 (8 to 8)", "<code>dot</code>", "a &lt;note&gt; about", "<svg", "met", "short", "not measured", "holds", "18,500"} {
+	for _, want := range []string{"1.60 M", "8 (8 to 8)", "<code>dot</code>", "a &lt;note&gt; about", "<svg", "met",
+		"short", "not measured", "holds", "18,500"} {
 		if !strings.Contains(html.String(), want) {
 			t.Errorf("the page does not have %q", want)
 		}
@@ -82,7 +86,8 @@ func TestMarkdown(t *testing.T) {
 		t.Errorf("%d pictures, want one of the document, two of connections, one pipelined", pictures)
 	}
 	for _, row := range []string{
-		"| p3.vs_baseline | ≥ 5 | 8", "| papertape | 1,000 (1,000 to 1,000) |\n", "| 3 of 3 |", "| of a request | 2,000 µs (2,000 to 2,000) |",
+		"| p3.vs_baseline | ≥ 5 | 8", "| papertape | 1,000 (1,000 to 1,000) |\n", "| 3 of 3 |",
+		"| of a request | 2,000 µs (2,000 to 2,000) |",
 		"| ./codec AppendEvent ns/op | 120 (120 to 120) |",
 	} {
 		if !strings.Contains(string(text), row) {
@@ -91,7 +96,7 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-// wellFormed says that the file is XML to its end.
+// wellFormed checks that the whole file is XML.
 func wellFormed(t *testing.T, file string) {
 	t.Helper()
 	f, err := os.Open(file)
@@ -131,7 +136,7 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
-// TestThresholdsOfARunHold is of the run that they were made of.
+// TestThresholdsOfARunHold: a run meets the thresholds made from it.
 func TestThresholdsOfARunHold(t *testing.T) {
 	r := sample()
 	list := report.ThresholdsOf(r)
@@ -163,7 +168,8 @@ func TestLoadThresholds(t *testing.T) {
 	if _, err := report.LoadThresholds(file); err != nil {
 		t.Errorf("with a byte order mark: %v", err)
 	}
-	for _, text := range []string{`[{"figure": "p99.nothing", "least": 1}]`, `[{"figure": "p8.sync"}]`, `[{"figure": "p8.sync", "least": 1, "most": 2}]`, `{`} {
+	for _, text := range []string{`[{"figure": "p99.nothing", "least": 1}]`, `[{"figure": "p8.sync"}]`,
+		`[{"figure": "p8.sync", "least": 1, "most": 2}]`, `{`} {
 		file := filepath.Join(t.TempDir(), "thresholds.json")
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)

@@ -9,40 +9,39 @@ import (
 	"github.com/papertape/papertape/bench/scenario"
 )
 
-// What the sections begin with.
+// The introductions of the sections.
 const (
-	connectionsText = "A closed loop: every client sends its next order when it has the answer to the one before. At one " +
-		"outstanding request " +
-		"the kernel's work for a socket is most of it, whoever serves it. The echo servers do no business at all: they read a " +
-		"frame and write it back."
-	pipelinedText = "Every client has 32 orders under way and sends the next ones together when answers come together: what " +
-		"coalescing is worth. A run goes on for a second before it is looked at: by then ours keeps as much history of its accounts " +
-		"as it ever will."
-	stalledText = "A closed loop, and one client in a hundred that logs in to an account that trades and then does not read " +
-		"what is pushed to it. " +
-		"The latency is that of the clients that read."
+	connectionsText = "A closed loop: every client sends its next order when it has the answer to the one before. " +
+		"At one outstanding request the kernel's work for a socket is most of it, whoever serves it. The echo " +
+		"servers do no business at all: they read a frame and write it back."
+	pipelinedText = "Every client has 32 orders under way and sends the next ones together when answers come " +
+		"together: what coalescing is worth. A run goes on for a second before it is looked at: by then ours keeps " +
+		"as much history of its accounts as it ever will."
+	stalledText = "A closed loop, and one client in a hundred that logs in to an account that trades and then does " +
+		"not read what is pushed to it. The latency is that of the clients that read."
 )
 
 // builder makes the sections.
 type builder struct{ results *scenario.Results }
 
-// picture adds one, if there was anything to draw.
+// picture adds a picture, unless svg is nil.
 func (s *Section) picture(name, caption string, svg []byte) {
 	if svg != nil {
 		s.Pictures = append(s.Pictures, Picture{Name: name, Caption: caption, SVG: svg})
 	}
 }
 
-// column is a value of records.
+// column is a value of the records.
 type column struct{ head, value, unit string }
 
-// orders is a section of a table for each cell, and a picture of the processor time.
+// orders makes a section with a table for each cell, and a picture of the processor time.
 func (b *builder) orders(name, title, text string) Section {
 	s := Section{Title: title, Text: []string{text}}
 	columns := []column{
-		{"answers a second", "rate", ""}, {"CPU, µs each", "cpu_us", ""}, {"context switches " +
-			"each", "switches", ""}, {"in the kernel", "system_share", "%"},
-		{"p50", "p50_ms", "ms"}, {"p99", "p99_ms", "ms"}, {"allocations each", "mallocs", ""}, {"RSS", "rss", "MB"}, {"goroutines", "goroutines_all", ""},
+		{"answers a second", "rate", ""}, {"CPU, µs each", "cpu_us", ""}, {"context switches each", "switches",
+			""}, {"in the kernel", "system_share", "%"},
+		{"p50", "p50_ms", "ms"}, {"p99", "p99_ms", "ms"}, {"allocations each", "mallocs", ""}, {"RSS", "rss",
+			"MB"}, {"goroutines", "goroutines_all", ""},
 		{"GC's share", "gc", "%"}, {"generator, cores", "generator", ""},
 	}
 	for _, cell := range b.results.Cells(name) {
@@ -71,7 +70,7 @@ func (b *builder) orders(name, title, text string) Section {
 	return s
 }
 
-// cell is a figure of a table; its range is given for the first two that people look at.
+// cell formats a figure of a table. The first two columns also show the range.
 func (b *builder) cell(scenarioName, cell, contender string, c column) string {
 	v := b.results.Spread(scenarioName, cell, contender, c.value)
 	if v.N == 0 {
@@ -88,15 +87,14 @@ func (b *builder) cell(scenarioName, cell, contender string, c column) string {
 	return withUnit(number(v.Median), c.unit)
 }
 
-// document is the first document's table and its picture.
+// document makes the first document's table and its picture.
 func (b *builder) document() Section {
-	s := Section{Title: "The first document's table", Text: []string{"Mean time to an answer, in milliseconds, by the number " +
-		"of clients and by the " +
-		"pause that each draws before its next request: a third each buys, sells and asks for the holdings. Behind it p50 and " +
-		"p99. Five groups " +
-		"counted together; lowest and highest mean of the groups. The first document found the mean flat up to ten clients and " +
-		"put that down to " +
-		"its ten workers: with 40 it should then be flat further on."}}
+	s := Section{Title: "The first document's table",
+		Text: []string{"Mean time to an answer, in milliseconds, by the number of clients and by the pause that " +
+			"each draws before its next request: a third each buys, sells and asks for the holdings. Behind it p50 " +
+			"and p99. Five groups counted together; lowest and highest mean of the groups. The first document " +
+			"found the mean flat up to ten clients and put that down to its ten workers: with 40 it should then be " +
+			"flat further on."}}
 	contenders := b.results.Contenders("document", "")
 	for _, interval := range b.intervals() {
 		t := Table{Caption: "A request each " + interval, Align: "r", Head: append([]string{"clients"}, contenders...)}
@@ -114,14 +112,17 @@ func (b *builder) document() Section {
 			}
 			t.Rows = append(t.Rows, row)
 		}
-		s.Tables = append(s.Tables, t, b.growth(interval, contenders), b.kinds(interval, contenders), b.spent(interval, contenders))
+		s.Tables = append(s.Tables, t, b.growth(interval, contenders), b.kinds(interval, contenders),
+			b.spent(interval, contenders))
 		title := "Mean time to an answer, a request each " + interval
-		s.picture("document-"+fileName(interval), title, lines(axes{title, "clients", "ms; lower is better", true, false}, lists))
+		s.picture("document-"+fileName(interval), title,
+			lines(axes{title, "clients", "ms; lower is better", true, false}, lists))
 	}
 	return s
 }
 
-// growth is how flat the means are: up to ten clients, which the first document found them to be, and from there on.
+// growth shows how flat the means are: up to ten clients, where the first document found
+// them to be flat, and beyond.
 func (b *builder) growth(interval string, contenders []string) Table {
 	t := Table{Caption: "How the mean grows, a request each " + interval, Head: append([]string{""}, contenders...)}
 	clients := b.clients(interval)
@@ -143,7 +144,7 @@ func (b *builder) growth(interval string, contenders []string) Table {
 	return t
 }
 
-// kinds is the table by what was asked for, with the most clients.
+// kinds makes the table by kind of request, for the largest number of clients.
 func (b *builder) kinds(interval string, contenders []string) Table {
 	clients := b.clients(interval)
 	most := clients[len(clients)-1]
@@ -161,17 +162,19 @@ func (b *builder) kinds(interval string, contenders []string) Table {
 	return t
 }
 
-// spent is what the server's processor time was, with the most clients.
+// spent shows the server's processor time, for the largest number of clients.
 func (b *builder) spent(interval string, contenders []string) Table {
 	clients := b.clients(interval)
 	most := clients[len(clients)-1]
 	cell := fmt.Sprintf("%d clients, %s", most, interval)
-	t := Table{Caption: fmt.Sprintf("The server's processor time with %d clients", most), Head: append([]string{""}, contenders...)}
+	t := Table{Caption: fmt.Sprintf("The server's processor time with %d clients", most),
+		Head: append([]string{""}, contenders...)}
 	for _, c := range []struct {
 		what, value string
 		scale       float64
 		unit        string
-	}{{"of a request", "cpu_us", 1, "µs"}, {"of one core", "cores", 100, "%"}, {"context switches of a request", "switches", 1, ""}} {
+	}{{"of a request", "cpu_us", 1, "µs"}, {"of one core", "cores", 100, "%"}, {"context switches of a request",
+		"switches", 1, ""}} {
 		row := []string{c.what}
 		for _, contender := range contenders {
 			of := b.results.Spread("document", cell, contender, c.value)
@@ -183,7 +186,7 @@ func (b *builder) spent(interval string, contenders []string) Table {
 	return t
 }
 
-// intervals and clients are what the cells of the document are named by.
+// intervals and clients parse the names of the document's cells.
 func (b *builder) intervals() (names []string) {
 	seen := make(map[string]bool)
 	for _, cell := range b.results.Cells("document") {
@@ -207,20 +210,20 @@ func (b *builder) clients(interval string) (counts []int) {
 	return counts
 }
 
-// push is events and quotes, by rate.
+// push shows events and quotes, by rate.
 func (b *builder) push() Section {
-	s := Section{Title: "Pushes", Text: []string{"Simulated fills, each its own event with its own sequence, encoded for the " +
-		"account that it is " +
-		"about, at rates that climb until they come late: saturated is where one in a hundred takes more than 250 ms from the " +
-		"commit to the " +
-		"client's socket, or where less than was asked for comes. Where history is full, the server keeps 16 MiB of it instead of a GiB, so " +
-		"that its memory no longer grows. Quotes are encoded once and go to all subscribers, and the newest wins: what a client has not been " +
-		"sent yet becomes one frame, so that no write has more than one."}}
+	s := Section{Title: "Pushes", Text: []string{"Simulated fills, each its own event with its own sequence, " +
+		"encoded for the account that it is about, at rates that climb until they come late: saturated is where " +
+		"one in a hundred takes more than 250 ms from the commit to the client's socket, or where less than was " +
+		"asked for comes. Where history is full, the server keeps 16 MiB of it instead of a GiB, so that its " +
+		"memory no longer grows. Quotes are encoded once and go to all subscribers, and the newest wins: what a " +
+		"client has not been sent yet becomes one frame, so that no write has more than one."}}
 	if t := b.saturation(); len(t.Rows) > 0 {
 		s.Tables = append(s.Tables, t)
 	}
 	for _, cell := range b.results.Cells("push") {
-		t := Table{Caption: cell, Head: []string{"", "asked for a second", "came a second", "lag p50, ms", "lag p99, ms", "prices a second", "CPU, µs each",
+		t := Table{Caption: cell, Head: []string{"", "asked for a second", "came a second", "lag p50, ms",
+			"lag p99, ms", "prices a second", "CPU, µs each",
 			"server, cores", "in time"}}
 		var lists []series
 		for _, contender := range b.results.Contenders("push", cell) {
@@ -229,12 +232,13 @@ func (b *builder) push() Section {
 				of := func(value string) string { return spread(rung.Spread(value), "") }
 				asked, prices := rung.Spread("asked"), "–"
 				if asked.Low == asked.High {
-					asked.N = 1 // all rounds asked for the same
+					asked.N = 1 // all rounds asked for the same rate
 				}
 				if p := rung.Spread("prices"); p.High > 0 {
 					prices = number(p.Median)
 				}
-				t.Rows = append(t.Rows, []string{contender, spread(asked, ""), of("came"), number(rung.Spread("lag_p50_ms").Median), of("lag_p99_ms"),
+				t.Rows = append(t.Rows, []string{contender, spread(asked, ""), of("came"),
+					number(rung.Spread("lag_p50_ms").Median), of("lag_p99_ms"),
 					prices, number(rung.Spread("cpu_us").Median), number(rung.Spread("cores").Median), inTime(&rung)})
 				line.points = append(line.points, point{rung.Spread("came").Median, rung.Spread("lag_p99_ms").Median})
 			}
@@ -247,7 +251,8 @@ func (b *builder) push() Section {
 	return s
 }
 
-// saturation is the most events that each pushed in time, wherever rates climbed.
+// saturation shows the highest event rate that each contender pushed in time, for all cells
+// with a climb.
 func (b *builder) saturation() Table {
 	var cells []string
 	for _, cell := range b.results.Cells("push") {
@@ -255,8 +260,10 @@ func (b *builder) saturation() Table {
 			cells = append(cells, cell)
 		}
 	}
-	slices.SortFunc(cells, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) }) // fewest clients first
-	t := Table{Caption: "The most events a second that came in time, round by round", Head: append([]string{""}, cells...)}
+	// Fewest clients first.
+	slices.SortFunc(cells, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+	t := Table{Caption: "The most events a second that came in time, round by round",
+		Head: append([]string{""}, cells...)}
 	for _, contender := range b.results.Contenders("push", "") {
 		row := []string{contender}
 		for _, cell := range cells {
@@ -274,13 +281,13 @@ func inTime(g *scenario.Rung) string {
 	return fmt.Sprintf("%d of %d", g.Held, g.Spread("asked").N)
 }
 
-// idle is connections that do nothing.
+// idle shows connections that do nothing.
 func (b *builder) idle() Section {
-	s := Section{Title: "Idle connections", Text: []string{"Logged in and silent, as many as one process may hold here. The " +
-		"kernel's part is of both " +
-		"ends of a loopback connection, whoever serves it. Then a trickle of pushes through all of them, by ours."}}
-	t := Table{Head: []string{"", "connections", "user bytes each", "kernel bytes each (both " +
-		"ends)", "goroutines each", "trickle, lag p99"}}
+	s := Section{Title: "Idle connections", Text: []string{"Logged in and silent, as many as one process may hold " +
+		"here. The kernel's part is of both ends of a loopback connection, whoever serves it. Then a trickle of " +
+		"pushes through all of them, by ours."}}
+	t := Table{Head: []string{"", "connections", "user bytes each", "kernel bytes each (both ends)",
+		"goroutines each", "trickle, lag p99"}}
 	for _, contender := range b.results.Contenders("idle", "") {
 		of := func(value, unit string) string {
 			return spread(b.results.Spread("idle", "idle", contender, value), unit)
@@ -289,7 +296,8 @@ func (b *builder) idle() Section {
 		if b.results.Spread("idle", "idle", contender, "lag_p99_ms").High > 0 {
 			trickle = of("lag_p99_ms", "ms")
 		}
-		t.Rows = append(t.Rows, []string{contender, number(b.results.Spread("idle", "idle", contender, "connections").Median),
+		t.Rows = append(t.Rows, []string{contender,
+			number(b.results.Spread("idle", "idle", contender, "connections").Median),
 			of("user_bytes", ""), of("kernel_bytes", ""), of("goroutines", ""), trickle})
 	}
 	if len(t.Rows) > 0 {
@@ -298,21 +306,24 @@ func (b *builder) idle() Section {
 	return s
 }
 
-// durable is what keeping events costs.
+// durable shows the cost of storing events.
 func (b *builder) durable() Section {
 	e := &b.results.Environment
-	return b.orders("durable", "Durable against not", fmt.Sprintf("Papertape syncs once for a group of commits. The baseline's "+
-		"workers sync each write, "+
-		"or hand it to a fixed pool of database workers, which the first document proposed. fsync here: p50 %.2f ms, p99 %.2f "+
-		"ms.", e.FsyncP50, e.FsyncP99))
+	return b.orders("durable", "Durable against not",
+		fmt.Sprintf("Papertape syncs once for a group of commits. The baseline's "+
+			"workers sync each write, "+
+			"or hand it to a fixed pool of database workers, which the first document proposed. fsync here: p50 %.2f "+
+			"ms, p99 %.2f "+
+			"ms.", e.FsyncP50, e.FsyncP99))
 }
 
-// syscalls is how many of them a request takes.
+// syscalls shows the number of system calls per request.
 func (b *builder) syscalls() Section {
-	s := Section{Title: "System calls for each request", Text: []string{"Counted by strace in runs of their own, which it " +
-		"slows down; " +
-		"what a server does between requests is in it. Medians of the rounds."}}
-	names := []string{"all", "read", "write", "writev", "epoll_wait", "epoll_pwait", "epoll_ctl", "futex", "fdatasync", "nanosleep"}
+	s := Section{Title: "System calls for each request",
+		Text: []string{"Counted by strace in runs of their own, which it slows down; what a server does between " +
+			"requests is in it. Medians of the rounds."}}
+	names := []string{"all", "read", "write", "writev", "epoll_wait", "epoll_pwait", "epoll_ctl", "futex",
+		"fdatasync", "nanosleep"}
 	for _, cell := range b.results.Cells("syscalls") {
 		t := Table{Caption: cell, Head: append([]string{""}, names...)}
 		for _, contender := range b.results.Contenders("syscalls", cell) {
@@ -327,11 +338,12 @@ func (b *builder) syscalls() Section {
 	return s
 }
 
-// profiles is what the profiled runs used; the pages about them come from who draws them.
+// profiles shows what the profiled runs used. The pages about the profiles are made
+// elsewhere.
 func (b *builder) profiles() Section {
-	s := Section{Title: "Profiled runs", Text: []string{"The runs that the profiles were taken of: the first document's own " +
-		"load (100 clients, a request " +
-		"each 1–2 s; five windows of one run) and saturated ones (1,000 × 1 and 100 × 32; rounds, whose profiles are put together)."}}
+	s := Section{Title: "Profiled runs", Text: []string{"The runs that the profiles were taken of: the first " +
+		"document's own load (100 clients, a request each 1–2 s; five windows of one run) and saturated ones " +
+		"(1,000 × 1 and 100 × 32; rounds, whose profiles are put together)."}}
 	for _, cell := range b.results.Cells("profiles") {
 		t := Table{Caption: cell, Head: []string{"", "answers a second", "CPU, µs each", "server, cores"}}
 		for _, contender := range b.results.Contenders("profiles", cell) {
@@ -343,13 +355,15 @@ func (b *builder) profiles() Section {
 	return s
 }
 
-// benchmarks are those of the packages.
+// benchmarks shows the benchmarks of the packages.
 func (b *builder) benchmarks() Section {
-	s := Section{Title: "Benchmarks of the packages", Text: []string{"By `go test -bench`, of what cannot be seen from outside; `make bench-go` runs all of them."}}
+	s := Section{Title: "Benchmarks of the packages",
+		Text: []string{"By `go test -bench`, of what cannot be seen from outside; `make bench-go` runs all of them."}}
 	t := Table{Head: []string{"", "value"}}
 	for _, pkg := range b.results.Cells("benchmarks") {
 		for _, name := range b.results.Values("benchmarks", pkg, scenario.Ours.Name) {
-			t.Rows = append(t.Rows, []string{pkg + " " + name, spread(b.results.Spread("benchmarks", pkg, scenario.Ours.Name, name), "")})
+			t.Rows = append(t.Rows, []string{pkg + " " + name,
+				spread(b.results.Spread("benchmarks", pkg, scenario.Ours.Name, name), "")})
 		}
 	}
 	if len(t.Rows) > 0 {

@@ -10,14 +10,15 @@ import (
 // Table is rows of text.
 type Table struct {
 	Caption string
-	// Align says of each column what is in it: l of words, which begin together, r of figures, which end together. The
-	// last letter is that of all columns from there on; "" is "lr".
+	// Align has a letter for each column: l for text, which is left-aligned, r for figures,
+	// which are right-aligned. The last letter applies to all further columns; "" means
+	// "lr".
 	Align string
 	Head  []string
 	Rows  [][]string
 }
 
-// OfFigures says that a column is to end together.
+// OfFigures reports whether a column is right-aligned.
 func (t *Table) OfFigures(column int) bool {
 	align := t.Align
 	if align == "" {

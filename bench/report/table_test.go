@@ -13,15 +13,15 @@ import (
 	"github.com/papertape/papertape/bench/report"
 )
 
-// figure is a cell of a column of figures: a value, its unit and its range, or that there is none.
+// figure matches a cell of a column of figures: a value with its unit and range.
 var figure = regexp.MustCompile(`^([≤≥] )?[-\d][\d,.]*(e[-+]\d+)?( M)?(/s)?( (ns|µs|ms|B|MB|%|×))?` +
 	`(, [\d.]+ %)?( \(.* to .*\))?(; [\d.]+; [\d.]+)?( of \d+)?$`)
 
-// none is what stands where there is no figure.
+// none are the cells without a figure.
 var none = []string{"", "–", "no answers", "not measured"}
 
-// check says whether a column that is of figures, or of words, is that by its cells. One that has none of either may
-// be both.
+// check checks that the cells of a column are figures, or text. A column with neither may
+// be either.
 func check(t *testing.T, where string, figures bool, cells []string) {
 	t.Helper()
 	cells = slices.DeleteFunc(cells, func(cell string) bool { return slices.Contains(none, cell) })
@@ -31,7 +31,8 @@ func check(t *testing.T, where string, figures bool, cells []string) {
 	}
 }
 
-// TestColumnsOfPage: in every table of a report words begin together and figures end together.
+// TestColumnsOfPage: in every table of a report, text is left-aligned and figures are
+// right-aligned.
 func TestColumnsOfPage(t *testing.T) {
 	page := report.New(sample(), report.Thresholds{{Figure: "p3.vs_baseline", Least: 5, Reached: 8}})
 	tables := 0
@@ -52,7 +53,7 @@ func TestColumnsOfPage(t *testing.T) {
 	}
 }
 
-// TestColumnsOfDocs is the same of the committed page.
+// TestColumnsOfDocs checks the same for the committed page.
 func TestColumnsOfDocs(t *testing.T) {
 	text, err := os.ReadFile("../../docs/bench.md")
 	if err != nil {
@@ -86,7 +87,7 @@ func TestColumnsOfDocs(t *testing.T) {
 	}
 }
 
-// mixed has words, figures and words again.
+// mixed has text, figures and text again.
 var mixed = report.Table{Align: "lrl", Head: []string{"who", "µs", "verdict"},
 	Rows: [][]string{{"papertape", "7", "met"}, {"old", "1,234", "short"}}}
 
@@ -114,7 +115,8 @@ func TestTableAsPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`<th>who</th><th class="figure">µs</th><th>verdict</th>`, `<td>old</td><td class="figure">1,234</td><td>short</td>`,
+		`<th>who</th><th class="figure">µs</th><th>verdict</th>`,
+		`<td>old</td><td class="figure">1,234</td><td>short</td>`,
 		".figure { text-align: right; }", "th, td { padding: .25rem .7rem; text-align: left;",
 	} {
 		if !strings.Contains(html.String(), want) {

@@ -9,7 +9,7 @@ import (
 	"github.com/papertape/papertape/bench/scenario"
 )
 
-// number writes v with three digits that count, thousands apart.
+// number formats v with three significant digits and thousands separators.
 func number(v float64) string {
 	abs := math.Abs(v)
 	switch {
@@ -37,7 +37,7 @@ func thousands(n int64) string {
 	return s
 }
 
-// spread is a median with the lowest and highest, where there are several.
+// spread formats a median, with the lowest and highest value if there are several.
 func spread(s scenario.Spread, unit string) string {
 	if s.N == 0 {
 		return "–"
@@ -59,7 +59,7 @@ func withUnit(value, unit string) string {
 	return value + " " + unit
 }
 
-// bound is what a figure has to keep to.
+// bound formats the limit of a figure.
 func bound(least, most float64, unit string) string {
 	if most > 0 {
 		return "≤ " + withUnit(number(most), unit)
@@ -67,10 +67,10 @@ func bound(least, most float64, unit string) string {
 	return "≥ " + withUnit(number(least), unit)
 }
 
-// megabytes writes bytes.
+// megabytes formats a number of bytes.
 func megabytes(b float64) string { return number(b/1e6) + " MB" }
 
-// fileName makes a name of a file out of words.
+// fileName turns words into a file name.
 func fileName(words string) string {
 	return strings.Trim(strings.Map(func(r rune) rune {
 		switch {

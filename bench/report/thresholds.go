@@ -8,20 +8,21 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// Threshold is what a figure has reached, with slack for the noise of a machine: worse than that is a change for the worse.
+// Threshold is a limit for a figure: what it has reached, with slack for noise. Beyond it,
+// the figure got worse.
 type Threshold struct {
 	Figure  string  `json:"figure"`
 	Least   float64 `json:"least,omitempty"`
-	Most    float64 `json:"most,omitempty"` // 0: Least counts
+	Most    float64 `json:"most,omitempty"` // 0: Least applies
 	Reached float64 `json:"reached"`        // when the threshold was set
 }
 
-// Thresholds are those that a run holds.
+// Thresholds are the thresholds that a run must meet.
 type Thresholds []Threshold
 
 const thresholdBytesMax = 1 << 20 // of a file
 
-// LoadThresholds reads a file of them.
+// LoadThresholds reads a file of thresholds.
 func LoadThresholds(file string) (Thresholds, error) {
 	text, err := usertext.ReadFile(file, thresholdBytesMax)
 	if err != nil {
@@ -46,7 +47,7 @@ func LoadThresholds(file string) (Thresholds, error) {
 	return list, nil
 }
 
-// holds says that the value is within it.
+// holds reports whether the value is within the threshold.
 func (t *Threshold) holds(v float64) bool {
 	if t.Most > 0 {
 		return v <= t.Most
@@ -54,8 +55,8 @@ func (t *Threshold) holds(v float64) bool {
 	return v >= t.Least
 }
 
-// Broken has a sentence for each threshold that does not hold. everything says that all was to be measured, so that a figure that
-// was not is broken too.
+// Broken returns a sentence for each threshold that is not met. If everything was to be
+// measured, a figure that was not measured breaks its threshold too.
 func (list Thresholds) Broken(figures []scenario.Figure, everything bool) (sentences []string) {
 	for _, t := range list {
 		for i := range figures {
@@ -74,8 +75,8 @@ func (list Thresholds) Broken(figures []scenario.Figure, everything bool) (sente
 	return sentences
 }
 
-// held is the thresholds and how they did.
-func held(r *scenario.Results, list Thresholds) Section {
+// thresholdsSection shows the thresholds and whether they were met.
+func thresholdsSection(r *scenario.Results, list Thresholds) Section {
 	t := Table{Align: "lrrrl", Head: []string{"figure", "threshold", "reached when it was set", "this run", "verdict"}}
 	figures := make(map[string]scenario.Figure)
 	for _, f := range r.Figures() {
@@ -90,7 +91,8 @@ func held(r *scenario.Results, list Thresholds) Section {
 		case !threshold.holds(f.Value.Median):
 			verdict = "broken"
 		}
-		t.Rows = append(t.Rows, []string{f.ID, bound(threshold.Least, threshold.Most, f.Unit), withUnit(number(threshold.Reached), f.Unit),
+		t.Rows = append(t.Rows, []string{f.ID, bound(threshold.Least, threshold.Most, f.Unit),
+			withUnit(number(threshold.Reached), f.Unit),
 			spread(f.Value, f.Unit), verdict})
 	}
 	if len(list) == 0 {
@@ -100,13 +102,13 @@ func held(r *scenario.Results, list Thresholds) Section {
 		"What was reached, with slack for noise. `make bench` ends with exit code 99 where one does not hold."}}
 }
 
-// slack is what a threshold made of a figure leaves: machines differ, and two cores are shared with the generator.
+// The slack of a new threshold: machines differ, and the generator shares the two cores.
 const (
 	slackOfRatio    = 1.4
 	slackOfAbsolute = 4
 )
 
-// ThresholdsOf makes thresholds of what a run has reached.
+// ThresholdsOf makes thresholds from what a run has reached.
 func ThresholdsOf(r *scenario.Results) (list Thresholds) {
 	for _, f := range r.Figures() {
 		if f.Value.N == 0 {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// benchmark is one of Papertape's own, of its packages.
+// benchmark is a benchmark of one of Papertape's packages.
 type benchmark struct {
 	pkg, name, time string
 	takes           time.Duration
@@ -32,19 +32,23 @@ func benchmarksOf(whole bool) []benchmark {
 	return list
 }
 
-// benchmarks runs those of Papertape's own benchmarks that are about a target: what they measure cannot be seen from outside.
+// benchmarks runs those benchmarks of Papertape that are about a target, as they measure
+// what cannot be seen from outside.
 func (r *Runner) benchmarks() (steps []step) {
 	for round := range r.Size.Rounds {
 		for _, b := range benchmarksOf(r.Size.Whole) {
 			steps = append(steps, step{
-				what: fmt.Sprintf("benchmarks, %s: %s (%d of %d)", b.pkg, b.name, round+1, r.Size.Rounds), takes: b.takes,
+				what: fmt.Sprintf("benchmarks, %s: %s (%d of %d)", b.pkg, b.name, round+1,
+					r.Size.Rounds), takes: b.takes,
 				record: func(ctx context.Context) ([]Record, error) {
 					if !isSource(r.Source) {
-						r.note(fmt.Sprintf("the benchmarks of the packages were not run: %s is not the source of Papertape (--source)", r.Source))
+						r.note(fmt.Sprintf("the benchmarks of the packages were not run: %s is not the source of "+
+							"Papertape (--source)", r.Source))
 						return nil, nil
 					}
 					values, err := goBench(ctx, r.Source, b)
-					return []Record{{Scenario: "benchmarks", Cell: b.pkg, Contender: Ours.Name, Round: round, Values: values}}, err
+					return []Record{{Scenario: "benchmarks", Cell: b.pkg, Contender: Ours.Name, Round: round,
+						Values: values}}, err
 				},
 			})
 		}
@@ -62,8 +66,10 @@ const benchPatience = 10 * time.Minute
 func goBench(ctx context.Context, dir string, b benchmark) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, benchPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "test", "-trimpath", "-run", "^$", "-bench", b.name, "-benchmem", "-benchtime", b.time, b.pkg)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0") // as the server is built: most is compiled already
+	cmd := exec.CommandContext(ctx, "go", "test", "-trimpath", "-run", "^$", "-bench", b.name, "-benchmem",
+		"-benchtime", b.time, b.pkg)
+	// Built like the server, so that most of it is already compiled.
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("go test -bench %s %s: %w\n%s", b.name, b.pkg, err, out)
@@ -75,7 +81,8 @@ func goBench(ctx context.Context, dir string, b benchmark) (map[string]float64, 
 	return values, nil
 }
 
-// parseBench reads the lines of benchmarks: Name-2 iterations value unit value unit …; the result is by "Name unit".
+// parseBench parses benchmark lines: Name-2 iterations value unit value unit …; the result
+// is keyed by "Name unit".
 func parseBench(out []byte) map[string]float64 {
 	values := make(map[string]float64)
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {

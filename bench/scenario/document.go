@@ -10,13 +10,13 @@ import (
 	"github.com/papertape/papertape/bench/load"
 )
 
-// interval is a pause between an answer and the next request, as the first document has them.
+// interval is a pause between an answer and the next request, as in the first document.
 type interval struct {
 	name      string
 	low, high time.Duration
 }
 
-// DocumentInterval is the one that the first document's profile was taken at.
+// DocumentInterval is the interval of the first document's profile.
 const DocumentInterval = "1–2 s"
 
 func intervals() []interval {
@@ -30,19 +30,20 @@ const (
 	groups        = 5
 	groupQuick    = 3 * time.Second
 	groupFull     = 20 * time.Second
-	queriesOfAll  = 1.0 / 3 // buy, sell and query alike
+	queriesOfAll  = 1.0 / 3 // buy, sell and query in equal parts
 	documentWarm  = 2 * time.Second
-	documentStart = 10 * time.Second // what starting all of them takes
+	documentStart = 10 * time.Second // the time to start all of them
 )
 
-// documentCell is the name of so many clients at an interval.
+// documentCell returns the name of a cell.
 func documentCell(clients int, i interval) string {
 	return fmt.Sprintf("%d clients, %s", clients, i.name)
 }
 
-// document is the first document's table: the time to an answer by number of clients and by interval. The contenders, and some
-// numbers of clients, are measured at the same time, each on a server of its own: they leave most of the machine idle, as Idle
-// shows, and in an hour's measuring one after the other the machine changes more.
+// document is the first document's table: the time to an answer by number of clients and by
+// interval. The contenders, and several numbers of clients, are measured at the same time,
+// each on a server of its own. They leave most of the machine idle, as Idle shows, and a
+// machine changes more during an hour of measuring one after the other.
 func (r *Runner) document() (steps []step) {
 	contenders := []Contender{Ours, Baseline, BaselineWorkers40}
 	list, clients, group := intervals(), [][]int{{1, 2, 5, 10, 20}, {50, 100}}, groupFull
@@ -59,7 +60,8 @@ func (r *Runner) document() (steps []step) {
 
 func (r *Runner) documentStep(contenders []Contender, clients []int, group time.Duration, i interval) step {
 	return step{
-		what:  fmt.Sprintf("document, %s, %v clients, %d servers at once", i.name, clients, len(contenders)*len(clients)),
+		what: fmt.Sprintf("document, %s, %v clients, %d servers at once", i.name, clients,
+			len(contenders)*len(clients)),
 		takes: documentStart + documentWarm + groups*group,
 		record: func(ctx context.Context) (records []Record, err error) {
 			var all []documentBench
@@ -83,10 +85,11 @@ func (r *Runner) documentStep(contenders []Contender, clients []int, group time.
 	}
 }
 
-// documentLoad is the first document's clients.
+// documentLoad returns the load of the first document's clients.
 func documentLoad(clients int, i interval) load.Plan {
 	return load.Plan{
-		Connections: clients, Mode: load.Think, ThinkLow: i.low, ThinkHigh: i.high, Queries: queriesOfAll, Seed: uint64(clients),
+		Connections: clients, Mode: load.Think, ThinkLow: i.low, ThinkHigh: i.high, Queries: queriesOfAll,
+		Seed: uint64(clients),
 	}
 }
 
@@ -96,8 +99,9 @@ type documentBench struct {
 	cell string
 }
 
-// documentGroups starts them all and measures group after group.
-func (r *Runner) documentGroups(ctx context.Context, all []documentBench, group time.Duration) (records []Record, err error) {
+// documentGroups starts all cells and measures group after group.
+func (r *Runner) documentGroups(ctx context.Context, all []documentBench, group time.Duration) (records []Record,
+	err error) {
 	for _, b := range all {
 		if err := b.fleet.Start(ctx); err != nil {
 			return nil, err
@@ -113,7 +117,7 @@ func (r *Runner) documentGroups(ctx context.Context, all []documentBench, group 
 			measured.Go(func() {
 				found[i], errs[i] = b.window(ctx, group)
 				found[i].Scenario, found[i].Cell, found[i].Round = "document", b.cell, round
-				errs[i] = errors.Join(errs[i], r.believe(b.cell, &found[i].Load))
+				errs[i] = errors.Join(errs[i], r.checkLoad(b.cell, &found[i].Load))
 			})
 		}
 		measured.Wait()

@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// Figure is one number that the project has set itself a target for. docs/bench.md says what each means.
+// Figure is a number for which the project has a target. docs/bench.md explains each.
 type Figure struct {
-	ID     string // such as p3.vs_baseline: what thresholds.json names
+	ID     string // for example p3.vs_baseline; thresholds.json uses it
 	Target string // P1 … P11
 	What   string
-	Unit   string // "" of a ratio
-	Value  Spread // N is 0 where it was not measured
+	Unit   string // "" for a ratio
+	Value  Spread // N is 0 if it was not measured
 	Least  float64
-	Most   float64 // 0: Least counts
+	Most   float64 // 0: Least applies
 }
 
-// Met says that the target is reached. It is meaningless where nothing was measured.
+// Met reports whether the target is reached. It is meaningless if nothing was measured.
 func (f *Figure) Met() bool {
 	if f.Most > 0 {
 		return f.Value.Median <= f.Most
@@ -25,7 +25,7 @@ func (f *Figure) Met() bool {
 	return f.Value.Median >= f.Least
 }
 
-// Figures are those of all targets, in their order.
+// Figures returns the figures of all targets, in order.
 func (r *Results) Figures() []Figure {
 	list := r.orderFigures()
 	list = append(list, r.pushFigures()...)
@@ -34,7 +34,7 @@ func (r *Results) Figures() []Figure {
 
 func at(cell string, c Contender) place { return place{"connections", cell, c.Name} }
 
-// orderFigures are P1 to P3.
+// orderFigures returns P1 to P3.
 func (r *Results) orderFigures() []Figure {
 	ours := at(cell1000, Ours)
 	cpu := func(a, b place) Spread { return r.Ratio("cpu_us", a, b) }
@@ -51,7 +51,8 @@ func (r *Results) orderFigures() []Figure {
 		{ID: "p2.cpu_10000", Target: "P2", What: "the same, 10,000 × 1",
 			Value: cpu(at(cell10000, Baseline), at(cell10000, Ours)), Least: 1.1},
 		{ID: "p2.memory", Target: "P2", What: "baseline's memory of an idle connection by ours",
-			Value: r.Ratio("user_bytes", place{"idle", cellIdle, Baseline.Name}, place{"idle", cellIdle, Ours.Name}), Least: 5},
+			Value: r.Ratio("user_bytes", place{"idle", cellIdle, Baseline.Name},
+				place{"idle", cellIdle, Ours.Name}), Least: 5},
 		{ID: "p3.orders", Target: "P3", What: "orders a second, 100 × 32", Unit: "/s",
 			Value: r.Spread("pipelined", cellPipeline, Ours.Name, "rate"), Least: 1.5e6},
 		{ID: "p3.vs_baseline", Target: "P3", What: "by those of the baseline",
@@ -61,7 +62,7 @@ func (r *Results) orderFigures() []Figure {
 	}
 }
 
-// pushFigures are P4 to P6.
+// pushFigures returns P4 to P6.
 func (r *Results) pushFigures() []Figure {
 	idle := func(value string) Spread { return r.Spread("idle", cellIdle, Ours.Name, value) }
 	return []Figure{
@@ -79,15 +80,17 @@ func (r *Results) pushFigures() []Figure {
 	}
 }
 
-// InTime is, round by round, the most events a second of a contender's climb that came in time.
+// InTime returns, over the rounds, the highest event rate of a contender's climb that
+// arrived in time.
 func (r *Results) InTime(cell, contender string) Spread {
 	return r.mostOf(cell, contender, "events", true)
 }
 
-// mostOf is, round by round, the largest value of a contender's records in a cell: of those alone that came in time, if inTime says so.
+// mostOf returns, over the rounds, the largest value of a contender's records in a cell.
+// With inTime it uses only the records whose pushes arrived in time.
 func (r *Results) mostOf(cell, contender, value string, inTime bool) Spread {
 	best := make(map[int]float64)
-	for _, c := range r.of("push", cell, contender) {
+	for _, c := range r.recordsOf("push", cell, contender) {
 		if !inTime || c.Values["held"] > 0 {
 			best[c.Round] = max(best[c.Round], c.Value(value))
 		}
@@ -95,14 +98,14 @@ func (r *Results) mostOf(cell, contender, value string, inTime bool) Spread {
 	return spreadOf(slices.Collect(maps.Values(best)))
 }
 
-// Rung is one rate of a climb: what came of it in the rounds that got there.
+// Rung is one rate of a climb, with its results in the rounds that reached it.
 type Rung struct {
-	Judged bool // whether it came in time is asked
-	Held   int  // rounds in which it did
+	Judged bool // whether arriving in time matters
+	Held   int  // rounds in which pushes arrived in time
 	runs   []*Record
 }
 
-// Spread is that of a value over the rounds.
+// Spread returns the spread of a value over the rounds.
 func (g *Rung) Spread(value string) Spread {
 	var values []float64
 	for _, c := range g.runs {
@@ -111,10 +114,10 @@ func (g *Rung) Spread(value string) Spread {
 	return spreadOf(values)
 }
 
-// Rungs are the rates that were asked of a contender in a cell, the lowest first. Where each round asked for one rate of its own, they
-// are one rung.
+// Rungs returns the rates asked of a contender in a cell, lowest first. If each round asked
+// for one rate of its own, they form one rung.
 func (r *Results) Rungs(cell, contender string) (rungs []Rung) {
-	runs := r.of("push", cell, contender)
+	runs := r.recordsOf("push", cell, contender)
 	rounds := make(map[int]bool)
 	for _, c := range runs {
 		rounds[c.Round] = true
@@ -142,7 +145,7 @@ func (r *Results) Rungs(cell, contender string) (rungs []Rung) {
 	return rungs
 }
 
-// lagAt is the lag at one of the rates of a climb.
+// lagAt returns the lag at one of the rates of a climb.
 func (r *Results) lagAt(cell string, rate float64) Spread {
 	for _, g := range r.Rungs(cell, Ours.Name) {
 		if math.Abs(g.Spread("asked").Median-rate) < 1 {
@@ -152,7 +155,7 @@ func (r *Results) lagAt(cell string, rate float64) Spread {
 	return Spread{}
 }
 
-// otherFigures are P7 to P11.
+// otherFigures returns P7 to P11.
 func (r *Results) otherFigures() []Figure {
 	bench := func(pkg, value string) Spread { return r.Spread("benchmarks", pkg, Ours.Name, value) }
 	durable := func(c string) place { return place{"durable", cell1000, c} }
@@ -163,8 +166,10 @@ func (r *Results) otherFigures() []Figure {
 			Value: bench("./positions", decide+"ns/op"), Most: 150},
 		{ID: "p7.decide_allocs", Target: "P7", What: "their allocations",
 			Value: bench("./positions", decide+"allocs/op"), Most: nothing},
-		{ID: "p7.encode_ns", Target: "P7", What: "event to wire", Unit: "ns", Value: bench("./codec", encode+"ns/op"), Most: 150},
-		{ID: "p7.encode_allocs", Target: "P7", What: "its allocations", Value: bench("./codec", encode+"allocs/op"), Most: nothing},
+		{ID: "p7.encode_ns", Target: "P7", What: "event to wire", Unit: "ns",
+			Value: bench("./codec", encode+"ns/op"), Most: 150},
+		{ID: "p7.encode_allocs", Target: "P7", What: "its allocations", Value: bench("./codec", encode+"allocs/op"),
+			Most: nothing},
 		{ID: "p7.order_allocs", Target: "P7", What: "allocations of an order, 100 × 32",
 			Value: r.Spread("pipelined", cellPipeline, Ours.Name, "mallocs"), Most: 2},
 		{ID: "p8.sync", Target: "P8", What: "orders a second with sync by those with none, 1,000 × 1",
@@ -182,5 +187,5 @@ func (r *Results) otherFigures() []Figure {
 	}
 }
 
-// nothing is the most where a target is none at all.
+// nothing is the maximum for targets of zero.
 const nothing = 1e-9

@@ -10,7 +10,8 @@ import (
 	"github.com/papertape/papertape/bench/measure"
 )
 
-// idle is connections that are logged in and do nothing, as many as a process may hold; then a trickle of pushes through them.
+// idle measures connections that are logged in and do nothing, as many as a process may
+// hold, and then a trickle of pushes through them.
 func (r *Runner) idle() (steps []step) {
 	contenders, trickle := []Contender{Ours, Baseline}, time.Second
 	if r.Size.Whole {
@@ -19,10 +20,11 @@ func (r *Runner) idle() (steps []step) {
 	for round := range r.Size.Rounds {
 		for _, c := range contenders {
 			steps = append(steps, step{
-				what:  fmt.Sprintf("idle, %d connections: %s (%d of %d)", r.connectionsMost(), c.Name, round+1, r.Size.Rounds),
+				what: fmt.Sprintf("idle, %d connections: %s (%d of %d)", r.connectionsMost(), c.Name, round+1,
+					r.Size.Rounds),
 				takes: 2*idleSettle + trickle + time.Duration(r.connectionsMost())*loginTakes,
 				record: func(ctx context.Context) ([]Record, error) {
-					record, err := r.idling(ctx, c, round, trickle)
+					record, err := r.measureIdle(ctx, c, round, trickle)
 					return []Record{record}, err
 				},
 			})
@@ -32,13 +34,17 @@ func (r *Runner) idle() (steps []step) {
 }
 
 const (
-	cellIdle     = "idle"
-	idleSettle   = time.Second
-	idleAccounts = 100 // few, so that what is measured is connections: the heap that opening many leaves behind would take them in
-	warmClients  = 100 // log in and leave first, so that what they leave behind is not counted as a connection's
+	cellIdle   = "idle"
+	idleSettle = time.Second
+	// Few accounts, so that connections are measured: opening many leaves free heap that
+	// connections would then use.
+	idleAccounts = 100
+	// These clients log in and leave first, so that what remains of them is not counted as
+	// a connection's.
+	warmClients = 100
 )
 
-func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle time.Duration) (Record, error) {
+func (r *Runner) measureIdle(ctx context.Context, c Contender, round int, trickle time.Duration) (Record, error) {
 	n := r.connectionsMost()
 	few := run{contender: c, accounts: idleAccounts, plan: load.Plan{Connections: warmClients, Mode: load.Receive}}
 	if c.Kind == papertape {
@@ -50,15 +56,17 @@ func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle tim
 	}
 	defer b.close()
 	b.fleet.Close()
-	before, err := r.standing(ctx, b)
+	before, err := r.takeSnapshot(ctx, b)
 	if err != nil {
 		return Record{}, err
 	}
-	plan := load.Plan{Connections: n, Mode: load.Receive, Address: b.server.Listen, Accounts: idleAccounts, Sources: load.Sources(n)}
-	if b.fleet, err = load.OpenFleet(ctx, []string{r.Programs.Bench, "generate"}, load.Processes(n, r.files), plan); err != nil {
+	plan := load.Plan{Connections: n, Mode: load.Receive, Address: b.server.Listen, Accounts: idleAccounts,
+		Sources: load.Sources(n)}
+	if b.fleet, err = load.OpenFleet(ctx, []string{r.Programs.Bench, "generate"}, load.Processes(n, r.files),
+		plan); err != nil {
 		return Record{}, err
 	}
-	after, err := r.standing(ctx, b)
+	after, err := r.takeSnapshot(ctx, b)
 	if err != nil {
 		return Record{}, err
 	}
@@ -78,18 +86,18 @@ func (r *Runner) idling(ctx context.Context, c Contender, round int, trickle tim
 		"kernel_bytes": each(float64(after.kernel.Slab - before.kernel.Slab + after.kernel.TCP - before.kernel.TCP)),
 		"goroutines":   each(float64(after.goes.Goroutines - before.goes.Goroutines)),
 	}
-	return record, r.believe("idle", &record.Load)
+	return record, r.checkLoad("idle", &record.Load)
 }
 
-// standing is what there is at some time.
-type standing struct {
+// snapshot is a snapshot of the server and the kernel.
+type snapshot struct {
 	sample measure.Sample
 	kernel measure.Kernel
 	goes   measure.Go
 }
 
-// standing lets the server and the kernel come to rest, and looks.
-func (r *Runner) standing(ctx context.Context, b *bench) (s standing, err error) {
+// takeSnapshot waits until the server and the kernel have settled, and takes a snapshot.
+func (r *Runner) takeSnapshot(ctx context.Context, b *bench) (s snapshot, err error) {
 	if err := sleep(ctx, idleSettle); err != nil {
 		return s, err
 	}

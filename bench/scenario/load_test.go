@@ -14,9 +14,10 @@ import (
 )
 
 // programs are built when the first test needs one.
-var programs = struct{ papertape, bench func() string }{once("papertape", "../..", "./cmd/papertape"), once("papertape-bench", "..", ".")}
+var programs = struct{ papertape, bench func() string }{once("papertape", "../..", "./cmd/papertape"),
+	once("papertape-bench", "..", ".")}
 
-// built is where they are.
+// built is the directory of the built programs.
 var built string
 
 func TestMain(m *testing.M) {
@@ -53,7 +54,8 @@ func once(name, dir, of string) func() string {
 	})
 }
 
-// TestLoadOnServers is the generator against ours and the old design: nothing that comes back may be wrong.
+// TestLoadOnServers runs the generator against our server and the old design: no answer may
+// be wrong.
 func TestLoadOnServers(t *testing.T) {
 	for _, c := range []Contender{Ours, BaselineCoalescing} {
 		t.Run(c.Name, func(t *testing.T) { testLoad(t, c) })
@@ -67,12 +69,14 @@ func testLoad(t *testing.T, c Contender) {
 	}
 	t.Cleanup(s.Stop)
 	for name, p := range map[string]load.Plan{
-		"closed":             {Mode: load.ClosedLoop, Outstanding: 1, Queries: 0.3},
-		"pipelined":          {Mode: load.ClosedLoop, Outstanding: 32, Queries: 0.1},
-		"shared accounts":    {Mode: load.ClosedLoop, Outstanding: 4, Connections: 80},
-		"open":               {Mode: load.OpenLoop, Rate: 5000, Queries: 0.1},
-		"think":              {Mode: load.Think, ThinkLow: time.Millisecond, ThinkHigh: 50 * time.Millisecond, Queries: 0.3},
-		"stalled and quoted": {Mode: load.ClosedLoop, Outstanding: 2, Connections: 55, Stalled: 5, Quotes: c.Kind == papertape},
+		"closed":          {Mode: load.ClosedLoop, Outstanding: 1, Queries: 0.3},
+		"pipelined":       {Mode: load.ClosedLoop, Outstanding: 32, Queries: 0.1},
+		"shared accounts": {Mode: load.ClosedLoop, Outstanding: 4, Connections: 80},
+		"open":            {Mode: load.OpenLoop, Rate: 5000, Queries: 0.1},
+		"think": {Mode: load.Think, ThinkLow: time.Millisecond, ThinkHigh: 50 * time.Millisecond,
+			Queries: 0.3},
+		"stalled and quoted": {Mode: load.ClosedLoop, Outstanding: 2, Connections: 55, Stalled: 5,
+			Quotes: c.Kind == papertape},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p.Address, p.Accounts, p.Sources = s.Listen, 50, 4
@@ -93,7 +97,7 @@ func testLoad(t *testing.T, c Contender) {
 	}
 }
 
-// answered runs the load until a window had so many answers.
+// answered runs the load until a window has that many answers.
 func answered(t *testing.T, p load.Plan, n uint64) load.Result {
 	t.Helper()
 	g, err := load.Open(t.Context(), p)

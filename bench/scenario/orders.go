@@ -8,32 +8,33 @@ import (
 	"github.com/papertape/papertape/bench/load"
 )
 
-// cell is where contenders are compared.
+// cell is one comparison of contenders.
 type cell struct {
 	name       string
 	plan       load.Plan
 	contenders []Contender
 
-	accounts     int           // 0: one for each connection
-	warm, longer time.Duration // beside what the size says
-	stuck        bool          // a server that no longer answers is a result
+	accounts     int           // 0: one per connection
+	warm, longer time.Duration // in addition to those of the size
+	stuck        bool          // a server that stops answering is a result
 }
 
-// interleave is so many rounds over all contenders of all cells, A B C A B C.
+// interleave runs the rounds over all contenders of all cells: A B C A B C.
 func (r *Runner) interleave(scenario string, cells ...cell) (steps []step) {
 	for round := range r.Size.Rounds {
 		for _, c := range cells {
 			for _, contender := range c.contenders {
-				steps = append(steps, r.one(scenario, round, c, contender))
+				steps = append(steps, r.oneRun(scenario, round, c, contender))
 			}
 		}
 	}
 	return steps
 }
 
-// one is one run.
-func (r *Runner) one(scenario string, round int, c cell, contender Contender) step {
-	m := run{contender: contender, plan: c.plan, accounts: c.accounts, warm: r.Size.Warm + c.warm, length: r.Size.Window + c.longer, stuck: c.stuck}
+// oneRun returns one run.
+func (r *Runner) oneRun(scenario string, round int, c cell, contender Contender) step {
+	m := run{contender: contender, plan: c.plan, accounts: c.accounts, warm: r.Size.Warm + c.warm,
+		length: r.Size.Window + c.longer, stuck: c.stuck}
 	return step{
 		what:  fmt.Sprintf("%s, %s: %s (%d of %d)", scenario, c.name, contender.Name, round+1, r.Size.Rounds),
 		takes: r.Size.takes(c.plan.Connections) + c.warm + c.longer,
@@ -45,7 +46,7 @@ func (r *Runner) one(scenario string, round int, c cell, contender Contender) st
 	}
 }
 
-// The names of cells that targets are about.
+// The names of the cells that targets refer to.
 const (
 	cell100      = "100 × 1"
 	cell1000     = "1,000 × 1"
@@ -58,17 +59,19 @@ func closedLoop(connections, outstanding int) load.Plan {
 	return load.Plan{Connections: connections, Mode: load.ClosedLoop, Outstanding: outstanding}
 }
 
-// old is the old design, as it was and as the first document and fairness would have it.
-func (r *Runner) old() []Contender {
+// oldDesigns returns the variants of the old design: as it was, and as the first document and
+// fairness suggest.
+func (r *Runner) oldDesigns() []Contender {
 	if r.Size.Whole {
 		return []Contender{Baseline, BaselineWorkers40, BaselinePool, BaselineCoalescing, ZinxOrders}
 	}
 	return []Contender{Baseline, BaselineCoalescing}
 }
 
-// connections is one request outstanding on so many connections, up to the most that a process may hold.
+// connections is one outstanding request on each connection, up to the most connections
+// that a process may hold.
 func (r *Runner) connections() []step {
-	orders := append([]Contender{Ours}, r.old()...)
+	orders := append([]Contender{Ours}, r.oldDesigns()...)
 	echoes := []Contender{EchoGnet, EchoPair, EchoZinx}
 	if !r.Size.Whole {
 		return r.interleave("connections",
@@ -83,49 +86,58 @@ func (r *Runner) connections() []step {
 		cell{name: cellMost, plan: closedLoop(r.connectionsMost(), 1), contenders: orders})
 }
 
-// connectionsMost is what our server allows itself in one process here.
+// connectionsMost returns how many connections our server allows in one process here.
 func (r *Runner) connectionsMost() int { return min(100_000, int(r.files)-filesForOthers) }
 
-// filesForOthers is what the server keeps for other things than connections, see docs/operations.md.
+// filesForOthers is the number of files that the server reserves for other uses, see
+// docs/operations.md.
 const filesForOthers = 1500
 
-// filled is how long it takes, at most, until our server keeps as many events of each of a hundred accounts as it does of one: from then
-// on its memory no longer grows, and a window of a second says what one of an hour would.
-const filled = time.Second
+// historyFilled is the longest time until our server keeps as many events for each of a hundred
+// accounts as it ever keeps for one. From then on its memory does not grow, and a window of
+// a second shows the same as one of an hour.
+const historyFilled = time.Second
 
-// pipelined is many requests outstanding on each of a hundred connections.
+// pipelined is many outstanding requests on each of a hundred connections.
 func (r *Runner) pipelined() []step {
-	contenders := append([]Contender{Ours}, r.old()...)
+	contenders := append([]Contender{Ours}, r.oldDesigns()...)
 	if r.Size.Whole {
 		contenders = append(contenders, EchoEpoll, EchoGnet, EchoNbio, EchoPair, EchoZinx)
 	}
-	return r.interleave("pipelined", cell{name: cellPipeline, plan: closedLoop(100, 32), contenders: contenders, warm: filled})
+	return r.interleave("pipelined", cell{name: cellPipeline, plan: closedLoop(100, 32), contenders: contenders,
+		warm: historyFilled})
 }
 
-// durable is what keeping the events costs: ours in each mode, and the old design with a synced write for each request and with a
-// pool of database workers.
+// durable measures the cost of storing events: ours in each mode, and the old design with a
+// synced write per request and with a pool of database workers.
 func (r *Runner) durable() []step {
 	if !r.Size.Whole {
-		return r.interleave("durable", cell{name: cell1000, plan: closedLoop(1000, 1), contenders: []Contender{Ours, OursSynced, BaselineSync}})
+		return r.interleave("durable", cell{name: cell1000, plan: closedLoop(1000, 1),
+			contenders: []Contender{Ours, OursSynced, BaselineSync}})
 	}
-	all := []Contender{Ours, OursSynced, Ours.With("papertape, interval", "--durability", "interval"), Baseline, BaselineSync, BaselineDatabase}
+	all := []Contender{Ours, OursSynced, Ours.With("papertape, interval", "--durability", "interval"), Baseline,
+		BaselineSync, BaselineDatabase}
 	return r.interleave("durable",
-		cell{name: cell1000, plan: closedLoop(1000, 1), contenders: all}, cell{name: cellPipeline, plan: closedLoop(100, 32), contenders: all})
+		cell{name: cell1000, plan: closedLoop(1000, 1), contenders: all}, cell{name: cellPipeline,
+			plan: closedLoop(100, 32), contenders: all})
 }
 
-// stalled is what a client that stops reading does to the others. Its account trades, so that there is always more for it. The old
-// design gets longer until it is full: on loopback the kernel takes four megabytes for a socket that has no bound of its own.
+// stalled measures what a client that stops reading does to the others. Its account trades,
+// so that there is always more to send. The old design gets more time to fill up: on
+// loopback the kernel buffers four megabytes for a socket without a limit of its own.
 func (r *Runner) stalled() []step {
 	calm, worse := closedLoop(100, 32), closedLoop(101, 32)
 	worse.Stalled = 1
 	const filling, window = 8 * time.Second, time.Second
 	cells := []cell{
 		{name: cellCalm, plan: calm, contenders: []Contender{Ours}, longer: window},
-		{name: cellStalled, plan: worse, accounts: 100, contenders: []Contender{Ours}, warm: time.Second, longer: window},
+		{name: cellStalled, plan: worse, accounts: 100, contenders: []Contender{Ours}, warm: time.Second,
+			longer: window},
 	}
-	if old := r.old(); r.Size.Whole {
+	if old := r.oldDesigns(); r.Size.Whole {
 		cells = append(cells, cell{name: cellCalm, plan: calm, contenders: old, longer: window},
-			cell{name: cellStalled, plan: worse, accounts: 100, contenders: old, warm: filling, longer: window, stuck: true})
+			cell{name: cellStalled, plan: worse, accounts: 100, contenders: old, warm: filling, longer: window,
+				stuck: true})
 	}
 	return r.interleave("stalled", cells...)
 }

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// TestQuickIsQuick adds up what the steps are expected to take: `make bench` has ten minutes, builds included.
+// TestQuickIsQuick sums the expected durations of the steps: `make bench` has ten minutes,
+// builds included.
 func TestQuickIsQuick(t *testing.T) {
 	r := &Runner{Size: Quick, files: 20_000}
 	var all time.Duration

@@ -18,26 +18,27 @@ import (
 	"github.com/papertape/papertape/bench/measure"
 )
 
-// Profile is where a CPU profile of a contender was taken.
+// Profile names a CPU profile of a contender and its file.
 type Profile struct {
 	Load      string // ProfileDocument, …
 	Contender string
-	File      string // under Results' directory
+	File      string // relative to Results' directory
 }
 
-// The loads that profiles are taken under.
+// The loads under which profiles are taken.
 const (
 	ProfileDocument  = "document"  // 100 clients, 1–2 s
 	ProfileSaturated = "saturated" // 1,000 × 1
 	ProfilePipelined = "pipelined" // 100 × 32
 )
 
-// Profiles are those that the profiles scenario takes.
+// Profiles returns those that the profiles scenario takes.
 func Profiles() (list []Profile) {
 	for _, under := range []string{ProfileDocument, ProfileSaturated, ProfilePipelined} {
 		for _, c := range profiled() {
 			name := strings.NewReplacer(" ", "-", ",", "").Replace(c.Name)
-			list = append(list, Profile{Load: under, Contender: c.Name, File: filepath.Join("profiles", under+"-"+name+".pb.gz")})
+			list = append(list, Profile{Load: under, Contender: c.Name,
+				File: filepath.Join("profiles", under+"-"+name+".pb.gz")})
 		}
 	}
 	return list
@@ -47,8 +48,10 @@ func profiled() []Contender {
 	return []Contender{Ours, Baseline, BaselineCoalescing, OursSynced, BaselineSync}
 }
 
-// profiles are CPU profiles: at the first document's own load of all at once, since it leaves the machine idle, each in as many windows
-// as the document has groups; and saturated of one after the other, round by round. What the rounds have is one profile in the end.
+// profiles takes CPU profiles. Under the first document's own load all contenders run at
+// once, since it leaves the machine idle, each in as many windows as the document has
+// groups. Saturated, they run one after the other, round by round, and the rounds are
+// merged into one profile.
 func (r *Runner) profiles() (steps []step) {
 	document, saturated := 5*time.Second, time.Second
 	if r.Size.Whole {
@@ -62,7 +65,8 @@ func (r *Runner) profiles() (steps []step) {
 			for i, c := range profiled() {
 				all.Go(func() {
 					var data []byte
-					if records[i], data, errs[i] = r.profile(ctx, c, documentLoad(100, intervals()[2]), document, groups); errs[i] == nil {
+					if records[i], data, errs[i] = r.profile(ctx, c, documentLoad(100, intervals()[2]), document,
+						groups); errs[i] == nil {
 						errs[i] = r.keep(ProfileDocument, c, data)
 					}
 				})
@@ -71,18 +75,21 @@ func (r *Runner) profiles() (steps []step) {
 			return profiledUnder(ProfileDocument, slices.Concat(records...)), errors.Join(errs...)
 		},
 	})
-	taken := make(map[string][]*profile.Profile) // of the rounds so far, by load and contender; the steps follow one another
+	// The rounds so far, by load and contender. Steps run one after another.
+	taken := make(map[string][]*profile.Profile)
 	for round := range r.Size.Rounds {
-		for _, load := range []cell{{name: ProfileSaturated, plan: closedLoop(1000, 1)}, {name: ProfilePipelined, plan: closedLoop(100, 32)}} {
+		for _, load := range []cell{{name: ProfileSaturated, plan: closedLoop(1000, 1)},
+			{name: ProfilePipelined, plan: closedLoop(100, 32)}} {
 			for _, c := range profiled() {
 				if load.name == ProfilePipelined && len(c.Flags) > 0 && c.Name != BaselineCoalescing.Name {
-					continue // what storage costs is seen in the other
+					continue // the other load shows the cost of storage
 				}
 				if round > 0 && !r.Size.Whole && (load.name != ProfileSaturated || c.Name != OursSync) {
-					continue // one round for the pictures, and all for the target that is about a profile
+					continue // one round suffices for the pictures; the target about a profile needs all
 				}
 				steps = append(steps, step{
-					what: fmt.Sprintf("profiles, %s: %s (%d of %d)", load.name, c.Name, round+1, r.Size.Rounds), takes: saturated + 2*time.Second,
+					what: fmt.Sprintf("profiles, %s: %s (%d of %d)", load.name, c.Name, round+1,
+						r.Size.Rounds), takes: saturated + 2*time.Second,
 					record: func(ctx context.Context) ([]Record, error) {
 						return r.profileRound(ctx, c, load, saturated, round, taken)
 					},
@@ -93,7 +100,7 @@ func (r *Runner) profiles() (steps []step) {
 	return steps
 }
 
-// profiledUnder says of records under which load they were profiled.
+// profiledUnder sets the load under which records were profiled.
 func profiledUnder(load string, records []Record) []Record {
 	for i := range records {
 		records[i].Scenario, records[i].Cell = "profiles", load
@@ -101,8 +108,10 @@ func profiledUnder(load string, records []Record) []Record {
 	return records
 }
 
-// profileRound is one round of a saturated load. What it finds joins the profiles that were taken before.
-func (r *Runner) profileRound(ctx context.Context, c Contender, load cell, length time.Duration, round int, taken map[string][]*profile.Profile) ([]Record, error) {
+// profileRound runs one round of a saturated load, and adds its profile to the earlier
+// ones.
+func (r *Runner) profileRound(ctx context.Context, c Contender, load cell, length time.Duration, round int,
+	taken map[string][]*profile.Profile) ([]Record, error) {
 	records, data, err := r.profile(ctx, c, load.plan, length, 1)
 	if err != nil {
 		return nil, err
@@ -111,7 +120,8 @@ func (r *Runner) profileRound(ctx context.Context, c Contender, load cell, lengt
 	if err != nil {
 		return nil, fmt.Errorf("a CPU profile does not parse: %w", err)
 	}
-	records[0].Round, records[0].Values = round, map[string]float64{"journal": 100 * shareOf(p, "papertape/engine/journal.", "cockroachdb/pebble")}
+	records[0].Round, records[0].Values = round, map[string]float64{"journal": 100 * shareOf(p,
+		"papertape/engine/journal.", "cockroachdb/pebble")}
 	key := load.name + "\x00" + c.Name
 	all := append(slices.Clip(taken[key]), p)
 	merged, err := profile.Merge(all)
@@ -129,8 +139,9 @@ func (r *Runner) profileRound(ctx context.Context, c Contender, load cell, lengt
 	return profiledUnder(load.name, records), nil
 }
 
-// profile measures so many windows, one after the other, while the server is profiled.
-func (r *Runner) profile(ctx context.Context, c Contender, plan load.Plan, length time.Duration, windows int) (records []Record, data []byte, err error) {
+// profile measures that many windows, one after the other, while the server is profiled.
+func (r *Runner) profile(ctx context.Context, c Contender, plan load.Plan, length time.Duration,
+	windows int) (records []Record, data []byte, err error) {
 	b, err := r.open(ctx, &run{contender: c, plan: plan})
 	if err != nil {
 		return nil, nil, err
@@ -149,7 +160,7 @@ func (r *Runner) profile(ctx context.Context, c Contender, plan load.Plan, lengt
 		var record Record
 		record, err = b.window(ctx, length/time.Duration(windows))
 		record.Round = i
-		err = errors.Join(err, r.believe(c.Name, &record.Load))
+		err = errors.Join(err, r.checkLoad(c.Name, &record.Load))
 		records = append(records, record)
 	}
 	profiling.Wait()
@@ -166,7 +177,8 @@ func (r *Runner) keep(under string, c Contender, data []byte) error {
 	return nil
 }
 
-// shareOf is the part of a profile's processor time with one of these packages on the stack.
+// shareOf returns the fraction of a profile's processor time with one of these packages on
+// the stack.
 func shareOf(p *profile.Profile, packages ...string) float64 {
 	all, of := int64(0), int64(0)
 	for _, s := range p.Sample {
@@ -185,7 +197,10 @@ func shareOf(p *profile.Profile, packages ...string) float64 {
 func onStack(s *profile.Sample, packages []string) bool {
 	for _, l := range s.Location {
 		for _, line := range l.Line {
-			if slices.ContainsFunc(packages, func(p string) bool { return line.Function != nil && strings.Contains(line.Function.Name, p) }) {
+			if slices.ContainsFunc(packages, func(p string) bool {
+				return line.Function != nil &&
+					strings.Contains(line.Function.Name, p)
+			}) {
 				return true
 			}
 		}
@@ -200,7 +215,8 @@ func writeFile(file string, content []byte) error {
 	return os.WriteFile(file, content, 0o644)
 }
 
-// syscalls are the system calls for each request, counted by strace in runs that are good for nothing else.
+// syscalls measures the system calls per request, counted by strace in runs that are used
+// for nothing else.
 func (r *Runner) syscalls() (steps []step) {
 	rounds, thinking := r.Size.Rounds, 3*time.Second
 	if !r.Size.Whole {
@@ -221,9 +237,10 @@ func (r *Runner) syscalls() (steps []step) {
 				}
 				length := time.Second + c.longer
 				steps = append(steps, step{
-					what: fmt.Sprintf("syscalls, %s: %s (%d of %d)", c.name, contender.Name, round+1, rounds), takes: length + 2*time.Second,
+					what: fmt.Sprintf("syscalls, %s: %s (%d of %d)", c.name, contender.Name, round+1,
+						rounds), takes: length + 2*time.Second,
 					record: func(ctx context.Context) ([]Record, error) {
-						record, err := r.traced(ctx, contender, c, length)
+						record, err := r.traceRun(ctx, contender, c, length)
 						if errors.Is(err, measure.ErrNoStrace) {
 							r.note(err.Error())
 							return nil, nil
@@ -238,7 +255,7 @@ func (r *Runner) syscalls() (steps []step) {
 	return steps
 }
 
-// note says once what could not be measured, or not at once.
+// note records once what could not be measured, or only on a later try.
 func (r *Runner) note(what string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -247,8 +264,8 @@ func (r *Runner) note(what string) {
 	}
 }
 
-// traced counts from before the first request until after the last.
-func (r *Runner) traced(ctx context.Context, contender Contender, c cell, length time.Duration) (Record, error) {
+// traceRun counts from before the first request until after the last.
+func (r *Runner) traceRun(ctx context.Context, contender Contender, c cell, length time.Duration) (Record, error) {
 	b, err := r.open(ctx, &run{contender: contender, plan: c.plan})
 	if err != nil {
 		return Record{}, err
@@ -272,7 +289,8 @@ func (r *Runner) traced(ctx context.Context, contender Contender, c cell, length
 	if result.Answers == 0 {
 		return Record{}, errors.New("no request was answered while system calls were counted")
 	}
-	record := Record{Scenario: "syscalls", Cell: c.name, Contender: contender.Name, Load: result, Values: make(map[string]float64)}
+	record := Record{Scenario: "syscalls", Cell: c.name, Contender: contender.Name, Load: result,
+		Values: make(map[string]float64)}
 	for name, n := range counts {
 		each := float64(n) / float64(result.Answers)
 		record.Values["all"] += each

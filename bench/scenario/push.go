@@ -9,7 +9,8 @@ import (
 	"github.com/papertape/papertape/bench/load"
 )
 
-// The cells of push that targets are about. In the others the rate climbs until the server is saturated.
+// The cells of push that targets refer to. In the others the rate climbs until the server
+// is saturated.
 const (
 	cellPush10000   = "events to 10,000"
 	cellPush100     = "events to 100"
@@ -19,8 +20,8 @@ const (
 )
 
 const (
-	lagMost     = 250.0    // milliseconds at the 99th percentile: more is saturation
-	firstRate   = 80_000.0 // which P5 is about
+	lagMost     = 250.0    // milliseconds at the 99th percentile; more is saturation
+	firstRate   = 80_000.0 // the rate of P5
 	leastRate   = 2_000.0
 	climb       = 1.5
 	pushSettle  = 500 * time.Millisecond
@@ -28,14 +29,18 @@ const (
 	rateMost    = 10_000_000
 )
 
-// push is events that nobody asked for, faster and faster, until they come too late; and quotes, encoded once for all.
+// push measures unrequested events, at rising rates until they arrive too late, and quotes,
+// which are encoded once for all.
 func (r *Runner) push() (steps []step) {
 	for round := range r.Size.Rounds {
-		steps = append(steps, pushStep(round, "papertape, 100", r.climbTakes(100), r.pushFew), r.climbing(round, Ours, 10_000, cellPush10000))
+		steps = append(steps, pushStep(round, "papertape, 100", r.climbTakes(100), r.pushFew),
+			r.climbing(round, Ours, 10_000, cellPush10000))
 		if r.Size.Whole {
-			steps = append(steps, r.climbing(round, OursFull, 10_000, cellPush10000), r.climbing(round, Ours, 1000, cellPush1000))
+			steps = append(steps, r.climbing(round, OursFull, 10_000, cellPush10000),
+				r.climbing(round, Ours, 1000, cellPush1000))
 			for _, c := range []Contender{Baseline, BaselineCoalescing} {
-				steps = append(steps, r.climbing(round, c, 100, cellPush100), r.climbing(round, c, 1000, cellPush1000), r.climbing(round, c, 10_000, cellPush10000))
+				steps = append(steps, r.climbing(round, c, 100, cellPush100),
+					r.climbing(round, c, 1000, cellPush1000), r.climbing(round, c, 10_000, cellPush10000))
 			}
 		}
 		steps = append(steps, r.quoting(round))
@@ -43,7 +48,7 @@ func (r *Runner) push() (steps []step) {
 	return steps
 }
 
-// climbTakes is about what a climb to saturation takes.
+// climbTakes estimates the duration of a climb to saturation.
 func (r *Runner) climbTakes(subscribers int) time.Duration {
 	rates := 8
 	if subscribers > 1000 {
@@ -60,30 +65,31 @@ func pushStep(round int, what string, takes time.Duration, record func(context.C
 }
 
 func (r *Runner) climbing(round int, c Contender, subscribers int, cellName string) step {
-	return pushStep(round, fmt.Sprintf("%s, %d", c.Name, subscribers), r.climbTakes(subscribers), func(ctx context.Context, round int) ([]Record, error) {
-		return r.climb(ctx, c, subscribers, cellName, round)
-	})
+	return pushStep(round, fmt.Sprintf("%s, %d", c.Name, subscribers), r.climbTakes(subscribers),
+		func(ctx context.Context, round int) ([]Record, error) {
+			return r.climb(ctx, c, subscribers, cellName, round)
+		})
 }
 
-// pushFew climbs with 100, and looks at half of that.
+// pushFew climbs with 100 subscribers, and then measures at half the rate reached.
 func (r *Runner) pushFew(ctx context.Context, round int) ([]Record, error) {
 	climbed, err := r.climb(ctx, Ours, 100, cellPush100, round)
 	if err != nil {
 		return nil, err
 	}
-	b, err := r.pushing(ctx, Ours, 100, saturation(climbed)/2)
+	b, err := r.openPush(ctx, Ours, 100, saturation(climbed)/2)
 	if err != nil {
 		return nil, err
 	}
 	defer b.close()
-	half, err := r.pushed(ctx, b, saturation(climbed)/2, cellPushHalf, round)
+	half, err := r.measurePush(ctx, b, saturation(climbed)/2, cellPushHalf, round)
 	if err != nil {
 		return nil, err
 	}
-	return append(climbed, half), r.believe(cellPushHalf, &half.Load)
+	return append(climbed, half), r.checkLoad(cellPushHalf, &half.Load)
 }
 
-// saturation is the most events a second of a climb that came in time.
+// saturation returns the highest event rate of a climb that arrived in time.
 func saturation(climbed []Record) (most float64) {
 	for i := range climbed {
 		if c := &climbed[i]; c.Values["held"] > 0 {
@@ -93,14 +99,15 @@ func saturation(climbed []Record) (most float64) {
 	return most
 }
 
-// receivers are clients that log in and ask for nothing.
+// receivers returns the load of clients that log in and request nothing.
 func receivers(n int) load.Plan {
 	return load.Plan{Connections: n, Mode: load.Receive, Threads: pushThreads}
 }
 
-// pushing is a server that makes so many events a second, and those they are for. Ours is told when all are logged in; the others
-// make them from their start.
-func (r *Runner) pushing(ctx context.Context, c Contender, subscribers int, rate float64) (*bench, error) {
+// openPush opens a server that makes that many events per second, and the clients that
+// receive them. Our server is told the rate once all are logged in; the others start with
+// it.
+func (r *Runner) openPush(ctx context.Context, c Contender, subscribers int, rate float64) (*bench, error) {
 	m := run{contender: c, plan: receivers(subscribers)}
 	if c.Kind != papertape {
 		m.flags = []string{"--rate", strconv.FormatFloat(rate, 'f', 0, 64)}
@@ -116,8 +123,8 @@ func (r *Runner) pushing(ctx context.Context, c Contender, subscribers int, rate
 	return b, nil
 }
 
-// pushed is what comes of so many events a second.
-func (r *Runner) pushed(ctx context.Context, b *bench, rate float64, cellName string, round int) (Record, error) {
+// measurePush measures that many events per second.
+func (r *Runner) measurePush(ctx context.Context, b *bench, rate float64, cellName string, round int) (Record, error) {
 	if err := sleep(ctx, pushSettle); err != nil {
 		return Record{}, err
 	}
@@ -128,18 +135,21 @@ func (r *Runner) pushed(ctx context.Context, b *bench, rate float64, cellName st
 		record.Note = late.Error()
 		r.note(fmt.Sprintf("%s, %s, %.0f a second: %v", cellName, record.Contender, rate, late))
 	}
-	if err == nil && record.Load.PushLag.P99 <= lagMost && record.Value("events") >= deliveredLeast*rate && record.Load.Findings == 0 {
+	if err == nil && record.Load.PushLag.P99 <= lagMost && record.Value("events") >= deliveredLeast*rate &&
+		record.Load.Findings == 0 {
 		record.Values["held"] = 1
 	}
 	return record, err
 }
 
-// deliveredLeast is the part of the events asked for that has to come: the flow draws a few accounts that have nothing to do.
+// deliveredLeast is the fraction of the requested events that must arrive: the flow also
+// draws a few accounts that have nothing to do.
 const deliveredLeast = 0.8
 
-// climb asks for more and more until it does not come in time; where already the first rate is too much, for less and less until it
-// does.
-func (r *Runner) climb(ctx context.Context, c Contender, subscribers int, cellName string, round int) ([]Record, error) {
+// climb raises the rate until events no longer arrive in time. If the first rate is already
+// too high, it lowers the rate until they do.
+func (r *Runner) climb(ctx context.Context, c Contender, subscribers int, cellName string, round int) ([]Record,
+	error) {
 	rate := firstRate
 	if c.Kind != papertape {
 		rate /= 2
@@ -154,9 +164,11 @@ func (r *Runner) climb(ctx context.Context, c Contender, subscribers int, cellNa
 	return climbed, err
 }
 
-// climbFrom climbs. Our server is told while it runs; the others are started again for each rate.
-func (r *Runner) climbFrom(ctx context.Context, c Contender, subscribers int, rate float64, cellName string, round int) (climbed []Record, err error) {
-	b, err := r.pushing(ctx, c, subscribers, rate)
+// climbFrom climbs from a rate. Our server is told each rate while it runs; the others are
+// restarted.
+func (r *Runner) climbFrom(ctx context.Context, c Contender, subscribers int, rate float64, cellName string,
+	round int) (climbed []Record, err error) {
+	b, err := r.openPush(ctx, c, subscribers, rate)
 	defer func() {
 		if b != nil {
 			b.close()
@@ -164,7 +176,7 @@ func (r *Runner) climbFrom(ctx context.Context, c Contender, subscribers int, ra
 	}()
 	for ; err == nil && rate <= rateMost; rate *= climb {
 		var record Record
-		if record, err = r.pushed(ctx, b, rate, cellName, round); err != nil {
+		if record, err = r.measurePush(ctx, b, rate, cellName, round); err != nil {
 			break
 		}
 		if climbed = append(climbed, record); record.Values["held"] == 0 {
@@ -175,36 +187,39 @@ func (r *Runner) climbFrom(ctx context.Context, c Contender, subscribers int, ra
 			continue
 		}
 		b.close()
-		if b, err = r.pushing(ctx, c, subscribers, rate*climb); err != nil && ctx.Err() == nil {
-			r.note(fmt.Sprintf("%s, %d: at %.0f a second nobody can log in any more: %v", c.Name, subscribers, rate*climb, err))
+		if b, err = r.openPush(ctx, c, subscribers, rate*climb); err != nil && ctx.Err() == nil {
+			r.note(fmt.Sprintf("%s, %d: at %.0f a second nobody can log in any more: %v", c.Name, subscribers,
+				rate*climb, err))
 			return climbed, nil
 		}
 	}
 	return climbed, err
 }
 
-// quoting is quotes at shorter and shorter intervals.
+// quoting measures quotes at shorter and shorter intervals.
 func (r *Runner) quoting(round int) step {
 	intervals := []time.Duration{time.Millisecond}
 	if r.Size.Whole {
 		intervals = []time.Duration{10 * time.Millisecond, 3 * time.Millisecond, time.Millisecond}
 	}
-	return pushStep(round, "quotes", time.Duration(len(intervals))*r.Size.takes(10_000), func(ctx context.Context, round int) (records []Record, err error) {
-		for _, interval := range intervals {
-			record, err := r.quoted(ctx, interval, round)
-			if err != nil {
-				return nil, err
+	return pushStep(round, "quotes", time.Duration(len(intervals))*r.Size.takes(10_000),
+		func(ctx context.Context, round int) (records []Record, err error) {
+			for _, interval := range intervals {
+				record, err := r.measureQuotes(ctx, interval, round)
+				if err != nil {
+					return nil, err
+				}
+				records = append(records, record)
 			}
-			records = append(records, record)
-		}
-		return records, nil
-	})
+			return records, nil
+		})
 }
 
-func (r *Runner) quoted(ctx context.Context, interval time.Duration, round int) (Record, error) {
+func (r *Runner) measureQuotes(ctx context.Context, interval time.Duration, round int) (Record, error) {
 	p := receivers(10_000)
 	p.Quotes = true
-	b, err := r.open(ctx, &run{contender: Ours, plan: p, flags: []string{"--prices", "walk", "--prices.interval", interval.String()}})
+	b, err := r.open(ctx, &run{contender: Ours, plan: p,
+		flags: []string{"--prices", "walk", "--prices.interval", interval.String()}})
 	if err != nil {
 		return Record{}, err
 	}

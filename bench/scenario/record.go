@@ -17,12 +17,12 @@ type Record struct {
 	Load      load.Result
 	Server    measure.Usage
 	Go        measure.Go         // after the run
-	Idle      float64            // of the machine's processors, the part that had nothing to do
-	Values    map[string]float64 `json:",omitempty"` // what else was measured
-	Note      string             `json:",omitempty"` // what went wrong, where that is a result and no failure of the run
+	Idle      float64            // the idle fraction of the machine's processors
+	Values    map[string]float64 `json:",omitempty"` // further measurements
+	Note      string             `json:",omitempty"` // what went wrong, if that is a result rather than a failed run
 }
 
-// Value is one of the figures that every record has, or of what else it measured.
+// Value returns one of the figures that every record has, or a further measurement.
 func (r *Record) Value(name string) float64 {
 	requests := float64(r.work())
 	per := func(v float64) float64 {
@@ -79,7 +79,8 @@ func (r *Record) Value(name string) float64 {
 	return r.Values[name]
 }
 
-// work is what the server's processor time is divided by: requests answered, or where none were asked, frames pushed.
+// work returns the divisor of the server's processor time: requests answered or, without
+// requests, frames pushed.
 func (r *Record) work() uint64 {
 	if r.Load.Answers > 0 {
 		return r.Load.Answers
@@ -87,18 +88,18 @@ func (r *Record) work() uint64 {
 	return r.Load.Events + r.Load.Quotes
 }
 
-// Results are all that was measured.
+// Results holds everything measured.
 type Results struct {
 	Environment measure.Environment
 	Size        string
-	Seconds     float64 // what it took
+	Seconds     float64 // duration
 	Records     []Record
-	Notes       []string `json:",omitempty"` // what could not be measured, or had to be again, and why
-	Failures    []string `json:",omitempty"` // what was tried several times in vain
+	Notes       []string `json:",omitempty"` // what could not be measured, or only on a later try, and why
+	Failures    []string `json:",omitempty"` // what failed on every try
 }
 
-// of are the records of one contender in one cell, by round.
-func (r *Results) of(scenario, cell, contender string) (found []*Record) {
+// recordsOf returns the records of one contender in one cell, by round.
+func (r *Results) recordsOf(scenario, cell, contender string) (found []*Record) {
 	for i := range r.Records {
 		if c := &r.Records[i]; c.Scenario == scenario && c.Cell == cell && c.Contender == contender {
 			found = append(found, c)
@@ -107,7 +108,8 @@ func (r *Results) of(scenario, cell, contender string) (found []*Record) {
 	return found
 }
 
-// Spread is the median of several runs, the lowest and the highest of them. N is 0 where there is none.
+// Spread is the median of several runs, with the lowest and highest. N is 0 if there are
+// none.
 type Spread struct {
 	Median, Low, High float64
 	N                 int
@@ -122,10 +124,10 @@ func spreadOf(values []float64) Spread {
 	return Spread{Median: (s[(n-1)/2] + s[n/2]) / 2, Low: s[0], High: s[n-1], N: n}
 }
 
-// Spread is that of one value over the rounds.
+// Spread returns the spread of one value over the rounds.
 func (r *Results) Spread(scenario, cell, contender, value string) Spread {
 	var values []float64
-	for _, c := range r.of(scenario, cell, contender) {
+	for _, c := range r.recordsOf(scenario, cell, contender) {
 		if c.Load.Answers > 0 || c.Values != nil {
 			values = append(values, c.Value(value))
 		}
@@ -133,14 +135,14 @@ func (r *Results) Spread(scenario, cell, contender, value string) Spread {
 	return spreadOf(values)
 }
 
-// place names what a ratio is made of.
+// place identifies an operand of a ratio.
 type place struct{ scenario, cell, contender string }
 
-// Ratio is a's value by b's, within each round.
+// Ratio returns the ratio of a's value to b's, within each round.
 func (r *Results) Ratio(value string, a, b place) Spread {
 	var ratios []float64
-	for _, over := range r.of(a.scenario, a.cell, a.contender) {
-		for _, under := range r.of(b.scenario, b.cell, b.contender) {
+	for _, over := range r.recordsOf(a.scenario, a.cell, a.contender) {
+		for _, under := range r.recordsOf(b.scenario, b.cell, b.contender) {
 			if u := under.Value(value); over.Round == under.Round && u > 0 {
 				ratios = append(ratios, over.Value(value)/u)
 			}
@@ -149,12 +151,12 @@ func (r *Results) Ratio(value string, a, b place) Spread {
 	return spreadOf(ratios)
 }
 
-// Cells are the cells of a scenario, and Contenders those of a cell, in the order in which they were measured.
+// Cells returns the cells of a scenario, in the order in which they were measured.
 func (r *Results) Cells(scenario string) []string {
 	return r.distinct(func(c *Record) (string, bool) { return c.Cell, c.Scenario == scenario })
 }
 
-// Contenders are those of a cell.
+// Contenders returns the contenders of a cell, in the order in which they were measured.
 func (r *Results) Contenders(scenario, cell string) []string {
 	return r.distinct(func(c *Record) (string, bool) {
 		return c.Contender, c.Scenario == scenario && (cell == "" || c.Cell == cell)
@@ -170,10 +172,11 @@ func (r *Results) distinct(of func(*Record) (string, bool)) (names []string) {
 	return names
 }
 
-// Values are the names of what else was measured of a contender in a cell, in alphabetical order.
+// Values returns the names of a contender's further measurements in a cell, in alphabetical
+// order.
 func (r *Results) Values(scenario, cell, contender string) []string {
 	names := make(map[string]bool)
-	for _, c := range r.of(scenario, cell, contender) {
+	for _, c := range r.recordsOf(scenario, cell, contender) {
 		for name := range c.Values {
 			names[name] = true
 		}
@@ -181,30 +184,31 @@ func (r *Results) Values(scenario, cell, contender string) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// Latency is the distribution over all rounds: all answers counted together, or those of one kind.
+// Latency returns the distribution over all rounds, for all answers or for those of one
+// kind.
 func (r *Results) Latency(scenario, cell, contender, kind string) load.Distribution {
 	var list []load.Distribution
-	for _, c := range r.of(scenario, cell, contender) {
+	for _, c := range r.recordsOf(scenario, cell, contender) {
 		list = append(list, c.Load.Latency[kind])
 	}
 	d, err := load.MergeDistributions(list...)
 	if err != nil {
-		return load.Distribution{} // a file that was changed by hand
+		return load.Distribution{} // a file that was edited by hand
 	}
 	return d
 }
 
-// Answers is how many requests a contender answered in a cell, all rounds together.
+// Answers returns how many requests a contender answered in a cell, over all rounds.
 func (r *Results) Answers(scenario, cell, contender string) (n uint64) {
-	for _, c := range r.of(scenario, cell, contender) {
+	for _, c := range r.recordsOf(scenario, cell, contender) {
 		n += c.Load.Answers
 	}
 	return n
 }
 
-// Note is what was noted of a contender in a cell, of the first round in which something was.
+// Note returns the first note about a contender in a cell.
 func (r *Results) Note(scenario, cell, contender string) string {
-	for _, c := range r.of(scenario, cell, contender) {
+	for _, c := range r.recordsOf(scenario, cell, contender) {
 		if c.Note != "" {
 			return c.Note
 		}

@@ -16,17 +16,19 @@ import (
 	"github.com/papertape/papertape/bench/measure"
 )
 
-// Runner measures.
+// Runner runs scenarios.
 type Runner struct {
 	Programs Programs
 	Size     Size
-	Source   string // directory of Papertape's source, for the benchmarks of its packages
-	Commit   string // "": as noted in this program
+	Source   string // source directory of Papertape, for the benchmarks of its packages
+	Commit   string // "": as recorded in this program
 	Out      string // directory for the results
-	// Progress, if there is one, is told before each step how much of the expected time is over, of how much, and what comes.
+	// Progress, if set, is called before each step with the expected time elapsed and in
+	// total, and the name of the step.
 	Progress func(done, of time.Duration, what string)
 
-	// Lenient keeps runs in which the generator was late itself, with a note: for trying things out on a busy machine.
+	// Lenient keeps runs in which the generator was late, with a note. It is for trying
+	// things on a busy machine.
 	Lenient bool
 
 	files    uint64 // that a process may have open
@@ -37,29 +39,30 @@ type Runner struct {
 	failures []string
 }
 
-// step is one run, or some that cannot be told apart, of a scenario.
+// step is one run of a scenario, or several that cannot be separated.
 type step struct {
 	what   string
-	takes  time.Duration // about, for the progress
+	takes  time.Duration // estimate, for the progress
 	record func(ctx context.Context) ([]Record, error)
 }
 
-// plan is a scenario: its steps in the order in which they are done.
+// plan is a scenario: its steps, in order.
 type plan struct {
 	name  string
 	steps func(r *Runner) []step
 }
 
-// plans are all scenarios, in the order of the report.
+// plans returns all scenarios, in the order of the report.
 func plans() []plan {
 	return []plan{
 		{"document", (*Runner).document}, {"connections", (*Runner).connections}, {"pipelined", (*Runner).pipelined},
-		{"push", (*Runner).push}, {"idle", (*Runner).idle}, {"stalled", (*Runner).stalled}, {"durable", (*Runner).durable},
+		{"push", (*Runner).push}, {"idle", (*Runner).idle}, {"stalled", (*Runner).stalled}, {"durable",
+			(*Runner).durable},
 		{"syscalls", (*Runner).syscalls}, {"profiles", (*Runner).profiles}, {"benchmarks", (*Runner).benchmarks},
 	}
 }
 
-// Names are those of all scenarios.
+// Names returns the names of all scenarios.
 func Names() (names []string) {
 	for _, p := range plans() {
 		names = append(names, p.name)
@@ -67,8 +70,8 @@ func Names() (names []string) {
 	return names
 }
 
-// Run measures the scenarios with those names, all if there are none, and writes what it found to Out: raw/NAME.json for each, and
-// results.json of all.
+// Run measures the named scenarios, or all if there are no names. It writes raw/NAME.json
+// for each, and results.json for all of them, to Out.
 func (r *Runner) Run(ctx context.Context, names ...string) (*Results, error) {
 	began := time.Now()
 	chosen, err := choose(names)
@@ -119,11 +122,11 @@ func choose(names []string) ([]plan, error) {
 	return slices.DeleteFunc(all, func(p plan) bool { return !slices.Contains(names, p.name) }), nil
 }
 
-// tries is how often a step is tried: a machine has its moments.
+// tries is how often a step is tried, since a machine may be disturbed for a moment.
 const tries = 3
 
-// runAll does the steps. One that fails every time is a failure of the results, and the others go on: what hours have measured is
-// not thrown away for it.
+// runAll runs the steps. A step that fails on every try is recorded as a failure, and the
+// others continue: hours of measurements are not discarded for it.
 func (r *Runner) runAll(ctx context.Context, steps []step) (records []Record, err error) {
 	for _, s := range steps {
 		if r.Progress != nil {
@@ -149,8 +152,9 @@ func (r *Runner) runAll(ctx context.Context, steps []step) (records []Record, er
 	return records, nil
 }
 
-// believe says what makes the load's result worthless. To a lenient runner a generator that was late is worth a note.
-func (r *Runner) believe(what string, l *load.Result) error {
+// checkLoad returns why the load's result is worthless. For a lenient runner, a late
+// generator is only a note.
+func (r *Runner) checkLoad(what string, l *load.Result) error {
 	if r.Lenient && l.Findings == 0 && l.Lagging != "" {
 		r.note(what + ": " + l.Lagging)
 		return nil
@@ -166,7 +170,7 @@ func writeJSON(file string, v any) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
-// Load reads what a run has written to dir.
+// Load reads the results that a run wrote to dir.
 func Load(dir string) (*Results, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "results.json"))
 	if err != nil {
@@ -187,17 +191,17 @@ type run struct {
 	plan      load.Plan
 	warm      time.Duration
 	length    time.Duration
-	// stuck says that a server which no longer answers is a result here.
+	// stuck means that a server which stops answering is a result here.
 	stuck bool
 }
 
-// bench has a server and a load on it.
+// bench is a server with a load on it.
 type bench struct {
 	server *Server
 	fleet  *load.Fleet
 }
 
-// open starts the server, and has every connection logged in.
+// open starts the server, and logs in every connection.
 func (r *Runner) open(ctx context.Context, m *run) (*bench, error) {
 	if m.accounts == 0 {
 		m.accounts = m.plan.Connections
@@ -209,7 +213,8 @@ func (r *Runner) open(ctx context.Context, m *run) (*bench, error) {
 	b := &bench{server: server}
 	p := m.plan
 	p.Address, p.Accounts, p.Echo, p.Sources = server.Listen, m.accounts, m.contender.Echo, load.Sources(p.Connections)
-	b.fleet, err = load.OpenFleet(ctx, []string{r.Programs.Bench, "generate"}, load.Processes(p.Connections, r.files), p)
+	b.fleet, err = load.OpenFleet(ctx, []string{r.Programs.Bench, "generate"},
+		load.Processes(p.Connections, r.files), p)
 	if err != nil {
 		b.close()
 		return nil, fmt.Errorf("%s: %w", m.contender.Name, err)
@@ -224,7 +229,7 @@ func (b *bench) close() {
 	b.server.Stop()
 }
 
-// window measures so long a piece of what goes on.
+// window measures for that long.
 func (b *bench) window(ctx context.Context, length time.Duration) (Record, error) {
 	idleBefore, err := measure.Idle()
 	if err != nil {
@@ -259,7 +264,7 @@ func (b *bench) window(ctx context.Context, length time.Duration) (Record, error
 	return Record{Contender: b.server.contender.Name, Load: result, Server: used, Idle: min(1, idle)}, nil
 }
 
-// measure is one run: a server, a load, a while to become warm, and a window.
+// measure is one run: a server, a load, a warm-up and a window.
 func (r *Runner) measure(ctx context.Context, m run) (Record, error) {
 	b, err := r.open(ctx, &m)
 	if err != nil {
@@ -289,7 +294,7 @@ func (r *Runner) measure(ctx context.Context, m run) (Record, error) {
 	return c, r.judge(&m, &c)
 }
 
-// judge says what makes a record worthless.
+// judge returns why a record is worthless.
 func (r *Runner) judge(m *run, c *Record) error {
 	if m.stuck && c.Load.Answers == 0 {
 		c.Note = "no request was answered any more"
@@ -305,21 +310,24 @@ func (r *Runner) judge(m *run, c *Record) error {
 		if !m.contender.Echo {
 			return err
 		}
-		c.Note = err.Error() // an echo is there for its processor time; how fast it could be is not asked
+		c.Note = err.Error() // an echo is measured for its processor time; its maximum rate does not matter
 	}
-	return r.believe(c.Contender, &c.Load)
+	return r.checkLoad(c.Contender, &c.Load)
 }
 
-// bottleneck says that the server could have done more, and the generator could not.
+// bottleneck returns an error if the server could have done more but the generator could
+// not.
 func bottleneck(c *Record) error {
 	if c.Load.Busy <= busyMost || c.Idle <= idleMost {
 		return nil
 	}
-	return fmt.Errorf("the generator was the bottleneck: its busiest thread used %.0f %% of a processor while %.0f %% of all were idle; "+
+	return fmt.Errorf("the generator was the bottleneck: its busiest thread used %.0f %% of a processor while %.0f "+
+		"%% of all were idle; "+
 		"give the load more threads", 100*c.Load.Busy, 100*c.Idle)
 }
 
-// A thread this busy has no more to give; and with so much idle, the server was not what held it up.
+// A thread this busy is at its limit; and with this much idle time, the server was not the
+// limit.
 const (
 	busyMost = 0.97
 	idleMost = 0.10

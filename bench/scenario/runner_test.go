@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tiny is a size at which nothing that is measured means anything.
+// tiny is a size at which no measurement is meaningful.
 func tiny(t *testing.T) *Runner {
 	return &Runner{
 		Programs: Programs{Papertape: programs.papertape(), Bench: programs.bench()}, Out: t.TempDir(), Lenient: true,
@@ -16,7 +16,7 @@ func tiny(t *testing.T) *Runner {
 	}
 }
 
-// TestRun measures something of each kind with the real servers, and finds it in the files.
+// TestRun measures something of each kind with the real servers, and checks the files.
 func TestRun(t *testing.T) {
 	r := tiny(t)
 	var said []string
@@ -45,23 +45,24 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestPushAndIdle are the ways of measuring that are not a closed loop.
+// TestPushAndIdle tests the measurements that are not a closed loop.
 func TestPushAndIdle(t *testing.T) {
 	r := tiny(t)
-	b, err := r.pushing(t.Context(), Ours, 20, 2000)
+	b, err := r.openPush(t.Context(), Ours, 20, 2000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, err := r.pushed(t.Context(), b, 2000, "events to 20", 0)
+	record, err := r.measurePush(t.Context(), b, 2000, "events to 20", 0)
 	b.close()
 	if err != nil || record.Load.Events == 0 || record.Load.Findings > 0 {
 		t.Errorf("%d events, %v, %v", record.Load.Events, record.Load.Sentences, err)
 	}
-	idle, err := r.idling(t.Context(), Ours, 0, time.Second)
+	idle, err := r.measureIdle(t.Context(), Ours, 0, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v := idle.Values; v["connections"] != 500 || v["goroutines"] > 0.1 || v["kernel_bytes"] == 0 || idle.Load.Events == 0 {
+	if v := idle.Values; v["connections"] != 500 || v["goroutines"] > 0.1 || v["kernel_bytes"] == 0 ||
+		idle.Load.Events == 0 {
 		t.Errorf("%v, and %d events trickled", v, idle.Load.Events)
 	}
 }
@@ -76,7 +77,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestFailureIsNoEnd has a step that always fails, and one after it.
+// TestFailureIsNoEnd has a step that always fails, and another after it.
 func TestFailureIsNoEnd(t *testing.T) {
 	r := &Runner{Programs: Programs{Papertape: "/nowhere", Bench: "/nowhere"}, Size: Size{Rounds: 1}}
 	steps := r.interleave("x", cell{name: "a", plan: closedLoop(1, 1), contenders: []Contender{Ours}})

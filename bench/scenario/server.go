@@ -17,54 +17,58 @@ import (
 	"github.com/papertape/papertape/proof/process"
 )
 
-// Programs are the binaries that are run.
+// Programs are the binaries to run.
 type Programs struct {
 	Papertape string // the server
 	Bench     string // this program: papertape-bench
 }
 
-// Contender is a server that is measured: which, and how it is set up.
+// Contender is a server to be measured, with its configuration.
 type Contender struct {
 	Name  string
-	Kind  string   // papertape, or what papertape-bench serve knows
-	Flags []string // beside those that every server of the kind is started with
-	Echo  bool     // it sends every frame back, and does no business
+	Kind  string   // papertape, or a kind of papertape-bench serve
+	Flags []string // in addition to those common to the kind
+	Echo  bool     // it returns every frame, and has no business logic
 }
 
 // papertape is the kind of our own server.
 const papertape = "papertape"
 
-// The contenders. The old design is shown twice: as it was, and with a writer that coalesces. What is kept of ten thousand accounts grows
-// through all of a run, which on some machines is a good part of what it costs: OursFull is as after some minutes, when it no longer grows.
+// The contenders. The old design appears both as it was and with a coalescing writer. The
+// history of ten thousand accounts grows during a whole run, which on some machines is a
+// good part of the cost. OursFull shows the state after some minutes, when it no longer
+// grows.
 var (
-	Ours               = Contender{Name: "papertape", Kind: papertape}
-	OursFull           = Ours.With("papertape, history full", "--history-memory-bytes-max", "16MiB")
-	Baseline           = Contender{Name: "baseline", Kind: "baseline"}
-	BaselineWorkers40  = Contender{Name: "baseline, 40 workers", Kind: "baseline", Flags: []string{"--workers", "40"}}
-	BaselinePool       = Contender{Name: "baseline, pool of writers", Kind: "baseline", Flags: []string{"--writer", "pool"}}
-	BaselineCoalescing = Contender{Name: "baseline, coalescing", Kind: "baseline", Flags: []string{"--writer", "coalescing"}}
-	OursSynced         = Ours.With(OursSync, "--durability", "sync")
-	BaselineSync       = Baseline.With("baseline, synced write each", "--storage", "sync")
-	BaselineDatabase   = Baseline.With("baseline, pool of database workers", "--storage", "pool")
-	ZinxOrders         = Contender{Name: "zinx, orders", Kind: "zinx-orders"}
-	EchoEpoll          = Contender{Name: "echo: epoll", Kind: "echo-epoll", Echo: true}
-	EchoGnet           = Contender{Name: "echo: gnet", Kind: "echo-gnet", Echo: true}
-	EchoNbio           = Contender{Name: "echo: nbio", Kind: "echo-nbio", Echo: true}
-	EchoPair           = Contender{Name: "echo: goroutine pair", Kind: "echo-pair", Echo: true}
-	EchoZinx           = Contender{Name: "echo: zinx", Kind: "echo-zinx", Echo: true}
+	Ours              = Contender{Name: "papertape", Kind: papertape}
+	OursFull          = Ours.With("papertape, history full", "--history-memory-bytes-max", "16MiB")
+	Baseline          = Contender{Name: "baseline", Kind: "baseline"}
+	BaselineWorkers40 = Contender{Name: "baseline, 40 workers", Kind: "baseline", Flags: []string{"--workers", "40"}}
+	BaselinePool      = Contender{Name: "baseline, pool of writers", Kind: "baseline",
+		Flags: []string{"--writer", "pool"}}
+	BaselineCoalescing = Contender{Name: "baseline, coalescing", Kind: "baseline",
+		Flags: []string{"--writer", "coalescing"}}
+	OursSynced       = Ours.With(OursSync, "--durability", "sync")
+	BaselineSync     = Baseline.With("baseline, synced write each", "--storage", "sync")
+	BaselineDatabase = Baseline.With("baseline, pool of database workers", "--storage", "pool")
+	ZinxOrders       = Contender{Name: "zinx, orders", Kind: "zinx-orders"}
+	EchoEpoll        = Contender{Name: "echo: epoll", Kind: "echo-epoll", Echo: true}
+	EchoGnet         = Contender{Name: "echo: gnet", Kind: "echo-gnet", Echo: true}
+	EchoNbio         = Contender{Name: "echo: nbio", Kind: "echo-nbio", Echo: true}
+	EchoPair         = Contender{Name: "echo: goroutine pair", Kind: "echo-pair", Echo: true}
+	EchoZinx         = Contender{Name: "echo: zinx", Kind: "echo-zinx", Echo: true}
 )
 
-// OursSync is the name of our server where it syncs.
+// OursSync is the name of our server with synced commits.
 const OursSync = "papertape, sync"
 
-// With is the contender under another name and with more flags.
+// With returns the contender with another name and additional flags.
 func (c Contender) With(name string, flags ...string) Contender {
 	c.Name = name
 	c.Flags = append(slices.Clone(c.Flags), flags...)
 	return c
 }
 
-// Server is one that runs.
+// Server is a running server.
 type Server struct {
 	Listen string
 	Debug  measure.Debug
@@ -80,7 +84,8 @@ const (
 	stopPatience  = 15 * time.Second
 )
 
-// Start starts the server in a process of its own, with so many accounts and its data in a directory of its own.
+// Start starts the server in a process of its own, with that many accounts and a data
+// directory of its own.
 func (p Programs) Start(ctx context.Context, c Contender, accounts int, flags ...string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "papertape-bench-")
 	if err != nil {
@@ -99,7 +104,8 @@ func (p Programs) Start(ctx context.Context, c Contender, accounts int, flags ..
 	return s, nil
 }
 
-// arguments are those of every server of the kind: nothing on it but what the load makes.
+// arguments returns the arguments common to the kind: the server has no activity except the
+// load.
 func (s *Server) arguments(accounts int) []string {
 	if s.contender.Kind == papertape {
 		return process.Arguments("--prices", "fixed", "--accounts", strconv.Itoa(accounts),
@@ -144,10 +150,11 @@ func passTrouble(line process.Line) {
 	}
 }
 
-// SetRate changes how many simulated fills a second our server makes.
+// SetRate changes how many simulated fills per second our server makes.
 func (s *Server) SetRate(ctx context.Context, rate float64) error {
 	body := fmt.Sprintf(`{"rate": %s}`, strconv.FormatFloat(rate, 'f', -1, 64))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("http://%s/api/v1/simulator", s.Debug), strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("http://%s/api/v1/simulator", s.Debug),
+		strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -163,7 +170,7 @@ func (s *Server) SetRate(ctx context.Context, rate float64) error {
 	return nil
 }
 
-// Stop ends the server, and what it wrote is gone.
+// Stop ends the server and deletes its data.
 func (s *Server) Stop() {
 	if s.process != nil {
 		_, _ = s.process.End(stopPatience) // what it says of trouble was passed on

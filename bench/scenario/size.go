@@ -2,28 +2,30 @@ package scenario
 
 import "time"
 
-// Size is how much is measured.
+// Size is the extent of a measurement.
 type Size struct {
 	Name   string
 	Rounds int           // of the main comparisons
 	Warm   time.Duration // before a window
 	Window time.Duration
-	Whole  bool // all contenders and cells; otherwise those that the targets are about
+	Whole  bool // all contenders and cells; otherwise only those that targets refer to
 }
 
-// The sizes. Quick is for `make bench`, which has ten minutes with all of it; Full takes some seventy minutes.
+// The sizes. Quick is for `make bench`, which may take ten minutes in total. Full takes
+// about seventy minutes.
 var (
 	Quick = Size{Name: "quick", Rounds: 5, Warm: 300 * time.Millisecond, Window: 600 * time.Millisecond}
 	Full  = Size{Name: "full", Rounds: 5, Warm: 700 * time.Millisecond, Window: 2 * time.Second, Whole: true}
 )
 
-// startTakes is about what starting and stopping a server and a generator takes, and loginTakes a login.
+// startTakes estimates starting and stopping a server and a generator, and loginTakes a
+// login.
 const (
 	startTakes = 500 * time.Millisecond
 	loginTakes = 150 * time.Microsecond
 )
 
-// takes is about how long a run takes.
+// takes estimates the duration of a run.
 func (s Size) takes(connections int) time.Duration {
 	return startTakes + time.Duration(connections)*loginTakes + s.Warm + s.Window
 }

@@ -5,26 +5,29 @@ import (
 	"sync"
 )
 
-// waitingMax bounds the requests of one account that wait for its storage. Full: whoever brings the next one waits.
+// waitingMax bounds the requests of an account that wait for its storage. If it is reached,
+// callers wait.
 const waitingMax = 1024
 
-// account is who is logged in to an account, and its turn: whoever does a request of it, from the decision until the answer
-// has been handed over, holds mu. That is what puts events in the order of their sequences on every connection, and keeps each
-// from being shown before it is stored. The simpler idea, to hold the lock over the book for so long, would make all accounts wait
-// for the disk of one, and for the client of one.
+// account holds the sessions of an account and serialises its requests: mu is held from the
+// decision on a request until its answer has been passed on. Therefore events are in
+// sequence on every connection, and none is shown before it is stored. The simpler idea, to
+// hold the book's lock for that long, would make all accounts wait for one account's disk
+// write, and for one account's client.
 type account struct {
 	number uint64
 
 	mu sync.Mutex
 	// Shared, under mu.
 	sessions []*Session
-	head     uint64 // its newest sequence
+	head     uint64 // sequence of the newest event
 
 	queue sync.Mutex
-	// Shared, under queue: with storage, a goroutine per account does the requests that wait, as long as there are any.
+	// Shared, under queue. With storage, a goroutine per account handles the waiting
+	// requests while there are any.
 	waiting []task
 	running bool
-	room    sync.Cond // less than waitingMax wait
+	room    sync.Cond // signalled when fewer than waitingMax wait
 }
 
 // task is a request that waits.
@@ -41,9 +44,9 @@ func (a *account) leave(s *Session) {
 	}
 }
 
-// inTurn does a request of an account: at once, where nothing has to be stored; otherwise on the account's goroutine, so that
-// the caller can go on with others.
-func (v *Venue) inTurn(a *account, s *Session, r *Request) {
+// serialise handles a request of an account: at once if nothing has to be stored, otherwise on
+// the account's goroutine, so that the caller can continue with other accounts.
+func (v *Venue) serialise(a *account, s *Session, r *Request) {
 	if v.storage == nil {
 		a.mu.Lock()
 		v.handle(a, s, r)
@@ -63,7 +66,7 @@ func (v *Venue) inTurn(a *account, s *Session, r *Request) {
 	}
 }
 
-// drain does the requests of an account until none waits.
+// drain handles the requests of an account until none waits.
 func (v *Venue) drain(a *account) {
 	defer v.users.Done()
 	var tasks []task

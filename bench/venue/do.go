@@ -10,14 +10,14 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// loginsMax is how many logins of a connection may be refused.
+// loginsMax is the number of failed logins that a connection may make.
 const loginsMax = 3
 
-// Do does a request of a session, and sends what is to be sent. With storage it may return before that is done; answers keep
-// the order of their requests.
+// Do handles a request of a session and sends the results. With storage it may return
+// before that is done. Answers keep the order of their requests.
 func (v *Venue) Do(s *Session, r *Request) {
 	if a := s.account.Load(); a != nil {
-		v.inTurn(a, s, r)
+		v.serialise(a, s, r)
 		return
 	}
 	switch {
@@ -30,10 +30,10 @@ func (v *Venue) Do(s *Session, r *Request) {
 	}
 }
 
-// enter takes a LOGIN to its account.
+// enter passes a LOGIN to its account.
 func (v *Venue) enter(s *Session, r *Request) {
 	if a := v.accountOf(r.Login.Account); a != nil {
-		v.inTurn(a, s, r)
+		v.serialise(a, s, r)
 		return
 	}
 	v.refuse(s, r.ID, refusal(papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT,
@@ -50,7 +50,8 @@ func (v *Venue) accountOf(number uint64) *account {
 	return &v.accounts[number-engine.FirstAccount]
 }
 
-// handle does a request of an account whose turn the caller holds. s is nil for a simulated fill.
+// handle handles a request of an account. The caller holds the account's mu. s is nil for a
+// simulated fill.
 func (v *Venue) handle(a *account, s *Session, r *Request) {
 	switch {
 	case r.Refusal != nil:
@@ -83,7 +84,8 @@ func (v *Venue) sendAway(s *Session, text string) {
 	s.peer.End()
 }
 
-// login answers with the state now, whatever mode was asked for, but for QUICK, which wants none; live events follow.
+// login answers with the current state, whatever mode was requested, except for QUICK,
+// which omits it. Live events follow.
 func (v *Venue) login(a *account, s *Session, r *Request) {
 	if !s.account.CompareAndSwap(nil, a) {
 		v.refuse(s, r.ID, refusal(papertapev1.RejectCode_REJECT_CODE_ALREADY_LOGGED_IN,
@@ -91,7 +93,8 @@ func (v *Venue) login(a *account, s *Session, r *Request) {
 		return
 	}
 	reply := codec.LoginReply{
-		Account: a.number, HeadSeq: a.head, OldestSeq: 0, Epoch: v.cfg.Epoch, Mode: papertapev1.ResumeMode_RESUME_MODE_QUICK,
+		Account: a.number, HeadSeq: a.head, OldestSeq: 0, Epoch: v.cfg.Epoch,
+		Mode: papertapev1.ResumeMode_RESUME_MODE_QUICK,
 	}
 	if r.Login.Mode != papertapev1.ResumeMode_RESUME_MODE_QUICK {
 		h := v.holdings(a)
@@ -126,16 +129,18 @@ func (v *Venue) order(a *account, s *Session, r *Request) {
 	v.mu.Unlock()
 	if refused.Reason != positions.NoRefusal {
 		v.stats.Refused.Add(1)
-		s.peer.Send(codec.AppendReject(nil, r.ID, codec.CodeOf(refused.Reason), refused.Sentence(&r.Order, v.universe), 0))
+		s.peer.Send(codec.AppendReject(nil, r.ID, codec.CodeOf(refused.Reason),
+			refused.Sentence(&r.Order, v.universe), 0))
 		return
 	}
 	v.publish(a, s, r.ID, &ev)
 }
 
-// eventBytes is room for most events.
+// eventBytes is enough room for most events.
 const eventBytes = 320
 
-// publish stores an event and sends it: as EXECUTION to the session that ordered it, as EVENT to the others of the account.
+// publish stores an event and sends it: as EXECUTION to the session that ordered it, as
+// EVENT to the account's other sessions.
 func (v *Venue) publish(a *account, orderer *Session, id uint64, ev *positions.Event) {
 	v.stats.Events.Add(1)
 	frame := codec.AppendEvent(make([]byte, 0, eventBytes), codec.TypeEvent, 0, 0, ev, v.universe)
@@ -159,7 +164,7 @@ func (v *Venue) publish(a *account, orderer *Session, id uint64, ev *positions.E
 	if orderer == nil {
 		return
 	}
-	if pushes > 0 { // others have this one
+	if pushes > 0 { // other sessions share this frame
 		frame = slices.Clone(frame)
 	}
 	codec.PutHeader(frame, codec.TypeExecution, codec.FlagReply, id)

@@ -12,12 +12,13 @@ import (
 )
 
 const (
-	beat     = 5 * time.Millisecond // how often fills are made that have become due
+	beat     = 5 * time.Millisecond // how often the fills that are due are made
 	burstMax = 100 * time.Millisecond
 )
 
-// Run moves the prices and makes simulated fills until ctx ends, rate of them a second over all accounts. A fill is made where
-// submit has it made, by DoFill; submit returns false where there is no room for it.
+// Run moves the prices and makes simulated fills until ctx ends, rate per second over all
+// accounts. It passes each fill to submit, which arranges a call of DoFill, or returns
+// false if there is no room for it.
 func (v *Venue) Run(ctx context.Context, rate float64, submit func(account, draw uint64) bool) {
 	var work sync.WaitGroup
 	if v.cfg.PriceInterval > 0 {
@@ -29,7 +30,8 @@ func (v *Venue) Run(ctx context.Context, rate float64, submit func(account, draw
 	work.Wait()
 }
 
-// flow keeps the rate. What it falls behind by more than a moment is left out: the machine is busy enough.
+// flow keeps the rate. If it falls behind by more than a moment, the missing fills are
+// skipped: the machine is busy enough.
 func (v *Venue) flow(ctx context.Context, rate float64, submit func(account, draw uint64) bool) {
 	rng := rand.New(rand.NewPCG(v.cfg.Seed, 1))
 	tick := time.NewTicker(beat)
@@ -58,7 +60,7 @@ func (v *Venue) flow(ctx context.Context, rate float64, submit func(account, dra
 
 // DoFill makes one simulated fill of an account.
 func (v *Venue) DoFill(number, draw uint64) {
-	v.inTurn(v.accountOf(number), nil, &Request{Draw: draw})
+	v.serialise(v.accountOf(number), nil, &Request{Draw: draw})
 }
 
 // fill draws a trade as Papertape's simulator does, and executes it.

@@ -7,6 +7,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// ants makes a pool when it is loaded, whose two goroutines live as long as the process.
+	// ants creates a pool when it is loaded, whose two goroutines live as long as the
+	// process.
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }

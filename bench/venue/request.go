@@ -10,23 +10,25 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Request is a frame that was decoded, or why it was not.
+// Request is a decoded frame, or the reason why it was not decoded.
 type Request struct {
 	Type    codec.Type // 0: a simulated fill
 	ID      uint64
 	Order   positions.Order
 	Login   *codec.Login
 	IDs     []market.ID
-	Refusal *codec.Error // what the frame is answered with, instead of being done
-	Draw    uint64       // of a simulated fill
+	Refusal *codec.Error // the answer to a frame that is not handled
+	Draw    uint64       // random seed of a simulated fill
 }
 
-// Decode decodes a frame. It keeps nothing of it. What is wrong with the frame is said when the request is done, after the
-// answers to those before it; nothing more is to be read after a fatal refusal.
+// Decode decodes a frame and keeps no reference to it. An error in the frame is reported
+// when the request is handled, after the answers to earlier ones. Nothing more may be read
+// after a fatal refusal.
 func (v *Venue) Decode(s *Session, f codec.Frame) Request {
 	r := Request{Type: f.Type, ID: f.ID}
 	if s.account.Load() == nil && f.Type != codec.TypeLogin && f.Type != codec.TypePing && f.Type != codec.TypePong {
-		r.Refusal = refusal(papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN, "%v before login: send LOGIN first and wait for its answer", f.Type)
+		r.Refusal = refusal(papertapev1.RejectCode_REJECT_CODE_NOT_LOGGED_IN,
+			"%v before login: send LOGIN first and wait for its answer", f.Type)
 		r.Refusal.Fatal = true
 		return r
 	}
@@ -48,7 +50,8 @@ func (v *Venue) Decode(s *Session, f codec.Frame) Request {
 		err = refusal(papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE, "%v is not served here", f.Type)
 	}
 	if err == nil && f.ID == 0 {
-		err = refusal(papertapev1.RejectCode_REJECT_CODE_MALFORMED, "%v with id 0: a request needs an id that is not 0", f.Type)
+		err = refusal(papertapev1.RejectCode_REJECT_CODE_MALFORMED,
+			"%v with id 0: a request needs an id that is not 0", f.Type)
 	}
 	if err != nil {
 		r.Refusal = refusalOf(err)
@@ -56,7 +59,7 @@ func (v *Venue) Decode(s *Session, f codec.Frame) Request {
 	return r
 }
 
-// Broken is the request that stands for bytes which are no frame.
+// Broken returns the request that represents bytes which are not a frame.
 func Broken(err error) Request { return Request{Refusal: refusalOf(err)} }
 
 func refusal(code papertapev1.RejectCode, format string, args ...any) *codec.Error {

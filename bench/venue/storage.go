@@ -9,38 +9,41 @@ import (
 // Storage says how events are stored.
 type Storage string
 
-// The kinds of storage. Each event is one write and one sync of the file; several may be under way, and none waits to share one.
+// The kinds of storage. Each event is one write and one sync of the file. Several may be
+// under way, but none are grouped.
 const (
 	StorageNone Storage = "none"
-	StorageSync Storage = "sync" // by a goroutine per user that has something to store
-	StoragePool Storage = "pool" // by a fixed number of database workers, which the users' goroutines wait for
+	StorageSync Storage = "sync" // by one goroutine per account that has something to store
+	StoragePool Storage = "pool" // by a fixed number of database workers, for which the accounts' goroutines wait
 )
 
-// Storages are all of them.
+// Storages returns all kinds of storage.
 func Storages() []Storage { return []Storage{StorageNone, StorageSync, StoragePool} }
 
 const (
-	// writesMax bounds the events that wait for the pool. Full: the users' goroutines wait.
+	// writesMax bounds the events that wait for the pool. If it is full, the accounts'
+	// goroutines wait.
 	writesMax = 1024
-	// syncsMax bounds the users that store by themselves at a time: each takes a thread, of which Go allows 10,000. Full: others wait.
+	// syncsMax bounds the accounts that store by themselves at a time. Each takes a thread,
+	// of which Go allows 10,000. If it is reached, others wait.
 	syncsMax = 2000
 )
 
-// storage is a file of events, each as the EVENT frame of the protocol.
+// storage is a file of events, each encoded as the protocol's EVENT frame.
 type storage struct {
 	file    *os.File
-	writes  chan write    // nil: whoever saves writes
-	syncs   chan struct{} // holds one for each that does
+	writes  chan write    // nil: the caller of save writes
+	syncs   chan struct{} // holds an element for each caller that writes
 	workers sync.WaitGroup
 }
 
-// write is an event that somebody waits for.
+// write is an event to be stored, and the channel for the result.
 type write struct {
 	frame []byte
 	done  chan error
 }
 
-// openStorage makes the file, and starts the pool. It is nil where nothing is stored.
+// openStorage creates the file and starts the pool. It returns nil if nothing is stored.
 func openStorage(cfg *Config) (*storage, error) {
 	if cfg.Storage == StorageNone {
 		return nil, nil
@@ -77,7 +80,8 @@ func (s *storage) work() {
 	}
 }
 
-// append is one write at the end of the file, which the kernel does not mix with others, and one sync.
+// append appends to the file with one write, which the kernel does not mix with others, and
+// one sync.
 func (s *storage) append(frame []byte) error {
 	if _, err := s.file.Write(frame); err != nil {
 		return fmt.Errorf("storing an event: %w", err)

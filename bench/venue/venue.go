@@ -1,17 +1,19 @@
-// Package venue is the business of the servers that Papertape is measured against, done as the old design does it: one book
-// under one lock, an account's requests one at a time, each event stored by itself. Books, prices, messages, opening accounts
-// and simulated fills are Papertape's own, so that a difference in the figures is a difference of design. What is left out of
-// it, in the old design's favour: history, resuming (it is answered by the state now), and client order ids.
+// Package venue is the business logic of the servers that Papertape is compared with,
+// implemented as in the old design: one book under one lock, the requests of an account one
+// at a time, each event stored by itself. Books, prices, messages, opening accounts and
+// simulated fills are Papertape's own, so that a difference in figures is a difference in
+// design. Omitted, in the old design's favour, are history, resuming (which is answered
+// with the current state), and client order ids.
 //
 //	v, err := venue.New(venue.Config{Accounts: 100, Storage: venue.StorageNone, Epoch: epoch})
-//	s := v.Connect(peer)                    // a connection; the peer is what its answers are sent to
+//	s := v.Connect(peer)         // a connection; its answers are sent to the peer
 //	...
-//	r, err := v.Decode(s, frame)            // where frames are read
-//	v.Do(s, &r)                             // where requests are done: in their order, one at a time, of one session
+//	r, err := v.Decode(s, frame) // where frames are read
+//	v.Do(s, &r)                  // where requests are handled: for each session one at a time, in order
 //	...
-//	v.Leave(s)                              // the connection is gone
+//	v.Leave(s)                   // the connection is gone
 //	...
-//	err = v.Close()                         // after the last Do has returned
+//	err = v.Close()              // after the last Do has returned
 package venue
 
 import (
@@ -27,33 +29,34 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// AccountsMax bounds how many accounts there are.
+// AccountsMax is the maximum number of accounts.
 const AccountsMax = 1_000_000
 
-// heartbeat is told to clients. The venue itself pings nobody and leaves silence alone.
+// heartbeat is announced to clients. The venue itself sends no pings and accepts silence.
 const heartbeat = 10 * time.Minute
 
-// Config says what a venue is like.
+// Config configures a venue.
 type Config struct {
 	Accounts       int // from engine.FirstAccount on
 	Seed           uint64
-	Server         string // its name, for people
-	Epoch          uint64 // not 0, and another one with each start: nothing is recovered
+	Server         string // the server's name, for people
+	Epoch          uint64 // not 0, and different for each start, as nothing is recovered
 	Storage        Storage
 	StorageWorkers int    // of StoragePool
 	File           string // where events are stored; a new file
-	// PriceInterval is how often prices change. 0: never.
+	// PriceInterval is the time between price changes; 0: prices never change.
 	PriceInterval time.Duration
-	// Fatal is called once, from any goroutine, when an event could not be stored. Nothing that rests on it has been shown.
+	// Fatal is called once, from any goroutine, if an event could not be stored. Nothing
+	// that depends on that event has been shown.
 	Fatal func(error)
 }
 
-// Peer is a connection as far as the venue knows it. Both may be called from any goroutine, and may block until the client
-// reads or is given up.
+// Peer is a connection as the venue sees it. Both methods may be called from any goroutine,
+// and may block until the client reads or is dropped.
 type Peer interface {
-	// Send sends whole frames. They are shared with other peers, and never changed.
+	// Send sends whole frames. They are shared with other peers and must not be modified.
 	Send(frames []byte)
-	// End closes the connection when all that was sent is written.
+	// End closes the connection after everything that was sent has been written.
 	End()
 }
 
@@ -62,7 +65,7 @@ type Stats struct {
 	Orders, Refused, Fills, Idle, Skipped, Events, Pushes atomic.Uint64
 }
 
-// Venue is accounts, and whoever is logged in to them.
+// Venue holds the accounts and the sessions logged in to them.
 type Venue struct {
 	cfg      Config
 	universe *market.Universe
@@ -70,16 +73,16 @@ type Venue struct {
 	storage  *storage // nil: StorageNone
 	stats    Stats
 	uids     atomic.Uint64
-	failed   atomic.Bool // an event could not be stored, and nothing is shown any more
+	failed   atomic.Bool // an event could not be stored; nothing is shown any more
 
-	// accounts are constant; what is in each is guarded by its own mutex.
+	// accounts is constant; the fields of each account are guarded by its own mutexes.
 	accounts []account
 
-	// users are the goroutines that drain accounts.
+	// users counts the goroutines that drain accounts.
 	users sync.WaitGroup
 
 	mu sync.Mutex
-	// Shared, under mu: the one lock over the book.
+	// Shared, under mu: the one lock of the book.
 	book *positions.Book
 }
 
@@ -89,7 +92,8 @@ func New(cfg Config) (*Venue, error) {
 		return nil, fmt.Errorf("%d accounts: there are 1 to %d", cfg.Accounts, AccountsMax)
 	}
 	u := market.Default()
-	v := &Venue{cfg: cfg, universe: u, feed: market.Walk(u, cfg.Seed), book: positions.NewBook(u), accounts: make([]account, cfg.Accounts)}
+	v := &Venue{cfg: cfg, universe: u, feed: market.Walk(u, cfg.Seed), book: positions.NewBook(u),
+		accounts: make([]account, cfg.Accounts)}
 	for i := range v.accounts {
 		if err := v.open(uint64(engine.FirstAccount + i)); err != nil {
 			return nil, err
@@ -100,7 +104,7 @@ func New(cfg Config) (*Venue, error) {
 	return v, err
 }
 
-// open books what an account of Papertape begins with.
+// open books the opening state of a Papertape account.
 func (v *Venue) open(number uint64) error {
 	a := &v.accounts[number-engine.FirstAccount]
 	a.number = number
@@ -120,13 +124,13 @@ func (v *Venue) open(number uint64) error {
 	return fmt.Errorf("account %d cannot be opened: %v", number, r.Reason)
 }
 
-// Stats are the venue's counters, which go on counting.
+// Stats returns the venue's live counters.
 func (v *Venue) Stats() *Stats { return &v.stats }
 
-// Universe is what is traded.
+// Universe returns the instruments that are traded.
 func (v *Venue) Universe() *market.Universe { return v.universe }
 
-// Close waits for what is still being done, and closes the file. No request may come any more.
+// Close waits for requests still being handled, and closes the file. No request may follow.
 func (v *Venue) Close() error {
 	v.users.Wait()
 	if v.storage == nil {
@@ -135,7 +139,7 @@ func (v *Venue) Close() error {
 	return v.storage.close()
 }
 
-// fail says once that nothing can be stored any more.
+// fail reports once that nothing can be stored any more.
 func (v *Venue) fail(err error) {
 	if v.failed.CompareAndSwap(false, true) {
 		v.cfg.Fatal(err)
@@ -147,15 +151,15 @@ type Session struct {
 	peer Peer
 	uid  uint64
 
-	// account is set by a login, for good.
+	// account is set once, by a login.
 	account atomic.Pointer[account]
-	left    atomic.Bool // before or after the login
+	left    atomic.Bool // may be set before or after the login
 
-	// Owned by whoever does its requests.
+	// Owned by the goroutine that handles its requests.
 	logins int
 }
 
-// Connect makes the session of a new connection and welcomes it.
+// Connect creates the session of a new connection and sends the WELCOME.
 func (v *Venue) Connect(p Peer) *Session {
 	s := &Session{peer: p, uid: v.uids.Add(1)}
 	p.Send(codec.AppendWelcome(nil, &papertapev1.Welcome{
@@ -165,7 +169,7 @@ func (v *Venue) Connect(p Peer) *Session {
 	return s
 }
 
-// Limit is the longest frame that the session may send.
+// Limit returns the longest frame that the session may send.
 func (s *Session) Limit() int {
 	if s.account.Load() == nil {
 		return codec.LimitBeforeLogin
@@ -173,8 +177,8 @@ func (s *Session) Limit() int {
 	return codec.LimitAfterLogin
 }
 
-// Leave forgets a session whose connection is gone: its peer must not block any more. A login that is still waiting to be done
-// finds it left.
+// Leave removes a session whose connection is gone; its peer must not block any more. A
+// login that is still waiting then finds that the session has left.
 func (v *Venue) Leave(s *Session) {
 	s.left.Store(true)
 	if a := s.account.Load(); a != nil {

@@ -22,7 +22,7 @@ type recorder struct {
 	ended  bool
 }
 
-// Send keeps the frame itself, to see that nobody changes it later.
+// Send keeps the frame itself, to detect later changes.
 func (r *recorder) Send(frame []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -35,7 +35,7 @@ func (r *recorder) End() {
 	r.ended = true
 }
 
-// types are those of all frames so far.
+// types returns the types of all frames so far.
 func (r *recorder) types(t *testing.T) (list []codec.Type) {
 	t.Helper()
 	r.mu.Lock()
@@ -65,7 +65,8 @@ func (r *recorder) last(t *testing.T, m interface {
 }
 
 func config() Config {
-	return Config{Accounts: 3, Seed: 1, Server: "venue", Epoch: 7, Storage: StorageNone, Fatal: func(err error) { panic(err) }}
+	return Config{Accounts: 3, Seed: 1, Server: "venue", Epoch: 7, Storage: StorageNone,
+		Fatal: func(err error) { panic(err) }}
 }
 
 func open(t *testing.T, cfg Config) *Venue {
@@ -87,7 +88,8 @@ func enter(t *testing.T, v *Venue, account uint64, mode papertapev1.ResumeMode) 
 	r := new(recorder)
 	s := v.Connect(r)
 	v.Do(s, &Request{Type: codec.TypeLogin, ID: 1, Login: &codec.Login{Account: account, Mode: mode}})
-	for end := time.Now().Add(time.Minute); s.account.Load() == nil; time.Sleep(time.Millisecond) { // with storage it is done elsewhere
+	// With storage, another goroutine handles the login.
+	for end := time.Now().Add(time.Minute); s.account.Load() == nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("a login is not answered")
 		}
@@ -96,12 +98,14 @@ func enter(t *testing.T, v *Venue, account uint64, mode papertapev1.ResumeMode) 
 }
 
 func buy(id uint64) *Request {
-	return &Request{Type: codec.TypeOrder, ID: id, Order: positions.Order{Instrument: market.ID(0), Side: positions.Buy, Quantity: 1}}
+	return &Request{Type: codec.TypeOrder, ID: id,
+		Order: positions.Order{Instrument: market.ID(0), Side: positions.Buy, Quantity: 1}}
 }
 
 const snapshot = papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT
 
-// TestModes: a login gets the state now, whatever it asked for; who asked to resume is told so, and who wants no state gets none.
+// TestModes: a login gets the current state, whatever it requested. A client that asked to
+// resume is told so, and one that wants no state gets none.
 func TestModes(t *testing.T) {
 	v := open(t, config())
 	for mode, want := range map[papertapev1.ResumeMode]struct {
@@ -116,32 +120,36 @@ func TestModes(t *testing.T) {
 		_, r := enter(t, v, engine.FirstAccount, mode)
 		var reply papertapev1.LoginReply
 		r.last(t, &reply)
-		if reply.GetMode() != want.mode || reply.GetResynced() != want.resynced || (reply.GetHoldings() != nil) != want.holdings ||
+		if reply.GetMode() != want.mode || reply.GetResynced() != want.resynced ||
+			(reply.GetHoldings() != nil) != want.holdings ||
 			reply.GetEpoch() != 7 || reply.GetHeadSeq() == 0 {
 			t.Errorf("%v was answered %v", mode, &reply)
 		}
 	}
 }
 
-// TestLoginAgain: one login a connection, which stays.
+// TestLoginAgain: a connection can log in only once, and the login stays.
 func TestLoginAgain(t *testing.T) {
 	v := open(t, config())
 	s, r := enter(t, v, engine.FirstAccount, snapshot)
 	v.Do(s, &Request{Type: codec.TypeLogin, ID: 2, Login: &codec.Login{Account: engine.FirstAccount + 1}})
 	var reject papertapev1.Reject
-	if f := r.last(t, &reject); f.ID != 2 || reject.GetCode() != papertapev1.RejectCode_REJECT_CODE_ALREADY_LOGGED_IN || r.ended {
+	const again = papertapev1.RejectCode_REJECT_CODE_ALREADY_LOGGED_IN
+	if f := r.last(t, &reject); f.ID != 2 || reject.GetCode() != again || r.ended {
 		t.Errorf("a second login was answered %v %v, ended: %v", f.Type, &reject, r.ended)
 	}
 }
 
-// TestLeave: a session that has left is pushed nothing, also where its login was still waiting when it left; and an order of it
-// that was still waiting is pushed to the others as an EVENT that is whole.
+// TestLeave: a session that has left gets no pushes, even if its login was still waiting
+// when it left. An order of it that was still waiting reaches the other sessions as a
+// complete EVENT.
 func TestLeave(t *testing.T) {
 	v := open(t, config())
 	r := new(recorder)
 	early := v.Connect(r)
 	v.Leave(early)
-	v.Do(early, &Request{Type: codec.TypeLogin, ID: 1, Login: &codec.Login{Account: engine.FirstAccount, Mode: snapshot}})
+	v.Do(early, &Request{Type: codec.TypeLogin, ID: 1,
+		Login: &codec.Login{Account: engine.FirstAccount, Mode: snapshot}})
 	_, watcher := enter(t, v, engine.FirstAccount, snapshot)
 	orderer, mine := enter(t, v, engine.FirstAccount, snapshot)
 	v.Leave(orderer)
@@ -149,7 +157,8 @@ func TestLeave(t *testing.T) {
 	if got := r.types(t); !slices.Equal(got, []codec.Type{codec.TypeWelcome}) {
 		t.Errorf("who left before its login was sent %v", got)
 	}
-	if got := watcher.types(t); !slices.Equal(got, []codec.Type{codec.TypeWelcome, codec.TypeLoginReply, codec.TypeEvent}) {
+	if got := watcher.types(t); !slices.Equal(got,
+		[]codec.Type{codec.TypeWelcome, codec.TypeLoginReply, codec.TypeEvent}) {
 		t.Errorf("the other session was sent %v", got)
 	}
 	if got := mine.types(t); got[len(got)-1] != codec.TypeExecution {
@@ -160,7 +169,8 @@ func TestLeave(t *testing.T) {
 	}
 }
 
-// TestPool: more users than database workers; each event is stored once, before it is shown, in the order of its account.
+// TestPool: with more accounts than database workers, each event is stored once, before it
+// is shown, in the order of its account.
 func TestPool(t *testing.T) {
 	cfg := config()
 	cfg.Storage, cfg.StorageWorkers, cfg.File = StoragePool, 1, filepath.Join(t.TempDir(), "events")
@@ -176,7 +186,7 @@ func TestPool(t *testing.T) {
 		}
 		recorders = append(recorders, r)
 	}
-	if err := v.Close(); err != nil { // which waits
+	if err := v.Close(); err != nil { // it waits
 		t.Fatal(err)
 	}
 	for i, r := range recorders {
@@ -192,7 +202,7 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// TestFlow: what there is no room for is counted, and so is what was done.
+// TestFlow: skipped fills are counted, and so are those made.
 func TestFlow(t *testing.T) {
 	v := open(t, config())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -209,12 +219,14 @@ func TestFlow(t *testing.T) {
 		return true
 	})
 	s := v.Stats()
-	if done := s.Fills.Load() + s.Idle.Load(); done != uint64(calls+1)/2 || s.Skipped.Load() < uint64(calls/2) || s.Fills.Load() == 0 || s.Events.Load() != s.Fills.Load() {
-		t.Errorf("of %d fills %d were done, %d executed, %d skipped, %d events", calls, done, s.Fills.Load(), s.Skipped.Load(), s.Events.Load())
+	if done := s.Fills.Load() + s.Idle.Load(); done != uint64(calls+1)/2 || s.Skipped.Load() < uint64(calls/2) ||
+		s.Fills.Load() == 0 || s.Events.Load() != s.Fills.Load() {
+		t.Errorf("of %d fills %d were done, %d executed, %d skipped, %d events", calls, done, s.Fills.Load(),
+			s.Skipped.Load(), s.Events.Load())
 	}
 }
 
-// TestPrices: they move where that is asked for.
+// TestPrices: prices move if that is configured.
 func TestPrices(t *testing.T) {
 	cfg := config()
 	cfg.PriceInterval = time.Millisecond

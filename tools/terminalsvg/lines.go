@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// arm is a line from the middle of a cell to one of its sides.
+// arm is a line from the centre of a cell to one of its sides.
 type arm uint8
 
 const (
@@ -17,20 +17,21 @@ const (
 	down
 )
 
-// arms are those of the letters that frames are made of.
+// arms are the arms of the characters that frames consist of.
 var arms = map[string]arm{
 	"─": toLeft | toRight, "│": up | down, "┼": toLeft | toRight | up | down,
 	"┌": toRight | down, "┐": toLeft | down, "└": toRight | up, "┘": toLeft | up,
 	"├": up | down | toRight, "┤": up | down | toLeft, "┬": toLeft | toRight | down, "┴": toLeft | toRight | up,
 }
 
-// lines are those of one look, one pixel wide: a path of thin rectangles, with edges on whole pixels where they can be.
+// lines are all lines of one look, one pixel wide: a path of thin rectangles, with edges on
+// whole pixels where possible.
 type lines struct {
 	look
 	path strings.Builder
 }
 
-// drawLines draws the frames, and the lines through what is struck.
+// drawLines draws the frames, and the lines through struck text.
 func (s screen) drawLines(b *bytes.Buffer) {
 	var all []*lines
 	of := func(l look) *lines {
@@ -60,7 +61,7 @@ func (s screen) drawLines(b *bytes.Buffer) {
 	}
 }
 
-// frame adds the arms of a cell.
+// frame draws the arms of a cell.
 func (l *lines) frame(c *cell, top int) {
 	has := arms[c.letter]
 	centre := math.Floor(left(c.column) + cellWidth/2)

@@ -1,5 +1,6 @@
-// Command terminalsvg draws a terminal's screen: it reads text with colours, as `tmux capture-pane -e -p` writes it,
-// and writes an SVG picture in which every letter stands in its column, wide ones in two.
+// Command terminalsvg draws a terminal's screen. It reads text with colours, as written by
+// `tmux capture-pane -e -p`, and writes an SVG picture in which every letter is in its
+// column and wide letters take two.
 //
 //	tmux capture-pane -e -p | go run ./tools/terminalsvg -title "papertape client" > picture.svg
 package main
@@ -25,9 +26,10 @@ func main() {
 	}
 }
 
-// run draws the screen that it reads.
+// run reads a captured screen and draws it.
 func run(in io.Reader, out io.Writer, title string) error {
-	text.OverrideRuneWidthEastAsianWidth(false) // tmux does not look at the locale for the width of a letter either
+	// tmux also ignores the locale for the width of a letter.
+	text.OverrideRuneWidthEastAsianWidth(false)
 	captured, err := io.ReadAll(in)
 	if err != nil {
 		return err

@@ -9,12 +9,15 @@ import (
 	"strings"
 )
 
-// The picture's measures, in pixels, and its colours.
+// The dimensions of the picture, in pixels, and its colours.
 const (
 	cellWidth, lineHeight, fontSize = 8.4, 18, 14
-	wideSize                        = 15 // of the font of wide letters, which are as wide as it is high: two columns
-	margin, bar                     = 14, 30
-	baseline, middle                = 14, 9 // of a line, from its top: letters stand on it, lines go along it
+	// The font size for wide letters, whose width equals the size: they take two columns.
+	wideSize    = 15
+	margin, bar = 14, 30
+	// Offsets from the top of a line: letters stand on the baseline, lines run along the
+	// middle.
+	baseline, middle = 14, 9
 
 	background, barColour, plain, dim = "#1b1d23", "#2a2d35", "#d4d7dd", "#9aa0ab"
 
@@ -22,9 +25,9 @@ const (
 		"'PingFang SC','Microsoft YaHei',monospace"
 )
 
-// draw writes the picture. Places are all that it relies on: each letter has an x, so that it stands in its column
-// whatever font there is; frames are lines, so that they meet; and blanks are not written, since renderers do not
-// agree on which of them count.
+// draw writes the picture. It relies only on positions. Each letter has an x, so that it is
+// in its column in any font. Frames are lines, so that they meet. Blanks are omitted, since
+// renderers disagree on which of them count.
 func (s screen) draw(b *bytes.Buffer, title string) {
 	width, height := s.size()
 	window(b, width, height, html.EscapeString(title))
@@ -40,7 +43,7 @@ func (s screen) draw(b *bytes.Buffer, title string) {
 	fmt.Fprintln(b, "</g>\n</svg>")
 }
 
-// window draws what is around the screen: a bar with three buttons above it.
+// window draws the area around the screen, with a bar and three buttons above it.
 func window(b *bytes.Buffer, width, height int, label string) {
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" `+
 		`aria-label="%s">`+"\n", width, height, width, height, label)
@@ -63,17 +66,18 @@ func (s screen) size() (width, height int) {
 	return int(math.Ceil(float64(columns)*cellWidth)) + 2*margin, bar + 2*margin + len(s)*lineHeight
 }
 
-// left is the x of a column's left side.
+// left returns the x of a column's left side.
 func left(column int) float64 { return margin + float64(column)*cellWidth }
 
-// number writes a coordinate.
+// number formats a coordinate.
 func number(v float64) string { return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64) }
 
-// word is neighbouring letters of one look.
+// word is a run of adjacent letters with the same look.
 type word []cell
 
-// words are what is to be written of a line: neither blanks nor frames. A wide letter is a word by itself, for
-// renderers that heed the first x of a word alone: the font's width of it is not that of two columns.
+// words returns the words to be written of a line, without blanks and frames. A wide letter
+// is a word by itself, because some renderers use only the first x of a word and then
+// advance by the font's width, which is not that of two columns.
 func words(cells []cell) (list []word) {
 	var last *cell
 	for i := range cells {
@@ -99,7 +103,7 @@ func (w word) draw(b *bytes.Buffer, top int) {
 		if c.width > 1 {
 			x += (float64(c.width)*cellWidth - wideSize) / 2
 		}
-		for range c.letter { // marks that combine with a letter count too
+		for range c.letter { // combining marks count too
 			xs = append(xs, number(x))
 		}
 		letters.WriteString(c.letter)
@@ -112,8 +116,8 @@ func (w word) draw(b *bytes.Buffer, top int) {
 		strings.Join(xs, " "), top+baseline, attributes, html.EscapeString(letters.String()))
 }
 
-// attributes are those of SVG. That letters are struck is not among them: the line through them is drawn, since it goes
-// through blanks too.
+// attributes returns the SVG attributes of a look. Strikethrough is not one of them: it is
+// drawn as a line, since it also crosses blanks.
 func (l look) attributes() (attributes string) {
 	if l.colour != "" {
 		attributes += fmt.Sprintf(` fill="%s"`, l.colour)

@@ -10,13 +10,13 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// look is how letters are drawn.
+// look says how letters are drawn.
 type look struct {
-	colour              string // "": that of plain text
+	colour              string // "": the colour of plain text
 	bold, faint, struck bool
 }
 
-// cell is a letter in its place, with the marks that combine with it.
+// cell is a letter at its position, with its combining marks.
 type cell struct {
 	look
 	letter string
@@ -24,13 +24,14 @@ type cell struct {
 	width  int // in columns
 }
 
-// blank says that nothing is seen of a cell, but a line through it.
+// blank reports whether a cell shows nothing, except perhaps a line through it.
 func (c *cell) blank() bool { return c.letter == " " }
 
-// screen is its lines.
+// screen holds the lines of a screen.
 type screen [][]cell
 
-// read takes a screen from captured text. Colours go on from one line to the next, as they do in a terminal.
+// read parses a screen from captured text. Colours continue from one line to the next, as
+// in a terminal.
 func read(captured string) (screen, error) {
 	var s screen
 	var now look
@@ -73,24 +74,25 @@ func readLine(line string, now look) (cells []cell, after look, err error) {
 	return cells, now, nil
 }
 
-// escape begins what is no text (ECMA-48).
+// escape starts a control sequence (ECMA-48).
 const escape = "\x1b["
 
-// sequence takes ESC [ codes m from the beginning of a line. Others move the cursor or erase: a captured screen has
-// none.
+// sequence parses ESC [ codes m at the start of a line. Other sequences move the cursor or
+// erase; a captured screen has none.
 func sequence(line string) (codes, rest string, err error) {
 	codes, rest, ok := strings.Cut(line[len(escape):], "m")
 	if !ok || strings.Trim(codes, "0123456789;") != "" {
-		return "", "", fmt.Errorf("%.12q begins no colour: the screen is to be captured by tmux capture-pane -e -p", line)
+		return "", "", fmt.Errorf("%.12q begins no colour: the screen is to be captured by tmux capture-pane -e -p",
+			line)
 	}
 	return codes, rest, nil
 }
 
-// palette is the eight colours of ECMA-48, as they are drawn on the background of the picture.
+// palette holds the eight colours of ECMA-48, as drawn on the picture's background.
 var palette = [8]string{"#5c6370", "#ef5b63", "#53b97c", "#d7b25e", "#5ea1e0", "#b57edc", "#4fb9c4", "#d4d7dd"}
 
-// change applies codes of Select Graphic Rendition. One that it cannot draw is an error: the picture would not be what
-// was seen.
+// change applies codes of Select Graphic Rendition. A code that cannot be drawn is an
+// error, because the picture would differ from the screen.
 func (l *look) change(codes string) error {
 	for code := range strings.SplitSeq(codes, ";") {
 		n, err := strconv.Atoi(code)
@@ -114,7 +116,7 @@ func (l *look) change(codes string) error {
 			l.colour = palette[n-30]
 		case n == 39:
 			l.colour = ""
-		case n == 49: // the background that is drawn anyway
+		case n == 49: // the background is drawn anyway
 		default:
 			return fmt.Errorf("colour %q: code %d is not drawn; 0, 1, 2, 9, 22, 29, 30 to 37, 39 and 49 are", codes, n)
 		}

@@ -29,22 +29,23 @@ const captured = "Uid 1\n" +
 	"\n" +
 	">>> buy"
 
-// letter is one of a picture, with its x in pixels and the attributes of its word.
+// letter is a letter of a picture, with its x in pixels and the attributes of its word.
 type letter struct {
 	text string
 	x    float64
 	attr map[string]string
 }
 
-// picture is what a renderer knows of one: letters by their y, the style of the group around them, and the data of
-// paths.
+// picture is a picture as a renderer sees it: letters by their y, the style of the group
+// around them, and the data of the paths.
 type picture struct {
 	lines map[int][]letter
 	style string
 	paths []string
 }
 
-// parse reads a picture, and complains about text that hangs on how a renderer deals with blanks or widths.
+// parse parses a picture. It reports text that depends on how a renderer treats blanks or
+// widths.
 func parse(t *testing.T, svg []byte) (p picture) {
 	t.Helper()
 	p.lines = make(map[int][]letter)
@@ -70,14 +71,15 @@ func parse(t *testing.T, svg []byte) (p picture) {
 				p.paths = append(p.paths, attr["d"])
 			}
 		case xml.CharData:
-			if attr["y"] != "" && attr["text-anchor"] == "" && attr["width"] == "" && strings.TrimSpace(string(token)) != "" {
+			if attr["y"] != "" && attr["text-anchor"] == "" && attr["width"] == "" &&
+				strings.TrimSpace(string(token)) != "" {
 				p.word(t, string(token), attr)
 			}
 		}
 	}
 }
 
-// word adds the letters of one, each with an x of its own.
+// word adds the letters of a word, each of which must have an x of its own.
 func (p *picture) word(t *testing.T, word string, attr map[string]string) {
 	t.Helper()
 	y, err := strconv.Atoi(attr["y"])
@@ -110,7 +112,7 @@ func drawn(t *testing.T, captured, title string) (picture, []byte) {
 	return parse(t, b.Bytes()), b.Bytes()
 }
 
-// bare is text without its colours.
+// bare returns text without its colours.
 func bare(captured string) string {
 	for {
 		before, after, ok := strings.Cut(captured, "\x1b[")
@@ -122,8 +124,8 @@ func bare(captured string) string {
 	}
 }
 
-// TestEveryLetterIsInItsColumn: nothing else says where a letter is, whatever the renderer makes of blanks and widths
-// of fonts.
+// TestEveryLetterIsInItsColumn: the position of a letter depends only on its x, not on how
+// the renderer treats blanks and font widths.
 func TestEveryLetterIsInItsColumn(t *testing.T) {
 	p, svg := drawn(t, captured, "a  title")
 	for n, line := range strings.Split(bare(captured), "\n") {
@@ -132,7 +134,7 @@ func TestEveryLetterIsInItsColumn(t *testing.T) {
 		for _, r := range line {
 			x := 14 + 8.4*float64(column)
 			if text.RuneWidth(r) == 2 {
-				x += (2*8.4 - 15) / 2 // in the middle of two columns
+				x += (2*8.4 - 15) / 2 // centred in two columns
 			}
 			if r != ' ' && !strings.ContainsRune("─│┌┐└┘├┤┬┴┼", r) {
 				want = append(want, letter{text: string(r), x: x})
@@ -153,7 +155,8 @@ func TestEveryLetterIsInItsColumn(t *testing.T) {
 	standsByItself(t, svg, &p)
 }
 
-// standsByItself: nothing is stretched, and what blanks there are, in a title, are kept by a style that renderers heed.
+// standsByItself checks that nothing is stretched, and that blanks in a title are kept by a
+// style that renderers support.
 func standsByItself(t *testing.T, svg []byte, p *picture) {
 	t.Helper()
 	for _, stretched := range []string{"textLength", "lengthAdjust", "xml:space"} {
@@ -166,7 +169,7 @@ func standsByItself(t *testing.T, svg []byte, p *picture) {
 	}
 }
 
-// TestWideLettersAreWordsByThemselves, since there are renderers that heed the first x of a text alone.
+// TestWideLettersAreWordsByThemselves: some renderers use only the first x of a text.
 func TestWideLettersAreWordsByThemselves(t *testing.T) {
 	_, svg := drawn(t, captured, "")
 	for _, want := range []string{">上<", ">海<", ">Ａ<", ">é<", ">600009<", ">SH.1<", ">x&lt;y&amp;&#34;z&#34;<"} {
@@ -196,10 +199,11 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// TestLinesMeet: a frame has no gaps, between lines or between letters, and a struck text none at its blanks.
+// TestLinesMeet: a frame has no gaps between lines or letters, and a struck text none at
+// its blanks.
 func TestLinesMeet(t *testing.T) {
 	p, _ := drawn(t, "┌─┐\n│ │\n├─┤\n└─┘\n\x1b[9ma  买\x1b[0m b", "")
-	if len(p.paths) != 2 { // the bar's, and all lines
+	if len(p.paths) != 2 { // the path of the bar, and one for all lines
 		t.Fatalf("paths: %q", p.paths)
 	}
 	dots := make(map[[2]int]bool)
@@ -222,8 +226,8 @@ func TestLinesMeet(t *testing.T) {
 			}
 		}
 	}
-	const leftSide, rightSide = 18, 35        // the middles of columns 0 and 2
-	const top, bottom = 44 + 9, 44 + 3*18 + 9 // and of lines 0 and 3
+	const leftSide, rightSide = 18, 35        // the centres of columns 0 and 2
+	const top, bottom = 44 + 9, 44 + 3*18 + 9 // the centres of lines 0 and 3
 	for y := top; y <= bottom; y++ {
 		if !dots[[2]int{leftSide, y}] || !dots[[2]int{rightSide, y}] {
 			t.Errorf("a side has a gap at %d", y)
@@ -235,7 +239,8 @@ func TestLinesMeet(t *testing.T) {
 		}
 	}
 	for _, outside := range [][2]int{
-		{leftSide - 1, top}, {leftSide, top - 1}, {rightSide + 1, bottom}, {rightSide, bottom + 1}, {leftSide + 5, top + 18},
+		{leftSide - 1, top}, {leftSide, top - 1}, {rightSide + 1, bottom}, {rightSide, bottom + 1}, {leftSide + 5,
+			top + 18},
 	} {
 		if dots[outside] {
 			t.Errorf("a line goes through %v", outside)
@@ -251,7 +256,8 @@ func TestLinesMeet(t *testing.T) {
 	}
 }
 
-// TestNotDrawn: what would be seen otherwise than on the screen is refused, with the line that it is in.
+// TestNotDrawn: what the picture cannot show as on the screen is refused, with the line
+// number.
 func TestNotDrawn(t *testing.T) {
 	for captured, says := range map[string]string{
 		"a\n\x1b[7mb":                "line 2: colour \"7\": code 7 is not drawn",
@@ -268,7 +274,7 @@ func TestNotDrawn(t *testing.T) {
 	}
 }
 
-// TestCommittedPictures are those of README and docs, drawn by this program.
+// TestCommittedPictures: the pictures of README and docs were drawn by this program.
 func TestCommittedPictures(t *testing.T) {
 	files, err := filepath.Glob("../../docs/images/*.svg")
 	if err != nil || len(files) < 4 {

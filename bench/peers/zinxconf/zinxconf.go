@@ -1,7 +1,7 @@
-// Package zinxconf gives zinx its configuration. zinx reads a file while it is loaded, in any program that it is linked into, and
-// complains on stderr where there is none; it can be told a file by an environment variable. This is the one place of the house
-// that does something while it is loaded, since that is the only time to do it: it needs nothing but os, so it is loaded
-// before zinx is.
+// Package zinxconf configures zinx. When zinx is loaded, in any program that links it, it
+// reads a file and complains on stderr if there is none. An environment variable can name
+// the file. This is the only package of the project with an effect at load time, because
+// there is no other time to do this. It imports only os, so it is loaded before zinx.
 package zinxconf
 
 import (
@@ -9,13 +9,13 @@ import (
 	"strconv"
 )
 
-// Configured says that zinx has found its configuration here.
+// Configured reports whether zinx found this configuration.
 var Configured = configure()
 
-// configuration has zinx log what ends it, and nothing else.
+// configuration makes zinx log only what ends it.
 const configuration = `{"LogIsolationLevel": 4}`
 
-// configure leaves the configuration in a pipe, which zinx reads once.
+// configure puts the configuration into a pipe, which zinx reads once.
 func configure() bool {
 	r, w, err := os.Pipe()
 	if err != nil {
