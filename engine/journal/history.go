@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/papertape/papertape/positions"
 )
 
@@ -37,4 +39,107 @@ func (s *store) readHistory(dst []positions.Event, account, from uint64, limit i
 		}
 	}
 	return dst, nil
+}
+
+// runReader reads the history of one account out of its runs, in sequence.
+type runReader struct {
+	s       *store
+	account uint64
+	it      *pebble.Iterator
+	d       decoder // at the next event of the run
+	left    int     // events left in the run
+	want    uint64  // sequence of the next event to give out
+	at      uint64  // sequence of the next event in the run
+	err     error
+}
+
+// history begins at the event with sequence from, or ends at once where there is none.
+func (s *store) history(account, from uint64) (*runReader, error) {
+	it, err := s.iterateRange(runKey(account, 0), append(runKey(account, ^uint64(0)), 0))
+	if err != nil {
+		return nil, err
+	}
+	r := &runReader{s: s, account: account, it: it, want: from}
+	if it.SeekLT(append(runKey(account, from), 0)) { // the run that it is in, if it is there at all
+		r.at = numberOf(it.Key(), 1)
+		r.run()
+	} else if err := it.Error(); err != nil {
+		r.fail(err)
+	} else if it.First() {
+		r.fail(fmt.Errorf("event %d is missing", from))
+	}
+	return r, nil
+}
+
+func (r *runReader) fail(err error) {
+	where := fmt.Sprintf("the history of account %d", r.account)
+	if r.it.Valid() {
+		where = nameKey(r.it.Key())
+	}
+	r.err = r.s.damage(where, err)
+	r.left = 0
+}
+
+// run begins the run that it is at, which must begin with event at.
+func (r *runReader) run() {
+	body, err := openValue(r.it.Key(), r.it.Value())
+	if first := numberOf(r.it.Key(), 1); err == nil && first != r.at {
+		err = fmt.Errorf("it should begin with event %d", r.at)
+	}
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	r.d = decoder{l: r.s.l, b: body}
+	r.left = r.d.count(eventBytesMin)
+	if r.d.err != nil {
+		r.fail(r.d.err)
+	}
+}
+
+// next reads the next event; false is the end, or an error.
+func (r *runReader) next(ev *positions.Event) bool {
+	for r.err == nil {
+		if r.left == 0 && !r.nextRun() {
+			return false
+		}
+		for r.left > 0 && r.err == nil {
+			if r.decode(ev); r.err == nil && ev.Seq == r.want {
+				r.want++
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (r *runReader) nextRun() bool {
+	if r.it.Valid() {
+		if err := r.d.end(); err != nil {
+			r.fail(err)
+			return false
+		}
+		r.it.Next()
+	}
+	if !r.it.Valid() {
+		if err := r.it.Error(); err != nil {
+			r.fail(err)
+		}
+		return false
+	}
+	r.run()
+	return r.err == nil
+}
+
+func (r *runReader) decode(ev *positions.Event) {
+	r.d.event(ev)
+	switch {
+	case r.d.err != nil:
+		r.fail(r.d.err)
+	case ev.Account != r.account || ev.Seq != r.at:
+		r.fail(fmt.Errorf("event %d of account %d is where event %d should be", ev.Seq, ev.Account, r.at))
+	default:
+		r.at++
+		r.left--
+	}
 }

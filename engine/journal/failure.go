@@ -1,0 +1,56 @@
+package journal
+
+import (
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// fail ends the process: what was to be written is not, or may not be, on the disk. It does not return.
+func (j *Journal) fail(err error) {
+	if isNoRoom(err) && !j.serving.Load() {
+		j.end(fmt.Errorf("the journal in %s cannot be started, as its disk has no room; nothing that was acknowledged is lost: "+
+			"make room, and start again: %w", j.dir, err))
+	}
+	j.end(fmt.Errorf("the journal in %s: a write or a sync has failed, so nothing more can be acknowledged: %w", j.dir, err))
+}
+
+func (j *Journal) end(err error) {
+	j.failing.Do(func() {
+		j.failure = err
+		close(j.failed)
+	})
+	j.o.Fatal(j.failure)
+	panic("journal: Options.Fatal returned")
+}
+
+// inBackground is called when a flush or a compaction fails, which Pebble tries again and again, until no commit gets
+// through.
+func (j *Journal) inBackground(err error) {
+	b := &j.background
+	b.Lock()
+	recovered := b.recovered
+	if b.err == nil {
+		b.err = err
+	}
+	b.Unlock()
+	switch {
+	case !recovered:
+	case pebble.IsCorruptionError(err):
+		j.end(j.damage("the database", err))
+	default:
+		j.fail(err)
+	}
+}
+
+// recoveredWell ends the time in which such an error has somebody to go to.
+func (j *Journal) recoveredWell() error {
+	b := &j.background
+	b.Lock()
+	defer b.Unlock()
+	b.recovered = b.err == nil
+	if b.err != nil {
+		return j.damage("the database", b.err)
+	}
+	return nil
+}
