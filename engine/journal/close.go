@@ -5,10 +5,11 @@ import (
 	"fmt"
 )
 
-// Close ends the run: all that was committed is synced, and it is left in writing where the journal ends. Run must have
-// returned, and the engine have stopped. After a failure, or where Recover did not come to its end, nothing is written.
+// Close ends the run: it syncs everything that was committed, and records where the journal
+// ends. Run must have returned, and the engine must have stopped. After a failure, or if
+// Recover did not finish, it writes nothing.
 func (j *Journal) Close() error {
-	j.leave() // whoever waits for room has the journal in use
+	j.stopWaitingForRoom() // a write that waits for room holds mu
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	was := j.state
@@ -20,17 +21,17 @@ func (j *Journal) Close() error {
 	close(j.queue)
 	select {
 	case <-j.failed:
-		return j.failure // the database hangs on what failed
+		return j.failure // closing the database would hang on the write that failed
 	default:
 	}
 	j.workers.Wait()
 	var err error
 	if was == running && j.hasRoom() {
-		err = j.db.Flush() // so that the next start has no log to read
+		err = j.db.Flush() // saves the next start from reading the log
 	}
 	if err = errors.Join(err, j.closeDB()); err == nil && was == running {
-		mark := cleanMark{epoch: j.epoch, last: j.newest, mark: j.mark.number}
-		err = j.leaveInWriting(mark)
+		mark := cleanMark{epoch: j.epoch, last: j.newest, markNumber: j.mark.number}
+		err = j.writeCleanMark(mark)
 	}
 	if err = errors.Join(err, j.unlock()); err != nil {
 		return fmt.Errorf("the journal in %s could not be closed: %w", j.dir, err)
@@ -38,9 +39,9 @@ func (j *Journal) Close() error {
 	return nil
 }
 
-// leaveInWriting says where the journal ends. Where there is no room for that the next start takes it for a crash, and
-// reads its log.
-func (j *Journal) leaveInWriting(mark cleanMark) error {
+// writeCleanMark records where the journal ends. If the disk has no room for that, the next
+// start treats this end as a crash and reads the log.
+func (j *Journal) writeCleanMark(mark cleanMark) error {
 	err := writeFile(j.disk, j.dir, cleanFile, mark.text())
 	if isNoRoom(err) {
 		j.o.Log.Warn().Err(err).Str("dir", j.dir).

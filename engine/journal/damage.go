@@ -9,7 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// DamageError says that what is on the disk is not what was written there. Where is the place as a person names it.
+// DamageError says that what is on the disk is not what was written there. Where names the
+// place for people.
 type DamageError struct {
 	Dir   string
 	Where string
@@ -17,13 +18,14 @@ type DamageError struct {
 }
 
 func (e *DamageError) Error() string {
-	why, _, _ := strings.Cut(fmt.Sprint(e.Err), "\n") // Pebble goes on with what is of use to its authors
+	why, _, _ := strings.Cut(fmt.Sprint(e.Err), "\n") // Pebble's further lines are for its developers
 	return fmt.Sprintf("the journal in %s is damaged: %s: %s; restore a backup", e.Dir, e.Where, why)
 }
 
 func (e *DamageError) Unwrap() error { return e.Err }
 
-// damage names a place. What the operating system has refused is no damage.
+// damage makes a DamageError that names the place. An error of the operating system is not
+// damage, and stays what it is.
 func (s *store) damage(where string, err error) error {
 	var already *DamageError
 	var unlisted unlistedError
@@ -41,28 +43,28 @@ func (s *store) damage(where string, err error) error {
 	return &DamageError{s.dir, where, err}
 }
 
-// fileError is damage of one of Pebble's files.
+// fileError is damage in one of Pebble's files.
 type fileError struct {
 	path string
 	err  error
 }
 
 func (e *fileError) Error() string {
-	text, _, _ := strings.Cut(e.err.Error(), "\n") // behind it is what an error carries for programs
+	text, _, _ := strings.Cut(e.err.Error(), "\n") // the further lines are details for programs
 	return e.path + ": " + text
 }
 
 func (e *fileError) Unwrap() error { return e.err }
 
-// contain turns a panic over damaged bytes into an error.
+// contain turns a panic over damaged bytes into an error. It is deferred.
 func (s *store) contain(where string, err *error) {
 	if p := recover(); p != nil {
 		*err = s.damage(where, fmt.Errorf("%v", p))
 	}
 }
 
-// place says where something was wrong with what was read. That somebody has given up is not.
-func (s *store) place(where string, err error) error {
+// damageUnlessCanceled names the place of an error, unless it only says that a context ended.
+func (s *store) damageUnlessCanceled(where string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

@@ -158,7 +158,7 @@ func judgeSpoilt(t *testing.T, w *world, disk *vfs.MemFS, clean bool) (what stri
 	case clean || !cut:
 		return "", fmt.Errorf("verify: %w; what came back: %w; log: %s", verified, err, log)
 	}
-	return "cut back", w.compare(j, r, w.acked(j.start.number))
+	return "cut back", w.compare(j, r, w.acked(j.openedAt.number))
 }
 
 // TestCutFiles: a file that ends early, or is gone, is damage after a clean end.

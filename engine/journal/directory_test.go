@@ -64,7 +64,7 @@ func TestForeignDirectory(t *testing.T) {
 // TestNamesInRefusal: a directory with many files is refused with the first few.
 func TestNamesInRefusal(t *testing.T) {
 	dir := directoryOf(t, "e", "d", "c", "b", "a")
-	if err := mayOpen(vfs.Default, dir); err == nil || !strings.Contains(err.Error(), "(a, b, c and 2 more)") {
+	if err := checkMayOpen(vfs.Default, dir); err == nil || !strings.Contains(err.Error(), "(a, b, c and 2 more)") {
 		t.Error(err)
 	}
 }

@@ -371,8 +371,8 @@ func TestPebbleKeepsReplay(t *testing.T) {
 	lock, err := pebble.LockDirectory("data", l.disk)
 	must(t, err)
 	s.lock = lock
-	f := new(found)
-	if err := errors.Join(s.survey(f), s.unlock()); err != nil || f.unflushed < uint64(len(l.log)) {
+	f := new(inspection)
+	if err := errors.Join(s.readBeforeOpening(f), s.unlock()); err != nil || f.unflushed < uint64(len(l.log)) {
 		t.Errorf("%d bytes of a log of %d, %v", f.unflushed, len(l.log), err)
 	}
 }

@@ -283,15 +283,15 @@ func FuzzEvent(f *testing.F) {
 func FuzzBodies(f *testing.F) {
 	l := newListings(universe)
 	f.Add((&runRecord{format: formatNumber, epoch: 1, mode: Sync, runs: 3}).append(nil))
-	f.Add((&markRecord{place: place{3, 4}, accounts: 5}).append(nil))
+	f.Add((&markRecord{blockID: blockID{3, 4}, accounts: 5}).append(nil))
 	f.Add((&block{before: 1, synced: 2, count: 3}).append(nil))
-	f.Add([]byte((&cleanMark{epoch: 1, last: place{2, 3}, mark: 1}).text()))
+	f.Add([]byte((&cleanMark{epoch: 1, last: blockID{2, 3}, markNumber: 1}).text()))
 	f.Add(rowsOutOfOrder())
 	f.Add(l.appendRun(nil, goldenEvents(f)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var st engine.AccountState
 		for _, read := range []func(*decoder){
-			func(d *decoder) { d.run(new(runRecord)) }, func(d *decoder) { d.mark(new(markRecord)) }, func(d *decoder) { d.block() },
+			func(d *decoder) { d.runRecord(new(runRecord)) }, func(d *decoder) { d.markRecord(new(markRecord)) }, func(d *decoder) { d.block() },
 			func(d *decoder) { d.account(&st) }, func(d *decoder) { d.orderID(new(engine.OrderIDRecord)) },
 		} {
 			d := decoder{l: l, b: b}

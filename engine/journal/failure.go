@@ -6,16 +6,18 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// fail ends the process: what was to be written is not, or may not be, on the disk. It does not return.
+// fail ends the process: a write or a sync has failed, so what was to be written may not be on
+// the disk. It does not return.
 func (j *Journal) fail(err error) {
 	if isNoRoom(err) && !j.serving.Load() {
-		j.end(fmt.Errorf("the journal in %s cannot be started, as its disk has no room; nothing that was acknowledged is lost: "+
-			"make room, and start again: %w", j.dir, err))
+		j.endProcess(fmt.Errorf("the journal in %s cannot be started, as its disk has no room; "+
+			"nothing that was acknowledged is lost: make room, and start again: %w", j.dir, err))
 	}
-	j.end(fmt.Errorf("the journal in %s: a write or a sync has failed, so nothing more can be acknowledged: %w", j.dir, err))
+	j.endProcess(fmt.Errorf("the journal in %s: a write or a sync has failed, so nothing more can be acknowledged: %w",
+		j.dir, err))
 }
 
-func (j *Journal) end(err error) {
+func (j *Journal) endProcess(err error) {
 	j.failing.Do(func() {
 		j.failure = err
 		close(j.failed)
@@ -24,9 +26,9 @@ func (j *Journal) end(err error) {
 	panic("journal: Options.Fatal returned")
 }
 
-// inBackground is called when a flush or a compaction fails, which Pebble tries again and again, until no commit gets
-// through.
-func (j *Journal) inBackground(err error) {
+// failedInBackground is called when a flush or a compaction fails. Pebble would retry it again
+// and again, until no commit gets through any more.
+func (j *Journal) failedInBackground(err error) {
 	b := &j.background
 	b.Lock()
 	recovered := b.recovered
@@ -37,14 +39,15 @@ func (j *Journal) inBackground(err error) {
 	switch {
 	case !recovered:
 	case pebble.IsCorruptionError(err):
-		j.end(j.damage("the database", err))
+		j.endProcess(j.damage("the database", err))
 	default:
 		j.fail(err)
 	}
 }
 
-// recoveredWell ends the time in which such an error has somebody to go to.
-func (j *Journal) recoveredWell() error {
+// endOfRecovery returns the error of a background failure during recovery. Without one, such
+// failures end the process from now on.
+func (j *Journal) endOfRecovery() error {
 	b := &j.background
 	b.Lock()
 	defer b.Unlock()

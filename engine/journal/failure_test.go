@@ -146,7 +146,7 @@ func TestDamageInBackground(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.inBackground(corrupt)
+	j.failedInBackground(corrupt)
 	var damage *DamageError
 	if err := j.Recover(context.Background(), refusing{}, nil); !errors.As(err, &damage) {
 		t.Errorf("recover: %v", err)
@@ -155,7 +155,7 @@ func TestDamageInBackground(t *testing.T) {
 
 	fatal := fatals(&o)
 	j, _ = mustRecover(t, "data", o)
-	go j.inBackground(corrupt)
+	go j.failedInBackground(corrupt)
 	select {
 	case err := <-fatal:
 		if !errors.As(err, &damage) {

@@ -11,7 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// readFile returns ok == false where there is no such file.
+// readFile reads a small file. ok is false if it does not exist.
 func readFile(disk vfs.FS, dir, name string) (text string, ok bool, err error) {
 	f, err := disk.Open(disk.PathJoin(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -20,15 +20,15 @@ func readFile(disk vfs.FS, dir, name string) (text string, ok bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	const most = 1 << 12 // far more than any of these files has
+	const most = 1 << 12 // bytes; far more than any of these files has
 	b, err := io.ReadAll(io.LimitReader(f, most))
 	return string(b), err == nil, errors.Join(err, f.Close())
 }
 
-// temporarySuffix is what the name of a file ends with until it is whole.
+// temporarySuffix ends the name of a file until it is complete.
 const temporarySuffix = ".new"
 
-// writeFile makes a file appear whole: after a crash it is there as it should be, or not at all.
+// writeFile creates a file atomically: after a crash the whole file is there, or nothing.
 func writeFile(disk vfs.FS, dir, name, text string) error {
 	path, temporary := disk.PathJoin(dir, name), disk.PathJoin(dir, name+temporarySuffix)
 	err := writeTemporary(disk, temporary, text)
@@ -36,7 +36,7 @@ func writeFile(disk vfs.FS, dir, name, text string) error {
 		err = disk.Rename(temporary, path)
 	}
 	if err != nil {
-		_ = disk.Remove(temporary) // it may be that there is none
+		_ = disk.Remove(temporary) // it may not exist
 		return err
 	}
 	return syncDir(disk, dir)
@@ -54,7 +54,7 @@ func writeTemporary(disk vfs.FS, path, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-// removeFile returns when a file is gone for good. It need not be there.
+// removeFile removes a file durably. It is no error if the file does not exist.
 func removeFile(disk vfs.FS, dir, name string) error {
 	err := disk.Remove(disk.PathJoin(dir, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -71,7 +71,7 @@ func syncDir(disk vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// makeDir makes a directory, and those above it, so that they are there after a crash.
+// makeDir creates a directory and its parents durably.
 func makeDir(disk vfs.FS, dir string) error {
 	if in, err := disk.Stat(dir); err == nil && !in.IsDir() {
 		return fmt.Errorf("%s: %w", dir, syscall.ENOTDIR)

@@ -7,47 +7,51 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// guardedDisk is the file system that Pebble sees. It does four things that Pebble v2.1.7 does not.
+// guardedFS is the file system that Pebble sees. It does four things that Pebble v2.1.7 does
+// not.
 //
-// What fails to be written in the journal's own directory ends the process before Pebble hears of it, while it opens
-// its database too: where a log cannot be made, or a directory not be synced, Pebble panics, on a goroutine of its own
-// or holding a lock that it does not hold; and where an Open fails late, goroutines that it has left behind panic. The
-// process would end without a word about the disk. A backup, which is in another directory, may fail.
+// A failed write in the journal's own directory ends the process before Pebble hears of it,
+// also while Pebble opens its database. If it cannot create a log or sync a directory, Pebble
+// panics, on a goroutine of its own or while it unlocks a mutex that it does not hold; and
+// after an Open that fails late, goroutines that it has left behind panic. The process would
+// end without a word about the disk. A backup is in another directory, and may fail.
 //
-// What fails for lack of room waits for it, if it is not a commit (Journal.again): Pebble would try a table again and
-// again at once, and end the process over its manifest. What fails to be synced does not wait: the disk may have
-// dropped it.
+// A write that fails for lack of room waits for room, unless it is a commit (see
+// retryWhileFull). Pebble would retry a table at once, again and again, and would end the
+// process over its manifest. A failed sync does not wait: the disk may have dropped the data.
 //
-// Its manifest survives a loss of power at any moment. Pebble makes a new manifest, then the file whose name says
-// which manifest counts, and only then has the directory synced. Where a disk keeps the second entry of the directory
-// and not the first, which POSIX allows, the database cannot be opened any more. So the directory is synced once more,
-// before such a file is made. (Pebble does so itself since cockroachdb/pebble#5915.)
+// The manifest survives a loss of power at any moment. Pebble creates a new manifest, then the
+// marker file whose name says which manifest is current, and only then syncs the directory. If
+// a disk keeps the second directory entry and not the first, which POSIX allows, the database
+// can no longer be opened. So the directory is also synced before a marker file is created.
+// (Pebble does so itself since cockroachdb/pebble#5915.)
 //
-// And the directory of a backup has the mark of an unfinished one in it before anything else.
-type guardedDisk struct {
+// The directory of a backup contains the mark of an unfinished one before anything else.
+type guardedFS struct {
 	vfs.FS
-	dir string // as Pebble spells it
-	on  *pebbleEvents
+	dir    string // as Pebble spells it
+	events *pebbleEvents
 }
 
-func guard(disk vfs.FS, dir string, on *pebbleEvents) guardedDisk {
-	return guardedDisk{disk, disk.PathDir(disk.PathJoin(dir, lockFile)), on}
+func newGuardedFS(disk vfs.FS, dir string, on *pebbleEvents) guardedFS {
+	return guardedFS{disk, disk.PathDir(disk.PathJoin(dir, lockFile)), on}
 }
 
-// markerPrefix is what the names of Pebble's marker files begin with.
+// markerPrefix begins the names of Pebble's marker files.
 const markerPrefix = "marker."
 
-// must does what changes the journal's own directory, and does not return if that fails for good.
-func (on *pebbleEvents) must(try func() error) {
+// mustSucceed does something in the journal's own directory. It waits for room if it has to,
+// and does not return if it fails for good.
+func (on *pebbleEvents) mustSucceed(try func() error) {
 	if err := try(); err != nil {
-		on.retry(false, err, try)
+		on.retryOrFail(false, err, try)
 	}
 }
 
-// retry is called where try has failed. It returns when try has not.
-func (on *pebbleEvents) retry(ofLog bool, err error, try func() error) {
-	if on.again != nil {
-		err = on.again(ofLog, err, try)
+// retryOrFail is called with the error of a failed try. It returns only once try has succeeded.
+func (on *pebbleEvents) retryOrFail(ofLog bool, err error, try func() error) {
+	if on.waitForRoom != nil {
+		err = on.waitForRoom(ofLog, err, try)
 	}
 	if err != nil {
 		on.fail(err)
@@ -55,31 +59,32 @@ func (on *pebbleEvents) retry(ofLog bool, err error, try func() error) {
 }
 
 // Create is part of vfs.FS.
-func (d guardedDisk) Create(name string, c vfs.DiskWriteCategory) (f vfs.File, err error) {
+func (d guardedFS) Create(name string, c vfs.DiskWriteCategory) (f vfs.File, err error) {
 	if strings.HasPrefix(d.PathBase(name), markerPrefix) {
 		if err := syncDir(d, d.PathDir(name)); err != nil {
 			return nil, err
 		}
 	}
-	return d.file(name, func() (vfs.File, error) { return d.FS.Create(name, c) })
+	return d.writableFile(name, func() (vfs.File, error) { return d.FS.Create(name, c) })
 }
 
 // ReuseForWrite is part of vfs.FS.
-func (d guardedDisk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.file(to, func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
+func (d guardedFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return d.writableFile(to, func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
 }
 
 // Rename is part of vfs.FS.
-func (d guardedDisk) Rename(from, to string) error {
+func (d guardedFS) Rename(from, to string) error {
 	if d.PathDir(to) != d.dir {
 		return d.FS.Rename(from, to)
 	}
-	d.on.must(func() error { return d.FS.Rename(from, to) })
+	d.events.mustSucceed(func() error { return d.FS.Rename(from, to) })
 	return nil
 }
 
-// MkdirAll is part of vfs.FS. The one directory that Pebble makes beside its own is that of a backup.
-func (d guardedDisk) MkdirAll(dir string, mode os.FileMode) error {
+// MkdirAll is part of vfs.FS. The only directory that Pebble creates besides its own is that of
+// a backup.
+func (d guardedFS) MkdirAll(dir string, mode os.FileMode) error {
 	if err := d.FS.MkdirAll(dir, mode); err != nil || d.PathDir(d.PathJoin(dir, lockFile)) == d.dir {
 		return err
 	}
@@ -87,34 +92,35 @@ func (d guardedDisk) MkdirAll(dir string, mode os.FileMode) error {
 }
 
 // OpenDir is part of vfs.FS.
-func (d guardedDisk) OpenDir(name string) (vfs.File, error) {
+func (d guardedFS) OpenDir(name string) (vfs.File, error) {
 	f, err := d.FS.OpenDir(name)
 	if err != nil || d.PathDir(d.PathJoin(name, lockFile)) != d.dir {
 		return f, err
 	}
-	return guardedFile{f, d.on, false}, nil
+	return guardedFile{f, d.events, false}, nil
 }
 
 // Unwrap is part of vfs.FS.
-func (d guardedDisk) Unwrap() vfs.FS { return d.FS }
+func (d guardedFS) Unwrap() vfs.FS { return d.FS }
 
-// file is one of the journal's own, made to be written; what is elsewhere is for others to look after.
-func (d guardedDisk) file(name string, open func() (vfs.File, error)) (f vfs.File, err error) {
+// writableFile opens a file for writing. If it is in the journal's own directory, opening it
+// must succeed, and its writes are guarded. Files elsewhere are not.
+func (d guardedFS) writableFile(name string, open func() (vfs.File, error)) (f vfs.File, err error) {
 	if d.PathDir(name) != d.dir {
 		return open()
 	}
-	d.on.must(func() error {
+	d.events.mustSucceed(func() error {
 		f, err = open()
 		return err
 	})
-	return guardedFile{f, d.on, strings.HasSuffix(name, ".log")}, nil
+	return guardedFile{f, d.events, strings.HasSuffix(name, ".log")}, nil
 }
 
 // guardedFile is a file, or the directory itself, that is being written.
 type guardedFile struct {
 	vfs.File
-	on    *pebbleEvents
-	isLog bool
+	events *pebbleEvents
+	isLog  bool
 }
 
 // Write is part of vfs.File.
@@ -123,7 +129,7 @@ func (f guardedFile) Write(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	return f.rest(n, err, func(n int) (int, error) { return f.File.Write(p[n:]) })
+	return f.writeRest(n, err, func(n int) (int, error) { return f.File.Write(p[n:]) })
 }
 
 // WriteAt is part of vfs.File.
@@ -132,12 +138,12 @@ func (f guardedFile) WriteAt(p []byte, at int64) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	return f.rest(n, err, func(n int) (int, error) { return f.File.WriteAt(p[n:], at+int64(n)) })
+	return f.writeRest(n, err, func(n int) (int, error) { return f.File.WriteAt(p[n:], at+int64(n)) })
 }
 
-// rest writes what is left of a write of which n bytes are written.
-func (f guardedFile) rest(n int, err error, write func(n int) (int, error)) (int, error) {
-	f.on.retry(f.isLog, err, func() error {
+// writeRest writes the rest of a write of which n bytes are written.
+func (f guardedFile) writeRest(n int, err error, write func(n int) (int, error)) (int, error) {
+	f.events.retryOrFail(f.isLog, err, func() error {
 		m, err := write(n)
 		n += m
 		return err
@@ -146,14 +152,15 @@ func (f guardedFile) rest(n int, err error, write func(n int) (int, error)) (int
 }
 
 // Sync is part of vfs.File.
-func (f guardedFile) Sync() error { return f.check(f.File.Sync()) }
+func (f guardedFile) Sync() error { return f.mustSync(f.File.Sync()) }
 
 // SyncData is part of vfs.File.
-func (f guardedFile) SyncData() error { return f.check(f.File.SyncData()) }
+func (f guardedFile) SyncData() error { return f.mustSync(f.File.SyncData()) }
 
-func (f guardedFile) check(err error) error {
+// mustSync ends the process if a sync has failed.
+func (f guardedFile) mustSync(err error) error {
 	if err != nil {
-		f.on.fail(err)
+		f.events.fail(err)
 	}
 	return err
 }

@@ -5,17 +5,18 @@ import (
 	"fmt"
 )
 
-// head is where a journal stands.
+// head says where a journal stands.
 type head struct {
 	record runRecord
 	mark   markRecord
-	last   place // the newest block
+	last   blockID // the newest block
 }
 
-// readHead reads the records, finds the newest block, and holds them against what the run before left in writing.
-func (s *store) readHead(f *found) (h head, err error) {
+// readHead reads the records and finds the newest block, and compares them with what the last
+// run wrote down when it ended.
+func (s *store) readHead(f *inspection) (h head, err error) {
 	defer s.contain("the database", &err)
-	has, err := s.get(metaKey(metaRun), func(d *decoder) { d.run(&h.record) })
+	has, err := s.get(metaKey(metaRun), func(d *decoder) { d.runRecord(&h.record) })
 	if err != nil {
 		return h, err
 	}
@@ -23,25 +24,28 @@ func (s *store) readHead(f *found) (h head, err error) {
 		return h, s.mustBeEmpty(f)
 	}
 	if h.record.format != formatNumber {
-		return h, fmt.Errorf("the journal in %s is of format %d, and this papertape knows format %d: use a newer papertape",
+		return h, fmt.Errorf("the journal in %s is of format %d, "+
+			"and this papertape knows format %d: use a newer papertape",
 			s.dir, h.record.format, formatNumber)
 	}
-	if _, err = s.get(metaKey(metaMark), func(d *decoder) { d.mark(&h.mark) }); err != nil {
+	if _, err = s.get(metaKey(metaMark), func(d *decoder) { d.markRecord(&h.mark) }); err != nil {
 		return h, err
 	}
-	if h.last, err = s.lastBlock(h.mark.place); err != nil {
+	if h.last, err = s.lastBlock(h.mark.blockID); err != nil {
 		return h, err
 	}
-	if c := f.clean; c != nil && (c.last != h.last || c.mark != h.mark.number || c.epoch != h.record.epoch) {
+	if c := f.clean; c != nil && (c.last != h.last || c.markNumber != h.mark.number || c.epoch != h.record.epoch) {
 		return h, s.damage(fmt.Sprintf("the end, commit %d", h.last.number), fmt.Errorf(
-			"the last run ended cleanly with commit %d (hash %016x) and checkpoint %d, and here are commit %d (%016x) and checkpoint %d",
-			c.last.number, c.last.hash, c.mark, h.last.number, h.last.hash, h.mark.number))
+			"the last run ended cleanly with commit %d (hash %016x) and checkpoint %d, "+
+				"and here are commit %d (%016x) and checkpoint %d",
+			c.last.number, c.last.hash, c.markNumber, h.last.number, h.last.hash, h.mark.number))
 	}
 	return h, nil
 }
 
-// mustBeEmpty is for a database that no run has written to: it was being made when the process ended.
-func (s *store) mustBeEmpty(f *found) error {
+// mustBeEmpty is for a database without the record of a run: the process ended while it was
+// being created, so there must be nothing in it.
+func (s *store) mustBeEmpty(f *inspection) error {
 	it, err := s.db.NewIter(nil)
 	if err != nil {
 		return s.damage("the database", err)
@@ -56,8 +60,8 @@ func (s *store) mustBeEmpty(f *found) error {
 	return nil
 }
 
-// lastBlock is the newest block there is, or the mark.
-func (s *store) lastBlock(mark place) (last place, err error) {
+// lastBlock returns the newest block, or the mark if there is no block.
+func (s *store) lastBlock(mark blockID) (last blockID, err error) {
 	it, err := s.iterate(keyBlock)
 	if err != nil {
 		return last, err
@@ -68,13 +72,14 @@ func (s *store) lastBlock(mark place) (last place, err error) {
 		if _, err := openValue(it.Key(), value); err != nil {
 			return last, errors.Join(s.damage(nameKey(it.Key()), err), it.Close())
 		}
-		last = place{number, blockHash(number, value)}
+		last = blockID{number, blockHash(number, value)}
 	}
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
 		return last, s.damage("the commits", err)
 	}
 	if last.number < mark.number {
-		return last, s.damage(fmt.Sprintf("commit %d", last.number), fmt.Errorf("it should be gone since checkpoint %d", mark.number))
+		return last, s.damage(fmt.Sprintf("commit %d", last.number),
+			fmt.Errorf("it should be gone since checkpoint %d", mark.number))
 	}
 	return last, nil
 }

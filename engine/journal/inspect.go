@@ -7,19 +7,19 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// found is what lies in the directory beside the database, and in its logs.
-type found struct {
-	exists bool       // there is a database
-	clean  *cleanMark // nil: the run before did not end cleanly
+// inspection is what a look at a journal's directory found, before Pebble opens the database.
+type inspection struct {
+	exists bool       // whether there is a database
+	clean  *cleanMark // nil: the last run did not end cleanly
 	backup bool
-	torn   []tornLog // logs whose end is cut back
+	torn   []tornLog // logs whose end Pebble will cut off
 
-	unflushed uint64 // bytes in the logs that a start has to write into tables, about
+	unflushed uint64 // about how many bytes in the logs a start has to write into tables
 }
 
-// inspect looks at the directory before Pebble does, which would cut its logs.
-func (s *store) inspect() (*found, error) {
-	f := new(found)
+// inspect looks at the directory before Pebble opens it, which would cut torn logs.
+func (s *store) inspect() (*inspection, error) {
+	f := new(inspection)
 	text, ok, err := readFile(s.disk, s.dir, cleanFile)
 	if err != nil {
 		return nil, fmt.Errorf("the journal in %s cannot be read: %w", s.dir, err)
@@ -47,15 +47,16 @@ func (s *store) inspect() (*found, error) {
 	return f, s.inspectLogs(f)
 }
 
-// inspectLogs refuses logs that Pebble would cut back although what is behind must be there.
-func (s *store) inspectLogs(f *found) error {
+// inspectLogs refuses logs that Pebble would cut although what is behind the cut was
+// acknowledged.
+func (s *store) inspectLogs(f *inspection) error {
 	logs, err := scanLogs(s.disk, s.dir)
 	if err != nil {
 		return fmt.Errorf("the journal in %s cannot be read: %w", s.dir, err)
 	}
 	for i, l := range logs {
-		if l.fact != "" {
-			return s.damage("the log "+l.name, errors.New(l.fact))
+		if l.evidence != "" {
+			return s.damage("the log "+l.name, errors.New(l.evidence))
 		}
 		if l.block > 0 {
 			if err := s.inspectCut(l); err != nil {
@@ -65,39 +66,41 @@ func (s *store) inspectLogs(f *found) error {
 		switch newest := i == len(logs)-1; {
 		case newest && l.torn > 0:
 			f.torn = append(f.torn, l)
-		case !newest && l.bent: // of those that are torn Pebble says so itself; what it has read already may be torn
-			return s.damage("the log "+l.name, fmt.Errorf("what was written at byte %d is spoilt", l.stop))
+		case !newest && l.spoiltHead: // Pebble itself reports torn ones, unless it no longer needs them
+			return s.damage("the log "+l.name, fmt.Errorf("what was written at byte %d is spoilt", l.stopsAt))
 		}
 	}
 	return nil
 }
 
-// inspectCut looks at the journal as it would be after the cut. Pebble's own marks in the log lag behind its syncs;
-// ours do not.
+// inspectCut checks the journal as it would be after the cut. The sync offsets in Pebble's log
+// lag behind its syncs; the block numbers in ours do not.
 func (s *store) inspectCut(l tornLog) error {
-	return s.peek(func(cut *store) error {
-		head, err := cut.readHead(new(found))
+	return s.withReadOnlyDB(func(cut *store) error {
+		head, err := cut.readHead(new(inspection))
 		if err == nil && head.last.number < l.block {
-			err = s.damage("the log "+l.name, fmt.Errorf("commit %d is not whole at byte %d, although commit %d was on the disk by then",
-				head.last.number+1, l.stop, l.block))
+			err = s.damage("the log "+l.name, fmt.Errorf(
+				"commit %d is not whole at byte %d, although commit %d was on the disk by then",
+				head.last.number+1, l.stopsAt, l.block))
 		}
 		return err
 	})
 }
 
-// survey looks at a journal that nothing says of how it ended. Pebble would change the database of another program as
-// soon as it opened it; and what it has to write where there is too little room fills the disk up.
-func (s *store) survey(f *found) error {
-	return s.peek(func(as *store) error {
+// readBeforeOpening reads a journal whose last run did not end cleanly, before it is opened for
+// writing. Pebble changes a database as soon as it opens it, even another program's; and if
+// there is too little room for what is in the logs, opening it would fill up the disk.
+func (s *store) readBeforeOpening(f *inspection) error {
+	return s.withReadOnlyDB(func(as *store) error {
 		f.unflushed = as.db.Metrics().MemTable.Size
 		_, err := as.readHead(f)
 		return err
 	})
 }
 
-// peek opens the database and changes nothing.
-func (s *store) peek(f func(as *store) error) error {
-	disk := readDisk{s.disk}
+// withReadOnlyDB calls f with the database opened for reading only.
+func (s *store) withReadOnlyDB(f func(as *store) error) error {
+	disk := readOnlyFS{s.disk}
 	db, err := openPebble(disk, s.dir, s.lock, true, new(Options), quietEvents())
 	if err != nil {
 		return err

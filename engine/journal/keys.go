@@ -5,10 +5,11 @@ import (
 	"fmt"
 )
 
-// The first byte of a key says what its value is. Numbers in keys are 8 bytes, big-endian, so that they sort.
+// The first byte of a key says what its value is. Numbers in keys are 8 bytes, big-endian, so
+// that keys sort by number.
 const (
 	keyAccount = 'A' // account
-	keyRun     = 'H' // account, sequence of the first event
+	keyRun     = 'H' // account, sequence of the first event in the run
 	keyOrderID = 'I' // account, sequence
 	keyBlock   = 'J' // number
 	keyMeta    = 'M' // a name
@@ -19,9 +20,9 @@ const (
 	pairKeyBytes  = 17
 )
 
-func accountKey(account uint64) []byte { return oneKey(keyAccount, account) }
+func accountKey(account uint64) []byte { return numberKey(keyAccount, account) }
 
-func blockKey(number uint64) []byte { return oneKey(keyBlock, number) }
+func blockKey(number uint64) []byte { return numberKey(keyBlock, number) }
 
 func runKey(account, first uint64) []byte { return pairKey(keyRun, account, first) }
 
@@ -29,7 +30,7 @@ func orderIDKey(account, seq uint64) []byte { return pairKey(keyOrderID, account
 
 func metaKey(name string) []byte { return append([]byte{keyMeta}, name...) }
 
-func oneKey(what byte, n uint64) []byte {
+func numberKey(what byte, n uint64) []byte {
 	key := make([]byte, blockKeyBytes)
 	key[0] = what
 	binary.BigEndian.PutUint64(key[1:], n)
@@ -44,7 +45,7 @@ func pairKey(what byte, n, m uint64) []byte {
 	return key
 }
 
-// numberOf is the i-th number in a key; 0 where there is none.
+// numberOf returns the i-th number in a key, or 0 if there is none.
 func numberOf(key []byte, i int) uint64 {
 	if len(key) < 9+8*i {
 		return 0
@@ -52,7 +53,7 @@ func numberOf(key []byte, i int) uint64 {
 	return binary.BigEndian.Uint64(key[1+8*i:])
 }
 
-// nameKey is a key as a person reads it.
+// nameKey names a key for people.
 func nameKey(key []byte) string {
 	switch {
 	case len(key) == blockKeyBytes && key[0] == keyBlock:

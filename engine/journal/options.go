@@ -15,13 +15,13 @@ import (
 // Mode says when Commit returns.
 type Mode uint8
 
-// The two modes.
+// The modes.
 const (
-	Sync     Mode = 1 // when the events are on the disk: nothing is lost by anything but the disk itself
-	Interval Mode = 2 // when they are written: a crash, of the process too, loses what came since the last sync
+	Sync     Mode = 1 // when the events are on the disk: only a failure of the disk itself loses anything
+	Interval Mode = 2 // when they are written: a crash, even of the process alone, loses what came since the last sync
 )
 
-// String is the mode as the configuration spells it.
+// String returns the mode as the configuration spells it.
 func (m Mode) String() string {
 	switch m {
 	case Sync:
@@ -32,32 +32,33 @@ func (m Mode) String() string {
 	return fmt.Sprintf("Mode(%d)", uint8(m))
 }
 
-// Options of a journal. Mode, Universe and, for Open, Fatal must be set; the zero value of all else is its default.
+// Options of a journal. Universe and, for Open, Mode and Fatal must be set. Everything else has
+// a default.
 type Options struct {
 	Mode     Mode
 	Universe *market.Universe
-	FS       vfs.FS         // that of the operating system, with what is made in it for its owner alone
+	FS       vfs.FS         // by default that of the operating system, with files for their owner only
 	Log      zerolog.Logger // nothing is logged per event
 
-	SyncInterval       time.Duration // 100 ms; mode Interval only
-	CheckpointInterval time.Duration // 5 s
-	CheckpointEvents   uint64        // 1,000,000: a checkpoint comes after so many at the latest
+	SyncInterval       time.Duration // by default 100 ms; mode Interval only
+	CheckpointInterval time.Duration // by default 5 s
+	CheckpointEvents   uint64        // by default 1,000,000; so many events cause a checkpoint before its time
 
-	// Beside names files in the directory that are not the journal's own and belong to it: backups have them.
+	// Beside names files in the directory that backups include although they are not the journal's own.
 	Beside []string
 
-	// LowWaterBytes (256 MiB) is how much of the disk must be free: with less the journal is read-only, and makes no
-	// checkpoints.
+	// LowWaterBytes is how much of the disk must be free, by default 256 MiB. With less, the journal
+	// is read-only and makes no checkpoints.
 	LowWaterBytes uint64
-	// FreeBytes says how much is free; nil asks the file system.
+	// FreeBytes returns how much of the disk is free. nil: the file system is asked.
 	FreeBytes func() (uint64, error)
 
-	// Fatal is called when a write or a sync has failed, perhaps before Open has returned. It ends the process and must not return:
-	// nobody may be answered.
+	// Fatal is called when a write or a sync has failed, perhaps before Open has returned. It must end
+	// the process and not return: nobody may get an answer any more.
 	Fatal func(error)
 
-	tune          func(*pebble.Options) // tests make everything small, so that all of it happens
-	watchInterval time.Duration         // and soon
+	tune          func(*pebble.Options) // for tests: they make everything small, so that everything happens
+	watchInterval time.Duration         // for tests
 }
 
 const (
@@ -72,7 +73,7 @@ func (o *Options) setDefaults() error {
 		return errors.New("journal: Options.Universe is not set")
 	}
 	if o.FS == nil {
-		o.FS = privateDisk{vfs.Default}
+		o.FS = privateFS{vfs.Default}
 	}
 	if o.SyncInterval <= 0 {
 		o.SyncInterval = defaultSyncInterval

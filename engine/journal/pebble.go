@@ -15,14 +15,14 @@ import (
 const (
 	openFilesMax   = 256
 	memTableBytes  = 32 << 20
-	memTablesMax   = 4 // then writes wait for a flush
+	memTablesMax   = 4 // beyond, writes wait for a flush
 	cacheBytes     = 64 << 20
-	tableBlock     = 32 << 10 // about a run of events
-	levelZeroFiles = 40       // then writes wait for a compaction
+	tableBlock     = 32 << 10 // bytes; about the size of a run of events
+	levelZeroFiles = 40       // beyond, writes wait for a compaction
 )
 
-// openPebble opens the database for writing, or for reading alone. Whatever Pebble makes of damaged bytes, panics included,
-// is an error.
+// openPebble opens the database, for writing or for reading only. Whatever Pebble does with
+// damaged bytes, even a panic, becomes an error.
 func openPebble(disk vfs.FS, dir string, lock *pebble.Lock, readOnly bool, o *Options, events *pebbleEvents) (
 	db *pebble.DB, err error,
 ) {
@@ -39,13 +39,14 @@ func openPebble(disk vfs.FS, dir string, lock *pebble.Lock, readOnly bool, o *Op
 	if err != nil {
 		return nil, openError(dir, err)
 	}
-	opts := pebbleOptions(guard(disk, dir, events), lock, readOnly, events)
+	opts := pebbleOptions(newGuardedFS(disk, dir, events), lock, readOnly, events)
 	if o.tune != nil {
 		o.tune(opts)
 	}
 	db, err = pebble.Open(dir, opts)
 	if err == nil && !readOnly && peek.FormatMajorVersion < pebble.FormatNewest {
-		// The log was begun before the format was raised, and is of the old one, which cannot tell a torn end from damage.
+		// The log was begun in the old format, which cannot tell a torn end from damage. A second open
+		// begins a log in the new one.
 		if err = db.Close(); err == nil {
 			db, err = pebble.Open(dir, opts)
 		}
@@ -78,7 +79,7 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, readOnly bool, events *pebble
 	return opts
 }
 
-// openError turns what Pebble says about a database that it cannot open into something to act on.
+// openError explains why Pebble cannot open a database, and what to do about it.
 func openError(dir string, err error) error {
 	switch {
 	case strings.Contains(err.Error(), "unknown format major version"):
@@ -91,23 +92,24 @@ func openError(dir string, err error) error {
 	return &DamageError{dir, "the database", err}
 }
 
-// isFault says that the operating system has refused something, so that it is no damage.
+// isFault reports whether the operating system has refused something, which is not damage.
 func isFault(err error) bool {
 	var errno syscall.Errno
 	return errors.As(err, &errno) && errno != syscall.ENOENT
 }
 
-// pebbleEvents is where Pebble reports to.
+// pebbleEvents receives what Pebble reports.
 type pebbleEvents struct {
 	log        zerolog.Logger
 	fail       func(error) // ends the process
 	background func(error)
 
-	// again is called where a write has failed, and may try once more; nil: nothing is tried twice.
-	again func(ofLog bool, err error, try func() error) error
+	// waitForRoom is called when a write has failed, and repeats try while the disk is full.
+	// nil: no write is repeated.
+	waitForRoom func(ofLog bool, err error, try func() error) error
 }
 
-// quietEvents is for a Pebble that only reads: what goes wrong is in the errors of reading.
+// quietEvents is for a read-only Pebble: all problems come back as errors of reading.
 func quietEvents() *pebbleEvents {
 	return &pebbleEvents{log: zerolog.Nop(), fail: func(err error) { panic(err) }, background: func(error) {}}
 }
@@ -118,10 +120,11 @@ func (e *pebbleEvents) Infof(format string, args ...any) { e.log.Debug().Msgf(fo
 // Errorf is part of pebble.Logger.
 func (e *pebbleEvents) Errorf(format string, args ...any) { e.log.Warn().Msgf(format, args...) }
 
-// Fatalf is where a write or a sync that failed ends. Pebble relies on it not to return.
+// Fatalf is part of pebble.Logger. Pebble calls it after a failed write or sync, and relies on
+// it not to return.
 func (e *pebbleEvents) Fatalf(format string, args ...any) { e.fail(fmt.Errorf(format, args...)) }
 
-// corruption is reported to whoever reads as well.
+// corruption only logs: whoever reads the damaged file gets an error as well.
 func (e *pebbleEvents) corruption(info pebble.DataCorruptionInfo) {
 	e.log.Error().Str("file", info.Path).Err(info.Details).Msg("the journal's database is damaged")
 }

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// keepsNoModes lets pass that a mode could not be set: a file system may keep none. What others can do there, a start
-// says.
+// keepsNoModes ignores that a mode could not be set, because some file systems keep none. A
+// start logs what others can do there.
 func keepsNoModes(err error) error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) {
 		return nil
@@ -17,8 +17,9 @@ func keepsNoModes(err error) error {
 	return err
 }
 
-// tighten takes from others what they may do with a directory and its files that are mine. What it cannot take is the
-// error. A directory that others have directories in may be for them to go through, and is left as it is.
+// tighten takes away what others may do with a directory and those of its files for which mine
+// is true. It returns an error for what it could not take away. If the directory contains other
+// directories, their owners may need to pass through it, so its mode stays.
 func tighten(dir string, mine func(name string) bool) (tightened bool, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -28,7 +29,7 @@ func tighten(dir string, mine func(name string) bool) (tightened bool, err error
 	for _, e := range entries {
 		switch {
 		case e.Type().IsRegular():
-			if mine(e.Name()) && err == nil { // what is wrong with one is wrong with all
+			if mine(e.Name()) && err == nil { // if one file fails, all others would too
 				err = narrow(filepath.Join(dir, e.Name()), privateFile, &tightened)
 			}
 		case e.Name() != lostFound:
@@ -41,7 +42,7 @@ func tighten(dir string, mine func(name string) bool) (tightened bool, err error
 	return tightened, errors.Join(err, narrow(dir, privateDir, &tightened))
 }
 
-// narrow takes from the mode of a file all that is not in most.
+// narrow removes from a file's mode all bits that are not in most.
 func narrow(path string, most os.FileMode, narrowed *bool) error {
 	in, err := os.Stat(path)
 	if err != nil || in.Mode().Perm()&^most == 0 {
@@ -65,10 +66,10 @@ func mustBePrivate(dir string) error {
 	return err
 }
 
-// tighten takes from others what they may do here, and says so if there was something to read. Where that cannot be
-// done it is said, and the server starts.
+// tighten takes away what others may do with the journal's files, and logs it if there was
+// something to read. If that fails, it logs a warning and the server starts all the same.
 func (j *Journal) tighten(toRead bool) {
-	if _, ok := j.disk.(privateDisk); !ok {
+	if _, ok := j.disk.(privateFS); !ok {
 		return
 	}
 	mine := func(name string) bool { return isOurs(name) || slices.Contains(j.o.Beside, name) }

@@ -11,21 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What is made is for its owner alone.
+// Only the owner may do anything with what is made.
 const (
 	privateDir  = 0o700
 	privateFile = 0o600
 )
 
-// privateDisk is the file system of the operating system. What is made in it is for its owner alone, whatever the
-// umask, and from the first moment on. Its lock belongs to the open file, so that it holds against the same process
-// too, and is not lost when another descriptor of the file is closed.
-type privateDisk struct{ vfs.FS }
+// privateFS is the file system of the operating system. What is created in it is accessible to
+// its owner only, whatever the umask, from the first moment on. Its lock belongs to the open
+// file: it also holds against another open in the same process, and is not lost when another
+// descriptor of the file is closed.
+type privateFS struct{ vfs.FS }
 
 // Create is part of vfs.FS.
-func (d privateDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+func (d privateFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	err := createPrivate(name)
-	for errors.Is(err, fs.ErrExist) { // removed and not emptied: a backup may have it by a link
+	for errors.Is(err, fs.ErrExist) { // removed rather than truncated: a backup may have a hard link to it
 		if err = os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -38,7 +39,7 @@ func (d privateDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, err
 }
 
 // OpenReadWrite is part of vfs.FS.
-func (d privateDisk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+func (d privateFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
 	if err := createPrivate(name); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -46,9 +47,9 @@ func (d privateDisk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vf
 }
 
 // MkdirAll is part of vfs.FS.
-func (d privateDisk) MkdirAll(dir string, _ os.FileMode) error {
+func (d privateFS) MkdirAll(dir string, _ os.FileMode) error {
 	if _, err := os.Stat(dir); err == nil {
-		return d.FS.MkdirAll(dir, privateDir) // which says what is wrong with it, if it is no directory
+		return d.FS.MkdirAll(dir, privateDir) // fails if it is not a directory
 	}
 	if err := d.FS.MkdirAll(dir, privateDir); errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w, and it is a link to what is not there", err)
@@ -59,7 +60,7 @@ func (d privateDisk) MkdirAll(dir string, _ os.FileMode) error {
 }
 
 // Lock is part of vfs.FS.
-func (privateDisk) Lock(name string) (io.Closer, error) {
+func (privateFS) Lock(name string) (io.Closer, error) {
 	if err := createPrivate(name); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -67,16 +68,16 @@ func (privateDisk) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFileOf(f.Fd(), unix.F_WRLCK); err != nil {
+	if err := lockOpenFile(f.Fd(), unix.F_WRLCK); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
 // Unwrap is part of vfs.FS.
-func (d privateDisk) Unwrap() vfs.FS { return d.FS }
+func (d privateFS) Unwrap() vfs.FS { return d.FS }
 
-// createPrivate makes an empty file; it is an error if there is one.
+// createPrivate creates an empty file. It is an error if the file exists.
 func createPrivate(name string) error {
 	f, err := openPrivate(name)
 	if err != nil {
@@ -90,7 +91,7 @@ func openPrivate(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := keepsNoModes(f.Chmod(privateFile)); err != nil { // a umask may take from the owner too
+	if err := keepsNoModes(f.Chmod(privateFile)); err != nil { // the umask may have taken bits from the owner
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil

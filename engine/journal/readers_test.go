@@ -227,7 +227,7 @@ func TestServerComesWhileRead(t *testing.T) {
 // TestReadDiskRefuses: whoever reads cannot write, by mistake either.
 func TestReadDiskRefuses(t *testing.T) {
 	dir := t.TempDir()
-	d, name, other := readDisk{privateDisk{vfs.Default}}, filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	d, name, other := readOnlyFS{privateFS{vfs.Default}}, filepath.Join(dir, "a"), filepath.Join(dir, "b")
 	must(t, os.WriteFile(name, nil, 0o600))
 	before := statesOf(t, dir)
 	_, create := d.Create(name, vfs.WriteCategoryUnspecified)

@@ -4,19 +4,20 @@ import (
 	"encoding/binary"
 )
 
-// formatNumber is the format of everything in the directory: keys, values, files. A program refuses a newer one.
+// formatNumber is the format of everything in the directory: keys, values, files. A program
+// refuses newer formats.
 const formatNumber = 1
 
-// runRecord is M "run": what the newest run of a server wrote before anything else.
+// runRecord is the value of M "run", which every run of a server writes before anything else.
 type runRecord struct {
 	format uint64
 	epoch  uint64
 	mode   Mode
-	runs   uint64 // how many there have been
+	runs   uint64 // number of runs so far
 }
 
-// The format comes first and stays first, under the version of values that there is now, so that an old program can refuse a
-// newer one by its number.
+// The format number comes first, and must stay first within this version of values, so that an
+// old program can refuse a newer format by its number.
 func (r *runRecord) append(value []byte) []byte {
 	value = binary.AppendUvarint(value, r.format)
 	value = binary.LittleEndian.AppendUint64(value, r.epoch)
@@ -24,9 +25,9 @@ func (r *runRecord) append(value []byte) []byte {
 	return binary.AppendUvarint(value, r.runs)
 }
 
-func (d *decoder) run(r *runRecord) {
+func (d *decoder) runRecord(r *runRecord) {
 	if r.format = d.unsigned(); r.format != formatNumber {
-		d.b = nil // the rest is for others to read
+		d.b = nil // only a newer program can read the rest
 		return
 	}
 	r.epoch = d.fixed()
@@ -37,13 +38,14 @@ func (d *decoder) run(r *runRecord) {
 	}
 }
 
-// place is a block by number and hash; the zero one is the place before the first.
-type place struct{ number, hash uint64 }
+// blockID identifies a block by number and hash. The zero value is the position before the
+// first block.
+type blockID struct{ number, hash uint64 }
 
-// markRecord is M "mark": up to which block the checkpoints have everything.
+// markRecord is the value of M "mark": the block up to which the checkpoints have everything.
 type markRecord struct {
-	place
-	accounts uint64 // how many there are, about: for the progress of the next start
+	blockID
+	accounts uint64 // about how many accounts there are; for the progress of the next start
 }
 
 func (m *markRecord) append(value []byte) []byte {
@@ -52,7 +54,7 @@ func (m *markRecord) append(value []byte) []byte {
 	return binary.AppendUvarint(value, m.accounts)
 }
 
-func (d *decoder) mark(m *markRecord) {
+func (d *decoder) markRecord(m *markRecord) {
 	m.number = d.unsigned()
 	m.hash = d.fixed()
 	m.accounts = d.unsigned()

@@ -39,7 +39,7 @@ func replayed(t *testing.T, into Recovery, lanes, commits int) error {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	const accounts = 7
 	l, f := newListings(universe), newFlow(100_001, accounts)
-	r := (&store{l: l, dir: "data", disk: vfs.NewMem()}).replayInto(into, lanes)
+	r := (&store{l: l, dir: "data", disk: vfs.NewMem()}).startReplay(into, lanes)
 	for n := range commits {
 		var block []byte
 		events := make([]positions.Event, accounts)
@@ -47,14 +47,14 @@ func replayed(t *testing.T, into Recovery, lanes, commits int) error {
 		for i := range events {
 			block = l.appendEvent(block, &events[i])
 		}
-		if err := r.read(uint64(n+1), &decoder{l: l, b: block}, accounts); err != nil {
+		if err := r.add(uint64(n+1), &decoder{l: l, b: block}, accounts); err != nil {
 			if !errors.Is(err, errNoMore) {
 				t.Fatal(err)
 			}
 			break
 		}
 	}
-	return r.end()
+	return r.finish()
 }
 
 // TestReplayLanes: whatever the number of lanes, each shard is given all of its events, in order; batches are filled many times over.

@@ -9,7 +9,8 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// eachAccount gives out the accounts as of their checkpoints, by number. What is given is used again for the next.
+// eachAccount calls f for the checkpoint of each account, in ascending order. The state is
+// reused for the next account.
 func (s *store) eachAccount(f func(*engine.AccountState) error) (err error) {
 	defer s.contain("the accounts", &err)
 	accounts, err := s.iterate(keyAccount)
@@ -25,14 +26,14 @@ func (s *store) eachAccount(f func(*engine.AccountState) error) (err error) {
 	ids.First()
 	var st engine.AccountState
 	for accounts.First(); accounts.Valid(); accounts.Next() {
-		if err := s.account(accounts.Key(), accounts.Value(), &st); err != nil {
+		if err := s.decodeAccount(accounts.Key(), accounts.Value(), &st); err != nil {
 			return err
 		}
-		if err := s.orderIDs(ids, &st); err != nil {
+		if err := s.readOrderIDs(ids, &st); err != nil {
 			return err
 		}
 		if err := f(&st); err != nil {
-			return s.place(fmt.Sprintf("account %d", st.Account), err)
+			return s.damageUnlessCanceled(fmt.Sprintf("account %d", st.Account), err)
 		}
 	}
 	if err := accounts.Error(); err != nil {
@@ -44,7 +45,7 @@ func (s *store) eachAccount(f func(*engine.AccountState) error) (err error) {
 	return nil
 }
 
-func (s *store) account(key, value []byte, st *engine.AccountState) error {
+func (s *store) decodeAccount(key, value []byte, st *engine.AccountState) error {
 	body, err := openValue(key, value)
 	if err == nil && len(key) != blockKeyBytes {
 		err = errors.New("it is no account")
@@ -63,11 +64,12 @@ func (s *store) account(key, value []byte, st *engine.AccountState) error {
 
 var errNoAccount = errors.New("there is no such account")
 
-// orderIDsMax is how many order ids of an account there can be.
+// orderIDsMax is the most order ids that an account remembers.
 const orderIDsMax = 4096
 
-// orderIDs reads those of st.Account off it, which is at the first of them or behind.
-func (s *store) orderIDs(it *pebble.Iterator, st *engine.AccountState) error {
+// readOrderIDs reads the order ids of st.Account from the iterator, which is at the first of
+// them, or past it if there are none.
+func (s *store) readOrderIDs(it *pebble.Iterator, st *engine.AccountState) error {
 	st.IDs = st.IDs[:0]
 	for ; it.Valid(); it.Next() {
 		key := it.Key()
@@ -101,8 +103,11 @@ func (s *store) orderIDs(it *pebble.Iterator, st *engine.AccountState) error {
 	return nil
 }
 
-// eachBlock gives out the blocks after a place, in order, each with a decoder at its events, and returns the place reached.
-func (s *store) eachBlock(after place, f func(number uint64, events *decoder, count int) error) (reached place, err error) {
+// eachBlock calls f for each block after the given one, in order, with a decoder positioned at
+// its events. It returns the last block that it reached.
+func (s *store) eachBlock(after blockID, f func(number uint64, events *decoder, count int) error) (
+	reached blockID, err error,
+) {
 	defer s.contain("the commits", &err)
 	it, err := s.iterateRange(blockKey(after.number+1), []byte{keyBlock + 1})
 	if err != nil {
@@ -113,7 +118,8 @@ func (s *store) eachBlock(after place, f func(number uint64, events *decoder, co
 	for it.First(); it.Valid(); it.Next() {
 		number, value := numberOf(it.Key(), 0), it.Value()
 		if number != reached.number+1 {
-			return reached, s.damage(fmt.Sprintf("commit %d", reached.number+1), fmt.Errorf("it is missing; the next one is %d", number))
+			return reached, s.damage(fmt.Sprintf("commit %d", reached.number+1),
+				fmt.Errorf("it is missing; the next one is %d", number))
 		}
 		body, err := openValue(it.Key(), value)
 		if err != nil {
@@ -128,9 +134,9 @@ func (s *store) eachBlock(after place, f func(number uint64, events *decoder, co
 			return reached, s.damage(nameKey(it.Key()), d.err)
 		}
 		if err := f(number, &d, int(head.count)); err != nil {
-			return reached, s.place(nameKey(it.Key()), err)
+			return reached, s.damageUnlessCanceled(nameKey(it.Key()), err)
 		}
-		reached = place{number, blockHash(number, value)}
+		reached = blockID{number, blockHash(number, value)}
 	}
 	if err := it.Error(); err != nil {
 		return reached, s.damage(fmt.Sprintf("commit %d", reached.number+1), err)

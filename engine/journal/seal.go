@@ -6,7 +6,8 @@ import (
 	"hash/crc32"
 )
 
-// A value is 4 bytes of checksum (CRC-32C of the key and of what follows), 1 byte of version, and the body.
+// A value is 4 bytes of checksum (CRC-32C of the key and of everything after the checksum), 1
+// byte of version, and the body.
 const (
 	sumBytes     = 4
 	valueHead    = sumBytes + 1
@@ -20,7 +21,7 @@ var (
 	errVersion = errors.New("it is of a version that is not known here")
 )
 
-// newValue begins a value in b; the body is appended and sealValue ends it.
+// newValue begins a value in b. The caller appends the body and calls sealValue.
 func newValue(b []byte) []byte { return append(b[:0], 0, 0, 0, 0, valueVersion) }
 
 func sealValue(key, value []byte) {
@@ -31,7 +32,7 @@ func sumOf(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value[sumBytes:])
 }
 
-// openValue is the body of a value.
+// openValue checks a value and returns its body.
 func openValue(key, value []byte) ([]byte, error) {
 	switch {
 	case len(value) < valueHead:

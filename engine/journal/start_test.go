@@ -378,7 +378,7 @@ func TestProgress(t *testing.T) {
 	})
 	accounts := 0
 	w.each(func(uint64, *worldAccount) { accounts++ })
-	if err != nil || last != total || calls != j.start.number-j.mark.number+uint64(accounts) {
+	if err != nil || last != total || calls != j.openedAt.number-j.mark.number+uint64(accounts) {
 		t.Errorf("%d calls, %d of %d, %d accounts: %v", calls, last, total, accounts, err)
 	}
 }

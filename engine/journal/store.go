@@ -10,8 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// store is an open Pebble and what belongs to it. The lock on the directory is held as long as the store is open, and until
-// unlock where the files beside Pebble's are still to be written.
+// store is an open Pebble and what belongs to it. The lock on the directory is held until
+// unlock, which is after the database is closed: some files beside it are written last.
 type store struct {
 	disk vfs.FS
 	dir  string
@@ -20,26 +20,28 @@ type store struct {
 	l    *listings
 }
 
-// lockDir takes the lock that Pebble has against a second process; on a readDisk it is one that readers share.
+// lockDir takes Pebble's lock against other processes. On a readOnlyFS it is one that readers
+// share.
 func lockDir(disk vfs.FS, dir string) (*pebble.Lock, error) {
 	lock, err := pebble.LockDirectory(dir, disk)
 	switch {
 	case err == nil:
 		return lock, nil
-	case isTaken(err):
-		return nil, fmt.Errorf("the journal in %s is in use: another papertape has it open, or is reading it; stop that one, or use another directory (%w)",
-			dir, err)
+	case isLockTaken(err):
+		return nil, fmt.Errorf("the journal in %s is in use: another papertape has it open, or is reading it; "+
+			"stop that one, or use another directory (%w)", dir, err)
 	}
 	return nil, fmt.Errorf("the journal in %s cannot be locked: %w", dir, err)
 }
 
-// isTaken says that somebody else has a lock, and not that its file cannot be opened.
-func isTaken(err error) bool {
+// isLockTaken reports whether somebody else has the lock, as opposed to a lock file that cannot
+// be opened.
+func isLockTaken(err error) bool {
 	var file *fs.PathError
 	return !errors.As(err, &file) && (errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES))
 }
 
-// get decodes the value of a key; ok is false where there is none.
+// get decodes the value of a key. ok is false if there is none.
 func (s *store) get(key []byte, decode func(*decoder)) (ok bool, err error) {
 	value, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -60,7 +62,7 @@ func (s *store) get(key []byte, decode func(*decoder)) (ok bool, err error) {
 	return true, nil
 }
 
-// iterate is over all keys that begin with one byte.
+// iterate returns an iterator over all keys that begin with a byte.
 func (s *store) iterate(what byte) (*pebble.Iterator, error) {
 	return s.iterateRange([]byte{what}, []byte{what + 1})
 }
@@ -82,7 +84,7 @@ func (s *store) closeDB() error {
 	return db.Close()
 }
 
-// unlock closes the database, if it is open, and lets go of the directory.
+// unlock closes the database, if it is open, and releases the directory.
 func (s *store) unlock() error {
 	err := s.closeDB()
 	if s.lock != nil {
@@ -92,9 +94,9 @@ func (s *store) unlock() error {
 	return err
 }
 
-// shareDir is the lock of a reader on a journal's directory, which must be there.
-func shareDir(disk readDisk, dir string) (*pebble.Lock, error) {
-	if err := mayRead(disk, dir); err != nil {
+// shareDir takes a reader's lock on a journal's directory, which must exist.
+func shareDir(disk readOnlyFS, dir string) (*pebble.Lock, error) {
+	if err := checkMayRead(disk, dir); err != nil {
 		return nil, err
 	}
 	return lockDir(disk, dir)

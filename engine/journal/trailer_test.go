@@ -42,7 +42,7 @@ func TestTrailerByChance(t *testing.T) {
 		log := make([]byte, logBlockBytes)
 		copy(log[copy(log, trailer):], looks[5:])
 		s.block(log, 0)
-		if s.log.stop != 0 || s.log.torn != 0 || s.log.bent || s.log.fact != "" {
+		if s.log.stopsAt != 0 || s.log.torn != 0 || s.log.spoiltHead || s.log.evidence != "" {
 			t.Errorf("kind %d: %+v", kind, s.log)
 		}
 	}
@@ -64,8 +64,8 @@ func TestPebblesTrailer(t *testing.T) {
 		must(t, err)
 		n, err := strconv.ParseUint(strings.TrimSuffix(l.name, ".log"), 10, 32)
 		must(t, err)
-		if s := (logScan{number: uint32(n)}); !s.isTrailer(text[l.stop:]) || l.torn != 0 || l.bent {
-			t.Errorf("%s ends with % x at byte %d: %+v", l.name, text[l.stop:min(int(l.stop)+20, len(text))], l.stop, l)
+		if s := (logScan{number: uint32(n)}); !s.isTrailer(text[l.stopsAt:]) || l.torn != 0 || l.spoiltHead {
+			t.Errorf("%s ends with % x at byte %d: %+v", l.name, text[l.stopsAt:min(int(l.stopsAt)+20, len(text))], l.stopsAt, l)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func TestRecycledChunk(t *testing.T) {
 		t.Fatal("it is no chunk of the former log")
 	}
 	s.block(chunk, 0)
-	if s.log.bent || s.log.torn != 0 {
+	if s.log.spoiltHead || s.log.torn != 0 {
 		t.Errorf("%+v", s.log)
 	}
 }

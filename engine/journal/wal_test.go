@@ -67,10 +67,10 @@ func (l *logWorld) end(t *testing.T, disk vfs.FS) int {
 	}
 	newest := logs[len(logs)-1]
 	l.name = newest.name
-	if newest.torn > logBlockBytes || newest.fact != "" || newest.block != 0 {
+	if newest.torn > logBlockBytes || newest.evidence != "" || newest.block != 0 {
 		t.Fatalf("a log that nothing has happened to: %+v", newest)
 	}
-	return int(newest.stop)
+	return int(newest.stopsAt)
 }
 
 // start starts with another log in the place of the newest, and says what became of it: how many commits there are, whether
@@ -191,7 +191,7 @@ func TestFlippedOlderLog(t *testing.T) {
 		must(t, err)
 		log = slices.Clone(log)
 		s, last := logScan{number: number(log)}, 0
-		for at := 0; at < int(l.stop); at++ {
+		for at := 0; at < int(l.stopsAt); at++ {
 			if c, ok := s.chunk(log[at:]); ok {
 				last, at = at, at+c.size-1
 			}
