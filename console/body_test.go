@@ -11,8 +11,8 @@ import (
 // bodies are the operations that take one, with one that is right.
 var bodies = map[string]string{
 	"POST /api/v1/backup":      `{"out":"/b"}`,
-	"POST /api/v1/busts":       takingBack["POST /api/v1/busts"],
-	"POST /api/v1/corrections": takingBack["POST /api/v1/corrections"],
+	"POST /api/v1/busts":       bustOperations["POST /api/v1/busts"],
+	"POST /api/v1/corrections": bustOperations["POST /api/v1/corrections"],
 	"PUT /api/v1/log":          `{"level":"debug"}`,
 	"PUT /api/v1/simulator":    `{"rate":2}`,
 }

@@ -171,7 +171,7 @@ func TestBustLedgerErrors(t *testing.T) {
 	} {
 		f := newFixture(t, "")
 		f.desk.err = c.err
-		for operation, body := range takingBack {
+		for operation, body := range bustOperations {
 			_, path, _ := strings.Cut(operation, " ")
 			w := f.ask("POST", path, body)
 			if w.Code != c.status || !strings.Contains(w.Body.String(), `"`+c.code+`"`) || !strings.Contains(w.Body.String(), c.message) {
@@ -186,12 +186,12 @@ func TestBustLogged(t *testing.T) {
 	f := newFixture(t, "")
 	var log bytes.Buffer
 	f.server.cfg.Log = zerolog.New(&log)
-	for operation, body := range takingBack {
+	for operation, body := range bustOperations {
 		_, path, _ := strings.Cut(operation, " ")
 		f.ask("POST", path, body)
 	}
 	f.desk.repeated = true
-	f.ask("POST", "/api/v1/busts", takingBack["POST /api/v1/busts"])
+	f.ask("POST", "/api/v1/busts", bustOperations["POST /api/v1/busts"])
 	const fields = `"trade":"100017-42","seq":44,"cascade":["100017-43"],"reason":"mistyped","actor":"ann","bust_id":"b-1","by":"192.0.2.1:1234",`
 	for _, message := range []string{"trade taken back by an operator", "trade corrected by an operator"} {
 		if n := strings.Count(log.String(), fields+`"message":"`+message+`"`); n != 1 {

@@ -34,7 +34,7 @@ type contract struct {
 func loadContract(t *testing.T) *contract {
 	t.Helper()
 	c := &contract{seen: make(map[string]bool)}
-	if err := yaml.UnmarshalWithOptions(description, &c.doc, yaml.Strict()); err != nil {
+	if err := yaml.UnmarshalWithOptions(openAPIDocument, &c.doc, yaml.Strict()); err != nil {
 		t.Fatalf("openapi.yaml: %v", err)
 	}
 	if c.doc["openapi"] != "3.1.0" {
@@ -226,7 +226,7 @@ func questions() []question {
 	ask(200, profile, "/debug/pprof/goroutine?debug=2", "")
 	ask(404, profile, "/debug/pprof/goroutines", "")
 	for _, what := range []string{"profile", "trace"} {
-		ask(409, "GET /debug/pprof/"+what, "", "", func(f *fixture) { f.elsewhere = record(what) })
+		ask(409, "GET /debug/pprof/"+what, "", "", func(f *fixture) { f.stopOtherProfile = record(what) })
 	}
 	ask(503, "GET /readyz", "", "", func(f *fixture) { f.ready = errors.New("draining") })
 	ask(200, "POST /debug/pprof/symbol", "", "0x1")
@@ -247,7 +247,7 @@ func questions() []question {
 	}
 	for status, err := range map[int]error{500: errors.New("broken"), 503: engine.ErrStopped, 504: context.DeadlineExceeded} {
 		broken := func(f *fixture) { f.ledger.err, f.desk.err = err, err }
-		for operation, body := range takingBack {
+		for operation, body := range bustOperations {
 			ask(status, operation, "", body, broken)
 		}
 		ask(status, trade, "/api/v1/trades/100017-42", "", broken)
@@ -255,7 +255,7 @@ func questions() []question {
 		ask(status, "GET /api/v1/accounts/{account}/holdings", account+"holdings", "", broken)
 		ask(status, "GET /api/v1/accounts/{account}/history", account+"history", "", broken)
 	}
-	for operation, body := range takingBack {
+	for operation, body := range bustOperations {
 		ask(200, operation, "", body, func(f *fixture) { f.desk.repeated = true })
 		ask(200, operation, "", body)
 		ask(400, operation, "", "{}")
@@ -282,7 +282,7 @@ func questions() []question {
 }
 
 // takingBack are the operations that take a trade back, with all that can be asked of each.
-var takingBack = map[string]string{
+var bustOperations = map[string]string{
 	"POST /api/v1/busts": `{"trade":"100017-42","reason":"mistyped","policy":"cascade","bust_id":"b-1","actor":"ann"}`,
 	"POST /api/v1/corrections": `{"trade":"100017-42","reason":"mistyped","policy":"cascade","bust_id":"b-1","actor":"ann",` +
 		`"price":"1500.00","quantity":300,"revision":0}`,
@@ -313,8 +313,8 @@ func TestContract(t *testing.T) {
 		f := newFixture(t, "")
 		q.prepare(f)
 		w := f.askCancelled(method, q.target, q.body)
-		if f.elsewhere != nil {
-			f.elsewhere()
+		if f.stopOtherProfile != nil {
+			f.stopOtherProfile()
 		}
 		if w.Code != q.status {
 			t.Errorf("%s: %d, want %d: %s", q.target, w.Code, q.status, w.Body)
@@ -323,7 +323,7 @@ func TestContract(t *testing.T) {
 			t.Errorf("%s: %v", q.operation, err)
 		}
 	}
-	c.keepOut(t, described)
+	c.checkRefusals(t, described)
 	for _, missing := range c.unseen(described) {
 		t.Errorf("%s is described, and nothing was answered so", missing)
 	}
@@ -331,7 +331,7 @@ func TestContract(t *testing.T) {
 
 // served are the operations of the mux.
 func served(s *Server) (all []string) {
-	for _, r := range []routes{s.health(), s.guarded()} {
+	for _, r := range []routes{s.healthRoutes(), s.guardedRoutes()} {
 		for path, m := range r {
 			for method := range m {
 				all = append(all, method+" "+strings.TrimSuffix(path, "{$}"))
@@ -370,7 +370,7 @@ func (c *contract) matchBody(op node, q *question) error {
 
 // keepOut asks each operation without the token, by another name, as a page of another site, with a parameter that there is not,
 // and while as many are answered as may be.
-func (c *contract) keepOut(t *testing.T, described map[string]node) {
+func (c *contract) checkRefusals(t *testing.T, described map[string]node) {
 	f, locked, full := newFixture(t, ""), newFixture(t, "0123456789abcdef"), newFixture(t, "")
 	for range requestsMax {
 		full.server.guard.slots <- struct{}{}

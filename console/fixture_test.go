@@ -224,18 +224,18 @@ type fixture struct {
 	url    string
 	client *Client
 
-	backups   []string // asked for
-	backupErr error
-	elsewhere func() // ends what is recorded by other means than the console; nil: nothing is
+	backups          []string // asked for
+	backupErr        error
+	stopOtherProfile func() // ends what is recorded by other means than the console; nil: nothing is
 }
 
 func newFixture(t *testing.T, token string) *fixture {
 	t.Helper()
-	return newFixtureOf(t, func(c *Config) { c.Token = token })
+	return newFixtureWith(t, func(c *Config) { c.Token = token })
 }
 
 // newFixtureOf has a test change the configuration of the console.
-func newFixtureOf(t *testing.T, change func(*Config)) *fixture {
+func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 	t.Helper()
 	u := market.Default()
 	f := &fixture{ledger: golden(t, u), flow: &flow{simulator.State{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}}}

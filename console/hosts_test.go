@@ -89,7 +89,7 @@ func TestParseHost(t *testing.T) {
 // everywhere is a path of each route, and some where there is nothing.
 func (f *fixture) everywhere() map[string][]string {
 	all := map[string][]string{"/": {"GET"}, "/nowhere": {"GET", "PUT"}, "/metrics": {"GET"}, "/debug/pprof": {"GET"}, "/api/v1/": {"GET"}, "/debug/pprof/heap": {"GET"}}
-	for path, m := range f.server.guarded() {
+	for path, m := range f.server.guardedRoutes() {
 		path = strings.NewReplacer("{$}", "", "{account}", "100017", "{id}", "100017-42", "{uid}", "7", "{name}", "goroutine").Replace(path)
 		for method := range m {
 			all[path] = append(all[path], method)
@@ -192,7 +192,7 @@ func TestHostOnTheWire(t *testing.T) {
 
 // TestAdminHosts: what the operator named is a name, and its pages may ask.
 func TestAdminHosts(t *testing.T) {
-	f := newFixtureOf(t, func(c *Config) { c.Hosts = []string{"desk.example", "ops.example:8443"} })
+	f := newFixtureWith(t, func(c *Config) { c.Hosts = []string{"desk.example", "ops.example:8443"} })
 	const target, body = "/api/v1/simulator", `{"rate":2}`
 	for _, c := range []struct {
 		host, site, origin string

@@ -25,14 +25,14 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 // count is how many connections are open.
-func (l *places) count() int {
+func (l *boundedListener) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open
 }
 
 // idle is how many of them wait for their peer.
-func (l *places) idle() int {
+func (l *boundedListener) idle() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.waiting.Len()
@@ -64,14 +64,14 @@ func (c *crowd) dial(text string) net.Conn {
 	}
 	_ = conn.(*net.TCPConn).SetLinger(0) // what is closed here leaves no port behind
 	c.conns = append(c.conns, conn)
-	if _, err := io.WriteString(conn, text); err != nil && !gone(err) {
+	if _, err := io.WriteString(conn, text); err != nil && !isClosedByPeer(err) {
 		c.t.Fatal(err)
 	}
 	return conn
 }
 
 // gone says whether an error is that the other side has closed the connection.
-func gone(err error) bool {
+func isClosedByPeer(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.EPIPE)
 }
@@ -121,7 +121,7 @@ func TestHealthInACrowd(t *testing.T) {
 					c.healthy(while)
 				}
 			}
-			if open := f.server.places.count(); open > connectionsMax {
+			if open := f.server.listener.count(); open > connectionsMax {
 				t.Errorf("%d connections are open, of %d", open, connectionsMax)
 			}
 			if err := c.ask(c.dial(""), "/readyz"); err != nil {
@@ -140,19 +140,19 @@ func TestLongestIdle(t *testing.T) {
 	working := c.dial("GET /api/v1/accounts/100017/holdings HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	<-f.ledger.wait
 	first := c.dial("")
-	eventually(t, "the first is in", func() bool { return f.server.places.count() == 2 })
+	eventually(t, "the first is in", func() bool { return f.server.listener.count() == 2 })
 	second := c.dial("")
-	eventually(t, "the second is in", func() bool { return f.server.places.count() == 3 })
+	eventually(t, "the second is in", func() bool { return f.server.listener.count() == 3 })
 	for range connectionsMax - 3 {
 		c.dial("")
 	}
-	eventually(t, "all places are taken", func() bool { return f.server.places.count() == connectionsMax })
+	eventually(t, "all places are taken", func() bool { return f.server.listener.count() == connectionsMax })
 	if err := c.ask(first, "/livez"); err != nil {
 		t.Fatalf("the first, when all places are taken: %v", err)
 	}
-	eventually(t, "the first is idle again", func() bool { return f.server.places.idle() == connectionsMax-1 })
+	eventually(t, "the first is idle again", func() bool { return f.server.listener.idle() == connectionsMax-1 })
 	c.dial("")
-	if n, err := second.Read(make([]byte, 1)); err == nil || !gone(err) {
+	if n, err := second.Read(make([]byte, 1)); err == nil || !isClosedByPeer(err) {
 		t.Errorf("the second was to give way, and has %d bytes, %v", n, err)
 	}
 	if err := c.ask(first, "/livez"); err != nil {
@@ -168,7 +168,7 @@ func TestLongestIdle(t *testing.T) {
 // TestSlow: who is slow to ask, to send a body or to read is waited for so long, and then no more.
 func TestSlow(t *testing.T) {
 	f := newFixture(t, "")
-	hasty := f.hasten(t)
+	hasty := f.serveWithShortTimeouts(t)
 	for what, text := range map[string]string{
 		"nothing":          "",
 		"half a header":    "GET /api/v1/log HTTP/1.1\r\nHost: localhost\r\nX: ",
@@ -182,7 +182,7 @@ func TestSlow(t *testing.T) {
 		if _, err := io.WriteString(conn, text); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.Copy(io.Discard, conn); err != nil && !gone(err) { // until the other side closes
+		if _, err := io.Copy(io.Discard, conn); err != nil && !isClosedByPeer(err) { // until the other side closes
 			t.Errorf("%s: %v", what, err)
 		}
 		_ = conn.Close()
@@ -190,7 +190,7 @@ func TestSlow(t *testing.T) {
 }
 
 // hasten serves the fixture's console on another address, with short deadlines.
-func (f *fixture) hasten(t *testing.T) (address string) {
+func (f *fixture) serveWithShortTimeouts(t *testing.T) (address string) {
 	t.Helper()
 	server, err := New(f.server.cfg)
 	if err != nil {
@@ -225,26 +225,26 @@ func TestUnread(t *testing.T) {
 	}
 	server.http.WriteTimeout = 50 * time.Millisecond
 	ours, theirs := net.Pipe() // which has no room for what nobody reads
-	ln := &single{conn: theirs, closed: make(chan struct{})}
+	ln := &oneConnListener{conn: theirs, closed: make(chan struct{})}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(ln) })
 	if _, err := io.WriteString(ours, "GET /api/v1/accounts HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is given up", func() bool { return server.places.count() == 0 && len(server.guard.slots) == 0 })
+	eventually(t, "it is given up", func() bool { return server.listener.count() == 0 && len(server.guard.slots) == 0 })
 	_ = ours.Close()
 	_ = server.Shutdown(t.Context())
 	serving.Wait()
 }
 
 // single is a listener of one connection.
-type single struct {
+type oneConnListener struct {
 	conn   net.Conn
 	once   sync.Once
 	closed chan struct{}
 }
 
-func (l *single) Accept() (conn net.Conn, err error) {
+func (l *oneConnListener) Accept() (conn net.Conn, err error) {
 	l.once.Do(func() { conn = l.conn })
 	if conn != nil {
 		return conn, nil
@@ -253,9 +253,9 @@ func (l *single) Accept() (conn net.Conn, err error) {
 	return nil, net.ErrClosed
 }
 
-func (l *single) Close() error { close(l.closed); return nil }
+func (l *oneConnListener) Close() error { close(l.closed); return nil }
 
-func (l *single) Addr() net.Addr { return l.conn.LocalAddr() }
+func (l *oneConnListener) Addr() net.Addr { return l.conn.LocalAddr() }
 
 // TestPlaces: a place is given back once, and a request on a connection that gave way is not begun.
 func TestPlaces(t *testing.T) {
@@ -263,9 +263,9 @@ func TestPlaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := &places{Listener: inner, most: 2}
+	ln := &boundedListener{Listener: inner, limit: 2}
 	defer ln.Close() //nolint:errcheck // of a test
-	accept := func() *place {
+	accept := func() *boundedConn {
 		t.Helper()
 		conn, err := net.Dial("tcp", inner.Addr().String())
 		if err != nil {
@@ -276,28 +276,28 @@ func TestPlaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p.(*place)
+		return p.(*boundedConn)
 	}
 	first, second := accept(), accept()
-	if !first.begin() {
+	if !first.beginRequest() {
 		t.Error("the first cannot begin")
 	}
 	third := accept() // for which the second leaves, as the first is being answered
-	if second.begin() {
+	if second.beginRequest() {
 		t.Error("the second has left, and begins")
 	}
-	second.end()
+	second.endRequest()
 	_ = second.Close()
 	if open, idle := ln.count(), ln.idle(); open != 2 || idle != 1 {
 		t.Errorf("%d open, %d idle; want 2 and 1", open, idle)
 	}
-	first.end()
-	if !third.begin() {
+	first.endRequest()
+	if !third.beginRequest() {
 		t.Error("the third cannot begin")
 	}
 	_ = first.Close()
 	_ = first.Close()
-	third.end()
+	third.endRequest()
 	_ = third.Close()
 	if open, idle := ln.count(), ln.idle(); open != 0 || idle != 0 {
 		t.Errorf("%d open, %d idle; want none", open, idle)
@@ -310,7 +310,7 @@ func TestAllAnswered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := &places{Listener: inner, most: 1}
+	ln := &boundedListener{Listener: inner, limit: 1}
 	conns := make(chan net.Conn)
 	ended := make(chan error, 1)
 	go func() {
@@ -332,12 +332,12 @@ func TestAllAnswered(t *testing.T) {
 		return conn
 	}
 	dial()
-	first := (<-conns).(*place)
-	first.begin()
-	if _, err := dial().Read(make([]byte, 1)); err == nil || !gone(err) {
+	first := (<-conns).(*boundedConn)
+	first.beginRequest()
+	if _, err := dial().Read(make([]byte, 1)); err == nil || !isClosedByPeer(err) {
 		t.Errorf("one more was to be closed: %v", err)
 	}
-	first.end()
+	first.endRequest()
 	dial()
 	second := <-conns
 	_ = second.Close()

@@ -127,7 +127,7 @@ func TestOneRecording(t *testing.T) {
 // TestOneSnapshot: pictures of the moment are taken one at a time, too.
 func TestOneSnapshot(t *testing.T) {
 	f := newFixture(t, "")
-	if !f.server.profiles.snapshot.take(0) {
+	if !f.server.profiles.snapshot.tryAcquire(0) {
 		t.Fatal("somebody has it")
 	}
 	for _, what := range []string{"heap", "heap?gc=1&debug=1", "goroutine?debug=2"} {
@@ -137,7 +137,7 @@ func TestOneSnapshot(t *testing.T) {
 			t.Errorf("%s: %d %v %s", what, w.Code, w.Header(), w.Body)
 		}
 	}
-	f.server.profiles.snapshot.end()
+	f.server.profiles.snapshot.release()
 	if w := f.ask("GET", "/debug/pprof/heap", ""); w.Code != 200 {
 		t.Errorf("after it: %d %s", w.Code, w.Body)
 	}

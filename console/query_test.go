@@ -67,7 +67,7 @@ func TestQueries(t *testing.T) {
 }
 
 // others are spellings of numbers that some reader takes, and of which none is the one that a console writes.
-var others = []string{
+var ambiguousNumbers = []string{
 	"0100017", "00", "+100017", "-0", "-1", "1e5", "0x186b1", "0b1", "0o7", "1_000", "1.0", "1,000", "100017 ",
 	"%20100017", "%09100017", "١٢", "１", "100017%00",
 	"18446744073709551616", "NaN", "ten",
@@ -76,7 +76,7 @@ var others = []string{
 // TestNumbers: a number has one form, in a path and in a query, so that no two names are of one thing.
 func TestNumbers(t *testing.T) {
 	f := newFixture(t, "")
-	for _, text := range append(others, "%00") {
+	for _, text := range append(ambiguousNumbers, "%00") {
 		text = strings.ReplaceAll(text, " ", "%20")
 		for pattern, want := range map[string]string{
 			"/api/v1/accounts/%s/holdings":              "is not an account; write its number, as in 100001",
