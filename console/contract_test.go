@@ -24,11 +24,11 @@ import (
 // node is a mapping of the OpenAPI document.
 type node = map[string]any
 
-// contract checks answers against the OpenAPI document. It knows the few keywords of schemas that the document uses, and
-// takes no other, so nothing stands in there that is not checked.
+// contract checks answers against the OpenAPI document. It knows the few schema keywords that
+// the document uses, and refuses all others, so that nothing in the document goes unchecked.
 type contract struct {
 	doc  node
-	seen map[string]bool // statuses that were answered, and properties that were in answers
+	seen map[string]bool // statuses that have been answered, and properties that answers had
 }
 
 func loadContract(t *testing.T) *contract {
@@ -43,7 +43,7 @@ func loadContract(t *testing.T) *contract {
 	return c
 }
 
-// resolve follows references within the document; name is that of the last one.
+// resolve follows references within the document. name is that of the last one.
 func (c *contract) resolve(v any) (n node, name string, err error) {
 	n, ok := v.(node)
 	for ok && n["$ref"] != nil {
@@ -62,7 +62,7 @@ func (c *contract) resolve(v any) (n node, name string, err error) {
 	return n, name, nil
 }
 
-// operations are the described ones, "GET /livez" for one.
+// operations returns the described operations by name, such as "GET /livez".
 func (c *contract) operations() map[string]node {
 	all := make(map[string]node)
 	for path, item := range c.doc["paths"].(node) {
@@ -73,7 +73,7 @@ func (c *contract) operations() map[string]node {
 	return all
 }
 
-// check says what of an answer is not as the operation describes it.
+// check returns how an answer differs from the description of the operation.
 func (c *contract) check(name string, op node, w *httptest.ResponseRecorder) error {
 	status := strconv.Itoa(w.Code)
 	responses := op["responses"].(node)
@@ -105,14 +105,17 @@ func (c *contract) check(name string, op node, w *httptest.ResponseRecorder) err
 	return c.match(content.(node)["schema"], v, "the answer")
 }
 
-// match says where v is not as the schema wants it; at is where that is.
+// match returns where v does not match the schema. at is the path to v.
 func (c *contract) match(schema, v any, at string) error {
 	n, name, err := c.resolve(schema)
 	if err != nil {
 		return err
 	}
 	for keyword := range n {
-		if !slices.Contains([]string{"type", "properties", "required", "additionalProperties", "items", "enum", "pattern", "minimum", "description"}, keyword) {
+		if !slices.Contains([]string{
+			"type", "properties", "required", "additionalProperties", "items",
+			"enum", "pattern", "minimum", "description",
+		}, keyword) {
 			return fmt.Errorf("schema of %s: %s is not checked by this test", at, keyword)
 		}
 	}
@@ -197,10 +200,10 @@ func matchNumber(n node, v any, at string) error {
 	return nil
 }
 
-// question is one that is asked of each console in questions.
+// question is a request that questions makes to each console.
 type question struct {
-	operation    string // of the document
-	target, body string // target "": the path of the operation
+	operation    string // as the document names it
+	target, body string // target "": the operation's path
 	prepare      func(*fixture)
 	status       int
 }
@@ -216,8 +219,10 @@ func questions() []question {
 		all = append(all, q)
 	}
 	for _, path := range []string{
-		"/livez", "/readyz", "/api/v1/openapi.yaml", "/api/v1/accounts", "/api/v1/counters", "/api/v1/instruments", "/api/v1/sessions", "/api/v1/log",
-		"/api/v1/simulator", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/pprof/symbol", "/debug/pprof/trace",
+		"/livez", "/readyz", "/api/v1/openapi.yaml", "/api/v1/accounts", "/api/v1/counters", "/api/v1/instruments",
+		"/api/v1/sessions", "/api/v1/log",
+		"/api/v1/simulator", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/pprof/symbol",
+		"/debug/pprof/trace",
 	} {
 		ask(200, "GET "+path, "", "")
 	}
@@ -238,14 +243,16 @@ func questions() []question {
 		ask(404, operation, "/api/v1/accounts/7/"+what, "")
 	}
 	const trade = "GET /api/v1/trades/{id}"
-	for _, id := range []string{"42", "43"} { // corrected; taken back
+	for _, id := range []string{"42", "43"} { // a corrected trade; one that was taken back
 		ask(200, trade, "/api/v1/trades/100017-"+id, "")
 	}
 	ask(400, trade, "/api/v1/trades/ann", "")
 	for _, id := range []string{"7-42", "100017-1", "100017-45"} {
 		ask(404, trade, "/api/v1/trades/"+id, "")
 	}
-	for status, err := range map[int]error{500: errors.New("broken"), 503: engine.ErrStopped, 504: context.DeadlineExceeded} {
+	for status, err := range map[int]error{
+		500: errors.New("broken"), 503: engine.ErrStopped, 504: context.DeadlineExceeded,
+	} {
 		broken := func(f *fixture) { f.ledger.err, f.desk.err = err, err }
 		for operation, body := range bustOperations {
 			ask(status, operation, "", body, broken)
@@ -268,7 +275,9 @@ func questions() []question {
 	const backup, out = "POST /api/v1/backup", `{"out":"/var/backups/papertape-1"}`
 	ask(200, backup, "", out)
 	ask(400, backup, "", `{"out":"papertape-1"}`)
-	for status, err := range map[int]error{409: Conflict("it exists"), 500: errors.New("no space left on device"), 503: ErrNotReady} {
+	for status, err := range map[int]error{
+		409: Conflict("it exists"), 500: errors.New("no space left on device"), 503: ErrNotReady,
+	} {
 		ask(status, backup, "", out, func(f *fixture) { f.backupErr = err })
 	}
 	ask(200, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/7", "")
@@ -281,15 +290,16 @@ func questions() []question {
 	return all
 }
 
-// takingBack are the operations that take a trade back, with all that can be asked of each.
+// bustOperations are the operations on trades, each with a request that has all members.
 var bustOperations = map[string]string{
 	"POST /api/v1/busts": `{"trade":"100017-42","reason":"mistyped","policy":"cascade","bust_id":"b-1","actor":"ann"}`,
-	"POST /api/v1/corrections": `{"trade":"100017-42","reason":"mistyped","policy":"cascade","bust_id":"b-1","actor":"ann",` +
+	"POST /api/v1/corrections": `{"trade":"100017-42","reason":"mistyped","policy":"cascade",` +
+		`"bust_id":"b-1","actor":"ann",` +
 		`"price":"1500.00","quantity":300,"revision":0}`,
 }
 
-// TestContract: what is served is described, what is described is served, and every answer is as described. Each described
-// status is reached, and each described property of an answer seen.
+// TestContract: what is served is described, what is described is served, and every answer
+// matches its description. Every described status occurs, and so does every described property.
 func TestContract(t *testing.T) {
 	c := loadContract(t)
 	described := c.operations()
@@ -329,7 +339,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// served are the operations of the mux.
+// served returns the operations of the mux.
 func served(s *Server) (all []string) {
 	for _, r := range []routes{s.healthRoutes(), s.guardedRoutes()} {
 		for path, m := range r {
@@ -342,7 +352,7 @@ func served(s *Server) (all []string) {
 	return all
 }
 
-// askCancelled asks with a context that has ended, so that profiles do not take their seconds.
+// askCancelled makes a request whose context has ended, so that profiles end at once.
 func (f *fixture) askCancelled(method, target, body string) *httptest.ResponseRecorder {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -353,7 +363,7 @@ func (f *fixture) askCancelled(method, target, body string) *httptest.ResponseRe
 	return w
 }
 
-// matchBody checks a body that was answered with 200 against what is described.
+// matchBody checks a request body that was answered with 200 against its description.
 func (c *contract) matchBody(op node, q *question) error {
 	body, ok := op["requestBody"].(node)
 	if !ok || q.status >= 300 {
@@ -368,8 +378,9 @@ func (c *contract) matchBody(op node, q *question) error {
 	return c.match(body["content"].(node)["application/json"].(node)["schema"], v, "the body")
 }
 
-// keepOut asks each operation without the token, by another name, as a page of another site, with a parameter that there is not,
-// and while as many are answered as may be.
+// checkRefusals makes requests to each operation that the guard or the query check refuses:
+// without the token, under another host name, from a page of another site, with an unknown
+// parameter, and while the console is busy.
 func (c *contract) checkRefusals(t *testing.T, described map[string]node) {
 	f, locked, full := newFixture(t, ""), newFixture(t, "0123456789abcdef"), newFixture(t, "")
 	for range requestsMax {
@@ -402,7 +413,7 @@ func (c *contract) checkRefusals(t *testing.T, described map[string]node) {
 	}
 }
 
-// unseen are described statuses and properties that no answer had.
+// unseen returns the described statuses and properties that no answer has had.
 func (c *contract) unseen(described map[string]node) (missing []string) {
 	for name, op := range described {
 		for status := range op["responses"].(node) {
@@ -423,7 +434,7 @@ func (c *contract) unseen(described map[string]node) (missing []string) {
 	return missing
 }
 
-// TestContractBreaches sees that the checker of TestContract finds what is wrong.
+// TestContractBreaches: the checker of TestContract finds answers that break the contract.
 func TestContractBreaches(t *testing.T) {
 	c := loadContract(t)
 	for text, want := range map[string]string{
@@ -439,7 +450,8 @@ func TestContractBreaches(t *testing.T) {
 		c.expect(t, "Error", text, want)
 	}
 	row := func(old, with string) string {
-		return strings.Replace(`{"market":"SH","code":"1","name":"n","price":"9.98","previous_close":"10.00","lot":100,"tick":"0.01"}`, old, with, 1)
+		return strings.Replace(`{"market":"SH","code":"1","name":"n","price":"9.98",`+
+			`"previous_close":"10.00","lot":100,"tick":"0.01"}`, old, with, 1)
 	}
 	c.expect(t, "Instrument", row("", ""), "")
 	c.expect(t, "Instrument", row(`"9.98"`, `9.98`), "the answer.price is 9.98, not a string")
@@ -450,7 +462,8 @@ func TestContractBreaches(t *testing.T) {
 	c.expect(t, "Accounts", `{"accounts":null}`, "the answer.accounts is <nil>, not an array")
 	c.expect(t, "Accounts", `{"accounts":[1]}`, "the answer.accounts[0] is 1, not an object")
 	c.expect(t, "Nothing", `{}`, "leads nowhere")
-	if err := c.match(node{"type": "string", "maxLength": 3}, "long", "it"); err == nil || !strings.Contains(err.Error(), "maxLength is not checked") {
+	if err := c.match(node{"type": "string", "maxLength": 3}, "long", "it"); err == nil ||
+		!strings.Contains(err.Error(), "maxLength is not checked") {
 		t.Errorf("a keyword that is not known: %v", err)
 	}
 }
