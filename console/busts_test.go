@@ -116,53 +116,56 @@ func TestBustMalformed(t *testing.T) {
 	}
 }
 
+// refusedBusts are all refusals of the ledger, and how they are answered.
+var refusedBusts = []struct {
+	outcome       positions.BustOutcome
+	status        int
+	code, message string
+	inTheWay      []string
+}{
+	{positions.BustOutcome{Reason: positions.BustUnknownAccount}, 404, "unknown_account",
+		"account 100017 is not open", nil},
+	{positions.BustOutcome{Reason: positions.BustUnknownTrade, Seq: 41}, 404, "unknown_trade", "its newest is 41",
+		nil},
+	{positions.BustOutcome{Reason: positions.BustNotATrade, Seq: 42}, 404, "not_a_trade",
+		"event 42 of account 100017 is an adjustment", nil},
+	{positions.BustOutcome{Reason: positions.BustNotKept, Seq: 7}, 409, "not_kept", "older than the history kept",
+		nil},
+	{positions.BustOutcome{Reason: positions.BustIDReused, Seq: 50, TradeSeq: 9, ID: "b-1"}, 409,
+		"bust_id_reused", "bust id b-1 is that of event 50", nil},
+	{positions.BustOutcome{Reason: positions.BustAlready, Seq: 50, ID: "b-0"}, 409, "already_busted",
+		"bust 100017-42: already busted by b-0 (event 50)", nil},
+	{positions.BustOutcome{Reason: positions.BustStaleRevision, Have: 2, Need: 1}, 409, "stale_revision",
+		"it stands at revision 2", nil},
+	{positions.BustOutcome{Reason: positions.BustNothingToCorrect}, 409, "nothing_to_correct",
+		"that is how it stands already", nil},
+	{
+		positions.BustOutcome{
+			Reason: positions.BustSharesGone, Seq: 44, Have: 1, Need: 50, InTheWay: []uint64{47, 44},
+		}, 409, "shares_gone",
+		"in the way, newest first: 100017-47, 100017-44; take these back first, or choose the policy cascade",
+		[]string{"100017-47", "100017-44"},
+	},
+	{positions.BustOutcome{Reason: positions.BustCashGone, Have: -1}, 409, "cash_gone", "cash would be -0.0001",
+		nil},
+	{
+		positions.BustOutcome{Reason: positions.BustCascadeTooLong, InTheWay: []uint64{47}, More: true}, 409,
+		"cascade_too_long",
+		"more than 100 trades", []string{"100017-47"},
+	},
+	{positions.BustOutcome{Reason: positions.BustTooLarge}, 409, "too_large",
+		"would pass the largest the ledger holds", nil},
+	{positions.BustOutcome{Reason: positions.BustTooManyRows, Have: 513, Need: 512}, 409, "too_many_rows",
+		"513 instruments", nil},
+	{positions.BustOutcome{Reason: positions.BustDamaged}, 500, "damaged",
+		"stop the server and verify its journal", nil},
+}
+
 // TestBustRefused: each refusal has its status, its code, its sentence, and the trades in the
 // way.
 func TestBustRefused(t *testing.T) {
 	const body = `{"trade":"100017-42","reason":"mistyped","bust_id":"b-1"}`
-	for _, c := range []struct {
-		outcome       positions.BustOutcome
-		status        int
-		code, message string
-		inTheWay      []string
-	}{
-		{positions.BustOutcome{Reason: positions.BustUnknownAccount}, 404, "unknown_account",
-			"account 100017 is not open", nil},
-		{positions.BustOutcome{Reason: positions.BustUnknownTrade, Seq: 41}, 404, "unknown_trade", "its newest is 41",
-			nil},
-		{positions.BustOutcome{Reason: positions.BustNotATrade, Seq: 42}, 404, "not_a_trade",
-			"event 42 of account 100017 is an adjustment", nil},
-		{positions.BustOutcome{Reason: positions.BustNotKept, Seq: 7}, 409, "not_kept", "older than the history kept",
-			nil},
-		{positions.BustOutcome{Reason: positions.BustIDReused, Seq: 50, TradeSeq: 9, ID: "b-1"}, 409,
-			"bust_id_reused", "bust id b-1 is that of event 50", nil},
-		{positions.BustOutcome{Reason: positions.BustAlready, Seq: 50, ID: "b-0"}, 409, "already_busted",
-			"bust 100017-42: already busted by b-0 (event 50)", nil},
-		{positions.BustOutcome{Reason: positions.BustStaleRevision, Have: 2, Need: 1}, 409, "stale_revision",
-			"it stands at revision 2", nil},
-		{positions.BustOutcome{Reason: positions.BustNothingToCorrect}, 409, "nothing_to_correct",
-			"that is how it stands already", nil},
-		{
-			positions.BustOutcome{
-				Reason: positions.BustSharesGone, Seq: 44, Have: 1, Need: 50, InTheWay: []uint64{47, 44},
-			}, 409, "shares_gone",
-			"in the way, newest first: 100017-47, 100017-44; take these back first, or choose the policy cascade",
-			[]string{"100017-47", "100017-44"},
-		},
-		{positions.BustOutcome{Reason: positions.BustCashGone, Have: -1}, 409, "cash_gone", "cash would be -0.0001",
-			nil},
-		{
-			positions.BustOutcome{Reason: positions.BustCascadeTooLong, InTheWay: []uint64{47}, More: true}, 409,
-			"cascade_too_long",
-			"more than 100 trades", []string{"100017-47"},
-		},
-		{positions.BustOutcome{Reason: positions.BustTooLarge}, 409, "too_large",
-			"would pass the largest the ledger holds", nil},
-		{positions.BustOutcome{Reason: positions.BustTooManyRows, Have: 513, Need: 512}, 409, "too_many_rows",
-			"513 instruments", nil},
-		{positions.BustOutcome{Reason: positions.BustDamaged}, 500, "damaged",
-			"stop the server and verify its journal", nil},
-	} {
+	for _, c := range refusedBusts {
 		f := newFixture(t, "")
 		var log bytes.Buffer
 		f.server.cfg.Log = zerolog.New(&log)

@@ -208,86 +208,106 @@ type question struct {
 	status       int
 }
 
+// questions are made to each console.
 func questions() []question {
-	const account = "/api/v1/accounts/100017/"
-	var all []question
-	ask := func(status int, operation, target, body string, prepare ...func(*fixture)) {
-		q := question{operation: operation, target: target, body: body, status: status, prepare: func(*fixture) {}}
-		if len(prepare) > 0 {
-			q.prepare = prepare[0]
-		}
-		all = append(all, q)
+	var all questionList
+	all.aboutServer()
+	all.aboutAccounts()
+	all.aboutBusts()
+	all.aboutChanges()
+	return all
+}
+
+// questionList is a list of questions that is being made.
+type questionList []question
+
+func (l *questionList) ask(status int, operation, target, body string, prepare ...func(*fixture)) {
+	q := question{operation: operation, target: target, body: body, status: status, prepare: func(*fixture) {}}
+	if len(prepare) > 0 {
+		q.prepare = prepare[0]
 	}
+	*l = append(*l, q)
+}
+
+func (l *questionList) aboutServer() {
 	for _, path := range []string{
-		"/livez", "/readyz", "/api/v1/openapi.yaml", "/api/v1/accounts", "/api/v1/counters", "/api/v1/instruments",
-		"/api/v1/sessions", "/api/v1/log",
-		"/api/v1/simulator", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/pprof/symbol",
-		"/debug/pprof/trace",
+		"/livez", "/readyz", "/api/v1/openapi.yaml", "/api/v1/accounts", "/api/v1/counters",
+		"/api/v1/instruments", "/api/v1/sessions", "/api/v1/log", "/api/v1/simulator", "/debug/pprof/",
+		"/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/pprof/symbol", "/debug/pprof/trace",
 	} {
-		ask(200, "GET "+path, "", "")
+		l.ask(200, "GET "+path, "", "")
 	}
 	const profile = "GET /debug/pprof/{name}"
-	ask(200, profile, "/debug/pprof/goroutine", "")
-	ask(200, profile, "/debug/pprof/goroutine?debug=2", "")
-	ask(404, profile, "/debug/pprof/goroutines", "")
+	l.ask(200, profile, "/debug/pprof/goroutine", "")
+	l.ask(200, profile, "/debug/pprof/goroutine?debug=2", "")
+	l.ask(404, profile, "/debug/pprof/goroutines", "")
 	for _, what := range []string{"profile", "trace"} {
-		ask(409, "GET /debug/pprof/"+what, "", "", func(f *fixture) { f.stopOtherProfile = record(what) })
+		l.ask(409, "GET /debug/pprof/"+what, "", "", func(f *fixture) { f.stopOtherProfile = record(what) })
 	}
-	ask(503, "GET /readyz", "", "", func(f *fixture) { f.ready = errors.New("draining") })
-	ask(200, "POST /debug/pprof/symbol", "", "0x1")
-	ask(400, "GET /api/v1/accounts", "/api/v1/accounts?after=x", "")
+	l.ask(503, "GET /readyz", "", "", func(f *fixture) { f.ready = errors.New("draining") })
+	l.ask(200, "POST /debug/pprof/symbol", "", "0x1")
+}
+
+func (l *questionList) aboutAccounts() {
+	const account = "/api/v1/accounts/100017/"
+	l.ask(400, "GET /api/v1/accounts", "/api/v1/accounts?after=x", "")
 	for _, what := range []string{"holdings", "history"} {
 		operation := "GET /api/v1/accounts/{account}/" + what
-		ask(200, operation, account+what, "")
-		ask(400, operation, "/api/v1/accounts/ann/"+what, "")
-		ask(404, operation, "/api/v1/accounts/7/"+what, "")
+		l.ask(200, operation, account+what, "")
+		l.ask(400, operation, "/api/v1/accounts/ann/"+what, "")
+		l.ask(404, operation, "/api/v1/accounts/7/"+what, "")
 	}
 	const trade = "GET /api/v1/trades/{id}"
 	for _, id := range []string{"42", "43"} { // a corrected trade; one that was taken back
-		ask(200, trade, "/api/v1/trades/100017-"+id, "")
+		l.ask(200, trade, "/api/v1/trades/100017-"+id, "")
 	}
-	ask(400, trade, "/api/v1/trades/ann", "")
+	l.ask(400, trade, "/api/v1/trades/ann", "")
 	for _, id := range []string{"7-42", "100017-1", "100017-45"} {
-		ask(404, trade, "/api/v1/trades/"+id, "")
+		l.ask(404, trade, "/api/v1/trades/"+id, "")
 	}
 	for status, err := range map[int]error{
 		500: errors.New("broken"), 503: engine.ErrStopped, 504: context.DeadlineExceeded,
 	} {
 		broken := func(f *fixture) { f.ledger.err, f.desk.err = err, err }
 		for operation, body := range bustOperations {
-			ask(status, operation, "", body, broken)
+			l.ask(status, operation, "", body, broken)
 		}
-		ask(status, trade, "/api/v1/trades/100017-42", "", broken)
-		ask(status, "GET /api/v1/accounts", "", "", broken)
-		ask(status, "GET /api/v1/accounts/{account}/holdings", account+"holdings", "", broken)
-		ask(status, "GET /api/v1/accounts/{account}/history", account+"history", "", broken)
+		l.ask(status, trade, "/api/v1/trades/100017-42", "", broken)
+		l.ask(status, "GET /api/v1/accounts", "", "", broken)
+		l.ask(status, "GET /api/v1/accounts/{account}/holdings", account+"holdings", "", broken)
+		l.ask(status, "GET /api/v1/accounts/{account}/history", account+"history", "", broken)
 	}
+}
+
+func (l *questionList) aboutBusts() {
 	for operation, body := range bustOperations {
-		ask(200, operation, "", body, func(f *fixture) { f.desk.repeated = true })
-		ask(200, operation, "", body)
-		ask(400, operation, "", "{}")
+		l.ask(200, operation, "", body, func(f *fixture) { f.desk.repeated = true })
+		l.ask(200, operation, "", body)
+		l.ask(400, operation, "", "{}")
 		for reason := positions.BustUnknownAccount; reason <= positions.BustDamaged; reason++ {
-			ask(bustRefusals[reason].status, operation, "", body, func(f *fixture) {
+			l.ask(bustRefusals[reason].status, operation, "", body, func(f *fixture) {
 				f.desk.outcome = positions.BustOutcome{Reason: reason, InTheWay: []uint64{44, 43}, More: true}
 			})
 		}
 	}
+}
+
+func (l *questionList) aboutChanges() {
 	const backup, out = "POST /api/v1/backup", `{"out":"/var/backups/papertape-1"}`
-	ask(200, backup, "", out)
-	ask(400, backup, "", `{"out":"papertape-1"}`)
+	l.ask(200, backup, "", out)
+	l.ask(400, backup, "", `{"out":"papertape-1"}`)
 	for status, err := range map[int]error{
 		409: Conflict("it exists"), 500: errors.New("no space left on device"), 503: ErrNotReady,
 	} {
-		ask(status, backup, "", out, func(f *fixture) { f.backupErr = err })
+		l.ask(status, backup, "", out, func(f *fixture) { f.backupErr = err })
 	}
-	ask(200, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/7", "")
-	ask(400, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/x", "")
-	ask(404, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/8", "")
-	ask(200, "PUT /api/v1/log", "", `{"level":"debug"}`)
-	ask(400, "PUT /api/v1/log", "", "{}")
-	ask(200, "PUT /api/v1/simulator", "", `{"rate":2.5}`)
-	ask(400, "PUT /api/v1/simulator", "", `{"rate":-1}`)
-	return all
+	l.ask(200, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/7", "")
+	l.ask(400, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/x", "")
+	l.ask(404, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/8", "")
+	l.ask(200, "PUT /api/v1/log", "", `{"level":"debug"}`)
+	l.ask(400, "PUT /api/v1/log", "", "{}")
+	l.ask(200, "PUT /api/v1/simulator", "", `{"rate":2.5}`)
+	l.ask(400, "PUT /api/v1/simulator", "", `{"rate":-1}`)
 }
 
 // bustOperations are the operations on trades, each with a request that has all members.

@@ -213,92 +213,8 @@ func TestDamagedValues(t *testing.T) {
 	w.run(t, j, 10, 5)
 	last := j.Committed()
 	mustClose(t, j)
-	value := func(db *pebble.DB, key []byte) []byte {
-		v, closer, err := db.Get(key)
-		if err != nil {
-			t.Fatalf("%s: %v", nameKey(key), err)
-		}
-		defer func() { _ = closer.Close() }()
-		return slices.Clone(v)
-	}
-	flip := func(key []byte) func(*pebble.DB) error {
-		return func(db *pebble.DB) error {
-			v := value(db, key)
-			v[len(v)-1] ^= 1
-			return db.Set(key, v, nil)
-		}
-	}
-	move := func(from, to []byte) func(*pebble.DB) error {
-		return func(db *pebble.DB) error { return db.Set(to, value(db, from), nil) }
-	}
-	remove := func(key []byte) func(*pebble.DB) error {
-		return func(db *pebble.DB) error { return db.Delete(key, nil) }
-	}
-	body := func(key, body []byte) func(*pebble.DB) error {
-		return func(db *pebble.DB) error { putValue(t, db, key, body); return nil }
-	}
-	for _, c := range []struct {
-		name   string
-		spoil  func(*pebble.DB) error
-		want   string
-		verify bool // only Verify finds it
-	}{
-		{"a block", flip(blockKey(mark + 3)), fmt.Sprintf("commit %d: its checksum does not match", mark+3), false},
-		{"the first block is missing", remove(blockKey(mark + 1)),
-			fmt.Sprintf("commit %d: it is missing; the next one is %d", mark+1, mark+2), false},
-		{"a block is missing", remove(blockKey(mark + 3)),
-			fmt.Sprintf("commit %d: it is missing; the next one is %d", mark+3, mark+4), false},
-		{"the last block is missing", remove(blockKey(last)),
-			fmt.Sprintf("the end, commit %d: the last run ended cleanly with commit %d", last-1, last), false},
-		{"a block too many", move(blockKey(last), blockKey(last+1)),
-			fmt.Sprintf("commit %d: its checksum does not match", last+1), false},
-		{"a block in the place of another", move(blockKey(mark+2), blockKey(mark+3)),
-			fmt.Sprintf("commit %d: its checksum does not match", mark+3), false},
-		{"another block", func(db *pebble.DB) error {
-			b := value(db, blockKey(mark+3))
-			b[valueHead+8+2] ^= 1
-			sealValue(blockKey(mark+3), b)
-			return db.Set(blockKey(mark+3), b, nil)
-		}, fmt.Sprintf("commit %d: ", mark+3), false},
-		{"a block of another history", func(db *pebble.DB) error {
-			b := value(db, blockKey(mark+3))
-			b[valueHead] ^= 1
-			sealValue(blockKey(mark+3), b)
-			return db.Set(blockKey(mark+3), b, nil)
-		}, fmt.Sprintf("commit %d: it follows another commit %d than the one there is", mark+3, mark+2), false},
-		{"the run record", flip(metaKey(metaRun)), `the record "run": its checksum does not match`, false},
-		{"no run record", remove(metaKey(metaRun)), "the record of the last run: it is missing", false},
-		{"an impossible run record", body(metaKey(metaRun), []byte{formatNumber, 1, 0, 0, 0, 0, 0, 0, 0, 9, 1}),
-			`the record "run": a number in it is out of range`, false},
-		{"the mark", flip(metaKey(metaMark)), `the record "mark": its checksum does not match`, false},
-		{"no mark", remove(metaKey(metaMark)), "the last run ended cleanly", false},
-		{"an account", flip(accountKey(100001)), "account 100001: its checksum does not match", false},
-		{"an account that ends early", body(accountKey(100001), []byte{1}), "account 100001: it ends too early", false},
-		{"rows out of order", body(accountKey(100001), rowsOutOfOrder()),
-			"account 100001: its rows are not by instrument", false},
-		{"an account that is missing", remove(accountKey(100001)), "account 100001", false},
-		{"an account by another number", move(accountKey(100001), accountKey(7)),
-			"account 7: its checksum does not match", false},
-		{"an order id of nobody", body(orderIDKey(7, 1), make([]byte, 16)),
-			"the order id of event 1 of account 7: there is no such account", false},
-		{"an order id of the future", body(orderIDKey(100001, 1<<40), make([]byte, 16)),
-			"the order id of event 1099511627776 of account 100001: the account is at event", false},
-		{"a short order id", body(orderIDKey(100001, 1), make([]byte, 15)),
-			"the order id of event 1 of account 100001: it ends too early", false},
-		{"a run", flip(runKey(100001, 1)),
-			"the history of account 100001 from event 1 on: its checksum does not match", true},
-		{"no run", remove(runKey(100001, 1)),
-			"the history of account 100001: it ends with event 0, and the account's checkpoint is of event", true},
-		{"a run of another account",
-			body(runKey(100001, 1), newListings(universe).appendRun(nil, w.shards[0].accounts[100002].events[:1])),
-			"the history of account 100001 from event 1 on: event 1 of account 100002 is where event 1 should be",
-			true},
-		{"a run too many", body(runKey(100001, 1<<40), newListings(universe).appendRun(nil, nil)),
-			"the history of account 100001 from event 1099511627776 on: it should begin with event", true},
-		{"a run of nobody", body(runKey(7, 1), []byte{0}), "account 7: there is something of it, and no event", true},
-		{"a key of nothing", func(db *pebble.DB) error { return db.Set([]byte("Z"), nil, nil) },
-			"the unknown key 5a: nothing is kept under such a key", true},
-	} {
+	cases := append(damagedBlocks(mark, last), damagedAccounts(w.shards[0].accounts[100002].events[:1])...)
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			spoilt := cloneDisk(t, disk)
 			editDB(t, spoilt, func(db *pebble.DB) {
@@ -323,6 +239,115 @@ func TestDamagedValues(t *testing.T) {
 			}
 		})
 	}
+}
+
+// damagedValue is a change of a value that keeps Pebble's checksums right.
+type damagedValue struct {
+	name   string
+	spoil  func(*pebble.DB) error
+	want   string
+	verify bool // only Verify finds it
+}
+
+func damagedBlocks(mark, last uint64) []damagedValue {
+	return []damagedValue{
+		{"a block", flipLast(blockKey(mark + 3)), fmt.Sprintf("commit %d: its checksum does not match", mark+3), false},
+		{"the first block is missing", removeKey(blockKey(mark + 1)),
+			fmt.Sprintf("commit %d: it is missing; the next one is %d", mark+1, mark+2), false},
+		{"a block is missing", removeKey(blockKey(mark + 3)),
+			fmt.Sprintf("commit %d: it is missing; the next one is %d", mark+3, mark+4), false},
+		{"the last block is missing", removeKey(blockKey(last)),
+			fmt.Sprintf("the end, commit %d: the last run ended cleanly with commit %d", last-1, last), false},
+		{"a block too many", copyValue(blockKey(last), blockKey(last+1)),
+			fmt.Sprintf("commit %d: its checksum does not match", last+1), false},
+		{"a block in the place of another", copyValue(blockKey(mark+2), blockKey(mark+3)),
+			fmt.Sprintf("commit %d: its checksum does not match", mark+3), false},
+		{"another block", func(db *pebble.DB) error {
+			b := mustGet(db, blockKey(mark+3))
+			b[valueHead+8+2] ^= 1
+			sealValue(blockKey(mark+3), b)
+			return db.Set(blockKey(mark+3), b, nil)
+		}, fmt.Sprintf("commit %d: ", mark+3), false},
+		{"a block of another history", func(db *pebble.DB) error {
+			b := mustGet(db, blockKey(mark+3))
+			b[valueHead] ^= 1
+			sealValue(blockKey(mark+3), b)
+			return db.Set(blockKey(mark+3), b, nil)
+		}, fmt.Sprintf("commit %d: it follows another commit %d than the one there is", mark+3, mark+2), false},
+		{"the run record", flipLast(metaKey(metaRun)), `the record "run": its checksum does not match`, false},
+		{"no run record", removeKey(metaKey(metaRun)), "the record of the last run: it is missing", false},
+		{"an impossible run record", setBody(metaKey(metaRun), []byte{formatNumber, 1, 0, 0, 0, 0, 0, 0, 0, 9, 1}),
+			`the record "run": a number in it is out of range`, false},
+		{"the mark", flipLast(metaKey(metaMark)), `the record "mark": its checksum does not match`, false},
+		{"no mark", removeKey(metaKey(metaMark)), "the last run ended cleanly", false},
+	}
+}
+
+// damagedAccounts takes events of account 100002.
+func damagedAccounts(other []positions.Event) []damagedValue {
+	return []damagedValue{
+		{"an account", flipLast(accountKey(100001)), "account 100001: its checksum does not match", false},
+		{"an account that ends early", setBody(accountKey(100001), []byte{1}), "account 100001: it ends too early",
+			false},
+		{"rows out of order", setBody(accountKey(100001), rowsOutOfOrder()),
+			"account 100001: its rows are not by instrument", false},
+		{"an account that is missing", removeKey(accountKey(100001)), "account 100001", false},
+		{"an account by another number", copyValue(accountKey(100001), accountKey(7)),
+			"account 7: its checksum does not match", false},
+		{"an order id of nobody", setBody(orderIDKey(7, 1), make([]byte, 16)),
+			"the order id of event 1 of account 7: there is no such account", false},
+		{"an order id of the future", setBody(orderIDKey(100001, 1<<40), make([]byte, 16)),
+			"the order id of event 1099511627776 of account 100001: the account is at event", false},
+		{"a short order id", setBody(orderIDKey(100001, 1), make([]byte, 15)),
+			"the order id of event 1 of account 100001: it ends too early", false},
+		{"a run", flipLast(runKey(100001, 1)),
+			"the history of account 100001 from event 1 on: its checksum does not match", true},
+		{"no run", removeKey(runKey(100001, 1)),
+			"the history of account 100001: it ends with event 0, and the account's checkpoint is of event", true},
+		{"a run of another account",
+			setBody(runKey(100001, 1), newListings(universe).appendRun(nil, other)),
+			"the history of account 100001 from event 1 on: event 1 of account 100002 is where event 1 should be",
+			true},
+		{"a run too many", setBody(runKey(100001, 1<<40), newListings(universe).appendRun(nil, nil)),
+			"the history of account 100001 from event 1099511627776 on: it should begin with event", true},
+		{"a run of nobody", setBody(runKey(7, 1), []byte{0}), "account 7: there is something of it, and no event",
+			true},
+		{"a key of nothing", func(db *pebble.DB) error { return db.Set([]byte("Z"), nil, nil) },
+			"the unknown key 5a: nothing is kept under such a key", true},
+	}
+}
+
+func mustGet(db *pebble.DB, key []byte) []byte {
+	v, closer, err := db.Get(key)
+	if err != nil {
+		panic(fmt.Sprintf("%s: %v", nameKey(key), err))
+	}
+	defer func() { _ = closer.Close() }()
+	return slices.Clone(v)
+}
+
+// flipLast flips the last bit of a value.
+func flipLast(key []byte) func(*pebble.DB) error {
+	return func(db *pebble.DB) error {
+		v := mustGet(db, key)
+		v[len(v)-1] ^= 1
+		return db.Set(key, v, nil)
+	}
+}
+
+func copyValue(from, to []byte) func(*pebble.DB) error {
+	return func(db *pebble.DB) error { return db.Set(to, mustGet(db, from), nil) }
+}
+
+func removeKey(key []byte) func(*pebble.DB) error {
+	return func(db *pebble.DB) error { return db.Delete(key, nil) }
+}
+
+// setBody writes a value with this body and a right checksum.
+func setBody(key, body []byte) func(*pebble.DB) error {
+	value := append(newValue(nil), body...)
+	sealValue(key, value)
+	return func(db *pebble.DB) error { return db.Set(key, value, nil) }
 }
 
 func rowsOutOfOrder() []byte {
