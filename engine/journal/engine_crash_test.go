@@ -65,7 +65,7 @@ func (n notingJournal) Commit(events []positions.Event) error {
 func (l *ledger) Publisher() engine.Publisher { return listener{} }
 
 type listener struct {
-	engine.Publisher // nil: the other methods are never called
+	engine.Publisher // what nobody asks for is not called
 }
 
 func (listener) Flush()                                                               {}
@@ -77,7 +77,7 @@ func (listener) LoginRefused(*engine.Session, uint64, uint64, engine.Failure)   
 
 const engineAccounts = 8
 
-// newEngine returns a small engine on a journal, recovered.
+// newEngine is a small engine on a journal, recovered.
 func newEngine(tb testing.TB, j *Journal, l *ledger) (*engine.Engine, error) {
 	tb.Helper()
 	prices := universe.Opening()
@@ -152,7 +152,7 @@ func (f *engineLife) trade(rng *rand.Rand, orders int) error {
 			o.ID, _ = positions.MakeOrderID(fmt.Appendf(nil, "order %d", rng.IntN(2000)))
 		}
 		for f.e.Submit(account, []engine.Request{{Kind: engine.KindOrder, Order: o}}) == 0 {
-			time.Sleep(10 * time.Microsecond) // the inbox was full
+			time.Sleep(10 * time.Microsecond) // the inbox is full
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
