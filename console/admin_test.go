@@ -17,11 +17,12 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// TestClientAdmin asks everything that an operator may, through the client.
+// TestClientAdmin calls everything that an operator may, through the client.
 func TestClientAdmin(t *testing.T) {
 	f := newFixture(t, "")
 	a, err := f.client.Accounts(t.Context(), 100016, 7)
-	if want := newAccounts(f.ledger.accounts); err != nil || !reflect.DeepEqual(a, want) || f.ledger.after != 100016 || f.ledger.limit != 7 {
+	if want := newAccounts(f.ledger.accounts); err != nil || !reflect.DeepEqual(a, want) ||
+		f.ledger.after != 100016 || f.ledger.limit != 7 {
 		t.Errorf("accounts %+v, %v, asked for %d after %d; want %+v", a, err, f.ledger.limit, f.ledger.after, want)
 	}
 	s, err := f.client.Sessions(t.Context())
@@ -39,8 +40,8 @@ func TestClientAdmin(t *testing.T) {
 	for i, got := range in.Instruments {
 		of := u.At(market.ID(i))
 		want := Instrument{
-			Market: of.Market, Code: of.Code, Name: of.Name, Price: Money(of.PreviousClose), PreviousClose: Money(of.PreviousClose),
-			Lot: of.Lot, Tick: Money(of.Tick),
+			Market: of.Market, Code: of.Code, Name: of.Name, Lot: of.Lot, Tick: Money(of.Tick),
+			Price: Money(of.PreviousClose), PreviousClose: Money(of.PreviousClose),
 		}
 		if i == 0 {
 			want.Price = 12_3456
@@ -57,7 +58,7 @@ func TestClientAdmin(t *testing.T) {
 	}
 }
 
-// TestKick ends the one session that is named, once.
+// TestKick ends the session that is named, and only once.
 func TestKick(t *testing.T) {
 	f := newFixture(t, "")
 	before := newSessions(f.list.infos).Sessions
@@ -68,7 +69,10 @@ func TestKick(t *testing.T) {
 	}
 	_, err = f.client.Kick(t.Context(), 7, reason)
 	var answered *Error
-	if !errors.As(err, &answered) || !reflect.DeepEqual(*answered, Error{Status: 404, Code: "unknown_session", Text: "there is no session 7; GET /api/v1/sessions lists them"}) {
+	unknown := Error{
+		Status: 404, Code: "unknown_session", Text: "there is no session 7; GET /api/v1/sessions lists them",
+	}
+	if !errors.As(err, &answered) || !reflect.DeepEqual(*answered, unknown) {
 		t.Errorf("kicked again: %+v", err)
 	}
 	if got, err := f.client.Kick(t.Context(), 9, ""); err != nil || got != before[2] || f.list.reason != reasonDefault {
@@ -79,7 +83,7 @@ func TestKick(t *testing.T) {
 	}
 }
 
-// TestKickRefused: nobody is told what is no sentence, and no session is ended by what is not understood.
+// TestKickRefused: a malformed reason or uid ends no session.
 func TestKickRefused(t *testing.T) {
 	f := newFixture(t, "")
 	for target, want := range map[string]string{
@@ -95,7 +99,8 @@ func TestKickRefused(t *testing.T) {
 	} {
 		w := f.ask("DELETE", "/api/v1/sessions/"+target, "")
 		var got failure
-		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 400 || !strings.Contains(got.Error.Message, want) {
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 400 ||
+			!strings.Contains(got.Error.Message, want) {
 			t.Errorf("%s: %d %s, want 400 %s", target, w.Code, w.Body, want)
 		}
 	}
@@ -151,7 +156,8 @@ func TestAdminErrors(t *testing.T) {
 	}
 	f.ledger.err = fmt.Errorf("%w: recovering: 43%%", ErrNotReady)
 	w := f.ask("GET", "/api/v1/accounts", "")
-	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), `"not_ready","message":"the server is not ready: recovering: 43%"`) {
+	if w.Code != http.StatusServiceUnavailable ||
+		!strings.Contains(w.Body.String(), `"not_ready","message":"the server is not ready: recovering: 43%"`) {
 		t.Errorf("accounts of a ledger that recovers: %d %s", w.Code, w.Body)
 	}
 }
@@ -179,7 +185,7 @@ func TestAccountsPage(t *testing.T) {
 	}
 }
 
-// TestLogged: what an operator changed is in the log, also at a level that shows nothing.
+// TestLogged: an operator's changes are logged, even at a level that hides everything else.
 func TestLogged(t *testing.T) {
 	f := newFixture(t, "")
 	var log bytes.Buffer

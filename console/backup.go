@@ -13,26 +13,27 @@ import (
 )
 
 const (
-	backupTimeout   = 30 * time.Minute // a copy to another disk takes its time
+	backupTimeout   = 30 * time.Minute // a copy to another disk may take long
 	pathBytesMax    = 4096
 	backupPath      = "/api/v1/backup"
 	nothingToBackUp = "this server keeps nothing on disk (durability: none), so there is nothing to back up"
 )
 
-// ErrNotReady is what Books and Backup wrap while a server has not come so far; the whole sentence goes to whoever asked.
+// ErrNotReady is wrapped by the errors of Books and Backup while a server is starting. The
+// client gets the whole sentence.
 var ErrNotReady = errors.New("the server is not ready")
 
-// Conflict is what Backup returns when the request is right and things are not: the directory exists, another backup is under
-// way. It is a sentence for whoever asked.
+// Conflict is returned by Backup if the request is right but cannot be done now: the directory
+// exists, or another backup is running. It is a sentence for the client.
 type Conflict string
 
-// Error is the sentence.
+// Error returns the sentence.
 func (c Conflict) Error() string { return string(c) }
 
 // Backup is a copy of a server's ledger.
 type Backup struct {
 	Out   string `json:"out"`   // the directory, on the server's machine
-	Bytes int64  `json:"bytes"` // what is in it
+	Bytes int64  `json:"bytes"` // size of its files
 }
 
 type backupRequest struct {
@@ -54,13 +55,14 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, codeConflict, nothingToBackUp)
 		return
 	}
-	allow(w, backupTimeout)
+	extendDeadline(w, backupTimeout)
 	began := time.Now()
 	size, err := s.cfg.Backup(body.Out)
 	var conflict Conflict
 	switch {
 	case err == nil:
-		s.cfg.Log.Info().Str("out", body.Out).Int64("bytes", size).Dur("took_ms", time.Since(began)).Str("by", r.RemoteAddr).Msg("backed up")
+		s.cfg.Log.Info().Str("out", body.Out).Int64("bytes", size).Dur("took_ms", time.Since(began)).
+			Str("by", r.RemoteAddr).Msg("backed up")
 		answer(w, Backup{Out: body.Out, Bytes: size})
 	case errors.As(err, &conflict):
 		fail(w, http.StatusConflict, codeConflict, err.Error())
@@ -72,13 +74,15 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// checkOut says what is wrong with the name of a directory that is to be made.
+// checkOut returns what is wrong with the path of a directory that is to be created.
 func checkOut(out string) error {
 	switch {
 	case out == "":
-		return errors.New(`the directory is missing: write {"out": "/var/backups/papertape-1"}, a path on the server's machine`)
+		return errors.New(`the directory is missing: ` +
+			`write {"out": "/var/backups/papertape-1"}, a path on the server's machine`)
 	case !filepath.IsAbs(out):
-		return fmt.Errorf("%q is not an absolute path; write where the backup goes on the server's machine, beginning with /", out)
+		return fmt.Errorf("%q is not an absolute path; "+
+			"write where the backup goes on the server's machine, beginning with /", out)
 	case len(out) > pathBytesMax:
 		return fmt.Errorf("the path is %d bytes long; at most %d are taken", len(out), pathBytesMax)
 	case hidden(out):
@@ -89,14 +93,14 @@ func checkOut(out string) error {
 	return nil
 }
 
-// hidden says that a path does not look like what it is.
+// hidden reports whether a path contains characters that make it look like another.
 func hidden(path string) bool {
 	_, hides := usertext.Hidden(path)
 	return hides
 }
 
-// Backup has the server write a copy of its ledger into a directory of its machine, which must not exist. out is an absolute
-// path there.
+// Backup has the server write a copy of its ledger into a new directory on the server's
+// machine. out is an absolute path there.
 func (c *Client) Backup(ctx context.Context, out string) (Backup, error) {
 	body, err := json.Marshal(backupRequest{out})
 	if err != nil {

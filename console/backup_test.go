@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestBackup has a copy made, through the client, with the token and without.
+// TestBackup makes backups through the client, with the token and without.
 func TestBackup(t *testing.T) {
 	f := newFixture(t, "0123456789abcdef")
 	b, err := f.client.Backup(t.Context(), "/var/backups/papertape-1")
@@ -25,9 +25,13 @@ func TestBackup(t *testing.T) {
 		t.Errorf("the journal was asked for %q", f.backups)
 	}
 	for cause, want := range map[error]Error{
-		Conflict("/b exists"):                       {Status: 409, Code: "conflict", Text: "/b exists"},
-		fmt.Errorf("%w: recovering", ErrNotReady):   {Status: 503, Code: "not_ready", Text: "the server is not ready: recovering"},
-		errors.New("write /b: no space left there"): {Status: 500, Code: "internal", Text: "the backup failed: write /b: no space left there"},
+		Conflict("/b exists"): {Status: 409, Code: "conflict", Text: "/b exists"},
+		fmt.Errorf("%w: recovering", ErrNotReady): {
+			Status: 503, Code: "not_ready", Text: "the server is not ready: recovering",
+		},
+		errors.New("write /b: no space left there"): {
+			Status: 500, Code: "internal", Text: "the backup failed: write /b: no space left there",
+		},
 	} {
 		f.backupErr = cause
 		_, err := f.client.Backup(t.Context(), "/b")
@@ -37,12 +41,13 @@ func TestBackup(t *testing.T) {
 		}
 	}
 	f.server.cfg.Backup = nil
-	if w := f.ask("POST", backupPath, `{"out":"/b"}`, "Authorization", "Bearer 0123456789abcdef"); w.Code != 409 || !strings.Contains(w.Body.String(), "durability: none") {
+	if w := f.ask("POST", backupPath, `{"out":"/b"}`, "Authorization", "Bearer 0123456789abcdef"); w.Code != 409 ||
+		!strings.Contains(w.Body.String(), "durability: none") {
 		t.Errorf("where nothing is kept: %d %s", w.Code, w.Body)
 	}
 }
 
-// TestBackupRefused: what is no path of its own never reaches the journal.
+// TestBackupRefused: a malformed path never reaches the journal.
 func TestBackupRefused(t *testing.T) {
 	f := newFixture(t, "")
 	for body, want := range map[string]string{

@@ -25,7 +25,7 @@ const (
 	textBody
 )
 
-// refuse answers a body that need not be read to be wrong, and says whether it did.
+// refuse answers a request whose body is wrong whatever is in it, and reports whether it did.
 func (k bodyKind) refuse(w http.ResponseWriter, r *http.Request) bool {
 	switch {
 	case k == noBody && r.ContentLength != 0:
@@ -39,8 +39,8 @@ func (k bodyKind) refuse(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// isJSON says whether a body is declared as JSON, in the one encoding that JSON has. A page of another site cannot
-// declare that without asking first, as it could with a form.
+// isJSON reports whether a body is declared as JSON, which is always UTF-8, and not compressed.
+// Unlike a form, a page of another site cannot send such a body without a preflight request.
 func isJSON(h http.Header) bool {
 	if len(h["Content-Type"]) != 1 || len(h["Content-Encoding"]) > 0 {
 		return false
@@ -52,7 +52,7 @@ func isJSON(h http.Header) bool {
 	return err == nil && media == "application/json"
 }
 
-// readBody reads all of a body.
+// readBody reads a whole body of at most so many bytes.
 func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -64,60 +64,63 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	return text, nil
 }
 
-// decodeBody reads one JSON object of known members, each there once and under its very name, and nothing after it.
-// What two programs may read as two things is refused: a member that is there twice, or in another case, half of a
-// surrogate pair, null.
+// decodeBody reads one JSON object and nothing after it. Every member must be known, spelt
+// exactly, and appear only once. What two programs may read differently is refused: a repeated
+// member, one in another case, half of a surrogate pair, null.
 func decodeBody(w http.ResponseWriter, r *http.Request, v any) error {
 	text, err := readBody(w, r, bodyBytesMax)
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, v, json.RejectUnknownMembers(true), json.WithUnmarshalers(noNull)); err != nil {
-		return fmt.Errorf("the body is not what is expected here: %w", explain(err, text, reflect.TypeOf(v).Elem()))
+		return fmt.Errorf("the body is not what is expected here: %w",
+			explainDecodeError(err, text, reflect.TypeOf(v).Elem()))
 	}
 	return nil
 }
 
-// decodeAnswer reads one JSON value as decodeBody does, but that a newer server may say more than this client knows.
+// decodeAnswer reads one JSON value as decodeBody does, but ignores unknown members, because a
+// newer server may send more than this client knows.
 func decodeAnswer(text []byte, v any) error { return json.Unmarshal(text, v) }
 
 var errNull = errors.New("null is no value; write one, or leave the member out")
 
-// noNull keeps null from standing for a value, which would then be 0 or empty.
+// noNull refuses null, which would otherwise be read as 0 or empty.
 var noNull = json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ any) error {
 	if d.PeekKind() == jsontext.KindNull {
 		return errNull
 	}
-	return errors.ErrUnsupported // by other means
+	return errors.ErrUnsupported // decode the value as usual
 })
 
-// explain says what is wrong with a text that was to be of a type, for people. The decoder's own errors are about Go.
-func explain(err error, text []byte, t reflect.Type) error {
+// explainDecodeError says for people what is wrong with a text that should be of type t. The
+// decoder's own errors are about Go.
+func explainDecodeError(err error, text []byte, t reflect.Type) error {
 	var syntax *jsontext.SyntacticError
 	var semantic *json.SemanticError
 	switch {
 	case len(bytes.TrimSpace(text)) == 0:
-		return fmt.Errorf("it is empty; write an object with %s", inWords(members(t)))
+		return fmt.Errorf("it is empty; write an object with %s", inWords(memberNames(t)))
 	case errors.As(err, &semantic) && errors.Is(semantic.Err, json.ErrUnknownName):
 		name := semantic.JSONPointer.LastToken()
-		return fmt.Errorf("there is no %q here; it takes %s", clip(name), inWords(members(t)))
+		return fmt.Errorf("there is no %q here; it takes %s", clip(name), inWords(memberNames(t)))
 	case errors.As(err, &syntax) && errors.Is(syntax.Err, jsontext.ErrDuplicateName):
 		return fmt.Errorf("%q is there twice; write it once", clip(syntax.JSONPointer.LastToken()))
 	case errors.As(err, &syntax):
 		return fmt.Errorf("it is no JSON: at byte %d, %w", syntax.ByteOffset, syntax.Err)
 	case errors.As(err, &semantic):
-		return misfit(semantic)
+		return explainMismatch(semantic)
 	}
 	return err
 }
 
-// misfit says what is wrong with a value of the wrong kind.
-func misfit(e *json.SemanticError) error {
+// explainMismatch says what is wrong with a value of the wrong type.
+func explainMismatch(e *json.SemanticError) error {
 	what := e.JSONPointer.LastToken()
 	if what == "" {
 		what = "it"
 	}
-	is := kinds[e.JSONKind]
+	is := kindNames[e.JSONKind]
 	if e.JSONKind == jsontext.KindNumber && len(e.JSONValue) > 0 {
 		is = clip(string(e.JSONValue))
 	}
@@ -130,18 +133,18 @@ func misfit(e *json.SemanticError) error {
 	return fmt.Errorf("%s must be %s, and is %s", what, kindOf(e.GoType), is)
 }
 
-// kinds are the values of JSON, in words.
-var kinds = map[jsontext.Kind]string{
+// kindNames names the kinds of JSON values.
+var kindNames = map[jsontext.Kind]string{
 	jsontext.KindNull: "null", jsontext.KindFalse: "false", jsontext.KindTrue: "true", jsontext.KindString: "a string",
 	jsontext.KindNumber: "a number", jsontext.KindBeginObject: "an object", jsontext.KindBeginArray: "an array",
 }
 
-// isText says whether a type is a string in JSON that it reads by itself.
+// isText reports whether a type is a string in JSON that it decodes itself.
 func isText(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-// kindOf says in words what a type is in JSON.
+// kindOf names what a type is in JSON.
 func kindOf(t reflect.Type) string {
 	switch {
 	case t.Kind() == reflect.Pointer:
@@ -158,8 +161,8 @@ func kindOf(t reflect.Type) string {
 	return "a whole number"
 }
 
-// members are the names of what an object of a type may have.
-func members(t reflect.Type) (names []string) {
+// memberNames returns the names of the members of an object of type t.
+func memberNames(t reflect.Type) (names []string) {
 	for _, field := range reflect.VisibleFields(t) {
 		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
 			names = append(names, name)

@@ -8,25 +8,26 @@ import (
 	"testing"
 )
 
-// bodies are the operations that take one, with one that is right.
+// bodies are the operations that take a body, each with a valid one.
 var bodies = map[string]string{
 	"POST /api/v1/backup":      `{"out":"/b"}`,
-	"POST /api/v1/busts":       takingBack["POST /api/v1/busts"],
-	"POST /api/v1/corrections": takingBack["POST /api/v1/corrections"],
+	"POST /api/v1/busts":       bustOperations["POST /api/v1/busts"],
+	"POST /api/v1/corrections": bustOperations["POST /api/v1/corrections"],
 	"PUT /api/v1/log":          `{"level":"debug"}`,
 	"PUT /api/v1/simulator":    `{"rate":2}`,
 }
 
-// changed says what a refused request has changed all the same.
+// changed returns everything that a refused request must not change.
 func (f *fixture) changed() string {
 	if f.flow.state.Rate != 1 || f.desk.asked != nil || len(f.backups) > 0 || len(f.list.infos) != 3 ||
 		f.level != "info" {
-		return fmt.Sprintf("rate %v, asked %+v, backups %q, %d sessions, level %s", f.flow.state.Rate, f.desk.asked, f.backups, len(f.list.infos), f.level)
+		return fmt.Sprintf("rate %v, asked %+v, backups %q, %d sessions, level %s",
+			f.flow.state.Rate, f.desk.asked, f.backups, len(f.list.infos), f.level)
 	}
 	return ""
 }
 
-// refuse asks, and wants to be told what is wrong.
+// refuse makes a request, and checks that it is refused with this message and changes nothing.
 func refuse(t *testing.T, operation, body string, status int, code, message string, header ...string) {
 	t.Helper()
 	f := newFixture(t, "")
@@ -42,8 +43,8 @@ func refuse(t *testing.T, operation, body string, status int, code, message stri
 	}
 }
 
-// TestBodies: each operation reads its body as every other does. What two programs may read as two things it does not
-// read.
+// TestBodies: all operations read their bodies in the same strict way, and refuse what two
+// programs may read differently.
 func TestBodies(t *testing.T) {
 	for operation, body := range bodies {
 		var members map[string]json.RawMessage
@@ -58,16 +59,21 @@ func TestBodies(t *testing.T) {
 		for name, value := range members {
 			twice := fmt.Sprintf("%q is there twice; write it once", name)
 			refused(fmt.Sprintf("%s,%q:%s}", without, name, value), twice)
-			refused(fmt.Sprintf("%s,\"\\u00%x%s\":%s}", without, name[0], name[1:], value), twice) // as it is spelt otherwise
+			escaped := fmt.Sprintf("%s,\"\\u00%x%s\":%s}", without, name[0], name[1:], value)
+			refused(escaped, twice) // the same name, spelt differently
 			upper := strings.ToUpper(name)
-			refused(strings.Replace(body, `"`+name+`"`, `"`+upper+`"`, 1), fmt.Sprintf("there is no %q here; it takes", upper))
+			refused(strings.Replace(body, `"`+name+`"`, `"`+upper+`"`, 1),
+				fmt.Sprintf("there is no %q here; it takes", upper))
 			refused(fmt.Sprintf("%s,%q:%s}", without, upper, value), fmt.Sprintf("there is no %q here", upper))
-			refused(strings.Replace(body, `"`+name+`":`+string(value), `"`+name+`":null`, 1), name+": null is no value; write one, or leave the member out")
-			refused(strings.Replace(body, `"`+name+`":`+string(value), `"`+name+`":[`+string(value)+`]`, 1), ", and is an array")
+			refused(strings.Replace(body, `"`+name+`":`+string(value), `"`+name+`":null`, 1),
+				name+": null is no value; write one, or leave the member out")
+			refused(strings.Replace(body, `"`+name+`":`+string(value), `"`+name+`":[`+string(value)+`]`, 1),
+				", and is an array")
 			refused(strings.Replace(body, `"`+name+`":`+string(value), `"`+name+`":{}`, 1), ", and is an object")
 			refused(strings.Replace(body, `"`+name+`":`+string(value), `"`+name+`":true`, 1), ", and is true")
 			if value[0] != '"' {
-				refused(strings.Replace(body, `"`+name+`":`+string(value), `"`+name+`":01`, 1), "it is no JSON: at byte ")
+				refused(strings.Replace(body, `"`+name+`":`+string(value), `"`+name+`":01`, 1),
+					"it is no JSON: at byte ")
 			} else {
 				refused(strings.Replace(body, string(value), `"\ud800"`, 1), "it is no JSON: at byte ")
 				refused(strings.Replace(body, string(value), `"\udc00\ud800"`, 1), "it is no JSON: at byte ")
@@ -81,10 +87,12 @@ func TestBodies(t *testing.T) {
 		for text, message := range map[string]string{
 			"": "it is empty; write an object with", " \n": "it is empty", body + body: "after top-level value",
 			body + "x":    "after top-level value",
-			body + "\x00": "after top-level value", "[" + body + "]": "it must be an object, and is an array", "null": "null is no value", `"x"`: "it must be an object, and is a string",
+			body + "\x00": "after top-level value", "[" + body + "]": "it must be an object, and is an array",
+			"null": "null is no value", `"x"`: "it must be an object, and is a string",
 			"7": "it must be an object, and is a number", without: "it is no JSON",
 			without + ",}": "it is no JSON", "\ufeff" + body: "it is no JSON", "// x\n" + body: "it is no JSON",
-			without + `,"x":1}`: `there is no "x" here; it takes `, without + `,"":1}`: `there is no "" here`, without + `,"__proto__":{}}`: `there is no "__proto__" here`,
+			without + `,"x":1}`: `there is no "x" here; it takes `, without + `,"":1}`: `there is no "" here`,
+			without + `,"__proto__":{}}`:             `there is no "__proto__" here`,
 			body + strings.Repeat(" ", bodyBytesMax): "the body is longer than 65536 bytes",
 			strings.Repeat("[", bodyBytesMax/2):      "it must be an object, and is an array",
 		} {
@@ -93,7 +101,7 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// TestBodyNumbers: a number of shares is a whole one, and a rate is any that there is.
+// TestBodyNumbers: a number of shares is a whole number, and a rate is any number.
 func TestBodyNumbers(t *testing.T) {
 	const correct = `{"trade":"100017-42","reason":"r","price":"9.98","quantity":%s,"revision":%s}`
 	for _, c := range []struct{ quantity, revision, message string }{
@@ -109,7 +117,8 @@ func TestBodyNumbers(t *testing.T) {
 		{"100", "1e0", "revision must be a whole number, 0 or more, and is 1e0"},
 		{"100", "4294967296", "revision: 4294967296 is out of range"},
 	} {
-		refuse(t, "POST /api/v1/corrections", fmt.Sprintf(correct, c.quantity, c.revision), 400, "bad_request", c.message)
+		refuse(t, "POST /api/v1/corrections", fmt.Sprintf(correct, c.quantity, c.revision), 400, "bad_request",
+			c.message)
 	}
 	for body, message := range map[string]string{
 		`{"rate":1e999}`: "rate: 1e999 is out of range", `{"rate":NaN}`: "it is no JSON",
@@ -124,17 +133,20 @@ func TestBodyNumbers(t *testing.T) {
 	}
 }
 
-// TestBustIDBlank: two ids that look the same are not taken for two.
+// TestBustIDBlank: an id with blanks at its ends is refused, because it looks the same as
+// another.
 func TestBustIDBlank(t *testing.T) {
 	for _, id := range []string{" ", " b-1", "b-1 ", "   "} {
 		body := fmt.Sprintf(`{"trade":"100017-42","reason":"r","bust_id":%q}`, id)
-		refuse(t, "POST /api/v1/busts", body, 400, "bad_request", "begins or ends with a blank, which nobody sees; write it without")
+		refuse(t, "POST /api/v1/busts", body, 400, "bad_request",
+			"begins or ends with a blank, which nobody sees; write it without")
 	}
-	refuse(t, "POST /api/v1/busts", `{"trade":"0100017-42","reason":"r"}`, 400, "bad_request", `"0100017-42" is not the name of a trade`)
+	refuse(t, "POST /api/v1/busts", `{"trade":"0100017-42","reason":"r"}`, 400, "bad_request",
+		`"0100017-42" is not the name of a trade`)
 }
 
-// TestContentType: a body says that it is JSON, and is it without having been packed. Where none is taken, none is
-// sent.
+// TestContentType: a body must be declared as JSON, and not be compressed. Operations without a
+// body refuse one.
 func TestContentType(t *testing.T) {
 	for operation, body := range bodies {
 		for _, media := range []string{
@@ -142,10 +154,12 @@ func TestContentType(t *testing.T) {
 			"application/json; charset=utf-16", "application/json; charset=gbk",
 			"application/jsonp", "text/json", "application/json, text/plain", "json", "", "application/json; charset",
 		} {
-			refuse(t, operation, body, 415, "unsupported_media_type", "send it with Content-Type: application/json", "Content-Type", media)
+			refuse(t, operation, body, 415, "unsupported_media_type", "send it with Content-Type: application/json",
+				"Content-Type", media)
 		}
 		refuse(t, operation, body, 415, "unsupported_media_type", "as it is", "Content-Encoding", "gzip")
-		for _, media := range []string{"application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"} {
+		for _, media := range []string{"application/json", "application/json; charset=utf-8",
+			"Application/JSON;charset=UTF-8"} {
 			f := newFixture(t, "")
 			method, path, _ := strings.Cut(operation, " ")
 			if w := f.ask(method, path, body, "Content-Type", media); w.Code != 200 {
@@ -172,7 +186,11 @@ func TestContentType(t *testing.T) {
 			t.Errorf("symbols of %q: %d %s", text, w.Code, w.Body)
 		}
 	}
-	for text, want := range map[string]string{"main.main": "is not a program counter", "0x1+": "is not a program counter", strings.Repeat("0x1+", symbolBytesMax): "longer than 1048576 bytes"} {
+	for text, want := range map[string]string{
+		"main.main":                            "is not a program counter",
+		"0x1+":                                 "is not a program counter",
+		strings.Repeat("0x1+", symbolBytesMax): "longer than 1048576 bytes",
+	} {
 		if w := f.ask("POST", "/debug/pprof/symbol", text, "Content-Type", "text/plain"); w.Code != 400 ||
 			!strings.Contains(w.Body.String(), want) {
 			t.Errorf("symbols of %.20q: %d %s", text, w.Code, w.Body)
@@ -180,7 +198,8 @@ func TestContentType(t *testing.T) {
 	}
 }
 
-// TestAnswersRead: the client does not guess either, but a newer server may tell it more than it knows.
+// TestAnswersRead: the client is as strict, except that a newer server may send unknown
+// members.
 func TestAnswersRead(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"rate":5,"fills":1,"none":0,"refused":0,"skipped":0}`:            "",

@@ -17,32 +17,32 @@ const (
 	bustsPath       = "/api/v1/busts"
 	correctionsPath = "/api/v1/corrections"
 
-	walkPatience = walkTimeout + 5*time.Second // of a client; the account is folded from its first trade on
+	walkClientTimeout = walkTimeout + 5*time.Second // the server reads all events of the account
 
 	actorDefault = "operator"
 )
 
-// BustRequest asks that a trade be taken back. Everything but Trade and Reason may be empty.
+// BustRequest asks for a trade to be taken back. Only Trade and Reason are required.
 type BustRequest struct {
 	Trade  string `json:"trade"`             // account-seq
-	Reason string `json:"reason"`            // one line, that the client is told
-	Policy string `json:"policy,omitempty"`  // reject, the default, or cascade
-	BustID string `json:"bust_id,omitempty"` // asked again under the same id, it is done once
-	Actor  string `json:"actor,omitempty"`   // who asks; operator, if nobody is named
+	Reason string `json:"reason"`            // one line, which the client is told
+	Policy string `json:"policy,omitempty"`  // reject (the default) or cascade
+	BustID string `json:"bust_id,omitempty"` // a request that is repeated under the same id is done once
+	Actor  string `json:"actor,omitempty"`   // who asks; by default "operator"
 }
 
-// CorrectionRequest asks that a trade stand at another price and quantity.
+// CorrectionRequest asks for a trade to be corrected to another price and quantity.
 type CorrectionRequest struct {
 	BustRequest
 	Price    Money   `json:"price"`
 	Quantity int64   `json:"quantity"`
-	Revision *uint32 `json:"revision,omitempty"` // which one is meant; nil: the one that stands
+	Revision *uint32 `json:"revision,omitempty"` // the revision to correct; nil: the one that stands
 }
 
 // TakenBack is the event by which a trade was taken back or corrected.
 type TakenBack struct {
 	Event
-	Repeated bool `json:"repeated,omitempty"` // it was done before under this bust id, and now once more nothing was
+	Repeated bool `json:"repeated,omitempty"` // it had been done before under this bust id, and nothing was done now
 }
 
 func (s *Server) bust(w http.ResponseWriter, r *http.Request) {
@@ -62,11 +62,12 @@ func (s *Server) correct(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		request, err = body.request()
 	}
-	request.Correct, request.Price, request.Quantity, request.Revision = true, int64(body.Price), body.Quantity, body.Revision
+	request.Correct, request.Price = true, int64(body.Price)
+	request.Quantity, request.Revision = body.Quantity, body.Revision
 	s.takeBack(w, r, &request, err)
 }
 
-// request reads what was written by hand: the name of the trade and the policy. The rest is for the ledger to check.
+// request parses the name of the trade and the policy. The ledger checks the rest.
 func (b *BustRequest) request() (r positions.BustRequest, err error) {
 	r = positions.BustRequest{Reason: b.Reason, ID: b.BustID, Actor: b.Actor}
 	if r.Actor == "" {
@@ -76,7 +77,8 @@ func (b *BustRequest) request() (r positions.BustRequest, err error) {
 		return r, errors.New(`the trade is missing: write {"trade": "100017-42", "reason": "why"}`)
 	}
 	if strings.TrimSpace(r.ID) != r.ID {
-		return r, fmt.Errorf("the bust id %q begins or ends with a blank, which nobody sees; write it without", clip(r.ID))
+		return r, fmt.Errorf("the bust id %q begins or ends with a blank, which nobody sees; write it without",
+			clip(r.ID))
 	}
 	if r.Account, r.TradeSeq, err = ParseTradeID(b.Trade); err != nil {
 		return r, err
@@ -85,13 +87,13 @@ func (b *BustRequest) request() (r positions.BustRequest, err error) {
 	return r, err
 }
 
-// takeBack has the ledger do what the request says, unless the body was not understood.
+// takeBack has the ledger do what is requested, unless the body was malformed.
 func (s *Server) takeBack(w http.ResponseWriter, r *http.Request, request *positions.BustRequest, malformed error) {
 	if malformed != nil {
 		badRequest(w, malformed.Error())
 		return
 	}
-	allow(w, walkTimeout)
+	extendDeadline(w, walkTimeout)
 	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
 	defer cancel()
 	ev, repeated, err := s.cfg.Busts.Bust(ctx, request)
@@ -108,26 +110,27 @@ func (s *Server) takeBack(w http.ResponseWriter, r *http.Request, request *posit
 	if request.Correct {
 		said = "trade corrected by an operator"
 	}
-	s.cfg.Log.Info().Str("trade", answered.Bust.TradeID).Uint64("seq", ev.Seq).Strs("cascade", answered.Bust.Cascade).Str("reason", request.Reason).
-		Str("actor", request.Actor).Str("bust_id", request.ID).Str("by", r.RemoteAddr).Msg(said)
+	s.cfg.Log.Info().Str("trade", answered.Bust.TradeID).Uint64("seq", ev.Seq).Strs("cascade", answered.Bust.Cascade).
+		Str("reason", request.Reason).Str("actor", request.Actor).Str("bust_id", request.ID).
+		Str("by", r.RemoteAddr).Msg(said)
 	answer(w, answered)
 }
 
-// failBust answers what was refused, and what the ledger could not.
+// failBust answers a refusal or an error of the ledger.
 func (s *Server) failBust(w http.ResponseWriter, r *positions.BustRequest, err error) {
 	var refused *engine.BustRefusedError
 	switch {
 	case errors.As(err, &refused):
 		s.refuseBust(w, r, &refused.Outcome)
 	case errors.Is(err, context.DeadlineExceeded):
-		fail(w, http.StatusGatewayTimeout, codeTimeout, fmt.Sprintf("the ledger did not answer within %s, and may have done it: "+
-			"look at the trade, or ask again under the same bust id", walkTimeout))
+		fail(w, http.StatusGatewayTimeout, codeTimeout, fmt.Sprintf("the ledger did not answer within %s, "+
+			"and may have done it: look at the trade, or ask again under the same bust id", walkTimeout))
 	default:
 		s.failBooks(w, r.Account, err)
 	}
 }
 
-// bustRefusals are the codes of what the ledger refuses, with their status.
+// bustRefusals are the status and code for each refusal of the ledger.
 var bustRefusals = [...]struct {
 	status int
 	code   string
@@ -152,7 +155,8 @@ var bustRefusals = [...]struct {
 func (s *Server) refuseBust(w http.ResponseWriter, r *positions.BustRequest, o *positions.BustOutcome) {
 	as, sentence := bustRefusals[o.Reason], o.Sentence(r, s.cfg.Universe)
 	if as.status == http.StatusInternalServerError {
-		s.cfg.Log.Error().Str("because", sentence).Str("trade", tradeID(r.Account, r.TradeSeq)).Msg("console: a trade cannot be taken back")
+		s.cfg.Log.Error().Str("because", sentence).Str("trade", tradeID(r.Account, r.TradeSeq)).
+			Msg("console: a trade cannot be taken back")
 	}
 	body := ErrorBody{Code: as.code, Message: sentence, MoreInTheWay: o.More}
 	for _, seq := range o.InTheWay {
@@ -166,7 +170,7 @@ func (c *Client) Bust(ctx context.Context, r BustRequest) (TakenBack, error) {
 	return c.takeBack(ctx, bustsPath, r)
 }
 
-// Correct has a trade stand at another price and quantity.
+// Correct corrects a trade to another price and quantity.
 func (c *Client) Correct(ctx context.Context, r CorrectionRequest) (TakenBack, error) {
 	return c.takeBack(ctx, correctionsPath, r)
 }
@@ -177,7 +181,7 @@ func (c *Client) takeBack(ctx context.Context, path string, request any) (TakenB
 		return TakenBack{}, fmt.Errorf("the request cannot be sent: %w", err)
 	}
 	patient := *c
-	patient.http.Timeout = walkPatience
+	patient.http.Timeout = walkClientTimeout
 	var t TakenBack
 	err = patient.do(ctx, http.MethodPost, path, body, &t)
 	return t, err

@@ -16,48 +16,50 @@ import (
 )
 
 const (
-	clientTimeout  = 15 * time.Second // longer than a handler may wait
-	answerBytesMax = 64 << 20         // sessions of 100,000 connections are some 20 MB
+	clientTimeout  = 15 * time.Second // longer than the server's answerTimeout
+	answerBytesMax = 64 << 20         // the sessions of 100,000 connections take some 20 MB
 )
 
-// Client asks a server's console. Make it with NewClient; any number of goroutines may use it.
+// Client talks to a server's console. Make one with NewClient. It is safe for concurrent use.
 type Client struct {
 	address string
 	token   string
 	http    http.Client
 }
 
-// NewClient returns a client of the console at address, a host:port. token is empty where the console has none.
+// NewClient returns a client of the console at address, a host:port. token is empty if the
+// console needs none.
 func NewClient(address, token string) *Client {
 	return &Client{address: address, token: token, http: http.Client{
 		Timeout:   clientTimeout,
-		Transport: &http.Transport{DisableKeepAlives: true}, // commands ask once and end
+		Transport: &http.Transport{DisableKeepAlives: true}, // a command makes one request and ends
 		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // a console redirects nobody, and a token is not to be carried elsewhere
+			return http.ErrUseLastResponse // a console never redirects, and the token must not go to another server
 		},
 	}}
 }
 
 // Error is an answer other than 200. Its message is the console's sentence.
 type Error struct {
-	Status       int    // of HTTP
+	Status       int    // HTTP status
 	Code         string // for programs: unknown_account, not_ready …
 	Text         string
-	InTheWay     []string // of a trade that is not taken back: those to take back first, newest first
-	MoreInTheWay bool     // and there are more
+	InTheWay     []string // of a refused bust: the trades to take back first, newest first
+	MoreInTheWay bool     // there are more of them
 }
 
-// Error is the console's sentence, fit for a screen.
+// Error returns the console's sentence, made safe for a terminal.
 func (e *Error) Error() string { return usertext.Shown(e.Text) }
 
-// Holdings asks what an account holds.
+// Holdings returns what an account holds.
 func (c *Client) Holdings(ctx context.Context, account uint64) (Holdings, error) {
 	var h Holdings
 	err := c.do(ctx, http.MethodGet, accountPath(account, "holdings"), nil, &h)
 	return h, err
 }
 
-// History asks for up to limit events (0: 20; at most 100) with sequences below before (0: from the newest), newest first.
+// History returns up to limit events (0: 20; at most 100) with sequences below before (0: from
+// the newest), newest first.
 func (c *Client) History(ctx context.Context, account, before uint64, limit int) (History, error) {
 	query := url.Values{"before": {strconv.FormatUint(before, 10)}, "limit": {strconv.Itoa(limit)}}
 	var h History
@@ -65,14 +67,15 @@ func (c *Client) History(ctx context.Context, account, before uint64, limit int)
 	return h, err
 }
 
-// Simulator asks for the state of the flow of simulated trades.
+// Simulator returns the state of the simulated trades.
 func (c *Client) Simulator(ctx context.Context) (Simulator, error) {
 	var s Simulator
 	err := c.do(ctx, http.MethodGet, simulatorPath, nil, &s)
 	return s, err
 }
 
-// SetRate changes the rate of the flow, in fills a second, and returns the state it led to.
+// SetRate sets the rate of simulated trades, in fills per second, and returns the resulting
+// state.
 func (c *Client) SetRate(ctx context.Context, rate float64) (Simulator, error) {
 	body, err := json.Marshal(setRate{Rate: &rate})
 	if err != nil {
@@ -83,7 +86,8 @@ func (c *Client) SetRate(ctx context.Context, rate float64) (Simulator, error) {
 	return s, err
 }
 
-// Accounts asks for up to limit accounts (0: 100; at most 1000) with numbers above after, by number.
+// Accounts returns up to limit accounts (0: 100; at most 1000) with numbers above after, by
+// number.
 func (c *Client) Accounts(ctx context.Context, after uint64, limit int) (Accounts, error) {
 	query := url.Values{"after": {strconv.FormatUint(after, 10)}, "limit": {strconv.Itoa(limit)}}
 	var a Accounts
@@ -91,14 +95,15 @@ func (c *Client) Accounts(ctx context.Context, after uint64, limit int) (Account
 	return a, err
 }
 
-// Sessions asks for all connections of clients, by uid.
+// Sessions returns all client connections, by uid.
 func (c *Client) Sessions(ctx context.Context) (Sessions, error) {
 	var s Sessions
 	err := c.do(ctx, http.MethodGet, "/api/v1/sessions", nil, &s)
 	return s, err
 }
 
-// Kick ends a session, whose client is told the reason (empty: that an operator did it), and returns what it was.
+// Kick ends a session, and returns it as it was. The client is told the reason; if that is
+// empty, that an operator did it.
 func (c *Client) Kick(ctx context.Context, uid uint64, reason string) (Session, error) {
 	path := fmt.Sprintf("/api/v1/sessions/%d", uid)
 	if reason != "" {
@@ -109,28 +114,28 @@ func (c *Client) Kick(ctx context.Context, uid uint64, reason string) (Session, 
 	return s, err
 }
 
-// Counters asks for what the server has counted.
+// Counters returns the server's counters.
 func (c *Client) Counters(ctx context.Context) (Counters, error) {
 	var n Counters
 	err := c.do(ctx, http.MethodGet, "/api/v1/counters", nil, &n)
 	return n, err
 }
 
-// Instruments asks for everything that is traded, at the prices of now.
+// Instruments returns everything that is traded, with current prices.
 func (c *Client) Instruments(ctx context.Context) (Instruments, error) {
 	var i Instruments
 	err := c.do(ctx, http.MethodGet, "/api/v1/instruments", nil, &i)
 	return i, err
 }
 
-// LogLevel asks for the level of the server's log.
+// LogLevel returns the level of the server's log.
 func (c *Client) LogLevel(ctx context.Context) (string, error) {
 	var l logLevel
 	err := c.do(ctx, http.MethodGet, logPath, nil, &l)
 	return l.Level, err
 }
 
-// SetLogLevel changes the level of the server's log, and returns what it is then.
+// SetLogLevel sets the level of the server's log, and returns the resulting level.
 func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) {
 	body, err := json.Marshal(logLevel{level})
 	if err != nil {
@@ -141,7 +146,7 @@ func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) 
 	return l.Level, err
 }
 
-// Ready returns nil if the server is ready to serve, and else why it is not.
+// Ready returns nil if the server is ready, and otherwise why it is not.
 func (c *Client) Ready(ctx context.Context) error {
 	return c.do(ctx, http.MethodGet, "/readyz", nil, new(status))
 }
@@ -173,9 +178,10 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, v any
 		if errors.As(err, &inner) {
 			err = inner.Err
 		}
-		return fmt.Errorf("no answer from the console at %s (is the server running? --admin names another address): %w", c.address, err)
+		return fmt.Errorf("no answer from the console at %s (is the server running? --admin names another address): %w",
+			c.address, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read; there is nothing left to lose
+	defer resp.Body.Close() //nolint:errcheck // the body has been read
 	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
 	if err != nil {
 		return fmt.Errorf("the answer of the console at %s broke off: %w", c.address, err)
@@ -192,11 +198,12 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, v any
 	return nil
 }
 
-// failed makes an Error of an answer that is one.
+// failed makes an Error of an answer other than 200.
 func (c *Client) failed(resp *http.Response, text []byte) error {
 	var f failure
 	if err := decodeAnswer(text, &f); err != nil || f.Error.Code == "" {
-		return &Error{Status: resp.StatusCode, Text: fmt.Sprintf("%s answered %s, and not as a console does", c.address, resp.Status)}
+		text := fmt.Sprintf("%s answered %s, and not as a console does", c.address, resp.Status)
+		return &Error{Status: resp.StatusCode, Text: text}
 	}
 	e := f.Error
 	return &Error{

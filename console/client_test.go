@@ -16,7 +16,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestClient asks everything and gets what the ledger holds, to the last digit.
+// TestClient asks for everything and gets what the ledger holds, to the last digit.
 func TestClient(t *testing.T) {
 	f := newFixture(t, "")
 	u := f.server.cfg.Universe
@@ -45,18 +45,21 @@ func TestClientErrors(t *testing.T) {
 	f := newFixture(t, "")
 	_, err := f.client.Holdings(t.Context(), 7)
 	var answered *Error
-	if !errors.As(err, &answered) || !reflect.DeepEqual(*answered, Error{Status: 404, Code: "unknown_account", Text: "there is no account 7"}) {
+	if !errors.As(err, &answered) ||
+		!reflect.DeepEqual(*answered, Error{Status: 404, Code: "unknown_account", Text: "there is no account 7"}) {
 		t.Errorf("unknown account: %+v", err)
 	}
 	if _, err := f.client.SetRate(t.Context(), 11); err == nil || err.Error() != "the rate must be between 0 and 10" {
 		t.Errorf("a rate out of range: %v", err)
 	}
-	if _, err := f.client.SetRate(t.Context(), math.NaN()); err == nil || !strings.HasPrefix(err.Error(), "a rate of NaN cannot be sent") {
+	if _, err := f.client.SetRate(t.Context(), math.NaN()); err == nil ||
+		!strings.HasPrefix(err.Error(), "a rate of NaN cannot be sent") {
 		t.Errorf("a rate that is none: %v", err)
 	}
 	_, err = NewClient("not an address", "").Simulator(t.Context())
-	if want := `"not an address" is not the address of a console; write host:port, as in 127.0.0.1:7301`; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
+	const wrongAddress = `"not an address" is not the address of a console; write host:port, as in 127.0.0.1:7301`
+	if err == nil || err.Error() != wrongAddress {
+		t.Errorf("%v, want %s", err, wrongAddress)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -73,16 +76,20 @@ func TestClientErrors(t *testing.T) {
 	}
 }
 
-// TestClientStrangers asks servers that are no consoles.
+// TestClientStrangers calls servers that are not consoles.
 func TestClientStrangers(t *testing.T) {
 	var followed atomic.Bool
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"HTML":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "is not that of a console"},
-		"404":      {http.NotFound, "answered 404 Not Found, and not as a console does"},
-		"too long": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, answerBytesMax+1)) }, "is longer than"},
+		"HTML": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte("<html>"))
+		}, "is not that of a console"},
+		"404": {http.NotFound, "answered 404 Not Found, and not as a console does"},
+		"too long": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(make([]byte, answerBytesMax+1))
+		}, "is longer than"},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/elsewhere" {
 				followed.Store(true)
@@ -102,7 +109,8 @@ func TestClientStrangers(t *testing.T) {
 	}
 }
 
-// TestShutdownCancels stops a console while a handler waits for a ledger that never answers.
+// TestShutdownCancels shuts down a console while a handler waits for a ledger that never
+// answers.
 func TestShutdownCancels(t *testing.T) {
 	f := newFixture(t, "")
 	f.ledger.wait = make(chan struct{})
@@ -122,7 +130,8 @@ func TestShutdownCancels(t *testing.T) {
 }
 
 func TestTextOfNumbers(t *testing.T) {
-	for _, text := range []string{"", "0", "00ff00000000000", "000ff000000000001", "00ff00000000000g", "+0ff000000000001"} {
+	for _, text := range []string{"", "0", "00ff00000000000", "000ff000000000001", "00ff00000000000g",
+		"+0ff000000000001"} {
 		if err := new(Hash).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q was read as a state hash", text)
 		}
@@ -132,30 +141,35 @@ func TestTextOfNumbers(t *testing.T) {
 	}
 }
 
-// strangerWith is a client of a server that answers as a test wants.
+// strangerWith returns a client of a server with this handler.
 func strangerWith(t *testing.T, answer http.HandlerFunc) *Client {
 	s := httptest.NewServer(answer)
 	t.Cleanup(s.Close)
 	return NewClient(s.Listener.Addr().String(), "")
 }
 
-// TestClientRefused: a refusal is told whole, with the trades that are in the way.
+// TestClientRefused: the client passes on a whole refusal, with the trades in the way.
 func TestClientRefused(t *testing.T) {
 	f := newFixture(t, "")
-	f.desk.outcome = positions.BustOutcome{Reason: positions.BustSharesGone, Seq: 44, Have: 1, Need: 50, InTheWay: []uint64{47, 44}, More: true}
+	f.desk.outcome = positions.BustOutcome{Reason: positions.BustSharesGone, Seq: 44, Have: 1, Need: 50,
+		InTheWay: []uint64{47, 44}, More: true}
 	_, bust := f.client.Bust(t.Context(), BustRequest{Trade: "100017-42", Reason: "r"})
-	_, correct := f.client.Correct(t.Context(), CorrectionRequest{BustRequest{Trade: "100017-42", Reason: "r"}, 9_9800, 100, nil})
+	correction := CorrectionRequest{BustRequest{Trade: "100017-42", Reason: "r"}, 9_9800, 100, nil}
+	_, correct := f.client.Correct(t.Context(), correction)
 	for _, err := range []error{bust, correct} {
 		var refused *Error
-		if !errors.As(err, &refused) || refused.Status != 409 || refused.Code != "shares_gone" || !refused.MoreInTheWay ||
-			!slices.Equal(refused.InTheWay, []string{"100017-47", "100017-44"}) || !strings.Contains(refused.Text, "100017-47, 100017-44") {
+		if !errors.As(err, &refused) || refused.Status != 409 || refused.Code != "shares_gone" ||
+			!refused.MoreInTheWay ||
+			!slices.Equal(refused.InTheWay, []string{"100017-47", "100017-44"}) ||
+			!strings.Contains(refused.Text, "100017-47, 100017-44") {
 			t.Errorf("refused: %+v", err)
 		}
 	}
 	f.desk.outcome = positions.BustOutcome{Reason: positions.BustAlready, Seq: 50, ID: "b-0"}
 	_, err := f.client.Bust(t.Context(), BustRequest{Trade: "100017-42", Reason: "r"})
 	var refused *Error
-	if !errors.As(err, &refused) || refused.Code != "already_busted" || refused.InTheWay != nil || refused.MoreInTheWay {
+	if !errors.As(err, &refused) || refused.Code != "already_busted" || refused.InTheWay != nil ||
+		refused.MoreInTheWay {
 		t.Errorf("refused with nothing in the way: %+v", err)
 	}
 }

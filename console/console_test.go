@@ -18,10 +18,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// The default pool of ants, which its package makes, is there before the tests.
+// The ants package starts its default pool before the tests, so that goroutine is ignored.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
-// TestGolden holds the JSON, which scripts rely on, to the byte.
+// TestGolden compares the JSON, on which scripts rely, to the byte.
 func TestGolden(t *testing.T) {
 	f := newFixture(t, "")
 	for name, target := range map[string]string{
@@ -70,26 +70,37 @@ func TestErrors(t *testing.T) {
 		status               int
 		code, message        string
 	}{
-		{"GET", "/nowhere", "", 404, "not_found", "there is nothing at /nowhere; see /livez, /readyz, /debug/pprof/ and /api/v1/"},
+		{"GET", "/nowhere", "", 404, "not_found",
+			"there is nothing at /nowhere; see /livez, /readyz, /debug/pprof/ and /api/v1/"},
 		{"GET", "/api/v1/accounts/100017", "", 404, "not_found", "there is nothing at /api/v1/accounts/100017"},
 		{"GET", "/api/v1/accounts/7/holdings", "", 404, "unknown_account", "there is no account 7"},
 		{"GET", "/api/v1/accounts/7/history", "", 404, "unknown_account", "there is no account 7"},
-		{"GET", "/api/v1/accounts/ann/holdings", "", 400, "bad_request", `"ann" is not an account; write its number, as in 100001`},
+		{"GET", "/api/v1/accounts/ann/holdings", "", 400, "bad_request",
+			`"ann" is not an account; write its number, as in 100001`},
 		{"GET", "/api/v1/accounts/-1/history", "", 400, "bad_request", `"-1" is not an account`},
-		{"GET", account + "history?limit=ten", "", 400, "bad_request", `limit: "ten" is not a whole number; write digits alone, without zeros in front, from 0 to 18446744073709551615`},
+		{"GET", account + "history?limit=ten", "", 400, "bad_request",
+			`limit: "ten" is not a whole number; ` +
+				`write digits alone, without zeros in front, from 0 to 18446744073709551615`},
 		{"GET", account + "history?before=-1", "", 400, "bad_request", `before: "-1" is not a whole number`},
 		{"POST", account + "holdings", "", 405, "method_not_allowed", account + "holdings takes GET, not POST"},
-		{"DELETE", "/api/v1/simulator", "", 405, "method_not_allowed", "/api/v1/simulator takes GET or PUT, not DELETE"},
+		{"DELETE", "/api/v1/simulator", "", 405, "method_not_allowed",
+			"/api/v1/simulator takes GET or PUT, not DELETE"},
 		{"POST", "/readyz", "", 405, "method_not_allowed", "/readyz takes GET, not POST"},
-		{"PUT", "/api/v1/simulator", "", 400, "bad_request", "the body is not what is expected here: it is empty; write an object with rate"},
+		{"PUT", "/api/v1/simulator", "", 400, "bad_request",
+			"the body is not what is expected here: it is empty; write an object with rate"},
 		{"PUT", "/api/v1/simulator", "{}", 400, "bad_request", `the rate is missing: write {"rate": 2000}`},
-		{"PUT", "/api/v1/simulator", `{"rate":null}`, 400, "bad_request", "rate: null is no value; write one, or leave the member out"},
-		{"PUT", "/api/v1/simulator", `{"rate":"5"}`, 400, "bad_request", "the body is not what is expected here: rate must be a number, and is a string"},
-		{"PUT", "/api/v1/simulator", `{"rate":5,"burst":1}`, 400, "bad_request", `there is no "burst" here; it takes rate`},
+		{"PUT", "/api/v1/simulator", `{"rate":null}`, 400, "bad_request",
+			"rate: null is no value; write one, or leave the member out"},
+		{"PUT", "/api/v1/simulator", `{"rate":"5"}`, 400, "bad_request",
+			"the body is not what is expected here: rate must be a number, and is a string"},
+		{"PUT", "/api/v1/simulator", `{"rate":5,"burst":1}`, 400, "bad_request",
+			`there is no "burst" here; it takes rate`},
 		{"PUT", "/api/v1/simulator", `{"rate":5}{}`, 400, "bad_request", "after top-level value"},
 		{"PUT", "/api/v1/simulator", `{"rate":5}x`, 400, "bad_request", "invalid character 'x'"},
-		{"PUT", "/api/v1/simulator", `{"rate":5` + strings.Repeat(" ", bodyBytesMax) + "}", 400, "bad_request", "the body is longer than 65536 bytes"},
-		{"PUT", "/api/v1/simulator", `{"rate":5}` + strings.Repeat(" ", bodyBytesMax), 400, "bad_request", "the body is longer than 65536 bytes"},
+		{"PUT", "/api/v1/simulator", `{"rate":5` + strings.Repeat(" ", bodyBytesMax) + "}", 400, "bad_request",
+			"the body is longer than 65536 bytes"},
+		{"PUT", "/api/v1/simulator", `{"rate":5}` + strings.Repeat(" ", bodyBytesMax), 400, "bad_request",
+			"the body is longer than 65536 bytes"},
 		{"PUT", "/api/v1/simulator", `{"rate":11}`, 400, "bad_request", "the rate must be between 0 and 10"},
 	} {
 		w := f.ask(c.method, c.target, c.body)
@@ -98,7 +109,8 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s %s: %v in %s", c.method, c.target, err, w.Body)
 		}
 		if w.Code != c.status || got.Error.Code != c.code || !strings.Contains(got.Error.Message, c.message) {
-			t.Errorf("%s %s %.40s: %d %+v, want %d %s %s", c.method, c.target, c.body, w.Code, got.Error, c.status, c.code, c.message)
+			t.Errorf("%s %s %.40s: %d %+v, want %d %s %s",
+				c.method, c.target, c.body, w.Code, got.Error, c.status, c.code, c.message)
 		}
 		if allow := w.Header().Get("Allow"); (c.status == 405) != (allow != "") {
 			t.Errorf("%s %s: Allow %q", c.method, c.target, allow)
@@ -109,7 +121,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestLedgerErrors answers what goes wrong behind the console.
+// TestLedgerErrors: errors of the ledger get the right answers.
 func TestLedgerErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		err    error
@@ -124,7 +136,8 @@ func TestLedgerErrors(t *testing.T) {
 		f.ledger.err = c.err
 		for _, what := range []string{"holdings", "history"} {
 			w := f.ask("GET", "/api/v1/accounts/100017/"+what, "")
-			if w.Code != c.status || !strings.Contains(w.Body.String(), `"`+c.code+`"`) || strings.Contains(w.Body.String(), "secret") {
+			if w.Code != c.status || !strings.Contains(w.Body.String(), `"`+c.code+`"`) ||
+				strings.Contains(w.Body.String(), "secret") {
 				t.Errorf("%s of a ledger %s: %d %s", what, name, w.Code, w.Body)
 			}
 		}
@@ -156,7 +169,8 @@ func TestReady(t *testing.T) {
 	f.ready = errors.New("draining")
 	err := f.client.Ready(t.Context())
 	var answered *Error
-	if !errors.As(err, &answered) || answered.Status != 503 || answered.Code != "not_ready" || answered.Text != "draining" {
+	if !errors.As(err, &answered) || answered.Status != 503 || answered.Code != "not_ready" ||
+		answered.Text != "draining" {
 		t.Errorf("a server that drains: %+v", err)
 	}
 	if w := f.ask("GET", "/livez", ""); w.Code != 200 {
@@ -164,7 +178,7 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// TestToken asks with the right token, a wrong one, a longer one and none.
+// TestToken makes requests with the right token, a wrong one, a longer one and none.
 func TestToken(t *testing.T) {
 	const token = "0123456789abcdef"
 	f := newFixture(t, token)
@@ -197,7 +211,8 @@ func TestToken(t *testing.T) {
 	}
 	f.client.token = ""
 	_, err := f.client.Simulator(t.Context())
-	if want := "this console wants its token: name the file that holds it with --admin-token-file"; err == nil || err.Error() != want {
+	if want := "this console wants its token: name the file that holds it with --admin-token-file"; err == nil ||
+		err.Error() != want {
 		t.Errorf("without a token: %v, want %s", err, want)
 	}
 }

@@ -24,17 +24,17 @@ import (
 // node is a mapping of the OpenAPI document.
 type node = map[string]any
 
-// contract checks answers against the OpenAPI document. It knows the few keywords of schemas that the document uses, and
-// takes no other, so nothing stands in there that is not checked.
+// contract checks answers against the OpenAPI document. It knows the few schema keywords that
+// the document uses, and refuses all others, so that nothing in the document goes unchecked.
 type contract struct {
 	doc  node
-	seen map[string]bool // statuses that were answered, and properties that were in answers
+	seen map[string]bool // statuses that have been answered, and properties that answers had
 }
 
 func loadContract(t *testing.T) *contract {
 	t.Helper()
 	c := &contract{seen: make(map[string]bool)}
-	if err := yaml.UnmarshalWithOptions(description, &c.doc, yaml.Strict()); err != nil {
+	if err := yaml.UnmarshalWithOptions(openAPIDocument, &c.doc, yaml.Strict()); err != nil {
 		t.Fatalf("openapi.yaml: %v", err)
 	}
 	if c.doc["openapi"] != "3.1.0" {
@@ -43,7 +43,7 @@ func loadContract(t *testing.T) *contract {
 	return c
 }
 
-// resolve follows references within the document; name is that of the last one.
+// resolve follows references within the document. name is that of the last one.
 func (c *contract) resolve(v any) (n node, name string, err error) {
 	n, ok := v.(node)
 	for ok && n["$ref"] != nil {
@@ -62,7 +62,7 @@ func (c *contract) resolve(v any) (n node, name string, err error) {
 	return n, name, nil
 }
 
-// operations are the described ones, "GET /livez" for one.
+// operations returns the described operations by name, such as "GET /livez".
 func (c *contract) operations() map[string]node {
 	all := make(map[string]node)
 	for path, item := range c.doc["paths"].(node) {
@@ -73,7 +73,7 @@ func (c *contract) operations() map[string]node {
 	return all
 }
 
-// check says what of an answer is not as the operation describes it.
+// check returns how an answer differs from the description of the operation.
 func (c *contract) check(name string, op node, w *httptest.ResponseRecorder) error {
 	status := strconv.Itoa(w.Code)
 	responses := op["responses"].(node)
@@ -105,14 +105,17 @@ func (c *contract) check(name string, op node, w *httptest.ResponseRecorder) err
 	return c.match(content.(node)["schema"], v, "the answer")
 }
 
-// match says where v is not as the schema wants it; at is where that is.
+// match returns where v does not match the schema. at is the path to v.
 func (c *contract) match(schema, v any, at string) error {
 	n, name, err := c.resolve(schema)
 	if err != nil {
 		return err
 	}
 	for keyword := range n {
-		if !slices.Contains([]string{"type", "properties", "required", "additionalProperties", "items", "enum", "pattern", "minimum", "description"}, keyword) {
+		if !slices.Contains([]string{
+			"type", "properties", "required", "additionalProperties", "items",
+			"enum", "pattern", "minimum", "description",
+		}, keyword) {
 			return fmt.Errorf("schema of %s: %s is not checked by this test", at, keyword)
 		}
 	}
@@ -197,99 +200,126 @@ func matchNumber(n node, v any, at string) error {
 	return nil
 }
 
-// question is one that is asked of each console in questions.
+// question is a request that questions makes to each console.
 type question struct {
-	operation    string // of the document
-	target, body string // target "": the path of the operation
+	operation    string // as the document names it
+	target, body string // target "": the operation's path
 	prepare      func(*fixture)
 	status       int
 }
 
+// questions are made to each console.
 func questions() []question {
-	const account = "/api/v1/accounts/100017/"
-	var all []question
-	ask := func(status int, operation, target, body string, prepare ...func(*fixture)) {
-		q := question{operation: operation, target: target, body: body, status: status, prepare: func(*fixture) {}}
-		if len(prepare) > 0 {
-			q.prepare = prepare[0]
-		}
-		all = append(all, q)
+	var all questionList
+	all.aboutServer()
+	all.aboutAccounts()
+	all.aboutBusts()
+	all.aboutChanges()
+	return all
+}
+
+// questionList is a list of questions that is being made.
+type questionList []question
+
+func (l *questionList) ask(status int, operation, target, body string, prepare ...func(*fixture)) {
+	q := question{operation: operation, target: target, body: body, status: status, prepare: func(*fixture) {}}
+	if len(prepare) > 0 {
+		q.prepare = prepare[0]
 	}
+	*l = append(*l, q)
+}
+
+func (l *questionList) aboutServer() {
 	for _, path := range []string{
-		"/livez", "/readyz", "/api/v1/openapi.yaml", "/api/v1/accounts", "/api/v1/counters", "/api/v1/instruments", "/api/v1/sessions", "/api/v1/log",
-		"/api/v1/simulator", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/pprof/symbol", "/debug/pprof/trace",
+		"/livez", "/readyz", "/api/v1/openapi.yaml", "/api/v1/accounts", "/api/v1/counters",
+		"/api/v1/instruments", "/api/v1/sessions", "/api/v1/log", "/api/v1/simulator", "/debug/pprof/",
+		"/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/pprof/symbol", "/debug/pprof/trace",
 	} {
-		ask(200, "GET "+path, "", "")
+		l.ask(200, "GET "+path, "", "")
 	}
 	const profile = "GET /debug/pprof/{name}"
-	ask(200, profile, "/debug/pprof/goroutine", "")
-	ask(200, profile, "/debug/pprof/goroutine?debug=2", "")
-	ask(404, profile, "/debug/pprof/goroutines", "")
+	l.ask(200, profile, "/debug/pprof/goroutine", "")
+	l.ask(200, profile, "/debug/pprof/goroutine?debug=2", "")
+	l.ask(404, profile, "/debug/pprof/goroutines", "")
 	for _, what := range []string{"profile", "trace"} {
-		ask(409, "GET /debug/pprof/"+what, "", "", func(f *fixture) { f.elsewhere = record(what) })
+		l.ask(409, "GET /debug/pprof/"+what, "", "", func(f *fixture) { f.stopOtherProfile = record(what) })
 	}
-	ask(503, "GET /readyz", "", "", func(f *fixture) { f.ready = errors.New("draining") })
-	ask(200, "POST /debug/pprof/symbol", "", "0x1")
-	ask(400, "GET /api/v1/accounts", "/api/v1/accounts?after=x", "")
+	l.ask(503, "GET /readyz", "", "", func(f *fixture) { f.ready = errors.New("draining") })
+	l.ask(200, "POST /debug/pprof/symbol", "", "0x1")
+}
+
+func (l *questionList) aboutAccounts() {
+	const account = "/api/v1/accounts/100017/"
+	l.ask(400, "GET /api/v1/accounts", "/api/v1/accounts?after=x", "")
 	for _, what := range []string{"holdings", "history"} {
 		operation := "GET /api/v1/accounts/{account}/" + what
-		ask(200, operation, account+what, "")
-		ask(400, operation, "/api/v1/accounts/ann/"+what, "")
-		ask(404, operation, "/api/v1/accounts/7/"+what, "")
+		l.ask(200, operation, account+what, "")
+		l.ask(400, operation, "/api/v1/accounts/ann/"+what, "")
+		l.ask(404, operation, "/api/v1/accounts/7/"+what, "")
 	}
 	const trade = "GET /api/v1/trades/{id}"
-	for _, id := range []string{"42", "43"} { // corrected; taken back
-		ask(200, trade, "/api/v1/trades/100017-"+id, "")
+	for _, id := range []string{"42", "43"} { // a corrected trade; one that was taken back
+		l.ask(200, trade, "/api/v1/trades/100017-"+id, "")
 	}
-	ask(400, trade, "/api/v1/trades/ann", "")
+	l.ask(400, trade, "/api/v1/trades/ann", "")
 	for _, id := range []string{"7-42", "100017-1", "100017-45"} {
-		ask(404, trade, "/api/v1/trades/"+id, "")
+		l.ask(404, trade, "/api/v1/trades/"+id, "")
 	}
-	for status, err := range map[int]error{500: errors.New("broken"), 503: engine.ErrStopped, 504: context.DeadlineExceeded} {
+	for status, err := range map[int]error{
+		500: errors.New("broken"), 503: engine.ErrStopped, 504: context.DeadlineExceeded,
+	} {
 		broken := func(f *fixture) { f.ledger.err, f.desk.err = err, err }
-		for operation, body := range takingBack {
-			ask(status, operation, "", body, broken)
+		for operation, body := range bustOperations {
+			l.ask(status, operation, "", body, broken)
 		}
-		ask(status, trade, "/api/v1/trades/100017-42", "", broken)
-		ask(status, "GET /api/v1/accounts", "", "", broken)
-		ask(status, "GET /api/v1/accounts/{account}/holdings", account+"holdings", "", broken)
-		ask(status, "GET /api/v1/accounts/{account}/history", account+"history", "", broken)
+		l.ask(status, trade, "/api/v1/trades/100017-42", "", broken)
+		l.ask(status, "GET /api/v1/accounts", "", "", broken)
+		l.ask(status, "GET /api/v1/accounts/{account}/holdings", account+"holdings", "", broken)
+		l.ask(status, "GET /api/v1/accounts/{account}/history", account+"history", "", broken)
 	}
-	for operation, body := range takingBack {
-		ask(200, operation, "", body, func(f *fixture) { f.desk.repeated = true })
-		ask(200, operation, "", body)
-		ask(400, operation, "", "{}")
+}
+
+func (l *questionList) aboutBusts() {
+	for operation, body := range bustOperations {
+		l.ask(200, operation, "", body, func(f *fixture) { f.desk.repeated = true })
+		l.ask(200, operation, "", body)
+		l.ask(400, operation, "", "{}")
 		for reason := positions.BustUnknownAccount; reason <= positions.BustDamaged; reason++ {
-			ask(bustRefusals[reason].status, operation, "", body, func(f *fixture) {
+			l.ask(bustRefusals[reason].status, operation, "", body, func(f *fixture) {
 				f.desk.outcome = positions.BustOutcome{Reason: reason, InTheWay: []uint64{44, 43}, More: true}
 			})
 		}
 	}
-	const backup, out = "POST /api/v1/backup", `{"out":"/var/backups/papertape-1"}`
-	ask(200, backup, "", out)
-	ask(400, backup, "", `{"out":"papertape-1"}`)
-	for status, err := range map[int]error{409: Conflict("it exists"), 500: errors.New("no space left on device"), 503: ErrNotReady} {
-		ask(status, backup, "", out, func(f *fixture) { f.backupErr = err })
-	}
-	ask(200, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/7", "")
-	ask(400, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/x", "")
-	ask(404, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/8", "")
-	ask(200, "PUT /api/v1/log", "", `{"level":"debug"}`)
-	ask(400, "PUT /api/v1/log", "", "{}")
-	ask(200, "PUT /api/v1/simulator", "", `{"rate":2.5}`)
-	ask(400, "PUT /api/v1/simulator", "", `{"rate":-1}`)
-	return all
 }
 
-// takingBack are the operations that take a trade back, with all that can be asked of each.
-var takingBack = map[string]string{
+func (l *questionList) aboutChanges() {
+	const backup, out = "POST /api/v1/backup", `{"out":"/var/backups/papertape-1"}`
+	l.ask(200, backup, "", out)
+	l.ask(400, backup, "", `{"out":"papertape-1"}`)
+	for status, err := range map[int]error{
+		409: Conflict("it exists"), 500: errors.New("no space left on device"), 503: ErrNotReady,
+	} {
+		l.ask(status, backup, "", out, func(f *fixture) { f.backupErr = err })
+	}
+	l.ask(200, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/7", "")
+	l.ask(400, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/x", "")
+	l.ask(404, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/8", "")
+	l.ask(200, "PUT /api/v1/log", "", `{"level":"debug"}`)
+	l.ask(400, "PUT /api/v1/log", "", "{}")
+	l.ask(200, "PUT /api/v1/simulator", "", `{"rate":2.5}`)
+	l.ask(400, "PUT /api/v1/simulator", "", `{"rate":-1}`)
+}
+
+// bustOperations are the operations on trades, each with a request that has all members.
+var bustOperations = map[string]string{
 	"POST /api/v1/busts": `{"trade":"100017-42","reason":"mistyped","policy":"cascade","bust_id":"b-1","actor":"ann"}`,
-	"POST /api/v1/corrections": `{"trade":"100017-42","reason":"mistyped","policy":"cascade","bust_id":"b-1","actor":"ann",` +
+	"POST /api/v1/corrections": `{"trade":"100017-42","reason":"mistyped","policy":"cascade",` +
+		`"bust_id":"b-1","actor":"ann",` +
 		`"price":"1500.00","quantity":300,"revision":0}`,
 }
 
-// TestContract: what is served is described, what is described is served, and every answer is as described. Each described
-// status is reached, and each described property of an answer seen.
+// TestContract: what is served is described, what is described is served, and every answer
+// matches its description. Every described status occurs, and so does every described property.
 func TestContract(t *testing.T) {
 	c := loadContract(t)
 	described := c.operations()
@@ -313,8 +343,8 @@ func TestContract(t *testing.T) {
 		f := newFixture(t, "")
 		q.prepare(f)
 		w := f.askCancelled(method, q.target, q.body)
-		if f.elsewhere != nil {
-			f.elsewhere()
+		if f.stopOtherProfile != nil {
+			f.stopOtherProfile()
 		}
 		if w.Code != q.status {
 			t.Errorf("%s: %d, want %d: %s", q.target, w.Code, q.status, w.Body)
@@ -323,15 +353,15 @@ func TestContract(t *testing.T) {
 			t.Errorf("%s: %v", q.operation, err)
 		}
 	}
-	c.keepOut(t, described)
+	c.checkRefusals(t, described)
 	for _, missing := range c.unseen(described) {
 		t.Errorf("%s is described, and nothing was answered so", missing)
 	}
 }
 
-// served are the operations of the mux.
+// served returns the operations of the mux.
 func served(s *Server) (all []string) {
-	for _, r := range []routes{s.health(), s.guarded()} {
+	for _, r := range []routes{s.healthRoutes(), s.guardedRoutes()} {
 		for path, m := range r {
 			for method := range m {
 				all = append(all, method+" "+strings.TrimSuffix(path, "{$}"))
@@ -342,7 +372,7 @@ func served(s *Server) (all []string) {
 	return all
 }
 
-// askCancelled asks with a context that has ended, so that profiles do not take their seconds.
+// askCancelled makes a request whose context has ended, so that profiles end at once.
 func (f *fixture) askCancelled(method, target, body string) *httptest.ResponseRecorder {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -353,7 +383,7 @@ func (f *fixture) askCancelled(method, target, body string) *httptest.ResponseRe
 	return w
 }
 
-// matchBody checks a body that was answered with 200 against what is described.
+// matchBody checks a request body that was answered with 200 against its description.
 func (c *contract) matchBody(op node, q *question) error {
 	body, ok := op["requestBody"].(node)
 	if !ok || q.status >= 300 {
@@ -368,9 +398,10 @@ func (c *contract) matchBody(op node, q *question) error {
 	return c.match(body["content"].(node)["application/json"].(node)["schema"], v, "the body")
 }
 
-// keepOut asks each operation without the token, by another name, as a page of another site, with a parameter that there is not,
-// and while as many are answered as may be.
-func (c *contract) keepOut(t *testing.T, described map[string]node) {
+// checkRefusals makes requests to each operation that the guard or the query check refuses:
+// without the token, under another host name, from a page of another site, with an unknown
+// parameter, and while the console is busy.
+func (c *contract) checkRefusals(t *testing.T, described map[string]node) {
 	f, locked, full := newFixture(t, ""), newFixture(t, "0123456789abcdef"), newFixture(t, "")
 	for range requestsMax {
 		full.server.guard.slots <- struct{}{}
@@ -402,7 +433,7 @@ func (c *contract) keepOut(t *testing.T, described map[string]node) {
 	}
 }
 
-// unseen are described statuses and properties that no answer had.
+// unseen returns the described statuses and properties that no answer has had.
 func (c *contract) unseen(described map[string]node) (missing []string) {
 	for name, op := range described {
 		for status := range op["responses"].(node) {
@@ -423,7 +454,7 @@ func (c *contract) unseen(described map[string]node) (missing []string) {
 	return missing
 }
 
-// TestContractBreaches sees that the checker of TestContract finds what is wrong.
+// TestContractBreaches: the checker of TestContract finds answers that break the contract.
 func TestContractBreaches(t *testing.T) {
 	c := loadContract(t)
 	for text, want := range map[string]string{
@@ -439,7 +470,8 @@ func TestContractBreaches(t *testing.T) {
 		c.expect(t, "Error", text, want)
 	}
 	row := func(old, with string) string {
-		return strings.Replace(`{"market":"SH","code":"1","name":"n","price":"9.98","previous_close":"10.00","lot":100,"tick":"0.01"}`, old, with, 1)
+		return strings.Replace(`{"market":"SH","code":"1","name":"n","price":"9.98",`+
+			`"previous_close":"10.00","lot":100,"tick":"0.01"}`, old, with, 1)
 	}
 	c.expect(t, "Instrument", row("", ""), "")
 	c.expect(t, "Instrument", row(`"9.98"`, `9.98`), "the answer.price is 9.98, not a string")
@@ -450,7 +482,8 @@ func TestContractBreaches(t *testing.T) {
 	c.expect(t, "Accounts", `{"accounts":null}`, "the answer.accounts is <nil>, not an array")
 	c.expect(t, "Accounts", `{"accounts":[1]}`, "the answer.accounts[0] is 1, not an object")
 	c.expect(t, "Nothing", `{}`, "leads nowhere")
-	if err := c.match(node{"type": "string", "maxLength": 3}, "long", "it"); err == nil || !strings.Contains(err.Error(), "maxLength is not checked") {
+	if err := c.match(node{"type": "string", "maxLength": 3}, "long", "it"); err == nil ||
+		!strings.Contains(err.Error(), "maxLength is not checked") {
 		t.Errorf("a keyword that is not known: %v", err)
 	}
 }

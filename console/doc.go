@@ -1,6 +1,7 @@
-// Package console is the admin side of a server: health, profiles and the HTTP API, on an address of its own.
+// Package console is the admin side of a server: health, profiles and the HTTP API, on an address
+// of its own.
 //
-// A server is made of what it shows, and serves until it is shut down:
+// A console is made from what it shows, and serves until it is shut down:
 //
 //	c, err := console.New(console.Config{
 //		Universe: u, Prices: prices, Books: eng, Busts: eng, Sessions: gw, Simulator: flow, Ready: ready, Log: log,
@@ -9,35 +10,37 @@
 //	...
 //	c.Shutdown(ctx)      // cancels what handlers wait for, then waits for the handlers
 //
-// The other end is Client, which the commands of an operator use:
+// The other end is Client, which the operator's commands use:
 //
 //	h, err := console.NewClient("127.0.0.1:7301", "").Holdings(ctx, 100001)
 //
-// What there is:
+// These are the operations:
 //
 //	GET /livez                                  200 while the process answers at all
 //	GET /readyz                                 200, or 503 with the reason
 //	GET /debug/pprof/                           the profiles of net/http/pprof, bounded, one at a time
-//	GET /api/v1/openapi.yaml                    all of this, for programs
+//	GET /api/v1/openapi.yaml                    the description of this API for programs
 //	GET /api/v1/accounts                        Accounts; ?after=NUMBER&limit=N, by number
-//	GET /api/v1/counters                        what was counted, by Stats of engine and gateway
+//	GET /api/v1/counters                        Counters of engine and gateway
 //	GET /api/v1/accounts/{n}/holdings           Holdings
 //	GET /api/v1/accounts/{n}/history            History; ?before=SEQ&limit=N, newest first, as in the wire protocol
-//	POST /api/v1/backup                         takes {"out": DIR}, a new directory on the server's machine; answers Backup
+//	POST /api/v1/backup                         takes {"out": DIR}, a new directory on the server; answers Backup
 //	POST /api/v1/busts                          takes a BustRequest; answers TakenBack
-//	POST /api/v1/corrections                    takes a CorrectionRequest; likewise
+//	POST /api/v1/corrections                    takes a CorrectionRequest; answers TakenBack
 //	GET /api/v1/instruments                     Instruments
 //	GET /api/v1/sessions                        Sessions
-//	DELETE /api/v1/sessions/{uid}               GOODBYE KICKED to that Session, with ?reason=TEXT; answers with what it was
+//	DELETE /api/v1/sessions/{uid}               kicks a client, with ?reason=TEXT; answers its Session as it was
 //	GET, PUT /api/v1/log                        {"level": "info"}; PUT takes the same
-//	GET, PUT /api/v1/simulator                  Simulator; PUT takes {"rate": 2000} and answers with the state it led to
-//	GET /api/v1/trades/{id}                     TradeRecord: a trade and what became of it
+//	GET, PUT /api/v1/simulator                  Simulator; PUT takes {"rate": 2000} and answers the resulting state
+//	GET /api/v1/trades/{id}                     TradeRecord: a trade and what happened to it
 //
-// What browsers ask is for the console's own pages and those of Config.Hosts alone, and a name that is not the console's is
-// no way in: see guard. Parameters, bodies and numbers have one form, and what is in another is refused rather than guessed
-// at: see takes, decodeBody and parseNumber. Health is answered however many hold connections open: see places.
+// Browsers may only make requests for the console's own pages and for those of Config.Hosts, and
+// only under a host name that is the console's (see guard). Parameters, bodies and numbers have one
+// form; any other form is refused rather than guessed at (see acceptParameters, decodeBody and
+// parseNumber). Health is answered however many connections others hold open (see boundedListener).
 //
-// Amounts are decimal strings, times RFC 3339 with nanoseconds in UTC, the state hash 16 hexadecimal digits. An error is
-// {"error": {"code", "message"}} with a code for programs and a sentence for people. Where a token is configured everything
-// but the two health paths wants it, as Authorization: Bearer TOKEN.
+// Amounts are decimal strings. Times are RFC 3339 with nanoseconds, in UTC. The state hash is 16
+// hexadecimal digits. An error is {"error": {"code", "message"}}, with a code for programs and a
+// sentence for people. If a token is configured, every request but those for health must send it:
+// Authorization: Bearer TOKEN.
 package console

@@ -24,18 +24,18 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// ledger is a ledger of one account.
+// ledger is a fake ledger of one account.
 type ledger struct {
 	holdings positions.Holdings
 	events   []positions.Event
 	accounts []engine.AccountInfo
-	err      error         // answered instead
-	wait     chan struct{} // not nil: closed when a question has arrived, which then waits for its context
+	err      error         // if set, returned by all methods
+	wait     chan struct{} // if set, closed when a call arrives, which then waits for its context
 
 	oldest uint64 // the oldest event kept; 0: the first
 
-	before, after uint64 // of the last question
-	walked        uint64 // from which event, the last time
+	before, after uint64 // of the last call
+	walked        uint64 // where the last Walk began
 	limit         int
 }
 
@@ -75,7 +75,7 @@ func (l *ledger) History(ctx context.Context, account, before uint64, limit int)
 	return page[:min(limit, len(page))], max(1, l.oldest), nil
 }
 
-// Walk gives events that are overwritten afterwards, as those of the engine are.
+// Walk overwrites its events after each call of see, as the engine does.
 func (l *ledger) Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error {
 	l.walked = from
 	if err := l.ask(ctx, account); err != nil {
@@ -93,14 +93,14 @@ func (l *ledger) Walk(ctx context.Context, account, from uint64, see func(*posit
 	return nil
 }
 
-// desk takes one trade back, whatever it is asked, or refuses to.
+// desk answers every bust with the same event or refusal.
 type desk struct {
 	event    positions.Event
 	repeated bool
-	outcome  positions.BustOutcome // a refusal
-	err      error                 // answered instead
+	outcome  positions.BustOutcome // the refusal, if it has a reason
+	err      error                 // if set, returned instead
 
-	asked *positions.BustRequest // the last one
+	asked *positions.BustRequest // the last request
 }
 
 func (d *desk) Bust(_ context.Context, r *positions.BustRequest) (positions.Event, bool, error) {
@@ -113,7 +113,7 @@ func (d *desk) Bust(_ context.Context, r *positions.BustRequest) (positions.Even
 	return d.event, d.repeated, d.err
 }
 
-// flow is a simulator that only counts to what it was told.
+// flow is a simulator that only remembers its rate.
 type flow struct{ state simulator.State }
 
 func (f *flow) State() simulator.State { return f.state }
@@ -126,7 +126,7 @@ func (f *flow) SetRate(rate float64) error {
 	return nil
 }
 
-// roster is the connections of a gateway, which go when they are kicked.
+// roster is a fake list of sessions; a kick removes one.
 type roster struct {
 	infos  []gateway.SessionInfo
 	reason string // of the last kick
@@ -141,7 +141,7 @@ func (l *roster) Kick(uid uint64, reason string) bool {
 	return len(l.infos) < n
 }
 
-// connected are a session of each state.
+// connected returns sessions in each state.
 func connected() *roster {
 	at := time.Unix(1_700_000_000, 123_456_789).In(time.FixedZone("CST", 8*60*60))
 	return &roster{infos: []gateway.SessionInfo{
@@ -151,7 +151,7 @@ func connected() *roster {
 	}}
 }
 
-// level is a level of two.
+// level is a log level that can have two values.
 type level string
 
 func (l *level) Level() string { return string(*l) }
@@ -164,7 +164,8 @@ func (l *level) SetLevel(name string) error {
 	return nil
 }
 
-// golden is an account with every kind of event, amounts that need four decimals, and a hash that begins with zeros.
+// golden is an account with every kind of event, amounts that need four decimals, and a hash
+// that begins with zeros.
 func golden(t *testing.T, u *market.Universe) *ledger {
 	t.Helper()
 	id, ok := u.Lookup([]byte("SH"), []byte("600519"))
@@ -191,19 +192,24 @@ func golden(t *testing.T, u *market.Universe) *ledger {
 	const account, at = 100017, 1_700_000_000_123_456_789
 	return &ledger{
 		holdings: positions.Holdings{
-			Account: account, Seq: 43, Positions: []positions.Position{row}, TotalMarketValue: row.MarketValue(), Cash: cash,
+			Account: account, Seq: 43, Positions: []positions.Position{row}, TotalMarketValue: row.MarketValue(),
+			Cash: cash,
 			Hash: 0x00ff_0000_0000_0001,
 		},
 		events: []positions.Event{
-			{Account: account, Seq: 44, Time: at + 211, Cash: cash, Kind: positions.KindBust, Change: positions.Unchanged,
+			{Account: account, Seq: 44, Time: at + 211, Cash: cash, Kind: positions.KindBust,
+				Change: positions.Unchanged,
 				Bust: &positions.Bust{
 					TradeSeq: 42, Reason: "mistyped", Actor: "ann", ID: "b-1", Original: trade, Replacement: &corrected,
 					Cascade: []uint64{43}, Positions: []positions.Position{row},
 				}},
-			{Account: account, Seq: 43, Time: at + 1, Cash: cash, Kind: positions.KindTrade, Change: positions.Closed, Trade: sold, Position: gone},
-			{Account: account, Seq: 42, Time: at, Cash: cash, Kind: positions.KindTrade, Change: positions.Opened, Trade: trade, Position: row,
+			{Account: account, Seq: 43, Time: at + 1, Cash: cash, Kind: positions.KindTrade, Change: positions.Closed,
+				Trade: sold, Position: gone},
+			{Account: account, Seq: 42, Time: at, Cash: cash, Kind: positions.KindTrade, Change: positions.Opened,
+				Trade: trade, Position: row,
 				TotalMarketValue: row.MarketValue()},
-			{Account: account, Seq: 1, Time: at - 1e9, Cash: cash, Kind: positions.KindAdjustment, Adjustment: adjusted},
+			{Account: account, Seq: 1, Time: at - 1e9, Cash: cash, Kind: positions.KindAdjustment,
+				Adjustment: adjusted},
 		},
 		accounts: []engine.AccountInfo{
 			{Number: account, Seq: 43, Cash: cash, TotalMarketValue: row.MarketValue(), Rows: 1, Sessions: 2},
@@ -224,25 +230,29 @@ type fixture struct {
 	url    string
 	client *Client
 
-	backups   []string // asked for
-	backupErr error
-	elsewhere func() // ends what is recorded by other means than the console; nil: nothing is
+	backups          []string // the directories requested
+	backupErr        error
+	stopOtherProfile func() // ends a profile that record has started; nil: there is none
 }
 
 func newFixture(t *testing.T, token string) *fixture {
 	t.Helper()
-	return newFixtureOf(t, func(c *Config) { c.Token = token })
+	return newFixtureWith(t, func(c *Config) { c.Token = token })
 }
 
-// newFixtureOf has a test change the configuration of the console.
-func newFixtureOf(t *testing.T, change func(*Config)) *fixture {
+// newFixtureWith makes a fixture whose console has a changed configuration.
+func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 	t.Helper()
 	u := market.Default()
-	f := &fixture{ledger: golden(t, u), flow: &flow{simulator.State{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}}}
+	f := &fixture{
+		ledger: golden(t, u),
+		flow:   &flow{simulator.State{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}},
+	}
 	f.list, f.level, f.desk = connected(), "info", &desk{event: f.ledger.events[0]}
 	prices := u.Opening().With(0, 12_3456)
 	cfg := Config{
-		Universe: u, Prices: func() *market.Prices { return prices }, Books: f.ledger, Busts: f.desk, Sessions: f.list, Simulator: f.flow,
+		Universe: u, Prices: func() *market.Prices { return prices },
+		Books: f.ledger, Busts: f.desk, Sessions: f.list, Simulator: f.flow,
 		Counters: func() []Counter { return []Counter{{Name: "events", Value: 7, What: "changes of accounts"}} },
 		LogLevel: &f.level, Ready: func() error { return f.ready }, Log: zerolog.Nop(), Backup: f.backup,
 	}
@@ -277,12 +287,12 @@ func (f *fixture) backup(dir string) (int64, error) {
 	return 4711, f.backupErr
 }
 
-// ask sends a request without the network and returns what came back.
+// ask makes a request without the network, and returns the answer.
 func (f *fixture) ask(method, target, body string, header ...string) *httptest.ResponseRecorder {
 	return f.askHost("127.0.0.1:7301", method, target, body, header...)
 }
 
-// askHost asks by a name.
+// askHost makes a request under a host name.
 func (f *fixture) askHost(host, method, target, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Host = host
@@ -295,7 +305,7 @@ func (f *fixture) askHost(host, method, target, body string, header ...string) *
 	return w
 }
 
-// send writes a request as it is, and reads the answer.
+// send writes a raw request, and reads the answer.
 func (f *fixture) send(t *testing.T, request string) (status int, answer string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))

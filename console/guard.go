@@ -6,37 +6,21 @@ import (
 	"fmt"
 	"net/http"
 	"path"
-	"strconv"
 	"strings"
 )
 
-// sealed says of every answer that no other page may show it, embed it, run it or keep it.
-func sealed(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy",
-			"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		next.ServeHTTP(w, r)
-	})
-}
-
-// guard keeps out who asks by a name that is not the console's, pages of other sites that have a visitor's browser ask,
-// and who has no token where there is one. At most requestsMax of the others are answered at a time.
+// guard refuses requests for a host name that is not the console's, requests that other sites'
+// pages have a visitor's browser send, and requests without the token if one is configured. It
+// answers at most requestsMax others at a time.
 type guard struct {
 	hosts   hosts
 	origins *origins
-	token   *[sha256.Size]byte // hashed, so that comparing does not tell the length either; nil: none is asked for
-	slots   chan struct{}      // one for each request that is being answered
+	token   *[sha256.Size]byte // hashed, so that comparing does not reveal the length; nil: no token is required
+	slots   chan struct{}      // one element for each request being answered
 	next    http.Handler
 }
 
-// newGuard takes hosts as Config has them.
+// newGuard returns a guard for the console's names, as Config.Hosts has them.
 func newGuard(names []string, token string, next http.Handler) (*guard, error) {
 	origins, err := newOrigins(names)
 	if err != nil {
@@ -50,8 +34,8 @@ func newGuard(names []string, token string, next http.Handler) (*guard, error) {
 	return g, nil
 }
 
-// ServeHTTP asks in this order, as the first question is whose browser it may be, and nothing else a rebound page says
-// counts.
+// ServeHTTP checks the host name first: if it is wrong, a page may have been rebound to this
+// address, and nothing else that its request says can be trusted.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	authorized := g.authorized(r)
 	switch {
@@ -65,7 +49,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusUnauthorized, codeUnauthorized,
 			"this console wants its token: name the file that holds it with --admin-token-file")
 	case !isClean(r.URL.Path):
-		nothingAt(w, r)
+		notFound(w, r)
 	default:
 		g.admit(w, r)
 	}
@@ -79,7 +63,7 @@ func misdirected(host string) string {
 		"or send the token", clip(host))
 }
 
-// authorized says whether a request has the token.
+// authorized reports whether a request has the token.
 func (g *guard) authorized(r *http.Request) bool {
 	const scheme = "Bearer "
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), scheme)
@@ -90,8 +74,8 @@ func (g *guard) authorized(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(got[:], g.token[:]) == 1
 }
 
-// isClean says whether a path is one, and the shortest of those that mean the same. http.ServeMux would send whoever
-// asks to that one.
+// isClean reports whether a path is in its shortest form. http.ServeMux would redirect the
+// others.
 func isClean(p string) bool {
 	clean := path.Clean(p)
 	return strings.HasPrefix(p, "/") && (p == clean || p == clean+"/")
@@ -105,15 +89,4 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) {
 	default:
 		busy(w, 1, fmt.Sprintf("%d requests are being answered already; try again", requestsMax))
 	}
-}
-
-// busy answers that there is too much of something for so many seconds.
-func busy(w http.ResponseWriter, seconds int, message string) {
-	w.Header().Set("Retry-After", strconv.Itoa(seconds))
-	fail(w, http.StatusServiceUnavailable, codeBusy, message)
-}
-
-func nothingAt(w http.ResponseWriter, r *http.Request) {
-	fail(w, http.StatusNotFound, codeNotFound, "there is nothing at "+clip(r.URL.Path)+
-		"; see /livez, /readyz, /debug/pprof/ and /api/v1/openapi.yaml, which has it all")
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestSealed: every answer says that no other page may have it, whatever was asked and however that went.
+// TestSealed: every answer has the security headers, whatever the request and its outcome.
 func TestSealed(t *testing.T) {
 	open, locked := newFixture(t, ""), newFixture(t, "0123456789abcdef")
 	want := map[string]string{
@@ -31,11 +31,13 @@ func TestSealed(t *testing.T) {
 		}
 	}
 	paths := open.everywhere()
-	paths["/livez"], paths["/readyz"], paths["//api/../x"] = []string{"GET", "PUT"}, []string{"GET", "HEAD"}, []string{"GET"}
+	paths["/livez"], paths["/readyz"] = []string{"GET", "PUT"}, []string{"GET", "HEAD"}
+	paths["//api/../x"] = []string{"GET"}
 	for path, methods := range paths {
 		for _, method := range methods {
 			check(method+" "+path, open.askCancelled(method, path, ""))
-			check(method+" "+path+" of another site", open.ask(method, path, "", "Sec-Fetch-Site", "cross-site", "Origin", "http://evil.example"))
+			check(method+" "+path+" of another site",
+				open.ask(method, path, "", "Sec-Fetch-Site", "cross-site", "Origin", "http://evil.example"))
 			check(method+" "+path+" by another name", open.askHost("evil.example", method, path, ""))
 			check(method+" "+path+" without the token", locked.ask(method, path, ""))
 			check(method+" "+path+" with a parameter", open.ask(method, path+"?x=1", ""))
@@ -43,12 +45,12 @@ func TestSealed(t *testing.T) {
 	}
 }
 
-// TestOtherSites lets no page of another site read or write anything, wherever it asks; only a browser says which page
-// asks.
+// TestOtherSites: pages of other sites can read and write nothing, at any path. Only browsers
+// say which page makes a request.
 func TestOtherSites(t *testing.T) {
 	f := newFixture(t, "")
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // profiles are not to take their seconds
+	cancel() // so that profiles end at once
 	ask := func(method, path string, header http.Header) int {
 		r := httptest.NewRequestWithContext(ctx, method, path, nil)
 		r.Host, r.Header = "127.0.0.1:7301", header
@@ -87,7 +89,7 @@ func TestOtherSites(t *testing.T) {
 	}
 }
 
-// TestPaths: what would be at a path that was written shorter is not there, and nobody is sent to it.
+// TestPaths: a path that is not in its shortest form finds nothing, and is not redirected.
 func TestPaths(t *testing.T) {
 	f := newFixture(t, "")
 	for _, path := range []string{
@@ -103,8 +105,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestRequestsMax: who comes when as many are answered as may be is told so, and when to come again; health has places
-// of its own.
+// TestRequestsMax: while the most requests are being answered, further ones get 503 and when to
+// try again. Health is not affected.
 func TestRequestsMax(t *testing.T) {
 	f := newFixture(t, "")
 	for range requestsMax - 1 {

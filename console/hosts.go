@@ -1,23 +1,21 @@
 package console
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 )
 
-// A page that a visitor's browser has from evil.example can have that name lead to 127.0.0.1 afterwards, and then reads
-// and writes a console there as its own site. The browser says so in one place: Host is still evil.example. So a
-// console answers to names that nobody but its operator gave it, and to addresses, which have no owner to change where
-// they lead.
+// DNS rebinding: a page from evil.example can later make that name resolve to 127.0.0.1. The
+// browser then takes a console there for the page's own site, and lets the page read and write it.
+// Only one thing gives the page away: Host is still evil.example. So a console answers only to names
+// that its operator has configured, and to addresses, which nobody can make resolve elsewhere.
 
 const localhost = "localhost"
 
-// hosts are the names that a console answers to, beside localhost and addresses: in lower case, without a port.
+// hosts are the names that a console answers to, besides localhost and addresses. They are in
+// lower case, without ports.
 type hosts map[string]bool
 
 // newHosts takes names as ParseHost returns them.
@@ -30,8 +28,8 @@ func newHosts(names []string) hosts {
 	return h
 }
 
-// has says whether a console answers to the Host of a request. Which port it names does not matter: it may be another
-// program's that leads here.
+// has reports whether a console answers to the Host of a request. The port does not matter:
+// another program may forward its own port to the console.
 func (h hosts) has(host string) bool {
 	if name, rest, ok := strings.Cut(strings.TrimPrefix(host, "["), "]"); ok && host[0] == '[' {
 		address, err := netip.ParseAddr(name)
@@ -47,7 +45,7 @@ func (h hosts) has(host string) bool {
 	return h[strings.ToLower(strings.TrimSuffix(name, "."))]
 }
 
-// isPort says whether a text is a port; there may be none.
+// isPort reports whether a text is a port, or empty.
 func isPort(text string) bool {
 	if strings.Trim(text, "0123456789") != "" {
 		return false
@@ -56,8 +54,9 @@ func isPort(text string) bool {
 	return text == "" || err == nil
 }
 
-// ParseHost reads a name that a console is to answer to: desk.example.com. With a port, desk.example.com:8443, it is
-// also that of the pages that may ask; without one, those of HTTP and HTTPS are.
+// ParseHost parses a name that a console is to answer to, such as desk.example.com. Pages of
+// that host may then make requests: with a port (desk.example.com:8443) those of that port,
+// without one those of the default ports of HTTP and HTTPS.
 func ParseHost(text string) (string, error) {
 	name, port, hasPort := strings.Cut(strings.ToLower(text), ":")
 	name = strings.TrimSuffix(name, ".")
@@ -84,8 +83,8 @@ const (
 	labelBytesMax = 63
 )
 
-// isHostName says whether a text is labels of a name of the DNS, in lower case. The last one is no number, as browsers
-// take a name like 127.1 for an address.
+// isHostName reports whether a text is a DNS name in lower case. The last label must not be a
+// number, because browsers take a name like 127.1 for an address.
 func isHostName(name string) bool {
 	labels := strings.Split(name, ".")
 	for _, label := range labels {
@@ -96,33 +95,4 @@ func isHostName(name string) bool {
 	}
 	last := labels[len(labels)-1]
 	return len(name) <= hostBytesMax && strings.Trim(last, "0123456789") != "" && !strings.HasPrefix(last, "0x")
-}
-
-// origins checks where the page is from that had a browser ask.
-type origins struct{ http.CrossOriginProtection }
-
-// newOrigins trusts the pages of these hosts, beside those of the console itself.
-func newOrigins(names []string) (*origins, error) {
-	o := new(origins)
-	for _, name := range names {
-		for _, scheme := range []string{"http", "https"} {
-			if err := o.AddTrustedOrigin((&url.URL{Scheme: scheme, Host: name}).String()); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return o, nil
-}
-
-var errTwoOrigins = errors.New("the request says twice where it comes from")
-
-// check returns an error where a page of another site asks. Reading is held to it as writing is: what is read here is
-// not for every page, and may cost much.
-func (o *origins) check(r *http.Request) error {
-	if len(r.Header["Sec-Fetch-Site"]) > 1 || len(r.Header["Origin"]) > 1 {
-		return errTwoOrigins
-	}
-	changing := r.WithContext(r.Context())
-	changing.Method = http.MethodPost // which the check leaves no way round
-	return o.Check(changing)
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestHosts: which names a console goes by, in every form that they come in.
+// TestHosts checks which host names a console answers to, in every form.
 func TestHosts(t *testing.T) {
 	named := newHosts([]string{"desk.example", "ops.example:8443"})
 	for host, want := range map[string]bool{
@@ -27,9 +27,11 @@ func TestHosts(t *testing.T) {
 		".localhost":     false,
 		"user@127.0.0.1": false, "127.0.0.1@evil.example": false, "localhost:7301@evil.example": false,
 		"evil.example:80@localhost": false,
-		"localhost:x":               false, "localhost:-1": false, "localhost:65536": false, "localhost:7301:7301": false,
+		"localhost:x":               false, "localhost:-1": false, "localhost:65536": false,
+		"localhost:7301:7301":         false,
 		"localhost:7301.evil.example": false,
-		"127.0.0.1, evil.example":     false, "localhost evil.example": false, "localhost\tx": false, "localhost/": false,
+		"127.0.0.1, evil.example":     false, "localhost evil.example": false, "localhost\tx": false,
+		"localhost/": false,
 		"localhost#": false, "localhost%00": false,
 		"127.1": false, "0x7f.0.0.1": false, "0177.0.0.1": false, "2130706433": false, "127.0.0.1.": false,
 		"127.0.0.01": false,
@@ -57,7 +59,8 @@ func TestParseHost(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"":                              `"" is not the name of a host; write one as browsers send it, as in desk.example.com`,
+		"": `"" is not the name of a host; ` +
+			`write one as browsers send it, as in desk.example.com`,
 		"*":                             "is not the name of a host",
 		"*.example":                     "is not the name of a host",
 		"a..b":                          "is not the name of a host",
@@ -86,11 +89,15 @@ func TestParseHost(t *testing.T) {
 	}
 }
 
-// everywhere is a path of each route, and some where there is nothing.
+// everywhere returns a path for each route, and some where there is nothing.
 func (f *fixture) everywhere() map[string][]string {
-	all := map[string][]string{"/": {"GET"}, "/nowhere": {"GET", "PUT"}, "/metrics": {"GET"}, "/debug/pprof": {"GET"}, "/api/v1/": {"GET"}, "/debug/pprof/heap": {"GET"}}
-	for path, m := range f.server.guarded() {
-		path = strings.NewReplacer("{$}", "", "{account}", "100017", "{id}", "100017-42", "{uid}", "7", "{name}", "goroutine").Replace(path)
+	all := map[string][]string{
+		"/": {"GET"}, "/nowhere": {"GET", "PUT"}, "/metrics": {"GET"}, "/debug/pprof": {"GET"},
+		"/api/v1/": {"GET"}, "/debug/pprof/heap": {"GET"},
+	}
+	for path, m := range f.server.guardedRoutes() {
+		path = strings.NewReplacer("{$}", "", "{account}", "100017", "{id}", "100017-42", "{uid}", "7",
+			"{name}", "goroutine").Replace(path)
 		for method := range m {
 			all[path] = append(all[path], method)
 		}
@@ -99,15 +106,16 @@ func (f *fixture) everywhere() map[string][]string {
 	return all
 }
 
-// TestRebinding: a page whose name leads here reads nothing and changes nothing, wherever it asks and whatever else it
-// says. Whoever has the token is no page.
+// TestRebinding: a page whose name was rebound to this address can read and change nothing, at
+// any path and with any headers. Requests with the token are exempt, because no page has it.
 func TestRebinding(t *testing.T) {
 	const token = "0123456789abcdef"
 	open, locked := newFixture(t, ""), newFixture(t, token)
 	for path, methods := range open.everywhere() {
 		for _, method := range methods {
 			for _, header := range [][]string{
-				nil, {"Origin", "http://evil.example:7301"}, {"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"},
+				nil, {"Origin", "http://evil.example:7301"}, {"Sec-Fetch-Site", "same-origin"},
+				{"Sec-Fetch-Site", "none"},
 				{"X-Forwarded-Host", "localhost"}, {"Forwarded", "host=localhost"}, {"X-Host", "127.0.0.1"},
 				{"Authorization", "Bearer " + token},
 				{"Authorization", "Bearer "},
@@ -130,21 +138,22 @@ func TestRebinding(t *testing.T) {
 		open.level != "info" {
 		t.Error("what was kept out has changed something")
 	}
-	for _, path := range []string{"/livez", "/readyz"} { // there is nothing to be learned
+	for _, path := range []string{"/livez", "/readyz"} { // health reveals nothing secret
 		if w := open.askHost("balancer.example", "GET", path, ""); w.Code != 200 {
 			t.Errorf("%s by another name: %d", path, w.Code)
 		}
 	}
 }
 
-// TestRebindingSentence says what would be right.
+// TestRebindingSentence: the refusal says what to do.
 func TestRebindingSentence(t *testing.T) {
 	f := newFixture(t, "")
 	long := strings.Repeat("e", 4000) + ".example"
 	for host, want := range map[string]string{
-		"evil.example": `this console does not go by the name of "evil.example"; ask by an address, have the name in admin_hosts, or send the token`,
-		"":             "the request names no host; send Host with the address that was asked, or the token",
-		long:           fmt.Sprintf("this console does not go by the name of %q; ask", long[:64]+"…"),
+		"evil.example": `this console does not go by the name of "evil.example"; ` +
+			`ask by an address, have the name in admin_hosts, or send the token`,
+		"":   "the request names no host; send Host with the address that was asked, or the token",
+		long: fmt.Sprintf("this console does not go by the name of %q; ask", long[:64]+"…"),
 	} {
 		w := f.askHost(host, "GET", "/api/v1/accounts", "")
 		var got failure
@@ -155,16 +164,17 @@ func TestRebindingSentence(t *testing.T) {
 	}
 }
 
-// TestHostOnTheWire: the forms in which a request may say whom it is for.
+// TestHostOnTheWire sends all forms in which a request can name its host.
 func TestHostOnTheWire(t *testing.T) {
 	f := newFixture(t, "")
 	for request, want := range map[string]int{
-		"GET /api/v1/log HTTP/1.1\r\nHost: 127.0.0.1:7301\r\n\r\n":                                          200,
-		"GET /api/v1/log HTTP/1.1\r\nHost: evil.example\r\n\r\n":                                            421,
-		"GET /api/v1/log HTTP/1.1\r\nHost:\r\n\r\n":                                                         421,
-		"GET /api/v1/log HTTP/1.1\r\n\r\n":                                                                  400,
-		"GET /api/v1/log HTTP/1.0\r\n\r\n":                                                                  421,
-		"GET /readyz HTTP/1.0\r\n\r\n":                                                                      200, // as load balancers ask
+		"GET /api/v1/log HTTP/1.1\r\nHost: 127.0.0.1:7301\r\n\r\n": 200,
+		"GET /api/v1/log HTTP/1.1\r\nHost: evil.example\r\n\r\n":   421,
+		"GET /api/v1/log HTTP/1.1\r\nHost:\r\n\r\n":                421,
+		"GET /api/v1/log HTTP/1.1\r\n\r\n":                         400,
+		"GET /api/v1/log HTTP/1.0\r\n\r\n":                         421,
+		// As load balancers ask.
+		"GET /readyz HTTP/1.0\r\n\r\n":                                                                      200,
 		"GET /api/v1/log HTTP/1.0\r\nHost: localhost\r\n\r\n":                                               200,
 		"GET /api/v1/log HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n":                         400,
 		"GET /api/v1/log HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n":                         400,
@@ -190,9 +200,10 @@ func TestHostOnTheWire(t *testing.T) {
 	}
 }
 
-// TestAdminHosts: what the operator named is a name, and its pages may ask.
+// TestAdminHosts: the console answers to the operator's names, and their pages may make
+// requests.
 func TestAdminHosts(t *testing.T) {
-	f := newFixtureOf(t, func(c *Config) { c.Hosts = []string{"desk.example", "ops.example:8443"} })
+	f := newFixtureWith(t, func(c *Config) { c.Hosts = []string{"desk.example", "ops.example:8443"} })
 	const target, body = "/api/v1/simulator", `{"rate":2}`
 	for _, c := range []struct {
 		host, site, origin string

@@ -3,17 +3,17 @@ package console
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
 
-// Money is an amount in 1/10000 of the currency. In JSON it is a decimal string: "9.98", "-0.0001".
+// Money is an amount in 1/10000 of the currency. In JSON it is a decimal string: "9.98",
+// "-0.0001".
 type Money int64
 
-// String is the amount as market.FormatMoney writes it.
+// String returns the amount as market.FormatMoney writes it.
 func (m Money) String() string { return market.FormatMoney(int64(m)) }
 
 // MarshalText writes the decimal string.
@@ -26,13 +26,13 @@ func (m *Money) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Hash is the state hash of the wire protocol. In JSON it is a string of 16 hexadecimal digits: not every reader of JSON
-// keeps 64 bits of a number.
+// Hash is the state hash of the wire protocol. In JSON it is a string of 16 hexadecimal digits,
+// because many JSON readers do not keep 64 bits of a number.
 type Hash uint64
 
 const hashDigits = 16
 
-// String is the hash in hexadecimal.
+// String returns the hash in hexadecimal.
 func (h Hash) String() string { return fmt.Sprintf("%0*x", hashDigits, uint64(h)) }
 
 // MarshalText writes the hexadecimal string.
@@ -48,7 +48,7 @@ func (h *Hash) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Holdings is an account as of one sequence. Positions are by market and code.
+// Holdings is an account as of a sequence. Positions are sorted by market and code.
 type Holdings struct {
 	Account          uint64     `json:"account"`
 	AsOfSeq          uint64     `json:"as_of_seq"`
@@ -58,14 +58,15 @@ type Holdings struct {
 	Positions        []Position `json:"positions"`
 }
 
-// Cash is an account's money. FeesPaid and Realised count since the account was opened.
+// Cash is an account's money. FeesPaid and Realised are totals since the account was opened.
 type Cash struct {
 	Balance  Money `json:"balance"`
 	FeesPaid Money `json:"fees_paid"`
 	Realised Money `json:"realised"`
 }
 
-// Position is a row of an account at a price. Quantities are shares; Quantity 0, in an event, means that the row is gone.
+// Position is a row of an account at a price. Quantities are shares. In an event, Quantity 0
+// means that the row is gone.
 type Position struct {
 	Market      string `json:"market"`
 	Code        string `json:"code"`
@@ -82,11 +83,12 @@ type Position struct {
 // History is a page of an account's events, newest first.
 type History struct {
 	Account   uint64  `json:"account"`
-	OldestSeq uint64  `json:"oldest_seq"` // the oldest that can still be asked for; 0: none
+	OldestSeq uint64  `json:"oldest_seq"` // the oldest that is kept; 0: none
 	Events    []Event `json:"events"`
 }
 
-// Event is one change of an account, with the state of what it touched after it. One of Trade, Bust and Adjustment is set.
+// Event is one change of an account, with the state after it of what it changed. One of Trade,
+// Bust and Adjustment is set.
 type Event struct {
 	Seq              uint64      `json:"seq"`
 	Time             time.Time   `json:"time"`
@@ -115,7 +117,7 @@ type Trade struct {
 	Revision      uint32 `json:"revision"`
 }
 
-// Bust is the taking back, or the correction, of a trade.
+// Bust says that a trade was taken back or corrected.
 type Bust struct {
 	TradeID     string   `json:"trade_id"`
 	Reason      string   `json:"reason"`
@@ -123,7 +125,7 @@ type Bust struct {
 	BustID      string   `json:"bust_id,omitempty"`
 	Original    Trade    `json:"original"`
 	Replacement *Trade   `json:"replacement,omitempty"`
-	Cascade     []string `json:"cascade,omitempty"` // trades taken back with it
+	Cascade     []string `json:"cascade,omitempty"` // trades that were taken back along with it
 }
 
 // Adjustment is a booking of cash.
@@ -133,21 +135,22 @@ type Adjustment struct {
 	Actor  string `json:"actor"`
 }
 
-// Simulator is the state of the flow of simulated trades. The counters begin with the server.
+// Simulator is the state of the simulated trades. The counters begin with the start of the
+// server.
 type Simulator struct {
-	Rate    float64 `json:"rate"`    // fills a second over all accounts; 0 is off
+	Rate    float64 `json:"rate"`    // fills per second over all accounts; 0: off
 	Fills   uint64  `json:"fills"`   // executed
-	Refused uint64  `json:"refused"` // by the book
-	None    uint64  `json:"none"`    // draws for which the account had nothing to do
-	Skipped uint64  `json:"skipped"` // draws dropped since the server was busy
+	Refused uint64  `json:"refused"` // orders that the ledger refused
+	None    uint64  `json:"none"`    // times that the drawn account had nothing to do
+	Skipped uint64  `json:"skipped"` // draws dropped because the server was busy
 }
 
-// ErrorBody is what an error answer says.
+// ErrorBody is the content of an error answer.
 type ErrorBody struct {
 	Code         string   `json:"code"`
 	Message      string   `json:"message"`
-	InTheWay     []string `json:"in_the_way,omitempty"`      // of a trade that is not taken back: those to take back first, newest first
-	MoreInTheWay bool     `json:"more_in_the_way,omitempty"` // and there are more
+	InTheWay     []string `json:"in_the_way,omitempty"`      // trades to take back first, newest first
+	MoreInTheWay bool     `json:"more_in_the_way,omitempty"` // there are more of them
 }
 
 type failure struct {
@@ -173,7 +176,7 @@ func newCash(c positions.Cash) Cash {
 	return Cash{Balance: Money(c.Balance), FeesPaid: Money(c.FeesPaid), Realised: Money(c.Realised)}
 }
 
-// newPositions never returns nil: an account without rows is [], not null.
+// newPositions never returns nil, so that an account without rows is [] and not null.
 func newPositions(u *market.Universe, rows []positions.Position) []Position {
 	list := make([]Position, len(rows))
 	for i := range rows {
@@ -181,7 +184,8 @@ func newPositions(u *market.Universe, rows []positions.Position) []Position {
 		in := u.At(p.Instrument)
 		list[i] = Position{
 			Market: in.Market, Code: in.Code, Name: in.Name, Quantity: p.Quantity, Sellable: p.Sellable,
-			Price: Money(p.Price), MarketValue: Money(p.MarketValue()), Cost: Money(p.Cost), Realised: Money(p.Realised),
+			Price: Money(p.Price), MarketValue: Money(p.MarketValue()),
+			Cost: Money(p.Cost), Realised: Money(p.Realised),
 			RowVersion: p.Version,
 		}
 	}
@@ -240,20 +244,6 @@ func newBust(u *market.Universe, account uint64, b *positions.Bust) *Bust {
 	return bust
 }
 
-func tradeID(account, seq uint64) string { return fmt.Sprintf("%d-%d", account, seq) }
-
-// ParseTradeID reads the name of a trade, its account and sequence: 100017-42. It has no other: not 0100017-042.
-func ParseTradeID(text string) (account, seq uint64, err error) {
-	left, right, _ := strings.Cut(text, "-")
-	account, errAccount := parseNumber(left)
-	seq, errSeq := parseNumber(right)
-	if errAccount != nil || errSeq != nil || account == 0 || seq == 0 {
-		return 0, 0, fmt.Errorf("%q is not the name of a trade; write its account and sequence, as in 100017-42, "+
-			"without zeros in front", clip(text))
-	}
-	return account, seq, nil
-}
-
 func sideName(s positions.Side) string {
 	if s == positions.Buy {
 		return "buy"
@@ -272,7 +262,7 @@ func originName(o positions.Origin) string {
 	}
 }
 
-// changeName is empty for events that concern no row.
+// changeName is empty for events that change no position.
 func changeName(c positions.Change) string {
 	names := [...]string{
 		positions.Opened: "opened", positions.Increased: "increased", positions.Decreased: "decreased",

@@ -8,28 +8,32 @@ import (
 	"sync"
 )
 
-// places is a listener with a bound on the connections open at a time: the files of the process belong to its clients,
-// and a console that is held open by too many must not take them. It always accepts. Where every place is taken it
-// closes the connection that has waited longest for its peer to ask something: one that is idle between two requests,
-// or whose first has yet to come, or comes slowly. Those in the midst of an answer are left alone; there are fewer of
-// them than places (requestsMax), so whoever asks at once is always let in, and whoever only holds on gives way.
-type places struct {
+// boundedListener is a listener with a bound on the connections that are open at a time. The
+// process's files are for its clients, and a console that too many hold open must not take
+// them.
+//
+// It accepts every connection. When the bound is reached it closes the connection that has been
+// waiting longest for its peer to send a request: idle between two requests, or with a first
+// request that is missing or slow. It does not close those being answered. Because there are
+// fewer of them (requestsMax) than places, whoever sends a request at once always gets in, and
+// whoever merely holds a connection open has to go.
+type boundedListener struct {
 	net.Listener
-	most int
+	limit int
 
 	mu      sync.Mutex
 	open    int
-	waiting list.List // of *place: nobody has asked for anything on them; the one that has waited longest first
+	waiting list.List // of *boundedConn without a request; the one that has waited longest is first
 }
 
-// Accept makes room for the connection that it returns.
-func (l *places) Accept() (net.Conn, error) {
+// Accept accepts a connection, and closes another if the bound is reached.
+func (l *boundedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		p, leaves := l.take(conn)
+		p, leaves := l.admit(conn)
 		if leaves != nil {
 			_ = leaves.Close()
 		}
@@ -39,95 +43,95 @@ func (l *places) Accept() (net.Conn, error) {
 	}
 }
 
-// take gives a connection a place, and returns the connection that leaves for it. Where all are being answered that is
-// the new one, which has none.
-func (l *places) take(conn net.Conn) (p *place, leaves net.Conn) {
+// admit gives a place to a connection, and returns the connection that must be closed for it.
+// If all are being answered, that is the new one, and p is nil.
+func (l *boundedListener) admit(conn net.Conn) (p *boundedConn, leaves net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open == l.most {
+	if l.open == l.limit {
 		longest := l.waiting.Front()
 		if longest == nil {
 			return nil, conn
 		}
-		before := longest.Value.(*place)
-		before.leave()
+		before := longest.Value.(*boundedConn)
+		before.release()
 		leaves = before.Conn
 	}
-	p = &place{Conn: conn, of: l}
-	p.waits = l.waiting.PushBack(p)
+	p = &boundedConn{Conn: conn, listener: l}
+	p.waitElement = l.waiting.PushBack(p)
 	l.open++
 	return p, leaves
 }
 
-// place is a connection that is open.
-type place struct {
+// boundedConn is an open connection that has a place.
+type boundedConn struct {
 	net.Conn
-	of *places
+	listener *boundedListener
 
-	// Under places.mu.
-	waits *list.Element // nil: a request is being answered, or it has left
-	left  bool
+	// Guarded by boundedListener.mu.
+	waitElement *list.Element // nil: a request is being answered, or the place was given back
+	released    bool
 }
 
-// leave gives the place back. places.mu must be held.
-func (p *place) leave() {
-	if p.left {
+// release gives the place back. boundedListener.mu must be held.
+func (p *boundedConn) release() {
+	if p.released {
 		return
 	}
-	p.left = true
-	p.of.open--
-	p.work()
+	p.released = true
+	p.listener.open--
+	p.stopWaiting()
 }
 
-// work takes the place out of those that wait. places.mu must be held.
-func (p *place) work() {
-	if p.waits != nil {
-		p.of.waiting.Remove(p.waits)
-		p.waits = nil
+// stopWaiting removes the connection from those that wait. boundedListener.mu must be held.
+func (p *boundedConn) stopWaiting() {
+	if p.waitElement != nil {
+		p.listener.waiting.Remove(p.waitElement)
+		p.waitElement = nil
 	}
 }
 
-// Close gives the place back, once.
-func (p *place) Close() error {
-	p.of.mu.Lock()
-	p.leave()
-	p.of.mu.Unlock()
+// Close closes the connection, and gives its place back once.
+func (p *boundedConn) Close() error {
+	p.listener.mu.Lock()
+	p.release()
+	p.listener.mu.Unlock()
 	return p.Conn.Close()
 }
 
-// begin says that a request is being answered from now on, until end. It returns false where the connection was closed
-// to make room: nobody would hear what became of the request.
-func (p *place) begin() bool {
-	p.of.mu.Lock()
-	defer p.of.mu.Unlock()
-	p.work()
-	return !p.left
+// beginRequest says that a request is being answered, until endRequest. It returns false if the
+// connection has been closed to make room: then nobody would get the answer.
+func (p *boundedConn) beginRequest() bool {
+	p.listener.mu.Lock()
+	defer p.listener.mu.Unlock()
+	p.stopWaiting()
+	return !p.released
 }
 
-func (p *place) end() {
-	p.of.mu.Lock()
-	defer p.of.mu.Unlock()
-	if !p.left {
-		p.waits = p.of.waiting.PushBack(p)
+func (p *boundedConn) endRequest() {
+	p.listener.mu.Lock()
+	defer p.listener.mu.Unlock()
+	if !p.released {
+		p.waitElement = p.listener.waiting.PushBack(p)
 	}
 }
 
-// placeKey is where the context of a request has the place of its connection.
-type placeKey struct{}
+// connKey is the context key for the connection of a request.
+type connKey struct{}
 
-// inPlace is the http.Server's ConnContext.
-func inPlace(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, placeKey{}, conn)
+// withConn is the ConnContext of the http.Server.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// occupying has the listener know which connections are being answered.
-func occupying(next http.Handler) http.Handler {
+// trackRequests tells the listener which connections are being answered.
+func trackRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p, ok := r.Context().Value(placeKey{}).(*place); ok {
-			if !p.begin() {
+		if p, ok := r.Context().Value(connKey{}).(*boundedConn); ok {
+			if !p.beginRequest() {
 				panic(http.ErrAbortHandler)
 			}
-			defer p.end()
+			defer p.endRequest()
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// eventually waits until something is so.
+// eventually waits until a condition holds.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Microsecond) {
@@ -24,15 +24,15 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// count is how many connections are open.
-func (l *places) count() int {
+// count returns the number of open connections.
+func (l *boundedListener) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open
 }
 
-// idle is how many of them wait for their peer.
-func (l *places) idle() int {
+// idle returns the number of connections without a request.
+func (l *boundedListener) idle() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.waiting.Len()
@@ -55,28 +55,28 @@ func newCrowd(t *testing.T, f *fixture) *crowd {
 	return c
 }
 
-// dial opens a connection and says something on it.
+// dial opens a connection and sends a text on it.
 func (c *crowd) dial(text string) net.Conn {
 	c.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(c.f.url, "http://"))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	_ = conn.(*net.TCPConn).SetLinger(0) // what is closed here leaves no port behind
+	_ = conn.(*net.TCPConn).SetLinger(0) // so that closing leaves no port in TIME_WAIT
 	c.conns = append(c.conns, conn)
-	if _, err := io.WriteString(conn, text); err != nil && !gone(err) {
+	if _, err := io.WriteString(conn, text); err != nil && !isClosedByPeer(err) {
 		c.t.Fatal(err)
 	}
 	return conn
 }
 
-// gone says whether an error is that the other side has closed the connection.
-func gone(err error) bool {
+// isClosedByPeer reports whether an error says that the other side has closed the connection.
+func isClosedByPeer(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.EPIPE)
 }
 
-// ask has an answer on a connection that stays open.
+// ask makes a request, and leaves the connection open after the answer.
 func (c *crowd) ask(conn net.Conn, target string) error {
 	if _, err := io.WriteString(conn, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (c *crowd) ask(conn net.Conn, target string) error {
 	return errors.Join(err, resp.Body.Close())
 }
 
-// healthy asks for health as papertape healthcheck does.
+// healthy checks the health as papertape healthcheck does.
 func (c *crowd) healthy(while string) {
 	c.t.Helper()
 	if err := c.f.client.Ready(c.t.Context()); err != nil {
@@ -97,8 +97,8 @@ func (c *crowd) healthy(while string) {
 	}
 }
 
-// TestHealthInACrowd: whatever others do with connections, and however many they hold open, who asks for health has an
-// answer.
+// TestHealthInACrowd: health is answered whatever others do with their connections, and however
+// many they hold open.
 func TestHealthInACrowd(t *testing.T) {
 	const many = 700
 	for while, text := range map[string]string{
@@ -106,8 +106,10 @@ func TestHealthInACrowd(t *testing.T) {
 		"others begin a request line":    "GET /api",
 		"others begin a header":          "GET /api/v1/log HTTP/1.1\r\nHost: localhost\r\nX: ",
 		"others have asked and are idle": "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
-		"others begin a body":            "PUT /api/v1/log HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
-		"others send a chunk":            "PUT /api/v1/log HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+		"others begin a body": "PUT /api/v1/log HTTP/1.1\r\nHost: localhost\r\n" +
+			"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+		"others send a chunk": "PUT /api/v1/log HTTP/1.1\r\nHost: localhost\r\n" +
+			"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
 		"others ask and do not read": strings.Repeat("GET /api/v1/openapi.yaml HTTP/1.1\r\nHost: localhost\r\n\r\n",
 			200),
 		"others are refused": strings.Repeat("GET /api/v1/log HTTP/1.1\r\nHost: evil.example\r\n\r\n", 20),
@@ -121,7 +123,7 @@ func TestHealthInACrowd(t *testing.T) {
 					c.healthy(while)
 				}
 			}
-			if open := f.server.places.count(); open > connectionsMax {
+			if open := f.server.listener.count(); open > connectionsMax {
 				t.Errorf("%d connections are open, of %d", open, connectionsMax)
 			}
 			if err := c.ask(c.dial(""), "/readyz"); err != nil {
@@ -131,8 +133,8 @@ func TestHealthInACrowd(t *testing.T) {
 	}
 }
 
-// TestLongestIdle: the connection that gives way is the one that has asked for nothing for the longest time, and none
-// that is being answered.
+// TestLongestIdle: the connection that is closed is the one that has waited longest for a
+// request, and never one being answered.
 func TestLongestIdle(t *testing.T) {
 	f := newFixture(t, "")
 	f.ledger.wait = make(chan struct{})
@@ -140,19 +142,19 @@ func TestLongestIdle(t *testing.T) {
 	working := c.dial("GET /api/v1/accounts/100017/holdings HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	<-f.ledger.wait
 	first := c.dial("")
-	eventually(t, "the first is in", func() bool { return f.server.places.count() == 2 })
+	eventually(t, "the first is in", func() bool { return f.server.listener.count() == 2 })
 	second := c.dial("")
-	eventually(t, "the second is in", func() bool { return f.server.places.count() == 3 })
+	eventually(t, "the second is in", func() bool { return f.server.listener.count() == 3 })
 	for range connectionsMax - 3 {
 		c.dial("")
 	}
-	eventually(t, "all places are taken", func() bool { return f.server.places.count() == connectionsMax })
+	eventually(t, "all places are taken", func() bool { return f.server.listener.count() == connectionsMax })
 	if err := c.ask(first, "/livez"); err != nil {
 		t.Fatalf("the first, when all places are taken: %v", err)
 	}
-	eventually(t, "the first is idle again", func() bool { return f.server.places.idle() == connectionsMax-1 })
+	eventually(t, "the first is idle again", func() bool { return f.server.listener.idle() == connectionsMax-1 })
 	c.dial("")
-	if n, err := second.Read(make([]byte, 1)); err == nil || !gone(err) {
+	if n, err := second.Read(make([]byte, 1)); err == nil || !isClosedByPeer(err) {
 		t.Errorf("the second was to give way, and has %d bytes, %v", n, err)
 	}
 	if err := c.ask(first, "/livez"); err != nil {
@@ -165,14 +167,16 @@ func TestLongestIdle(t *testing.T) {
 	}
 }
 
-// TestSlow: who is slow to ask, to send a body or to read is waited for so long, and then no more.
+// TestSlow: clients that are slow to send a request or a body, or to read the answer, are only
+// waited for so long.
 func TestSlow(t *testing.T) {
 	f := newFixture(t, "")
-	hasty := f.hasten(t)
+	hasty := f.serveWithShortTimeouts(t)
 	for what, text := range map[string]string{
-		"nothing":          "",
-		"half a header":    "GET /api/v1/log HTTP/1.1\r\nHost: localhost\r\nX: ",
-		"half a body":      "PUT /api/v1/log HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+		"nothing":       "",
+		"half a header": "GET /api/v1/log HTTP/1.1\r\nHost: localhost\r\nX: ",
+		"half a body": "PUT /api/v1/log HTTP/1.1\r\nHost: localhost\r\n" +
+			"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
 		"idle, then never": "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	} {
 		conn, err := net.Dial("tcp", hasty)
@@ -182,15 +186,15 @@ func TestSlow(t *testing.T) {
 		if _, err := io.WriteString(conn, text); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.Copy(io.Discard, conn); err != nil && !gone(err) { // until the other side closes
+		if _, err := io.Copy(io.Discard, conn); err != nil && !isClosedByPeer(err) {
 			t.Errorf("%s: %v", what, err)
 		}
 		_ = conn.Close()
 	}
 }
 
-// hasten serves the fixture's console on another address, with short deadlines.
-func (f *fixture) hasten(t *testing.T) (address string) {
+// serveWithShortTimeouts serves the fixture's console on another address, with short timeouts.
+func (f *fixture) serveWithShortTimeouts(t *testing.T) (address string) {
 	t.Helper()
 	server, err := New(f.server.cfg)
 	if err != nil {
@@ -212,7 +216,7 @@ func (f *fixture) hasten(t *testing.T) (address string) {
 	return ln.Addr().String()
 }
 
-// TestUnread: an answer that nobody reads does not keep its place for ever.
+// TestUnread: an answer that nobody reads does not hold its place for ever.
 func TestUnread(t *testing.T) {
 	f := newFixture(t, "")
 	for range 1000 {
@@ -224,27 +228,27 @@ func TestUnread(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.http.WriteTimeout = 50 * time.Millisecond
-	ours, theirs := net.Pipe() // which has no room for what nobody reads
-	ln := &single{conn: theirs, closed: make(chan struct{})}
+	ours, theirs := net.Pipe() // a pipe has no buffer
+	ln := &oneConnListener{conn: theirs, closed: make(chan struct{})}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(ln) })
 	if _, err := io.WriteString(ours, "GET /api/v1/accounts HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is given up", func() bool { return server.places.count() == 0 && len(server.guard.slots) == 0 })
+	eventually(t, "it is given up", func() bool { return server.listener.count() == 0 && len(server.guard.slots) == 0 })
 	_ = ours.Close()
 	_ = server.Shutdown(t.Context())
 	serving.Wait()
 }
 
-// single is a listener of one connection.
-type single struct {
+// oneConnListener is a listener with one connection.
+type oneConnListener struct {
 	conn   net.Conn
 	once   sync.Once
 	closed chan struct{}
 }
 
-func (l *single) Accept() (conn net.Conn, err error) {
+func (l *oneConnListener) Accept() (conn net.Conn, err error) {
 	l.once.Do(func() { conn = l.conn })
 	if conn != nil {
 		return conn, nil
@@ -253,19 +257,20 @@ func (l *single) Accept() (conn net.Conn, err error) {
 	return nil, net.ErrClosed
 }
 
-func (l *single) Close() error { close(l.closed); return nil }
+func (l *oneConnListener) Close() error { close(l.closed); return nil }
 
-func (l *single) Addr() net.Addr { return l.conn.LocalAddr() }
+func (l *oneConnListener) Addr() net.Addr { return l.conn.LocalAddr() }
 
-// TestPlaces: a place is given back once, and a request on a connection that gave way is not begun.
+// TestPlaces: a place is given back only once, and a request on a connection that was closed
+// for another is not begun.
 func TestPlaces(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := &places{Listener: inner, most: 2}
-	defer ln.Close() //nolint:errcheck // of a test
-	accept := func() *place {
+	ln := &boundedListener{Listener: inner, limit: 2}
+	defer ln.Close() //nolint:errcheck // only a test
+	accept := func() *boundedConn {
 		t.Helper()
 		conn, err := net.Dial("tcp", inner.Addr().String())
 		if err != nil {
@@ -276,41 +281,41 @@ func TestPlaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p.(*place)
+		return p.(*boundedConn)
 	}
 	first, second := accept(), accept()
-	if !first.begin() {
+	if !first.beginRequest() {
 		t.Error("the first cannot begin")
 	}
-	third := accept() // for which the second leaves, as the first is being answered
-	if second.begin() {
+	third := accept() // closes the second, because the first is being answered
+	if second.beginRequest() {
 		t.Error("the second has left, and begins")
 	}
-	second.end()
+	second.endRequest()
 	_ = second.Close()
 	if open, idle := ln.count(), ln.idle(); open != 2 || idle != 1 {
 		t.Errorf("%d open, %d idle; want 2 and 1", open, idle)
 	}
-	first.end()
-	if !third.begin() {
+	first.endRequest()
+	if !third.beginRequest() {
 		t.Error("the third cannot begin")
 	}
 	_ = first.Close()
 	_ = first.Close()
-	third.end()
+	third.endRequest()
 	_ = third.Close()
 	if open, idle := ln.count(), ln.idle(); open != 0 || idle != 0 {
 		t.Errorf("%d open, %d idle; want none", open, idle)
 	}
 }
 
-// TestAllAnswered: where every place is being answered, and none can give way, it is the new connection that goes.
+// TestAllAnswered: if all connections are being answered, the new one is closed.
 func TestAllAnswered(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := &places{Listener: inner, most: 1}
+	ln := &boundedListener{Listener: inner, limit: 1}
 	conns := make(chan net.Conn)
 	ended := make(chan error, 1)
 	go func() {
@@ -332,12 +337,12 @@ func TestAllAnswered(t *testing.T) {
 		return conn
 	}
 	dial()
-	first := (<-conns).(*place)
-	first.begin()
-	if _, err := dial().Read(make([]byte, 1)); err == nil || !gone(err) {
+	first := (<-conns).(*boundedConn)
+	first.beginRequest()
+	if _, err := dial().Read(make([]byte, 1)); err == nil || !isClosedByPeer(err) {
 		t.Errorf("one more was to be closed: %v", err)
 	}
-	first.end()
+	first.endRequest()
 	dial()
 	second := <-conns
 	_ = second.Close()

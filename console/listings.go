@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/papertape/papertape/engine"
@@ -8,13 +9,14 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// Accounts is a page of accounts by number. The next page begins after the last number of this one; an empty page, or one
-// shorter than was asked for, is the last.
+// Accounts is a page of accounts, sorted by number. The next page begins after the last number
+// of this one. A page that is shorter than asked for is the last.
 type Accounts struct {
 	Accounts []Account `json:"accounts"`
 }
 
-// Account is a line of the listing. Pages are of no one moment: each account is as it was when the ledger came to it.
+// Account is an account in a listing. A page is not a consistent snapshot: each account is as
+// it was when the ledger read it.
 type Account struct {
 	Account          uint64 `json:"account"`
 	Seq              uint64 `json:"seq"` // of its newest event
@@ -24,40 +26,40 @@ type Account struct {
 	Sessions         int    `json:"sessions"` // logged in
 }
 
-// Sessions are all connections of clients, by uid.
+// Sessions are all client connections, sorted by uid.
 type Sessions struct {
 	Sessions []Session `json:"sessions"`
 }
 
-// Session is a connection of a client.
+// Session is a client connection.
 type Session struct {
 	UID          uint64    `json:"uid"`
 	Account      uint64    `json:"account"` // 0: not logged in
 	Remote       string    `json:"remote"`  // host:port
 	Since        time.Time `json:"since"`
-	WaitingBytes int       `json:"waiting_bytes"` // that the client has still to take
+	WaitingBytes int       `json:"waiting_bytes"` // that the client has not read yet
 	InFlight     int       `json:"in_flight"`     // requests without an answer
 	CatchingUp   bool      `json:"catching_up"`
 }
 
-// Counters are what a server has counted since its start, and some things as they are now.
+// Counters are what a server has counted since its start, and some current values.
 type Counters struct {
 	Counters []Counter `json:"counters"`
 }
 
-// Counter is one of them.
+// Counter is a counter or a current value.
 type Counter struct {
 	Name  string `json:"name"`
 	Value uint64 `json:"value"`
-	What  string `json:"what"` // for people
+	What  string `json:"what"` // a description for people
 }
 
-// Instruments is everything that is traded, by market and code.
+// Instruments is everything that is traded, sorted by market and code.
 type Instruments struct {
 	Instruments []Instrument `json:"instruments"`
 }
 
-// Instrument is one thing that is traded, at the price of now. Lot is in shares.
+// Instrument is something that is traded, with its current price. Lot is in shares.
 type Instrument struct {
 	Market        string `json:"market"`
 	Code          string `json:"code"`
@@ -72,7 +74,7 @@ type logLevel struct {
 	Level string `json:"level"`
 }
 
-// The listings are never nil: none is [], not null.
+// The listings below are never nil, so that an empty one is [] and not null.
 
 func newAccounts(infos []engine.AccountInfo) Accounts {
 	list := make([]Account, len(infos))
@@ -107,9 +109,17 @@ func newInstruments(u *market.Universe, prices *market.Prices) Instruments {
 		id := market.ID(i)
 		in := u.At(id)
 		list[i] = Instrument{
-			Market: in.Market, Code: in.Code, Name: in.Name, Price: Money(prices.At(id)), PreviousClose: Money(in.PreviousClose),
-			Lot: in.Lot, Tick: Money(in.Tick),
+			Market: in.Market, Code: in.Code, Name: in.Name,
+			Price: Money(prices.At(id)), PreviousClose: Money(in.PreviousClose), Lot: in.Lot, Tick: Money(in.Tick),
 		}
 	}
 	return Instruments{list}
+}
+
+func (s *Server) counters(w http.ResponseWriter, _ *http.Request) {
+	answer(w, Counters{s.cfg.Counters()})
+}
+
+func (s *Server) instruments(w http.ResponseWriter, _ *http.Request) {
+	answer(w, newInstruments(s.cfg.Universe, s.cfg.Prices()))
 }

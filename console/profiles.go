@@ -28,38 +28,41 @@ const (
 	octets       = "application/octet-stream"
 )
 
-// turn is had by one request at a time.
-type turn struct{ until atomic.Int64 } // the end of it, as far as it is known, in Unix nanoseconds; 0: nobody has it
+// exclusive is a lock that one request holds at a time. The others are told how long to wait.
+type exclusive struct {
+	until atomic.Int64 // expected end in Unix nanoseconds; 0: free
+}
 
-func (t *turn) take(last time.Duration) bool {
+func (t *exclusive) tryAcquire(last time.Duration) bool {
 	return t.until.CompareAndSwap(0, time.Now().Add(last).UnixNano())
 }
 
-func (t *turn) end() { t.until.Store(0) }
+func (t *exclusive) release() { t.until.Store(0) }
 
-// left is how many seconds to wait for it, 1 or more.
-func (t *turn) left() int {
+// secondsLeft returns how many seconds to wait for the lock, 1 or more.
+func (t *exclusive) secondsLeft() int {
 	left := time.Until(time.Unix(0, t.until.Load()))
 	return max(1, int((left+time.Second-1)/time.Second))
 }
 
-// profiles is net/http/pprof with bounds. A profile slows down all that the process does, so one is recorded, over some
-// seconds, and one taken, of a moment, at a time. Importing net/http/pprof puts its own handlers on the default mux of
-// the process; nothing serves that one.
-type profiles struct{ recording, snapshot turn }
+// profiles is net/http/pprof with bounds. A profile slows down everything that the process
+// does, so only one at a time is recorded over some seconds, and only one snapshot at a time is
+// taken. Importing net/http/pprof registers handlers on the default mux of the process; nothing
+// serves that mux.
+type profiles struct{ recording, snapshot exclusive }
 
 func (p *profiles) routes() routes {
 	debug, gc := oneOf("debug", "0", "1", "2"), oneOf("gc", "0", "1")
 	return routes{
 		profilesPath + "{$}":     {"GET": {handle: p.index}},
-		profilesPath + "{name}":  {"GET": {handle: p.profile, query: takes(debug, gc, seconds)}},
+		profilesPath + "{name}":  {"GET": {handle: p.profile, query: acceptParameters(debug, gc, seconds)}},
 		profilesPath + "cmdline": {"GET": {handle: pprof.Cmdline}},
-		profilesPath + "profile": {"GET": {handle: p.cpu, query: takes(seconds)}},
+		profilesPath + "profile": {"GET": {handle: p.cpu, query: acceptParameters(seconds)}},
 		profilesPath + "symbol": {
 			"GET":  {handle: pprof.Symbol, query: func(r *http.Request) error { return checkCounters(r.URL.RawQuery) }},
 			"POST": {handle: p.symbols, body: textBody},
 		},
-		profilesPath + "trace": {"GET": {handle: p.trace, query: takes(seconds)}},
+		profilesPath + "trace": {"GET": {handle: p.trace, query: acceptParameters(seconds)}},
 	}
 }
 
@@ -70,7 +73,7 @@ var seconds = parameter{"seconds", func(value string) error {
 	return nil
 }}
 
-// oneOf is a parameter that is one of a few words.
+// oneOf is a parameter that takes one of a few words.
 func oneOf(name string, words ...string) parameter {
 	return parameter{name, func(value string) error {
 		if !slices.Contains(words, value) {
@@ -94,7 +97,8 @@ func (p *profiles) index(w http.ResponseWriter, _ *http.Request) {
 		"<li><a href=\"cmdline\">cmdline</a>\n</ul>\n")
 }
 
-// profile answers one of the runtime's profiles: as it is, or what became of it within some seconds.
+// profile answers one of the runtime's profiles: a snapshot, or the difference over some
+// seconds.
 func (p *profiles) profile(w http.ResponseWriter, r *http.Request) {
 	name, query := r.PathValue("name"), r.URL.Query()
 	of := runtimepprof.Lookup(name)
@@ -107,27 +111,28 @@ func (p *profiles) profile(w http.ResponseWriter, r *http.Request) {
 	case query.Has("seconds") && len(query) > 1:
 		badRequest(w, "seconds stands alone: what became of it meanwhile is told without debug and gc")
 	case query.Has("seconds"):
-		if p.begin(w, secondsOf(r, 0)) {
-			defer p.recording.end()
+		if p.beginRecording(w, secondsOf(r, 0)) {
+			defer p.recording.release()
 			pprof.Handler(name).ServeHTTP(w, r)
 		}
 	default:
-		p.take(w, of, int(queryNumber(r, "debug")), query.Get("gc") == "1")
+		p.writeSnapshot(w, of, int(queryNumber(r, "debug")), query.Get("gc") == "1")
 	}
 }
 
-// take answers a profile of now. It is whole before it is sent: a slow reader is not to keep others waiting.
-func (p *profiles) take(w http.ResponseWriter, of *runtimepprof.Profile, debug int, collect bool) {
-	if !p.snapshot.take(0) {
-		busy(w, p.snapshot.left(), "a profile is being taken already, and one is at a time; try again")
+// writeSnapshot answers a profile as of now. It is complete before it is sent, so that a slow
+// reader does not keep others waiting.
+func (p *profiles) writeSnapshot(w http.ResponseWriter, of *runtimepprof.Profile, debug int, collect bool) {
+	if !p.snapshot.tryAcquire(0) {
+		busy(w, p.snapshot.secondsLeft(), "a profile is being taken already, and one is at a time; try again")
 		return
 	}
 	if collect {
 		runtime.GC()
 	}
 	var b bytes.Buffer
-	_ = of.WriteTo(&b, debug) // a buffer takes all
-	p.snapshot.end()
+	_ = of.WriteTo(&b, debug) // a buffer never fails
+	p.snapshot.release()
 	header(w, octets)
 	if debug > 0 {
 		header(w, "text/plain; charset=utf-8")
@@ -135,7 +140,7 @@ func (p *profiles) take(w http.ResponseWriter, of *runtimepprof.Profile, debug i
 	_, _ = w.Write(b.Bytes())
 }
 
-// cpu answers a profile of the CPU. It is whole before it is sent, likewise.
+// cpu answers a CPU profile. It too is complete before it is sent.
 func (p *profiles) cpu(w http.ResponseWriter, r *http.Request) {
 	var b bytes.Buffer
 	start := func() error { return runtimepprof.StartCPUProfile(&b) }
@@ -145,7 +150,7 @@ func (p *profiles) cpu(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// trace answers a trace, as it comes.
+// trace answers an execution trace, and sends it while it is recorded.
 func (p *profiles) trace(w http.ResponseWriter, r *http.Request) {
 	p.record(w, r, secondsOf(r, traceSecondsDefault), func() error {
 		header(w, octets)
@@ -153,31 +158,31 @@ func (p *profiles) trace(w http.ResponseWriter, r *http.Request) {
 	}, trace.Stop)
 }
 
-// secondsOf is how long the query says, or the default in seconds.
+// secondsOf returns the duration in the query, or the default of so many seconds.
 func secondsOf(r *http.Request, otherwise uint64) time.Duration {
 	return time.Duration(cmp.Or(queryNumber(r, seconds.name), otherwise)) * time.Second
 }
 
-// begin has the turn of those that record, or answers that another has it.
-func (p *profiles) begin(w http.ResponseWriter, last time.Duration) bool {
-	if !p.recording.take(last) {
-		busy(w, p.recording.left(),
+// beginRecording takes the lock for recordings, or answers that another request holds it.
+func (p *profiles) beginRecording(w http.ResponseWriter, last time.Duration) bool {
+	if !p.recording.tryAcquire(last) {
+		busy(w, p.recording.secondsLeft(),
 			"a profile is being recorded already, and one is at a time; try again when it has ended")
 		return false
 	}
-	allow(w, last)
+	extendDeadline(w, last)
 	return true
 }
 
-// record has the turn from start to stop, and returns false where that was answered with an error.
+// record holds the lock from start to stop. It returns false if it has answered with an error.
 func (p *profiles) record(
 	w http.ResponseWriter, r *http.Request, last time.Duration, start func() error, stop func(),
 ) bool {
-	if !p.begin(w, last) {
+	if !p.beginRecording(w, last) {
 		return false
 	}
-	defer p.recording.end()
-	if err := start(); err != nil { // the process records itself, as --cpuprofile says
+	defer p.recording.release()
+	if err := start(); err != nil { // the process profiles itself, as with --cpuprofile
 		fail(w, http.StatusConflict, codeConflict,
 			fmt.Sprintf("the process is being profiled by other means, as with --cpuprofile: %v", err))
 		return false
@@ -190,7 +195,7 @@ func (p *profiles) record(
 	return true
 }
 
-// symbols answers what program counters in the body are called, as go tool pprof asks.
+// symbols answers the function names of the program counters in the body, for go tool pprof.
 func (p *profiles) symbols(w http.ResponseWriter, r *http.Request) {
 	text, err := readBody(w, r, symbolBytesMax)
 	if err == nil {
@@ -204,7 +209,7 @@ func (p *profiles) symbols(w http.ResponseWriter, r *http.Request) {
 	pprof.Symbol(w, r)
 }
 
-// checkCounters checks the names of program counters; there may be none.
+// checkCounters checks a list of program counters, which may be empty.
 func checkCounters(text string) error {
 	for word := range strings.SplitSeq(text, "+") {
 		digits, ok := strings.CutPrefix(word, "0x")

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// record has the process profile itself by other means than the console, until stop.
+// record profiles the process without the console, until stop is called.
 func record(what string) (stop func()) {
 	start, stop := func() error { return pprof.StartCPUProfile(io.Discard) }, pprof.StopCPUProfile
 	if what == "trace" {
@@ -42,7 +42,8 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s: %d does not say %q:\n%.300s", target, status, want, body)
 		}
 	}
-	for _, target := range []string{"heap", "goroutine", "allocs", "mutex", "heap?seconds=1", "profile?seconds=1", "trace?seconds=1"} {
+	for _, target := range []string{"heap", "goroutine", "allocs", "mutex", "heap?seconds=1", "profile?seconds=1",
+		"trace?seconds=1"} {
 		status, media, body := f.get(t, "/debug/pprof/"+target)
 		packed := strings.HasPrefix(body, "\x1f\x8b") || strings.HasPrefix(body, "go 1.")
 		if status != 200 || media != octets || !packed {
@@ -56,7 +57,7 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// get asks over the network.
+// get makes a request over the network.
 func (f *fixture) get(t *testing.T, target string) (status int, media, answer string) {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -71,11 +72,12 @@ func (f *fixture) get(t *testing.T, target string) (status int, media, answer st
 	return resp.StatusCode, resp.Header.Get("Content-Type"), string(body)
 }
 
-// TestProfileSeconds: nobody has the process profiled for longer than a person waits.
+// TestProfileSeconds: a profile cannot take longer than a person waits.
 func TestProfileSeconds(t *testing.T) {
 	f := newFixture(t, "")
 	for _, what := range []string{"profile", "trace", "heap", "goroutine", "mutex", "block", "allocs", "threadcreate"} {
-		for _, text := range []string{"0", "61", "100000", "-1", "1.5", "1e1", "0x1", "05", "1s", "NaN", "18446744073709551617"} {
+		for _, text := range []string{"0", "61", "100000", "-1", "1.5", "1e1", "0x1", "05", "1s", "NaN",
+			"18446744073709551617"} {
 			w := f.ask("GET", "/debug/pprof/"+what+"?seconds="+text, "")
 			want := fmt.Sprintf(`seconds: \"%s\" is not possible; write a whole number from 1 to 60`, text)
 			if w.Code != 400 || !strings.Contains(w.Body.String(), want) {
@@ -85,8 +87,8 @@ func TestProfileSeconds(t *testing.T) {
 	}
 }
 
-// TestOneRecording: while one records, another is told when to come, a picture of the moment is had all the same, and
-// whoever goes away makes room.
+// TestOneRecording: during a recording, others are told when to try again, but snapshots are
+// still taken. A client that goes away ends its recording.
 func TestOneRecording(t *testing.T) {
 	for _, first := range []string{"profile?seconds=60", "trace?seconds=60", "heap?seconds=60"} {
 		f := newFixture(t, "")
@@ -102,7 +104,8 @@ func TestOneRecording(t *testing.T) {
 			}
 		}()
 		eventually(t, "it records", func() bool { return f.server.profiles.recording.until.Load() != 0 })
-		for _, next := range []string{"profile?seconds=1", "trace?seconds=1", "trace", "profile", "heap?seconds=1", "goroutine?seconds=1"} {
+		for _, next := range []string{"profile?seconds=1", "trace?seconds=1", "trace", "profile", "heap?seconds=1",
+			"goroutine?seconds=1"} {
 			w := f.ask("GET", "/debug/pprof/"+next, "")
 			after, err := strconv.Atoi(w.Header().Get("Retry-After"))
 			if w.Code != 503 || err != nil || after < 1 || after > 60 ||
@@ -124,10 +127,10 @@ func TestOneRecording(t *testing.T) {
 	}
 }
 
-// TestOneSnapshot: pictures of the moment are taken one at a time, too.
+// TestOneSnapshot: snapshots too are taken one at a time.
 func TestOneSnapshot(t *testing.T) {
 	f := newFixture(t, "")
-	if !f.server.profiles.snapshot.take(0) {
+	if !f.server.profiles.snapshot.tryAcquire(0) {
 		t.Fatal("somebody has it")
 	}
 	for _, what := range []string{"heap", "heap?gc=1&debug=1", "goroutine?debug=2"} {
@@ -137,14 +140,14 @@ func TestOneSnapshot(t *testing.T) {
 			t.Errorf("%s: %d %v %s", what, w.Code, w.Header(), w.Body)
 		}
 	}
-	f.server.profiles.snapshot.end()
+	f.server.profiles.snapshot.release()
 	if w := f.ask("GET", "/debug/pprof/heap", ""); w.Code != 200 {
 		t.Errorf("after it: %d %s", w.Code, w.Body)
 	}
 }
 
-// TestRecordedElsewhere: where the process profiles itself, as with --cpuprofile, that is in the way and no failure of
-// the server.
+// TestRecordedElsewhere: a process that profiles itself, as with --cpuprofile, causes a
+// conflict, not a failure of the server.
 func TestRecordedElsewhere(t *testing.T) {
 	f := newFixture(t, "")
 	for _, what := range []string{"profile", "trace"} {
@@ -152,7 +155,8 @@ func TestRecordedElsewhere(t *testing.T) {
 		w := f.ask("GET", "/debug/pprof/"+what+"?seconds=1", "")
 		stop()
 		if w.Code != 409 ||
-			!bytes.Contains(w.Body.Bytes(), []byte(`"conflict","message":"the process is being profiled by other means, as with --cpuprofile: `)) {
+			!bytes.Contains(w.Body.Bytes(),
+				[]byte(`"conflict","message":"the process is being profiled by other means, as with --cpuprofile: `)) {
 			t.Errorf("%s: %d %s", what, w.Code, w.Body)
 		}
 		if w := f.askCancelled("GET", "/debug/pprof/"+what, ""); w.Code != 200 {

@@ -8,18 +8,17 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 )
 
-// parameter is one that a query may have.
+// parameter is a query parameter that an operation accepts.
 type parameter struct {
 	name  string
-	check func(value string) error // the error is a sentence that begins with the value
+	check func(value string) error // the error is a sentence about the value
 }
 
-// takes checks a query that may have these parameters. Whoever misspells one, or writes it twice, means something: it
-// is told, rather than answered as if it were not there.
-func takes(all ...parameter) func(*http.Request) error {
+// acceptParameters returns a check of queries that accepts only these parameters. A misspelt or
+// repeated parameter is an error, because whoever sends it expects it to have an effect.
+func acceptParameters(all ...parameter) func(*http.Request) error {
 	return func(r *http.Request) error {
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
@@ -38,7 +37,7 @@ func takes(all ...parameter) func(*http.Request) error {
 	}
 }
 
-// checkAll checks all that is given for one name.
+// checkAll checks all values of one parameter.
 func (p *parameter) checkAll(values []string) error {
 	switch {
 	case len(values) > 1:
@@ -60,32 +59,11 @@ func namesOf(all []parameter) string {
 	return inWords(names)
 }
 
-// inWords is a list for a sentence: none, "a", "a and b", "a, b and c".
-func inWords(words []string) string {
-	last := len(words) - 1
-	switch last {
-	case -1:
-		return "none"
-	case 0:
-		return words[0]
-	}
-	return strings.Join(words[:last], ", ") + " and " + words[last]
-}
-
-// clippedBytes is how much of what was sent an answer repeats.
-const clippedBytes = 64
-
-func clip(text string) string {
-	if len(text) <= clippedBytes {
-		return text
-	}
-	return strings.ToValidUTF8(text[:clippedBytes], "") + "…"
-}
-
 var errNumber = errors.New("it is not a whole number")
 
-// parseNumber reads a number as FormatUint writes it. Every number has one form, so that no two names are of one thing:
-// not 0100, which other programs take for 64, and not +100.
+// parseNumber parses a number in the form in which FormatUint writes it. Each number has only
+// one form, so that nothing has two names: not 0100, which some programs read as 64, and not
+// +100.
 func parseNumber(text string) (uint64, error) {
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || strconv.FormatUint(n, 10) != text {
@@ -94,7 +72,7 @@ func parseNumber(text string) (uint64, error) {
 	return n, nil
 }
 
-// number is a parameter that is a whole number.
+// number is a parameter that takes a whole number.
 func number(name string) parameter {
 	return parameter{name, func(value string) error {
 		if _, err := parseNumber(value); err != nil {
@@ -105,7 +83,7 @@ func number(name string) parameter {
 	}}
 }
 
-// queryNumber is a number of a query that was checked; 0 if it is not there.
+// queryNumber returns a number from a query that has been checked, or 0 if it is not there.
 func queryNumber(r *http.Request, name string) uint64 {
 	n, _ := parseNumber(r.URL.Query().Get(name))
 	return n

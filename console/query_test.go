@@ -7,11 +7,12 @@ import (
 	"testing"
 )
 
-// TestQueries: what a query says that is not understood is never answered as if it were not there.
+// TestQueries: a query with anything unknown or malformed is refused, not ignored.
 func TestQueries(t *testing.T) {
 	const account, kick = "/api/v1/accounts/100017/", "/api/v1/sessions/7"
 	for _, c := range []struct{ method, target, message string }{
-		{"GET", account + "history?befor=5", `there is no parameter "befor" here; /api/v1/accounts/100017/history takes before and limit`},
+		{"GET", account + "history?befor=5",
+			`there is no parameter "befor" here; /api/v1/accounts/100017/history takes before and limit`},
 		{"GET", account + "history?Before=5", `there is no parameter "Before" here`},
 		{"GET", account + "history?after=5", `there is no parameter "after" here`},
 		{"GET", account + "history?before=5&before=5", "before is there 2 times; write it once"},
@@ -21,9 +22,12 @@ func TestQueries(t *testing.T) {
 		{"GET", account + "history?=5", `there is no parameter "" here`},
 		{"GET", account + "history?before=5;limit=7", "the query cannot be read: invalid semicolon separator in query"},
 		{"GET", account + "history?before=%zz", `the query cannot be read: invalid URL escape "%zz"`},
-		{"GET", account + "history?" + strings.Repeat("x", 4000), "there is no parameter \"" + strings.Repeat("x", 64) + "…\" here"},
-		{"GET", account + "holdings?before=5", `there is no parameter "before" here; /api/v1/accounts/100017/holdings takes none`},
-		{"GET", "/api/v1/accounts?before=5", `there is no parameter "before" here; /api/v1/accounts takes after and limit`},
+		{"GET", account + "history?" + strings.Repeat("x", 4000),
+			"there is no parameter \"" + strings.Repeat("x", 64) + "…\" here"},
+		{"GET", account + "holdings?before=5",
+			`there is no parameter "before" here; /api/v1/accounts/100017/holdings takes none`},
+		{"GET", "/api/v1/accounts?before=5",
+			`there is no parameter "before" here; /api/v1/accounts takes after and limit`},
 		{"GET", "/api/v1/accounts?after=1&after=2", "after is there 2 times"},
 		{"GET", "/api/v1/instruments?codes=SH.600519", "/api/v1/instruments takes none"},
 		{"GET", "/api/v1/counters?name=events", "/api/v1/counters takes none"},
@@ -46,10 +50,12 @@ func TestQueries(t *testing.T) {
 		{"GET", "/debug/pprof/?debug=1", "/debug/pprof/ takes none"},
 		{"GET", "/debug/pprof/cmdline?debug=1", "/debug/pprof/cmdline takes none"},
 		{"GET", "/debug/pprof/heap?debug=one", `debug: "one" is not possible; it is one of 0, 1 and 2`},
-		{"GET", "/debug/pprof/heap?GC=1", `there is no parameter "GC" here; /debug/pprof/heap takes debug, gc and seconds`},
+		{"GET", "/debug/pprof/heap?GC=1",
+			`there is no parameter "GC" here; /debug/pprof/heap takes debug, gc and seconds`},
 		{"GET", "/debug/pprof/goroutine?gc=1", "gc is for the heap"},
 		{"GET", "/debug/pprof/heap?seconds=1&debug=1", "seconds stands alone"},
-		{"GET", "/debug/pprof/symbol?pc=0x1", `"pc=0x1" is not a program counter; write them in hexadecimal with + between them`},
+		{"GET", "/debug/pprof/symbol?pc=0x1",
+			`"pc=0x1" is not a program counter; write them in hexadecimal with + between them`},
 		{"GET", "/debug/pprof/symbol?0x1+2", `"2" is not a program counter`},
 		{"POST", "/debug/pprof/symbol?0x1", "/debug/pprof/symbol takes none"},
 	} {
@@ -66,26 +72,28 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// others are spellings of numbers that some reader takes, and of which none is the one that a console writes.
-var others = []string{
+// ambiguousNumbers are spellings of numbers that some program accepts, but that the console
+// never writes.
+var ambiguousNumbers = []string{
 	"0100017", "00", "+100017", "-0", "-1", "1e5", "0x186b1", "0b1", "0o7", "1_000", "1.0", "1,000", "100017 ",
 	"%20100017", "%09100017", "١٢", "１", "100017%00",
 	"18446744073709551616", "NaN", "ten",
 }
 
-// TestNumbers: a number has one form, in a path and in a query, so that no two names are of one thing.
+// TestNumbers: a number has one form, in a path and in a query, so that nothing has two names.
 func TestNumbers(t *testing.T) {
 	f := newFixture(t, "")
-	for _, text := range append(others, "%00") {
+	for _, text := range append(ambiguousNumbers, "%00") {
 		text = strings.ReplaceAll(text, " ", "%20")
 		for pattern, want := range map[string]string{
-			"/api/v1/accounts/%s/holdings":              "is not an account; write its number, as in 100001",
-			"/api/v1/accounts/%s/history":               "is not an account",
-			"/api/v1/accounts?after=%s":                 "after: ",
-			"/api/v1/accounts?limit=%s":                 "limit: ",
-			"/api/v1/accounts/100017/history?before=%s": "is not a whole number; write digits alone, without zeros in front",
-			"/api/v1/trades/%s-42":                      "is not the name of a trade",
-			"/api/v1/trades/100017-%s":                  "is not the name of a trade",
+			"/api/v1/accounts/%s/holdings": "is not an account; write its number, as in 100001",
+			"/api/v1/accounts/%s/history":  "is not an account",
+			"/api/v1/accounts?after=%s":    "after: ",
+			"/api/v1/accounts?limit=%s":    "limit: ",
+			"/api/v1/accounts/100017/history?before=%s": "is not a whole number; " +
+				"write digits alone, without zeros in front",
+			"/api/v1/trades/%s-42":     "is not the name of a trade",
+			"/api/v1/trades/100017-%s": "is not the name of a trade",
 		} {
 			target := fmt.Sprintf(pattern, text)
 			if strings.Contains(pattern, "?") {
@@ -112,7 +120,8 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("%s: %d %s", target, w.Code, w.Body)
 		}
 	}
-	for _, name := range []string{"0100017-42", "100017-042", "100017-+42", "+100017-42", "100017-42-1", "100017-42 ", "100017_42", "-42", "100017-", "-", ""} {
+	for _, name := range []string{"0100017-42", "100017-042", "100017-+42", "+100017-42", "100017-42-1", "100017-42 ",
+		"100017_42", "-42", "100017-", "-", ""} {
 		if account, seq, err := ParseTradeID(name); err == nil {
 			t.Errorf("%q is trade %d of account %d", name, seq, account)
 		}

@@ -15,28 +15,29 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Summary is what Verify and Export have seen.
+// Summary is what Verify and Export have found.
 type Summary struct {
 	Accounts uint64
 	Events   uint64
-	Commits  uint64 // number of the newest
+	Commits  uint64 // number of the newest commit
 	Epoch    uint64
 	Mode     Mode // of the last run
-	Clean    bool // the last run ended cleanly
-	Backup   bool // nobody has started from it yet
-	Torn     bool // the end of the log is torn, and the next start will cut it back
+	Clean    bool // whether the last run ended cleanly
+	Backup   bool // whether it is a backup from which no server has started yet
+	Torn     bool // whether the end of the log is torn; the next start will truncate it
 }
 
-// archive is a journal that no server has open, read without a change. It holds the encoded events of all blocks that there are,
-// as the engine did, and of the rest one account at a time.
+// archive reads a journal that no server has open, and changes nothing. It keeps the encoded
+// events of all blocks in memory, as the engine does, and everything else one account at a
+// time.
 type archive struct {
 	store
 	head head
 	sum  Summary
-	tail []tailEvent // by account and sequence
+	tail []tailEvent // sorted by account and sequence
 }
 
-// tailEvent is an event of a block.
+// tailEvent is an event that was read from a block.
 type tailEvent struct {
 	account, seq uint64
 	commit       uint64
@@ -47,7 +48,7 @@ func openArchive(ctx context.Context, dir string, o Options) (*archive, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	disk := readDisk{o.FS}
+	disk := readOnlyFS{o.FS}
 	lock, err := shareDir(disk, dir)
 	if err != nil {
 		return nil, err
@@ -77,10 +78,10 @@ func (a *archive) open(ctx context.Context, o *Options) error {
 	return a.readTail(ctx)
 }
 
-// readTail verifies the chain and collects the events of the blocks.
+// readTail verifies the chain of blocks and collects their events.
 func (a *archive) readTail(ctx context.Context) error {
 	var ev positions.Event
-	reached, err := a.eachBlock(a.head.mark.place, func(number uint64, events *decoder, count int) error {
+	reached, err := a.eachBlock(a.head.mark.blockID, func(number uint64, events *decoder, count int) error {
 		encoded := bytes.Clone(events.b)
 		events.b = encoded
 		for range count {
@@ -96,13 +97,15 @@ func (a *archive) readTail(ctx context.Context) error {
 		return err
 	}
 	if reached != a.head.last {
-		return a.damage(fmt.Sprintf("commit %d", reached.number), fmt.Errorf("there should be %d commits", a.head.last.number))
+		return a.damage(fmt.Sprintf("commit %d", reached.number),
+			fmt.Errorf("there should be %d commits", a.head.last.number))
 	}
 	slices.SortStableFunc(a.tail, func(x, y tailEvent) int { return cmp.Compare(x.account, y.account) })
 	return nil
 }
 
-// tailOf are the events of one account in blocks, as they were committed.
+// tailOf returns an account's events that are in blocks, in the order in which they were
+// committed.
 func (a *archive) tailOf(account uint64) []tailEvent {
 	byAccount := func(e tailEvent, account uint64) int { return cmp.Compare(e.account, account) }
 	from, _ := slices.BinarySearchFunc(a.tail, account, byAccount)
@@ -110,9 +113,9 @@ func (a *archive) tailOf(account uint64) []tailEvent {
 	return a.tail[from : from+to]
 }
 
-// each calls f for every account that there is anything of, by number. stored is what its last checkpoint has; its Seq is 0
-// where there was none.
-func (a *archive) each(ctx context.Context, f func(stored *engine.AccountState) error) (err error) {
+// everyAccount calls f for each account of which anything is stored, in ascending order. stored
+// is the account's last checkpoint; its Seq is 0 if there is none.
+func (a *archive) everyAccount(ctx context.Context, f func(stored *engine.AccountState) error) (err error) {
 	defer a.contain("the accounts", &err)
 	it, err := a.db.NewIter(nil)
 	if err != nil {
@@ -126,17 +129,17 @@ func (a *archive) each(ctx context.Context, f func(stored *engine.AccountState) 
 	defer func() { err = errors.Join(err, ids.Close()) }()
 	ids.First()
 	var st engine.AccountState
-	for account, ok := a.next(it, 0); ok; account, ok = a.next(it, account+1) {
+	for account, ok := a.nextAccount(it, 0); ok; account, ok = a.nextAccount(it, account+1) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		st = engine.AccountState{Account: account, Rows: st.Rows[:0], IDs: st.IDs[:0]}
 		if it.SeekGE(accountKey(account)) && bytes.Equal(it.Key(), accountKey(account)) {
-			if err := a.account(it.Key(), it.Value(), &st); err != nil {
+			if err := a.decodeAccount(it.Key(), it.Value(), &st); err != nil {
 				return err
 			}
 		}
-		if err := errors.Join(it.Error(), a.orderIDs(ids, &st)); err != nil {
+		if err := errors.Join(it.Error(), a.readOrderIDs(ids, &st)); err != nil {
 			return a.damage(fmt.Sprintf("account %d", account), err)
 		}
 		if err := f(&st); err != nil {
@@ -153,25 +156,27 @@ func (a *archive) each(ctx context.Context, f func(stored *engine.AccountState) 
 	return nil
 }
 
-// next is the first account from a number on that anything is there of.
-func (a *archive) next(it *pebble.Iterator, from uint64) (account uint64, ok bool) {
+// nextAccount returns the lowest account number, from on, of which anything is stored.
+func (a *archive) nextAccount(it *pebble.Iterator, from uint64) (account uint64, ok bool) {
 	for _, what := range []byte{keyAccount, keyRun, keyOrderID} {
-		if it.SeekGE(oneKey(what, from)) && it.Key()[0] == what && (!ok || numberOf(it.Key(), 0) < account) {
+		if it.SeekGE(numberKey(what, from)) && it.Key()[0] == what && (!ok || numberOf(it.Key(), 0) < account) {
 			account, ok = numberOf(it.Key(), 0), true
 		}
 	}
-	i, _ := slices.BinarySearchFunc(a.tail, from, func(e tailEvent, from uint64) int { return cmp.Compare(e.account, from) })
+	byAccount := func(e tailEvent, account uint64) int { return cmp.Compare(e.account, account) }
+	i, _ := slices.BinarySearchFunc(a.tail, from, byAccount)
 	if i < len(a.tail) && (!ok || a.tail[i].account < account) {
 		account, ok = a.tail[i].account, true
 	}
 	return account, ok
 }
 
-// story calls f for the events of an account up to a sequence: those that its checkpoint has stored in runs, and then those
-// that are in blocks alone. Where both have an event they must have the same.
-func (a *archive) story(account, stored, upTo uint64, f func(ev *positions.Event) error) error {
+// eachEvent calls f for the events of an account up to a sequence: first those that checkpoints
+// have stored as history, then those that are only in blocks. An event that is in both must be
+// the same in both.
+func (a *archive) eachEvent(account, stored, upTo uint64, f func(ev *positions.Event) error) error {
 	tail := a.tailOf(account)
-	seq, err := a.runs(account, upTo, func(ev *positions.Event) error {
+	seq, err := a.eachStoredEvent(account, upTo, func(ev *positions.Event) error {
 		if len(tail) > 0 && tail[0].seq == ev.Seq {
 			if !bytes.Equal(a.l.appendEvent(nil, ev), tail[0].encoded) {
 				return a.damage(fmt.Sprintf("event %d of account %d", ev.Seq, account),
@@ -205,8 +210,9 @@ func (a *archive) story(account, stored, upTo uint64, f func(ev *positions.Event
 	return nil
 }
 
-// runs calls f for the events of an account's runs up to a sequence, and returns that of the last.
-func (a *archive) runs(account, upTo uint64, f func(ev *positions.Event) error) (seq uint64, err error) {
+// eachStoredEvent calls f for the events of an account's stored history up to a sequence, and
+// returns the sequence of the last one.
+func (a *archive) eachStoredEvent(account, upTo uint64, f func(ev *positions.Event) error) (seq uint64, err error) {
 	r, err := a.history(account, 1)
 	if err != nil {
 		return 0, err

@@ -10,20 +10,22 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// TargetError says that a backup, or an export, cannot be written where it was to be: another place may do.
+// TargetError says that a backup or an export cannot be written to the place that was asked
+// for. Another place may work.
 type TargetError struct{ Err error }
 
 func (e *TargetError) Error() string { return e.Err.Error() }
 
 func (e *TargetError) Unwrap() error { return e.Err }
 
-// Backup writes to out, which must not be there yet, the journal as it is at a moment during the call: all that was
-// committed before the call is in it. Whoever starts from it begins a new epoch, since the journal goes on without it.
-// It may take long, and delays no commit.
+// Backup writes a copy of the journal to out, which must not exist. The copy is of some moment
+// during the call, so it has everything that was committed before the call. A server that
+// starts from it begins a new epoch, because this journal goes on without it. Backup may take
+// long; it delays no commit.
 func (j *Journal) Backup(out string) error {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	if err := j.usable(); err != nil {
+	if err := j.checkUsable(); err != nil {
 		return err
 	}
 	return makeBackup(j.disk, out, func(unfinished string) (io.Closer, error) {
@@ -34,9 +36,11 @@ func (j *Journal) Backup(out string) error {
 	})
 }
 
-// copyTo contains Pebble's panic where the directory of the copy cannot be synced: that is no failure of the journal's
-// own. Nothing is written to the journal for it where all that was committed is synced, so that it takes no room
-// beside the copy's.
+// copyTo writes the database's files to dir. Pebble panics if the directory of the copy cannot
+// be synced; copyTo returns that as an error, because the journal itself has not failed.
+//
+// If everything committed is synced already, nothing is written to the journal, so that a
+// backup needs no room on the journal's disk.
 func (j *Journal) copyTo(dir string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -49,15 +53,15 @@ func (j *Journal) copyTo(dir string) (err error) {
 	if err := j.db.Checkpoint(dir); err != nil {
 		return err
 	}
-	return writeFile(j.disk, dir, lockFile, "") // for those who read it
+	return writeFile(j.disk, dir, lockFile, "") // readers of the backup lock it
 }
 
-// BackupStopped is Backup of the journal in dir, which no server may have open.
+// BackupStopped is Backup for the journal in dir, which no server may have open.
 func BackupStopped(dir, out string, o Options) (err error) {
 	if err := o.setDefaults(); err != nil {
 		return err
 	}
-	disk := readDisk{o.FS}
+	disk := readOnlyFS{o.FS}
 	lock, err := shareDir(disk, dir)
 	if err != nil {
 		return err
@@ -67,7 +71,7 @@ func BackupStopped(dir, out string, o Options) (err error) {
 		return openError(dir, err)
 	}
 	return makeBackup(o.FS, out, func(unfinished string) (io.Closer, error) {
-		claim, err := claimFor(o.FS, out, unfinished)
+		claim, err := claimTarget(o.FS, out, unfinished)
 		if err != nil {
 			return nil, err
 		}
@@ -75,24 +79,26 @@ func BackupStopped(dir, out string, o Options) (err error) {
 	})
 }
 
-// Unfinished is what a backup to out is called until it is whole.
+// Unfinished returns the name that a backup to out has until it is complete.
 func Unfinished(out string) string { return out + unfinishedSuffix }
 
 const (
-	// unfinishedSuffix is what the name of a backup ends with until it is whole.
+	// unfinishedSuffix ends the name of a backup until the backup is complete.
 	unfinishedSuffix = ".unfinished"
-	// unfinishedFile is in a backup from before anything else is in it until it is whole.
+	// unfinishedFile is created before everything else in a backup, and removed when the backup is
+	// complete.
 	unfinishedFile = "UNFINISHED"
 	unfinishedText = "This backup was not finished, and a part of the ledger is missing. Remove it, and make another.\n"
 )
 
-// makeBackup has a backup made under another name, and gives it its own when it is whole and marked as a backup: an
-// unfinished one, or one without the mark, would be taken for the journal itself.
+// makeBackup has write make a backup under a temporary name, and renames it when it is complete
+// and marked as a backup. An incomplete backup, or one without the mark, could be taken for the
+// journal itself.
 //
-// write may return what keeps others from the same place, which is closed when all is done.
+// write may return a lock that keeps others from the same target; it is closed at the end.
 func makeBackup(disk vfs.FS, out string, write func(unfinished string) (claim io.Closer, err error)) (err error) {
 	unfinished, parent := Unfinished(out), disk.PathDir(out)
-	if err := mayWriteTo(disk, out, unfinished); err != nil {
+	if err := checkTarget(disk, out, unfinished); err != nil {
 		return &TargetError{err}
 	}
 	if err := makeDir(disk, parent); err != nil {
@@ -102,12 +108,12 @@ func makeBackup(disk vfs.FS, out string, write func(unfinished string) (claim io
 	if claim != nil {
 		defer func() { err = errors.Join(err, claim.Close()) }()
 	}
-	if errors.Is(err, errOthers) { // what is there is theirs
+	if errors.Is(err, errConcurrentBackup) { // the files there belong to the other backup
 		return &TargetError{err}
 	}
 	made := unfinished
 	if err == nil {
-		made, err = finish(disk, unfinished, out)
+		made, err = finishBackup(disk, unfinished, out)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("the backup to %s failed: %w", out, err), disk.RemoveAll(made))
@@ -115,8 +121,9 @@ func makeBackup(disk vfs.FS, out string, write func(unfinished string) (claim io
 	return nil
 }
 
-// finish marks a backup and gives it its name. It returns what it is called then.
-func finish(disk vfs.FS, unfinished, out string) (made string, err error) {
+// finishBackup marks a backup as complete and gives it its final name. It returns the name that
+// the directory has afterwards.
+func finishBackup(disk vfs.FS, unfinished, out string) (made string, err error) {
 	if err := writeFile(disk, unfinished, backupFile, backupText); err != nil {
 		return unfinished, err
 	}
@@ -129,8 +136,8 @@ func finish(disk vfs.FS, unfinished, out string) (made string, err error) {
 	return out, syncDir(disk, disk.PathDir(out))
 }
 
-// mayWriteTo says what is in the way of a backup.
-func mayWriteTo(disk vfs.FS, out, unfinished string) error {
+// checkTarget returns what prevents a backup from being written to out.
+func checkTarget(disk vfs.FS, out, unfinished string) error {
 	for _, dir := range []string{out, unfinished} {
 		switch _, err := disk.Stat(dir); {
 		case errors.Is(err, fs.ErrNotExist):
@@ -141,34 +148,35 @@ func mayWriteTo(disk vfs.FS, out, unfinished string) error {
 		case dir == out:
 			return fmt.Errorf("the backup would overwrite %s: remove it, or choose another place", out)
 		default:
-			return fmt.Errorf("an earlier backup to %s was not finished, or is under way: if none is, remove %s, and try again",
-				out, unfinished)
+			return fmt.Errorf("an earlier backup to %s was not finished, or is under way: "+
+				"if none is, remove %s, and try again", out, unfinished)
 		}
 	}
 	return nil
 }
 
-// lockFile is Pebble's lock, which says nothing about the data.
+// lockFile is the file that Pebble locks. It holds no data.
 const lockFile = "LOCK"
 
-var errOthers = errors.New("another backup to the same place is under way")
+var errConcurrentBackup = errors.New("another backup to the same place is under way")
 
-// claimFor makes the directory of a backup, for one at a time. Whoever finds the backup there in the end has had the
-// lock of the directory that it was made in.
-func claimFor(disk vfs.FS, out, unfinished string) (io.Closer, error) {
+// claimTarget makes and locks the directory of a backup, so that only one process writes it at
+// a time. If the finished backup exists once the lock is held, another process has made it in
+// the meantime.
+func claimTarget(disk vfs.FS, out, unfinished string) (io.Closer, error) {
 	err := makeDir(disk, unfinished)
 	var claim *pebble.Lock
 	if err == nil {
 		claim, err = pebble.LockDirectory(unfinished, disk)
 	}
-	if isTaken(err) || errors.Is(err, fs.ErrNotExist) { // it has another name by now
-		return nil, errOthers
+	if isLockTaken(err) || errors.Is(err, fs.ErrNotExist) { // not there any more: the other backup was renamed
+		return nil, errConcurrentBackup
 	}
 	if err != nil {
 		return nil, err
 	}
 	if _, err := disk.Stat(out); !errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.Join(errOthers, claim.Close())
+		return nil, errors.Join(errConcurrentBackup, claim.Close())
 	}
 	if err := writeFile(disk, unfinished, unfinishedFile, unfinishedText); err != nil {
 		return nil, errors.Join(err, claim.Close())
@@ -176,7 +184,7 @@ func claimFor(disk vfs.FS, out, unfinished string) (io.Closer, error) {
 	return claim, nil
 }
 
-// copyJournal copies the journal in a directory, and the files beside it that belong to it.
+// copyJournal copies the journal's files, and the files named in beside.
 func copyJournal(from vfs.FS, dir string, to vfs.FS, out string, beside []string) error {
 	names, err := from.List(dir)
 	if err != nil {
@@ -191,7 +199,7 @@ func copyJournal(from vfs.FS, dir string, to vfs.FS, out string, beside []string
 	return copyFiles(from, dir, to, out, append(own, beside...))
 }
 
-// copyFiles copies those of some files that there are, synced.
+// copyFiles copies the named files and syncs them. It skips those that do not exist.
 func copyFiles(from vfs.FS, dir string, to vfs.FS, out string, names []string) error {
 	synced := vfs.NewSyncingFS(to, vfs.SyncingFileOptions{})
 	for _, name := range names {

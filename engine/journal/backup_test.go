@@ -12,8 +12,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-// TestBackup of a running journal has all that was committed before, while commits and checkpoints go on; it starts with a new
-// epoch, once; and the journal goes on with the old one.
+// TestBackup: a backup of a running journal has everything that was committed before, while
+// commits and checkpoints go on. The first start from it begins a new epoch, later ones do not,
+// and the journal itself stays in the old one.
 func TestBackup(t *testing.T) {
 	for _, mode := range []Mode{Sync, Interval} {
 		t.Run(mode.String(), func(t *testing.T) {
@@ -49,7 +50,8 @@ func TestBackup(t *testing.T) {
 				t.Errorf("a second one in its place: %v", err)
 			}
 			restored := testOptions(t, disk, Sync)
-			if sum, err := Verify(context.Background(), "backups/monday", restored); err != nil || !sum.Backup || sum.Clean {
+			if sum, err := Verify(context.Background(), "backups/monday", restored); err != nil || !sum.Backup ||
+				sum.Clean {
 				t.Errorf("%+v, %v", sum, err)
 			}
 			b, r := mustRecover(t, "backups/monday", restored)
@@ -61,7 +63,8 @@ func TestBackup(t *testing.T) {
 				t.Error("the backup has the epoch of the journal")
 			}
 			mustClose(t, b)
-			if sum, err := Verify(context.Background(), "backups/monday", restored); err != nil || sum.Backup || sum.Epoch != epoch {
+			if sum, err := Verify(context.Background(), "backups/monday", restored); err != nil || sum.Backup ||
+				sum.Epoch != epoch {
 				t.Errorf("%+v, %v", sum, err)
 			}
 			mustClose(t, j)
@@ -73,7 +76,7 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// TestBackupStopped of a journal that was closed, or that power was lost to.
+// TestBackupStopped makes backups of a journal that was closed, and of one that lost power.
 func TestBackupStopped(t *testing.T) {
 	disk, w := vfs.NewCrashableMem(), newWorld(3, 6, 9)
 	j, _ := mustRecover(t, "data", testOptions(t, disk, Sync))
@@ -101,11 +104,13 @@ func TestBackupStopped(t *testing.T) {
 	}
 }
 
-// TestBackupFails: a backup that cannot be written leaves nothing behind, and the journal goes on.
+// TestBackupFails: a backup that cannot be written leaves nothing behind, and the journal goes
+// on.
 func TestBackupFails(t *testing.T) {
 	disk := vfs.NewMem()
 	f := &failingDisk{err: errors.New("no space left on device"), is: func(op errorfs.Op) bool {
-		return op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpRemoveAll && strings.HasPrefix(op.Path, "elsewhere")
+		return op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpRemoveAll &&
+			strings.HasPrefix(op.Path, "elsewhere")
 	}}
 	j, _ := mustRecover(t, "data", testOptions(t, f.on(disk), Sync))
 	w := newWorld(3, 6, 9)
@@ -134,13 +139,14 @@ func TestBackupFails(t *testing.T) {
 	}
 }
 
-// TestPowerLossInBackup: at no moment is there a backup that would be taken for the journal itself.
+// TestPowerLossInBackup: at no moment is there an incomplete backup that would be taken for the
+// journal itself.
 func TestPowerLossInBackup(t *testing.T) {
 	disk, w := crashDisk{vfs.NewCrashableMem()}, newWorld(3, 6, 9)
 	var armed atomic.Bool
 	var clones []*vfs.MemFS
 	var mu sync.Mutex
-	o := testOptions(t, linkless{disk.before(func(op errorfs.Op) {
+	o := testOptions(t, noLinkFS{disk.beforeWrites(func(op errorfs.Op) {
 		if armed.Load() && strings.Contains(op.Path, "backup") {
 			mu.Lock()
 			defer mu.Unlock()
@@ -174,7 +180,8 @@ func TestPowerLossInBackup(t *testing.T) {
 	}
 }
 
-// linkless is a disk that has no hard links: Pebble's disk in memory takes a lock twice for one.
-type linkless struct{ vfs.FS }
+// noLinkFS is a file system without hard links. For a link, Pebble's file system in memory
+// locks a mutex twice.
+type noLinkFS struct{ vfs.FS }
 
-func (linkless) Link(string, string) error { return errors.New("no links here") }
+func (noLinkFS) Link(string, string) error { return errors.New("no links here") }

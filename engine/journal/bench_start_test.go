@@ -20,15 +20,16 @@ import (
 
 var benchAccounts = flag.Int("benchaccounts", 100_000, "accounts that BenchmarkAccounts has in memory")
 
-// BenchmarkRecover is a start with -benchevents in blocks, none of them in a checkpoint: read, verified, decoded, and for the
-// engine applied, without garbage collections, as papertape serve starts. An operation is a start.
+// BenchmarkRecover measures a start with -benchevents events in blocks and none in a
+// checkpoint. They are read, verified, decoded, and for the engine also applied, without
+// garbage collections, as papertape serve does it. An operation is a start.
 func BenchmarkRecover(b *testing.B) {
 	dir, o := b.TempDir(), benchOptions(b, Interval)
 	j := benchJournal(b, dir, o)
 	f := newFlow(100_001, 10_000)
 	events := make([]positions.Event, 256)
 	for range *benchEvents / len(events) {
-		f.take(events)
+		f.fill(events)
 		if err := j.Commit(events); err != nil {
 			b.Fatal(err)
 		}
@@ -84,14 +85,16 @@ func benchStart(b *testing.B, dir string, o Options, events uint64, into func(*J
 	b.ReportMetric(float64(used.Nanoseconds())/1000/n, "cpu-µs/event")
 }
 
-// benchEngine is one that everything may be replayed into before its first checkpoint.
+// benchEngine returns an engine that can take any number of events before its first checkpoint.
 func benchEngine(b *testing.B, j engine.Journal) *engine.Engine {
 	b.Helper()
 	prices := universe.Opening()
 	e, err := engine.New(engine.Config{
 		Shards: 2, Workers: 4, InboxOrdersMax: 64, HistoryReadsMax: 4, HistoryMemoryBytesMax: 1 << 30,
 		UncheckpointedBytesMax: 16 << 30, SessionsPerAccountMax: 1, Universe: universe,
-		Prices: func() *market.Prices { return prices }, Clock: func() int64 { return 1 }, Journal: j, Outlet: newLedger(),
+		Prices: func() *market.Prices {
+			return prices
+		}, Clock: func() int64 { return 1 }, Journal: j, Outlet: newLedger(),
 		Log: zerolog.Nop(), Fatal: func(err error) { panic(err) },
 	})
 	if err != nil {
@@ -100,8 +103,8 @@ func benchEngine(b *testing.B, j engine.Journal) *engine.Engine {
 	return e
 }
 
-// BenchmarkAccounts is the memory that an engine takes for -benchaccounts that nobody trades on, with no rows and with ten, as they are
-// after a start. An operation is a start.
+// BenchmarkAccounts measures the memory that an engine takes for -benchaccounts idle accounts
+// after a start, with no rows and with ten rows each. An operation is a start.
 func BenchmarkAccounts(b *testing.B) {
 	const rows = 10
 	var empty float64
@@ -119,7 +122,7 @@ func BenchmarkAccounts(b *testing.B) {
 	}
 }
 
-// loadedBytes is how much the heap grows by each of the accounts.
+// loadedBytes returns by how much the heap grows per account.
 func loadedBytes(b *testing.B, accounts, held int) float64 {
 	b.Helper()
 	heap := func() int64 {
@@ -133,7 +136,9 @@ func loadedBytes(b *testing.B, accounts, held int) float64 {
 	before := heap()
 	st := engine.AccountState{Seq: 11, Cash: positions.Cash{Balance: 1_000_000_0000}}
 	for i := range held {
-		st.Rows = append(st.Rows, positions.Row{Instrument: market.ID(i), Quantity: 100, Cost: 1_000_0000, Version: uint64(i + 2)})
+		st.Rows = append(st.Rows, positions.Row{
+			Instrument: market.ID(i), Quantity: 100, Cost: 1_000_0000, Version: uint64(i + 2),
+		})
 	}
 	for i := range accounts {
 		st.Account = uint64(100_001 + i)

@@ -22,11 +22,12 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-var benchEvents = flag.Int("benchevents", 1_000_000, "events that BenchmarkRecover replays, and that BenchmarkRead has stored")
+var benchEvents = flag.Int("benchevents", 1_000_000,
+	"events that BenchmarkRecover replays, and that BenchmarkRead has stored")
 
-// flow is events of many accounts that look like what is traded: an opening, and then trades.
+// flow makes events of many accounts that look like real trading: an opening, then trades.
 type flow struct {
-	seqs []uint64 // by account
+	seqs []uint64 // newest sequence, by account
 	next int
 	base uint64
 }
@@ -37,8 +38,8 @@ func newFlow(base uint64, accounts int) *flow {
 	return &flow{seqs: make([]uint64, accounts), base: base}
 }
 
-// take fills events with the next ones.
-func (f *flow) take(events []positions.Event) {
+// fill sets events to the next ones of the flow.
+func (f *flow) fill(events []positions.Event) {
 	for i := range events {
 		account := f.base + uint64(f.next)
 		f.seqs[f.next]++
@@ -61,10 +62,12 @@ func flowEvent(account, seq uint64) positions.Event {
 	price := universe.At(id).PreviousClose
 	ev.Kind, ev.Change, ev.TotalMarketValue = positions.KindTrade, positions.Increased, 7_000_000_0000
 	ev.Trade = positions.Trade{
-		Quantity: 100, Price: price, Amount: 100 * price, Instrument: id, Side: positions.Buy, Origin: positions.OriginClient,
+		Quantity: 100, Price: price, Amount: 100 * price, Instrument: id, Side: positions.Buy,
+		Origin: positions.OriginClient,
 	}
 	ev.Position = positions.Position{
-		Row:      positions.Row{Quantity: int64(seq) * 100, Cost: int64(seq) * 100 * price, Version: seq, Instrument: id},
+		Row: positions.Row{Quantity: int64(seq) * 100, Cost: int64(seq) * 100 * price, Version: seq,
+			Instrument: id},
 		Sellable: int64(seq) * 100, Price: price,
 	}
 	return ev
@@ -75,7 +78,7 @@ func benchOptions(b *testing.B, mode Mode) Options {
 	return Options{Mode: mode, Universe: universe, Log: zerolog.Nop(), Fatal: func(err error) { panic(err) }}
 }
 
-// cpu is what the process has used, of user and system time.
+// cpu returns the user and system time that the process has used.
 func cpu(b *testing.B) time.Duration {
 	b.Helper()
 	var r syscall.Rusage
@@ -90,7 +93,8 @@ func percentile(d []time.Duration, p int) float64 {
 	return float64(d[min(len(d)-1, len(d)*p/100)].Microseconds())
 }
 
-// BenchmarkFsync is the disk by itself: 4 KiB appended and synced, as a commit with one waiting shard does.
+// BenchmarkFsync measures the disk alone: it appends and syncs 4 KiB, as the commit of one
+// waiting shard does.
 func BenchmarkFsync(b *testing.B) {
 	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
 	if err != nil {
@@ -113,8 +117,8 @@ func BenchmarkFsync(b *testing.B) {
 	b.ReportMetric(percentile(took, 99), "p99-µs")
 }
 
-// BenchmarkCommit is commits of 16 events by shards that wait for each. An operation is an event. With none there is no journal: what
-// is left is the making of the events.
+// BenchmarkCommit measures commits of 16 events by shards that wait for each. An operation is
+// an event. The case "none" has no journal, and measures how long it takes to make the events.
 func BenchmarkCommit(b *testing.B) {
 	for _, shards := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("none/shards=%d", shards), func(b *testing.B) {
@@ -167,7 +171,7 @@ func benchCommit(b *testing.B, mode Mode, shards int, checkpoints bool) {
 	}
 }
 
-// benchJournal is a new journal, ready for commits.
+// benchJournal returns a new journal that is ready for commits.
 func benchJournal(b *testing.B, dir string, o Options) *Journal {
 	b.Helper()
 	j, err := Open(dir, o)
@@ -180,7 +184,7 @@ func benchJournal(b *testing.B, dir string, o Options) *Journal {
 	return j
 }
 
-// flows is an engine of flows: enough of one for checkpoints.
+// flows stands in for an engine; it has just enough for checkpoints.
 type flows struct {
 	shards  []*flowShard
 	journal *Journal
@@ -191,7 +195,7 @@ type flowShard struct {
 	flow   *flow
 	events [flowBatch]positions.Event
 	keep   bool
-	dirty  map[uint64][]positions.Event // since the last checkpoint, by account
+	dirty  map[uint64][]positions.Event // by account, since the last checkpoint
 }
 
 func newFlows(shards int, keep bool) *flows {
@@ -202,7 +206,7 @@ func newFlows(shards int, keep bool) *flows {
 	return f
 }
 
-// run has all shards commit b.N events, about, and says what CPU that took.
+// run has all shards commit about b.N events, and returns the CPU time that this took.
 func (f *flows) run(b *testing.B, j engine.Journal) time.Duration {
 	var left atomic.Int64
 	left.Store(int64(b.N))
@@ -228,7 +232,7 @@ func (f *flows) run(b *testing.B, j engine.Journal) time.Duration {
 func (s *flowShard) step(j engine.Journal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flow.take(s.events[:])
+	s.flow.fill(s.events[:])
 	if err := j.Commit(s.events[:]); err != nil {
 		return err
 	}
@@ -271,8 +275,8 @@ func (f *flows) Checkpointed() {}
 
 func (f *flows) CheckpointWanted() <-chan struct{} { return nil }
 
-// BenchmarkRead is pages of history out of -benchevents stored events of 10,000 accounts, in the order in which checkpoints have
-// written them. An operation is a page of 100 events.
+// BenchmarkRead reads pages of history out of -benchevents stored events of 10,000 accounts,
+// stored in the order in which checkpoints write them. An operation is a page of 100 events.
 func BenchmarkRead(b *testing.B) {
 	const accounts, perCheckpoint = 10_000, 20
 	j := benchJournal(b, b.TempDir(), benchOptions(b, Interval))

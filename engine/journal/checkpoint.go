@@ -11,22 +11,24 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// Checkpointer is what is checkpointed: *engine.Engine.
+// Checkpointer is what Run and Checkpoint make checkpoints of: *engine.Engine.
 type Checkpointer interface {
 	Checkpoint(ctx context.Context, store func([]engine.AccountState) error) (mark uint64, err error)
 	Checkpointed()
 	CheckpointWanted() <-chan struct{}
 }
 
-// checkpointBytes is how many bytes of accounts go into one batch. An account goes whole, and alone where it is larger.
+// checkpointBytes is the size at which a batch of accounts is written. An account is never
+// split, so a large one makes a larger batch.
 const checkpointBytes = 1 << 20
 
-// Run makes checkpoints of e until ctx ends: every CheckpointInterval, after CheckpointEvents events, and when e wants
-// one, as long as there is room on the disk. An error means that there will be none any more, so that sooner or later
-// e refuses all orders: the process should end. When ctx ends, the end of the run has come: nothing waits for room any
-// more.
+// Run makes checkpoints of e until ctx ends: every CheckpointInterval, after every
+// CheckpointEvents events, and whenever e asks for one, as long as the disk has room. After an
+// error no more checkpoints can be made, so that sooner or later e refuses all orders: the
+// process should end. The end of ctx is also the end of the run, so from then on no write waits
+// for room on the disk.
 func (j *Journal) Run(ctx context.Context, e Checkpointer) error {
-	context.AfterFunc(ctx, j.leave)
+	context.AfterFunc(ctx, j.stopWaitingForRoom)
 	timer := time.NewTimer(j.o.CheckpointInterval)
 	defer timer.Stop()
 	for putOff := false; ; {
@@ -34,7 +36,7 @@ func (j *Journal) Run(ctx context.Context, e Checkpointer) error {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
-		case <-j.due:
+		case <-j.checkpointDue:
 		case <-e.CheckpointWanted():
 		}
 		err := j.Checkpoint(ctx, e)
@@ -46,14 +48,15 @@ func (j *Journal) Run(ctx context.Context, e Checkpointer) error {
 		}
 		if before := putOff; before != (err != nil) {
 			putOff = !before
-			j.tellPutOff(err)
+			j.logPutOff(err)
 		}
 		timer.Reset(j.o.CheckpointInterval)
 	}
 }
 
-// tellPutOff is called when checkpoints begin to be put off, and when one has been made again.
-func (j *Journal) tellPutOff(err error) {
+// logPutOff is called when checkpoints begin to be put off (err says why), and when one
+// succeeds again.
+func (j *Journal) logPutOff(err error) {
 	log := j.o.Log.With().Str("dir", j.dir).Logger()
 	if err != nil {
 		log.Warn().Err(err).Msg("no checkpoint: what was committed is safe, and a start would replay it")
@@ -62,14 +65,15 @@ func (j *Journal) tellPutOff(err error) {
 	log.Info().Msg("a checkpoint has been made again")
 }
 
-// Checkpoint makes one checkpoint of e. What it stores counts account by account; only with the mark at the end are
-// blocks dropped. Where there is no room for it, it is not made (ErrNoRoom).
+// Checkpoint makes one checkpoint of e. Each account that it stores is valid at once, but
+// blocks are only dropped with the mark at the end. If the disk has no room, no checkpoint is
+// made (ErrNoRoom).
 func (j *Journal) Checkpoint(ctx context.Context, e Checkpointer) error {
 	j.checkpointing.Lock()
 	defer j.checkpointing.Unlock()
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	if err := j.usable(); err != nil {
+	if err := j.checkUsable(); err != nil {
 		return err
 	}
 	if !j.hasRoom() {
@@ -94,12 +98,13 @@ func (j *Journal) Checkpoint(ctx context.Context, e Checkpointer) error {
 	return nil
 }
 
-// checkpointWriter writes accounts, unsynced: Pebble's log is in order, so the sync of the mark covers them.
+// checkpointWriter writes accounts without syncing them. Pebble's log is sequential, so the
+// sync of the mark covers them.
 type checkpointWriter struct {
 	j      *Journal
 	batch  *pebble.Batch
 	value  []byte
-	opened uint64 // accounts that no checkpoint had
+	opened uint64 // accounts that are in a checkpoint for the first time
 }
 
 func (w *checkpointWriter) accounts(states []engine.AccountState) error {
@@ -111,10 +116,13 @@ func (w *checkpointWriter) accounts(states []engine.AccountState) error {
 	return nil
 }
 
-// account adds all of an account's part to one batch: run, rows, cash, sequence, order ids.
+// account adds everything about an account to one batch: events, rows, cash, sequence, order
+// ids.
 func (w *checkpointWriter) account(st *engine.AccountState) error {
-	if n := uint64(len(st.Events)); n == 0 || st.Seq < n || st.Events[0].Seq != st.Seq-n+1 || st.Events[n-1].Seq != st.Seq {
-		return fmt.Errorf("account %d at event %d: the %d events since its last checkpoint do not lead there", st.Account, st.Seq, n)
+	n := uint64(len(st.Events))
+	if n == 0 || st.Seq < n || st.Events[0].Seq != st.Seq-n+1 || st.Events[n-1].Seq != st.Seq {
+		return fmt.Errorf("account %d at event %d: the %d events since its last checkpoint do not lead there",
+			st.Account, st.Seq, n)
 	}
 	if w.batch == nil {
 		w.batch = w.j.db.NewBatch()
@@ -158,29 +166,35 @@ func (w *checkpointWriter) flush() error {
 	}
 	b := w.batch
 	w.batch = nil
-	if !w.j.hasRoom() { // any more
+	if !w.j.hasRoom() { // the disk has filled up since the checkpoint began
 		return errors.Join(ErrNoRoom, b.Close())
 	}
 	return errors.Join(b.Commit(pebble.NoSync), b.Close())
 }
 
-// moveMark makes it durable that the checkpoints have everything up to the block with this number, and drops the
-// blocks. It is one batch, behind the accounts in Pebble's log: whoever finds the mark finds them too.
+// moveMark records durably that the checkpoints have everything up to this block, and drops the
+// blocks up to it. Both are one batch, which follows the accounts in Pebble's log: whoever
+// finds the mark also finds the accounts.
 func (j *Journal) moveMark(number, opened uint64) error {
 	j.mark.accounts += opened
 	if number <= j.mark.number {
-		return nil // nothing was committed meanwhile, and the blocks that there are stay
+		return nil // nothing was committed since the last mark, so there is no block to drop
 	}
-	hash, err := j.hashOf(number)
+	hash, err := j.blockHashOf(number)
 	if err != nil {
 		return err
 	}
-	next := markRecord{place: place{number, hash}, accounts: j.mark.accounts}
+	next := markRecord{blockID: blockID{number, hash}, accounts: j.mark.accounts}
 	key, value := metaKey(metaMark), next.append(newValue(nil))
 	sealValue(key, value)
 	covered := j.committed.Load()
 	b := j.db.NewBatch()
-	err = errors.Join(b.Set(key, value, nil), b.DeleteRange(blockKey(0), blockKey(number+1), nil), b.Commit(pebble.Sync), b.Close())
+	err = errors.Join(
+		b.Set(key, value, nil),
+		b.DeleteRange(blockKey(0), blockKey(number+1), nil),
+		b.Commit(pebble.Sync),
+		b.Close(),
+	)
 	if err != nil {
 		return err
 	}
@@ -189,8 +203,8 @@ func (j *Journal) moveMark(number, opened uint64) error {
 	return nil
 }
 
-// hashOf is the hash of a block that is there.
-func (j *Journal) hashOf(number uint64) (uint64, error) {
+// blockHashOf reads a block and returns its hash.
+func (j *Journal) blockHashOf(number uint64) (uint64, error) {
 	key := blockKey(number)
 	value, closer, err := j.db.Get(key)
 	if err != nil {

@@ -12,14 +12,15 @@ import (
 	"github.com/papertape/papertape/engine"
 )
 
-// overtaken is a world in which a step is committed between the last account of a checkpoint and its mark.
-type overtaken struct {
+// stepBeforeMark is a world in which a step is committed between the last account of a
+// checkpoint and its mark.
+type stepBeforeMark struct {
 	*world
 	step func() error
 }
 
 // Checkpoint is part of Checkpointer.
-func (o overtaken) Checkpoint(ctx context.Context, store func([]engine.AccountState) error) (uint64, error) {
+func (o stepBeforeMark) Checkpoint(ctx context.Context, store func([]engine.AccountState) error) (uint64, error) {
 	mark, err := o.world.Checkpoint(ctx, store)
 	if err == nil {
 		err = o.step()
@@ -27,17 +28,19 @@ func (o overtaken) Checkpoint(ctx context.Context, store func([]engine.AccountSt
 	return mark, err
 }
 
-// TestPowerLossInACheckpoint loses power before each operation of a checkpoint, and after it, with nothing left that was not
-// synced: everything that was acknowledged by then is there, also what was acknowledged after the accounts were copied. Where
-// power is lost is not drawn, so it finds what TestPowerLoss may miss in few moments.
+// TestPowerLossInACheckpoint loses power before each operation of a checkpoint and after the
+// last, with everything lost that was not synced. All that was acknowledged by then must be
+// there, also what was acknowledged after the accounts were copied. The moments are not random,
+// so it finds what TestPowerLoss may miss with few moments.
 func TestPowerLossInACheckpoint(t *testing.T) {
 	disk, w := crashDisk{vfs.NewCrashableMem()}, newWorld(2, 5, 3)
 	var mu sync.Mutex
-	var losses []powerLoss // nil: nobody wants them yet
+	var losses []powerLoss // nil: none are recorded
 	lose := func(when string) {
-		losses = append(losses, powerLoss{disk: disk.CrashClone(vfs.CrashCloneCfg{}), op: when, acked: w.acked(everything)})
+		losses = append(losses,
+			powerLoss{disk: disk.CrashClone(vfs.CrashCloneCfg{}), op: when, acked: w.acked(everything)})
 	}
-	j, _ := mustRecover(t, "data", testOptions(t, disk.before(func(op errorfs.Op) {
+	j, _ := mustRecover(t, "data", testOptions(t, disk.beforeWrites(func(op errorfs.Op) {
 		mu.Lock()
 		defer mu.Unlock()
 		if losses != nil {
@@ -50,7 +53,7 @@ func TestPowerLossInACheckpoint(t *testing.T) {
 	mu.Lock()
 	lose("before the checkpoint")
 	mu.Unlock()
-	if err := j.Checkpoint(t.Context(), overtaken{w, func() error { return w.step(1, j, 5) }}); err != nil {
+	if err := j.Checkpoint(t.Context(), stepBeforeMark{w, func() error { return w.step(1, j, 5) }}); err != nil {
 		t.Fatal(err)
 	}
 	mu.Lock()
@@ -58,7 +61,7 @@ func TestPowerLossInACheckpoint(t *testing.T) {
 	tried := losses
 	losses = nil
 	mu.Unlock()
-	if len(tried) < 4 { // the two, what was committed meanwhile, the mark
+	if len(tried) < 4 { // the first, the last, the step's commit, the mark
 		t.Errorf("power was lost %d times: nothing was tried", len(tried))
 	}
 	for i := range tried {

@@ -19,7 +19,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// keysOf are all keys that begin with a byte.
+// keysOf returns all keys that begin with a byte.
 func keysOf(tb testing.TB, j *Journal, what byte) (keys []string) {
 	tb.Helper()
 	it, err := j.iterate(what)
@@ -35,7 +35,8 @@ func keysOf(tb testing.TB, j *Journal, what byte) (keys []string) {
 	return keys
 }
 
-// TestCheckpointDropsBlocks up to its mark and no further; one with nothing new writes nothing.
+// TestCheckpointDropsBlocks: a checkpoint drops the blocks up to its mark and no others. A
+// checkpoint with nothing new writes nothing.
 func TestCheckpointDropsBlocks(t *testing.T) {
 	j, _ := mustRecover(t, "data", testOptions(t, vfs.NewMem(), Sync))
 	w := newWorld(2, 6, 9)
@@ -56,14 +57,16 @@ func TestCheckpointDropsBlocks(t *testing.T) {
 	}
 }
 
-// stopped is a Checkpointer whose checkpoint ends in an error after some accounts.
-type stopped struct {
+// interruptedCheckpoint is a Checkpointer whose checkpoint returns an error after some
+// accounts.
+type interruptedCheckpoint struct {
 	*world
 	after int
 	err   error
 }
 
-func (s *stopped) Checkpoint(ctx context.Context, store func([]engine.AccountState) error) (uint64, error) {
+func (s *interruptedCheckpoint) Checkpoint(ctx context.Context, store func([]engine.AccountState) error) (uint64,
+	error) {
 	n := 0
 	return s.world.Checkpoint(ctx, func(states []engine.AccountState) error {
 		if n++; n > s.after {
@@ -73,8 +76,8 @@ func (s *stopped) Checkpoint(ctx context.Context, store func([]engine.AccountSta
 	})
 }
 
-// TestCheckpointGivenUp: what a checkpoint that came to no end has stored is as good as nothing; the blocks stay, and with the
-// next one all is well, a start in between or not.
+// TestCheckpointGivenUp: an interrupted checkpoint drops no blocks. What it stored does no
+// harm, and the next checkpoint is complete, with or without a start in between.
 func TestCheckpointGivenUp(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		disk := vfs.NewMem()
@@ -85,7 +88,7 @@ func TestCheckpointGivenUp(t *testing.T) {
 		mustCheckpoint(t, j, w)
 		w.run(t, j, 20, 4)
 		mark, given := j.mark, errors.New("given up")
-		if err := j.Checkpoint(context.Background(), &stopped{w, 5, given}); !errors.Is(err, given) {
+		if err := j.Checkpoint(context.Background(), &interruptedCheckpoint{w, 5, given}); !errors.Is(err, given) {
 			t.Fatalf("%v", err)
 		}
 		if j.mark != mark || w.marked != 1 {
@@ -99,7 +102,7 @@ func TestCheckpointGivenUp(t *testing.T) {
 			if err := w.compare(j, r, w.acked(everything)); err != nil {
 				t.Fatal(err)
 			}
-			w = w.from(r, 4)
+			w = w.goOnFrom(r, 4)
 			w.run(t, j, 10, 4)
 		}
 		mustCheckpoint(t, j, w)
@@ -114,7 +117,8 @@ func TestCheckpointGivenUp(t *testing.T) {
 	}
 }
 
-// TestCheckpointChecksRuns: an account whose events do not lead to it is refused, and not stored.
+// TestCheckpointChecksRuns: an account whose events do not lead to its state is refused and not
+// stored.
 func TestCheckpointChecksRuns(t *testing.T) {
 	j, _ := mustRecover(t, "data", testOptions(t, vfs.NewMem(), Sync))
 	first := opening(7)
@@ -125,13 +129,14 @@ func TestCheckpointChecksRuns(t *testing.T) {
 		"another end": {Account: 7, Seq: 3, Events: []positions.Event{{Seq: 2}, {Seq: 4}}},
 	} {
 		w := checkpointWriter{j: j}
-		if err := w.accounts([]engine.AccountState{st}); err == nil || !strings.Contains(err.Error(), "account 7") || w.batch != nil {
+		if err := w.accounts([]engine.AccountState{st}); err == nil || !strings.Contains(err.Error(), "account 7") ||
+			w.batch != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// TestCheckpointBatches: a batch ends when it is large, and an account is never split.
+// TestCheckpointBatches: a batch is written when it is large, and an account is never split.
 func TestCheckpointBatches(t *testing.T) {
 	j, _ := mustRecover(t, "data", testOptions(t, vfs.NewMem(), Sync))
 	w := checkpointWriter{j: j}
@@ -164,7 +169,8 @@ func TestCheckpointBatches(t *testing.T) {
 	}
 }
 
-// TestRun makes checkpoints in time, after enough events and when one is wanted, until it is told to stop.
+// TestRun: checkpoints are made in time, after enough events and on request, until Run is told
+// to stop.
 func TestRun(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	for _, c := range []struct {
@@ -196,7 +202,7 @@ func TestRun(t *testing.T) {
 				if c.wish {
 					w.wanted <- struct{}{}
 				}
-				until(t, "the next checkpoint", func() bool { return j.Stats().Checkpoints > n })
+				waitUntil(t, "the next checkpoint", func() bool { return j.Stats().Checkpoints > n })
 			}
 			cancel()
 			run.Wait()
@@ -205,19 +211,20 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestRunFails: an error that is not the end of the context is the caller's.
+// TestRunFails: Run returns an error unless it comes from the end of its context.
 func TestRunFails(t *testing.T) {
 	o := testOptions(t, vfs.NewMem(), Sync)
 	o.CheckpointInterval = time.Millisecond
 	j, _ := mustRecover(t, "data", o)
 	w, given := newWorld(1, 2, 1), errors.New("given up")
 	w.run(t, j, 5, 2)
-	if err := j.Run(context.Background(), &stopped{w, 0, given}); !errors.Is(err, given) {
+	if err := j.Run(context.Background(), &interruptedCheckpoint{w, 0, given}); !errors.Is(err, given) {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestOrderIDs: the last 4,096 of an account are kept, those that are forgotten go, and a start has them, oldest first.
+// TestOrderIDs: the last 4,096 order ids of an account are kept, forgotten ones are deleted,
+// and a start gets them oldest first.
 func TestOrderIDs(t *testing.T) {
 	disk := vfs.NewMem()
 	o := testOptions(t, disk, Sync)
@@ -230,7 +237,8 @@ func TestOrderIDs(t *testing.T) {
 		var events []positions.Event
 		for i := range n {
 			order := positions.Order{
-				Account: 100001, Quantity: 1, Instrument: market.ID(i % 3), Side: positions.Buy, Origin: positions.OriginClient,
+				Account: 100001, Quantity: 1, Instrument: market.ID(i % 3), Side: positions.Buy,
+				Origin: positions.OriginClient,
 			}
 			order.ID, _ = positions.MakeOrderID(fmt.Appendf(nil, "order %d", len(s.accounts[100001].events)))
 			var ev positions.Event
@@ -263,7 +271,8 @@ func TestOrderIDs(t *testing.T) {
 	}
 }
 
-// TestRead: pages from any place, in sequence, over the ends of runs; nothing past what is stored, nothing of others.
+// TestRead reads pages from any sequence, across the ends of runs. They have nothing past what
+// is stored, and nothing of other accounts.
 func TestRead(t *testing.T) {
 	disk := vfs.NewMem()
 	o := testOptions(t, disk, Sync)

@@ -11,16 +11,17 @@ import (
 )
 
 const (
-	queueCommitsMax = 256       // commits waiting for the committer; the next one waits for a place
-	blockBytesMax   = 4 << 20   // a block takes no more commits once it has so many bytes
-	requestKeepMax  = 256 << 10 // a larger buffer of a request is not kept for the next
+	queueCommitsMax = 256       // commits waiting for the committer; further ones block until there is room
+	blockBytesMax   = 4 << 20   // a block of this size takes no further commits
+	requestKeepMax  = 256 << 10 // a request's buffer larger than this is not reused
 )
 
-// request is a commit on its way to the committer. The shard that makes it encodes its events itself.
+// request is a commit on its way to the committer. The committing shard encodes the events
+// itself.
 type request struct {
 	encoded []byte
 	events  int
-	done    chan struct{} // holds one
+	done    chan struct{} // capacity 1
 }
 
 var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
@@ -33,15 +34,16 @@ func (r *request) release() {
 	requests.Put(r)
 }
 
-// Commit returns when the events are in a block that is on the disk (Sync) or written (Interval). Any number of goroutines
-// may call it; events of one account must come in sequence. It keeps nothing of the slice.
+// Commit returns when the events are in a block that is on the disk (Sync) or written
+// (Interval). It is safe for concurrent use, but events of one account must come in sequence.
+// It does not keep the slice.
 func (j *Journal) Commit(events []positions.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	if err := j.usable(); err != nil {
+	if err := j.checkUsable(); err != nil {
 		return err
 	}
 	r := requests.Get().(*request)
@@ -63,8 +65,9 @@ func (j *Journal) Commit(events []positions.Event) error {
 	}
 }
 
-// usable is called under mu. What begins after a failure must not reach the disk: nobody would be told.
-func (j *Journal) usable() error {
+// checkUsable is called with mu held. Work that begins after a failure must not reach the disk,
+// because nobody would be told of it.
+func (j *Journal) checkUsable() error {
 	select {
 	case <-j.failed:
 		return j.failure
@@ -79,7 +82,8 @@ func (j *Journal) usable() error {
 	return errNotRecovered
 }
 
-// commitBlocks is the committer: it takes what is ready, makes one block of it, and releases those who wait.
+// commitBlocks is the committer: it takes all waiting commits, writes them as one block, and
+// releases their callers.
 func (j *Journal) commitBlocks() {
 	defer j.workers.Done()
 	ready := make([]*request, 0, queueCommitsMax)
@@ -102,8 +106,8 @@ func (j *Journal) commitBlocks() {
 	}
 }
 
-// commitBlock writes a block of the encoded events, size bytes in all. Where that fails it does not return, so that nobody
-// is released.
+// commitBlock writes a block of the encoded events, size bytes in all. If that fails it does
+// not return, so that nobody is released.
 func (j *Journal) commitBlock(ready []*request, size int) {
 	events := 0
 	for _, r := range ready {
@@ -113,7 +117,7 @@ func (j *Journal) commitBlock(ready []*request, size int) {
 	var headBytes [blockHeadMax]byte
 	encodedHead := head.append(headBytes[:0])
 
-	b := j.db.NewBatchWithSize(size + blockHeadMax + 64) // and the batch's own head
+	b := j.db.NewBatchWithSize(size + blockHeadMax + 64) // 64 for the batch's own head
 	op := b.SetDeferred(blockKeyBytes, len(encodedHead)+size)
 	number := j.newest.number + 1
 	op.Key[0] = keyBlock
@@ -123,7 +127,7 @@ func (j *Journal) commitBlock(ready []*request, size int) {
 		rest = rest[copy(rest, r.encoded):]
 	}
 	sealValue(op.Key, op.Value)
-	newest := place{number, blockHash(number, op.Value)}
+	newest := blockID{number, blockHash(number, op.Value)}
 	err := op.Finish()
 	if err == nil {
 		err = j.commit(b)
@@ -139,13 +143,13 @@ func (j *Journal) commitBlock(ready []*request, size int) {
 		j.synced.Store(number)
 	}
 	j.committed.Store(number)
-	j.count(events, size)
+	j.countEvents(events, size)
 	for _, r := range ready {
 		r.done <- struct{}{}
 	}
 }
 
-// commit has a batch written, and in mode Sync on the disk.
+// commit writes a batch, and in mode Sync syncs it.
 func (j *Journal) commit(b *pebble.Batch) error {
 	j.committing.Store(j.o.Mode == Sync)
 	defer j.committing.Store(false)
@@ -159,19 +163,20 @@ func (j *Journal) writeOptions() *pebble.WriteOptions {
 	return pebble.NoSync
 }
 
-// count asks for a checkpoint when there is enough for one.
-func (j *Journal) count(events, size int) {
+// countEvents updates the counters, and asks for a checkpoint when enough events have come.
+func (j *Journal) countEvents(events, size int) {
 	j.events.Add(uint64(events))
 	j.bytes.Add(uint64(size))
 	if j.sinceMark.Add(uint64(events)) >= j.o.CheckpointEvents {
 		select {
-		case j.due <- struct{}{}:
+		case j.checkpointDue <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// syncBlocks is the syncer of mode Interval. It is not the committer, so that commits go on during a sync.
+// syncBlocks is the syncer of mode Interval. It is a goroutine of its own so that commits go on
+// during a sync.
 func (j *Journal) syncBlocks() {
 	defer j.workers.Done()
 	tick := time.NewTicker(j.o.SyncInterval)
@@ -188,13 +193,13 @@ func (j *Journal) syncBlocks() {
 	}
 }
 
-// syncWritten brings to the disk what was committed up to now.
+// syncWritten syncs everything that has been committed so far.
 func (j *Journal) syncWritten() error {
 	number := j.committed.Load()
 	if number == j.synced.Load() {
 		return nil
 	}
-	if err := j.db.LogData(nil, pebble.Sync); err != nil { // a sync in Pebble's log covers what was written before
+	if err := j.db.LogData(nil, pebble.Sync); err != nil { // a sync of Pebble's log covers all earlier writes
 		return err
 	}
 	j.raiseSynced(number)

@@ -21,14 +21,14 @@ func opening(account uint64) positions.Event {
 	}
 }
 
-// gate holds up syncs of the log while it is closed.
+// gate holds up syncs of the log while its mutex is locked.
 type gate struct {
 	mu    sync.Mutex
-	waits chan struct{} // holds one: a sync has come to the gate
+	waits chan struct{} // capacity 1; a sync has reached the gate
 }
 
-func (g *gate) on(disk vfs.FS) vfs.FS {
-	return inject(disk, func(op errorfs.Op) error {
+func (g *gate) wrap(disk vfs.FS) vfs.FS {
+	return injectFS(disk, func(op errorfs.Op) error {
 		if isLog(op) && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
 			select {
 			case g.waits <- struct{}{}:
@@ -41,7 +41,7 @@ func (g *gate) on(disk vfs.FS) vfs.FS {
 	})
 }
 
-func until(tb testing.TB, what string, ok func() bool) {
+func waitUntil(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -50,12 +50,12 @@ func until(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
-// TestGroupCommit: what comes during a sync is one block, and nobody is released before its sync; in mode Interval nobody waits
-// for a sync at all.
+// TestGroupCommit: commits that arrive during a sync become one block, and none of them returns
+// before its sync.
 func TestGroupCommit(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	g := &gate{waits: make(chan struct{}, 1)}
-	o := testOptions(t, g.on(vfs.NewMem()), Sync)
+	o := testOptions(t, g.wrap(vfs.NewMem()), Sync)
 	o.tune = nil
 	j, _ := mustRecover(t, "data", o)
 	select {
@@ -72,7 +72,7 @@ func TestGroupCommit(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	<-g.waits // the first is in its sync
+	<-g.waits // the first block is in its sync
 	for i := range uint64(shards) {
 		committed.Add(1)
 		go func() {
@@ -82,7 +82,7 @@ func TestGroupCommit(t *testing.T) {
 			}
 		}()
 	}
-	until(t, "all commits are ready", func() bool { return len(j.queue) == shards })
+	waitUntil(t, "all commits are ready", func() bool { return len(j.queue) == shards })
 	if n := j.Committed(); n != 0 {
 		t.Errorf("commit %d is done before any sync", n)
 	}
@@ -98,7 +98,7 @@ func TestGroupCommit(t *testing.T) {
 // TestIntervalDoesNotWait: commits go on while a sync hangs.
 func TestIntervalDoesNotWait(t *testing.T) {
 	g := &gate{waits: make(chan struct{}, 1)}
-	o := testOptions(t, g.on(vfs.NewMem()), Interval)
+	o := testOptions(t, g.wrap(vfs.NewMem()), Interval)
 	o.tune = nil
 	j, _ := mustRecover(t, "data", o)
 	g.mu.Lock()
@@ -111,15 +111,16 @@ func TestIntervalDoesNotWait(t *testing.T) {
 		t.Errorf("commit %d", j.Committed())
 	}
 	g.mu.Unlock()
-	until(t, "the sync of all", func() bool { return j.synced.Load() == 50 })
+	waitUntil(t, "the sync of all", func() bool { return j.synced.Load() == 50 })
 	mustClose(t, j)
 }
 
-// TestLargeCommits: a block ends when it is large, and a commit is never split.
+// TestLargeCommits: a block that is large takes no further commits, and a commit is never
+// split.
 func TestLargeCommits(t *testing.T) {
 	g := &gate{waits: make(chan struct{}, 1)}
 	disk := vfs.NewMem()
-	o := testOptions(t, g.on(disk), Sync)
+	o := testOptions(t, g.wrap(disk), Sync)
 	o.tune = nil
 	j, _ := mustRecover(t, "data", o)
 	select {
@@ -145,7 +146,7 @@ func TestLargeCommits(t *testing.T) {
 			<-g.waits
 		}
 	}
-	until(t, "all commits are ready", func() bool { return len(j.queue) == 5 })
+	waitUntil(t, "all commits are ready", func() bool { return len(j.queue) == 5 })
 	g.mu.Unlock()
 	all.Wait()
 	if n := j.Committed(); n != 4 { // 1, 2, 2, 1
@@ -153,6 +154,48 @@ func TestLargeCommits(t *testing.T) {
 	}
 	mustClose(t, j)
 	if _, err := Verify(context.Background(), "data", testOptions(t, disk, Sync)); err != nil {
+		t.Error(err)
+	}
+}
+
+// holdTime is how long a sync is held up, to see whether somebody does not wait for it.
+const holdTime = 500 * time.Millisecond
+
+// TestAnswerAfterTheSync holds up the sync of a block: its commit returns after the sync, and
+// not before.
+func TestAnswerAfterTheSync(t *testing.T) {
+	g := &gate{waits: make(chan struct{}, 1)}
+	o := testOptions(t, g.wrap(vfs.NewMem()), Sync)
+	o.tune = nil
+	j, _ := mustRecover(t, "data", o)
+	select {
+	case <-g.waits: // the sync of the start
+	default:
+	}
+	g.mu.Lock()
+	returned := make(chan error, 1)
+	go func() { returned <- j.Commit([]positions.Event{opening(1)}) }()
+	synced := false
+	for limit := time.After(patience); !synced; {
+		select {
+		case <-g.waits:
+			synced = true
+		case err := <-returned:
+			g.mu.Unlock()
+			t.Fatalf("a commit has returned before anything was synced: %v", err)
+		case <-limit:
+			g.mu.Unlock()
+			t.Fatal("nothing is synced")
+		}
+	}
+	select {
+	case err := <-returned:
+		t.Errorf("a commit has returned during its sync: %v", err)
+		returned <- err
+	case <-time.After(holdTime):
+	}
+	g.mu.Unlock()
+	if err := <-returned; err != nil {
 		t.Error(err)
 	}
 }

@@ -27,7 +27,7 @@ func cloneDisk(tb testing.TB, disk vfs.FS) *vfs.MemFS {
 	return clone
 }
 
-// filesOf are the files with something in them, by name.
+// filesOf returns the names of the files that are not empty.
 func filesOf(tb testing.TB, disk *vfs.MemFS) (names []string) {
 	tb.Helper()
 	all, err := disk.List("data")
@@ -43,32 +43,33 @@ func filesOf(tb testing.TB, disk *vfs.MemFS) (names []string) {
 	return names
 }
 
-func write(tb testing.TB, disk *vfs.MemFS, name string, data []byte) {
+func overwrite(tb testing.TB, disk *vfs.MemFS, name string, data []byte) {
 	tb.Helper()
 	f, err := disk.Create("data/"+name, vfs.WriteCategoryUnspecified)
 	if err == nil {
-		_, err = f.Write(slices.Clone(data)) // with the race detector on, Pebble's disk spoils what it is given
+		_, err = f.Write(slices.Clone(data)) // with the race detector, Pebble's file system overwrites its argument
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-// spoiltStart starts from a disk on which something is wrong, without what Pebble reads in the background: there, damage ends
-// the process instead of a test (see TestDamageInBackground).
-func spoiltStart(tb testing.TB, disk vfs.FS, log *logged) (*Journal, *recovered, error) {
+// spoiltStart starts from a damaged disk, without Pebble's background reads: damage that they
+// find ends the process, and so the test (see TestDamageInBackground).
+func spoiltStart(tb testing.TB, disk vfs.FS, log *testLog) (*Journal, *recovered, error) {
 	tb.Helper()
 	o := testOptions(tb, disk, Sync)
 	o.Log = zerolog.New(log)
 	o.tune = func(p *pebble.Options) {
-		small(p)
+		smallPebble(p)
 		p.DisableAutomaticCompactions, p.DisableTableStats = true, true
 	}
 	return recoverFrom("data", o)
 }
 
-// TestFlippedBits of every file, after a clean end and after a crash: damage with a name, or everything as it was; after a crash
-// the last block may be gone as well, and then that is in the log. Never a panic, and never silence.
+// TestFlippedBits flips bits in every file, after a clean end and after a crash. The result is
+// damage that names the place, or everything as it was. After a crash the last block may also
+// be gone, and then the log says so. It is never a panic, and never silent.
 func TestFlippedBits(t *testing.T) {
 	disk, w := vfs.NewCrashableMem(), newWorld(2, 5, 3)
 	o := testOptions(t, disk, Sync)
@@ -94,9 +95,9 @@ func TestFlippedBits(t *testing.T) {
 		y.saw(kindOfFile(f.name), 1)
 		f.flip(t, y, w, n)
 	})
-	y.must("damage", "as it was", "busts")
+	y.mustHaveSeen("damage", "as it was", "busts")
 	if *flips >= 3000 {
-		y.must("cut back", "logs", "tables", "manifests", "marks of clean ends")
+		y.mustHaveSeen("cut back", "logs", "tables", "manifests", "marks of clean ends")
 	}
 }
 
@@ -117,22 +118,24 @@ func (f spoilable) flip(t *testing.T, y *tally, w *world, n int) {
 	}
 	at := rng.IntN(len(original))
 	if rng.IntN(3) == 0 {
-		at = max(0, len(original)-1-rng.IntN(200)) // the end is where it matters most
+		at = max(0, len(original)-1-rng.IntN(200)) // more often near the end, where it matters most
 	}
 	bit := byte(1) << rng.IntN(8)
 	spoilt := slices.Clone(original)
 	spoilt[at] ^= bit
 	disk := cloneDisk(t, f.disk)
-	write(t, disk, f.name, spoilt)
+	overwrite(t, disk, f.name, spoilt)
 	what, err := judgeSpoilt(t, w, disk, f.clean)
 	if err != nil {
-		y.found("flip %d, %s (after a clean end: %t), byte %d of %d, bit %02x: %v", n, f.name, f.clean, at, len(original), bit, err)
+		y.found("flip %d, %s (after a clean end: %t), byte %d of %d, bit %02x: %v",
+			n, f.name, f.clean, at, len(original), bit, err)
 	}
 	y.saw(what, 1)
 	y.tried(1)
 }
 
-// judgeSpoilt says what became of a start from a spoilt disk, and whether that may be. All of w had been acknowledged.
+// judgeSpoilt says what came of a start from a damaged disk, and whether that is allowed.
+// Everything in w had been acknowledged.
 func judgeSpoilt(t *testing.T, w *world, disk *vfs.MemFS, clean bool) (what string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -140,7 +143,7 @@ func judgeSpoilt(t *testing.T, w *world, disk *vfs.MemFS, clean bool) (what stri
 		}
 	}()
 	_, verified := Verify(context.Background(), "data", testOptions(t, disk, Sync))
-	log := new(logged)
+	log := new(testLog)
 	j, r, err := spoiltStart(t, disk, log)
 	if err != nil {
 		if !strings.Contains(err.Error(), "data") || verified == nil {
@@ -154,14 +157,14 @@ func judgeSpoilt(t *testing.T, w *world, disk *vfs.MemFS, clean bool) (what stri
 	case err == nil:
 		return "as it was", nil
 	case verified != nil && strings.Contains(err.Error(), "damaged"):
-		return "damage", nil // of a part of the history: it is found when it is read
+		return "damage", nil // in the history: it is found when that is read
 	case clean || !cut:
 		return "", fmt.Errorf("verify: %w; what came back: %w; log: %s", verified, err, log)
 	}
-	return "cut back", w.compare(j, r, w.acked(j.start.number))
+	return "cut back", w.compare(j, r, w.acked(j.openedAt.number))
 }
 
-// TestCutFiles: a file that ends early, or is gone, is damage after a clean end.
+// TestCutFiles: a truncated or missing file is damage after a clean end.
 func TestCutFiles(t *testing.T) {
 	disk, w := vfs.NewMem(), newWorld(2, 5, 3)
 	j, _ := mustRecover(t, "data", testOptions(t, disk, Sync))
@@ -180,13 +183,13 @@ func TestCutFiles(t *testing.T) {
 			spoilt := cloneDisk(t, disk)
 			if size < 0 {
 				if file == cleanFile {
-					continue // as after a crash, and rightly so
+					continue // without this file the end counts as a crash, which is right
 				}
 				if err := spoilt.Remove("data/" + file); err != nil {
 					t.Fatal(err)
 				}
 			} else {
-				write(t, spoilt, file, original[:size])
+				overwrite(t, spoilt, file, original[:size])
 			}
 			what, err := judgeSpoilt(t, w, spoilt, true)
 			if err != nil {
@@ -196,11 +199,11 @@ func TestCutFiles(t *testing.T) {
 			y.tried(1)
 		}
 	}
-	y.must("damage")
+	y.mustHaveSeen("damage")
 }
 
-// TestDamagedValues: what is wrong behind right checksums of Pebble is found by our own, by the chain or by the sequences, and
-// named.
+// TestDamagedValues: damage that Pebble's checksums do not show is found by ours, by the chain
+// or by the sequences, and the error names it.
 func TestDamagedValues(t *testing.T) {
 	disk, w := vfs.NewMem(), newWorld(1, 4, 3)
 	j, _ := mustRecover(t, "data", testOptions(t, disk, Sync))
@@ -210,91 +213,11 @@ func TestDamagedValues(t *testing.T) {
 	w.run(t, j, 10, 5)
 	last := j.Committed()
 	mustClose(t, j)
-	value := func(db *pebble.DB, key []byte) []byte {
-		v, closer, err := db.Get(key)
-		if err != nil {
-			t.Fatalf("%s: %v", nameKey(key), err)
-		}
-		defer func() { _ = closer.Close() }()
-		return slices.Clone(v)
-	}
-	flip := func(key []byte) func(*pebble.DB) error {
-		return func(db *pebble.DB) error {
-			v := value(db, key)
-			v[len(v)-1] ^= 1
-			return db.Set(key, v, nil)
-		}
-	}
-	move := func(from, to []byte) func(*pebble.DB) error {
-		return func(db *pebble.DB) error { return db.Set(to, value(db, from), nil) }
-	}
-	remove := func(key []byte) func(*pebble.DB) error {
-		return func(db *pebble.DB) error { return db.Delete(key, nil) }
-	}
-	body := func(key, body []byte) func(*pebble.DB) error {
-		return func(db *pebble.DB) error { put(t, db, key, body); return nil }
-	}
-	for _, c := range []struct {
-		name   string
-		spoil  func(*pebble.DB) error
-		want   string
-		verify bool // alone
-	}{
-		{"a block", flip(blockKey(mark + 3)), fmt.Sprintf("commit %d: its checksum does not match", mark+3), false},
-		{"the first block is missing", remove(blockKey(mark + 1)),
-			fmt.Sprintf("commit %d: it is missing; the next one is %d", mark+1, mark+2), false},
-		{"a block is missing", remove(blockKey(mark + 3)),
-			fmt.Sprintf("commit %d: it is missing; the next one is %d", mark+3, mark+4), false},
-		{"the last block is missing", remove(blockKey(last)),
-			fmt.Sprintf("the end, commit %d: the last run ended cleanly with commit %d", last-1, last), false},
-		{"a block too many", move(blockKey(last), blockKey(last+1)),
-			fmt.Sprintf("commit %d: its checksum does not match", last+1), false},
-		{"a block in the place of another", move(blockKey(mark+2), blockKey(mark+3)),
-			fmt.Sprintf("commit %d: its checksum does not match", mark+3), false},
-		{"another block", func(db *pebble.DB) error {
-			b := value(db, blockKey(mark+3))
-			b[valueHead+8+2] ^= 1
-			sealValue(blockKey(mark+3), b)
-			return db.Set(blockKey(mark+3), b, nil)
-		}, fmt.Sprintf("commit %d: ", mark+3), false},
-		{"a block of another history", func(db *pebble.DB) error {
-			b := value(db, blockKey(mark+3))
-			b[valueHead] ^= 1
-			sealValue(blockKey(mark+3), b)
-			return db.Set(blockKey(mark+3), b, nil)
-		}, fmt.Sprintf("commit %d: it follows another commit %d than the one there is", mark+3, mark+2), false},
-		{"the run record", flip(metaKey(metaRun)), `the record "run": its checksum does not match`, false},
-		{"no run record", remove(metaKey(metaRun)), "the record of the last run: it is missing", false},
-		{"an impossible run record", body(metaKey(metaRun), []byte{formatNumber, 1, 0, 0, 0, 0, 0, 0, 0, 9, 1}),
-			`the record "run": a number in it is out of range`, false},
-		{"the mark", flip(metaKey(metaMark)), `the record "mark": its checksum does not match`, false},
-		{"no mark", remove(metaKey(metaMark)), "the last run ended cleanly", false},
-		{"an account", flip(accountKey(100001)), "account 100001: its checksum does not match", false},
-		{"an account that ends early", body(accountKey(100001), []byte{1}), "account 100001: it ends too early", false},
-		{"rows out of order", body(accountKey(100001), rowsOutOfOrder()), "account 100001: its rows are not by instrument", false},
-		{"an account that is missing", remove(accountKey(100001)), "account 100001", false},
-		{"an account by another number", move(accountKey(100001), accountKey(7)), "account 7: its checksum does not match", false},
-		{"an order id of nobody", body(orderIDKey(7, 1), make([]byte, 16)),
-			"the order id of event 1 of account 7: there is no such account", false},
-		{"an order id of the future", body(orderIDKey(100001, 1<<40), make([]byte, 16)),
-			"the order id of event 1099511627776 of account 100001: the account is at event", false},
-		{"a short order id", body(orderIDKey(100001, 1), make([]byte, 15)),
-			"the order id of event 1 of account 100001: it ends too early", false},
-		{"a run", flip(runKey(100001, 1)), "the history of account 100001 from event 1 on: its checksum does not match", true},
-		{"no run", remove(runKey(100001, 1)),
-			"the history of account 100001: it ends with event 0, and the account's checkpoint is of event", true},
-		{"a run of another account",
-			body(runKey(100001, 1), newListings(universe).appendRun(nil, w.shards[0].accounts[100002].events[:1])),
-			"the history of account 100001 from event 1 on: event 1 of account 100002 is where event 1 should be", true},
-		{"a run too many", body(runKey(100001, 1<<40), newListings(universe).appendRun(nil, nil)),
-			"the history of account 100001 from event 1099511627776 on: it should begin with event", true},
-		{"a run of nobody", body(runKey(7, 1), []byte{0}), "account 7: there is something of it, and no event", true},
-		{"a key of nothing", func(db *pebble.DB) error { return db.Set([]byte("Z"), nil, nil) },
-			"the unknown key 5a: nothing is kept under such a key", true},
-	} {
+	cases := append(damagedBlocks(mark, last), damagedAccounts(w.shards[0].accounts[100002].events[:1])...)
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			spoilt := cloneDisk(t, disk)
-			edit(t, spoilt, func(db *pebble.DB) {
+			editDB(t, spoilt, func(db *pebble.DB) {
 				if err := c.spoil(db); err != nil {
 					t.Fatal(err)
 				}
@@ -303,7 +226,7 @@ func TestDamagedValues(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("verify: %v; want %s", err, c.want)
 			}
-			j, _, err := spoiltStart(t, spoilt, new(logged))
+			j, _, err := spoiltStart(t, spoilt, new(testLog))
 			if c.verify {
 				if err != nil {
 					t.Fatalf("start: %v", err)
@@ -318,6 +241,115 @@ func TestDamagedValues(t *testing.T) {
 	}
 }
 
+// damagedValue is a change of a value that keeps Pebble's checksums right.
+type damagedValue struct {
+	name   string
+	spoil  func(*pebble.DB) error
+	want   string
+	verify bool // only Verify finds it
+}
+
+func damagedBlocks(mark, last uint64) []damagedValue {
+	return []damagedValue{
+		{"a block", flipLast(blockKey(mark + 3)), fmt.Sprintf("commit %d: its checksum does not match", mark+3), false},
+		{"the first block is missing", removeKey(blockKey(mark + 1)),
+			fmt.Sprintf("commit %d: it is missing; the next one is %d", mark+1, mark+2), false},
+		{"a block is missing", removeKey(blockKey(mark + 3)),
+			fmt.Sprintf("commit %d: it is missing; the next one is %d", mark+3, mark+4), false},
+		{"the last block is missing", removeKey(blockKey(last)),
+			fmt.Sprintf("the end, commit %d: the last run ended cleanly with commit %d", last-1, last), false},
+		{"a block too many", copyValue(blockKey(last), blockKey(last+1)),
+			fmt.Sprintf("commit %d: its checksum does not match", last+1), false},
+		{"a block in the place of another", copyValue(blockKey(mark+2), blockKey(mark+3)),
+			fmt.Sprintf("commit %d: its checksum does not match", mark+3), false},
+		{"another block", func(db *pebble.DB) error {
+			b := mustGet(db, blockKey(mark+3))
+			b[valueHead+8+2] ^= 1
+			sealValue(blockKey(mark+3), b)
+			return db.Set(blockKey(mark+3), b, nil)
+		}, fmt.Sprintf("commit %d: ", mark+3), false},
+		{"a block of another history", func(db *pebble.DB) error {
+			b := mustGet(db, blockKey(mark+3))
+			b[valueHead] ^= 1
+			sealValue(blockKey(mark+3), b)
+			return db.Set(blockKey(mark+3), b, nil)
+		}, fmt.Sprintf("commit %d: it follows another commit %d than the one there is", mark+3, mark+2), false},
+		{"the run record", flipLast(metaKey(metaRun)), `the record "run": its checksum does not match`, false},
+		{"no run record", removeKey(metaKey(metaRun)), "the record of the last run: it is missing", false},
+		{"an impossible run record", setBody(metaKey(metaRun), []byte{formatNumber, 1, 0, 0, 0, 0, 0, 0, 0, 9, 1}),
+			`the record "run": a number in it is out of range`, false},
+		{"the mark", flipLast(metaKey(metaMark)), `the record "mark": its checksum does not match`, false},
+		{"no mark", removeKey(metaKey(metaMark)), "the last run ended cleanly", false},
+	}
+}
+
+// damagedAccounts takes events of account 100002.
+func damagedAccounts(other []positions.Event) []damagedValue {
+	return []damagedValue{
+		{"an account", flipLast(accountKey(100001)), "account 100001: its checksum does not match", false},
+		{"an account that ends early", setBody(accountKey(100001), []byte{1}), "account 100001: it ends too early",
+			false},
+		{"rows out of order", setBody(accountKey(100001), rowsOutOfOrder()),
+			"account 100001: its rows are not by instrument", false},
+		{"an account that is missing", removeKey(accountKey(100001)), "account 100001", false},
+		{"an account by another number", copyValue(accountKey(100001), accountKey(7)),
+			"account 7: its checksum does not match", false},
+		{"an order id of nobody", setBody(orderIDKey(7, 1), make([]byte, 16)),
+			"the order id of event 1 of account 7: there is no such account", false},
+		{"an order id of the future", setBody(orderIDKey(100001, 1<<40), make([]byte, 16)),
+			"the order id of event 1099511627776 of account 100001: the account is at event", false},
+		{"a short order id", setBody(orderIDKey(100001, 1), make([]byte, 15)),
+			"the order id of event 1 of account 100001: it ends too early", false},
+		{"a run", flipLast(runKey(100001, 1)),
+			"the history of account 100001 from event 1 on: its checksum does not match", true},
+		{"no run", removeKey(runKey(100001, 1)),
+			"the history of account 100001: it ends with event 0, and the account's checkpoint is of event", true},
+		{"a run of another account",
+			setBody(runKey(100001, 1), newListings(universe).appendRun(nil, other)),
+			"the history of account 100001 from event 1 on: event 1 of account 100002 is where event 1 should be",
+			true},
+		{"a run too many", setBody(runKey(100001, 1<<40), newListings(universe).appendRun(nil, nil)),
+			"the history of account 100001 from event 1099511627776 on: it should begin with event", true},
+		{"a run of nobody", setBody(runKey(7, 1), []byte{0}), "account 7: there is something of it, and no event",
+			true},
+		{"a key of nothing", func(db *pebble.DB) error { return db.Set([]byte("Z"), nil, nil) },
+			"the unknown key 5a: nothing is kept under such a key", true},
+	}
+}
+
+func mustGet(db *pebble.DB, key []byte) []byte {
+	v, closer, err := db.Get(key)
+	if err != nil {
+		panic(fmt.Sprintf("%s: %v", nameKey(key), err))
+	}
+	defer func() { _ = closer.Close() }()
+	return slices.Clone(v)
+}
+
+// flipLast flips the last bit of a value.
+func flipLast(key []byte) func(*pebble.DB) error {
+	return func(db *pebble.DB) error {
+		v := mustGet(db, key)
+		v[len(v)-1] ^= 1
+		return db.Set(key, v, nil)
+	}
+}
+
+func copyValue(from, to []byte) func(*pebble.DB) error {
+	return func(db *pebble.DB) error { return db.Set(to, mustGet(db, from), nil) }
+}
+
+func removeKey(key []byte) func(*pebble.DB) error {
+	return func(db *pebble.DB) error { return db.Delete(key, nil) }
+}
+
+// setBody writes a value with this body and a right checksum.
+func setBody(key, body []byte) func(*pebble.DB) error {
+	value := append(newValue(nil), body...)
+	sealValue(key, value)
+	return func(db *pebble.DB) error { return db.Set(key, value, nil) }
+}
+
 func rowsOutOfOrder() []byte {
 	l := newListings(universe)
 	body := []byte{1, 0, 0, 0, 2}
@@ -325,7 +357,7 @@ func rowsOutOfOrder() []byte {
 	return l.appendRow(body, &positions.Row{Quantity: 1, Version: 1, Instrument: 1})
 }
 
-// TestReadNamesDamage: the history that a client asks for is not answered from a damaged run.
+// TestReadNamesDamage: Read returns an error for a damaged run rather than events from it.
 func TestReadNamesDamage(t *testing.T) {
 	disk, w := vfs.NewMem(), newWorld(1, 2, 3)
 	o := testOptions(t, disk, Sync)
@@ -333,7 +365,7 @@ func TestReadNamesDamage(t *testing.T) {
 	w.run(t, j, 30, 5)
 	mustCheckpoint(t, j, w)
 	mustClose(t, j)
-	edit(t, disk, func(db *pebble.DB) { put(t, db, runKey(100001, 1), []byte{99}) })
+	editDB(t, disk, func(db *pebble.DB) { putValue(t, db, runKey(100001, 1), []byte{99}) })
 	j, _ = mustRecover(t, "data", o)
 	var damage *DamageError
 	if events, err := j.Read(nil, 100001, 1, 10); !errors.As(err, &damage) || len(events) != 0 ||

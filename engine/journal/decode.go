@@ -10,7 +10,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// What can be wrong with bytes that should be a value. Whoever knows the place says it.
+// What can be wrong with the bytes of a value. The caller adds the place.
 var (
 	errShort   = errors.New("it ends too early")
 	errNumber  = errors.New("a number in it is out of range")
@@ -26,8 +26,9 @@ func (e unlistedError) Error() string {
 	return fmt.Sprintf("%q is not among the instruments: start with the instruments that were traded", string(e))
 }
 
-// decoder reads values off the front of bytes. The first error stays; what is read after it is 0. It keeps nothing of the
-// bytes, and what it allocates is less than 40 times as much as they are.
+// decoder reads values from the front of a byte slice. It keeps its first error; everything
+// read after it is 0. It keeps no reference to the bytes, and allocates less than 40 times
+// their size.
 type decoder struct {
 	l   *listings
 	b   []byte
@@ -69,7 +70,7 @@ func (d *decoder) unsigned() uint64 {
 	}
 	v, n := binary.Uvarint(d.b)
 	if n <= 0 {
-		d.short(n)
+		d.failVarint(n)
 		return 0
 	}
 	d.b = d.b[n:]
@@ -81,8 +82,8 @@ func (d *decoder) signed() int64 {
 	return int64(v>>1) ^ -int64(v&1)
 }
 
-// short tells the two failures of binary.Uvarint apart.
-func (d *decoder) short(n int) {
+// failVarint tells the two failures of binary.Uvarint apart.
+func (d *decoder) failVarint(n int) {
 	if n == 0 {
 		d.fail(errShort)
 	} else {
@@ -90,7 +91,7 @@ func (d *decoder) short(n int) {
 	}
 }
 
-// count is a number of things to follow that have at least size bytes each.
+// count reads the number of items that follow, each of at least size bytes.
 func (d *decoder) count(size int) int {
 	n := d.unsigned()
 	if n > uint64(len(d.b)/size) {
@@ -121,7 +122,7 @@ func (d *decoder) instrument() market.ID {
 	return id
 }
 
-// end says what is wrong with the whole, the bytes that are left included.
+// end returns the first error, or an error if bytes are left over.
 func (d *decoder) end() error {
 	if d.err == nil && len(d.b) > 0 {
 		d.err = errLonger
@@ -129,7 +130,8 @@ func (d *decoder) end() error {
 	return d.err
 }
 
-// event reads an event; where it fails, ev is in no particular state. A trade allocates nothing.
+// event reads an event. After an error ev is in no particular state. Reading a trade allocates
+// nothing.
 func (d *decoder) event(ev *positions.Event) {
 	*ev = positions.Event{}
 	head := d.byte()
@@ -228,7 +230,7 @@ func (d *decoder) bust() *positions.Bust {
 }
 
 const (
-	rowBytesMin      = 5 // an instrument and four numbers
+	rowBytesMin      = 5 // an instrument and four numbers, a byte each at least
 	positionBytesMin = rowBytesMin + 2
 )
 

@@ -12,15 +12,17 @@ import (
 )
 
 const (
-	// lostFound is what a new file system comes with.
+	// lostFound is a directory that new file systems contain.
 	lostFound = "lost+found"
-	// firstManifest is what a first start that was cut off may have left beside its lock.
+	// firstManifest may be left beside the lock by a first start that was interrupted.
 	firstManifest = "MANIFEST-000001"
-	// manifestMarker is what the file begins with whose name says which manifest counts: with it there is a database.
+	// manifestMarker begins the name of the file that says which manifest is current. Where it
+	// exists there is a database.
 	manifestMarker = markerPrefix + "manifest."
 )
 
-// isOurs says whether a file in the directory of a journal is the journal's own, by its name.
+// isOurs reports whether a file in the journal's directory is the journal's own, going by its
+// name.
 func isOurs(name string) bool {
 	name = strings.TrimSuffix(name, temporarySuffix)
 	switch name {
@@ -37,14 +39,16 @@ func isOurs(name string) bool {
 		slices.Contains([]string{"log", "sst", "blob"}, kind)
 }
 
-// hasDatabase says whether a directory with these files in it has a database, ours or another program's.
+// hasDatabase reports whether a directory with these files has a Pebble database, ours or
+// another program's.
 func hasDatabase(names []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, manifestMarker) })
 }
 
-// look is what the files in dir are called. A backup that has not come to its end is refused, whoever asks.
-func look(disk vfs.FS, dir string) ([]string, error) {
-	in, err := disk.Stat(dir) // a pipe would not even open
+// listDir returns the names of the files in dir. It refuses an unfinished backup, for readers
+// and servers alike.
+func listDir(disk vfs.FS, dir string) ([]string, error) {
+	in, err := disk.Stat(dir) // first, because opening a pipe would block
 	var names []string
 	if err == nil && in.IsDir() {
 		names, err = disk.List(dir)
@@ -63,10 +67,10 @@ func look(disk vfs.FS, dir string) ([]string, error) {
 	return names, nil
 }
 
-// mayOpen says why no journal can be opened in dir, or begun, going by what is in it: nothing has been written there
-// yet.
-func mayOpen(disk vfs.FS, dir string) error {
-	names, err := look(disk, dir)
+// checkMayOpen returns why no journal can be opened or begun in dir, judging by the files in
+// it. Nothing has been written there yet.
+func checkMayOpen(disk vfs.FS, dir string) error {
+	names, err := listDir(disk, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -81,28 +85,29 @@ func mayOpen(disk vfs.FS, dir string) error {
 	}
 	slices.Sort(others)
 	return fmt.Errorf("%s has other files (%s) and no ledger: "+
-		"a ledger is begun in an empty directory, or in one that is not there yet", dir, someOf(others))
+		"a ledger is begun in an empty directory, or in one that is not there yet", dir, firstFew(others))
 }
 
-// mayRead says why dir cannot be read as a journal.
-func mayRead(disk vfs.FS, dir string) error {
-	names, err := look(disk, dir)
+// checkMayRead returns why dir cannot be read as a journal.
+func checkMayRead(disk vfs.FS, dir string) error {
+	names, err := listDir(disk, dir)
 	if err == nil && !hasDatabase(names) {
 		err = fmt.Errorf("there is no journal in %s", dir)
 	}
 	return err
 }
 
-// isUnfinished says whether a directory is a backup that has not come to its end. Those of versions that did not mark
-// them have only their name, and neither the mark of a whole one nor the lock of a server.
+// isUnfinished reports whether a directory is an unfinished backup. Older versions did not
+// write unfinishedFile: their unfinished backups have the name of one, a database, and neither
+// the mark of a complete backup nor the lock of a server.
 func isUnfinished(base string, names []string) bool {
 	has := func(name string) bool { return slices.Contains(names, name) }
 	return has(unfinishedFile) || has(unfinishedFile+temporarySuffix) ||
 		strings.HasSuffix(base, unfinishedSuffix) && hasDatabase(names) && !has(backupFile) && !has(lockFile)
 }
 
-// someOf names the first few.
-func someOf(names []string) string {
+// firstFew lists the first three names, and how many more there are.
+func firstFew(names []string) string {
 	const most = 3
 	if len(names) <= most {
 		return strings.Join(names, ", ")

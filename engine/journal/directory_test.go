@@ -18,7 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-// directoryOf makes a directory with these files, or with directories where the name ends in a slash.
+// directoryOf makes a directory with these files. Names that end in a slash are directories.
 func directoryOf(t *testing.T, names ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -33,20 +33,27 @@ func directoryOf(t *testing.T, names ...string) string {
 	return dir
 }
 
-// TestForeignDirectory: no ledger is begun among the files of others, and nothing of theirs is touched.
+// TestForeignDirectory: no ledger is begun among other people's files, and none of them is
+// touched.
 func TestForeignDirectory(t *testing.T) {
 	for _, names := range [][]string{
-		{"bin/", "etc/", "home/", "usr/", "var/"}, {"notes.txt"}, {".profile"}, {"sub/"}, {"000001.log"}, {"1.log", "2.log"},
-		{"lost+found/", "photo.jpg"}, {"LOCK", "CURRENT", "MANIFEST-000004", "000005.ldb", "LOG"}, {"OPENING"}, {"OPTIONS-000007"},
+		{"bin/", "etc/", "home/", "usr/", "var/"}, {"notes.txt"}, {".profile"}, {"sub/"}, {"000001.log"},
+		{"1.log", "2.log"},
+		{"lost+found/", "photo.jpg"}, {"LOCK", "CURRENT", "MANIFEST-000004", "000005.ldb", "LOG"}, {"OPENING"},
+		{"OPTIONS-000007"},
 	} {
 		dir := directoryOf(t, names...)
 		before := statesOf(t, dir)
 		_, err := Open(dir, testOptions(t, nil, Sync))
-		if err == nil || !strings.Contains(err.Error(), dir+" has other files (") || !strings.Contains(err.Error(), "a ledger is begun in an empty directory") {
+		if err == nil || !strings.Contains(err.Error(), dir+" has other files (") ||
+			!strings.Contains(err.Error(), "a ledger is begun in an empty directory") {
 			t.Errorf("%v: %v", names, err)
 		}
 		for what, read := range map[string]func() error{
-			"verify": func() error { _, err := Verify(context.Background(), dir, testOptions(t, nil, Sync)); return err },
+			"verify": func() error {
+				_, err := Verify(context.Background(), dir, testOptions(t, nil, Sync))
+				return err
+			},
 			"backup": func() error {
 				return BackupStopped(dir, filepath.Join(t.TempDir(), "out"), testOptions(t, nil, Sync))
 			},
@@ -61,16 +68,16 @@ func TestForeignDirectory(t *testing.T) {
 	}
 }
 
-// TestNamesInRefusal: a directory with many files is refused with the first few.
+// TestNamesInRefusal: the refusal of a directory with many files lists the first few.
 func TestNamesInRefusal(t *testing.T) {
 	dir := directoryOf(t, "e", "d", "c", "b", "a")
-	if err := mayOpen(vfs.Default, dir); err == nil || !strings.Contains(err.Error(), "(a, b, c and 2 more)") {
+	if err := checkMayOpen(vfs.Default, dir); err == nil || !strings.Contains(err.Error(), "(a, b, c and 2 more)") {
 		t.Error(err)
 	}
 }
 
-// TestDirectoryToBeginIn: a ledger is begun where there is nothing of anybody, and what a first start left that was
-// cut off at any operation is taken up.
+// TestDirectoryToBeginIn: a ledger is begun in an empty directory, also in one with what an
+// interrupted first start has left.
 func TestDirectoryToBeginIn(t *testing.T) {
 	for _, names := range [][]string{{}, {"lost+found/"}} {
 		dir := directoryOf(t, names...)
@@ -80,7 +87,7 @@ func TestDirectoryToBeginIn(t *testing.T) {
 		mustClose(t, j)
 		copied := filepath.Join(t.TempDir(), "copy")
 		must(t, BackupStopped(dir, copied, testOptions(t, nil, Sync)))
-		for _, dir := range []string{dir, copied} { // now that there is something
+		for _, dir := range []string{dir, copied} { // once more, now that there is a ledger
 			j, r := mustRecover(t, dir, testOptions(t, nil, Sync))
 			if err := w.compare(j, r, w.acked(everything)); err != nil {
 				t.Errorf("%v: %v", names, err)
@@ -89,17 +96,18 @@ func TestDirectoryToBeginIn(t *testing.T) {
 	}
 }
 
-// TestFirstStartCutOff: after a first start that ended before any operation that writes, the next one begins the
-// ledger.
+// TestFirstStartCutOff: after a first start that was interrupted before any of its writes, the
+// next start begins the ledger.
 func TestFirstStartCutOff(t *testing.T) {
 	disk := crashDisk{vfs.NewCrashableMem()}
 	var clones []*vfs.MemFS
 	var mu sync.Mutex
-	o := testOptions(t, disk.before(func(errorfs.Op) {
+	o := testOptions(t, disk.beforeWrites(func(errorfs.Op) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, percent := range []int{0, 100} {
-			clones = append(clones, disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, 1))}))
+			clones = append(clones,
+				disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, 1))}))
 		}
 	}), Sync)
 	mustRecover(t, "data", o)
@@ -120,7 +128,7 @@ func TestFirstStartCutOff(t *testing.T) {
 	}
 }
 
-// TestOtherProgramsPebble: a Pebble database of another program is refused as it is.
+// TestOtherProgramsPebble: another program's Pebble database is refused and left unchanged.
 func TestOtherProgramsPebble(t *testing.T) {
 	dir := t.TempDir()
 	db, err := pebble.Open(dir, &pebble.Options{FormatMajorVersion: pebble.FormatMinSupported, Logger: quietEvents()})
@@ -143,7 +151,7 @@ func TestOtherProgramsPebble(t *testing.T) {
 	}
 }
 
-// TestNoDirectory: what cannot be a directory is said, and made nothing of.
+// TestNoDirectory: a path that cannot be a directory is refused, and nothing is made there.
 func TestNoDirectory(t *testing.T) {
 	dir := directoryOf(t, "file")
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -151,8 +159,10 @@ func TestNoDirectory(t *testing.T) {
 	must(t, os.Symlink("round", at("round")))
 	long := at(strings.Repeat("a", 300))
 	for path, want := range map[string]error{
-		at("file"): syscall.ENOTDIR, at("file/data"): syscall.ENOTDIR, at("dangling"): syscall.EEXIST, at("round"): syscall.ELOOP,
-		long: syscall.ENAMETOOLONG, filepath.Join(long, "data"): syscall.ENAMETOOLONG, at("a\x00b"): syscall.EINVAL,
+		at("file"): syscall.ENOTDIR, at("file/data"): syscall.ENOTDIR,
+		at("dangling"): syscall.EEXIST, at("round"): syscall.ELOOP,
+		long: syscall.ENAMETOOLONG, filepath.Join(long, "data"): syscall.ENAMETOOLONG,
+		at("a\x00b"): syscall.EINVAL,
 	} {
 		if _, err := Open(path, testOptions(t, nil, Sync)); !errors.Is(err, want) {
 			t.Errorf("%.80q: %v, want %v", path, err, want)
@@ -160,15 +170,15 @@ func TestNoDirectory(t *testing.T) {
 	}
 	must(t, os.Mkdir(at("real"), 0o700))
 	must(t, os.Symlink("real", at("link")))
-	j, _ := mustRecover(t, at("link"), testOptions(t, nil, Sync)) // a link to a directory is one
+	j, _ := mustRecover(t, at("link"), testOptions(t, nil, Sync)) // a link to a directory will do
 	mustClose(t, j)
 	if _, err := Verify(context.Background(), at("real"), testOptions(t, nil, Sync)); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestUnfinishedBackup: at no moment of a backup is what there is of it taken for a ledger by anybody, whatever it is
-// called then, and the next backup says what to do with it.
+// TestUnfinishedBackup: at no moment of a backup is what exists of it accepted as a ledger,
+// under whatever name, and the next backup says what to do with it.
 func TestUnfinishedBackup(t *testing.T) {
 	for name, backUp := range map[string]func(o Options, j *Journal) error{
 		"of a running server": func(_ Options, j *Journal) error { return j.Backup("backup") },
@@ -180,7 +190,7 @@ func TestUnfinishedBackup(t *testing.T) {
 			w.run(t, j, 60, 5)
 			mustClose(t, j)
 			m := moments{disk: disk}
-			o := testOptions(t, linkless{disk.before(m.take)}, Sync)
+			o := testOptions(t, noLinkFS{disk.beforeWrites(m.take)}, Sync)
 			j, _ = mustRecover(t, "data", o)
 			newWorld(3, 6, 9).run(t, j, 60, 5)
 			m.armed.Store(true)
@@ -191,7 +201,7 @@ func TestUnfinishedBackup(t *testing.T) {
 	}
 }
 
-// moments are what is on the disk before each operation of a backup.
+// moments are the states of the disk before each operation of a backup.
 type moments struct {
 	disk  crashDisk
 	armed atomic.Bool
@@ -206,7 +216,8 @@ func (m *moments) take(op errorfs.Op) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, percent := range []int{0, 100} {
-		m.disks = append(m.disks, m.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, 1))}))
+		m.disks = append(m.disks,
+			m.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, 1))}))
 	}
 }
 
@@ -222,17 +233,20 @@ func (m *moments) judge(t *testing.T) {
 		if err := makeBackup(disk, "backup", nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("moment %d: the next backup: %v, want %q", n, err, want)
 		}
-		must(t, disk.Rename("backup.unfinished", "restored")) // by somebody in a hurry
+		must(t, disk.Rename("backup.unfinished", "restored")) // as a hasty operator may do
 		if _, ok, _ := readFile(disk, "restored", backupFile); ok {
-			continue // it is whole
+			continue // it is complete
 		}
 		names, _ := disk.List("restored")
 		_, verified := Verify(context.Background(), "restored", o)
 		_, opened := Open("restored", o)
 		for what, err := range map[string]error{"verify": verified, "open": opened} {
 			switch {
-			case len(names) == 0 && what == "open", reflect.DeepEqual(names, []string{lockFile}) && what == "open": // nothing is in it yet
-			case err == nil, !strings.Contains(err.Error(), "a backup that was not finished") && !strings.Contains(err.Error(), "no journal"):
+			case len(names) == 0 && what == "open",
+				reflect.DeepEqual(names, []string{lockFile}) && what == "open": // nothing is in it yet
+			case err == nil,
+				!strings.Contains(err.Error(), "a backup that was not finished") &&
+					!strings.Contains(err.Error(), "no journal"):
 				t.Errorf("moment %d, with %v: %s: %v", n, names, what, err)
 			}
 		}
@@ -243,7 +257,8 @@ func (m *moments) judge(t *testing.T) {
 	}
 }
 
-// TestUnfinishedBackupOfEarlierVersion had no mark: it is known by its name, and by what it lacks.
+// TestUnfinishedBackupOfEarlierVersion: those versions wrote no mark, so such a backup is
+// recognised by its name and by what it lacks.
 func TestUnfinishedBackupOfEarlierVersion(t *testing.T) {
 	dir := ledgers(t)["crashed"]
 	unfinished := dir + unfinishedSuffix
@@ -255,14 +270,15 @@ func TestUnfinishedBackupOfEarlierVersion(t *testing.T) {
 	_, verified := Verify(context.Background(), unfinished, testOptions(t, nil, Sync))
 	_, opened := Open(unfinished, testOptions(t, nil, Sync))
 	for what, err := range map[string]error{"verify": verified, "open": opened} {
-		if err == nil || !strings.Contains(err.Error(), "a backup that was not finished, so a part of the ledger is missing: remove it, and make another") {
+		const want = "a backup that was not finished, so a part of the ledger is missing: remove it, and make another"
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
 
-// TestTwoBackupsToOnePlace: of backups of stopped servers that are made to one place at a time one is made, and it is
-// whole.
+// TestTwoBackupsToOnePlace: of several backups of stopped servers made to one place at the same
+// time, exactly one succeeds, and it is complete.
 func TestTwoBackupsToOnePlace(t *testing.T) {
 	dir := ledgers(t)["clean"]
 	for range 20 {
@@ -287,12 +303,13 @@ func TestTwoBackupsToOnePlace(t *testing.T) {
 	}
 }
 
-// TestBackupTargets says what is wrong with a place, and that it is the place.
+// TestBackupTargets: the error says what is wrong with the target, and that it is the target.
 func TestBackupTargets(t *testing.T) {
 	dir := ledgers(t)["clean"]
 	there := directoryOf(t, "file", "sub/", "left.unfinished/")
 	for name, want := range map[string]string{
-		"file": "would overwrite", "sub": "would overwrite", "left": "left.unfinished, and try again", "file/new": "not a directory",
+		"file": "would overwrite", "sub": "would overwrite", "left": "left.unfinished, and try again",
+		"file/new":               "not a directory",
 		strings.Repeat("a", 300): "file name too long",
 		strings.Repeat("a", 250): ".unfinished, as it is called until it is whole: ",
 	} {

@@ -8,7 +8,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// The encoding of an event, version 1. uv is an unsigned varint, sv a zigzag varint, text a uv of its length and the bytes.
+// The encoding of an event, version 1. uv is an unsigned varint, sv a zigzag varint, text a uv
+// with the length and then the bytes.
 //
 //	event       1 byte (kind | change<<2 | eventRow<<5), uv account, uv seq, 8 bytes time (little-endian),
 //	            sv cash balance, sv fees paid, sv realised, sv total market value, and then by kind
@@ -20,44 +21,47 @@ import (
 //	trade       1 byte (side | origin<<2 | trade flags<<4), sv quantity, sv price, instrument
 //	            [, text order id] [, sv limit] [, sv fees] [, uv revision, sv amount]
 //	position    instrument, sv quantity, sv cost, sv realised, uv version, sv sellable, sv price
-//	instrument  1 byte length, market, '.', code: ids are places in a universe, which may be another at the next start
+//	instrument  1 byte length, market, '.', code; not its id, which is an index into a universe that may change
 //
-// Everything is absolute. What can be told from the rest in almost every event (a row's version is the event's sequence) is
-// left out where it can be told.
+// All values are absolute. A field that almost always follows from others (a row's version is the
+// event's sequence) is left out when it does.
 const (
 	eventRow = 1 << 5 // the row's version, instrument, sellable and price follow
 
 	tradeOrderID = 1 << 4
 	tradeLimit   = 1 << 5
 	tradeFees    = 1 << 6
-	tradeRest    = 1 << 7 // revision and amount follow: not 0, or not quantity × price
+	tradeRest    = 1 << 7 // revision and amount follow: revision is not 0, or amount not quantity × price
 )
 
-// listings is how the instruments of a universe are written, and read back.
+// listings translates between the instruments of a universe and their encoding.
 type listings struct {
-	written []string // by id: length and name, as the encoding has them
+	encoded []string // by id: length and name, as in the encoding
 	ids     map[string]market.ID
 }
 
 func newListings(u *market.Universe) *listings {
-	l := &listings{written: make([]string, u.Len()), ids: make(map[string]market.ID, u.Len())}
-	for i := range l.written {
+	l := &listings{encoded: make([]string, u.Len()), ids: make(map[string]market.ID, u.Len())}
+	for i := range l.encoded {
 		name := u.At(market.ID(i)).String()
-		l.written[i] = string(rune(len(name))) + name // market and code have at most 20 bytes together
+		l.encoded[i] = string(rune(len(name))) + name // market and code have at most 20 bytes together
 		l.ids[name] = market.ID(i)
 	}
 	return l
 }
 
-// appendEvent appends the encoding of ev. It panics where ev is of no known kind, which is an error of the program.
+// appendEvent appends the encoding of ev. It panics if the kind of ev is unknown, which is a
+// programming error.
 func (l *listings) appendEvent(dst []byte, ev *positions.Event) []byte {
 	if ev.Kind < positions.KindTrade || ev.Kind > positions.KindAdjustment || ev.Change > 7 {
-		panic(fmt.Sprintf("journal: event %d of account %d is of kind %d with change %d", ev.Seq, ev.Account, ev.Kind, ev.Change))
+		panic(fmt.Sprintf("journal: event %d of account %d is of kind %d with change %d",
+			ev.Seq, ev.Account, ev.Kind, ev.Change))
 	}
 	head := byte(ev.Kind) | byte(ev.Change)<<2
 	p := &ev.Position
 	if ev.Kind == positions.KindTrade &&
-		(p.Version != ev.Seq || p.Instrument != ev.Trade.Instrument || p.Sellable != p.Quantity || p.Price != ev.Trade.Price) {
+		(p.Version != ev.Seq || p.Instrument != ev.Trade.Instrument ||
+			p.Sellable != p.Quantity || p.Price != ev.Trade.Price) {
 		head |= eventRow
 	}
 	dst = append(dst, head)
@@ -76,7 +80,7 @@ func (l *listings) appendEvent(dst []byte, ev *positions.Event) []byte {
 		dst = binary.AppendVarint(dst, p.Realised)
 		if head&eventRow != 0 {
 			dst = binary.AppendUvarint(dst, p.Version)
-			dst = append(dst, l.written[p.Instrument]...)
+			dst = append(dst, l.encoded[p.Instrument]...)
 			dst = binary.AppendVarint(dst, p.Sellable)
 			dst = binary.AppendVarint(dst, p.Price)
 		}
@@ -110,7 +114,7 @@ func (l *listings) appendTrade(dst []byte, t *positions.Trade) []byte {
 	dst = append(dst, head)
 	dst = binary.AppendVarint(dst, t.Quantity)
 	dst = binary.AppendVarint(dst, t.Price)
-	dst = append(dst, l.written[t.Instrument]...)
+	dst = append(dst, l.encoded[t.Instrument]...)
 	if head&tradeOrderID != 0 {
 		id := t.OrderID.Bytes()
 		dst = append(append(dst, byte(len(id))), id...)
@@ -154,7 +158,7 @@ func (l *listings) appendBust(dst []byte, b *positions.Bust) []byte {
 }
 
 func (l *listings) appendRow(dst []byte, r *positions.Row) []byte {
-	dst = append(dst, l.written[r.Instrument]...)
+	dst = append(dst, l.encoded[r.Instrument]...)
 	dst = binary.AppendVarint(dst, r.Quantity)
 	dst = binary.AppendVarint(dst, r.Cost)
 	dst = binary.AppendVarint(dst, r.Realised)

@@ -19,11 +19,13 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew; disks have such bytes, so only while nothing is released")
+var update = flag.Bool("update", false,
+	"write the golden files anew; disks have such bytes, so only while nothing is released")
 
 var universe = market.Default()
 
-// anyTrade, anyPosition and anyEvent draw what the types can hold, and not only what can happen.
+// anyTrade, anyPosition and anyEvent draw everything that the types can hold, not only what can
+// occur.
 func anyTrade() *rapid.Generator[positions.Trade] {
 	return rapid.Custom(func(t *rapid.T) positions.Trade {
 		tr := positions.Trade{
@@ -53,7 +55,8 @@ func anyPosition() *rapid.Generator[positions.Position] {
 		return positions.Position{
 			Row: positions.Row{
 				Quantity: rapid.Int64().Draw(t, "quantity"), Cost: rapid.Int64().Draw(t, "cost"),
-				Realised: rapid.Int64().Draw(t, "realised"), Version: rapid.Uint64().Draw(t, "version"), Instrument: anyInstrument(t),
+				Realised: rapid.Int64().Draw(t, "realised"), Version: rapid.Uint64().Draw(t, "version"),
+				Instrument: anyInstrument(t),
 			},
 			Sellable: rapid.Int64().Draw(t, "sellable"), Price: rapid.Int64().Draw(t, "price"),
 		}
@@ -63,13 +66,15 @@ func anyPosition() *rapid.Generator[positions.Position] {
 func anyEvent() *rapid.Generator[positions.Event] {
 	return rapid.Custom(func(t *rapid.T) positions.Event {
 		ev := positions.Event{
-			Account: rapid.Uint64().Draw(t, "account"), Seq: rapid.Uint64().Draw(t, "seq"), Time: rapid.Int64().Draw(t, "time"),
+			Account: rapid.Uint64().Draw(t, "account"), Seq: rapid.Uint64().Draw(t, "seq"),
+			Time: rapid.Int64().Draw(t, "time"),
 			Cash: positions.Cash{
 				Balance: rapid.Int64().Draw(t, "balance"), FeesPaid: rapid.Int64().Draw(t, "fees"),
 				Realised: rapid.Int64().Draw(t, "realised"),
 			},
-			TotalMarketValue: rapid.Int64().Draw(t, "total"), Change: positions.Change(rapid.IntRange(0, 7).Draw(t, "change")),
-			Kind: positions.Kind(rapid.IntRange(1, 3).Draw(t, "kind")),
+			TotalMarketValue: rapid.Int64().Draw(t, "total"),
+			Change:           positions.Change(rapid.IntRange(0, 7).Draw(t, "change")),
+			Kind:             positions.Kind(rapid.IntRange(1, 3).Draw(t, "kind")),
 		}
 		switch ev.Kind {
 		case positions.KindTrade:
@@ -83,7 +88,8 @@ func anyEvent() *rapid.Generator[positions.Event] {
 			ev.Bust = anyBust(t)
 		case positions.KindAdjustment:
 			ev.Adjustment = &positions.Adjustment{
-				Cash: rapid.Int64().Draw(t, "cash"), Reason: rapid.String().Draw(t, "reason"), Actor: rapid.String().Draw(t, "actor"),
+				Cash: rapid.Int64().Draw(t, "cash"), Reason: rapid.String().Draw(t, "reason"),
+				Actor: rapid.String().Draw(t, "actor"),
 			}
 		}
 		return ev
@@ -92,8 +98,9 @@ func anyEvent() *rapid.Generator[positions.Event] {
 
 func anyBust(t *rapid.T) *positions.Bust {
 	b := &positions.Bust{
-		TradeSeq: rapid.Uint64().Draw(t, "trade seq"), Reason: rapid.String().Draw(t, "reason"), Actor: rapid.String().Draw(t, "actor"),
-		ID: rapid.String().Draw(t, "bust id"), Original: anyTrade().Draw(t, "original"),
+		TradeSeq: rapid.Uint64().Draw(t, "trade seq"), Reason: rapid.String().Draw(t, "reason"),
+		Actor: rapid.String().Draw(t, "actor"),
+		ID:    rapid.String().Draw(t, "bust id"), Original: anyTrade().Draw(t, "original"),
 		Cascade:   rapid.SliceOfN(rapid.Uint64(), 0, 100).Draw(t, "cascade"),
 		Positions: rapid.SliceOfN(anyPosition(), 0, 20).Draw(t, "positions"),
 	}
@@ -110,7 +117,8 @@ func anyBust(t *rapid.T) *positions.Bust {
 	return b
 }
 
-// TestEventsComeBack: what is written is read, several in a row and to the last byte; a piece of it is an error.
+// TestEventsComeBack: several encoded events in a row are decoded again, to the last byte. A
+// truncated event is an error.
 func TestEventsComeBack(t *testing.T) {
 	l := newListings(universe)
 	rapid.Check(t, func(t *rapid.T) {
@@ -140,7 +148,7 @@ func TestEventsComeBack(t *testing.T) {
 	})
 }
 
-// goldenEvents are one of each kind, with everything there is and with nothing.
+// goldenEvents are events of each kind, with all optional fields and with none.
 func goldenEvents(tb testing.TB) []positions.Event {
 	tb.Helper()
 	id, ok := universe.Lookup([]byte("SH"), []byte("600519"))
@@ -149,7 +157,8 @@ func goldenEvents(tb testing.TB) []positions.Event {
 	}
 	order, _ := positions.MakeOrderID([]byte("order 17"))
 	buy := positions.Trade{
-		Quantity: 300, Price: 1_461_2300, Amount: 300 * 1_461_2300, Instrument: id, Side: positions.Buy, Origin: positions.OriginClient,
+		Quantity: 300, Price: 1_461_2300, Amount: 300 * 1_461_2300, Instrument: id, Side: positions.Buy,
+		Origin: positions.OriginClient,
 	}
 	full := buy
 	full.OrderID, full.Limit, full.Fees, full.Revision = order, 1_500_0000, 5_0000, 2
@@ -160,7 +169,8 @@ func goldenEvents(tb testing.TB) []positions.Event {
 	cash := positions.Cash{Balance: 1_000_000_0000, FeesPaid: 5_0000, Realised: -12_3456}
 	at := int64(1_767_225_600_123456789) // 2026-01-01T00:00:00.123456789Z
 	return []positions.Event{
-		{Account: 100017, Seq: 1, Time: at, Cash: positions.Cash{Balance: 1_000_000_0000}, Kind: positions.KindAdjustment,
+		{Account: 100017, Seq: 1, Time: at, Cash: positions.Cash{Balance: 1_000_000_0000},
+			Kind:       positions.KindAdjustment,
 			Adjustment: &positions.Adjustment{Cash: 1_000_000_0000, Reason: "account opened", Actor: "papertape"}},
 		{Account: 100017, Seq: 2, Time: at, Cash: cash, TotalMarketValue: buy.Amount, Kind: positions.KindTrade,
 			Change: positions.Opened, Trade: buy, Position: usual},
@@ -175,7 +185,7 @@ func goldenEvents(tb testing.TB) []positions.Event {
 	}
 }
 
-// TestEventBytes holds the encoding: these bytes are on people's disks.
+// TestEventBytes pins the encoding: these bytes are on people's disks.
 func TestEventBytes(t *testing.T) {
 	l := newListings(universe)
 	var text strings.Builder
@@ -208,7 +218,8 @@ func TestEventBytes(t *testing.T) {
 	}
 }
 
-// TestInstrumentsByName: a universe in which the ids are others reads the same; one without the instrument says which.
+// TestInstrumentsByName: a universe with other ids reads the same events. One that lacks the
+// instrument returns an error that names it.
 func TestInstrumentsByName(t *testing.T) {
 	ev := goldenEvents(t)[1]
 	written := newListings(universe).appendEvent(nil, &ev)
@@ -219,7 +230,8 @@ func TestInstrumentsByName(t *testing.T) {
 	}
 	d := decoder{l: newListings(other), b: written}
 	var got positions.Event
-	if d.event(&got); d.end() != nil || got.Trade.Instrument != 0 || got.Position.Instrument != 0 || ev.Trade.Instrument == 0 {
+	if d.event(&got); d.end() != nil || got.Trade.Instrument != 0 || got.Position.Instrument != 0 ||
+		ev.Trade.Instrument == 0 {
 		t.Errorf("%+v, %v", got, d.err)
 	}
 	moutai.Code = "600000"
@@ -233,7 +245,8 @@ func TestInstrumentsByName(t *testing.T) {
 	}
 }
 
-// TestPanicsBeforeItLies: an event that the encoding has no place for ends the process, and is not written as another.
+// TestPanicsBeforeItLies: an event that the encoding cannot express causes a panic, and is not
+// written as another event.
 func TestPanicsBeforeItLies(t *testing.T) {
 	for name, spoil := range map[string]func(*positions.Event){
 		"kind 0":   func(ev *positions.Event) { ev.Kind = 0 },
@@ -255,8 +268,8 @@ func TestPanicsBeforeItLies(t *testing.T) {
 	}
 }
 
-// FuzzEvent: bytes that are anything give an event that is written as bytes that give it again, or an error; never a panic, nor
-// memory that has nothing to do with how many bytes there are.
+// FuzzEvent: any bytes decode to an error, or to an event whose encoding decodes to the same
+// event. They never cause a panic, nor allocations out of proportion to their number.
 func FuzzEvent(f *testing.F) {
 	l := newListings(universe)
 	for _, ev := range goldenEvents(f) {
@@ -269,7 +282,8 @@ func FuzzEvent(f *testing.F) {
 			return
 		}
 		if ev.Bust != nil && 7*cap(ev.Bust.Positions)+cap(ev.Bust.Cascade) > len(b) {
-			t.Fatalf("%d bytes made %d positions and a cascade of %d", len(b), cap(ev.Bust.Positions), cap(ev.Bust.Cascade))
+			t.Fatalf("%d bytes made %d positions and a cascade of %d",
+				len(b), cap(ev.Bust.Positions), cap(ev.Bust.Cascade))
 		}
 		again := decoder{l: l, b: l.appendEvent(nil, &ev)}
 		var got positions.Event
@@ -279,19 +293,21 @@ func FuzzEvent(f *testing.F) {
 	})
 }
 
-// FuzzBodies: whatever is under a right checksum is read, or an error.
+// FuzzBodies: any body under a right checksum is read, or is an error.
 func FuzzBodies(f *testing.F) {
 	l := newListings(universe)
 	f.Add((&runRecord{format: formatNumber, epoch: 1, mode: Sync, runs: 3}).append(nil))
-	f.Add((&markRecord{place: place{3, 4}, accounts: 5}).append(nil))
+	f.Add((&markRecord{blockID: blockID{3, 4}, accounts: 5}).append(nil))
 	f.Add((&block{before: 1, synced: 2, count: 3}).append(nil))
-	f.Add([]byte((&cleanMark{epoch: 1, last: place{2, 3}, mark: 1}).text()))
+	f.Add([]byte((&cleanMark{epoch: 1, last: blockID{2, 3}, markNumber: 1}).text()))
 	f.Add(rowsOutOfOrder())
 	f.Add(l.appendRun(nil, goldenEvents(f)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var st engine.AccountState
 		for _, read := range []func(*decoder){
-			func(d *decoder) { d.run(new(runRecord)) }, func(d *decoder) { d.mark(new(markRecord)) }, func(d *decoder) { d.block() },
+			func(d *decoder) { d.runRecord(new(runRecord)) },
+			func(d *decoder) { d.markRecord(new(markRecord)) },
+			func(d *decoder) { d.block() },
 			func(d *decoder) { d.account(&st) }, func(d *decoder) { d.orderID(new(engine.OrderIDRecord)) },
 		} {
 			d := decoder{l: l, b: b}
@@ -310,7 +326,7 @@ func FuzzBodies(f *testing.F) {
 	})
 }
 
-// TestValues: a checksum is of the key and of every byte.
+// TestValues: the checksum covers the key and every byte of the value.
 func TestValues(t *testing.T) {
 	key := runKey(100017, 1)
 	value := append(newValue(nil), "body"...)

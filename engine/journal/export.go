@@ -18,18 +18,19 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Export writes the history of each account in the journal in dir, which no server may have open, to a file of its own in the
-// directory out: 100017.txt, a line per event. A file that is there already is an error.
+// Export writes the history of each account in the journal in dir, which no server may have
+// open, to a text file of its own in the directory out: 100017.txt, a line per event. It does
+// not overwrite a file.
 func Export(ctx context.Context, dir, out string, o Options) (sum Summary, err error) {
 	a, err := openArchive(ctx, dir, o)
 	if err != nil {
 		return Summary{}, err
 	}
 	defer func() { err = errors.Join(err, a.unlock()) }()
-	if err := makeDir(privateDisk{vfs.Default}, out); err != nil {
+	if err := makeDir(privateFS{vfs.Default}, out); err != nil {
 		return a.sum, &TargetError{fmt.Errorf("the directory of the export cannot be made: %w", err)}
 	}
-	err = a.each(ctx, func(stored *engine.AccountState) error {
+	err = a.everyAccount(ctx, func(stored *engine.AccountState) error {
 		if err := a.export(ctx, stored, out, o.Universe); err != nil {
 			return err
 		}
@@ -52,13 +53,13 @@ func (a *archive) export(ctx context.Context, stored *engine.AccountState, out s
 	if err != nil {
 		return fmt.Errorf("the export of account %d: %w", account, err)
 	}
-	err = a.story(account, stored.Seq, math.MaxUint64, func(ev *positions.Event) error {
+	err = a.eachEvent(account, stored.Seq, math.MaxUint64, func(ev *positions.Event) error {
 		a.sum.Events++
 		line = append(appendLine(line[:0], ev, u), '\n')
 		if _, err := w.Write(line); err != nil {
 			return err
 		}
-		if ev.Seq%checkEvery == 0 {
+		if ev.Seq%checkContextEvery == 0 {
 			return ctx.Err()
 		}
 		return nil
@@ -71,24 +72,25 @@ func (a *archive) export(ctx context.Context, stored *engine.AccountState, out s
 
 const exportColumns = "%8v  %-30v  %-10v  %-10v  %12v  %16v  %20v  %20v  %v"
 
-// exportHead names the columns. What an event has more than them is in the last one, as name=value.
+// exportHead names the columns. Whatever an event has beyond them is in the last one, as
+// name=value.
 var exportHead = "#" + fmt.Sprintf(exportColumns,
 	"seq", "time", "what", "instrument", "quantity", "price", "amount", "cash", "more")[1:]
 
-// appendLine appends an event as a person, or a script, reads it.
+// appendLine appends an event as a line for people and scripts.
 func appendLine(line []byte, ev *positions.Event, u *market.Universe) []byte {
-	e := exported{ev: ev, instrument: "-", quantity: "-", price: "-"}
+	e := exportedLine{ev: ev, instrument: "-", quantity: "-", price: "-"}
 	switch ev.Kind {
 	case positions.KindTrade:
 		e.what = sideName(ev.Trade.Side)
 		e.trade(&ev.Trade, u)
-		e.add("shares", strconv.FormatInt(ev.Position.Quantity, 10))
-		e.add("cost", market.FormatMoney(ev.Position.Cost))
-		e.add("realised", market.FormatMoney(ev.Position.Realised))
+		e.addMore("shares", strconv.FormatInt(ev.Position.Quantity, 10))
+		e.addMore("cost", market.FormatMoney(ev.Position.Cost))
+		e.addMore("realised", market.FormatMoney(ev.Position.Realised))
 	case positions.KindAdjustment:
 		e.what, e.amount = "adjustment", market.FormatMoney(ev.Adjustment.Cash)
-		e.add("reason", strconv.Quote(ev.Adjustment.Reason))
-		e.add("actor", strconv.Quote(ev.Adjustment.Actor))
+		e.addMore("reason", strconv.Quote(ev.Adjustment.Reason))
+		e.addMore("actor", strconv.Quote(ev.Adjustment.Actor))
 	case positions.KindBust:
 		e.bust(ev.Bust, u)
 	}
@@ -98,60 +100,60 @@ func appendLine(line []byte, ev *positions.Event, u *market.Universe) []byte {
 	return line
 }
 
-type exported struct {
+type exportedLine struct {
 	ev                                        *positions.Event
 	what, instrument, quantity, price, amount string
 	more                                      strings.Builder
 }
 
-func (e *exported) add(name, value string) {
+func (e *exportedLine) addMore(name, value string) {
 	e.more.WriteString(" " + name + "=" + value)
 }
 
-func (e *exported) trade(t *positions.Trade, u *market.Universe) {
+func (e *exportedLine) trade(t *positions.Trade, u *market.Universe) {
 	e.instrument = u.At(t.Instrument).String()
 	e.quantity = strconv.FormatInt(t.Quantity, 10)
 	e.price = market.FormatMoney(t.Price)
 	e.amount = market.FormatMoney(t.Amount)
 	if t.Fees != 0 {
-		e.add("fees", market.FormatMoney(t.Fees))
+		e.addMore("fees", market.FormatMoney(t.Fees))
 	}
 	if t.Limit != 0 {
-		e.add("limit", market.FormatMoney(t.Limit))
+		e.addMore("limit", market.FormatMoney(t.Limit))
 	}
 	if t.Origin != positions.OriginClient {
-		e.add("origin", originName(t.Origin))
+		e.addMore("origin", originName(t.Origin))
 	}
 	if !t.OrderID.IsZero() {
-		e.add("order", strconv.Quote(t.OrderID.String()))
+		e.addMore("order", strconv.Quote(t.OrderID.String()))
 	}
 }
 
-// bust gives what stands now in the columns, and says what did.
-func (e *exported) bust(b *positions.Bust, u *market.Universe) {
+// bust fills the columns with what stands after the bust, and adds what stood before.
+func (e *exportedLine) bust(b *positions.Bust, u *market.Universe) {
 	e.what = "bust"
 	shown := &b.Original
 	if b.Replacement != nil {
 		e.what, shown = "correction", b.Replacement
 	}
 	e.trade(shown, u)
-	e.add("trade", fmt.Sprintf("%d-%d", e.ev.Account, b.TradeSeq))
-	e.add("side", sideName(shown.Side))
+	e.addMore("trade", fmt.Sprintf("%d-%d", e.ev.Account, b.TradeSeq))
+	e.addMore("side", sideName(shown.Side))
 	if b.Replacement != nil {
-		e.add("revision", strconv.FormatUint(uint64(b.Replacement.Revision), 10))
-		e.add("was", fmt.Sprintf("%d@%s", b.Original.Quantity, market.FormatMoney(b.Original.Price)))
+		e.addMore("revision", strconv.FormatUint(uint64(b.Replacement.Revision), 10))
+		e.addMore("was", fmt.Sprintf("%d@%s", b.Original.Quantity, market.FormatMoney(b.Original.Price)))
 	}
 	for _, seq := range b.Cascade {
-		e.add("also", fmt.Sprintf("%d-%d", e.ev.Account, seq))
+		e.addMore("also", fmt.Sprintf("%d-%d", e.ev.Account, seq))
 	}
 	for i := range b.Positions {
 		p := &b.Positions[i]
-		e.add("left", fmt.Sprintf("%s:%d:%s", u.At(p.Instrument), p.Quantity, market.FormatMoney(p.Cost)))
+		e.addMore("left", fmt.Sprintf("%s:%d:%s", u.At(p.Instrument), p.Quantity, market.FormatMoney(p.Cost)))
 	}
-	e.add("reason", strconv.Quote(b.Reason))
-	e.add("actor", strconv.Quote(b.Actor))
+	e.addMore("reason", strconv.Quote(b.Reason))
+	e.addMore("actor", strconv.Quote(b.Actor))
 	if b.ID != "" {
-		e.add("id", strconv.Quote(b.ID))
+		e.addMore("id", strconv.Quote(b.ID))
 	}
 }
 

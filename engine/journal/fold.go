@@ -11,32 +11,34 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// fold is an account as its history has it, computed anew: nothing is taken over from an event but what it was about. It
-// weighs as much as the rows, the trades taken back and the last order ids.
+// fold computes the state of an account anew from its history. From each event it takes only
+// the cause (the trade, the cash, the bust), and checks the resulting state that the event
+// says. Its size is that of the account's rows, the trades taken back, and the last order ids.
 //
-// Sums are taken modulo 2^64. A fold without a trade that was taken back may pass the range on its way and come back; what
-// the ledger says fits, so that the two are equal only if they are.
+// Sums are taken modulo 2^64. A fold without the trades taken back may leave the range of int64
+// on its way and come back. What the ledger says is within the range, so the two are equal only
+// if they really are.
 type fold struct {
 	u       *market.Universe
 	account uint64
 	seq     uint64
 	cash    positions.Cash
-	rows    map[market.ID]positions.Row // of every instrument ever traded; with quantity 0 as it last was
-	revised map[uint64]*positions.Trade // trades that do not stand as they were executed; nil: not at all
+	rows    map[market.ID]positions.Row // of every instrument ever traded; if sold out, as it was then
+	revised map[uint64]*positions.Trade // corrected trades as they stand now; nil: taken back
 	ids     []engine.OrderIDRecord      // the last orderIDsMax
 
-	// again reads the history up to a sequence from the beginning.
-	again func(upTo uint64, f func(*positions.Event) error) error
+	// reread reads the history from its beginning up to a sequence.
+	reread func(upTo uint64, f func(*positions.Event) error) error
 }
 
 func newFold(u *market.Universe, account uint64, again func(uint64, func(*positions.Event) error) error) *fold {
 	return &fold{
-		u: u, account: account, again: again,
+		u: u, account: account, reread: again,
 		rows: make(map[market.ID]positions.Row), revised: make(map[uint64]*positions.Trade),
 	}
 }
 
-// add takes the next event, and says where it contradicts those before it.
+// add applies the next event, and returns how it contradicts those before it.
 func (f *fold) add(ev *positions.Event) error {
 	var err error
 	switch {
@@ -54,7 +56,7 @@ func (f *fold) add(ev *positions.Event) error {
 	switch {
 	case err != nil:
 	case ev.Cash != f.cash:
-		err = fmt.Errorf("it says %s, and the events up to it come to %s", sayCash(ev.Cash), sayCash(f.cash))
+		err = fmt.Errorf("it says %s, and the events up to it come to %s", describeCash(ev.Cash), describeCash(f.cash))
 	case ev.Cash.Balance < 0:
 		err = fmt.Errorf("it leaves cash at %s", market.FormatMoney(ev.Cash.Balance))
 	}
@@ -74,7 +76,8 @@ func (f *fold) trade(ev *positions.Event) error {
 	}
 	row.Version = ev.Seq
 	if ev.Position.Row != row {
-		return fmt.Errorf("it says %s, and the events up to it come to %s", f.sayRow(&ev.Position.Row), f.sayRow(&row))
+		return fmt.Errorf("it says %s, and the events up to it come to %s",
+			f.describeRow(&ev.Position.Row), f.describeRow(&row))
 	}
 	if ev.Position.Sellable < 0 || ev.Position.Sellable > row.Quantity {
 		return fmt.Errorf("of %d shares %d are said to be sellable", row.Quantity, ev.Position.Sellable)
@@ -87,9 +90,11 @@ func (f *fold) trade(ev *positions.Event) error {
 	return nil
 }
 
-// stepTrade is the arithmetic of the ledger: moving average, half to even, and the last share takes the rest.
+// stepTrade is the arithmetic of the ledger: costs by moving average, rounded half to even, and
+// the last share takes the remainder.
 func stepTrade(row positions.Row, cash positions.Cash, t *positions.Trade) (positions.Row, positions.Cash, error) {
-	if t.Quantity <= 0 || t.Quantity > positions.MaxOrderShares || t.Price < 0 || t.Fees < 0 || t.Amount != t.Quantity*t.Price {
+	if t.Quantity <= 0 || t.Quantity > positions.MaxOrderShares || t.Price < 0 || t.Fees < 0 ||
+		t.Amount != t.Quantity*t.Price {
 		return row, cash, fmt.Errorf("its trade is of %d shares at %s for %s with fees of %s",
 			t.Quantity, market.FormatMoney(t.Price), market.FormatMoney(t.Amount), market.FormatMoney(t.Fees))
 	}
@@ -99,7 +104,7 @@ func stepTrade(row positions.Row, cash positions.Cash, t *positions.Trade) (posi
 	switch t.Side {
 	case positions.Buy:
 		if row.Quantity == 0 {
-			row.Realised = 0 // it counts since the quantity last left 0
+			row.Realised = 0 // it counts from when the position was last opened
 		}
 		row.Quantity += t.Quantity
 		row.Cost += t.Amount
@@ -120,7 +125,7 @@ func stepTrade(row positions.Row, cash positions.Cash, t *positions.Trade) (posi
 	return row, cash, nil
 }
 
-// portion is cost × q / held, half to even; 0 < q <= held.
+// portion is cost × q / held, rounded half to even; 0 < q <= held.
 func portion(cost, q, held int64) int64 {
 	high, low := bits.Mul64(uint64(cost), uint64(q))
 	quotient, rest := bits.Div64(high, low, uint64(held))
@@ -152,10 +157,11 @@ func (f *fold) bust(ev *positions.Event) error {
 		return errors.New("its replacement is no correction of its original")
 	}
 	if len(b.Cascade) > positions.MaxCascade {
-		return fmt.Errorf("it takes back %d trades with another, and the most is %d", len(b.Cascade), positions.MaxCascade)
+		return fmt.Errorf("it takes back %d trades with another, and the most is %d",
+			len(b.Cascade), positions.MaxCascade)
 	}
 	meant := append([]uint64{b.TradeSeq}, b.Cascade...)
-	instruments, err := f.standing(ev.Seq, meant, &b.Original)
+	instruments, err := f.checkStanding(ev.Seq, meant, &b.Original)
 	if err != nil {
 		return err
 	}
@@ -165,7 +171,7 @@ func (f *fold) bust(ev *positions.Event) error {
 			f.revised[seq] = b.Replacement
 		}
 	}
-	anew, err := f.anew(ev.Seq)
+	anew, err := f.refold(ev.Seq)
 	if err != nil {
 		return err
 	}
@@ -184,11 +190,12 @@ func (f *fold) bust(ev *positions.Event) error {
 	return nil
 }
 
-// standing holds the trades that a bust is about against what they are, and names their instruments, by market and code.
-func (f *fold) standing(seq uint64, meant []uint64, original *positions.Trade) ([]market.ID, error) {
+// checkStanding checks that the trades which a bust takes back stand, and that its original is
+// what the first of them is. It returns their instruments, by market and code.
+func (f *fold) checkStanding(seq uint64, meant []uint64, original *positions.Trade) ([]market.ID, error) {
 	var instruments []market.ID
 	seen := 0
-	err := f.again(seq-1, func(ev *positions.Event) error {
+	err := f.reread(seq-1, func(ev *positions.Event) error {
 		if !slices.Contains(meant, ev.Seq) {
 			return nil
 		}
@@ -210,7 +217,7 @@ func (f *fold) standing(seq uint64, meant []uint64, original *positions.Trade) (
 	return slices.Compact(instruments), err
 }
 
-// stands is the trade of an event as it stands.
+// stands returns the trade of an event as it stands, if it does.
 func (f *fold) stands(ev *positions.Event) (t *positions.Trade, ok bool) {
 	if ev.Kind != positions.KindTrade {
 		return nil, false
@@ -221,10 +228,11 @@ func (f *fold) stands(ev *positions.Event) (t *positions.Trade, ok bool) {
 	return &ev.Trade, true
 }
 
-// anew is a fold of the trades that stand before an event, in their original order. Cash need not hold at each of them.
-func (f *fold) anew(seq uint64) (*fold, error) {
+// refold folds the trades that stand before an event, in their original order. Cash may be
+// negative on the way.
+func (f *fold) refold(seq uint64) (*fold, error) {
 	anew := newFold(f.u, f.account, nil)
-	err := f.again(seq-1, func(ev *positions.Event) error {
+	err := f.reread(seq-1, func(ev *positions.Event) error {
 		if ev.Kind == positions.KindAdjustment {
 			anew.cash.Balance += ev.Adjustment.Cash
 		}
@@ -242,7 +250,7 @@ func (f *fold) anew(seq uint64) (*fold, error) {
 	return anew, err
 }
 
-// rowAfter is a row after a bust. One in which nothing has changed keeps its version.
+// rowAfter is a row after a bust. A row in which nothing has changed keeps its version.
 func (f *fold) rowAfter(id market.ID, anew *fold, seq uint64) positions.Row {
 	before, row := f.rows[id], anew.rows[id]
 	row.Instrument = id
@@ -259,13 +267,14 @@ func (f *fold) checkRows(ev *positions.Event, instruments []market.ID, anew *fol
 	}
 	for i, id := range instruments {
 		if want := f.rowAfter(id, anew, ev.Seq); rows[i].Row != want {
-			return fmt.Errorf("it says %s, and the trades that stand come to %s", f.sayRow(&rows[i].Row), f.sayRow(&want))
+			return fmt.Errorf("it says %s, and the trades that stand come to %s",
+				f.describeRow(&rows[i].Row), f.describeRow(&want))
 		}
 	}
 	return nil
 }
 
-// remember keeps the order ids as the engine does.
+// remember keeps the last order ids, as the engine does.
 func (f *fold) remember(seq uint64, t *positions.Trade) {
 	if t.OrderID.IsZero() {
 		return
@@ -276,11 +285,11 @@ func (f *fold) remember(seq uint64, t *positions.Trade) {
 	f.ids = append(f.ids, orderIDOf(seq, t, f.u))
 }
 
-// agrees holds what a checkpoint stored against the events up to it.
-func (f *fold) agrees(st *engine.AccountState) error {
+// checkCheckpoint compares a stored checkpoint with the state that the events up to it lead to.
+func (f *fold) checkCheckpoint(st *engine.AccountState) error {
 	if st.Cash != f.cash {
 		return fmt.Errorf("account %d: the checkpoint of event %d has %s, and its events come to %s",
-			f.account, st.Seq, sayCash(st.Cash), sayCash(f.cash))
+			f.account, st.Seq, describeCash(st.Cash), describeCash(f.cash))
 	}
 	held := 0
 	for i := range st.Rows {
@@ -288,7 +297,7 @@ func (f *fold) agrees(st *engine.AccountState) error {
 		want, known := f.rows[row.Instrument]
 		if !known || want != *row || row.Quantity == 0 {
 			return fmt.Errorf("account %d: the checkpoint of event %d has %s, and its events come to %s",
-				f.account, st.Seq, f.sayRow(row), f.sayRow(&want))
+				f.account, st.Seq, f.describeRow(row), f.describeRow(&want))
 		}
 	}
 	for _, row := range f.rows {
@@ -301,13 +310,14 @@ func (f *fold) agrees(st *engine.AccountState) error {
 			f.account, st.Seq, len(st.Rows), held)
 	}
 	if !slices.Equal(st.IDs, f.ids) {
-		return fmt.Errorf("account %d: the checkpoint of event %d has %d order ids that are not the last %d of its events",
+		return fmt.Errorf("account %d: "+
+			"the checkpoint of event %d has %d order ids that are not the last %d of its events",
 			f.account, st.Seq, len(st.IDs), len(f.ids))
 	}
 	return nil
 }
 
-func (f *fold) sayRow(r *positions.Row) string {
+func (f *fold) describeRow(r *positions.Row) string {
 	if int(r.Instrument) >= f.u.Len() {
 		return fmt.Sprintf("instrument %d", r.Instrument)
 	}
@@ -315,7 +325,7 @@ func (f *fold) sayRow(r *positions.Row) string {
 		market.FormatMoney(r.Cost), market.FormatMoney(r.Realised), r.Version)
 }
 
-func sayCash(c positions.Cash) string {
+func describeCash(c positions.Cash) string {
 	return fmt.Sprintf("cash %s, fees paid %s, realised %s",
 		market.FormatMoney(c.Balance), market.FormatMoney(c.FeesPaid), market.FormatMoney(c.Realised))
 }

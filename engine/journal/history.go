@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/papertape/papertape/positions"
 )
 
-// Read appends to dst the events of account that a checkpoint has stored, with sequences from, from+1, …, at most limit, and
-// fewer where they end. Any number of goroutines may call it.
+// Read appends to dst the events of account that checkpoints have stored, beginning with
+// sequence from: at most limit, and fewer if there are no more. It is safe for concurrent use.
 func (j *Journal) Read(dst []positions.Event, account, from uint64, limit int) ([]positions.Event, error) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
@@ -37,4 +39,109 @@ func (s *store) readHistory(dst []positions.Event, account, from uint64, limit i
 		}
 	}
 	return dst, nil
+}
+
+// historyReader reads the stored history of one account in sequence. The history is stored in
+// runs of consecutive events.
+type historyReader struct {
+	s       *store
+	account uint64
+	it      *pebble.Iterator
+	d       decoder // positioned at the next event of the run
+	left    int     // events left in the run
+	nextSeq uint64  // sequence of the next event to return
+	runSeq  uint64  // sequence of the next event in the run
+	err     error
+}
+
+// history returns a reader that begins at the event with sequence from, or ends at once if
+// there is no such event.
+func (s *store) history(account, from uint64) (*historyReader, error) {
+	it, err := s.iterateRange(runKey(account, 0), append(runKey(account, ^uint64(0)), 0))
+	if err != nil {
+		return nil, err
+	}
+	r := &historyReader{s: s, account: account, it: it, nextSeq: from}
+	if it.SeekLT(append(runKey(account, from), 0)) { // the run that contains it, if any does
+		r.runSeq = numberOf(it.Key(), 1)
+		r.openRun()
+	} else if err := it.Error(); err != nil {
+		r.fail(err)
+	} else if it.First() {
+		r.fail(fmt.Errorf("event %d is missing", from))
+	}
+	return r, nil
+}
+
+func (r *historyReader) fail(err error) {
+	where := fmt.Sprintf("the history of account %d", r.account)
+	if r.it.Valid() {
+		where = nameKey(r.it.Key())
+	}
+	r.err = r.s.damage(where, err)
+	r.left = 0
+}
+
+// openRun opens the run at the iterator, which must begin with the event runSeq.
+func (r *historyReader) openRun() {
+	body, err := openValue(r.it.Key(), r.it.Value())
+	if first := numberOf(r.it.Key(), 1); err == nil && first != r.runSeq {
+		err = fmt.Errorf("it should begin with event %d", r.runSeq)
+	}
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	r.d = decoder{l: r.s.l, b: body}
+	r.left = r.d.count(eventBytesMin)
+	if r.d.err != nil {
+		r.fail(r.d.err)
+	}
+}
+
+// next reads the next event. It returns false at the end and after an error.
+func (r *historyReader) next(ev *positions.Event) bool {
+	for r.err == nil {
+		if r.left == 0 && !r.nextRun() {
+			return false
+		}
+		for r.left > 0 && r.err == nil {
+			if r.decode(ev); r.err == nil && ev.Seq == r.nextSeq {
+				r.nextSeq++
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (r *historyReader) nextRun() bool {
+	if r.it.Valid() {
+		if err := r.d.end(); err != nil {
+			r.fail(err)
+			return false
+		}
+		r.it.Next()
+	}
+	if !r.it.Valid() {
+		if err := r.it.Error(); err != nil {
+			r.fail(err)
+		}
+		return false
+	}
+	r.openRun()
+	return r.err == nil
+}
+
+func (r *historyReader) decode(ev *positions.Event) {
+	r.d.event(ev)
+	switch {
+	case r.d.err != nil:
+		r.fail(r.d.err)
+	case ev.Account != r.account || ev.Seq != r.runSeq:
+		r.fail(fmt.Errorf("event %d of account %d is where event %d should be", ev.Seq, ev.Account, r.runSeq))
+	default:
+		r.runSeq++
+		r.left--
+	}
 }

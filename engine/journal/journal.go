@@ -5,136 +5,53 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/rs/zerolog"
 
 	"github.com/papertape/papertape/engine"
-	"github.com/papertape/papertape/market"
 )
 
-// Mode says when Commit returns.
-type Mode uint8
-
-// The two modes.
-const (
-	Sync     Mode = 1 // when the events are on the disk: nothing is lost by anything but the disk itself
-	Interval Mode = 2 // when they are written: a crash, of the process too, loses what came since the last sync
-)
-
-// String is the mode as the configuration spells it.
-func (m Mode) String() string {
-	switch m {
-	case Sync:
-		return "sync"
-	case Interval:
-		return "interval"
-	}
-	return fmt.Sprintf("Mode(%d)", uint8(m))
-}
-
-// Options of a journal. Mode, Universe and, for Open, Fatal must be set; the zero value of all else is its default.
-type Options struct {
-	Mode     Mode
-	Universe *market.Universe
-	FS       vfs.FS         // that of the operating system, with what is made in it for its owner alone
-	Log      zerolog.Logger // nothing is logged per event
-
-	SyncInterval       time.Duration // 100 ms; mode Interval only
-	CheckpointInterval time.Duration // 5 s
-	CheckpointEvents   uint64        // 1,000,000: a checkpoint comes after so many at the latest
-
-	// Beside names files in the directory that are not the journal's own and belong to it: backups have them.
-	Beside []string
-
-	// LowWaterBytes (256 MiB) is how much of the disk must be free: with less the journal is read-only, and makes no
-	// checkpoints.
-	LowWaterBytes uint64
-	// FreeBytes says how much is free; nil asks the file system.
-	FreeBytes func() (uint64, error)
-
-	// Fatal is called when a write or a sync has failed, perhaps before Open has returned. It ends the process and must not return:
-	// nobody may be answered.
-	Fatal func(error)
-
-	tune          func(*pebble.Options) // tests make everything small, so that all of it happens
-	watchInterval time.Duration         // and soon
-}
-
-const (
-	defaultSyncInterval       = 100 * time.Millisecond
-	defaultCheckpointInterval = 5 * time.Second
-	defaultCheckpointEvents   = 1_000_000
-	defaultLowWaterBytes      = 256 << 20
-)
-
-func (o *Options) setDefaults() error {
-	if o.Universe == nil {
-		return errors.New("journal: Options.Universe is not set")
-	}
-	if o.FS == nil {
-		o.FS = privateDisk{vfs.Default}
-	}
-	if o.SyncInterval <= 0 {
-		o.SyncInterval = defaultSyncInterval
-	}
-	if o.CheckpointInterval <= 0 {
-		o.CheckpointInterval = defaultCheckpointInterval
-	}
-	if o.CheckpointEvents == 0 {
-		o.CheckpointEvents = defaultCheckpointEvents
-	}
-	if o.LowWaterBytes == 0 {
-		o.LowWaterBytes = defaultLowWaterBytes
-	}
-	if o.watchInterval <= 0 {
-		o.watchInterval = watchInterval
-	}
-	return nil
-}
-
-// Journal implements engine.Journal. Open, Recover, then anything; Close last.
+// Journal implements engine.Journal. Call Open first, then Recover, then anything else, and
+// Close last.
 type Journal struct {
 	store
 	o     Options
 	epoch uint64
 
-	// Set by Open and Recover, before there is anybody else.
-	record runRecord // of the run before; of this one after Recover
-	mark   markRecord
-	start  place // the newest block when the journal was opened
+	// Set by Open and Recover, before there are other goroutines.
+	record   runRecord // of the last run; after Recover, of this one
+	mark     markRecord
+	openedAt blockID // the newest block when the journal was opened
 
-	// mu is held by whoever uses the database, for reading, and by Close.
+	// mu is read-locked while the database is used, and locked by Close.
 	mu    sync.RWMutex
 	state state
 
 	queue chan *request // to the committer
 	// Owned by the committer.
-	newest place
+	newest blockID
 
-	committed atomic.Uint64 // number of the newest commit that has returned
-	synced    atomic.Uint64 // number of the newest block that is on the disk
-	events    atomic.Uint64
-	bytes     atomic.Uint64
-	due       chan struct{} // holds one: CheckpointEvents have been committed since the last checkpoint
-	sinceMark atomic.Uint64 // events committed since then
+	committed     atomic.Uint64 // number of the newest commit that has returned
+	synced        atomic.Uint64 // number of the newest block that is synced
+	events        atomic.Uint64
+	bytes         atomic.Uint64
+	checkpointDue chan struct{} // capacity 1; CheckpointEvents have been committed since the last checkpoint
+	sinceMark     atomic.Uint64 // events committed since the last checkpoint
 
-	checkpointing sync.Mutex // held for one; mark is under it
+	checkpointing sync.Mutex // held during a checkpoint; guards mark
 	checkpoints   atomic.Uint64
-	checkpointed  atomic.Int64 // nanoseconds that the last one took
+	checkpointed  atomic.Int64 // nanoseconds that the last checkpoint took
 
-	low     atomic.Bool  // the disk has less than LowWaterBytes
-	waiting atomic.Int32 // what is being written waits for room
+	low     atomic.Bool  // less than LowWaterBytes of the disk is free
+	waiting atomic.Int32 // writes that wait for room on the disk
 
-	serving    atomic.Bool   // Recover has come to its end
-	committing atomic.Bool   // somebody is told when what goes to Pebble's log now is on the disk; mode Sync
-	leaving    chan struct{} // closed when the end of the run has come
-	left       sync.Once     // closes leaving
+	serving    atomic.Bool   // Recover has succeeded
+	committing atomic.Bool   // mode Sync: a commit is being written to Pebble's log, and its caller waits
+	ending     chan struct{} // closed when the run is about to end
+	endOnce    sync.Once     // for closing ending
 
 	stop    chan struct{}
 	workers sync.WaitGroup // committer, syncer, watcher
@@ -143,7 +60,8 @@ type Journal struct {
 	failed  chan struct{} // closed when a write or sync has failed
 	failure error         // set before failed is closed
 
-	// What Pebble's own goroutines run into is an error of Recover, or if that is past, the end of the process.
+	// A failure of Pebble's own goroutines is returned by Recover, or ends the process once Recover has
+	// returned.
 	background struct {
 		sync.Mutex
 		recovered bool
@@ -153,7 +71,7 @@ type Journal struct {
 
 var _ engine.Journal = (*Journal)(nil)
 
-// state is what may be done with a journal.
+// state says what may be done with a journal.
 type state uint8
 
 const (
@@ -167,9 +85,10 @@ var (
 	errNotRecovered = errors.New("the journal was not recovered")
 )
 
-// Open opens the journal in dir, or begins one. It refuses a journal that another process has open, one of a newer
-// format, a damaged one (*DamageError), a backup that is not whole, and a directory that has other files in it and no
-// journal. What others may do with the directory and the journal's files is taken from them.
+// Open opens the journal in dir, or begins one. It refuses a journal that another process has
+// open, one of a newer format, a damaged one (*DamageError), an unfinished backup, and a
+// directory that contains other files and no journal. It takes away what others may do with the
+// directory and the journal's files.
 func Open(dir string, o Options) (*Journal, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -177,7 +96,7 @@ func Open(dir string, o Options) (*Journal, error) {
 	if o.Fatal == nil || o.Mode != Sync && o.Mode != Interval {
 		return nil, errors.New("journal: Options.Fatal and a mode, Sync or Interval, must be set")
 	}
-	if err := mayOpen(o.FS, dir); err != nil {
+	if err := checkMayOpen(o.FS, dir); err != nil {
 		return nil, err
 	}
 	if err := makeDir(o.FS, dir); err != nil {
@@ -188,13 +107,13 @@ func Open(dir string, o Options) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{
-		store:   store{disk: o.FS, dir: dir, lock: lock, l: newListings(o.Universe)},
-		o:       o,
-		queue:   make(chan *request, queueCommitsMax),
-		due:     make(chan struct{}, 1),
-		leaving: make(chan struct{}),
-		stop:    make(chan struct{}),
-		failed:  make(chan struct{}),
+		store:         store{disk: o.FS, dir: dir, lock: lock, l: newListings(o.Universe)},
+		o:             o,
+		queue:         make(chan *request, queueCommitsMax),
+		checkpointDue: make(chan struct{}, 1),
+		ending:        make(chan struct{}),
+		stop:          make(chan struct{}),
+		failed:        make(chan struct{}),
 	}
 	if err := j.open(); err != nil {
 		return nil, errors.Join(err, j.unlock())
@@ -202,14 +121,14 @@ func Open(dir string, o Options) (*Journal, error) {
 	return j, nil
 }
 
-// open is Open under the lock.
+// open is the part of Open that holds the lock.
 func (j *Journal) open() error {
 	found, err := j.inspect()
 	if err != nil {
 		return err
 	}
 	if found.exists && found.clean == nil {
-		if err := j.survey(found); err != nil {
+		if err := j.readBeforeOpening(found); err != nil {
 			return err
 		}
 	}
@@ -217,7 +136,7 @@ func (j *Journal) open() error {
 		return err
 	}
 	j.tighten(found.exists)
-	events := &pebbleEvents{log: j.o.Log, fail: j.fail, background: j.inBackground, again: j.again}
+	events := &pebbleEvents{log: j.o.Log, fail: j.fail, background: j.failedInBackground, waitForRoom: j.retryWhileFull}
 	if j.db, err = openPebble(j.disk, j.dir, j.lock, false, &j.o, events); err != nil {
 		return err
 	}
@@ -225,33 +144,15 @@ func (j *Journal) open() error {
 	if err != nil {
 		return err
 	}
-	j.record, j.mark, j.start = head.record, head.mark, head.last
+	j.record, j.mark, j.openedAt = head.record, head.mark, head.last
 	j.epoch = nextEpoch(head.record, found)
-	j.tell(found, head)
+	j.logStart(found, head)
 	return nil
 }
 
-// tighten takes from others what they may do here, and says so if there was something to read. Where that cannot be
-// done it is said, and the server starts.
-func (j *Journal) tighten(toRead bool) {
-	if _, ok := j.disk.(privateDisk); !ok {
-		return
-	}
-	mine := func(name string) bool { return isOurs(name) || slices.Contains(j.o.Beside, name) }
-	tightened, err := tighten(j.dir, mine)
-	log := j.o.Log.With().Str("dir", j.dir).Logger()
-	if err != nil {
-		log.Warn().Err(err).
-			Msg("others on this machine may read the ledger: its directory should be 0700, and its files 0600")
-	}
-	if tightened && toRead {
-		log.Info().Msg("others on this machine could read the ledger, and cannot any more: " +
-			"its directory is 0700 now, and its files 0600")
-	}
-}
-
-// nextEpoch is the epoch of a start: a new one wherever numbers could otherwise be given out twice.
-func nextEpoch(before runRecord, found *found) uint64 {
+// nextEpoch is the epoch of a start: a new one wherever numbers could otherwise be given out
+// twice.
+func nextEpoch(before runRecord, found *inspection) uint64 {
 	lost := before.mode == Interval && found.clean == nil
 	if before.runs > 0 && !lost && !found.backup {
 		return before.epoch
@@ -261,12 +162,13 @@ func nextEpoch(before runRecord, found *found) uint64 {
 	return binary.BigEndian.Uint64(b[:]) | 1
 }
 
-// tell says what an operator should know of the run before.
-func (j *Journal) tell(found *found, head head) {
+// logStart logs what an operator should know of the last run.
+func (j *Journal) logStart(found *inspection, head head) {
 	log := j.o.Log.With().Str("dir", j.dir).Uint64("commit", head.last.number).Logger()
 	for _, l := range found.torn {
-		log.Warn().Str("log", l.name).Int64("at_byte", l.stop).Int64("bytes", l.torn).
-			Msg("the last write before the crash is not whole: it has been cut back; nobody was told of it, unless the disk did this since")
+		log.Warn().Str("log", l.name).Int64("at_byte", l.stopsAt).Int64("bytes", l.torn).
+			Msg("the last write before the crash is not whole: it has been cut back; " +
+				"nobody was told of it, unless the disk did this since")
 	}
 	if head.record.runs > 0 && found.clean == nil {
 		log.Warn().Stringer("durability", head.record.mode).Msg("the run before did not end cleanly")
@@ -280,7 +182,7 @@ func (j *Journal) tell(found *found, head head) {
 	}
 }
 
-// begin makes the run known to the next one, before its first write.
+// begin records this run for the next one, before anything else is written.
 func (j *Journal) begin() error {
 	if err := removeFile(j.disk, j.dir, cleanFile); err != nil {
 		return err
@@ -294,27 +196,27 @@ func (j *Journal) begin() error {
 	return removeFile(j.disk, j.dir, backupFile)
 }
 
-// Epoch names the history behind the sequences.
+// Epoch identifies the history that the sequences belong to.
 func (j *Journal) Epoch() uint64 { return j.epoch }
 
-// Keeps returns true: all of it, for ever.
+// Keeps returns true: the journal keeps the whole history for ever.
 func (j *Journal) Keeps() bool { return true }
 
-// Committed is the number of the newest commit that has returned.
+// Committed returns the number of the newest commit that has returned.
 func (j *Journal) Committed() uint64 { return j.committed.Load() }
 
-// ReadOnly says that the disk has less room than the low-water mark, or that something waits for room: no order should
-// be taken until there is.
+// ReadOnly reports whether less of the disk is free than the low-water mark, or a write waits
+// for room. No orders should be taken then.
 func (j *Journal) ReadOnly() bool { return j.low.Load() || j.waiting.Load() > 0 }
 
-// Stats count since Open, but for Commits.
+// Stats are counters since Open, apart from Commits and DiskBytes.
 type Stats struct {
 	Commits        uint64 // number of the newest commit
 	Events         uint64
 	Bytes          uint64 // of blocks, before Pebble
 	Checkpoints    uint64
-	CheckpointTook time.Duration // the last one
-	DiskBytes      uint64        // what the journal takes up on the disk
+	CheckpointTook time.Duration // of the last checkpoint
+	DiskBytes      uint64        // size of the journal on the disk
 }
 
 // Stats returns the counters.

@@ -6,15 +6,17 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// orderIDOf is what the engine remembers of an executed trade with an order id, computed anew for Verify. The hashes are on the
-// disk, so neither the engine's nor this may ever change; a test has the engine's checkpoints verified by this.
+// orderIDOf computes anew, for Verify, what the engine remembers of an executed trade with an
+// order id. The hashes are on the disk, so neither the engine's computation nor this one may
+// ever change. A test verifies the engine's checkpoints with it.
 func orderIDOf(seq uint64, t *positions.Trade, u *market.Universe) engine.OrderIDRecord {
 	in := u.At(t.Instrument)
-	content := fnvNew.text(in.Market).text(in.Code).number(uint64(t.Side)).number(uint64(t.Quantity)).number(uint64(t.Limit))
+	content := fnvNew.text(in.Market).text(in.Code).
+		number(uint64(t.Side)).number(uint64(t.Quantity)).number(uint64(t.Limit))
 	return engine.OrderIDRecord{ID: uint64(fnvNew.text(t.OrderID.String())), Content: uint64(content), Seq: seq}
 }
 
-// fnv is FNV-1a, 64 bits, of the bytes so far: http://www.isthe.com/chongo/tech/comp/fnv/
+// fnv is the 64-bit FNV-1a hash of the bytes so far: http://www.isthe.com/chongo/tech/comp/fnv/
 type fnv uint64
 
 const (

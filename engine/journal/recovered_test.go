@@ -12,7 +12,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// recovered is what a journal gave at its start.
+// recovered collects what a journal gives at its start.
 type recovered struct {
 	accounts map[uint64]*recoveredAccount
 	replayed int
@@ -39,7 +39,7 @@ func (r *recovered) Load(st *engine.AccountState) error {
 	return nil
 }
 
-// ShardOf puts all accounts into one shard: r is nobody's but one goroutine's.
+// ShardOf puts all accounts into one shard, so that only one goroutine uses r.
 func (r *recovered) ShardOf(uint64) int { return 0 }
 
 func (r *recovered) Replay(ev *positions.Event) error {
@@ -57,7 +57,7 @@ func (r *recovered) Replay(ev *positions.Event) error {
 	}
 	a.seq, a.cash = ev.Seq, ev.Cash
 	a.events = append(a.events, *ev)
-	_, rows := after([]positions.Event{*ev})
+	_, rows := stateAfter([]positions.Event{*ev})
 	touched := ev.Bust
 	if ev.Kind == positions.KindTrade {
 		touched = &positions.Bust{Positions: []positions.Position{ev.Position}}
@@ -71,7 +71,7 @@ func (r *recovered) Replay(ev *positions.Event) error {
 	return nil
 }
 
-// recoverFrom opens and recovers.
+// recoverFrom opens and recovers a journal.
 func recoverFrom(dir string, o Options) (*Journal, *recovered, error) {
 	j, err := Open(dir, o)
 	if err != nil {
@@ -85,8 +85,8 @@ func recoverFrom(dir string, o Options) (*Journal, *recovered, error) {
 	return j, r, nil
 }
 
-// compare holds what was recovered against the world: of each account all that was acknowledged, at most what was decided,
-// and each event, each row, each order id as it was.
+// compare compares what was recovered with the world. Each account must have all that was
+// acknowledged and at most what was decided, with each event, row and order id as it was.
 func (w *world) compare(j *Journal, r *recovered, acked map[uint64]int) error {
 	var err error
 	seen := 0
@@ -112,14 +112,16 @@ func (w *world) compare(j *Journal, r *recovered, acked map[uint64]int) error {
 func (a *worldAccount) compare(j *Journal, number uint64, got *recoveredAccount, acked int) error {
 	n := int(got.seq)
 	if n < acked || n > len(a.events) {
-		return fmt.Errorf("account %d came back at event %d; acknowledged were %d, decided %d", number, n, acked, len(a.events))
+		return fmt.Errorf("account %d came back at event %d; acknowledged were %d, decided %d",
+			number, n, acked, len(a.events))
 	}
 	history, err := j.Read(nil, number, 1, n+1)
 	if err != nil {
 		return err
 	}
 	if stored := int(got.loaded.Seq); len(history) != stored {
-		return fmt.Errorf("account %d: %d events are stored, and its checkpoint is of event %d", number, len(history), stored)
+		return fmt.Errorf("account %d: %d events are stored, and its checkpoint is of event %d",
+			number, len(history), stored)
 	}
 	history = append(history, got.events...)
 	for i := range history {
@@ -127,9 +129,10 @@ func (a *worldAccount) compare(j *Journal, number uint64, got *recoveredAccount,
 			return fmt.Errorf("account %d, event %d:\n got %+v\nwant %+v", number, i+1, history[i], a.events[i])
 		}
 	}
-	want, wantRows := after(a.events[:n])
+	want, wantRows := stateAfter(a.events[:n])
 	if len(history) != n || got.cash != want || !maps.Equal(got.rows, wantRows) {
-		return fmt.Errorf("account %d as of event %d:\n got %+v %+v\nwant %+v %+v", number, n, got.cash, got.rows, want, wantRows)
+		return fmt.Errorf("account %d as of event %d:\n got %+v %+v\nwant %+v %+v",
+			number, n, got.cash, got.rows, want, wantRows)
 	}
 	if hash := stateHash(number, history); hash != stateHash(number, a.events[:n]) {
 		return fmt.Errorf("account %d as of event %d has another state hash", number, n)
@@ -140,7 +143,7 @@ func (a *worldAccount) compare(j *Journal, number uint64, got *recoveredAccount,
 	return nil
 }
 
-// sameEvent is reflect.DeepEqual, of which there would be too much.
+// sameEvent is reflect.DeepEqual for events, but fast.
 func sameEvent(a, b positions.Event) bool {
 	if !reflect.DeepEqual(a.Bust, b.Bust) || !reflect.DeepEqual(a.Adjustment, b.Adjustment) {
 		return false

@@ -10,56 +10,61 @@ import (
 )
 
 const (
-	batchEvents   = 1024 // so many that waking a lane costs nothing beside replaying them
-	replayBatches = 4    // of one replay: some 2 MB
+	batchEvents   = 1024 // large enough that waking a lane costs nothing compared with replaying a batch
+	replayBatches = 4    // in circulation; some 2 MB together
 )
 
-// errNoMore ends the reading, since a lane met what it could not replay.
+// errNoMore ends the reading after a lane has failed to replay an event.
 var errNoMore = errors.New("what was read before could not be replayed")
 
-// replay gives events to what is recovered, beside whoever reads and decodes them: that takes longer than reading.
+// replay replays events on several goroutines (lanes) while the reader reads and decodes
+// further ones: replaying takes longer than reading.
 //
-// Events lie in batches, of which there are replayBatches. Every lane is given every batch and takes what is of its shards, so
-// that the events of an account stay in order. When the last lane has done with a batch it is filled again; as long as there is
-// none, the reader waits.
+// Events are passed in batches, of which there are replayBatches. Every lane gets every batch
+// and takes the events of its own shards, so the events of an account stay in order. When the
+// last lane is done with a batch it can be filled again; while none is free, the reader waits.
 type replay struct {
 	s       *store
 	into    Recovery
 	lanes   []*lane
-	running sync.WaitGroup // the lanes' goroutines, which end ends
-	failed  atomic.Bool    // a lane has
-	free    chan *batch    // room for all there are
+	running sync.WaitGroup // the lanes' goroutines, which finish ends
+	failed  atomic.Bool    // whether a lane has failed
+	free    chan *batch    // has room for all batches
 
 	// Owned by the reader.
 	filling *batch
-	count   uint64 // events in the batches handed out
+	count   uint64 // events in the batches handed out so far
 }
 
-// batch belongs to the reader until it is handed to the lanes, which only read it.
+// batch is owned by the reader until it is handed out. Then the lanes share it, and only read
+// it.
 type batch struct {
 	events  []positions.Event
-	commits []uint64 // of each event
-	lanes   []int    // of each event
-	first   uint64   // how many events there were before
-	left    atomic.Int32
+	commits []uint64     // the commit of each event
+	lanes   []int        // the lane of each event
+	first   uint64       // number of events in earlier batches
+	left    atomic.Int32 // lanes that are not done with it
 }
 
-// lane is the share of the shards that one goroutine replays.
+// lane replays the events of a part of the shards on one goroutine.
 type lane struct {
 	number  int
-	batches chan *batch // room for all there are
+	batches chan *batch // has room for all batches
 
 	// Owned by the goroutine until it has ended.
-	at  uint64 // how many events there were before the one that it is at
-	err error  // the first there was; it took no more
+	at  uint64 // position of its current event among all events
+	err error  // its first error, after which it replays nothing
 }
 
-// replayInto begins a replay over so many lanes, at least one. It must be ended.
-func (s *store) replayInto(into Recovery, lanes int) *replay {
+// startReplay starts a replay on the given number of lanes, at least one. The caller must call
+// finish.
+func (s *store) startReplay(into Recovery, lanes int) *replay {
 	r := &replay{s: s, into: into, free: make(chan *batch, replayBatches)}
 	for range replayBatches {
 		r.free <- &batch{
-			events: make([]positions.Event, 0, batchEvents), commits: make([]uint64, 0, batchEvents), lanes: make([]int, 0, batchEvents),
+			events:  make([]positions.Event, 0, batchEvents),
+			commits: make([]uint64, 0, batchEvents),
+			lanes:   make([]int, 0, batchEvents),
 		}
 	}
 	r.filling = <-r.free
@@ -67,13 +72,13 @@ func (s *store) replayInto(into Recovery, lanes int) *replay {
 		l := &lane{number: i, batches: make(chan *batch, replayBatches)}
 		r.lanes = append(r.lanes, l)
 		r.running.Add(1)
-		go r.run(l)
+		go r.replayLane(l)
 	}
 	return r
 }
 
-// read decodes the events of a commit and has them replayed.
-func (r *replay) read(commit uint64, events *decoder, count int) error {
+// add decodes the events of a commit and passes them on to the lanes.
+func (r *replay) add(commit uint64, events *decoder, count int) error {
 	for range count {
 		if len(r.filling.events) == batchEvents {
 			r.handOut()
@@ -94,7 +99,7 @@ func (r *replay) read(commit uint64, events *decoder, count int) error {
 	return events.end()
 }
 
-// handOut gives the batch that is being filled to the lanes, and begins another.
+// handOut gives the current batch to the lanes, and takes another to fill.
 func (r *replay) handOut() {
 	b := r.filling
 	b.first = r.count
@@ -104,12 +109,14 @@ func (r *replay) handOut() {
 		l.batches <- b
 	}
 	r.filling = <-r.free
-	r.filling.events, r.filling.commits, r.filling.lanes = r.filling.events[:0], r.filling.commits[:0], r.filling.lanes[:0]
+	next := r.filling
+	next.events, next.commits, next.lanes = next.events[:0], next.commits[:0], next.lanes[:0]
 }
 
-// end has everything replayed that was read, and returns what is wrong with the first event that could not be. Lanes are at
-// different events when one of them fails; those behind go on, so that it is the first indeed.
-func (r *replay) end() error {
+// finish waits until all events that were added are replayed, and returns the error of the
+// first event that could not be. When one lane fails, lanes that are behind it go on, so it
+// really is the first.
+func (r *replay) finish() error {
 	r.handOut()
 	for _, l := range r.lanes {
 		close(l.batches)
@@ -127,7 +134,8 @@ func (r *replay) end() error {
 	return first.err
 }
 
-func (r *replay) run(l *lane) {
+// replayLane is the goroutine of a lane.
+func (r *replay) replayLane(l *lane) {
 	defer r.running.Done()
 	for b := range l.batches {
 		if l.err == nil {
@@ -144,13 +152,13 @@ func (r *replay) run(l *lane) {
 
 func (r *replay) apply(l *lane, b *batch) (err error) {
 	defer r.s.contain("the commits", &err)
-	for i, of := range b.lanes {
-		if of != l.number {
+	for i, number := range b.lanes {
+		if number != l.number {
 			continue
 		}
 		l.at = b.first + uint64(i)
 		if err := r.into.Replay(&b.events[i]); err != nil {
-			return r.s.place(fmt.Sprintf("commit %d", b.commits[i]), err)
+			return r.s.damageUnlessCanceled(fmt.Sprintf("commit %d", b.commits[i]), err)
 		}
 	}
 	return nil

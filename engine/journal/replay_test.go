@@ -12,7 +12,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// sharded is recovered into, and notes what its shards were given, each without a lock, as the engine's are.
+// sharded collects what each of its shards is given, without a lock, as the engine does.
 type sharded struct {
 	shards [3][]positions.Event
 	refuse func(*positions.Event) error // may be nil
@@ -33,31 +33,33 @@ func (s *sharded) Replay(ev *positions.Event) error {
 	return nil
 }
 
-// replayed has commits of 1 event of each of 7 accounts replayed, and returns what end says.
+// replayed replays commits of one event for each of 7 accounts, and returns the result of
+// finish.
 func replayed(t *testing.T, into Recovery, lanes, commits int) error {
 	t.Helper()
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	const accounts = 7
 	l, f := newListings(universe), newFlow(100_001, accounts)
-	r := (&store{l: l, dir: "data", disk: vfs.NewMem()}).replayInto(into, lanes)
+	r := (&store{l: l, dir: "data", disk: vfs.NewMem()}).startReplay(into, lanes)
 	for n := range commits {
 		var block []byte
 		events := make([]positions.Event, accounts)
-		f.take(events)
+		f.fill(events)
 		for i := range events {
 			block = l.appendEvent(block, &events[i])
 		}
-		if err := r.read(uint64(n+1), &decoder{l: l, b: block}, accounts); err != nil {
+		if err := r.add(uint64(n+1), &decoder{l: l, b: block}, accounts); err != nil {
 			if !errors.Is(err, errNoMore) {
 				t.Fatal(err)
 			}
 			break
 		}
 	}
-	return r.end()
+	return r.finish()
 }
 
-// TestReplayLanes: whatever the number of lanes, each shard is given all of its events, in order; batches are filled many times over.
+// TestReplayLanes: with any number of lanes, each shard is given all of its events, in order.
+// Batches are reused many times.
 func TestReplayLanes(t *testing.T) {
 	const commits = 3 * replayBatches * batchEvents / 7
 	for _, lanes := range []int{1, 2, 5} {
@@ -70,8 +72,10 @@ func TestReplayLanes(t *testing.T) {
 			seqs := make(map[uint64]uint64)
 			for i := range events {
 				ev := &events[i]
-				if seqs[ev.Account]++; ev.Seq != seqs[ev.Account] || into.ShardOf(ev.Account) != shard || !sameEvent(*ev, flowEvent(ev.Account, ev.Seq)) {
-					t.Fatalf("%d lanes: shard %d was given event %d of account %d as number %d", lanes, shard, ev.Seq, ev.Account, seqs[ev.Account])
+				if seqs[ev.Account]++; ev.Seq != seqs[ev.Account] || into.ShardOf(ev.Account) != shard ||
+					!sameEvent(*ev, flowEvent(ev.Account, ev.Seq)) {
+					t.Fatalf("%d lanes: shard %d was given event %d of account %d as number %d",
+						lanes, shard, ev.Seq, ev.Account, seqs[ev.Account])
 				}
 			}
 			n += len(events)
@@ -82,9 +86,10 @@ func TestReplayLanes(t *testing.T) {
 	}
 }
 
-// TestReplayFails: of several events that cannot be replayed the first is named, though the lane that meets another is ahead.
+// TestReplayFails: if several events cannot be replayed, the error is that of the first, even
+// when another lane has failed before.
 func TestReplayFails(t *testing.T) {
-	const first, second = 300, 301 // sequences, and so commits
+	const first, second = 300, 301 // sequences, which are also the commits
 	for name, c := range map[string]struct {
 		fail  func(string) error
 		where string
@@ -97,7 +102,7 @@ func TestReplayFails(t *testing.T) {
 			var once sync.Once
 			into := &sharded{refuse: func(ev *positions.Event) error {
 				switch {
-				case ev.Account == 100_001 && ev.Seq == first: // of another lane than the next: it waits until that one has failed
+				case ev.Account == 100_001 && ev.Seq == first: // waits until the lane of the second event has failed
 					<-ahead
 					return c.fail("the first")
 				case ev.Account == 100_002 && ev.Seq == second:

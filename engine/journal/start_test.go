@@ -15,7 +15,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestRuns: what one run commits and checkpoints, the next has, whatever the modes; nothing is left running.
+// TestRuns: each run has what the one before committed and checkpointed, in any mix of modes.
+// No goroutine is left running.
 func TestRuns(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	for _, modes := range [][]Mode{{Sync, Sync, Sync}, {Interval, Interval, Sync}, {Sync, Interval, Interval}} {
@@ -37,11 +38,13 @@ func TestRuns(t *testing.T) {
 					mustCheckpoint(t, j, w)
 				}
 				w.run(t, j, 12, 5)
-				if stats := j.Stats(); stats.Checkpoints != 4 || stats.Events == 0 || stats.Commits != j.Committed() || stats.Bytes == 0 {
+				if stats := j.Stats(); stats.Checkpoints != 4 || stats.Events == 0 ||
+					stats.Commits != j.Committed() || stats.Bytes == 0 {
 					t.Errorf("%+v", stats)
 				}
 				mustClose(t, j)
-				if sum, err := Verify(context.Background(), "data", o); err != nil || !sum.Clean || sum.Epoch != epoch || sum.Mode != mode {
+				if sum, err := Verify(context.Background(), "data", o); err != nil || !sum.Clean ||
+					sum.Epoch != epoch || sum.Mode != mode {
 					t.Fatalf("%+v, %v", sum, err)
 				}
 			}
@@ -52,10 +55,11 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// crashed is what a disk has after power was lost, with everything that was not synced, or nothing of it.
+// crashed is what a disk has after a power loss in which everything was lost that was not
+// synced.
 func crashed(disk *vfs.MemFS) *vfs.MemFS { return disk.CrashClone(vfs.CrashCloneCfg{}) }
 
-// TestEpochs is the table of protocol.md, Sequences.
+// TestEpochs is the table in protocol.md, "Sequences".
 func TestEpochs(t *testing.T) {
 	clean := func(t *testing.T, disk *vfs.MemFS, j *Journal) *vfs.MemFS { mustClose(t, j); return disk }
 	crash := func(t *testing.T, disk *vfs.MemFS, j *Journal) *vfs.MemFS {
@@ -103,7 +107,7 @@ func TestEpochs(t *testing.T) {
 			if (j.Epoch() == epoch) != c.stays {
 				t.Errorf("epoch %x after %x", j.Epoch(), epoch)
 			}
-			// And once more: a new epoch was recorded, and is not taken again and again.
+			// A new epoch is recorded, so the next start keeps it.
 			epoch = j.Epoch()
 			mustClose(t, j)
 			if j, _ = mustRecover(t, "data", testOptions(t, disk, Sync)); j.Epoch() != epoch {
@@ -113,7 +117,8 @@ func TestEpochs(t *testing.T) {
 	}
 }
 
-// TestModeIsRecordedFirst: power lost right after Recover of a run with interval, before any commit, is an unclean end of one.
+// TestModeIsRecordedFirst: a power loss right after Recover of an Interval run, before any
+// commit, is an unclean end of an Interval run.
 func TestModeIsRecordedFirst(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	j, _ := mustRecover(t, "data", testOptions(t, disk, Sync))
@@ -126,7 +131,7 @@ func TestModeIsRecordedFirst(t *testing.T) {
 	}
 }
 
-// TestSecondServer: a journal is open once.
+// TestSecondServer: a journal can only be open once.
 func TestSecondServer(t *testing.T) {
 	for name, disk := range map[string]vfs.FS{"memory": vfs.NewMem(), "disk": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -147,14 +152,14 @@ func TestSecondServer(t *testing.T) {
 				t.Errorf("backup: %v", err)
 			}
 			mustClose(t, j)
-			j, _ = mustRecover(t, dir, o) // and when it is closed again
+			j, _ = mustRecover(t, dir, o) // it can be opened again once it is closed
 			mustClose(t, j)
 		})
 	}
 }
 
-// put writes a value as the journal does.
-func put(tb testing.TB, db *pebble.DB, key, body []byte) {
+// putValue writes a value as the journal does.
+func putValue(tb testing.TB, db *pebble.DB, key, body []byte) {
 	tb.Helper()
 	value := append(newValue(nil), body...)
 	sealValue(key, value)
@@ -163,11 +168,11 @@ func put(tb testing.TB, db *pebble.DB, key, body []byte) {
 	}
 }
 
-// edit opens the database of a closed journal.
-func edit(tb testing.TB, disk vfs.FS, f func(db *pebble.DB)) {
+// editDB opens the database of a closed journal and calls f with it.
+func editDB(tb testing.TB, disk vfs.FS, f func(db *pebble.DB)) {
 	tb.Helper()
 	opts := pebbleOptions(disk, nil, false, quietEvents())
-	small(opts)
+	smallPebble(opts)
 	db, err := pebble.Open("data", opts)
 	if err != nil {
 		tb.Fatal(err)
@@ -178,7 +183,7 @@ func edit(tb testing.TB, disk vfs.FS, f func(db *pebble.DB)) {
 	}
 }
 
-// TestNewerFormats are refused with a sentence.
+// TestNewerFormats: they are refused with an error that says what to do.
 func TestNewerFormats(t *testing.T) {
 	fill := func(t *testing.T) (*vfs.MemFS, Options) {
 		t.Helper()
@@ -191,11 +196,12 @@ func TestNewerFormats(t *testing.T) {
 	}
 	t.Run("ours", func(t *testing.T) {
 		disk, o := fill(t)
-		edit(t, disk, func(db *pebble.DB) {
-			put(t, db, metaKey(metaRun), append([]byte{formatNumber + 1}, "whatever a later format says"...))
+		editDB(t, disk, func(db *pebble.DB) {
+			putValue(t, db, metaKey(metaRun), append([]byte{formatNumber + 1}, "whatever a later format says"...))
 		})
-		for name, err := range opens(o) {
-			want := fmt.Sprintf("is of format %d, and this papertape knows format %d: use a newer papertape", formatNumber+1, formatNumber)
+		for name, err := range openAll(o) {
+			want := fmt.Sprintf("is of format %d, and this papertape knows format %d: use a newer papertape",
+				formatNumber+1, formatNumber)
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -215,7 +221,7 @@ func TestNewerFormats(t *testing.T) {
 				}
 			}
 		}
-		for name, err := range opens(o) {
+		for name, err := range openAll(o) {
 			if err == nil || !strings.Contains(err.Error(), "was written by a newer papertape: use that one") {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -223,8 +229,8 @@ func TestNewerFormats(t *testing.T) {
 	})
 }
 
-// opens tries all that opens a journal.
-func opens(o Options) map[string]error {
+// openAll tries everything that opens a journal.
+func openAll(o Options) map[string]error {
 	j, _, err := recoverFrom("data", o)
 	if err == nil {
 		err = j.Close()
@@ -233,7 +239,7 @@ func opens(o Options) map[string]error {
 	return map[string]error{"open": err, "verify": verify}
 }
 
-// TestNoJournal: what only reads makes none.
+// TestNoJournal: readers do not create a journal.
 func TestNoJournal(t *testing.T) {
 	disk := vfs.NewMem()
 	o := testOptions(t, disk, Sync)
@@ -243,7 +249,8 @@ func TestNoJournal(t *testing.T) {
 	for _, dir := range []string{"empty", "nowhere"} {
 		_, verify := Verify(context.Background(), dir, o)
 		_, export := Export(context.Background(), dir, t.TempDir(), o)
-		for name, err := range map[string]error{"verify": verify, "export": export, "backup": BackupStopped(dir, "out", o)} {
+		backup := BackupStopped(dir, "out", o)
+		for name, err := range map[string]error{"verify": verify, "export": export, "backup": backup} {
 			if err == nil || !strings.Contains(err.Error(), "there is no journal in "+dir) {
 				t.Errorf("%s of %s: %v", name, dir, err)
 			}
@@ -251,7 +258,7 @@ func TestNoJournal(t *testing.T) {
 	}
 }
 
-// TestWrongOptions are an error of the program, said at once.
+// TestWrongOptions: missing options are reported at once.
 func TestWrongOptions(t *testing.T) {
 	good := testOptions(t, vfs.NewMem(), Sync)
 	for name, spoil := range map[string]func(*Options){
@@ -266,7 +273,8 @@ func TestWrongOptions(t *testing.T) {
 	}
 }
 
-// TestOrderOfCalls: what comes too early or too late is an error, and no panic.
+// TestOrderOfCalls: a call that comes too early or too late returns an error; it does not
+// panic.
 func TestOrderOfCalls(t *testing.T) {
 	o := testOptions(t, vfs.NewMem(), Sync)
 	j, err := Open("data", o)
@@ -304,7 +312,8 @@ func TestOrderOfCalls(t *testing.T) {
 	_ = j.Stats()
 }
 
-// TestRecoverFails: an error of the engine names the place, nothing is written, and the next start finds everything as it was.
+// TestRecoverFails: the error names the place at which the engine failed, nothing is written,
+// and the next start finds everything as it was.
 func TestRecoverFails(t *testing.T) {
 	disk, w := vfs.NewMem(), newWorld(1, 3, 1)
 	o := testOptions(t, disk, Sync)
@@ -338,7 +347,8 @@ func TestRecoverFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := j.Recover(ctx, refusing{}, nil); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "damage") {
+	if err := j.Recover(ctx, refusing{}, nil); !errors.Is(err, context.Canceled) ||
+		strings.Contains(err.Error(), "damage") {
 		t.Errorf("given up: %v", err)
 	}
 	mustClose(t, j)
@@ -354,7 +364,7 @@ func (r refusing) Load(*engine.AccountState) error { return r.load }
 func (r refusing) ShardOf(account uint64) int      { return int(account) }
 func (r refusing) Replay(*positions.Event) error   { return r.replay }
 
-// TestProgress counts up to the total, which it never passes.
+// TestProgress: the progress reaches the total and never exceeds it.
 func TestProgress(t *testing.T) {
 	disk, w := vfs.NewMem(), newWorld(2, 20, 1)
 	o := testOptions(t, disk, Sync)
@@ -369,16 +379,17 @@ func TestProgress(t *testing.T) {
 	}
 	defer mustClose(t, j)
 	var last, calls, total uint64
-	err = j.Recover(context.Background(), &recovered{accounts: make(map[uint64]*recoveredAccount)}, func(done, of uint64) {
-		if done != last+1 || done > of {
-			t.Errorf("%d of %d after %d", done, of, last)
-		}
-		last, total = done, of
-		calls++
-	})
+	err = j.Recover(context.Background(), &recovered{accounts: make(map[uint64]*recoveredAccount)},
+		func(done, of uint64) {
+			if done != last+1 || done > of {
+				t.Errorf("%d of %d after %d", done, of, last)
+			}
+			last, total = done, of
+			calls++
+		})
 	accounts := 0
 	w.each(func(uint64, *worldAccount) { accounts++ })
-	if err != nil || last != total || calls != j.start.number-j.mark.number+uint64(accounts) {
+	if err != nil || last != total || calls != j.openedAt.number-j.mark.number+uint64(accounts) {
 		t.Errorf("%d calls, %d of %d, %d accounts: %v", calls, last, total, accounts, err)
 	}
 }

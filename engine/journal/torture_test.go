@@ -10,18 +10,19 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// The tests of what a disk may do are short by themselves, and take the whole of it by flags:
+// The tests of what a disk may do to a journal are short by default. Flags make them thorough:
 //
 //	go test ./engine/journal -count=1 -v -timeout 120m \
-//	    -run '^(TestPowerLoss|TestPowerLossOfEngine|TestFailingDisk|TestFullDisk|TestTornLog|TestFlippedBits|TestFlippedLog)$' \
+//	    -run '^(TestPowerLoss(OfEngine)?|TestFailingDisk|TestFullDisk|TestTornLog|TestFlipped(Bits|Log))$' \
 //	    -args -crashpoints 100000 -flips 10000 -crashseed 1
 //
-//	-crashpoints   moments at which TestPowerLoss and TestPowerLossOfEngine lose power, each of them
+//	-crashpoints   moments at which TestPowerLoss and TestPowerLossOfEngine each lose power
 //	-flips         bits that TestFlippedBits flips over all files, and TestFlippedLog in the log
-//	-crashseed     of all of them; 0: a new one
+//	-crashseed     their seed; 0: a random one
 //
-// TestFailingDisk fails every operation of a short run, TestFullDisk fills the disk up within every write of one, TestTornLog tears
-// a small log at every byte: with 3000 of the others or more, they leave nothing out. Each test logs one line for programs:
+// TestFailingDisk fails every operation of a short run, TestFullDisk fills up the disk within
+// every write of one, and TestTornLog tears a small log at every byte. They leave nothing out
+// if -crashpoints or -flips is 3000 or more. Each test logs one line for programs:
 //
 //	torture: {"what":"power loss","points":100000,"seed":1,"found":0,"seen":{"logs":12345}}
 var (
@@ -30,36 +31,37 @@ var (
 	flips       = flag.Int("flips", 150, "bits to flip, over all files")
 )
 
-// thorough says that a test without a flag of its own should take its time too.
+// thorough reports whether tests without a flag of their own should leave nothing out.
 func thorough() bool { return *crashPoints >= 3000 || *flips >= 3000 }
 
-// tally is what a test has tried, and what it has found. Any goroutine may use it.
+// tally counts what a test has tried and found. It is safe for concurrent use.
 type tally struct {
 	tb   testing.TB
 	seed uint64
 
-	mu sync.Mutex
-	of struct {
+	mu     sync.Mutex
+	report struct {
 		What   string         `json:"what"`
 		Points int            `json:"points"`
 		Seed   uint64         `json:"seed"`
-		Found  int            `json:"found"` // each is an error of the test, too
+		Found  int            `json:"found"` // breaches; each is also an error of the test
 		Seen   map[string]int `json:"seen"`
 	}
 }
 
-// newTally is of one test, which logs it at its end, failed or not.
+// newTally returns the tally of a test, which logs it at its end, whether or not the test has
+// failed.
 func newTally(tb testing.TB, what string) *tally {
 	tb.Helper()
 	y := &tally{tb: tb, seed: *crashSeed}
 	if y.seed == 0 {
 		y.seed = rand.Uint64() >> 1
 	}
-	y.of.What, y.of.Seed, y.of.Seen = what, y.seed, make(map[string]int)
+	y.report.What, y.report.Seed, y.report.Seen = what, y.seed, make(map[string]int)
 	tb.Cleanup(func() {
 		y.mu.Lock()
 		defer y.mu.Unlock()
-		line, err := json.Marshal(&y.of)
+		line, err := json.Marshal(&y.report)
 		if err != nil {
 			tb.Error(err)
 		}
@@ -68,37 +70,37 @@ func newTally(tb testing.TB, what string) *tally {
 	return y
 }
 
-// tried counts a fault that was tried, and is through.
+// tried counts faults whose effects have been checked.
 func (y *tally) tried(n int) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	y.of.Points += n
+	y.report.Points += n
 }
 
-// saw counts something that should come up, and perhaps does not.
+// saw counts something that should occur in the test, but may not.
 func (y *tally) saw(what string, n int) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	y.of.Seen[what] += n
+	y.report.Seen[what] += n
 }
 
 func (y *tally) seen(what string) int {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	return y.of.Seen[what]
+	return y.report.Seen[what]
 }
 
-// found is a breach.
+// found reports a breach.
 func (y *tally) found(format string, args ...any) {
 	y.tb.Helper()
 	y.mu.Lock()
-	y.of.Found++
+	y.report.Found++
 	y.mu.Unlock()
 	y.tb.Errorf("-crashseed %d: "+format, append([]any{y.seed}, args...)...)
 }
 
-// must is for what should have come up.
-func (y *tally) must(whats ...string) {
+// mustHaveSeen fails the test if something did not occur.
+func (y *tally) mustHaveSeen(whats ...string) {
 	y.tb.Helper()
 	for _, what := range whats {
 		if y.seen(what) == 0 {
@@ -107,7 +109,7 @@ func (y *tally) must(whats ...string) {
 	}
 }
 
-// sawBusts counts those among events of an account.
+// sawBusts counts the busts and corrections among an account's events.
 func (y *tally) sawBusts(events []positions.Event) {
 	for i := range events {
 		if events[i].Kind != positions.KindBust {

@@ -11,9 +11,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// forge is the four bytes that, behind what there is, make Pebble's checksum of both what is wanted.
+// forge returns four bytes that, appended to head, give it the wanted checksum of Pebble.
 func forge(head []byte, want uint32) []byte {
-	state := ^unrotated(want) // of the CRC at the end
+	state := ^unrotated(want) // the state of the CRC at the end
 	for range 4 {
 		for i, entry := range castagnoli {
 			if entry>>24 == state>>24 {
@@ -25,9 +25,9 @@ func forge(head []byte, want uint32) []byte {
 	return binary.LittleEndian.AppendUint32(nil, state^^crc32.Checksum(head, castagnoli))
 }
 
-// TestTrailerByChance: what a recycled log had before stands behind the trailer of a closed one, and may be such that
-// the trailer with it has the checksum of a chunk of any kind. It is the end of the log all the same, whether there is
-// a newer one or not.
+// TestTrailerByChance: in a recycled log, older data may follow the trailer in such a way that
+// trailer and data have the checksum of a chunk of some type. It is still the end of the log,
+// whether or not there is a newer log.
 func TestTrailerByChance(t *testing.T) {
 	for _, kind := range []byte{chunkFull, chunkFirst, chunkLast - 1, chunkLast} {
 		s := logScan{number: 7}
@@ -42,13 +42,14 @@ func TestTrailerByChance(t *testing.T) {
 		log := make([]byte, logBlockBytes)
 		copy(log[copy(log, trailer):], looks[5:])
 		s.block(log, 0)
-		if s.log.stop != 0 || s.log.torn != 0 || s.log.bent || s.log.fact != "" {
+		if s.log.stopsAt != 0 || s.log.torn != 0 || s.log.spoiltHead || s.log.evidence != "" {
 			t.Errorf("kind %d: %+v", kind, s.log)
 		}
 	}
 }
 
-// TestPebblesTrailer is what Pebble writes where it closes a log, and it is at the end of each that is not the newest.
+// TestPebblesTrailer checks the trailer that Pebble writes when it closes a log. Every log but
+// the newest ends with it.
 func TestPebblesTrailer(t *testing.T) {
 	disk := vfs.NewMem()
 	o := testOptions(t, disk, Sync)
@@ -64,20 +65,21 @@ func TestPebblesTrailer(t *testing.T) {
 		must(t, err)
 		n, err := strconv.ParseUint(strings.TrimSuffix(l.name, ".log"), 10, 32)
 		must(t, err)
-		if s := (logScan{number: uint32(n)}); !s.isTrailer(text[l.stop:]) || l.torn != 0 || l.bent {
-			t.Errorf("%s ends with % x at byte %d: %+v", l.name, text[l.stop:min(int(l.stop)+20, len(text))], l.stop, l)
+		if s := (logScan{number: uint32(n)}); !s.isTrailer(text[l.stopsAt:]) || l.torn != 0 || l.spoiltHead {
+			t.Errorf("%s ends with % x at byte %d: %+v",
+				l.name, text[l.stopsAt:min(int(l.stopsAt)+20, len(text))], l.stopsAt, l)
 		}
 	}
 }
 
-// TestRecycledChunk: a chunk of another log is none of this one with another kind, even where their checksums are the
-// same.
+// TestRecycledChunk: a chunk of another log is not taken for one of this log with another type,
+// even if the checksum would match.
 func TestRecycledChunk(t *testing.T) {
 	s := logScan{number: 9}
 	body := []byte("the offset, and what was committed in the former life of the log")
 	ours := append([]byte{chunkFirst}, binary.LittleEndian.AppendUint32(nil, s.number)...)
 	sum := chunkSum(append(ours, body...))
-	former := forgeNumber(chunkFull, body, sum) // with which a full chunk has the same checksum
+	former := forgeNumber(chunkFull, body, sum) // the log number with which a full chunk has this checksum
 	if former == s.number {
 		t.Fatal("it is the same log")
 	}
@@ -88,20 +90,20 @@ func TestRecycledChunk(t *testing.T) {
 		t.Fatal("it is no chunk of the former log")
 	}
 	s.block(chunk, 0)
-	if s.log.bent || s.log.torn != 0 {
+	if s.log.spoiltHead || s.log.torn != 0 {
 		t.Errorf("%+v", s.log)
 	}
 }
 
-// forgeNumber is the number of a log of which a chunk of a kind has this checksum.
+// forgeNumber returns the number of a log in which a chunk of this type has this checksum.
 func forgeNumber(kind byte, body []byte, sum uint32) uint32 {
-	// Each bit of the number changes the same bits of the checksum, whatever the others are: so it is found by
-	// elimination.
+	// Each bit of the number flips the same bits of the checksum, whatever the other bits are. So the
+	// number is found by Gaussian elimination.
 	at := func(n uint32) uint32 {
 		return unrotated(chunkSum(append(binary.LittleEndian.AppendUint32([]byte{kind}, n), body...)))
 	}
 	zero, want := at(0), unrotated(sum)
-	var basis [32][2]uint32 // a checksum with this highest bit, and the number that makes it
+	var basis [32][2]uint32 // by highest bit: a change of the checksum, and the number that causes it
 	for bit := range 32 {
 		change, number := at(1<<bit)^zero, uint32(1)<<bit
 		for change != 0 {

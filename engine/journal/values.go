@@ -8,7 +8,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// The bodies of values, version 1, in the notation of event.go. The value of M is in meta.go.
+// The bodies of values, version 1, in the notation of event.go. The values of M are in records.go.
 //
 //	J  block    8 bytes hash of the block before, uv number of the newest block on the disk when this one was made,
 //	            uv count, count × event
@@ -17,16 +17,16 @@ import (
 //	   row      instrument, sv quantity, sv cost, sv realised, uv version
 //	I  order id 8 bytes hash of the id, 8 bytes hash of what was ordered
 
-// block is the head of a J value.
+// block is the head of a block, which is the value of a J key.
 type block struct {
-	before uint64 // hash of the block before
+	before uint64 // hash of the previous block
 	synced uint64 // number of the newest block that was on the disk when this one was made
 	count  uint64 // events
 }
 
 const blockHeadMax = valueHead + 8 + 2*binary.MaxVarintLen64
 
-// append appends checksum (0), version and head.
+// append appends a placeholder for the checksum, the version of the value, and the head.
 func (b *block) append(dst []byte) []byte {
 	dst = append(dst, 0, 0, 0, 0, valueVersion)
 	dst = binary.LittleEndian.AppendUint64(dst, b.before)
@@ -41,9 +41,10 @@ func (d *decoder) block() (b block) {
 	return b
 }
 
-// blockHash is the link of the chain: FNV-1a over the number and the checksum of a block. The checksum is over its head, and
-// so over the hash of the block before, and over all its events. It finds blocks that are missing, in the wrong place or of
-// another history; it is no proof against somebody who makes blocks up.
+// blockHash links the chain of blocks. It is FNV-1a over a block's number and checksum; the
+// checksum covers the block's head, so also the hash of the previous block, and all its events.
+// It detects blocks that are missing, misplaced, or from another history. It does not protect
+// against somebody who forges blocks.
 func blockHash(number uint64, value []byte) uint64 {
 	h := fnvNew.number(number)
 	for _, c := range value[:sumBytes] {
@@ -52,10 +53,11 @@ func blockHash(number uint64, value []byte) uint64 {
 	return uint64(h)
 }
 
-// eventBytesMin is less than any event has: head, account, sequence, time, four numbers, and three of an adjustment.
+// eventBytesMin is less than the size of any event: head, account, sequence, time, four
+// numbers, and the three of an adjustment.
 const eventBytesMin = 1 + 1 + 1 + 8 + 4 + 3
 
-// runEventsMax bounds a run, so that what is read in vain before the event wanted is bounded.
+// runEventsMax bounds a run, and so how many events are read in vain to reach the one wanted.
 const runEventsMax = 256
 
 // appendRun appends a run of at most runEventsMax events to a value.
@@ -79,7 +81,7 @@ func (l *listings) appendAccount(value []byte, st *engine.AccountState) []byte {
 	return value
 }
 
-// account reads an A value into st, whose Rows are used again.
+// account reads an A value into st, whose Rows are reused.
 func (d *decoder) account(st *engine.AccountState) {
 	st.Seq = d.unsigned()
 	st.Cash.Balance = d.signed()

@@ -12,10 +12,11 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Verify reads all of the journal in dir, which no server may have open, and changes nothing. The first thing in it that cannot
-// be is the error: a checksum, a link of the chain, a hole in a sequence, an event that does not follow from those before it,
-// a checkpoint that does not follow from its events, an order id. It reads account by account, and the history of an account
-// once more for each of its busts.
+// Verify reads everything in the journal in dir, which no server may have open, and changes
+// nothing. It returns the first thing that is wrong: a checksum, a link of the chain, a hole in
+// a sequence, an event that does not follow from those before it, a checkpoint that does not
+// follow from its events, or an order id. It reads account by account, and the history of an
+// account once more for each of its busts.
 func Verify(ctx context.Context, dir string, o Options) (sum Summary, err error) {
 	a, err := openArchive(ctx, dir, o)
 	if err != nil {
@@ -28,26 +29,26 @@ func Verify(ctx context.Context, dir string, o Options) (sum Summary, err error)
 	if err := a.checkKeys(); err != nil {
 		return a.sum, err
 	}
-	err = a.each(ctx, func(stored *engine.AccountState) error { return a.verify(ctx, stored, o.Universe) })
+	err = a.everyAccount(ctx, func(stored *engine.AccountState) error { return a.verify(ctx, stored, o.Universe) })
 	return a.sum, err
 }
 
-// verify folds the history of one account, and holds its checkpoint against that.
+// verify folds the history of one account and compares its checkpoint with the result.
 func (a *archive) verify(ctx context.Context, stored *engine.AccountState, u *market.Universe) error {
 	account := stored.Account
 	f := newFold(u, account, func(upTo uint64, f func(*positions.Event) error) error {
-		return a.story(account, stored.Seq, upTo, f)
+		return a.eachEvent(account, stored.Seq, upTo, f)
 	})
-	err := a.story(account, stored.Seq, math.MaxUint64, func(ev *positions.Event) error {
-		if ev.Seq%checkEvery == 0 && ctx.Err() != nil {
+	err := a.eachEvent(account, stored.Seq, math.MaxUint64, func(ev *positions.Event) error {
+		if ev.Seq%checkContextEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		a.sum.Events++
 		if err := f.add(ev); err != nil {
-			return a.breach(err)
+			return a.contradiction(err)
 		}
 		if ev.Seq == stored.Seq {
-			return a.breach(f.agrees(stored))
+			return a.contradiction(f.checkCheckpoint(stored))
 		}
 		return nil
 	})
@@ -57,7 +58,8 @@ func (a *archive) verify(ctx context.Context, stored *engine.AccountState, u *ma
 	return err
 }
 
-// checkFiles has Pebble read all of its tables, with what nobody will read again.
+// checkFiles has Pebble read all of its tables completely, including data that nothing else
+// reads.
 func (a *archive) checkFiles() (err error) {
 	defer a.contain("the database", &err)
 	if err := a.db.CheckLevels(nil); err != nil {
@@ -66,13 +68,14 @@ func (a *archive) checkFiles() (err error) {
 	return nil
 }
 
-// checkEvery is after how many events of an account somebody who has given up is noticed.
-const checkEvery = 1 << 14
+// checkContextEvery is the number of events of an account between two looks at the context.
+const checkContextEvery = 1 << 14
 
-// breach is what is wrong with the content, where all checksums hold.
-func (a *archive) breach(err error) error {
+// contradiction is an error in the content of a journal whose checksums are right.
+func (a *archive) contradiction(err error) error {
 	var already *DamageError
-	if err == nil || errors.As(err, &already) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.As(err, &already) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return fmt.Errorf("the journal in %s: %w", a.dir, err)
@@ -80,7 +83,7 @@ func (a *archive) breach(err error) error {
 
 const keyKinds = string(keyAccount) + string(keyRun) + string(keyOrderID) + string(keyBlock) + string(keyMeta)
 
-// checkKeys looks for keys that nothing reads.
+// checkKeys looks for keys of an unknown kind.
 func (a *archive) checkKeys() (err error) {
 	defer a.contain("the keys", &err)
 	it, err := a.db.NewIter(nil)

@@ -19,7 +19,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// foldAll folds a history, and says which event was the first that could not be.
+// foldAll folds a history. It returns how many events it could fold, and the error of the next.
 func foldAll(account uint64, events []positions.Event) (n int, err error) {
 	f := newFold(universe, account, func(upTo uint64, f func(*positions.Event) error) error {
 		for i := range events[:upTo] {
@@ -37,7 +37,8 @@ func foldAll(account uint64, events []positions.Event) (n int, err error) {
 	return len(events), nil
 }
 
-// lies are what can be wrong with an event that is written as it should be. Each returns false where the event has no such thing.
+// lies are all ways in which an event can be wrong although its encoding is right. Each returns
+// false if the event has no such field.
 var lies = map[string]func(*positions.Event) bool{
 	"balance":    func(ev *positions.Event) bool { ev.Cash.Balance++; return true },
 	"fees paid":  func(ev *positions.Event) bool { ev.Cash.FeesPaid++; return true },
@@ -62,22 +63,35 @@ var lies = map[string]func(*positions.Event) bool{
 	"row cost":     func(ev *positions.Event) bool { ev.Position.Cost++; return traded(ev) },
 	"row realised": func(ev *positions.Event) bool { ev.Position.Realised++; return traded(ev) },
 	"row version":  func(ev *positions.Event) bool { ev.Position.Version--; return traded(ev) },
-	"sellable":     func(ev *positions.Event) bool { ev.Position.Sellable = ev.Position.Quantity + 1; return traded(ev) },
+	"sellable": func(ev *positions.Event) bool {
+		ev.Position.Sellable = ev.Position.Quantity + 1
+		return traded(ev)
+	},
 
-	"trade taken back": func(ev *positions.Event) bool { return busted(ev, func(b *positions.Bust) { b.TradeSeq = 1 }) },
-	"original":         func(ev *positions.Event) bool { return busted(ev, func(b *positions.Bust) { b.Original.Price++ }) },
-	"original's id":    func(ev *positions.Event) bool { return busted(ev, func(b *positions.Bust) { b.Original.Origin ^= 3 }) },
+	"trade taken back": func(ev *positions.Event) bool {
+		return busted(ev, func(b *positions.Bust) { b.TradeSeq = 1 })
+	},
+	"original": func(ev *positions.Event) bool {
+		return busted(ev, func(b *positions.Bust) { b.Original.Price++ })
+	},
+	"original's id": func(ev *positions.Event) bool {
+		return busted(ev, func(b *positions.Bust) { b.Original.Origin ^= 3 })
+	},
 	"a cascade": func(ev *positions.Event) bool {
 		return busted(ev, func(b *positions.Bust) { b.Cascade = append(b.Cascade, 1) })
 	},
-	"of the future": func(ev *positions.Event) bool { return busted(ev, func(b *positions.Bust) { b.TradeSeq = ev.Seq }) },
+	"of the future": func(ev *positions.Event) bool {
+		return busted(ev, func(b *positions.Bust) { b.TradeSeq = ev.Seq })
+	},
 	"a long cascade": func(ev *positions.Event) bool {
 		return busted(ev, func(b *positions.Bust) { b.Cascade = make([]uint64, 101) })
 	},
 	"bust row quantity": func(ev *positions.Event) bool {
 		return busted(ev, func(b *positions.Bust) { b.Positions[0].Quantity++ })
 	},
-	"bust row cost": func(ev *positions.Event) bool { return busted(ev, func(b *positions.Bust) { b.Positions[0].Cost++ }) },
+	"bust row cost": func(ev *positions.Event) bool {
+		return busted(ev, func(b *positions.Bust) { b.Positions[0].Cost++ })
+	},
 	"bust row version": func(ev *positions.Event) bool {
 		return busted(ev, func(b *positions.Bust) { b.Positions[0].Version++ })
 	},
@@ -85,8 +99,12 @@ var lies = map[string]func(*positions.Event) bool{
 	"replacement price": func(ev *positions.Event) bool {
 		return corrected(ev, func(r *positions.Trade) { r.Price++; r.Amount = r.Price * r.Quantity })
 	},
-	"replacement revision": func(ev *positions.Event) bool { return corrected(ev, func(r *positions.Trade) { r.Revision++ }) },
-	"replacement side":     func(ev *positions.Event) bool { return corrected(ev, func(r *positions.Trade) { r.Side ^= 3 }) },
+	"replacement revision": func(ev *positions.Event) bool {
+		return corrected(ev, func(r *positions.Trade) { r.Revision++ })
+	},
+	"replacement side": func(ev *positions.Event) bool {
+		return corrected(ev, func(r *positions.Trade) { r.Side ^= 3 })
+	},
 	"replacement of none": func(ev *positions.Event) bool {
 		return corrected(ev, func(r *positions.Trade) { r.Quantity, r.Amount = 0, 0 })
 	},
@@ -126,7 +144,8 @@ func corrected(ev *positions.Event, lie func(*positions.Trade)) bool {
 	})
 }
 
-// TestFold: what the books decide holds, and a lie in any event of it is found, there or where it first matters.
+// TestFold: histories that the books decide are accepted. A lie in any of their events is found
+// there, or at the first event that it affects.
 func TestFold(t *testing.T) {
 	seen := make(map[string]int)
 	rapid.Check(t, func(t *rapid.T) {
@@ -147,7 +166,7 @@ func TestFold(t *testing.T) {
 			t.Fatalf("event %d: %v\n%+v", n+1, err, events[n])
 		}
 		places := []int{rapid.IntRange(0, len(events)-1).Draw(t, "event")}
-		for i, kinds := 0, make(map[string]bool); i < len(events); i++ { // and the first of each kind
+		for i, kinds := 0, make(map[string]bool); i < len(events); i++ { // also the first of each kind
 			kind := fmt.Sprint(events[i].Kind, events[i].Bust != nil && events[i].Bust.Replacement != nil)
 			if !kinds[kind] {
 				places = append(places, i)
@@ -173,13 +192,15 @@ func tryLies(t *rapid.T, events []positions.Event, at int, seen map[string]int) 
 		}
 		seen[name]++
 		n, err := foldAll(100001, spoilt)
-		if err == nil || n < at || !strings.HasPrefix(err.Error(), fmt.Sprintf("account 100001, event %d: ", spoilt[n].Seq)) {
+		if err == nil || n < at ||
+			!strings.HasPrefix(err.Error(), fmt.Sprintf("account 100001, event %d: ", spoilt[n].Seq)) {
 			t.Fatalf("%s of event %d was not found: event %d, %v", name, at+1, n+1, err)
 		}
 	}
 }
 
-// TestFoldGolden is the case of ledger.md: buy 100 @ 10, buy 100 @ 20, sell 50 @ 18, bust the second buy.
+// TestFoldGolden is the example in ledger.md: buy 100 @ 10, buy 100 @ 20, sell 50 @ 18, bust
+// the second buy.
 func TestFoldGolden(t *testing.T) {
 	events := goldenHistory(t)
 	n, err := foldAll(7, events)
@@ -189,15 +210,16 @@ func TestFoldGolden(t *testing.T) {
 	if row := events[4].Bust.Positions[0].Row; row.Quantity != 50 || row.Cost != 500_0000 || row.Realised != 400_0000 {
 		t.Errorf("%+v", row)
 	}
-	// And not what an opposite sale of 100 @ 20 would have left.
+	// It is not what selling 100 @ 20 would have left.
 	spoilt := slices.Clone(events)
 	busted(&spoilt[4], func(b *positions.Bust) { b.Positions[0].Cost, b.Positions[0].Realised = 750_0000, 650_0000 })
-	if n, err := foldAll(7, spoilt); n != 4 || err == nil || !strings.Contains(err.Error(), "50 "+universe.At(0).String()) {
+	if n, err := foldAll(7, spoilt); n != 4 || err == nil ||
+		!strings.Contains(err.Error(), "50 "+universe.At(0).String()) {
 		t.Errorf("event %d: %v", n+1, err)
 	}
 }
 
-// goldenHistory is that of account 7, with a bust and a correction in it.
+// goldenHistory is the history of account 7, with a bust and a correction in it.
 func goldenHistory(tb testing.TB) []positions.Event {
 	tb.Helper()
 	book, prices := positions.NewBook(universe), universe.Opening()
@@ -226,7 +248,8 @@ func goldenHistory(tb testing.TB) []positions.Event {
 		}
 		after.Version = v.Seq() + 1
 		apply(positions.Event{
-			Account: 7, Seq: after.Version, Time: at.UnixNano(), Cash: cash, TotalMarketValue: after.Quantity * price, Trade: t,
+			Account: 7, Seq: after.Version, Time: at.UnixNano(), Cash: cash, TotalMarketValue: after.Quantity * price,
+			Trade:    t,
 			Position: positions.Position{Row: after, Sellable: after.Quantity, Price: price}, Kind: positions.KindTrade,
 			Change: changeOf(row.Quantity, after.Quantity),
 		}, nil, false)
@@ -249,11 +272,12 @@ func goldenHistory(tb testing.TB) []positions.Event {
 	bust(positions.BustRequest{
 		Account: 7, TradeSeq: 2, Reason: "wrong price", Actor: "ops", Correct: true, Price: 9_9800, Quantity: 100,
 	})
-	bust(positions.BustRequest{Account: 7, TradeSeq: 2, Reason: "it never was", Actor: "ops", Policy: positions.PolicyCascade})
+	bust(positions.BustRequest{Account: 7, TradeSeq: 2, Reason: "it never was", Actor: "ops",
+		Policy: positions.PolicyCascade})
 	return events
 }
 
-// TestVerifyCheckpoints: an account that its checkpoint has otherwise than its events is found.
+// TestVerifyCheckpoints: a checkpoint that differs from what the events lead to is found.
 func TestVerifyCheckpoints(t *testing.T) {
 	disk := vfs.NewMem()
 	o := testOptions(t, disk, Sync)
@@ -272,14 +296,18 @@ func TestVerifyCheckpoints(t *testing.T) {
 		spoil func(*engine.AccountState, *pebble.DB)
 		want  string
 	}{
-		"cash":       {func(st *engine.AccountState, _ *pebble.DB) { st.Cash.Balance++ }, "has cash"},
-		"row":        {func(st *engine.AccountState, _ *pebble.DB) { st.Rows[0].Cost++ }, "and its events come to"},
-		"a row less": {func(st *engine.AccountState, _ *pebble.DB) { st.Rows = st.Rows[1:] }, "rows, and its events come to"},
+		"cash": {func(st *engine.AccountState, _ *pebble.DB) { st.Cash.Balance++ }, "has cash"},
+		"row":  {func(st *engine.AccountState, _ *pebble.DB) { st.Rows[0].Cost++ }, "and its events come to"},
+		"a row less": {func(st *engine.AccountState, _ *pebble.DB) {
+			st.Rows = st.Rows[1:]
+		}, "rows, and its events come to"},
 		"no such row": {
 			func(st *engine.AccountState, _ *pebble.DB) { st.Rows[len(st.Rows)-1].Instrument = 40 },
 			"and its events come to 0 ",
 		},
-		"sequence":   {func(st *engine.AccountState, _ *pebble.DB) { st.Seq++ }, "and the account's checkpoint is of event"},
+		"sequence": {func(st *engine.AccountState, _ *pebble.DB) {
+			st.Seq++
+		}, "and the account's checkpoint is of event"},
 		"an earlier": {func(st *engine.AccountState, _ *pebble.DB) { st.Seq-- }, ""},
 		"order id":   {func(st *engine.AccountState, db *pebble.DB) { spoilID(t, db, st.IDs[0], 1) }, "order ids"},
 		"content":    {func(st *engine.AccountState, db *pebble.DB) { spoilID(t, db, st.IDs[0], 8) }, "order ids"},
@@ -287,7 +315,7 @@ func TestVerifyCheckpoints(t *testing.T) {
 			must(t, db.Delete(orderIDKey(100001, st.IDs[0].Seq), nil))
 		}, "order ids"},
 		"an id more": {
-			func(_ *engine.AccountState, db *pebble.DB) { put(t, db, orderIDKey(100001, 1), make([]byte, 16)) },
+			func(_ *engine.AccountState, db *pebble.DB) { putValue(t, db, orderIDKey(100001, 1), make([]byte, 16)) },
 			"order ids",
 		},
 		"other events": {func(_ *engine.AccountState, db *pebble.DB) {
@@ -296,14 +324,15 @@ func TestVerifyCheckpoints(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			spoilt := cloneDisk(t, disk)
-			edit(t, spoilt, func(db *pebble.DB) {
+			editDB(t, spoilt, func(db *pebble.DB) {
 				st := account
 				st.Rows = slices.Clone(st.Rows)
 				c.spoil(&st, db)
-				put(t, db, accountKey(100001), newListings(universe).appendAccount(nil, &st))
+				putValue(t, db, accountKey(100001), newListings(universe).appendAccount(nil, &st))
 			})
 			_, err := Verify(context.Background(), "data", testOptions(t, spoilt, Sync))
-			if err == nil || !strings.Contains(err.Error(), "account 100001") || !strings.Contains(err.Error(), c.want) {
+			if err == nil || !strings.Contains(err.Error(), "account 100001") ||
+				!strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -321,18 +350,19 @@ func spoilID(tb testing.TB, db *pebble.DB, r engine.OrderIDRecord, at int) {
 	tb.Helper()
 	body := appendOrderID(nil, &r)
 	body[at] ^= 1
-	put(tb, db, orderIDKey(100001, r.Seq), body)
+	putValue(tb, db, orderIDKey(100001, r.Seq), body)
 }
 
-// spoilRun writes another second event.
+// spoilRun changes the second event of a stored run.
 func spoilRun(tb testing.TB, db *pebble.DB, events []positions.Event) {
 	tb.Helper()
 	events = slices.Clone(events[:min(len(events), runEventsMax)])
 	events[1].Cash.Balance++
-	put(tb, db, runKey(100001, 1), newListings(universe).appendRun(nil, events))
+	putValue(tb, db, runKey(100001, 1), newListings(universe).appendRun(nil, events))
 }
 
-// TestVerifyBlocksAgainstRuns: where a block and a run both have an event they must have the same.
+// TestVerifyBlocksAgainstRuns: an event that is in a block and in a run must be the same in
+// both.
 func TestVerifyBlocksAgainstRuns(t *testing.T) {
 	disk := vfs.NewMem()
 	o := testOptions(t, disk, Sync)
@@ -340,7 +370,7 @@ func TestVerifyBlocksAgainstRuns(t *testing.T) {
 	w := newWorld(1, 2, 9)
 	w.run(t, j, 20, 6)
 	given := errors.New("given up")
-	if err := j.Checkpoint(context.Background(), &stopped{w, 1, given}); !errors.Is(err, given) {
+	if err := j.Checkpoint(context.Background(), &interruptedCheckpoint{w, 1, given}); !errors.Is(err, given) {
 		t.Fatal(err)
 	}
 	mustClose(t, j)
@@ -348,9 +378,10 @@ func TestVerifyBlocksAgainstRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	events := slices.Clone(w.shards[0].accounts[100001].events)
-	events[0].TotalMarketValue++ // which nothing else would notice
-	edit(t, disk, func(db *pebble.DB) {
-		put(t, db, runKey(100001, 1), newListings(universe).appendRun(nil, events[:min(len(events), runEventsMax)]))
+	events[0].TotalMarketValue++ // no other check would notice
+	editDB(t, disk, func(db *pebble.DB) {
+		putValue(t, db, runKey(100001, 1),
+			newListings(universe).appendRun(nil, events[:min(len(events), runEventsMax)]))
 	})
 	const want = "event 1 of account 100001: the history has another than commit 1"
 	if _, err := Verify(context.Background(), "data", o); err == nil || !strings.Contains(err.Error(), want) {
@@ -358,7 +389,7 @@ func TestVerifyBlocksAgainstRuns(t *testing.T) {
 	}
 }
 
-// TestVerifyGivenUp: somebody who has waited enough is told so, and not of damage.
+// TestVerifyGivenUp: the end of the context is returned as such, not as damage.
 func TestVerifyGivenUp(t *testing.T) {
 	disk := vfs.NewMem()
 	o := testOptions(t, disk, Sync)
@@ -374,7 +405,7 @@ func TestVerifyGivenUp(t *testing.T) {
 	}
 }
 
-// TestExport writes a file for each account, of what is in runs and what is in blocks, and overwrites none.
+// TestExport writes a file for each account, from runs and from blocks, and overwrites none.
 func TestExport(t *testing.T) {
 	disk := vfs.NewMem()
 	o := testOptions(t, disk, Sync)
@@ -382,7 +413,7 @@ func TestExport(t *testing.T) {
 	w := newWorld(1, 1, 1)
 	s := w.shards[0]
 	history := goldenHistory(t)
-	s.own = func(int) uint64 { return 7 }
+	s.accountNumber = func(int) uint64 { return 7 }
 	for i, ev := range history {
 		s.apply(ev)
 		if err := j.Commit([]positions.Event{ev}); err != nil {

@@ -12,19 +12,22 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// Pebble reads its newest log up to the first chunk that does not hold together and takes that for the end: of a log
-// that a crash has torn, or of one that was recycled. It looks for the contrary, a later chunk that says that the log
-// was on the disk beyond this place, only in the 32 KiB blocks that follow, and not at all where the broken chunk has
-// come to look like a trailer, for which one bit is enough. What was damaged there would be lost in silence, replies
-// and all. So before Pebble opens a log, and cuts it, it is read here, to its last byte.
+// Pebble reads its newest log up to the first invalid chunk and takes that for the end: a crash
+// may have torn the log, or the file may have been recycled and have older data behind it. It
+// does look for evidence to the contrary, a later chunk which says that the log was on the disk
+// beyond this offset. But it looks only in the following 32 KiB blocks, and not at all if the
+// invalid chunk has come to look like a trailer, for which one flipped bit is enough. Damage
+// there would silently lose what was acknowledged. So before Pebble opens a log, and cuts it,
+// the log is read here to its last byte.
 //
-// A log is 32 KiB blocks of chunks. No chunk crosses a block; a record is one full chunk, or a first, middles and a
-// last:
+// A log consists of 32 KiB blocks of chunks. No chunk crosses a block. A record is one full
+// chunk, or a first chunk, middle chunks and a last chunk:
 //
 //	4 bytes checksum of what follows the length, 2 bytes length, 1 byte type, 4 bytes number of the log,
 //	8 bytes offset up to which the log was on the disk when the chunk was made, payload; all little-endian
 //
-// A log that was closed ends with a trailer: checksum and length 0, type 5, and the number of the log plus one.
+// A log that was closed ends with a trailer: checksum and length 0, type 5, and the number of
+// the log plus one.
 const (
 	logBlockBytes = 32 << 10
 	chunkHead     = 19
@@ -32,18 +35,18 @@ const (
 	chunkFirst    = 10
 	chunkLast     = 12
 
-	trailerKind = 5 // a full chunk of the format before, which has no offset
+	trailerKind = 5 // a full chunk in the previous format, which has no offset
 )
 
-// tornLog is what the reading of a log found.
+// tornLog is what reading a log found.
 type tornLog struct {
-	name string
-	stop int64  // offset where Pebble stops
-	torn int64  // bytes behind it that were written to this log, at least; 0: it ends there
-	fact string // why what is behind must have been whole once; else empty
-	bent bool   // what is there is whole but for its head, which no crash makes
+	name       string
+	stopsAt    int64  // offset at which Pebble stops reading
+	torn       int64  // at least so many bytes behind it were written to this log; 0: it ends there
+	evidence   string // why the log must have been whole beyond this offset once; empty: nothing says so
+	spoiltHead bool   // only the head of the chunk there is wrong, which is not the effect of a crash
 
-	// block is the highest number of a block that, as a later block has it, was on the disk before that one was made.
+	// block is the highest block number that was on the disk according to blocks behind stopsAt.
 	block uint64
 }
 
@@ -69,11 +72,11 @@ func scanLogs(disk vfs.FS, dir string) ([]tornLog, error) {
 }
 
 type logScan struct {
-	number  uint32
-	log     tornLog
-	stopped bool
-	head    []byte // the beginning of the record that is being read, as far as it is of interest
-	holed   bool   // head lacks what came before, or something in between
+	number     uint32
+	log        tornLog
+	stopped    bool
+	head       []byte // the beginning of the current record, up to recordHead bytes
+	incomplete bool   // whether head lacks its beginning or something in between
 }
 
 func (s *logScan) file(disk vfs.FS, path string) error {
@@ -98,12 +101,12 @@ func (s *logScan) block(b []byte, offset int64) {
 	pos := 0
 	for !s.stopped {
 		if len(b)-pos < chunkHead && len(bytes.Trim(b[pos:], "\x00")) == 0 {
-			s.log.stop = offset + int64(pos) // so far
-			return                           // what is left at the end of a block is zero
+			s.log.stopsAt = offset + int64(pos) // so far
+			return                              // what is left at the end of a block is zero
 		}
 		c, ok := s.chunk(b[pos:])
 		if !ok {
-			s.stop(b[pos:], offset+int64(pos))
+			s.stopAt(b[pos:], offset+int64(pos))
 			break
 		}
 		pos += c.size
@@ -111,11 +114,11 @@ func (s *logScan) block(b []byte, offset int64) {
 	for pos < len(b) {
 		c, ok := s.chunk(b[pos:])
 		if !ok {
-			s.holed = true
+			s.incomplete = true
 			pos++
 			continue
 		}
-		s.behind(c, offset+int64(pos+c.size))
+		s.noteChunkBehind(c, offset+int64(pos+c.size))
 		pos += c.size
 	}
 }
@@ -127,9 +130,9 @@ type logChunk struct {
 	payload []byte
 }
 
-// chunk reads a chunk of this log off the front of b; ok is false if there is none, or none whole.
+// chunk reads a chunk of this log from the front of b. ok is false if there is no valid one.
 func (s *logScan) chunk(b []byte) (c logChunk, ok bool) {
-	if !s.meant(b) {
+	if !s.mayBeChunk(b) {
 		return c, false
 	}
 	c.size = chunkHead + int(binary.LittleEndian.Uint16(b[4:]))
@@ -140,47 +143,50 @@ func (s *logScan) chunk(b []byte) (c logChunk, ok bool) {
 	return c, true
 }
 
-// meant says whether b begins with what may be the head of a chunk of this log.
-func (s *logScan) meant(b []byte) bool {
-	return len(b) >= chunkHead && b[6] >= chunkFull && b[6] <= chunkLast && binary.LittleEndian.Uint32(b[7:]) == s.number
+// mayBeChunk reports whether b begins with what may be the head of a chunk of this log.
+func (s *logScan) mayBeChunk(b []byte) bool {
+	return len(b) >= chunkHead && b[6] >= chunkFull && b[6] <= chunkLast &&
+		binary.LittleEndian.Uint32(b[7:]) == s.number
 }
 
-// chunkSum is a checksum as Pebble stores it.
+// chunkSum is a checksum as Pebble stores it: a masked CRC-32C.
 func chunkSum(b []byte) uint32 {
 	sum := crc32.Checksum(b, castagnoli)
 	return (sum>>15 | sum<<17) + 0xa282ead8
 }
 
-// stop notes where Pebble stops, and whether what is there was meant for this log.
-func (s *logScan) stop(b []byte, offset int64) {
+// stopAt records where Pebble stops reading, and whether what is there was written to this log.
+func (s *logScan) stopAt(b []byte, offset int64) {
 	s.stopped = true
-	s.log.stop = offset
+	s.log.stopsAt = offset
 	if s.isTrailer(b) || len(b) < chunkHead {
 		return
 	}
 	size := min(len(b), chunkHead+int(binary.LittleEndian.Uint16(b[4:])))
 	switch {
-	case s.meant(b):
+	case s.mayBeChunk(b):
 		s.log.torn = int64(size)
-	case s.isBent(b[:size]):
-		s.log.torn, s.log.bent = int64(size), true
+	case s.isSpoiltHead(b[:size]):
+		s.log.torn, s.log.spoiltHead = int64(size), true
 	}
 }
 
-// isTrailer says whether b begins with what Pebble ends a log with when it closes it. It has no checksum, and what a
-// recycled log had before may follow it, so that a mended checksum could match by chance; no chunk of a record looks
-// like it, as none is empty.
+// isTrailer reports whether b begins with the trailer that Pebble writes when it closes a log.
+// A trailer has no checksum, and in a recycled log older data may follow it, so that a repaired
+// checksum could match by chance. No chunk of a record looks like a trailer, because none is
+// empty.
 func (s *logScan) isTrailer(b []byte) bool {
 	const size = 11
 	return len(b) >= size && binary.LittleEndian.Uint32(b) == 0 && binary.LittleEndian.Uint16(b[4:]) == 0 &&
 		b[6] == trailerKind && binary.LittleEndian.Uint32(b[7:]) == s.number+1
 }
 
-// isBent says whether b is a chunk of this log but for its kind, or for its number: then the checksum holds with the
-// right one. Both are not tried together. A chunk that a recycled log had before differs in its number by at most 32
-// bits in a row, which a CRC-32C never misses; with another kind too that could be, and what is there by chance would
-// match more often.
-func (s *logScan) isBent(b []byte) bool {
+// isSpoiltHead reports whether b is a chunk of this log apart from its type or its number, so
+// that the checksum matches with the right one. It does not try both together. An older chunk
+// in a recycled log differs in its number by at most 32 consecutive bits, which a CRC-32C
+// always detects. With another type as well it might not, and chance matches would be more
+// frequent.
+func (s *logScan) isSpoiltHead(b []byte) bool {
 	mended := bytes.Clone(b)
 	if b[6] >= chunkFull && b[6] <= chunkLast {
 		binary.LittleEndian.PutUint32(mended[7:], s.number)
@@ -197,27 +203,30 @@ func (s *logScan) isBent(b []byte) bool {
 	return false
 }
 
-// behind takes note of a chunk that is whole, and ends at end, behind the place where Pebble stops.
-func (s *logScan) behind(c logChunk, end int64) {
-	s.log.torn = end - s.log.stop
-	if c.synced > uint64(s.log.stop) && s.log.fact == "" {
-		s.log.fact = fmt.Sprintf("byte %d of the log %s was on the disk when a later part of it was written, and is not whole any more",
-			s.log.stop, s.log.name)
+// noteChunkBehind records a valid chunk behind the offset at which Pebble stops reading. It
+// ends at end.
+func (s *logScan) noteChunkBehind(c logChunk, end int64) {
+	s.log.torn = end - s.log.stopsAt
+	if c.synced > uint64(s.log.stopsAt) && s.log.evidence == "" {
+		s.log.evidence = fmt.Sprintf(
+			"byte %d of the log %s was on the disk when a later part of it was written, and is not whole any more",
+			s.log.stopsAt, s.log.name)
 	}
 	if c.kind == chunkFull || c.kind == chunkFirst {
-		s.head, s.holed = s.head[:0], false
+		s.head, s.incomplete = s.head[:0], false
 	}
 	s.head = append(s.head, c.payload[:min(len(c.payload), recordHead-len(s.head))]...)
-	if b, ok := blockOfRecord(s.head); ok && !s.holed {
+	if b, ok := blockOfRecord(s.head); ok && !s.incomplete {
 		s.log.block = max(s.log.block, b.synced)
 	}
 }
 
-// recordHead is enough of a record to have the head of a block: a batch's head, kind and key, and the value's length
-// and head.
+// recordHead is how much of a record contains the head of a block: the batch's head, kind and
+// key, and the value's length and head.
 const recordHead = 12 + 2 + blockKeyBytes + binary.MaxVarintLen32 + blockHeadMax
 
-// blockOfRecord reads the head of a block off the beginning of a record, where the record is of one.
+// blockOfRecord reads the head of a block from the beginning of a record. ok is false if the
+// record is not a block.
 func blockOfRecord(head []byte) (b block, ok bool) {
 	const key = 12 + 2
 	if len(head) < key+blockKeyBytes+1 || head[12] != 1 || head[13] != blockKeyBytes || head[key] != keyBlock {

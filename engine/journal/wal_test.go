@@ -18,21 +18,22 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// logWorld is a run that power was lost in, with all that was written on the disk, and its newest log. It has several of
-// Pebble's blocks, or one, and nothing was checkpointed or flushed.
+// logWorld is a run that has lost power after everything was written to the disk, and its
+// newest log. The log has one or several of Pebble's blocks, and nothing was checkpointed or
+// flushed.
 type logWorld struct {
 	w    *world
 	disk *vfs.MemFS
 	name string
 	log  []byte
-	ends []int // where the record of each block ends in the log; of mode Interval none
+	ends []int // where the record of each block ends in the log; empty in mode Interval
 }
 
 func newLogWorld(t *testing.T, mode Mode, steps, events int, more ...func(*Journal)) *logWorld {
 	t.Helper()
 	disk, w := vfs.NewCrashableMem(), newWorld(2, 5, 3)
 	o := testOptions(t, disk, mode)
-	o.tune, o.SyncInterval = nil, time.Hour // no flush, and in mode Interval no sync
+	o.tune, o.SyncInterval = nil, time.Hour // no flush, and no sync in mode Interval
 	j, _ := mustRecover(t, "data", o)
 	l := &logWorld{w: w}
 	for range steps {
@@ -41,9 +42,9 @@ func newLogWorld(t *testing.T, mode Mode, steps, events int, more ...func(*Journ
 			l.ends = append(l.ends, l.end(t, disk))
 		}
 	}
-	if mode == Interval { // Pebble writes whole blocks of the log, when it comes to it
+	if mode == Interval { // Pebble writes whole blocks of the log, at some later time
 		whole := int(j.Stats().Bytes) / logBlockBytes * logBlockBytes
-		until(t, "the log", func() bool { return l.end(t, disk) >= whole-logBlockBytes })
+		waitUntil(t, "the log", func() bool { return l.end(t, disk) >= whole-logBlockBytes })
 	}
 	for _, f := range more {
 		f(j)
@@ -58,7 +59,7 @@ func newLogWorld(t *testing.T, mode Mode, steps, events int, more ...func(*Journ
 	return l
 }
 
-// end is where the newest log ends as Pebble reads it.
+// end returns where Pebble stops reading the newest log.
 func (l *logWorld) end(t *testing.T, disk vfs.FS) int {
 	t.Helper()
 	logs, err := scanLogs(disk, "data")
@@ -67,18 +68,18 @@ func (l *logWorld) end(t *testing.T, disk vfs.FS) int {
 	}
 	newest := logs[len(logs)-1]
 	l.name = newest.name
-	if newest.torn > logBlockBytes || newest.fact != "" || newest.block != 0 {
+	if newest.torn > logBlockBytes || newest.evidence != "" || newest.block != 0 {
 		t.Fatalf("a log that nothing has happened to: %+v", newest)
 	}
-	return int(newest.stop)
+	return int(newest.stopsAt)
 }
 
-// start starts with another log in the place of the newest, and says what became of it: how many commits there are, whether
-// something is said to be cut back, or what is damaged.
+// start starts with other contents of the newest log. It returns how many commits came back,
+// and whether a cut was logged, or else the damage.
 func (l *logWorld) start(t *testing.T, log []byte) (commits uint64, cut bool, err error) {
 	t.Helper()
-	disk, text := cloneDisk(t, l.disk), new(logged)
-	write(t, disk, l.name, log)
+	disk, text := cloneDisk(t, l.disk), new(testLog)
+	overwrite(t, disk, l.name, log)
 	o := testOptions(t, disk, Sync)
 	o.Log = zerolog.New(text)
 	_, verified := Verify(context.Background(), "data", o)
@@ -98,11 +99,14 @@ func (l *logWorld) start(t *testing.T, log []byte) (commits uint64, cut bool, er
 	return commits, strings.Contains(text.String(), "it has been cut back"), err
 }
 
-// TestFlippedLog flips bits in the log of a run with sync: whatever is hit before the last block is damage, the last block is cut
-// back, with a word about it; nothing that was acknowledged goes in silence, as Pebble by itself would let it.
+// TestFlippedLog flips bits in the log of a Sync run. Before the last block the result is
+// damage; in the last block the block is cut off, and that is logged. Nothing that was
+// acknowledged disappears silently, as it would with Pebble alone.
 func TestFlippedLog(t *testing.T) {
 	y := newTally(t, "flipped log")
-	for name, size := range map[string][3]int{"one block of the log": {40, 5, *flips * 3 / 4}, "many blocks of the log": {300, 8, *flips / 4}} {
+	sizes := map[string][3]int{"one block of the log": {40, 5, *flips * 3 / 4},
+		"many blocks of the log": {300, 8, *flips / 4}}
+	for name, size := range sizes {
 		t.Run(name, func(t *testing.T) {
 			l := newLogWorld(t, Sync, size[0], size[1])
 			last, before := l.ends[len(l.ends)-1], l.ends[len(l.ends)-2]
@@ -119,7 +123,7 @@ func TestFlippedLog(t *testing.T) {
 			})
 		})
 	}
-	y.must("damage", "cut back")
+	y.mustHaveSeen("damage", "cut back")
 }
 
 // flip flips a bit of the log.
@@ -142,10 +146,11 @@ func (l *logWorld) flip(t *testing.T, y *tally, at int, bit byte) {
 	y.tried(1)
 }
 
-// TestFlippedLastBlock: where something else was synced behind the last block, the log itself says that the block was.
+// TestFlippedLastBlock: if something else was synced after the last block, the log itself
+// proves that the block was on the disk.
 func TestFlippedLastBlock(t *testing.T) {
 	l := newLogWorld(t, Sync, 12, 5, func(j *Journal) {
-		for range 3 { // what Pebble's log says lags behind its syncs
+		for range 3 { // the sync offsets in Pebble's log lag behind its syncs
 			must(t, j.db.LogData(nil, pebble.Sync))
 		}
 	})
@@ -154,26 +159,28 @@ func TestFlippedLastBlock(t *testing.T) {
 		log := slices.Clone(l.log)
 		log[at] ^= 4
 		if commits, _, err := l.start(t, log); err == nil {
-			t.Errorf("byte %d of the record from %d to %d: %d commits of %d, and no damage", at, before, last, commits, len(l.ends))
+			t.Errorf("byte %d of the record from %d to %d: %d commits of %d, and no damage",
+				at, before, last, commits, len(l.ends))
 		}
 	}
 }
 
-// TestFlippedOlderLog: with the number of the next log at its end, an older log looks as if it had been closed there, and Pebble
-// would leave out what it ends with.
+// TestFlippedOlderLog: if the number in an older log's last chunk is flipped to that of the
+// next log, the log looks as if it had been closed there, and Pebble would ignore the end of
+// it.
 func TestFlippedOlderLog(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	var flushes sync.Mutex
-	o := testOptions(t, inject(disk, func(op errorfs.Op) error {
+	o := testOptions(t, injectFS(disk, func(op errorfs.Op) error {
 		if op.Kind == errorfs.OpCreate && isTable(op) {
 			flushes.Lock()
 			defer flushes.Unlock()
 		}
 		return nil
 	}), Sync)
-	o.tune = func(o *pebble.Options) { small(o); o.MemTableStopWritesThreshold = 100 }
+	o.tune = func(o *pebble.Options) { smallPebble(o); o.MemTableStopWritesThreshold = 100 }
 	j, _ := mustRecover(t, "data", o)
-	flushes.Lock() // so that all logs are needed
+	flushes.Lock() // without flushes, all logs are needed
 	w := newWorld(2, 5, 3)
 	for range 8 {
 		w.run(t, j, 12, 5)
@@ -190,16 +197,16 @@ func TestFlippedOlderLog(t *testing.T) {
 		log, err := crashed.UnsafeGetFileDataBuffer("data/" + l.name)
 		must(t, err)
 		log = slices.Clone(log)
-		s, last := logScan{number: number(log)}, 0
-		for at := 0; at < int(l.stop); at++ {
+		s, last := logScan{number: logNumberOf(log)}, 0
+		for at := 0; at < int(l.stopsAt); at++ {
 			if c, ok := s.chunk(log[at:]); ok {
 				last, at = at, at+c.size-1
 			}
 		}
 		binary.LittleEndian.PutUint32(log[last+7:], s.number+1)
 		spoilt := cloneDisk(t, crashed)
-		write(t, spoilt, l.name, log)
-		for name, err := range opens(testOptions(t, spoilt, Sync)) {
+		overwrite(t, spoilt, l.name, log)
+		for name, err := range openAll(testOptions(t, spoilt, Sync)) {
 			if want := fmt.Sprintf("the log %s: what was written at byte %d is spoilt", l.name, last); err == nil ||
 				!strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %s", name, err, want)
@@ -208,8 +215,9 @@ func TestFlippedOlderLog(t *testing.T) {
 	}
 }
 
-// TestTornLog tears the log at every byte: it ends there, or what follows is zero, or of no meaning, as in pages that were never
-// written. The blocks before are there, each of them; the one that was torn is cut back, and that is said.
+// TestTornLog tears the log at every byte. Behind it the log ends, or there are zeros, or
+// garbage, as in pages that were never written. All blocks before the tear are there; the torn
+// one is cut off, and that is logged.
 func TestTornLog(t *testing.T) {
 	y := newTally(t, "torn log")
 	l := newLogWorld(t, Sync, min(40, 1+*flips/150), 1)
@@ -223,20 +231,20 @@ func TestTornLog(t *testing.T) {
 		}
 		l.tear(t, y, at, "is of no meaning", rest)
 	})
-	y.must("cut back")
+	y.mustHaveSeen("cut back")
 }
 
-// tear has the log go on with something else from a byte on.
+// tear replaces the log from a byte on with something else.
 func (l *logWorld) tear(t *testing.T, y *tally, at int, what string, rest []byte) {
 	log := append(slices.Clone(l.log[:at]), rest...)
 	for at < len(log) && log[at] == l.log[at] {
-		at++ // by chance
+		at++ // equal by chance
 	}
 	whole, begins := l.wholeAt(at)
 	commits, cut, err := l.start(t, log)
 	must, may := at >= begins+chunkHead, at > begins
 	if whole == 0 {
-		must, may = false, true // the record of the run is before the first block
+		must, may = false, true // the first record in the log is not a block but the record of the run
 	}
 	if err != nil || commits != whole || must && !cut || cut && !may {
 		y.found("the log %s at %d, in a record that begins at %d: %d commits of %d, said: %t, error %v",
@@ -248,7 +256,8 @@ func (l *logWorld) tear(t *testing.T, y *tally, at int, what string, rest []byte
 	y.tried(1)
 }
 
-// wholeAt is how many records of blocks end before a byte of the log, and where the next one begins.
+// wholeAt returns how many records of blocks end before a byte of the log, and where the next
+// one begins.
 func (l *logWorld) wholeAt(at int) (n uint64, begins int) {
 	for _, end := range l.ends {
 		if end > at {
@@ -259,8 +268,8 @@ func (l *logWorld) wholeAt(at int) (n uint64, begins int) {
 	return n, begins
 }
 
-// TestLogOfInterval: what was written and never synced may be gone in parts. That is no damage; it is cut back, with a word
-// about it, and the epoch is another anyway.
+// TestLogOfInterval: parts of what was written and never synced may be gone. That is no damage:
+// it is cut off, that is logged, and the epoch changes anyway.
 func TestLogOfInterval(t *testing.T) {
 	l := newLogWorld(t, Interval, 300, 8)
 	if len(l.log) < 2*logBlockBytes {
@@ -274,33 +283,35 @@ func TestLogOfInterval(t *testing.T) {
 	rng := rand.New(rand.NewPCG(y.seed, 7))
 	const pages = 12
 	for range pages {
-		at := 1<<10 + rng.IntN(len(l.log)-logBlockBytes-1<<10) // behind the record of the run, which was synced
+		at := 1<<10 + rng.IntN(len(l.log)-logBlockBytes-1<<10) // after the record of the run, which was synced
 		log := slices.Clone(l.log)
 		clear(log[at:min(at+4096, len(log)-logBlockBytes)])
 		if commits, cut, err := l.start(t, log); err != nil || !cut || commits >= whole {
-			y.found("a page at byte %d of %d: %d commits of %d, said: %t, error %v", at, len(log), commits, whole, cut, err)
+			y.found("a page at byte %d of %d: %d commits of %d, said: %t, error %v",
+				at, len(log), commits, whole, cut, err)
 		}
 		y.tried(1)
 	}
 }
 
-// number and renumber read and change which log a chunk belongs to.
-func number(chunk []byte) uint32 { return binary.LittleEndian.Uint32(chunk[7:]) }
+// logNumberOf returns the number of the log that a chunk belongs to.
+func logNumberOf(chunk []byte) uint32 { return binary.LittleEndian.Uint32(chunk[7:]) }
 
-func renumber(chunk []byte, n uint32) {
+// setLogNumber changes it.
+func setLogNumber(chunk []byte, n uint32) {
 	binary.LittleEndian.PutUint32(chunk[7:], n)
 	binary.LittleEndian.PutUint32(chunk, chunkSum(chunk[6:]))
 }
 
-// TestOtherLogsPages: what a recycled log holds of its former life is no part of it.
+// TestOtherLogsPages: what a recycled log contains of its former life is not part of it.
 func TestOtherLogsPages(t *testing.T) {
 	l := newLogWorld(t, Sync, 20, 5)
 	last := l.ends[len(l.ends)-1]
 	former := slices.Clone(l.log[:last])
-	for i := 0; i+chunkHead <= len(former); i++ { // all chunks of another log, checksums and all
-		if s := (&logScan{number: number(former[i:])}); former[i+6] >= chunkFull && former[i+6] <= chunkLast {
+	for i := 0; i+chunkHead <= len(former); i++ { // turns all chunks into chunks of another log, with right checksums
+		if s := (&logScan{number: logNumberOf(former[i:])}); former[i+6] >= chunkFull && former[i+6] <= chunkLast {
 			if c, ok := s.chunk(former[i:]); ok {
-				renumber(former[i:i+c.size], number(former[i:])-1)
+				setLogNumber(former[i:i+c.size], logNumberOf(former[i:])-1)
 				i += c.size - 1
 			}
 		}

@@ -21,21 +21,22 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// world is a deliberately dumb engine. Its shards are a mutex and a book; an account is the slice of all its events, and what
-// the account is after event n is found by going through the first n.
+// world is a deliberately dumb engine. Its shards are a mutex and a book. An account is the
+// slice of all its events, and its state after event n is computed from the first n events.
 type world struct {
 	shards  []*worldShard
 	wanted  chan struct{}
 	journal atomic.Pointer[Journal] // where steps and checkpoints go
 	marked  int                     // checkpoints that became durable
 
-	acks struct { // by itself, since a step that waits for the disk holds its shard
+	acks struct { // apart from the shards, because a step that waits for the disk holds its shard
 		sync.Mutex
 		list []ack
 	}
 }
 
-// ack is that events of an account up to the n-th were acknowledged, and the newest block was committed then.
+// ack says that an account's events up to the n-th were acknowledged, and which block was the
+// newest then.
 type ack struct {
 	account   uint64
 	n         int
@@ -43,18 +44,18 @@ type ack struct {
 }
 
 type worldShard struct {
-	mu       sync.Mutex // held for a step, and for the copying of an account
-	book     *positions.Book
-	rng      *rand.Rand
-	numbers  []uint64 // accounts, in the order in which they were opened
-	accounts map[uint64]*worldAccount
-	own      func(int) uint64 // the n-th account of this shard
-	most     int              // accounts
+	mu            sync.Mutex // held during a step, and while an account is copied
+	book          *positions.Book
+	rng           *rand.Rand
+	numbers       []uint64 // accounts, in the order in which they were opened
+	accounts      map[uint64]*worldAccount
+	accountNumber func(int) uint64 // the n-th account of this shard
+	accountsMax   int              // accounts
 }
 
 type worldAccount struct {
 	events         []positions.Event // events[n].Seq == n+1
-	copied, stored int               // up to which event for a checkpoint, and with its mark
+	copied, stored int               // up to which event it was copied for a checkpoint, and stored with a mark
 }
 
 func newWorld(shards, accounts int, seed uint64) *world {
@@ -62,14 +63,14 @@ func newWorld(shards, accounts int, seed uint64) *world {
 	for i := range shards {
 		w.shards = append(w.shards, &worldShard{
 			book: positions.NewBook(universe), rng: rand.New(rand.NewPCG(seed, uint64(i))),
-			accounts: make(map[uint64]*worldAccount), most: accounts,
-			own: func(n int) uint64 { return uint64(100_001 + n*shards + i) },
+			accounts: make(map[uint64]*worldAccount), accountsMax: accounts,
+			accountNumber: func(n int) uint64 { return uint64(100_001 + n*shards + i) },
 		})
 	}
 	return w
 }
 
-// step decides n events, commits them, and knows then that they are acknowledged.
+// step decides n events, commits them, and records them as acknowledged.
 func (w *world) step(shard int, j *Journal, n int) error {
 	s := w.shards[shard]
 	s.mu.Lock()
@@ -103,12 +104,13 @@ func (s *worldShard) apply(ev positions.Event) {
 	a.events = append(a.events, ev)
 }
 
-// decide makes an event of an account, new or old: an adjustment, a trade, now and then a bust or a correction.
+// decide makes an event of an old or a new account: an adjustment, a trade, now and then a bust
+// or a correction.
 func (s *worldShard) decide() (ev positions.Event, ok bool) {
 	prices, now := universe.Opening(), int64(1_767_225_600_000_000_000)+s.rng.Int64N(1e18)
-	if len(s.numbers) < s.most && (len(s.numbers) == 0 || s.rng.IntN(8) == 0) {
+	if len(s.numbers) < s.accountsMax && (len(s.numbers) == 0 || s.rng.IntN(8) == 0) {
 		adjustment := positions.Adjustment{Cash: 1_000_000_000_0000, Reason: "opened", Actor: "test"}
-		r := s.book.DecideAdjustment(s.own(len(s.numbers)), &adjustment, prices, now, &ev)
+		r := s.book.DecideAdjustment(s.accountNumber(len(s.numbers)), &adjustment, prices, now, &ev)
 		return ev, r.Reason == positions.NoRefusal
 	}
 	number := s.numbers[s.rng.IntN(len(s.numbers))]
@@ -147,8 +149,8 @@ func (s *worldShard) decideBust(number uint64, prices *market.Prices, now int64)
 	return ev, o.Reason == positions.NoBustRefusal && o.Repeats == 0
 }
 
-// bustRequest takes back or corrects one of an account's first n events, the earliest more often than others, so that there are
-// corrections of corrections, and shares that were sold since.
+// bustRequest busts or corrects one of an account's first n events. It prefers early ones, so
+// that there are corrections of corrections, and busts of trades whose shares were sold since.
 func bustRequest(rng *rand.Rand, account uint64, n int) positions.BustRequest {
 	if rng.IntN(2) == 0 {
 		n = min(n, 12)
@@ -169,7 +171,8 @@ func bustRequest(rng *rand.Rand, account uint64, n int) positions.BustRequest {
 	return r
 }
 
-// Checkpoint is as the engine's: per shard the number first, then account by account, with steps between them.
+// Checkpoint does as the engine does: per shard, first the mark, then account by account, with
+// steps in between.
 func (w *world) Checkpoint(ctx context.Context, store func([]engine.AccountState) error) (uint64, error) {
 	mark := ^uint64(0)
 	for _, s := range w.shards {
@@ -235,7 +238,7 @@ func (w *world) Checkpointed() {
 
 func (w *world) CheckpointWanted() <-chan struct{} { return w.wanted }
 
-// rememberedIDs are those of the last orderIDsMax trades with an id.
+// rememberedIDs returns the order ids of the last orderIDsMax trades that have one.
 func rememberedIDs(events []positions.Event) (ids []engine.OrderIDRecord) {
 	for i := range events {
 		if ev := &events[i]; ev.Kind == positions.KindTrade && !ev.Trade.OrderID.IsZero() {
@@ -255,7 +258,8 @@ func (w *world) each(f func(number uint64, a *worldAccount)) {
 	}
 }
 
-// acked is, per account, how many of its events were acknowledged when the block of that number was the newest.
+// acked returns, by account, how many events were acknowledged when the block upTo was the
+// newest.
 func (w *world) acked(upTo uint64) map[uint64]int {
 	w.acks.Lock()
 	defer w.acks.Unlock()
@@ -270,8 +274,8 @@ func (w *world) acked(upTo uint64) map[uint64]int {
 
 const everything = ^uint64(0)
 
-// after is what an account is after some of its events.
-func after(events []positions.Event) (cash positions.Cash, rows map[market.ID]positions.Row) {
+// stateAfter computes the state of an account from its events.
+func stateAfter(events []positions.Event) (cash positions.Cash, rows map[market.ID]positions.Row) {
 	rows = make(map[market.ID]positions.Row)
 	set := func(r positions.Row) {
 		if rows[r.Instrument] = r; r.Quantity == 0 {
@@ -293,7 +297,7 @@ func after(events []positions.Event) (cash positions.Cash, rows map[market.ID]po
 }
 
 func stateHash(account uint64, events []positions.Event) uint64 {
-	cash, byID := after(events)
+	cash, byID := stateAfter(events)
 	var rows []positions.Position
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
 		rows = append(rows, positions.Position{Row: byID[id]})
@@ -301,15 +305,16 @@ func stateHash(account uint64, events []positions.Event) uint64 {
 	return positions.StateHash(universe, account, uint64(len(events)), cash, rows)
 }
 
-// from is a world that goes on from what was recovered of w: what was not is forgotten, as if nobody had decided it.
-func (w *world) from(r *recovered, seed uint64) *world {
-	next := newWorld(len(w.shards), w.shards[0].most, seed)
+// goOnFrom returns a world that goes on from what was recovered of w. It forgets what was not
+// recovered, as if it had never been decided.
+func (w *world) goOnFrom(r *recovered, seed uint64) *world {
+	next := newWorld(len(w.shards), w.shards[0].accountsMax, seed)
 	for i, s := range next.shards {
-		for n := range s.most {
-			number := s.own(n)
+		for n := range s.accountsMax {
+			number := s.accountNumber(n)
 			got := r.accounts[number]
 			if got == nil {
-				break // they are opened in this order, by one shard
+				break // accounts of a shard are opened in this order
 			}
 			for _, ev := range w.shards[i].accounts[number].events[:got.seq] {
 				s.apply(ev)
@@ -321,8 +326,9 @@ func (w *world) from(r *recovered, seed uint64) *world {
 	return next
 }
 
-// small makes Pebble do with few events what it does with many: flushes, compactions, new and recycled logs.
-func small(o *pebble.Options) {
+// smallPebble makes Pebble do with few events what it does with many: flushes, compactions, new
+// and recycled logs.
+func smallPebble(o *pebble.Options) {
 	o.MemTableSize = 16 << 10
 	o.MemTableStopWritesThreshold = 4
 	o.CacheSize = 1 << 20
@@ -337,11 +343,12 @@ func small(o *pebble.Options) {
 	}
 }
 
-// testOptions are small ones for a disk in memory. A failure of the disk fails the test.
+// testOptions returns options for a small journal on a disk in memory. A failure of the disk
+// fails the test.
 func testOptions(tb testing.TB, disk vfs.FS, mode Mode) Options {
 	tb.Helper()
 	return Options{
-		Mode: mode, Universe: universe, FS: disk, Log: zerolog.Nop(), tune: small,
+		Mode: mode, Universe: universe, FS: disk, Log: zerolog.Nop(), tune: smallPebble,
 		SyncInterval: 2 * time.Millisecond, CheckpointInterval: time.Hour, watchInterval: 2 * time.Millisecond,
 		Fatal: func(err error) {
 			tb.Errorf("the disk failed: %v", err)
@@ -350,7 +357,8 @@ func testOptions(tb testing.TB, disk vfs.FS, mode Mode) Options {
 	}
 }
 
-// mustRecover opens a journal and recovers it; it is closed with the test, if it is not before.
+// mustRecover opens a journal and recovers it. The end of the test closes it, unless the test
+// has.
 func mustRecover(tb testing.TB, dir string, o Options) (*Journal, *recovered) {
 	tb.Helper()
 	j, r, err := recoverFrom(dir, o)
@@ -372,7 +380,7 @@ func mustClose(tb testing.TB, j *Journal) {
 	}
 }
 
-// run makes steps in turn on all shards.
+// run makes steps on all shards in turn.
 func (w *world) run(tb testing.TB, j *Journal, steps, events int) {
 	tb.Helper()
 	w.journal.Store(j)
@@ -391,19 +399,19 @@ func mustCheckpoint(tb testing.TB, j *Journal, w *world) {
 	}
 }
 
-// logged is a log that a test can read.
-type logged struct {
+// testLog is a log that a test can read.
+type testLog struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *logged) Write(p []byte) (int, error) {
+func (l *testLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *logged) String() string {
+func (l *testLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()

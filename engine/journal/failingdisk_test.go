@@ -18,15 +18,16 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-// shortLife is a short run of a server, on a disk that fails at some time: a start, commits, checkpoints, a backup, an end.
+// shortLife is a short run of a server on a disk that fails at some point: a start, commits,
+// checkpoints, a backup, an end.
 type shortLife struct {
-	base *world // what was there before; it is not changed
+	base *world // what was there before; never changed
 	disk *vfs.MemFS
 	o    Options
 	said <-chan error // what ended the process
 
 	mu     sync.Mutex
-	w      *world // from the recovery on
+	w      *world // nil before the recovery
 	j      *Journal
 	backup error
 	stage  string
@@ -37,14 +38,15 @@ func (b *lifeBase) life(tb testing.TB, mode Mode) *shortLife {
 	l := &shortLife{base: b.w, disk: b.disk.CrashClone(vfs.CrashCloneCfg{}), stage: "start"}
 	l.o = testOptions(tb, l.disk, mode)
 	l.o.tune = func(o *pebble.Options) {
-		small(o)
+		smallPebble(o)
 		o.MemTableSize = 4 << 10
 	}
 	l.said = fatals(&l.o)
 	return l
 }
 
-// lifeBase is what short lives begin with: a disk without a journal, or one with the journal of a run that ended cleanly.
+// lifeBase is what a short life begins with: a disk without a journal, or with the journal of a
+// run that ended cleanly.
 type lifeBase struct {
 	name string
 	w    *world
@@ -63,7 +65,7 @@ func lifeBases(t *testing.T) (bases []*lifeBase) {
 	return []*lifeBase{later, first}
 }
 
-// enter says that a stage begins.
+// enter begins a stage.
 func (l *shortLife) enter(stage string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,13 +78,13 @@ func (l *shortLife) at() string {
 	return l.stage
 }
 
-// live is the run. Where the process ends it may not return.
+// live is the run. If the process ends in it, it may not return.
 func (l *shortLife) live() error {
 	j, r, err := recoverFrom("data", l.o)
 	if err != nil {
 		return err
 	}
-	w := l.base.from(r, 11)
+	w := l.base.goOnFrom(r, 11)
 	w.journal.Store(j)
 	l.mu.Lock()
 	l.j, l.w, l.stage = j, w, "run"
@@ -107,7 +109,8 @@ func (l *shortLife) live() error {
 	return j.Close()
 }
 
-// end has it live, and says how that ended: by an error, by that of a process that ended, or by none.
+// end runs live, and returns how that ended: with an error, with the end of the process
+// (fatal), or well.
 func (l *shortLife) end() (fatal bool, err error) {
 	over := make(chan error, 1)
 	go func() { over <- l.live() }()
@@ -121,14 +124,14 @@ func (l *shortLife) end() (fatal bool, err error) {
 		return false, errors.New("it hangs")
 	}
 	select {
-	case err := <-l.said: // the commit may have been told before
+	case err := <-l.said: // a commit may have returned this error before
 		return true, err
 	default:
 		return false, err
 	}
 }
 
-// comesBack starts from what is on the disk now, of which what was never synced is there or is not.
+// comesBack starts from what is on the disk now, with and without what was never synced.
 func (l *shortLife) comesBack(tb testing.TB, fatal bool) error {
 	w, safe := l.base, uint64(everything)
 	l.mu.Lock()
@@ -142,7 +145,8 @@ func (l *shortLife) comesBack(tb testing.TB, fatal bool) error {
 	}
 	acked := w.acked(safe)
 	for _, percent := range []int{0, 100} {
-		o := testOptions(tb, l.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, 1))}), Sync)
+		o := testOptions(tb,
+			l.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, 1))}), Sync)
 		again, r, err := recoverFrom("data", o)
 		if err == nil {
 			err = errors.Join(w.compare(again, r, acked), again.Close())
@@ -163,13 +167,15 @@ func (l *shortLife) comesBack(tb testing.TB, fatal bool) error {
 	return nil
 }
 
-// kindOfOperation is for counting. Pebble syncs a directory as it does a file.
+// kindOfOperation groups operations for counting. Pebble syncs a directory in the same way as a
+// file.
 func kindOfOperation(op errorfs.Op) string {
 	switch op.Kind {
 	case errorfs.OpFileWrite, errorfs.OpFileWriteAt:
 		return "writes"
 	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpFileFlush:
-		if base := op.Path[strings.LastIndexByte(op.Path, '/')+1:]; base == "data" || base == "." || base == "" || strings.HasPrefix(base, "copy") {
+		if base := op.Path[strings.LastIndexByte(op.Path, '/')+1:]; base == "data" || base == "." || base == "" ||
+			strings.HasPrefix(base, "copy") {
 			return "syncs of directories"
 		}
 		return "syncs"
@@ -185,7 +191,7 @@ func kindOfOperation(op errorfs.Op) string {
 	return "other operations"
 }
 
-// diskFault is what goes wrong: the n-th of some operations, and perhaps all after it.
+// diskFault is what goes wrong: the n-th of some operations, and perhaps all that follow it.
 type diskFault struct {
 	name string
 	is   func(errorfs.Op) bool
@@ -198,12 +204,13 @@ func ofKinds(kinds ...string) func(errorfs.Op) bool {
 
 func isWrite(op errorfs.Op) bool { return op.Kind.ReadOrWrite() == errorfs.OpIsWrite }
 
-// TestFailingDisk fails each operation that writes, of a short run: after one that failed nobody is told that something was
-// committed, the process ends with a sentence, and what had been acknowledged is there at the next start.
+// TestFailingDisk fails each writing operation of a short run. After the failure nobody is told
+// that something was committed, the process ends with an error that says why, and everything
+// acknowledged is there at the next start.
 func TestFailingDisk(t *testing.T) {
 	y := newTally(t, "failing disk")
 	bases := lifeBases(t)
-	often, sometimes := 3, 24 // of a quick test
+	often, sometimes := 3, 24 // every third, and every 24th, in a quick test
 	if thorough() {
 		often, sometimes = 1, 1
 	}
@@ -222,13 +229,14 @@ func TestFailingDisk(t *testing.T) {
 	}
 	failEach(t, y, bases[1], Sync, diskFault{"one operation", isWrite, true}, sometimes)
 	failEach(t, y, bases[0], Interval, diskFault{"one operation", isWrite, true}, sometimes)
-	y.must("writes", "syncs", "removes", "links")
+	y.mustHaveSeen("writes", "syncs", "removes", "links")
 	if thorough() {
-		y.must("syncs of directories", "creates", "renames")
+		y.mustHaveSeen("syncs of directories", "creates", "renames")
 	}
 }
 
-// failEach fails the first of the operations, then the one that comes step later, and so on to the last.
+// failEach fails the first of the operations, then the one that comes step later, and so on to
+// the last.
 func failEach(t *testing.T, y *tally, base *lifeBase, mode Mode, f diskFault, step int) {
 	t.Helper()
 	for n, reached := 0, new(atomic.Bool); n == 0 || reached.Load(); n += faultsAtOnce * step {
@@ -245,10 +253,11 @@ func failEach(t *testing.T, y *tally, base *lifeBase, mode Mode, f diskFault, st
 	}
 }
 
-// faultsAtOnce is how many runs there may be for operations that none of them comes to.
+// faultsAtOnce is how many runs go on at a time, and so how many there may be with an n that no
+// operation reaches.
 const faultsAtOnce = 4
 
-// failAt fails the n-th of some operations of a life; hit says whether there were so many.
+// failAt fails the n-th of some operations of a life. hit says whether there were so many.
 func failAt(t *testing.T, y *tally, l *shortLife, f diskFault, n int) (hit bool, err error) {
 	failing := &failingDisk{is: f.is, err: syscall.EIO, once: f.once, stage: l.at}
 	failing.left.Store(int64(n))
@@ -265,27 +274,32 @@ func failAt(t *testing.T, y *tally, l *shortLife, f diskFault, n int) (hit bool,
 		err = l.comesBack(t, fatal)
 	}
 	if err != nil {
-		err = fmt.Errorf("operation %d of %s (%s) failed at the %s: %w", first.op.Kind, first.op.Path, kindOfOperation(first.op), first.stage, err)
+		err = fmt.Errorf("operation %d of %s (%s) failed at the %s: %w",
+			first.op.Kind, first.op.Path, kindOfOperation(first.op), first.stage, err)
 	}
 	return true, err
 }
 
-// mustEnd says whether the life ended as it should once something had failed. What is in the way of a backup fails the backup
-// alone, but for a link, which Pebble copies then. A file too many is no harm.
+// mustEnd checks that the life ended as it should after the failure of an operation. An
+// operation of a backup fails only the backup, except a link, for which Pebble falls back to a
+// copy. Failing to remove a file does no harm.
 func (l *shortLife) mustEnd(first *failedOp, fatal bool, ended error, cause syscall.Errno) error {
 	l.mu.Lock()
-	ofBackup, backup := strings.HasPrefix(first.op.Path, "copy") || first.op.Path == "." && first.stage == "run", l.backup
+	ofBackup := strings.HasPrefix(first.op.Path, "copy") || first.op.Path == "." && first.stage == "run"
+	backup := l.backup
 	l.mu.Unlock()
 	says := func(err error, what string) bool { return err != nil && strings.Contains(err.Error(), what) }
 	failed := says(ended, cause.Error())
 	switch kind := kindOfOperation(first.op); {
 	case ended == nil && kind != "removes" && kind != "links" && (!ofBackup || !says(backup, cause.Error())):
 		return fmt.Errorf("it went on, and the backup ended with: %w", backup)
-	case ended != nil && !failed, failed && !says(ended, "the journal in data") && !says(ended, "the directory of the journal"):
+	case ended != nil && !failed,
+		failed && !says(ended, "the journal in data") && !says(ended, "the directory of the journal"):
 		return fmt.Errorf("it ended with: %w", ended)
 	case failed && !fatal && first.stage == "run":
 		return fmt.Errorf("the process went on, and only then ended with: %w", ended)
-	case fatal && first.stage == "start" && cause == syscall.ENOSPC && says(ended, "cannot be started, as its disk has no room"):
+	case fatal && first.stage == "start" && cause == syscall.ENOSPC &&
+		says(ended, "cannot be started, as its disk has no room"):
 	case fatal && !says(ended, "a write or a sync has failed, so nothing more can be acknowledged"):
 		return fmt.Errorf("it says: %w", ended)
 	}

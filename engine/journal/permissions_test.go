@@ -13,14 +13,15 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// underUmask has the process make files under a umask.
+// underUmask sets the umask of the process.
 func underUmask(t *testing.T, mask int) {
 	t.Helper()
 	before := syscall.Umask(mask)
 	t.Cleanup(func() { syscall.Umask(before) })
 }
 
-// mustBePrivateAll says which files in a directory others may do something with, and which their owner may not.
+// mustBePrivateAll reports files in a directory that others can access, or that their owner
+// cannot.
 func mustBePrivateAll(t *testing.T, dir string) {
 	t.Helper()
 	files := 0
@@ -47,8 +48,9 @@ func mustBePrivateAll(t *testing.T, dir string) {
 	}
 }
 
-// TestPrivate: all that is made is for its owner alone, whatever the umask: a ledger in its directories, through
-// flushes, compactions, new and recycled logs, checkpoints and starts; its backups; its exports.
+// TestPrivate: only the owner can access what is made, whatever the umask: a ledger and its
+// directories, through flushes, compactions, new and recycled logs, checkpoints and starts; its
+// backups; its exports.
 func TestPrivate(t *testing.T) {
 	for _, mask := range []int{0, 0o022, 0o077, 0o777} {
 		dir := t.TempDir()
@@ -62,7 +64,7 @@ func TestPrivate(t *testing.T) {
 		must(t, j.Backup(at("backup")))
 		mustBePrivateAll(t, at("new"))
 		mustClose(t, j)
-		mustBePrivateAll(t, at("new")) // with the mark of the end
+		mustBePrivateAll(t, at("new")) // now with the file CLEAN
 		mustBePrivateAll(t, at("backup"))
 		must(t, BackupStopped(data, at("copy"), o))
 		mustBePrivateAll(t, at("copy"))
@@ -87,8 +89,8 @@ func widen(t *testing.T, dir string) {
 	}))
 }
 
-// TestTighten: a start takes from others what an earlier version, or a copy, let them do, and says so once. What is no
-// file of the ledger is left as it is.
+// TestTighten: a start takes away the permissions of others that an earlier version, or a copy,
+// left, and logs it once. Files that are not the ledger's stay as they are.
 func TestTighten(t *testing.T) {
 	for name, dir := range ledgers(t) {
 		widen(t, dir)
@@ -97,7 +99,7 @@ func TestTighten(t *testing.T) {
 		for _, file := range []string{"BESIDE", "notes"} {
 			must(t, os.Chmod(filepath.Join(dir, file), 0o644))
 		}
-		log, o := new(logged), testOptions(t, nil, Sync)
+		log, o := new(testLog), testOptions(t, nil, Sync)
 		o.Log, o.Beside = zerolog.New(log), []string{"BESIDE"}
 		j, _ := mustRecover(t, dir, o)
 		notes := filepath.Join(dir, "notes")
@@ -116,13 +118,13 @@ func TestTighten(t *testing.T) {
 	}
 }
 
-// TestSharedDirectory: a directory that others have directories in, as / has, is left for them to go through, and that
-// is said.
+// TestSharedDirectory: a directory that contains other directories, like /, keeps its mode so
+// that others can pass through it, and that is logged.
 func TestSharedDirectory(t *testing.T) {
 	dir := ledgers(t)["clean"]
 	widen(t, dir)
 	must(t, os.Mkdir(filepath.Join(dir, "home"), 0o755))
-	log, o := new(logged), testOptions(t, nil, Sync)
+	log, o := new(testLog), testOptions(t, nil, Sync)
 	o.Log = zerolog.New(log)
 	j, _ := mustRecover(t, dir, o)
 	if in, err := os.Stat(dir); err != nil || in.Mode().Perm() != 0o777 {
@@ -131,7 +133,8 @@ func TestSharedDirectory(t *testing.T) {
 	if in, err := os.Stat(filepath.Join(dir, lockFile)); err != nil || in.Mode().Perm() != 0o600 {
 		t.Errorf("a file of the ledger is %04o, %v", in.Mode().Perm(), err)
 	}
-	if text := log.String(); !strings.Contains(text, "others on this machine may read the ledger") || !strings.Contains(text, "other directories in it") {
+	if text := log.String(); !strings.Contains(text, "others on this machine may read the ledger") ||
+		!strings.Contains(text, "other directories in it") {
 		t.Errorf("it said: %s", text)
 	}
 	mustClose(t, j)
@@ -141,7 +144,8 @@ func TestSharedDirectory(t *testing.T) {
 	}
 }
 
-// TestBeside: backups have the files that lie beside the journal's and belong to it, and no others.
+// TestBeside: backups have the files named in Beside, and no other files that are not the
+// journal's.
 func TestBeside(t *testing.T) {
 	dir := ledgers(t)["clean"]
 	for _, name := range []string{"BESIDE", "admin.token"} {
@@ -167,7 +171,7 @@ func TestBeside(t *testing.T) {
 	}
 }
 
-// TestIsOurs: by its name.
+// TestIsOurs recognises the journal's files by their names.
 func TestIsOurs(t *testing.T) {
 	for _, dir := range ledgers(t) {
 		entries, err := os.ReadDir(dir)
@@ -183,7 +187,8 @@ func TestIsOurs(t *testing.T) {
 			t.Errorf("%s is not", name)
 		}
 	}
-	for _, name := range []string{"", ".log", "server.log", "1a.log", "000012.txt", "OPENING", "CURRENT", "notes", "admin.token", lostFound} {
+	for _, name := range []string{"", ".log", "server.log", "1a.log", "000012.txt", "OPENING", "CURRENT", "notes",
+		"admin.token", lostFound} {
 		if isOurs(name) {
 			t.Errorf("%s is", name)
 		}

@@ -9,38 +9,41 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// watchInterval is how often the disk is looked at, and how often what waits for room is tried again.
+// watchInterval is how often the free space is checked, and how often a write that waits for
+// room is tried again.
 const watchInterval = time.Second
 
-// startBytes is what a start writes beside what it has to flush, and more.
+// startBytes is more than a start writes, apart from the events that it has to flush.
 const startBytes = 1 << 20
 
-// ErrNoRoom says that the disk has no room for a checkpoint. Nothing is lost by it, and the next one does the work of
-// both.
+// ErrNoRoom says that the disk has too little room for a checkpoint. Nothing is lost: the next
+// checkpoint covers this one too.
 var ErrNoRoom = errors.New("the disk has too little room for a checkpoint: it is put off until there is room")
 
-// isNoRoom says that a file system, or a quota, has no room left.
+// isNoRoom reports whether an error says that a file system, or a quota, is full.
 func isNoRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// watch keeps ReadOnly up to date until the journal is closed.
-func (j *Journal) watch() {
+// watchDisk keeps ReadOnly up to date until the journal is closed.
+func (j *Journal) watchDisk() {
 	defer j.workers.Done()
 	tick := time.NewTicker(j.o.watchInterval)
 	defer tick.Stop()
 	for failing := false; ; {
 		select {
 		case <-tick.C:
-			failing = j.watchOnce(failing)
+			failing = j.checkDisk(failing)
 		case <-j.stop:
 			return
 		}
 	}
 }
 
-// watchOnce looks once. Where the file system does not say, it stays as it was; failing says that this has been logged.
-func (j *Journal) watchOnce(failing bool) bool {
+// checkDisk looks once at how much is free. If the file system does not say, the state stays as
+// it was. failing says that this has been logged already; the result is the next call's
+// failing.
+func (j *Journal) checkDisk(failing bool) bool {
 	free, err := j.freeBytes()
 	if err != nil {
 		if !failing && !errors.Is(err, vfs.ErrUnsupported) {
@@ -48,12 +51,12 @@ func (j *Journal) watchOnce(failing bool) bool {
 		}
 		return true
 	}
-	j.note(free)
+	j.noteFree(free)
 	return false
 }
 
-// note takes note of how much is free, and says whether that is too little.
-func (j *Journal) note(free uint64) (low bool) {
+// noteFree records how many bytes are free, and returns whether that is too little.
+func (j *Journal) noteFree(free uint64) (low bool) {
 	low = free < j.o.LowWaterBytes
 	if low == j.low.Swap(low) {
 		return low
@@ -76,26 +79,29 @@ func (j *Journal) freeBytes() (uint64, error) {
 	return usage.AvailBytes, err
 }
 
-// hasRoom says whether there is room now for what can be put off.
+// hasRoom reports whether there is room now for work that can be put off.
 func (j *Journal) hasRoom() bool {
 	free, err := j.freeBytes()
-	return j.waiting.Load() == 0 && (err != nil || !j.note(free))
+	return j.waiting.Load() == 0 && (err != nil || !j.noteFree(free))
 }
 
-// roomToStart refuses a start that would fail half way, and fill the disk up by that.
-func (j *Journal) roomToStart(found *found) error {
+// roomToStart refuses a start that would fail half way for lack of room, and would fill up the
+// disk by that.
+func (j *Journal) roomToStart(found *inspection) error {
 	free, err := j.freeBytes()
 	if need := startBytes + found.unflushed; err == nil && free < need {
-		return fmt.Errorf("the journal in %s cannot be started, as its disk has no room: %d bytes are free, and %d are needed; "+
-			"nothing was changed: make room, and start again (%w)", j.dir, free, need, syscall.ENOSPC)
+		return fmt.Errorf("the journal in %s cannot be started, as its disk has no room: "+
+			"%d bytes are free, and %d are needed; nothing was changed: make room, and start again (%w)",
+			j.dir, free, need, syscall.ENOSPC)
 	}
 	return nil
 }
 
-// again tries what has failed until it does not fail for lack of room, and returns how it failed in the end. No orders
-// are taken meanwhile. It does not wait before there is somebody to serve, nor when the end of the run has come, nor
-// with a commit.
-func (j *Journal) again(ofLog bool, err error, try func() error) error {
+// retryWhileFull is called with the error of a failed write. While the disk is full it repeats
+// try, and it returns the last error. No orders are taken meanwhile. It does not wait before
+// the journal serves, nor after the end of the run has come, nor for a commit that somebody
+// waits for (ofLog says that the write is to Pebble's log).
+func (j *Journal) retryWhileFull(ofLog bool, err error, try func() error) error {
 	if !isNoRoom(err) || !j.mayWait(ofLog) {
 		return err
 	}
@@ -106,7 +112,7 @@ func (j *Journal) again(ofLog bool, err error, try func() error) error {
 	for isNoRoom(err) && j.mayWait(ofLog) {
 		select {
 		case <-tick.C:
-		case <-j.leaving:
+		case <-j.ending:
 		}
 		err = try()
 	}
@@ -115,7 +121,7 @@ func (j *Journal) again(ofLog bool, err error, try func() error) error {
 
 func (j *Journal) mayWait(ofLog bool) bool {
 	select {
-	case <-j.leaving:
+	case <-j.ending:
 		return false
 	default:
 		return j.serving.Load() && (!ofLog || !j.committing.Load())
@@ -135,7 +141,7 @@ func (j *Journal) endWaiting() {
 	}
 }
 
-// leave ends the waiting for room: the run is at its end.
-func (j *Journal) leave() {
-	j.left.Do(func() { close(j.leaving) })
+// stopWaitingForRoom ends all waiting for room: the run is about to end.
+func (j *Journal) stopWaitingForRoom() {
+	j.endOnce.Do(func() { close(j.ending) })
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestLowWater: with too little room on the disk the journal is read-only, until there is room; it says so once each time, and
-// commits all the same.
+// TestLowWater: with too little room on the disk the journal is read-only until there is room.
+// It logs each change once, and commits all the same.
 func TestLowWater(t *testing.T) {
 	var free atomic.Uint64
-	log := new(logged)
+	log := new(testLog)
 	o := testOptions(t, vfs.NewMem(), Sync)
 	const lowWater = 2 << 20
 	o.Log, o.LowWaterBytes = zerolog.New(log), lowWater
@@ -26,18 +26,18 @@ func TestLowWater(t *testing.T) {
 	w := newWorld(1, 2, 1)
 	w.run(t, j, 5, 3)
 	free.Store(lowWater)
-	until(t, "room", func() bool { return !j.ReadOnly() })
+	waitUntil(t, "room", func() bool { return !j.ReadOnly() })
 	free.Store(10)
-	until(t, "no room", j.ReadOnly)
+	waitUntil(t, "no room", j.ReadOnly)
 	said := func(what string) int { return strings.Count(log.String(), what) }
-	until(t, "both words about it", func() bool {
+	waitUntil(t, "both words about it", func() bool {
 		return said("no orders are taken until there is room again") == 2 && said("orders are taken\"") == 1
 	})
 }
 
-// TestUnknownRoom: a file system that does not say how much is free is written to.
+// TestUnknownRoom: a file system that does not say how much is free is treated as having room.
 func TestUnknownRoom(t *testing.T) {
-	j, _ := mustRecover(t, "data", testOptions(t, vfs.NewMem(), Sync)) // memory does not say
+	j, _ := mustRecover(t, "data", testOptions(t, vfs.NewMem(), Sync)) // a file system in memory does not say
 	if j.ReadOnly() {
 		t.Error("it is read-only")
 	}

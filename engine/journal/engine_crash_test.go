@@ -19,8 +19,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// ledger is the dumb model beside a real engine: the events that were decided, and how many of them anybody may have
-// heard of.
+// ledger is the dumb model beside a real engine: the events that were decided, and how many of
+// them clients may have heard of.
 type ledger struct {
 	mu      sync.Mutex
 	decided map[uint64][]positions.Event
@@ -31,20 +31,20 @@ func newLedger() *ledger {
 	return &ledger{decided: make(map[uint64][]positions.Event), heard: make(map[uint64]int)}
 }
 
-// told is what the world knows at this moment.
-func (l *ledger) told() map[uint64]int {
+// heardOf returns how many events of each account clients may have heard of so far.
+func (l *ledger) heardOf() map[uint64]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return maps.Clone(l.heard)
 }
 
-// noting is a journal that notes what is decided before it is committed, and what is acknowledged.
-type noting struct {
+// notingJournal notes events as decided before it commits them, and as heard of afterwards.
+type notingJournal struct {
 	*Journal
 	l *ledger
 }
 
-func (n noting) Commit(events []positions.Event) error {
+func (n notingJournal) Commit(events []positions.Event) error {
 	n.l.mu.Lock()
 	for _, ev := range events {
 		n.l.decided[ev.Account] = append(n.l.decided[ev.Account], ev)
@@ -61,7 +61,7 @@ func (n noting) Commit(events []positions.Event) error {
 	return nil
 }
 
-// Publisher makes the ledger an outlet of an engine that has no sessions.
+// Publisher makes the ledger the outlet of an engine that has no sessions.
 func (l *ledger) Publisher() engine.Publisher { return listener{} }
 
 type listener struct {
@@ -80,7 +80,9 @@ func newEngine(tb testing.TB, j *Journal, l *ledger) (*engine.Engine, error) {
 	e, err := engine.New(engine.Config{
 		Shards: 3, Workers: 6, InboxOrdersMax: 64, HistoryReadsMax: 4, HistoryMemoryBytesMax: 64 << 10,
 		UncheckpointedBytesMax: 1 << 20, SessionsPerAccountMax: 1, Universe: universe,
-		Prices: func() *market.Prices { return prices }, Clock: func() int64 { return 1 }, Journal: noting{j, l}, Outlet: l,
+		Prices: func() *market.Prices {
+			return prices
+		}, Clock: func() int64 { return 1 }, Journal: notingJournal{j, l}, Outlet: l,
 		ReadOnly: j.ReadOnly, Log: zerolog.Nop(), Fatal: j.o.Fatal,
 	})
 	if err != nil {
@@ -93,7 +95,7 @@ func newEngine(tb testing.TB, j *Journal, l *ledger) (*engine.Engine, error) {
 	return e, nil
 }
 
-// engineLife is a server's run on a disk: engine, journal, checkpoints.
+// engineLife is the run of a server on a disk: engine, journal, checkpoints.
 type engineLife struct {
 	e    *engine.Engine
 	j    *Journal
@@ -120,7 +122,7 @@ func startLife(tb testing.TB, o Options, l *ledger) (*engineLife, error) {
 	return life, nil
 }
 
-// end is a clean one.
+// end ends the run cleanly.
 func (f *engineLife) end() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -131,7 +133,8 @@ func (f *engineLife) end() error {
 	return errors.Join(err, f.j.Close())
 }
 
-// trade submits orders, some of them twice, has trades taken back meanwhile, and waits until all are done with.
+// trade submits orders, some of them twice, and takes trades back at the same time. It waits
+// until all are answered.
 func (f *engineLife) trade(rng *rand.Rand, orders int) error {
 	busts := make(chan error, 1)
 	go func(rng *rand.Rand) { busts <- f.takeBack(rng, orders/8) }(rand.New(rand.NewPCG(rng.Uint64(), 5)))
@@ -153,7 +156,7 @@ func (f *engineLife) trade(rng *rand.Rand, orders int) error {
 	return errors.Join(<-busts, f.e.Drain(ctx))
 }
 
-// takeBack busts and corrects trades, and asks for some of it twice.
+// takeBack busts and corrects trades, and requests some of that twice.
 func (f *engineLife) takeBack(rng *rand.Rand, busts int) error {
 	for range busts {
 		r := bustRequest(rng, engine.FirstAccount+rng.Uint64N(engineAccounts), 30)
@@ -164,7 +167,8 @@ func (f *engineLife) takeBack(rng *rand.Rand, busts int) error {
 		case err != nil:
 			return err
 		case repeated:
-			return fmt.Errorf("bust %q of trade %d-%d was answered as a repeat of event %d", r.ID, r.Account, r.TradeSeq, ev.Seq)
+			return fmt.Errorf("bust %q of trade %d-%d was answered as a repeat of event %d",
+				r.ID, r.Account, r.TradeSeq, ev.Seq)
 		case r.ID != "":
 			if err := f.askAgain(&r, ev); err != nil {
 				return err
@@ -174,16 +178,17 @@ func (f *engineLife) takeBack(rng *rand.Rand, busts int) error {
 	return nil
 }
 
-// askAgain has a bust that was done repeated under its id, which must be answered with what was done.
+// askAgain repeats a bust under its id. The answer must be the event of the first time.
 func (f *engineLife) askAgain(r *positions.BustRequest, done positions.Event) error {
 	again, repeated, err := f.e.Bust(context.Background(), r)
 	if err != nil || !repeated || !sameEvent(again, done) {
-		return fmt.Errorf("bust %q asked for again: repeat %t, error %w\n got %+v\nwant %+v", r.ID, repeated, err, again, done)
+		return fmt.Errorf("bust %q asked for again: repeat %t, error %w\n got %+v\nwant %+v",
+			r.ID, repeated, err, again, done)
 	}
 	return nil
 }
 
-// askAllAgain does so with all that the account's events say was done.
+// askAllAgain repeats all busts that are among the account's events.
 func (f *engineLife) askAllAgain(events []positions.Event) error {
 	for i := range events {
 		b := events[i].Bust
@@ -191,7 +196,8 @@ func (f *engineLife) askAllAgain(events []positions.Event) error {
 			continue
 		}
 		r := positions.BustRequest{
-			Account: events[i].Account, TradeSeq: b.TradeSeq, Reason: b.Reason, Actor: "another", ID: b.ID, Policy: positions.PolicyCascade,
+			Account: events[i].Account, TradeSeq: b.TradeSeq, Reason: b.Reason, Actor: "another", ID: b.ID,
+			Policy: positions.PolicyCascade,
 		}
 		if b.Replacement != nil {
 			r.Correct, r.Price, r.Quantity = true, b.Replacement.Price, b.Replacement.Quantity
@@ -203,8 +209,9 @@ func (f *engineLife) askAllAgain(events []positions.Event) error {
 	return nil
 }
 
-// check holds what the engine has against the ledger: of each account at least what was heard of, at most what was decided, every
-// event in memory or in the store as it was, and the state's hash.
+// check compares the engine with the ledger. Each account must have at least the events that
+// clients have heard of, and at most those decided. Every event in memory or in the store must
+// be as it was, and so must the state's hash.
 func (f *engineLife) check(l *ledger, heard map[uint64]int, opened bool) error {
 	for number := uint64(engine.FirstAccount); number < engine.FirstAccount+engineAccounts; number++ {
 		h, err := f.e.Holdings(context.Background(), number)
@@ -219,7 +226,8 @@ func (f *engineLife) check(l *ledger, heard map[uint64]int, opened bool) error {
 		l.mu.Unlock()
 		n := int(h.Seq)
 		if n < heard[number] || n > len(decided) {
-			return fmt.Errorf("account %d is at event %d; heard of were %d, decided %d", number, n, heard[number], len(decided))
+			return fmt.Errorf("account %d is at event %d; heard of were %d, decided %d",
+				number, n, heard[number], len(decided))
 		}
 		if want := stateHash(number, decided[:n]); h.Hash != want {
 			return fmt.Errorf("account %d at event %d has state hash %x, want %x", number, n, h.Hash, want)
@@ -236,7 +244,8 @@ func (f *engineLife) checkHistory(number uint64, decided []positions.Event) erro
 	for left > 0 {
 		page, oldest, err := f.e.History(context.Background(), number, uint64(left)+1, 100)
 		if err != nil || len(page) == 0 || oldest != 1 {
-			return fmt.Errorf("account %d before event %d: %d events, oldest %d: %w", number, left+1, len(page), oldest, err)
+			return fmt.Errorf("account %d before event %d: %d events, oldest %d: %w",
+				number, left+1, len(page), oldest, err)
 		}
 		for i := range page {
 			if !sameEvent(page[i], decided[left-1]) {
@@ -248,14 +257,14 @@ func (f *engineLife) checkHistory(number uint64, decided []positions.Event) erro
 	return nil
 }
 
-// TestPowerLossOfEngine is TestPowerLoss with the real engine: its checkpoints, slice by slice between orders and busts, its
-// recovery, its history out of memory and store.
+// TestPowerLossOfEngine is TestPowerLoss with the real engine: its checkpoints, made in slices
+// between orders and busts, its recovery, and its history from memory and from the store.
 func TestPowerLossOfEngine(t *testing.T) {
 	y := newTally(t, "power loss of the engine")
 	for tried, run := 0, uint64(0); tried < *crashPoints && !t.Failed(); run++ {
 		tried += engineRun(t, y, run, min(100, *crashPoints-tried))
 	}
-	y.must("losses after something was acknowledged", "busts", "corrections", "cascades")
+	y.mustHaveSeen("losses after something was acknowledged", "busts", "corrections", "cascades")
 }
 
 type engineLoss struct {
@@ -264,17 +273,17 @@ type engineLoss struct {
 	op    errorfs.Op
 }
 
-// engineRun is two runs of a server on a disk that power is lost on at up to most moments.
+// engineRun is two runs of a server on a disk that loses power at up to most moments.
 func engineRun(t *testing.T, y *tally, run uint64, most int) (tried int) {
 	disk, l := crashDisk{vfs.NewCrashableMem()}, newLedger()
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(y.seed+run, 3))
 	var losses []engineLoss
-	o := testOptions(t, disk.before(func(op errorfs.Op) {
+	o := testOptions(t, disk.beforeWrites(func(op errorfs.Op) {
 		mu.Lock()
 		defer mu.Unlock()
 		if len(losses) < most && rng.IntN(oneIn) == 0 {
-			heard := l.told()
+			heard := l.heardOf()
 			losses = append(losses, engineLoss{disk.lose(rng), heard, op})
 			y.saw("losses after something was acknowledged", min(1, len(heard)))
 		}
@@ -284,7 +293,7 @@ func engineRun(t *testing.T, y *tally, run uint64, most int) (tried int) {
 	for range 2 {
 		life, err := startLife(t, o, l)
 		if err == nil {
-			err = errors.Join(life.trade(orders, 300), life.check(l, l.told(), true), life.end())
+			err = errors.Join(life.trade(orders, 300), life.check(l, l.heardOf(), true), life.end())
 		}
 		if err != nil {
 			y.found("run %d: %v", run, err)
@@ -305,7 +314,7 @@ func engineRun(t *testing.T, y *tally, run uint64, most int) (tried int) {
 	return len(losses)
 }
 
-// judgeEngine starts a server on what is left, has it trade, and verifies the journal offline.
+// judgeEngine starts a server on what is left, trades, and verifies the journal offline.
 func judgeEngine(t *testing.T, loss *engineLoss, l *ledger, n int) error {
 	o := testOptions(t, loss.disk, Sync)
 	o.CheckpointInterval = 500 * time.Microsecond
@@ -313,7 +322,7 @@ func judgeEngine(t *testing.T, loss *engineLoss, l *ledger, n int) error {
 	if err != nil {
 		return err
 	}
-	after := newLedger() // goes on from what is recovered
+	after := newLedger() // for what happens after the recovery
 	e, err := newEngine(t, j, after)
 	if err != nil {
 		return errors.Join(err, j.Close())
@@ -330,7 +339,7 @@ func judgeEngine(t *testing.T, loss *engineLoss, l *ledger, n int) error {
 	return err
 }
 
-// goOn asks again for all busts, has the accounts opened where that was cut off, and trades.
+// goOn repeats all busts, opens the accounts if that was interrupted, and trades.
 func (f *engineLife) goOn(l, after *ledger) error {
 	for number := uint64(engine.FirstAccount); number < engine.FirstAccount+engineAccounts; number++ {
 		h, err := f.e.Holdings(context.Background(), number)
@@ -348,5 +357,5 @@ func (f *engineLife) goOn(l, after *ledger) error {
 	if err == nil {
 		err = f.trade(rand.New(rand.NewPCG(1, 2)), 50)
 	}
-	return errors.Join(err, f.check(after, after.told(), true))
+	return errors.Join(err, f.check(after, after.heardOf(), true))
 }

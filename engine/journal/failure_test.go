@@ -15,7 +15,8 @@ import (
 
 const patience = 20 * time.Second
 
-// failingDisk fails the n-th operation of a kind, and all after it or not, once it is armed.
+// failingDisk fails the n-th operation of a kind once it is armed. If once is not set, it fails
+// all later ones too.
 type failingDisk struct {
 	armed atomic.Bool
 	left  atomic.Int64
@@ -23,7 +24,7 @@ type failingDisk struct {
 	err   error
 	once  bool
 
-	stage func() string // nil: it is not asked
+	stage func() string // nil: the failed operation is not recorded
 	first atomic.Pointer[failedOp]
 }
 
@@ -34,14 +35,14 @@ type failedOp struct {
 }
 
 func (f *failingDisk) on(disk vfs.FS) vfs.FS {
-	return inject(disk, func(op errorfs.Op) error {
+	return injectFS(disk, func(op errorfs.Op) error {
 		if !f.armed.Load() || !f.is(op) {
 			return nil
 		}
 		if left := f.left.Add(-1); left >= 0 || left < -1 && f.once {
 			return nil
 		}
-		if f.stage != nil { // whoever learns that something failed must find it noted
+		if f.stage != nil { // before the error is returned, so that whoever sees the error finds the record
 			f.first.CompareAndSwap(nil, &failedOp{op, f.stage()})
 		}
 		return f.err
@@ -52,7 +53,8 @@ func isLog(op errorfs.Op) bool { return strings.HasSuffix(op.Path, ".log") }
 
 func isTable(op errorfs.Op) bool { return strings.HasSuffix(op.Path, ".sst") }
 
-// fatals collects what Options.Fatal is given. Like the end of the process it does not return, nor does it let go of any lock.
+// fatals collects the arguments of Options.Fatal. Like the end of the process, it does not
+// return and releases no lock.
 func fatals(o *Options) <-chan error {
 	ch := make(chan error, 16)
 	o.Fatal = func(err error) {
@@ -65,14 +67,15 @@ func fatals(o *Options) <-chan error {
 	return ch
 }
 
-// TestFailingCheckpoint: the checkpoint that does not become durable drops nothing and ends the process.
+// TestFailingCheckpoint: a checkpoint that does not become durable drops nothing and ends the
+// process.
 func TestFailingCheckpoint(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	f := &failingDisk{err: errors.New("I/O error"), is: func(op errorfs.Op) bool {
 		return (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) && isLog(op)
 	}}
 	o := testOptions(t, f.on(disk), Sync)
-	o.tune = nil // no flush on the way
+	o.tune = nil // no flush during the test
 	fatal := fatals(&o)
 	j, _, err := recoverFrom("data", o)
 	if err != nil {
@@ -81,7 +84,7 @@ func TestFailingCheckpoint(t *testing.T) {
 	w := newWorld(2, 6, 9)
 	w.run(t, j, 20, 5)
 	f.armed.Store(true)
-	go func() { _ = j.Checkpoint(context.Background(), w) }() // ends where Fatal does
+	go func() { _ = j.Checkpoint(context.Background(), w) }() // blocks for ever in Fatal
 	select {
 	case err := <-fatal:
 		if !strings.Contains(err.Error(), "I/O error") {
@@ -99,10 +102,13 @@ func TestFailingCheckpoint(t *testing.T) {
 	}
 }
 
-// TestFailingEnd: where the end cannot be written, the next start takes the run for one that crashed, and has everything.
+// TestFailingEnd: if CLEAN cannot be written, the next start treats the end as a crash, and has
+// everything.
 func TestFailingEnd(t *testing.T) {
 	disk := vfs.NewCrashableMem()
-	f := &failingDisk{err: errors.New("I/O error"), is: func(op errorfs.Op) bool { return strings.Contains(op.Path, cleanFile) }}
+	f := &failingDisk{err: errors.New("I/O error"), is: func(op errorfs.Op) bool {
+		return strings.Contains(op.Path, cleanFile)
+	}}
 	o := testOptions(t, f.on(disk), Sync)
 	j, _, err := recoverFrom("data", o)
 	if err != nil {
@@ -122,7 +128,7 @@ func TestFailingEnd(t *testing.T) {
 	}
 }
 
-// TestFatalReturns is an error of the program that does not go unnoticed.
+// TestFatalReturns: a Fatal that returns is a programming error, and causes a panic.
 func TestFatalReturns(t *testing.T) {
 	j := &Journal{o: Options{Fatal: func(error) {}}, failed: make(chan struct{})}
 	defer func() {
@@ -133,7 +139,8 @@ func TestFatalReturns(t *testing.T) {
 	j.fail(errors.New("I/O error"))
 }
 
-// TestDamageInBackground: what a compaction runs into is an error of Recover, or afterwards ends the process, as damage.
+// TestDamageInBackground: damage that a compaction finds is an error of Recover, or ends the
+// process once Recover has returned.
 func TestDamageInBackground(t *testing.T) {
 	disk, w := vfs.NewMem(), newWorld(2, 6, 9)
 	o := testOptions(t, disk, Sync)
@@ -146,7 +153,7 @@ func TestDamageInBackground(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.inBackground(corrupt)
+	j.failedInBackground(corrupt)
 	var damage *DamageError
 	if err := j.Recover(context.Background(), refusing{}, nil); !errors.As(err, &damage) {
 		t.Errorf("recover: %v", err)
@@ -155,7 +162,7 @@ func TestDamageInBackground(t *testing.T) {
 
 	fatal := fatals(&o)
 	j, _ = mustRecover(t, "data", o)
-	go j.inBackground(corrupt)
+	go j.failedInBackground(corrupt)
 	select {
 	case err := <-fatal:
 		if !errors.As(err, &damage) {
@@ -167,7 +174,7 @@ func TestDamageInBackground(t *testing.T) {
 	mustEndFailed(t, j)
 }
 
-// mustEndFailed closes a journal that has failed, so that the test does not do so again.
+// mustEndFailed closes a journal that has failed, so that the end of the test does not.
 func mustEndFailed(tb testing.TB, j *Journal) {
 	tb.Helper()
 	if err := j.Close(); err == nil {

@@ -14,22 +14,22 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// roomy is a disk in memory that says how much of it is free.
-type roomy struct {
+// sizedDisk is a disk in memory that says how much of it is free.
+type sizedDisk struct {
 	disk   *vfs.MemFS
 	free   atomic.Uint64
-	writes atomic.Int64 // operations that take room
-	log    *logged
+	writes atomic.Int64 // operations that need room
+	log    *testLog
 	o      Options
 }
 
 const lowWater = 4 << 20
 
-func newRoomy(t *testing.T) *roomy {
+func newSizedDisk(t *testing.T) *sizedDisk {
 	t.Helper()
-	r := &roomy{disk: vfs.NewCrashableMem(), log: new(logged)}
+	r := &sizedDisk{disk: vfs.NewCrashableMem(), log: new(testLog)}
 	r.free.Store(1 << 40)
-	r.o = testOptions(t, inject(r.disk, func(op errorfs.Op) error {
+	r.o = testOptions(t, injectFS(r.disk, func(op errorfs.Op) error {
 		if takesRoom(op) {
 			r.writes.Add(1)
 		}
@@ -49,7 +49,7 @@ func takesRoom(op errorfs.Op) bool {
 }
 
 // comesBack starts again from what is on the disk, and compares.
-func (r *roomy) comesBack(t *testing.T, w *world) {
+func (r *sizedDisk) comesBack(t *testing.T, w *world) {
 	t.Helper()
 	o := testOptions(t, r.disk.CrashClone(vfs.CrashCloneCfg{}), Sync)
 	j, again := mustRecover(t, "data", o)
@@ -62,16 +62,17 @@ func (r *roomy) comesBack(t *testing.T, w *world) {
 	}
 }
 
-// TestCheckpointPutOff: without room a checkpoint is not made, and nothing is written for it; it is made when there is
-// room.
+// TestCheckpointPutOff: without room no checkpoint is made, and nothing is written for one.
+// When there is room, it is made.
 func TestCheckpointPutOff(t *testing.T) {
-	r, w := newRoomy(t), newWorld(2, 6, 9)
+	r, w := newSizedDisk(t), newWorld(2, 6, 9)
 	j, _ := mustRecover(t, "data", r.o)
 	w.run(t, j, 30, 5)
 	r.free.Store(lowWater - 1)
 	before := r.writes.Load()
 	if err := j.Checkpoint(t.Context(), w); !errors.Is(err, ErrNoRoom) || w.marked != 0 || r.writes.Load() != before {
-		t.Errorf("%v, %d marks, %d writes; want %v and nothing written", err, w.marked, r.writes.Load()-before, ErrNoRoom)
+		t.Errorf("%v, %d marks, %d writes; want %v and nothing written",
+			err, w.marked, r.writes.Load()-before, ErrNoRoom)
 	}
 	r.comesBack(t, w)
 	r.free.Store(lowWater)
@@ -82,14 +83,14 @@ func TestCheckpointPutOff(t *testing.T) {
 	r.comesBack(t, w)
 }
 
-// TestCheckpointRunsOutOfRoom: the disk fills up while a checkpoint is made, at each of its looks at it. It drops
-// nothing, and the next one, with room, has everything.
+// TestCheckpointRunsOutOfRoom fills up the disk at each point at which a checkpoint checks for
+// room. The checkpoint drops nothing, and the next one, with room, has everything.
 func TestCheckpointRunsOutOfRoom(t *testing.T) {
 	for at := int64(1); ; at++ {
-		r, w := newRoomy(t), newWorld(2, 6, 9)
+		r, w := newSizedDisk(t), newWorld(2, 6, 9)
 		var looks atomic.Int64
 		looks.Store(-1 << 40)
-		r.o.watchInterval = watchInterval * 3600 // the watcher does not look
+		r.o.watchInterval = watchInterval * 3600 // the watcher does not check meanwhile
 		r.o.FreeBytes = func() (uint64, error) {
 			if looks.Add(1) >= at {
 				return 0, nil
@@ -118,9 +119,10 @@ func TestCheckpointRunsOutOfRoom(t *testing.T) {
 	}
 }
 
-// TestRunOutlivesFullDisk: checkpoints that are put off are no end of Run; it says so once, and makes them again.
+// TestRunOutlivesFullDisk: Run does not end when checkpoints are put off. It logs that once,
+// and makes them again later.
 func TestRunOutlivesFullDisk(t *testing.T) {
-	r, w := newRoomy(t), newWorld(2, 6, 9)
+	r, w := newSizedDisk(t), newWorld(2, 6, 9)
 	j, _ := mustRecover(t, "data", r.o)
 	w.run(t, j, 30, 5)
 	r.free.Store(0)
@@ -131,13 +133,15 @@ func TestRunOutlivesFullDisk(t *testing.T) {
 	for range 3 {
 		w.wanted <- struct{}{}
 	}
-	until(t, "a word about it", func() bool { return said("no checkpoint: what was committed is safe") == 1 && len(w.wanted) == 0 })
-	until(t, "read-only", j.ReadOnly)
+	waitUntil(t, "a word about it", func() bool {
+		return said("no checkpoint: what was committed is safe") == 1 && len(w.wanted) == 0
+	})
+	waitUntil(t, "read-only", j.ReadOnly)
 	r.free.Store(1 << 40)
-	until(t, "orders again", func() bool { return !j.ReadOnly() })
+	waitUntil(t, "orders again", func() bool { return !j.ReadOnly() })
 	w.wanted <- struct{}{}
-	until(t, "a checkpoint", func() bool { return j.Stats().Checkpoints > 0 })
-	until(t, "a word about that", func() bool { return said("a checkpoint has been made again") == 1 })
+	waitUntil(t, "a checkpoint", func() bool { return j.Stats().Checkpoints > 0 })
+	waitUntil(t, "a word about that", func() bool { return said("a checkpoint has been made again") == 1 })
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -147,8 +151,9 @@ func TestRunOutlivesFullDisk(t *testing.T) {
 	}
 }
 
-// TestWaitForRoom: what is written beside the commits waits for room: tables, manifests, a log that is to be made, and
-// what a checkpoint writes to the log. The journal is read-only meanwhile, and all of it is done when there is room.
+// TestWaitForRoom: every write that is not a commit waits for room: tables, manifests, creating
+// a log, and a checkpoint's writes to the log. The journal is read-only meanwhile, and all of
+// them succeed when there is room.
 func TestWaitForRoom(t *testing.T) {
 	isManifest := func(op errorfs.Op) bool { return strings.Contains(op.Path, "MANIFEST-") }
 	for what, is := range map[string]func(errorfs.Op) bool{
@@ -161,7 +166,7 @@ func TestWaitForRoom(t *testing.T) {
 	} {
 		for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT} {
 			t.Run(what+", "+cause.Error(), func(t *testing.T) {
-				r, w := newRoomy(t), newWorld(2, 6, 9)
+				r, w := newSizedDisk(t), newWorld(2, 6, 9)
 				f := &failingDisk{err: cause, is: is}
 				r.o.FS = f.on(r.disk)
 				j, _ := mustRecover(t, "data", r.o)
@@ -171,7 +176,7 @@ func TestWaitForRoom(t *testing.T) {
 					defer close(run)
 					w.run(t, j, 300, 5)
 				}()
-				until(t, "something waits", func() bool { return j.waiting.Load() > 0 })
+				waitUntil(t, "something waits", func() bool { return j.waiting.Load() > 0 })
 				if !j.ReadOnly() {
 					t.Error("orders are taken")
 				}
@@ -179,12 +184,13 @@ func TestWaitForRoom(t *testing.T) {
 					t.Errorf("a checkpoint meanwhile: %v", err)
 				}
 				f.armed.Store(false)
-				until(t, "room", func() bool { return !j.ReadOnly() })
+				waitUntil(t, "room", func() bool { return !j.ReadOnly() })
 				<-run
 				mustCheckpoint(t, j, w)
 				r.comesBack(t, w)
 				mustClose(t, j)
-				if text := r.log.String(); !strings.Contains(text, "the disk is full: no orders are taken until there is room again") ||
+				if text := r.log.String(); !strings.Contains(text,
+					"the disk is full: no orders are taken until there is room again") ||
 					!strings.Contains(text, "what waited for room on the disk is done with") {
 					t.Errorf("it said: %s", text)
 				}
@@ -193,10 +199,11 @@ func TestWaitForRoom(t *testing.T) {
 	}
 }
 
-// TestCheckpointWaitsInLog: a checkpoint that finds the log's disk full waits; a commit that does ends the process.
+// TestCheckpointWaitsInLog: a checkpoint that finds no room in the log waits; a commit ends the
+// process.
 func TestCheckpointWaitsInLog(t *testing.T) {
 	isLogWrite := func(op errorfs.Op) bool { return isLog(op) && kindOfOperation(op) == "writes" }
-	r, w := newRoomy(t), newWorld(2, 6, 9)
+	r, w := newSizedDisk(t), newWorld(2, 6, 9)
 	f := &failingDisk{err: syscall.ENOSPC, is: isLogWrite}
 	r.o.FS, r.o.tune = f.on(r.disk), nil
 	fatal := fatals(&r.o)
@@ -208,14 +215,14 @@ func TestCheckpointWaitsInLog(t *testing.T) {
 	f.armed.Store(true)
 	made := make(chan error, 1)
 	go func() { made <- j.Checkpoint(context.Background(), w) }()
-	until(t, "the checkpoint waits", func() bool { return j.waiting.Load() == 1 })
+	waitUntil(t, "the checkpoint waits", func() bool { return j.waiting.Load() == 1 })
 	f.armed.Store(false)
 	if err := <-made; err != nil || w.marked != 1 {
 		t.Fatalf("%v, %d marks", err, w.marked)
 	}
 	r.comesBack(t, w)
 	f.armed.Store(true)
-	go func() { _ = w.step(0, j, 5) }() // ends where Fatal does
+	go func() { _ = w.step(0, j, 5) }() // blocks for ever in Fatal
 	err = <-fatal
 	const want = "a write or a sync has failed, so nothing more can be acknowledged"
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), want) {
@@ -225,30 +232,35 @@ func TestCheckpointWaitsInLog(t *testing.T) {
 	mustEndFailed(t, j)
 }
 
-// TestIntervalWaitsInLog: where nobody waits for the disk, what is committed waits for room, and is on the disk then.
+// TestIntervalWaitsInLog: in mode Interval, where no caller waits for the disk, commits wait
+// for room and are then written.
 func TestIntervalWaitsInLog(t *testing.T) {
-	r, w := newRoomy(t), newWorld(2, 6, 9)
-	f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool { return isLog(op) && kindOfOperation(op) == "writes" }}
+	r, w := newSizedDisk(t), newWorld(2, 6, 9)
+	f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool {
+		return isLog(op) && kindOfOperation(op) == "writes"
+	}}
 	r.o.FS, r.o.Mode = f.on(r.disk), Interval
 	j, _ := mustRecover(t, "data", r.o)
 	f.armed.Store(true)
 	w.run(t, j, 30, 5)
-	until(t, "the log waits", func() bool { return j.waiting.Load() > 0 && j.ReadOnly() })
+	waitUntil(t, "the log waits", func() bool { return j.waiting.Load() > 0 && j.ReadOnly() })
 	f.armed.Store(false)
-	until(t, "all is synced", func() bool { return j.synced.Load() == j.Committed() && !j.ReadOnly() })
+	waitUntil(t, "all is synced", func() bool { return j.synced.Load() == j.Committed() && !j.ReadOnly() })
 	r.comesBack(t, w)
 }
 
-// TestEndWhileWaiting: the end of a run does not wait for room. It is told as a failure, whoever waited, and nothing
-// is lost.
+// TestEndWhileWaiting: the end of a run does not wait for room. Whatever was waiting, that is a
+// failure, and nothing is lost.
 func TestEndWhileWaiting(t *testing.T) {
 	for name, end := range map[string]func(j *Journal, w *world){
 		"of Run":   func(j *Journal, w *world) { runAndStop(j, w) },
 		"by Close": func(j *Journal, _ *world) { _ = j.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, w := newRoomy(t), newWorld(2, 6, 9)
-			f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool { return isLog(op) && op.Kind == errorfs.OpCreate || isTable(op) }}
+			r, w := newSizedDisk(t), newWorld(2, 6, 9)
+			f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool {
+				return isLog(op) && op.Kind == errorfs.OpCreate || isTable(op)
+			}}
 			r.o.FS = f.on(r.disk)
 			fatal := fatals(&r.o)
 			j, _, err := recoverFrom("data", r.o)
@@ -257,11 +269,11 @@ func TestEndWhileWaiting(t *testing.T) {
 			}
 			w.journal.Store(j)
 			f.armed.Store(true)
-			go func() { // ends where Fatal does
+			go func() { // blocks for ever in Fatal
 				for w.step(0, j, 5) == nil {
 				}
 			}()
-			until(t, "something waits", func() bool { return j.waiting.Load() > 0 })
+			waitUntil(t, "something waits", func() bool { return j.waiting.Load() > 0 })
 			go end(j, w)
 			if err := <-fatal; !errors.Is(err, syscall.ENOSPC) {
 				t.Errorf("it says: %v", err)
@@ -277,9 +289,10 @@ func runAndStop(j *Journal, w *world) {
 	_ = j.Run(ctx, w)
 }
 
-// TestCloseWithoutRoom: a run that ends on a full disk ends well, and the next start has everything.
+// TestCloseWithoutRoom: a run that ends on a full disk ends well, and the next start has
+// everything.
 func TestCloseWithoutRoom(t *testing.T) {
-	r, w := newRoomy(t), newWorld(2, 6, 9)
+	r, w := newSizedDisk(t), newWorld(2, 6, 9)
 	f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool { return takesRoom(op) && !isLog(op) }}
 	r.o.FS, r.o.tune = f.on(r.disk), nil
 	j, _ := mustRecover(t, "data", r.o)
@@ -289,7 +302,8 @@ func TestCloseWithoutRoom(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	if text := r.log.String(); !strings.Contains(text, "no room to leave in writing that this run has ended: nothing is lost") {
+	if text := r.log.String(); !strings.Contains(text,
+		"no room to leave in writing that this run has ended: nothing is lost") {
 		t.Errorf("it said: %s", text)
 	}
 	if _, ok, _ := readFile(r.disk, "data", cleanFile); ok {
@@ -298,9 +312,10 @@ func TestCloseWithoutRoom(t *testing.T) {
 	r.comesBack(t, w)
 }
 
-// TestStartWithoutRoom: a start that has no room says so, and has written nothing but the lock; with room it starts.
+// TestStartWithoutRoom: a start without room says so, and has written nothing but the lock.
+// With room it starts.
 func TestStartWithoutRoom(t *testing.T) {
-	r, w := newRoomy(t), newWorld(2, 6, 9)
+	r, w := newSizedDisk(t), newWorld(2, 6, 9)
 	const want = "as its disk has no room: %s; nothing was changed: make room, and start again"
 	refused := func(free uint64, numbers string) {
 		t.Helper()
@@ -310,21 +325,21 @@ func TestStartWithoutRoom(t *testing.T) {
 		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), strings.Replace(want, "%s", numbers, 1)) {
 			t.Errorf("with %d bytes free: %v", free, err)
 		}
-		if n := r.writes.Load() - before; n > 1 { // the directory
+		if n := r.writes.Load() - before; n > 1 { // one for the directory
 			t.Errorf("with %d bytes free: %d writes", free, n)
 		}
 	}
 	refused(0, "0 bytes are free, and 1048576 are needed")
 	refused(1<<20-1, "1048575 bytes are free, and 1048576 are needed")
 	r.free.Store(1 << 40)
-	r.o.tune = nil // what is committed stays in the log
+	r.o.tune = nil // no flush: the events stay in the log
 	j, _ := mustRecover(t, "data", r.o)
 	w.run(t, j, 60, 5)
 	crashed := r.disk.CrashClone(vfs.CrashCloneCfg{})
 	mustClose(t, j)
 	refused(1<<20-1, "1048575 bytes are free, and 1048576 are needed")
 	r.free.Store(1 << 20)
-	j, again := mustRecover(t, "data", r.o) // there is nothing to flush
+	j, again := mustRecover(t, "data", r.o) // there is nothing left to flush
 	if err := w.compare(j, again, w.acked(everything)); err != nil || !j.ReadOnly() {
 		t.Errorf("%v, read-only: %t", err, j.ReadOnly())
 	}
@@ -339,17 +354,22 @@ func TestStartWithoutRoom(t *testing.T) {
 	}
 }
 
-// TestBackupOfFullDisk: a backup to another disk takes no room on that of the journal, so that it can be made when it
-// is needed.
+// TestBackupOfFullDisk: a backup to another disk needs no room on the journal's disk, so that
+// it can be made when the disk is full.
 func TestBackupOfFullDisk(t *testing.T) {
-	r, w := newRoomy(t), newWorld(2, 6, 9)
-	f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool { return takesRoom(op) && strings.HasPrefix(op.Path, "data") }}
-	r.o.FS = linkless{f.on(r.disk)}
+	r, w := newSizedDisk(t), newWorld(2, 6, 9)
+	f := &failingDisk{err: syscall.ENOSPC, is: func(op errorfs.Op) bool {
+		return takesRoom(op) && strings.HasPrefix(op.Path, "data")
+	}}
+	r.o.FS = noLinkFS{f.on(r.disk)}
 	j, _ := mustRecover(t, "data", r.o)
 	w.run(t, j, 30, 5)
 	mustCheckpoint(t, j, w)
 	w.run(t, j, 30, 5)
-	until(t, "an idle database", func() bool { m := j.db.Metrics(); return m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 })
+	waitUntil(t, "an idle database", func() bool {
+		m := j.db.Metrics()
+		return m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0
+	})
 	f.armed.Store(true)
 	r.free.Store(0)
 	if err := j.Backup("elsewhere"); err != nil {
@@ -363,16 +383,16 @@ func TestBackupOfFullDisk(t *testing.T) {
 	}
 }
 
-// TestPebbleKeepsReplay: a start knows what it has to flush by the size of the memtables of a database that is only
-// read.
+// TestPebbleKeepsReplay: the size of the memtables of a read-only database tells a start how
+// much it has to flush.
 func TestPebbleKeepsReplay(t *testing.T) {
 	l := newLogWorld(t, Sync, 40, 5)
 	s := store{disk: l.disk, dir: "data", l: newListings(universe)}
 	lock, err := pebble.LockDirectory("data", l.disk)
 	must(t, err)
 	s.lock = lock
-	f := new(found)
-	if err := errors.Join(s.survey(f), s.unlock()); err != nil || f.unflushed < uint64(len(l.log)) {
+	f := new(inspection)
+	if err := errors.Join(s.readBeforeOpening(f), s.unlock()); err != nil || f.unflushed < uint64(len(l.log)) {
 		t.Errorf("%d bytes of a log of %d, %v", f.unflushed, len(l.log), err)
 	}
 }

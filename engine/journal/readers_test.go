@@ -19,7 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-// ledgers are journals on a real disk, by how they came to their end.
+// ledgers returns journals on a real disk, by how they ended.
 func ledgers(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -35,11 +35,12 @@ func ledgers(t *testing.T) map[string]string {
 	must(t, os.CopyFS(at("backup of an earlier version"), os.DirFS(at("backup"))))
 	must(t, os.Remove(filepath.Join(at("backup of an earlier version"), lockFile)))
 	return map[string]string{
-		"clean": at("clean"), "crashed": at("crashed"), "backup": at("backup"), "backup of an earlier version": at("backup of an earlier version"),
+		"clean": at("clean"), "crashed": at("crashed"), "backup": at("backup"),
+		"backup of an earlier version": at("backup of an earlier version"),
 	}
 }
 
-// fileState is a file as it is: which one, since when, and what is in it.
+// fileState is a file as it is: its identity, its times, and its content.
 type fileState struct {
 	mode            fs.FileMode
 	inode           uint64
@@ -74,14 +75,15 @@ func statesOf(t *testing.T, dir string) map[string]fileState {
 	return states
 }
 
-// readAll is all that is done with a ledger that nobody serves.
+// readAll does everything that can be done with a ledger that no server has open.
 func readAll(t *testing.T, dir string, disk vfs.FS) {
 	t.Helper()
 	o, out := testOptions(t, disk, Sync), t.TempDir()
 	if sum, err := Verify(context.Background(), dir, o); err != nil || sum.Events == 0 {
 		t.Errorf("verify: %+v, %v", sum, err)
 	}
-	if sum, err := Export(context.Background(), dir, filepath.Join(out, "histories"), o); err != nil || sum.Events == 0 {
+	if sum, err := Export(context.Background(), dir, filepath.Join(out, "histories"), o); err != nil ||
+		sum.Events == 0 {
 		t.Errorf("export: %+v, %v", sum, err)
 	}
 	backup := filepath.Join(out, "backup")
@@ -93,7 +95,7 @@ func readAll(t *testing.T, dir string, disk vfs.FS) {
 	}
 }
 
-// TestReadersChangeNothing: not a file of a ledger that is read is another afterwards.
+// TestReadersChangeNothing: reading a ledger changes none of its files.
 func TestReadersChangeNothing(t *testing.T) {
 	for name, dir := range ledgers(t) {
 		t.Run(name, func(t *testing.T) {
@@ -106,14 +108,15 @@ func TestReadersChangeNothing(t *testing.T) {
 	}
 }
 
-// TestReadersNeedNoWriting: a ledger can be read where nothing can be written, be it a file system or somebody else's
-// directory.
+// TestReadersNeedNoWriting: a ledger can be read where nothing can be written, be it a
+// read-only file system or somebody else's directory.
 func TestReadersNeedNoWriting(t *testing.T) {
 	for name, dir := range ledgers(t) {
 		for _, cause := range []error{syscall.EROFS, syscall.EACCES} {
 			t.Run(name+", "+cause.Error(), func(t *testing.T) {
 				readAll(t, dir, errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
-					if strings.HasPrefix(op.Path, dir) && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose {
+					if strings.HasPrefix(op.Path, dir) && op.Kind.ReadOrWrite() == errorfs.OpIsWrite &&
+						op.Kind != errorfs.OpFileClose {
 						return &fs.PathError{Op: "write", Path: op.Path, Err: cause}
 					}
 					return nil
@@ -123,13 +126,14 @@ func TestReadersNeedNoWriting(t *testing.T) {
 	}
 }
 
-// TestReadOnlyMount is the same on a file system that is really mounted so, where that may be done.
+// TestReadOnlyMount is the same on a file system that is really mounted read-only, if the
+// machine allows that.
 func TestReadOnlyMount(t *testing.T) {
 	for name, dir := range ledgers(t) {
 		t.Run(name, func(t *testing.T) {
 			mounted := t.TempDir()
 			if !mountReadOnly(t, dir, mounted) {
-				return // TestReadersNeedNoWriting has refused all writes
+				return // TestReadersNeedNoWriting has done that by refusing all writes
 			}
 			readAll(t, mounted, nil)
 			if _, err := Open(mounted, testOptions(t, nil, Sync)); !errors.Is(err, syscall.EROFS) {
@@ -139,7 +143,8 @@ func TestReadOnlyMount(t *testing.T) {
 	}
 }
 
-// mountReadOnly has a directory at another place, where nothing can be written; ok says whether that may be done here.
+// mountReadOnly mounts a directory read-only at another place. ok says whether the machine
+// allows that.
 func mountReadOnly(t *testing.T, dir, at string) (ok bool) {
 	t.Helper()
 	if err := syscall.Mount(dir, at, "", syscall.MS_BIND, ""); errors.Is(err, fs.ErrPermission) {
@@ -161,7 +166,8 @@ func mustBeInUse(t *testing.T, what string, err error) {
 	}
 }
 
-// TestReadersTogether: any number of readers at a time, and no server beside them, and none beside a server.
+// TestReadersTogether: any number of readers at a time, but no server while there is a reader,
+// and no reader while there is a server.
 func TestReadersTogether(t *testing.T) {
 	dir := ledgers(t)["clean"]
 	o := testOptions(t, nil, Sync)
@@ -187,14 +193,13 @@ func TestReadersTogether(t *testing.T) {
 	mustClose(t, j)
 }
 
-// TestLockOfEarlierVersion: servers that lock as earlier versions did keep readers and servers out, and the other way
-// round.
+// TestLockOfEarlierVersion: the locks of earlier versions and of this one exclude each other.
 func TestLockOfEarlierVersion(t *testing.T) {
 	dir := ledgers(t)["clean"]
 	o := testOptions(t, nil, Sync)
 	lock, err := pebble.LockDirectory(dir, vfs.Default)
 	must(t, err)
-	_, err = Open(dir, o) // closing the file has let go of the lock of this process
+	_, err = Open(dir, o) // the earlier lock belongs to the process, and closing the file has released it
 	mustBeInUse(t, "a server", err)
 	must(t, lock.Close())
 	lock, err = pebble.LockDirectory(dir, vfs.Default)
@@ -204,13 +209,15 @@ func TestLockOfEarlierVersion(t *testing.T) {
 	must(t, lock.Close())
 	reader, err := openArchive(context.Background(), dir, o)
 	must(t, err)
-	if _, err := vfs.Default.Lock(filepath.Join(dir, lockFile)); !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EACCES) {
+	if _, err := vfs.Default.Lock(filepath.Join(dir, lockFile)); !errors.Is(err, syscall.EAGAIN) &&
+		!errors.Is(err, syscall.EACCES) {
 		t.Errorf("an earlier version beside a reader: %v", err)
 	}
 	must(t, reader.unlock())
 }
 
-// TestServerComesWhileRead: without a lock to take, a reader finds out in the end that a server has come.
+// TestServerComesWhileRead: a reader without a lock finds out at the end that a server has
+// started.
 func TestServerComesWhileRead(t *testing.T) {
 	dir := ledgers(t)["backup of an earlier version"]
 	o := testOptions(t, nil, Sync)
@@ -224,18 +231,19 @@ func TestServerComesWhileRead(t *testing.T) {
 	mustClose(t, j)
 }
 
-// TestReadDiskRefuses: whoever reads cannot write, by mistake either.
+// TestReadDiskRefuses: the file system of readers refuses all changes.
 func TestReadDiskRefuses(t *testing.T) {
 	dir := t.TempDir()
-	d, name, other := readDisk{privateDisk{vfs.Default}}, filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	d, name, other := readOnlyFS{privateFS{vfs.Default}}, filepath.Join(dir, "a"), filepath.Join(dir, "b")
 	must(t, os.WriteFile(name, nil, 0o600))
 	before := statesOf(t, dir)
 	_, create := d.Create(name, vfs.WriteCategoryUnspecified)
 	_, open := d.OpenReadWrite(other, vfs.WriteCategoryUnspecified)
 	_, reuse := d.ReuseForWrite(name, other, vfs.WriteCategoryUnspecified)
 	for what, err := range map[string]error{
-		"create": create, "open": open, "reuse": reuse, "link": d.Link(name, other), "remove": d.Remove(name), "remove all": d.RemoveAll(name),
-		"rename": d.Rename(name, other), "make a directory": d.MkdirAll(other, privateDir),
+		"create": create, "open": open, "reuse": reuse, "link": d.Link(name, other), "remove": d.Remove(name),
+		"remove all": d.RemoveAll(name),
+		"rename":     d.Rename(name, other), "make a directory": d.MkdirAll(other, privateDir),
 	} {
 		if !errors.Is(err, errReadOnly) {
 			t.Errorf("%s: %v", what, err)
@@ -246,7 +254,8 @@ func TestReadDiskRefuses(t *testing.T) {
 	}
 }
 
-// TestReaderWaitsForNobody: a pipe in the place of a directory is refused at once, and not opened.
+// TestReaderWaitsForNobody: a pipe in place of the directory is refused at once, and not
+// opened.
 func TestReaderWaitsForNobody(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	must(t, syscall.Mkfifo(pipe, 0o600))

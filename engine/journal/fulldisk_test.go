@@ -13,24 +13,24 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-// fullDisk is full from the n-th operation on that takes room; of a write it takes the first half. Nothing is removed
-// from it that would make room.
+// fullDisk is full from the n-th operation on that needs room. Of a write it takes the first
+// half. Removing files does not make room.
 type fullDisk struct {
 	vfs.FS
-	logs    bool          // it has no room in logs either; else they have room, and only new ones cannot be made
-	left    *atomic.Int64 // operations until then
+	logs    bool          // writes to logs find no room either; else only creating a log fails
+	left    *atomic.Int64 // operations until it is full
 	first   *atomic.Pointer[failedOp]
 	logFull *atomic.Bool // a write to a log has failed
 	stage   func() string
 }
 
 func newFullDisk(disk vfs.FS, logs bool, n int, stage func() string) fullDisk {
-	d := fullDisk{recycling{disk}, logs, new(atomic.Int64), new(atomic.Pointer[failedOp]), new(atomic.Bool), stage}
+	d := fullDisk{recyclingFS{disk}, logs, new(atomic.Int64), new(atomic.Pointer[failedOp]), new(atomic.Bool), stage}
 	d.left.Store(int64(n))
 	return d
 }
 
-// refuse says whether an operation finds no room.
+// refuse reports whether an operation finds no room, and whether it is the first.
 func (d fullDisk) refuse(kind errorfs.OpKind, name string) (full, first bool) {
 	left := d.left.Add(-1)
 	if left == -1 {
@@ -92,14 +92,15 @@ func (f fullFile) Write(p []byte) (n int, err error) {
 	return n, errors.Join(err, syscall.ENOSPC)
 }
 
-// TestFullDisk has the disk full within each write of a short run, and all after it: of logs, tables, manifests,
-// marks, of a backup; and with each file that cannot be made. What is no commit waits, and goes on when there is room.
-// A commit ends the process with a sentence, and so does the end of the run, and nobody is told that something was
-// committed. Once there is room again everything is there that had been acknowledged, whether or not the disk has the
+// TestFullDisk fills up the disk within each write of a short run, and for all after it: to
+// logs, tables, manifests, marks and a backup; and for each file that is created. Everything
+// but a commit waits, and goes on when there is room. A commit ends the process with an error
+// that says why, and so does the end of the run; nobody is told that something was committed.
+// Once there is room again, everything acknowledged is there, whether or not the disk kept the
 // half that was written.
 func TestFullDisk(t *testing.T) {
 	y := newTally(t, "full disk")
-	step := 5 // of a quick test
+	step := 5 // in a quick test
 	if thorough() {
 		step = 1
 	}
@@ -119,13 +120,14 @@ func TestFullDisk(t *testing.T) {
 			}
 		}
 	}
-	y.must("logs", "waited and went on")
+	y.mustHaveSeen("logs", "waited and went on")
 	if thorough() {
-		y.must("tables", "manifests", "marks of clean ends", "others")
+		y.mustHaveSeen("tables", "manifests", "marks of clean ends", "others")
 	}
 }
 
-// fillAt has the disk of a life full at its n-th operation that takes room; hit says whether there were so many.
+// fillAt makes the disk of a life full at its n-th operation that needs room. hit says whether
+// there were so many.
 func fillAt(t *testing.T, y *tally, l *shortLife, logs bool, n int) (hit bool, err error) {
 	disk := newFullDisk(l.disk, logs, n, l.at)
 	l.o.FS = disk
@@ -147,7 +149,7 @@ func fillAt(t *testing.T, y *tally, l *shortLife, logs bool, n int) (hit bool, e
 	y.tried(1)
 	switch {
 	case went && end == nil: // as it should
-	case end == nil && kindOfFile(first.op.Path) == kindOfFile(cleanFile): // nothing is lost by that
+	case end == nil && kindOfFile(first.op.Path) == kindOfFile(cleanFile): // CLEAN was not written: nothing is lost
 	case first.stage == "run" && !disk.logFull.Load() && l.at() == "run" && end != nil:
 		err = fmt.Errorf("it did not wait: %w", end)
 	default:
@@ -162,7 +164,8 @@ func fillAt(t *testing.T, y *tally, l *shortLife, logs bool, n int) (hit bool, e
 	return true, err
 }
 
-// makeRoomWhenItWaits says whether something has waited for room, until the life has ended.
+// makeRoomWhenItWaits makes room once a write waits for it, and returns false if the life ends
+// before.
 func (l *shortLife) makeRoomWhenItWaits(disk fullDisk, ended <-chan struct{}) bool {
 	tick := time.NewTicker(l.o.watchInterval)
 	defer tick.Stop()

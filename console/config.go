@@ -1,0 +1,70 @@
+package console
+
+import (
+	"context"
+
+	"github.com/rs/zerolog"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/gateway"
+	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+// Books answers questions about accounts. All methods wait for the ledger until ctx ends. Their
+// errors include engine.ErrUnknownAccount, engine.ErrStopped and ErrNotReady.
+type Books interface {
+	Holdings(ctx context.Context, account uint64) (positions.Holdings, error)
+	// History returns up to limit events with sequences below before (0: from the newest), newest
+	// first, and the oldest sequence kept (0: none).
+	History(ctx context.Context, account, before uint64, limit int) (events []positions.Event, oldest uint64, err error)
+	// Accounts lists up to limit accounts with numbers above after, ascending.
+	Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, error)
+	// Walk calls see for the account's events, in order, beginning with sequence from. Its errors also
+	// include engine.ErrNotKept and engine.ErrBusy.
+	Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error
+}
+
+// Busts takes trades back, and corrects them.
+type Busts interface {
+	// Bust returns the resulting event. repeated says that it had been done before, under the same id.
+	// A refusal is an *engine.BustRefusedError. Other errors are those of Books, engine.ErrBusy and
+	// engine.ErrReadOnly.
+	Bust(ctx context.Context, r *positions.BustRequest) (ev positions.Event, repeated bool, err error)
+}
+
+// SessionList lists the client connections. Its methods are safe for concurrent use.
+type SessionList interface {
+	Sessions() []gateway.SessionInfo
+	Kick(uid uint64, reason string) bool // false: there is no such session
+}
+
+// LogLevel is the level of the log. Its methods are safe for concurrent use.
+type LogLevel interface {
+	Level() string
+	SetLevel(level string) error // the error says which levels there are
+}
+
+// SimulatedFlow makes simulated trades. Its methods are safe for concurrent use.
+type SimulatedFlow interface {
+	SetRate(rate float64) error // in fills per second; the error says which rates are allowed
+	State() simulator.State
+}
+
+// Config is what a console shows. Its functions are called by several goroutines at a time.
+type Config struct {
+	Universe  *market.Universe
+	Prices    func() *market.Prices // the current prices
+	Books     Books
+	Busts     Busts
+	Sessions  SessionList
+	Simulator SimulatedFlow
+	LogLevel  LogLevel     // nil: there is nothing at /api/v1/log
+	Ready     func() error // nil, or why the server is not ready
+	Counters  func() []Counter
+	Backup    func(dir string) (bytes int64, err error) // to a new directory; nil: the server keeps nothing on disk
+	Token     string                                    // "": no token is required
+	Hosts     []string                                  // names besides localhost, as ParseHost returns them
+	Log       zerolog.Logger
+}
