@@ -137,8 +137,33 @@ func TestPicturesAreShown(t *testing.T) {
 			}
 		}
 	}
-	if files < 40 {
+	if files < 20 {
 		t.Errorf("%d files", files)
+	}
+}
+
+// TestBenchmarkPagesAreSmall: every full benchmark writes docs/bench anew, and the history keeps each. What is large is left in
+// bench/out.
+func TestBenchmarkPagesAreSmall(t *testing.T) {
+	const bytesMax = 1_500_000
+	files, err := os.ReadDir("docs/bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bytes int64
+	for _, file := range files {
+		info, err := file.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes += info.Size()
+	}
+	if bytes > bytesMax {
+		t.Errorf("docs/bench has %d bytes, of %d at most", bytes, bytesMax)
+	}
+	graphs, err := filepath.Glob("docs/bench/flame-*.html")
+	if err != nil || len(graphs) != 2 {
+		t.Errorf("interactive flame graphs %q, %v: want two", graphs, err)
 	}
 }
 

@@ -7,11 +7,13 @@
 //	page := report.New(results, thresholds, flames...)
 //	err = page.WriteHTML(w)
 //	err = page.WriteMarkdown(dir, "bench.md")
+//	err = page.ForDocs().WriteMarkdown("docs", "bench.md")
 //	if broken := thresholds.Broken(results.Figures(), everything); len(broken) > 0 { … }
 package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/papertape/papertape/bench/scenario"
@@ -39,8 +41,11 @@ type Picture struct {
 	SVG     []byte
 }
 
-// Link leads to a page beside the report.
-type Link struct{ Text, File string }
+// Link leads to a page beside the report. The pages about profiles are many and large: docs/ keeps a few of them.
+type Link struct {
+	Text, File string
+	InDocs     bool
+}
 
 // New makes the report of results. beside are pages about its profiles, which the report links to; they may be none.
 func New(results *scenario.Results, thresholds Thresholds, beside ...Section) *Page {
@@ -54,6 +59,21 @@ func New(results *scenario.Results, thresholds Thresholds, beside ...Section) *P
 	p.add(beside...)
 	p.add(b.benchmarks(), notes(results))
 	return p
+}
+
+// ForDocs is the page as docs/ has it: of what it links to, only what is small enough to be committed after every run.
+func (p *Page) ForDocs() *Page {
+	docs := &Page{Title: p.Title}
+	for _, s := range p.Sections {
+		links := slices.DeleteFunc(slices.Clone(s.Links), func(l Link) bool { return !l.InDocs })
+		if left := len(s.Links) - len(links); left > 0 {
+			s.Text = append(slices.Clone(s.Text), fmt.Sprintf("`make bench-full` makes %d more pages of this load (flame graphs, "+
+				"call graphs, differences) and leaves them in `bench/out/bench`.", left))
+		}
+		s.Links = links
+		docs.Sections = append(docs.Sections, s)
+	}
+	return docs
 }
 
 // add leaves out what has nothing in it.
