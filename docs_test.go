@@ -142,6 +142,25 @@ func TestPicturesAreShown(t *testing.T) {
 	}
 }
 
+// TestIndex: each page of docs/ is in its index, and each decision in that of docs/adr.
+func TestIndex(t *testing.T) {
+	all := documents(t)
+	for name := range all {
+		dir := filepath.Dir(name)
+		index := filepath.Join(dir, "README.md")
+		if dir != "docs" && dir != "docs/adr" || name == index {
+			continue
+		}
+		leads := slices.ContainsFunc(all[index].links, func(link string) bool {
+			path, _, _ := strings.Cut(link, "#")
+			return path == filepath.Base(name)
+		})
+		if !leads {
+			t.Errorf("%s does not lead to %s", index, name)
+		}
+	}
+}
+
 // TestBenchmarkPagesAreSmall: every full benchmark writes docs/bench anew, and the history keeps each. What is large is left in
 // bench/out.
 func TestBenchmarkPagesAreSmall(t *testing.T) {
