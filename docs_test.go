@@ -161,8 +161,8 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// TestBenchmarkPagesAreSmall: every full benchmark writes docs/bench anew, and the history keeps each. What is large is left in
-// bench/out.
+// TestBenchmarkPagesAreSmall: every full benchmark writes docs/bench anew, and the history keeps each. What is large is
+// left in bench/out.
 func TestBenchmarkPagesAreSmall(t *testing.T) {
 	const bytesMax = 1_500_000
 	files, err := os.ReadDir("docs/bench")
