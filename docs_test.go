@@ -69,7 +69,8 @@ func documents(t *testing.T) map[string]document {
 		if err != nil {
 			return err
 		}
-		if hidden := strings.HasPrefix(entry.Name(), ".") && name != "."; entry.IsDir() && (hidden || name == "bench/out") {
+		hidden := strings.HasPrefix(entry.Name(), ".") && name != "."
+		if entry.IsDir() && (hidden || name == "bench/out") {
 			return fs.SkipDir
 		}
 		if filepath.Ext(name) != ".md" {

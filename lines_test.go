@@ -46,8 +46,8 @@ func unbreakable(line string) bool {
 	return slices.ContainsFunc(strings.Fields(line), long)
 }
 
-// longOfMarkdown are the numbers of the lines that are too long. What a program printed stays as it is, as do tables and
-// pictures.
+// longOfMarkdown are the numbers of the lines that are too long. What a program printed stays as it is, as do tables
+// and pictures.
 func longOfMarkdown(text string) (long []int) {
 	fenced, n := false, 0
 	for line := range strings.Lines(text) {

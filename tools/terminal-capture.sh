@@ -241,9 +241,9 @@ section() {
 # The terminal
 
 What `papertape client --account 100017` shows, first in English, then in Chinese (`--lang zh`, or a Chinese locale).
-`tools/terminal-capture.sh` captures this page from a screen of 122 columns. Another session trades on the account too.
-The page has no colours. On a terminal red is up and green is down, unless `--colors western` is given, and a trade taken
-back is struck through; a sign or a word always says the same. The picture in the README has the colours.
+`tools/terminal-capture.sh` captures this page from a screen of 122 columns. Another session trades on the account
+too. The page has no colours. On a terminal red is up and green is down, unless `--colors western` is given, and a
+trade taken back is struck through; a sign or a word always says the same. The picture in the README has the colours.
 HEAD
 	section 'Login' login \
 		'Who is logged in, what the account holds, what it is worth, and which commands there are. A wide character takes two
@@ -256,11 +256,11 @@ held after it, and its name.'
 		'The rest of the line was typed then.'
 	section 'A paste' pasted \
 		'Three lines were pasted, and then Enter was pressed. A paste is inserted, and nothing of it is done before Enter. Its
-lines become one line, with `⏎` where they ended, so that it can be read, changed or thrown away (Ctrl-C). Enter runs it
-like a script: all of it must be understood, or nothing is done; each command is answered before the next one is sent; the
-first command that fails ends it, and the terminal says how many were not done. A paste has 4,096 bytes at most, and a
-line 100 commands. A file has no such bounds: `papertape client --account 100017 < FILE`. What cannot be seen, such as
-control characters, is inserted as `?`.
+lines become one line, with `⏎` where they ended, so that it can be read, changed or thrown away (Ctrl-C). Enter runs
+it like a script: all of it must be understood, or nothing is done; each command is answered before the next one is
+sent; the first command that fails ends it, and the terminal says how many were not done. A paste has 4,096 bytes at
+most, and a line 100 commands. A file has no such bounds: `papertape client --account 100017 < FILE`. What cannot be
+seen, such as control characters, is inserted as `?`.
 
 A terminal that cannot mark what is pasted (the Linux console, many serial lines) sends it as if it were typed, Enter
 included. There each line is done as it comes.'
@@ -273,8 +273,8 @@ without its market and a name are completed too; after `sell`, only what the acc
 		'The program stood still until the server ended its connection, with a line half typed; others traded meanwhile.'
 	section 'A trade taken back, and one corrected' takenback \
 		'An operator used `papertape bust` on the first trade and `papertape correct` on the second. Each line of the tape
-appears again, marked with an `x` (and struck through, see the picture). It says who did it and why, what stands now, and
-the shares and the cash before and after.'
+appears again, marked with an `x` (and struck through, see the picture). It says who did it and why, what stands now,
+and the shares and the cash before and after.'
 	section 'And in the history' takenhistory \
 		'The originals stay where they were and say what became of them. What took their place has a line of its own.'
 	printf '\n![A trade taken back, struck through](images/taken-back.svg)\n\n![The same in Chinese](images/taken-back.zh.svg)\n'
@@ -285,14 +285,14 @@ row by row, what differs.'
 
 ## On a pipe
 
-A pipe or a file has one command on each line, in UTF-8, with or without a byte order mark. Lines end in LF, CR LF or CR
-(the last one may end in nothing) and have 65,536 bytes at most. A `#` begins a comment anywhere on a line, at the prompt
-too. Text of another kind (UTF-16, a NUL byte, another encoding, a longer line) is an error that names the line, after the
-lines before it were done. So is the first command that fails. Either ends with exit code 1.
+A pipe or a file has one command on each line, in UTF-8, with or without a byte order mark. Lines end in LF, CR LF or
+CR (the last one may end in nothing) and have 65,536 bytes at most. A `#` begins a comment anywhere on a line, at the
+prompt too. Text of another kind (UTF-16, a NUL byte, another encoding, a longer line) is an error that names the
+line, after the lines before it were done. So is the first command that fails. Either ends with exit code 1.
 
-With `-o json` each line of the output is an object whose `type` says what it is: `login`, `event`, `holdings`, `history`,
-`quotes`, `presence`, `subscription` (the answer to `presence on`), `help`, `connected`. Their shapes are those of the
-admin API.
+With `-o json` each line of the output is an object whose `type` says what it is: `login`, `event`, `holdings`,
+`history`, `quotes`, `presence`, `subscription` (the answer to `presence on`), `help`, `connected`. Their shapes are
+those of the admin API.
 PIPE
 } >docs/terminal.md
 echo "written: docs/terminal.md and docs/images"

@@ -81,9 +81,9 @@ papertape correct 100100-6 --price 250 --quantity 60 --reason "a typing error"
 ` + "```" + `
 
 In the lists, market value is quantity times price. Trading costs nothing, so market value and cash together stay at
-1,000,000.00, until a purchase is corrected to 250.00 a share while the share is worth 252.00. In a line of the tape, ` + "`+`" + `
-is a new row of the list, ` + "`-`" + ` a row that is gone, ` + "`Δ+300`" + ` and ` + "`Δ-100`" + ` what an order added or took. Then come the trade,
-whose order it was, how many shares are held after it, and the trade's name.
+1,000,000.00, until a purchase is corrected to 250.00 a share while the share is worth 252.00. In a line of the tape,
+` + "`+`" + ` is a new row of the list, ` + "`-`" + ` a row that is gone, ` + "`Δ+300`" + ` and ` + "`Δ-100`" + ` what an order added or took. Then come the
+trade, whose order it was, how many shares are held after it, and the trade's name.
 
 A test writes this page from the output of a real run
 (` + "`go test ./cmd/papertape -run TestMissionDocument -update-docs`" + `), and compares it with the output of every later run,
