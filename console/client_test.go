@@ -75,6 +75,9 @@ func TestClientErrors(t *testing.T) {
 
 // TestClientStrangers asks servers that are no consoles.
 func TestClientStrangers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	var followed atomic.Bool
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc

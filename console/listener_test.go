@@ -100,6 +100,9 @@ func (c *crowd) healthy(while string) {
 // TestHealthInACrowd: whatever others do with connections, and however many they hold open, who asks for health has an
 // answer.
 func TestHealthInACrowd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	const many = 700
 	for while, text := range map[string]string{
 		"others say nothing":             "",

@@ -55,6 +55,9 @@ func fill(t *testing.T, dir string, mib uint64) string {
 
 // TestDiskNearlyFull: below its low-water mark a real server refuses orders, and takes them again when there is room.
 func TestDiskNearlyFull(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	disk := smallDisk(t)
 	p := startServe(t, "--data", filepath.Join(disk, "data"), "--disk-free-bytes-min", "64MiB", "--simulator.rate", "0", "--accounts", "3")
 	at := p.until("listening").Listen
@@ -151,6 +154,9 @@ func (p *runningServe) mustFail() {
 // orders too. A server that is stopped meanwhile ends with exit code 1 and a line that says why; nothing that was
 // acknowledged is missing when there is room again.
 func TestNoRoomForFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	disk := smallDisk(t)
 	args := []string{"--data", filepath.Join(disk, "data"), "--simulator.rate", "0", "--accounts", "3", "--disk-free-bytes-min", "1MiB",
 		"--shutdown-timeout", "1s"}
@@ -250,6 +256,9 @@ func (o *ordering) order() (stop func()) {
 // TestReadOnlyData: a ledger on a file system that is mounted read-only is verified, exported and copied; a server
 // says that it cannot use it.
 func TestReadOnlyData(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	dir, mounted := t.TempDir(), t.TempDir()
 	data := filepath.Join(dir, "data")
 	p := startServe(t, "--data", data, "--simulator.rate", "0", "--accounts", "3")
@@ -302,6 +311,9 @@ exec papertape "$@"
 // TestTortureFindsLoss holds a server to what it said that loses a part of it, and is otherwise in order: nobody could
 // tell from its data alone.
 func TestTortureFindsLoss(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	dir := t.TempDir()
 	binary, data := filepath.Join(dir, "forgetful"), filepath.Join(dir, "data")
 	if err := os.WriteFile(binary, fmt.Appendf(nil, forgetful, data), 0o700); err != nil {

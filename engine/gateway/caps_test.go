@@ -356,6 +356,9 @@ func TestStallTimeout(t *testing.T) {
 
 // TestSlowReaderIsNotStalled has a client that takes longer than the stall timeout for what waits, but takes some.
 func TestSlowReaderIsNotStalled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const timeout = 1500 * time.Millisecond
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -376,6 +379,9 @@ func TestSlowReaderIsNotStalled(t *testing.T) {
 
 // TestOutboxTotalBytesMax has three clients that do not read; the one that has waited longest goes first.
 func TestOutboxTotalBytesMax(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const total = 300 << 10
 	s := start(t, func(g *Config, _ *engine.Config) {

@@ -210,6 +210,9 @@ func TestManyHalfClosed(t *testing.T) {
 // TestHalfClosedThatDoNotRead are cut as others are that do not read, and no more than stuckMax of them are tried
 // again and again.
 func TestHalfClosedThatDoNotRead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const many = stuckMax + 44
 	s := start(t, func(g *Config, e *engine.Config) {

@@ -45,6 +45,9 @@ func TestHalfFramesAreCounted(t *testing.T) {
 // TestHalfFramesOfMany: clients that send most of a frame and nothing more have the server hold no more than a
 // quarter of its bound. Who has been silent longest goes first.
 func TestHalfFramesOfMany(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const total = 64 << 10
 	s := start(t, func(g *Config, _ *engine.Config) { g.EventLoops, g.OutboxTotalBytesMax = 1, total })

@@ -82,6 +82,9 @@ func (m *presenceModel) check() {
 // TestPresenceAgainstAModel has accounts come and go, one by one and by the thousand, and a subscriber that is told
 // now and then.
 func TestPresenceAgainstAModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := &presenceModel{

@@ -348,6 +348,9 @@ func TestQueries(t *testing.T) {
 
 // TestHeartbeat has one client that answers nothing, and one that answers.
 func TestHeartbeat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.Heartbeat = 500 * time.Millisecond })
 	silent, answering := s.user(t, alice), s.user(t, bob)
@@ -396,6 +399,9 @@ func TestIdleGoodbye(t *testing.T) {
 
 // TestOrdersKeepAClientIn has a client that never pings but has orders answered.
 func TestOrdersKeepAClientIn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.Heartbeat = 500 * time.Millisecond })
 	p := s.user(t, alice)

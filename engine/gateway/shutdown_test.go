@@ -75,6 +75,9 @@ func (p *peer) trader(began *atomic.Int64) (n tally) {
 // TestShutdownUnderLoad stops a server whose clients order as fast as they can. Everybody is told; nobody has an event that
 // the books do not have, and nobody who reads misses one that they do.
 func TestShutdownUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	for range 3 {
 		// Nobody is cut for being slow: on a busy machine that could be a watcher.
@@ -163,6 +166,9 @@ func TestShutdownWithQueries(t *testing.T) {
 // TestShutdownRefusesQueriesAtLast has orders that take their time: queries are answered for a part of the shutdown's
 // timeout, and then refused, so that somebody who always asks something does not keep the server from ending.
 func TestShutdownRefusesQueriesAtLast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	journal := newGatedJournal()
 	s := start(t, func(_ *Config, e *engine.Config) { e.Journal = journal })
@@ -274,6 +280,9 @@ func TestShutdownWhileALoopReads(t *testing.T) {
 
 // TestShutdownWithAClientThatDoesNotRead is not held up beyond its timeout, and is no error.
 func TestShutdownWithAClientThatDoesNotRead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const timeout = time.Second
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -301,6 +310,9 @@ func TestShutdownWithAClientThatDoesNotRead(t *testing.T) {
 
 // TestShutdownThatCannotFinish says so: a commit does not come back within the timeout.
 func TestShutdownThatCannotFinish(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	journal := newGatedJournal()
 	s := newServer(t, func(g *Config, e *engine.Config) { g.ShutdownTimeout, e.Journal = 200*time.Millisecond, journal })

@@ -117,6 +117,9 @@ func TestIntervalDoesNotWait(t *testing.T) {
 
 // TestLargeCommits: a block ends when it is large, and a commit is never split.
 func TestLargeCommits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	g := &gate{waits: make(chan struct{}, 1)}
 	disk := vfs.NewMem()
 	o := testOptions(t, g.on(disk), Sync)

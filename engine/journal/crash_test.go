@@ -331,6 +331,9 @@ func (c *crashRun) goOn(j *Journal, r *recovered, disk *vfs.MemFS, seed uint64) 
 // was acknowledged is there once, in its place, and with it the state that a dumb model has. Trades that were taken back and
 // corrected are among them. A third of the starts afterwards lose power again.
 func TestPowerLoss(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "power loss")
 	for tried, run := 0, uint64(0); tried < *crashPoints && !t.Failed(); run++ {
 		c := &crashRun{

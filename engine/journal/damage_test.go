@@ -70,6 +70,9 @@ func spoiltStart(tb testing.TB, disk vfs.FS, log *logged) (*Journal, *recovered,
 // TestFlippedBits of every file, after a clean end and after a crash: damage with a name, or everything as it was; after a crash
 // the last block may be gone as well, and then that is in the log. Never a panic, and never silence.
 func TestFlippedBits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	disk, w := vfs.NewCrashableMem(), newWorld(2, 5, 3)
 	o := testOptions(t, disk, Sync)
 	j, _ := mustRecover(t, "data", o)

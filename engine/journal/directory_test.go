@@ -264,6 +264,9 @@ func TestUnfinishedBackupOfEarlierVersion(t *testing.T) {
 // TestTwoBackupsToOnePlace: of backups of stopped servers that are made to one place at a time one is made, and it is
 // whole.
 func TestTwoBackupsToOnePlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	dir := ledgers(t)["clean"]
 	for range 20 {
 		out := filepath.Join(t.TempDir(), "backup")

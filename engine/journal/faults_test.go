@@ -201,6 +201,9 @@ func isWrite(op errorfs.Op) bool { return op.Kind.ReadOrWrite() == errorfs.OpIsW
 // TestFailingDisk fails each operation that writes, of a short run: after one that failed nobody is told that something was
 // committed, the process ends with a sentence, and what had been acknowledged is there at the next start.
 func TestFailingDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "failing disk")
 	bases := lifeBases(t)
 	often, sometimes := 3, 24 // of a quick test

@@ -98,6 +98,9 @@ func (f fullFile) Write(p []byte) (n int, err error) {
 // committed. Once there is room again everything is there that had been acknowledged, whether or not the disk has the
 // half that was written.
 func TestFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "full disk")
 	step := 5 // of a quick test
 	if thorough() {

@@ -128,6 +128,9 @@ func corrected(ev *positions.Event, lie func(*positions.Trade)) bool {
 
 // TestFold: what the books decide holds, and a lie in any event of it is found, there or where it first matters.
 func TestFold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	seen := make(map[string]int)
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(1, 1, rapid.Uint64().Draw(t, "seed"))

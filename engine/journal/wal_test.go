@@ -101,6 +101,9 @@ func (l *logWorld) start(t *testing.T, log []byte) (commits uint64, cut bool, er
 // TestFlippedLog flips bits in the log of a run with sync: whatever is hit before the last block is damage, the last block is cut
 // back, with a word about it; nothing that was acknowledged goes in silence, as Pebble by itself would let it.
 func TestFlippedLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "flipped log")
 	for name, size := range map[string][3]int{"one block of the log": {40, 5, *flips * 3 / 4}, "many blocks of the log": {300, 8, *flips / 4}} {
 		t.Run(name, func(t *testing.T) {
@@ -211,6 +214,9 @@ func TestFlippedOlderLog(t *testing.T) {
 // TestTornLog tears the log at every byte: it ends there, or what follows is zero, or of no meaning, as in pages that were never
 // written. The blocks before are there, each of them; the one that was torn is cut back, and that is said.
 func TestTornLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "torn log")
 	l := newLogWorld(t, Sync, min(40, 1+*flips/150), 1)
 	forEach(l.ends[len(l.ends)-1], func(at int) {
@@ -262,6 +268,9 @@ func (l *logWorld) wholeAt(at int) (n uint64, begins int) {
 // TestLogOfInterval: what was written and never synced may be gone in parts. That is no damage; it is cut back, with a word
 // about it, and the epoch is another anyway.
 func TestLogOfInterval(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	l := newLogWorld(t, Interval, 300, 8)
 	if len(l.log) < 2*logBlockBytes {
 		t.Fatalf("the log has %d bytes", len(l.log))
