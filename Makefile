@@ -13,6 +13,8 @@ N         ?= 4
 FAULT     ?= none
 # Given to go test, as in `make test TESTFLAGS=-race`.
 TESTFLAGS ?=
+# Packages that are tested at a time: more than there are cores, since most tests wait more than they compute.
+JOBS      ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN || echo 2))
 # What `make check` takes for changed is what differs from this commit.
 BASE      ?= HEAD
 # Steps of `make long`; none: all.
@@ -40,14 +42,14 @@ check: ## before each commit, under a minute: gofmt, go vet, lint of the package
 	@$(GOFMT)
 	$(GO) vet ./...
 	@LINT='$(LINT)' tools/lint-changed.sh $(BASE) .
-	$(GO) test -short ./...
+	$(GO) test -p $(JOBS) -short ./...
 	cd bench && $(GO) vet ./...
 	@LINT='$(LINT)' tools/lint-changed.sh $(BASE) bench --config ../.golangci.yml
-	cd bench && $(GO) test -short ./...
+	cd bench && $(GO) test -p $(JOBS) -short ./...
 
 test: ## all tests
-	$(GO) test $(TESTFLAGS) ./...
-	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test $(TESTFLAGS) ./...; fi
+	$(GO) test -p $(JOBS) $(TESTFLAGS) ./...
+	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test -p $(JOBS) $(TESTFLAGS) ./...; fi
 
 race: ## all tests under the race detector, with the checks of package engine/owner
 	@$(MAKE) --no-print-directory test TESTFLAGS='-race -tags ownercheck $(TESTFLAGS)'
