@@ -100,6 +100,7 @@ func profiled(t *testing.T, r *scenario.Results, dir string) {
 
 // TestDocsKeepFewPages: of the pages about profiles docs/ has two flame graphs and a call graph; out has all.
 func TestDocsKeepFewPages(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // no graphviz: call graphs take long to draw
 	r, out := measured(t)
 	profiled(t, r, out)
 	page, err := writeReport(r, nil, out)

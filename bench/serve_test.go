@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,12 +19,34 @@ import (
 	"github.com/papertape/papertape/bench/judge"
 )
 
-// program builds papertape-bench once for all tests of processes.
+// buildProgram builds papertape-bench, the first time that it is called. The directory that it is in is removed after all tests.
+var buildProgram func() (string, error)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "papertape-bench-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	buildProgram = sync.OnceValues(func() (string, error) {
+		path := filepath.Join(dir, "papertape-bench")
+		out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+		return path, err
+	})
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// program is papertape-bench, for tests of processes.
 func program(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "papertape-bench")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	path, err := buildProgram()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

@@ -150,8 +150,12 @@ func TestDrain(t *testing.T) {
 			r := start(t, cfg)
 			c, idle := judge.Dial(t, r.address), judge.Dial(t, r.address)
 			c.Login(100100)
+			orders := 20_000
+			if cfg.Venue.Storage != venue.StorageNone {
+				orders = 3_000 // each is synced
+			}
 			var batch []byte
-			for i := range 20_000 {
+			for i := range orders {
 				batch = append(batch, c.Order(uint64(i+1), "SH", "600519", int64(100-200*(i%2)))...)
 			}
 			sent := make(chan struct{})
