@@ -15,6 +15,9 @@ import (
 // TestJudge has Papertape itself judged by the checks that the servers are held to which it is compared with: they ask for nothing
 // that it does not do.
 func TestJudge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	path := filepath.Join(t.TempDir(), "papertape")
 	build := exec.Command("go", "build", "-o", path, "./cmd/papertape")
 	build.Dir = ".." // a module of its own

@@ -110,6 +110,9 @@ func (p *process) vars() vars {
 
 // TestServeOrders judges the servers that do business, each in a process of its own.
 func TestServeOrders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	path, dir := program(t), t.TempDir()
 	for args, whole := range map[string]bool{
 		"baseline": true,
@@ -139,6 +142,9 @@ func TestServeOrders(t *testing.T) {
 
 // TestServeFlow: simulated fills reach the sessions of their account.
 func TestServeFlow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	path := program(t)
 	for _, kind := range []string{"baseline", "zinx-orders"} {
 		t.Run(kind, func(t *testing.T) {

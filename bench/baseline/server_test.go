@@ -145,6 +145,9 @@ func TestFlow(t *testing.T) {
 
 // TestDrain stops a server in the middle of a flood: all that it did is answered, in order, before goodbye is said.
 func TestDrain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	for name, cfg := range variants(t) {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, cfg)
@@ -229,6 +232,9 @@ func TestFull(t *testing.T) {
 
 // TestSilence: the login has a deadline; who has logged in may be silent past it.
 func TestSilence(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	r := start(t, config())
 	silent, late := judge.Dial(t, r.address), judge.Dial(t, r.address)
 	head := silent.Login(100100).GetHeadSeq()

@@ -55,6 +55,9 @@ func once(name, dir, of string) func() string {
 
 // TestLoadOnServers is the generator against ours and the old design: nothing that comes back may be wrong.
 func TestLoadOnServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	for _, c := range []Contender{Ours, BaselineCoalescing} {
 		t.Run(c.Name, func(t *testing.T) { testLoad(t, c) })
 	}
