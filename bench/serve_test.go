@@ -170,6 +170,9 @@ func TestServeFlow(t *testing.T) {
 
 // TestServeEcho: the servers without business send back what they are sent.
 func TestServeEcho(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	path := program(t)
 	for _, args := range []string{"echo-gnet", "echo-nbio", "echo-epoll", "echo-pair", "echo-pair --writer coalescing", "echo-zinx", "echo-zinx --writer coalescing"} {
 		t.Run(args, func(t *testing.T) {
@@ -194,6 +197,9 @@ func TestServeUsage(t *testing.T) {
 
 // TestOneDecision: signals at almost the same moment, as timeout(1) gives them, are one request to stop.
 func TestOneDecision(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	p := startProcess(t, program(t), "baseline")
 	for i := range 2000 { // in a few milliseconds, in the middle of which it sees the first
 		_ = p.cmd.Process.Signal([...]syscall.Signal{syscall.SIGINT, syscall.SIGTERM}[i%2]) // it may have ended

@@ -18,6 +18,9 @@ import (
 // TestRealNames profiles this process while it does what the categories are about, until each was sampled: functions of Go's
 // runtime are called otherwise from one version of Go to the next.
 func TestRealNames(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	client, server := connected(t)
 	file, err := os.Create(filepath.Join(t.TempDir(), "events"))
 	if err != nil {

@@ -418,6 +418,9 @@ func TestOutboxTotalBytesMax(t *testing.T) {
 // TestOutboxTotalOverLoops is the same with the stalled clients on different loops: the longest-stalled of the server goes,
 // whichever loop it is on, and not also the longest-stalled of each loop.
 func TestOutboxTotalOverLoops(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	for _, first := range []int{0, 1} {
 		t.Run(fmt.Sprintf("the longest on loop %d", first), func(t *testing.T) { outboxTotalOverLoops(t, first) })

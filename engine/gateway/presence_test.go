@@ -116,6 +116,9 @@ func TestPresenceAgainstAModel(t *testing.T) {
 // TestPresenceOfManySubscribers has sessions come and go under subscribers that read and others that do not. What is
 // kept for the latter is little, and counted; all of them end with the truth.
 func TestPresenceOfManySubscribers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
 		g.PresenceAll, g.SocketSendBufferBytes, g.OutboxBytesMax = true, 8<<10, 8<<20

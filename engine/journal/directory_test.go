@@ -92,6 +92,9 @@ func TestDirectoryToBeginIn(t *testing.T) {
 // TestFirstStartCutOff: after a first start that ended before any operation that writes, the next one begins the
 // ledger.
 func TestFirstStartCutOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	disk := crashDisk{vfs.NewCrashableMem()}
 	var clones []*vfs.MemFS
 	var mu sync.Mutex
