@@ -13,14 +13,21 @@ N         ?= 4
 FAULT     ?= none
 # Given to go test, as in `make test TESTFLAGS=-race`.
 TESTFLAGS ?=
+# Packages that are tested at a time: more than there are cores, since most tests wait more than they compute.
+JOBS      ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN || echo 2))
+# What `make check` takes for changed is what differs from this commit.
+BASE      ?= HEAD
+# Steps of `make long`; none: all.
+STEPS     ?=
 
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
 LDFLAGS := -X main.version=$(VERSION)
+GOFMT   := badly=$$(gofmt -l .) && [ -z "$$badly" ] || { echo "gofmt would change:" $$badly; exit 1; }
 LINT    := $(GO) tool -modfile=$(CURDIR)/tools/lint.mod golangci-lint
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test race lint fuzz bench bench-full bench-build bench-go soak torture mutants generate docker-build docker-check docker-mission docker-swarm clean
+.PHONY: help build demo check test race long lint fuzz bench bench-full bench-build bench-go soak torture mutants generate docker-build docker-check docker-mission docker-swarm clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,15 +38,27 @@ build: ## bin/papertape, one static binary
 demo: build ## a server and ten clients that check it, in one go
 	bin/papertape demo
 
+check: ## before each commit, under a minute: gofmt, go vet, lint of the packages that differ from BASE=HEAD, short tests
+	@$(GOFMT)
+	$(GO) vet ./...
+	@LINT='$(LINT)' tools/lint-changed.sh $(BASE) .
+	$(GO) test -p $(JOBS) -short ./...
+	cd bench && $(GO) vet ./...
+	@LINT='$(LINT)' tools/lint-changed.sh $(BASE) bench --config ../.golangci.yml
+	cd bench && $(GO) test -p $(JOBS) -short ./...
+
 test: ## all tests
-	$(GO) test $(TESTFLAGS) ./...
-	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test $(TESTFLAGS) ./...; fi
+	$(GO) test -p $(JOBS) $(TESTFLAGS) ./...
+	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test -p $(JOBS) $(TESTFLAGS) ./...; fi
 
 race: ## all tests under the race detector, with the checks of package engine/owner
 	@$(MAKE) --no-print-directory test TESTFLAGS='-race -tags ownercheck $(TESTFLAGS)'
 
+long: ## what is long by nature, each in its time limit, an hour or two: torture, soak, crowd, flood, 18,500 connections; STEPS="soak flood"
+	@MAKE='$(MAKE)' tools/long.sh $(STEPS)
+
 lint: ## gofmt, go vet, golangci-lint
-	@badly=$$(gofmt -l .) && [ -z "$$badly" ] || { echo "gofmt would change:" $$badly; exit 1; }
+	@$(GOFMT)
 	$(GO) vet ./...
 	$(LINT) run ./...
 	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) vet ./... && $(LINT) run --config ../.golangci.yml ./...; fi

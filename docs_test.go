@@ -69,7 +69,8 @@ func documents(t *testing.T) map[string]document {
 		if err != nil {
 			return err
 		}
-		if hidden := strings.HasPrefix(entry.Name(), ".") && name != "."; entry.IsDir() && (hidden || name == "bench/out") {
+		hidden := strings.HasPrefix(entry.Name(), ".") && name != "."
+		if entry.IsDir() && (hidden || name == "bench/out") {
 			return fs.SkipDir
 		}
 		if filepath.Ext(name) != ".md" {
@@ -137,8 +138,52 @@ func TestPicturesAreShown(t *testing.T) {
 			}
 		}
 	}
-	if files < 40 {
+	if files < 20 {
 		t.Errorf("%d files", files)
+	}
+}
+
+// TestIndex: each page of docs/ is in its index, and each decision in that of docs/adr.
+func TestIndex(t *testing.T) {
+	all := documents(t)
+	for name := range all {
+		dir := filepath.Dir(name)
+		index := filepath.Join(dir, "README.md")
+		if dir != "docs" && dir != "docs/adr" || name == index {
+			continue
+		}
+		leads := slices.ContainsFunc(all[index].links, func(link string) bool {
+			path, _, _ := strings.Cut(link, "#")
+			return path == filepath.Base(name)
+		})
+		if !leads {
+			t.Errorf("%s does not lead to %s", index, name)
+		}
+	}
+}
+
+// TestBenchmarkPagesAreSmall: every full benchmark writes docs/bench anew, and the history keeps each. What is large is
+// left in bench/out.
+func TestBenchmarkPagesAreSmall(t *testing.T) {
+	const bytesMax = 1_500_000
+	files, err := os.ReadDir("docs/bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bytes int64
+	for _, file := range files {
+		info, err := file.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes += info.Size()
+	}
+	if bytes > bytesMax {
+		t.Errorf("docs/bench has %d bytes, of %d at most", bytes, bytesMax)
+	}
+	graphs, err := filepath.Glob("docs/bench/flame-*.html")
+	if err != nil || len(graphs) != 2 {
+		t.Errorf("interactive flame graphs %q, %v: want two", graphs, err)
 	}
 }
 

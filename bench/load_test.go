@@ -12,6 +12,9 @@ import (
 
 // TestLoad puts each kind of load on a server of the old design.
 func TestLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	path := program(t)
 	server := startProcess(t, path, "baseline", "--accounts", "20", "--rate", "200")
 	defer server.stop()

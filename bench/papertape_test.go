@@ -15,6 +15,9 @@ import (
 // TestJudge applies the checks for the compared servers to Papertape itself: they demand
 // nothing that it does not do.
 func TestJudge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	path := filepath.Join(t.TempDir(), "papertape")
 	build := exec.Command("go", "build", "-o", path, "./cmd/papertape")
 	build.Dir = ".." // Papertape is another module

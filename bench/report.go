@@ -28,7 +28,7 @@ func newReport() *cobra.Command {
 		Use:   "report",
 		Short: "Write the report of results again, into docs/ too, and set the thresholds",
 		Example: `  papertape-bench report                                   of the results in bench/out
-  papertape-bench report --docs docs                       docs/bench.md and its pictures and pages too
+  papertape-bench report --docs docs                       docs/bench.md, its pictures and the pages kept there too
   papertape-bench report --set-thresholds bench/thresholds.json   what was reached, with slack`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,11 +45,12 @@ func newReport() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			if err := writeReport(results, list, out); err != nil {
+			page, err := writeReport(results, list, out)
+			if err != nil {
 				return err
 			}
 			if docs != "" {
-				if err := copyDocs(out, docs); err != nil {
+				if err := writeDocs(page.ForDocs(), out, docs); err != nil {
 					return err
 				}
 			}
@@ -58,7 +59,7 @@ func newReport() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&out, "out", "bench/out", "directory of the results")
 	cmd.Flags().StringVar(&thresholds, "thresholds", "bench/thresholds.json", "the thresholds; empty: none")
-	cmd.Flags().StringVar(&docs, "docs", "", "copy bench.md, its pictures and its pages into this directory")
+	cmd.Flags().StringVar(&docs, "docs", "", "write bench.md, its pictures and the few pages that are kept into this directory")
 	cmd.Flags().StringVar(&set, "set-thresholds", "", "write what was reached, with slack, to this file")
 	return cmd
 }
@@ -79,31 +80,41 @@ func setThresholds(file string, results *scenario.Results) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
-// writeReport writes the pages for results, whose profiles are in out.
-func writeReport(results *scenario.Results, thresholds report.Thresholds, out string) error {
+// writeReport makes the pages of results, whose profiles are in out.
+func writeReport(results *scenario.Results, thresholds report.Thresholds, out string) (*report.Page, error) {
 	flames, err := report.Flames(results, out)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	page := report.New(results, thresholds, flames...)
 	f, err := os.Create(filepath.Join(out, reportFile))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(page.WriteHTML(f), f.Close(), page.WriteMarkdown(out, markdownFile))
+	return page, errors.Join(page.WriteHTML(f), f.Close(), page.WriteMarkdown(out, markdownFile))
 }
 
-// copyDocs copies the Markdown page and the files that it shows or links.
-func copyDocs(out, docs string) error {
-	text, err := os.ReadFile(filepath.Join(out, markdownFile))
-	if err != nil {
-		return err
-	}
+// writeDocs writes a page for docs/ with its pictures, and copies the pages that it links to from out. What an earlier run left
+// there goes.
+func writeDocs(page *report.Page, out, docs string) error {
 	if err := os.RemoveAll(filepath.Join(docs, report.Pictures)); err != nil {
 		return err
 	}
-	return errors.Join(os.WriteFile(filepath.Join(docs, markdownFile), text, 0o644),
-		os.CopyFS(filepath.Join(docs, report.Pictures), os.DirFS(filepath.Join(out, report.Pictures))))
+	if err := page.WriteMarkdown(docs, markdownFile); err != nil {
+		return err
+	}
+	for _, s := range page.Sections {
+		for _, l := range s.Links {
+			content, err := os.ReadFile(filepath.Join(out, l.File))
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(docs, l.File), content, 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // printTargets prints the target figures as a table.

@@ -7,8 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	pprof "github.com/google/pprof/profile"
 
 	"github.com/papertape/papertape/bench/load"
 	"github.com/papertape/papertape/bench/report"
@@ -69,7 +72,73 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestConclude tests the end of a run.
+// profiled adds profiled runs to results, which lie in dir: of two contenders under two loads.
+func profiled(t *testing.T, r *scenario.Results, dir string) {
+	t.Helper()
+	function := &pprof.Function{ID: 1, Name: "runtime.futex", SystemName: "runtime.futex", Filename: "a.go"}
+	mapping := &pprof.Mapping{ID: 1, File: "papertape", Start: 1, Limit: 1 << 40, HasFunctions: true}
+	location := &pprof.Location{ID: 1, Mapping: mapping, Address: 16, Line: []pprof.Line{{Function: function, Line: 1}}}
+	p := &pprof.Profile{
+		SampleType: []*pprof.ValueType{{Type: "samples", Unit: "count"}, {Type: "cpu", Unit: "nanoseconds"}},
+		PeriodType: &pprof.ValueType{Type: "cpu", Unit: "nanoseconds"}, Period: 10_000_000, DurationNanos: 1e9,
+		Mapping: []*pprof.Mapping{mapping}, Function: []*pprof.Function{function}, Location: []*pprof.Location{location},
+		Sample: []*pprof.Sample{{Location: []*pprof.Location{location}, Value: []int64{10, 100_000_000}}},
+	}
+	for _, of := range scenario.Profiles() {
+		if of.Load == scenario.ProfilePipelined || of.Contender != scenario.Ours.Name && of.Contender != scenario.Baseline.Name {
+			continue
+		}
+		r.Records = append(r.Records, scenario.Record{Scenario: "profiles", Cell: of.Load, Contender: of.Contender,
+			Load: load.Result{Seconds: 1, Answers: 1000}})
+		file := filepath.Join(dir, of.File)
+		var b bytes.Buffer
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), p.Write(&b)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestDocsKeepFewPages: of the pages about profiles docs/ has two flame graphs and a call graph; out has all.
+func TestDocsKeepFewPages(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // no graphviz: call graphs take long to draw
+	r, out := measured(t)
+	profiled(t, r, out)
+	page, err := writeReport(r, nil, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs := t.TempDir()
+	old := filepath.Join(docs, report.Pictures, "diff-old.html")
+	if err := errors.Join(os.Mkdir(filepath.Dir(old), 0o755), os.WriteFile(old, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeDocs(page.ForDocs(), out, docs); err != nil {
+		t.Fatal(err)
+	}
+	pages := func(dir string) (names []string) {
+		for _, pattern := range []string{"flame-*", "diff-*"} {
+			found, err := filepath.Glob(filepath.Join(dir, report.Pictures, pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range found {
+				names = append(names, filepath.Base(file))
+			}
+		}
+		return names
+	}
+	if got, want := pages(docs), []string{"flame-saturated-baseline.html", "flame-saturated-papertape.html"}; !slices.Equal(got, want) {
+		t.Errorf("docs/ has %q, want %q", got, want)
+	}
+	if got := pages(out); len(got) != 6 {
+		t.Errorf("out has %q", got)
+	}
+}
+
+// TestConclude is how a run ends.
 func TestConclude(t *testing.T) {
 	r, dir := measured(t)
 	held := report.Thresholds{{Figure: "p3.vs_baseline", Least: 6}}

@@ -77,7 +77,7 @@ func run(cmd *cobra.Command, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := writeReport(results, thresholds, f.out); err != nil {
+	if _, err := writeReport(results, thresholds, f.out); err != nil {
 		return err
 	}
 	return conclude(cmd.OutOrStdout(), results, thresholds, f.out, len(names) == 0)

@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,12 +19,34 @@ import (
 	"github.com/papertape/papertape/bench/judge"
 )
 
-// program builds papertape-bench once for all tests that start processes.
+// buildProgram builds papertape-bench, the first time that it is called. The directory that it is in is removed after all tests.
+var buildProgram func() (string, error)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "papertape-bench-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	buildProgram = sync.OnceValues(func() (string, error) {
+		path := filepath.Join(dir, "papertape-bench")
+		out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+		return path, err
+	})
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// program is papertape-bench, for tests of processes.
 func program(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "papertape-bench")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	path, err := buildProgram()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
@@ -88,6 +112,9 @@ func (p *startedServer) vars() vars {
 // TestServeOrders applies the checks to the servers with business logic, each in a process
 // of its own.
 func TestServeOrders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	path, dir := program(t), t.TempDir()
 	for args, whole := range map[string]bool{
 		"baseline": true,
@@ -118,6 +145,9 @@ func TestServeOrders(t *testing.T) {
 
 // TestServeFlow: simulated fills reach the sessions of their account.
 func TestServeFlow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	path := program(t)
 	for _, kind := range []string{"baseline", "zinx-orders"} {
 		t.Run(kind, func(t *testing.T) {
@@ -143,6 +173,9 @@ func TestServeFlow(t *testing.T) {
 
 // TestServeEcho: the servers without business logic return what they receive.
 func TestServeEcho(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	path := program(t)
 	for _, args := range []string{"echo-gnet", "echo-nbio", "echo-epoll", "echo-pair",
 		"echo-pair --writer coalescing", "echo-zinx", "echo-zinx --writer coalescing"} {
@@ -172,6 +205,9 @@ func TestServeUsage(t *testing.T) {
 // TestOneDecision: signals at almost the same moment, as timeout(1) sends them, are one
 // request to stop.
 func TestOneDecision(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	p := startProcess(t, program(t), "baseline")
 	for i := range 2000 { // within a few milliseconds, while it handles the first
 		_ = p.cmd.Process.Signal([...]syscall.Signal{syscall.SIGINT, syscall.SIGTERM}[i%2]) // it may have ended

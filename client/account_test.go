@@ -148,6 +148,9 @@ func TestSlowCallerOfAnAccountLosesNothing(t *testing.T) {
 
 // The connection ends while the reader waits for room: the event that found none comes on the next connection.
 func TestConnectionEndsWhileTheQueueIsFull(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	const n = 1500
 	addr := serve(t, func(p *peer) {
 		p.send(welcome(100))

@@ -93,6 +93,9 @@ func TestCursorIsReplacedWhole(t *testing.T) {
 
 // A bit that is not what it was, a byte too few or too many: an error that names the file, and no state.
 func TestDamagedCursor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	good := encoded(t, &cursor{state: someState(7), note: []byte("note")})
 	path := filepath.Join(t.TempDir(), "cursor")
 	refused := func(what string, b []byte, account uint64, says string) {

@@ -193,6 +193,9 @@ func beFollower(addr, cursor, effects string) int {
 // A program that is killed again and again, by the system and at any moment, ends with each event in its state and its note
 // once, and did what it does beside that at least once for each.
 func TestKilledForReal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	v := startVenue(t, nil)
 	dir := t.TempDir()
 	cursor, effects := filepath.Join(dir, "cursor"), filepath.Join(dir, "effects")

@@ -210,6 +210,9 @@ func TestStalledLink(t *testing.T) {
 
 // Restarted with its history, the server is resumed from; with a new one, the state is replaced. Both times it says goodbye.
 func TestRestartedServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	v := startVenue(t, nil)
 	l := startLink(t, v.addr)
 	a := openAt(t, l, func(o *client.AccountOptions) { o.Subscribe = []client.Topic{client.TopicQuotes} })
@@ -252,6 +255,9 @@ func TestRestartedServer(t *testing.T) {
 
 // Full, then free.
 func TestFullServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	v := startVenue(t, func(v *venue) { v.connections = 1 })
 	l := startLink(t, v.addr)
 	first := openAt(t, l, nil)
@@ -328,6 +334,9 @@ func TestSlowCallerOfAServer(t *testing.T) {
 // Killed at any point (here: never closed, and its file copied at any point), a program goes on from the file: no event is
 // missing in the state or in the note, and none counts twice.
 func TestKilledAtAnyPoint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	for _, noted := range []bool{true, false} {
 		t.Run(fmt.Sprintf("note %v", noted), func(t *testing.T) {
 			v := startVenue(t, nil)

@@ -42,6 +42,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Each task has to do with what it finds: nothing, or many rows.
 func TestMission(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	for name, rows := range map[string][10]int{
 		"all empty":  {},
@@ -75,6 +78,9 @@ func TestMission(t *testing.T) {
 
 // A server with one fault is found out, by the client whom it hits and with a sentence that names it.
 func TestMissionFindsTheFault(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	tests := map[string]struct {
 		hit   int // the client
@@ -206,6 +212,9 @@ func TestMissionFindsTheFault(t *testing.T) {
 // The server is gone in the middle of the tasks. It comes back with its history, or without, and every row is seen all the
 // same.
 func TestMissionWhoseServerIsAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	tests := map[string]struct {
 		anew bool
@@ -277,6 +286,9 @@ func missionAway(ctx context.Context, w *world, anew bool, at int) (o outcome) {
 
 // Where nobody is told everything, what happens to connections is said with the account.
 func TestMissionSaysWhatWasMissed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	w := startWorld(t, [10]int{}, nil)
 	var said []string
@@ -291,6 +303,9 @@ func TestMissionSaysWhatWasMissed(t *testing.T) {
 
 // A client that misses nothing while it is cut off has not shown that nothing gets lost.
 func TestMissionInWhichNothingIsMissed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	w := startWorld(t, [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0}, nil)
 	w.mu.Lock()
@@ -311,6 +326,9 @@ func TestMissionInWhichNothingIsMissed(t *testing.T) {
 
 // A server that does not play the script is no server that is wrong: each client says what it waits for.
 func TestMissionWithoutItsScript(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	w := startWorld(t, [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0}, nil)
 	w.mu.Lock()
@@ -333,6 +351,9 @@ func TestMissionWithoutItsScript(t *testing.T) {
 // The server was to be restarted, and was not, though connections may have broken; or it was, and had forgotten; or it does not
 // tell one from the other.
 func TestMissionWithoutTheRestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	for name, test := range map[string]struct {
 		meanwhile func(w *world)

@@ -120,6 +120,9 @@ func TestSwarm(t *testing.T) {
 // Trades are taken back under the eyes of a swarm: new ones, and such as are older than its clients, who then fold all of the
 // history at the end. Either way a wrong row is found.
 func TestSwarmWhoseTradesAreTakenBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	for name, wrong := range map[string]bool{"rightly": false, "wrongly": true} {
 		t.Run(name, func(t *testing.T) {
@@ -393,6 +396,9 @@ func TestSwarmWhoseServerForgets(t *testing.T) {
 
 // A server that puts requests off is asked again, and nothing is wrong.
 func TestSwarmIsPatient(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	puts, served := 0, 0
 	var c *crowd

@@ -78,6 +78,9 @@ func TestClientErrors(t *testing.T) {
 
 // TestClientStrangers calls servers that are not consoles.
 func TestClientStrangers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	var followed atomic.Bool
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc

@@ -100,6 +100,9 @@ func (c *crowd) healthy(while string) {
 // TestHealthInACrowd: health is answered whatever others do with their connections, and however
 // many they hold open.
 func TestHealthInACrowd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	const many = 700
 	for while, text := range map[string]string{
 		"others say nothing":             "",

@@ -27,6 +27,9 @@ func record(what string) (stop func()) {
 }
 
 func TestProfiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	f := newFixture(t, "")
 	for target, want := range map[string]string{
 		"/debug/pprof/":                  `<a href="goroutine?debug=1">goroutine</a>`,

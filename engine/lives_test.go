@@ -15,6 +15,9 @@ import (
 // in a checkpoint, between a checkpoint and its mark, between the mark and what follows from it. It holds what is there
 // afterwards against a model that knows nothing but the list of events that clients have been sent.
 func TestLives(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLives(t)
 		defer func() { l.w.close() }()

@@ -349,6 +349,9 @@ func (s *seen) missing() (missing []string) {
 }
 
 func TestBustsAgainstModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	u := market.Default()
 	zero := zeroPrices(u)
 	came := seen{reasons: map[BustReason]int{}, changes: map[Change]int{}, others: map[string]int{}}

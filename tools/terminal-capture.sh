@@ -246,14 +246,14 @@ section() {
 	cat <<'HEAD'
 # The terminal
 
-What `papertape client --account 100017` shows, captured from a screen of 122 columns (`tools/terminal-capture.sh` makes this page
-anew), first in English, then in Chinese (`--lang zh`, or a Chinese locale). The account is traded in by another session too.
-Colours are lost here, and nothing else with them: red is up and green is down unless `--colors western` is given, a trade taken
-back is struck through, and a sign or a word says the same. The picture in the README has the colours.
+What `papertape client --account 100017` shows, first in English, then in Chinese (`--lang zh`, or a Chinese locale).
+`tools/terminal-capture.sh` captures this page from a screen of 122 columns. Another session trades on the account
+too. The page has no colours. On a terminal red is up and green is down, unless `--colors western` is given, and a
+trade taken back is struck through; a sign or a word always says the same. The picture in the README has the colours.
 HEAD
 	section 'Login' login \
-		'Who is logged in, what the account holds, what it is worth, and what can be done. A wide character takes two columns;
-the lines of the list end together. On a narrower screen the least important columns are left out.'
+		'Who is logged in, what the account holds, what it is worth, and which commands there are. A wide character takes two
+columns, so the lines of the list end together. On a narrower screen the least important columns are left out.'
 	section 'A push above a half-typed line' push \
 		'The line `buy SZ.0000` was half typed when another session and the simulator traded. Their trades appear above it: `+`
 a new row of the list, `-` one that is gone, `Δ+300` by how much it changed; then the trade, whose it was, what is
@@ -261,41 +261,44 @@ held after it, and its name.'
 	section 'The line gone on with, and sent' sent \
 		'The rest of the line was typed then.'
 	section 'A paste' pasted \
-		'Three lines were pasted, and then Enter was pressed. A paste is inserted and nothing of it is done before Enter: its lines
-become one, with `⏎` where they ended, to be looked at, changed or thrown away (Ctrl-C). Enter does it as a script is done. All
-of it has to be understood, or nothing is done; a command is answered before the next is asked; the first that fails ends it,
-and how many were not done is said. A paste is 4,096 bytes at most, and a line 100 commands; a file has no such bounds:
-`papertape client --account 100017 < FILE`. What cannot be seen, such as control characters, is inserted as `?`.
+		'Three lines were pasted, and then Enter was pressed. A paste is inserted, and nothing of it is done before Enter. Its
+lines become one line, with `⏎` where they ended, so that it can be read, changed or thrown away (Ctrl-C). Enter runs
+it like a script: all of it must be understood, or nothing is done; each command is answered before the next one is
+sent; the first command that fails ends it, and the terminal says how many were not done. A paste has 4,096 bytes at
+most, and a line 100 commands. A file has no such bounds: `papertape client --account 100017 < FILE`. What cannot be
+seen, such as control characters, is inserted as `?`.
 
-A terminal that cannot mark what is pasted (the console of Linux, many serial lines) sends it as if it were typed, Enter and all.
-There each line is done as it comes.'
+A terminal that cannot mark what is pasted (the Linux console, many serial lines) sends it as if it were typed, Enter
+included. There each line is done as it comes.'
 	section 'Completion' completion \
-		'The tab key after `bu`, and then after `SH.6000`: there are several, so they are listed. A code without its market,
-and a name, are completed as well; after `sell`, what the account holds.'
+		'The tab key after `bu`, and then after `SH.6000`, which several instruments begin with, so they are listed. A code
+without its market and a name are completed too; after `sell`, only what the account holds.'
 	section 'Completed, and sent' completed \
 		'After one more digit each, and the tab key, the code was whole.'
 	section 'Away, and back' missed \
 		'The program stood still until the server ended its connection, with a line half typed; others traded meanwhile.'
 	section 'A trade taken back, and one corrected' takenback \
-		'An operator said `papertape bust` of the first trade, and `papertape correct` of the second. Each line of the tape is
-there again, marked with an `x` (and struck through, see the picture), with who and why, what stands now, and what is held and the cash before and after.'
+		'An operator used `papertape bust` on the first trade and `papertape correct` on the second. Each line of the tape
+appears again, marked with an `x` (and struck through, see the picture). It says who did it and why, what stands now,
+and the shares and the cash before and after.'
 	section 'And in the history' takenhistory \
-		'The originals stay where they were and say what became of them; what took their place has a line of its own.'
+		'The originals stay where they were and say what became of them. What took their place has a line of its own.'
 	printf '\n![A trade taken back, struck through](images/taken-back.svg)\n\n![The same in Chinese](images/taken-back.zh.svg)\n'
 	section 'Back at a server with another history' resync \
-		'The server was stopped and started without its history (`--durability none`). The list is taken anew, and what differs
-is said, row by row.'
+		'The server was stopped and started without its history (`--durability none`). The client takes the list anew and says,
+row by row, what differs.'
 	cat <<'PIPE'
 
 ## On a pipe
 
-From a pipe or a file it is a command a line, in UTF-8, with or without a byte order mark. Lines end in LF, CR LF or CR, the last
-one in nothing if need be; each has 65,536 bytes at most. A `#` begins a comment, anywhere on a line; at the prompt too. What is
-no such text (UTF-16, a NUL byte, another encoding, a longer line) is said with the number of its line, after the lines before it
-were done, and so is the first command that fails: exit 1.
+A pipe or a file has one command on each line, in UTF-8, with or without a byte order mark. Lines end in LF, CR LF or
+CR (the last one may end in nothing) and have 65,536 bytes at most. A `#` begins a comment anywhere on a line, at the
+prompt too. Text of another kind (UTF-16, a NUL byte, another encoding, a longer line) is an error that names the
+line, after the lines before it were done. So is the first command that fails. Either ends with exit code 1.
 
-With `-o json` each line of the output is an object, which says of what `type` it is: `login`, `event`, `holdings`, `history`,
-`quotes`, `presence`, `subscription` (the answer to `presence on`), `help`, `connected`. Their shapes are those of the admin API.
+With `-o json` each line of the output is an object whose `type` says what it is: `login`, `event`, `holdings`,
+`history`, `quotes`, `presence`, `subscription` (the answer to `presence on`), `help`, `connected`. Their shapes are
+those of the admin API.
 PIPE
 } >docs/terminal.md
 echo "written: docs/terminal.md and docs/images"

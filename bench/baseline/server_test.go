@@ -148,13 +148,20 @@ func TestFlow(t *testing.T) {
 // TestDrain stops a server in the middle of a flood: everything it did is answered, in
 // order, before GOODBYE.
 func TestDrain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	for name, cfg := range variants(t) {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, cfg)
 			c, idle := judge.Dial(t, r.address), judge.Dial(t, r.address)
 			c.Login(100100)
+			orders := 20_000
+			if cfg.Venue.Storage != venue.StorageNone {
+				orders = 3_000 // each is synced
+			}
 			var batch []byte
-			for i := range 20_000 {
+			for i := range orders {
 				batch = append(batch, c.Order(uint64(i+1), "SH", "600519", int64(100-200*(i%2)))...)
 			}
 			sent := make(chan struct{})
@@ -229,6 +236,9 @@ func TestFull(t *testing.T) {
 // TestSilence: the login has a deadline; a client that has logged in may be silent for
 // longer.
 func TestSilence(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	r := start(t, config())
 	silent, late := judge.Dial(t, r.address), judge.Dial(t, r.address)
 	head := silent.Login(100100).GetHeadSeq()

@@ -18,6 +18,9 @@ import (
 // TestRealNames profiles this process while it does work of the categories, until each was
 // sampled: the names of functions in Go's runtime change from version to version.
 func TestRealNames(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	client, server := connected(t)
 	file, err := os.Create(filepath.Join(t.TempDir(), "events"))
 	if err != nil {

@@ -135,7 +135,10 @@ func (f *flames) pages(under string, p profiled) (links []Link, err error) {
 	if err := f.write("flame-"+name+".html", page); err != nil {
 		return nil, err
 	}
-	links = append(links, Link{"Flame graph: " + title, Pictures + "/flame-" + name + ".html"})
+	saturated := under == scenario.ProfileSaturated
+	ours, baseline := p.contender == scenario.Ours.Name, p.contender == scenario.Baseline.Name
+	links = append(links, Link{Text: "Flame graph: " + title, File: Pictures + "/flame-" + name + ".html",
+		InDocs: saturated && (ours || baseline)})
 	graph, err := flame.CallGraph(p.data)
 	if errors.Is(err, flame.ErrNoGraphviz) {
 		return links, nil
@@ -143,8 +146,8 @@ func (f *flames) pages(under string, p profiled) (links []Link, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(links, Link{"Call graph: " + title, Pictures + "/graph-" + name + ".svg"}),
-		f.write("graph-"+name+".svg", graph)
+	links = append(links, Link{Text: "Call graph: " + title, File: Pictures + "/graph-" + name + ".svg", InDocs: saturated && ours})
+	return links, f.write("graph-"+name+".svg", graph)
 }
 
 // compare adds the picture of all profiles, and the differences between ours and the
@@ -177,7 +180,7 @@ func (f *flames) compare(s *Section, under string, list []profiled) error {
 		if err := f.write(name, page); err != nil {
 			return err
 		}
-		s.Links = append(s.Links, Link{"Difference: " + title, Pictures + "/" + name})
+		s.Links = append(s.Links, Link{Text: "Difference: " + title, File: Pictures + "/" + name})
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 //go:embed page.html
@@ -68,14 +69,37 @@ func (p *Page) WriteMarkdown(dir, name string) error {
 	return os.WriteFile(filepath.Join(dir, name), []byte(b.String()), 0o644)
 }
 
-// Pictures is the directory, next to the pages, for the pictures of the Markdown page and
-// for the pages about profiles.
+// markdownColumns is what a line of the repository's pages may have.
+const markdownColumns = 120
+
+// wrapped is a paragraph in lines of at most markdownColumns, as far as there are spaces to break it at.
+func wrapped(paragraph string) string {
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(paragraph) {
+		width := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+width > markdownColumns:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += width
+	}
+	return b.String()
+}
+
+// Pictures is the directory, beside the pages, of the pictures of the Markdown page and of the pages about profiles.
 const Pictures = "bench"
 
 func (s *Section) markdown(b *strings.Builder) {
 	fmt.Fprintf(b, "\n## %s\n", s.Title)
 	for _, paragraph := range s.Text {
-		fmt.Fprintf(b, "\n%s\n", paragraph)
+		fmt.Fprintf(b, "\n%s\n", wrapped(paragraph))
 	}
 	for _, t := range s.Tables {
 		t.markdown(b)

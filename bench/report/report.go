@@ -8,11 +8,13 @@
 //	page := report.New(results, thresholds, flames...)
 //	err = page.WriteHTML(w)
 //	err = page.WriteMarkdown(dir, "bench.md")
+//	err = page.ForDocs().WriteMarkdown("docs", "bench.md")
 //	if broken := thresholds.Broken(results.Figures(), everything); len(broken) > 0 { … }
 package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/papertape/papertape/bench/scenario"
@@ -40,8 +42,11 @@ type Picture struct {
 	SVG     []byte
 }
 
-// Link links to a page next to the report.
-type Link struct{ Text, File string }
+// Link leads to a page beside the report. The pages about profiles are many and large: docs/ keeps a few of them.
+type Link struct {
+	Text, File string
+	InDocs     bool
+}
 
 // New makes the report of results. The report links to beside, which are pages about its
 // profiles, if any.
@@ -59,7 +64,22 @@ func New(results *scenario.Results, thresholds Thresholds, beside ...Section) *P
 	return p
 }
 
-// add adds the sections that are not empty.
+// ForDocs is the page as docs/ has it: of what it links to, only what is small enough to be committed after every run.
+func (p *Page) ForDocs() *Page {
+	docs := &Page{Title: p.Title}
+	for _, s := range p.Sections {
+		links := slices.DeleteFunc(slices.Clone(s.Links), func(l Link) bool { return !l.InDocs })
+		if left := len(s.Links) - len(links); left > 0 {
+			s.Text = append(slices.Clone(s.Text), fmt.Sprintf("`make bench-full` makes %d more pages of this load (flame graphs, "+
+				"call graphs, differences) and leaves them in `bench/out/bench`.", left))
+		}
+		s.Links = links
+		docs.Sections = append(docs.Sections, s)
+	}
+	return docs
+}
+
+// add leaves out what has nothing in it.
 func (p *Page) add(sections ...Section) {
 	for _, s := range sections {
 		if len(s.Tables)+len(s.Pictures)+len(s.Links) > 0 || s.Title == notesTitle && len(s.Text) > 0 {

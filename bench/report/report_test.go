@@ -96,7 +96,40 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-// wellFormed checks that the whole file is XML.
+// TestForDocs: docs/ has the pages that are marked, and says where the others are.
+func TestForDocs(t *testing.T) {
+	page := report.Page{Title: "Measured", Sections: []report.Section{
+		{Title: "One", Text: []string{strings.Repeat("text ", 40)}, Links: []report.Link{
+			{Text: "kept", File: "bench/kept.html", InDocs: true}, {Text: "large", File: "bench/large.html"}}},
+		{Title: "Two", Text: []string{"as it was"}},
+	}}
+	dir := t.TempDir()
+	if err := page.ForDocs().WriteMarkdown(dir, "bench.md"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "bench.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"](bench/kept.html)", "`make bench-full` makes 1 more page", "as it was"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(string(text), "large") || strings.Count(string(text), "bench-full") != 1 {
+		t.Errorf("it says\n%s", text)
+	}
+	for line := range strings.Lines(string(text)) {
+		if len(line) > 121 {
+			t.Errorf("a line of %d bytes: %s", len(line), line)
+		}
+	}
+	if len(page.Sections[0].Links) != 2 || len(page.Sections[0].Text) != 1 {
+		t.Error("the whole page was changed")
+	}
+}
+
+// wellFormed says that the file is XML to its end.
 func wellFormed(t *testing.T, file string) {
 	t.Helper()
 	f, err := os.Open(file)

@@ -57,6 +57,9 @@ func once(name, dir, of string) func() string {
 // TestLoadOnServers runs the generator against our server and the old design: no answer may
 // be wrong.
 func TestLoadOnServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	for _, c := range []Contender{Ours, BaselineCoalescing} {
 		t.Run(c.Name, func(t *testing.T) { testLoad(t, c) })
 	}

@@ -18,6 +18,9 @@ func tiny(t *testing.T) *Runner {
 
 // TestRun measures something of each kind with the real servers, and checks the files.
 func TestRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	r := tiny(t)
 	var said []string
 	r.Progress = func(_, _ time.Duration, what string) { said = append(said, what) }
@@ -47,6 +50,9 @@ func TestRun(t *testing.T) {
 
 // TestPushAndIdle tests the measurements that are not a closed loop.
 func TestPushAndIdle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	r := tiny(t)
 	b, err := r.openPush(t.Context(), Ours, 20, 2000)
 	if err != nil {

@@ -65,29 +65,30 @@ var missionBusts = [][]string{
 
 const missionHead = `# The functional test of the mission
 
-What follows is one session of ` + "`papertape client`" + ` on the account that opens empty, at a server whose prices stand still and
-which simulates nothing, so that every figure can be checked by hand:
+One session of ` + "`papertape client`" + ` on the account that opens empty. The server's prices stand still and it simulates
+nothing, so every figure can be checked by hand:
 
 ` + "```" + `
 papertape serve --prices fixed --simulator.rate 0
 papertape client --account 100100 --echo < steps.txt
 ` + "```" + `
 
-The commands come from a pipe; ` + "`--echo`" + ` puts each before its answer. In step 9 an operator says, in another shell:
+The commands come from a pipe; ` + "`--echo`" + ` prints each before its answer. In step 9 an operator types, in another shell:
 
 ` + "```" + `
 papertape bust 100100-15 --reason "wrong account"
 papertape correct 100100-6 --price 250 --quantity 60 --reason "a typing error"
 ` + "```" + `
 
-In the lists, market value is quantity times price; market value and cash together are 1,000,000.00, since nothing is paid for
-trading, until a purchase is corrected to 250.00 a share, which are worth 252.00. In a line of the tape, ` + "`+`" + ` is a new
-row of the list, ` + "`-`" + ` a row that is gone, ` + "`Δ+300`" + ` and ` + "`Δ-100`" + ` what an order added and took; then the trade, whose order it was,
-how many shares are held after it, and the trade's name.
+In the lists, market value is quantity times price. Trading costs nothing, so market value and cash together stay at
+1,000,000.00, until a purchase is corrected to 250.00 a share while the share is worth 252.00. In a line of the tape,
+` + "`+`" + ` is a new row of the list, ` + "`-`" + ` a row that is gone, ` + "`Δ+300`" + ` and ` + "`Δ-100`" + ` what an order added or took. Then come the
+trade, whose order it was, how many shares are held after it, and the trade's name.
 
-This page is written by a test from the output of a real run (` + "`go test ./cmd/papertape -run TestMissionDocument -update-docs`" + `), and the
-same test compares it with the output of every later run, but for the times of day and the port. The script
-cmd/papertape/testdata/script/client_mission.txtar plays the same steps and compares the whole list after each.
+A test writes this page from the output of a real run
+(` + "`go test ./cmd/papertape -run TestMissionDocument -update-docs`" + `), and compares it with the output of every later run,
+except for the times of day and the port. The script cmd/papertape/testdata/script/client_mission.txtar plays the same
+steps and compares the whole list after each.
 `
 
 // TestMissionDocument plays the mission's functional test and holds docs/functional-test.md against what it prints.

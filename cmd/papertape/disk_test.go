@@ -50,6 +50,9 @@ func fill(t *testing.T, dir string, mib uint64) string {
 
 // TestDiskNearlyFull: below its low-water mark a real server refuses orders, and takes them again when there is room.
 func TestDiskNearlyFull(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	disk := smallDisk(t)
 	p := startServe(t, "--data", filepath.Join(disk, "data"), "--disk-free-bytes-min", "64MiB", "--simulator.rate", "0", "--accounts", "3")
 	at := p.until("listening").Listen
@@ -146,6 +149,9 @@ func (p *runningServe) mustFail() {
 // orders too. A server that is stopped meanwhile ends with exit code 1 and a line that says why; nothing that was
 // acknowledged is missing when there is room again.
 func TestNoRoomForFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	disk := smallDisk(t)
 	args := []string{"--data", filepath.Join(disk, "data"), "--simulator.rate", "0", "--accounts", "3", "--disk-free-bytes-min", "1MiB",
 		"--shutdown-timeout", "1s"}

@@ -45,6 +45,9 @@ func TestLastCheckpoint(t *testing.T) {
 
 // TestReadOnly takes the room on the disk away and gives it back. Orders are refused meanwhile, and all else goes on.
 func TestReadOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	var free atomic.Uint64
 	free.Store(1 << 40)
 	l := live(t, filepath.Join(t.TempDir(), "data"), func(s *server) {

@@ -13,6 +13,9 @@ import (
 // TestReadOnlyData: a ledger on a file system that is mounted read-only is verified, exported and copied; a server
 // says that it cannot use it.
 func TestReadOnlyData(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	dir, mounted := t.TempDir(), t.TempDir()
 	data := filepath.Join(dir, "data")
 	p := startServe(t, "--data", data, "--simulator.rate", "0", "--accounts", "3")

@@ -34,6 +34,9 @@ var wholeFiles = []string{
 // TestNoFile gives each of them what is no file, or has no end: it is refused in a sentence, at once, with exit
 // code 2.
 func TestNoFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Chdir(t.TempDir())
 	if err := errors.Join(syscall.Mkfifo("pipe", 0o600), os.Mkdir("directory", 0o700), os.Symlink("loop", "loop")); err != nil {
 		t.Fatal(err)
@@ -67,6 +70,9 @@ func TestNoFile(t *testing.T) {
 
 // TestOwnersOnly: a file with a secret that anybody but its owner may read, or write, is none.
 func TestOwnersOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Chdir(t.TempDir())
 	write(t, "token", "0123456789abcdef\n")
 	for mode, fine := range map[fs.FileMode]bool{
@@ -89,6 +95,9 @@ func TestOwnersOnly(t *testing.T) {
 
 // TestWrongPaths: a path that cannot be one is a matter of usage, and the sentence is about it.
 func TestWrongPaths(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Chdir(t.TempDir())
 	write(t, "file", "x")
 	if err := os.Symlink("loop", "loop"); err != nil {

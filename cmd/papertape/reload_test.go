@@ -133,6 +133,9 @@ func (p *runningServe) rate(admin string) string {
 
 // TestReload sends SIGHUP to a server again and again, with another file each time.
 func TestReload(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Chdir(t.TempDir())
 	write(t, "token", "0123456789abcdef\n")
 	const always = "admin_token_file: token\n"

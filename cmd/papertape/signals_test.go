@@ -201,6 +201,9 @@ func TestLogReaderGone(t *testing.T) {
 
 // TestLogReaderStalls: the reader of a server's log is there, and reads nothing. The server does not wait for it.
 func TestLogReaderStalls(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	cmd := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data"))
 	log := followed(t, cmd)
 	log.until(t, `"message":"listening"}`)
@@ -256,6 +259,9 @@ func awaitCounter(t *testing.T, c *console.Client, name string, want uint64) {
 // TestReadersGone runs what takes a while with nobody at its stderr: it goes on to its end, and says how many lines
 // were lost.
 func TestReadersGone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	p := startServe(t, "--accounts", "10")
 	listen := p.until("listening").Listen
 	for _, args := range []string{

@@ -95,6 +95,9 @@ func runSwarmCommand(ctx context.Context, t *testing.T, at string, hear func(lin
 // The server is stopped and started again in the middle. With its history the clients resume, without it they begin anew;
 // the verdict holds.
 func TestSwarmWhoseServerIsRestarted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	for _, durability := range []string{"sync", "none"} {
 		t.Run(durability, func(t *testing.T) {
 			data := filepath.Join(t.TempDir(), "data")
@@ -135,6 +138,9 @@ func TestSwarmWhoseServerIsRestarted(t *testing.T) {
 
 // A server that gets one number wrong fails the check, and the report says whose and which.
 func TestSwarmAgainstALiar(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	at, _ := swarmServer(t, "127.0.0.1:0", filepath.Join(t.TempDir(), "data"), "none")
 	liar := liarBefore(t, at, func(ev *papertapev1.AccountEvent) {
 		if ev.GetAccount() == 100004 && len(ev.GetPositions()) > 0 {

@@ -32,6 +32,9 @@ exec papertape "$@"
 // TestTortureFindsLoss holds a server to what it said that loses a part of it, and is otherwise in order: nobody could
 // tell from its data alone.
 func TestTortureFindsLoss(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	dir := t.TempDir()
 	binary, data := filepath.Join(dir, "forgetful"), filepath.Join(dir, "data")
 	if err := os.WriteFile(binary, fmt.Appendf(nil, forgetful, data), 0o700); err != nil {

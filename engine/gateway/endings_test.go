@@ -84,6 +84,9 @@ func TestClientThatNeverCloses(t *testing.T) {
 
 // TestResetWhileWriting has clients reset their connections while much is being written to them.
 func TestResetWhileWriting(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.SocketSendBufferBytes, g.OutboxBytesMax = 8<<10, 8<<20 })
 	trader := s.user(t, alice)

@@ -144,6 +144,9 @@ func attack(rng *rand.Rand, p *peer) []byte {
 
 // TestRandomFrames sends ten thousand random and mutated frames, on connections logged in and not.
 func TestRandomFrames(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

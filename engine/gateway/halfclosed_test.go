@@ -208,6 +208,9 @@ func TestManyHalfClosed(t *testing.T) {
 // TestHalfClosedThatDoNotRead: half-closed clients that do not read are cut like others, and no more than stuckMax of
 // them are tried again and again.
 func TestHalfClosedThatDoNotRead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const many = stuckMax + 44
 	s := start(t, func(g *Config, e *engine.Config) {

@@ -107,6 +107,9 @@ func TestStallTimeout(t *testing.T) {
 // TestSlowReaderIsNotStalled has a client that takes longer than the stall timeout to read what waits, but keeps
 // reading.
 func TestSlowReaderIsNotStalled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const timeout = 1500 * time.Millisecond
 	s := start(t, func(g *Config, _ *engine.Config) {

@@ -169,6 +169,9 @@ func (m *presenceModel) check() {
 // TestPresenceAgainstAModel has accounts come and go, one by one and by the thousand, and a subscriber that is told
 // now and then.
 func TestPresenceAgainstAModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := &presenceModel{
@@ -200,6 +203,9 @@ func TestPresenceAgainstAModel(t *testing.T) {
 // TestPresenceOfManySubscribers has sessions come and go while one subscriber reads and another does not. Little is
 // kept for the latter, and in the end both know the present state.
 func TestPresenceOfManySubscribers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) {
 		g.PresenceAll, g.SocketSendBufferBytes, g.OutboxBytesMax = true, 8<<10, 8<<20

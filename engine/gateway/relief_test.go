@@ -10,6 +10,9 @@ import (
 
 // TestOutboxTotalBytesMax has three clients that do not read. The one that has stalled longest is cut first.
 func TestOutboxTotalBytesMax(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const total = 300 << 10
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -46,6 +49,9 @@ func TestOutboxTotalBytesMax(t *testing.T) {
 // TestOutboxTotalOverLoops has stalled clients on different loops. Only the longest-stalled of the whole server is cut,
 // whichever loop it is on, not the longest-stalled of each loop.
 func TestOutboxTotalOverLoops(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	for _, first := range []int{0, 1} {
 		t.Run(fmt.Sprintf("the longest on loop %d", first), func(t *testing.T) { outboxTotalOverLoops(t, first) })
@@ -152,6 +158,9 @@ func TestHalfFramesAreCounted(t *testing.T) {
 // TestHalfFramesOfMany: half frames take no more than a quarter of what the server may hold. The client that was silent
 // longest is cut first.
 func TestHalfFramesOfMany(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const total = 64 << 10
 	s := start(t, func(g *Config, _ *engine.Config) { g.EventLoops, g.OutboxTotalBytesMax = 1, total })

@@ -370,6 +370,9 @@ func TestQueries(t *testing.T) {
 
 // TestHeartbeat has one client that answers nothing, and one that answers.
 func TestHeartbeat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	s := start(t, func(g *Config, _ *engine.Config) { g.Heartbeat = 500 * time.Millisecond })
 	silent, answering := s.user(t, alice), s.user(t, bob)

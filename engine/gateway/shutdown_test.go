@@ -82,6 +82,9 @@ func (p *peer) trader(began *atomic.Int64) (n tally) {
 // TestShutdownUnderLoad stops a server whose clients order as fast as they can. All of them get GOODBYE. No client has
 // an event that the books do not have, and none that reads misses an event that they have.
 func TestShutdownUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	for range 3 {
 		// Nobody is cut for being slow: on a busy machine that could be a watcher.
@@ -171,6 +174,9 @@ func TestShutdownWithQueries(t *testing.T) {
 // TestShutdownRefusesQueriesAtLast has an order that takes long to commit. Queries are answered for a part of the
 // shutdown timeout and then refused, so that clients that always ask something do not keep the server from ending.
 func TestShutdownRefusesQueriesAtLast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	journal := newGatedJournal()
 	s := start(t, func(_ *Config, e *engine.Config) { e.Journal = journal })
@@ -282,6 +288,9 @@ func TestShutdownWhileALoopReads(t *testing.T) {
 
 // TestShutdownWithAClientThatDoesNotRead: the shutdown ends at its timeout, and that is no error.
 func TestShutdownWithAClientThatDoesNotRead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const timeout = time.Second
 	s := start(t, func(g *Config, _ *engine.Config) {
@@ -309,6 +318,9 @@ func TestShutdownWithAClientThatDoesNotRead(t *testing.T) {
 
 // TestShutdownThatCannotFinish: Serve returns an error if a commit does not come back within the timeout.
 func TestShutdownThatCannotFinish(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	journal := newGatedJournal()
 	s := newServer(t, func(g *Config, e *engine.Config) {

@@ -118,6 +118,9 @@ func TestIntervalDoesNotWait(t *testing.T) {
 // TestLargeCommits: a block that is large takes no further commits, and a commit is never
 // split.
 func TestLargeCommits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	g := &gate{waits: make(chan struct{}, 1)}
 	disk := vfs.NewMem()
 	o := testOptions(t, g.wrap(disk), Sync)

@@ -338,6 +338,9 @@ func (c *crashRun) goOn(j *Journal, r *recovered, disk *vfs.MemFS, seed uint64) 
 // state must be that of a dumb model. The events include busts and corrections. A third of the
 // starts afterwards lose power again.
 func TestPowerLoss(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "power loss")
 	for tried, run := 0, uint64(0); tried < *crashPoints && !t.Failed(); run++ {
 		c := &crashRun{

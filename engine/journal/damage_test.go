@@ -71,6 +71,9 @@ func spoiltStart(tb testing.TB, disk vfs.FS, log *testLog) (*Journal, *recovered
 // damage that names the place, or everything as it was. After a crash the last block may also
 // be gone, and then the log says so. It is never a panic, and never silent.
 func TestFlippedBits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	disk, w := vfs.NewCrashableMem(), newWorld(2, 5, 3)
 	o := testOptions(t, disk, Sync)
 	j, _ := mustRecover(t, "data", o)

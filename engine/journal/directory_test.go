@@ -99,6 +99,9 @@ func TestDirectoryToBeginIn(t *testing.T) {
 // TestFirstStartCutOff: after a first start that was interrupted before any of its writes, the
 // next start begins the ledger.
 func TestFirstStartCutOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	disk := crashDisk{vfs.NewCrashableMem()}
 	var clones []*vfs.MemFS
 	var mu sync.Mutex
@@ -280,6 +283,9 @@ func TestUnfinishedBackupOfEarlierVersion(t *testing.T) {
 // TestTwoBackupsToOnePlace: of several backups of stopped servers made to one place at the same
 // time, exactly one succeeds, and it is complete.
 func TestTwoBackupsToOnePlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	dir := ledgers(t)["clean"]
 	for range 20 {
 		out := filepath.Join(t.TempDir(), "backup")

@@ -260,6 +260,9 @@ func (f *engineLife) checkHistory(number uint64, decided []positions.Event) erro
 // TestPowerLossOfEngine is TestPowerLoss with the real engine: its checkpoints, made in slices
 // between orders and busts, its recovery, and its history from memory and from the store.
 func TestPowerLossOfEngine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "power loss of the engine")
 	for tried, run := 0, uint64(0); tried < *crashPoints && !t.Failed(); run++ {
 		tried += engineRun(t, y, run, min(100, *crashPoints-tried))

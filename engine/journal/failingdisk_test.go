@@ -208,6 +208,9 @@ func isWrite(op errorfs.Op) bool { return op.Kind.ReadOrWrite() == errorfs.OpIsW
 // that something was committed, the process ends with an error that says why, and everything
 // acknowledged is there at the next start.
 func TestFailingDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "failing disk")
 	bases := lifeBases(t)
 	often, sometimes := 3, 24 // every third, and every 24th, in a quick test

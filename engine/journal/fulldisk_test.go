@@ -99,6 +99,9 @@ func (f fullFile) Write(p []byte) (n int, err error) {
 // Once there is room again, everything acknowledged is there, whether or not the disk kept the
 // half that was written.
 func TestFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "full disk")
 	step := 5 // in a quick test
 	if thorough() {

@@ -52,6 +52,9 @@ func mustBePrivateAll(t *testing.T, dir string) {
 // directories, through flushes, compactions, new and recycled logs, checkpoints and starts; its
 // backups; its exports.
 func TestPrivate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	for _, mask := range []int{0, 0o022, 0o077, 0o777} {
 		dir := t.TempDir()
 		underUmask(t, mask)

@@ -111,6 +111,9 @@ func TestReadersChangeNothing(t *testing.T) {
 // TestReadersNeedNoWriting: a ledger can be read where nothing can be written, be it a
 // read-only file system or somebody else's directory.
 func TestReadersNeedNoWriting(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	for name, dir := range ledgers(t) {
 		for _, cause := range []error{syscall.EROFS, syscall.EACCES} {
 			t.Run(name+", "+cause.Error(), func(t *testing.T) {

@@ -147,6 +147,9 @@ func corrected(ev *positions.Event, lie func(*positions.Trade)) bool {
 // TestFold: histories that the books decide are accepted. A lie in any of their events is found
 // there, or at the first event that it affects.
 func TestFold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	seen := make(map[string]int)
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(1, 1, rapid.Uint64().Draw(t, "seed"))

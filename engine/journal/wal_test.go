@@ -103,6 +103,9 @@ func (l *logWorld) start(t *testing.T, log []byte) (commits uint64, cut bool, er
 // damage; in the last block the block is cut off, and that is logged. Nothing that was
 // acknowledged disappears silently, as it would with Pebble alone.
 func TestFlippedLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "flipped log")
 	sizes := map[string][3]int{"one block of the log": {40, 5, *flips * 3 / 4},
 		"many blocks of the log": {300, 8, *flips / 4}}
@@ -219,6 +222,9 @@ func TestFlippedOlderLog(t *testing.T) {
 // garbage, as in pages that were never written. All blocks before the tear are there; the torn
 // one is cut off, and that is logged.
 func TestTornLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	y := newTally(t, "torn log")
 	l := newLogWorld(t, Sync, min(40, 1+*flips/150), 1)
 	forEach(l.ends[len(l.ends)-1], func(at int) {
@@ -271,6 +277,9 @@ func (l *logWorld) wholeAt(at int) (n uint64, begins int) {
 // TestLogOfInterval: parts of what was written and never synced may be gone. That is no damage:
 // it is cut off, that is logged, and the epoch changes anyway.
 func TestLogOfInterval(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	l := newLogWorld(t, Interval, 300, 8)
 	if len(l.log) < 2*logBlockBytes {
 		t.Fatalf("the log has %d bytes", len(l.log))

@@ -144,6 +144,9 @@ func golden(s *session, name func(string) string) (first, second, sale *pb.Accou
 // TestBustGolden takes back the second buy of the golden case, before the eyes of one client, behind the back of another and
 // over a kill: 50 are left, that cost 500, with 400 realised; and the trade stays taken back.
 func TestBustGolden(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const account = lastAccount // opens empty
 	l := &life{t.TempDir(), []string{"--durability", "sync", "--checkpoint-interval", "50ms"}}
@@ -254,6 +257,9 @@ func verified(t *testing.T, dir string) {
 // TestCorrectTwiceThenBust: each correction raises the revision and keeps the trade's place; a stale one is a conflict; a bust
 // takes back what stands; all of it reconciles.
 func TestCorrectTwiceThenBust(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	l := &life{t.TempDir(), []string{"--durability", "sync"}}
 	srv := l.start(t)

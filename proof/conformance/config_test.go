@@ -132,6 +132,9 @@ func TestWrongFiles(t *testing.T) {
 
 // TestTakenPort starts a second server on the ports of a running one, and on one that something else listens on.
 func TestTakenPort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	first := start(t)
 	other, err := net.Listen("tcp", "127.0.0.1:0")
@@ -155,6 +158,9 @@ func TestTakenPort(t *testing.T) {
 
 // TestPrecedence sets the heartbeat in several places and reads in WELCOME which one counts.
 func TestPrecedence(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	nested := "heartbeat: 7s\nsimulator:\n  rate: 0\nprices: fixed\n"
 	dotted := "{\"heartbeat\": \"7s\", \"simulator.rate\": 0}\n"

@@ -9,6 +9,9 @@ import (
 
 // TestHeartbeat runs a server that pings every 300 ms.
 func TestHeartbeat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	const interval = 300 * time.Millisecond
 	srv := start(t, "--heartbeat", "300ms")

@@ -169,6 +169,9 @@ func TestRateLimit(t *testing.T) {
 // TestStalledReader stops reading while another session of the account trades. It is cut, nobody else notices, and it
 // comes back to everything it missed.
 func TestStalledReader(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
@@ -243,6 +246,9 @@ func readToTheEnd(t *testing.T, s *session, head uint64) {
 
 // TestSlowCatchUp reads a long replay slowly: that alone is no reason to be cut.
 func TestSlowCatchUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	srv := start(t, "--outbox-bytes-max", "64KiB")
 	mover := open(t, srv, lastAccount)

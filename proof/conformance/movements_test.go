@@ -167,6 +167,9 @@ func TestOrderForms(t *testing.T) {
 // TestMovingAverage trades at prices that move, so that cost, its share in a sale and realised profit are put to the
 // test: the judge folds every event with arithmetic of its own.
 func TestMovingAverage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	srv := start(t, "--prices", "walk", "--prices.interval", "5ms")
 	srv.walks = true

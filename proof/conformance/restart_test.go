@@ -33,6 +33,9 @@ func (l *life) start(t *testing.T, more ...string) *server {
 // TestRestart ends servers in every way, and starts them again on what they left and on the port that they have just left,
 // with clients connected at the time.
 func TestRestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	for _, c := range []struct {
 		durability string
@@ -123,6 +126,9 @@ func resumed(t *testing.T, before, back *session, late *pb.AccountEvent) {
 
 // TestRestartPaging pages through a history that a second server has from the first one's disk alone.
 func TestRestartPaging(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	l := &life{t.TempDir(), []string{"--durability", "sync", "--checkpoint-interval", "20ms"}}
 	srv := l.start(t)

@@ -11,6 +11,9 @@ import (
 
 // TestShutdownUnderLoad stops a server that eight clients are ordering from.
 func TestShutdownUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	t.Parallel()
 	srv := start(t)
 	const clients = 8

@@ -18,6 +18,9 @@ import (
 
 // TestRuns has the real binary run each load for a second or two, with few clients. `make soak` runs them at length.
 func TestRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	if err := touchSources("../.."); err != nil {
 		t.Fatal(err)
 	}
