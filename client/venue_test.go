@@ -14,6 +14,7 @@ import (
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/gateway"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -117,7 +118,7 @@ func (v *venue) serve() error {
 		Universe: v.universe, Prices: v.prices.Snapshot, Log: zerolog.Nop(),
 	})
 	v.outlet.change(v.gateway)
-	if err := v.engine.Open(context.Background(), engine.Opening{Accounts: venueAccounts, Seed: 1}); err != nil {
+	if err := (simulator.Accounts{Count: venueAccounts, Seed: 1, Universe: v.universe}).Open(context.Background(), v.engine); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(context.Background())

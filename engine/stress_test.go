@@ -121,7 +121,7 @@ func handOffEngine(t *testing.T, workers int) *Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(eng.Stop)
-	if err := eng.Open(t.Context(), Opening{Accounts: 8, Seed: 1}); err != nil {
+	if err := openAccounts(t.Context(), eng, 8, 1); err != nil {
 		t.Fatal(err)
 	}
 	return eng
@@ -141,7 +141,7 @@ func handOff(t *testing.T, eng *Engine) {
 	const submitters, requests = 16, 1500
 	all := make([]*submitter, submitters)
 	for i := range all {
-		s := &submitter{account: FirstAccount + uint64(i%8), taken: make([]bool, requests), deciders: new(doneCounter)}
+		s := &submitter{account: firstAccount + uint64(i%8), taken: make([]bool, requests), deciders: new(doneCounter)}
 		s.answers = make([]atomic.Int32, requests)
 		s.Peer = &s.tally
 		eng.Login(&s.Session, Login{ID: 0, Account: s.account, Mode: ModeQuick})
@@ -225,7 +225,7 @@ func TestHandOffOfControls(t *testing.T) {
 	eng := handOffEngine(t, 4)
 	var done sync.WaitGroup
 	for i := range 8 {
-		account := FirstAccount + uint64(i)
+		account := firstAccount + uint64(i)
 		done.Go(func() {
 			for range 200 {
 				s := &tally{answers: make([]atomic.Int32, 2)}

@@ -10,7 +10,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/market"
 )
 
 // openingFile, in the data directory, says which accounts a ledger was opened with.
@@ -27,8 +28,9 @@ type openingRecord struct {
 	Seed     uint64 `json:"seed"`
 }
 
-func (o *openingRecord) opening() engine.Opening {
-	return engine.Opening{Accounts: o.Accounts, Seed: o.Seed}
+// of are the accounts of the record.
+func (o *openingRecord) of(u *market.Universe) simulator.Accounts {
+	return simulator.Accounts{Count: o.Accounts, Seed: o.Seed, Universe: u}
 }
 
 // readOpening returns the record of a data directory; found is false where there is none.

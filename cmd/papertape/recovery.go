@@ -379,7 +379,7 @@ func (s *server) openAccounts(ctx context.Context) error {
 			return fmt.Errorf("open accounts: %w", err)
 		}
 	}
-	if err := s.engine.Open(ctx, s.opening.opening()); err != nil {
+	if err := s.opening.of(market.Default()).Open(ctx, s.engine); err != nil {
 		return fmt.Errorf("open accounts: %w", err)
 	}
 	return nil

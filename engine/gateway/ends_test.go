@@ -11,6 +11,7 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 )
 
@@ -185,7 +186,7 @@ func TestGoroutinesDoNotGrow(t *testing.T) {
 	first.trade(2) // the pool's workers are up
 	before := runtime.NumGoroutine()
 	for i := range 300 {
-		s.user(t, engine.FirstAccount+uint64(i))
+		s.user(t, simulator.FirstAccount+uint64(i))
 	}
 	if n := s.gw.Connections(); n != 301 {
 		t.Fatalf("%d connections, want 301", n)
