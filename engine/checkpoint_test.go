@@ -233,8 +233,8 @@ func TestUncheckpointedFull(t *testing.T) {
 		r.Account = alice
 		w.eng.Submit(alice, []Request{r})
 	})
-	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "EXECUTION 5 #5", "FAILED UNCHECKPOINTED #6", "REPEAT 2 #7",
-		"HOLDINGS 5 #8", "HISTORY 5 oldest=1 #9", "FAILED UNCHECKPOINTED #99")
+	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "EXECUTION 5 #5", "FAILED UNCHECKPOINTED #6",
+		"REPEAT 2 #7", "HOLDINGS 5 #8", "HISTORY 5 oldest=1 #9", "FAILED UNCHECKPOINTED #99")
 	if fmt.Sprint(d.args, d.events) != "[1 2] [0 0]" || d.refusals[0].Reason != positions.NoRefusal {
 		t.Errorf("Done was told %v %v %v", d.args, d.events, d.refusals)
 	}

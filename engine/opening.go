@@ -18,16 +18,16 @@ const (
 // Opening is how an account begins.
 type Opening struct {
 	Adjustment positions.Adjustment // of its cash: its first event
-	Orders     []positions.Order    // executed next, at the universe's opening prices; their account is set by the engine
+	Orders     []positions.Order    // executed next, at the universe's opening prices; the engine sets their account
 }
 
-// Open opens accounts, by events like all else. It returns when all of it is durable. opening says how an account begins. It
-// is called on the drainers, several at a time, and only for accounts that are not there: of a million that are, none is made
-// in vain.
+// Open opens accounts, by events like all else. It returns when all of it is durable. opening says how an account
+// begins. It is called on the drainers, several at a time, and only for accounts that are not there: of a million that
+// are, none is made in vain.
 //
-// An account that is there is left alone, whatever opening says of it. It is complete: all events of its opening are in one
-// commit, which is durable as a whole or not at all. So an opening that was cut off continues with the accounts that are
-// missing.
+// An account that is there is left alone, whatever opening says of it. It is complete: all events of its opening are
+// in one commit, which is durable as a whole or not at all. So an opening that was cut off continues with the accounts
+// that are missing.
 //
 // Where too much is not checkpointed, Open waits for the next checkpoint; somebody has to make it.
 func (e *Engine) Open(ctx context.Context, accounts iter.Seq[uint64], opening func(account uint64) Opening) error {

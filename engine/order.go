@@ -52,8 +52,8 @@ func (s *shard) tryContentHash(o *positions.Order) (h uint64, ok bool) {
 	return contentHash(o.Instrument, o.Side, o.Quantity, o.Limit, s.eng.cfg.Universe), true
 }
 
-// tooFast counts an order of the account and says whether it is one too many. An account that was quiet may send a second's
-// worth at once (the generic cell rate algorithm: one number of state).
+// tooFast counts an order of the account and says whether it is one too many. An account that was quiet may send a
+// second's worth at once (the generic cell rate algorithm: one number of state).
 func (s *shard) tooFast(account uint64) bool {
 	limit := s.eng.cfg.OrdersPerSecond
 	if limit == 0 {

@@ -208,7 +208,9 @@ type decider struct {
 	panics   bool // in Done
 }
 
-func (d *decider) Decide(v positions.View, prices *market.Prices, _ int64, arg uint64, orders []positions.Order) []positions.Order {
+func (d *decider) Decide(
+	v positions.View, prices *market.Prices, _ int64, arg uint64, orders []positions.Order,
+) []positions.Order {
 	if o, ok := d.decide(v, prices, arg); ok {
 		orders = append(orders, o)
 	}

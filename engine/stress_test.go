@@ -64,7 +64,9 @@ func (p *tallyPublisher) Flush()                                               {
 // doneCounter is a Decider that counts how often it is told.
 type doneCounter struct{ decided, done atomic.Int64 }
 
-func (d *doneCounter) Decide(_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
+func (d *doneCounter) Decide(
+	_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order,
+) []positions.Order {
 	d.decided.Add(1)
 	return append(orders, buy(1))
 }

@@ -141,7 +141,8 @@ func TestLeave(t *testing.T) {
 	r := new(recorder)
 	early := v.Connect(r)
 	v.Leave(early)
-	v.Do(early, &Request{Type: codec.TypeLogin, ID: 1, Login: &codec.Login{Account: simulator.FirstAccount, Mode: snapshot}})
+	login := &codec.Login{Account: simulator.FirstAccount, Mode: snapshot}
+	v.Do(early, &Request{Type: codec.TypeLogin, ID: 1, Login: login})
 	_, watcher := enter(t, v, simulator.FirstAccount, snapshot)
 	orderer, mine := enter(t, v, simulator.FirstAccount, snapshot)
 	v.Leave(orderer)

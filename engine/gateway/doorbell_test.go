@@ -50,7 +50,10 @@ func TestDoorbell(t *testing.T) {
 // ringFor has an event of the account published, and its loop rung, when it returns.
 func (s *server) ringFor(t testing.TB, account uint64) {
 	t.Helper()
-	bought := engine.Request{Kind: engine.KindOrder, Account: account, Order: positions.Order{Side: positions.Buy, Quantity: 1, Instrument: market.ID(0)}}
+	bought := engine.Request{
+		Kind: engine.KindOrder, Account: account,
+		Order: positions.Order{Side: positions.Buy, Quantity: 1, Instrument: market.ID(0)},
+	}
 	if s.engine.Submit(account, []engine.Request{bought}) != 1 {
 		t.Error("the order was not taken")
 	}

@@ -108,7 +108,8 @@ func newServer(t testing.TB, change func(*Config, *engine.Config)) *server {
 	if s.engine, err = engine.New(ec); err != nil {
 		t.Fatal(err)
 	}
-	if err := (simulator.Accounts{Count: 300, Seed: 1, Universe: ec.Universe}).Open(context.Background(), s.engine); err != nil {
+	accounts := simulator.Accounts{Count: 300, Seed: 1, Universe: ec.Universe}
+	if err := accounts.Open(context.Background(), s.engine); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -28,7 +28,9 @@ type Accounts struct {
 
 // Open opens them; Engine.Open says more. With the same seed an account begins in the same way, however many there are.
 func (a Accounts) Open(ctx context.Context, eng *engine.Engine) error {
-	return eng.Open(ctx, a.numbers(), func(number uint64) engine.Opening { return OpeningOf(number, a.Seed, a.Universe) })
+	return eng.Open(ctx, a.numbers(), func(number uint64) engine.Opening {
+		return OpeningOf(number, a.Seed, a.Universe)
+	})
 }
 
 func (a Accounts) numbers() iter.Seq[uint64] {
@@ -41,8 +43,8 @@ func (a Accounts) numbers() iter.Seq[uint64] {
 	}
 }
 
-// OpeningOf says how an account begins: the adjustment of its cash, then one order per row, at the opening prices. Every
-// hundredth account (100100 for one) and one in eight of the others begin with nothing.
+// OpeningOf says how an account begins: the adjustment of its cash, then one order per row, at the opening prices.
+// Every hundredth account (100100 for one) and one in eight of the others begin with nothing.
 func OpeningOf(number, seed uint64, u *market.Universe) engine.Opening {
 	rng := rand.New(rand.NewPCG(seed, number))
 	rows := 0

@@ -17,8 +17,9 @@ func opened(t *testing.T, count int, seed uint64, shards int) (*tape, map[uint64
 	accounts := Accounts{Count: count, Seed: seed, Universe: market.Default()}
 	journal := new(tape)
 	eng, err := engine.New(engine.Config{
-		Shards: shards, Workers: 2 * shards, InboxOrdersMax: 1, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 30, SessionsPerAccountMax: 1,
-		Universe: accounts.Universe, Prices: market.Fixed(accounts.Universe).Snapshot, Clock: func() int64 { return 12345 },
+		Shards: shards, Workers: 2 * shards, InboxOrdersMax: 1, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 30,
+		SessionsPerAccountMax: 1, Universe: accounts.Universe, Prices: market.Fixed(accounts.Universe).Snapshot,
+		Clock:   func() int64 { return 12345 },
 		Journal: journal, Outlet: nobody{}, Fatal: func(err error) { panic(err) },
 	})
 	if err != nil {
@@ -60,10 +61,12 @@ func TestOpening(t *testing.T) {
 			if ev.Seq != uint64(i+1) {
 				t.Errorf("account %d: event %d has sequence %d", number, i, ev.Seq)
 			}
-			if i == 0 && (ev.Kind != positions.KindAdjustment || ev.Adjustment.Cash != ev.Cash.Balance || ev.Adjustment.Cash < OpeningCash) {
+			if i == 0 && (ev.Kind != positions.KindAdjustment || ev.Adjustment.Cash != ev.Cash.Balance ||
+				ev.Adjustment.Cash < OpeningCash) {
 				t.Errorf("account %d begins with %+v", number, ev)
 			}
-			if i > 0 && (ev.Kind != positions.KindTrade || ev.Trade.Origin != positions.OriginOperator || ev.Change != positions.Opened) {
+			if i > 0 && (ev.Kind != positions.KindTrade || ev.Trade.Origin != positions.OriginOperator ||
+				ev.Change != positions.Opened) {
 				t.Errorf("account %d goes on with %+v", number, ev)
 			}
 		}
@@ -98,7 +101,8 @@ func TestOpeningIsSeeded(t *testing.T) {
 	}
 }
 
-// TestOpeningIsAtomic: the events of an account's opening are committed together, so that a crash leaves all of them or none.
+// TestOpeningIsAtomic: the events of an account's opening are committed together, so that a crash leaves all of them
+// or none.
 func TestOpeningIsAtomic(t *testing.T) {
 	journal, _ := opened(t, 200, 1, 3)
 	for i, block := range journal.blocks {

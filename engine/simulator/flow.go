@@ -151,7 +151,9 @@ func (f *Flow) submit(n int) {
 const rowsMost = 12
 
 // Decide is Draw. It runs on the drainers, so it uses only what it is given.
-func (f *Flow) Decide(v positions.View, prices *market.Prices, _ int64, draw uint64, orders []positions.Order) []positions.Order {
+func (f *Flow) Decide(
+	v positions.View, prices *market.Prices, _ int64, draw uint64, orders []positions.Order,
+) []positions.Order {
 	if o, ok := Draw(v, prices, f.cfg.Universe, rand.New(rand.NewPCG(draw, f.cfg.Seed))); ok {
 		orders = append(orders, o)
 	}
