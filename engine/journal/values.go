@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/fnv1a"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -45,9 +46,9 @@ func (d *decoder) block() (b block) {
 // so over the hash of the block before, and over all its events. It finds blocks that are missing, in the wrong place or of
 // another history; it is no proof against somebody who makes blocks up.
 func blockHash(number uint64, value []byte) uint64 {
-	h := fnvNew.number(number)
+	h := fnv1a.New.Number(number)
 	for _, c := range value[:sumBytes] {
-		h = h.byte(c)
+		h = h.Byte(c)
 	}
 	return uint64(h)
 }
