@@ -15,10 +15,10 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 )
 
-const venueAccount = engine.FirstAccount + 99
+const venueAccount = simulator.FirstAccount + 99
 
 func openAt(t *testing.T, l *link, change func(*client.AccountOptions)) *client.Account {
 	return open(t, l.addr(), func(o *client.AccountOptions) {

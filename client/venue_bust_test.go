@@ -33,7 +33,9 @@ type thisTrade struct {
 	quantity   int64
 }
 
-func (b thisTrade) Decide(_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
+func (b thisTrade) Decide(
+	_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order,
+) []positions.Order {
 	return append(orders, positions.Order{
 		Instrument: b.instrument, Side: positions.Buy, Quantity: b.quantity, Origin: positions.OriginSimulator,
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/gateway"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -117,7 +118,8 @@ func (v *venue) serve() error {
 		Universe: v.universe, Prices: v.prices.Snapshot, Log: zerolog.Nop(),
 	})
 	v.outlet.change(v.gateway)
-	if err := v.engine.Open(context.Background(), engine.Opening{Accounts: venueAccounts, Seed: 1}); err != nil {
+	accounts := simulator.Accounts{Count: venueAccounts, Seed: 1, Universe: v.universe}
+	if err := accounts.Open(context.Background(), v.engine); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -160,7 +162,9 @@ func (v *venue) trade(account uint64) {
 
 type anyTrade struct{ instrument market.ID }
 
-func (a anyTrade) Decide(view positions.View, prices *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
+func (a anyTrade) Decide(
+	view positions.View, prices *market.Prices, _ int64, _ uint64, orders []positions.Order,
+) []positions.Order {
 	o := positions.Order{Instrument: a.instrument, Side: positions.Buy, Quantity: rand.Int64N(5) + 1, Origin: positions.OriginSimulator}
 	row, held := view.Find(a.instrument)
 	if held && (rand.IntN(3) == 0 || view.Cash().Balance < 10*prices.At(a.instrument)) {

@@ -77,15 +77,15 @@ func (w *world) checkInfo(info AccountInfo, sessions int) {
 // TestAccountsBound: no listing is longer than accountsMax, and it has the smallest numbers.
 func TestAccountsBound(t *testing.T) {
 	w := newWorld(t, options{}, alice)
-	if err := w.eng.Open(t.Context(), Opening{Accounts: 2*accountsMax + 500, Seed: 1}); err != nil {
+	if err := openAccounts(t.Context(), w.eng, 2*accountsMax+500, 1); err != nil {
 		t.Fatal(err)
 	}
-	page, err := w.eng.Accounts(t.Context(), FirstAccount+9, math.MaxInt)
+	page, err := w.eng.Accounts(t.Context(), firstAccount+9, math.MaxInt)
 	if err != nil || len(page) != accountsMax {
 		t.Fatalf("%d accounts, %v; want %d", len(page), err, accountsMax)
 	}
 	for i, info := range page {
-		if want := uint64(FirstAccount + 10 + i); info.Number != want {
+		if want := uint64(firstAccount + 10 + i); info.Number != want {
 			t.Fatalf("account %d of the listing is %d, want %d", i, info.Number, want)
 		}
 	}
@@ -116,7 +116,7 @@ func TestAccountsAfterCommit(t *testing.T) {
 	defer release()
 	slots := make(chan struct{}, 2)
 	slots <- struct{}{}
-	s.post(&openItem{question: newQuestion[struct{}](slots), numbers: []uint64{carol}, seed: 1})
+	s.post(&openItem{question: newQuestion[struct{}](slots), numbers: []uint64{carol}, opening: openingOf(1)})
 	slots <- struct{}{}
 	listing := &accountsItem{question: newQuestion[[]AccountInfo](slots), limit: 9}
 	s.post(listing)

@@ -5,8 +5,8 @@ import "context"
 // queriesMax is how many questions of the process itself are under way; the next one waits.
 const queriesMax = 64
 
-// question is what somebody in the process, the console for one, asks of a shard through the control lane. The item that
-// carries it answers it once, after the commit of its step.
+// question is what somebody in the process, the console for one, asks of a shard through the control lane. The item
+// that carries it answers it once, after the commit of its step.
 type question[A any] struct {
 	answers chan answered[A] // holds one, so the drainer never waits
 	slots   chan struct{}    // the question holds a slot until it is answered, also if nobody waits any more

@@ -39,13 +39,13 @@ func BenchmarkStep(b *testing.B) {
 			}
 			defer eng.Stop()
 			opened := make(chan error)
-			go func() { opened <- eng.Open(b.Context(), Opening{Accounts: 64, Seed: 1}) }()
+			go func() { opened <- openAccounts(b.Context(), eng, 64, 1) }()
 			<-out.done
 			if err := <-opened; err != nil {
 				b.Fatal(err)
 			}
 			var ses Session
-			eng.Login(&ses, Login{Account: FirstAccount, Mode: ModeQuick})
+			eng.Login(&ses, Login{Account: firstAccount, Mode: ModeQuick})
 			<-out.done
 			requests := make([]Request, batch)
 			for i := range requests { // buy and sell in turn, so that it can go on for ever
@@ -53,7 +53,7 @@ func BenchmarkStep(b *testing.B) {
 				if i%2 == 1 {
 					o = sell(1)
 				}
-				account := FirstAccount + uint64(i/2%64)
+				account := firstAccount + uint64(i/2%64)
 				requests[i] = Request{Kind: KindOrder, Account: account, Session: &ses, ID: uint64(i + 1), Order: o}
 			}
 			serve := func(n int) {
@@ -64,7 +64,7 @@ func BenchmarkStep(b *testing.B) {
 					if batch == 1 {
 						requests[0].Order.Side ^= positions.Buy ^ positions.Sell
 					}
-					eng.Submit(FirstAccount, requests)
+					eng.Submit(firstAccount, requests)
 					<-out.done
 				}
 			}
@@ -112,9 +112,9 @@ func history(n, accounts int, ids bool) []positions.Event {
 	all := make([]positions.Event, 0, n)
 	for i := range n {
 		var ev positions.Event
-		account := FirstAccount + uint64(i*7919%accounts)
+		account := firstAccount + uint64(i*7919%accounts)
 		if _, open := book.Seq(account); !open {
-			book.DecideAdjustment(account, &positions.Adjustment{Cash: OpeningCash}, prices, 1, &ev)
+			book.DecideAdjustment(account, &positions.Adjustment{Cash: openingCash}, prices, 1, &ev)
 		} else {
 			o := orderOf(positions.Buy, market.ID(i%3), 1)
 			if o.Account = account; ids && i%4 == 0 {

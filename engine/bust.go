@@ -42,7 +42,8 @@ func (e *Engine) Bust(ctx context.Context, r *positions.BustRequest) (ev positio
 		return ev, false, err
 	}
 	asked := *r // the drainer's from here on, also when nobody waits any more
-	b := &bust{ctx: ctx, request: &asked, fold: positions.NewFold(e.cfg.Universe, &asked), result: make(chan bustResult, 1)}
+	b := &bust{ctx: ctx, request: &asked, result: make(chan bustResult, 1)}
+	b.fold = positions.NewFold(e.cfg.Universe, &asked)
 	e.shardOf(r.Account).post(bustItem{b})
 	var result bustResult
 	select {
@@ -225,8 +226,8 @@ func (s *shard) decideBust(b *bust, act *action) (result bustResult) {
 	result.outcome = outcome
 	switch {
 	case !ok:
-		result.err = fmt.Errorf("account %d: a defect of the server kept it from deciding; its log says which, and nothing has changed",
-			account)
+		result.err = fmt.Errorf("account %d: a defect of the server kept it from deciding; its log says which, "+
+			"and nothing has changed", account)
 	case outcome.Reason != positions.NoBustRefusal || outcome.Repeats != 0:
 	case s.step.readOnly:
 		result.err = ErrReadOnly

@@ -75,7 +75,7 @@ func TestBustGolden(t *testing.T) {
 			}
 			h, err := w.eng.Holdings(t.Context(), alice)
 			if err != nil || h.Seq != 5 || h.Positions[0].Cost != 500_0000 || h.Cash.Realised != 400_0000 ||
-				h.Cash.Balance != OpeningCash-1000_0000+900_0000 {
+				h.Cash.Balance != openingCash-1000_0000+900_0000 {
 				t.Errorf("the account is %+v, %v", h, err)
 			}
 			w.settle()

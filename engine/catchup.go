@@ -44,8 +44,8 @@ func (r *replayItem) publish(s *shard, _ *action) {
 	s.eng.reads.used(r.slot)
 }
 
-// bringForward hands a session that is catching up its next piece, and makes it live when it has all. It runs after every
-// event of the step was published, so what the book says and what the tail ends with are the same.
+// bringForward hands a session that is catching up its next piece, and makes it live when it has all. It runs after
+// every event of the step was published, so what the book says and what the tail ends with are the same.
 func (s *shard) bringForward(ses *Session) {
 	s.drainer.Check()
 	if ses.state != sessionCatching || ses.catchup.reading != nil {
@@ -93,8 +93,8 @@ func (s *shard) join(ses *Session) {
 	}
 }
 
-// readForward has a reader outside the drainer fetch what the tail no longer holds. Until it is back nobody else moves the
-// session's cursor.
+// readForward has a reader outside the drainer fetch what the tail no longer holds. Until it is back nobody else moves
+// the session's cursor.
 func (s *shard) readForward(ses *Session) {
 	if !s.keeps {
 		s.publisher.Lost(ses) // dropped under the cursor

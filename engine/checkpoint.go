@@ -146,8 +146,8 @@ func (e *Engine) serve(ctx context.Context, s *shard, part func(*shard, *slice),
 	}
 }
 
-// sliceItem has a drainer do a part of a checkpoint. Its place is the end of the step, when all of it has been published: see
-// Engine.Checkpoint.
+// sliceItem has a drainer do a part of a checkpoint. Its place is the end of the step, when all of it has been
+// published: see Engine.Checkpoint.
 type sliceItem struct {
 	slice *slice
 	part  func(*shard, *slice) // copySlice or releaseSlice

@@ -233,8 +233,8 @@ func TestUncheckpointedFull(t *testing.T) {
 		r.Account = alice
 		w.eng.Submit(alice, []Request{r})
 	})
-	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "EXECUTION 5 #5", "FAILED UNCHECKPOINTED #6", "REPEAT 2 #7",
-		"HOLDINGS 5 #8", "HISTORY 5 oldest=1 #9", "FAILED UNCHECKPOINTED #99")
+	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "EXECUTION 5 #5", "FAILED UNCHECKPOINTED #6",
+		"REPEAT 2 #7", "HOLDINGS 5 #8", "HISTORY 5 oldest=1 #9", "FAILED UNCHECKPOINTED #99")
 	if fmt.Sprint(d.args, d.events) != "[1 2] [0 0]" || d.refusals[0].Reason != positions.NoRefusal {
 		t.Errorf("Done was told %v %v %v", d.args, d.events, d.refusals)
 	}
@@ -348,7 +348,7 @@ func TestTailDroppedUnderReader(t *testing.T) {
 // while one checkpoint follows the other. Each of them is held against what was committed.
 func TestCheckpointsUnderLoad(t *testing.T) {
 	w := newWorld(t, options{keeps: true, shards: 3, tail: 3, ids: 5, slice: 2, uncheckpointed: 200, reads: 2})
-	if err := w.eng.Open(t.Context(), Opening{Accounts: 12, Seed: 1}); err != nil {
+	if err := openAccounts(t.Context(), w.eng, 12, 1); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -376,7 +376,7 @@ func TestCheckpointsUnderLoad(t *testing.T) {
 	w.settle()
 	w.checkpoint()
 	for i := range 12 {
-		number := FirstAccount + uint64(i)
+		number := firstAccount + uint64(i)
 		if a := w.account(number); w.journal.stored[number].Seq != a.tail.head || a.tail.stored != a.tail.head || a.dirty {
 			t.Errorf("account %d: head %d, stored %d, in the store %d", number, a.tail.head, a.tail.stored, w.journal.stored[number].Seq)
 		}
@@ -388,7 +388,7 @@ func TestCheckpointsUnderLoad(t *testing.T) {
 
 func (w *world) tradeAtRandom(t *testing.T, rng *rand.Rand) {
 	for range 40 {
-		c := w.connect(FirstAccount + uint64(rng.IntN(12)))
+		c := w.connect(firstAccount + uint64(rng.IntN(12)))
 		c.login(ModeRestart, 0)
 		for i := range 10 {
 			c.order(buy(1, fmt.Sprintf("order %d", rng.IntN(20))))

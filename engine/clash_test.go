@@ -3,6 +3,7 @@ package engine
 import (
 	"testing"
 
+	"github.com/papertape/papertape/fnv1a"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -12,7 +13,7 @@ const clashOne, clashTwo = "8yn0iYCKYHlIj4-BwPqk", "GReLUrM4wMqfg9yzV3KQ"
 // TestOrderIDsWithOneHash: an order whose id has the hash of another one is executed, and each is answered with its own
 // execution when it comes again, also after a start from events.
 func TestOrderIDsWithOneHash(t *testing.T) {
-	if one, two := hashBytes(fnvOffset, []byte(clashOne)), hashBytes(fnvOffset, []byte(clashTwo)); one != two {
+	if one, two := fnv1a.New.Text(clashOne), fnv1a.New.Text(clashTwo); one != two {
 		t.Fatalf("the ids of this test have the hashes %#x and %#x: it wants two that clash", one, two)
 	}
 	w := newWorld(t, options{keeps: true}, alice)

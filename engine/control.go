@@ -1,12 +1,12 @@
 package engine
 
-// item is an operation that goes through the control lane of a shard. It comes before the requests of its step, and is never
-// refused. Both methods run on the drainer.
+// item is an operation that goes through the control lane of a shard. It comes before the requests of its step, and is
+// never refused. Both methods run on the drainer.
 //
 // An operation is one file: what it is asked with, its item or items, and what they do. Nothing else has to know of it.
 type item interface {
-	// decide is the item's part of the first pass of a step: it may decide events, whose span it notes in act, and copies
-	// what an answer needs as of this place.
+	// decide is the item's part of the first pass of a step: it may decide events, whose span it notes in act, and
+	// copies what an answer needs as of this place.
 	decide(s *shard, act *action)
 
 	// publish is its part of the third pass, after the commit. It finds act as decide has left it.

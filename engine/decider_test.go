@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -18,7 +19,9 @@ type basket struct {
 	told    int
 }
 
-func (b *basket) Decide(_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
+func (b *basket) Decide(
+	_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order,
+) []positions.Order {
 	return append(orders, b.orders...)
 }
 
@@ -34,7 +37,8 @@ func (b *basket) Done(_ uint64, events []positions.Event, r positions.Refusal) {
 func (b *basket) expect(t *testing.T, reason positions.Reason, seqs ...uint64) {
 	t.Helper()
 	if b.told != 1 || !slices.Equal(b.seqs, seqs) || b.refusal.Reason != reason {
-		t.Errorf("Done was called %d times, with events %v and %v; want once, %v and %v", b.told, b.seqs, b.refusal.Reason, seqs, reason)
+		t.Errorf("Done was called %d times, with events %v and %v; want once, %v and %v",
+			b.told, b.seqs, b.refusal.Reason, seqs, reason)
 	}
 	b.told = 0
 }
@@ -51,7 +55,8 @@ func (b *basket) decide(w *world, c *conn) (id uint64) {
 	return 0
 }
 
-// TestDeciderOfThreeOrders: one command causes three events, in one commit; a session's is answered by the first of them.
+// TestDeciderOfThreeOrders: one command causes three events, in one commit; a session's is answered by the first of
+// them.
 func TestDeciderOfThreeOrders(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c, other := w.loggedIn(alice), w.loggedIn(alice)
@@ -132,7 +137,8 @@ func TestDeciderWhileCatchingUp(t *testing.T) {
 	w.settle()
 	b.expect(t, positions.NoRefusal, 5, 6, 7)
 	frames := c.fresh()
-	if want := []string{"EXECUTION 5 #" + string(rune('0'+id)), "EVENT 6", "EVENT 7"}; !slices.Equal(frames[len(frames)-3:], want) {
+	want := []string{fmt.Sprintf("EXECUTION 5 #%d", id), "EVENT 6", "EVENT 7"}
+	if !slices.Equal(frames[len(frames)-3:], want) {
 		t.Errorf("the session was sent %v; want %v at the end", frames, want)
 	}
 }

@@ -9,7 +9,7 @@
 //	eng, err := engine.New(engine.Config{Outlet: gw, Journal: j, …})
 //	err = j.Recover(ctx, eng, progress)         // a journal that keeps: eng.Load for each account, eng.Replay for each event
 //	go j.Run(ctx, eng)                          // eng.Checkpoint and eng.Checkpointed, now and then; Open may wait for one
-//	err = eng.Open(ctx, engine.Opening{Accounts: 100, Seed: 1})
+//	err = eng.Open(ctx, accounts, opening)      // the simulator's Accounts.Open for one
 //	…
 //	n := eng.Submit(account, requests)          // from an event loop: never blocks; requests[n:] were refused for fullness
 //	eng.Login(session, login)                   // control lane: never refused
@@ -30,7 +30,8 @@
 //
 // The drainer works in steps of at most stepRequestsMax requests:
 //
-//  1. decide: each order is decided and applied to the book; queries copy what they need at their place;
+//  1. decide: each order is decided and applied to the book; queries copy what they need at their place. What one item
+//     or one request causes is an action: a span of the step's events, or an answer;
 //  2. commit: the events of the step become durable, together;
 //  3. publish: in the order of step 1, events go to the memory tail and to the live sessions, replies to whom they belong,
 //     logins join the live list; sessions that are catching up get their next piece last. A checkpoint then has its slice.
@@ -42,6 +43,17 @@
 // A panic while deciding is answered as an internal error and leaves the book untouched. A panic anywhere else in a step,
 // and a failed commit, end the process through Config.Fatal: memory and journal might no longer agree, and no answer
 // would be honest.
+//
+// # A new operation
+//
+// What does not go through the inbox is an item of the control lane: a value with two methods, for its part of step 1 and
+// of step 3. One file has all of an operation: what it is asked with, its items, and what they do (login.go, catchup.go,
+// history.go, bust.go, checkpoint.go, …). Nothing else knows of it. What the process itself asks waits as a question.
+//
+// # Who may touch what
+//
+// The fields of a shard say who owns them. Built with the tag ownercheck, as for `make race`, what touches those of the
+// drainer checks that it runs on the drainer, and panics if not: package owner.
 //
 // # What is in memory, and what is not
 //

@@ -38,7 +38,8 @@ type pageAsker interface {
 	// page is given the events, newest first, and the oldest sequence kept. They are good during the call only.
 	page(s *shard, events []*positions.Event, oldest uint64)
 
-	// failed is told why there is no page: ErrUnknownAccount, what wraps ErrBusy, or that the history could not be read.
+	// failed is told why there is no page: ErrUnknownAccount, what wraps ErrBusy, or that the history could not be
+	// read.
 	failed(s *shard, err error)
 }
 

@@ -96,7 +96,7 @@ func TestSnapshot(t *testing.T) {
 	if got == nil || !reflect.DeepEqual(*got, want) {
 		t.Errorf("holdings %+v, want %+v", got, want)
 	}
-	if len(want.Positions) != 1 || want.TotalMarketValue != 50*21_0000 || want.Cash.Balance != OpeningCash-1000_0000 {
+	if len(want.Positions) != 1 || want.TotalMarketValue != 50*21_0000 || want.Cash.Balance != openingCash-1000_0000 {
 		t.Errorf("the book itself is wrong: %+v", want)
 	}
 }

@@ -19,7 +19,7 @@ func (s *shard) decideOrder(r *Request, act *action) {
 		s.decide(&r.Order, act)
 		return
 	}
-	id := hashBytes(fnvOffset, r.Order.ID.Bytes())
+	id := idHash(&r.Order.ID)
 	content, ok := s.tryContentHash(&r.Order)
 	if !ok {
 		act.what, act.failure = whatFailed, FailureInternal

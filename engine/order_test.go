@@ -178,25 +178,6 @@ func TestOrderIDsMax(t *testing.T) {
 	}
 }
 
-// TestHashes: fields cannot run into one another.
-func TestHashes(t *testing.T) {
-	pair := func(a, b string) uint64 { return hashBytes(hashBytes(fnvOffset, a), b) }
-	if pair("SH", "600001") == pair("SH6", "00001") || pair("", "ab") == pair("ab", "") || pair("a", "") == pair("", "a") {
-		t.Error("two texts hash as one")
-	}
-	if hashBytes(fnvOffset, "a") != hashBytes(fnvOffset, []byte("a")) {
-		t.Error("text and bytes hash differently")
-	}
-	// FNV-1a of the bytes 61 00: what is kept on disk must not change.
-	if got := hashBytes(fnvOffset, "a"); got != 0x089be207b544f1e4 {
-		t.Errorf("FNV-1a is %#x", got)
-	}
-	if got := hashNumber(fnvOffset, 'a'<<56); got != hashBytes(hashBytes(hashBytes(hashBytes(hashBytes(hashBytes(
-		hashBytes(fnvOffset, "a"), ""), ""), ""), ""), ""), "") {
-		t.Errorf("a number is not hashed as its bytes, the largest first: %#x", got)
-	}
-}
-
 // decider makes an order, or none, or panics.
 type decider struct {
 	decide func(v positions.View, prices *market.Prices, arg uint64) (positions.Order, bool)
@@ -208,7 +189,9 @@ type decider struct {
 	panics   bool // in Done
 }
 
-func (d *decider) Decide(v positions.View, prices *market.Prices, _ int64, arg uint64, orders []positions.Order) []positions.Order {
+func (d *decider) Decide(
+	v positions.View, prices *market.Prices, _ int64, arg uint64, orders []positions.Order,
+) []positions.Order {
 	if o, ok := d.decide(v, prices, arg); ok {
 		orders = append(orders, o)
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"sort"
 
+	"github.com/papertape/papertape/fnv1a"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -99,41 +100,24 @@ func (m *orderIDs) offer(stored, given uint64) (ids, forgotten []OrderIDRecord) 
 	return kept[from:len(kept):len(kept)], old[:n:n]
 }
 
-// FNV-1a, 64 bits: stable over processes and versions, so that it may go to disk.
-const (
-	fnvOffset uint64 = 14695981039346656037
-	fnvPrime  uint64 = 1099511628211
-)
-
-func hashBytes[T string | []byte](h uint64, b T) uint64 {
-	for i := range len(b) {
-		h = (h ^ uint64(b[i])) * fnvPrime
-	}
-	return h * fnvPrime // as if a zero byte followed, so that fields cannot run into one another
-}
-
-func hashNumber(h, v uint64) uint64 {
-	for shift := 56; shift >= 0; shift -= 8 {
-		h = (h ^ (v >> shift & 0xff)) * fnvPrime
-	}
-	return h
-}
-
 // sameContent says whether an order asks for what a trade executed.
 func sameContent(t *positions.Trade, o *positions.Order) bool {
 	return t.Instrument == o.Instrument && t.Side == o.Side && t.Limit == o.Limit && t.Quantity == o.Quantity
 }
 
+// idHash is that of a client order id. It goes to disk, as that of the content does.
+func idHash(id *positions.OrderID) uint64 { return uint64(fnv1a.New.TextBytes(id.Bytes())) }
+
 // contentHash is over what makes two orders the same: instrument, side, quantity and limit.
 func contentHash(id market.ID, side positions.Side, quantity, limit int64, u *market.Universe) uint64 {
 	in := u.At(id)
-	h := hashBytes(hashBytes(fnvOffset, in.Market), in.Code)
-	return hashNumber(hashNumber(hashNumber(h, uint64(side)), uint64(quantity)), uint64(limit))
+	h := fnv1a.New.Text(in.Market).Text(in.Code)
+	return uint64(h.Number(uint64(side)).Number(uint64(quantity)).Number(uint64(limit)))
 }
 
 // orderIDRecord is what is remembered of an executed trade that has an id.
 func orderIDRecord(t *positions.Trade, seq uint64, u *market.Universe) OrderIDRecord {
 	return OrderIDRecord{
-		ID: hashBytes(fnvOffset, t.OrderID.Bytes()), Content: contentHash(t.Instrument, t.Side, t.Quantity, t.Limit, u), Seq: seq,
+		ID: idHash(&t.OrderID), Content: contentHash(t.Instrument, t.Side, t.Quantity, t.Limit, u), Seq: seq,
 	}
 }

@@ -22,7 +22,8 @@ type Publisher interface {
 	// would pass the size of a piece; then, and only then, the outlet calls Engine.CatchUp once all of it has been written.
 	Replay(ev *positions.Event, s *Session, id uint64, replay bool) bool
 
-	// Answer answers a request: each one once, but for those that Event or Replay answer with an EXECUTION. It moves no cursor.
+	// Answer answers a request: each one once, but for those that Event or Replay answer with an EXECUTION. It moves
+	// no cursor.
 	Answer(a Answer)
 
 	// Lost ends a session whose next event is no longer kept: the client comes back and starts from a snapshot.

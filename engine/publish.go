@@ -2,7 +2,8 @@ package engine
 
 import "github.com/papertape/papertape/positions"
 
-// publish is the third pass of one action, after the commit. The order of actions is the order in which sessions see things.
+// publish is the third pass of one action, after the commit. The order of actions is the order in which sessions see
+// things.
 func (s *shard) publish(act *action) {
 	s.drainer.Check()
 	if act.item != nil {
@@ -31,8 +32,8 @@ func (s *shard) publish(act *action) {
 	}
 }
 
-// publishEvents adds events to their accounts' tails and tells the sessions. r is the request that caused them, nil for none:
-// the first one answers it.
+// publishEvents adds events to their accounts' tails and tells the sessions. r is the request that caused them, nil
+// for none: the first one answers it.
 func (s *shard) publishEvents(caused span, r *Request) {
 	events := caused.in(s.step.events)
 	for i := range events {

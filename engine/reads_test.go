@@ -12,12 +12,12 @@ import (
 func TestReconnectStorm(t *testing.T) {
 	const sessions, accounts, reads = 10_000, 40, 8
 	w := newWorld(t, options{keeps: true, shards: 4, tail: 1, reads: reads, sessions: sessions})
-	if err := w.eng.Open(t.Context(), Opening{Accounts: accounts, Seed: 1}); err != nil {
+	if err := openAccounts(t.Context(), w.eng, accounts, 1); err != nil {
 		t.Fatal(err)
 	}
 	for i := range accounts {
 		for range 5 {
-			w.trade1(FirstAccount + uint64(i))
+			w.trade1(firstAccount + uint64(i))
 		}
 	}
 	w.settle()
@@ -27,7 +27,7 @@ func TestReconnectStorm(t *testing.T) {
 	defer release()
 	all := make([]*conn, sessions)
 	for i := range all {
-		c := w.connect(FirstAccount + uint64(i%accounts))
+		c := w.connect(firstAccount + uint64(i%accounts))
 		c.login(ModeResume, w.journal.head(c.account)-3)
 		all[i] = c
 	}

@@ -104,7 +104,7 @@ func (a *account) clash(id *positions.OrderID) *positions.OrderID {
 	if a.ids == nil {
 		return nil
 	}
-	if _, known := a.ids.find(id, hashBytes(fnvOffset, id.Bytes())); !known {
+	if _, known := a.ids.find(id, idHash(id)); !known {
 		return nil
 	}
 	return id

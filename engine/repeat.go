@@ -2,10 +2,11 @@ package engine
 
 import "github.com/papertape/papertape/positions"
 
-// repeat answers an order whose id was used before with its first execution. It returns true, and answers nothing, where the
-// event shows that the first one's id is another with the same hash: then the order is a new one.
+// repeat answers an order whose id was used before with its first execution. It returns true, and answers nothing,
+// where the event shows that the first one's id is another with the same hash: then the order is a new one.
 //
-// Where the event is not in memory, what was remembered must do until it has been read from the journal: see repeatedOrder.
+// Where the event is not in memory, what was remembered must do until it has been read from the journal: see
+// repeatedOrder.
 func (s *shard) repeat(a *account, first OrderIDRecord, o *positions.Order, content uint64, act *action) (other bool) {
 	st := &s.step
 	ev := s.recent(a, first.Seq)
@@ -62,7 +63,8 @@ type repeatedOrder struct {
 	order   positions.Order
 }
 
-// page answers with the first execution, now that the event shows whether it is that: until then there were only hashes.
+// page answers with the first execution, now that the event shows whether it is that: until then there were only
+// hashes.
 func (p *repeatedOrder) page(s *shard, events []*positions.Event, _ uint64) {
 	if len(events) != 1 {
 		p.failed(s, nil)

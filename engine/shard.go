@@ -35,8 +35,8 @@ type shard struct {
 	// Read by anyone.
 	stats shardStats
 
-	// Owned by the drainer; before the first request by whoever loads and replays, after Stop by whoever looks. A drain hops
-	// between the goroutines of the pool, so each one takes them and gives them back.
+	// Owned by the drainer; before the first request by whoever loads and replays, after Stop by whoever looks. A
+	// drain hops between the goroutines of the pool, so each one takes them and gives them back.
 	drainer   owner.Goroutine
 	book      *positions.Book
 	accounts  map[uint64]*account

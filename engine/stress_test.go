@@ -64,7 +64,9 @@ func (p *tallyPublisher) Flush()                                               {
 // doneCounter is a Decider that counts how often it is told.
 type doneCounter struct{ decided, done atomic.Int64 }
 
-func (d *doneCounter) Decide(_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
+func (d *doneCounter) Decide(
+	_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order,
+) []positions.Order {
 	d.decided.Add(1)
 	return append(orders, buy(1))
 }
@@ -121,7 +123,7 @@ func handOffEngine(t *testing.T, workers int) *Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(eng.Stop)
-	if err := eng.Open(t.Context(), Opening{Accounts: 8, Seed: 1}); err != nil {
+	if err := openAccounts(t.Context(), eng, 8, 1); err != nil {
 		t.Fatal(err)
 	}
 	return eng
@@ -141,7 +143,7 @@ func handOff(t *testing.T, eng *Engine) {
 	const submitters, requests = 16, 1500
 	all := make([]*submitter, submitters)
 	for i := range all {
-		s := &submitter{account: FirstAccount + uint64(i%8), taken: make([]bool, requests), deciders: new(doneCounter)}
+		s := &submitter{account: firstAccount + uint64(i%8), taken: make([]bool, requests), deciders: new(doneCounter)}
 		s.answers = make([]atomic.Int32, requests)
 		s.Peer = &s.tally
 		eng.Login(&s.Session, Login{ID: 0, Account: s.account, Mode: ModeQuick})
@@ -225,7 +227,7 @@ func TestHandOffOfControls(t *testing.T) {
 	eng := handOffEngine(t, 4)
 	var done sync.WaitGroup
 	for i := range 8 {
-		account := FirstAccount + uint64(i)
+		account := firstAccount + uint64(i)
 		done.Go(func() {
 			for range 200 {
 				s := &tally{answers: make([]atomic.Int32, 2)}

@@ -29,7 +29,7 @@ func TestWalk(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 150}, alice)
 	w.trade(alice, 2*walkEvents)
 	for range 2*pageMax + 31 { // no checkpoint has these
-		w.eng.Submit(alice, []Request{{Kind: KindOrder, Account: alice, Order: positions.Order{Instrument: ten, Side: positions.Buy, Quantity: 1}}})
+		w.eng.Submit(alice, []Request{{Kind: KindOrder, Account: alice, Order: orderOf(positions.Buy, ten, 1)}})
 	}
 	w.settle()
 	head := uint64(2*walkEvents + 1 + 2*pageMax + 31)

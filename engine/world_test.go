@@ -138,7 +138,9 @@ func makeWorld(t tester, o options, accounts ...uint64) *world {
 func (w *world) open(accounts ...uint64) {
 	w.t.Helper()
 	for _, number := range accounts {
-		open := func(q question[struct{}]) item { return &openItem{question: q, numbers: []uint64{number}, seed: 1} }
+		open := func(q question[struct{}]) item {
+			return &openItem{question: q, numbers: []uint64{number}, opening: openingOf(1)}
+		}
 		if _, err := ask(context.Background(), w.eng, number, open); err != nil {
 			w.t.Fatalf("open %d: %v", number, err)
 		}

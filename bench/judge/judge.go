@@ -14,7 +14,7 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
-	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 )
 
@@ -49,7 +49,7 @@ func Business(t *testing.T, address string) {
 
 // opening: each account starts as Papertape opens it, and its holdings match their hash.
 func opening(t *testing.T, address string) {
-	for number := uint64(engine.FirstAccount); number < engine.FirstAccount+AccountsMin; number += 7 {
+	for number := uint64(simulator.FirstAccount); number < simulator.FirstAccount+AccountsMin; number += 7 {
 		c := Dial(t, address)
 		reply := c.Login(number)
 		if reply.GetMode() != papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT ||
@@ -57,9 +57,9 @@ func opening(t *testing.T, address string) {
 			t.Errorf("account %d: the login's reply is %v", number, reply)
 		}
 		want := newModel(number)
-		adjustment, orders := engine.OpeningOf(number, 1, c.universe)
-		want.adjust(adjustment.Cash)
-		for _, o := range orders {
+		opening := simulator.OpeningOf(number, 1, c.universe)
+		want.adjust(opening.Adjustment.Cash)
+		for _, o := range opening.Orders {
 			want.trade(o.Instrument, int64(o.Quantity), c.universe.Opening().At(o.Instrument))
 		}
 		want.compare(t, c.universe, reply.GetHoldings())
@@ -111,12 +111,12 @@ func frames(t *testing.T, address string) {
 func numbers(t *testing.T, address string) {
 	c := Dial(t, address)
 	begin := c.Login(emptyAccount).GetHoldings()
-	if begin.GetCash().GetBalance() != engine.OpeningCash || len(begin.GetPositions()) != 0 {
+	if begin.GetCash().GetBalance() != simulator.OpeningCash || len(begin.GetPositions()) != 0 {
 		t.Fatalf("account %d begins with %v", emptyAccount, begin)
 	}
 	id, _ := c.universe.Lookup([]byte("SH"), []byte("600519"))
 	price := c.universe.Opening().At(id)
-	seq, cash := begin.GetAsOfSeq(), int64(engine.OpeningCash)
+	seq, cash := begin.GetAsOfSeq(), int64(simulator.OpeningCash)
 	for n, step := range []struct {
 		quantity, after int64
 		change          papertapev1.Change

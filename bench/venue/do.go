@@ -6,7 +6,7 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
-	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -37,17 +37,17 @@ func (v *Venue) enter(s *Session, r *Request) {
 		return
 	}
 	v.refuse(s, r.ID, refusal(papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT,
-		"there is no account %d; there are %d, from %d on", r.Login.Account, len(v.accounts), engine.FirstAccount))
+		"there is no account %d; there are %d, from %d on", r.Login.Account, len(v.accounts), simulator.FirstAccount))
 	if s.logins++; s.logins >= loginsMax {
 		v.sendAway(s, "three logins were refused")
 	}
 }
 
 func (v *Venue) accountOf(number uint64) *account {
-	if number < engine.FirstAccount || number-engine.FirstAccount >= uint64(len(v.accounts)) {
+	if number < simulator.FirstAccount || number-simulator.FirstAccount >= uint64(len(v.accounts)) {
 		return nil
 	}
-	return &v.accounts[number-engine.FirstAccount]
+	return &v.accounts[number-simulator.FirstAccount]
 }
 
 // handle handles a request of an account. The caller holds the account's mu. s is nil for a

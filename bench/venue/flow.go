@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/positions"
 )
@@ -51,7 +50,7 @@ func (v *Venue) flow(ctx context.Context, rate float64, submit func(account, dra
 			due = most
 		}
 		for ; due >= 1; due-- {
-			if !submit(engine.FirstAccount+rng.Uint64N(uint64(len(v.accounts))), rng.Uint64()) {
+			if !submit(simulator.FirstAccount+rng.Uint64N(uint64(len(v.accounts))), rng.Uint64()) {
 				v.stats.Skipped.Add(1)
 			}
 		}

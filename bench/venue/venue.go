@@ -24,7 +24,7 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
-	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -37,7 +37,7 @@ const heartbeat = 10 * time.Minute
 
 // Config configures a venue.
 type Config struct {
-	Accounts       int // from engine.FirstAccount on
+	Accounts       int // from simulator.FirstAccount on
 	Seed           uint64
 	Server         string // the server's name, for people
 	Epoch          uint64 // not 0, and different for each start, as nothing is recovered
@@ -95,7 +95,7 @@ func New(cfg Config) (*Venue, error) {
 	v := &Venue{cfg: cfg, universe: u, feed: market.Walk(u, cfg.Seed), book: positions.NewBook(u),
 		accounts: make([]account, cfg.Accounts)}
 	for i := range v.accounts {
-		if err := v.open(uint64(engine.FirstAccount + i)); err != nil {
+		if err := v.open(uint64(simulator.FirstAccount + i)); err != nil {
 			return nil, err
 		}
 	}
@@ -106,20 +106,20 @@ func New(cfg Config) (*Venue, error) {
 
 // open books the opening state of a Papertape account.
 func (v *Venue) open(number uint64) error {
-	a := &v.accounts[number-engine.FirstAccount]
+	a := &v.accounts[number-simulator.FirstAccount]
 	a.number = number
 	a.room.L = &a.queue
-	adjustment, orders := engine.OpeningOf(number, v.cfg.Seed, v.universe)
+	opening := simulator.OpeningOf(number, v.cfg.Seed, v.universe)
 	prices, now := v.universe.Opening(), time.Now().UnixNano()
 	var ev positions.Event
-	r := v.book.DecideAdjustment(number, &adjustment, prices, now, &ev)
+	r := v.book.DecideAdjustment(number, &opening.Adjustment, prices, now, &ev)
 	for i := 0; r.Reason == positions.NoRefusal; i++ {
 		v.book.Apply(&ev)
 		a.head = ev.Seq
-		if i == len(orders) {
+		if i == len(opening.Orders) {
 			return nil
 		}
-		r = v.book.Decide(&orders[i], prices, now, &ev)
+		r = v.book.Decide(&opening.Orders[i], prices, now, &ev)
 	}
 	return fmt.Errorf("account %d cannot be opened: %v", number, r.Reason)
 }

@@ -10,7 +10,7 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
-	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -117,7 +117,7 @@ func TestModes(t *testing.T) {
 		papertapev1.ResumeMode_RESUME_MODE_RESTART: {snapshot, false, true},
 		papertapev1.ResumeMode_RESUME_MODE_QUICK:   {papertapev1.ResumeMode_RESUME_MODE_QUICK, false, false},
 	} {
-		_, r := enter(t, v, engine.FirstAccount, mode)
+		_, r := enter(t, v, simulator.FirstAccount, mode)
 		var reply papertapev1.LoginReply
 		r.last(t, &reply)
 		if reply.GetMode() != want.mode || reply.GetResynced() != want.resynced ||
@@ -131,8 +131,8 @@ func TestModes(t *testing.T) {
 // TestLoginAgain: a connection can log in only once, and the login stays.
 func TestLoginAgain(t *testing.T) {
 	v := open(t, config())
-	s, r := enter(t, v, engine.FirstAccount, snapshot)
-	v.Do(s, &Request{Type: codec.TypeLogin, ID: 2, Login: &codec.Login{Account: engine.FirstAccount + 1}})
+	s, r := enter(t, v, simulator.FirstAccount, snapshot)
+	v.Do(s, &Request{Type: codec.TypeLogin, ID: 2, Login: &codec.Login{Account: simulator.FirstAccount + 1}})
 	var reject papertapev1.Reject
 	const again = papertapev1.RejectCode_REJECT_CODE_ALREADY_LOGGED_IN
 	if f := r.last(t, &reject); f.ID != 2 || reject.GetCode() != again || r.ended {
@@ -148,10 +148,10 @@ func TestLeave(t *testing.T) {
 	r := new(recorder)
 	early := v.Connect(r)
 	v.Leave(early)
-	v.Do(early, &Request{Type: codec.TypeLogin, ID: 1,
-		Login: &codec.Login{Account: engine.FirstAccount, Mode: snapshot}})
-	_, watcher := enter(t, v, engine.FirstAccount, snapshot)
-	orderer, mine := enter(t, v, engine.FirstAccount, snapshot)
+	login := &codec.Login{Account: simulator.FirstAccount, Mode: snapshot}
+	v.Do(early, &Request{Type: codec.TypeLogin, ID: 1, Login: login})
+	_, watcher := enter(t, v, simulator.FirstAccount, snapshot)
+	orderer, mine := enter(t, v, simulator.FirstAccount, snapshot)
 	v.Leave(orderer)
 	v.Do(orderer, buy(5))
 	if got := r.types(t); !slices.Equal(got, []codec.Type{codec.TypeWelcome}) {
@@ -180,7 +180,7 @@ func TestPool(t *testing.T) {
 	}
 	var recorders []*recorder
 	for i := range uint64(3) {
-		s, r := enter(t, v, engine.FirstAccount+i, snapshot)
+		s, r := enter(t, v, simulator.FirstAccount+i, snapshot)
 		for id := range uint64(20) {
 			v.Do(s, buy(id+2))
 		}

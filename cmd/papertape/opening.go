@@ -13,7 +13,8 @@ import (
 
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/cmd/papertape/userfile"
-	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/market"
 )
 
 // openingFile, in the data directory, says which accounts a ledger was opened with.
@@ -30,8 +31,9 @@ type openingRecord struct {
 	Seed     uint64 `json:"seed"`
 }
 
-func (o *openingRecord) opening() engine.Opening {
-	return engine.Opening{Accounts: o.Accounts, Seed: o.Seed}
+// of are the accounts of the record.
+func (o *openingRecord) of(u *market.Universe) simulator.Accounts {
+	return simulator.Accounts{Count: o.Accounts, Seed: o.Seed, Universe: u}
 }
 
 // readOpening returns the record of a data directory; found is false where there is none.
@@ -120,7 +122,7 @@ func (s *server) openAccounts(ctx context.Context) error {
 			return fmt.Errorf("open accounts: %w", err)
 		}
 	}
-	if err := s.engine.Open(ctx, s.opening.opening()); err != nil {
+	if err := s.opening.of(market.Default()).Open(ctx, s.engine); err != nil {
 		return fmt.Errorf("open accounts: %w", err)
 	}
 	return nil

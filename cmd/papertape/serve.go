@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/papertape/papertape/cmd/papertape/config"
-	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 )
 
 func newServe() *cobra.Command {
@@ -104,8 +104,8 @@ func announce(cfg *config.Config, at addresses, log zerolog.Logger, w io.Writer)
   protection   %s
   try          papertape holdings %d --admin %s
 
-`, version, at.listen, at.admin, at.accounts, engine.FirstAccount, engine.FirstAccount+at.accounts-1,
-		cfg.Durability, keeps[cfg.Durability], data, protection, engine.FirstAccount, at.admin)
+`, version, at.listen, at.admin, at.accounts, simulator.FirstAccount, simulator.FirstAccount+at.accounts-1,
+		cfg.Durability, keeps[cfg.Durability], data, protection, simulator.FirstAccount, at.admin)
 }
 
 // profile writes a CPU profile until the returned function is called.

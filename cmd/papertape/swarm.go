@@ -13,7 +13,7 @@ import (
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/cmd/papertape/process"
 	"github.com/papertape/papertape/decimal"
-	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 )
 
 const (
@@ -86,7 +86,8 @@ func (f *swarmFlags) register(flags *pflag.FlagSet) {
 	flags.Var(decimal.Duration(&f.duration, 0, time.Millisecond, durationMax), "duration",
 		"of the trading, from when all are logged in (swarm 60s; mission: until all is done, in about 5s)")
 	flags.Var(decimal.Whole(&f.firstAccount, 0, 1, math.MaxUint64), "first-account",
-		fmt.Sprintf("account of the first client, the others follow (swarm %d, mission 100091)", engine.FirstAccount))
+		fmt.Sprintf("account of the first client, the others follow (swarm %d, mission 100091)",
+			simulator.FirstAccount))
 	flags.StringVar(&f.partition, "partition", "", "which of several swarms this is, for example 2/4, so that each has accounts of its own")
 	flags.Var(decimal.Whole(&f.seed, 1, 0, math.MaxUint64), "seed", "of what the clients choose")
 	flags.Var(decimal.Duration(&f.wait, 10*time.Second, 0, durationMax), "wait", "for a server that is not there yet")
@@ -122,7 +123,7 @@ func (f *swarmFlags) config(flags *pflag.FlagSet) (cfg clientsim.SwarmConfig, er
 		Addr: f.server, Clients: f.clients, FirstAccount: f.firstAccount, Duration: f.duration, Seed: f.seed, Wait: f.wait,
 	}
 	if cfg.FirstAccount == 0 {
-		cfg.FirstAccount = engine.FirstAccount
+		cfg.FirstAccount = simulator.FirstAccount
 	}
 	if cfg.Duration == 0 {
 		cfg.Duration = time.Minute

@@ -60,7 +60,9 @@ type embedded struct {
 }
 
 // Decide runs the handler.
-func (e *embedded) Decide(v positions.View, prices *market.Prices, now int64, _ uint64, orders []positions.Order) []positions.Order {
+func (e *embedded) Decide(
+	v positions.View, prices *market.Prices, now int64, _ uint64, orders []positions.Order,
+) []positions.Order {
 	e.answer = e.handler(&Call{
 		Session: e.session, Account: v.Account(), Time: now, Prices: prices, View: v, Payload: e.payload,
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/gateway"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 )
 
@@ -46,7 +47,7 @@ func ExampleGateway_Handle() {
 		panic(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	if err := eng.Open(ctx, engine.Opening{Accounts: 100, Seed: 1}); err != nil {
+	if err := (simulator.Accounts{Count: 100, Seed: 1, Universe: universe}).Open(ctx, eng); err != nil {
 		panic(err)
 	}
 	ended := make(chan error)

@@ -10,6 +10,7 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 )
 
 // closeWrite shuts down the client's sending half.
@@ -178,7 +179,7 @@ func TestManyHalfClosed(t *testing.T) {
 	var peers []*peer
 	var sessions []*Session
 	for i := range many {
-		p := s.user(t, engine.FirstAccount+2*uint64(i%50)) // all of one shard
+		p := s.user(t, simulator.FirstAccount+2*uint64(i%50)) // all of one shard
 		peers, sessions = append(peers, p), append(sessions, s.sessionOf(t, p))
 	}
 	if other.account%2 == peers[0].account%2 {

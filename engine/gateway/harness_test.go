@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -109,7 +110,8 @@ func newServer(t testing.TB, change func(*Config, *engine.Config)) *server {
 	if s.engine, err = engine.New(ec); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.engine.Open(context.Background(), engine.Opening{Accounts: 300, Seed: 1}); err != nil {
+	accounts := simulator.Accounts{Count: 300, Seed: 1, Universe: ec.Universe}
+	if err := accounts.Open(context.Background(), s.engine); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -118,9 +120,9 @@ func newServer(t testing.TB, change func(*Config, *engine.Config)) *server {
 // Accounts of tests: they begin with cash and nothing else, so their first event is their last. The first two are of
 // the two shards that servers of tests have by default; so are account and account+1 always.
 const (
-	alice = engine.FirstAccount + 99  // 100100
-	bob   = engine.FirstAccount + 199 // 100200
-	carol = engine.FirstAccount + 299 // 100300
+	alice = simulator.FirstAccount + 99  // 100100
+	bob   = simulator.FirstAccount + 199 // 100200
+	carol = simulator.FirstAccount + 299 // 100300
 )
 
 // dial opens a bare connection.

@@ -10,6 +10,7 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 )
 
 // subscribePresence switches presence on and takes the answer.
@@ -219,7 +220,7 @@ func TestPresenceOfManySubscribers(t *testing.T) {
 	truth := make(map[uint64]uint32)
 	truth[trader.account] = 2
 	for i := range uint64(400) {
-		account := engine.FirstAccount + i%40
+		account := simulator.FirstAccount + i%40
 		q := s.user(t, account)
 		if truth[account]++; i%3 == 0 {
 			_ = q.conn.Close()

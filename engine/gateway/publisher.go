@@ -156,13 +156,15 @@ func (p *publisher) Answer(a engine.Answer) {
 		p.loginRefused(a.Session, a.ID, a.Account, a.Failure)
 		return
 	case engine.AnswerRepeat:
-		p.frame = codec.AppendEvent(p.frame[:0], codec.TypeExecution, codec.FlagReply|codec.FlagReplay, a.ID, a.Event, universe)
+		flags := codec.FlagReply | codec.FlagReplay
+		p.frame = codec.AppendEvent(p.frame[:0], codec.TypeExecution, flags, a.ID, a.Event, universe)
 	case engine.AnswerHoldings:
 		p.frame = codec.AppendHoldings(p.frame[:0], a.ID, a.Holdings, universe)
 	case engine.AnswerHistory:
 		p.frame = codec.AppendHistory(p.frame[:0], a.ID, a.History, a.Oldest, universe)
 	case engine.AnswerRefused:
-		p.frame = codec.AppendReject(p.frame[:0], a.ID, codec.CodeOf(a.Refusal.Reason), a.Refusal.Sentence(a.Order, universe), 0)
+		text := a.Refusal.Sentence(a.Order, universe)
+		p.frame = codec.AppendReject(p.frame[:0], a.ID, codec.CodeOf(a.Refusal.Reason), text, 0)
 	case engine.AnswerDeclined:
 		p.declined(a.ID, a.Decider)
 	default:
@@ -171,7 +173,8 @@ func (p *publisher) Answer(a engine.Answer) {
 	p.send(a.Session)
 }
 
-// loggedIn answers a login and lets the session in. Both under the mutex, so that a PING cannot slip in before the reply.
+// loggedIn answers a login and lets the session in. Both under the mutex, so that a PING cannot slip in before the
+// reply.
 func (p *publisher) loggedIn(to *engine.Session, id uint64, r *engine.LoginReply) {
 	p.frame = codec.AppendLoginReply(p.frame[:0], id, &codec.LoginReply{
 		Account: r.Account, HeadSeq: r.HeadSeq, OldestSeq: r.OldestSeq, Epoch: r.Epoch,

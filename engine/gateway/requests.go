@@ -37,17 +37,9 @@ func login(l *loop, s *Session, f codec.Frame) {
 		// The first ping may be due before the login would have been.
 		l.wheel.put(s, min(l.deadline(s), l.now+toMillis(l.gw.cfg.Heartbeat)))
 		l.gw.engine.Login(&s.engine, engine.Login{
-			ID: f.ID, Account: in.Account, Mode: modeOf(in.Mode), LastSeq: in.LastSeq, Epoch: in.Epoch,
+			ID: f.ID, Account: in.Account, Mode: engine.ResumeMode(in.Mode), LastSeq: in.LastSeq, Epoch: in.Epoch,
 		})
 	}
-}
-
-// modeOf maps the wire's mode, where UNSPECIFIED means SNAPSHOT, to the engine's.
-func modeOf(m papertapev1.ResumeMode) engine.ResumeMode {
-	if m == papertapev1.ResumeMode_RESUME_MODE_UNSPECIFIED {
-		return engine.ModeSnapshot
-	}
-	return engine.ResumeMode(m)
 }
 
 func loginAgain(l *loop, s *Session, f codec.Frame) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 )
 
 // TestSessionSize limits what an idle connection costs: one byte more is the allocator's next size class.
@@ -24,7 +24,7 @@ func TestGoroutinesDoNotGrow(t *testing.T) {
 	first.trade(2) // the pool's workers are up
 	before := runtime.NumGoroutine()
 	for i := range 300 {
-		s.user(t, engine.FirstAccount+uint64(i))
+		s.user(t, simulator.FirstAccount+uint64(i))
 	}
 	if n := s.gw.Connections(); n != 301 {
 		t.Fatalf("%d connections, want 301", n)

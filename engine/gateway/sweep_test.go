@@ -9,6 +9,7 @@ import (
 
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 )
 
 // slowSweep is a sweep whose visits take a whole spell each.
@@ -104,7 +105,7 @@ func TestManySubscribersOfQuotes(t *testing.T) {
 	s, feed := walking(t, func(g *Config) { g.EventLoops = 1 })
 	var peers []*peer
 	for i := range uint64(60) {
-		p := s.user(t, engine.FirstAccount+i)
+		p := s.user(t, simulator.FirstAccount+i)
 		p.subscribe(true)
 		p.quotes()
 		peers = append(peers, p)
@@ -132,7 +133,7 @@ func TestPingsGiveWay(t *testing.T) {
 	s := start(t, func(g *Config, _ *engine.Config) { g.EventLoops, g.Heartbeat = 1, time.Hour })
 	var peers []*peer
 	for i := range many {
-		peers = append(peers, s.user(t, engine.FirstAccount+uint64(i)))
+		peers = append(peers, s.user(t, simulator.FirstAccount+uint64(i)))
 	}
 	s.onLoops(func(l *loop) {
 		l.wheel.each(func(s *Session) {

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -73,6 +74,11 @@ func (listener) Answer(engine.Answer) {}
 
 const engineAccounts = 8
 
+// openAccounts opens those that are not open.
+func openAccounts(ctx context.Context, e *engine.Engine) error {
+	return simulator.Accounts{Count: engineAccounts, Seed: 1, Universe: universe}.Open(ctx, e)
+}
+
 // newEngine is a small engine on a journal, recovered.
 func newEngine(tb testing.TB, j *Journal, l *ledger) (*engine.Engine, error) {
 	tb.Helper()
@@ -116,7 +122,7 @@ func startLife(tb testing.TB, o Options, l *ledger) (*engineLife, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	life := &engineLife{e: e, j: j, stop: stop, ran: make(chan error, 1)}
 	go func() { life.ran <- j.Run(ctx, e) }()
-	if err := e.Open(ctx, engine.Opening{Accounts: engineAccounts, Seed: 1}); err != nil {
+	if err := openAccounts(ctx, e); err != nil {
 		return nil, errors.Join(err, life.end())
 	}
 	return life, nil
@@ -139,7 +145,7 @@ func (f *engineLife) trade(rng *rand.Rand, orders int) error {
 	busts := make(chan error, 1)
 	go func(rng *rand.Rand) { busts <- f.takeBack(rng, orders/8) }(rand.New(rand.NewPCG(rng.Uint64(), 5)))
 	for range orders {
-		account := engine.FirstAccount + rng.Uint64N(engineAccounts)
+		account := simulator.FirstAccount + rng.Uint64N(engineAccounts)
 		o := positions.Order{
 			Account: account, Quantity: 1 + rng.Int64N(100), Instrument: market.ID(rng.IntN(8)),
 			Side: positions.Side(1 + rng.IntN(2)), Origin: positions.OriginClient,
@@ -159,7 +165,7 @@ func (f *engineLife) trade(rng *rand.Rand, orders int) error {
 // takeBack busts and corrects trades, and requests some of that twice.
 func (f *engineLife) takeBack(rng *rand.Rand, busts int) error {
 	for range busts {
-		r := bustRequest(rng, engine.FirstAccount+rng.Uint64N(engineAccounts), 30)
+		r := bustRequest(rng, simulator.FirstAccount+rng.Uint64N(engineAccounts), 30)
 		ev, repeated, err := f.e.Bust(context.Background(), &r)
 		var refused *engine.BustRefusedError
 		switch {
@@ -213,7 +219,7 @@ func (f *engineLife) askAllAgain(events []positions.Event) error {
 // clients have heard of, and at most those decided. Every event in memory or in the store must
 // be as it was, and so must the state's hash.
 func (f *engineLife) check(l *ledger, heard map[uint64]int, opened bool) error {
-	for number := uint64(engine.FirstAccount); number < engine.FirstAccount+engineAccounts; number++ {
+	for number := uint64(simulator.FirstAccount); number < simulator.FirstAccount+engineAccounts; number++ {
 		h, err := f.e.Holdings(context.Background(), number)
 		if errors.Is(err, engine.ErrUnknownAccount) && heard[number] == 0 && !opened {
 			continue
@@ -344,7 +350,7 @@ func judgeEngine(t *testing.T, loss *engineLoss, l *ledger, n int) error {
 
 // goOn repeats all busts, opens the accounts if that was interrupted, and trades.
 func (f *engineLife) goOn(l, after *ledger) error {
-	for number := uint64(engine.FirstAccount); number < engine.FirstAccount+engineAccounts; number++ {
+	for number := uint64(simulator.FirstAccount); number < simulator.FirstAccount+engineAccounts; number++ {
 		h, err := f.e.Holdings(context.Background(), number)
 		if err == nil {
 			l.mu.Lock()
@@ -356,7 +362,7 @@ func (f *engineLife) goOn(l, after *ledger) error {
 			return err
 		}
 	}
-	err := f.e.Open(context.Background(), engine.Opening{Accounts: engineAccounts, Seed: 1})
+	err := openAccounts(context.Background(), f.e)
 	if err == nil {
 		err = f.trade(rand.New(rand.NewPCG(1, 2)), 50)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/fnv1a"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -46,9 +47,9 @@ func (d *decoder) block() (b block) {
 // It detects blocks that are missing, misplaced, or from another history. It does not protect
 // against somebody who forges blocks.
 func blockHash(number uint64, value []byte) uint64 {
-	h := fnvNew.number(number)
+	h := fnv1a.New.Number(number)
 	for _, c := range value[:sumBytes] {
-		h = h.byte(c)
+		h = h.Byte(c)
 	}
 	return uint64(h)
 }

@@ -29,7 +29,7 @@ const (
 
 // FlowConfig says what a flow does.
 type FlowConfig struct {
-	Accounts int     // engine.FirstAccount and the following
+	Accounts int     // FirstAccount and the following
 	Seed     uint64  // the same seed makes the same sequence of draws
 	Rate     float64 // fills a second over all accounts; 0 is off
 	Universe *market.Universe
@@ -130,7 +130,7 @@ func pause(rate, due float64) time.Duration {
 // submit draws n times.
 func (f *Flow) submit(n int) {
 	for range n {
-		account := engine.FirstAccount + f.rng.Uint64N(uint64(f.cfg.Accounts))
+		account := FirstAccount + f.rng.Uint64N(uint64(f.cfg.Accounts))
 		shard := f.eng.ShardOf(account)
 		r := engine.Request{Kind: engine.KindDecide, Decider: f, Arg: f.rng.Uint64()}
 		r.Account = account
@@ -151,7 +151,9 @@ func (f *Flow) submit(n int) {
 const rowsMost = 12
 
 // Decide is Draw. It runs on the drainers, so it uses only what it is given.
-func (f *Flow) Decide(v positions.View, prices *market.Prices, _ int64, draw uint64, orders []positions.Order) []positions.Order {
+func (f *Flow) Decide(
+	v positions.View, prices *market.Prices, _ int64, draw uint64, orders []positions.Order,
+) []positions.Order {
 	if o, ok := Draw(v, prices, f.cfg.Universe, rand.New(rand.NewPCG(draw, f.cfg.Seed))); ok {
 		orders = append(orders, o)
 	}

@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -27,7 +26,7 @@ func flowed(t *testing.T, seed uint64, shards, n, piece int) (*Flow, *exchange, 
 	}
 	x.stop()
 	events := make(map[uint64][]positions.Event)
-	for number := uint64(engine.FirstAccount); number < engine.FirstAccount+flowAccounts; number++ {
+	for number := uint64(FirstAccount); number < FirstAccount+flowAccounts; number++ {
 		events[number] = x.tape.ofAccount(number)
 		for i := range events[number] {
 			events[number][i].Time, events[number][i].Adjustment = 0, nil

@@ -23,8 +23,9 @@ func TestMain(m *testing.M) {
 type tape struct {
 	mu     sync.Mutex
 	events []positions.Event
-	gate   chan struct{} // where set, Commit waits for it to be closed
-	held   int           // Commits that wait
+	blocks [][]positions.Event // the same, as they were committed
+	gate   chan struct{}       // where set, Commit waits for it to be closed
+	held   int                 // Commits that wait
 }
 
 func (j *tape) Epoch() uint64     { return 1 }
@@ -42,6 +43,7 @@ func (j *tape) Commit(events []positions.Event) error {
 		j.held--
 	}
 	j.events = append(j.events, events...)
+	j.blocks = append(j.blocks, slices.Clone(events))
 	return nil
 }
 
@@ -118,7 +120,7 @@ func newExchange(t *testing.T, accounts, shards, inbox int) *exchange {
 		t.Fatal(err)
 	}
 	x.Engine = eng
-	if err := eng.Open(context.Background(), engine.Opening{Accounts: accounts, Seed: 1}); err != nil {
+	if err := (Accounts{Count: accounts, Seed: 1, Universe: x.universe}).Open(context.Background(), eng); err != nil {
 		t.Fatal(err)
 	}
 	return x

@@ -122,7 +122,9 @@ type fill struct {
 }
 
 // Decide gives the step's order.
-func (f fill) Decide(v positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order) []positions.Order {
+func (f fill) Decide(
+	v positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order,
+) []positions.Order {
 	o := f.s.order
 	if f.s.all {
 		row, held := v.Find(o.Instrument)

@@ -1,0 +1,68 @@
+package simulator
+
+import (
+	"context"
+	"iter"
+	"math/rand/v2"
+
+	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
+)
+
+const (
+	// FirstAccount is the number of the first customer that is opened.
+	FirstAccount = 100001
+	// OpeningCash is what an account has in cash after its opening, in 1/10000.
+	OpeningCash = 1_000_000_0000
+
+	openingRowsMax = 12
+)
+
+// Accounts are the customers of a demo, FirstAccount, FirstAccount+1, …
+type Accounts struct {
+	Count    int
+	Seed     uint64 // of their opening rows
+	Universe *market.Universe
+}
+
+// Open opens them; Engine.Open says more. With the same seed an account begins in the same way, however many there are.
+func (a Accounts) Open(ctx context.Context, eng *engine.Engine) error {
+	return eng.Open(ctx, a.numbers(), func(number uint64) engine.Opening {
+		return OpeningOf(number, a.Seed, a.Universe)
+	})
+}
+
+func (a Accounts) numbers() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for i := range a.Count {
+			if !yield(uint64(FirstAccount + i)) {
+				return
+			}
+		}
+	}
+}
+
+// OpeningOf says how an account begins: the adjustment of its cash, then one order per row, at the opening prices.
+// Every hundredth account (100100 for one) and one in eight of the others begin with nothing.
+func OpeningOf(number, seed uint64, u *market.Universe) engine.Opening {
+	rng := rand.New(rand.NewPCG(seed, number))
+	rows := 0
+	if number%100 != 0 && rng.IntN(8) != 0 {
+		rows = rng.IntN(openingRowsMax + 1)
+	}
+	rows = min(rows, u.Len())
+	cash := int64(OpeningCash)
+	orders := make([]positions.Order, 0, rows)
+	for _, i := range rng.Perm(u.Len())[:rows] {
+		o := positions.Order{
+			Account: number, Instrument: market.ID(i), Side: positions.Buy, Origin: positions.OriginOperator,
+			Quantity: int64(1+rng.IntN(20)) * 100,
+		}
+		cash += o.Quantity * u.Opening().At(o.Instrument)
+		orders = append(orders, o)
+	}
+	return engine.Opening{
+		Adjustment: positions.Adjustment{Cash: cash, Reason: "account opened", Actor: "papertape"}, Orders: orders,
+	}
+}
