@@ -38,10 +38,10 @@ type column struct{ head, value, unit string }
 func (b *builder) orders(name, title, text string) Section {
 	s := Section{Title: title, Text: []string{text}}
 	columns := []column{
-		{"answers a second", "rate", ""}, {"CPU, µs each", "cpu_us", ""}, {"context switches each", "switches",
-			""}, {"in the kernel", "system_share", "%"},
-		{"p50", "p50_ms", "ms"}, {"p99", "p99_ms", "ms"}, {"allocations each", "mallocs", ""}, {"RSS", "rss",
-			"MB"}, {"goroutines", "goroutines_all", ""},
+		{"answers a second", "rate", ""}, {"CPU, µs each", "cpu_us", ""}, {"context switches each", "switches", ""},
+		{"in the kernel", "system_share", "%"},
+		{"p50", "p50_ms", "ms"}, {"p99", "p99_ms", "ms"}, {"allocations each", "mallocs", ""}, {"RSS", "rss", "MB"},
+		{"goroutines", "goroutines_all", ""},
 		{"GC's share", "gc", "%"}, {"generator, cores", "generator", ""},
 	}
 	for _, cell := range b.results.Cells(name) {
@@ -173,8 +173,8 @@ func (b *builder) spent(interval string, contenders []string) Table {
 		what, value string
 		scale       float64
 		unit        string
-	}{{"of a request", "cpu_us", 1, "µs"}, {"of one core", "cores", 100, "%"}, {"context switches of a request",
-		"switches", 1, ""}} {
+	}{{"of a request", "cpu_us", 1, "µs"}, {"of one core", "cores", 100, "%"},
+		{"context switches of a request", "switches", 1, ""}} {
 		row := []string{c.what}
 		for _, contender := range contenders {
 			of := b.results.Spread("document", cell, contender, c.value)
