@@ -36,6 +36,24 @@ func sameState(a, b *State) bool {
 	return a.Epoch == b.Epoch && a.holdings().String() == b.holdings().String()
 }
 
+// A file that an earlier version of this package has written is read, and would be written with the same bytes today.
+func TestCursorFileOfVersion1(t *testing.T) {
+	written, err := os.ReadFile("testdata/cursor-v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := parseCursor(written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sameState(c.state, someState(7)) || string(c.note) != "42 trades" {
+		t.Errorf("the file was read as %+v, %q", c.state, c.note)
+	}
+	if again := encoded(t, c); !bytes.Equal(again, written) {
+		t.Errorf("written again it is\n%x\nit was\n%x", again, written)
+	}
+}
+
 func TestCursorIsReadAsItWasWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	if c, err := loadCursor(path, 7); c != nil || err != nil {
