@@ -129,7 +129,7 @@ func newAccount(addr string, o AccountOptions) (*Account, error) {
 		addr: addr, o: o, orderID: rand.Text()[:16] + "-", kept: make(chan struct{}), changed: make(chan struct{}),
 		topics: slices.Clone(o.Subscribe),
 	}
-	state := &State{Account: o.Account, Cash: new(Cash)}
+	state := &State{Account: o.Account}
 	if o.Cursor != "" {
 		saved, err := loadCursor(o.Cursor, o.Account)
 		if err != nil {

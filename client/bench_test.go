@@ -26,7 +26,7 @@ func wireTrade(seq uint64) *papertapev1.AccountEvent {
 // BenchmarkEvent is an event from its frame to the hand of whoever calls Next, with the state kept.
 func BenchmarkEvent(b *testing.B) {
 	c := &Client{
-		login: &LoginReply{Account: 7}, stream: newStream(&State{Account: 7, Cash: new(Cash)}), done: make(chan struct{}),
+		login: &LoginReply{Account: 7}, stream: newStream(&State{Account: 7}), done: make(chan struct{}),
 	}
 	frame, _, err := codec.Cut(codec.Append(nil, codec.TypeEvent, 0, 0, wireTrade(1)), codec.LimitToClient)
 	if err != nil {
@@ -46,9 +46,9 @@ func BenchmarkEvent(b *testing.B) {
 
 // BenchmarkState is what State costs with 100 rows.
 func BenchmarkState(b *testing.B) {
-	state := &State{Account: 7, Cash: new(Cash)}
+	state := &State{Account: 7}
 	for i := range 100 {
-		state.Positions = append(state.Positions, &Position{Market: "SH", Code: string(rune('A' + i)), Quantity: 100})
+		state.Positions = append(state.Positions, Position{Market: "SH", Code: string(rune('A' + i)), Quantity: 100})
 	}
 	s := newStream(state)
 	b.ReportAllocs()

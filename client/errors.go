@@ -35,7 +35,7 @@ type Reject struct {
 
 // Error is the code and the server's sentence, fit for a screen.
 func (r *Reject) Error() string {
-	return "refused, " + name(r.Code, rejectCodePrefix) + ": " + usertext.Shown(r.Text)
+	return "refused, " + r.Code.String() + ": " + usertext.Shown(r.Text)
 }
 
 // Goodbye is the server's last word on a connection.
@@ -47,7 +47,7 @@ type Goodbye struct {
 
 // Error is the reason and the server's sentence, fit for a screen.
 func (g *Goodbye) Error() string {
-	return "the server said goodbye, " + name(g.Reason, goodbyeReasonPrefix) + ": " + usertext.Shown(g.Text)
+	return "the server said goodbye, " + g.Reason.String() + ": " + usertext.Shown(g.Text)
 }
 
 // GapError says that the stream did not go on where it should: with the event Last+1.
@@ -118,5 +118,3 @@ func (p *ProtocolError) Error() string { return "the server broke the protocol: 
 func protocolErrorf(format string, args ...any) error {
 	return &ProtocolError{Text: fmt.Sprintf(format, args...)}
 }
-
-func retryAfter(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }

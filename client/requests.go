@@ -25,8 +25,8 @@ func (a *Account) History(ctx context.Context, before uint64, limit int) (*Histo
 }
 
 // Instruments asks for instruments and their prices, by codes such as "SH.600519"; without codes for the first 500.
-func (a *Account) Instruments(ctx context.Context, codes ...string) ([]*Instrument, error) {
-	return ask(ctx, a, func(c *Client) ([]*Instrument, error) { return c.Instruments(ctx, codes...) })
+func (a *Account) Instruments(ctx context.Context, codes ...string) ([]Instrument, error) {
+	return ask(ctx, a, func(c *Client) ([]Instrument, error) { return c.Instruments(ctx, codes...) })
 }
 
 // Ping asks the server for a sign of life.

@@ -72,11 +72,11 @@ func (a *Account) compareOnce(ctx context.Context, c *Client) error {
 // differs compares holdings that came just now with the state as it is at this place in the stream.
 func (a *Account) differs(h *Holdings) error {
 	ahead := a.stream.ahead()
-	if ahead.Seq != h.GetAsOfSeq() {
-		return &elsewhereError{ahead.Seq, h.GetAsOfSeq()}
+	if ahead.Seq != h.AsOfSeq {
+		return &elsewhereError{ahead.Seq, h.AsOfSeq}
 	}
-	if hash := ahead.Hash(); hash != h.GetStateHash() {
-		return &StateMismatch{Account: a.o.Account, Seq: ahead.Seq, Local: hash, Server: h.GetStateHash()}
+	if hash := ahead.Hash(); hash != h.StateHash {
+		return &StateMismatch{Account: a.o.Account, Seq: ahead.Seq, Local: hash, Server: h.StateHash}
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/market"
 )
 
 // Unfolded is how many busts could not be computed, since they were of trades older than the shadow. Of these it has checked
@@ -18,15 +17,17 @@ import (
 func (s *Shadow) Unfolded() int { return s.blind }
 
 // applyBust takes back, or corrects, what the event says, does the trades that stand anew, and compares.
-func (s *Shadow) applyBust(f *findings, ev *client.AccountEvent, b *client.Bust) {
-	f.present("bust reason", b.GetReason())
-	f.present("bust actor", b.GetActor())
-	s.checkBustID(f, b.GetBustId(), ev.GetSeq())
+func (s *Shadow) applyBust(f *findings, ev *client.Event, b *client.Bust) {
+	f.present("bust reason", b.Reason)
+	f.present("bust actor", b.Actor)
+	s.checkBustID(f, b.BustID, ev.Seq)
 	after := slices.Clone(s.past.trades)
 	if !s.takeBack(f, after, b) {
 		s.blind++
 		s.past.lost = true
-		s.checkCash(f, ev.GetCash(), big.NewInt(ev.GetCash().GetBalance()), ev.GetCash().GetFeesPaid(), ev.GetCash().GetRealised())
+		if c := ev.Cash; c != nil {
+			s.checkCash(f, c, whole(c.Balance), int64(c.FeesPaid), int64(c.Realised))
+		}
 		return
 	}
 	s.compareBust(f, ev, after)
@@ -46,14 +47,14 @@ func (s *Shadow) checkBustID(f *findings, id string, seq uint64) {
 // takeBack makes the changes of a bust to the trades. It is false where one of them is not known, being older than the shadow.
 func (s *Shadow) takeBack(f *findings, trades []standing, b *client.Bust) bool {
 	known := true
-	if at := s.stands(f, trades, "trade_id", b.GetTradeId()); at == older {
+	if at := s.stands(f, trades, "trade_id", b.TradeID); at == older {
 		known = false
 	} else if at >= 0 {
-		f.trade("bust original", trades[at].trade, b.GetOriginal())
-		trades[at].trade = s.replacement(f, trades[at].trade, b.GetReplacement())
+		f.trade("bust original", trades[at].trade, &b.Original)
+		trades[at].trade = s.replacement(f, trades[at].trade, b.Replacement)
 	}
 	last := uint64(0)
-	for _, id := range b.GetCascade() {
+	for _, id := range b.Cascade {
 		at := s.stands(f, trades, "cascade", id)
 		if at == older {
 			known = false
@@ -62,7 +63,7 @@ func (s *Shadow) takeBack(f *findings, trades []standing, b *client.Bust) bool {
 			continue
 		}
 		if trades[at].seq <= last {
-			f.add("bust cascade", "each trade once, in the order of their sequences", strings.Join(b.GetCascade(), ", "))
+			f.add("bust cascade", "each trade once, in the order of their sequences", strings.Join(b.Cascade, ", "))
 		}
 		last, trades[at].trade = trades[at].seq, nil
 	}
@@ -109,22 +110,21 @@ func (s *Shadow) replacement(f *findings, t, r *client.Trade) *client.Trade {
 	if r == nil {
 		return nil
 	}
-	f.positive("replacement quantity", r.GetQuantity())
-	f.positive("replacement price", r.GetPrice())
-	want := &client.Trade{
-		Id: t.GetId(), Side: t.GetSide(), Market: t.GetMarket(), Code: t.GetCode(), Name: t.GetName(), Quantity: r.GetQuantity(),
-		Price: r.GetPrice(), Amount: f.fit("replacement amount", times(r.GetQuantity(), r.GetPrice())), Fees: t.GetFees(), Origin: t.GetOrigin(),
-		ClientOrderId: t.GetClientOrderId(), Revision: t.GetRevision() + 1,
+	f.positive("replacement quantity", r.Quantity)
+	f.positive("replacement price", int64(r.Price))
+	want := *t
+	want.Quantity, want.Price = r.Quantity, r.Price
+	want.Amount = client.Money(f.fit("replacement amount", times(r.Quantity, r.Price)))
+	want.Revision++
+	if s.rules != RulesNone && r.Fees >= 0 {
+		want.Fees = r.Fees
 	}
-	if s.rules != RulesNone && r.GetFees() >= 0 {
-		want.Fees = r.GetFees()
-	}
-	f.trade("replacement", want, r)
+	f.trade("replacement", &want, r)
 	return r
 }
 
 // compareBust compares an event with what the trades come to, where after is what stands of them now.
-func (s *Shadow) compareBust(f *findings, ev *client.AccountEvent, after []standing) {
+func (s *Shadow) compareBust(f *findings, ev *client.Event, after []standing) {
 	balance, fees := big.NewInt(s.cash.balance), big.NewInt(s.cash.fees)
 	touched := make(map[key]string) // with what the trades call it
 	for i, was := range s.past.trades {
@@ -132,7 +132,7 @@ func (s *Shadow) compareBust(f *findings, ev *client.AccountEvent, after []stand
 		if was.trade == is.trade {
 			continue
 		}
-		touched[key{was.trade.GetMarket(), was.trade.GetCode()}] = was.trade.GetName()
+		touched[key{was.trade.Market, was.trade.Code}] = was.trade.Name
 		b, fee := moved(was.trade)
 		balance.Sub(balance, b)
 		fees.Sub(fees, fee)
@@ -142,33 +142,33 @@ func (s *Shadow) compareBust(f *findings, ev *client.AccountEvent, after []stand
 			fees.Add(fees, fee)
 		}
 	}
-	f.number("number of positions", uint64(len(touched)), uint64(len(ev.GetPositions())))
+	f.number("number of positions", uint64(len(touched)), uint64(len(ev.Positions)))
 	realised := big.NewInt(s.cash.realised)
 	for i, k := range slices.SortedFunc(maps.Keys(touched), key.compare) {
 		realised.Add(realised, s.compareFold(f, ev, i, k, after, touched[k]))
 	}
-	s.checkCash(f, ev.GetCash(), balance, f.fit("cash fees_paid", fees), f.fit("cash realised", realised))
+	s.checkCash(f, ev.Cash, balance, f.fit("cash fees_paid", fees), f.fit("cash realised", realised))
 }
 
 // compareFold compares the i-th row of a bust with what the trades of an instrument come to, and returns what they realised more
 // than before.
-func (s *Shadow) compareFold(f *findings, ev *client.AccountEvent, i int, k key, after []standing, name string) *big.Int {
+func (s *Shadow) compareFold(f *findings, ev *client.Event, i int, k key, after []standing, name string) *big.Int {
 	was, before, _ := s.past.fold(new(findings), s.past.trades, k)
 	want, gain, vague := s.past.fold(f, after, k)
 	want.name = name
-	if o := ev.GetBust().GetOriginal(); o.GetMarket() == k.market && o.GetCode() == k.code {
-		f.text("change", changeOf(was.quantity, want.quantity).String(), ev.GetChange().String())
+	if o := &ev.Bust.Original; o.Market == k.market && o.Code == k.code {
+		f.change(changeOf(was.quantity, want.quantity), ev.Change)
 	}
-	if i < len(ev.GetPositions()) {
-		p := ev.GetPositions()[i]
+	if i < len(ev.Positions) {
+		p := &ev.Positions[i]
 		what := fmt.Sprintf("row %d (%s)", i+1, k)
-		f.text(what+" instrument", k.String(), key{p.GetMarket(), p.GetCode()}.String())
+		f.text(what+" instrument", k.String(), key{p.Market, p.Code}.String())
 		if vague {
-			want.realised = p.GetRealised()
+			want.realised = int64(p.Realised)
 		}
 		want.version = s.rowOf(k).version
 		if was.quantity != want.quantity || was.cost != want.cost || was.realised != want.realised {
-			want.version = ev.GetSeq()
+			want.version = ev.Seq
 		}
 		s.comparePosition(f, what, p, &want)
 	}
@@ -177,19 +177,17 @@ func (s *Shadow) compareFold(f *findings, ev *client.AccountEvent, i int, k key,
 
 // trade compares two trades in every field.
 func (f *findings) trade(field string, want, got *client.Trade) {
-	a, err1 := want.MarshalVT()
-	b, err2 := got.MarshalVT()
-	if err1 != nil || err2 != nil || string(a) != string(b) {
+	if *want != *got {
 		f.add(field, tradeText(want), tradeText(got))
 	}
 }
 
 // tradeText is all that a trade says.
 func tradeText(t *client.Trade) string {
-	if t == nil {
+	if t == nil || *t == (client.Trade{}) {
 		return "none"
 	}
-	return fmt.Sprintf("%s %s %d %s %s %s @ %s, amount %s, fees %s, by %s, order id %q, revision %d", t.GetId(), verb(t.GetSide()), t.GetQuantity(),
-		t.GetMarket(), t.GetCode(), t.GetName(), market.FormatMoney(t.GetPrice()), market.FormatMoney(t.GetAmount()), market.FormatMoney(t.GetFees()),
-		short(t.GetOrigin()), t.GetClientOrderId(), t.GetRevision())
+	return fmt.Sprintf("%s %s %d %s %s %s @ %s, amount %s, fees %s, by %s, order id %q, revision %d", t.ID, verb(t.Side), t.Quantity,
+		t.Market, t.Code, t.Name, t.Price, t.Amount, t.Fees,
+		short(t.Origin), t.ClientOrderID, t.Revision)
 }

@@ -1,11 +1,13 @@
 package clientsim
 
 import (
-	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/big"
+	"reflect"
 	"strconv"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/market"
 )
@@ -39,6 +41,11 @@ func (f *findings) text(field, want, got string) {
 	}
 }
 
+// change compares what an event says became of its row, by the names of the wire.
+func (f *findings) change(want, got client.Change) {
+	f.text("change", papertapev1.Change(want).String(), papertapev1.Change(got).String())
+}
+
 func (f *findings) present(field, got string) {
 	if got == "" {
 		f.add(field, "some text", "none")
@@ -51,9 +58,9 @@ func (f *findings) positive(field string, got int64) {
 	}
 }
 
-func (f *findings) money(field string, want *big.Int, got int64) {
-	if want.Cmp(big.NewInt(got)) != 0 {
-		f.add(field, moneyText(want), market.FormatMoney(got))
+func (f *findings) money(field string, want *big.Int, got client.Money) {
+	if want.Cmp(whole(got)) != 0 {
+		f.add(field, moneyText(want), got.String())
 	}
 }
 
@@ -72,39 +79,45 @@ func moneyText(v *big.Int) string {
 	return market.FormatMoney(v.Int64())
 }
 
-func plus(a, b int64) *big.Int  { return new(big.Int).Add(big.NewInt(a), big.NewInt(b)) }
-func times(a, b int64) *big.Int { return new(big.Int).Mul(big.NewInt(a), big.NewInt(b)) }
+func whole[T ~int64](v T) *big.Int         { return big.NewInt(int64(v)) }
+func plus[A, B ~int64](a A, b B) *big.Int  { return new(big.Int).Add(whole(a), whole(b)) }
+func times[A, B ~int64](a A, b B) *big.Int { return new(big.Int).Mul(whole(a), whole(b)) }
 
 // part is cost*q/held, half to even; all of it where all are sold (or more, which is a finding of its own).
 func part(cost, q, held int64) *big.Int {
 	if q >= held || held <= 0 {
 		return big.NewInt(cost)
 	}
-	whole, rest := new(big.Int).QuoRem(times(cost, q), big.NewInt(held), new(big.Int))
+	quotient, rest := new(big.Int).QuoRem(times(cost, q), big.NewInt(held), new(big.Int))
 	switch rest.Lsh(rest, 1).Cmp(big.NewInt(held)) {
 	case 1:
-		whole.Add(whole, big.NewInt(1))
+		quotient.Add(quotient, big.NewInt(1))
 	case 0:
-		whole.Add(whole, big.NewInt(int64(whole.Bit(0))))
+		quotient.Add(quotient, big.NewInt(int64(quotient.Bit(0))))
 	}
-	return whole
+	return quotient
 }
 
-// CompareEvents says whether two events are the same to the last byte, as they must be wherever one comes twice:
-// pushed, replayed, and in the history.
-func CompareEvents(shown, again *client.AccountEvent) []string {
-	a, err := shown.MarshalVT()
-	if err != nil {
-		return []string{fmt.Sprintf("account %d seq %d cannot be encoded: %v", shown.GetAccount(), shown.GetSeq(), err)}
-	}
-	b, err := again.MarshalVT()
-	if err != nil {
-		return []string{fmt.Sprintf("account %d seq %d cannot be encoded: %v", again.GetAccount(), again.GetSeq(), err)}
-	}
-	if bytes.Equal(a, b) {
+// CompareEvents says whether two events are the same in every field, as they must be wherever one comes twice: pushed,
+// replayed, and in the history. How they came does not count.
+func CompareEvents(shown, again *client.Event) []string {
+	a, b := *shown, *again
+	a.Replay, a.Execution = b.Replay, b.Execution
+	if reflect.DeepEqual(a, b) {
 		return nil
 	}
-	f := findings{account: shown.GetAccount(), seq: shown.GetSeq()}
-	f.add("the event sent again", shown.String(), again.String())
+	f := findings{account: shown.Account, seq: shown.Seq}
+	f.add("the event sent again", string(EventBytes(shown)), string(EventBytes(again)))
 	return f.list
+}
+
+// EventBytes are all that an event says, however it came: for a digest, or a look. Equal events have equal bytes.
+func EventBytes(ev *client.Event) []byte {
+	said := *ev
+	said.Replay, said.Execution = false, false
+	text, err := json.Marshal(&said)
+	if err != nil {
+		panic(err) // there is nothing in it that JSON does not know
+	}
+	return text
 }

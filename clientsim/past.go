@@ -39,7 +39,7 @@ func (p *past) add(seq uint64, t *client.Trade) {
 	}
 	for _, s := range older {
 		if s.trade != nil {
-			k := key{s.trade.GetMarket(), s.trade.GetCode()}
+			k := key{s.trade.Market, s.trade.Code}
 			r := base[k]
 			r.step(new(findings), s.trade) // what is wrong with it was found when it came
 			base[k] = r
@@ -71,12 +71,12 @@ func (p *past) fold(f *findings, trades []standing, k key) (r row, gain *big.Int
 	r, known := p.base[k]
 	gain, vague = new(big.Int), !known && p.from > 0
 	for _, s := range trades {
-		if s.trade == nil || s.trade.GetMarket() != k.market || s.trade.GetCode() != k.code {
+		if s.trade == nil || s.trade.Market != k.market || s.trade.Code != k.code {
 			continue
 		}
-		if s.trade.GetSide() != client.Buy && s.trade.GetQuantity() > r.quantity {
-			f.add("bust", fmt.Sprintf("no trade left that sells more than there is: %s has %d %s to sell", s.trade.GetId(), r.quantity, k),
-				strconv.FormatInt(s.trade.GetQuantity(), 10))
+		if s.trade.Side != client.Buy && s.trade.Quantity > r.quantity {
+			f.add("bust", fmt.Sprintf("no trade left that sells more than there is: %s has %d %s to sell", s.trade.ID, r.quantity, k),
+				strconv.FormatInt(s.trade.Quantity, 10))
 		}
 		gain.Add(gain, r.step(f, s.trade))
 		vague = false // a row begins anew with its first buy

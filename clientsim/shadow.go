@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/market"
 )
 
 // Rules are the trading rules that the server keeps to, as far as the checks depend on them.
@@ -44,19 +44,19 @@ type row struct {
 // it, half to even, and realises the amount less that, which is gain. A row counts what it realised since its quantity last
 // left 0.
 func (r *row) step(f *findings, t *client.Trade) (gain *big.Int) {
-	amount := times(t.GetQuantity(), t.GetPrice())
+	amount := times(t.Quantity, t.Price)
 	gain = new(big.Int)
-	if t.GetSide() == client.Buy {
+	if t.Side == client.Buy {
 		if r.quantity == 0 {
 			r.realised = 0
 		}
-		r.quantity = f.fit("quantity", plus(r.quantity, t.GetQuantity()))
+		r.quantity = f.fit("quantity", plus(r.quantity, t.Quantity))
 		r.cost = f.fit("cost", amount.Add(amount, big.NewInt(r.cost)))
 		return gain
 	}
-	taken := part(r.cost, t.GetQuantity(), r.quantity)
+	taken := part(r.cost, t.Quantity, r.quantity)
 	gain.Sub(amount, taken)
-	r.quantity = f.fit("quantity", plus(r.quantity, -t.GetQuantity()))
+	r.quantity = f.fit("quantity", plus(r.quantity, -t.Quantity))
 	r.cost = f.fit("cost", taken.Sub(big.NewInt(r.cost), taken))
 	r.realised = f.fit("realised", new(big.Int).Add(gain, big.NewInt(r.realised)))
 	return gain
@@ -95,11 +95,12 @@ func NewShadow(account uint64, rules Rules) *Shadow {
 
 // FromHoldings is the shadow of an account that begins with a list, and what is wrong with the list in itself.
 func FromHoldings(h *client.Holdings, rules Rules) (*Shadow, []string) {
-	s := NewShadow(h.GetAccount(), rules)
-	s.seq = h.GetAsOfSeq()
-	s.cash.balance, s.cash.fees, s.cash.realised = h.GetCash().GetBalance(), h.GetCash().GetFeesPaid(), h.GetCash().GetRealised()
-	for _, p := range h.GetPositions() {
-		s.rows[key{p.GetMarket(), p.GetCode()}] = readRow(p)
+	s := NewShadow(h.Account, rules)
+	s.seq = h.AsOfSeq
+	s.adoptCash(h.Cash)
+	for i := range h.Positions {
+		p := &h.Positions[i]
+		s.rows[key{p.Market, p.Code}] = readRow(p)
 	}
 	s.rebase()
 	return s, s.CheckHoldings(h)
@@ -107,7 +108,7 @@ func FromHoldings(h *client.Holdings, rules Rules) (*Shadow, []string) {
 
 func readRow(p *client.Position) *row {
 	return &row{
-		name: p.GetName(), quantity: p.GetQuantity(), cost: p.GetCost(), realised: p.GetRealised(), version: p.GetRowVersion(),
+		name: p.Name, quantity: p.Quantity, cost: int64(p.Cost), realised: int64(p.Realised), version: p.RowVersion,
 	}
 }
 
@@ -168,24 +169,24 @@ func (s *Shadow) keys() []key {
 }
 
 // Apply computes what the event must say, compares, and returns what differs.
-func (s *Shadow) Apply(ev *client.AccountEvent) []string {
-	f := findings{account: s.account, seq: ev.GetSeq()}
-	f.number("account", s.account, ev.GetAccount())
-	f.number("seq", s.seq+1, ev.GetSeq())
-	if ev.GetTime() <= 0 {
-		f.add("time", "a time after 1970", strconv.FormatInt(ev.GetTime(), 10))
+func (s *Shadow) Apply(ev *client.Event) []string {
+	f := findings{account: s.account, seq: ev.Seq}
+	f.number("account", s.account, ev.Account)
+	f.number("seq", s.seq+1, ev.Seq)
+	if ev.Time.UnixNano() <= 0 {
+		f.add("time", "a time after 1970", strconv.FormatInt(ev.Time.UnixNano(), 10))
 	}
-	if ev.GetCash() == nil {
+	if ev.Cash == nil {
 		f.add("cash", "the cash after the event", "none")
 	}
-	s.seq = ev.GetSeq()
-	switch what := ev.GetWhat().(type) {
-	case *client.EventTrade:
-		s.applyTrade(&f, ev, what.Trade)
-	case *client.EventAdjustment:
-		s.applyAdjustment(&f, ev, what.Adjustment)
-	case *client.EventBust:
-		s.applyBust(&f, ev, what.Bust)
+	s.seq = ev.Seq
+	switch {
+	case ev.Trade != nil:
+		s.applyTrade(&f, ev, ev.Trade)
+	case ev.Adjustment != nil:
+		s.applyAdjustment(&f, ev, ev.Adjustment)
+	case ev.Bust != nil:
+		s.applyBust(&f, ev, ev.Bust)
 	default:
 		f.add("what", "a trade, a bust or an adjustment", "nothing")
 	}
@@ -197,39 +198,39 @@ func (s *Shadow) Apply(ev *client.AccountEvent) []string {
 	return f.list
 }
 
-func (s *Shadow) applyAdjustment(f *findings, ev *client.AccountEvent, a *client.Adjustment) {
-	f.text("change", client.NoChange.String(), ev.GetChange().String())
-	f.number("number of positions", 0, uint64(len(ev.GetPositions())))
-	f.present("adjustment reason", a.GetReason())
-	f.present("adjustment actor", a.GetActor())
-	s.checkCash(f, ev.GetCash(), plus(s.cash.balance, a.GetCash()), s.cash.fees, s.cash.realised)
+func (s *Shadow) applyAdjustment(f *findings, ev *client.Event, a *client.Adjustment) {
+	f.change(client.NoChange, ev.Change)
+	f.number("number of positions", 0, uint64(len(ev.Positions)))
+	f.present("adjustment reason", a.Reason)
+	f.present("adjustment actor", a.Actor)
+	s.checkCash(f, ev.Cash, plus(s.cash.balance, a.Cash), s.cash.fees, s.cash.realised)
 }
 
-func (s *Shadow) applyTrade(f *findings, ev *client.AccountEvent, t *client.Trade) {
+func (s *Shadow) applyTrade(f *findings, ev *client.Event, t *client.Trade) {
 	s.checkTrade(f, ev, t)
-	k := key{t.GetMarket(), t.GetCode()}
-	after := row{name: t.GetName()}
+	k := key{t.Market, t.Code}
+	after := row{name: t.Name}
 	if held := s.rows[k]; held != nil {
 		after = *held
 	}
 	before := after.quantity
-	if t.GetSide() != client.Buy && t.GetQuantity() > before {
-		f.add("trade quantity", fmt.Sprintf("at most the %d shares held of %s", before, k), strconv.FormatInt(t.GetQuantity(), 10))
+	if t.Side != client.Buy && t.Quantity > before {
+		f.add("trade quantity", fmt.Sprintf("at most the %d shares held of %s", before, k), strconv.FormatInt(t.Quantity, 10))
 	}
 	gain := after.step(f, t)
-	after.version = ev.GetSeq()
-	f.text("change", changeOf(before, after.quantity).String(), ev.GetChange().String())
+	after.version = ev.Seq
+	f.change(changeOf(before, after.quantity), ev.Change)
 	s.checkRow(f, ev, t, &after)
 	balance, fees := moved(t)
-	s.checkCash(f, ev.GetCash(), balance.Add(balance, big.NewInt(s.cash.balance)),
+	s.checkCash(f, ev.Cash, balance.Add(balance, big.NewInt(s.cash.balance)),
 		f.fit("cash fees_paid", fees.Add(fees, big.NewInt(s.cash.fees))), f.fit("cash realised", gain.Add(gain, big.NewInt(s.cash.realised))))
-	s.past.add(ev.GetSeq(), t)
+	s.past.add(ev.Seq, t)
 }
 
 // moved is what a trade adds to the cash, and to the fees paid.
 func moved(t *client.Trade) (balance, fees *big.Int) {
-	balance, fees = times(t.GetQuantity(), t.GetPrice()), big.NewInt(t.GetFees())
-	if t.GetSide() == client.Buy {
+	balance, fees = times(t.Quantity, t.Price), whole(t.Fees)
+	if t.Side == client.Buy {
 		balance.Neg(balance)
 	}
 	return balance.Sub(balance, fees), fees
@@ -251,90 +252,93 @@ func changeOf(before, after int64) client.Change {
 }
 
 // checkTrade checks what a trade says of itself.
-func (s *Shadow) checkTrade(f *findings, ev *client.AccountEvent, t *client.Trade) {
-	f.text("trade id", fmt.Sprintf("%d-%d", s.account, ev.GetSeq()), t.GetId())
-	if t.GetSide() != client.Buy && t.GetSide() != client.Sell {
-		f.add("trade side", "a buy or a sale", t.GetSide().String())
+func (s *Shadow) checkTrade(f *findings, ev *client.Event, t *client.Trade) {
+	f.text("trade id", fmt.Sprintf("%d-%d", s.account, ev.Seq), t.ID)
+	if t.Side != client.Buy && t.Side != client.Sell {
+		f.add("trade side", "a buy or a sale", papertapev1.Side(t.Side).String())
 	}
-	f.positive("trade quantity", t.GetQuantity())
-	f.positive("trade price", t.GetPrice())
-	f.money("trade amount", times(t.GetQuantity(), t.GetPrice()), t.GetAmount())
+	f.positive("trade quantity", t.Quantity)
+	f.positive("trade price", int64(t.Price))
+	f.money("trade amount", times(t.Quantity, t.Price), t.Amount)
 	if s.rules == RulesNone {
-		f.money("trade fees", new(big.Int), t.GetFees())
-	} else if t.GetFees() < 0 {
-		f.add("trade fees", "0 or more", market.FormatMoney(t.GetFees()))
+		f.money("trade fees", new(big.Int), t.Fees)
+	} else if t.Fees < 0 {
+		f.add("trade fees", "0 or more", t.Fees.String())
 	}
-	switch t.GetOrigin() {
+	switch t.Origin {
 	case client.OriginClient, client.OriginSimulator, client.OriginOperator:
 	default:
-		f.add("trade origin", "client, simulator or operator", t.GetOrigin().String())
+		f.add("trade origin", "client, simulator or operator", papertapev1.Origin(t.Origin).String())
 	}
-	f.number("trade revision", 0, uint64(t.GetRevision()))
+	f.number("trade revision", 0, uint64(t.Revision))
 }
 
 // checkRow compares the one row that a trade touches.
-func (s *Shadow) checkRow(f *findings, ev *client.AccountEvent, t *client.Trade, want *row) {
-	f.number("number of positions", 1, uint64(len(ev.GetPositions())))
-	if len(ev.GetPositions()) != 1 {
+func (s *Shadow) checkRow(f *findings, ev *client.Event, t *client.Trade, want *row) {
+	f.number("number of positions", 1, uint64(len(ev.Positions)))
+	if len(ev.Positions) != 1 {
 		return
 	}
-	p := ev.GetPositions()[0]
-	f.text("position instrument", key{t.GetMarket(), t.GetCode()}.String(), key{p.GetMarket(), p.GetCode()}.String())
-	f.text("trade name", want.name, t.GetName())
-	f.money("position price", big.NewInt(t.GetPrice()), p.GetPrice())
+	p := &ev.Positions[0]
+	f.text("position instrument", key{t.Market, t.Code}.String(), key{p.Market, p.Code}.String())
+	f.text("trade name", want.name, t.Name)
+	f.money("position price", whole(t.Price), p.Price)
 	s.comparePosition(f, "position", p, want)
 }
 
 // comparePosition compares a row with what it must be, and its own arithmetic.
 func (s *Shadow) comparePosition(f *findings, what string, p *client.Position, want *row) {
-	f.present(what+" name", p.GetName())
-	f.text(what+" name", want.name, p.GetName())
-	f.integer(what+" quantity", want.quantity, p.GetQuantity())
-	f.money(what+" cost", big.NewInt(want.cost), p.GetCost())
-	f.money(what+" realised", big.NewInt(want.realised), p.GetRealised())
-	f.number(what+" row_version", want.version, p.GetRowVersion())
-	f.positive(what+" price", p.GetPrice())
-	f.money(what+" market_value", times(p.GetQuantity(), p.GetPrice()), p.GetMarketValue())
+	f.present(what+" name", p.Name)
+	f.text(what+" name", want.name, p.Name)
+	f.integer(what+" quantity", want.quantity, p.Quantity)
+	f.money(what+" cost", big.NewInt(want.cost), p.Cost)
+	f.money(what+" realised", big.NewInt(want.realised), p.Realised)
+	f.number(what+" row_version", want.version, p.RowVersion)
+	f.positive(what+" price", int64(p.Price))
+	f.money(what+" market_value", times(p.Quantity, p.Price), p.MarketValue)
 	switch {
 	case s.rules == RulesNone:
-		f.integer(what+" sellable", want.quantity, p.GetSellable())
-	case p.GetSellable() < 0 || p.GetSellable() > want.quantity:
-		f.add(what+" sellable", fmt.Sprintf("0 to %d", want.quantity), strconv.FormatInt(p.GetSellable(), 10))
+		f.integer(what+" sellable", want.quantity, p.Sellable)
+	case p.Sellable < 0 || p.Sellable > want.quantity:
+		f.add(what+" sellable", fmt.Sprintf("0 to %d", want.quantity), strconv.FormatInt(p.Sellable, 10))
 	}
 }
 
-func (s *Shadow) checkCash(f *findings, c *client.Cash, balance *big.Int, fees, realised int64) {
-	f.money("cash balance", balance, c.GetBalance())
-	f.money("cash fees_paid", big.NewInt(fees), c.GetFeesPaid())
-	f.money("cash realised", big.NewInt(realised), c.GetRealised())
-	if c.GetBalance() < 0 {
-		f.add("cash balance", "0 or more", market.FormatMoney(c.GetBalance()))
+func (s *Shadow) checkCash(f *findings, told *client.Cash, balance *big.Int, fees, realised int64) {
+	c := cashOf(told)
+	f.money("cash balance", balance, c.Balance)
+	f.money("cash fees_paid", big.NewInt(fees), c.FeesPaid)
+	f.money("cash realised", big.NewInt(realised), c.Realised)
+	if c.Balance < 0 {
+		f.add("cash balance", "0 or more", c.Balance.String())
 	}
 }
 
 // checkTotal checks the total as far as the prices in the event go.
-func (s *Shadow) checkTotal(f *findings, ev *client.AccountEvent) {
+func (s *Shadow) checkTotal(f *findings, ev *client.Event) {
 	known, others := new(big.Int), len(s.rows)
-	for _, p := range ev.GetPositions() {
-		known.Add(known, times(p.GetQuantity(), p.GetPrice()))
-		if s.rows[key{p.GetMarket(), p.GetCode()}] != nil {
+	for i := range ev.Positions {
+		p := &ev.Positions[i]
+		known.Add(known, times(p.Quantity, p.Price))
+		if s.rows[key{p.Market, p.Code}] != nil {
 			others--
 		}
 	}
 	switch {
 	case others == 0:
-		f.money("total_market_value", known, ev.GetTotalMarketValue())
-	case known.Cmp(big.NewInt(ev.GetTotalMarketValue())) >= 0:
+		f.money("total_market_value", known, ev.TotalMarketValue)
+	case known.Cmp(whole(ev.TotalMarketValue)) >= 0:
 		f.add("total_market_value", "more than the "+moneyText(known)+" of the rows in the event, as there are others",
-			market.FormatMoney(ev.GetTotalMarketValue()))
+			ev.TotalMarketValue.String())
 	}
 }
 
 // adopt goes on from what the event says.
-func (s *Shadow) adopt(ev *client.AccountEvent) {
-	for _, p := range ev.GetPositions() {
-		k := key{p.GetMarket(), p.GetCode()}
-		if p.GetQuantity() == 0 {
+func (s *Shadow) adopt(ev *client.Event) {
+	for i := range ev.Positions {
+		p := &ev.Positions[i]
+		k := key{p.Market, p.Code}
+		if p.Quantity == 0 {
 			delete(s.rows, k)
 			s.gone[k] = *readRow(p)
 			continue
@@ -342,34 +346,40 @@ func (s *Shadow) adopt(ev *client.AccountEvent) {
 		s.rows[k] = readRow(p)
 		delete(s.gone, k)
 	}
-	s.cash.balance, s.cash.fees, s.cash.realised = ev.GetCash().GetBalance(), ev.GetCash().GetFeesPaid(), ev.GetCash().GetRealised()
+	s.adoptCash(ev.Cash)
+}
+
+func (s *Shadow) adoptCash(told *client.Cash) {
+	c := cashOf(told)
+	s.cash.balance, s.cash.fees, s.cash.realised = int64(c.Balance), int64(c.FeesPaid), int64(c.Realised)
 }
 
 // CheckHoldings compares a whole list with the account as it must be: it has to be as of the last event applied. The
 // state hash is computed from the shadow, not from the list.
 func (s *Shadow) CheckHoldings(h *client.Holdings) []string {
-	f := findings{account: s.account, seq: h.GetAsOfSeq(), where: "holdings as of "}
-	f.number("account", s.account, h.GetAccount())
-	f.number("as_of_seq", s.seq, h.GetAsOfSeq())
-	if h.GetCash() == nil {
+	f := findings{account: s.account, seq: h.AsOfSeq, where: "holdings as of "}
+	f.number("account", s.account, h.Account)
+	f.number("as_of_seq", s.seq, h.AsOfSeq)
+	if h.Cash == nil {
 		f.add("cash", "the account's cash", "none")
 	}
-	s.checkCash(&f, h.GetCash(), big.NewInt(s.cash.balance), s.cash.fees, s.cash.realised)
+	s.checkCash(&f, h.Cash, big.NewInt(s.cash.balance), s.cash.fees, s.cash.realised)
 	keys, total := s.keys(), new(big.Int)
-	f.number("number of rows", uint64(len(keys)), uint64(len(h.GetPositions())))
-	for i, p := range h.GetPositions() {
-		total.Add(total, times(p.GetQuantity(), p.GetPrice()))
+	f.number("number of rows", uint64(len(keys)), uint64(len(h.Positions)))
+	for i := range h.Positions {
+		p := &h.Positions[i]
+		total.Add(total, times(p.Quantity, p.Price))
 		if i >= len(keys) {
 			continue
 		}
 		what := fmt.Sprintf("row %d (%s)", i+1, keys[i])
-		f.text(what+" instrument", keys[i].String(), key{p.GetMarket(), p.GetCode()}.String())
+		f.text(what+" instrument", keys[i].String(), key{p.Market, p.Code}.String())
 		s.comparePosition(&f, what, p, s.rows[keys[i]])
-		f.positive(what+" quantity", p.GetQuantity())
+		f.positive(what+" quantity", p.Quantity)
 	}
-	f.money("total_market_value", total, h.GetTotalMarketValue())
-	if hash := s.stateHash(); hash != h.GetStateHash() {
-		f.add("state_hash", fmt.Sprintf("%016x", hash), fmt.Sprintf("%016x", h.GetStateHash()))
+	f.money("total_market_value", total, h.TotalMarketValue)
+	if hash := s.stateHash(); hash != h.StateHash {
+		f.add("state_hash", fmt.Sprintf("%016x", hash), fmt.Sprintf("%016x", h.StateHash))
 	}
 	return f.list
 }

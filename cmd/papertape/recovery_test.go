@@ -19,7 +19,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/engine"
@@ -223,7 +222,7 @@ func buyAs(t *testing.T, addr, id string) *client.Event {
 	t.Helper()
 	c := dial(t, addr)
 	defer c.Close() //nolint:errcheck // it was answered
-	ev, err := c.Order(t.Context(), &client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderId: id})
+	ev, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderID: id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,15 +288,15 @@ func TestReadOnly(t *testing.T) {
 	eventually(t, "the server is read-only", func() bool { return readOnly() == 1 })
 	c := dial(t, at.listen)
 	defer c.Close() //nolint:errcheck // the end of the test
-	_, err := c.Order(t.Context(), &client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderId: "meanwhile"})
+	_, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderID: "meanwhile"})
 	var refused *client.Reject
-	if !errors.As(err, &refused) || refused.Code != papertapev1.RejectCode_REJECT_CODE_READ_ONLY {
+	if !errors.As(err, &refused) || refused.Code != client.ReadOnly {
 		t.Errorf("an order on a full disk: %v, want READ_ONLY", err)
 	}
 	if _, err := c.Holdings(t.Context()); err != nil {
 		t.Errorf("holdings on a full disk: %v", err)
 	}
-	if h, err := c.History(t.Context(), 0, 5); err != nil || len(h.GetEvents()) == 0 {
+	if h, err := c.History(t.Context(), 0, 5); err != nil || len(h.Events) == 0 {
 		t.Errorf("history on a full disk: %v, %v", h, err)
 	}
 	if err := console.NewClient(at.admin, "").Ready(t.Context()); err != nil {
@@ -531,22 +530,22 @@ func TestRestore(t *testing.T) {
 	second := live(t, backup, nil)
 	at = second.at()
 	c, err := client.Dial(t.Context(), at.listen, client.Options{
-		Account: 100001, Mode: client.ModeResume, Epoch: first.store.Epoch(), LastSeq: late.GetSeq(), DiscardEvents: true,
+		Account: 100001, Mode: client.ModeResume, Epoch: first.store.Epoch(), LastSeq: late.Seq, DiscardEvents: true,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close() //nolint:errcheck // the end of the test
 	r := c.LoginReply()
-	if c.Welcome().GetEpoch() == first.store.Epoch() || r.GetMode() != client.ModeSnapshot || !r.GetResynced() || r.GetHeadSeq() != kept.GetSeq() {
+	if c.Welcome().Epoch == first.store.Epoch() || r.Mode != client.ModeSnapshot || !r.Resynced || r.HeadSeq != kept.Seq {
 		t.Errorf("epoch %x, was %x; the resume from event %d was answered with {%v}, want a snapshot as of event %d, resynced",
-			c.Welcome().GetEpoch(), first.store.Epoch(), late.GetSeq(), r, kept.GetSeq())
+			c.Welcome().Epoch, first.store.Epoch(), late.Seq, r, kept.Seq)
 	}
-	if ev := buyAs(t, at.listen, "before"); !ev.Replay || ev.GetSeq() != kept.GetSeq() {
-		t.Errorf("an order of before the backup: event %d, a repeat: %v; want event %d again", ev.GetSeq(), ev.Replay, kept.GetSeq())
+	if ev := buyAs(t, at.listen, "before"); !ev.Replay || ev.Seq != kept.Seq {
+		t.Errorf("an order of before the backup: event %d, a repeat: %v; want event %d again", ev.Seq, ev.Replay, kept.Seq)
 	}
-	if ev := buyAs(t, at.listen, "after"); ev.Replay || ev.GetSeq() != late.GetSeq() {
-		t.Errorf("an order that the backup does not have: event %d, a repeat: %v; want it executed", ev.GetSeq(), ev.Replay)
+	if ev := buyAs(t, at.listen, "after"); ev.Replay || ev.Seq != late.Seq {
+		t.Errorf("an order that the backup does not have: event %d, a repeat: %v; want it executed", ev.Seq, ev.Replay)
 	}
 	if err := second.end(); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func TestStopUnderLoad(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = c.Close() })
 		var findings []string
-		if shadows[i], findings = clientsim.FromHoldings(c.LoginReply().GetHoldings(), clientsim.RulesNone); len(findings) > 0 {
+		if shadows[i], findings = clientsim.FromHoldings(c.LoginReply().Holdings, clientsim.RulesNone); len(findings) > 0 {
 			t.Fatal(findings)
 		}
 		watchers.Go(func() { watch(t, c, shadows[i], enough) })
@@ -72,10 +72,24 @@ func TestStopUnderLoad(t *testing.T) {
 			t.Errorf("session %d of account %d has events up to %d, the book up to %d", i, shadow.Account(), shadow.Seq(), book.GetAsOfSeq())
 			continue
 		}
-		for _, finding := range shadow.CheckHoldings(book) {
+		for _, finding := range shadow.CheckHoldings(listShown(t, book)) {
 			t.Errorf("session %d: %s", i, finding)
 		}
 	}
+}
+
+// listShown is a list of the wire as the SDK shows it.
+func listShown(t *testing.T, m *papertapev1.Holdings) *client.Holdings {
+	t.Helper()
+	payload, err := m.MarshalVT()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := client.DecodeHoldings(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 // watch applies events until the server says goodbye. It reports when it has seen a good many.
@@ -84,12 +98,12 @@ func watch(t *testing.T, c *client.Client, shadow *clientsim.Shadow, enough chan
 		ev, err := c.Next(context.Background())
 		if err != nil {
 			var bye *client.Goodbye
-			if !errors.As(err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN {
+			if !errors.As(err, &bye) || bye.Reason != client.GoodbyeShutdown {
 				t.Errorf("account %d ended with: %v", shadow.Account(), err)
 			}
 			return
 		}
-		for _, finding := range shadow.Apply(ev.AccountEvent) {
+		for _, finding := range shadow.Apply(ev) {
 			t.Error(finding)
 		}
 		if n == 200 {

@@ -33,18 +33,18 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 	}
 	defer fresh.Close() //nolint:errcheck // it was read
 	shadow, again := clientsim.NewShadow(b.Account, clientsim.RulesNone), note{First: b.Note.First}
-	for seq := uint64(0); seq < fresh.LoginReply().GetHeadSeq(); {
+	for seq := uint64(0); seq < fresh.LoginReply().HeadSeq; {
 		ev, err := fresh.Next(ctx)
 		if err != nil {
-			r.report.fail("account %d: a client that reads everything has come to event %d of %d: %v", b.Account, seq, fresh.LoginReply().GetHeadSeq(), err)
+			r.report.fail("account %d: a client that reads everything has come to event %d of %d: %v", b.Account, seq, fresh.LoginReply().HeadSeq, err)
 			return nil
 		}
-		if seq = ev.GetSeq(); seq > again.First && seq <= b.Note.Last {
-			again.add(ev.AccountEvent)
+		if seq = ev.Seq; seq > again.First && seq <= b.Note.Last {
+			again.add(ev)
 			r.report.Digested++
 		}
 		r.report.Shadowed++
-		for _, finding := range shadow.Apply(ev.AccountEvent) {
+		for _, finding := range shadow.Apply(ev) {
 			r.report.fail("%s", finding)
 		}
 	}
