@@ -162,7 +162,8 @@ func TestConnectionEndsWhileTheQueueIsFull(t *testing.T) {
 		reset(p.Conn)
 	}, func(p *peer) {
 		id, login := p.greet()
-		p.send(loggedIn(id, &papertapev1.LoginReply{Account: account, HeadSeq: n, OldestSeq: 1, Epoch: epoch, Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME}))
+		p.send(loggedIn(id, &papertapev1.LoginReply{Account: account, HeadSeq: n, OldestSeq: 1, Epoch: epoch,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME}))
 		for seq := login.GetLastSeq() + 1; seq <= n; seq++ {
 			p.send(event(seq, codec.FlagReplay))
 		}
@@ -210,7 +211,8 @@ func TestAccountResyncs(t *testing.T) {
 					t.Errorf("the login asks to resume after seq %d of epoch %d", login.GetLastSeq(), login.GetEpoch())
 				}
 				p.send(loggedIn(id, &papertapev1.LoginReply{
-					Account: account, HeadSeq: test.head + 1, OldestSeq: 1, Epoch: test.epoch, Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME,
+					Account: account, HeadSeq: test.head + 1, OldestSeq: 1, Epoch: test.epoch,
+					Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME,
 				}))
 				p.agrees(test.head + 1)
 				p.waitClosed()

@@ -86,7 +86,9 @@ func (w *exports) named(t *types.Named, path string) {
 	if from == nil {
 		return // error
 	}
-	if slices.ContainsFunc(foreign, func(p string) bool { return from.Path() == p || strings.HasPrefix(from.Path(), p+"/") }) {
+	if slices.ContainsFunc(foreign, func(p string) bool {
+		return from.Path() == p || strings.HasPrefix(from.Path(), p+"/")
+	}) {
 		w.found = append(w.found, fmt.Sprintf("%s is of %v", path, t))
 	}
 	if from != w.of {

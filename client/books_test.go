@@ -39,8 +39,9 @@ func bookEvent(seq uint64) *papertapev1.AccountEvent {
 		Account: account, Seq: seq, Time: n, Change: change, Positions: touched, Cash: h.GetCash(),
 		TotalMarketValue: h.GetTotalMarketValue(),
 		What: &papertapev1.AccountEvent_Trade{Trade: &papertapev1.Trade{
-			Id: fmt.Sprintf("%d-%d", account, seq), Side: papertapev1.Side_SIDE_BUY, Market: market, Code: code, Quantity: n,
-			Price: 1_0000, Amount: n * 1_0000, ClientOrderId: fmt.Sprintf("order %d", seq),
+			Id: fmt.Sprintf("%d-%d", account, seq), Side: papertapev1.Side_SIDE_BUY, Market: market, Code: code,
+			Quantity: n,
+			Price:    1_0000, Amount: n * 1_0000, ClientOrderId: fmt.Sprintf("order %d", seq),
 		}},
 	}
 }
@@ -62,7 +63,8 @@ func book(seq uint64) *client.State {
 			p.Quantity += int64(n)
 			p.RowVersion = n
 		}
-		p.Sellable, p.Cost, p.MarketValue = p.Quantity, client.Money(p.Quantity)*client.One, client.Money(p.Quantity)*client.One
+		p.Sellable, p.Cost, p.MarketValue = p.Quantity, client.Money(p.Quantity)*client.One,
+			client.Money(p.Quantity)*client.One
 		if p.Quantity > 0 {
 			s.Positions = append(s.Positions, p)
 			s.Cash.Balance -= p.Cost
@@ -117,7 +119,8 @@ func (p *peer) resumes(after, head uint64) {
 func (p *peer) letBack(after, head uint64) {
 	p.t.Helper()
 	id, login := p.greet()
-	if login.GetMode() != papertapev1.ResumeMode_RESUME_MODE_RESUME || login.GetLastSeq() != after || login.GetEpoch() != epoch {
+	if login.GetMode() != papertapev1.ResumeMode_RESUME_MODE_RESUME || login.GetLastSeq() != after ||
+		login.GetEpoch() != epoch {
 		p.t.Errorf("the login asks for mode %v after seq %d of epoch %d: expected to resume after seq %d of epoch %d",
 			login.GetMode(), login.GetLastSeq(), login.GetEpoch(), after, epoch)
 	}

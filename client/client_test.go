@@ -29,7 +29,8 @@ func TestDialLogsIn(t *testing.T) {
 	})
 	c := dial(t, addr, client.Options{Name: "test 1", Mode: client.ModeResume, Epoch: 98, LastSeq: 3})
 	l := <-logins
-	if l.GetAccount() != account || l.GetClient() != "test 1" || l.GetMode() != papertapev1.ResumeMode_RESUME_MODE_RESUME || l.GetEpoch() != 98 || l.GetLastSeq() != 3 {
+	if l.GetAccount() != account || l.GetClient() != "test 1" ||
+		l.GetMode() != papertapev1.ResumeMode_RESUME_MODE_RESUME || l.GetEpoch() != 98 || l.GetLastSeq() != 3 {
 		t.Errorf("the login said %v", l)
 	}
 	if c.Welcome().UID != 7 || c.LoginReply().HeadSeq != 5 {
@@ -104,12 +105,14 @@ func TestOrderSaysWhatItIsTold(t *testing.T) {
 		p.waitClosed()
 	})
 	c := dial(t, addr, client.Options{})
-	want := client.Order{Side: client.Sell, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_9800, ClientOrderID: "mine"}
+	want := client.Order{Side: client.Sell, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_9800,
+		ClientOrderID: "mine"}
 	if _, err := c.Order(patience(t), want); err != nil {
 		t.Fatal(err)
 	}
 	if o := <-orders; !proto.Equal(o, &papertapev1.Order{
-		Side: papertapev1.Side_SIDE_SELL, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_9800, ClientOrderId: "mine",
+		Side: papertapev1.Side_SIDE_SELL, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_9800,
+		ClientOrderId: "mine",
 	}) {
 		t.Errorf("the server was told %v: expected %+v", o, want)
 	}
@@ -145,7 +148,8 @@ func TestQueries(t *testing.T) {
 	if h, err := c.History(ctx, 9, 50); err != nil || h.OldestSeq != 1 {
 		t.Errorf("history %v, error %v", h, err)
 	}
-	if l, err := c.Instruments(ctx, "SH.600519", "SZ.000001"); err != nil || len(l) != 1 || l[0].Code != "SH.600519+SZ.000001" {
+	if l, err := c.Instruments(ctx, "SH.600519", "SZ.000001"); err != nil || len(l) != 1 ||
+		l[0].Code != "SH.600519+SZ.000001" {
 		t.Errorf("instruments %v, error %v", l, err)
 	}
 	if err := c.Ping(ctx); err != nil {
@@ -350,12 +354,16 @@ func TestStreamBeginsWhereTheModeSays(t *testing.T) {
 		reply *papertapev1.LoginReply
 		first uint64
 	}{
-		"snapshot":           {client.ModeSnapshot, snapshot(7), 8},
-		"resume":             {client.ModeResume, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 1, Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME}, 5},
-		"resynced":           {client.ModeResume, snapshot(7), 8},
-		"restart":            {client.ModeRestart, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 2, Mode: papertapev1.ResumeMode_RESUME_MODE_RESTART}, 2},
-		"restart of nothing": {client.ModeRestart, &papertapev1.LoginReply{Account: account, Mode: papertapev1.ResumeMode_RESUME_MODE_RESTART}, 1},
-		"quick":              {client.ModeQuick, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 2, Mode: papertapev1.ResumeMode_RESUME_MODE_QUICK}, 8},
+		"snapshot": {client.ModeSnapshot, snapshot(7), 8},
+		"resume": {client.ModeResume, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 1,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME}, 5},
+		"resynced": {client.ModeResume, snapshot(7), 8},
+		"restart": {client.ModeRestart, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 2,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_RESTART}, 2},
+		"restart of nothing": {client.ModeRestart, &papertapev1.LoginReply{Account: account,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_RESTART}, 1},
+		"quick": {client.ModeQuick, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 2,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_QUICK}, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {

@@ -16,7 +16,8 @@ import (
 
 func someState(account uint64) *State {
 	return &State{
-		Account: account, Epoch: 1 << 63, Seq: 42, Cash: Cash{Balance: -5, FeesPaid: 6, Realised: 7}, TotalMarketValue: 8,
+		Account: account, Epoch: 1 << 63, Seq: 42, Cash: Cash{Balance: -5, FeesPaid: 6, Realised: 7},
+		TotalMarketValue: 8,
 		Positions: []Position{
 			{Market: "SH", Code: "600519", Name: "贵州茅台", Quantity: 100, Sellable: 50, Price: 1, MarketValue: 2, Cost: 3, Realised: -4, RowVersion: 41},
 			{Market: "SZ", Code: "000001", Name: "平安银行", Quantity: 1},

@@ -22,14 +22,15 @@
 //		}
 //	}
 //
-// Meanwhile any goroutine may call [Account.Order], [Account.Buy], [Account.Sell], [Account.Holdings], [Account.History],
-// [Account.Instruments], [Account.Subscribe], [Account.Ping] and [Account.Verify]. There is an example of each.
+// Meanwhile any goroutine may call [Account.Order], [Account.Buy], [Account.Sell], [Account.Holdings],
+// [Account.History], [Account.Instruments], [Account.Subscribe], [Account.Ping] and [Account.Verify]. The verbs have an
+// example of each.
 //
 // # The types
 //
-// All types are this package's own, so the messages of the wire can change without a change for its users. An [Event] is a
-// [Trade], a [Bust] or an [Adjustment], with the rows ([Position]) and the [Cash] after it. Prices and amounts are [Money], an
-// exact decimal; quantities are shares; times are of the server's clock, in UTC.
+// All types are this package's own, so the messages of the wire can change without a change for its users. An [Event]
+// is a [Trade], a [Bust] or an [Adjustment], with the rows ([Position]) and the [Cash] after it. Prices and amounts
+// are [Money], an exact decimal; quantities are shares; times are of the server's clock, in UTC.
 //
 // A newer server may send what this package does not know. A value of an enumeration keeps its number and prints as
 // RejectCode(57). Of an event of a new kind none of Trade, Bust and Adjustment is set; its rows and cash are applied to
@@ -50,15 +51,15 @@
 //
 // # The state
 //
-// An event carries values after it, never a difference; State sets them, for a trade, a bust and an adjustment alike. After
-// every resume the state is compared with the server's holdings as of the same sequence, by the state hash of the
-// protocol; a snapshot is compared in itself. A difference is reported as [Disconnected] with a [*StateMismatch] and cured by a
-// snapshot; a second one in a row ends the account. Verify compares at any time.
+// An event carries values after it, never a difference; State sets them, for a trade, a bust and an adjustment alike.
+// After every resume the state is compared with the server's holdings as of the same sequence, by the state hash of
+// the protocol; a snapshot is compared in itself. A difference is reported as [Disconnected] with a [*StateMismatch]
+// and cured by a snapshot; a second one in a row ends the account. Verify compares at any time.
 //
 // # Killed and started again
 //
-// With [AccountOptions].Cursor the state, its place in the stream, and a note of the caller's are kept in a file, which is
-// replaced whole, synced. After a restart the account goes on from it.
+// With [AccountOptions].Cursor the state, its place in the stream, and a note of the caller's are kept in a file,
+// which is replaced whole, synced. After a restart the account goes on from it.
 //
 //   - In the state every event counts exactly once, whenever the program is killed.
 //   - So it does in the note, if the caller puts what came of an event into the note and calls Save before it calls Next:
@@ -72,11 +73,11 @@
 //
 // # Orders across a disconnect
 //
-// [Account.Order] gives an order a ClientOrderID if it has none. An order under way when the connection breaks is sent again on
-// the next one; by its id the server executes it once, and answers with the first execution (Event.Replay). While there
-// is no connection, orders wait for one; ctx bounds that. Where an order was sent, and sending it again could execute it
-// twice, it is not: ErrOutcomeUnknown. That is so after the server has begun a new history, since it forgets ids with
-// it: after every start of one with durability none, for instance.
+// [Account.Order] gives an order a ClientOrderID if it has none. An order under way when the connection breaks is
+// sent again on the next one; by its id the server executes it once, and answers with the first execution
+// (Event.Replay). While there is no connection, orders wait for one; ctx bounds that. Where an order was sent, and
+// sending it again could execute it twice, it is not: ErrOutcomeUnknown. That is so after the server has begun a new
+// history, since it forgets ids with it: after every start of one with durability none, for instance.
 //
 // # Reading is the caller's duty
 //
@@ -87,6 +88,6 @@
 //
 // # One connection
 //
-// A [Client] is one connection and nothing more: [Dial] logs in as [Options] say, [Client.Next] returns its events until it ends,
-// and the caller dials again, with [ModeResume] and the last sequence applied.
+// A [Client] is one connection and nothing more: [Dial] logs in as [Options] say, [Client.Next] returns its events
+// until it ends, and the caller dials again, with [ModeResume] and the last sequence applied.
 package client

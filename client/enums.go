@@ -38,7 +38,7 @@ const (
 // How a session begins.
 const (
 	ModeSnapshot = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT) // the holdings now, then live events
-	ModeResume   = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESUME)   // the events after Options.LastSeq, then live ones
+	ModeResume   = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESUME)   // what came after Options.LastSeq, then live
 	ModeRestart  = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESTART)  // every event kept, then live ones
 	ModeQuick    = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_QUICK)    // live events only
 )

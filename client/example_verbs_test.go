@@ -80,7 +80,8 @@ func ExampleAccount_Order() {
 	a, end := openExample(ctx)
 	defer end()
 	order := client.Order{
-		Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 11 * client.One, ClientOrderID: "monday-1",
+		Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 11 * client.One,
+		ClientOrderID: "monday-1",
 	}
 	for range 2 {
 		ev, err := a.Order(ctx, order)

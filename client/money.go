@@ -10,8 +10,8 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// Money is a price, or an amount in an account's currency: a decimal number with four decimals, which is what servers count
-// in. It is held as an integer, so Money(1) is 0.0001, and nothing that its methods do is rounded.
+// Money is a price, or an amount in an account's currency: a decimal number with four decimals, which is what servers
+// count in. It is held as an integer, so Money(1) is 0.0001, and nothing that its methods do is rounded.
 //
 // The operators of the language work as they do on integers: they wrap around where a result is too large. [Money.Add],
 // [Money.Sub] and [Money.Mul] report that instead.
@@ -23,8 +23,8 @@ const One Money = market.MoneyUnit
 // ErrOverflow is reported for an amount that [Money] cannot hold.
 var ErrOverflow = errors.New("the amount is too large")
 
-// ParseMoney reads an amount with at most four decimals, or none: 9.98, -0.0001, 10. The error is a sentence that says what
-// would be right.
+// ParseMoney reads an amount with at most four decimals, or none: 9.98, -0.0001, 10. The error is a sentence that
+// says what would be right.
 func ParseMoney(s string) (Money, error) {
 	v, err := market.ParseMoney(s)
 	return Money(v), err

@@ -36,7 +36,8 @@ func ExampleMoney() {
 
 // Add, Sub and Mul against big integers.
 func TestMoneyArithmetic(t *testing.T) {
-	edges := rapid.SampledFrom([]int64{0, 1, -1, 2, -2, math.MaxInt64, math.MaxInt64 - 1, math.MinInt64, math.MinInt64 + 1})
+	edges := rapid.SampledFrom([]int64{0, 1, -1, 2, -2, math.MaxInt64, math.MaxInt64 - 1, math.MinInt64,
+		math.MinInt64 + 1})
 	number := rapid.OneOf(edges, rapid.Int64(), rapid.Int64Range(-1<<33, 1<<33))
 	operations := map[string]struct {
 		do   func(m client.Money, v int64) (client.Money, error)

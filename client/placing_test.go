@@ -13,7 +13,8 @@ import (
 )
 
 func anOrder(id string) client.Order {
-	return client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_0000, ClientOrderID: id}
+	return client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_0000,
+		ClientOrderID: id}
 }
 
 // An order without an id is given one, each another, and the caller's order stays as it is.

@@ -98,7 +98,8 @@ func (c *Client) takeEvent(f codec.Frame) error {
 		return err
 	}
 	if m.GetAccount() != c.login.Account {
-		return protocolErrorf("%v of account %d came on a connection of account %d", f.Type, m.GetAccount(), c.login.Account)
+		return protocolErrorf("%v of account %d came on a connection of account %d", f.Type, m.GetAccount(),
+			c.login.Account)
 	}
 	execution := f.Type == codec.TypeExecution
 	ev := eventFrom(m)

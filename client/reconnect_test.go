@@ -186,7 +186,8 @@ func TestAnswersToTheLoginAreChecked(t *testing.T) {
 				p.snapshots(3)
 			}, func(p *peer) {
 				id, _ := p.greet()
-				r := &papertapev1.LoginReply{Account: account, HeadSeq: 3, OldestSeq: 1, Epoch: epoch, Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME}
+				r := &papertapev1.LoginReply{Account: account, HeadSeq: 3, OldestSeq: 1, Epoch: epoch,
+					Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME}
 				wrong(r)
 				p.send(loggedIn(id, r))
 				p.waitClosed()

@@ -122,7 +122,8 @@ func welcome(heartbeatMs uint32) []byte {
 
 func snapshot(head uint64) *papertapev1.LoginReply {
 	return &papertapev1.LoginReply{
-		Account: account, HeadSeq: head, OldestSeq: min(head, 1), Epoch: 99, Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT,
+		Account: account, HeadSeq: head, OldestSeq: min(head, 1), Epoch: 99,
+		Mode:     papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT,
 		Holdings: &papertapev1.Holdings{Account: account, AsOfSeq: head},
 	}
 }

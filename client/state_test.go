@@ -14,7 +14,8 @@ import (
 // The state that positions.TestStateHash writes out byte by byte.
 func TestHash(t *testing.T) {
 	s := &State{
-		Account: 100017, Epoch: 5, Seq: 4, Cash: Cash{Balance: 1_000_000_0000, FeesPaid: 5_0000, Realised: -1}, TotalMarketValue: 9,
+		Account: 100017, Epoch: 5, Seq: 4, Cash: Cash{Balance: 1_000_000_0000, FeesPaid: 5_0000, Realised: -1},
+		TotalMarketValue: 9,
 		Positions: []Position{
 			{Market: "SH", Code: "600519", Quantity: 100, Cost: 14800_0000, Price: 148_0000, RowVersion: 3},
 			{Market: "SZ", Code: "000001", Quantity: 150, Cost: 2250_0000, Realised: -10_0000, RowVersion: 4},
@@ -35,13 +36,15 @@ func TestBustIsApplied(t *testing.T) {
 		{Market: "SZ", Code: "000333", Quantity: 7},
 	}}
 	s.apply(&Event{
-		Seq: 7, Bust: &Bust{TradeID: "1-3", Cascade: []string{"1-5"}}, Cash: &Cash{Balance: 30, Realised: 400}, TotalMarketValue: 77,
+		Seq: 7, Bust: &Bust{TradeID: "1-3", Cascade: []string{"1-5"}}, Cash: &Cash{Balance: 30, Realised: 400},
+		TotalMarketValue: 77,
 		Positions: []Position{
 			{Market: "SZ", Code: "000001", Quantity: 0, Realised: 650}, {Market: "SH", Code: "600519", Quantity: 50, Cost: 500, Realised: 400},
 			{Market: "BJ", Code: "830799", Quantity: 0}, // never seen
 		},
 	})
-	if s.Seq != 7 || s.Cash.Balance != 30 || s.Cash.Realised != 400 || s.TotalMarketValue != 77 || len(s.Positions) != 2 {
+	if s.Seq != 7 || s.Cash.Balance != 30 || s.Cash.Realised != 400 || s.TotalMarketValue != 77 ||
+		len(s.Positions) != 2 {
 		t.Errorf("the state is %+v", s)
 	}
 	if p, held := s.Position("SH", "600519"); !held || p.Quantity != 50 || p.Cost != 500 || p.Realised != 400 {

@@ -29,8 +29,8 @@ type Disconnected struct {
 	Retry   time.Duration // until the next attempt
 }
 
-// Quotes are prices as subscribed, by market and code: the latest of each instrument that has one since the last Quotes.
-// Not every price is seen, and their place among the events means nothing.
+// Quotes are prices as subscribed, by market and code: the latest of each instrument that has one since the last
+// Quotes. Not every price is seen, and their place among the events means nothing.
 type Quotes struct{ Quotes []Quote }
 
 // Presence says that a session of the account (of any account where the server is configured so) came or went. The latest

@@ -57,7 +57,8 @@ func TestAwayForABust(t *testing.T) {
 			v := startVenue(t, nil)
 			l := startLink(t, v.addr)
 			a := openAt(t, l, func(o *client.AccountOptions) { o.Cursor = cursor })
-			order := client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderID: "before"}
+			order := client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100,
+				ClientOrderID: "before"}
 			shown, err := a.Order(patience(t), order)
 			if err != nil {
 				t.Fatal(err)
@@ -99,14 +100,16 @@ func TestAwayForABust(t *testing.T) {
 			}
 			switch corrected, first, second := tape[1].Bust, tape[2].Bust, tape[3].Bust; {
 			case tape[0].Trade.Quantity != 200,
-				corrected.TradeID != tradeOf(again), corrected.Original.Quantity != 200, corrected.Replacement.Revision != 1,
+				corrected.TradeID != tradeOf(again), corrected.Original.Quantity != 200,
+				corrected.Replacement.Revision != 1,
 				first.TradeID != shown.Trade.ID, first.Original != *shown.Trade, first.Replacement != nil,
 				second.TradeID != tradeOf(again), second.Original != *corrected.Replacement:
 				t.Errorf("what was missed is %v", tape)
 			}
 			v.compare(t, a, venueAccount)
 			after := a.State()
-			if _, held := after.Position("SZ", "000001"); held || after.Cash.Balance != before.Cash.Balance+shown.Trade.Amount {
+			if _, held := after.Position("SZ", "000001"); held ||
+				after.Cash.Balance != before.Cash.Balance+shown.Trade.Amount {
 				t.Errorf("the account is %+v", after)
 			}
 			if err := a.Verify(patience(t)); err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// Between the messages of the wire and the types of this package. Nothing else here knows both, but for the requests that
-// have no type of their own.
+// Between the messages of the wire and the types of this package. Nothing else here knows both, but for the requests
+// that have no type of their own.
 
 // tradeEvent is an event of a trade with all that belongs to it, in one piece of memory: events come by the thousand.
 type tradeEvent struct {
@@ -30,7 +30,8 @@ func eventFrom(m *papertapev1.AccountEvent) *Event {
 	case *papertapev1.AccountEvent_Adjustment:
 		a := what.Adjustment
 		ev = &Event{
-			Adjustment: &Adjustment{Cash: Money(a.GetCash()), Reason: a.GetReason(), Actor: a.GetActor()}, Cash: new(Cash),
+			Adjustment: &Adjustment{Cash: Money(a.GetCash()), Reason: a.GetReason(), Actor: a.GetActor()},
+			Cash:       new(Cash),
 		}
 	default:
 		ev = &Event{Cash: new(Cash)}
@@ -90,8 +91,9 @@ func holdingsFrom(m *papertapev1.Holdings) *Holdings {
 func appendPositions(dst []Position, rows []*papertapev1.Position) []Position {
 	for _, p := range rows {
 		dst = append(dst, Position{
-			Market: p.GetMarket(), Code: p.GetCode(), Name: p.GetName(), Quantity: p.GetQuantity(), Sellable: p.GetSellable(),
-			Price: Money(p.GetPrice()), MarketValue: Money(p.GetMarketValue()), Cost: Money(p.GetCost()),
+			Market: p.GetMarket(), Code: p.GetCode(), Name: p.GetName(), Quantity: p.GetQuantity(),
+			Sellable: p.GetSellable(),
+			Price:    Money(p.GetPrice()), MarketValue: Money(p.GetMarketValue()), Cost: Money(p.GetCost()),
 			Realised: Money(p.GetRealised()), RowVersion: p.GetRowVersion(),
 		})
 	}
@@ -142,7 +144,8 @@ func instrumentsFrom(m *papertapev1.Instruments) []Instrument {
 func quotesFrom(m *papertapev1.Quotes) []Quote {
 	list := make([]Quote, len(m.GetQuotes()))
 	for i, q := range m.GetQuotes() {
-		list[i] = Quote{Market: q.GetMarket(), Code: q.GetCode(), Price: Money(q.GetPrice()), Time: timeFrom(q.GetTime())}
+		list[i] = Quote{Market: q.GetMarket(), Code: q.GetCode(), Price: Money(q.GetPrice()),
+			Time: timeFrom(q.GetTime())}
 	}
 	return list
 }
@@ -174,7 +177,8 @@ func rejectFrom(m *papertapev1.Reject) *Reject {
 }
 
 func goodbyeFrom(m *papertapev1.Goodbye) *Goodbye {
-	return &Goodbye{Reason: GoodbyeReason(m.GetReason()), Text: m.GetText(), RetryAfter: milliseconds(m.GetRetryAfterMs())}
+	return &Goodbye{Reason: GoodbyeReason(m.GetReason()), Text: m.GetText(),
+		RetryAfter: milliseconds(m.GetRetryAfterMs())}
 }
 
 // timeFrom is a time of the wire: nanoseconds since the Unix epoch.
@@ -182,8 +186,8 @@ func timeFrom(nanoseconds int64) time.Time { return time.Unix(0, nanoseconds).UT
 
 func milliseconds(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-// DecodeEvent reads the payload of an EVENT or EXECUTION frame, for programs that cut frames themselves: from a recording, or
-// on a connection of their own. Replay and Execution are not in the payload, so they are not set.
+// DecodeEvent reads the payload of an EVENT or EXECUTION frame, for programs that cut frames themselves: from a
+// recording, or on a connection of their own. Replay and Execution are not in the payload, so they are not set.
 func DecodeEvent(payload []byte) (*Event, error) {
 	m := new(papertapev1.AccountEvent)
 	if err := codec.Unmarshal(payload, m); err != nil {

@@ -176,12 +176,14 @@ func TestEventOfAnUnknownKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	payload = append(payload, 99<<3&0x7f|0x80|2, 99>>4, 3, 'n', 'e', 'w') // field 99, which no version has yet
-	c := &Client{login: &LoginReply{Account: 7}, last: 7, stream: newStream(&State{Account: 7}), done: make(chan struct{})}
+	c := &Client{login: &LoginReply{Account: 7}, last: 7, stream: newStream(&State{Account: 7}),
+		done: make(chan struct{})}
 	if err := c.take(codec.Frame{Type: codec.TypeEvent, Payload: payload}); err != nil {
 		t.Fatal(err)
 	}
 	ev, ok := c.stream.take().(*Event)
-	if !ok || ev.Seq != 8 || ev.Trade != nil || ev.Bust != nil || ev.Adjustment != nil || ev.Change.String() != "Change(57)" {
+	if !ok || ev.Seq != 8 || ev.Trade != nil || ev.Bust != nil || ev.Adjustment != nil ||
+		ev.Change.String() != "Change(57)" {
 		t.Errorf("the event is %+v", ev)
 	}
 	if s, _ := c.stream.current(); s.Seq != 8 || len(s.Positions) != 1 || s.Cash.Balance != 1_000_000*One {
@@ -194,7 +196,8 @@ func TestEnumerationNames(t *testing.T) {
 	for _, c := range []struct{ got, want fmt.Stringer }{
 		{Buy, text("BUY")}, {Sell, text("SELL")}, {ModeQuick, text("QUICK")}, {NoChange, text("UNSPECIFIED")},
 		{OriginSimulator, text("SIMULATOR")}, {NotSellableToday, text("NOT_SELLABLE_TODAY")},
-		{GoodbyeLoginTimeout, text("LOGIN_TIMEOUT")}, {Side(9), text("Side(9)")}, {ResumeMode(-1), text("ResumeMode(-1)")},
+		{GoodbyeLoginTimeout, text("LOGIN_TIMEOUT")}, {Side(9), text("Side(9)")}, {ResumeMode(-1),
+			text("ResumeMode(-1)")},
 		{Change(57), text("Change(57)")}, {Origin(57), text("Origin(57)")}, {RejectCode(57), text("RejectCode(57)")},
 		{GoodbyeReason(57), text("GoodbyeReason(57)")},
 	} {

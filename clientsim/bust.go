@@ -187,7 +187,8 @@ func tradeText(t *client.Trade) string {
 	if t == nil || *t == (client.Trade{}) {
 		return "none"
 	}
-	return fmt.Sprintf("%s %s %d %s %s %s @ %s, amount %s, fees %s, by %s, order id %q, revision %d", t.ID, verb(t.Side), t.Quantity,
+	return fmt.Sprintf("%s %s %d %s %s %s @ %s, amount %s, fees %s, by %s, order id %q, revision %d", t.ID,
+		verb(t.Side), t.Quantity,
 		t.Market, t.Code, t.Name, t.Price, t.Amount, t.Fees,
 		short(t.Origin), t.ClientOrderID, t.Revision)
 }

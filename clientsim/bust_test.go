@@ -142,13 +142,16 @@ func golden() []*client.Event {
 			Quantity: quantity, Price: price, Amount: price * client.Money(quantity), Origin: client.OriginClient,
 		}
 	}
-	after := func(seq uint64, change client.Change, held int64, cost, rowRealised, price, cash client.Money) *client.Event {
+	after := func(seq uint64, change client.Change, held int64, cost, rowRealised, price,
+		cash client.Money) *client.Event {
 		return &client.Event{
-			Account: testAccount, Seq: seq, Time: time.Unix(0, 1).UTC(), Change: change, TotalMarketValue: price * client.Money(held),
-			Cash: &client.Cash{Balance: cash, Realised: rowRealised},
+			Account: testAccount, Seq: seq, Time: time.Unix(0, 1).UTC(), Change: change,
+			TotalMarketValue: price * client.Money(held),
+			Cash:             &client.Cash{Balance: cash, Realised: rowRealised},
 			Positions: []client.Position{{
-				Market: "SZ", Code: "000001", Name: "平安银行", Quantity: held, Sellable: held, Price: price, MarketValue: price * client.Money(held),
-				Cost: cost, Realised: rowRealised, RowVersion: seq,
+				Market: "SZ", Code: "000001", Name: "平安银行", Quantity: held, Sellable: held, Price: price,
+				MarketValue: price * client.Money(held),
+				Cost:        cost, Realised: rowRealised, RowVersion: seq,
 			}},
 		}
 	}
@@ -239,32 +242,42 @@ var bustMutations = map[string]struct {
 	"bust trade_id: expected an earlier trade": {6, func(ev *client.Event) { ev.Bust.TradeID = "100018-2" }},
 	"bust trade_id: expected a trade that":     {6, func(ev *client.Event) { ev.Bust.TradeID = "100017-1" }},
 	"bust trade_id: expected an":               {6, func(ev *client.Event) { ev.Bust.TradeID = "100017-7" }},
-	"bust trade_id: ":                          {7, func(ev *client.Event) { ev.Bust.TradeID = "100017-4" }}, // already taken back
-	"bust original: ":                          {6, func(ev *client.Event) { ev.Bust.Original.Price++ }},
-	"bust original: expected 100017-3":         {7, func(ev *client.Event) { ev.Bust.Original.Revision++ }},
-	"bust original: , none":                    {6, func(ev *client.Event) { ev.Bust.Original = client.Trade{} }},
-	"bust reason: ":                            {6, func(ev *client.Event) { ev.Bust.Reason = "" }},
-	"bust actor: ":                             {6, func(ev *client.Event) { ev.Bust.Actor = "" }},
-	"bust_id: ":                                {7, func(ev *client.Event) { ev.Bust.BustID = "b-1" }},
-	"bust: expected no trade left that sells":  {6, func(ev *client.Event) { ev.Bust.Cascade = ev.Bust.Cascade[:1] }},
-	"row 1 (SZ 000001) quantity: ":             {6, func(ev *client.Event) { ev.Bust.Cascade = nil }},
-	"bust cascade: expected each trade once":   {6, func(ev *client.Event) { ev.Bust.Cascade = []string{"100017-5", "100017-4"} }},
-	"bust cascade: expected a trade that":      {6, func(ev *client.Event) { ev.Bust.Cascade = append(ev.Bust.Cascade, "100017-5") }},
-	"number of positions: ":                    {6, func(ev *client.Event) { ev.Bust.Cascade = append(ev.Bust.Cascade, "100017-3") }},
-	"replacement: ":                            {7, func(ev *client.Event) { ev.Bust.Replacement.Revision = 0 }},
-	"replacement: , amount":                    {7, func(ev *client.Event) { ev.Bust.Replacement.Amount++ }},
-	"replacement: , side":                      {7, func(ev *client.Event) { ev.Bust.Replacement.Side = client.Sell }},
-	"replacement quantity: ":                   {7, func(ev *client.Event) { ev.Bust.Replacement.Quantity = 0 }},
-	"change: ":                                 {6, func(ev *client.Event) { ev.Change = client.Decreased }},
-	"change: expected CHANGE_DECREASED":        {7, func(ev *client.Event) { ev.Change = client.Unchanged }},
-	"row 1 (SZ 000001) cost: ":                 {6, func(ev *client.Event) { ev.Positions[0].Cost++ }},
-	"row 1 (SZ 000001) realised: ":             {6, func(ev *client.Event) { ev.Positions[0].Realised-- }},
-	"row 1 (SH 601398) row_version: ":          {7, func(ev *client.Event) { ev.Positions[0].RowVersion-- }},
-	"row 1 (SZ 000001) instrument: ":           {6, func(ev *client.Event) { ev.Positions[0].Code = "000002" }},
-	"cash balance: ":                           {6, func(ev *client.Event) { ev.Cash.Balance++ }},
-	"cash realised: ":                          {6, func(ev *client.Event) { ev.Cash.Realised++ }},
-	"cash fees_paid: ":                         {6, func(ev *client.Event) { ev.Cash.FeesPaid = 5 }},
-	"total_market_value: ":                     {6, func(ev *client.Event) { ev.TotalMarketValue = 1 }},
+	"bust trade_id: ":                          {7, func(ev *client.Event) { ev.Bust.TradeID = "100017-4" }},
+	// already taken back
+	"bust original: ":                         {6, func(ev *client.Event) { ev.Bust.Original.Price++ }},
+	"bust original: expected 100017-3":        {7, func(ev *client.Event) { ev.Bust.Original.Revision++ }},
+	"bust original: , none":                   {6, func(ev *client.Event) { ev.Bust.Original = client.Trade{} }},
+	"bust reason: ":                           {6, func(ev *client.Event) { ev.Bust.Reason = "" }},
+	"bust actor: ":                            {6, func(ev *client.Event) { ev.Bust.Actor = "" }},
+	"bust_id: ":                               {7, func(ev *client.Event) { ev.Bust.BustID = "b-1" }},
+	"bust: expected no trade left that sells": {6, func(ev *client.Event) { ev.Bust.Cascade = ev.Bust.Cascade[:1] }},
+	"row 1 (SZ 000001) quantity: ":            {6, func(ev *client.Event) { ev.Bust.Cascade = nil }},
+	"bust cascade: expected each trade once": {6, func(ev *client.Event) {
+		ev.Bust.Cascade = []string{"100017-5",
+			"100017-4"}
+	}},
+	"bust cascade: expected a trade that": {6, func(ev *client.Event) {
+		ev.Bust.Cascade = append(ev.Bust.Cascade,
+			"100017-5")
+	}},
+	"number of positions: ": {6, func(ev *client.Event) {
+		ev.Bust.Cascade = append(ev.Bust.Cascade,
+			"100017-3")
+	}},
+	"replacement: ":                     {7, func(ev *client.Event) { ev.Bust.Replacement.Revision = 0 }},
+	"replacement: , amount":             {7, func(ev *client.Event) { ev.Bust.Replacement.Amount++ }},
+	"replacement: , side":               {7, func(ev *client.Event) { ev.Bust.Replacement.Side = client.Sell }},
+	"replacement quantity: ":            {7, func(ev *client.Event) { ev.Bust.Replacement.Quantity = 0 }},
+	"change: ":                          {6, func(ev *client.Event) { ev.Change = client.Decreased }},
+	"change: expected CHANGE_DECREASED": {7, func(ev *client.Event) { ev.Change = client.Unchanged }},
+	"row 1 (SZ 000001) cost: ":          {6, func(ev *client.Event) { ev.Positions[0].Cost++ }},
+	"row 1 (SZ 000001) realised: ":      {6, func(ev *client.Event) { ev.Positions[0].Realised-- }},
+	"row 1 (SH 601398) row_version: ":   {7, func(ev *client.Event) { ev.Positions[0].RowVersion-- }},
+	"row 1 (SZ 000001) instrument: ":    {6, func(ev *client.Event) { ev.Positions[0].Code = "000002" }},
+	"cash balance: ":                    {6, func(ev *client.Event) { ev.Cash.Balance++ }},
+	"cash realised: ":                   {6, func(ev *client.Event) { ev.Cash.Realised++ }},
+	"cash fees_paid: ":                  {6, func(ev *client.Event) { ev.Cash.FeesPaid = 5 }},
+	"total_market_value: ":              {6, func(ev *client.Event) { ev.TotalMarketValue = 1 }},
 }
 
 func TestShadowCatchesAnyChangedFieldOfABust(t *testing.T) {

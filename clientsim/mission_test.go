@@ -133,7 +133,8 @@ func TestMissionFindsTheFault(t *testing.T) {
 			return true
 		}, "came with REPLAY false: expected true"},
 		"bust by an opposite trade": {8, func(f *outFrame) bool {
-			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && ev.GetBust() != nil && ev.GetBust().GetReplacement() == nil {
+			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && ev.GetBust() != nil &&
+				ev.GetBust().GetReplacement() == nil {
 				wrong := proto.Clone(ev).(*papertapev1.AccountEvent)
 				wrong.Positions[0].Cost, wrong.Positions[0].Realised = wrong.Positions[0].Cost+100, 100
 				wrong.Cash.Realised += 100

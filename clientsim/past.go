@@ -75,7 +75,8 @@ func (p *past) fold(f *findings, trades []standing, k key) (r row, gain *big.Int
 			continue
 		}
 		if s.trade.Side != client.Buy && s.trade.Quantity > r.quantity {
-			f.add("bust", fmt.Sprintf("no trade left that sells more than there is: %s has %d %s to sell", s.trade.ID, r.quantity, k),
+			f.add("bust", fmt.Sprintf("no trade left that sells more than there is: %s has %d %s to sell", s.trade.ID,
+				r.quantity, k),
 				strconv.FormatInt(s.trade.Quantity, 10))
 		}
 		gain.Add(gain, r.step(f, s.trade))

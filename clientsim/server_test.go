@@ -90,7 +90,8 @@ func startWorld(t *testing.T, rows [10]int, spoil func(*outFrame) bool) *world {
 
 // begin begins a history: with the ten accounts of the mission, and as many of a swarm.
 func (w *world) begin(rows [10]int) {
-	w.book, w.history, w.byID = positions.NewBook(w.universe), make(map[uint64][]*papertapev1.AccountEvent), make(map[string]*papertapev1.AccountEvent)
+	w.book, w.history, w.byID = positions.NewBook(w.universe), make(map[uint64][]*papertapev1.AccountEvent),
+		make(map[string]*papertapev1.AccountEvent)
 	w.logins, w.events = make(map[uint64]int), make(map[uint64][]positions.Event)
 	for i, n := range rows {
 		w.openAccount(firstAccountDefault+uint64(i), n)
@@ -289,7 +290,8 @@ func (w *world) login(s *session, f codec.Frame) {
 		r.Holdings = w.holdings(s.account)
 	case papertapev1.ResumeMode_RESUME_MODE_RESUME:
 		if from = l.LastSeq; l.Epoch != w.epoch || w.forgets {
-			from, r.Mode, r.Resynced, r.Holdings = head, papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, true, w.holdings(s.account)
+			from, r.Mode, r.Resynced, r.Holdings = head, papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, true,
+				w.holdings(s.account)
 		}
 	case papertapev1.ResumeMode_RESUME_MODE_RESTART:
 		from = 0

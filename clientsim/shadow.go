@@ -215,7 +215,8 @@ func (s *Shadow) applyTrade(f *findings, ev *client.Event, t *client.Trade) {
 	}
 	before := after.quantity
 	if t.Side != client.Buy && t.Quantity > before {
-		f.add("trade quantity", fmt.Sprintf("at most the %d shares held of %s", before, k), strconv.FormatInt(t.Quantity, 10))
+		f.add("trade quantity", fmt.Sprintf("at most the %d shares held of %s", before, k),
+			strconv.FormatInt(t.Quantity, 10))
 	}
 	gain := after.step(f, t)
 	after.version = ev.Seq

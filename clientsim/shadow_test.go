@@ -132,27 +132,33 @@ func TestShadowFromHoldingsGoesOn(t *testing.T) {
 
 // eventMutations change one field of a trade event in a way that a shadow has to see, and name the field.
 var eventMutations = map[string]func(*client.Event, int64){
-	"account":                       func(ev *client.Event, by int64) { ev.Account += uint64(by) },
-	"seq":                           func(ev *client.Event, by int64) { ev.Seq += uint64(by) },
-	"time":                          func(ev *client.Event, by int64) { ev.Time = time.Unix(0, -by) },
-	"what":                          func(ev *client.Event, _ int64) { ev.Trade = nil },
-	"change":                        func(ev *client.Event, by int64) { ev.Change = (ev.Change-1+client.Change(1+by%3))%4 + 1 },
-	"number of positions":           func(ev *client.Event, _ int64) { ev.Positions = nil },
-	"trade id":                      func(ev *client.Event, _ int64) { ev.Trade.ID += "0" },
-	"trade side":                    func(ev *client.Event, _ int64) { ev.Trade.Side = 0 },
-	"position instrument":           func(ev *client.Event, _ int64) { ev.Trade.Market = "US" },
-	"position instrument, ":         func(ev *client.Event, _ int64) { ev.Positions[0].Code += "1" },
-	"trade amount":                  func(ev *client.Event, by int64) { ev.Trade.Amount += client.Money(by) },
-	"trade amount, quantity":        func(ev *client.Event, by int64) { ev.Trade.Quantity += by },
-	"trade amount, price":           func(ev *client.Event, by int64) { ev.Trade.Price += client.Money(by) },
-	"trade fees":                    func(ev *client.Event, by int64) { ev.Trade.Fees += client.Money(by) },
-	"trade origin":                  func(ev *client.Event, _ int64) { ev.Trade.Origin = 7 },
-	"trade revision":                func(ev *client.Event, _ int64) { ev.Trade.Revision++ },
-	"position name":                 func(ev *client.Event, _ int64) { ev.Positions[0].Name += "x" },
-	"position quantity":             func(ev *client.Event, by int64) { ev.Positions[0].Quantity += by },
-	"position sellable":             func(ev *client.Event, by int64) { ev.Positions[0].Sellable -= by },
-	"position price":                func(ev *client.Event, by int64) { ev.Positions[0].Price += client.Money(by) },
-	"position market_value":         func(ev *client.Event, by int64) { ev.Positions[0].MarketValue += client.Money(by) },
+	"account": func(ev *client.Event, by int64) { ev.Account += uint64(by) },
+	"seq":     func(ev *client.Event, by int64) { ev.Seq += uint64(by) },
+	"time":    func(ev *client.Event, by int64) { ev.Time = time.Unix(0, -by) },
+	"what":    func(ev *client.Event, _ int64) { ev.Trade = nil },
+	"change": func(ev *client.Event,
+		by int64) {
+		ev.Change = (ev.Change-1+client.Change(1+by%3))%4 + 1
+	},
+	"number of positions":    func(ev *client.Event, _ int64) { ev.Positions = nil },
+	"trade id":               func(ev *client.Event, _ int64) { ev.Trade.ID += "0" },
+	"trade side":             func(ev *client.Event, _ int64) { ev.Trade.Side = 0 },
+	"position instrument":    func(ev *client.Event, _ int64) { ev.Trade.Market = "US" },
+	"position instrument, ":  func(ev *client.Event, _ int64) { ev.Positions[0].Code += "1" },
+	"trade amount":           func(ev *client.Event, by int64) { ev.Trade.Amount += client.Money(by) },
+	"trade amount, quantity": func(ev *client.Event, by int64) { ev.Trade.Quantity += by },
+	"trade amount, price":    func(ev *client.Event, by int64) { ev.Trade.Price += client.Money(by) },
+	"trade fees":             func(ev *client.Event, by int64) { ev.Trade.Fees += client.Money(by) },
+	"trade origin":           func(ev *client.Event, _ int64) { ev.Trade.Origin = 7 },
+	"trade revision":         func(ev *client.Event, _ int64) { ev.Trade.Revision++ },
+	"position name":          func(ev *client.Event, _ int64) { ev.Positions[0].Name += "x" },
+	"position quantity":      func(ev *client.Event, by int64) { ev.Positions[0].Quantity += by },
+	"position sellable":      func(ev *client.Event, by int64) { ev.Positions[0].Sellable -= by },
+	"position price":         func(ev *client.Event, by int64) { ev.Positions[0].Price += client.Money(by) },
+	"position market_value": func(ev *client.Event,
+		by int64) {
+		ev.Positions[0].MarketValue += client.Money(by)
+	},
 	"position cost":                 func(ev *client.Event, by int64) { ev.Positions[0].Cost -= client.Money(by) },
 	"position realised":             func(ev *client.Event, by int64) { ev.Positions[0].Realised += client.Money(by) },
 	"position row_version":          func(ev *client.Event, _ int64) { ev.Positions[0].RowVersion-- },
@@ -268,15 +274,18 @@ func TestShadowByHand(t *testing.T) {
 		before = step.realised
 		seq := uint64(i + 2)
 		ev := &client.Event{
-			Account: 1, Seq: seq, Time: time.Unix(0, 1).UTC(), Change: step.change, TotalMarketValue: step.price * client.Money(step.held),
-			Cash: &client.Cash{Balance: step.balance, Realised: realised},
+			Account: 1, Seq: seq, Time: time.Unix(0, 1).UTC(), Change: step.change,
+			TotalMarketValue: step.price * client.Money(step.held),
+			Cash:             &client.Cash{Balance: step.balance, Realised: realised},
 			Trade: &client.Trade{
 				ID: fmt.Sprintf("1-%d", seq), Side: step.side, Market: "SZ", Code: "000001", Name: "平安银行",
-				Quantity: step.quantity, Price: step.price, Amount: step.price * client.Money(step.quantity), Origin: client.OriginClient,
+				Quantity: step.quantity, Price: step.price, Amount: step.price * client.Money(step.quantity),
+				Origin: client.OriginClient,
 			},
 			Positions: []client.Position{{
 				Market: "SZ", Code: "000001", Name: "平安银行", Quantity: step.held, Sellable: step.held, Price: step.price,
-				MarketValue: step.price * client.Money(step.held), Cost: step.cost, Realised: step.realised, RowVersion: seq,
+				MarketValue: step.price * client.Money(step.held), Cost: step.cost, Realised: step.realised,
+				RowVersion: seq,
 			}},
 		}
 		if found := s.Apply(ev); len(found) > 0 {

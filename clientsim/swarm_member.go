@@ -72,11 +72,13 @@ func (m *member) act(ctx context.Context) error {
 	switch kind {
 	case KindBuy:
 		if i, quantity := m.affordable(); quantity > 0 {
-			return m.order(ctx, kind, i, &client.Order{Side: client.Buy, Market: i.Market, Code: i.Code, Quantity: quantity})
+			return m.order(ctx, kind, i, &client.Order{Side: client.Buy, Market: i.Market, Code: i.Code,
+				Quantity: quantity})
 		}
 	case KindSell:
 		if i, quantity := m.holding(); quantity > 0 {
-			return m.order(ctx, kind, i, &client.Order{Side: client.Sell, Market: i.Market, Code: i.Code, Quantity: quantity})
+			return m.order(ctx, kind, i, &client.Order{Side: client.Sell, Market: i.Market, Code: i.Code,
+				Quantity: quantity})
 		}
 	}
 	return m.ask(ctx)

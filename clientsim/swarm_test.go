@@ -282,8 +282,11 @@ func TestSwarmFindsTheFault(t *testing.T) {
 			return true
 		}, "the event sent again: expected ", 0},
 		"refused though it can be paid": {func(f *outFrame) bool {
-			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && f.t == codec.TypeExecution && ev.GetTrade().GetSide() == papertapev1.Side_SIDE_BUY {
-				f.t, f.m = codec.TypeReject, &papertapev1.Reject{Code: papertapev1.RejectCode(client.InsufficientCash), Text: "there is no money"}
+			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && f.t == codec.TypeExecution &&
+				ev.GetTrade().GetSide() == papertapev1.Side_SIDE_BUY {
+				f.t, f.m = codec.TypeReject,
+					&papertapev1.Reject{Code: papertapev1.RejectCode(client.InsufficientCash),
+						Text: "there is no money"}
 			}
 			return true
 		}, "was refused with REJECT_CODE_INSUFFICIENT_CASH (there is no money), but there were ", -1}, // and the event is missing later
@@ -398,7 +401,8 @@ func TestSwarmIsPatient(t *testing.T) {
 	w := startWorld(t, swarmRows, func(f *outFrame) bool {
 		if f.t == codec.TypeHoldingsReply || f.t == codec.TypeHistoryReply {
 			if puts++; puts%2 == 1 {
-				f.t, f.m = codec.TypeReject, &papertapev1.Reject{Code: papertapev1.RejectCode(client.Busy), Text: "later", RetryAfterMs: 1}
+				f.t, f.m = codec.TypeReject, &papertapev1.Reject{Code: papertapev1.RejectCode(client.Busy),
+					Text: "later", RetryAfterMs: 1}
 			} else if served++; served == 100 {
 				c.stop()
 			}
@@ -472,8 +476,10 @@ func TestRefusalsAreJudged(t *testing.T) {
 	before := NewShadow(testAccount, RulesNone)
 	before.cash.balance = 1000_0000
 	before.rows[key{"SH", "600519"}] = &row{quantity: 200}
-	sold := &client.Event{Cash: &client.Cash{Balance: 5000_0000}, Positions: []client.Position{{Market: "SH", Code: "600519", Quantity: 50}}}
-	spent := &client.Event{Cash: &client.Cash{Balance: 10_0000}, Positions: []client.Position{{Market: "SZ", Code: "600519", Quantity: 9}}}
+	sold := &client.Event{Cash: &client.Cash{Balance: 5000_0000}, Positions: []client.Position{{Market: "SH",
+		Code: "600519", Quantity: 50}}}
+	spent := &client.Event{Cash: &client.Cash{Balance: 10_0000}, Positions: []client.Position{{Market: "SZ",
+		Code: "600519", Quantity: 9}}}
 	buy := func(quantity int64) *client.Order {
 		return &client.Order{Side: client.Buy, Market: "SH", Code: "600519", Quantity: quantity}
 	}
@@ -487,14 +493,17 @@ func TestRefusalsAreJudged(t *testing.T) {
 		since []*client.Event
 		right bool
 	}{
-		"more than held":                     {sell(201), client.InsufficientShares, RulesNone, nil, true},
-		"what is held":                       {sell(200), client.InsufficientShares, RulesNone, nil, false},
-		"what was held until it was sold":    {sell(200), client.InsufficientShares, RulesNone, []*client.Event{sold}, true},
-		"what is left after that":            {sell(50), client.InsufficientShares, RulesNone, []*client.Event{sold}, false},
-		"a sale for want of cash":            {sell(201), client.InsufficientCash, RulesNone, nil, false},
-		"more than can be paid":              {buy(101), client.InsufficientCash, RulesNone, nil, true},
-		"what can be paid twice":             {buy(50), client.InsufficientCash, RulesNone, nil, false},
-		"what could be paid before":          {buy(50), client.InsufficientCash, RulesNone, []*client.Event{spent}, true},
+		"more than held": {sell(201), client.InsufficientShares, RulesNone, nil, true},
+		"what is held":   {sell(200), client.InsufficientShares, RulesNone, nil, false},
+		"what was held until it was sold": {sell(200), client.InsufficientShares, RulesNone, []*client.Event{sold},
+			true},
+		"what is left after that": {sell(50), client.InsufficientShares, RulesNone, []*client.Event{sold},
+			false},
+		"a sale for want of cash": {sell(201), client.InsufficientCash, RulesNone, nil, false},
+		"more than can be paid":   {buy(101), client.InsufficientCash, RulesNone, nil, true},
+		"what can be paid twice":  {buy(50), client.InsufficientCash, RulesNone, nil, false},
+		"what could be paid before": {buy(50), client.InsufficientCash, RulesNone, []*client.Event{spent},
+			true},
 		"a purchase for want of shares":      {buy(50), client.InsufficientShares, RulesNone, nil, false},
 		"closed where it never is":           {buy(50), client.MarketClosed, RulesNone, nil, false},
 		"closed":                             {buy(50), client.MarketClosed, RulesAny, nil, true},

@@ -56,7 +56,8 @@ func (t *trader) restored(ev *client.Event) bool {
 			return false
 		}
 	}
-	f := findings{account: t.account, seq: ev.Seq, where: "the row and the cash as they were before " + b.TradeID + ", "}
+	f := findings{account: t.account, seq: ev.Seq,
+		where: "the row and the cash as they were before " + b.TradeID + ", "}
 	was := before.rows[k]
 	f.integer("quantity", was.quantity, p.Quantity)
 	f.money("cost", big.NewInt(was.cost), p.Cost)
@@ -67,7 +68,8 @@ func (t *trader) restored(ev *client.Event) bool {
 	f.money("cash", returned.Add(returned, big.NewInt(t.moments[ev.Seq].cash)), balanceOf(ev))
 	t.wrong(f.list...)
 	if len(f.list) == 0 {
-		t.sayf("%s %d, cost %s, and the cash are what they were before %s", k, was.quantity, market.FormatMoney(was.cost), b.TradeID)
+		t.sayf("%s %d, cost %s, and the cash are what they were before %s", k, was.quantity,
+			market.FormatMoney(was.cost), b.TradeID)
 	}
 	return true
 }
@@ -110,7 +112,8 @@ func (t *trader) replayAll(ctx context.Context) error {
 func (t *trader) orderTwice(ctx context.Context, second *client.Client, replayed *Shadow) error {
 	i := t.tools[0]
 	o := &client.Order{
-		Side: client.Buy, Market: i.Market, Code: i.Code, Quantity: lot, ClientOrderID: fmt.Sprintf("twice-%d", t.shadow.Seq()),
+		Side: client.Buy, Market: i.Market, Code: i.Code, Quantity: lot, ClientOrderID: fmt.Sprintf("twice-%d",
+			t.shadow.Seq()),
 	}
 	var answers [2]*client.Event
 	for n := range answers {

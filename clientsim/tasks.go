@@ -178,7 +178,8 @@ func (t *trader) cutAndResume(ctx context.Context) error {
 			return err
 		}
 		o := &client.Order{
-			Side: client.Buy, Market: i.Market, Code: i.Code, Quantity: lot, ClientOrderID: fmt.Sprintf("cut-%d-%d", t.shadow.Seq(), cut),
+			Side: client.Buy, Market: i.Market, Code: i.Code, Quantity: lot, ClientOrderID: fmt.Sprintf("cut-%d-%d",
+				t.shadow.Seq(), cut),
 		}
 		missed, err := t.cutWith(ctx, o)
 		if err != nil {
@@ -189,10 +190,12 @@ func (t *trader) cutAndResume(ctx context.Context) error {
 			return err
 		}
 		if !again.Replay {
-			t.wrongf("the order %q was executed, sent again, and answered with REPLAY false: expected true", o.ClientOrderID)
+			t.wrongf("the order %q was executed, sent again, and answered with REPLAY false: expected true",
+				o.ClientOrderID)
 		}
 		if n := t.count(o.ClientOrderID); n != 1 {
-			t.wrongf("the order %q, sent before the cut and again after it, was executed %d times: expected once", o.ClientOrderID, n)
+			t.wrongf("the order %q, sent before the cut and again after it, was executed %d times: expected once",
+				o.ClientOrderID, n)
 		}
 		if missed > 0 {
 			t.report.Covered = true
@@ -260,7 +263,8 @@ func (t *trader) fourMovements(ctx context.Context) error {
 		{client.Sell, less, client.Decreased}, {client.Sell, lot + more - less, client.Closed},
 	} {
 		alone := t.shadow.Quantity(i.Market, i.Code) == held
-		ev, err := t.placeIfHeld(ctx, &client.Order{Side: move.side, Market: i.Market, Code: i.Code, Quantity: move.quantity})
+		ev, err := t.placeIfHeld(ctx, &client.Order{Side: move.side, Market: i.Market, Code: i.Code,
+			Quantity: move.quantity})
 		if err != nil || ev == nil {
 			return err
 		}

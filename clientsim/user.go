@@ -158,7 +158,8 @@ func (u *user) takeEvent(ev *client.Event) {
 		t.Repeats++
 	}
 	if replayed := ev.Seq <= u.head; ev.Replay != replayed {
-		u.wrongf("seq %d came with REPLAY %v: expected %v, as the login's head_seq is %d", ev.Seq, ev.Replay, replayed, u.head)
+		u.wrongf("seq %d came with REPLAY %v: expected %v, as the login's head_seq is %d", ev.Seq, ev.Replay,
+			replayed, u.head)
 	}
 	u.show(ev)
 	u.wrong(u.shadow.Apply(ev)...)

@@ -307,6 +307,7 @@ func (u *user) judge(before *Shadow, o *client.Order, reject *client.Reject, pri
 	case u.rules != RulesNone && o.Side == client.Sell && reject.Code == client.NotSellableToday:
 		return ""
 	}
-	return fmt.Sprintf("%s was refused with %v (%s), but there were %d shares and %s cash", orderText(o), papertapev1.RejectCode(reject.Code), reject.Text,
+	return fmt.Sprintf("%s was refused with %v (%s), but there were %d shares and %s cash", orderText(o),
+		papertapev1.RejectCode(reject.Code), reject.Text,
 		shares, market.FormatMoney(cash))
 }

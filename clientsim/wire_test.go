@@ -17,7 +17,8 @@ func wireEvent(u *market.Universe, ev *positions.Event) *papertapev1.AccountEven
 		TotalMarketValue: ev.TotalMarketValue,
 	}
 	if a := ev.Adjustment; a != nil {
-		out.What = &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: a.Cash, Reason: a.Reason, Actor: a.Actor}}
+		out.What = &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: a.Cash,
+			Reason: a.Reason, Actor: a.Actor}}
 		return out
 	}
 	if b := ev.Bust; b != nil {
@@ -35,8 +36,10 @@ func wireEvent(u *market.Universe, ev *positions.Event) *papertapev1.AccountEven
 func wireTrade(u *market.Universe, account, seq uint64, t *positions.Trade) *papertapev1.Trade {
 	i := u.At(t.Instrument)
 	return &papertapev1.Trade{
-		Id: wireID(account, seq), Side: papertapev1.Side(t.Side), Market: i.Market, Code: i.Code, Name: i.Name, Quantity: t.Quantity, Price: t.Price,
-		Amount: t.Amount, Fees: t.Fees, Origin: papertapev1.Origin(t.Origin), ClientOrderId: t.OrderID.String(), Revision: t.Revision,
+		Id: wireID(account, seq), Side: papertapev1.Side(t.Side), Market: i.Market, Code: i.Code, Name: i.Name,
+		Quantity: t.Quantity, Price: t.Price,
+		Amount: t.Amount, Fees: t.Fees, Origin: papertapev1.Origin(t.Origin), ClientOrderId: t.OrderID.String(),
+		Revision: t.Revision,
 	}
 }
 

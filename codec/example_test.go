@@ -63,6 +63,7 @@ func ExampleAppendEvent() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(f.Type, shown.GetSeq(), shown.GetAdjustment().GetReason(), market.FormatMoney(shown.GetCash().GetBalance()))
+	fmt.Println(f.Type, shown.GetSeq(), shown.GetAdjustment().GetReason(),
+		market.FormatMoney(shown.GetCash().GetBalance()))
 	// Output: EVENT 1 account opened 5.00
 }

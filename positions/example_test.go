@@ -36,7 +36,8 @@ func Example() {
 			continue
 		}
 		book.Apply(&ev)
-		fmt.Println("event", ev.Seq, "price", market.FormatMoney(ev.Trade.Price), "cash", market.FormatMoney(ev.Cash.Balance))
+		fmt.Println("event", ev.Seq, "price", market.FormatMoney(ev.Trade.Price), "cash",
+			market.FormatMoney(ev.Cash.Balance))
 	}
 	h, _, _ := book.Holdings(100017, prices, nil)
 	fmt.Println(len(h.Positions), "row, as of event", h.Seq)

@@ -222,7 +222,8 @@ func buyAs(t *testing.T, addr, id string) *client.Event {
 	t.Helper()
 	c := dial(t, addr)
 	defer c.Close() //nolint:errcheck // it was answered
-	ev, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderID: id})
+	ev, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100,
+		ClientOrderID: id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +289,8 @@ func TestReadOnly(t *testing.T) {
 	eventually(t, "the server is read-only", func() bool { return readOnly() == 1 })
 	c := dial(t, at.listen)
 	defer c.Close() //nolint:errcheck // the end of the test
-	_, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderID: "meanwhile"})
+	_, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100,
+		ClientOrderID: "meanwhile"})
 	var refused *client.Reject
 	if !errors.As(err, &refused) || refused.Code != client.ReadOnly {
 		t.Errorf("an order on a full disk: %v, want READ_ONLY", err)
@@ -537,12 +539,14 @@ func TestRestore(t *testing.T) {
 	}
 	defer c.Close() //nolint:errcheck // the end of the test
 	r := c.LoginReply()
-	if c.Welcome().Epoch == first.store.Epoch() || r.Mode != client.ModeSnapshot || !r.Resynced || r.HeadSeq != kept.Seq {
+	if c.Welcome().Epoch == first.store.Epoch() || r.Mode != client.ModeSnapshot || !r.Resynced ||
+		r.HeadSeq != kept.Seq {
 		t.Errorf("epoch %x, was %x; the resume from event %d was answered with {%v}, want a snapshot as of event %d, resynced",
 			c.Welcome().Epoch, first.store.Epoch(), late.Seq, r, kept.Seq)
 	}
 	if ev := buyAs(t, at.listen, "before"); !ev.Replay || ev.Seq != kept.Seq {
-		t.Errorf("an order of before the backup: event %d, a repeat: %v; want event %d again", ev.Seq, ev.Replay, kept.Seq)
+		t.Errorf("an order of before the backup: event %d, a repeat: %v; want event %d again", ev.Seq, ev.Replay,
+			kept.Seq)
 	}
 	if ev := buyAs(t, at.listen, "after"); ev.Replay || ev.Seq != late.Seq {
 		t.Errorf("an order that the backup does not have: event %d, a repeat: %v; want it executed", ev.Seq, ev.Replay)

@@ -44,7 +44,8 @@ func TestStopUnderLoad(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = c.Close() })
 		var findings []string
-		if shadows[i], findings = clientsim.FromHoldings(c.LoginReply().Holdings, clientsim.RulesNone); len(findings) > 0 {
+		if shadows[i], findings = clientsim.FromHoldings(c.LoginReply().Holdings,
+			clientsim.RulesNone); len(findings) > 0 {
 			t.Fatal(findings)
 		}
 		watchers.Go(func() { watch(t, c, shadows[i], enough) })

@@ -281,7 +281,8 @@ func TestReadOnlyData(t *testing.T) {
 
 // one is an order of one share, the n-th, with a long id.
 func one(n int) client.Order {
-	return client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 1, ClientOrderID: fmt.Sprintf("%060d", n)}
+	return client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 1,
+		ClientOrderID: fmt.Sprintf("%060d", n)}
 }
 
 // forgetful is a server that forgets: its second start keeps a copy of the data, and its seventh goes back to that.

@@ -40,7 +40,8 @@ func Example() {
 	// event 1 of account 100017: account opened
 }
 
-// run is a server's life, without a server: it opens a journal, has it tell what happened, and may commit an event more.
+// run is a server's life, without a server: it opens a journal, has it tell what happened, and may commit an event
+// more.
 func run(dir string, commit bool) {
 	universe := market.Default()
 	j, err := journal.Open(dir, journal.Options{

@@ -370,7 +370,8 @@ func (p *peer) event(f frame, ev *client.Event) error {
 		p.tally.arrived(ev.Time.UnixNano())
 	}
 	if replayed != (ev.Seq <= p.replayTo) {
-		p.tally.find(fmt.Sprintf("account %d seq %d: REPLAY is %v; the answer to LOGIN said head %d", p.account, ev.Seq, replayed, p.replayTo))
+		p.tally.find(fmt.Sprintf("account %d seq %d: REPLAY is %v; the answer to LOGIN said head %d", p.account,
+			ev.Seq, replayed, p.replayTo))
 	}
 	switch next := p.shadow.Seq() + 1; {
 	case ev.Seq < next:

@@ -127,7 +127,8 @@ func (a *account) answer(o *order, ev *client.Event) {
 	}
 	switch {
 	case orderOf(ev) != id:
-		a.findings.add(other, 1, "account %d: order %q was answered with event %d, of order %q", a.number, id, seq, orderOf(ev))
+		a.findings.add(other, 1, "account %d: order %q was answered with event %d, of order %q", a.number, id, seq,
+			orderOf(ev))
 	case before != 0 && before != seq, !ev.Replay && o.answered != 0:
 		a.findings.add(twice, 1, "account %d: order %q, executed as event %d, was answered with event %d", a.number, id, before, seq)
 	case o.answered != 0 && o.digest != d:
@@ -147,7 +148,8 @@ func (a *account) refuse(o *order, r *client.Reject) (settled bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if o.seq != 0 || o.answered != 0 {
-		a.findings.add(other, 1, "account %d: order %q, executed as event %d, was refused: %v", a.number, o.message.ClientOrderID, max(o.seq, o.answered), r)
+		a.findings.add(other, 1, "account %d: order %q, executed as event %d, was refused: %v", a.number,
+			o.message.ClientOrderID, max(o.seq, o.answered), r)
 	}
 	o.refused = true
 	return true
@@ -224,7 +226,8 @@ func (a *account) unconfirmed() (n int) {
 	defer a.mu.Unlock()
 	for _, o := range a.orders {
 		if o.answered != 0 && o.seq == 0 {
-			a.findings.add(lost, 1, "account %d: order %q was answered with event %d, which no stream has", a.number, o.message.ClientOrderID, o.answered)
+			a.findings.add(lost, 1, "account %d: order %q was answered with event %d, which no stream has", a.number,
+				o.message.ClientOrderID, o.answered)
 			n++
 		}
 	}

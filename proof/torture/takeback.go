@@ -71,7 +71,8 @@ func (a *account) takenBack(what *client.Bust, seq uint64) {
 	case b.answered != 0 && b.answered != seq:
 		a.findings.add(twice, 1, "account %d: bust id %q, answered with event %d, was carried out as event %d", a.number, b.id, b.answered, seq)
 	case what.TradeID != b.trade.name(a.number) || b.correct != (what.Replacement != nil):
-		a.findings.add(other, 1, "account %d: event %d, of bust id %q, is not what was asked for: %+v", a.number, seq, b.id, *what)
+		a.findings.add(other, 1, "account %d: event %d, of bust id %q, is not what was asked for: %+v", a.number, seq,
+			b.id, *what)
 	case b.seq == 0:
 		b.seq = seq
 		a.carried = append(a.carried, b)

@@ -12,13 +12,15 @@ import (
 
 // busted is an event of account 7 that takes trade 1 back under an id.
 func busted(seq uint64, id string) *client.Event {
-	return &client.Event{Account: 7, Seq: seq, Time: time.Unix(0, int64(seq)), Bust: &client.Bust{TradeID: "7-1", BustID: id}}
+	return &client.Event{Account: 7, Seq: seq, Time: time.Unix(0, int64(seq)), Bust: &client.Bust{TradeID: "7-1",
+		BustID: id}}
 }
 
 // asking is a record with one trade, and a request to take it back that was sent.
 func asking(f *findings) (*account, *takeback) {
 	a, b := newAccount(7, f), &takeback{id: "b", trade: told{seq: 1}}
-	a.heard(&client.Event{Account: 7, Seq: 1, Time: time.Unix(0, 1), Trade: &client.Trade{ID: "7-1", Quantity: 5, Price: 9}})
+	a.heard(&client.Event{Account: 7, Seq: 1, Time: time.Unix(0, 1), Trade: &client.Trade{ID: "7-1", Quantity: 5,
+		Price: 9}})
 	a.wanted(b)
 	return a, b
 }

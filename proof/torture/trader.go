@@ -80,7 +80,8 @@ func (t *trader) judge(c *client.Client, o *client.Options, known uint64) {
 		f.add(other, 1, "account %d: the epoch is %x, and was %x before the kill", t.account.number, now, t.epoch.Load())
 	}
 	if reply.Mode != o.Mode || reply.Resynced {
-		f.add(other, 1, "account %d: the answer to a %v from event %d is a %v", t.account.number, papertapev1.ResumeMode(o.Mode), o.LastSeq, papertapev1.ResumeMode(reply.Mode))
+		f.add(other, 1, "account %d: the answer to a %v from event %d is a %v", t.account.number,
+			papertapev1.ResumeMode(o.Mode), o.LastSeq, papertapev1.ResumeMode(reply.Mode))
 	}
 	if head := reply.HeadSeq; head < known {
 		f.add(lost, int(known-head), "account %d: event %d was told before the kill, and the newest is %d now", t.account.number, known, head)
@@ -179,7 +180,8 @@ func (t *trader) order() *order {
 		side = client.Sell
 	}
 	return &order{message: client.Order{
-		Side: side, Market: in.market, Code: in.code, Quantity: int64(1 + t.rng.IntN(3)), ClientOrderID: fmt.Sprintf("%s-%d", t.name, t.placed),
+		Side: side, Market: in.market, Code: in.code, Quantity: int64(1 + t.rng.IntN(3)),
+		ClientOrderID: fmt.Sprintf("%s-%d", t.name, t.placed),
 	}}
 }
 

@@ -111,7 +111,8 @@ func stateJSON(s *client.State) console.Holdings {
 }
 
 func cashJSON(c client.Cash) console.Cash {
-	return console.Cash{Balance: console.Money(c.Balance), FeesPaid: console.Money(c.FeesPaid), Realised: console.Money(c.Realised)}
+	return console.Cash{Balance: console.Money(c.Balance), FeesPaid: console.Money(c.FeesPaid),
+		Realised: console.Money(c.Realised)}
 }
 
 // positionsJSON never returns nil: a list without rows is [], not null.
@@ -158,7 +159,8 @@ func eventJSON(ev *client.Event) console.Event {
 func tradeJSON(t *client.Trade) *console.Trade {
 	return &console.Trade{
 		ID: t.ID, Side: enumJSON(t.Side), Market: t.Market, Code: t.Code, Name: t.Name,
-		Quantity: t.Quantity, Price: console.Money(t.Price), Amount: console.Money(t.Amount), Fees: console.Money(t.Fees),
+		Quantity: t.Quantity, Price: console.Money(t.Price), Amount: console.Money(t.Amount),
+		Fees:   console.Money(t.Fees),
 		Origin: enumJSON(t.Origin), ClientOrderID: t.ClientOrderID, Revision: t.Revision,
 	}
 }

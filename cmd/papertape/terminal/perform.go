@@ -57,7 +57,8 @@ func (s *session) order(ctx context.Context, cmd *command, id string) (*answer, 
 		return nil, err
 	}
 	o := client.Order{
-		Side: client.Buy, Market: in.Market, Code: in.Code, Quantity: cmd.quantity, LimitPrice: client.Money(cmd.limit), ClientOrderID: id,
+		Side: client.Buy, Market: in.Market, Code: in.Code, Quantity: cmd.quantity,
+		LimitPrice: client.Money(cmd.limit), ClientOrderID: id,
 	}
 	if cmd.verb == verbSell {
 		o.Side = client.Sell

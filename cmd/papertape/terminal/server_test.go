@@ -104,7 +104,8 @@ func (f *fake) answer(frame codec.Frame) []byte {
 	switch frame.Type {
 	case codec.TypeLogin:
 		return reply(codec.TypeLoginReply, &papertapev1.LoginReply{
-			Account: customer, HeadSeq: f.holdings.GetAsOfSeq(), OldestSeq: 1, Epoch: 99, Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Holdings: f.holdings,
+			Account: customer, HeadSeq: f.holdings.GetAsOfSeq(), OldestSeq: 1, Epoch: 99,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Holdings: f.holdings,
 		})
 	case codec.TypePing:
 		return reply(codec.TypePong, &papertapev1.Pong{})

@@ -111,7 +111,8 @@ func (p *printer) holdingColumns(rows []client.Position, total client.Money) []*
 		allRealised += row.Realised
 	}
 	name.footer = p.words.say(keyAll)
-	cost.footer, profit.footer, realised.footer = allCost.String(), p.signedMoney(total-allCost), p.signedMoney(allRealised)
+	cost.footer, profit.footer, realised.footer = allCost.String(), p.signedMoney(total-allCost),
+		p.signedMoney(allRealised)
 	return []*column{where, code, name, quantity, sellable, price, value, cost, profit, realised}
 }
 
@@ -159,7 +160,8 @@ func (p *printer) historyRow(ev *client.Event, fate map[string]key, mine func(*c
 		if b.Replacement != nil {
 			word = keyCorrected
 		}
-		cells[2], cells[3], cells[7] = "x", fmt.Sprintf("%s %s: %s", p.words.say(word), tidy(b.TradeID), tidy(b.Reason)), tidy(b.Actor)
+		cells[2], cells[3], cells[7] = "x", fmt.Sprintf("%s %s: %s", p.words.say(word), tidy(b.TradeID),
+			tidy(b.Reason)), tidy(b.Actor)
 		if r := b.Replacement; r != nil {
 			cells[4], cells[5], cells[6] = strconv.FormatInt(r.Quantity, 10), r.Price.String(), r.Amount.String()
 		}

@@ -52,7 +52,8 @@ func TestTableWidths(t *testing.T) {
 	events, _ := tape()
 	var quotes []client.Instrument
 	for _, r := range rows {
-		quotes = append(quotes, client.Instrument{Market: r.Market, Code: r.Code, Name: r.Name, Price: r.Price, PreviousClose: r.Price - 1000})
+		quotes = append(quotes, client.Instrument{Market: r.Market, Code: r.Code, Name: r.Name, Price: r.Price,
+			PreviousClose: r.Price - 1000})
 	}
 	for _, c := range []*catalogue{&english, &chinese} {
 		for _, s := range []style{{}, {attributes: true, colours: true, scheme: SchemeCN}} {

@@ -56,7 +56,8 @@ func (p *printer) trade(at string, ev *client.Event, t *client.Trade, mine bool)
 		}
 	}
 	return p.fit(p.faint(at), p.mark(ev.Change, t)+" "+p.tradeColumns(t), left(p.who(t, mine), whoColumn),
-		left(p.words.say(keyHolds, held), columns(p.words.say(keyHolds, int64(0)))-1+heldColumn), tradeID(ev.Account, ev.Seq))
+		left(p.words.say(keyHolds, held), columns(p.words.say(keyHolds, int64(0)))-1+heldColumn), tradeID(ev.Account,
+			ev.Seq))
 }
 
 // mark is + for a new row, - for one that is gone, and else by how much its quantity changed.
@@ -79,7 +80,8 @@ func (p *printer) mark(change client.Change, t *client.Trade) string {
 // tradeColumns is a trade without when, why and by whom.
 func (p *printer) tradeColumns(t *client.Trade) string {
 	return strings.Join([]string{
-		left(p.side(t.Side), sideColumn), left(instrumentOf(t.Market, t.Code).String(), codeColumn), left(tidy(t.Name), nameColumn),
+		left(p.side(t.Side), sideColumn), left(instrumentOf(t.Market, t.Code).String(), codeColumn),
+		left(tidy(t.Name), nameColumn),
 		right(fmt.Sprint(t.Quantity), quantityColumn), "@", right(t.Price.String(), priceColumn),
 	}, " ")
 }

@@ -27,11 +27,14 @@ func row(market, code, name string, quantity, price, cost int64) *papertapev1.Po
 }
 
 // traded is an event of a trade in the instrument of its row after it.
-func traded(seq uint64, side client.Side, quantity int64, change client.Change, after *papertapev1.Position, origin client.Origin) *papertapev1.AccountEvent {
+func traded(seq uint64, side client.Side, quantity int64, change client.Change, after *papertapev1.Position,
+	origin client.Origin) *papertapev1.AccountEvent {
 	return &papertapev1.AccountEvent{
-		Account: customer, Seq: seq, Time: noon.UnixNano(), Change: papertapev1.Change(change), Positions: []*papertapev1.Position{after}, Cash: &papertapev1.Cash{Balance: 852000_0000},
+		Account: customer, Seq: seq, Time: noon.UnixNano(), Change: papertapev1.Change(change),
+		Positions: []*papertapev1.Position{after}, Cash: &papertapev1.Cash{Balance: 852000_0000},
 		What: &papertapev1.AccountEvent_Trade{Trade: &papertapev1.Trade{
-			Id: tradeID(customer, seq), Side: papertapev1.Side(side), Market: after.GetMarket(), Code: after.GetCode(), Name: after.GetName(), Quantity: quantity,
+			Id: tradeID(customer, seq), Side: papertapev1.Side(side), Market: after.GetMarket(),
+			Code: after.GetCode(), Name: after.GetName(), Quantity: quantity,
 			Price: after.GetPrice(), Amount: quantity * after.GetPrice(), Origin: papertapev1.Origin(origin),
 		}},
 	}
@@ -72,23 +75,27 @@ func tape() (events []*client.Event, before []*picture) {
 	st := row("SH", "609999", "ST虚构", 12345678, 3_1200, 1)
 	sold := traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginClient).GetTrade()
 	bust := &papertapev1.AccountEvent{
-		Account: customer, Seq: 7, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED, Cash: &papertapev1.Cash{Balance: 900000_0000},
+		Account: customer, Seq: 7, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED,
+		Cash:      &papertapev1.Cash{Balance: 900000_0000},
 		Positions: []*papertapev1.Position{maotai(100), row("SZ", "000001", "平安银行", 0, 10_0000, 0)},
 		What: &papertapev1.AccountEvent_Bust{Bust: &papertapev1.Bust{
 			TradeId: tradeID(customer, 2), Reason: "wrong\nprice", Actor: "ann", Original: sold, Cascade: []string{"100017-5", "100017-6"},
 		}},
 	}
 	corrected := &papertapev1.AccountEvent{
-		Account: customer, Seq: 8, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED, Cash: &papertapev1.Cash{Balance: 900000_0000},
+		Account: customer, Seq: 8, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED,
+		Cash:      &papertapev1.Cash{Balance: 900000_0000},
 		Positions: []*papertapev1.Position{row("SH", "600519", "贵州茅台", 100, 1480_0000, 99_8000)},
 		What: &papertapev1.AccountEvent_Bust{Bust: &papertapev1.Bust{
 			TradeId: tradeID(customer, 2), Reason: "price", Actor: "ann", Original: sold,
-			Replacement: &papertapev1.Trade{Side: papertapev1.Side_SIDE_BUY, Market: "SH", Code: "600519", Name: "贵州茅台", Quantity: 100, Price: 99800},
+			Replacement: &papertapev1.Trade{Side: papertapev1.Side_SIDE_BUY, Market: "SH", Code: "600519",
+				Name: "贵州茅台", Quantity: 100, Price: 99800},
 		}},
 	}
 	booked := &papertapev1.AccountEvent{
 		Account: customer, Seq: 1, Time: noon.UnixNano(), Cash: &papertapev1.Cash{Balance: 1000000_0000},
-		What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1000000_0000, Reason: "account opened", Actor: "papertape"}},
+		What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1000000_0000,
+			Reason: "account opened", Actor: "papertape"}},
 	}
 	was := pictureOf(&client.State{Seq: 1, Cash: client.Cash{Balance: 500000_0000}, Positions: rowsShown(
 		maotai(400), row("SZ", "000001", "平安银行", 300, 10_0000, 3000_0000),

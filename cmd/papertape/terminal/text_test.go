@@ -154,14 +154,16 @@ func TestHostileServer(t *testing.T) {
 		bought.GetTrade().Name = hostile + "茅台"
 		f.push(bought)
 		f.push(&papertapev1.AccountEvent{
-			Account: customer, Seq: 3, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED, Cash: &papertapev1.Cash{Balance: 999999_0000},
+			Account: customer, Seq: 3, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED,
+			Cash:      &papertapev1.Cash{Balance: 999999_0000},
 			Positions: holdings.Positions, What: &papertapev1.AccountEvent_Bust{Bust: &papertapev1.Bust{
 				TradeId: hostile, Reason: "why" + hostile, Actor: "ann" + hostile, Original: bought.GetTrade(), Cascade: []string{hostile},
 			}},
 		})
 		f.push(&papertapev1.AccountEvent{
 			Account: customer, Seq: 4, Time: noon.UnixNano(), Cash: &papertapev1.Cash{Balance: 999999_0000},
-			What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1_0000, Reason: hostile, Actor: hostile}},
+			What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1_0000,
+				Reason: hostile, Actor: hostile}},
 		})
 		go func() { r.say("quote\nbuy SH.600519 1") }()
 		f.refuse(1, "no"+hostile)

@@ -64,7 +64,8 @@ func (d *desk) begin(ctx context.Context, addr string) error {
 		d.history.start.opened(ev)
 	}
 	if s := d.history.start; h.OldestSeq != 1 || uint64(len(h.Events)) != s.seq || len(d.instruments) != len(wanted) {
-		return fmt.Errorf("account %d begins with %d events up to %d, from %d on: all of them were wanted", d.account, len(h.Events), s.seq, h.OldestSeq)
+		return fmt.Errorf("account %d begins with %d events up to %d, from %d on: all of them were wanted", d.account,
+			len(h.Events), s.seq, h.OldestSeq)
 	}
 	return nil
 }
@@ -227,7 +228,8 @@ func ask(c *client.Client, asked *call) *answer {
 		side = client.Buy
 	}
 	ev, err := c.Order(ctx, client.Order{
-		Side: side, Market: asked.traded.market, Code: asked.traded.code, Quantity: asked.quantity, ClientOrderID: asked.id,
+		Side: side, Market: asked.traded.market, Code: asked.traded.code, Quantity: asked.quantity,
+		ClientOrderID: asked.id,
 	})
 	if err != nil {
 		return refusal(err)

@@ -310,7 +310,8 @@ func (f *follower) order(ctx context.Context, rng *rand.Rand) {
 			side = client.Sell
 		}
 		limit, cancel := context.WithTimeout(ctx, orderPatience)
-		_, err := f.account.Order(limit, client.Order{Side: side, Market: in[0], Code: in[1], Quantity: 1 + rng.Int64N(5)})
+		_, err := f.account.Order(limit, client.Order{Side: side, Market: in[0], Code: in[1],
+			Quantity: 1 + rng.Int64N(5)})
 		cancel()
 		var refused *client.Reject
 		switch {

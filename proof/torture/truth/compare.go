@@ -36,7 +36,8 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 	for seq := uint64(0); seq < fresh.LoginReply().HeadSeq; {
 		ev, err := fresh.Next(ctx)
 		if err != nil {
-			r.report.fail("account %d: a client that reads everything has come to event %d of %d: %v", b.Account, seq, fresh.LoginReply().HeadSeq, err)
+			r.report.fail("account %d: a client that reads everything has come to event %d of %d: %v", b.Account, seq,
+				fresh.LoginReply().HeadSeq, err)
 			return nil
 		}
 		if seq = ev.Seq; seq > again.First && seq <= b.Note.Last {

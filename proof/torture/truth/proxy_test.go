@@ -129,8 +129,10 @@ func TestNote(t *testing.T) {
 		}
 		return n
 	}
-	five, six := &client.Event{Account: 7, Seq: 5, Time: time.Unix(0, 1)}, &client.Event{Account: 7, Seq: 6, Time: time.Unix(0, 1)}
-	same, other := &client.Event{Account: 7, Seq: 5, Time: time.Unix(0, 1)}, &client.Event{Account: 7, Seq: 5, Time: time.Unix(0, 2)}
+	five, six := &client.Event{Account: 7, Seq: 5, Time: time.Unix(0, 1)}, &client.Event{Account: 7, Seq: 6,
+		Time: time.Unix(0, 1)}
+	same, other := &client.Event{Account: 7, Seq: 5, Time: time.Unix(0, 1)}, &client.Event{Account: 7, Seq: 5,
+		Time: time.Unix(0, 2)}
 	if digest(five, six) != digest(same, six) {
 		t.Error("the same events have two digests")
 	}
