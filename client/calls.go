@@ -15,7 +15,7 @@ type call struct {
 	placed func(*Holdings) // HOLDINGS: called by the reader, before it reads on; nil: nobody needs the place
 }
 
-// Order places an order and returns its execution; a refusal is a *Reject. Side, market, code and quantity (shares)
+// Order places an order and returns its execution; a refusal is a [*Reject]. Side, market, code and quantity (shares)
 // are needed; without a LimitPrice it is a market order. With a ClientOrderID it may be sent again without being
 // executed again: the answer is then the first execution, with Replay set, and does not enter the stream.
 //

@@ -72,7 +72,7 @@ type Client struct {
 }
 
 // Dial connects to a server, takes its WELCOME, logs in and waits for the answer. ctx bounds all of that and nothing
-// after it. The error is a *Reject where the login was refused, a *Goodbye where the server would not have the
+// after it. The error is a [*Reject] where the login was refused, a [*Goodbye] where the server would not have the
 // connection.
 func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 	c, err := connect(ctx, addr, &o, newStream(nil))
@@ -124,7 +124,7 @@ func (c *Client) Welcome() *Welcome { return c.welcome }
 // LoginReply is the server's answer to the login: with ModeSnapshot, or where it could not resume, with the holdings.
 func (c *Client) LoginReply() *LoginReply { return c.login }
 
-// Close ends the client and returns when its goroutines have ended. Requests under way and Next report ErrClosed.
+// Close ends the client and returns when its goroutines have ended. Requests under way and Next report [ErrClosed].
 func (c *Client) Close() error {
 	c.fail(ErrClosed)
 	c.goroutines.Wait()
@@ -160,8 +160,8 @@ func (c *Client) Next(ctx context.Context) (*Event, error) {
 	}
 }
 
-// NextUpdate is Next for a caller who has subscribed: it returns an *Event, and between events *Quotes and *Presence. Of
-// these a caller who is slow sees the latest and not all.
+// NextUpdate is Next for a caller who has subscribed: it returns an [*Event], and between events [*Quotes] and
+// [*Presence]. Of these a caller who is slow sees the latest and not all.
 func (c *Client) NextUpdate(ctx context.Context) (Update, error) {
 	for {
 		if u := c.stream.take(); u != nil {

@@ -46,8 +46,8 @@
 // server's newest sequence with the last one that came, so that events lost at the end of the stream are noticed as
 // well, and three intervals of silence end a connection that was cut without a word.
 //
-// Between events come *Connected, *Disconnected, and as subscribed *Quotes and *Presence. Of the last two, a caller who is
-// slow gets the latest of each instrument and session; events are never dropped.
+// Between events come [*Connected], [*Disconnected], and as subscribed [*Quotes] and [*Presence]. Of the last two, a
+// caller who is slow gets the latest of each instrument and session; events are never dropped.
 //
 // # The state
 //
@@ -76,7 +76,7 @@
 // [Account.Order] gives an order a ClientOrderID if it has none. An order under way when the connection breaks is
 // sent again on the next one; by its id the server executes it once, and answers with the first execution
 // (Event.Replay). While there is no connection, orders wait for one; ctx bounds that. Where an order was sent, and
-// sending it again could execute it twice, it is not: ErrOutcomeUnknown. That is so after the server has begun a new
+// sending it again could execute it twice, it is not: [ErrOutcomeUnknown]. That is so after the server has begun a new
 // history, since it forgets ids with it: after every start of one with durability none, for instance.
 //
 // # Reading is the caller's duty

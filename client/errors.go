@@ -86,7 +86,7 @@ func (o *OutcomeUnknownError) Error() string {
 	return fmt.Sprintf("order %q: %v: %v", o.ClientOrderID, ErrOutcomeUnknown, o.Err)
 }
 
-// Is makes every OutcomeUnknownError an ErrOutcomeUnknown.
+// Is makes every OutcomeUnknownError an [ErrOutcomeUnknown].
 func (o *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
 // Unwrap is why there is no answer.

@@ -51,7 +51,7 @@ func (m *Money) UnmarshalText(text []byte) error {
 // Cmp is -1 where m is less than o, 0 where they are equal, and 1 where m is more.
 func (m Money) Cmp(o Money) int { return cmp.Compare(m, o) }
 
-// Add is m + o. The error is an ErrOverflow.
+// Add is m + o. The error is an [ErrOverflow].
 func (m Money) Add(o Money) (Money, error) {
 	sum := m + o
 	if (sum > m) != (o > 0) && o != 0 {
@@ -60,7 +60,7 @@ func (m Money) Add(o Money) (Money, error) {
 	return sum, nil
 }
 
-// Sub is m - o. The error is an ErrOverflow.
+// Sub is m - o. The error is an [ErrOverflow].
 func (m Money) Sub(o Money) (Money, error) {
 	difference := m - o
 	if (difference < m) != (o > 0) && o != 0 {
@@ -69,7 +69,7 @@ func (m Money) Sub(o Money) (Money, error) {
 	return difference, nil
 }
 
-// Mul is the amount of a quantity of shares at the price m. The error is an ErrOverflow.
+// Mul is the amount of a quantity of shares at the price m. The error is an [ErrOverflow].
 func (m Money) Mul(quantity int64) (Money, error) {
 	high, low := bits.Mul64(magnitude(int64(m)), magnitude(quantity))
 	negative := (m < 0) != (quantity < 0)

@@ -20,14 +20,15 @@ const (
 	resendPause = 50 * time.Millisecond
 )
 
-// Order places an order and returns its execution; a refusal is a *Reject. While there is no connection it waits for one,
-// until ctx ends.
+// Order places an order and returns its execution; a refusal is a [*Reject]. While there is no connection it waits
+// for one, until ctx ends.
 //
-// An order without a ClientOrderID is given one, unless AccountOptions.NoOrderID is set. An order that was
-// under way when the connection broke is sent again on the next one, and by its id is executed once. Where that is not
-// possible the error is an *OutcomeUnknownError: the order has no id; the server has begun a new history (a new epoch, as
-// after a restart with durability none), or so much has happened meanwhile that it may have forgotten the id; ctx ended
-// or the account was closed before the answer came. If the order was, or is yet, executed, the event has its id.
+// An order without a ClientOrderID is given one, unless AccountOptions.NoOrderID is set. An order that was under way
+// when the connection broke is sent again on the next one, and by its id is executed once. Where that is not possible
+// the error is an [*OutcomeUnknownError]: the order has no id; the server has begun a new history (a new epoch, as
+// after a restart with durability none), or so much has happened meanwhile that it may have forgotten the id; ctx
+// ended or the account was closed before the answer came. If the order was, or is yet, executed, the event has its
+// id.
 func (a *Account) Order(ctx context.Context, o Order) (*Event, error) {
 	p := &placing{account: a, order: a.named(o)}
 	for {

@@ -7,7 +7,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// message is what the codec fills and the calls return.
+// message is what the codec fills.
 type message interface {
 	codec.Message
 	UnmarshalVT([]byte) error

@@ -16,9 +16,9 @@ const (
 	longestPause = 2 * time.Second
 )
 
-// Verify compares the state with the server's, by their hashes as of exactly the same sequence: State with all applied that
-// waits for Next. A difference is a *StateMismatch; the account then replaces the state by a snapshot, which Next tells.
-// The same is done after every reconnect without being asked.
+// Verify compares the state with the server's, by their hashes as of exactly the same sequence: State with all
+// applied that waits for Next. A difference is a [*StateMismatch]; the account then replaces the state by a snapshot,
+// which Next tells. The same is done after every reconnect without being asked.
 func (a *Account) Verify(ctx context.Context) error {
 	c, err := a.connection(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (a *Account) compare(ctx context.Context, c *Client) error {
 	}
 }
 
-// compareOnce asks once. The error is a *StateMismatch, or why there is no comparison.
+// compareOnce asks once. The error is a [*StateMismatch], or why there is no comparison.
 func (a *Account) compareOnce(ctx context.Context, c *Client) error {
 	var found error // by the reader, before it answers
 	waiting := newCall(codec.TypeHoldingsReply)
