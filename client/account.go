@@ -80,7 +80,7 @@ type position struct{ epoch, seq uint64 }
 
 // Open logs in to one account and keeps it: from then on it reconnects, resumes after the last event, and keeps the state.
 // ctx bounds the first connection only (which gets 15 s at most, as all later ones do). Where that fails the error is
-// returned: a *Reject where the login was refused, a *Goodbye where the server would not have the connection; with
+// returned: a [*Reject] where the login was refused, a [*Goodbye] where the server would not have the connection; with
 // AccountOptions.Wait only what trying again cannot cure, and the end of ctx.
 func Open(ctx context.Context, addr string, o AccountOptions) (*Account, error) {
 	a, err := newAccount(addr, o)
@@ -129,7 +129,7 @@ func newAccount(addr string, o AccountOptions) (*Account, error) {
 		addr: addr, o: o, orderID: rand.Text()[:16] + "-", kept: make(chan struct{}), changed: make(chan struct{}),
 		topics: slices.Clone(o.Subscribe),
 	}
-	state := &State{Account: o.Account, Cash: new(Cash)}
+	state := &State{Account: o.Account}
 	if o.Cursor != "" {
 		saved, err := loadCursor(o.Cursor, o.Account)
 		if err != nil {
@@ -154,9 +154,9 @@ func (a *Account) State() *State {
 
 // Next returns what comes next, in order. An event is in State before Next returns it, and it comes once, over all
 // connections. Calling Next says that the caller is done with what came before: see Save for what that means to the
-// cursor. The errors are ctx's; ErrClosed after Close; one that a reconnect cannot cure, such as a *Reject of the login
-// UNKNOWN_ACCOUNT or a *StateMismatch that a snapshot did not cure, after all that came before it; and what saving
-// the cursor failed with: nothing is lost by that, and the next call tries again.
+// cursor. The errors are ctx's; [ErrClosed] after Close; one that a reconnect cannot cure, such as a [*Reject] of the
+// login UNKNOWN_ACCOUNT or a [*StateMismatch] that a snapshot did not cure, after all that came before it; and what
+// saving the cursor failed with: nothing is lost by that, and the next call tries again.
 func (a *Account) Next(ctx context.Context) (Update, error) {
 	for {
 		if a.closed() {
@@ -179,7 +179,7 @@ func (a *Account) Next(ctx context.Context) (Update, error) {
 }
 
 // Close ends the account and its goroutines, and saves the cursor unless only Save does. What Next returned last counts as
-// done. Next and requests under way report ErrClosed.
+// done. Next and requests under way report [ErrClosed].
 func (a *Account) Close() error {
 	a.fail(ErrClosed)
 	<-a.kept

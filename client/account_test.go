@@ -35,14 +35,14 @@ func TestAccountFollows(t *testing.T) {
 		c.Resumed || c.Resynced || c.Before != nil || c.After.Seq != 3 || c.Missed != 0 {
 		t.Errorf("Connected says %+v", c)
 	}
-	ev, err := a.Order(patience(t), &client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 5})
-	if err != nil || ev.GetSeq() != 5 || !ev.Execution {
+	ev, err := a.Order(patience(t), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 5})
+	if err != nil || ev.Seq != 5 || !ev.Execution {
 		t.Fatalf("execution %v, error %v", ev, err)
 	}
 	at(t, a, 3) // nothing was handed out
 	for i, ev := range takeEvents(t, a, 4, 6) {
 		if ev.Replay || ev.Execution != (i == 1) {
-			t.Errorf("seq %d: replay %v, execution %v", ev.GetSeq(), ev.Replay, ev.Execution)
+			t.Errorf("seq %d: replay %v, execution %v", ev.Seq, ev.Replay, ev.Execution)
 		}
 	}
 	at(t, a, 6)
@@ -58,7 +58,7 @@ func TestStateIsACopy(t *testing.T) {
 	a := open(t, addr, nil)
 	take[*client.Connected](t, a).After.Positions[1].Quantity = 1
 	ev := takeEvents(t, a, 4, 4)[0]
-	ev.GetPositions()[0].Quantity, ev.GetCash().Balance = 1, 1
+	ev.Positions[0].Quantity, ev.Cash.Balance = 1, 1
 	s := a.State()
 	s.Positions[1].Cost, s.Cash.FeesPaid = 1, 1
 	s.Positions = s.Positions[:1]
@@ -89,8 +89,8 @@ func TestAccountResumes(t *testing.T) {
 		t.Errorf("Connected says %+v", c)
 	}
 	for _, ev := range takeEvents(t, a, 4, 7) {
-		if ev.Replay != (ev.GetSeq() <= 5) {
-			t.Errorf("seq %d: replay %v", ev.GetSeq(), ev.Replay)
+		if ev.Replay != (ev.Seq <= 5) {
+			t.Errorf("seq %d: replay %v", ev.Seq, ev.Replay)
 		}
 	}
 	at(t, a, 7)
@@ -165,7 +165,8 @@ func TestConnectionEndsWhileTheQueueIsFull(t *testing.T) {
 		reset(p.Conn)
 	}, func(p *peer) {
 		id, login := p.greet()
-		p.send(loggedIn(id, &papertapev1.LoginReply{Account: account, HeadSeq: n, OldestSeq: 1, Epoch: epoch, Mode: client.ModeResume}))
+		p.send(loggedIn(id, &papertapev1.LoginReply{Account: account, HeadSeq: n, OldestSeq: 1, Epoch: epoch,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME}))
 		for seq := login.GetLastSeq() + 1; seq <= n; seq++ {
 			p.send(event(seq, codec.FlagReplay))
 		}
@@ -200,7 +201,7 @@ func TestAccountResyncs(t *testing.T) {
 				p.push(4, 0)
 			}, func(p *peer) {
 				id, login := p.greet()
-				if login.GetMode() != client.ModeResume {
+				if login.GetMode() != papertapev1.ResumeMode_RESUME_MODE_RESUME {
 					t.Errorf("the login asks for mode %v", login.GetMode())
 				}
 				r := bookSnapshot(test.head, test.epoch)
@@ -213,7 +214,8 @@ func TestAccountResyncs(t *testing.T) {
 					t.Errorf("the login asks to resume after seq %d of epoch %d", login.GetLastSeq(), login.GetEpoch())
 				}
 				p.send(loggedIn(id, &papertapev1.LoginReply{
-					Account: account, HeadSeq: test.head + 1, OldestSeq: 1, Epoch: test.epoch, Mode: client.ModeResume,
+					Account: account, HeadSeq: test.head + 1, OldestSeq: 1, Epoch: test.epoch,
+					Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME,
 				}))
 				p.agrees(test.head + 1)
 				p.waitClosed()

@@ -3,6 +3,7 @@ package client_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,26 +17,31 @@ import (
 
 const paidIn = 1_000_000_0000
 
-func bookEvent(seq uint64) *client.AccountEvent {
+func bookEvent(seq uint64) *papertapev1.AccountEvent {
 	if seq == 1 {
-		return &client.AccountEvent{
-			Account: account, Seq: 1, Time: 1, What: &client.EventAdjustment{Adjustment: &client.Adjustment{Cash: paidIn}},
-			Cash: &client.Cash{Balance: paidIn},
+		return &papertapev1.AccountEvent{
+			Account: account, Seq: 1, Time: 1,
+			What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: paidIn}},
+			Cash: &papertapev1.Cash{Balance: paidIn},
 		}
 	}
-	s := book(seq)
+	h := holdingsOf(book(seq))
 	market, code := bookInstrument(seq)
 	n := int64(seq)
-	change := client.Increased
+	change := papertapev1.Change_CHANGE_INCREASED
 	if seq <= 3 {
-		change = client.Opened
+		change = papertapev1.Change_CHANGE_OPENED
 	}
-	return &client.AccountEvent{
-		Account: account, Seq: seq, Time: n, Change: change, Positions: []*client.Position{s.Position(market, code)}, Cash: s.Cash,
-		TotalMarketValue: s.TotalMarketValue,
-		What: &client.EventTrade{Trade: &client.Trade{
-			Id: fmt.Sprintf("%d-%d", account, seq), Side: client.Buy, Market: market, Code: code, Quantity: n, Price: 1_0000, Amount: n * 1_0000,
-			ClientOrderId: fmt.Sprintf("order %d", seq),
+	touched := slices.DeleteFunc(h.GetPositions(), func(p *papertapev1.Position) bool {
+		return p.GetMarket() != market || p.GetCode() != code
+	})
+	return &papertapev1.AccountEvent{
+		Account: account, Seq: seq, Time: n, Change: change, Positions: touched, Cash: h.GetCash(),
+		TotalMarketValue: h.GetTotalMarketValue(),
+		What: &papertapev1.AccountEvent_Trade{Trade: &papertapev1.Trade{
+			Id: fmt.Sprintf("%d-%d", account, seq), Side: papertapev1.Side_SIDE_BUY, Market: market, Code: code,
+			Quantity: n,
+			Price:    1_0000, Amount: n * 1_0000, ClientOrderId: fmt.Sprintf("order %d", seq),
 		}},
 	}
 }
@@ -46,18 +52,19 @@ func bookInstrument(seq uint64) (market, code string) {
 
 // book is the account as of a sequence.
 func book(seq uint64) *client.State {
-	s := &client.State{Account: account, Seq: seq, Cash: new(client.Cash)}
+	s := &client.State{Account: account, Seq: seq}
 	if seq > 0 {
 		s.Cash.Balance = paidIn
 	}
 	for _, first := range []uint64{2, 3} {
-		p := &client.Position{Name: "A name", Price: 1_0000}
+		p := client.Position{Name: "A name", Price: 1_0000}
 		p.Market, p.Code = bookInstrument(first)
 		for n := first; n <= seq; n += 2 {
 			p.Quantity += int64(n)
 			p.RowVersion = n
 		}
-		p.Sellable, p.Cost, p.MarketValue = p.Quantity, p.Quantity*1_0000, p.Quantity*1_0000
+		p.Sellable, p.Cost, p.MarketValue = p.Quantity, client.Money(p.Quantity)*client.One,
+			client.Money(p.Quantity)*client.One
 		if p.Quantity > 0 {
 			s.Positions = append(s.Positions, p)
 			s.Cash.Balance -= p.Cost
@@ -69,9 +76,7 @@ func book(seq uint64) *client.State {
 
 // holdingsOf are the holdings that say a state, with its hash.
 func holdingsOf(s *client.State) *papertapev1.Holdings {
-	return &papertapev1.Holdings{
-		Account: s.Account, AsOfSeq: s.Seq, Positions: s.Positions, TotalMarketValue: s.TotalMarketValue, Cash: s.Cash, StateHash: s.Hash(),
-	}
+	return client.HoldingsMessage(s)
 }
 
 // greet welcomes a client and returns its login.
@@ -87,7 +92,7 @@ func (p *peer) greet() (id uint64, login *papertapev1.Login) {
 func (p *peer) snapshots(head uint64) {
 	p.t.Helper()
 	id, login := p.greet()
-	if login.GetMode() != client.ModeSnapshot {
+	if login.GetMode() != papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT {
 		p.t.Errorf("the login asks for mode %v: expected a snapshot", login.GetMode())
 	}
 	p.send(loggedIn(id, bookSnapshot(head, epoch)))
@@ -97,7 +102,8 @@ const epoch = 99
 
 func bookSnapshot(head, epoch uint64) *papertapev1.LoginReply {
 	return &papertapev1.LoginReply{
-		Account: account, HeadSeq: head, OldestSeq: min(head, 1), Epoch: epoch, Mode: client.ModeSnapshot, Holdings: holdingsOf(book(head)),
+		Account: account, HeadSeq: head, OldestSeq: min(head, 1), Epoch: epoch,
+		Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Holdings: holdingsOf(book(head)),
 	}
 }
 
@@ -113,12 +119,13 @@ func (p *peer) resumes(after, head uint64) {
 func (p *peer) letBack(after, head uint64) {
 	p.t.Helper()
 	id, login := p.greet()
-	if login.GetMode() != client.ModeResume || login.GetLastSeq() != after || login.GetEpoch() != epoch {
+	if login.GetMode() != papertapev1.ResumeMode_RESUME_MODE_RESUME || login.GetLastSeq() != after ||
+		login.GetEpoch() != epoch {
 		p.t.Errorf("the login asks for mode %v after seq %d of epoch %d: expected to resume after seq %d of epoch %d",
 			login.GetMode(), login.GetLastSeq(), login.GetEpoch(), after, epoch)
 	}
 	p.send(loggedIn(id, &papertapev1.LoginReply{
-		Account: account, HeadSeq: head, OldestSeq: 1, Epoch: epoch, Mode: client.ModeResume,
+		Account: account, HeadSeq: head, OldestSeq: 1, Epoch: epoch, Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME,
 	}))
 }
 
@@ -131,14 +138,14 @@ func (p *peer) push(seq uint64, flags codec.Flags) {
 func (p *peer) ping() uint64 { p.t.Helper(); return p.expect(codec.TypePing).ID }
 
 // executes answers the next order with an event of the book.
-func (p *peer) executes(seq uint64, flags codec.Flags) *client.Order {
+func (p *peer) executes(seq uint64, flags codec.Flags) *papertapev1.Order {
 	p.t.Helper()
 	f, o := p.order()
 	p.send(codec.Append(nil, codec.TypeExecution, codec.FlagReply|flags, f.ID, bookEvent(seq)))
 	return o
 }
 
-func (p *peer) order() (codec.Frame, *client.Order) {
+func (p *peer) order() (codec.Frame, *papertapev1.Order) {
 	p.t.Helper()
 	f := p.expect(codec.TypeOrder)
 	o := new(papertapev1.Order)
@@ -261,8 +268,8 @@ func takeEvents(t *testing.T, a *client.Account, first, last uint64) (events []*
 	t.Helper()
 	for seq := first; seq <= last; seq++ {
 		ev := take[*client.Event](t, a)
-		if ev.GetSeq() != seq {
-			t.Fatalf("Next returned seq %d: expected %d", ev.GetSeq(), seq)
+		if ev.Seq != seq {
+			t.Fatalf("Next returned seq %d: expected %d", ev.Seq, seq)
 		}
 		events = append(events, ev)
 	}

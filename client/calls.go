@@ -15,13 +15,13 @@ type call struct {
 	placed func(*Holdings) // HOLDINGS: called by the reader, before it reads on; nil: nobody needs the place
 }
 
-// Order places an order and returns its execution; a refusal is a *Reject. Side, market, code and quantity (shares) are
-// needed; limit_price 0 is a market order. With a client_order_id it may be sent again without being executed again:
-// the answer is then the first execution, with Replay set, and does not enter the stream.
+// Order places an order and returns its execution; a refusal is a [*Reject]. Side, market, code and quantity (shares)
+// are needed; without a LimitPrice it is a market order. With a ClientOrderID it may be sent again without being
+// executed again: the answer is then the first execution, with Replay set, and does not enter the stream.
 //
 // When ctx ends first the order may still be executed: the event then comes in the stream.
-func (c *Client) Order(ctx context.Context, o *Order) (*Event, error) {
-	answer, err := c.do(ctx, codec.TypeOrder, codec.TypeExecution, o)
+func (c *Client) Order(ctx context.Context, o Order) (*Event, error) {
+	answer, err := c.do(ctx, codec.TypeOrder, codec.TypeExecution, o.message())
 	if err != nil {
 		return nil, err
 	}
@@ -30,12 +30,12 @@ func (c *Client) Order(ctx context.Context, o *Order) (*Event, error) {
 
 // Buy buys shares at the market.
 func (c *Client) Buy(ctx context.Context, market, code string, quantity int64) (*Event, error) {
-	return c.Order(ctx, &Order{Side: Buy, Market: market, Code: code, Quantity: quantity})
+	return c.Order(ctx, Order{Side: Buy, Market: market, Code: code, Quantity: quantity})
 }
 
 // Sell sells shares at the market.
 func (c *Client) Sell(ctx context.Context, market, code string, quantity int64) (*Event, error) {
-	return c.Order(ctx, &Order{Side: Sell, Market: market, Code: code, Quantity: quantity})
+	return c.Order(ctx, Order{Side: Sell, Market: market, Code: code, Quantity: quantity})
 }
 
 // Holdings asks for the account as it is now. The events up to its as_of_seq are in the stream before it returns.
@@ -62,13 +62,13 @@ func (c *Client) History(ctx context.Context, before uint64, limit int) (*Histor
 }
 
 // Instruments asks for instruments and their prices, by codes such as "SH.600519"; without codes for the first 500.
-func (c *Client) Instruments(ctx context.Context, codes ...string) ([]*Instrument, error) {
+func (c *Client) Instruments(ctx context.Context, codes ...string) ([]Instrument, error) {
 	request := &papertapev1.InstrumentsRequest{Codes: codes}
 	answer, err := c.do(ctx, codec.TypeInstruments, codec.TypeInstrumentsReply, request)
 	if err != nil {
 		return nil, err
 	}
-	return answer.(*papertapev1.Instruments).GetInstruments(), nil
+	return answer.([]Instrument), nil
 }
 
 // Ping asks the server for a sign of life. It also compares sequences, as the heartbeat does.
@@ -162,7 +162,7 @@ func (c *Client) send(ctx context.Context, t codec.Type, waiting *call, m codec.
 // tooLarge spares the caller the GOODBYE that a frame over the server's limit gets. The limit is of the length field,
 // which counts what follows its own four bytes.
 func (c *Client) tooLarge(t codec.Type, frame []byte) error {
-	limit := c.welcome.GetMaxFrame()
+	limit := c.welcome.MaxFrame
 	if length := len(frame) - 4; limit > 0 && length > int(limit) {
 		return fmt.Errorf("%v would be a frame of length %d: the server takes %d", t, length, limit)
 	}

@@ -55,8 +55,9 @@ type Client struct {
 
 	// Owned by the reader (by Dial before it starts).
 	frames   frameReader
-	last     uint64  // the last sequence that was put into the stream
-	rejected *Reject // a REJECT that answers no request: it says why a GOODBYE follows
+	event    papertapev1.AccountEvent // what a frame is decoded into before it becomes an Event
+	last     uint64                   // the last sequence that was put into the stream
+	rejected *Reject                  // a REJECT that answers no request: it says why a GOODBYE follows
 
 	// Shared.
 	stream *stream       // from the reader to Next; an Account's is shared by its connections, one after the other
@@ -71,7 +72,7 @@ type Client struct {
 }
 
 // Dial connects to a server, takes its WELCOME, logs in and waits for the answer. ctx bounds all of that and nothing
-// after it. The error is a *Reject where the login was refused, a *Goodbye where the server would not have the
+// after it. The error is a [*Reject] where the login was refused, a [*Goodbye] where the server would not have the
 // connection.
 func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 	c, err := connect(ctx, addr, &o, newStream(nil))
@@ -123,7 +124,7 @@ func (c *Client) Welcome() *Welcome { return c.welcome }
 // LoginReply is the server's answer to the login: with ModeSnapshot, or where it could not resume, with the holdings.
 func (c *Client) LoginReply() *LoginReply { return c.login }
 
-// Close ends the client and returns when its goroutines have ended. Requests under way and Next report ErrClosed.
+// Close ends the client and returns when its goroutines have ended. Requests under way and Next report [ErrClosed].
 func (c *Client) Close() error {
 	c.fail(ErrClosed)
 	c.goroutines.Wait()
@@ -159,8 +160,8 @@ func (c *Client) Next(ctx context.Context) (*Event, error) {
 	}
 }
 
-// NextUpdate is Next for a caller who has subscribed: it returns an *Event, and between events *Quotes and *Presence. Of
-// these a caller who is slow sees the latest and not all.
+// NextUpdate is Next for a caller who has subscribed: it returns an [*Event], and between events [*Quotes] and
+// [*Presence]. Of these a caller who is slow sees the latest and not all.
 func (c *Client) NextUpdate(ctx context.Context) (Update, error) {
 	for {
 		if u := c.stream.take(); u != nil {
@@ -193,23 +194,23 @@ func (c *Client) handshake(o *Options) error {
 	if err != nil {
 		return err
 	}
-	c.welcome = new(Welcome)
 	if f.Type != codec.TypeWelcome {
 		return protocolErrorf("the first frame is %v: expected WELCOME", f.Type)
 	}
-	if err := decode(f, c.welcome); err != nil {
+	welcome := new(papertapev1.Welcome)
+	if err := decode(f, welcome); err != nil {
 		return err
 	}
-	c.heartbeat = time.Duration(c.welcome.GetHeartbeatMs()) * time.Millisecond
-	if c.heartbeat == 0 {
+	c.welcome = welcomeFrom(welcome)
+	if c.heartbeat = c.welcome.Heartbeat; c.heartbeat == 0 {
 		c.heartbeat = heartbeatDefault
 	}
 	c.lastID = 1
 	request := &papertapev1.Login{
-		Account: o.Account, Mode: o.Mode, LastSeq: o.LastSeq, Epoch: o.Epoch, Client: o.Name,
+		Account: o.Account, Mode: papertapev1.ResumeMode(o.Mode), LastSeq: o.LastSeq, Epoch: o.Epoch, Client: o.Name,
 	}
-	if o.Key != nil && len(c.welcome.GetNonce()) > 0 {
-		o.Key.prove(request, c.welcome.GetNonce())
+	if o.Key != nil && len(c.welcome.Nonce) > 0 {
+		o.Key.prove(request, c.welcome.Nonce)
 	}
 	if _, err := c.conn.Write(codec.Append(nil, codec.TypeLogin, 0, c.lastID, request)); err != nil {
 		// What the server said before it closed explains more than the failed write does.
@@ -254,34 +255,35 @@ func (c *Client) awaitLogin(o *Options) error {
 
 // loggedIn takes the answer to the login, and from it where the stream begins.
 func (c *Client) loggedIn(f codec.Frame, o *Options) error {
-	r := new(LoginReply)
-	if err := decode(f, r); err != nil {
+	m := new(papertapev1.LoginReply)
+	if err := decode(f, m); err != nil {
 		return err
 	}
+	r := loginReplyFrom(m)
 	if f.ID != c.lastID || f.Flags&codec.FlagReply == 0 {
 		return protocolErrorf("the answer to LOGIN has id %d and flags %#x: expected id %d and REPLY", f.ID, uint16(f.Flags), c.lastID)
 	}
-	if r.GetAccount() != o.Account {
-		return protocolErrorf("logged in to account %d: asked for %d", r.GetAccount(), o.Account)
+	if r.Account != o.Account {
+		return protocolErrorf("logged in to account %d: asked for %d", r.Account, o.Account)
 	}
 	c.login = r
-	switch r.GetMode() {
+	switch r.Mode {
 	case ModeSnapshot:
-		if r.GetHoldings() == nil {
+		if r.Holdings == nil {
 			return protocolErrorf("the answer to LOGIN is of mode SNAPSHOT and has no holdings")
 		}
-		c.last = r.GetHoldings().GetAsOfSeq()
+		c.last = r.Holdings.AsOfSeq
 	case ModeResume:
 		c.last = o.LastSeq
 	case ModeRestart:
-		c.last = r.GetHeadSeq()
-		if r.GetOldestSeq() > 0 {
-			c.last = r.GetOldestSeq() - 1
+		c.last = r.HeadSeq
+		if r.OldestSeq > 0 {
+			c.last = r.OldestSeq - 1
 		}
 	case ModeQuick:
-		c.last = r.GetHeadSeq()
+		c.last = r.HeadSeq
 	default:
-		return protocolErrorf("the answer to LOGIN is of mode %v", r.GetMode())
+		return protocolErrorf("the answer to LOGIN is of mode %v", m.GetMode())
 	}
 	return nil
 }

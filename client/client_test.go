@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/codec"
@@ -27,10 +29,11 @@ func TestDialLogsIn(t *testing.T) {
 	})
 	c := dial(t, addr, client.Options{Name: "test 1", Mode: client.ModeResume, Epoch: 98, LastSeq: 3})
 	l := <-logins
-	if l.GetAccount() != account || l.GetClient() != "test 1" || l.GetMode() != client.ModeResume || l.GetEpoch() != 98 || l.GetLastSeq() != 3 {
+	if l.GetAccount() != account || l.GetClient() != "test 1" ||
+		l.GetMode() != papertapev1.ResumeMode_RESUME_MODE_RESUME || l.GetEpoch() != 98 || l.GetLastSeq() != 3 {
 		t.Errorf("the login said %v", l)
 	}
-	if c.Welcome().GetUid() != 7 || c.LoginReply().GetHeadSeq() != 5 {
+	if c.Welcome().UID != 7 || c.LoginReply().HeadSeq != 5 {
 		t.Errorf("welcome %v, login %v", c.Welcome(), c.LoginReply())
 	}
 	if err := c.Err(); err != nil {
@@ -54,8 +57,8 @@ func TestFramesHoweverTheyCome(t *testing.T) {
 				p.waitClosed()
 			})
 			for i, ev := range next(t, dial(t, addr, client.Options{}), 300) {
-				if ev.GetSeq() != uint64(i+1) {
-					t.Fatalf("event %d is seq %d", i+1, ev.GetSeq())
+				if ev.Seq != uint64(i+1) {
+					t.Fatalf("event %d is seq %d", i+1, ev.Seq)
 				}
 			}
 		})
@@ -75,17 +78,17 @@ func TestExecutionsInTheirPlace(t *testing.T) {
 	})
 	c := dial(t, addr, client.Options{})
 	once, err := c.Buy(patience(t), "SZ", "000001", 100)
-	if err != nil || once.GetSeq() != 13 || once.Replay {
+	if err != nil || once.Seq != 13 || once.Replay {
 		t.Fatalf("execution %v, error %v", once, err)
 	}
 	twice, err := c.Sell(patience(t), "SZ", "000001", 100)
-	if err != nil || twice.GetSeq() != 13 || !twice.Replay {
+	if err != nil || twice.Seq != 13 || !twice.Replay {
 		t.Fatalf("execution %v, error %v", twice, err)
 	}
 	for i, ev := range next(t, c, 5) {
 		want := uint64(11 + i)
-		if ev.GetSeq() != want || ev.Execution != (want == 13) || ev.Replay {
-			t.Errorf("seq %d, execution %v, replay %v: expected seq %d", ev.GetSeq(), ev.Execution, ev.Replay, want)
+		if ev.Seq != want || ev.Execution != (want == 13) || ev.Replay {
+			t.Errorf("seq %d, execution %v, replay %v: expected seq %d", ev.Seq, ev.Execution, ev.Replay, want)
 		}
 	}
 }
@@ -102,12 +105,16 @@ func TestOrderSaysWhatItIsTold(t *testing.T) {
 		p.waitClosed()
 	})
 	c := dial(t, addr, client.Options{})
-	want := &client.Order{Side: client.Sell, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_9800, ClientOrderId: "mine"}
+	want := client.Order{Side: client.Sell, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_9800,
+		ClientOrderID: "mine"}
 	if _, err := c.Order(patience(t), want); err != nil {
 		t.Fatal(err)
 	}
-	if o := <-orders; o.String() != want.String() {
-		t.Errorf("the server was told %v: expected %v", o, want)
+	if o := <-orders; !proto.Equal(o, &papertapev1.Order{
+		Side: papertapev1.Side_SIDE_SELL, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_9800,
+		ClientOrderId: "mine",
+	}) {
+		t.Errorf("the server was told %v: expected %+v", o, want)
 	}
 }
 
@@ -135,13 +142,14 @@ func TestQueries(t *testing.T) {
 	})
 	c := dial(t, addr, client.Options{})
 	ctx := patience(t)
-	if h, err := c.Holdings(ctx); err != nil || h.GetAsOfSeq() != 2 {
+	if h, err := c.Holdings(ctx); err != nil || h.AsOfSeq != 2 {
 		t.Errorf("holdings %v, error %v", h, err)
 	}
-	if h, err := c.History(ctx, 9, 50); err != nil || h.GetOldestSeq() != 1 {
+	if h, err := c.History(ctx, 9, 50); err != nil || h.OldestSeq != 1 {
 		t.Errorf("history %v, error %v", h, err)
 	}
-	if l, err := c.Instruments(ctx, "SH.600519", "SZ.000001"); err != nil || len(l) != 1 || l[0].GetCode() != "SH.600519+SZ.000001" {
+	if l, err := c.Instruments(ctx, "SH.600519", "SZ.000001"); err != nil || len(l) != 1 ||
+		l[0].Code != "SH.600519+SZ.000001" {
 		t.Errorf("instruments %v, error %v", l, err)
 	}
 	if err := c.Ping(ctx); err != nil {
@@ -171,8 +179,8 @@ func TestRequestsArePipelined(t *testing.T) {
 	for i := range uint64(n) {
 		go func() {
 			h, err := c.History(patience(t), i+1, 1)
-			if err == nil && h.GetOldestSeq() != i+1 {
-				err = fmt.Errorf("request %d got the answer to request %d", i+1, h.GetOldestSeq())
+			if err == nil && h.OldestSeq != i+1 {
+				err = fmt.Errorf("request %d got the answer to request %d", i+1, h.OldestSeq)
 			}
 			errs <- err
 		}()
@@ -214,7 +222,7 @@ func TestDialRefused(t *testing.T) {
 		p.send(reject(f.ID, codec.FlagReply, client.UnknownAccount, "there is no account 100017"))
 		p.waitClosed()
 	}, func(p *peer) {
-		p.send(welcome(60_000), goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_FULL))
+		p.send(welcome(60_000), goodbye(client.GoodbyeFull))
 		p.waitClosed()
 	}, func(p *peer) {
 		p.send(welcome(60_000))
@@ -229,7 +237,7 @@ func TestDialRefused(t *testing.T) {
 	}
 	var g *client.Goodbye
 	if _, err := client.Dial(patience(t), addr, client.Options{Account: account}); !errors.As(err, &g) ||
-		g.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_FULL || g.RetryAfter != 1500*time.Millisecond {
+		g.Reason != client.GoodbyeFull || g.RetryAfter != 1500*time.Millisecond {
 		t.Errorf("a full server is %v", err)
 	}
 	if _, err := client.Dial(patience(t), addr, client.Options{Account: account}); !errors.Is(err, io.EOF) {
@@ -264,8 +272,8 @@ func TestGoodbye(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(0)
 		p.expect(codec.TypeOrder)
-		p.send(event(1, 0), event(2, 0), reject(0, 0, papertapev1.RejectCode_REJECT_CODE_MALFORMED, "bad"),
-			goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL))
+		p.send(event(1, 0), event(2, 0), reject(0, 0, client.Malformed, "bad"),
+			goodbye(client.GoodbyeProtocol))
 	})
 	c := dial(t, addr, client.Options{})
 	var g *client.Goodbye
@@ -275,7 +283,7 @@ func TestGoodbye(t *testing.T) {
 	next(t, c, 2)
 	err := ended(t, c)
 	var r *client.Reject
-	if !errors.As(err, &g) || g.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL || !errors.As(err, &r) {
+	if !errors.As(err, &g) || g.Reason != client.GoodbyeProtocol || !errors.As(err, &r) {
 		t.Errorf("the stream ended with %v", err)
 	}
 	if _, err := c.Buy(patience(t), "SZ", "000001", 1); !errors.As(err, &g) {
@@ -346,12 +354,16 @@ func TestStreamBeginsWhereTheModeSays(t *testing.T) {
 		reply *papertapev1.LoginReply
 		first uint64
 	}{
-		"snapshot":           {client.ModeSnapshot, snapshot(7), 8},
-		"resume":             {client.ModeResume, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 1, Mode: client.ModeResume}, 5},
-		"resynced":           {client.ModeResume, snapshot(7), 8},
-		"restart":            {client.ModeRestart, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 2, Mode: client.ModeRestart}, 2},
-		"restart of nothing": {client.ModeRestart, &papertapev1.LoginReply{Account: account, Mode: client.ModeRestart}, 1},
-		"quick":              {client.ModeQuick, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 2, Mode: client.ModeQuick}, 8},
+		"snapshot": {client.ModeSnapshot, snapshot(7), 8},
+		"resume": {client.ModeResume, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 1,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME}, 5},
+		"resynced": {client.ModeResume, snapshot(7), 8},
+		"restart": {client.ModeRestart, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 2,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_RESTART}, 2},
+		"restart of nothing": {client.ModeRestart, &papertapev1.LoginReply{Account: account,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_RESTART}, 1},
+		"quick": {client.ModeQuick, &papertapev1.LoginReply{Account: account, HeadSeq: 7, OldestSeq: 2,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_QUICK}, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {
@@ -374,8 +386,8 @@ func TestStreamBeginsWhereTheModeSays(t *testing.T) {
 			})
 			c := dial(t, addr, client.Options{Mode: test.mode, Epoch: 99, LastSeq: 4})
 			for i, ev := range next(t, c, int(10-test.first)) {
-				if want := test.first + uint64(i); ev.GetSeq() != want || ev.Replay != (want <= 7) {
-					t.Errorf("seq %d, replay %v: expected seq %d", ev.GetSeq(), ev.Replay, want)
+				if want := test.first + uint64(i); ev.Seq != want || ev.Replay != (want <= 7) {
+					t.Errorf("seq %d, replay %v: expected seq %d", ev.Seq, ev.Replay, want)
 				}
 			}
 			if err := c.Ping(patience(t)); err != nil {
@@ -390,7 +402,7 @@ func TestPingDuringReplay(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.send(welcome(60_000))
 		p.send(loggedIn(p.expect(codec.TypeLogin).ID, &papertapev1.LoginReply{
-			Account: account, HeadSeq: 3, OldestSeq: 1, Mode: client.ModeRestart,
+			Account: account, HeadSeq: 3, OldestSeq: 1, Mode: papertapev1.ResumeMode_RESUME_MODE_RESTART,
 		}))
 		p.send(event(1, codec.FlagReplay), ping(1, 4), event(2, codec.FlagReplay), event(3, codec.FlagReplay), event(4, 0), ping(2, 5))
 		p.waitClosed()
@@ -475,8 +487,8 @@ func TestSlowCallerLosesNothing(t *testing.T) {
 	c := dial(t, addr, client.Options{})
 	time.Sleep(4 * heartbeatMs * time.Millisecond) // a server that is silent so long is dead
 	for i, ev := range next(t, c, n) {
-		if ev.GetSeq() != uint64(i+1) {
-			t.Fatalf("event %d is seq %d", i+1, ev.GetSeq())
+		if ev.Seq != uint64(i+1) {
+			t.Fatalf("event %d is seq %d", i+1, ev.Seq)
 		}
 	}
 }
@@ -520,7 +532,7 @@ func TestCallEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	close(gaveUp)
-	if ev, err := c.Buy(patience(t), "SZ", "000001", 1); err != nil || ev.GetSeq() != 2 {
+	if ev, err := c.Buy(patience(t), "SZ", "000001", 1); err != nil || ev.Seq != 2 {
 		t.Errorf("execution %v, error %v", ev, err)
 	}
 	next(t, c, 2)
@@ -564,7 +576,7 @@ func TestDiscardEvents(t *testing.T) {
 		p.waitClosed()
 	})
 	c := dial(t, addr, client.Options{DiscardEvents: true})
-	if ev, err := c.Buy(patience(t), "SZ", "000001", 1); err != nil || ev.GetSeq() != n+1 {
+	if ev, err := c.Buy(patience(t), "SZ", "000001", 1); err != nil || ev.Seq != n+1 {
 		t.Errorf("execution %v, error %v", ev, err)
 	}
 	if _, err := c.Holdings(patience(t)); !errors.Is(err, client.ErrGap) {
@@ -668,7 +680,7 @@ func TestLastWords(t *testing.T) {
 		p.hello(0)
 		f := p.expect(codec.TypeOrder)
 		<-answer
-		p.send(execution(f.ID, 1, 0), goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED))
+		p.send(execution(f.ID, 1, 0), goodbye(client.GoodbyeKicked))
 	})
 	c := dial(t, addr, client.Options{Dial: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
 		pipe.Conn, err = new(net.Dialer).DialContext(ctx, network, address)
@@ -683,7 +695,7 @@ func TestLastWords(t *testing.T) {
 	pipe.broken.Store(true)
 	_, err := c.Buy(patience(t), "SZ", "000001", 100)
 	var bye *client.Goodbye
-	if !errors.As(err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED {
+	if !errors.As(err, &bye) || bye.Reason != client.GoodbyeKicked {
 		t.Errorf("the second order: %v, want GOODBYE KICKED", err)
 	}
 	if err := <-first; err != nil {

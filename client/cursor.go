@@ -58,7 +58,7 @@ type cursor struct {
 
 // encode returns the file's bytes.
 func (c *cursor) encode() ([]byte, error) {
-	state, err := c.state.holdings().MarshalVT()
+	state, err := c.state.holdings().message().MarshalVT()
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func parseCursor(b []byte) (*cursor, error) {
 	if err := codec.Unmarshal(encoded, h); err != nil {
 		return nil, fmt.Errorf("it is damaged: %w", err)
 	}
-	c := &cursor{state: stateOf(h, epoch)}
+	c := &cursor{state: stateOf(holdingsFrom(h), epoch)}
 	if len(note) > 0 {
 		c.note = bytes.Clone(note)
 	}

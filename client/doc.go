@@ -1,7 +1,7 @@
 // Package client is the Go side of the Papertape protocol: it keeps an account up to date over any number of connections,
 // places orders, asks for holdings, history and prices, and hands out the account's events in one ordered stream.
 //
-// The loop a caller would write:
+// The loop that a caller writes:
 //
 //	a, err := client.Open(ctx, "127.0.0.1:7300", client.AccountOptions{Account: 100017, Cursor: "100017.cursor"})
 //	if err != nil {
@@ -22,7 +22,19 @@
 //		}
 //	}
 //
-// Meanwhile any goroutine may call Order, Buy, Sell, Holdings, History, Instruments, Subscribe, Ping and Verify.
+// Meanwhile any goroutine may call [Account.Order], [Account.Buy], [Account.Sell], [Account.Holdings],
+// [Account.History], [Account.Instruments], [Account.Subscribe], [Account.Ping] and [Account.Verify]. The verbs have an
+// example of each.
+//
+// # The types
+//
+// All types are this package's own, so the messages of the wire can change without a change for its users. An [Event]
+// is a [Trade], a [Bust] or an [Adjustment], with the rows ([Position]) and the [Cash] after it. Prices and amounts
+// are [Money], an exact decimal; quantities are shares; times are of the server's clock, in UTC.
+//
+// A newer server may send what this package does not know. A value of an enumeration keeps its number and prints as
+// RejectCode(57). Of an event of a new kind none of Trade, Bust and Adjustment is set; its rows and cash are applied to
+// the state, and it is handed out in its place in the sequence. Fields that are new are not seen.
 //
 // # The stream
 //
@@ -34,20 +46,20 @@
 // server's newest sequence with the last one that came, so that events lost at the end of the stream are noticed as
 // well, and three intervals of silence end a connection that was cut without a word.
 //
-// Between events come *Connected, *Disconnected, and as subscribed *Quotes and *Presence. Of the last two, a caller who is
-// slow gets the latest of each instrument and session; events are never dropped.
+// Between events come [*Connected], [*Disconnected], and as subscribed [*Quotes] and [*Presence]. Of the last two, a
+// caller who is slow gets the latest of each instrument and session; events are never dropped.
 //
 // # The state
 //
-// An event carries values after it, never a difference; State sets them, for a trade, a bust and an adjustment alike. After
-// every resume the state is compared with the server's holdings as of the same sequence, by the state hash of the
-// protocol; a snapshot is compared in itself. A difference is reported as Disconnected with a *StateMismatch and cured by a
-// snapshot; a second one in a row ends the account. Verify compares at any time.
+// An event carries values after it, never a difference; State sets them, for a trade, a bust and an adjustment alike.
+// After every resume the state is compared with the server's holdings as of the same sequence, by the state hash of
+// the protocol; a snapshot is compared in itself. A difference is reported as [Disconnected] with a [*StateMismatch]
+// and cured by a snapshot; a second one in a row ends the account. Verify compares at any time.
 //
 // # Killed and started again
 //
-// With AccountOptions.Cursor the state, its place in the stream, and a note of the caller's are kept in a file, which is
-// replaced whole, synced. After a restart the account goes on from it.
+// With [AccountOptions].Cursor the state, its place in the stream, and a note of the caller's are kept in a file,
+// which is replaced whole, synced. After a restart the account goes on from it.
 //
 //   - In the state every event counts exactly once, whenever the program is killed.
 //   - So it does in the note, if the caller puts what came of an event into the note and calls Save before it calls Next:
@@ -57,15 +69,15 @@
 //     again: that says the caller is done with what Next returned before. It is written before Next waits, so once for
 //     a burst, after 256 events at the latest, and by Close, which says the same as Next.
 //
-// A file that is damaged, or of another account, is a *CursorError, and not overwritten.
+// A file that is damaged, or of another account, is a [*CursorError], and not overwritten.
 //
 // # Orders across a disconnect
 //
-// Order gives an order a client_order_id if it has none. An order under way when the connection breaks is sent again on
-// the next one; by its id the server executes it once, and answers with the first execution (Event.Replay). While there
-// is no connection, orders wait for one; ctx bounds that. Where an order was sent, and sending it again could execute it
-// twice, it is not: ErrOutcomeUnknown. That is so after the server has begun a new history, since it forgets ids with
-// it: after every start of one with durability none, for instance.
+// [Account.Order] gives an order a ClientOrderID if it has none. An order under way when the connection breaks is
+// sent again on the next one; by its id the server executes it once, and answers with the first execution
+// (Event.Replay). While there is no connection, orders wait for one; ctx bounds that. Where an order was sent, and
+// sending it again could execute it twice, it is not: [ErrOutcomeUnknown]. That is so after the server has begun a new
+// history, since it forgets ids with it: after every start of one with durability none, for instance.
 //
 // # Reading is the caller's duty
 //
@@ -76,6 +88,6 @@
 //
 // # One connection
 //
-// A Client is one connection and nothing more: Dial logs in as Options say, Next returns its events until it ends, and the
-// caller dials again, with ModeResume and the last sequence applied.
+// A [Client] is one connection and nothing more: [Dial] logs in as [Options] say, [Client.Next] returns its events
+// until it ends, and the caller dials again, with [ModeResume] and the last sequence applied.
 package client

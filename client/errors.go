@@ -35,7 +35,7 @@ type Reject struct {
 
 // Error is the code and the server's sentence, fit for a screen.
 func (r *Reject) Error() string {
-	return "refused, " + name(r.Code, rejectCodePrefix) + ": " + usertext.Shown(r.Text)
+	return "refused, " + r.Code.String() + ": " + usertext.Shown(r.Text)
 }
 
 // Goodbye is the server's last word on a connection.
@@ -47,7 +47,7 @@ type Goodbye struct {
 
 // Error is the reason and the server's sentence, fit for a screen.
 func (g *Goodbye) Error() string {
-	return "the server said goodbye, " + name(g.Reason, goodbyeReasonPrefix) + ": " + usertext.Shown(g.Text)
+	return "the server said goodbye, " + g.Reason.String() + ": " + usertext.Shown(g.Text)
 }
 
 // GapError says that the stream did not go on where it should: with the event Last+1.
@@ -86,7 +86,7 @@ func (o *OutcomeUnknownError) Error() string {
 	return fmt.Sprintf("order %q: %v: %v", o.ClientOrderID, ErrOutcomeUnknown, o.Err)
 }
 
-// Is makes every OutcomeUnknownError an ErrOutcomeUnknown.
+// Is makes every OutcomeUnknownError an [ErrOutcomeUnknown].
 func (o *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
 // Unwrap is why there is no answer.
@@ -118,5 +118,3 @@ func (p *ProtocolError) Error() string { return "the server broke the protocol: 
 func protocolErrorf(format string, args ...any) error {
 	return &ProtocolError{Text: fmt.Sprintf(format, args...)}
 }
-
-func retryAfter(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/market"
 )
 
 // Open an account, buy, and follow what happens.
@@ -24,20 +23,20 @@ func Example() {
 		return
 	}
 	defer a.Close() //nolint:errcheck // without a cursor there is nothing to save
-	fmt.Println("cash", market.FormatMoney(a.State().Cash.GetBalance()))
+	fmt.Println("cash", a.State().Cash.Balance)
 	ev, err := a.Buy(ctx, "SZ", "000001", 100)
 	if err != nil {
 		fmt.Println(err) // a *client.Reject says why; errors.Is client.ErrOutcomeUnknown: the event tells, or nothing does
 		return
 	}
-	fmt.Println(ev.GetTrade().GetId(), "at", market.FormatMoney(ev.GetTrade().GetPrice()))
-	for a.State().Position("SZ", "000001") == nil {
+	fmt.Println(ev.Trade.ID, "at", ev.Trade.Price)
+	for len(a.State().Positions) == 0 {
 		if _, err := a.Next(ctx); err != nil { // *client.Connected, then the *client.Event
 			fmt.Println(err)
 			return
 		}
 	}
-	fmt.Println("cash", market.FormatMoney(a.State().Cash.GetBalance()))
+	fmt.Println("cash", a.State().Cash.Balance)
 	// Output:
 	// cash 1000000.00
 	// 100100-2 at 10.00
@@ -71,7 +70,8 @@ func ExampleOpen() {
 				fmt.Println(err)
 			}
 		case *client.Event: // it is in the state
-			fmt.Println("bought", a.State().Position("SZ", "000001").GetQuantity())
+			row, _ := a.State().Position("SZ", "000001")
+			fmt.Println("bought", row.Quantity)
 			if trades++; trades == 1 {
 				server.restart() // kill -9
 			}
@@ -82,7 +82,7 @@ func ExampleOpen() {
 		}
 	}
 	h, err := a.Holdings(ctx)
-	fmt.Println("the server's state hash:", err == nil && h.GetStateHash() == a.State().Hash())
+	fmt.Println("the server's state hash:", err == nil && h.StateHash == a.State().Hash())
 	// Output:
 	// connected, state replaced: false
 	// bought 100
@@ -125,9 +125,9 @@ func countTrades(ctx context.Context, addr, cursor string) error {
 		if err != nil {
 			return err
 		}
-		if ev, ok := u.(*client.Event); ok && ev.GetTrade() != nil {
+		if ev, ok := u.(*client.Event); ok && ev.Trade != nil {
 			trades++
-			fmt.Println(trades, "trades, the last one", ev.GetTrade().GetId())
+			fmt.Println(trades, "trades, the last one", ev.Trade.ID)
 			return a.Save([]byte(strconv.Itoa(trades)))
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/papertape/papertape/codec"
 )
 
@@ -22,15 +20,16 @@ const (
 	resendPause = 50 * time.Millisecond
 )
 
-// Order places an order and returns its execution; a refusal is a *Reject. While there is no connection it waits for one,
-// until ctx ends.
+// Order places an order and returns its execution; a refusal is a [*Reject]. While there is no connection it waits
+// for one, until ctx ends.
 //
-// An order without a client_order_id is given one (in a copy), unless AccountOptions.NoOrderID is set. An order that was
-// under way when the connection broke is sent again on the next one, and by its id is executed once. Where that is not
-// possible the error is an *OutcomeUnknownError: the order has no id; the server has begun a new history (a new epoch, as
-// after a restart with durability none), or so much has happened meanwhile that it may have forgotten the id; ctx ended
-// or the account was closed before the answer came. If the order was, or is yet, executed, the event has its id.
-func (a *Account) Order(ctx context.Context, o *Order) (*Event, error) {
+// An order without a ClientOrderID is given one, unless AccountOptions.NoOrderID is set. An order that was under way
+// when the connection broke is sent again on the next one, and by its id is executed once. Where that is not possible
+// the error is an [*OutcomeUnknownError]: the order has no id; the server has begun a new history (a new epoch, as
+// after a restart with durability none), or so much has happened meanwhile that it may have forgotten the id; ctx
+// ended or the account was closed before the answer came. If the order was, or is yet, executed, the event has its
+// id.
+func (a *Account) Order(ctx context.Context, o Order) (*Event, error) {
 	p := &placing{account: a, order: a.named(o)}
 	for {
 		c, err := a.connection(ctx)
@@ -52,32 +51,31 @@ func (a *Account) Order(ctx context.Context, o *Order) (*Event, error) {
 
 // Buy buys shares at the market.
 func (a *Account) Buy(ctx context.Context, market, code string, quantity int64) (*Event, error) {
-	return a.Order(ctx, &Order{Side: Buy, Market: market, Code: code, Quantity: quantity})
+	return a.Order(ctx, Order{Side: Buy, Market: market, Code: code, Quantity: quantity})
 }
 
 // Sell sells shares at the market.
 func (a *Account) Sell(ctx context.Context, market, code string, quantity int64) (*Event, error) {
-	return a.Order(ctx, &Order{Side: Sell, Market: market, Code: code, Quantity: quantity})
+	return a.Order(ctx, Order{Side: Sell, Market: market, Code: code, Quantity: quantity})
 }
 
 // named is the order with an id.
-func (a *Account) named(o *Order) *Order {
-	if o.GetClientOrderId() != "" || a.o.NoOrderID {
+func (a *Account) named(o Order) Order {
+	if o.ClientOrderID != "" || a.o.NoOrderID {
 		return o
 	}
 	a.mu.Lock()
 	a.orders++
 	n := a.orders
 	a.mu.Unlock()
-	named := proto.CloneOf(o)
-	named.ClientOrderId = a.orderID + strconv.FormatUint(n, 36)
-	return named
+	o.ClientOrderID = a.orderID + strconv.FormatUint(n, 36)
+	return o
 }
 
 // placing is an order on its way, over as many connections as it takes.
 type placing struct {
 	account *Account
-	order   *Order
+	order   Order
 	sent    int      // times
 	first   position // where the account was when it was sent first: its execution comes after that
 }
@@ -85,8 +83,8 @@ type placing struct {
 // place sends the order on a connection and waits for the answer.
 func (p *placing) place(ctx context.Context, c *Client) (*Event, error) {
 	waiting := newCall(codec.TypeExecution)
-	at := position{c.login.GetEpoch(), p.account.stream.newest()}
-	if err := c.send(ctx, codec.TypeOrder, waiting, p.order); err != nil {
+	at := position{c.login.Epoch, p.account.stream.newest()}
+	if err := c.send(ctx, codec.TypeOrder, waiting, p.order.message()); err != nil {
 		return nil, p.account.broken(c, err)
 	}
 	if p.sent++; p.sent == 1 {
@@ -106,7 +104,7 @@ func (p *placing) again(ctx context.Context, err error) error {
 	var reject *Reject
 	switch {
 	case errors.Is(err, ErrDisconnected):
-		if p.sent > 0 && p.order.GetClientOrderId() == "" {
+		if p.sent > 0 && p.order.ClientOrderID == "" {
 			return p.unknown(err)
 		}
 		return nil
@@ -147,15 +145,15 @@ func (p *placing) forgotten(c *Client) error {
 	switch {
 	case p.sent == 0:
 		return nil
-	case r.GetEpoch() != p.first.epoch:
+	case r.Epoch != p.first.epoch:
 		return fmt.Errorf("the server has begun a new history, epoch %#x after %#x, and may not know the order",
-			r.GetEpoch(), p.first.epoch)
-	case r.GetOldestSeq() > p.first.seq+1:
+			r.Epoch, p.first.epoch)
+	case r.OldestSeq > p.first.seq+1:
 		return fmt.Errorf("the server keeps events from seq %d on; the order was sent at seq %d, and may be forgotten",
-			r.GetOldestSeq(), p.first.seq)
-	case r.GetHeadSeq() > p.first.seq+forgetfulAfter:
+			r.OldestSeq, p.first.seq)
+	case r.HeadSeq > p.first.seq+forgetfulAfter:
 		return fmt.Errorf("the order was sent at seq %d, the account is at seq %d now, and the order may be forgotten",
-			p.first.seq, r.GetHeadSeq())
+			p.first.seq, r.HeadSeq)
 	}
 	return nil
 }
@@ -165,5 +163,5 @@ func (p *placing) unknown(err error) error {
 	if p.sent == 0 {
 		return err
 	}
-	return &OutcomeUnknownError{ClientOrderID: p.order.GetClientOrderId(), Err: err}
+	return &OutcomeUnknownError{ClientOrderID: p.order.ClientOrderID, Err: err}
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-func anOrder(id string) *client.Order {
-	return &client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_0000, ClientOrderId: id}
+func anOrder(id string) client.Order {
+	return client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, LimitPrice: 9_0000,
+		ClientOrderID: id}
 }
 
 // An order without an id is given one, each another, and the caller's order stays as it is.
 func TestOrdersGetIDs(t *testing.T) {
-	orders := make(chan *client.Order, 3)
+	orders := make(chan *papertapev1.Order, 3)
 	addr := serve(t, func(p *peer) {
 		p.snapshots(1)
 		for seq := range uint64(3) {
@@ -28,23 +29,23 @@ func TestOrdersGetIDs(t *testing.T) {
 	})
 	a := open(t, addr, nil)
 	unnamed := anOrder("")
-	for _, o := range []*client.Order{unnamed, unnamed, anOrder("mine")} {
+	for _, o := range []client.Order{unnamed, unnamed, anOrder("mine")} {
 		if _, err := a.Order(patience(t), o); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if unnamed.GetClientOrderId() != "" {
+	if unnamed.ClientOrderID != "" {
 		t.Error("the caller's order was changed")
 	}
 	first, second, third := <-orders, <-orders, <-orders
 	if first.GetClientOrderId() == "" || first.GetClientOrderId() == second.GetClientOrderId() || len(first.GetClientOrderId()) > 64 {
 		t.Errorf("the ids are %q and %q", first.GetClientOrderId(), second.GetClientOrderId())
 	}
-	if want := anOrder("mine").String(); third.String() != want {
+	if want := client.OrderMessage(anOrder("mine")).String(); third.String() != want {
 		t.Errorf("the server was told %v: expected %v", third, want)
 	}
 	first.ClientOrderId = "mine"
-	if want := anOrder("mine").String(); first.String() != want {
+	if want := client.OrderMessage(anOrder("mine")).String(); first.String() != want {
 		t.Errorf("but for its id the server was told %v: expected %v", first, want)
 	}
 	takeUntil[*client.Event](t, a)
@@ -52,7 +53,7 @@ func TestOrdersGetIDs(t *testing.T) {
 
 // The connection breaks with an order under way: it is sent again, as it was, and its first execution is the answer.
 func TestOrderIsSentAgain(t *testing.T) {
-	orders := make(chan *client.Order, 2)
+	orders := make(chan *papertapev1.Order, 2)
 	addr := serve(t, func(p *peer) {
 		p.snapshots(1)
 		_, o := p.order()
@@ -78,7 +79,7 @@ func TestOrderIsSentAgain(t *testing.T) {
 	})
 	a := open(t, addr, nil)
 	ev, err := a.Order(patience(t), anOrder(""))
-	if err != nil || ev.GetSeq() != 2 || !ev.Replay || !ev.Execution {
+	if err != nil || ev.Seq != 2 || !ev.Replay || !ev.Execution {
 		t.Errorf("execution %v, error %v", ev, err)
 	}
 	if first, second := <-orders, <-orders; first.GetClientOrderId() == "" || first.String() != second.String() {
@@ -116,7 +117,7 @@ func TestOrderSentAgainAfterALongConnection(t *testing.T) {
 	a := open(t, addr, nil)
 	take[*client.Connected](t, a)
 	takeEvents(t, a, 1, n)
-	if ev, err := a.Order(patience(t), anOrder("")); err != nil || ev.GetSeq() != n+1 {
+	if ev, err := a.Order(patience(t), anOrder("")); err != nil || ev.Seq != n+1 {
 		t.Errorf("execution %v, error %v", ev, err)
 	}
 }
@@ -134,7 +135,7 @@ func TestAnswerThatCameIsTheAnswer(t *testing.T) {
 		}
 	})
 	a := open(t, addr, nil)
-	if ev, err := a.Order(patience(t), anOrder("")); err != nil || ev.GetSeq() != 2 {
+	if ev, err := a.Order(patience(t), anOrder("")); err != nil || ev.Seq != 2 {
 		t.Errorf("execution %v, error %v", ev, err)
 	}
 	take[*client.Connected](t, a)
@@ -216,7 +217,7 @@ func TestOutcomeUnknown(t *testing.T) {
 // Of an order that was sent before, a refusal for overload says nothing: it is asked again. One by the book is the answer.
 func TestRefusalsOfAnOrderSentAgain(t *testing.T) {
 	refusal := func(code client.RejectCode) []byte {
-		return codec.AppendReject(nil, 0, code, "not now", time.Millisecond)
+		return codec.AppendReject(nil, 0, papertapev1.RejectCode(code), "not now", time.Millisecond)
 	}
 	for name, test := range map[string]struct {
 		refusals []client.RejectCode
@@ -258,7 +259,7 @@ func TestRefusalsOfAnOrderSentAgain(t *testing.T) {
 			var r *client.Reject
 			switch {
 			case test.executed:
-				if err != nil || ev.GetSeq() != 2 {
+				if err != nil || ev.Seq != 2 {
 					t.Errorf("execution %v, error %v", ev, err)
 				}
 			case test.unknown != errors.Is(err, client.ErrOutcomeUnknown) || !errors.As(err, &r) || !test.unknown && r.Code != test.refused:
@@ -282,7 +283,7 @@ func TestOrderSentAgainIsGivenUp(t *testing.T) {
 				p.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, holdingsOf(book(1))))
 				continue
 			}
-			p.send(codec.AppendReject(nil, f.ID, client.Busy, "later", time.Hour))
+			p.send(codec.AppendReject(nil, f.ID, papertapev1.RejectCode(client.Busy), "later", time.Hour))
 			busy <- struct{}{}
 		}
 	})
@@ -345,7 +346,7 @@ func TestOrderWaitsForAConnection(t *testing.T) {
 		t.Errorf("the order reports %v", err)
 	}
 	close(up)
-	if ev, err := a.Order(patience(t), anOrder("")); err != nil || ev.GetSeq() != 2 {
+	if ev, err := a.Order(patience(t), anOrder("")); err != nil || ev.Seq != 2 {
 		t.Errorf("execution %v, error %v", ev, err)
 	}
 }

@@ -179,14 +179,14 @@ func beFollower(addr, cursor, effects string) int {
 		if !ok {
 			continue
 		}
-		if _, err := fmt.Fprintln(out, ev.GetSeq()); err != nil {
+		if _, err := fmt.Fprintln(out, ev.Seq); err != nil {
 			return fail(err)
 		}
-		sum += ev.GetSeq()
+		sum += ev.Seq
 		if err := a.Save(fmt.Append(nil, first, sum)); err != nil {
 			return fail(err)
 		}
-		fmt.Println(ev.GetSeq())
+		fmt.Println(ev.Seq)
 	}
 }
 
@@ -295,9 +295,9 @@ func TestServerKilledForReal(t *testing.T) {
 				t.Errorf("Connected says %+v", u)
 			}
 		case *client.Event:
-			if id, epoch := u.GetTrade().GetClientOrderId(), a.State().Epoch; ids[id] != 0 {
+			if id, epoch := u.Trade.ClientOrderID, a.State().Epoch; ids[id] != 0 {
 				t.Errorf("order %s was executed in epoch %#x and again in epoch %#x", id, ids[id], epoch)
-			} else if ids[id] = epoch; u.GetSeq() > 20 && rand.IntN(50) == 0 {
+			} else if ids[id] = epoch; u.Seq > 20 && rand.IntN(50) == 0 {
 				server.restart()
 			}
 		}

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
 // Bounds of what waits for a caller who is slow.
@@ -16,8 +14,8 @@ const (
 
 // pushes are quotes and presence that wait: the latest price of each instrument, the latest state of each session.
 type pushes struct {
-	quotes   map[instrument]*papertapev1.Quote
-	presence []*papertapev1.Presence // in the order in which their sessions came up
+	quotes   map[instrument]Quote
+	presence []*Presence // in the order in which their sessions came up
 }
 
 // instrument names one: a code alone does not.
@@ -26,12 +24,12 @@ type instrument struct{ market, code string }
 func (p *pushes) empty() bool { return len(p.quotes) == 0 && len(p.presence) == 0 }
 
 // quote takes prices in, each in place of the one before.
-func (p *pushes) quote(quotes []*papertapev1.Quote) {
+func (p *pushes) quote(quotes []Quote) {
 	if p.quotes == nil {
-		p.quotes = make(map[instrument]*papertapev1.Quote)
+		p.quotes = make(map[instrument]Quote)
 	}
 	for _, q := range quotes {
-		i := instrument{q.GetMarket(), q.GetCode()}
+		i := instrument{q.Market, q.Code}
 		if _, known := p.quotes[i]; known || len(p.quotes) < quotedInstrumentsMax {
 			p.quotes[i] = q
 		}
@@ -39,9 +37,9 @@ func (p *pushes) quote(quotes []*papertapev1.Quote) {
 }
 
 // present takes the state of a session in, in place of the one before.
-func (p *pushes) present(state *papertapev1.Presence) {
+func (p *pushes) present(state *Presence) {
 	for i, before := range p.presence {
-		if before.GetUid() == state.GetUid() {
+		if before.UID == state.UID {
 			p.presence[i] = state
 			return
 		}
@@ -57,20 +55,20 @@ func (p *pushes) take() Update {
 	if len(p.presence) > 0 {
 		state := p.presence[0]
 		p.presence = slices.Delete(p.presence, 0, 1)
-		return &Presence{state}
+		return state
 	}
 	if len(p.quotes) == 0 {
 		return nil
 	}
-	quotes := slices.SortedFunc(maps.Values(p.quotes), func(a, b *papertapev1.Quote) int {
-		return cmp.Or(cmp.Compare(a.GetMarket(), b.GetMarket()), cmp.Compare(a.GetCode(), b.GetCode()))
+	quotes := slices.SortedFunc(maps.Values(p.quotes), func(a, b Quote) int {
+		return cmp.Or(cmp.Compare(a.Market, b.Market), cmp.Compare(a.Code, b.Code))
 	})
 	clear(p.quotes)
-	return &Quotes{&papertapev1.Quotes{Quotes: quotes}}
+	return &Quotes{quotes}
 }
 
 // quote hands prices to whoever calls Next.
-func (s *stream) quote(quotes []*papertapev1.Quote) {
+func (s *stream) quote(quotes []Quote) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.push.quote(quotes); !s.push.empty() {
@@ -79,7 +77,7 @@ func (s *stream) quote(quotes []*papertapev1.Quote) {
 }
 
 // present hands the state of a session to whoever calls Next.
-func (s *stream) present(state *papertapev1.Presence) {
+func (s *stream) present(state *Presence) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.push.present(state)

@@ -7,7 +7,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// message is what the codec fills and the calls return.
+// message is what the codec fills.
 type message interface {
 	codec.Message
 	UnmarshalVT([]byte) error
@@ -59,11 +59,23 @@ func (c *Client) take(f codec.Frame) error {
 	case codec.TypeHoldingsReply:
 		return c.takeHoldings(f)
 	case codec.TypeHistoryReply:
-		return c.decodeAnswer(f, new(History))
+		m := new(papertapev1.History)
+		if err := decode(f, m); err != nil {
+			return err
+		}
+		return c.answer(f, historyFrom(m))
 	case codec.TypeInstrumentsReply:
-		return c.decodeAnswer(f, new(papertapev1.Instruments))
+		m := new(papertapev1.Instruments)
+		if err := decode(f, m); err != nil {
+			return err
+		}
+		return c.answer(f, instrumentsFrom(m))
 	case codec.TypeSubscribed:
-		return c.decodeAnswer(f, new(papertapev1.Subscribed))
+		m := new(papertapev1.Subscribed)
+		if err := decode(f, m); err != nil {
+			return err
+		}
+		return c.answer(f, m)
 	case codec.TypeQuotes:
 		return c.takeQuotes(f)
 	case codec.TypePresence:
@@ -81,15 +93,17 @@ func (c *Client) take(f codec.Frame) error {
 // takeEvent checks an event's place in the sequence and hands it on: first to the call that waits for it, then to Next,
 // so that a caller who does one after the other is not held up by the stream.
 func (c *Client) takeEvent(f codec.Frame) error {
-	m := new(AccountEvent)
+	m := &c.event
 	if err := decode(f, m); err != nil {
 		return err
 	}
-	if m.GetAccount() != c.login.GetAccount() {
-		return protocolErrorf("%v of account %d came on a connection of account %d", f.Type, m.GetAccount(), c.login.GetAccount())
+	if m.GetAccount() != c.login.Account {
+		return protocolErrorf("%v of account %d came on a connection of account %d", f.Type, m.GetAccount(),
+			c.login.Account)
 	}
 	execution := f.Type == codec.TypeExecution
-	ev := &Event{AccountEvent: m, Replay: f.Flags&codec.FlagReplay != 0, Execution: execution}
+	ev := eventFrom(m)
+	ev.Replay, ev.Execution = f.Flags&codec.FlagReplay != 0, execution
 	if execution && ev.Replay {
 		return c.answer(f, ev) // of an order sent before: it moves no cursor
 	}
@@ -115,7 +129,7 @@ func (c *Client) takeQuotes(f codec.Frame) error {
 		return err
 	}
 	if !c.discard {
-		c.stream.quote(m.GetQuotes())
+		c.stream.quote(quotesFrom(m))
 	}
 	return nil
 }
@@ -126,7 +140,7 @@ func (c *Client) takePresence(f codec.Frame) error {
 		return err
 	}
 	if !c.discard {
-		c.stream.present(m)
+		c.stream.present(presenceFrom(m))
 	}
 	return nil
 }
@@ -146,21 +160,14 @@ func (c *Client) takePing(f codec.Frame) error {
 
 // takeHoldings hands on a list, which must not be of a later sequence than the events before it.
 func (c *Client) takeHoldings(f codec.Frame) error {
-	m := new(Holdings)
+	m := new(papertapev1.Holdings)
 	if err := decode(f, m); err != nil {
 		return err
 	}
 	if m.GetAsOfSeq() > c.last {
 		return c.gap(m.GetAsOfSeq(), "HOLDINGS")
 	}
-	return c.answer(f, m)
-}
-
-func (c *Client) decodeAnswer(f codec.Frame, m message) error {
-	if err := decode(f, m); err != nil {
-		return err
-	}
-	return c.answer(f, m)
+	return c.answer(f, holdingsFrom(m))
 }
 
 func (c *Client) takeReject(f codec.Frame) error {
@@ -181,15 +188,15 @@ func (c *Client) checkHead(head uint64, where string) error {
 	switch {
 	case head < c.last:
 		return protocolErrorf("account %d: %s says that seq %d is the newest, but seq %d came before it",
-			c.login.GetAccount(), where, head, c.last)
-	case head > c.last && c.last >= c.login.GetHeadSeq():
+			c.login.Account, where, head, c.last)
+	case head > c.last && c.last >= c.login.HeadSeq:
 		return c.gap(head, where)
 	}
 	return nil
 }
 
 func (c *Client) gap(got uint64, where string) error {
-	return &GapError{Account: c.login.GetAccount(), Last: c.last, Got: got, Where: where}
+	return &GapError{Account: c.login.Account, Last: c.last, Got: got, Where: where}
 }
 
 func (c *Client) decodeReject(f codec.Frame) (*Reject, error) {
@@ -197,7 +204,7 @@ func (c *Client) decodeReject(f codec.Frame) (*Reject, error) {
 	if err := decode(f, m); err != nil {
 		return nil, err
 	}
-	return &Reject{Code: m.GetCode(), Text: m.GetText(), RetryAfter: retryAfter(m.GetRetryAfterMs())}, nil
+	return rejectFrom(m), nil
 }
 
 // goodbye is the error that the server's last frame means.
@@ -206,7 +213,7 @@ func (c *Client) goodbye(f codec.Frame) error {
 	if err := decode(f, m); err != nil {
 		return err
 	}
-	bye := &Goodbye{Reason: m.GetReason(), Text: m.GetText(), RetryAfter: retryAfter(m.GetRetryAfterMs())}
+	bye := goodbyeFrom(m)
 	if c.rejected != nil {
 		return fmt.Errorf("%w (%w)", bye, c.rejected)
 	}

@@ -178,30 +178,30 @@ func (a *Account) login(ctx context.Context, attempt int, since time.Time) (*ses
 func (a *Account) greeted(c *Client, o *Options) (*Connected, error) {
 	r := c.login
 	u := &Connected{
-		UID: c.welcome.GetUid(), Addr: a.addr, Server: c.welcome.GetServer(), Epoch: r.GetEpoch(), HeadSeq: r.GetHeadSeq(),
-		Instance: c.welcome.GetInstance(),
+		UID: c.welcome.UID, Addr: a.addr, Server: c.welcome.Server, Epoch: r.Epoch, HeadSeq: r.HeadSeq,
+		Instance: c.welcome.Instance,
 	}
 	switch {
-	case r.GetEpoch() == 0:
+	case r.Epoch == 0:
 		return nil, protocolErrorf("the answer to LOGIN is of epoch 0")
-	case r.GetMode() == ModeSnapshot:
+	case r.Mode == ModeSnapshot:
 		return u, a.replaced(u, r)
-	case r.GetMode() != o.Mode:
-		return nil, protocolErrorf("the answer to LOGIN is of mode %v: asked for %v", r.GetMode(), o.Mode)
-	case r.GetEpoch() != o.Epoch || r.GetHeadSeq() < o.LastSeq:
+	case r.Mode != o.Mode:
+		return nil, protocolErrorf("the answer to LOGIN is of mode %v: asked for %v", r.Mode, o.Mode)
+	case r.Epoch != o.Epoch || r.HeadSeq < o.LastSeq:
 		return nil, protocolErrorf("the answer to LOGIN resumes epoch %#x, up to seq %d: asked for epoch %#x after seq %d",
-			r.GetEpoch(), r.GetHeadSeq(), o.Epoch, o.LastSeq)
+			r.Epoch, r.HeadSeq, o.Epoch, o.LastSeq)
 	}
-	u.Resumed, u.Missed = true, r.GetHeadSeq()-a.at.seq
+	u.Resumed, u.Missed = true, r.HeadSeq-a.at.seq
 	return u, nil
 }
 
 // replaced takes a snapshot in.
 func (a *Account) replaced(u *Connected, r *LoginReply) error {
-	u.After = stateOf(r.GetHoldings(), r.GetEpoch())
-	if hash := u.After.Hash(); hash != r.GetHoldings().GetStateHash() {
+	u.After = stateOf(r.Holdings, r.Epoch)
+	if hash := u.After.Hash(); hash != r.Holdings.StateHash {
 		a.mismatched()
-		return &StateMismatch{Account: a.o.Account, Seq: u.After.Seq, Local: hash, Server: r.GetHoldings().GetStateHash()}
+		return &StateMismatch{Account: a.o.Account, Seq: u.After.Seq, Local: hash, Server: r.Holdings.StateHash}
 	}
 	if u.After.Account != a.o.Account {
 		return protocolErrorf("the answer to LOGIN has the holdings of account %d", u.After.Account)

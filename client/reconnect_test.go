@@ -51,18 +51,18 @@ func TestServerThatSendsAway(t *testing.T) {
 	const asked = 30 * time.Millisecond
 	away := map[string]func(*peer){
 		"full": func(p *peer) {
-			p.send(welcome(60_000), sendAway(papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, asked))
+			p.send(welcome(60_000), sendAway(client.GoodbyeFull, asked))
 			p.waitClosed()
 		},
 		"too many sessions": func(p *peer) {
 			id, _ := p.greet()
-			p.send(codec.AppendReject(nil, id, client.Busy, "too many sessions", asked),
-				sendAway(papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, 0))
+			p.send(codec.AppendReject(nil, id, papertapev1.RejectCode(client.Busy), "too many sessions", asked),
+				sendAway(client.GoodbyeFull, 0))
 			p.waitClosed()
 		},
 		"stopping": func(p *peer) {
 			id, _ := p.greet()
-			p.send(codec.AppendReject(nil, id, client.Draining, "stopping", asked))
+			p.send(codec.AppendReject(nil, id, papertapev1.RejectCode(client.Draining), "stopping", asked))
 			p.waitClosed()
 		},
 	}
@@ -101,16 +101,16 @@ func TestServerThatSendsAway(t *testing.T) {
 	}
 }
 
-func sendAway(reason papertapev1.GoodbyeReason, retry time.Duration) []byte {
-	return codec.AppendGoodbye(nil, reason, "later", retry)
+func sendAway(reason client.GoodbyeReason, retry time.Duration) []byte {
+	return codec.AppendGoodbye(nil, papertapev1.GoodbyeReason(reason), "later", retry)
 }
 
 // GOODBYE in the middle of a session: the client comes back after what the server asked for.
 func TestGoodbyeIsNotTheEnd(t *testing.T) {
 	const asked = 30 * time.Millisecond
-	for _, reason := range []papertapev1.GoodbyeReason{
-		papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW,
-		papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, papertapev1.GoodbyeReason_GOODBYE_REASON_IDLE,
+	for _, reason := range []client.GoodbyeReason{
+		client.GoodbyeShutdown, client.GoodbyeSlow,
+		client.GoodbyeKicked, client.GoodbyeIdle,
 	} {
 		addr := serve(t, func(p *peer) {
 			p.snapshots(1)
@@ -169,7 +169,7 @@ func TestGapIsCuredByResuming(t *testing.T) {
 // A server that answers the login with what was not asked for is not believed, and tried again.
 func TestAnswersToTheLoginAreChecked(t *testing.T) {
 	for name, wrong := range map[string]func(*papertapev1.LoginReply){
-		"another mode":    func(r *papertapev1.LoginReply) { r.Mode = client.ModeQuick },
+		"another mode":    func(r *papertapev1.LoginReply) { r.Mode = papertapev1.ResumeMode_RESUME_MODE_QUICK },
 		"another epoch":   func(r *papertapev1.LoginReply) { r.Epoch++ },
 		"no epoch":        func(r *papertapev1.LoginReply) { r.Epoch = 0 },
 		"behind":          func(r *papertapev1.LoginReply) { r.HeadSeq-- },
@@ -177,16 +177,17 @@ func TestAnswersToTheLoginAreChecked(t *testing.T) {
 		"another's holdings": func(r *papertapev1.LoginReply) {
 			s := book(3)
 			s.Account++
-			r.Mode, r.Holdings = client.ModeSnapshot, holdingsOf(s)
+			r.Mode, r.Holdings = papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, holdingsOf(s)
 		},
-		"no holdings": func(r *papertapev1.LoginReply) { r.Mode = client.ModeSnapshot },
+		"no holdings": func(r *papertapev1.LoginReply) { r.Mode = papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT },
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {
 				p.snapshots(3)
 			}, func(p *peer) {
 				id, _ := p.greet()
-				r := &papertapev1.LoginReply{Account: account, HeadSeq: 3, OldestSeq: 1, Epoch: epoch, Mode: client.ModeResume}
+				r := &papertapev1.LoginReply{Account: account, HeadSeq: 3, OldestSeq: 1, Epoch: epoch,
+					Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME}
 				wrong(r)
 				p.send(loggedIn(id, r))
 				p.waitClosed()

@@ -13,7 +13,7 @@ import (
 // before it returns.
 //
 // Holdings, History, Instruments, Ping and Verify wait for a connection while there is none, until ctx ends. Where it breaks
-// before the answer comes, the error is ErrDisconnected.
+// before the answer comes, the error is [ErrDisconnected].
 func (a *Account) Holdings(ctx context.Context) (*Holdings, error) {
 	return ask(ctx, a, func(c *Client) (*Holdings, error) { return c.Holdings(ctx) })
 }
@@ -25,8 +25,8 @@ func (a *Account) History(ctx context.Context, before uint64, limit int) (*Histo
 }
 
 // Instruments asks for instruments and their prices, by codes such as "SH.600519"; without codes for the first 500.
-func (a *Account) Instruments(ctx context.Context, codes ...string) ([]*Instrument, error) {
-	return ask(ctx, a, func(c *Client) ([]*Instrument, error) { return c.Instruments(ctx, codes...) })
+func (a *Account) Instruments(ctx context.Context, codes ...string) ([]Instrument, error) {
+	return ask(ctx, a, func(c *Client) ([]Instrument, error) { return c.Instruments(ctx, codes...) })
 }
 
 // Ping asks the server for a sign of life.
@@ -92,8 +92,8 @@ func ask[T any](ctx context.Context, a *Account, question func(*Client) (T, erro
 	return answer, a.broken(c, err)
 }
 
-// broken is what an error of a connection is to the account's caller: the end of the connection is ErrDisconnected, that of
-// the account its own reason.
+// broken is what an error of a connection is to the account's caller: the end of the connection is [ErrDisconnected],
+// that of the account its own reason.
 func (a *Account) broken(c *Client, err error) error {
 	end := c.Err()
 	if err == nil || end == nil || !errors.Is(err, end) {

@@ -122,7 +122,8 @@ func welcome(heartbeatMs uint32) []byte {
 
 func snapshot(head uint64) *papertapev1.LoginReply {
 	return &papertapev1.LoginReply{
-		Account: account, HeadSeq: head, OldestSeq: min(head, 1), Epoch: 99, Mode: client.ModeSnapshot,
+		Account: account, HeadSeq: head, OldestSeq: min(head, 1), Epoch: 99,
+		Mode:     papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT,
 		Holdings: &papertapev1.Holdings{Account: account, AsOfSeq: head},
 	}
 }
@@ -147,12 +148,16 @@ func ping(id, head uint64) []byte {
 	return codec.Append(nil, codec.TypePing, 0, id, &papertapev1.Ping{HeadSeq: head})
 }
 
-func reject(id uint64, flags codec.Flags, code papertapev1.RejectCode, text string) []byte {
-	return codec.Append(nil, codec.TypeReject, flags, id, &papertapev1.Reject{Code: code, Text: text, RetryAfterMs: 20})
+func reject(id uint64, flags codec.Flags, code client.RejectCode, text string) []byte {
+	return codec.Append(nil, codec.TypeReject, flags, id, &papertapev1.Reject{
+		Code: papertapev1.RejectCode(code), Text: text, RetryAfterMs: 20,
+	})
 }
 
-func goodbye(reason papertapev1.GoodbyeReason) []byte {
-	return codec.Append(nil, codec.TypeGoodbye, 0, 0, &papertapev1.Goodbye{Reason: reason, Text: "until later", RetryAfterMs: 1500})
+func goodbye(reason client.GoodbyeReason) []byte {
+	return codec.Append(nil, codec.TypeGoodbye, 0, 0, &papertapev1.Goodbye{
+		Reason: papertapev1.GoodbyeReason(reason), Text: "until later", RetryAfterMs: 1500,
+	})
 }
 
 // patience bounds a test that hangs.
@@ -192,7 +197,7 @@ func ended(t *testing.T, c *client.Client) error {
 	t.Helper()
 	ev, err := c.Next(patience(t))
 	if err == nil {
-		t.Fatalf("seq %d came: expected the end", ev.GetSeq())
+		t.Fatalf("seq %d came: expected the end", ev.Seq)
 	}
 	if errors.Is(err, context.DeadlineExceeded) && c.Err() == nil {
 		t.Fatal("the client goes on: expected its end")

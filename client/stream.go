@@ -67,7 +67,7 @@ func (s *stream) put(u Update, done <-chan struct{}) bool {
 func (s *stream) append(u Update) {
 	switch u := u.(type) {
 	case *Event:
-		s.last = u.GetSeq()
+		s.last = u.Seq
 	case *Connected:
 		if u.After != nil {
 			s.last = u.After.Seq
@@ -147,7 +147,7 @@ func (s *stream) advance(u Update) {
 func after(s *State, u Update) (next *State, moved bool) {
 	switch u := u.(type) {
 	case *Event:
-		s.apply(u.AccountEvent)
+		s.apply(u)
 		return s, true
 	case *Connected:
 		if u.After != nil {

@@ -7,11 +7,9 @@ import (
 	"math"
 	"testing"
 	"time"
-
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-func numbered(seq uint64) *Event { return &Event{AccountEvent: &AccountEvent{Seq: seq}} }
+func numbered(seq uint64) *Event { return &Event{Seq: seq} }
 
 // A full queue holds up who puts, until there is room, or the putter's time is over.
 func TestStreamIsBounded(t *testing.T) {
@@ -36,8 +34,8 @@ func TestStreamIsBounded(t *testing.T) {
 		if err := waitFor(s); err != nil {
 			t.Fatal(err)
 		}
-		if ev := s.takeEvent(); ev.GetSeq() != seq+1 {
-			t.Fatalf("took seq %d: expected %d", ev.GetSeq(), seq+1)
+		if ev := s.takeEvent(); ev.Seq != seq+1 {
+			t.Fatalf("took seq %d: expected %d", ev.Seq, seq+1)
 		}
 		if seq == 0 && !<-put {
 			t.Error("put gave up")
@@ -72,7 +70,7 @@ func TestStreamWakesEveryTaker(t *testing.T) {
 		go func() {
 			for {
 				if ev := s.takeEvent(); ev != nil {
-					if taken <- ev.GetSeq(); ev.GetSeq() == 0 {
+					if taken <- ev.Seq; ev.Seq == 0 {
 						return
 					}
 				} else if err := waitFor(s); err != nil {
@@ -132,7 +130,7 @@ func TestStreamTakesTurns(t *testing.T) {
 		s.put(numbered(seq+1), nil)
 	}
 	for range 3 {
-		s.quote([]*papertapev1.Quote{{Market: "SZ", Code: "000001"}})
+		s.quote([]Quote{{Market: "SZ", Code: "000001"}})
 		for range 2 {
 			switch s.take().(type) {
 			case *Event:
@@ -150,20 +148,20 @@ func TestStreamTakesTurns(t *testing.T) {
 func TestPushesAreBounded(t *testing.T) {
 	var p pushes
 	for i := range 3 * quotedInstrumentsMax {
-		p.quote([]*papertapev1.Quote{{Market: "SZ", Code: fmt.Sprint(i)}})
+		p.quote([]Quote{{Market: "SZ", Code: fmt.Sprint(i)}})
 	}
 	for i := range uint64(3 * presentSessionsMax) {
-		p.present(&papertapev1.Presence{Uid: i})
+		p.present(&Presence{UID: i})
 	}
-	if len(p.presence) != presentSessionsMax || p.presence[0].GetUid() != 2*presentSessionsMax {
-		t.Errorf("%d sessions wait, the first is %d", len(p.presence), p.presence[0].GetUid())
+	if len(p.presence) != presentSessionsMax || p.presence[0].UID != 2*presentSessionsMax {
+		t.Errorf("%d sessions wait, the first is %d", len(p.presence), p.presence[0].UID)
 	}
 	for range presentSessionsMax {
 		if _, ok := p.take().(*Presence); !ok {
 			t.Fatal("no presence")
 		}
 	}
-	if q, ok := p.take().(*Quotes); !ok || len(q.GetQuotes()) != quotedInstrumentsMax {
+	if q, ok := p.take().(*Quotes); !ok || len(q.Quotes) != quotedInstrumentsMax {
 		t.Errorf("took %T", q)
 	}
 	if u := p.take(); u != nil || !p.empty() {

@@ -51,11 +51,11 @@ func TestClientSubscribes(t *testing.T) {
 		}
 		switch u := u.(type) {
 		case *client.Event:
-			seen["event"] += int(u.GetSeq())
+			seen["event"] += int(u.Seq)
 		case *client.Quotes:
-			seen["quotes"] += int(u.GetQuotes()[0].GetPrice())
+			seen["quotes"] += int(u.Quotes[0].Price)
 		case *client.Presence:
-			seen["presence"] += int(u.GetUid())
+			seen["presence"] += int(u.UID)
 		}
 	}
 	if seen["event"] != 1 || seen["quotes"] != 7 || seen["presence"] != 4 {
@@ -75,7 +75,7 @@ func TestUpdatesBeforeTheEnd(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(0)
 		p.subscribes(true, false)
-		p.send(quotes(7), event(1, 0), sendAway(papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, 0))
+		p.send(quotes(7), event(1, 0), sendAway(client.GoodbyeShutdown, 0))
 		p.waitClosed()
 	})
 	c := dial(t, addr, client.Options{})
@@ -126,10 +126,10 @@ func TestPushesAreConflated(t *testing.T) {
 		case *client.Event:
 			events++
 		case *client.Presence:
-			if _, again := online[u.GetUid()]; again {
+			if _, again := online[u.UID]; again {
 				t.Error("more than the latest state of a session")
 			}
-			online[u.GetUid()] = u.GetOnline()
+			online[u.UID] = u.Online
 		case *client.Quotes:
 			if last != nil {
 				t.Error("more than the latest quotes")
@@ -142,9 +142,9 @@ func TestPushesAreConflated(t *testing.T) {
 	}
 	for i, want := range []struct {
 		code  string
-		price int64
+		price client.Money
 	}{{"000001", 2}, {"000333", 3}, {"300750", 1}} {
-		if q := last.GetQuotes()[i]; q.GetCode() != want.code || q.GetPrice() != want.price*(n-1) {
+		if q := last.Quotes[i]; q.Code != want.code || q.Price != want.price*(n-1) {
 			t.Errorf("quote %d is %v", i, q)
 		}
 	}

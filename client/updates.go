@@ -1,20 +1,9 @@
 package client
 
-import (
-	"time"
+import "time"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
-)
-
-// Update is what Next hands out: an *Event, *Connected, *Disconnected, *Quotes or *Presence.
+// Update is what Next hands out: an [*Event], [*Connected], [*Disconnected], [*Quotes] or [*Presence].
 type Update interface{ update() }
-
-// Event is one change of the account. Order and Next return the same one: it is not to be changed.
-type Event struct {
-	*AccountEvent
-	Replay    bool // sent again from history
-	Execution bool // the answer to an order of this connection
-}
 
 // Connected says that a connection is logged in. The events that follow came on it.
 type Connected struct {
@@ -40,13 +29,18 @@ type Disconnected struct {
 	Retry   time.Duration // until the next attempt
 }
 
-// Quotes are prices as subscribed (GetQuotes), by market and code: the latest of each instrument that has one since the last
+// Quotes are prices as subscribed, by market and code: the latest of each instrument that has one since the last
 // Quotes. Not every price is seen, and their place among the events means nothing.
-type Quotes struct{ *papertapev1.Quotes }
+type Quotes struct{ Quotes []Quote }
 
 // Presence says that a session of the account (of any account where the server is configured so) came or went. The latest
 // state of a session is seen, not every one. What happened while there was no connection is not told.
-type Presence struct{ *papertapev1.Presence }
+type Presence struct {
+	Account  uint64
+	UID      uint64 // of the session's connection
+	Online   bool   // it came; false: it went
+	Sessions uint32 // that the account has now
+}
 
 func (*Event) update()        {}
 func (*Connected) update()    {}

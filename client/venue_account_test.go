@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/engine/simulator"
 )
@@ -78,8 +77,8 @@ func nextOf(t *testing.T, a *client.Account) client.Update {
 
 func follows(t *testing.T, ev *client.Event, last uint64) uint64 {
 	t.Helper()
-	if ev.GetSeq() != last+1 {
-		t.Fatalf("seq %d came: expected %d", ev.GetSeq(), last+1)
+	if ev.Seq != last+1 {
+		t.Fatalf("seq %d came: expected %d", ev.Seq, last+1)
 	}
 	return last + 1
 }
@@ -112,10 +111,10 @@ func TestOrdersExecuteOnce(t *testing.T) {
 					return
 				}
 				mu.Lock()
-				if again := executed[ev.GetTrade().GetClientOrderId()]; again != nil {
+				if again := executed[ev.Trade.ClientOrderID]; again != nil {
 					t.Errorf("%v and %v are executions of one order", again, ev)
 				}
-				executed[ev.GetTrade().GetClientOrderId()] = ev
+				executed[ev.Trade.ClientOrderID] = ev
 				mu.Unlock()
 			}
 		})
@@ -123,10 +122,10 @@ func TestOrdersExecuteOnce(t *testing.T) {
 	events := make(map[string]uint64) // by order id
 	taking := func(u client.Update) {
 		if ev, ok := u.(*client.Event); ok {
-			if again := events[ev.GetTrade().GetClientOrderId()]; again != 0 {
-				t.Errorf("seq %d and %d are of one order", again, ev.GetSeq())
+			if again := events[ev.Trade.ClientOrderID]; again != 0 {
+				t.Errorf("seq %d and %d are of one order", again, ev.Seq)
 			}
-			events[ev.GetTrade().GetClientOrderId()] = ev.GetSeq()
+			events[ev.Trade.ClientOrderID] = ev.Seq
 		}
 	}
 	for cut := 0; cut < cuts; {
@@ -164,8 +163,8 @@ func TestOrdersExecuteOnce(t *testing.T) {
 		t.Errorf("%d orders are %d events, and %d of them came", len(executed), n, len(events))
 	}
 	for id, ev := range executed {
-		if events[id] != ev.GetSeq() {
-			t.Errorf("order %s was executed as seq %d, and its event is seq %d", id, ev.GetSeq(), events[id])
+		if events[id] != ev.Seq {
+			t.Errorf("order %s was executed as seq %d, and its event is seq %d", id, ev.Seq, events[id])
 		}
 	}
 }
@@ -226,7 +225,7 @@ func TestRestartedServer(t *testing.T) {
 		}
 		d := takeUntil[*client.Disconnected](t, a)
 		var bye *client.Goodbye
-		if !errors.As(d.Err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN || d.Retry < bye.RetryAfter {
+		if !errors.As(d.Err, &bye) || bye.Reason != client.GoodbyeShutdown || d.Retry < bye.RetryAfter {
 			t.Errorf("Disconnected says %+v", d)
 		}
 		order := make(chan error, 1)
@@ -263,7 +262,7 @@ func TestFullServer(t *testing.T) {
 	first := openAt(t, l, nil)
 	var bye *client.Goodbye
 	_, err := client.Open(patience(t), l.addr(), client.AccountOptions{Account: venueAccount})
-	if !errors.As(err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_FULL {
+	if !errors.As(err, &bye) || bye.Reason != client.GoodbyeFull {
 		t.Errorf("Open reports %v", err)
 	}
 	second := openAt(t, l, func(o *client.AccountOptions) { o.Wait = true })
@@ -420,8 +419,8 @@ func (l *life) step(ctx context.Context) bool {
 			l.t.Errorf("Connected says %+v", u)
 		}
 	case *client.Event:
-		if l.seq++; u.GetSeq() != l.seq {
-			l.t.Fatalf("seq %d came: expected %d", u.GetSeq(), l.seq)
+		if l.seq++; u.Seq != l.seq {
+			l.t.Fatalf("seq %d came: expected %d", u.Seq, l.seq)
 		}
 		if l.sum += l.seq; l.noted && rand.IntN(3) > 0 { // not after every event
 			if err := l.a.Save(fmt.Append(nil, l.first, l.sum)); err != nil {

@@ -16,9 +16,9 @@ const (
 	longestPause = 2 * time.Second
 )
 
-// Verify compares the state with the server's, by their hashes as of exactly the same sequence: State with all applied that
-// waits for Next. A difference is a *StateMismatch; the account then replaces the state by a snapshot, which Next tells.
-// The same is done after every reconnect without being asked.
+// Verify compares the state with the server's, by their hashes as of exactly the same sequence: State with all
+// applied that waits for Next. A difference is a [*StateMismatch]; the account then replaces the state by a snapshot,
+// which Next tells. The same is done after every reconnect without being asked.
 func (a *Account) Verify(ctx context.Context) error {
 	c, err := a.connection(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (a *Account) compare(ctx context.Context, c *Client) error {
 	}
 }
 
-// compareOnce asks once. The error is a *StateMismatch, or why there is no comparison.
+// compareOnce asks once. The error is a [*StateMismatch], or why there is no comparison.
 func (a *Account) compareOnce(ctx context.Context, c *Client) error {
 	var found error // by the reader, before it answers
 	waiting := newCall(codec.TypeHoldingsReply)
@@ -72,11 +72,11 @@ func (a *Account) compareOnce(ctx context.Context, c *Client) error {
 // differs compares holdings that came just now with the state as it is at this place in the stream.
 func (a *Account) differs(h *Holdings) error {
 	ahead := a.stream.ahead()
-	if ahead.Seq != h.GetAsOfSeq() {
-		return &elsewhereError{ahead.Seq, h.GetAsOfSeq()}
+	if ahead.Seq != h.AsOfSeq {
+		return &elsewhereError{ahead.Seq, h.AsOfSeq}
 	}
-	if hash := ahead.Hash(); hash != h.GetStateHash() {
-		return &StateMismatch{Account: a.o.Account, Seq: ahead.Seq, Local: hash, Server: h.GetStateHash()}
+	if hash := ahead.Hash(); hash != h.StateHash {
+		return &StateMismatch{Account: a.o.Account, Seq: ahead.Seq, Local: hash, Server: h.StateHash}
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func TestMismatchIsCuredBySnapshot(t *testing.T) {
 	take[*client.Disconnected](t, a)
 	take[*client.Connected](t, a)
 	takeEvents(t, a, 4, 4)
-	expectMismatch(t, take[*client.Disconnected](t, a).Err, 4, lying(4).GetStateHash())
+	expectMismatch(t, take[*client.Disconnected](t, a).Err, 4, lying(4).StateHash)
 	if c := take[*client.Connected](t, a); !c.Resynced || c.Before.Seq != 4 || c.After.Seq != 6 || c.Missed != 2 {
 		t.Errorf("Connected says %+v", c)
 	}
@@ -62,7 +62,7 @@ func TestMismatchIsCuredBySnapshot(t *testing.T) {
 	takeEvents(t, a, 7, 7)
 	take[*client.Disconnected](t, a)
 	take[*client.Connected](t, a)
-	expectMismatch(t, take[*client.Disconnected](t, a).Err, 7, lying(7).GetStateHash())
+	expectMismatch(t, take[*client.Disconnected](t, a).Err, 7, lying(7).StateHash)
 	take[*client.Connected](t, a)
 	at(t, a, 8)
 }
@@ -124,9 +124,9 @@ func TestSecondMismatchIsTheEnd(t *testing.T) {
 			for err == nil {
 				_, err = a.Next(patience(t))
 			}
-			expectMismatch(t, err, 4, lying(4).GetStateHash())
+			expectMismatch(t, err, 4, lying(4).StateHash)
 			_, err = a.Holdings(patience(t))
-			expectMismatch(t, err, 4, lying(4).GetStateHash())
+			expectMismatch(t, err, 4, lying(4).StateHash)
 		})
 	}
 }
@@ -140,7 +140,7 @@ func TestMismatchAtTheFirstLogin(t *testing.T) {
 		p.waitClosed()
 	}
 	_, err := client.Open(patience(t), serve(t, lie, lie), accountOptions(func(o *client.AccountOptions) { o.Wait = true }))
-	expectMismatch(t, err, 4, lying(4).GetStateHash())
+	expectMismatch(t, err, 4, lying(4).StateHash)
 }
 
 // Verify compares with all that waits for Next, and at exactly the sequence of the server's answer.
@@ -154,7 +154,7 @@ func TestVerify(t *testing.T) {
 		p.push(5, 0)
 		p.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, lying(4)))
 		f = p.expect(codec.TypeHoldings)
-		p.send(codec.AppendReject(nil, f.ID, client.Busy, "later", time.Millisecond))
+		p.send(codec.AppendReject(nil, f.ID, papertapev1.RejectCode(client.Busy), "later", time.Millisecond))
 		p.agrees(5)
 		p.holds(lying(5))
 		p.waitClosed()
@@ -171,8 +171,8 @@ func TestVerify(t *testing.T) {
 	}
 	take[*client.Connected](t, a)
 	takeEvents(t, a, 3, 5)
-	expectMismatch(t, a.Verify(patience(t)), 5, lying(5).GetStateHash())
-	expectMismatch(t, take[*client.Disconnected](t, a).Err, 5, lying(5).GetStateHash())
+	expectMismatch(t, a.Verify(patience(t)), 5, lying(5).StateHash)
+	expectMismatch(t, take[*client.Disconnected](t, a).Err, 5, lying(5).StateHash)
 	if c := take[*client.Connected](t, a); !c.Resynced || c.Missed != 0 {
 		t.Errorf("Connected says %+v", c)
 	}

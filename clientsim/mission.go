@@ -210,7 +210,7 @@ func (t *trader) lookAround(ctx context.Context) error {
 // beRefused asks for what cannot be, and expects a refusal with its code and no event.
 func (t *trader) beRefused(ctx context.Context) error {
 	i := t.tools[0]
-	o := &client.Order{Side: client.Sell, Market: i.GetMarket(), Code: i.GetCode(), Quantity: senselessShares}
+	o := &client.Order{Side: client.Sell, Market: i.Market, Code: i.Code, Quantity: senselessShares}
 	_, err := t.place(ctx, o)
 	return t.expectReject(err, client.InsufficientShares, orderText(o))
 }

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
-	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/codec"
 )
 
@@ -88,27 +87,27 @@ func TestMissionFindsTheFault(t *testing.T) {
 		says  string
 	}{
 		"wrong cost": {4, func(f *outFrame) bool {
-			if ev, ok := f.m.(*client.AccountEvent); ok && ev.GetSeq() == 8 {
-				wrong := proto.Clone(ev).(*client.AccountEvent)
+			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && ev.GetSeq() == 8 {
+				wrong := proto.Clone(ev).(*papertapev1.AccountEvent)
 				wrong.Positions[0].Cost++
 				f.m = wrong
 			}
 			return true
 		}, "seq 8, position cost: expected "},
 		"event left out": {4, func(f *outFrame) bool {
-			ev, ok := f.m.(*client.AccountEvent)
-			return !ok || f.t != codec.TypeEvent || ev.GetTrade().GetOrigin() != client.OriginSimulator
+			ev, ok := f.m.(*papertapev1.AccountEvent)
+			return !ok || f.t != codec.TypeEvent || ev.GetTrade().GetOrigin() != papertapev1.Origin_ORIGIN_SIMULATOR
 		}, "events are missing from seq "},
 		"wrong hash": {4, func(f *outFrame) bool {
-			if h, ok := f.m.(*client.Holdings); ok {
+			if h, ok := f.m.(*papertapev1.Holdings); ok {
 				h.StateHash++
 			}
 			return true
 		}, ", state_hash: expected "},
 		"history that is not what was shown": {4, func(f *outFrame) bool {
-			if h, ok := f.m.(*client.History); ok {
+			if h, ok := f.m.(*papertapev1.History); ok {
 				for i, ev := range h.Events {
-					other := proto.Clone(ev).(*client.AccountEvent)
+					other := proto.Clone(ev).(*papertapev1.AccountEvent)
 					other.Time++
 					h.Events[i] = other
 				}
@@ -116,10 +115,10 @@ func TestMissionFindsTheFault(t *testing.T) {
 			return true
 		}, "the event sent again: expected "},
 		"history that names an old row otherwise": {0, func(f *outFrame) bool {
-			if h, ok := f.m.(*client.History); ok {
+			if h, ok := f.m.(*papertapev1.History); ok {
 				for i, ev := range h.Events {
 					if ev.GetSeq() == 3 { // a row of the opening, which nobody trades
-						other := proto.Clone(ev).(*client.AccountEvent)
+						other := proto.Clone(ev).(*papertapev1.AccountEvent)
 						other.GetTrade().Name, other.Positions[0].Name = "another", "another"
 						h.Events[i] = other
 					}
@@ -129,7 +128,7 @@ func TestMissionFindsTheFault(t *testing.T) {
 		}, "account 100091 holdings as of seq "},
 		"refused for another reason": {0, func(f *outFrame) bool {
 			if r, ok := f.m.(*papertapev1.Reject); ok {
-				r.Code = client.InsufficientCash
+				r.Code = papertapev1.RejectCode_REJECT_CODE_INSUFFICIENT_CASH
 			}
 			return true
 		}, "was refused with REJECT_CODE_INSUFFICIENT_CASH"},
@@ -140,8 +139,9 @@ func TestMissionFindsTheFault(t *testing.T) {
 			return true
 		}, "came with REPLAY false: expected true"},
 		"bust by an opposite trade": {8, func(f *outFrame) bool {
-			if ev, ok := f.m.(*client.AccountEvent); ok && ev.GetBust() != nil && ev.GetBust().GetReplacement() == nil {
-				wrong := proto.Clone(ev).(*client.AccountEvent)
+			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && ev.GetBust() != nil &&
+				ev.GetBust().GetReplacement() == nil {
+				wrong := proto.Clone(ev).(*papertapev1.AccountEvent)
 				wrong.Positions[0].Cost, wrong.Positions[0].Realised = wrong.Positions[0].Cost+100, 100
 				wrong.Cash.Realised += 100
 				f.m = wrong
@@ -149,10 +149,10 @@ func TestMissionFindsTheFault(t *testing.T) {
 			return true
 		}, "the row and the cash as they were before 100099-"},
 		"history in which the original is what it was corrected to": {8, func(f *outFrame) bool {
-			if h, ok := f.m.(*client.History); ok {
+			if h, ok := f.m.(*papertapev1.History); ok {
 				for i, ev := range h.Events {
 					if ev.GetTrade().GetQuantity() == 300 { // the one that is taken back
-						other := proto.Clone(ev).(*client.AccountEvent)
+						other := proto.Clone(ev).(*papertapev1.AccountEvent)
 						other.GetTrade().Quantity = 100
 						h.Events[i] = other
 					}

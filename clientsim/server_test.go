@@ -40,9 +40,9 @@ type world struct {
 	polite   bool   // the script does nothing to an account that nobody is logged in to
 	book     *positions.Book
 	prices   *market.Feed
-	history  map[uint64][]*client.AccountEvent
-	events   map[uint64][]positions.Event    // the same
-	byID     map[string]*client.AccountEvent // executed orders with an id; one account per id is enough here
+	history  map[uint64][]*papertapev1.AccountEvent
+	events   map[uint64][]positions.Event         // the same
+	byID     map[string]*papertapev1.AccountEvent // executed orders with an id; one account per id is enough here
 	sessions map[*session]bool
 	logins   map[uint64]int
 }
@@ -90,7 +90,8 @@ func startWorld(t *testing.T, rows [10]int, spoil func(*outFrame) bool) *world {
 
 // begin begins a history: with the ten accounts of the mission, and as many of a swarm.
 func (w *world) begin(rows [10]int) {
-	w.book, w.history, w.byID = positions.NewBook(w.universe), make(map[uint64][]*client.AccountEvent), make(map[string]*client.AccountEvent)
+	w.book, w.history, w.byID = positions.NewBook(w.universe), make(map[uint64][]*papertapev1.AccountEvent),
+		make(map[string]*papertapev1.AccountEvent)
 	w.logins, w.events = make(map[uint64]int), make(map[uint64][]positions.Event)
 	for i, n := range rows {
 		w.openAccount(firstAccountDefault+uint64(i), n)
@@ -153,9 +154,9 @@ func (w *world) decode(frame []byte, m interface {
 }
 
 // apply makes an event history.
-func (w *world) apply(ev *positions.Event) *client.AccountEvent {
+func (w *world) apply(ev *positions.Event) *papertapev1.AccountEvent {
 	w.book.Apply(ev)
-	m := new(client.AccountEvent)
+	m := new(papertapev1.AccountEvent)
 	w.decode(codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, w.universe), m)
 	w.history[ev.Account] = append(w.history[ev.Account], m)
 	w.events[ev.Account] = append(w.events[ev.Account], *ev)
@@ -287,7 +288,7 @@ func (w *world) login(s *session, f codec.Frame) {
 	}
 	if len(w.history[l.Account]) == 0 {
 		w.send(s, outFrame{t: codec.TypeReject, flags: codec.FlagReply, id: f.ID, m: &papertapev1.Reject{
-			Code: client.UnknownAccount, Text: fmt.Sprintf("there is no account %d", l.Account),
+			Code: papertapev1.RejectCode(client.UnknownAccount), Text: fmt.Sprintf("there is no account %d", l.Account),
 		}})
 		return
 	}
@@ -296,13 +297,14 @@ func (w *world) login(s *session, f codec.Frame) {
 	r := &papertapev1.LoginReply{Account: s.account, HeadSeq: head, OldestSeq: 1, Epoch: w.epoch, Mode: l.Mode}
 	from := head
 	switch l.Mode {
-	case client.ModeSnapshot:
+	case papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT:
 		r.Holdings = w.holdings(s.account)
-	case client.ModeResume:
+	case papertapev1.ResumeMode_RESUME_MODE_RESUME:
 		if from = l.LastSeq; l.Epoch != w.epoch || w.forgets {
-			from, r.Mode, r.Resynced, r.Holdings = head, client.ModeSnapshot, true, w.holdings(s.account)
+			from, r.Mode, r.Resynced, r.Holdings = head, papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, true,
+				w.holdings(s.account)
 		}
-	case client.ModeRestart:
+	case papertapev1.ResumeMode_RESUME_MODE_RESTART:
 		from = 0
 	}
 	w.send(s, outFrame{t: codec.TypeLoginReply, flags: codec.FlagReply, id: f.ID, m: r})
@@ -314,9 +316,9 @@ func (w *world) login(s *session, f codec.Frame) {
 	}
 }
 
-func (w *world) holdings(account uint64) *client.Holdings {
+func (w *world) holdings(account uint64) *papertapev1.Holdings {
 	held, _, _ := w.book.Holdings(account, w.prices.Snapshot(), nil)
-	h := new(client.Holdings)
+	h := new(papertapev1.Holdings)
 	w.decode(codec.AppendHoldings(nil, 0, &held, w.universe), h)
 	return h
 }
@@ -347,7 +349,7 @@ func (w *world) order(s *session, o *positions.Order, id uint64) {
 }
 
 // push sends an event to all sessions of its account but one.
-func (w *world) push(m *client.AccountEvent, but *session) {
+func (w *world) push(m *papertapev1.AccountEvent, but *session) {
 	for s := range w.sessions {
 		if s != but && s.account == m.GetAccount() {
 			w.send(s, outFrame{t: codec.TypeEvent, m: m})

@@ -75,8 +75,8 @@ func (cfg *SwarmConfig) check() error {
 // swarm is one under way.
 type swarm struct {
 	cfg     SwarmConfig
-	gate    gate                 // at which connections are made
-	tools   []*client.Instrument // what there is to buy, the same for all; prices are of the start
+	gate    gate                // at which connections are made
+	tools   []client.Instrument // what there is to buy, the same for all; prices are of the start
 	members []*member
 	board   board
 	traded  time.Duration
@@ -195,8 +195,8 @@ func (s *swarm) report(loggedIn time.Duration) *SwarmReport {
 }
 
 // instruments asks what there is to trade.
-func (u *user) instruments(ctx context.Context) ([]*client.Instrument, error) {
-	var list []*client.Instrument
+func (u *user) instruments(ctx context.Context) ([]client.Instrument, error) {
+	var list []client.Instrument
 	err := u.insist(ctx, func(ctx context.Context) error {
 		_, err := u.during(ctx, func(ctx context.Context) (err error) {
 			list, err = u.acc.Instruments(ctx)
@@ -208,8 +208,8 @@ func (u *user) instruments(ctx context.Context) ([]*client.Instrument, error) {
 		return nil, fmt.Errorf("ask for the instruments: %w", err)
 	}
 	for _, i := range list {
-		if i.GetPrice() <= 0 || strings.TrimSpace(i.GetName()) == "" {
-			u.wrongf("instrument %s %s has price %d and name %q", i.GetMarket(), i.GetCode(), i.GetPrice(), i.GetName())
+		if i.Price <= 0 || strings.TrimSpace(i.Name) == "" {
+			u.wrongf("instrument %s %s has price %d and name %q", i.Market, i.Code, i.Price, i.Name)
 		}
 	}
 	if len(list) == 0 {

@@ -72,11 +72,13 @@ func (m *member) act(ctx context.Context) error {
 	switch kind {
 	case KindBuy:
 		if i, quantity := m.affordable(); quantity > 0 {
-			return m.order(ctx, kind, i, &client.Order{Side: client.Buy, Market: i.GetMarket(), Code: i.GetCode(), Quantity: quantity})
+			return m.order(ctx, kind, i, &client.Order{Side: client.Buy, Market: i.Market, Code: i.Code,
+				Quantity: quantity})
 		}
 	case KindSell:
 		if i, quantity := m.holding(); quantity > 0 {
-			return m.order(ctx, kind, i, &client.Order{Side: client.Sell, Market: i.GetMarket(), Code: i.GetCode(), Quantity: quantity})
+			return m.order(ctx, kind, i, &client.Order{Side: client.Sell, Market: i.Market, Code: i.Code,
+				Quantity: quantity})
 		}
 	}
 	return m.ask(ctx)
@@ -86,15 +88,15 @@ func (m *member) act(ctx context.Context) error {
 func (m *member) affordable() (*client.Instrument, int64) {
 	cash := m.user.shadow.Balance()
 	for range buyTries {
-		i := m.swarm.tools[m.rand.IntN(len(m.swarm.tools))]
-		if m.user.shadow.Len() >= rowsWanted && m.user.shadow.Quantity(i.GetMarket(), i.GetCode()) == 0 {
+		i := &m.swarm.tools[m.rand.IntN(len(m.swarm.tools))]
+		if m.user.shadow.Len() >= rowsWanted && m.user.shadow.Quantity(i.Market, i.Code) == 0 {
 			continue
 		}
-		lot := max(int64(i.GetLot()), 1)
-		if i.GetLot() == 0 {
+		lot := max(int64(i.Lot), 1)
+		if i.Lot == 0 {
 			lot = lotDefault
 		}
-		most := cash / max(2*i.GetPrice(), 1) / lot
+		most := cash / max(2*int64(i.Price), 1) / lot
 		if most > 0 {
 			return i, lot * (1 + m.rand.Int64N(min(most, int64(m.swarm.cfg.Profile.Lots))))
 		}
@@ -109,7 +111,7 @@ func (m *member) holding() (*client.Instrument, int64) {
 		return nil, 0
 	}
 	market, code, _ := strings.Cut(held[m.rand.IntN(len(held))], ".")
-	i := slices.IndexFunc(m.swarm.tools, func(i *client.Instrument) bool { return i.GetMarket() == market && i.GetCode() == code })
+	i := slices.IndexFunc(m.swarm.tools, func(i client.Instrument) bool { return i.Market == market && i.Code == code })
 	if i < 0 {
 		return nil, 0 // more instruments than the server lists at once
 	}
@@ -117,7 +119,7 @@ func (m *member) holding() (*client.Instrument, int64) {
 	if m.rand.IntN(wholeOneIn) > 0 {
 		quantity = 1 + m.rand.Int64N(min(quantity, int64(m.swarm.cfg.Profile.Lots)*lotDefault))
 	}
-	return m.swarm.tools[i], quantity
+	return &m.swarm.tools[i], quantity
 }
 
 // order places an order, and judges a refusal.
@@ -136,7 +138,7 @@ func (m *member) order(ctx context.Context, kind Kind, i *client.Instrument, o *
 			return u.idle(ctx, patience(err))
 		}
 		if u.tally.Resyncs == resyncs { // else it was refused by another history
-			if why := u.judge(before, o, reject, i.GetPrice()); why != "" {
+			if why := u.judge(before, o, reject, int64(i.Price)); why != "" {
 				u.wrongf("%s", why)
 			}
 		}
@@ -169,16 +171,16 @@ func (m *member) list(ctx context.Context) error {
 }
 
 func (m *member) quote(ctx context.Context) error {
-	i := m.swarm.tools[m.rand.IntN(len(m.swarm.tools))]
-	var list []*client.Instrument
+	i := &m.swarm.tools[m.rand.IntN(len(m.swarm.tools))]
+	var list []client.Instrument
 	took, err := m.user.during(ctx, func(ctx context.Context) (err error) {
-		list, err = m.user.acc.Instruments(ctx, i.GetMarket()+"."+i.GetCode())
+		list, err = m.user.acc.Instruments(ctx, i.Market+"."+i.Code)
 		return err
 	})
 	if err != nil {
 		m.user.countFailure(err, "a price")
-	} else if len(list) != 1 || list[0].GetMarket() != i.GetMarket() || list[0].GetCode() != i.GetCode() || list[0].GetPrice() <= 0 {
-		m.user.wrongf("asked for %s %s alone and got %v", i.GetMarket(), i.GetCode(), list)
+	} else if len(list) != 1 || list[0].Market != i.Market || list[0].Code != i.Code || list[0].Price <= 0 {
+		m.user.wrongf("asked for %s %s alone and got %v", i.Market, i.Code, list)
 	}
 	return m.answered(ctx, "a price", took, err)
 }

@@ -94,7 +94,7 @@ func TestSwarm(t *testing.T) {
 		r := &report.Clients[i]
 		executed := 0
 		for _, ev := range w.history[r.Account] {
-			if ev.GetTrade().GetOrigin() == client.OriginClient {
+			if ev.GetTrade().GetOrigin() == papertapev1.Origin_ORIGIN_CLIENT {
 				executed++
 			}
 		}
@@ -131,7 +131,7 @@ func TestSwarmWhoseTradesAreTakenBack(t *testing.T) {
 			var w *world
 			events, busts := 0, 0
 			w = startWorld(t, swarmRows, func(f *outFrame) bool {
-				ev, ok := f.m.(*client.AccountEvent)
+				ev, ok := f.m.(*papertapev1.AccountEvent)
 				if !ok || f.t != codec.TypeEvent && f.t != codec.TypeExecution {
 					return true
 				}
@@ -143,7 +143,7 @@ func TestSwarmWhoseTradesAreTakenBack(t *testing.T) {
 					busts++
 				}
 				if b := ev.GetBust(); b != nil && wrong && f.account == swarmFirst+2 {
-					other := proto.Clone(ev).(*client.AccountEvent)
+					other := proto.Clone(ev).(*papertapev1.AccountEvent)
 					other.Positions[0].Cost += 100
 					f.m = other
 				}
@@ -246,39 +246,39 @@ func TestSwarmFindsTheFault(t *testing.T) {
 		inGaps int // -1: some or none
 	}{
 		"wrong cost": {func(f *outFrame) bool {
-			if ev, ok := f.m.(*client.AccountEvent); ok && len(ev.GetPositions()) > 0 {
-				wrong := proto.Clone(ev).(*client.AccountEvent)
+			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && len(ev.GetPositions()) > 0 {
+				wrong := proto.Clone(ev).(*papertapev1.AccountEvent)
 				wrong.Positions[0].Cost++
 				f.m = wrong
 			}
 			return true
 		}, ", position cost: expected ", 0},
 		"wrong cash": {func(f *outFrame) bool {
-			if ev, ok := f.m.(*client.AccountEvent); ok {
-				wrong := proto.Clone(ev).(*client.AccountEvent)
+			if ev, ok := f.m.(*papertapev1.AccountEvent); ok {
+				wrong := proto.Clone(ev).(*papertapev1.AccountEvent)
 				wrong.Cash.Balance -= 100
 				f.m = wrong
 			}
 			return true
 		}, ", cash balance: expected ", 0},
 		"sequence left out": {func(f *outFrame) bool {
-			if ev, ok := f.m.(*client.AccountEvent); ok && ev.GetSeq() > 10 {
-				wrong := proto.Clone(ev).(*client.AccountEvent)
+			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && ev.GetSeq() > 10 {
+				wrong := proto.Clone(ev).(*papertapev1.AccountEvent)
 				wrong.Seq++
 				f.m = wrong
 			}
 			return true
 		}, "events are missing from seq 11 on", 1},
 		"wrong hash": {func(f *outFrame) bool {
-			if h, ok := f.m.(*client.Holdings); ok {
+			if h, ok := f.m.(*papertapev1.Holdings); ok {
 				h.StateHash++
 			}
 			return true
 		}, ", state_hash: expected ", 0},
 		"history that is not what was shown": {func(f *outFrame) bool {
-			if h, ok := f.m.(*client.History); ok {
+			if h, ok := f.m.(*papertapev1.History); ok {
 				for i, ev := range h.Events {
-					other := proto.Clone(ev).(*client.AccountEvent)
+					other := proto.Clone(ev).(*papertapev1.AccountEvent)
 					other.Time++
 					h.Events[i] = other
 				}
@@ -286,14 +286,17 @@ func TestSwarmFindsTheFault(t *testing.T) {
 			return true
 		}, "the event sent again: expected ", 0},
 		"refused though it can be paid": {func(f *outFrame) bool {
-			if ev, ok := f.m.(*client.AccountEvent); ok && f.t == codec.TypeExecution && ev.GetTrade().GetSide() == client.Buy {
-				f.t, f.m = codec.TypeReject, &papertapev1.Reject{Code: client.InsufficientCash, Text: "there is no money"}
+			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && f.t == codec.TypeExecution &&
+				ev.GetTrade().GetSide() == papertapev1.Side_SIDE_BUY {
+				f.t, f.m = codec.TypeReject,
+					&papertapev1.Reject{Code: papertapev1.RejectCode(client.InsufficientCash),
+						Text: "there is no money"}
 			}
 			return true
 		}, "was refused with REJECT_CODE_INSUFFICIENT_CASH (there is no money), but there were ", -1}, // and the event is missing later
 		"another quantity executed": {func(f *outFrame) bool {
-			if ev, ok := f.m.(*client.AccountEvent); ok && f.t == codec.TypeExecution {
-				wrong := proto.Clone(ev).(*client.AccountEvent)
+			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && f.t == codec.TypeExecution {
+				wrong := proto.Clone(ev).(*papertapev1.AccountEvent)
 				wrong.GetTrade().Quantity++
 				f.m = wrong
 			}
@@ -405,7 +408,8 @@ func TestSwarmIsPatient(t *testing.T) {
 	w := startWorld(t, swarmRows, func(f *outFrame) bool {
 		if f.t == codec.TypeHoldingsReply || f.t == codec.TypeHistoryReply {
 			if puts++; puts%2 == 1 {
-				f.t, f.m = codec.TypeReject, &papertapev1.Reject{Code: client.Busy, Text: "later", RetryAfterMs: 1}
+				f.t, f.m = codec.TypeReject, &papertapev1.Reject{Code: papertapev1.RejectCode(client.Busy),
+					Text: "later", RetryAfterMs: 1}
 			} else if served++; served == 100 {
 				c.stop()
 			}
@@ -479,10 +483,10 @@ func TestRefusalsAreJudged(t *testing.T) {
 	const account = 100017
 	before, _ := shadow.FromHoldings(&client.Holdings{ // what is wrong with so short a list does not matter here
 		Account: account, Cash: &client.Cash{Balance: 1000_0000},
-		Positions: []*client.Position{{Market: "SH", Code: "600519", Quantity: 200}},
+		Positions: []client.Position{{Market: "SH", Code: "600519", Quantity: 200}},
 	})
-	sold := &client.AccountEvent{Cash: &client.Cash{Balance: 5000_0000}, Positions: []*client.Position{{Market: "SH", Code: "600519", Quantity: 50}}}
-	spent := &client.AccountEvent{Cash: &client.Cash{Balance: 10_0000}, Positions: []*client.Position{{Market: "SZ", Code: "600519", Quantity: 9}}}
+	sold := &client.Event{Cash: &client.Cash{Balance: 5000_0000}, Positions: []client.Position{{Market: "SH", Code: "600519", Quantity: 50}}}
+	spent := &client.Event{Cash: &client.Cash{Balance: 10_0000}, Positions: []client.Position{{Market: "SZ", Code: "600519", Quantity: 9}}}
 	buy := func(quantity int64) *client.Order {
 		return &client.Order{Side: client.Buy, Market: "SH", Code: "600519", Quantity: quantity}
 	}
@@ -492,22 +496,22 @@ func TestRefusalsAreJudged(t *testing.T) {
 	for name, test := range map[string]struct {
 		o     *client.Order
 		code  client.RejectCode
-		since []*client.AccountEvent
+		since []*client.Event
 		right bool
 	}{
 		"more than held":                     {sell(201), client.InsufficientShares, nil, true},
 		"what is held":                       {sell(200), client.InsufficientShares, nil, false},
-		"what was held until it was sold":    {sell(200), client.InsufficientShares, []*client.AccountEvent{sold}, true},
-		"what is left after that":            {sell(50), client.InsufficientShares, []*client.AccountEvent{sold}, false},
+		"what was held until it was sold":    {sell(200), client.InsufficientShares, []*client.Event{sold}, true},
+		"what is left after that":            {sell(50), client.InsufficientShares, []*client.Event{sold}, false},
 		"a sale for want of cash":            {sell(201), client.InsufficientCash, nil, false},
 		"more than can be paid":              {buy(101), client.InsufficientCash, nil, true},
 		"what can be paid twice":             {buy(50), client.InsufficientCash, nil, false},
-		"what could be paid before":          {buy(50), client.InsufficientCash, []*client.AccountEvent{spent}, true},
+		"what could be paid before":          {buy(50), client.InsufficientCash, []*client.Event{spent}, true},
 		"a purchase for want of shares":      {buy(50), client.InsufficientShares, nil, false},
 		"closed where it never is":           {buy(50), client.MarketClosed, nil, false},
-		"the server does not know the stock": {buy(50), papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT, nil, false},
-		"bought today":                       {sell(50), papertapev1.RejectCode_REJECT_CODE_NOT_SELLABLE_TODAY, nil, false},
-		"bought today, to buy":               {buy(50), papertapev1.RejectCode_REJECT_CODE_NOT_SELLABLE_TODAY, nil, false},
+		"the server does not know the stock": {buy(50), client.UnknownInstrument, nil, false},
+		"bought today":                       {sell(50), client.NotSellableToday, nil, false},
+		"bought today, to buy":               {buy(50), client.NotSellableToday, nil, false},
 	} {
 		u := &user{account: account, since: test.since}
 		why := u.judge(before, test.o, &client.Reject{Code: test.code, Text: "no"}, 10_0000)

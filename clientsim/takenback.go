@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/proof/shadow"
@@ -39,35 +40,38 @@ func (t *trader) takenBack(ctx context.Context) error {
 
 // restored says whether an event takes back a trade that was shown, and after which nothing happened to its row; it compares the
 // row and the cash with those before the trade, for which it asks no ledger.
-func (t *trader) restored(ev *client.AccountEvent) bool {
-	b := ev.GetBust()
-	seq := t.shadow.SeqOf(b.GetTradeId())
-	shown, before := t.seen[seq], t.moments[seq]
-	if b == nil || b.GetReplacement() != nil || len(b.GetCascade()) > 0 || len(ev.GetPositions()) != 1 || before.rows == nil {
+func (t *trader) restored(ev *client.Event) bool {
+	if ev == nil || ev.Bust == nil {
 		return false
 	}
-	p := ev.GetPositions()[0]
-	k := shadow.KeyOf(p)
-	for other := seq + 1; other < ev.GetSeq(); other++ {
+	b := ev.Bust
+	seq := t.shadow.SeqOf(b.TradeID)
+	shown, before := t.seen[seq], t.moments[seq]
+	if b.Replacement != nil || len(b.Cascade) > 0 || len(ev.Positions) != 1 || before.rows == nil {
+		return false
+	}
+	p := &ev.Positions[0]
+	k := shadow.KeyOf(p.Market, p.Code)
+	for other := seq + 1; other < ev.Seq; other++ {
 		if _, touched := t.moments[other].rows[k]; touched {
 			return false
 		}
 	}
 	f := shadow.Findings{
-		Account: t.account, Seq: ev.GetSeq(), Where: "the row and the cash as they were before " + b.GetTradeId() + ", ",
+		Account: t.account, Seq: ev.Seq, Where: "the row and the cash as they were before " + b.TradeID + ", ",
 	}
 	was := before.rows[k]
-	f.Integer("quantity", was.Quantity, p.GetQuantity())
-	f.Money("cost", big.NewInt(was.Cost), p.GetCost())
+	f.Integer("quantity", was.Quantity, p.Quantity)
+	f.Money("cost", big.NewInt(was.Cost), p.Cost)
 	if was.Quantity > 0 {
-		f.Money("realised", big.NewInt(was.Realised), p.GetRealised())
+		f.Money("realised", big.NewInt(was.Realised), p.Realised)
 	}
-	returned := new(big.Int).Sub(big.NewInt(before.cash), big.NewInt(shown.GetCash().GetBalance()))
-	f.Money("cash", returned.Add(returned, big.NewInt(t.moments[ev.GetSeq()].cash)), ev.GetCash().GetBalance())
+	returned := big.NewInt(before.cash - int64(balanceOf(shown)))
+	f.Money("cash", returned.Add(returned, big.NewInt(t.moments[ev.Seq].cash)), balanceOf(ev))
 	t.wrong(f.List...)
 	if len(f.List) == 0 {
 		t.sayf("%s %d, cost %s, and the cash are what they were before %s", k, was.Quantity, market.FormatMoney(was.Cost),
-			b.GetTradeId())
+			b.TradeID)
 	}
 	return true
 }
@@ -85,23 +89,24 @@ func (t *trader) replayAll(ctx context.Context) error {
 	defer func() { _ = second.Close() }() // never fails
 	reply := second.LoginReply()
 	switch {
-	case reply.GetMode() != client.ModeRestart || reply.GetResynced():
-		t.wrongf("the second login asked for mode %v and got %v, resynced %v", client.ModeRestart, reply.GetMode(), reply.GetResynced())
-	case reply.GetEpoch() != t.epoch:
+	case reply.Mode != client.ModeRestart || reply.Resynced:
+		t.wrongf("the second login asked for mode %v and got %v, resynced %v",
+			papertapev1.ResumeMode(client.ModeRestart), papertapev1.ResumeMode(reply.Mode), reply.Resynced)
+	case reply.Epoch != t.epoch:
 		return fmt.Errorf("%w: the second session is of another history", client.ErrDisconnected) // the first will see it, too
-	case reply.GetOldestSeq() != 1:
+	case reply.OldestSeq != 1:
 		return fmt.Errorf("the server keeps the history of the account from seq %d on, and what is to be shown is all of it, from seq 1: "+
-			"play the mission on a server that is younger", reply.GetOldestSeq())
+			"play the mission on a server that is younger", reply.OldestSeq)
 	}
 	replayed := shadow.New(t.account)
-	if err := t.followSecond(ctx, second, replayed, reply.GetHeadSeq()); err != nil {
+	if err := t.followSecond(ctx, second, replayed, reply.HeadSeq); err != nil {
 		return err
 	}
 	if err := t.orderTwice(ctx, second, replayed); err != nil {
 		return err
 	}
 	t.sayf("a second session has had all of it replayed, from %d-1 to %d-%d, what was taken back and the taking back in their places, and then "+
-		"live events", t.account, t.account, reply.GetHeadSeq())
+		"live events", t.account, t.account, reply.HeadSeq)
 	return nil
 }
 
@@ -109,12 +114,13 @@ func (t *trader) replayAll(ctx context.Context) error {
 func (t *trader) orderTwice(ctx context.Context, second *client.Client, replayed *shadow.Shadow) error {
 	i := t.tools[0]
 	o := &client.Order{
-		Side: client.Buy, Market: i.GetMarket(), Code: i.GetCode(), Quantity: lot, ClientOrderId: fmt.Sprintf("twice-%d", t.shadow.Seq()),
+		Side: client.Buy, Market: i.Market, Code: i.Code, Quantity: lot, ClientOrderID: fmt.Sprintf("twice-%d",
+			t.shadow.Seq()),
 	}
 	var answers [2]*client.Event
 	for n := range answers {
 		_, err := t.during(ctx, func(ctx context.Context) (err error) {
-			answers[n], err = second.Order(ctx, o)
+			answers[n], err = second.Order(ctx, *o)
 			return err
 		})
 		if err != nil {
@@ -123,15 +129,15 @@ func (t *trader) orderTwice(ctx context.Context, second *client.Client, replayed
 	}
 	if answers[0].Replay || !answers[1].Replay {
 		t.wrongf("the order %q was sent twice and answered with REPLAY %v and %v: expected false and true",
-			o.GetClientOrderId(), answers[0].Replay, answers[1].Replay)
+			o.ClientOrderID, answers[0].Replay, answers[1].Replay)
 	}
-	t.wrong(shadow.CompareEvents(answers[0].AccountEvent, answers[1].AccountEvent)...)
+	t.wrong(shadow.CompareEvents(answers[0], answers[1])...)
 	t.tally.Orders++
 	t.checkExecution(o, answers[0])
-	if err := t.followSecond(ctx, second, replayed, answers[0].GetSeq()); err != nil {
+	if err := t.followSecond(ctx, second, replayed, answers[0].Seq); err != nil {
 		return err
 	}
-	return t.anew(t.catchUp(ctx, answers[0].GetSeq()))
+	return t.anew(t.catchUp(ctx, answers[0].Seq))
 }
 
 // followSecond takes what comes in a second session of the account, up to a sequence: what the first one sees, and nothing
@@ -146,15 +152,15 @@ func (t *trader) followSecond(ctx context.Context, second *client.Client, replay
 		if ev.Replay {
 			t.tally.Replayed++
 		}
-		if replay := ev.GetSeq() <= second.LoginReply().GetHeadSeq(); ev.Replay != replay {
+		if replay := ev.Seq <= second.LoginReply().HeadSeq; ev.Replay != replay {
 			t.wrongf("seq %d came with REPLAY %v in the second session: expected %v, as its login's head_seq is %d",
-				ev.GetSeq(), ev.Replay, replay, second.LoginReply().GetHeadSeq())
+				ev.Seq, ev.Replay, replay, second.LoginReply().HeadSeq)
 		}
-		t.wrong(replayed.Apply(ev.AccountEvent)...)
-		if seen := t.seen[ev.GetSeq()]; seen != nil {
-			t.wrong(shadow.CompareEvents(seen, ev.AccountEvent)...)
-		} else if ev.GetSeq() > t.shadow.Seq() {
-			t.seen[ev.GetSeq()] = ev.AccountEvent // the first session will see it
+		t.wrong(replayed.Apply(ev)...)
+		if seen := t.seen[ev.Seq]; seen != nil {
+			t.wrong(shadow.CompareEvents(seen, ev)...)
+		} else if ev.Seq > t.shadow.Seq() {
+			t.seen[ev.Seq] = ev // the first session will see it
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 )
 
@@ -177,7 +178,8 @@ func (t *trader) cutAndResume(ctx context.Context) error {
 			return err
 		}
 		o := &client.Order{
-			Side: client.Buy, Market: i.GetMarket(), Code: i.GetCode(), Quantity: lot, ClientOrderId: fmt.Sprintf("cut-%d-%d", t.shadow.Seq(), cut),
+			Side: client.Buy, Market: i.Market, Code: i.Code, Quantity: lot, ClientOrderID: fmt.Sprintf("cut-%d-%d",
+				t.shadow.Seq(), cut),
 		}
 		missed, err := t.cutWith(ctx, o)
 		if err != nil {
@@ -188,10 +190,12 @@ func (t *trader) cutAndResume(ctx context.Context) error {
 			return err
 		}
 		if !again.Replay {
-			t.wrongf("the order %q was executed, sent again, and answered with REPLAY false: expected true", o.GetClientOrderId())
+			t.wrongf("the order %q was executed, sent again, and answered with REPLAY false: expected true",
+				o.ClientOrderID)
 		}
-		if n := t.count(o.GetClientOrderId()); n != 1 {
-			t.wrongf("the order %q, sent before the cut and again after it, was executed %d times: expected once", o.GetClientOrderId(), n)
+		if n := t.count(o.ClientOrderID); n != 1 {
+			t.wrongf("the order %q, sent before the cut and again after it, was executed %d times: expected once",
+				o.ClientOrderID, n)
 		}
 		if missed > 0 {
 			t.report.Covered = true
@@ -208,7 +212,7 @@ func (t *trader) cutWith(ctx context.Context, o *client.Order) (int, error) {
 	_, err := t.during(ctx, func(ctx context.Context) error {
 		answered := make(chan error, 1)
 		go func() { // waited for below
-			_, err := t.acc.Order(ctx, o)
+			_, err := t.acc.Order(ctx, *o)
 			answered <- err
 		}()
 		t.link.cut(away)
@@ -230,7 +234,7 @@ func (t *trader) cutWith(ctx context.Context, o *client.Order) (int, error) {
 	}
 	missed := 0
 	for seq := t.head - t.missed + 1; seq <= t.head; seq++ {
-		if t.seen[seq].GetTrade().GetOrigin() == client.OriginSimulator {
+		if tradeOf(t.seen[seq]).Origin == client.OriginSimulator {
 			missed++
 		}
 	}
@@ -254,8 +258,9 @@ func (t *trader) fourMovements(ctx context.Context) error {
 		{client.Buy, lot, client.Opened}, {client.Buy, oddMore, client.Increased},
 		{client.Sell, oddLess, client.Decreased}, {client.Sell, lot + oddMore - oddLess, client.Closed},
 	} {
-		alone := t.shadow.Quantity(i.GetMarket(), i.GetCode()) == held
-		ev, err := t.placeIfHeld(ctx, &client.Order{Side: move.side, Market: i.GetMarket(), Code: i.GetCode(), Quantity: move.quantity})
+		alone := t.shadow.Quantity(i.Market, i.Code) == held
+		ev, err := t.placeIfHeld(ctx, &client.Order{Side: move.side, Market: i.Market, Code: i.Code,
+			Quantity: move.quantity})
 		if err != nil || ev == nil {
 			return err
 		}
@@ -263,14 +268,14 @@ func (t *trader) fourMovements(ctx context.Context) error {
 			held -= 2 * move.quantity
 		}
 		after := int64(-1)
-		for _, p := range ev.GetPositions() {
-			after = p.GetQuantity()
+		for _, p := range ev.Positions {
+			after = p.Quantity
 		}
-		if alone && after == held && ev.GetChange() != move.want {
-			t.wrongf("seq %d is %v: expected %v", ev.GetSeq(), ev.GetChange(), move.want)
+		if alone && after == held && ev.Change != move.want {
+			t.wrongf("seq %d is %v: expected %v", ev.Seq, papertapev1.Change(ev.Change), papertapev1.Change(move.want))
 		}
 		if move.want == client.Opened {
-			if err := t.awaitPrice(ctx, i, ev.GetTrade().GetPrice()); err != nil {
+			if err := t.awaitPrice(ctx, i, tradeOf(ev).Price); err != nil {
 				return err
 			}
 		}
@@ -280,8 +285,9 @@ func (t *trader) fourMovements(ctx context.Context) error {
 
 // notHeld is something to buy that would be a new row.
 func (t *trader) notHeld() (*client.Instrument, error) {
-	for _, i := range t.tools {
-		if t.shadow.Quantity(i.GetMarket(), i.GetCode()) == 0 {
+	for n := range t.tools {
+		i := &t.tools[n]
+		if t.shadow.Quantity(i.Market, i.Code) == 0 {
 			return i, nil
 		}
 	}
@@ -298,7 +304,7 @@ func (t *trader) holdAtLeast(ctx context.Context, rows int) error {
 		if err != nil {
 			return err
 		}
-		if err := t.buy(ctx, i.GetMarket()+"."+i.GetCode(), lot); err != nil {
+		if err := t.buy(ctx, i.Market+"."+i.Code, lot); err != nil {
 			return err
 		}
 	}
@@ -349,7 +355,7 @@ func (t *trader) quantity(instrument string) int64 {
 func (t *trader) count(orderID string) int {
 	n := 0
 	for _, ev := range t.seen {
-		if ev.GetTrade().GetClientOrderId() == orderID {
+		if tradeOf(ev).ClientOrderID == orderID {
 			n++
 		}
 	}
@@ -361,11 +367,12 @@ func (t *trader) expectReject(err error, code client.RejectCode, what string) er
 	var reject *client.Reject
 	switch {
 	case err == nil:
-		t.wrongf("%s was executed: expected a refusal, %v", what, code)
+		t.wrongf("%s was executed: expected a refusal, %v", what, papertapev1.RejectCode(code))
 	case !errors.As(err, &reject):
 		return err
 	case reject.Code != code:
-		t.wrongf("%s was refused with %v (%s): expected %v", what, reject.Code, reject.Text, code)
+		t.wrongf("%s was refused with %v (%s): expected %v",
+			what, papertapev1.RejectCode(reject.Code), reject.Text, papertapev1.RejectCode(code))
 	}
 	return nil
 }

@@ -15,55 +15,69 @@ func eventText(ev *client.Event, before *shadow.Shadow) string {
 	if ev.Replay {
 		prefix = "again: "
 	}
-	switch what := ev.GetWhat().(type) {
-	case *client.EventTrade:
-		t := what.Trade
+	switch {
+	case ev.Trade != nil:
+		t := ev.Trade
 		held := int64(0)
-		for _, p := range ev.GetPositions() {
-			held = p.GetQuantity()
+		for _, p := range ev.Positions {
+			held = p.Quantity
 		}
-		return fmt.Sprintf("%s%s %s %d %s %s @ %s by %s, %s: now %d", prefix, t.GetId(), shadow.SideText(t.GetSide()),
-			t.GetQuantity(), t.GetMarket(), t.GetCode(), market.FormatMoney(t.GetPrice()),
-			shadow.ValueText(t.GetOrigin()), shadow.ValueText(ev.GetChange()), held)
-	case *client.EventBust:
-		return prefix + bustText(ev, what.Bust, before)
-	case *client.EventAdjustment:
-		return fmt.Sprintf("%s%d-%d cash %s: %s", prefix, ev.GetAccount(), ev.GetSeq(), market.FormatMoney(what.Adjustment.GetCash()),
-			what.Adjustment.GetReason())
+		return fmt.Sprintf("%s%s %s %d %s %s @ %s by %s, %s: now %d", prefix, t.ID, shadow.SideText(t.Side),
+			t.Quantity, t.Market, t.Code, t.Price,
+			shadow.ValueText(t.Origin), shadow.ValueText(ev.Change), held)
+	case ev.Bust != nil:
+		return prefix + bustText(ev, ev.Bust, before)
+	case ev.Adjustment != nil:
+		return fmt.Sprintf("%s%d-%d cash %s: %s", prefix, ev.Account, ev.Seq, ev.Adjustment.Cash, ev.Adjustment.Reason)
 	}
-	return fmt.Sprintf("%s%d-%d", prefix, ev.GetAccount(), ev.GetSeq())
+	return fmt.Sprintf("%s%d-%d", prefix, ev.Account, ev.Seq)
 }
 
 // bustText is the line of a trade again, marked as taken back or corrected, with what that does to each row and to the cash.
 func bustText(ev *client.Event, b *client.Bust, before *shadow.Shadow) string {
-	o, became := b.GetOriginal(), "TAKEN BACK"
-	if r := b.GetReplacement(); r != nil {
-		became = fmt.Sprintf("CORRECTED to %d @ %s", r.GetQuantity(), market.FormatMoney(r.GetPrice()))
+	o, became := b.Original, "TAKEN BACK"
+	if r := b.Replacement; r != nil {
+		became = fmt.Sprintf("CORRECTED to %d @ %s", r.Quantity, r.Price)
 	}
-	if n := len(b.GetCascade()); n > 0 {
-		became += fmt.Sprintf(" with %d more (%s)", n, strings.Join(b.GetCascade(), ", "))
+	if n := len(b.Cascade); n > 0 {
+		became += fmt.Sprintf(" with %d more (%s)", n, strings.Join(b.Cascade, ", "))
 	}
-	text := fmt.Sprintf("x %s %s %d %s %s @ %s %s by %s: %s", b.GetTradeId(), shadow.SideText(o.GetSide()), o.GetQuantity(),
-		o.GetMarket(), o.GetCode(), market.FormatMoney(o.GetPrice()), became, b.GetActor(), b.GetReason())
-	for _, p := range ev.GetPositions() {
-		was := before.RowOf(shadow.KeyOf(p))
-		text += fmt.Sprintf("; %s %s %d → %d, cost %s → %s", p.GetMarket(), p.GetCode(), was.Quantity, p.GetQuantity(),
-			market.FormatMoney(was.Cost), market.FormatMoney(p.GetCost()))
+	text := fmt.Sprintf("x %s %s %d %s %s @ %s %s by %s: %s", b.TradeID, shadow.SideText(o.Side), o.Quantity,
+		o.Market, o.Code, o.Price, became, b.Actor, b.Reason)
+	for _, p := range ev.Positions {
+		was := before.RowOf(shadow.KeyOf(p.Market, p.Code))
+		text += fmt.Sprintf("; %s %s %d → %d, cost %s → %s", p.Market, p.Code, was.Quantity, p.Quantity,
+			market.FormatMoney(was.Cost), p.Cost)
 	}
-	cash := ev.GetCash().GetBalance()
-	return text + fmt.Sprintf("; cash %s → %s", market.FormatMoney(before.Balance()), market.FormatMoney(cash))
+	return text + fmt.Sprintf("; cash %s → %s", market.FormatMoney(before.Balance()), balanceOf(ev))
 }
 
 // listText is a list in a line.
 func listText(h *client.Holdings) string {
-	rows := make([]string, 0, len(h.GetPositions()))
-	for _, p := range h.GetPositions() {
-		rows = append(rows, fmt.Sprintf("%s %s %s %d", p.GetMarket(), p.GetCode(), p.GetName(), p.GetQuantity()))
+	rows := make([]string, 0, len(h.Positions))
+	for _, p := range h.Positions {
+		rows = append(rows, fmt.Sprintf("%s %s %s %d", p.Market, p.Code, p.Name, p.Quantity))
 	}
-	return fmt.Sprintf("list as of seq %d: %d rows, market value %s, cash %s [%s]", h.GetAsOfSeq(), len(rows),
-		market.FormatMoney(h.GetTotalMarketValue()), market.FormatMoney(h.GetCash().GetBalance()), strings.Join(rows, ", "))
+	return fmt.Sprintf("list as of seq %d: %d rows, market value %s, cash %s [%s]", h.AsOfSeq, len(rows),
+		h.TotalMarketValue, shadow.CashOf(h.Cash).Balance, strings.Join(rows, ", "))
 }
 
 func orderText(o *client.Order) string {
-	return fmt.Sprintf("%s %d %s %s", shadow.SideText(o.GetSide()), o.GetQuantity(), o.GetMarket(), o.GetCode())
+	return fmt.Sprintf("%s %d %s %s", shadow.SideText(o.Side), o.Quantity, o.Market, o.Code)
+}
+
+// balanceOf is the cash after an event.
+func balanceOf(ev *client.Event) client.Money {
+	if ev == nil {
+		return 0
+	}
+	return shadow.CashOf(ev.Cash).Balance
+}
+
+// tradeOf is the trade of an event, or an empty one where it is of something else.
+func tradeOf(ev *client.Event) *client.Trade {
+	if ev == nil || ev.Trade == nil {
+		return new(client.Trade)
+	}
+	return ev.Trade
 }

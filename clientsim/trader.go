@@ -25,8 +25,8 @@ type trader struct {
 	user
 	cfg     *MissionConfig
 	report  *ClientReport
-	tools   []*client.Instrument // what it may buy: the cheaper instruments, in an order of its own
-	resyncs int                  // of the account, when what it does now was begun
+	tools   []client.Instrument // what it may buy: the cheaper instruments, in an order of its own
+	resyncs int                 // of the account, when what it does now was begun
 }
 
 func newTrader(cfg *MissionConfig, r *ClientReport) *trader {
@@ -57,7 +57,7 @@ func (t *trader) load(ctx context.Context) error {
 	}
 	t.tools = nil
 	for _, i := range list {
-		if i.GetPrice() <= affordablePrice {
+		if i.Price <= affordablePrice {
 			t.tools = append(t.tools, i)
 		}
 	}
@@ -115,18 +115,18 @@ func (t *trader) oneOrIdle(ctx context.Context, d time.Duration) error {
 }
 
 // awaitPrice waits until an instrument has another price, as long as is reasonable: prices may be fixed.
-func (t *trader) awaitPrice(ctx context.Context, i *client.Instrument, price int64) error {
+func (t *trader) awaitPrice(ctx context.Context, i *client.Instrument, price client.Money) error {
 	for end := time.Now().Add(pricePatience); time.Now().Before(end); {
-		var list []*client.Instrument
+		var list []client.Instrument
 		_, err := t.during(ctx, func(ctx context.Context) (err error) {
-			list, err = t.acc.Instruments(ctx, i.GetMarket()+"."+i.GetCode())
+			list, err = t.acc.Instruments(ctx, i.Market+"."+i.Code)
 			return err
 		})
 		if err = t.anew(err); err != nil && !putOff(err) && !broken(err) {
 			return fmt.Errorf("ask for a price: %w", err)
 		}
 		for _, now := range list {
-			if now.GetPrice() != price {
+			if now.Price != price {
 				return nil
 			}
 		}
@@ -175,11 +175,11 @@ func (t *trader) placeIfHeld(ctx context.Context, o *client.Order) (*client.Even
 	before := t.shadow.Clone()
 	ev, err := t.place(ctx, o)
 	var reject *client.Reject
-	if o.GetSide() != client.Sell || !errors.As(err, &reject) || reject.Code != client.InsufficientShares {
+	if o.Side != client.Sell || !errors.As(err, &reject) || reject.Code != client.InsufficientShares {
 		return ev, err
 	}
-	shares, _ := t.lowest(before, o.GetMarket(), o.GetCode())
-	if shares = min(shares, t.shadow.Quantity(o.GetMarket(), o.GetCode())); shares >= o.GetQuantity() {
+	shares, _ := t.lowest(before, o.Market, o.Code)
+	if shares = min(shares, t.shadow.Quantity(o.Market, o.Code)); shares >= o.Quantity {
 		t.wrongf("%s was refused (%s), but %d are held", orderText(o), reject.Text, shares)
 	}
 	return nil, nil

@@ -25,7 +25,7 @@ type user struct {
 	acc    *client.Account
 	tally  *Tally
 	shadow *shadow.Shadow
-	seen   map[uint64]*client.AccountEvent // events that came or were read in the history, by sequence
+	seen   map[uint64]*client.Event // events that came or were read in the history, by sequence
 
 	epoch    uint64 // of the server's history
 	instance uint64 // of the server; 0: it does not tell
@@ -36,8 +36,8 @@ type user struct {
 
 	moments map[uint64]moment // the account before each event that came, by sequence; nil: they are not kept
 
-	since     []*client.AccountEvent // what came since the last request was begun
-	recording bool                   // since is kept
+	since     []*client.Event // what came since the last request was begun
+	recording bool            // since is kept
 }
 
 // moment is what an account was before an event: the cash, and the rows that the event touched.
@@ -140,34 +140,35 @@ func (u *user) takeEvent(ev *client.Event) {
 		t.Replayed++
 	}
 	switch {
-	case ev.GetBust() != nil:
+	case ev.Bust != nil:
 		t.Operator++
 		t.Busts++
-	case ev.GetTrade().GetOrigin() == client.OriginOperator:
+	case tradeOf(ev).Origin == client.OriginOperator:
 		t.Operator++
-	case ev.GetAdjustment() != nil:
+	case ev.Adjustment != nil:
 		t.Adjustments++
-	case ev.GetTrade().GetOrigin() == client.OriginSimulator:
+	case tradeOf(ev).Origin == client.OriginSimulator:
 		t.Pushed++
 	default:
 		t.Executions++
 	}
-	if seq := ev.GetSeq(); seq > u.shadow.Seq()+1 {
+	if seq := ev.Seq; seq > u.shadow.Seq()+1 {
 		t.Gaps++
 	} else if seq <= u.shadow.Seq() {
 		t.Repeats++
 	}
-	if replayed := ev.GetSeq() <= u.head; ev.Replay != replayed {
-		u.wrongf("seq %d came with REPLAY %v: expected %v, as the login's head_seq is %d", ev.GetSeq(), ev.Replay, replayed, u.head)
+	if replayed := ev.Seq <= u.head; ev.Replay != replayed {
+		u.wrongf("seq %d came with REPLAY %v: expected %v, as the login's head_seq is %d", ev.Seq, ev.Replay,
+			replayed, u.head)
 	}
 	u.show(ev)
-	u.wrong(u.shadow.Apply(ev.AccountEvent)...)
-	if before := u.seen[ev.GetSeq()]; before != nil {
-		u.wrong(shadow.CompareEvents(before, ev.AccountEvent)...)
+	u.wrong(u.shadow.Apply(ev)...)
+	if before := u.seen[ev.Seq]; before != nil {
+		u.wrong(shadow.CompareEvents(before, ev)...)
 	}
-	u.remember(ev.AccountEvent)
+	u.remember(ev)
 	if u.recording {
-		u.since = append(u.since, ev.AccountEvent)
+		u.since = append(u.since, ev)
 	}
 	if u.shadow.Len() == 0 {
 		u.emptied = true
@@ -179,25 +180,25 @@ func (u *user) takeEvent(ev *client.Event) {
 func (u *user) show(ev *client.Event) {
 	if u.moments != nil {
 		m := moment{cash: u.shadow.Balance(), rows: make(map[shadow.Key]shadow.Row)}
-		for _, p := range ev.GetPositions() {
-			k := shadow.KeyOf(p)
+		for _, p := range ev.Positions {
+			k := shadow.KeyOf(p.Market, p.Code)
 			m.rows[k] = u.shadow.RowOf(k)
 		}
-		u.moments[ev.GetSeq()] = m
+		u.moments[ev.Seq] = m
 	}
 	switch {
 	case u.told != nil: // as this is a sentence for each event
 		u.told(eventText(ev, u.shadow))
-	case u.noted != nil && ev.GetBust() != nil:
+	case u.noted != nil && ev.Bust != nil:
 		u.notice("%s", eventText(ev, u.shadow))
 	}
 }
 
 // remember keeps an event for comparison with the same one wherever it comes again.
-func (u *user) remember(ev *client.AccountEvent) {
-	u.seen[ev.GetSeq()] = ev
+func (u *user) remember(ev *client.Event) {
+	u.seen[ev.Seq] = ev
 	if u.keep > 0 {
-		delete(u.seen, ev.GetSeq()-uint64(u.keep))
+		delete(u.seen, ev.Seq-uint64(u.keep))
 	}
 }
 
@@ -293,7 +294,7 @@ func (u *user) restart(s *client.State) {
 	u.shadow, found = shadow.FromHoldings(holdingsOf(s))
 	u.wrong(found...)
 	if s.Epoch != u.epoch {
-		u.seen = make(map[uint64]*client.AccountEvent)
+		u.seen = make(map[uint64]*client.Event)
 		clear(u.moments)
 	}
 	u.shadow.Keep(u.keep)
@@ -306,7 +307,8 @@ func (u *user) restart(s *client.State) {
 // server's.
 func holdingsOf(s *client.State) *client.Holdings {
 	return &client.Holdings{
-		Account: s.Account, AsOfSeq: s.Seq, Positions: s.Positions, TotalMarketValue: s.TotalMarketValue, Cash: s.Cash, StateHash: s.Hash(),
+		Account: s.Account, AsOfSeq: s.Seq, Positions: s.Positions, TotalMarketValue: s.TotalMarketValue, Cash: &s.Cash,
+		StateHash: s.Hash(),
 	}
 }
 

@@ -83,7 +83,7 @@ func (u *user) order(ctx context.Context, o *client.Order) (*client.Event, time.
 	resyncs := u.tally.Resyncs
 	var ev *client.Event
 	took, err := u.during(ctx, func(ctx context.Context) (err error) {
-		ev, err = u.acc.Order(ctx, o)
+		ev, err = u.acc.Order(ctx, *o)
 		return err
 	})
 	if err != nil {
@@ -97,7 +97,7 @@ func (u *user) order(ctx context.Context, o *client.Order) (*client.Event, time.
 	if u.tally.Resyncs != resyncs {
 		return ev, took, errResynced
 	}
-	return ev, took, u.catchUp(ctx, ev.GetSeq())
+	return ev, took, u.catchUp(ctx, ev.Seq)
 }
 
 // countFailure counts a request that was not answered with what it asked for.
@@ -109,7 +109,7 @@ func (u *user) countFailure(err error, what string) {
 	case errors.As(err, &reject):
 		u.tally.Refused++
 		if reject.Text == "" {
-			u.wrongf("%s was refused %v without a sentence", what, reject.Code)
+			u.wrongf("%s was refused %v without a sentence", what, papertapev1.RejectCode(reject.Code))
 		}
 	case broken(err):
 		u.tally.Broken++
@@ -123,7 +123,7 @@ func putOff(err error) bool {
 		return false
 	}
 	switch reject.Code {
-	case client.Busy, client.RateLimited, papertapev1.RejectCode_REJECT_CODE_DRAINING, papertapev1.RejectCode_REJECT_CODE_READ_ONLY:
+	case client.Busy, client.RateLimited, client.Draining, client.ReadOnly:
 		return true
 	}
 	return false
@@ -149,15 +149,15 @@ func patience(err error) time.Duration {
 
 // checkExecution compares an execution with the order.
 func (u *user) checkExecution(o *client.Order, ev *client.Event) {
-	f := shadow.Findings{Account: u.account, Seq: ev.GetSeq(), Where: "execution of " + orderText(o) + ", "}
-	trade := ev.GetTrade()
-	f.Text("side", o.GetSide().String(), trade.GetSide().String())
-	f.Text("instrument", shadow.KeyOf(o).String(), shadow.KeyOf(trade).String())
-	f.Integer("quantity", o.GetQuantity(), trade.GetQuantity())
-	if o.GetClientOrderId() != "" { // else the client library has given it one
-		f.Text("client_order_id", o.GetClientOrderId(), trade.GetClientOrderId())
+	f := shadow.Findings{Account: u.account, Seq: ev.Seq, Where: "execution of " + orderText(o) + ", "}
+	trade := tradeOf(ev)
+	f.Text("side", papertapev1.Side(o.Side).String(), papertapev1.Side(trade.Side).String())
+	f.Text("instrument", shadow.KeyOf(o.Market, o.Code).String(), shadow.KeyOf(trade.Market, trade.Code).String())
+	f.Integer("quantity", o.Quantity, trade.Quantity)
+	if o.ClientOrderID != "" { // else the client library has given it one
+		f.Text("client_order_id", o.ClientOrderID, trade.ClientOrderID)
 	}
-	f.Text("origin", client.OriginClient.String(), trade.GetOrigin().String())
+	f.Text("origin", papertapev1.Origin(client.OriginClient).String(), papertapev1.Origin(trade.Origin).String())
 	u.wrong(f.List...)
 }
 
@@ -176,11 +176,11 @@ func (u *user) pull(ctx context.Context) (*client.Holdings, time.Duration, error
 	if u.tally.Resyncs != resyncs {
 		return nil, took, errResynced // the list may be of the one history or of the other
 	}
-	if err := u.catchUp(ctx, h.GetAsOfSeq()); err != nil {
+	if err := u.catchUp(ctx, h.AsOfSeq); err != nil {
 		return nil, took, err
 	}
 	for _, ev := range u.since {
-		if ev.GetSeq() <= h.GetAsOfSeq() {
+		if ev.Seq <= h.AsOfSeq {
 			then.Apply(ev) // what is wrong with it was found when it came
 		}
 	}
@@ -218,26 +218,26 @@ func (u *user) page(ctx context.Context, before uint64) (*client.History, time.D
 	if u.tally.Resyncs != resyncs {
 		return nil, took, errResynced
 	}
-	nothing := before == 0 && u.shadow.Seq() == 0 || before > 0 && before <= page.GetOldestSeq()
-	if n := len(page.GetEvents()); n > historyPage || n == 0 && !nothing {
+	nothing := before == 0 && u.shadow.Seq() == 0 || before > 0 && before <= page.OldestSeq
+	if n := len(page.Events); n > historyPage || n == 0 && !nothing {
 		u.wrongf("a page of history before seq %d has %d events: expected 1 to %d", before, n, historyPage)
 	}
-	for i, ev := range page.GetEvents() {
+	for i, ev := range page.Events {
 		if before == 0 && i == 0 {
-			before = ev.GetSeq() + 1
+			before = ev.Seq + 1
 		}
-		if before--; ev.GetSeq() != before || ev.GetAccount() != u.account {
+		if before--; ev.Seq != before || ev.Account != u.account {
 			u.wrongf("the history has seq %d of account %d: expected seq %d of account %d, newest first without a hole",
-				ev.GetSeq(), ev.GetAccount(), before, u.account)
+				ev.Seq, ev.Account, before, u.account)
 			return page, took, nil
 		}
-		if seen := u.seen[ev.GetSeq()]; seen != nil {
+		if seen := u.seen[ev.Seq]; seen != nil {
 			u.wrong(shadow.CompareEvents(seen, ev)...)
-		} else if ev.GetSeq() > u.shadow.Seq() {
-			u.seen[ev.GetSeq()] = ev // the history may be quicker than the stream
+		} else if ev.Seq > u.shadow.Seq() {
+			u.seen[ev.Seq] = ev // the history may be quicker than the stream
 		}
 	}
-	u.tally.History += len(page.GetEvents())
+	u.tally.History += len(page.Events)
 	return page, took, nil
 }
 
@@ -245,9 +245,9 @@ func (u *user) page(ctx context.Context, before uint64) (*client.History, time.D
 // the list as well. Events that also came in the stream must be the same in both. A server that no longer keeps the
 // beginning leaves only the latter to be checked.
 func (u *user) fold(ctx context.Context, h *client.Holdings) error {
-	var events []*client.AccountEvent // newest first
+	var events []*client.Event // newest first
 	resyncs := u.tally.Resyncs
-	for before := h.GetAsOfSeq() + 1; before > 1; before = events[len(events)-1].GetSeq() {
+	for before := h.AsOfSeq + 1; before > 1; before = events[len(events)-1].Seq {
 		var page *client.History
 		err := u.insist(ctx, func(ctx context.Context) (err error) {
 			page, _, err = u.page(ctx, before)
@@ -258,13 +258,13 @@ func (u *user) fold(ctx context.Context, h *client.Holdings) error {
 			return fmt.Errorf("ask for the history before seq %d: %w", before, err)
 		case u.tally.Resyncs != resyncs:
 			return errResynced
-		case len(page.GetEvents()) == 0 && page.GetOldestSeq() < before:
-			return fmt.Errorf("the history before seq %d is empty, and begins at seq %d", before, page.GetOldestSeq())
-		case len(page.GetEvents()) == 0:
+		case len(page.Events) == 0 && page.OldestSeq < before:
+			return fmt.Errorf("the history before seq %d is empty, and begins at seq %d", before, page.OldestSeq)
+		case len(page.Events) == 0:
 			u.notice("the server keeps the history from seq %d on: it was compared, and could not be folded from nothing", before)
 			return nil
 		}
-		events = append(events, page.GetEvents()...)
+		events = append(events, page.Events...)
 	}
 	second := shadow.New(u.account)
 	for _, ev := range slices.Backward(events) {
@@ -282,10 +282,10 @@ func (u *user) fold(ctx context.Context, h *client.Holdings) error {
 func (u *user) lowest(before *shadow.Shadow, market, code string) (shares, cash int64) {
 	shares, cash = before.Quantity(market, code), before.Balance()
 	for _, ev := range u.since {
-		cash = min(cash, ev.GetCash().GetBalance())
-		for _, p := range ev.GetPositions() {
-			if p.GetMarket() == market && p.GetCode() == code {
-				shares = min(shares, p.GetQuantity())
+		cash = min(cash, int64(balanceOf(ev)))
+		for _, p := range ev.Positions {
+			if p.Market == market && p.Code == code {
+				shares = min(shares, p.Quantity)
 			}
 		}
 	}
@@ -295,15 +295,16 @@ func (u *user) lowest(before *shadow.Shadow, market, code string) (shares, cash 
 // judge says why an order should not have been refused so, or nothing. price is about what a share costs: no price
 // doubles in a day.
 func (u *user) judge(before *shadow.Shadow, o *client.Order, reject *client.Reject, price int64) string {
-	shares, cash := u.lowest(before, o.GetMarket(), o.GetCode())
-	cost := new(big.Int).Mul(big.NewInt(o.GetQuantity()), big.NewInt(price))
+	shares, cash := u.lowest(before, o.Market, o.Code)
+	cost := new(big.Int).Mul(big.NewInt(o.Quantity), big.NewInt(price))
 	affordable := cost.Lsh(cost, 1).Cmp(big.NewInt(cash)) <= 0
 	switch {
-	case reject.Code == client.InsufficientShares && o.GetSide() == client.Sell && shares < o.GetQuantity():
+	case reject.Code == client.InsufficientShares && o.Side == client.Sell && shares < o.Quantity:
 		return ""
-	case reject.Code == client.InsufficientCash && o.GetSide() == client.Buy && !affordable:
+	case reject.Code == client.InsufficientCash && o.Side == client.Buy && !affordable:
 		return ""
 	}
-	return fmt.Sprintf("%s was refused with %v (%s), but there were %d shares and %s cash", orderText(o), reject.Code, reject.Text,
+	return fmt.Sprintf("%s was refused with %v (%s), but there were %d shares and %s cash", orderText(o),
+		papertapev1.RejectCode(reject.Code), reject.Text,
 		shares, market.FormatMoney(cash))
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	_ "embed"
 	"errors"
 	"net/http"
 )

@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	_ "embed"
 	"fmt"
 	"net/http"
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/console"
@@ -105,7 +104,7 @@ func TestSessionsAndKick(t *testing.T) {
 	}
 	_, err = clients[0].Next(ctx)
 	var bye *client.Goodbye
-	if !errors.As(err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED || bye.Text != "收盘: the desk is closed & gone" {
+	if !errors.As(err, &bye) || bye.Reason != client.GoodbyeKicked || bye.Text != "收盘: the desk is closed & gone" {
 		t.Errorf("the client that was kicked ended with: %v", err)
 	}
 	_ = clients[0].Close()

@@ -148,22 +148,22 @@ func TestRestore(t *testing.T) {
 	second := live(t, backup, nil)
 	at = second.at()
 	c, err := client.Dial(t.Context(), at.listen, client.Options{
-		Account: 100001, Mode: client.ModeResume, Epoch: first.ledger.Epoch(), LastSeq: late.GetSeq(), DiscardEvents: true,
+		Account: 100001, Mode: client.ModeResume, Epoch: first.ledger.Epoch(), LastSeq: late.Seq, DiscardEvents: true,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close() //nolint:errcheck // the end of the test
 	r := c.LoginReply()
-	if c.Welcome().GetEpoch() == first.ledger.Epoch() || r.GetMode() != client.ModeSnapshot || !r.GetResynced() || r.GetHeadSeq() != kept.GetSeq() {
+	if c.Welcome().Epoch == first.ledger.Epoch() || r.Mode != client.ModeSnapshot || !r.Resynced || r.HeadSeq != kept.Seq {
 		t.Errorf("epoch %x, was %x; the resume from event %d was answered with {%v}, want a snapshot as of event %d, resynced",
-			c.Welcome().GetEpoch(), first.ledger.Epoch(), late.GetSeq(), r, kept.GetSeq())
+			c.Welcome().Epoch, first.ledger.Epoch(), late.Seq, r, kept.Seq)
 	}
-	if ev := buyAs(t, at.listen, "before"); !ev.Replay || ev.GetSeq() != kept.GetSeq() {
-		t.Errorf("an order of before the backup: event %d, a repeat: %v; want event %d again", ev.GetSeq(), ev.Replay, kept.GetSeq())
+	if ev := buyAs(t, at.listen, "before"); !ev.Replay || ev.Seq != kept.Seq {
+		t.Errorf("an order of before the backup: event %d, a repeat: %v; want event %d again", ev.Seq, ev.Replay, kept.Seq)
 	}
-	if ev := buyAs(t, at.listen, "after"); ev.Replay || ev.GetSeq() != late.GetSeq() {
-		t.Errorf("an order that the backup does not have: event %d, a repeat: %v; want it executed", ev.GetSeq(), ev.Replay)
+	if ev := buyAs(t, at.listen, "after"); ev.Replay || ev.Seq != late.Seq {
+		t.Errorf("an order that the backup does not have: event %d, a repeat: %v; want it executed", ev.Seq, ev.Replay)
 	}
 	if err := second.end(); err != nil {
 		t.Fatal(err)

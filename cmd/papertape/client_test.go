@@ -445,7 +445,7 @@ func TestHangUp(t *testing.T) {
 	}
 	p.leaves()
 	h, err := otherSession(t, at).Holdings(t.Context())
-	if err != nil || h.GetAsOfSeq() != 1 {
+	if err != nil || h.AsOfSeq != 1 {
 		t.Errorf("the account is %v, %v: expected nothing to have happened", h, err)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"testing"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 )
 
@@ -62,7 +61,7 @@ func TestDiskNearlyFull(t *testing.T) {
 	c := dial(t, at)
 	defer c.Close() //nolint:errcheck // the end of the test
 	var refused *client.Reject
-	if _, err := c.Buy(t.Context(), "SZ", "000001", 100); !errors.As(err, &refused) || refused.Code != papertapev1.RejectCode_REJECT_CODE_READ_ONLY {
+	if _, err := c.Buy(t.Context(), "SZ", "000001", 100); !errors.As(err, &refused) || refused.Code != client.ReadOnly {
 		t.Errorf("an order on a disk that is nearly full: %v, want READ_ONLY", err)
 	}
 	if err := os.Remove(ballast); err != nil {
@@ -87,7 +86,7 @@ func TestDiskFull(t *testing.T) {
 	c := dial(t, at)
 	defer c.Close() //nolint:errcheck // the end of the test
 	var refused *client.Reject
-	if _, err := c.Buy(t.Context(), "SZ", "000001", 100); !errors.As(err, &refused) || refused.Code != papertapev1.RejectCode_REJECT_CODE_READ_ONLY {
+	if _, err := c.Buy(t.Context(), "SZ", "000001", 100); !errors.As(err, &refused) || refused.Code != client.ReadOnly {
 		t.Errorf("an order on a full disk: %v, want READ_ONLY", err)
 	}
 	if _, err := c.Holdings(t.Context()); err != nil {
@@ -235,7 +234,7 @@ func (o *ordering) order() (stop func()) {
 				o.acknowledged++
 			case !errors.As(err, &refused):
 				return
-			case refused.Code != papertapev1.RejectCode_REJECT_CODE_READ_ONLY && refused.Code != papertapev1.RejectCode_REJECT_CODE_BUSY:
+			case refused.Code != client.ReadOnly && refused.Code != client.Busy:
 				o.t.Errorf("order %d: %v", o.acknowledged, err)
 				return
 			}
@@ -249,6 +248,7 @@ func (o *ordering) order() (stop func()) {
 }
 
 // one is an order of one share, the n-th, with a long id.
-func one(n int) *client.Order {
-	return &client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 1, ClientOrderId: fmt.Sprintf("%060d", n)}
+func one(n int) client.Order {
+	return client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 1,
+		ClientOrderID: fmt.Sprintf("%060d", n)}
 }

@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"testing"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/console"
@@ -72,15 +71,15 @@ func TestReadOnly(t *testing.T) {
 	eventually(t, "the server is read-only", func() bool { return readOnly() == 1 })
 	c := dial(t, at.listen)
 	defer c.Close() //nolint:errcheck // the end of the test
-	_, err := c.Order(t.Context(), &client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderId: "meanwhile"})
+	_, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderID: "meanwhile"})
 	var refused *client.Reject
-	if !errors.As(err, &refused) || refused.Code != papertapev1.RejectCode_REJECT_CODE_READ_ONLY {
+	if !errors.As(err, &refused) || refused.Code != client.ReadOnly {
 		t.Errorf("an order on a full disk: %v, want READ_ONLY", err)
 	}
 	if _, err := c.Holdings(t.Context()); err != nil {
 		t.Errorf("holdings on a full disk: %v", err)
 	}
-	if h, err := c.History(t.Context(), 0, 5); err != nil || len(h.GetEvents()) == 0 {
+	if h, err := c.History(t.Context(), 0, 5); err != nil || len(h.Events) == 0 {
 		t.Errorf("history on a full disk: %v, %v", h, err)
 	}
 	if err := console.NewClient(at.admin, "").Ready(t.Context()); err != nil {

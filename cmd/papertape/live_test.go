@@ -98,7 +98,7 @@ func buyAs(t *testing.T, addr, id string) *client.Event {
 	t.Helper()
 	c := dial(t, addr)
 	defer c.Close() //nolint:errcheck // it was answered
-	ev, err := c.Order(t.Context(), &client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderId: id})
+	ev, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderID: id})
 	if err != nil {
 		t.Fatal(err)
 	}

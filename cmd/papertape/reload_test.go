@@ -16,7 +16,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/console"
@@ -225,7 +224,7 @@ func TestReloadLimits(t *testing.T) {
 	p.until("reloaded")
 	_, err = client.Dial(t.Context(), at, client.Options{Account: 100002})
 	var bye *client.Goodbye
-	if !errors.As(err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_FULL {
+	if !errors.As(err, &bye) || bye.Reason != client.GoodbyeFull {
 		t.Errorf("a second connection: %v, want GOODBYE FULL", err)
 	}
 	if _, err := first.Buy(t.Context(), "SZ", "000001", 100); err != nil {

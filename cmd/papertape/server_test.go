@@ -46,7 +46,7 @@ func TestStopUnderLoad(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = c.Close() })
 		var findings []string
-		if shadows[i], findings = shadow.FromHoldings(c.LoginReply().GetHoldings()); len(findings) > 0 {
+		if shadows[i], findings = shadow.FromHoldings(c.LoginReply().Holdings); len(findings) > 0 {
 			t.Fatal(findings)
 		}
 		watchers.Go(func() { watch(t, c, shadows[i], enough) })
@@ -70,14 +70,28 @@ func TestStopUnderLoad(t *testing.T) {
 	s.engine.Books(func(h positions.Holdings) { books[h.Account] = onTheWire(t, &h) })
 	for i, computed := range shadows {
 		book := books[computed.Account()]
-		if computed.Seq() != book.GetAsOfSeq() {
-			t.Errorf("session %d of account %d has events up to %d, the book up to %d", i, computed.Account(), computed.Seq(), book.GetAsOfSeq())
+		if computed.Seq() != book.AsOfSeq {
+			t.Errorf("session %d of account %d has events up to %d, the book up to %d", i, computed.Account(), computed.Seq(), book.AsOfSeq)
 			continue
 		}
-		for _, finding := range computed.CheckHoldings(book) {
+		for _, finding := range computed.CheckHoldings(listShown(t, book)) {
 			t.Errorf("session %d: %s", i, finding)
 		}
 	}
+}
+
+// listShown is a list of the wire as the SDK shows it.
+func listShown(t *testing.T, m *papertapev1.Holdings) *client.Holdings {
+	t.Helper()
+	payload, err := m.MarshalVT()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := client.DecodeHoldings(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 // watch applies events until the server says goodbye. It reports when it has seen a good many.
@@ -86,12 +100,12 @@ func watch(t *testing.T, c *client.Client, computed *shadow.Shadow, enough chan<
 		ev, err := c.Next(context.Background())
 		if err != nil {
 			var bye *client.Goodbye
-			if !errors.As(err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN {
+			if !errors.As(err, &bye) || bye.Reason != client.GoodbyeShutdown {
 				t.Errorf("account %d ended with: %v", computed.Account(), err)
 			}
 			return
 		}
-		for _, finding := range computed.Apply(ev.AccountEvent) {
+		for _, finding := range computed.Apply(ev) {
 			t.Error(finding)
 		}
 		if n == 200 {

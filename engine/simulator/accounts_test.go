@@ -124,9 +124,9 @@ func TestOpeningStays(t *testing.T) {
 	for number := uint64(FirstAccount); number < FirstAccount+1000; number++ {
 		opening := OpeningOf(number, 1, u)
 		a := opening.Adjustment
-		fmt.Fprint(h, number, a.Cash, a.Reason, a.Actor)
+		_, _ = fmt.Fprint(h, number, a.Cash, a.Reason, a.Actor)
 		for _, o := range opening.Orders {
-			fmt.Fprint(h, o.Account, o.Instrument, o.Side, o.Quantity, o.Origin, o.Limit)
+			_, _ = fmt.Fprint(h, o.Account, o.Instrument, o.Side, o.Quantity, o.Origin, o.Limit)
 		}
 	}
 	if got := h.Sum64(); got != 0x68f10d7c94bc9f02 {

@@ -17,16 +17,17 @@ import (
 func (s *Shadow) Unfolded() int { return s.blind }
 
 // applyBust takes back, or corrects, what the event says, does the trades that stand anew, and compares.
-func (s *Shadow) applyBust(f *Findings, ev *client.AccountEvent, b *client.Bust) {
-	f.Present("bust reason", b.GetReason())
-	f.Present("bust actor", b.GetActor())
-	s.checkBustID(f, b.GetBustId(), ev.GetSeq())
+func (s *Shadow) applyBust(f *Findings, ev *client.Event, b *client.Bust) {
+	f.Present("bust reason", b.Reason)
+	f.Present("bust actor", b.Actor)
+	s.checkBustID(f, b.BustID, ev.Seq)
 	after := slices.Clone(s.past.trades)
 	if !s.takeBack(f, after, b) {
 		s.blind++
 		s.past.lost = true
-		c := ev.GetCash()
-		s.checkCash(f, c, big.NewInt(c.GetBalance()), c.GetFeesPaid(), c.GetRealised())
+		if c := ev.Cash; c != nil {
+			s.checkCash(f, c, whole(c.Balance), int64(c.FeesPaid), int64(c.Realised))
+		}
 		return
 	}
 	s.compareBust(f, ev, after)
@@ -47,14 +48,14 @@ func (s *Shadow) checkBustID(f *Findings, id string, seq uint64) {
 // shadow.
 func (s *Shadow) takeBack(f *Findings, trades []standing, b *client.Bust) bool {
 	known := true
-	if at := s.stands(f, trades, "trade_id", b.GetTradeId()); at == older {
+	if at := s.stands(f, trades, "trade_id", b.TradeID); at == older {
 		known = false
 	} else if at >= 0 {
-		f.trade("bust original", trades[at].trade, b.GetOriginal())
-		trades[at].trade = s.replacement(f, trades[at].trade, b.GetReplacement())
+		f.trade("bust original", trades[at].trade, &b.Original)
+		trades[at].trade = s.replacement(f, trades[at].trade, b.Replacement)
 	}
 	last := uint64(0)
-	for _, id := range b.GetCascade() {
+	for _, id := range b.Cascade {
 		at := s.stands(f, trades, "cascade", id)
 		if at == older {
 			known = false
@@ -64,7 +65,7 @@ func (s *Shadow) takeBack(f *Findings, trades []standing, b *client.Bust) bool {
 		}
 		if trades[at].seq <= last {
 			f.Add("bust cascade", "each trade once, in the order of their sequences",
-				strings.Join(b.GetCascade(), ", "))
+				strings.Join(b.Cascade, ", "))
 		}
 		last, trades[at].trade = trades[at].seq, nil
 	}
@@ -101,20 +102,18 @@ func (s *Shadow) replacement(f *Findings, t, r *client.Trade) *client.Trade {
 	if r == nil {
 		return nil
 	}
-	f.Positive("replacement quantity", r.GetQuantity())
-	f.Positive("replacement price", r.GetPrice())
-	want := &client.Trade{
-		Id: t.GetId(), Side: t.GetSide(), Market: t.GetMarket(), Code: t.GetCode(), Name: t.GetName(),
-		Quantity: r.GetQuantity(), Price: r.GetPrice(),
-		Amount: f.fit("replacement amount", times(r.GetQuantity(), r.GetPrice())), Fees: t.GetFees(),
-		Origin: t.GetOrigin(), ClientOrderId: t.GetClientOrderId(), Revision: t.GetRevision() + 1,
-	}
-	f.trade("replacement", want, r)
+	f.Positive("replacement quantity", r.Quantity)
+	f.Positive("replacement price", int64(r.Price))
+	want := *t
+	want.Quantity, want.Price = r.Quantity, r.Price
+	want.Amount = client.Money(f.fit("replacement amount", times(r.Quantity, r.Price)))
+	want.Revision++
+	f.trade("replacement", &want, r)
 	return r
 }
 
 // compareBust compares an event with what the trades come to, where after is what stands of them now.
-func (s *Shadow) compareBust(f *Findings, ev *client.AccountEvent, after []standing) {
+func (s *Shadow) compareBust(f *Findings, ev *client.Event, after []standing) {
 	balance, fees := big.NewInt(s.cash.balance), big.NewInt(s.cash.fees)
 	touched := make(map[Key]string) // with what the trades call it
 	for i, was := range s.past.trades {
@@ -122,7 +121,7 @@ func (s *Shadow) compareBust(f *Findings, ev *client.AccountEvent, after []stand
 		if was.trade == is.trade {
 			continue
 		}
-		touched[KeyOf(was.trade)] = was.trade.GetName()
+		touched[KeyOf(was.trade.Market, was.trade.Code)] = was.trade.Name
 		b, fee := moved(was.trade)
 		balance.Sub(balance, b)
 		fees.Sub(fees, fee)
@@ -132,35 +131,35 @@ func (s *Shadow) compareBust(f *Findings, ev *client.AccountEvent, after []stand
 			fees.Add(fees, fee)
 		}
 	}
-	f.Number("number of positions", uint64(len(touched)), uint64(len(ev.GetPositions())))
+	f.Number("number of positions", uint64(len(touched)), uint64(len(ev.Positions)))
 	realised := big.NewInt(s.cash.realised)
 	for i, k := range slices.SortedFunc(maps.Keys(touched), Key.compare) {
 		realised.Add(realised, s.compareFold(f, ev, i, k, after, touched[k]))
 	}
-	s.checkCash(f, ev.GetCash(), balance, f.fit("cash fees_paid", fees), f.fit("cash realised", realised))
+	s.checkCash(f, ev.Cash, balance, f.fit("cash fees_paid", fees), f.fit("cash realised", realised))
 }
 
 // compareFold compares the i-th row of a bust with what the trades of an instrument come to, and returns what they
 // realised more than before.
 func (s *Shadow) compareFold(
-	f *Findings, ev *client.AccountEvent, i int, k Key, after []standing, name string,
+	f *Findings, ev *client.Event, i int, k Key, after []standing, name string,
 ) *big.Int {
 	was, before, _ := s.past.fold(new(Findings), s.past.trades, k)
 	want, gain, vague := s.past.fold(f, after, k)
 	want.Name = name
-	if o := ev.GetBust().GetOriginal(); o.GetMarket() == k.Market && o.GetCode() == k.Code {
-		f.Text("change", changeOf(was.Quantity, want.Quantity).String(), ev.GetChange().String())
+	if o := &ev.Bust.Original; o.Market == k.Market && o.Code == k.Code {
+		f.Change(changeOf(was.Quantity, want.Quantity), ev.Change)
 	}
-	if i < len(ev.GetPositions()) {
-		p := ev.GetPositions()[i]
+	if i < len(ev.Positions) {
+		p := &ev.Positions[i]
 		what := fmt.Sprintf("row %d (%s)", i+1, k)
-		f.Text(what+" instrument", k.String(), KeyOf(p).String())
+		f.Text(what+" instrument", k.String(), KeyOf(p.Market, p.Code).String())
 		if vague {
-			want.Realised = p.GetRealised()
+			want.Realised = int64(p.Realised)
 		}
 		want.Version = s.RowOf(k).Version
 		if was.Quantity != want.Quantity || was.Cost != want.Cost || was.Realised != want.Realised {
-			want.Version = ev.GetSeq()
+			want.Version = ev.Seq
 		}
 		f.position(what, p, &want)
 	}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
-	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/papertape/papertape/client"
@@ -14,7 +14,7 @@ import (
 )
 
 // bust is nil where the book refuses, and says why.
-func (l *ledger) bust(t rapid.TB, r *positions.BustRequest) (*client.AccountEvent, string) {
+func (l *ledger) bust(t rapid.TB, r *positions.BustRequest) (*client.Event, string) {
 	r.Account, r.Actor = l.account, "operator"
 	if r.Reason == "" {
 		r.Reason = "wrong price"
@@ -35,7 +35,7 @@ func (l *ledger) bust(t rapid.TB, r *positions.BustRequest) (*client.AccountEven
 }
 
 // at trades at a price.
-func (l *ledger) at(t rapid.TB, side positions.Side, instrument string, quantity, price int64) *client.AccountEvent {
+func (l *ledger) at(t rapid.TB, side positions.Side, instrument string, quantity, price int64) *client.Event {
 	id := l.id(t, instrument)
 	l.prices = l.prices.With(id, price)
 	ev := l.trade(side, id, quantity)
@@ -46,7 +46,7 @@ func (l *ledger) at(t rapid.TB, side positions.Side, instrument string, quantity
 }
 
 // with takes back or corrects trades of a random run: it makes of each draw a bust or a correction, as far as the book allows.
-func (l *ledger) with(t *rapid.T, events []*client.AccountEvent) []*client.AccountEvent {
+func (l *ledger) with(t *rapid.T, events []*client.Event) []*client.Event {
 	for range rapid.IntRange(1, 12).Draw(t, "busts") {
 		r := &positions.BustRequest{
 			TradeSeq: rapid.Uint64Range(2, uint64(len(l.events))+1).Draw(t, "trade"), Policy: positions.BustPolicy(rapid.IntRange(0, 1).Draw(t, "policy")),
@@ -102,7 +102,7 @@ func shadowsAgree(t *rapid.T) (computed, blind int) {
 				}
 			}
 		}
-		if ev.GetBust() != nil {
+		if ev.Bust != nil {
 			computed++
 		}
 		if i == from {
@@ -135,36 +135,40 @@ func holdingsAfter(l *ledger, t rapid.TB, n int) *client.Holdings {
 }
 
 // golden is the design's case, by hand: buy 100 @ 10, buy 100 @ 20, sell 50 @ 18, and the second buy is taken back.
-func golden() []*client.AccountEvent {
-	trade := func(seq uint64, side client.Side, quantity, price int64) *client.Trade {
+func golden() []*client.Event {
+	trade := func(seq uint64, side client.Side, quantity int64, price client.Money) *client.Trade {
 		return &client.Trade{
-			Id: fmt.Sprintf("%d-%d", testAccount, seq), Side: side, Market: "SZ", Code: "000001", Name: "平安银行", Quantity: quantity, Price: price,
-			Amount: quantity * price, Origin: client.OriginClient,
+			ID: fmt.Sprintf("%d-%d", testAccount, seq), Side: side, Market: "SZ", Code: "000001", Name: "平安银行",
+			Quantity: quantity, Price: price, Amount: price * client.Money(quantity), Origin: client.OriginClient,
 		}
 	}
-	after := func(seq uint64, change client.Change, held, cost, rowRealised, price, cash int64) *client.AccountEvent {
-		return &client.AccountEvent{
-			Account: testAccount, Seq: seq, Time: 1, Change: change, TotalMarketValue: held * price,
-			Cash: &client.Cash{Balance: cash, Realised: rowRealised},
-			Positions: []*client.Position{{
-				Market: "SZ", Code: "000001", Name: "平安银行", Quantity: held, Sellable: held, Price: price, MarketValue: held * price,
-				Cost: cost, Realised: rowRealised, RowVersion: seq,
+	after := func(seq uint64, change client.Change, held int64, cost, rowRealised, price,
+		cash client.Money) *client.Event {
+		return &client.Event{
+			Account: testAccount, Seq: seq, Time: time.Unix(0, 1).UTC(), Change: change,
+			TotalMarketValue: price * client.Money(held),
+			Cash:             &client.Cash{Balance: cash, Realised: rowRealised},
+			Positions: []client.Position{{
+				Market: "SZ", Code: "000001", Name: "平安银行", Quantity: held, Sellable: held, Price: price,
+				MarketValue: price * client.Money(held),
+				Cost:        cost, Realised: rowRealised, RowVersion: seq,
 			}},
 		}
 	}
-	events := []*client.AccountEvent{
+	events := []*client.Event{
 		adjustment(testAccount, 1, 10_000_0000),
 		after(2, client.Opened, 100, 1000_0000, 0, 10_0000, 9000_0000),
 		after(3, client.Increased, 200, 3000_0000, 0, 20_0000, 7000_0000),
 		after(4, client.Decreased, 150, 2250_0000, 150_0000, 18_0000, 7900_0000),
 		after(5, client.Decreased, 50, 500_0000, 400_0000, 18_0000, 9900_0000),
 	}
-	events[1].What = &client.EventTrade{Trade: trade(2, client.Buy, 100, 10_0000)}
-	events[2].What = &client.EventTrade{Trade: trade(3, client.Buy, 100, 20_0000)}
-	events[3].What = &client.EventTrade{Trade: trade(4, client.Sell, 50, 18_0000)}
-	events[4].What = &client.EventBust{Bust: &client.Bust{
-		TradeId: events[2].GetTrade().GetId(), Reason: "wrong price", Actor: "operator", BustId: "b-1", Original: trade(3, client.Buy, 100, 20_0000),
-	}}
+	events[1].Trade = trade(2, client.Buy, 100, 10_0000)
+	events[2].Trade = trade(3, client.Buy, 100, 20_0000)
+	events[3].Trade = trade(4, client.Sell, 50, 18_0000)
+	events[4].Bust = &client.Bust{
+		TradeID: events[2].Trade.ID, Reason: "wrong price", Actor: "operator", BustID: "b-1",
+		Original: *trade(3, client.Buy, 100, 20_0000),
+	}
 	return events
 }
 
@@ -172,7 +176,7 @@ func TestShadowGoldenBust(t *testing.T) {
 	s := New(testAccount)
 	for _, ev := range golden() {
 		if found := s.Apply(ev); len(found) > 0 {
-			t.Fatalf("seq %d: %q", ev.GetSeq(), found)
+			t.Fatalf("seq %d: %q", ev.Seq, found)
 		}
 	}
 	if r := s.rows[Key{"SZ", "000001"}]; r.Quantity != 50 || r.Cost != 500_0000 || r.Realised != 400_0000 {
@@ -206,9 +210,9 @@ func TestShadowCatchesAnOppositeTrade(t *testing.T) {
 }
 
 // cascaded is a run of events that ends in a bust with a cascade of two, and the event after it, a correction of another trade.
-func cascaded(t rapid.TB) []*client.AccountEvent {
+func cascaded(t rapid.TB) []*client.Event {
 	l := newLedger(testAccount)
-	events := []*client.AccountEvent{
+	events := []*client.Event{
 		l.open(t, 1_000_000_0000),
 		l.at(t, positions.Buy, "SZ.000001", 100, 10_0000),
 		l.at(t, positions.Buy, "SH.601398", 100, 7_0000),
@@ -233,37 +237,47 @@ func cascaded(t rapid.TB) []*client.AccountEvent {
 // bustMutations change one field of the bust, or of the correction, in a way that a shadow has to see, and name the field.
 var bustMutations = map[string]struct {
 	at     int // 6: the bust, 7: the correction
-	change func(*client.AccountEvent)
+	change func(*client.Event)
 }{
-	"bust trade_id: expected an earlier trade": {6, func(ev *client.AccountEvent) { ev.GetBust().TradeId = "100018-2" }},
-	"bust trade_id: expected a trade that":     {6, func(ev *client.AccountEvent) { ev.GetBust().TradeId = "100017-1" }},
-	"bust trade_id: expected an":               {6, func(ev *client.AccountEvent) { ev.GetBust().TradeId = "100017-7" }},
-	"bust trade_id: ":                          {7, func(ev *client.AccountEvent) { ev.GetBust().TradeId = "100017-4" }}, // already taken back
-	"bust original: ":                          {6, func(ev *client.AccountEvent) { ev.GetBust().Original.Price++ }},
-	"bust original: expected 100017-3":         {7, func(ev *client.AccountEvent) { ev.GetBust().Original.Revision++ }},
-	"bust original: , none":                    {6, func(ev *client.AccountEvent) { ev.GetBust().Original = nil }},
-	"bust reason: ":                            {6, func(ev *client.AccountEvent) { ev.GetBust().Reason = "" }},
-	"bust actor: ":                             {6, func(ev *client.AccountEvent) { ev.GetBust().Actor = "" }},
-	"bust_id: ":                                {7, func(ev *client.AccountEvent) { ev.GetBust().BustId = "b-1" }},
-	"bust: expected no trade left that sells":  {6, func(ev *client.AccountEvent) { ev.GetBust().Cascade = ev.GetBust().Cascade[:1] }},
-	"row 1 (SZ 000001) quantity: ":             {6, func(ev *client.AccountEvent) { ev.GetBust().Cascade = nil }},
-	"bust cascade: expected each trade once":   {6, func(ev *client.AccountEvent) { ev.GetBust().Cascade = []string{"100017-5", "100017-4"} }},
-	"bust cascade: expected a trade that":      {6, func(ev *client.AccountEvent) { ev.GetBust().Cascade = append(ev.GetBust().Cascade, "100017-5") }},
-	"number of positions: ":                    {6, func(ev *client.AccountEvent) { ev.GetBust().Cascade = append(ev.GetBust().Cascade, "100017-3") }},
-	"replacement: ":                            {7, func(ev *client.AccountEvent) { ev.GetBust().Replacement.Revision = 0 }},
-	"replacement: , amount":                    {7, func(ev *client.AccountEvent) { ev.GetBust().Replacement.Amount++ }},
-	"replacement: , side":                      {7, func(ev *client.AccountEvent) { ev.GetBust().Replacement.Side = client.Sell }},
-	"replacement quantity: ":                   {7, func(ev *client.AccountEvent) { ev.GetBust().Replacement.Quantity = 0 }},
-	"change: ":                                 {6, func(ev *client.AccountEvent) { ev.Change = client.Decreased }},
-	"change: expected CHANGE_DECREASED":        {7, func(ev *client.AccountEvent) { ev.Change = client.Unchanged }},
-	"row 1 (SZ 000001) cost: ":                 {6, func(ev *client.AccountEvent) { ev.Positions[0].Cost++ }},
-	"row 1 (SZ 000001) realised: ":             {6, func(ev *client.AccountEvent) { ev.Positions[0].Realised-- }},
-	"row 1 (SH 601398) row_version: ":          {7, func(ev *client.AccountEvent) { ev.Positions[0].RowVersion-- }},
-	"row 1 (SZ 000001) instrument: ":           {6, func(ev *client.AccountEvent) { ev.Positions[0].Code = "000002" }},
-	"cash balance: ":                           {6, func(ev *client.AccountEvent) { ev.Cash.Balance++ }},
-	"cash realised: ":                          {6, func(ev *client.AccountEvent) { ev.Cash.Realised++ }},
-	"cash fees_paid: ":                         {6, func(ev *client.AccountEvent) { ev.Cash.FeesPaid = 5 }},
-	"total_market_value: ":                     {6, func(ev *client.AccountEvent) { ev.TotalMarketValue = 1 }},
+	"bust trade_id: expected an earlier trade": {6, func(ev *client.Event) { ev.Bust.TradeID = "100018-2" }},
+	"bust trade_id: expected a trade that":     {6, func(ev *client.Event) { ev.Bust.TradeID = "100017-1" }},
+	"bust trade_id: expected an":               {6, func(ev *client.Event) { ev.Bust.TradeID = "100017-7" }},
+	"bust trade_id: ":                          {7, func(ev *client.Event) { ev.Bust.TradeID = "100017-4" }},
+	// already taken back
+	"bust original: ":                         {6, func(ev *client.Event) { ev.Bust.Original.Price++ }},
+	"bust original: expected 100017-3":        {7, func(ev *client.Event) { ev.Bust.Original.Revision++ }},
+	"bust original: , none":                   {6, func(ev *client.Event) { ev.Bust.Original = client.Trade{} }},
+	"bust reason: ":                           {6, func(ev *client.Event) { ev.Bust.Reason = "" }},
+	"bust actor: ":                            {6, func(ev *client.Event) { ev.Bust.Actor = "" }},
+	"bust_id: ":                               {7, func(ev *client.Event) { ev.Bust.BustID = "b-1" }},
+	"bust: expected no trade left that sells": {6, func(ev *client.Event) { ev.Bust.Cascade = ev.Bust.Cascade[:1] }},
+	"row 1 (SZ 000001) quantity: ":            {6, func(ev *client.Event) { ev.Bust.Cascade = nil }},
+	"bust cascade: expected each trade once": {6, func(ev *client.Event) {
+		ev.Bust.Cascade = []string{"100017-5",
+			"100017-4"}
+	}},
+	"bust cascade: expected a trade that": {6, func(ev *client.Event) {
+		ev.Bust.Cascade = append(ev.Bust.Cascade,
+			"100017-5")
+	}},
+	"number of positions: ": {6, func(ev *client.Event) {
+		ev.Bust.Cascade = append(ev.Bust.Cascade,
+			"100017-3")
+	}},
+	"replacement: ":                     {7, func(ev *client.Event) { ev.Bust.Replacement.Revision = 0 }},
+	"replacement: , amount":             {7, func(ev *client.Event) { ev.Bust.Replacement.Amount++ }},
+	"replacement: , side":               {7, func(ev *client.Event) { ev.Bust.Replacement.Side = client.Sell }},
+	"replacement quantity: ":            {7, func(ev *client.Event) { ev.Bust.Replacement.Quantity = 0 }},
+	"change: ":                          {6, func(ev *client.Event) { ev.Change = client.Decreased }},
+	"change: expected CHANGE_DECREASED": {7, func(ev *client.Event) { ev.Change = client.Unchanged }},
+	"row 1 (SZ 000001) cost: ":          {6, func(ev *client.Event) { ev.Positions[0].Cost++ }},
+	"row 1 (SZ 000001) realised: ":      {6, func(ev *client.Event) { ev.Positions[0].Realised-- }},
+	"row 1 (SH 601398) row_version: ":   {7, func(ev *client.Event) { ev.Positions[0].RowVersion-- }},
+	"row 1 (SZ 000001) instrument: ":    {6, func(ev *client.Event) { ev.Positions[0].Code = "000002" }},
+	"cash balance: ":                    {6, func(ev *client.Event) { ev.Cash.Balance++ }},
+	"cash realised: ":                   {6, func(ev *client.Event) { ev.Cash.Realised++ }},
+	"cash fees_paid: ":                  {6, func(ev *client.Event) { ev.Cash.FeesPaid = 5 }},
+	"total_market_value: ":              {6, func(ev *client.Event) { ev.TotalMarketValue = 1 }},
 }
 
 func TestShadowCatchesAnyChangedFieldOfABust(t *testing.T) {
@@ -277,7 +291,7 @@ func TestShadowCatchesAnyChangedFieldOfABust(t *testing.T) {
 					t.Fatalf("%q", found)
 				}
 			}
-			ev := proto.Clone(events[m.at]).(*client.AccountEvent)
+			ev := cloneEvent(events[m.at])
 			m.change(ev)
 			if found := s.Apply(ev); !strings.Contains(strings.Join(found, "\n"), ", "+field) {
 				t.Fatalf("a changed %s was not found, only %q, in\n%v", name, found, ev)
@@ -292,7 +306,7 @@ func TestShadowCatchesAnyChangedFieldOfABust(t *testing.T) {
 // A bust that leaves a row as it was leaves its version, too.
 func TestShadowRowThatABustLeavesAsItWas(t *testing.T) {
 	l := newLedger(testAccount)
-	events := []*client.AccountEvent{
+	events := []*client.Event{
 		l.open(t, 1_000_000_0000),
 		l.at(t, positions.Buy, "SZ.000001", 100, 10_0000),
 		l.at(t, positions.Sell, "SZ.000001", 100, 12_0000),
@@ -319,7 +333,7 @@ func TestShadowBustOfAnOlderTrade(t *testing.T) {
 	l.open(t, 1_000_000_0000)
 	l.at(t, positions.Buy, "SZ.000001", 100, 10_0000)
 	s, found := FromHoldings(l.holdings(t))
-	apply := func(ev *client.AccountEvent, why string) {
+	apply := func(ev *client.Event, why string) {
 		t.Helper()
 		if ev == nil {
 			t.Fatal(why)

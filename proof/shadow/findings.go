@@ -1,11 +1,13 @@
 package shadow
 
 import (
-	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/big"
+	"reflect"
 	"strconv"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/market"
 )
@@ -45,6 +47,11 @@ func (f *Findings) Text(field, want, got string) {
 	}
 }
 
+// Change compares what an event says became of its row, by the names of the wire.
+func (f *Findings) Change(want, got client.Change) {
+	f.Text("change", papertapev1.Change(want).String(), papertapev1.Change(got).String())
+}
+
 // Present finds a text that is empty.
 func (f *Findings) Present(field, got string) {
 	if got == "" {
@@ -59,33 +66,31 @@ func (f *Findings) Positive(field string, got int64) {
 	}
 }
 
-// Money compares two amounts, in 1/10000.
-func (f *Findings) Money(field string, want *big.Int, got int64) {
-	if want.Cmp(big.NewInt(got)) != 0 {
-		f.Add(field, moneyText(want), market.FormatMoney(got))
+// Money compares two amounts; want is in 1/10000.
+func (f *Findings) Money(field string, want *big.Int, got client.Money) {
+	if want.Cmp(whole(got)) != 0 {
+		f.Add(field, moneyText(want), got.String())
 	}
 }
 
 // trade compares two trades in every field.
 func (f *Findings) trade(field string, want, got *client.Trade) {
-	a, err1 := want.MarshalVT()
-	b, err2 := got.MarshalVT()
-	if err1 != nil || err2 != nil || string(a) != string(b) {
+	if *want != *got {
 		f.Add(field, tradeText(want), tradeText(got))
 	}
 }
 
 // position compares a row with what it must be, and its own arithmetic.
 func (f *Findings) position(what string, p *client.Position, want *Row) {
-	f.Present(what+" name", p.GetName())
-	f.Text(what+" name", want.Name, p.GetName())
-	f.Integer(what+" quantity", want.Quantity, p.GetQuantity())
-	f.Money(what+" cost", big.NewInt(want.Cost), p.GetCost())
-	f.Money(what+" realised", big.NewInt(want.Realised), p.GetRealised())
-	f.Number(what+" row_version", want.Version, p.GetRowVersion())
-	f.Positive(what+" price", p.GetPrice())
-	f.Money(what+" market_value", times(p.GetQuantity(), p.GetPrice()), p.GetMarketValue())
-	f.Integer(what+" sellable", want.Quantity, p.GetSellable())
+	f.Present(what+" name", p.Name)
+	f.Text(what+" name", want.Name, p.Name)
+	f.Integer(what+" quantity", want.Quantity, p.Quantity)
+	f.Money(what+" cost", big.NewInt(want.Cost), p.Cost)
+	f.Money(what+" realised", big.NewInt(want.Realised), p.Realised)
+	f.Number(what+" row_version", want.Version, p.RowVersion)
+	f.Positive(what+" price", int64(p.Price))
+	f.Money(what+" market_value", times(p.Quantity, p.Price), p.MarketValue)
+	f.Integer(what+" sellable", want.Quantity, p.Sellable)
 }
 
 // fit is v as the wire carries it; what does not fit should have been refused.
@@ -103,21 +108,26 @@ func moneyText(v *big.Int) string {
 	return market.FormatMoney(v.Int64())
 }
 
-// CompareEvents says whether two events are the same to the last byte, as they must be wherever one comes twice:
-// pushed, replayed, and in the history.
-func CompareEvents(shown, again *client.AccountEvent) []string {
-	a, err := shown.MarshalVT()
-	if err != nil {
-		return []string{fmt.Sprintf("account %d seq %d cannot be encoded: %v", shown.GetAccount(), shown.GetSeq(), err)}
-	}
-	b, err := again.MarshalVT()
-	if err != nil {
-		return []string{fmt.Sprintf("account %d seq %d cannot be encoded: %v", again.GetAccount(), again.GetSeq(), err)}
-	}
-	if bytes.Equal(a, b) {
+// CompareEvents says whether two events are the same in every field, as they must be wherever one comes twice: pushed,
+// replayed, and in the history. How they came does not count.
+func CompareEvents(shown, again *client.Event) []string {
+	a, b := *shown, *again
+	a.Replay, a.Execution = b.Replay, b.Execution
+	if reflect.DeepEqual(a, b) {
 		return nil
 	}
-	f := Findings{Account: shown.GetAccount(), Seq: shown.GetSeq()}
-	f.Add("the event sent again", shown.String(), again.String())
+	f := Findings{Account: shown.Account, Seq: shown.Seq}
+	f.Add("the event sent again", string(EventBytes(shown)), string(EventBytes(again)))
 	return f.List
+}
+
+// EventBytes are all that an event says, however it came: for a digest, or a look. Equal events have equal bytes.
+func EventBytes(ev *client.Event) []byte {
+	said := *ev
+	said.Replay, said.Execution = false, false
+	text, err := json.Marshal(&said)
+	if err != nil {
+		panic(err) // there is nothing in it that JSON does not know
+	}
+	return text
 }

@@ -39,7 +39,7 @@ func (p *past) add(seq uint64, t *client.Trade) {
 	}
 	for _, s := range older {
 		if s.trade != nil {
-			k := KeyOf(s.trade)
+			k := KeyOf(s.trade.Market, s.trade.Code)
 			r := base[k]
 			r.step(new(Findings), s.trade) // what is wrong with it was found when it came
 			base[k] = r
@@ -71,12 +71,12 @@ func (p *past) fold(f *Findings, trades []standing, k Key) (r Row, gain *big.Int
 	r, known := p.base[k]
 	gain, vague = new(big.Int), !known && p.from > 0
 	for _, s := range trades {
-		if s.trade == nil || s.trade.GetMarket() != k.Market || s.trade.GetCode() != k.Code {
+		if s.trade == nil || s.trade.Market != k.Market || s.trade.Code != k.Code {
 			continue
 		}
-		if s.trade.GetSide() != client.Buy && s.trade.GetQuantity() > r.Quantity {
+		if s.trade.Side != client.Buy && s.trade.Quantity > r.Quantity {
 			f.Add("bust", fmt.Sprintf("no trade left that sells more than there is: %s has %d %s to sell",
-				s.trade.GetId(), r.Quantity, k), strconv.FormatInt(s.trade.GetQuantity(), 10))
+				s.trade.ID, r.Quantity, k), strconv.FormatInt(s.trade.Quantity, 10))
 		}
 		gain.Add(gain, r.step(f, s.trade))
 		vague = false // a row begins anew with its first buy

@@ -10,13 +10,8 @@ import (
 // Key names an instrument, and thereby a row: a code alone is not enough.
 type Key struct{ Market, Code string }
 
-// KeyOf is the key of what a position, a trade or an order is about.
-func KeyOf(of interface {
-	GetMarket() string
-	GetCode() string
-}) Key {
-	return Key{of.GetMarket(), of.GetCode()}
-}
+// KeyOf is the key of an instrument.
+func KeyOf(market, code string) Key { return Key{market, code} }
 
 func (k Key) String() string { return k.Market + " " + k.Code }
 
@@ -38,19 +33,19 @@ type Row struct {
 // out of it, half to even, and realises the amount less that, which is gain. A row counts what it realised since its
 // quantity last left 0.
 func (r *Row) step(f *Findings, t *client.Trade) (gain *big.Int) {
-	amount := times(t.GetQuantity(), t.GetPrice())
+	amount := times(t.Quantity, t.Price)
 	gain = new(big.Int)
-	if t.GetSide() == client.Buy {
+	if t.Side == client.Buy {
 		if r.Quantity == 0 {
 			r.Realised = 0
 		}
-		r.Quantity = f.fit("quantity", plus(r.Quantity, t.GetQuantity()))
+		r.Quantity = f.fit("quantity", plus(r.Quantity, t.Quantity))
 		r.Cost = f.fit("cost", amount.Add(amount, big.NewInt(r.Cost)))
 		return gain
 	}
-	taken := part(r.Cost, t.GetQuantity(), r.Quantity)
+	taken := part(r.Cost, t.Quantity, r.Quantity)
 	gain.Sub(amount, taken)
-	r.Quantity = f.fit("quantity", plus(r.Quantity, -t.GetQuantity()))
+	r.Quantity = f.fit("quantity", plus(r.Quantity, -t.Quantity))
 	r.Cost = f.fit("cost", taken.Sub(big.NewInt(r.Cost), taken))
 	r.Realised = f.fit("realised", new(big.Int).Add(gain, big.NewInt(r.Realised)))
 	return gain
@@ -58,8 +53,8 @@ func (r *Row) step(f *Findings, t *client.Trade) (gain *big.Int) {
 
 func readRow(p *client.Position) *Row {
 	return &Row{
-		Name: p.GetName(), Quantity: p.GetQuantity(), Cost: p.GetCost(), Realised: p.GetRealised(),
-		Version: p.GetRowVersion(),
+		Name: p.Name, Quantity: p.Quantity, Cost: int64(p.Cost), Realised: int64(p.Realised),
+		Version: p.RowVersion,
 	}
 }
 
@@ -80,27 +75,28 @@ func changeOf(before, after int64) client.Change {
 
 // moved is what a trade adds to the cash, and to the fees paid.
 func moved(t *client.Trade) (balance, fees *big.Int) {
-	balance, fees = times(t.GetQuantity(), t.GetPrice()), big.NewInt(t.GetFees())
-	if t.GetSide() == client.Buy {
+	balance, fees = times(t.Quantity, t.Price), whole(t.Fees)
+	if t.Side == client.Buy {
 		balance.Neg(balance)
 	}
 	return balance.Sub(balance, fees), fees
 }
 
-func plus(a, b int64) *big.Int  { return new(big.Int).Add(big.NewInt(a), big.NewInt(b)) }
-func times(a, b int64) *big.Int { return new(big.Int).Mul(big.NewInt(a), big.NewInt(b)) }
+func whole[T ~int64](v T) *big.Int         { return big.NewInt(int64(v)) }
+func plus[A, B ~int64](a A, b B) *big.Int  { return new(big.Int).Add(whole(a), whole(b)) }
+func times[A, B ~int64](a A, b B) *big.Int { return new(big.Int).Mul(whole(a), whole(b)) }
 
 // part is cost*q/held, half to even; all of it where all are sold (or more, which is a finding of its own).
 func part(cost, q, held int64) *big.Int {
 	if q >= held || held <= 0 {
 		return big.NewInt(cost)
 	}
-	whole, rest := new(big.Int).QuoRem(times(cost, q), big.NewInt(held), new(big.Int))
+	quotient, rest := new(big.Int).QuoRem(times(cost, q), big.NewInt(held), new(big.Int))
 	switch rest.Lsh(rest, 1).Cmp(big.NewInt(held)) {
 	case 1:
-		whole.Add(whole, big.NewInt(1))
+		quotient.Add(quotient, big.NewInt(1))
 	case 0:
-		whole.Add(whole, big.NewInt(int64(whole.Bit(0))))
+		quotient.Add(quotient, big.NewInt(int64(quotient.Bit(0))))
 	}
-	return whole
+	return quotient
 }

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/market"
 )
 
 // Shadow is one account as it must be, computed from its trades. It does the ledger's arithmetic again in big integers
@@ -46,11 +46,12 @@ func New(account uint64) *Shadow {
 
 // FromHoldings is the shadow of an account that begins with a list, and what is wrong with the list in itself.
 func FromHoldings(h *client.Holdings) (*Shadow, []string) {
-	s := New(h.GetAccount())
-	s.seq = h.GetAsOfSeq()
-	s.takeCash(h.GetCash())
-	for _, p := range h.GetPositions() {
-		s.rows[KeyOf(p)] = readRow(p)
+	s := New(h.Account)
+	s.seq = h.AsOfSeq
+	s.takeCash(h.Cash)
+	for i := range h.Positions {
+		p := &h.Positions[i]
+		s.rows[KeyOf(p.Market, p.Code)] = readRow(p)
 	}
 	s.rebase()
 	return s, s.CheckHoldings(h)
@@ -131,24 +132,24 @@ func (s *Shadow) keys() []Key {
 }
 
 // Apply computes what the event must say, compares, and returns what differs.
-func (s *Shadow) Apply(ev *client.AccountEvent) []string {
-	f := Findings{Account: s.account, Seq: ev.GetSeq()}
-	f.Number("account", s.account, ev.GetAccount())
-	f.Number("seq", s.seq+1, ev.GetSeq())
-	if ev.GetTime() <= 0 {
-		f.Add("time", "a time after 1970", strconv.FormatInt(ev.GetTime(), 10))
+func (s *Shadow) Apply(ev *client.Event) []string {
+	f := Findings{Account: s.account, Seq: ev.Seq}
+	f.Number("account", s.account, ev.Account)
+	f.Number("seq", s.seq+1, ev.Seq)
+	if ev.Time.UnixNano() <= 0 {
+		f.Add("time", "a time after 1970", strconv.FormatInt(ev.Time.UnixNano(), 10))
 	}
-	if ev.GetCash() == nil {
+	if ev.Cash == nil {
 		f.Add("cash", "the cash after the event", "none")
 	}
-	s.seq = ev.GetSeq()
-	switch what := ev.GetWhat().(type) {
-	case *client.EventTrade:
-		s.applyTrade(&f, ev, what.Trade)
-	case *client.EventAdjustment:
-		s.applyAdjustment(&f, ev, what.Adjustment)
-	case *client.EventBust:
-		s.applyBust(&f, ev, what.Bust)
+	s.seq = ev.Seq
+	switch {
+	case ev.Trade != nil:
+		s.applyTrade(&f, ev, ev.Trade)
+	case ev.Adjustment != nil:
+		s.applyAdjustment(&f, ev, ev.Adjustment)
+	case ev.Bust != nil:
+		s.applyBust(&f, ev, ev.Bust)
 	default:
 		f.Add("what", "a trade, a bust or an adjustment", "nothing")
 	}
@@ -160,100 +161,103 @@ func (s *Shadow) Apply(ev *client.AccountEvent) []string {
 	return f.List
 }
 
-func (s *Shadow) applyAdjustment(f *Findings, ev *client.AccountEvent, a *client.Adjustment) {
-	f.Text("change", client.NoChange.String(), ev.GetChange().String())
-	f.Number("number of positions", 0, uint64(len(ev.GetPositions())))
-	f.Present("adjustment reason", a.GetReason())
-	f.Present("adjustment actor", a.GetActor())
-	s.checkCash(f, ev.GetCash(), plus(s.cash.balance, a.GetCash()), s.cash.fees, s.cash.realised)
+func (s *Shadow) applyAdjustment(f *Findings, ev *client.Event, a *client.Adjustment) {
+	f.Change(client.NoChange, ev.Change)
+	f.Number("number of positions", 0, uint64(len(ev.Positions)))
+	f.Present("adjustment reason", a.Reason)
+	f.Present("adjustment actor", a.Actor)
+	s.checkCash(f, ev.Cash, plus(s.cash.balance, a.Cash), s.cash.fees, s.cash.realised)
 }
 
-func (s *Shadow) applyTrade(f *Findings, ev *client.AccountEvent, t *client.Trade) {
+func (s *Shadow) applyTrade(f *Findings, ev *client.Event, t *client.Trade) {
 	s.checkTrade(f, ev, t)
-	k := KeyOf(t)
-	after := Row{Name: t.GetName()}
+	k := KeyOf(t.Market, t.Code)
+	after := Row{Name: t.Name}
 	if held := s.rows[k]; held != nil {
 		after = *held
 	}
 	before := after.Quantity
-	if t.GetSide() != client.Buy && t.GetQuantity() > before {
+	if t.Side != client.Buy && t.Quantity > before {
 		f.Add("trade quantity", fmt.Sprintf("at most the %d shares held of %s", before, k),
-			strconv.FormatInt(t.GetQuantity(), 10))
+			strconv.FormatInt(t.Quantity, 10))
 	}
 	gain := after.step(f, t)
-	after.Version = ev.GetSeq()
-	f.Text("change", changeOf(before, after.Quantity).String(), ev.GetChange().String())
+	after.Version = ev.Seq
+	f.Change(changeOf(before, after.Quantity), ev.Change)
 	s.checkRow(f, ev, t, &after)
 	balance, fees := moved(t)
-	s.checkCash(f, ev.GetCash(), balance.Add(balance, big.NewInt(s.cash.balance)),
+	s.checkCash(f, ev.Cash, balance.Add(balance, big.NewInt(s.cash.balance)),
 		f.fit("cash fees_paid", fees.Add(fees, big.NewInt(s.cash.fees))),
 		f.fit("cash realised", gain.Add(gain, big.NewInt(s.cash.realised))))
-	s.past.add(ev.GetSeq(), t)
+	s.past.add(ev.Seq, t)
 }
 
 // checkTrade checks what a trade says of itself.
-func (s *Shadow) checkTrade(f *Findings, ev *client.AccountEvent, t *client.Trade) {
-	f.Text("trade id", fmt.Sprintf("%d-%d", s.account, ev.GetSeq()), t.GetId())
-	if t.GetSide() != client.Buy && t.GetSide() != client.Sell {
-		f.Add("trade side", "a buy or a sale", t.GetSide().String())
+func (s *Shadow) checkTrade(f *Findings, ev *client.Event, t *client.Trade) {
+	f.Text("trade id", fmt.Sprintf("%d-%d", s.account, ev.Seq), t.ID)
+	if t.Side != client.Buy && t.Side != client.Sell {
+		f.Add("trade side", "a buy or a sale", papertapev1.Side(t.Side).String())
 	}
-	f.Positive("trade quantity", t.GetQuantity())
-	f.Positive("trade price", t.GetPrice())
-	f.Money("trade amount", times(t.GetQuantity(), t.GetPrice()), t.GetAmount())
-	f.Money("trade fees", new(big.Int), t.GetFees())
-	switch t.GetOrigin() {
+	f.Positive("trade quantity", t.Quantity)
+	f.Positive("trade price", int64(t.Price))
+	f.Money("trade amount", times(t.Quantity, t.Price), t.Amount)
+	f.Money("trade fees", new(big.Int), t.Fees)
+	switch t.Origin {
 	case client.OriginClient, client.OriginSimulator, client.OriginOperator:
 	default:
-		f.Add("trade origin", "client, simulator or operator", t.GetOrigin().String())
+		f.Add("trade origin", "client, simulator or operator", papertapev1.Origin(t.Origin).String())
 	}
-	f.Number("trade revision", 0, uint64(t.GetRevision()))
+	f.Number("trade revision", 0, uint64(t.Revision))
 }
 
 // checkRow compares the one row that a trade touches.
-func (s *Shadow) checkRow(f *Findings, ev *client.AccountEvent, t *client.Trade, want *Row) {
-	f.Number("number of positions", 1, uint64(len(ev.GetPositions())))
-	if len(ev.GetPositions()) != 1 {
+func (s *Shadow) checkRow(f *Findings, ev *client.Event, t *client.Trade, want *Row) {
+	f.Number("number of positions", 1, uint64(len(ev.Positions)))
+	if len(ev.Positions) != 1 {
 		return
 	}
-	p := ev.GetPositions()[0]
-	f.Text("position instrument", KeyOf(t).String(), KeyOf(p).String())
-	f.Text("trade name", want.Name, t.GetName())
-	f.Money("position price", big.NewInt(t.GetPrice()), p.GetPrice())
+	p := &ev.Positions[0]
+	f.Text("position instrument", KeyOf(t.Market, t.Code).String(), KeyOf(p.Market, p.Code).String())
+	f.Text("trade name", want.Name, t.Name)
+	f.Money("position price", whole(t.Price), p.Price)
 	f.position("position", p, want)
 }
 
-func (s *Shadow) checkCash(f *Findings, c *client.Cash, balance *big.Int, fees, realised int64) {
-	f.Money("cash balance", balance, c.GetBalance())
-	f.Money("cash fees_paid", big.NewInt(fees), c.GetFeesPaid())
-	f.Money("cash realised", big.NewInt(realised), c.GetRealised())
-	if c.GetBalance() < 0 {
-		f.Add("cash balance", "0 or more", market.FormatMoney(c.GetBalance()))
+func (s *Shadow) checkCash(f *Findings, told *client.Cash, balance *big.Int, fees, realised int64) {
+	c := CashOf(told)
+	f.Money("cash balance", balance, c.Balance)
+	f.Money("cash fees_paid", big.NewInt(fees), c.FeesPaid)
+	f.Money("cash realised", big.NewInt(realised), c.Realised)
+	if c.Balance < 0 {
+		f.Add("cash balance", "0 or more", c.Balance.String())
 	}
 }
 
 // checkTotal checks the total as far as the prices in the event go.
-func (s *Shadow) checkTotal(f *Findings, ev *client.AccountEvent) {
+func (s *Shadow) checkTotal(f *Findings, ev *client.Event) {
 	known, others := new(big.Int), len(s.rows)
-	for _, p := range ev.GetPositions() {
-		known.Add(known, times(p.GetQuantity(), p.GetPrice()))
-		if s.rows[KeyOf(p)] != nil {
+	for i := range ev.Positions {
+		p := &ev.Positions[i]
+		known.Add(known, times(p.Quantity, p.Price))
+		if s.rows[KeyOf(p.Market, p.Code)] != nil {
 			others--
 		}
 	}
 	switch {
 	case others == 0:
-		f.Money("total_market_value", known, ev.GetTotalMarketValue())
-	case known.Cmp(big.NewInt(ev.GetTotalMarketValue())) >= 0:
+		f.Money("total_market_value", known, ev.TotalMarketValue)
+	case known.Cmp(whole(ev.TotalMarketValue)) >= 0:
 		f.Add("total_market_value", "more than the "+moneyText(known)+" of the rows in the event, as there are others",
-			market.FormatMoney(ev.GetTotalMarketValue()))
+			ev.TotalMarketValue.String())
 	}
 }
 
 // adopt goes on from what the event says.
-func (s *Shadow) adopt(ev *client.AccountEvent) {
-	for _, p := range ev.GetPositions() {
-		k := KeyOf(p)
-		if p.GetQuantity() == 0 {
+func (s *Shadow) adopt(ev *client.Event) {
+	for i := range ev.Positions {
+		p := &ev.Positions[i]
+		k := KeyOf(p.Market, p.Code)
+		if p.Quantity == 0 {
 			delete(s.rows, k)
 			s.gone[k] = *readRow(p)
 			continue
@@ -261,39 +265,49 @@ func (s *Shadow) adopt(ev *client.AccountEvent) {
 		s.rows[k] = readRow(p)
 		delete(s.gone, k)
 	}
-	s.takeCash(ev.GetCash())
+	s.takeCash(ev.Cash)
 }
 
 // takeCash goes on from the cash as the server says it is.
-func (s *Shadow) takeCash(c *client.Cash) {
-	s.cash.balance, s.cash.fees, s.cash.realised = c.GetBalance(), c.GetFeesPaid(), c.GetRealised()
+func (s *Shadow) takeCash(told *client.Cash) {
+	c := CashOf(told)
+	s.cash.balance, s.cash.fees, s.cash.realised = int64(c.Balance), int64(c.FeesPaid), int64(c.Realised)
+}
+
+// CashOf is the cash that a server told, or nothing where it told none, which is a finding of its own.
+func CashOf(told *client.Cash) client.Cash {
+	if told == nil {
+		return client.Cash{}
+	}
+	return *told
 }
 
 // CheckHoldings compares a whole list with the account as it must be: it has to be as of the last event applied. The
 // state hash is computed from the shadow, not from the list.
 func (s *Shadow) CheckHoldings(h *client.Holdings) []string {
-	f := Findings{Account: s.account, Seq: h.GetAsOfSeq(), Where: "holdings as of "}
-	f.Number("account", s.account, h.GetAccount())
-	f.Number("as_of_seq", s.seq, h.GetAsOfSeq())
-	if h.GetCash() == nil {
+	f := Findings{Account: s.account, Seq: h.AsOfSeq, Where: "holdings as of "}
+	f.Number("account", s.account, h.Account)
+	f.Number("as_of_seq", s.seq, h.AsOfSeq)
+	if h.Cash == nil {
 		f.Add("cash", "the account's cash", "none")
 	}
-	s.checkCash(&f, h.GetCash(), big.NewInt(s.cash.balance), s.cash.fees, s.cash.realised)
+	s.checkCash(&f, h.Cash, big.NewInt(s.cash.balance), s.cash.fees, s.cash.realised)
 	keys, total := s.keys(), new(big.Int)
-	f.Number("number of rows", uint64(len(keys)), uint64(len(h.GetPositions())))
-	for i, p := range h.GetPositions() {
-		total.Add(total, times(p.GetQuantity(), p.GetPrice()))
+	f.Number("number of rows", uint64(len(keys)), uint64(len(h.Positions)))
+	for i := range h.Positions {
+		p := &h.Positions[i]
+		total.Add(total, times(p.Quantity, p.Price))
 		if i >= len(keys) {
 			continue
 		}
 		what := fmt.Sprintf("row %d (%s)", i+1, keys[i])
-		f.Text(what+" instrument", keys[i].String(), KeyOf(p).String())
+		f.Text(what+" instrument", keys[i].String(), KeyOf(p.Market, p.Code).String())
 		f.position(what, p, s.rows[keys[i]])
-		f.Positive(what+" quantity", p.GetQuantity())
+		f.Positive(what+" quantity", p.Quantity)
 	}
-	f.Money("total_market_value", total, h.GetTotalMarketValue())
-	if hash := s.stateHash(); hash != h.GetStateHash() {
-		f.Add("state_hash", fmt.Sprintf("%016x", hash), fmt.Sprintf("%016x", h.GetStateHash()))
+	f.Money("total_market_value", total, h.TotalMarketValue)
+	if hash := s.stateHash(); hash != h.StateHash {
+		f.Add("state_hash", fmt.Sprintf("%016x", hash), fmt.Sprintf("%016x", h.StateHash))
 	}
 	return f.List
 }

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
-	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/papertape/papertape/client"
@@ -30,7 +30,7 @@ func newLedger(account uint64) *ledger {
 	return &ledger{universe: u, book: positions.NewBook(u), prices: u.Opening(), now: 1, account: account}
 }
 
-func (l *ledger) open(t rapid.TB, cash int64) *client.AccountEvent {
+func (l *ledger) open(t rapid.TB, cash int64) *client.Event {
 	var ev positions.Event
 	r := l.book.DecideAdjustment(l.account, &positions.Adjustment{Cash: cash, Reason: "opened", Actor: "test"}, l.prices, l.now, &ev)
 	if r.Reason != positions.NoRefusal {
@@ -39,14 +39,14 @@ func (l *ledger) open(t rapid.TB, cash int64) *client.AccountEvent {
 	return l.apply(&ev)
 }
 
-func (l *ledger) apply(ev *positions.Event) *client.AccountEvent {
+func (l *ledger) apply(ev *positions.Event) *client.Event {
 	l.book.Apply(ev)
 	l.events = append(l.events, *ev)
-	return wireEvent(l.universe, ev)
+	return asShown(wireEvent(l.universe, ev))
 }
 
 // trade is nil where the book refuses.
-func (l *ledger) trade(side positions.Side, id market.ID, quantity int64) *client.AccountEvent {
+func (l *ledger) trade(side positions.Side, id market.ID, quantity int64) *client.Event {
 	var ev positions.Event
 	l.now++
 	o := positions.Order{Account: l.account, Instrument: id, Side: side, Quantity: quantity, Origin: positions.OriginClient}
@@ -61,7 +61,7 @@ func (l *ledger) holdings(t rapid.TB) *client.Holdings {
 	if !ok {
 		t.Fatalf("account %d is not open", l.account)
 	}
-	return wireHoldings(l.universe, &h)
+	return listShown(wireHoldings(l.universe, &h))
 }
 
 func (l *ledger) id(t rapid.TB, instrument string) market.ID {
@@ -74,8 +74,8 @@ func (l *ledger) id(t rapid.TB, instrument string) market.ID {
 
 // random makes a run of events: an opening, then trades at moving prices in few enough instruments that all movements
 // come.
-func (l *ledger) random(t *rapid.T) []*client.AccountEvent {
-	events := []*client.AccountEvent{l.open(t, rapid.Int64Range(1, 1_000_000_0000).Draw(t, "cash"))}
+func (l *ledger) random(t *rapid.T) []*client.Event {
+	events := []*client.Event{l.open(t, rapid.Int64Range(1, 1_000_000_0000).Draw(t, "cash"))}
 	for range rapid.IntRange(1, 60).Draw(t, "trades") {
 		id := market.ID(rapid.IntRange(0, 5).Draw(t, "instrument"))
 		if rapid.Bool().Draw(t, "moves") {
@@ -131,36 +131,42 @@ func TestShadowFromHoldingsGoesOn(t *testing.T) {
 }
 
 // eventMutations change one field of a trade event in a way that a shadow has to see, and name the field.
-var eventMutations = map[string]func(*client.AccountEvent, int64){
-	"account":                       func(ev *client.AccountEvent, by int64) { ev.Account += uint64(by) },
-	"seq":                           func(ev *client.AccountEvent, by int64) { ev.Seq += uint64(by) },
-	"time":                          func(ev *client.AccountEvent, by int64) { ev.Time = -by },
-	"what":                          func(ev *client.AccountEvent, _ int64) { ev.What = nil },
-	"change":                        func(ev *client.AccountEvent, by int64) { ev.Change = (ev.Change-1+client.Change(1+by%3))%4 + 1 },
-	"number of positions":           func(ev *client.AccountEvent, _ int64) { ev.Positions = nil },
-	"trade id":                      func(ev *client.AccountEvent, _ int64) { ev.GetTrade().Id += "0" },
-	"trade side":                    func(ev *client.AccountEvent, _ int64) { ev.GetTrade().Side = 0 },
-	"position instrument":           func(ev *client.AccountEvent, _ int64) { ev.GetTrade().Market = "US" },
-	"position instrument, ":         func(ev *client.AccountEvent, _ int64) { ev.Positions[0].Code += "1" },
-	"trade amount":                  func(ev *client.AccountEvent, by int64) { ev.GetTrade().Amount += by },
-	"trade amount, quantity":        func(ev *client.AccountEvent, by int64) { ev.GetTrade().Quantity += by },
-	"trade amount, price":           func(ev *client.AccountEvent, by int64) { ev.GetTrade().Price += by },
-	"trade fees":                    func(ev *client.AccountEvent, by int64) { ev.GetTrade().Fees += by },
-	"trade origin":                  func(ev *client.AccountEvent, _ int64) { ev.GetTrade().Origin = 7 },
-	"trade revision":                func(ev *client.AccountEvent, _ int64) { ev.GetTrade().Revision++ },
-	"position name":                 func(ev *client.AccountEvent, _ int64) { ev.Positions[0].Name += "x" },
-	"position quantity":             func(ev *client.AccountEvent, by int64) { ev.Positions[0].Quantity += by },
-	"position sellable":             func(ev *client.AccountEvent, by int64) { ev.Positions[0].Sellable -= by },
-	"position price":                func(ev *client.AccountEvent, by int64) { ev.Positions[0].Price += by },
-	"position market_value":         func(ev *client.AccountEvent, by int64) { ev.Positions[0].MarketValue += by },
-	"position cost":                 func(ev *client.AccountEvent, by int64) { ev.Positions[0].Cost -= by },
-	"position realised":             func(ev *client.AccountEvent, by int64) { ev.Positions[0].Realised += by },
-	"position row_version":          func(ev *client.AccountEvent, _ int64) { ev.Positions[0].RowVersion-- },
-	"cash balance":                  func(ev *client.AccountEvent, by int64) { ev.Cash.Balance += by },
-	"cash fees_paid":                func(ev *client.AccountEvent, by int64) { ev.Cash.FeesPaid += by },
-	"cash realised":                 func(ev *client.AccountEvent, by int64) { ev.Cash.Realised -= by },
-	"cash: expected the cash after": func(ev *client.AccountEvent, _ int64) { ev.Cash = nil },
-	"total_market_value":            func(ev *client.AccountEvent, _ int64) { ev.TotalMarketValue = -1 },
+var eventMutations = map[string]func(*client.Event, int64){
+	"account": func(ev *client.Event, by int64) { ev.Account += uint64(by) },
+	"seq":     func(ev *client.Event, by int64) { ev.Seq += uint64(by) },
+	"time":    func(ev *client.Event, by int64) { ev.Time = time.Unix(0, -by) },
+	"what":    func(ev *client.Event, _ int64) { ev.Trade = nil },
+	"change": func(ev *client.Event,
+		by int64) {
+		ev.Change = (ev.Change-1+client.Change(1+by%3))%4 + 1
+	},
+	"number of positions":    func(ev *client.Event, _ int64) { ev.Positions = nil },
+	"trade id":               func(ev *client.Event, _ int64) { ev.Trade.ID += "0" },
+	"trade side":             func(ev *client.Event, _ int64) { ev.Trade.Side = 0 },
+	"position instrument":    func(ev *client.Event, _ int64) { ev.Trade.Market = "US" },
+	"position instrument, ":  func(ev *client.Event, _ int64) { ev.Positions[0].Code += "1" },
+	"trade amount":           func(ev *client.Event, by int64) { ev.Trade.Amount += client.Money(by) },
+	"trade amount, quantity": func(ev *client.Event, by int64) { ev.Trade.Quantity += by },
+	"trade amount, price":    func(ev *client.Event, by int64) { ev.Trade.Price += client.Money(by) },
+	"trade fees":             func(ev *client.Event, by int64) { ev.Trade.Fees += client.Money(by) },
+	"trade origin":           func(ev *client.Event, _ int64) { ev.Trade.Origin = 7 },
+	"trade revision":         func(ev *client.Event, _ int64) { ev.Trade.Revision++ },
+	"position name":          func(ev *client.Event, _ int64) { ev.Positions[0].Name += "x" },
+	"position quantity":      func(ev *client.Event, by int64) { ev.Positions[0].Quantity += by },
+	"position sellable":      func(ev *client.Event, by int64) { ev.Positions[0].Sellable -= by },
+	"position price":         func(ev *client.Event, by int64) { ev.Positions[0].Price += client.Money(by) },
+	"position market_value": func(ev *client.Event,
+		by int64) {
+		ev.Positions[0].MarketValue += client.Money(by)
+	},
+	"position cost":                 func(ev *client.Event, by int64) { ev.Positions[0].Cost -= client.Money(by) },
+	"position realised":             func(ev *client.Event, by int64) { ev.Positions[0].Realised += client.Money(by) },
+	"position row_version":          func(ev *client.Event, _ int64) { ev.Positions[0].RowVersion-- },
+	"cash balance":                  func(ev *client.Event, by int64) { ev.Cash.Balance += client.Money(by) },
+	"cash fees_paid":                func(ev *client.Event, by int64) { ev.Cash.FeesPaid += client.Money(by) },
+	"cash realised":                 func(ev *client.Event, by int64) { ev.Cash.Realised -= client.Money(by) },
+	"cash: expected the cash after": func(ev *client.Event, _ int64) { ev.Cash = nil },
+	"total_market_value":            func(ev *client.Event, _ int64) { ev.TotalMarketValue = -1 },
 }
 
 func TestShadowCatchesAnyChangedField(t *testing.T) {
@@ -178,7 +184,7 @@ func TestShadowCatchesAnyChangedField(t *testing.T) {
 				for _, ev := range events[:wrong] {
 					s.Apply(ev)
 				}
-				ev := proto.Clone(events[wrong]).(*client.AccountEvent)
+				ev := cloneEvent(events[wrong])
 				mutate(ev, rapid.Int64Range(1, 1000).Draw(t, "by"))
 				if found := s.Apply(ev); !strings.Contains(strings.Join(found, "\n"), ", "+field) {
 					t.Fatalf("a changed %s was not found, only %q, in\n%v", name, found, ev)
@@ -196,20 +202,20 @@ var holdingsMutations = map[string]func(*client.Holdings, int64){
 	"account":            func(h *client.Holdings, by int64) { h.Account += uint64(by) },
 	"as_of_seq":          func(h *client.Holdings, by int64) { h.AsOfSeq += uint64(by) },
 	"number of rows":     func(h *client.Holdings, _ int64) { h.Positions = h.Positions[1:] },
-	"cash balance":       func(h *client.Holdings, by int64) { h.Cash.Balance += by },
-	"cash fees_paid":     func(h *client.Holdings, by int64) { h.Cash.FeesPaid += by },
-	"cash realised":      func(h *client.Holdings, by int64) { h.Cash.Realised += by },
-	"total_market_value": func(h *client.Holdings, by int64) { h.TotalMarketValue += by },
+	"cash balance":       func(h *client.Holdings, by int64) { h.Cash.Balance += client.Money(by) },
+	"cash fees_paid":     func(h *client.Holdings, by int64) { h.Cash.FeesPaid += client.Money(by) },
+	"cash realised":      func(h *client.Holdings, by int64) { h.Cash.Realised += client.Money(by) },
+	"total_market_value": func(h *client.Holdings, by int64) { h.TotalMarketValue += client.Money(by) },
 	"state_hash":         func(h *client.Holdings, by int64) { h.StateHash ^= uint64(by) },
 	"row 1 (":            func(h *client.Holdings, by int64) { h.Positions[0].Quantity += by },
 	"row 1 (, market":    func(h *client.Holdings, _ int64) { h.Positions[0].Market = "US" },
 	"row 1 (, code":      func(h *client.Holdings, _ int64) { h.Positions[0].Code += "1" },
 	"row 1 (, name":      func(h *client.Holdings, _ int64) { h.Positions[0].Name += "x" },
 	"row 1 (, sellable":  func(h *client.Holdings, by int64) { h.Positions[0].Sellable += by },
-	"row 1 (, price":     func(h *client.Holdings, by int64) { h.Positions[0].Price += by },
-	"row 1 (, value":     func(h *client.Holdings, by int64) { h.Positions[0].MarketValue += by },
-	"row 1 (, cost":      func(h *client.Holdings, by int64) { h.Positions[0].Cost -= by },
-	"row 1 (, realised":  func(h *client.Holdings, by int64) { h.Positions[0].Realised -= by },
+	"row 1 (, price":     func(h *client.Holdings, by int64) { h.Positions[0].Price += client.Money(by) },
+	"row 1 (, value":     func(h *client.Holdings, by int64) { h.Positions[0].MarketValue += client.Money(by) },
+	"row 1 (, cost":      func(h *client.Holdings, by int64) { h.Positions[0].Cost -= client.Money(by) },
+	"row 1 (, realised":  func(h *client.Holdings, by int64) { h.Positions[0].Realised -= client.Money(by) },
 	"row 1 (, version":   func(h *client.Holdings, _ int64) { h.Positions[0].RowVersion++ },
 }
 
@@ -240,10 +246,12 @@ func TestShadowCatchesAnyChangedFieldOfAList(t *testing.T) {
 func TestShadowByHand(t *testing.T) {
 	s := New(1)
 	steps := []struct {
-		side                          client.Side
-		quantity, price               int64
-		change                        client.Change
-		held, cost, realised, balance int64
+		side                    client.Side
+		quantity                int64
+		price                   client.Money
+		change                  client.Change
+		held                    int64
+		cost, realised, balance client.Money
 	}{
 		{client.Buy, 100, 10_0000, client.Opened, 100, 1000_0000, 0, 4000_0000},
 		{client.Buy, 100, 20_0000, client.Increased, 200, 3000_0000, 0, 2000_0000},
@@ -258,23 +266,26 @@ func TestShadowByHand(t *testing.T) {
 	if found := s.Apply(adjustment(1, 1, 5000_0000)); len(found) > 0 {
 		t.Fatalf("%q", found)
 	}
-	var realised, before int64
+	var realised, before client.Money
 	for i, step := range steps {
 		if step.change != client.Opened {
 			realised += step.realised - before
 		}
 		before = step.realised
 		seq := uint64(i + 2)
-		ev := &client.AccountEvent{
-			Account: 1, Seq: seq, Time: 1, Change: step.change, TotalMarketValue: step.held * step.price,
-			Cash: &client.Cash{Balance: step.balance, Realised: realised},
-			What: &client.EventTrade{Trade: &client.Trade{
-				Id: fmt.Sprintf("1-%d", seq), Side: step.side, Market: "SZ", Code: "000001", Name: "平安银行",
-				Quantity: step.quantity, Price: step.price, Amount: step.quantity * step.price, Origin: client.OriginClient,
-			}},
-			Positions: []*client.Position{{
+		ev := &client.Event{
+			Account: 1, Seq: seq, Time: time.Unix(0, 1).UTC(), Change: step.change,
+			TotalMarketValue: step.price * client.Money(step.held),
+			Cash:             &client.Cash{Balance: step.balance, Realised: realised},
+			Trade: &client.Trade{
+				ID: fmt.Sprintf("1-%d", seq), Side: step.side, Market: "SZ", Code: "000001", Name: "平安银行",
+				Quantity: step.quantity, Price: step.price, Amount: step.price * client.Money(step.quantity),
+				Origin: client.OriginClient,
+			},
+			Positions: []client.Position{{
 				Market: "SZ", Code: "000001", Name: "平安银行", Quantity: step.held, Sellable: step.held, Price: step.price,
-				MarketValue: step.held * step.price, Cost: step.cost, Realised: step.realised, RowVersion: seq,
+				MarketValue: step.price * client.Money(step.held), Cost: step.cost, Realised: step.realised,
+				RowVersion: seq,
 			}},
 		}
 		if found := s.Apply(ev); len(found) > 0 {
@@ -283,10 +294,10 @@ func TestShadowByHand(t *testing.T) {
 	}
 }
 
-func adjustment(account, seq uint64, cash int64) *client.AccountEvent {
-	return &client.AccountEvent{
-		Account: account, Seq: seq, Time: 1, Cash: &client.Cash{Balance: cash},
-		What: &client.EventAdjustment{Adjustment: &client.Adjustment{Cash: cash, Reason: "opened", Actor: "test"}},
+func adjustment(account, seq uint64, cash client.Money) *client.Event {
+	return &client.Event{
+		Account: account, Seq: seq, Time: time.Unix(0, 1).UTC(), Cash: &client.Cash{Balance: cash},
+		Adjustment: &client.Adjustment{Cash: cash, Reason: "opened", Actor: "test"},
 	}
 }
 

@@ -5,18 +5,17 @@ import (
 	"strings"
 
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/market"
 )
 
 // tradeText is all that a trade says.
 func tradeText(t *client.Trade) string {
-	if t == nil {
+	if t == nil || *t == (client.Trade{}) {
 		return "none"
 	}
 	return fmt.Sprintf("%s %s %d %s %s %s @ %s, amount %s, fees %s, by %s, order id %q, revision %d",
-		t.GetId(), SideText(t.GetSide()), t.GetQuantity(), t.GetMarket(), t.GetCode(), t.GetName(),
-		market.FormatMoney(t.GetPrice()), market.FormatMoney(t.GetAmount()), market.FormatMoney(t.GetFees()),
-		ValueText(t.GetOrigin()), t.GetClientOrderId(), t.GetRevision())
+		t.ID, SideText(t.Side), t.Quantity, t.Market, t.Code, t.Name,
+		t.Price, t.Amount, t.Fees,
+		ValueText(t.Origin), t.ClientOrderID, t.Revision)
 }
 
 // SideText is a side as a word.
@@ -30,8 +29,5 @@ func SideText(s client.Side) string {
 	return s.String()
 }
 
-// ValueText is a value of an enum of the wire without what all its values begin with: CHANGE_OPENED is opened.
-func ValueText(v fmt.Stringer) string {
-	_, after, _ := strings.Cut(v.String(), "_")
-	return strings.ToLower(after)
-}
+// ValueText is the value of an enumeration in small letters.
+func ValueText(v fmt.Stringer) string { return strings.ToLower(v.String()) }

@@ -2,44 +2,49 @@ package shadow
 
 import (
 	"fmt"
+	"slices"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
 
 // wireEvent is an event of the book as the wire has it.
-func wireEvent(u *market.Universe, ev *positions.Event) *client.AccountEvent {
-	out := &client.AccountEvent{
-		Account: ev.Account, Seq: ev.Seq, Time: ev.Time, Change: client.Change(ev.Change), Cash: wireCash(ev.Cash),
+func wireEvent(u *market.Universe, ev *positions.Event) *papertapev1.AccountEvent {
+	out := &papertapev1.AccountEvent{
+		Account: ev.Account, Seq: ev.Seq, Time: ev.Time, Change: papertapev1.Change(ev.Change), Cash: wireCash(ev.Cash),
 		TotalMarketValue: ev.TotalMarketValue,
 	}
 	if a := ev.Adjustment; a != nil {
-		out.What = &client.EventAdjustment{Adjustment: &client.Adjustment{Cash: a.Cash, Reason: a.Reason, Actor: a.Actor}}
+		out.What = &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: a.Cash,
+			Reason: a.Reason, Actor: a.Actor}}
 		return out
 	}
 	if b := ev.Bust; b != nil {
-		out.What = &client.EventBust{Bust: wireBust(u, ev.Account, b)}
+		out.What = &papertapev1.AccountEvent_Bust{Bust: wireBust(u, ev.Account, b)}
 		for i := range b.Positions {
 			out.Positions = append(out.Positions, wirePosition(u, &b.Positions[i]))
 		}
 		return out
 	}
-	out.What = &client.EventTrade{Trade: wireTrade(u, ev.Account, ev.Seq, &ev.Trade)}
-	out.Positions = []*client.Position{wirePosition(u, &ev.Position)}
+	out.What = &papertapev1.AccountEvent_Trade{Trade: wireTrade(u, ev.Account, ev.Seq, &ev.Trade)}
+	out.Positions = []*papertapev1.Position{wirePosition(u, &ev.Position)}
 	return out
 }
 
-func wireTrade(u *market.Universe, account, seq uint64, t *positions.Trade) *client.Trade {
+func wireTrade(u *market.Universe, account, seq uint64, t *positions.Trade) *papertapev1.Trade {
 	i := u.At(t.Instrument)
-	return &client.Trade{
-		Id: wireID(account, seq), Side: client.Side(t.Side), Market: i.Market, Code: i.Code, Name: i.Name, Quantity: t.Quantity, Price: t.Price,
-		Amount: t.Amount, Fees: t.Fees, Origin: client.Origin(t.Origin), ClientOrderId: t.OrderID.String(), Revision: t.Revision,
+	return &papertapev1.Trade{
+		Id: wireID(account, seq), Side: papertapev1.Side(t.Side), Market: i.Market, Code: i.Code, Name: i.Name,
+		Quantity: t.Quantity, Price: t.Price,
+		Amount: t.Amount, Fees: t.Fees, Origin: papertapev1.Origin(t.Origin), ClientOrderId: t.OrderID.String(),
+		Revision: t.Revision,
 	}
 }
 
-func wireBust(u *market.Universe, account uint64, b *positions.Bust) *client.Bust {
-	out := &client.Bust{
+func wireBust(u *market.Universe, account uint64, b *positions.Bust) *papertapev1.Bust {
+	out := &papertapev1.Bust{
 		TradeId: wireID(account, b.TradeSeq), Reason: b.Reason, Actor: b.Actor, BustId: b.ID, Original: wireTrade(u, account, b.TradeSeq, &b.Original),
 	}
 	if b.Replacement != nil {
@@ -53,24 +58,69 @@ func wireBust(u *market.Universe, account uint64, b *positions.Bust) *client.Bus
 
 func wireID(account, seq uint64) string { return fmt.Sprintf("%d-%d", account, seq) }
 
-func wirePosition(u *market.Universe, p *positions.Position) *client.Position {
+func wirePosition(u *market.Universe, p *positions.Position) *papertapev1.Position {
 	i := u.At(p.Instrument)
-	return &client.Position{
+	return &papertapev1.Position{
 		Market: i.Market, Code: i.Code, Name: i.Name, Quantity: p.Quantity, Sellable: p.Sellable, Price: p.Price,
 		MarketValue: p.Quantity * p.Price, Cost: p.Cost, Realised: p.Realised, RowVersion: p.Version,
 	}
 }
 
-func wireCash(c positions.Cash) *client.Cash {
-	return &client.Cash{Balance: c.Balance, FeesPaid: c.FeesPaid, Realised: c.Realised}
+func wireCash(c positions.Cash) *papertapev1.Cash {
+	return &papertapev1.Cash{Balance: c.Balance, FeesPaid: c.FeesPaid, Realised: c.Realised}
 }
 
-func wireHoldings(u *market.Universe, h *positions.Holdings) *client.Holdings {
-	out := &client.Holdings{
+func wireHoldings(u *market.Universe, h *positions.Holdings) *papertapev1.Holdings {
+	out := &papertapev1.Holdings{
 		Account: h.Account, AsOfSeq: h.Seq, TotalMarketValue: h.TotalMarketValue, Cash: wireCash(h.Cash), StateHash: h.Hash,
 	}
 	for i := range h.Positions {
 		out.Positions = append(out.Positions, wirePosition(u, &h.Positions[i]))
 	}
 	return out
+}
+
+// asShown is an event of the wire as the SDK shows it.
+func asShown(m *papertapev1.AccountEvent) *client.Event {
+	payload, err := m.MarshalVT()
+	if err != nil {
+		panic(err)
+	}
+	ev, err := client.DecodeEvent(payload)
+	if err != nil {
+		panic(err)
+	}
+	return ev
+}
+
+// listShown is a list of the wire as the SDK shows it.
+func listShown(m *papertapev1.Holdings) *client.Holdings {
+	payload, err := m.MarshalVT()
+	if err != nil {
+		panic(err)
+	}
+	h, err := client.DecodeHoldings(payload)
+	if err != nil {
+		panic(err)
+	}
+	return h
+}
+
+// cloneEvent shares nothing with ev that a test changes.
+func cloneEvent(ev *client.Event) *client.Event {
+	c := *ev
+	c.Trade, c.Cash, c.Positions = clone(ev.Trade), clone(ev.Cash), slices.Clone(ev.Positions)
+	if ev.Bust != nil {
+		c.Bust = clone(ev.Bust)
+		c.Bust.Replacement, c.Bust.Cascade = clone(ev.Bust.Replacement), slices.Clone(ev.Bust.Cascade)
+	}
+	return &c
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
 }

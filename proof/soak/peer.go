@@ -10,6 +10,7 @@ import (
 	"time"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/proof/shadow"
 )
 
@@ -233,13 +234,19 @@ func (p *peer) take(f frame) error {
 	case typeLoginReply:
 		return as(f.payload, new(papertapev1.LoginReply), p.loggedIn)
 	case typeEvent, typeExecution:
-		return as(f.payload, new(papertapev1.AccountEvent), func(ev *papertapev1.AccountEvent) error { return p.event(f, ev) })
+		ev, err := client.DecodeEvent(f.payload)
+		if err != nil {
+			return fmt.Errorf("an event does not parse: %w", err)
+		}
+		return p.event(f, ev)
 	case typeHeld:
-		return as(f.payload, new(papertapev1.Holdings), func(h *papertapev1.Holdings) error {
-			p.tally.holdings++
-			p.tally.find(p.shadow.CheckHoldings(h)...)
-			return p.answered(f.id)
-		})
+		h, err := client.DecodeHoldings(f.payload)
+		if err != nil {
+			return fmt.Errorf("a list does not parse: %w", err)
+		}
+		p.tally.holdings++
+		p.tally.find(p.shadow.CheckHoldings(h)...)
+		return p.answered(f.id)
 	case typePing:
 		return as(f.payload, new(papertapev1.Ping), func(m *papertapev1.Ping) error {
 			p.compareHead("PING", m.GetHeadSeq())
@@ -303,8 +310,12 @@ func (p *peer) loggedIn(r *papertapev1.LoginReply) error {
 		if r.GetResynced() {
 			p.tally.resynced++
 		}
+		h, err := listOf(r)
+		if err != nil {
+			return err
+		}
 		var findings []string
-		p.shadow, findings = shadow.FromHoldings(r.GetHoldings())
+		p.shadow, findings = shadow.FromHoldings(h)
 		p.tally.find(findings...)
 	case r.GetMode() == papertapev1.ResumeMode_RESUME_MODE_RESUME && p.shadow != nil:
 		p.tally.resumed++
@@ -314,6 +325,15 @@ func (p *peer) loggedIn(r *papertapev1.LoginReply) error {
 	p.beat(p.conn)
 	p.onLive()
 	return nil
+}
+
+// listOf is the list in an answer to LOGIN.
+func listOf(r *papertapev1.LoginReply) (*client.Holdings, error) {
+	payload, err := r.GetHoldings().MarshalVT()
+	if err != nil {
+		return nil, err
+	}
+	return client.DecodeHoldings(payload)
 }
 
 // beat pings in every heartbeat interval, for as long as the connection is this one.
@@ -338,25 +358,26 @@ func (p *peer) compareHead(where string, head uint64) {
 }
 
 // event takes an EVENT or an EXECUTION.
-func (p *peer) event(f frame, ev *papertapev1.AccountEvent) error {
+func (p *peer) event(f frame, ev *client.Event) error {
 	if !p.live {
-		return fmt.Errorf("event %d before the answer to LOGIN", ev.GetSeq())
+		return fmt.Errorf("event %d before the answer to LOGIN", ev.Seq)
 	}
 	p.tally.events++
 	replayed := f.flags&flagReplay != 0
 	if replayed {
 		p.tally.replayed++
 	} else if p.tally.timed {
-		p.tally.arrived(ev.GetTime())
+		p.tally.arrived(ev.Time.UnixNano())
 	}
-	if replayed != (ev.GetSeq() <= p.replayTo) {
-		p.tally.find(fmt.Sprintf("account %d seq %d: REPLAY is %v; the answer to LOGIN said head %d", p.account, ev.GetSeq(), replayed, p.replayTo))
+	if replayed != (ev.Seq <= p.replayTo) {
+		p.tally.find(fmt.Sprintf("account %d seq %d: REPLAY is %v; the answer to LOGIN said head %d", p.account,
+			ev.Seq, replayed, p.replayTo))
 	}
 	switch next := p.shadow.Seq() + 1; {
-	case ev.GetSeq() < next:
+	case ev.Seq < next:
 		p.tally.repeats++ // and the shadow stays where it is
 	default:
-		if ev.GetSeq() > next {
+		if ev.Seq > next {
 			p.tally.gaps++
 		}
 		p.tally.find(p.shadow.Apply(ev)...)

@@ -39,7 +39,11 @@ func TestLagWhenTheClockIsSet(t *testing.T) {
 		p := livePeer()
 		p.tally.timed = true
 		event := func(seq uint64) {
-			if err := p.event(frame{kind: typeEvent}, deposit(seq)); err != nil {
+			payload, err := deposit(seq).MarshalVT()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.take(frame{kind: typeEvent, payload: payload}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -5,8 +5,8 @@ import (
 	"hash/fnv"
 	"sync"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 // account is what clients were told of one account by any server, and what they asked for. It outlives the servers.
@@ -31,7 +31,7 @@ type account struct {
 // order is one that was sent at least once. The account's mutex guards it.
 type order struct {
 	request
-	message *client.Order
+	message client.Order
 	digest  uint64 // of the event in the answer
 }
 
@@ -40,13 +40,9 @@ func newAccount(number uint64, f *findings) *account {
 }
 
 // digest is over all that an event says.
-func digest(ev *client.AccountEvent) uint64 {
-	b, err := ev.MarshalVT()
-	if err != nil {
-		panic(err) // it was just unmarshalled
-	}
+func digest(ev *client.Event) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write(b)
+	_, _ = h.Write(shadow.EventBytes(ev))
 	return h.Sum64()
 }
 
@@ -58,8 +54,8 @@ func (a *account) top() uint64 {
 }
 
 // heard takes an event of a stream. It tells whether the event is one that nobody was told before.
-func (a *account) heard(ev *client.AccountEvent) (fresh bool) {
-	seq, d := ev.GetSeq(), digest(ev)
+func (a *account) heard(ev *client.Event) (fresh bool) {
+	seq, d := ev.Seq, digest(ev)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch top := uint64(len(a.digests)); {
@@ -74,16 +70,24 @@ func (a *account) heard(ev *client.AccountEvent) (fresh bool) {
 		a.digests = append(a.digests, d)
 		fresh = true
 	}
-	if b := ev.GetBust(); b != nil {
+	if b := ev.Bust; b != nil {
 		a.takenBack(b, seq)
 	}
-	if t := ev.GetTrade(); t != nil && fresh {
+	if t := ev.Trade; t != nil && fresh {
 		a.showed(seq, t)
 	}
-	if id := ev.GetTrade().GetClientOrderId(); id != "" {
+	if id := orderOf(ev); id != "" {
 		a.traded(id, seq)
 	}
 	return fresh
+}
+
+// orderOf is the client order id of the trade that an event is of, or none.
+func orderOf(ev *client.Event) string {
+	if ev.Trade == nil {
+		return ""
+	}
+	return ev.Trade.ClientOrderID
 }
 
 // traded notes which event an order led to. The mutex is held.
@@ -106,19 +110,20 @@ func (a *account) traded(id string, seq uint64) {
 func (a *account) asked(o *order) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.orders[o.message.GetClientOrderId()] = o
+	a.orders[o.message.ClientOrderID] = o
 	o.sent++
 }
 
 // answer notes an execution that answered an order.
 func (a *account) answer(o *order, ev *client.Event) {
-	seq, d, id := ev.GetSeq(), digest(ev.AccountEvent), o.message.GetClientOrderId()
+	seq, d, id := ev.Seq, digest(ev), o.message.ClientOrderID
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before := o.known()
 	switch {
-	case ev.GetTrade().GetClientOrderId() != id:
-		a.findings.add(other, 1, "account %d: order %q was answered with event %d, of order %q", a.number, id, seq, ev.GetTrade().GetClientOrderId())
+	case orderOf(ev) != id:
+		a.findings.add(other, 1, "account %d: order %q was answered with event %d, of order %q", a.number, id, seq,
+			orderOf(ev))
 	case before != 0 && before != seq, !ev.Replay && o.answered != 0:
 		a.findings.add(twice, 1, "account %d: order %q, executed as event %d, was answered with event %d", a.number, id, before, seq)
 	case o.answered != 0 && o.digest != d:
@@ -132,13 +137,14 @@ func (a *account) answer(o *order, ev *client.Event) {
 // refuse notes that an order was not executed, and takes it for settled unless the refusal says nothing about it.
 func (a *account) refuse(o *order, r *client.Reject) (settled bool) {
 	switch r.Code {
-	case papertapev1.RejectCode_REJECT_CODE_BUSY, papertapev1.RejectCode_REJECT_CODE_DRAINING, papertapev1.RejectCode_REJECT_CODE_READ_ONLY:
+	case client.Busy, client.Draining, client.ReadOnly:
 		return false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if o.seq != 0 || o.answered != 0 {
-		a.findings.add(other, 1, "account %d: order %q, executed as event %d, was refused: %v", a.number, o.message.GetClientOrderId(), max(o.seq, o.answered), r)
+		a.findings.add(other, 1, "account %d: order %q, executed as event %d, was refused: %v", a.number,
+			o.message.ClientOrderID, max(o.seq, o.answered), r)
 	}
 	o.refused = true
 	return true
@@ -173,7 +179,7 @@ func (a *account) settle() {
 	for _, o := range a.executed[a.checked:] {
 		if o.answered != 0 && (o.answered != o.seq || a.digests[o.seq-1] != o.digest) {
 			a.findings.add(changed, 1, "account %d: order %q was answered with event %d, and the stream has it as event %d, or otherwise",
-				a.number, o.message.GetClientOrderId(), o.answered, o.seq)
+				a.number, o.message.ClientOrderID, o.answered, o.seq)
 		}
 	}
 	a.checked = len(a.executed)
@@ -185,7 +191,8 @@ func (a *account) unconfirmed() (n int) {
 	defer a.mu.Unlock()
 	for _, o := range a.orders {
 		if o.answered != 0 && o.seq == 0 {
-			a.findings.add(lost, 1, "account %d: order %q was answered with event %d, which no stream has", a.number, o.message.GetClientOrderId(), o.answered)
+			a.findings.add(lost, 1, "account %d: order %q was answered with event %d, which no stream has", a.number,
+				o.message.ClientOrderID, o.answered)
 			n++
 		}
 	}

@@ -7,23 +7,24 @@ import (
 	"testing"
 	"time"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 )
 
 // event is an event of account 7; with an id it is the execution of that order.
-func event(seq uint64, id string) *client.AccountEvent {
-	ev := &client.AccountEvent{Account: 7, Seq: seq, Time: int64(seq)}
+func event(seq uint64, id string) *client.Event {
+	ev := &client.Event{Account: 7, Seq: seq, Time: time.Unix(0, int64(seq))}
 	if id != "" {
-		ev.What = &client.EventTrade{Trade: &client.Trade{Id: fmt.Sprintf("7-%d", seq), ClientOrderId: id}}
+		ev.Trade = &client.Trade{ID: fmt.Sprintf("7-%d", seq), ClientOrderID: id}
 	}
 	return ev
 }
 
-func named(id string) *order { return &order{message: &client.Order{ClientOrderId: id}} }
+func named(id string) *order { return &order{message: client.Order{ClientOrderID: id}} }
 
-func executed(ev *client.AccountEvent, replay bool) *client.Event {
-	return &client.Event{AccountEvent: ev, Replay: replay, Execution: true}
+func executed(ev *client.Event, replay bool) *client.Event {
+	answer := *ev
+	answer.Replay, answer.Execution = replay, true
+	return &answer
 }
 
 // TestRecord tells an account's record a story each, and looks at what it finds wrong with it.
@@ -75,7 +76,7 @@ func TestRecord(t *testing.T) {
 		"an event that changed": {story: func(a *account) {
 			a.heard(event(1, ""))
 			other := event(1, "")
-			other.Time++
+			other.Time = other.Time.Add(1)
 			a.heard(other)
 		}, kind: changed, want: "event 1 is not what it was"},
 		"an order executed twice": {story: func(a *account) {
@@ -126,7 +127,7 @@ func TestRecord(t *testing.T) {
 			a.asked(o)
 			a.heard(event(1, "x"))
 			told := event(1, "x")
-			told.Time++
+			told.Time = told.Time.Add(1)
 			a.answer(o, executed(told, false))
 			a.settle()
 		}, kind: changed, want: "the stream has it as event 1, or otherwise"},
@@ -161,7 +162,7 @@ func TestRefusalsThatSayNothing(t *testing.T) {
 	a, o := newAccount(7, &f), named("x")
 	a.asked(o)
 	for _, code := range []client.RejectCode{
-		papertapev1.RejectCode_REJECT_CODE_BUSY, papertapev1.RejectCode_REJECT_CODE_DRAINING, papertapev1.RejectCode_REJECT_CODE_READ_ONLY,
+		client.Busy, client.Draining, client.ReadOnly,
 	} {
 		if a.refuse(o, &client.Reject{Code: code}) {
 			t.Errorf("%v settles an order", code)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/proof/process"
@@ -55,7 +54,7 @@ func connect(ctx context.Context, t *trader, addr string) error {
 	for {
 		err := t.connect(ctx, addr)
 		var bye *client.Goodbye
-		if !errors.As(err, &bye) || bye.Reason != papertapev1.GoodbyeReason_GOODBYE_REASON_FULL {
+		if !errors.As(err, &bye) || bye.Reason != client.GoodbyeFull {
 			return err
 		}
 		select {
@@ -69,7 +68,7 @@ func connect(ctx context.Context, t *trader, addr string) error {
 // caughtUp waits until every stream has all that the server, or anybody, knows of its account.
 func (r *run) caughtUp(ctx context.Context) error {
 	for _, t := range r.traders {
-		if err := t.reach(ctx, max(t.conn.LoginReply().GetHeadSeq(), t.account.top())); err != nil {
+		if err := t.reach(ctx, max(t.conn.LoginReply().HeadSeq, t.account.top())); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ func (a *account) showed(seq uint64, t *client.Trade) {
 	if len(a.recent) == recentMax {
 		a.recent = append(a.recent[:0], a.recent[1:]...)
 	}
-	a.recent = append(a.recent, told{seq, t.GetPrice(), t.GetQuantity()})
+	a.recent = append(a.recent, told{seq, int64(t.Price), t.Quantity})
 }
 
 // recentTrade picks one of the recent trades: the n'th, modulo their number.
@@ -56,18 +56,19 @@ func (a *account) wanted(b *takeback) {
 
 // takenBack notes which event a request led to. The mutex is held.
 func (a *account) takenBack(what *client.Bust, seq uint64) {
-	b := a.takebacks[what.GetBustId()]
+	b := a.takebacks[what.BustID]
 	switch {
 	case b == nil:
-		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which nobody gave", a.number, seq, what.GetBustId())
+		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which nobody gave", a.number, seq, what.BustID)
 	case b.refused:
 		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which was refused", a.number, seq, b.id)
 	case b.seq != 0 && b.seq != seq:
 		a.findings.add(twice, 1, "account %d: bust id %q was carried out twice, as event %d and as event %d", a.number, b.id, b.seq, seq)
 	case b.answered != 0 && b.answered != seq:
 		a.findings.add(twice, 1, "account %d: bust id %q, answered with event %d, was carried out as event %d", a.number, b.id, b.answered, seq)
-	case what.GetTradeId() != b.trade.name(a.number) || b.correct != (what.GetReplacement() != nil):
-		a.findings.add(other, 1, "account %d: event %d, of bust id %q, is not what was asked for: %v", a.number, seq, b.id, what)
+	case what.TradeID != b.trade.name(a.number) || b.correct != (what.Replacement != nil):
+		a.findings.add(other, 1, "account %d: event %d, of bust id %q, is not what was asked for: %+v", a.number, seq,
+			b.id, *what)
 	case b.seq == 0:
 		b.seq = seq
 		a.carried = append(a.carried, b)

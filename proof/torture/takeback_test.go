@@ -5,19 +5,22 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/papertape/papertape/client"
 )
 
 // busted is an event of account 7 that takes trade 1 back under an id.
-func busted(seq uint64, id string) *client.AccountEvent {
-	return &client.AccountEvent{Account: 7, Seq: seq, Time: int64(seq), What: &client.EventBust{Bust: &client.Bust{TradeId: "7-1", BustId: id}}}
+func busted(seq uint64, id string) *client.Event {
+	return &client.Event{Account: 7, Seq: seq, Time: time.Unix(0, int64(seq)), Bust: &client.Bust{TradeID: "7-1",
+		BustID: id}}
 }
 
 // asking is a record with one trade, and a request to take it back that was sent.
 func asking(f *findings) (*account, *takeback) {
 	a, b := newAccount(7, f), &takeback{id: "b", trade: told{seq: 1}}
-	a.heard(&client.AccountEvent{Account: 7, Seq: 1, Time: 1, What: &client.EventTrade{Trade: &client.Trade{Id: "7-1", Quantity: 5, Price: 9}}})
+	a.heard(&client.Event{Account: 7, Seq: 1, Time: time.Unix(0, 1), Trade: &client.Trade{ID: "7-1", Quantity: 5,
+		Price: 9}})
 	a.wanted(b)
 	return a, b
 }
@@ -82,7 +85,7 @@ func TestTakebacks(t *testing.T) {
 		}, kind: other, want: "which was refused"},
 		"corrected in place of busted": {story: func(a *account, _ *takeback) {
 			ev := busted(2, "b")
-			ev.GetBust().Replacement = new(client.Trade)
+			ev.Bust.Replacement = new(client.Trade)
 			a.heard(ev)
 		}, kind: other, want: "is not what was asked for"},
 	} {

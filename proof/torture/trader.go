@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/proof/shadow"
 )
@@ -75,16 +76,17 @@ func (t *trader) connect(ctx context.Context, addr string) error {
 // judge looks at how the server took the login.
 func (t *trader) judge(c *client.Client, o *client.Options, known uint64) {
 	f, reply := t.account.findings, c.LoginReply()
-	if now := c.Welcome().GetEpoch(); !t.epoch.CompareAndSwap(0, now) && t.epoch.Load() != now {
+	if now := c.Welcome().Epoch; !t.epoch.CompareAndSwap(0, now) && t.epoch.Load() != now {
 		f.add(other, 1, "account %d: the epoch is %x, and was %x before the kill", t.account.number, now, t.epoch.Load())
 	}
-	if reply.GetMode() != o.Mode || reply.GetResynced() {
-		f.add(other, 1, "account %d: the answer to a %v from event %d is a %v", t.account.number, o.Mode, o.LastSeq, reply.GetMode())
+	if reply.Mode != o.Mode || reply.Resynced {
+		f.add(other, 1, "account %d: the answer to a %v from event %d is a %v", t.account.number,
+			papertapev1.ResumeMode(o.Mode), o.LastSeq, papertapev1.ResumeMode(reply.Mode))
 	}
-	if head := reply.GetHeadSeq(); head < known {
+	if head := reply.HeadSeq; head < known {
 		f.add(lost, int(known-head), "account %d: event %d was told before the kill, and the newest is %d now", t.account.number, known, head)
 	}
-	if oldest := reply.GetOldestSeq(); oldest > 1 {
+	if oldest := reply.OldestSeq; oldest > 1 {
 		f.add(lost, int(oldest-1), "account %d: the oldest event kept is %d", t.account.number, oldest)
 	}
 }
@@ -99,18 +101,18 @@ func (t *trader) follow() {
 			t.wrong(err)
 			return
 		}
-		switch fresh := t.account.heard(ev.AccountEvent); {
+		switch fresh := t.account.heard(ev); {
 		case fresh:
 			t.fresh.Add(1)
 		case ev.Replay: // else it came on the account's other connection first
 			t.again.Add(1)
 		}
 		if t.shadow != nil {
-			for _, finding := range t.shadow.Apply(ev.AccountEvent) {
+			for _, finding := range t.shadow.Apply(ev) {
 				t.account.findings.add(other, 1, "%s", finding)
 			}
 		}
-		t.seq.Store(ev.GetSeq())
+		t.seq.Store(ev.Seq)
 	}
 }
 
@@ -177,8 +179,9 @@ func (t *trader) order() *order {
 	if t.rng.IntN(2) == 0 {
 		side = client.Sell
 	}
-	return &order{message: &client.Order{
-		Side: side, Market: in.market, Code: in.code, Quantity: int64(1 + t.rng.IntN(3)), ClientOrderId: fmt.Sprintf("%s-%d", t.name, t.placed),
+	return &order{message: client.Order{
+		Side: side, Market: in.market, Code: in.code, Quantity: int64(1 + t.rng.IntN(3)),
+		ClientOrderID: fmt.Sprintf("%s-%d", t.name, t.placed),
 	}}
 }
 
@@ -228,7 +231,7 @@ func (t *trader) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.reach(ctx, h.GetAsOfSeq()); err != nil {
+	if err := t.reach(ctx, h.AsOfSeq); err != nil {
 		return err
 	}
 	for _, finding := range t.shadow.CheckHoldings(h) { // the stream is at rest, and so is the shadow

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/client"
 )
 
 var formatVerb = regexp.MustCompile(`%(?:\[(\d+)\])?([a-z%])`)
@@ -44,13 +45,13 @@ func TestCatalogues(t *testing.T) {
 		}
 	}
 	for code := range papertapev1.RejectCode_name {
-		c := papertapev1.RejectCode(code)
+		c := client.RejectCode(code)
 		if english.refused[c] == "" || chinese.refused[c] == "" {
 			t.Errorf("%v is called %q in English, %q in Chinese", c, english.refused[c], chinese.refused[c])
 		}
 	}
 	for code := range papertapev1.GoodbyeReason_name {
-		r := papertapev1.GoodbyeReason(code)
+		r := client.GoodbyeReason(code)
 		if english.goodbye[r] == "" || chinese.goodbye[r] == "" {
 			t.Errorf("%v is called %q in English, %q in Chinese", r, english.goodbye[r], chinese.goodbye[r])
 		}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/usertext"
@@ -22,7 +21,7 @@ const (
 // listing is what is traded, as the server lists it. It is for completion and for reading what a person typed; prices are
 // asked for when they are wanted. It does not change.
 type listing struct {
-	instruments []*client.Instrument
+	instruments []client.Instrument
 	universe    *market.Universe
 	complete    bool // there is nothing else on the server
 }
@@ -36,12 +35,13 @@ func fetchListing(ctx context.Context, a *client.Account) (*listing, error) {
 	return newListing(list, len(list) < listingPage)
 }
 
-func newListing(list []*client.Instrument, complete bool) (*listing, error) {
+func newListing(list []client.Instrument, complete bool) (*listing, error) {
 	entries := make([]market.Instrument, len(list))
-	for i, in := range list {
+	for i := range list {
+		in := &list[i]
 		entries[i] = market.Instrument{
-			Market: in.GetMarket(), Code: in.GetCode(), Name: nameOf(in),
-			PreviousClose: in.GetPreviousClose(), Lot: in.GetLot(), Tick: in.GetTick(),
+			Market: in.Market, Code: in.Code, Name: nameOf(in),
+			PreviousClose: int64(in.PreviousClose), Lot: in.Lot, Tick: int64(in.Tick),
 		}
 	}
 	u, err := market.NewUniverse(entries)
@@ -53,15 +53,15 @@ func newListing(list []*client.Instrument, complete bool) (*listing, error) {
 
 // nameOf is an instrument's name as it is shown and typed; where a server's is no name, its code.
 func nameOf(in *client.Instrument) string {
-	name := strings.TrimSpace(tidy(in.GetName()))
+	name := strings.TrimSpace(tidy(in.Name))
 	if usertext.CheckLine(name, market.MaxNameBytes) != nil {
-		return in.GetCode()
+		return in.Code
 	}
 	return name
 }
 
 // with is the listing and one instrument more.
-func (l *listing) with(in *client.Instrument) (*listing, error) {
+func (l *listing) with(in client.Instrument) (*listing, error) {
 	return newListing(append(slices.Clip(l.instruments), in), l.complete)
 }
 
@@ -157,7 +157,7 @@ func (s *session) resolve(ctx context.Context, typed string) (*market.Instrument
 	list, err := s.account.Instruments(ctx, typed)
 	var refused *client.Reject
 	switch {
-	case errors.As(err, &refused) && refused.Code == papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT:
+	case errors.As(err, &refused) && refused.Code == client.UnknownInstrument:
 		return nil, l.unknown(s.words, typed)
 	case err != nil:
 		return nil, err

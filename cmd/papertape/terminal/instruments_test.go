@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/market"
 )
@@ -13,9 +14,13 @@ import (
 func shipped(t *testing.T) *listing {
 	t.Helper()
 	u := market.Default()
-	var list []*client.Instrument
+	var list []client.Instrument
 	for i := range u.Len() {
-		list = append(list, wireInstrument(u.At(market.ID(i))))
+		in := u.At(market.ID(i))
+		list = append(list, client.Instrument{
+			Market: in.Market, Code: in.Code, Name: in.Name, Price: client.Money(in.PreviousClose),
+			PreviousClose: client.Money(in.PreviousClose), Lot: in.Lot, Tick: client.Money(in.Tick),
+		})
 	}
 	l, err := newListing(list, true)
 	if err != nil {
@@ -24,8 +29,8 @@ func shipped(t *testing.T) *listing {
 	return l
 }
 
-func wireInstrument(in *market.Instrument) *client.Instrument {
-	return &client.Instrument{
+func wireInstrument(in *market.Instrument) *papertapev1.Instrument {
+	return &papertapev1.Instrument{
 		Market: in.Market, Code: in.Code, Name: in.Name, Price: in.PreviousClose, PreviousClose: in.PreviousClose, Lot: in.Lot, Tick: in.Tick,
 	}
 }

@@ -3,9 +3,9 @@ package terminal
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
@@ -98,8 +98,8 @@ func printJSON(w io.Writer, v any) error {
 
 func holdingsJSON(h *client.Holdings) console.Holdings {
 	return console.Holdings{
-		Account: h.GetAccount(), AsOfSeq: h.GetAsOfSeq(), StateHash: console.Hash(h.GetStateHash()), Cash: cashJSON(h.GetCash()),
-		TotalMarketValue: console.Money(h.GetTotalMarketValue()), Positions: positionsJSON(h.GetPositions()),
+		Account: h.Account, AsOfSeq: h.AsOfSeq, StateHash: console.Hash(h.StateHash), Cash: cashJSON(cashOf(h.Cash)),
+		TotalMarketValue: console.Money(h.TotalMarketValue), Positions: positionsJSON(h.Positions),
 	}
 }
 
@@ -110,65 +110,69 @@ func stateJSON(s *client.State) console.Holdings {
 	}
 }
 
-func cashJSON(c *client.Cash) console.Cash {
-	return console.Cash{Balance: console.Money(c.GetBalance()), FeesPaid: console.Money(c.GetFeesPaid()), Realised: console.Money(c.GetRealised())}
+func cashJSON(c client.Cash) console.Cash {
+	return console.Cash{Balance: console.Money(c.Balance), FeesPaid: console.Money(c.FeesPaid),
+		Realised: console.Money(c.Realised)}
 }
 
 // positionsJSON never returns nil: a list without rows is [], not null.
-func positionsJSON(rows []*client.Position) []console.Position {
+func positionsJSON(rows []client.Position) []console.Position {
 	list := make([]console.Position, len(rows))
-	for i, p := range rows {
+	for i := range rows {
+		p := &rows[i]
 		list[i] = console.Position{
-			Market: p.GetMarket(), Code: p.GetCode(), Name: p.GetName(), Quantity: p.GetQuantity(), Sellable: p.GetSellable(),
-			Price: console.Money(p.GetPrice()), MarketValue: console.Money(p.GetMarketValue()), Cost: console.Money(p.GetCost()),
-			Realised: console.Money(p.GetRealised()), RowVersion: p.GetRowVersion(),
+			Market: p.Market, Code: p.Code, Name: p.Name, Quantity: p.Quantity, Sellable: p.Sellable,
+			Price: console.Money(p.Price), MarketValue: console.Money(p.MarketValue), Cost: console.Money(p.Cost),
+			Realised: console.Money(p.Realised), RowVersion: p.RowVersion,
 		}
 	}
 	return list
 }
 
-func eventJSON(ev *client.AccountEvent) console.Event {
+func eventJSON(ev *client.Event) console.Event {
 	e := console.Event{
-		Seq: ev.GetSeq(), Time: time.Unix(0, ev.GetTime()).UTC(), Positions: positionsJSON(ev.GetPositions()), Cash: cashJSON(ev.GetCash()),
-		TotalMarketValue: console.Money(ev.GetTotalMarketValue()),
+		Seq: ev.Seq, Time: ev.Time, Positions: positionsJSON(ev.Positions), Cash: cashJSON(cashOf(ev.Cash)),
+		TotalMarketValue: console.Money(ev.TotalMarketValue),
 	}
-	if ev.GetChange() != client.NoChange {
-		e.Change = enumJSON(ev.GetChange().String(), "CHANGE_")
+	if ev.Change != client.NoChange {
+		e.Change = enumJSON(ev.Change)
 	}
-	switch what := ev.GetWhat().(type) {
-	case *client.EventTrade:
-		e.Trade = tradeJSON(what.Trade)
-	case *client.EventBust:
-		b := what.Bust
+	switch {
+	case ev.Trade != nil:
+		e.Trade = tradeJSON(ev.Trade)
+	case ev.Bust != nil:
+		b := ev.Bust
 		e.Bust = &console.Bust{
-			TradeID: b.GetTradeId(), Reason: b.GetReason(), Actor: b.GetActor(), BustID: b.GetBustId(),
-			Original: *tradeJSON(b.GetOriginal()), Cascade: b.GetCascade(),
+			TradeID: b.TradeID, Reason: b.Reason, Actor: b.Actor, BustID: b.BustID,
+			Original: *tradeJSON(&b.Original), Cascade: b.Cascade,
 		}
-		if r := b.GetReplacement(); r != nil {
+		if r := b.Replacement; r != nil {
 			e.Bust.Replacement = tradeJSON(r)
 		}
-	case *client.EventAdjustment:
-		a := what.Adjustment
-		e.Adjustment = &console.Adjustment{Cash: console.Money(a.GetCash()), Reason: a.GetReason(), Actor: a.GetActor()}
+	case ev.Adjustment != nil:
+		a := ev.Adjustment
+		e.Adjustment = &console.Adjustment{Cash: console.Money(a.Cash), Reason: a.Reason, Actor: a.Actor}
 	}
 	return e
 }
 
 func tradeJSON(t *client.Trade) *console.Trade {
 	return &console.Trade{
-		ID: t.GetId(), Side: enumJSON(t.GetSide().String(), "SIDE_"), Market: t.GetMarket(), Code: t.GetCode(), Name: t.GetName(),
-		Quantity: t.GetQuantity(), Price: console.Money(t.GetPrice()), Amount: console.Money(t.GetAmount()), Fees: console.Money(t.GetFees()),
-		Origin: enumJSON(t.GetOrigin().String(), "ORIGIN_"), ClientOrderID: t.GetClientOrderId(), Revision: t.GetRevision(),
+		ID: t.ID, Side: enumJSON(t.Side), Market: t.Market, Code: t.Code, Name: t.Name,
+		Quantity: t.Quantity, Price: console.Money(t.Price), Amount: console.Money(t.Amount),
+		Fees:   console.Money(t.Fees),
+		Origin: enumJSON(t.Origin), ClientOrderID: t.ClientOrderID, Revision: t.Revision,
 	}
 }
 
-// enumJSON is a value of a protobuf enum as the admin API writes it: SIDE_BUY is buy.
-func enumJSON(value, prefix string) string { return strings.ToLower(strings.TrimPrefix(value, prefix)) }
+// enumJSON is a value of an enumeration as the admin API writes it: BUY is buy.
+func enumJSON(value fmt.Stringer) string { return strings.ToLower(value.String()) }
 
-func quotesJSON(list []*client.Instrument) quotesLine {
+func quotesJSON(list []client.Instrument) quotesLine {
 	line := quotesLine{Type: "quotes", Quotes: make([]quote, len(list))}
-	for i, in := range list {
-		line.Quotes[i] = quote{in.GetMarket(), in.GetCode(), in.GetName(), console.Money(in.GetPrice()), console.Money(in.GetPreviousClose())}
+	for i := range list {
+		in := &list[i]
+		line.Quotes[i] = quote{in.Market, in.Code, in.Name, console.Money(in.Price), console.Money(in.PreviousClose)}
 	}
 	return line
 }

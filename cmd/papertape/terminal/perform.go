@@ -56,8 +56,9 @@ func (s *session) order(ctx context.Context, cmd *command, id string) (*answer, 
 	if err != nil {
 		return nil, err
 	}
-	o := &client.Order{
-		Side: client.Buy, Market: in.Market, Code: in.Code, Quantity: cmd.quantity, LimitPrice: cmd.limit, ClientOrderId: id,
+	o := client.Order{
+		Side: client.Buy, Market: in.Market, Code: in.Code, Quantity: cmd.quantity,
+		LimitPrice: client.Money(cmd.limit), ClientOrderID: id,
 	}
 	if cmd.verb == verbSell {
 		o.Side = client.Sell
@@ -66,7 +67,7 @@ func (s *session) order(ctx context.Context, cmd *command, id string) (*answer, 
 	if err != nil {
 		return nil, err
 	}
-	return &answer{after: ev.GetSeq()}, nil
+	return &answer{after: ev.Seq}, nil
 }
 
 func (s *session) askHoldings(ctx context.Context) (*answer, error) {
@@ -74,34 +75,34 @@ func (s *session) askHoldings(ctx context.Context) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := s.words.say(keyHoldingsOf, h.GetAccount(), h.GetAsOfSeq()) + "\n" +
-		s.holdings(h.GetPositions(), h.GetTotalMarketValue(), h.GetCash())
-	return &answer{text: text, object: holdingsLine{"holdings", holdingsJSON(h)}, after: h.GetAsOfSeq()}, nil
+	text := s.words.say(keyHoldingsOf, h.Account, h.AsOfSeq) + "\n" +
+		s.holdings(h.Positions, h.TotalMarketValue, cashOf(h.Cash))
+	return &answer{text: text, object: holdingsLine{"holdings", holdingsJSON(h)}, after: h.AsOfSeq}, nil
 }
 
 // askHistory gathers pages until there are enough events, or no more.
 func (s *session) askHistory(ctx context.Context, count int) (*answer, error) {
-	var events []*client.AccountEvent // newest first
+	var events []*client.Event // newest first
 	var account, before, oldest uint64
 	for len(events) < count {
 		page, err := s.account.History(ctx, before, min(count-len(events), historyPage))
 		if err != nil {
 			return nil, err
 		}
-		oldest = page.GetOldestSeq()
-		if len(page.GetEvents()) == 0 {
+		oldest = page.OldestSeq
+		if len(page.Events) == 0 {
 			break
 		}
-		events = append(events, page.GetEvents()...)
+		events = append(events, page.Events...)
 		last := events[len(events)-1]
-		account, before = last.GetAccount(), last.GetSeq()
+		account, before = last.Account, last.Seq
 		if before <= oldest {
 			break
 		}
 	}
 	a := &answer{}
 	if len(events) > 0 {
-		a.after = events[0].GetSeq()
+		a.after = events[0].Seq
 	}
 	slices.Reverse(events)
 	a.text = s.history(events, oldest, s.mine)

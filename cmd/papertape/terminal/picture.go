@@ -9,8 +9,8 @@ import (
 // picture is the account as it was last shown, so that what an event changes can be said with what was before.
 type picture struct {
 	seq       uint64
-	cash      int64
-	positions map[instrument]*client.Position
+	cash      client.Money
+	positions map[instrument]client.Position
 }
 
 // instrument is what a row is of.
@@ -18,32 +18,35 @@ type instrument struct{ market, code string }
 
 func (i instrument) String() string { return i.market + "." + i.code }
 
-func instrumentOf(p interface {
-	GetMarket() string
-	GetCode() string
-}) instrument {
-	return instrument{tidy(p.GetMarket()), tidy(p.GetCode())}
+func instrumentOf(market, code string) instrument { return instrument{tidy(market), tidy(code)} }
+
+// cashOf is a cash that a server told, or nothing where it told none.
+func cashOf(told *client.Cash) client.Cash {
+	if told == nil {
+		return client.Cash{}
+	}
+	return *told
 }
 
 func pictureOf(s *client.State) *picture {
-	p := &picture{seq: s.Seq, cash: s.Cash.GetBalance(), positions: make(map[instrument]*client.Position)}
+	p := &picture{seq: s.Seq, cash: s.Cash.Balance, positions: make(map[instrument]client.Position)}
 	for _, row := range s.Positions {
-		p.positions[instrumentOf(row)] = row
+		p.positions[instrumentOf(row.Market, row.Code)] = row
 	}
 	return p
 }
 
 // apply brings the picture to what it is after an event.
-func (p *picture) apply(ev *client.AccountEvent) {
-	p.seq = ev.GetSeq()
-	if ev.GetCash() != nil {
-		p.cash = ev.GetCash().GetBalance()
+func (p *picture) apply(ev *client.Event) {
+	p.seq = ev.Seq
+	if ev.Cash != nil {
+		p.cash = ev.Cash.Balance
 	}
-	for _, row := range ev.GetPositions() {
-		if row.GetQuantity() == 0 {
-			delete(p.positions, instrumentOf(row))
+	for _, row := range ev.Positions {
+		if row.Quantity == 0 {
+			delete(p.positions, instrumentOf(row.Market, row.Code))
 		} else {
-			p.positions[instrumentOf(row)] = row
+			p.positions[instrumentOf(row.Market, row.Code)] = row
 		}
 	}
 }
@@ -52,11 +55,11 @@ func (p *picture) apply(ev *client.AccountEvent) {
 type rowChange struct {
 	of            instrument
 	name          string
-	before, after *client.Position
+	before, after client.Position
 }
 
 func (r *rowChange) differs() bool {
-	return r.before.GetQuantity() != r.after.GetQuantity() || r.before.GetCost() != r.after.GetCost()
+	return r.before.Quantity != r.after.Quantity || r.before.Cost != r.after.Cost
 }
 
 // differences are the rows that are not the same in two states, by market and code.
@@ -64,19 +67,16 @@ func differences(before, after *client.State) (found []rowChange) {
 	b, a := before.Positions, after.Positions
 	for len(b) > 0 || len(a) > 0 {
 		var r rowChange
+		var row *client.Position
 		switch order := compareRows(b, a); {
 		case order < 0:
-			r, b = rowChange{before: b[0]}, b[1:]
+			row, r, b = &b[0], rowChange{before: b[0]}, b[1:]
 		case order > 0:
-			r, a = rowChange{after: a[0]}, a[1:]
+			row, r, a = &a[0], rowChange{after: a[0]}, a[1:]
 		default:
-			r, b, a = rowChange{before: b[0], after: a[0]}, b[1:], a[1:]
+			row, r, b, a = &a[0], rowChange{before: b[0], after: a[0]}, b[1:], a[1:]
 		}
-		row := r.after
-		if row == nil {
-			row = r.before
-		}
-		r.of, r.name = instrumentOf(row), tidy(row.GetName())
+		r.of, r.name = instrumentOf(row.Market, row.Code), tidy(row.Name)
 		if r.differs() {
 			found = append(found, r)
 		}
@@ -85,14 +85,14 @@ func differences(before, after *client.State) (found []rowChange) {
 }
 
 // compareRows says which of two sorted lists has the row that comes first; 0: both have it.
-func compareRows(b, a []*client.Position) int {
+func compareRows(b, a []client.Position) int {
 	switch {
 	case len(b) == 0:
 		return 1
 	case len(a) == 0:
 		return -1
 	}
-	x, y := instrumentOf(b[0]), instrumentOf(a[0])
+	x, y := instrumentOf(b[0].Market, b[0].Code), instrumentOf(a[0].Market, a[0].Code)
 	switch {
 	case x == y:
 		return 0

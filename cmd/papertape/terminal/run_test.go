@@ -14,19 +14,22 @@ import (
 )
 
 // held is an account that holds some shares of one instrument, as of a sequence.
-func held(seq uint64, shares int64) *client.Holdings {
-	s := client.State{Account: customer, Seq: seq, Positions: []*client.Position{maotai(shares)}, Cash: &client.Cash{Balance: 852000_0000}}
-	return &client.Holdings{
-		Account: customer, AsOfSeq: seq, Positions: s.Positions, TotalMarketValue: shares * 1480_0000, Cash: s.Cash, StateHash: s.Hash(),
+func held(seq uint64, shares int64) *papertapev1.Holdings {
+	s := client.State{Account: customer, Seq: seq, Positions: rowsShown(maotai(shares)),
+		Cash: client.Cash{Balance: 852000_0000}}
+	return &papertapev1.Holdings{
+		Account: customer, AsOfSeq: seq, Positions: []*papertapev1.Position{maotai(shares)},
+		TotalMarketValue: shares * 1480_0000,
+		Cash:             &papertapev1.Cash{Balance: 852000_0000}, StateHash: s.Hash(),
 	}
 }
 
 // filled answers an order with its execution.
-func (f *fake) filled(seq uint64, change client.Change, after *client.Position) *client.Order {
+func (f *fake) filled(seq uint64, change client.Change, after *papertapev1.Position) *papertapev1.Order {
 	f.t.Helper()
-	order := new(client.Order)
+	order := new(papertapev1.Order)
 	id := f.request(codec.TypeOrder, order)
-	ev := traded(seq, order.GetSide(), order.GetQuantity(), change, after, client.OriginClient)
+	ev := traded(seq, client.Side(order.GetSide()), order.GetQuantity(), change, after, client.OriginClient)
 	ev.GetTrade().ClientOrderId = order.GetClientOrderId()
 	f.frames <- codec.Append(nil, codec.TypeExecution, codec.FlagReply, id, ev)
 	return order
@@ -34,7 +37,7 @@ func (f *fake) filled(seq uint64, change client.Change, after *client.Position) 
 
 func (f *fake) refuse(code papertapev1.RejectCode, text string) {
 	f.t.Helper()
-	id := f.request(codec.TypeOrder, new(client.Order))
+	id := f.request(codec.TypeOrder, new(papertapev1.Order))
 	f.frames <- codec.Append(nil, codec.TypeReject, codec.FlagReply, id, &papertapev1.Reject{Code: code, Text: text})
 }
 
@@ -43,10 +46,11 @@ func TestBustOnTheTape(t *testing.T) {
 	f := newFake(t, held(1, 100))
 	r := start(t, f.addr, nil)
 	f.push(traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginSimulator))
-	f.push(&client.AccountEvent{
-		Account: customer, Seq: 3, Time: noon.UnixNano(), Change: client.Decreased, Cash: &client.Cash{Balance: 999999_0000},
-		Positions: []*client.Position{maotai(100)},
-		What: &client.EventBust{Bust: &client.Bust{
+	f.push(&papertapev1.AccountEvent{
+		Account: customer, Seq: 3, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED,
+		Cash:      &papertapev1.Cash{Balance: 999999_0000},
+		Positions: []*papertapev1.Position{maotai(100)},
+		What: &papertapev1.AccountEvent_Bust{Bust: &papertapev1.Bust{
 			TradeId: tradeID(customer, 2), Reason: "wrong price", Actor: "ann",
 			Original: traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginSimulator).GetTrade(),
 		}},
@@ -85,10 +89,12 @@ func TestPipeAnswersInTurn(t *testing.T) {
 	if err := r.end(); err != nil {
 		t.Error(err)
 	}
-	if first.GetSide() != client.Buy || first.GetMarket() != "SH" || first.GetCode() != "600519" || first.GetQuantity() != 300 || first.GetLimitPrice() != 1480_0000 {
+	if first.GetSide() != papertapev1.Side_SIDE_BUY || first.GetMarket() != "SH" || first.GetCode() != "600519" ||
+		first.GetQuantity() != 300 || first.GetLimitPrice() != 1480_0000 {
 		t.Errorf("the first order was %v", first)
 	}
-	if second.GetSide() != client.Sell || second.GetMarket() != "SH" || second.GetQuantity() != 400 || second.GetLimitPrice() != 0 {
+	if second.GetSide() != papertapev1.Side_SIDE_SELL || second.GetMarket() != "SH" || second.GetQuantity() != 400 ||
+		second.GetLimitPrice() != 0 {
 		t.Errorf("the second order was %v", second)
 	}
 	if first.GetClientOrderId() == "" || first.GetClientOrderId() == second.GetClientOrderId() {
@@ -199,10 +205,11 @@ func TestJSONLines(t *testing.T) {
 	f.frames <- codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.request(codec.TypeHoldings, new(papertapev1.HoldingsRequest)), held(2, 400))
 	page := new(papertapev1.HistoryRequest)
 	id := f.request(codec.TypeHistory, page)
-	f.frames <- codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, id, &papertapev1.History{OldestSeq: 1, Events: []*client.AccountEvent{
-		traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginClient),
-		traded(1, client.Buy, 100, client.Opened, maotai(100), client.OriginOperator),
-	}})
+	f.frames <- codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, id, &papertapev1.History{OldestSeq: 1,
+		Events: []*papertapev1.AccountEvent{
+			traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginClient),
+			traded(1, client.Buy, 100, client.Opened, maotai(100), client.OriginOperator),
+		}})
 	if err := r.end(); err != nil {
 		t.Error(err)
 	}
@@ -250,11 +257,12 @@ func TestManyInstruments(t *testing.T) {
 	f := newFake(t, held(1, 100))
 	f.instruments = nil
 	for n := range listingPage {
-		f.instruments = append(f.instruments, &client.Instrument{
+		f.instruments = append(f.instruments, &papertapev1.Instrument{
 			Market: "SH", Code: fmt.Sprintf("%06d", n), Name: "some", Price: 1_0000, PreviousClose: 1_0000, Lot: 100, Tick: 100,
 		})
 	}
-	f.more = []*client.Instrument{{Market: "SZ", Code: "000001", Name: "平安银行", Price: 10_0000, PreviousClose: 10_0000, Lot: 100, Tick: 100}}
+	f.more = []*papertapev1.Instrument{{Market: "SZ", Code: "000001", Name: "平安银行", Price: 10_0000,
+		PreviousClose: 10_0000, Lot: 100, Tick: 100}}
 	r := start(t, f.addr, nil)
 	go func() { r.say("quote\nquote SZ.000001\nquote 000001.SZ SH.000499\nquote SZ.000002") }()
 	err := r.end()
@@ -307,7 +315,7 @@ func TestInterrupted(t *testing.T) {
 	f := newFake(t, held(1, 100))
 	r := start(t, f.addr, nil)
 	go func() { r.say("buy SH.600519 100") }()
-	f.request(codec.TypeOrder, new(client.Order))
+	f.request(codec.TypeOrder, new(papertapev1.Order))
 	r.cancel()
 	if err := r.end(); err == nil || err.Error() != "interrupted before the answer to: buy SH.600519 100; it may be executed all the same, see history" {
 		t.Errorf("it ended with: %v", err)
@@ -320,9 +328,10 @@ func TestInterruptedAnswer(t *testing.T) {
 	r := start(t, f.addr, nil)
 	go func() { r.say("history") }()
 	id := f.request(codec.TypeHistory, new(papertapev1.HistoryRequest))
-	f.frames <- codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, id, &papertapev1.History{OldestSeq: 3, Events: []*client.AccountEvent{
-		traded(3, client.Buy, 1, client.Increased, maotai(101), client.OriginSimulator),
-	}})
+	f.frames <- codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, id, &papertapev1.History{OldestSeq: 3,
+		Events: []*papertapev1.AccountEvent{
+			traded(3, client.Buy, 1, client.Increased, maotai(101), client.OriginSimulator),
+		}})
 	f.push(traded(2, client.Buy, 1, client.Increased, maotai(101), client.OriginSimulator))
 	r.out.await(t, "100017-2\n") // the answer came before it; the event 3 does not come
 	r.cancel()

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
-	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/codec"
 )
 
@@ -18,15 +17,15 @@ import (
 type fake struct {
 	t           *testing.T
 	addr        string
-	holdings    *client.Holdings     // at the login
-	instruments []*client.Instrument // listed; asked for by code, those of more are found too
-	more        []*client.Instrument
+	holdings    *papertapev1.Holdings     // at the login
+	instruments []*papertapev1.Instrument // listed; asked for by code, those of more are found too
+	more        []*papertapev1.Instrument
 	requests    chan codec.Frame // but LOGIN, PING and INSTRUMENTS
 	frames      chan []byte      // to be sent
 }
 
 // newFake runs until the test ends.
-func newFake(t *testing.T, holdings *client.Holdings) *fake {
+func newFake(t *testing.T, holdings *papertapev1.Holdings) *fake {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -105,7 +104,8 @@ func (f *fake) answer(frame codec.Frame) []byte {
 	switch frame.Type {
 	case codec.TypeLogin:
 		return reply(codec.TypeLoginReply, &papertapev1.LoginReply{
-			Account: customer, HeadSeq: f.holdings.GetAsOfSeq(), OldestSeq: 1, Epoch: 99, Mode: client.ModeSnapshot, Holdings: f.holdings,
+			Account: customer, HeadSeq: f.holdings.GetAsOfSeq(), OldestSeq: 1, Epoch: 99,
+			Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Holdings: f.holdings,
 		})
 	case codec.TypePing:
 		return reply(codec.TypePong, &papertapev1.Pong{})
@@ -137,7 +137,7 @@ func (f *fake) lookUp(codes []string, reply func(codec.Type, codec.Message) []by
 	return reply(codec.TypeInstrumentsReply, found)
 }
 
-func (f *fake) push(ev *client.AccountEvent) {
+func (f *fake) push(ev *papertapev1.AccountEvent) {
 	f.frames <- codec.Append(nil, codec.TypeEvent, 0, 0, ev)
 }
 

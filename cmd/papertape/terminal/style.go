@@ -5,7 +5,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/usertext"
 )
 
@@ -60,11 +60,11 @@ func (s *style) rose(direction int64, what string) string {
 }
 
 // signedMoney is an amount with its sign, coloured by it.
-func (s *style) signedMoney(v int64) string {
-	return s.rose(v, plus(v)+market.FormatMoney(v))
+func (s *style) signedMoney(v client.Money) string {
+	return s.rose(int64(v), plus(v)+v.String())
 }
 
-func plus(v int64) string {
+func plus(v client.Money) string {
 	if v > 0 {
 		return "+"
 	}

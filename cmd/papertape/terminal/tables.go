@@ -9,7 +9,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/market"
 )
 
 // column is one of a table that fits itself to the screen.
@@ -82,41 +81,43 @@ func (p *printer) drawAll(columns []*column) string {
 }
 
 // holdings is the list, or a word where it is empty, and the totals.
-func (p *printer) holdings(rows []*client.Position, total int64, cash *client.Cash) string {
-	totals := p.words.say(keyTotals, p.bold(market.FormatMoney(total)), p.bold(market.FormatMoney(cash.GetBalance())))
+func (p *printer) holdings(rows []client.Position, total client.Money, cash client.Cash) string {
+	totals := p.words.say(keyTotals, p.bold(total.String()), p.bold(cash.Balance.String()))
 	if len(rows) == 0 {
 		return p.words.say(keyEmpty) + "\n" + totals
 	}
 	return p.draw(p.holdingColumns(rows, total)) + "\n" + totals
 }
 
-func (p *printer) holdingColumns(rows []*client.Position, total int64) []*column {
+func (p *printer) holdingColumns(rows []client.Position, total client.Money) []*column {
 	where, code, name := &column{head: keyMarket, text: true}, &column{head: keyCode, text: true}, &column{head: keyName, text: true}
 	quantity, sellable := &column{head: keyQuantity}, &column{head: keySellable, spare: 4}
-	price, value := &column{head: keyPrice}, &column{head: keyMarketValue, footer: market.FormatMoney(total)}
+	price, value := &column{head: keyPrice}, &column{head: keyMarketValue, footer: total.String()}
 	cost, profit, realised := &column{head: keyCost, spare: 2}, &column{head: keyProfit, spare: 1}, &column{head: keyRealised, spare: 3}
-	var allCost, allRealised int64
-	for _, row := range rows {
-		where.add(tidy(row.GetMarket()))
-		code.add(tidy(row.GetCode()))
-		name.add(tidy(row.GetName()))
-		quantity.add(strconv.FormatInt(row.GetQuantity(), 10))
-		sellable.add(strconv.FormatInt(row.GetSellable(), 10))
-		price.add(market.FormatMoney(row.GetPrice()))
-		value.add(market.FormatMoney(row.GetMarketValue()))
-		cost.add(market.FormatMoney(row.GetCost()))
-		profit.add(p.signedMoney(row.GetMarketValue() - row.GetCost()))
-		realised.add(p.signedMoney(row.GetRealised()))
-		allCost += row.GetCost()
-		allRealised += row.GetRealised()
+	var allCost, allRealised client.Money
+	for i := range rows {
+		row := &rows[i]
+		where.add(tidy(row.Market))
+		code.add(tidy(row.Code))
+		name.add(tidy(row.Name))
+		quantity.add(strconv.FormatInt(row.Quantity, 10))
+		sellable.add(strconv.FormatInt(row.Sellable, 10))
+		price.add(row.Price.String())
+		value.add(row.MarketValue.String())
+		cost.add(row.Cost.String())
+		profit.add(p.signedMoney(row.MarketValue - row.Cost))
+		realised.add(p.signedMoney(row.Realised))
+		allCost += row.Cost
+		allRealised += row.Realised
 	}
 	name.footer = p.words.say(keyAll)
-	cost.footer, profit.footer, realised.footer = market.FormatMoney(allCost), p.signedMoney(total-allCost), p.signedMoney(allRealised)
+	cost.footer, profit.footer, realised.footer = allCost.String(), p.signedMoney(total-allCost),
+		p.signedMoney(allRealised)
 	return []*column{where, code, name, quantity, sellable, price, value, cost, profit, realised}
 }
 
 // history is events, newest last, with what later took them back.
-func (p *printer) history(events []*client.AccountEvent, oldest uint64, mine func(*client.Trade) bool) string {
+func (p *printer) history(events []*client.Event, oldest uint64, mine func(*client.Trade) bool) string {
 	if len(events) == 0 {
 		return p.words.say(keyHistoryEmpty)
 	}
@@ -132,7 +133,7 @@ func (p *printer) history(events []*client.AccountEvent, oldest uint64, mine fun
 			c.add(cells[i])
 		}
 	}
-	drawn := p.words.say(keyHistoryTitle, len(events), events[len(events)-1].GetSeq()) + "\n" + p.draw(all)
+	drawn := p.words.say(keyHistoryTitle, len(events), events[len(events)-1].Seq) + "\n" + p.draw(all)
 	if oldest > 1 {
 		drawn += "\n" + p.words.say(keyHistoryKept, oldest)
 	}
@@ -140,59 +141,62 @@ func (p *printer) history(events []*client.AccountEvent, oldest uint64, mine fun
 }
 
 // historyRow is an event's cells, in the order of the columns.
-func (p *printer) historyRow(ev *client.AccountEvent, fate map[string]key, mine func(*client.Trade) bool) [10]string {
-	cells := [10]string{0: strconv.FormatUint(ev.GetSeq(), 10), 9: market.FormatMoney(ev.GetCash().GetBalance())}
-	cells[1] = time.Unix(0, ev.GetTime()).In(p.zone).Format(time.RFC3339)
-	switch what := ev.GetWhat().(type) {
-	case *client.EventTrade:
-		t := what.Trade
-		trade := fmt.Sprintf("%s %s %s", p.side(t.GetSide()), instrumentOf(t), tidy(t.GetName()))
-		if k, ended := fate[tradeID(ev.GetAccount(), ev.GetSeq())]; ended {
+func (p *printer) historyRow(ev *client.Event, fate map[string]key, mine func(*client.Trade) bool) [10]string {
+	cells := [10]string{0: strconv.FormatUint(ev.Seq, 10), 9: cashOf(ev.Cash).Balance.String()}
+	cells[1] = ev.Time.In(p.zone).Format(time.RFC3339)
+	switch {
+	case ev.Trade != nil:
+		t := ev.Trade
+		trade := fmt.Sprintf("%s %s %s", p.side(t.Side), instrumentOf(t.Market, t.Code), tidy(t.Name))
+		if k, ended := fate[tradeID(ev.Account, ev.Seq)]; ended {
 			trade = p.words.say(k, p.struck(trade))
 		}
-		cells[2], cells[3] = p.mark(ev.GetChange(), t), trade
-		cells[4], cells[5], cells[6] = strconv.FormatInt(t.GetQuantity(), 10), market.FormatMoney(t.GetPrice()), market.FormatMoney(t.GetAmount())
+		cells[2], cells[3] = p.mark(ev.Change, t), trade
+		cells[4], cells[5], cells[6] = strconv.FormatInt(t.Quantity, 10), t.Price.String(), t.Amount.String()
 		cells[7], cells[8] = p.who(t, mine(t)), heldAfter(ev, t)
-	case *client.EventBust:
-		b := what.Bust
+	case ev.Bust != nil:
+		b := ev.Bust
 		word := keyTakenBack
-		if b.GetReplacement() != nil {
+		if b.Replacement != nil {
 			word = keyCorrected
 		}
-		cells[2], cells[3], cells[7] = "x", fmt.Sprintf("%s %s: %s", p.words.say(word), tidy(b.GetTradeId()), tidy(b.GetReason())), tidy(b.GetActor())
-		if r := b.GetReplacement(); r != nil {
-			cells[4], cells[5], cells[6] = strconv.FormatInt(r.GetQuantity(), 10), market.FormatMoney(r.GetPrice()), market.FormatMoney(r.GetAmount())
+		cells[2], cells[3], cells[7] = "x", fmt.Sprintf("%s %s: %s", p.words.say(word), tidy(b.TradeID),
+			tidy(b.Reason)), tidy(b.Actor)
+		if r := b.Replacement; r != nil {
+			cells[4], cells[5], cells[6] = strconv.FormatInt(r.Quantity, 10), r.Price.String(), r.Amount.String()
 		}
-		cells[8] = heldAfter(ev, b.GetOriginal())
-	case *client.EventAdjustment:
-		cells[3], cells[6], cells[7] = tidy(what.Adjustment.GetReason()), p.signedMoney(what.Adjustment.GetCash()), tidy(what.Adjustment.GetActor())
+		cells[8] = heldAfter(ev, &b.Original)
+	case ev.Adjustment != nil:
+		a := ev.Adjustment
+		cells[3], cells[6], cells[7] = tidy(a.Reason), p.signedMoney(a.Cash), tidy(a.Actor)
 	}
 	return cells
 }
 
 // heldAfter is how many shares of a trade's instrument are held after an event that touches it.
-func heldAfter(ev *client.AccountEvent, t *client.Trade) string {
-	for _, row := range ev.GetPositions() {
-		if instrumentOf(row) == instrumentOf(t) {
-			return strconv.FormatInt(row.GetQuantity(), 10)
+func heldAfter(ev *client.Event, t *client.Trade) string {
+	for i := range ev.Positions {
+		row := &ev.Positions[i]
+		if instrumentOf(row.Market, row.Code) == instrumentOf(t.Market, t.Code) {
+			return strconv.FormatInt(row.Quantity, 10)
 		}
 	}
 	return ""
 }
 
 // fates are the trades that a later event took back or corrected, by id, with what to say of them.
-func fates(events []*client.AccountEvent) map[string]key {
+func fates(events []*client.Event) map[string]key {
 	found := make(map[string]key)
 	for _, ev := range events {
-		b := ev.GetBust()
+		b := ev.Bust
 		if b == nil {
 			continue
 		}
-		found[b.GetTradeId()] = keyMarkTakenBack
-		if b.GetReplacement() != nil {
-			found[b.GetTradeId()] = keyMarkCorrected
+		found[b.TradeID] = keyMarkTakenBack
+		if b.Replacement != nil {
+			found[b.TradeID] = keyMarkCorrected
 		}
-		for _, id := range b.GetCascade() {
+		for _, id := range b.Cascade {
 			found[id] = keyMarkTakenBack
 		}
 	}
@@ -200,17 +204,18 @@ func fates(events []*client.AccountEvent) map[string]key {
 }
 
 // quotes are prices with how far they are from the previous close.
-func (p *printer) quotes(list []*client.Instrument) string {
+func (p *printer) quotes(list []client.Instrument) string {
 	where, code, name := &column{head: keyMarket, text: true}, &column{head: keyCode, text: true}, &column{head: keyName, text: true}
 	price, before, move := &column{head: keyPrice}, &column{head: keyPreviousClose, spare: 1}, &column{head: keyMove}
-	for _, in := range list {
-		d := in.GetPrice() - in.GetPreviousClose()
-		where.add(tidy(in.GetMarket()))
-		code.add(tidy(in.GetCode()))
-		name.add(tidy(in.GetName()))
-		price.add(p.rose(d, market.FormatMoney(in.GetPrice())))
-		before.add(market.FormatMoney(in.GetPreviousClose()))
-		move.add(p.rose(d, percent(d, in.GetPreviousClose())))
+	for i := range list {
+		in := &list[i]
+		d := int64(in.Price - in.PreviousClose)
+		where.add(tidy(in.Market))
+		code.add(tidy(in.Code))
+		name.add(tidy(in.Name))
+		price.add(p.rose(d, in.Price.String()))
+		before.add(in.PreviousClose.String())
+		move.add(p.rose(d, percent(d, int64(in.PreviousClose))))
 	}
 	return p.draw([]*column{where, code, name, price, before, move})
 }

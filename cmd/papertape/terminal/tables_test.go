@@ -7,15 +7,15 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-func someRows() ([]*client.Position, int64) {
-	rows := []*client.Position{
+func someRows() ([]client.Position, client.Money) {
+	rows := rowsShown(
 		row("SH", "600519", "贵州茅台", 100, 1480_0000, 140000_0000), row("SH", "609999", "ST虚构", 12345, 3_1200, 40000_0000),
 		row("SZ", "000002", "万科A", 1, 7_1000, 7_1000), row("US", "BRK.B", "Berkshire Hathaway Inc.", 5, 400_0000, 1999_0000),
-	}
+	)
 	rows[0].Realised, rows[1].Realised = 12_5000, -7_0000
-	total := int64(0)
+	total := client.Money(0)
 	for _, r := range rows {
-		total += r.GetMarketValue()
+		total += r.MarketValue
 	}
 	return rows, total
 }
@@ -35,11 +35,11 @@ func TestHoldings(t *testing.T) {
 │      │        │ 合计                    │       │       │         │ 188523.50 │ 182006.10 │ +6517.40 │      +5.50 │
 └──────┴────────┴─────────────────────────┴───────┴───────┴─────────┴───────────┴───────────┴──────────┴────────────┘
 总市值 188523.50，现金 12.34`
-	got := printing(&chinese, style{}).holdings(rows, total, &client.Cash{Balance: 12_3400})
+	got := printing(&chinese, style{}).holdings(rows, total, client.Cash{Balance: 12_3400})
 	if "\n"+got != want {
 		t.Errorf("got\n%s\nwant%s", got, want)
 	}
-	empty := printing(&english, style{}).holdings(nil, 0, &client.Cash{Balance: 12_3400})
+	empty := printing(&english, style{}).holdings(nil, 0, client.Cash{Balance: 12_3400})
 	if empty != "no positions\ntotal market value 0.00, cash 12.34" {
 		t.Errorf("an empty list: %q", empty)
 	}
@@ -50,9 +50,10 @@ func TestHoldings(t *testing.T) {
 func TestTableWidths(t *testing.T) {
 	rows, total := someRows()
 	events, _ := tape()
-	var quotes []*client.Instrument
+	var quotes []client.Instrument
 	for _, r := range rows {
-		quotes = append(quotes, &client.Instrument{Market: r.Market, Code: r.Code, Name: r.Name, Price: r.Price, PreviousClose: r.Price - 1000})
+		quotes = append(quotes, client.Instrument{Market: r.Market, Code: r.Code, Name: r.Name, Price: r.Price,
+			PreviousClose: r.Price - 1000})
 	}
 	for _, c := range []*catalogue{&english, &chinese} {
 		for _, s := range []style{{}, {attributes: true, colours: true, scheme: SchemeCN}} {
@@ -60,7 +61,7 @@ func TestTableWidths(t *testing.T) {
 				p := printing(c, s)
 				p.width = func() int { return width }
 				for name, drawn := range map[string]string{
-					"holdings": p.holdings(rows, total, &client.Cash{}), "quotes": p.quotes(quotes),
+					"holdings": p.holdings(rows, total, client.Cash{}), "quotes": p.quotes(quotes),
 					"history": p.history(events, 1, func(*client.Trade) bool { return false }),
 				} {
 					checkWidths(t, name, drawn, width)
@@ -101,7 +102,7 @@ func checkWidths(t *testing.T, name, drawn string, width int) {
 // TestHistory marks what was taken back, and says where the history begins.
 func TestHistory(t *testing.T) {
 	events, _ := tape()
-	got := printing(&english, style{}).history(events, 1, func(t *client.Trade) bool { return t.GetId() == "100017-2" })
+	got := printing(&english, style{}).history(events, 1, func(t *client.Trade) bool { return t.ID == "100017-2" })
 	for _, line := range []string{
 		"the last 8 of 8 events, newest last\n",
 		"│   2 │ 2026-11-23T12:00:00Z │ +          │ buy SH.600519 贵州茅台, corrected  ",

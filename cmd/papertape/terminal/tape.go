@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/client"
-	"github.com/papertape/papertape/market"
 )
 
 // printer turns what is to be shown into lines. It has no state of its own.
@@ -32,37 +31,39 @@ const clock = "15:04:05"
 
 // event is what the tape says of an event. before is the account as it was until then; mine says whether the trade is of an
 // order of this terminal.
-func (p *printer) event(ev *client.AccountEvent, before *picture, mine bool) string {
-	at := time.Unix(0, ev.GetTime()).In(p.zone).Format(clock)
-	switch what := ev.GetWhat().(type) {
-	case *client.EventTrade:
-		return p.trade(at, ev, what.Trade, mine)
-	case *client.EventBust:
-		return p.bust(at, ev, what.Bust, before)
-	case *client.EventAdjustment:
-		a := what.Adjustment
-		return p.fit(p.faint(at), left(p.words.say(keyCashMark), markColumn), p.signedMoney(a.GetCash()),
-			p.words.say(keyBecause, tidy(a.GetActor()), tidy(a.GetReason())), p.words.say(keyCashIs, market.FormatMoney(ev.GetCash().GetBalance())))
+func (p *printer) event(ev *client.Event, before *picture, mine bool) string {
+	at := ev.Time.In(p.zone).Format(clock)
+	switch {
+	case ev.Trade != nil:
+		return p.trade(at, ev, ev.Trade, mine)
+	case ev.Bust != nil:
+		return p.bust(at, ev, ev.Bust, before)
+	case ev.Adjustment != nil:
+		a := ev.Adjustment
+		return p.fit(p.faint(at), left(p.words.say(keyCashMark), markColumn), p.signedMoney(a.Cash),
+			p.words.say(keyBecause, tidy(a.Actor), tidy(a.Reason)), p.words.say(keyCashIs, cashOf(ev.Cash).Balance))
 	}
-	return p.fit(p.faint(at), tradeID(ev.GetAccount(), ev.GetSeq()))
+	return p.fit(p.faint(at), tradeID(ev.Account, ev.Seq))
 }
 
 // trade is one line: when, what it did to the row, the trade, who made it, what is held then, its id.
-func (p *printer) trade(at string, ev *client.AccountEvent, t *client.Trade, mine bool) string {
+func (p *printer) trade(at string, ev *client.Event, t *client.Trade, mine bool) string {
 	held := int64(0)
-	for _, row := range ev.GetPositions() {
-		if instrumentOf(row) == instrumentOf(t) {
-			held = row.GetQuantity()
+	for i := range ev.Positions {
+		row := &ev.Positions[i]
+		if instrumentOf(row.Market, row.Code) == instrumentOf(t.Market, t.Code) {
+			held = row.Quantity
 		}
 	}
-	return p.fit(p.faint(at), p.mark(ev.GetChange(), t)+" "+p.tradeColumns(t), left(p.who(t, mine), whoColumn),
-		left(p.words.say(keyHolds, held), columns(p.words.say(keyHolds, int64(0)))-1+heldColumn), tradeID(ev.GetAccount(), ev.GetSeq()))
+	return p.fit(p.faint(at), p.mark(ev.Change, t)+" "+p.tradeColumns(t), left(p.who(t, mine), whoColumn),
+		left(p.words.say(keyHolds, held), columns(p.words.say(keyHolds, int64(0)))-1+heldColumn), tradeID(ev.Account,
+			ev.Seq))
 }
 
 // mark is + for a new row, - for one that is gone, and else by how much its quantity changed.
 func (p *printer) mark(change client.Change, t *client.Trade) string {
 	direction, mark := int64(1), ""
-	if t.GetSide() == client.Sell {
+	if t.Side == client.Sell {
 		direction = -1
 	}
 	switch change {
@@ -71,7 +72,7 @@ func (p *printer) mark(change client.Change, t *client.Trade) string {
 	case client.Closed:
 		mark = "-"
 	default:
-		mark = fmt.Sprintf("Δ%+d", direction*t.GetQuantity())
+		mark = fmt.Sprintf("Δ%+d", direction*t.Quantity)
 	}
 	return p.rose(direction, left(mark, markColumn))
 }
@@ -79,8 +80,9 @@ func (p *printer) mark(change client.Change, t *client.Trade) string {
 // tradeColumns is a trade without when, why and by whom.
 func (p *printer) tradeColumns(t *client.Trade) string {
 	return strings.Join([]string{
-		left(p.side(t.GetSide()), sideColumn), left(instrumentOf(t).String(), codeColumn), left(tidy(t.GetName()), nameColumn),
-		right(fmt.Sprint(t.GetQuantity()), quantityColumn), "@", right(market.FormatMoney(t.GetPrice()), priceColumn),
+		left(p.side(t.Side), sideColumn), left(instrumentOf(t.Market, t.Code).String(), codeColumn),
+		left(tidy(t.Name), nameColumn),
+		right(fmt.Sprint(t.Quantity), quantityColumn), "@", right(t.Price.String(), priceColumn),
 	}, " ")
 }
 
@@ -95,9 +97,9 @@ func (p *printer) who(t *client.Trade, mine bool) string {
 	switch {
 	case mine:
 		return p.words.say(keyYou)
-	case t.GetOrigin() == client.OriginSimulator:
+	case t.Origin == client.OriginSimulator:
 		return p.words.say(keySimulator)
-	case t.GetOrigin() == client.OriginOperator:
+	case t.Origin == client.OriginOperator:
 		return p.words.say(keyOperator)
 	}
 	return p.words.say(keyOther)
@@ -105,40 +107,40 @@ func (p *printer) who(t *client.Trade, mine bool) string {
 
 // bust is the line of a trade again, struck through and said to be taken back or corrected, with what that did to each row
 // and to the cash.
-func (p *printer) bust(at string, ev *client.AccountEvent, b *client.Bust, before *picture) string {
+func (p *printer) bust(at string, ev *client.Event, b *client.Bust, before *picture) string {
 	word := p.words.say(keyTakenBack)
-	if b.GetReplacement() != nil {
+	if b.Replacement != nil {
 		word = p.words.say(keyCorrected)
 	}
-	original := left("x", markColumn) + " " + p.struck(p.tradeColumns(b.GetOriginal()))
-	lines := []string{p.fit(p.faint(at), original, p.bold(word)+" "+tidy(b.GetTradeId()))}
+	original := left("x", markColumn) + " " + p.struck(p.tradeColumns(&b.Original))
+	lines := []string{p.fit(p.faint(at), original, p.bold(word)+" "+tidy(b.TradeID))}
 	indent := strings.Repeat(" ", len(clock)+2)
 	add := func(s string) { lines = append(lines, indent+s) }
-	add(p.words.say(keyBecause, tidy(b.GetActor()), tidy(b.GetReason())))
-	if r := b.GetReplacement(); r != nil {
+	add(p.words.say(keyBecause, tidy(b.Actor), tidy(b.Reason)))
+	if r := b.Replacement; r != nil {
 		add(left(p.words.say(keyStandsNow), markColumn) + " " + p.tradeColumns(r))
 	}
-	if len(b.GetCascade()) > 0 {
-		add(p.words.say(keyCascade, tidy(strings.Join(b.GetCascade(), ", "))))
+	if len(b.Cascade) > 0 {
+		add(p.words.say(keyCascade, tidy(strings.Join(b.Cascade, ", "))))
 	}
-	for _, row := range ev.GetPositions() {
-		of := instrumentOf(row)
-		add(p.change(&rowChange{of: of, name: tidy(row.GetName()), before: before.positions[of], after: row}))
+	for _, row := range ev.Positions {
+		of := instrumentOf(row.Market, row.Code)
+		add(p.change(&rowChange{of: of, name: tidy(row.Name), before: before.positions[of], after: row}))
 	}
-	add(p.words.say(keyCashBeforeAfter, market.FormatMoney(before.cash), market.FormatMoney(ev.GetCash().GetBalance())))
+	add(p.words.say(keyCashBeforeAfter, before.cash, cashOf(ev.Cash).Balance))
 	return strings.Join(lines, "\n")
 }
 
 // change says a row before and after.
 func (p *printer) change(r *rowChange) string {
-	return p.words.say(keyBeforeAfter, r.of, r.name, r.before.GetQuantity(), r.after.GetQuantity(),
-		market.FormatMoney(r.before.GetCost()), market.FormatMoney(r.after.GetCost()))
+	return p.words.say(keyBeforeAfter, r.of, r.name, r.before.Quantity, r.after.Quantity,
+		r.before.Cost, r.after.Cost)
 }
 
 // resynced says what a snapshot that replaced the state changed.
 func (p *printer) resynced(before, after *client.State) string {
 	rows := differences(before, after)
-	cashSame := before.Cash.GetBalance() == after.Cash.GetBalance()
+	cashSame := before.Cash.Balance == after.Cash.Balance
 	if len(rows) == 0 && cashSame {
 		return p.words.say(keyResyncSame)
 	}
@@ -147,17 +149,17 @@ func (p *printer) resynced(before, after *client.State) string {
 		lines = append(lines, "  "+p.change(&rows[i]))
 	}
 	if !cashSame {
-		lines = append(lines, "  "+p.words.say(keyCashBeforeAfter, market.FormatMoney(before.Cash.GetBalance()), market.FormatMoney(after.Cash.GetBalance())))
+		lines = append(lines, "  "+p.words.say(keyCashBeforeAfter, before.Cash.Balance, after.Cash.Balance))
 	}
 	return strings.Join(lines, "\n")
 }
 
 func (p *printer) presence(m *client.Presence) string {
 	k, direction := keyOffline, int64(-1)
-	if m.GetOnline() {
+	if m.Online {
 		k, direction = keyOnline, 1
 	}
-	return p.rose(direction, p.words.say(k, m.GetAccount(), m.GetUid(), m.GetSessions()))
+	return p.rose(direction, p.words.say(k, m.Account, m.UID, m.Sessions))
 }
 
 // fit joins the parts of a line, most important first, with two spaces. On a screen that is too narrow it leaves out the

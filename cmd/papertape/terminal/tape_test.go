@@ -7,6 +7,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 )
 
@@ -19,62 +20,95 @@ func printing(c *catalogue, s style) *printer {
 	return &printer{style: s, words: c, zone: time.UTC}
 }
 
-func row(market, code, name string, quantity, price, cost int64) *client.Position {
-	return &client.Position{
+func row(market, code, name string, quantity, price, cost int64) *papertapev1.Position {
+	return &papertapev1.Position{
 		Market: market, Code: code, Name: name, Quantity: quantity, Sellable: quantity, Price: price, MarketValue: quantity * price, Cost: cost,
 	}
 }
 
 // traded is an event of a trade in the instrument of its row after it.
-func traded(seq uint64, side client.Side, quantity int64, change client.Change, after *client.Position, origin client.Origin) *client.AccountEvent {
-	return &client.AccountEvent{
-		Account: customer, Seq: seq, Time: noon.UnixNano(), Change: change, Positions: []*client.Position{after}, Cash: &client.Cash{Balance: 852000_0000},
-		What: &client.EventTrade{Trade: &client.Trade{
-			Id: tradeID(customer, seq), Side: side, Market: after.GetMarket(), Code: after.GetCode(), Name: after.GetName(), Quantity: quantity,
-			Price: after.GetPrice(), Amount: quantity * after.GetPrice(), Origin: origin,
+func traded(seq uint64, side client.Side, quantity int64, change client.Change, after *papertapev1.Position,
+	origin client.Origin) *papertapev1.AccountEvent {
+	return &papertapev1.AccountEvent{
+		Account: customer, Seq: seq, Time: noon.UnixNano(), Change: papertapev1.Change(change),
+		Positions: []*papertapev1.Position{after}, Cash: &papertapev1.Cash{Balance: 852000_0000},
+		What: &papertapev1.AccountEvent_Trade{Trade: &papertapev1.Trade{
+			Id: tradeID(customer, seq), Side: papertapev1.Side(side), Market: after.GetMarket(),
+			Code: after.GetCode(), Name: after.GetName(), Quantity: quantity,
+			Price: after.GetPrice(), Amount: quantity * after.GetPrice(), Origin: papertapev1.Origin(origin),
 		}},
 	}
 }
 
-func maotai(quantity int64) *client.Position {
+func maotai(quantity int64) *papertapev1.Position {
 	return row("SH", "600519", "贵州茅台", quantity, 1480_0000, quantity*1480_0000)
 }
 
+// asShown is an event of the wire as the SDK shows it.
+func asShown(m *papertapev1.AccountEvent) *client.Event {
+	payload, err := m.MarshalVT()
+	if err != nil {
+		panic(err)
+	}
+	ev, err := client.DecodeEvent(payload)
+	if err != nil {
+		panic(err)
+	}
+	return ev
+}
+
+// rowsShown are rows of the wire as the SDK shows them.
+func rowsShown(rows ...*papertapev1.Position) []client.Position {
+	payload, err := (&papertapev1.Holdings{Positions: rows}).MarshalVT()
+	if err != nil {
+		panic(err)
+	}
+	h, err := client.DecodeHoldings(payload)
+	if err != nil {
+		panic(err)
+	}
+	return h.Positions
+}
+
 // tape is what happens in TestTape, one of each kind, with what the account was before each.
-func tape() (events []*client.AccountEvent, before []*picture) {
+func tape() (events []*client.Event, before []*picture) {
 	st := row("SH", "609999", "ST虚构", 12345678, 3_1200, 1)
 	sold := traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginClient).GetTrade()
-	bust := &client.AccountEvent{
-		Account: customer, Seq: 7, Time: noon.UnixNano(), Change: client.Decreased, Cash: &client.Cash{Balance: 900000_0000},
-		Positions: []*client.Position{maotai(100), row("SZ", "000001", "平安银行", 0, 10_0000, 0)},
-		What: &client.EventBust{Bust: &client.Bust{
+	bust := &papertapev1.AccountEvent{
+		Account: customer, Seq: 7, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED,
+		Cash:      &papertapev1.Cash{Balance: 900000_0000},
+		Positions: []*papertapev1.Position{maotai(100), row("SZ", "000001", "平安银行", 0, 10_0000, 0)},
+		What: &papertapev1.AccountEvent_Bust{Bust: &papertapev1.Bust{
 			TradeId: tradeID(customer, 2), Reason: "wrong\nprice", Actor: "ann", Original: sold, Cascade: []string{"100017-5", "100017-6"},
 		}},
 	}
-	corrected := &client.AccountEvent{
-		Account: customer, Seq: 8, Time: noon.UnixNano(), Change: client.Decreased, Cash: &client.Cash{Balance: 900000_0000},
-		Positions: []*client.Position{row("SH", "600519", "贵州茅台", 100, 1480_0000, 99_8000)},
-		What: &client.EventBust{Bust: &client.Bust{
+	corrected := &papertapev1.AccountEvent{
+		Account: customer, Seq: 8, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED,
+		Cash:      &papertapev1.Cash{Balance: 900000_0000},
+		Positions: []*papertapev1.Position{row("SH", "600519", "贵州茅台", 100, 1480_0000, 99_8000)},
+		What: &papertapev1.AccountEvent_Bust{Bust: &papertapev1.Bust{
 			TradeId: tradeID(customer, 2), Reason: "price", Actor: "ann", Original: sold,
-			Replacement: &client.Trade{Side: client.Buy, Market: "SH", Code: "600519", Name: "贵州茅台", Quantity: 100, Price: 99800},
+			Replacement: &papertapev1.Trade{Side: papertapev1.Side_SIDE_BUY, Market: "SH", Code: "600519",
+				Name: "贵州茅台", Quantity: 100, Price: 99800},
 		}},
 	}
-	booked := &client.AccountEvent{
-		Account: customer, Seq: 1, Time: noon.UnixNano(), Cash: &client.Cash{Balance: 1000000_0000},
-		What: &client.EventAdjustment{Adjustment: &client.Adjustment{Cash: 1000000_0000, Reason: "account opened", Actor: "papertape"}},
+	booked := &papertapev1.AccountEvent{
+		Account: customer, Seq: 1, Time: noon.UnixNano(), Cash: &papertapev1.Cash{Balance: 1000000_0000},
+		What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1000000_0000,
+			Reason: "account opened", Actor: "papertape"}},
 	}
-	was := pictureOf(&client.State{Seq: 1, Cash: &client.Cash{Balance: 500000_0000}, Positions: []*client.Position{
+	was := pictureOf(&client.State{Seq: 1, Cash: client.Cash{Balance: 500000_0000}, Positions: rowsShown(
 		maotai(400), row("SZ", "000001", "平安银行", 300, 10_0000, 3000_0000),
-	}})
-	events = []*client.AccountEvent{
+	)})
+	for _, ev := range []*papertapev1.AccountEvent{
 		traded(2, client.Buy, 100, client.Opened, maotai(100), client.OriginClient),
 		traded(3, client.Buy, 300, client.Increased, maotai(400), client.OriginSimulator),
 		traded(4, client.Sell, 100, client.Decreased, maotai(300), client.OriginOperator),
 		traded(5, client.Sell, 300, client.Closed, maotai(0), client.OriginClient),
 		traded(6, client.Buy, 12345678, client.Increased, st, client.OriginSimulator),
 		booked, bust, corrected,
-	}
-	for range events {
+	} {
+		events = append(events, asShown(ev))
 		before = append(before, was)
 	}
 	return events, before
@@ -202,12 +236,12 @@ func TestTapeFits(t *testing.T) {
 }
 
 func TestResynced(t *testing.T) {
-	before := &client.State{Cash: &client.Cash{Balance: 10_0000}, Positions: []*client.Position{
+	before := &client.State{Cash: client.Cash{Balance: 10_0000}, Positions: rowsShown(
 		row("SH", "600036", "招商银行", 100, 1, 100), maotai(100), row("SZ", "000001", "平安银行", 300, 1, 1),
-	}}
-	after := &client.State{Cash: &client.Cash{Balance: 20_0000}, Positions: []*client.Position{
+	)}
+	after := &client.State{Cash: client.Cash{Balance: 20_0000}, Positions: rowsShown(
 		row("BJ", "899101", "虚构精工", 7, 1, 7), row("SH", "600036", "招商银行", 100, 1, 100), row("SZ", "000001", "平安银行", 200, 1, 1),
-	}}
+	)}
 	const want = `* what differs from before:
   BJ.899101 虚构精工: quantity 0 -> 7, cost 0.00 -> 0.0007
   SH.600519 贵州茅台: quantity 100 -> 0, cost 148000.00 -> 0.00

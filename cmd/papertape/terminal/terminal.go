@@ -226,7 +226,7 @@ func (s *session) held() []instrument {
 	state := s.account.State()
 	list := make([]instrument, len(state.Positions))
 	for i, row := range state.Positions {
-		list[i] = instrumentOf(row)
+		list[i] = instrumentOf(row.Market, row.Code)
 	}
 	return list
 }

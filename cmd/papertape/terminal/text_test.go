@@ -153,15 +153,17 @@ func TestHostileServer(t *testing.T) {
 		bought := traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginSimulator)
 		bought.GetTrade().Name = hostile + "茅台"
 		f.push(bought)
-		f.push(&client.AccountEvent{
-			Account: customer, Seq: 3, Time: noon.UnixNano(), Change: client.Decreased, Cash: &client.Cash{Balance: 999999_0000},
-			Positions: holdings.Positions, What: &client.EventBust{Bust: &client.Bust{
+		f.push(&papertapev1.AccountEvent{
+			Account: customer, Seq: 3, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED,
+			Cash:      &papertapev1.Cash{Balance: 999999_0000},
+			Positions: holdings.Positions, What: &papertapev1.AccountEvent_Bust{Bust: &papertapev1.Bust{
 				TradeId: hostile, Reason: "why" + hostile, Actor: "ann" + hostile, Original: bought.GetTrade(), Cascade: []string{hostile},
 			}},
 		})
-		f.push(&client.AccountEvent{
-			Account: customer, Seq: 4, Time: noon.UnixNano(), Cash: &client.Cash{Balance: 999999_0000},
-			What: &client.EventAdjustment{Adjustment: &client.Adjustment{Cash: 1_0000, Reason: hostile, Actor: hostile}},
+		f.push(&papertapev1.AccountEvent{
+			Account: customer, Seq: 4, Time: noon.UnixNano(), Cash: &papertapev1.Cash{Balance: 999999_0000},
+			What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1_0000,
+				Reason: hostile, Actor: hostile}},
 		})
 		go func() { r.say("quote\nbuy SH.600519 1") }()
 		f.refuse(1, "no"+hostile)

@@ -53,22 +53,22 @@ func (s *session) update(u client.Update) {
 	case *client.Disconnected:
 		s.disconnected(u)
 	case *client.Presence:
-		s.show(s.presence(u), presenceLine{"presence", u.GetAccount(), u.GetUid(), u.GetOnline(), u.GetSessions()})
+		s.show(s.presence(u), presenceLine{"presence", u.Account, u.UID, u.Online, u.Sessions})
 	}
 }
 
 // event shows an event and brings the picture to where it is.
 func (s *session) event(ev *client.Event) {
-	mine := ev.Execution || s.mine(ev.GetTrade())
+	mine := ev.Execution || s.mine(ev.Trade)
 	switch {
 	case s.hidden > 0:
 		s.hidden--
 	case s.quiet && !mine:
 	default:
-		s.show(s.printer.event(ev.AccountEvent, s.picture, mine),
-			eventLine{Type: "event", Account: ev.GetAccount(), Mine: mine, Replay: ev.Replay, Event: eventJSON(ev.AccountEvent)})
+		s.show(s.printer.event(ev, s.picture, mine),
+			eventLine{Type: "event", Account: ev.Account, Mine: mine, Replay: ev.Replay, Event: eventJSON(ev)})
 	}
-	s.picture.apply(ev.AccountEvent)
+	s.picture.apply(ev)
 	if s.head > 0 && s.picture.seq >= s.head {
 		s.notice(s.words.say(keyUpToDate, s.picture.seq))
 		s.head = 0
@@ -77,7 +77,7 @@ func (s *session) event(ev *client.Event) {
 
 // mine says whether a trade is of an order of this run.
 func (s *session) mine(t *client.Trade) bool {
-	return t.GetClientOrderId() != "" && strings.HasPrefix(t.GetClientOrderId(), s.orderID)
+	return t != nil && t.ClientOrderID != "" && strings.HasPrefix(t.ClientOrderID, s.orderID)
 }
 
 // connected says that there is a connection again, and what was missed meanwhile. The first one is shown by begin.

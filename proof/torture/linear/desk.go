@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
 )
@@ -54,18 +53,19 @@ func (d *desk) begin(ctx context.Context, addr string) error {
 		return err
 	}
 	for _, in := range list {
-		d.instruments = append(d.instruments, instrument{in.GetMarket(), in.GetCode(), in.GetPrice()})
+		d.instruments = append(d.instruments, instrument{in.Market, in.Code, int64(in.Price)})
 	}
 	h, err := c.History(ctx, 0, 100)
 	if err != nil {
 		return err
 	}
 	d.history = &history{start: &state{account: d.account}}
-	for _, ev := range slices.Backward(h.GetEvents()) {
+	for _, ev := range slices.Backward(h.Events) {
 		d.history.start.opened(ev)
 	}
-	if s := d.history.start; h.GetOldestSeq() != 1 || uint64(len(h.GetEvents())) != s.seq || len(d.instruments) != len(wanted) {
-		return fmt.Errorf("account %d begins with %d events up to %d, from %d on: all of them were wanted", d.account, len(h.GetEvents()), s.seq, h.GetOldestSeq())
+	if s := d.history.start; h.OldestSeq != 1 || uint64(len(h.Events)) != s.seq || len(d.instruments) != len(wanted) {
+		return fmt.Errorf("account %d begins with %d events up to %d, from %d on: all of them were wanted", d.account,
+			len(h.Events), s.seq, h.OldestSeq)
 	}
 	return nil
 }
@@ -86,10 +86,14 @@ func (d *desk) conclude(ctx context.Context, addr string) error {
 		if err != nil {
 			return err
 		}
-		for _, ev := range h.GetEvents() {
-			before = ev.GetSeq()
-			done[ev.GetTrade().GetClientOrderId()] = before
-			done[ev.GetBust().GetBustId()] = before
+		for _, ev := range h.Events {
+			before = ev.Seq
+			if ev.Trade != nil {
+				done[ev.Trade.ClientOrderID] = before
+			}
+			if ev.Bust != nil {
+				done[ev.Bust.BustID] = before
+			}
 		}
 	}
 	delete(done, "")
@@ -98,13 +102,15 @@ func (d *desk) conclude(ctx context.Context, addr string) error {
 }
 
 // opened is an event of the opening.
-func (s *state) opened(ev *client.AccountEvent) {
-	s.seq = ev.GetSeq()
-	s.cash += ev.GetAdjustment().GetCash()
-	if t := ev.GetTrade(); t != nil {
+func (s *state) opened(ev *client.Event) {
+	s.seq = ev.Seq
+	if ev.Adjustment != nil {
+		s.cash += int64(ev.Adjustment.Cash)
+	}
+	if t := ev.Trade; t != nil {
 		s.trades = append(s.trades, trade{
-			seq: s.seq, buy: t.GetSide() == client.Buy, traded: instrument{t.GetMarket(), t.GetCode(), t.GetPrice()},
-			quantity: t.GetQuantity(), price: t.GetPrice(),
+			seq: s.seq, buy: t.Side == client.Buy, traded: instrument{t.Market, t.Code, int64(t.Price)},
+			quantity: t.Quantity, price: int64(t.Price),
 		})
 	}
 }
@@ -213,29 +219,37 @@ func ask(c *client.Client, asked *call) *answer {
 		if err != nil {
 			return refusal(err)
 		}
-		a := &answer{seq: h.GetAsOfSeq(), balance: h.GetCash().GetBalance(), realised: h.GetCash().GetRealised(), hash: h.GetStateHash()}
-		a.rows = rowsOf(h.GetPositions())
+		a := &answer{seq: h.AsOfSeq, rows: rowsOf(h.Positions), hash: h.StateHash}
+		a.cash(h.Cash)
 		return a
 	}
 	side := client.Sell
 	if asked.buy {
 		side = client.Buy
 	}
-	ev, err := c.Order(ctx, &client.Order{
-		Side: side, Market: asked.traded.market, Code: asked.traded.code, Quantity: asked.quantity, ClientOrderId: asked.id,
+	ev, err := c.Order(ctx, client.Order{
+		Side: side, Market: asked.traded.market, Code: asked.traded.code, Quantity: asked.quantity,
+		ClientOrderID: asked.id,
 	})
 	if err != nil {
 		return refusal(err)
 	}
-	return &answer{
-		repeated: ev.Replay, seq: ev.GetSeq(), rows: rowsOf(ev.GetPositions()),
-		balance: ev.GetCash().GetBalance(), realised: ev.GetCash().GetRealised(),
+	a := &answer{repeated: ev.Replay, seq: ev.Seq, rows: rowsOf(ev.Positions)}
+	a.cash(ev.Cash)
+	return a
+}
+
+// cash takes the cash of an answer, which a server always tells.
+func (a *answer) cash(c *client.Cash) {
+	if c != nil {
+		a.balance, a.realised = int64(c.Balance), int64(c.Realised)
 	}
 }
 
-func rowsOf(list []*client.Position) (rows []row) {
-	for _, p := range list {
-		rows = append(rows, row{p.GetMarket(), p.GetCode(), p.GetQuantity(), p.GetCost(), p.GetRealised()})
+func rowsOf(list []client.Position) (rows []row) {
+	for i := range list {
+		p := &list[i]
+		rows = append(rows, row{p.Market, p.Code, p.Quantity, int64(p.Cost), int64(p.Realised)})
 	}
 	return rows
 }
@@ -246,10 +260,10 @@ func refusal(err error) *answer {
 	switch {
 	case !errors.As(err, &r):
 		return &answer{open: true}
-	case r.Code == papertapev1.RejectCode_REJECT_CODE_BUSY || r.Code == papertapev1.RejectCode_REJECT_CODE_DRAINING:
+	case r.Code == client.Busy || r.Code == client.Draining:
 		return &answer{unheard: true}
 	}
-	return &answer{refused: strings.TrimPrefix(r.Code.String(), "REJECT_CODE_")}
+	return &answer{refused: r.Code.String()}
 }
 
 // operate makes busts and corrections, one after the other, until one is left open.

@@ -197,7 +197,7 @@ func trade(ctx context.Context, c *client.Client, rng *rand.Rand, heard *answers
 			if rng.IntN(2) == 0 {
 				side = client.Sell
 			}
-			o := &client.Order{Side: side, Market: "SZ", Code: "000001", Quantity: 1 + rng.Int64N(3)}
+			o := client.Order{Side: side, Market: "SZ", Code: "000001", Quantity: 1 + rng.Int64N(3)}
 			if _, err := c.Order(call, o); err == nil {
 				heard.executions.Add(1)
 			}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/proof/shadow"
 )
 
 const (
@@ -72,15 +73,11 @@ type note struct {
 }
 
 // add puts the next event into the digest.
-func (n *note) add(ev *client.AccountEvent) {
-	b, err := ev.MarshalVT()
-	if err != nil {
-		panic(err) // it was just unmarshalled
-	}
+func (n *note) add(ev *client.Event) {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d ", n.Digest)
-	_, _ = h.Write(b)
-	n.Last, n.Digest = ev.GetSeq(), h.Sum64()
+	_, _ = h.Write(shadow.EventBytes(ev))
+	n.Last, n.Digest = ev.Seq, h.Sum64()
 }
 
 // told is a line of a process's output; one of its fields is set.
@@ -277,10 +274,10 @@ func (f *follower) read(ctx context.Context) error {
 }
 
 func (f *follower) event(ev *client.Event) error {
-	if seq := ev.GetSeq(); !f.known || seq != f.note.Last+1 {
+	if seq := ev.Seq; !f.known || seq != f.note.Last+1 {
 		return fmt.Errorf("event %d was handed out after event %d", seq, f.note.Last)
 	}
-	f.note.add(ev.AccountEvent)
+	f.note.add(ev)
 	f.count(func(c *Counts) { c.Events++ })
 	if f.rng.IntN(saveOneIn) == 0 {
 		return f.account.Save(f.encoded())
@@ -313,7 +310,8 @@ func (f *follower) order(ctx context.Context, rng *rand.Rand) {
 			side = client.Sell
 		}
 		limit, cancel := context.WithTimeout(ctx, orderPatience)
-		_, err := f.account.Order(limit, &client.Order{Side: side, Market: in[0], Code: in[1], Quantity: 1 + rng.Int64N(5)})
+		_, err := f.account.Order(limit, client.Order{Side: side, Market: in[0], Code: in[1],
+			Quantity: 1 + rng.Int64N(5)})
 		cancel()
 		var refused *client.Reject
 		switch {
@@ -337,7 +335,7 @@ func (f *follower) rest(ctx context.Context) (b belief, err error) {
 	for {
 		h, err := f.account.Holdings(ctx)
 		if err == nil {
-			head = h.GetAsOfSeq()
+			head = h.AsOfSeq
 			break
 		}
 		if !errors.Is(err, client.ErrDisconnected) {

@@ -33,18 +33,19 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 	}
 	defer fresh.Close() //nolint:errcheck // it was read
 	computed, again := shadow.New(b.Account), note{First: b.Note.First}
-	for seq := uint64(0); seq < fresh.LoginReply().GetHeadSeq(); {
+	for seq := uint64(0); seq < fresh.LoginReply().HeadSeq; {
 		ev, err := fresh.Next(ctx)
 		if err != nil {
-			r.report.fail("account %d: a client that reads everything has come to event %d of %d: %v", b.Account, seq, fresh.LoginReply().GetHeadSeq(), err)
+			r.report.fail("account %d: a client that reads everything has come to event %d of %d: %v", b.Account, seq,
+				fresh.LoginReply().HeadSeq, err)
 			return nil
 		}
-		if seq = ev.GetSeq(); seq > again.First && seq <= b.Note.Last {
-			again.add(ev.AccountEvent)
+		if seq = ev.Seq; seq > again.First && seq <= b.Note.Last {
+			again.add(ev)
 			r.report.Digested++
 		}
 		r.report.Shadowed++
-		for _, finding := range computed.Apply(ev.AccountEvent) {
+		for _, finding := range computed.Apply(ev) {
 			r.report.fail("%s", finding)
 		}
 	}

@@ -122,15 +122,17 @@ func TestProxy(t *testing.T) {
 
 // TestNote differs with each event, with its content and with the order.
 func TestNote(t *testing.T) {
-	digest := func(events ...*client.AccountEvent) note {
+	digest := func(events ...*client.Event) note {
 		n := note{First: 4, Last: 4}
 		for _, ev := range events {
 			n.add(ev)
 		}
 		return n
 	}
-	five, six := &client.AccountEvent{Account: 7, Seq: 5, Time: 1}, &client.AccountEvent{Account: 7, Seq: 6, Time: 1}
-	same, other := &client.AccountEvent{Account: 7, Seq: 5, Time: 1}, &client.AccountEvent{Account: 7, Seq: 5, Time: 2}
+	five, six := &client.Event{Account: 7, Seq: 5, Time: time.Unix(0, 1)}, &client.Event{Account: 7, Seq: 6,
+		Time: time.Unix(0, 1)}
+	same, other := &client.Event{Account: 7, Seq: 5, Time: time.Unix(0, 1)}, &client.Event{Account: 7, Seq: 5,
+		Time: time.Unix(0, 2)}
 	if digest(five, six) != digest(same, six) {
 		t.Error("the same events have two digests")
 	}
