@@ -144,10 +144,17 @@ func (st *step) nextEvent() *positions.Event {
 	return &st.events[n]
 }
 
-// nextAction is room for one more action of the step.
+// nextAction is room for one more action of the step. What lies there is zero: resetStep has cleared it.
 func (st *step) nextAction() *action {
-	st.actions = append(st.actions, action{index: -1})
-	return &st.actions[len(st.actions)-1]
+	n := len(st.actions)
+	if n < cap(st.actions) {
+		st.actions = st.actions[:n+1]
+	} else {
+		st.actions = append(st.actions, action{})
+	}
+	act := &st.actions[n]
+	act.index = -1
+	return act
 }
 
 func (s *shard) decideRequest(r *Request) {
