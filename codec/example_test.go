@@ -2,6 +2,7 @@ package codec_test
 
 import (
 	"fmt"
+	"slices"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
@@ -16,7 +17,7 @@ func Example() {
 	sent = codec.Append(sent, codec.TypeOrder, 0, 2, &papertapev1.Order{
 		Side: papertapev1.Side_SIDE_BUY, Market: "SH", Code: "600519", Quantity: 100, LimitPrice: 1480_0000,
 	})
-	b := append(sent, sent[:10]...) // and the beginning of another
+	b := slices.Concat(sent, sent[:10]) // and the beginning of another
 	for {
 		frame, n, err := codec.Cut(b, codec.LimitAfterLogin)
 		if err != nil {
