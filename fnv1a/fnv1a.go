@@ -1,11 +1,11 @@
 // Package fnv1a is the hash FNV-1a of 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/
 //
-// It is the same in every process and version, and may never change: its values are on the wire (the state hash) and on
-// the disk (order ids, the chain of blocks). hash/fnv computes the same, through an interface and a slice of bytes; this is
-// a number that is passed on, for what is hashed once per order or event.
+// It is the same in every process and version, and may never change: its values are on the wire (the state hash) and
+// on the disk (order ids, the chain of blocks). hash/fnv computes the same hash, but through an interface and a slice
+// of bytes. This one is a plain number, for what is hashed once per order or event.
 package fnv1a
 
-// Hash is that of the bytes so far.
+// Hash is the hash of the bytes so far.
 type Hash uint64
 
 // New is the hash of no bytes.

@@ -27,7 +27,8 @@ func TestHash(t *testing.T) {
 // TestHashes: fields cannot run into one another.
 func TestHashes(t *testing.T) {
 	pair := func(a, b string) Hash { return New.Text(a).Text(b) }
-	if pair("SH", "600001") == pair("SH6", "00001") || pair("", "ab") == pair("ab", "") || pair("a", "") == pair("", "a") {
+	if pair("SH", "600001") == pair("SH6", "00001") ||
+		pair("", "ab") == pair("ab", "") || pair("a", "") == pair("", "a") {
 		t.Error("two texts hash as one")
 	}
 	// FNV-1a of the bytes 61 00: what is kept on disk must not change.
