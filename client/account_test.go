@@ -96,7 +96,8 @@ func TestAccountResumes(t *testing.T) {
 	at(t, a, 7)
 }
 
-// Events that came but were not handed out when the connection broke are not asked for again, and not lost.
+// Events that came but were not handed out when the connection broke are not asked for again,
+// and not lost.
 func TestResumeAfterWhatWaits(t *testing.T) {
 	back := make(chan struct{})
 	addr := serve(t, func(p *peer) {
@@ -146,7 +147,8 @@ func TestSlowCallerOfAnAccountLosesNothing(t *testing.T) {
 	takeEvents(t, a, n+1, n+1)
 }
 
-// The connection ends while the reader waits for room: the event that found none comes on the next connection.
+// The connection ends while the reader waits for room: the event that found none comes on the
+// next connection.
 func TestConnectionEndsWhileTheQueueIsFull(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -240,7 +242,8 @@ func TestAccountResyncs(t *testing.T) {
 	}
 }
 
-// With Wait an account is there before its server is. Notices of attempts that nobody took do not pile up.
+// With Wait an account is there before its server is. Notices of attempts that nobody took do
+// not pile up.
 func TestWaitForAServer(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.snapshots(1)

@@ -19,7 +19,8 @@ import (
 	"testing"
 )
 
-// foreign are the packages whose types would make each change of the wire a change for the users of this one.
+// foreign are the packages whose types would make each change of the wire a change for the
+// users of this one.
 var foreign = []string{
 	"google.golang.org/protobuf", "github.com/planetscale/vtprotobuf", "github.com/papertape/papertape/api",
 	"github.com/papertape/papertape/codec",
@@ -134,7 +135,8 @@ func checked(t *testing.T, fset *token.FileSet, path string, from types.Importer
 	return p
 }
 
-// The API has no type of protobuf, nor of the wire, in it: not as a field, a parameter, a result or behind an alias.
+// The API has no type of protobuf, nor of the wire, in it: not as a field, a parameter, a
+// result or behind an alias.
 func TestTheAPIIsOurOwn(t *testing.T) {
 	fset := token.NewFileSet()
 	names, err := filepath.Glob("*.go")

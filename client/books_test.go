@@ -12,8 +12,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// The account of a scripted server: its event n buys n shares, of one of two instruments in turn, at 1.00; its first one
-// pays in the cash.
+// The account of a scripted server: its event n buys n shares, of one of two instruments in
+// turn, at 1.00; its first one pays in the cash.
 
 const paidIn = 1_000_000_0000
 
@@ -193,8 +193,8 @@ func (p *peer) agreesAnd(seq uint64, want codec.Type) codec.Frame {
 	return first
 }
 
-// answers answers questions for the holdings and subscriptions as they come, until the client has closed, or a
-// subscription is the last.
+// answers answers questions for the holdings and subscriptions as they come, until the client
+// has closed, or a subscription is the last.
 func (p *peer) answers(seq uint64, last func(*papertapev1.Subscribe) bool) {
 	held, subscribed := false, false
 	for !held || !subscribed {

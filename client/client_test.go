@@ -397,7 +397,8 @@ func TestStreamBeginsWhereTheModeSays(t *testing.T) {
 	}
 }
 
-// While what the login announced is being replayed, the newest sequence is ahead of the stream, and that is no gap.
+// While what the login announced is being replayed, the newest sequence is ahead of the stream,
+// and that is no gap.
 func TestPingDuringReplay(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.send(welcome(60_000))
@@ -509,8 +510,8 @@ func TestCutConnection(t *testing.T) {
 	}
 }
 
-// A call that was given up gets its answer all the same: the execution is in the stream, and the next call is not
-// confused.
+// A call that was given up gets its answer all the same: the execution is in the stream, and
+// the next call is not confused.
 func TestCallEndsWithItsContext(t *testing.T) {
 	asked, gaveUp := make(chan struct{}), make(chan struct{})
 	addr := serve(t, func(p *peer) {
@@ -648,7 +649,8 @@ func TestOwnDial(t *testing.T) {
 	}
 }
 
-// brokenPipe is a connection on which writes fail from a moment on, and what was read is handed out only when one has.
+// brokenPipe is a connection on which writes fail from a moment on, and what was read is handed
+// out only when one has.
 type brokenPipe struct {
 	net.Conn
 	broken atomic.Bool
@@ -672,8 +674,8 @@ func (b *brokenPipe) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestLastWords: the server answers, says GOODBYE and closes, and the client finds that out by writing. It has the answer
-// and the reason nevertheless.
+// TestLastWords: the server answers, says GOODBYE and closes, and the client finds that out by
+// writing. It has the answer and the reason nevertheless.
 func TestLastWords(t *testing.T) {
 	pipe, answer := &brokenPipe{failed: make(chan struct{})}, make(chan struct{})
 	addr := serve(t, func(p *peer) {

@@ -38,7 +38,8 @@ func sameState(a, b *State) bool {
 	return a.Epoch == b.Epoch && reflect.DeepEqual(a.holdings(), b.holdings())
 }
 
-// A file that an earlier version of this package has written is read, and would be written with the same bytes today.
+// A file that an earlier version of this package has written is read, and would be written with
+// the same bytes today.
 func TestCursorFileOfVersion1(t *testing.T) {
 	written, err := os.ReadFile("testdata/cursor-v1")
 	if err != nil {
@@ -79,7 +80,8 @@ func TestCursorIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-// What a kill leaves of a file that was being written beside the cursor does not matter, and is overwritten.
+// What a kill leaves of a file that was being written beside the cursor does not matter, and is
+// overwritten.
 func TestCursorIsReplacedWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	first := &cursor{state: someState(7), note: []byte("first")}
@@ -111,7 +113,8 @@ func TestCursorIsReplacedWhole(t *testing.T) {
 	}
 }
 
-// A bit that is not what it was, a byte too few or too many: an error that names the file, and no state.
+// A bit that is not what it was, a byte too few or too many: an error that names the file, and
+// no state.
 func TestDamagedCursor(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")

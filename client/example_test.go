@@ -43,9 +43,9 @@ func Example() {
 	// cash 999000.00
 }
 
-// A program that lives through the death of its server, and ends with the server's state. This server keeps nothing, so the
-// state is replaced by a snapshot of the new history; after a server that keeps its history Connected is Resumed, and
-// what was missed follows.
+// A program that lives through the death of its server, and ends with the server's state. This
+// server keeps nothing, so the state is replaced by a snapshot of the new history; after a
+// server that keeps its history Connected is Resumed, and what was missed follows.
 func ExampleOpen() {
 	server := startMortal() // a real one, in a process of its own
 	defer server.stop()
@@ -92,8 +92,9 @@ func ExampleOpen() {
 	// the server's state hash: true
 }
 
-// Bytes of one's own that are stored with the cursor: what was counted and where the account is never part, whenever the
-// program is killed. Here it runs three times, and buys once each time.
+// Bytes of one's own that are stored with the cursor: what was counted and where the account is
+// never part, whenever the program is killed. Here it runs three times, and buys once each
+// time.
 func ExampleAccount_Save() {
 	server := startMortal()
 	defer server.stop()

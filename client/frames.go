@@ -11,18 +11,18 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// What the connection's buffers hold at most, in bytes.
+// Sizes of the connection's buffers, in bytes.
 const (
 	readBytesMax  = 16 + codec.LimitToClient // one frame of the largest size
-	readBytes     = 4 << 10                  // to begin with
-	writeBytesMax = 64 << 10                 // frames are gathered into one write up to here
+	readBytes     = 4 << 10                  // initially
+	writeBytesMax = 64 << 10                 // frames are gathered into one write up to this size
 )
 
-// frameReader cuts frames from a connection. It has one user.
+// frameReader cuts frames from a connection. It is not safe for concurrent use.
 type frameReader struct {
 	conn       net.Conn
 	buf        []byte
-	start, end int           // buf[start:end] was read and not yet cut
+	start, end int           // buf[start:end] has been read but not yet cut
 	patience   time.Duration // how long to wait for a byte
 }
 
@@ -43,8 +43,9 @@ func (r *frameReader) next() (codec.Frame, error) {
 	}
 }
 
-// fill reads what there is, at least a byte. A silence longer than the reader's patience is an error: the time in which
-// nobody calls does not count, so that a caller who is slow with the events is not taken for a dead server.
+// fill reads what is available, at least one byte. A silence longer than the reader's patience
+// is an error. Time in which nobody calls fill does not count, so that a caller who processes
+// events slowly does not mistake the server for dead.
 func (r *frameReader) fill() error {
 	r.room()
 	if err := r.conn.SetReadDeadline(time.Now().Add(r.patience)); err != nil {
@@ -54,7 +55,7 @@ func (r *frameReader) fill() error {
 	r.end += n
 	switch {
 	case n > 0:
-		return nil // an error comes again with the next read
+		return nil // the next read returns any error again
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("not a byte from the server for %v: the connection is dead: %w", r.patience, err)
 	case errors.Is(err, io.EOF) && r.start < r.end:
@@ -65,7 +66,8 @@ func (r *frameReader) fill() error {
 	return fmt.Errorf("read from the server: %w", err)
 }
 
-// room makes space behind end, up to the largest frame, which codec.Cut does not let pass.
+// room makes space behind end. The buffer grows up to the largest frame; codec.Cut refuses
+// larger ones.
 func (r *frameReader) room() {
 	if r.start > 0 {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
@@ -79,8 +81,9 @@ func (r *frameReader) room() {
 	r.buf = bigger
 }
 
-// write sends frames until the client ends, as many with one write as wait; it is the only goroutine that writes after
-// the login. When it has sent nothing for a heartbeat it pings.
+// write sends frames until the client ends, gathering those that wait into one write. It is the
+// only goroutine that writes after the login. After a heartbeat interval without sending, it
+// pings.
 func (c *Client) write() {
 	defer c.goroutines.Done()
 	idle := time.NewTimer(c.heartbeat)
@@ -110,13 +113,14 @@ func (c *Client) write() {
 	}
 }
 
-// lastWordsPatience is how long the reader may take, after a write has failed, for what the server said before it
-// closed.
+// lastWordsPatience is how long the reader may take, after a failed write, to read what the
+// server said before it closed the connection.
 const lastWordsPatience = time.Second
 
-// awaitLastWords lets the reader end the client where a write has failed since the server closes the connection:
-// answers and the GOODBYE that it sent before may not have been read yet, and are what counts. A server that takes
-// nothing for too long has said nothing.
+// awaitLastWords waits after a failed write, so that the reader can end the client. If the
+// server closed the connection, the answers and the GOODBYE that it sent before may not have
+// been read yet, and they explain more than the failed write. If the write timed out there are
+// none to wait for.
 func (c *Client) awaitLastWords(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return
@@ -129,7 +133,7 @@ func (c *Client) awaitLastWords(err error) {
 	}
 }
 
-// gather adds the frames that wait already.
+// gather adds the frames that already wait.
 func (c *Client) gather(buf []byte) []byte {
 	for len(buf) < writeBytesMax {
 		select {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// link is the network between clients and a server: an address that stays, and connections that can be cut, held up, or
-// closed in the middle of a frame.
+// link is the network between clients and a server: an address that stays, and connections that
+// can be cut, held up, or closed in the middle of a frame.
 type link struct {
 	listener net.Listener
 	work     sync.WaitGroup
@@ -148,7 +148,8 @@ func (l *link) pass(n int, toClient bool) (allowed int, cut bool) {
 // cut resets all connections.
 func (l *link) cut() { l.cutConns(true) }
 
-// cutAfter closes all connections when so many more bytes have reached clients: in the middle of a frame, as likely as not.
+// cutAfter closes all connections when so many more bytes have reached clients: in the middle
+// of a frame, as likely as not.
 func (l *link) cutAfter(bytes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

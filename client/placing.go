@@ -11,24 +11,28 @@ import (
 )
 
 const (
-	// forgetfulAfter is how many events after an order was sent its id is no longer relied on: half of the 4,096 ids that
-	// a server remembers, since more may come while the order is on its way again.
+	// After this many events the id of an order that was sent is no longer relied on. It is
+	// half of the 4,096 ids that a server remembers, since more events may come while the order
+	// is being sent again.
 	forgetfulAfter = 2048
 
-	// resendPause is between two attempts at an order that was sent before and is answered BUSY, where the server does not
-	// say how long.
+	// resendPause is the wait before an order that was sent before and answered BUSY is sent
+	// again, if the server names no time.
 	resendPause = 50 * time.Millisecond
 )
 
-// Order places an order and returns its execution; a refusal is a [*Reject]. While there is no connection it waits
-// for one, until ctx ends.
+// Order places an order and returns its execution; a refusal is a [*Reject]. While there is no
+// connection, Order waits for one until ctx ends.
 //
-// An order without a ClientOrderID is given one, unless AccountOptions.NoOrderID is set. An order that was under way
-// when the connection broke is sent again on the next one, and by its id is executed once. Where that is not possible
-// the error is an [*OutcomeUnknownError]: the order has no id; the server has begun a new history (a new epoch, as
-// after a restart with durability none), or so much has happened meanwhile that it may have forgotten the id; ctx
-// ended or the account was closed before the answer came. If the order was, or is yet, executed, the event has its
-// id.
+// An order without a ClientOrderID is given one, unless AccountOptions.NoOrderID is set. An
+// order that was under way when the connection broke is sent again on the next one, and its id
+// ensures that it is executed once.
+//
+// If that is not possible, the error is an [*OutcomeUnknownError]: the order has no id; the
+// server has begun a new history (a new epoch, as after a restart with durability none); so
+// many events have passed that the server may have forgotten the id; or ctx ended or the
+// account was closed before the answer came. If the order was executed, or is executed later,
+// the event carries its id.
 func (a *Account) Order(ctx context.Context, o Order) (*Event, error) {
 	p := &placing{account: a, order: a.named(o)}
 	for {
@@ -49,17 +53,17 @@ func (a *Account) Order(ctx context.Context, o Order) (*Event, error) {
 	}
 }
 
-// Buy buys shares at the market.
+// Buy buys shares with a market order.
 func (a *Account) Buy(ctx context.Context, market, code string, quantity int64) (*Event, error) {
 	return a.Order(ctx, Order{Side: Buy, Market: market, Code: code, Quantity: quantity})
 }
 
-// Sell sells shares at the market.
+// Sell sells shares with a market order.
 func (a *Account) Sell(ctx context.Context, market, code string, quantity int64) (*Event, error) {
 	return a.Order(ctx, Order{Side: Sell, Market: market, Code: code, Quantity: quantity})
 }
 
-// named is the order with an id.
+// withOrderID returns the order with an id, unless AccountOptions.NoOrderID is set.
 func (a *Account) named(o Order) Order {
 	if o.ClientOrderID != "" || a.o.NoOrderID {
 		return o
@@ -72,12 +76,12 @@ func (a *Account) named(o Order) Order {
 	return o
 }
 
-// placing is an order on its way, over as many connections as it takes.
+// placement is an order under way, over as many connections as it takes.
 type placing struct {
 	account *Account
 	order   Order
-	sent    int      // times
-	first   position // where the account was when it was sent first: its execution comes after that
+	sent    int      // how many times it was sent
+	first   position // the account's position when it was first sent; its execution comes later
 }
 
 // place sends the order on a connection and waits for the answer.
@@ -97,9 +101,9 @@ func (p *placing) place(ctx context.Context, c *Client) (*Event, error) {
 	return answer.(*Event), nil
 }
 
-// again returns nil when the order is to be tried again, else the error to report. What an order that was sent once is
-// answered is its outcome. A refusal of one sent again may be of the repetition alone, and leave open what became of the
-// first.
+// retryOrFail returns nil if the order is to be tried again, else the error to report. The
+// answer to an order that was sent once is its outcome. The refusal of an order that was sent
+// again may concern only the repetition, and leave open what became of the first.
 func (p *placing) again(ctx context.Context, err error) error {
 	var reject *Reject
 	switch {
@@ -117,7 +121,8 @@ func (p *placing) again(ctx context.Context, err error) error {
 	return p.unknown(err)
 }
 
-// outcome says that a refusal is by the book, which looks for the order id first: the order was not executed before.
+// provesNotExecuted reports whether a refusal proves that the order was not executed before:
+// the server decided it after looking up the order id.
 func outcome(code RejectCode) bool {
 	switch code {
 	case Busy, RateLimited, Draining, ReadOnly, Internal:
@@ -139,7 +144,8 @@ func (p *placing) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// forgotten says why a server that the order was not sent to last may not know it any more.
+// mayBeForgotten returns why the server of this connection may no longer know an order that was
+// sent on an earlier one. It returns nil if the server still knows it.
 func (p *placing) forgotten(c *Client) error {
 	r := c.login
 	switch {
@@ -158,7 +164,7 @@ func (p *placing) forgotten(c *Client) error {
 	return nil
 }
 
-// unknown is the error for an order whose outcome is not known, if it was sent.
+// outcomeUnknown turns an error into an OutcomeUnknownError if the order was sent.
 func (p *placing) unknown(err error) error {
 	if p.sent == 0 {
 		return err

@@ -51,7 +51,8 @@ func TestOrdersGetIDs(t *testing.T) {
 	takeUntil[*client.Event](t, a)
 }
 
-// The connection breaks with an order under way: it is sent again, as it was, and its first execution is the answer.
+// The connection breaks with an order under way: it is sent again, as it was, and its first
+// execution is the answer.
 func TestOrderIsSentAgain(t *testing.T) {
 	orders := make(chan *papertapev1.Order, 2)
 	addr := serve(t, func(p *peer) {
@@ -214,7 +215,8 @@ func TestOutcomeUnknown(t *testing.T) {
 	}
 }
 
-// Of an order that was sent before, a refusal for overload says nothing: it is asked again. One by the book is the answer.
+// Of an order that was sent before, a refusal for overload says nothing: it is asked again. One
+// by the book is the answer.
 func TestRefusalsOfAnOrderSentAgain(t *testing.T) {
 	refusal := func(code client.RejectCode) []byte {
 		return codec.AppendReject(nil, 0, papertapev1.RejectCode(code), "not now", time.Millisecond)
@@ -269,7 +271,8 @@ func TestRefusalsOfAnOrderSentAgain(t *testing.T) {
 	}
 }
 
-// An order that is asked for again and again ends with its context, or with the account: then nobody knows.
+// An order that is asked for again and again ends with its context, or with the account: then
+// nobody knows.
 func TestOrderSentAgainIsGivenUp(t *testing.T) {
 	busy := make(chan struct{}, 1)
 	addr := serve(t, func(p *peer) {
@@ -325,7 +328,8 @@ func TestFirstRefusalIsTheAnswer(t *testing.T) {
 	}
 }
 
-// While there is no connection an order waits; if its context ends first, it was not sent and everybody knows it.
+// While there is no connection an order waits; if its context ends first, it was not sent and
+// everybody knows it.
 func TestOrderWaitsForAConnection(t *testing.T) {
 	down, up := make(chan struct{}), make(chan struct{})
 	addr := serve(t, func(p *peer) {

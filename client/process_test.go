@@ -20,8 +20,8 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// role says what this program is when a test runs it as a process of its own, to be killed. It ends when its standard input
-// does, so that nothing is left of a test that was itself killed.
+// role says what this program is when a test runs it as a process of its own, to be killed. It
+// ends when its standard input does, so that nothing is left of a test that was itself killed.
 const role = "PAPERTAPE_CLIENT_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -100,7 +100,8 @@ func beServer() int {
 	return 1
 }
 
-// mortal is a server in a process of its own, at an address that it keeps when it is killed and started again.
+// mortal is a server in a process of its own, at an address that it keeps when it is killed and
+// started again.
 type mortal struct {
 	link    *link
 	process *process
@@ -143,8 +144,9 @@ func (m *mortal) stop() {
 	m.link.close()
 }
 
-// beFollower follows an account for ever, from its cursor. Its note is the sum of the sequences it has dealt with and
-// where it began; what it does beside that is to write each sequence to a file.
+// beFollower follows an account for ever, from its cursor. Its note is the sum of the sequences
+// it has dealt with and where it began; what it does beside that is to write each sequence to a
+// file.
 func beFollower(addr, cursor, effects string) int {
 	exitWithInput()
 	fail := func(err error) int {
@@ -190,8 +192,9 @@ func beFollower(addr, cursor, effects string) int {
 	}
 }
 
-// A program that is killed again and again, by the system and at any moment, ends with each event in its state and its note
-// once, and did what it does beside that at least once for each.
+// A program that is killed again and again, by the system and at any moment, ends with each
+// event in its state and its note once, and did what it does beside that at least once for
+// each.
 func TestKilledForReal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -251,8 +254,9 @@ func TestKilledForReal(t *testing.T) {
 	}
 }
 
-// The server is killed with orders under way, again and again. It keeps nothing, so each time the state is replaced. What
-// became of an order under way nobody can know: it says so, and is not sent to the next server.
+// The server is killed with orders under way, again and again. It keeps nothing, so each time
+// the state is replaced. What became of an order under way nobody can know: it says so, and is
+// not sent to the next server.
 func TestServerKilledForReal(t *testing.T) {
 	server := startMortal()
 	t.Cleanup(server.stop)

@@ -9,19 +9,20 @@ import (
 )
 
 const (
-	connectPatience = 15 * time.Second // for a connection and its login
-	mismatchesMax   = 2                // state hashes in a row that differ; then a snapshot is no cure
-	doublingsMax    = 32               // of the backoff; by then it is as long as it gets
+	connectPatience = 15 * time.Second // for connecting and logging in
+	mismatchesMax   = 2                // mismatches of the state hash in a row after which a snapshot is no cure
+	doublingsMax    = 32               // doublings of the backoff; by then it has reached its maximum
 )
 
-// session is a connection that is logged in and not started, and what Next will be told of it.
+// session is a connection that is logged in but not started, and what Next will report about
+// it.
 type session struct {
 	client    *Client
 	connected *Connected
 }
 
-// keep is the keeper: the one goroutine of an account beside those of its connection. It begins with what Open's
-// attempt came to.
+// keep is the keeper, the only goroutine of an account besides those of its connection. It
+// begins with the result of Open's attempt.
 func (a *Account) keep(s *session, err error) {
 	defer close(a.kept)
 	attempt, since := 1, time.Now()
@@ -37,7 +38,7 @@ func (a *Account) keep(s *session, err error) {
 	}
 }
 
-// serve has a connection work until it ends, and returns why it did.
+// serve runs a connection until it ends and returns why it ended.
 func (a *Account) serve(s *session) error {
 	c, began := s.client, time.Now()
 	if !a.stream.put(s.connected, a.open.Done()) {
@@ -65,8 +66,9 @@ func (a *Account) serve(s *session) error {
 	return c.err
 }
 
-// settle does what a new connection needs: the subscriptions, and the comparison of the state where it did not come with
-// the login. What fails by the end of the connection is done on the next one.
+// subscribeAndCompare sends the subscriptions on a new connection. It also compares the state,
+// unless that came as a snapshot with the login. If either fails because the connection ends,
+// the next connection does it.
 func (a *Account) settle(s *session) {
 	_ = a.subscribe(a.open, s.client, false)
 	if s.connected.Resumed || a.mismatches > 0 {
@@ -76,14 +78,15 @@ func (a *Account) settle(s *session) {
 	}
 }
 
-// mismatched notes that the state was found wrong.
+// noteMismatch records that the state was found wrong.
 func (a *Account) mismatched() {
 	a.resync = true
 	a.mismatches++
 }
 
-// again makes the next connection, however many attempts it takes. attempt is how many have failed, err why the last one,
-// or the connection before, ended. The error is one that another attempt cannot cure.
+// reconnect makes the next connection, however many attempts that takes. attempt is how many
+// have failed so far; err is why the last attempt failed or the last connection ended. The
+// returned error is one that another attempt cannot cure.
 func (a *Account) again(attempt int, since time.Time, err error) (*session, error) {
 	for {
 		switch {
@@ -104,9 +107,10 @@ func (a *Account) again(attempt int, since time.Time, err error) (*session, erro
 	}
 }
 
-// backoff is how long to wait: as long as the server asks, and a random part of a bound that doubles with every attempt
-// that failed and every connection that did not last. The random part comes on top, or all clients of a server that
-// stopped would be back at the same moment.
+// backoff returns how long to wait: the time that the server asked for, plus a random part of a
+// bound. The bound doubles with every failed attempt and every connection that did not last.
+// The random part is added so that the clients of a server that stopped do not all return at
+// once.
 func (a *Account) backoff(attempt int, err error) time.Duration {
 	bound := a.o.BackoffMin
 	for range min(attempt+a.flaps, doublingsMax) {
@@ -115,7 +119,7 @@ func (a *Account) backoff(attempt int, err error) time.Duration {
 	return retryAfterOf(err) + rand.N(min(bound, a.o.BackoffMax)) + 1
 }
 
-// retryAfterOf is how long the server asked to wait.
+// retryAfterOf returns how long the server asked to wait.
 func retryAfterOf(err error) (d time.Duration) {
 	var bye *Goodbye
 	if errors.As(err, &bye) {
@@ -128,7 +132,7 @@ func retryAfterOf(err error) (d time.Duration) {
 	return d
 }
 
-// sleep returns false if the account has ended meanwhile.
+// sleep waits. It returns false if the account ends meanwhile.
 func (a *Account) sleep(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -140,7 +144,7 @@ func (a *Account) sleep(d time.Duration) bool {
 	}
 }
 
-// hopeless says that another attempt to log in would end like this one.
+// permanent reports whether another attempt to log in would fail in the same way.
 func hopeless(err error) bool {
 	var reject *Reject
 	if errors.As(err, &reject) {
@@ -153,7 +157,7 @@ func hopeless(err error) bool {
 	return false
 }
 
-// login makes one attempt at a connection that goes on where the stream is.
+// login makes one attempt at a connection that continues where the stream ends.
 func (a *Account) login(ctx context.Context, attempt int, since time.Time) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
@@ -167,14 +171,14 @@ func (a *Account) login(ctx context.Context, attempt int, since time.Time) (*ses
 	}
 	connected, err := a.greeted(c, &o)
 	if err != nil {
-		_ = c.conn.Close() // nothing was started
+		_ = c.conn.Close() // its goroutines have not started
 		return nil, fmt.Errorf("log in to account %d at %s: %w", a.o.Account, a.addr, err)
 	}
 	connected.Attempts, connected.Away = attempt, time.Since(since)
 	return &session{c, connected}, nil
 }
 
-// greeted takes the answer to a login for what it means to the account.
+// acceptLogin checks the answer to a login and returns what it means for the account.
 func (a *Account) greeted(c *Client, o *Options) (*Connected, error) {
 	r := c.login
 	u := &Connected{
@@ -196,7 +200,7 @@ func (a *Account) greeted(c *Client, o *Options) (*Connected, error) {
 	return u, nil
 }
 
-// replaced takes a snapshot in.
+// acceptSnapshot replaces the state by a snapshot.
 func (a *Account) replaced(u *Connected, r *LoginReply) error {
 	u.After = stateOf(r.Holdings, r.Epoch)
 	if hash := u.After.Hash(); hash != r.Holdings.StateHash {

@@ -9,22 +9,25 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// Holdings asks for the account as the server has it now. The events up to its as_of_seq wait for Next, or were handed out,
-// before it returns.
+// Holdings asks for the server's current holdings. All events up to their as_of_seq wait for
+// Next, or have been returned by it, when Holdings returns.
 //
-// Holdings, History, Instruments, Ping and Verify wait for a connection while there is none, until ctx ends. Where it breaks
-// before the answer comes, the error is [ErrDisconnected].
+// While there is no connection, Holdings, History, Instruments, Ping and Verify wait for one
+// until ctx ends. If the connection breaks before the answer comes, the error is
+// [ErrDisconnected].
 func (a *Account) Holdings(ctx context.Context) (*Holdings, error) {
 	return ask(ctx, a, func(c *Client) (*Holdings, error) { return c.Holdings(ctx) })
 }
 
-// History asks for at most limit events (0: 20, at most 100) with sequences below before (0: from the head), newest
-// first. The server may send fewer; the end is reached at the answer's oldest_seq.
+// History asks for at most limit events (0 means 20; the maximum is 100) with sequences below
+// before (0 means from the newest), newest first. The server may send fewer. The end is reached
+// at the answer's oldest_seq.
 func (a *Account) History(ctx context.Context, before uint64, limit int) (*History, error) {
 	return ask(ctx, a, func(c *Client) (*History, error) { return c.History(ctx, before, limit) })
 }
 
-// Instruments asks for instruments and their prices, by codes such as "SH.600519"; without codes for the first 500.
+// Instruments asks for instruments and their prices by codes such as "SH.600519". Without codes
+// it asks for the first 500.
 func (a *Account) Instruments(ctx context.Context, codes ...string) ([]Instrument, error) {
 	return ask(ctx, a, func(c *Client) ([]Instrument, error) { return c.Instruments(ctx, codes...) })
 }
@@ -35,8 +38,9 @@ func (a *Account) Ping(ctx context.Context) error {
 	return err
 }
 
-// Subscribe sets the topics that this connection and all later ones are subscribed to, in place of those before; without
-// topics there are none. It returns when the server has agreed, and then Next hands out what comes of it.
+// Subscribe sets the topics that this connection and all later ones are subscribed to,
+// replacing those before. Without topics it ends all subscriptions. It returns when the server
+// has agreed; from then on Next returns what the topics deliver.
 func (a *Account) Subscribe(ctx context.Context, topics ...Topic) error {
 	if _, err := subscription(topics); err != nil {
 		return err
@@ -55,7 +59,8 @@ func (a *Account) Subscribe(ctx context.Context, topics ...Topic) error {
 	}
 }
 
-// subscribe tells the server the topics as they are now; none only if that is news.
+// subscribe sends the current topics to the server. If there are none it sends that only if
+// sendEmpty is set.
 func (a *Account) subscribe(ctx context.Context, c *Client, none bool) error {
 	waiting := newCall(codec.TypeSubscribed)
 	if sent, err := a.sendTopics(ctx, c, waiting, none); !sent || err != nil {
@@ -65,7 +70,7 @@ func (a *Account) subscribe(ctx context.Context, c *Client, none bool) error {
 	return err
 }
 
-// sendTopics sends one after the other, so that the topics sent last are those set last.
+// sendTopics serialises the sending of topics, so that the topics sent last are those set last.
 func (a *Account) sendTopics(ctx context.Context, c *Client, waiting *call, none bool) (sent bool, err error) {
 	a.subscribing.Lock()
 	defer a.subscribing.Unlock()
@@ -82,7 +87,7 @@ func (a *Account) sendTopics(ctx context.Context, c *Client, waiting *call, none
 	return true, c.send(ctx, codec.TypeSubscribe, waiting, request)
 }
 
-// ask asks on the connection that there is.
+// ask runs a request on the current connection.
 func ask[T any](ctx context.Context, a *Account, question func(*Client) (T, error)) (answer T, err error) {
 	c, err := a.connection(ctx)
 	if err != nil {
@@ -92,8 +97,8 @@ func ask[T any](ctx context.Context, a *Account, question func(*Client) (T, erro
 	return answer, a.broken(c, err)
 }
 
-// broken is what an error of a connection is to the account's caller: the end of the connection is [ErrDisconnected],
-// that of the account its own reason.
+// requestError turns a connection's error into the one that the account's caller gets:
+// [ErrDisconnected] if the connection ended, the account's own reason if the account ended.
 func (a *Account) broken(c *Client, err error) error {
 	end := c.Err()
 	if err == nil || end == nil || !errors.Is(err, end) {

@@ -34,8 +34,8 @@ func idle(t *testing.T, a *client.Account) {
 	}
 }
 
-// The cursor is what the caller is done with: what Next returned last counts when Next is called again, and is saved when
-// nothing more waits, or by Close.
+// The cursor is what the caller is done with: what Next returned last counts when Next is
+// called again, and is saved when nothing more waits, or by Close.
 func TestCursorFollowsNext(t *testing.T) {
 	more := make(chan struct{})
 	addr := serve(t, func(p *peer) {
@@ -197,7 +197,8 @@ func TestCursorAndResync(t *testing.T) {
 	}
 }
 
-// A cursor that cannot be saved is said, loses nothing, and is tried again. One that cannot be read is said at once.
+// A cursor that cannot be saved is said, loses nothing, and is tried again. One that cannot be
+// read is said at once.
 func TestCursorThatFails(t *testing.T) {
 	lets := func(p *peer) {
 		p.snapshots(3)

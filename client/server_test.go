@@ -15,15 +15,16 @@ import (
 
 const account = 100017
 
-// peer is the server's side of one connection, played by a test's script. What fails in it is reported by its end.
+// peer is the server's side of one connection, played by a test's script. What fails in it is
+// reported by its end.
 type peer struct {
 	net.Conn
 	t   *testing.T
 	buf []byte
 }
 
-// serve listens on a free port and plays a script for each connection that comes, in the order of the scripts. The test
-// ends only when they all have.
+// serve listens on a free port and plays a script for each connection that comes, in the order
+// of the scripts. The test ends only when they all have.
 func serve(t *testing.T, scripts ...func(*peer)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

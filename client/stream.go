@@ -5,28 +5,31 @@ import (
 	"sync"
 )
 
-// updatesMax is how many events and notices wait for Next; full: the client reads no further.
+// updatesMax is how many events and notices may wait for Next. At that number the client stops
+// reading from its connection.
 const updatesMax = 1024
 
-// stream is what waits between the reader of a connection and Next, for an Account over all its connections: events and
-// notices in order, bounded, never dropped; quotes and presence beside them, conflated. It has one writer at a time (the
-// reader of the present connection, the keeper between two) and any number of takers.
+// stream is the queue between the reader of a connection and Next. An Account uses one stream
+// for all its connections. Events and notices are in order, bounded in number and never
+// dropped; quotes and presence are kept beside them and conflated. There is one writer at a
+// time (the reader of the current connection or, between two connections, the keeper) and any
+// number of takers.
 type stream struct {
-	more   chan struct{} // holds one where something waits in the queue
-	pushed chan struct{} // holds one where a push waits
-	room   chan struct{} // holds one where the queue was full and is no longer
+	more   chan struct{} // holds one if an update waits in the queue
+	pushed chan struct{} // holds one if a push waits
+	room   chan struct{} // holds one if the queue was full and no longer is
 
 	mu    sync.Mutex
-	queue []Update // queue[head:] waits; at most updatesMax of it
+	queue []Update // queue[head:] waits; at most updatesMax updates
 	head  int
-	last  uint64 // the newest sequence that was put
+	last  uint64 // the newest sequence put
 	push  pushes
-	turn  bool   // a push goes first the next time both wait
-	state *State // of an Account: as of the last update taken; nil for a Client
-	moved int    // updates taken that changed the state, since it was last saved
+	turn  bool   // whether a push goes first the next time both wait
+	state *State // for an Account: as of the last update taken; nil for a Client
+	moved int    // updates taken since the last save that changed the state
 }
 
-// newStream is a stream that keeps a state, if that is not nil.
+// newStream returns a stream. If state is not nil, the stream maintains it.
 func newStream(state *State) *stream {
 	s := &stream{more: make(chan struct{}, 1), pushed: make(chan struct{}, 1), room: make(chan struct{}, 1), state: state}
 	if state != nil {
@@ -35,7 +38,7 @@ func newStream(state *State) *stream {
 	return s
 }
 
-// signal makes sure that whoever waits on c looks again.
+// signal wakes whoever waits on c, or the next to wait.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -43,7 +46,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// put appends to the queue. While it is full it waits, and gives up when done is closed.
+// put appends to the queue. While the queue is full it waits, and gives up when done is closed.
 func (s *stream) put(u Update, done <-chan struct{}) bool {
 	for {
 		s.mu.Lock()
@@ -62,8 +65,9 @@ func (s *stream) put(u Update, done <-chan struct{}) bool {
 	}
 }
 
-// append is called with mu held. A notice of a failed attempt takes the place of the one before, if nobody took that, so
-// that an account nobody looks at does not fill up with them.
+// enqueue appends to the queue; the caller holds mu. A notice of a failed attempt replaces one
+// that is still last in the queue, so that the queue of an account that nobody reads does not
+// fill up with them.
 func (s *stream) append(u Update) {
 	switch u := u.(type) {
 	case *Event:
@@ -87,7 +91,7 @@ func (s *stream) append(u Update) {
 	s.queue = append(s.queue, u)
 }
 
-// take takes what is next, nil for nothing. It applies to the state what it takes.
+// take takes the next update and applies it to the state. It returns nil if nothing waits.
 func (s *stream) take() Update {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +108,7 @@ func (s *stream) take() Update {
 	return s.takeQueued()
 }
 
-// takeEvent takes from the queue alone.
+// takeEvent takes from the queue only, not from the pushes.
 func (s *stream) takeEvent() *Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +136,7 @@ func (s *stream) takeQueued() Update {
 	return u
 }
 
-// advance brings the state to where an update that is handed out says it is.
+// advanceState applies an update that is being handed out to the state.
 func (s *stream) advance(u Update) {
 	if c, ok := u.(*Connected); ok && c.Resynced {
 		c.Before = s.state.clone()
@@ -143,7 +147,7 @@ func (s *stream) advance(u Update) {
 	}
 }
 
-// after applies an update to a state, which it may change.
+// applyUpdate applies an update to a state, which it may modify.
 func after(s *State, u Update) (next *State, moved bool) {
 	switch u := u.(type) {
 	case *Event:
@@ -157,7 +161,7 @@ func after(s *State, u Update) (next *State, moved bool) {
 	return s, false
 }
 
-// begin sets the state before the first update is taken.
+// setState sets the state before the first update is taken.
 func (s *stream) begin(state *State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,42 +169,42 @@ func (s *stream) begin(state *State) {
 	s.moved++
 }
 
-// newest is the newest sequence that was put.
+// newest returns the newest sequence that was put.
 func (s *stream) newest() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
 }
 
-// current is a copy of the state, and how many updates have moved it since it was saved.
+// current returns a copy of the state, and how many updates have changed it since it was saved.
 func (s *stream) current() (*State, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state.clone(), s.moved
 }
 
-// saved says that the state was saved when so many updates had moved it.
+// markSaved records that the state was saved after so many updates had changed it.
 func (s *stream) saved(moved int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moved -= moved
 }
 
-// unsaved is how many updates have moved the state since it was saved.
+// unsaved returns how many updates have changed the state since it was saved.
 func (s *stream) unsaved() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.moved
 }
 
-// idle says that nothing waits but quotes and presence.
+// idle reports whether nothing waits but quotes and presence.
 func (s *stream) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.head == len(s.queue)
 }
 
-// ahead is the state as it will be when all that waits has been taken.
+// stateAfterQueue returns the state as it will be when everything in the queue has been taken.
 func (s *stream) ahead() *State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,7 +215,8 @@ func (s *stream) ahead() *State {
 	return state
 }
 
-// wait returns when something may wait to be taken, or ctx or done has ended; the last two it tells.
+// wait returns when something may be ready to take, or when ctx (an error) or done (ended)
+// ends.
 func (s *stream) wait(ctx context.Context, done <-chan struct{}, pushes bool) (ended bool, err error) {
 	pushed := s.pushed
 	if !pushes {

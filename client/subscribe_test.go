@@ -96,7 +96,8 @@ func TestUpdatesBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// A caller who is slow gets the latest price of each instrument and the latest state of each session, and every event.
+// A caller who is slow gets the latest price of each instrument and the latest state of each
+// session, and every event.
 func TestPushesAreConflated(t *testing.T) {
 	const n = 2000
 	addr := serve(t, func(p *peer) {

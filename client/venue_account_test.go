@@ -28,8 +28,8 @@ func openAt(t *testing.T, l *link, change func(*client.AccountOptions)) *client.
 	})
 }
 
-// Cut again and again, by RST and in the middle of a frame, under a flow of trades: every event comes once, in order, and
-// the state is the server's.
+// Cut again and again, by RST and in the middle of a frame, under a flow of trades: every event
+// comes once, in order, and the state is the server's.
 func TestCutAgainAndAgain(t *testing.T) {
 	v := startVenue(t, nil)
 	l := startLink(t, v.addr)
@@ -169,8 +169,8 @@ func TestOrdersExecuteOnce(t *testing.T) {
 	}
 }
 
-// A link that forwards nothing any more, in either direction, and says nothing: three heartbeats later the account is
-// elsewhere.
+// A link that forwards nothing any more, in either direction, and says nothing: three
+// heartbeats later the account is elsewhere.
 func TestStalledLink(t *testing.T) {
 	v := startVenue(t, func(v *venue) { v.heartbeat = 100 * time.Millisecond })
 	dead, alive := startLink(t, v.addr), startLink(t, v.addr)
@@ -207,7 +207,8 @@ func TestStalledLink(t *testing.T) {
 	v.catchUp(t, a, venueAccount)
 }
 
-// Restarted with its history, the server is resumed from; with a new one, the state is replaced. Both times it says goodbye.
+// Restarted with its history, the server is resumed from; with a new one, the state is
+// replaced. Both times it says goodbye.
 func TestRestartedServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -330,8 +331,8 @@ func TestSlowCallerOfAServer(t *testing.T) {
 	v.compare(t, a, venueAccount)
 }
 
-// Killed at any point (here: never closed, and its file copied at any point), a program goes on from the file: no event is
-// missing in the state or in the note, and none counts twice.
+// Killed at any point (here: never closed, and its file copied at any point), a program goes on
+// from the file: no event is missing in the state or in the note, and none counts twice.
 func TestKilledAtAnyPoint(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -375,8 +376,8 @@ func TestKilledAtAnyPoint(t *testing.T) {
 	}
 }
 
-// life is a program with a cursor, from its start to when it is killed. Its note is the sum of the sequences that it has
-// dealt with, and where it began.
+// life is a program with a cursor, from its start to when it is killed. Its note is the sum of
+// the sequences that it has dealt with, and where it began.
 type life struct {
 	t          *testing.T
 	a          *client.Account

@@ -53,8 +53,8 @@ func (v *venue) takesBack(t *testing.T, seq uint64, quantity, price int64) {
 	}
 }
 
-// A client that is away when trades are made and taken back gets both in their order when it is back, on its old connection's
-// state or from its file, and comes to the server's state.
+// A client that is away when trades are made and taken back gets both in their order when it is
+// back, on its old connection's state or from its file, and comes to the server's state.
 func TestAwayForABust(t *testing.T) {
 	for name, cursor := range map[string]string{"another connection": "", "another program": filepath.Join(t.TempDir(), "cursor")} {
 		t.Run(name, func(t *testing.T) {

@@ -19,7 +19,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// venue is a real server: an engine behind a gateway. Behind a link its address does not change when it is started anew.
+// venue is a real server: an engine behind a gateway. Behind a link its address does not change
+// when it is started anew.
 type venue struct {
 	heartbeat   time.Duration
 	connections int
@@ -36,8 +37,8 @@ type venue struct {
 	stopped  chan error         // what Serve returned
 }
 
-// outlet lets one engine outlive its gateway, so that a server can be restarted with its history: what durability gives. It
-// changes gateways while the engine is idle.
+// outlet lets one engine outlive its gateway, so that a server can be restarted with its
+// history: what durability gives. It changes gateways while the engine is idle.
 type outlet struct {
 	mu         sync.Mutex
 	publishers []*publisher
@@ -150,8 +151,8 @@ func (v *venue) end() error {
 	return err
 }
 
-// trade has something happen to an account that no client ordered: a few shares of some instrument are bought, or all of them
-// are sold. It always is one event.
+// trade has something happen to an account that no client ordered: a few shares of some
+// instrument are bought, or all of them are sold. It always is one event.
 func (v *venue) trade(account uint64) {
 	i := market.ID(rand.IntN(5))
 	request := engine.Request{Kind: engine.KindDecide, Account: account, Decider: anyTrade{i}}

@@ -10,15 +10,16 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// Between two attempts to compare, where the server was busy or the answer came in another place.
+// Waits between two attempts to compare, if the server was busy or the sequences differed.
 const (
 	firstPause   = 50 * time.Millisecond
 	longestPause = 2 * time.Second
 )
 
-// Verify compares the state with the server's, by their hashes as of exactly the same sequence: State with all
-// applied that waits for Next. A difference is a [*StateMismatch]; the account then replaces the state by a snapshot,
-// which Next tells. The same is done after every reconnect without being asked.
+// Verify compares the state with the server's by their hashes as of exactly the same sequence.
+// The state compared is State with everything applied that waits for Next. A difference is a
+// [*StateMismatch]; the account then replaces the state by a snapshot, which Next reports.
+// Every reconnect makes this comparison by itself.
 func (a *Account) Verify(ctx context.Context) error {
 	c, err := a.connection(ctx)
 	if err != nil {
@@ -30,8 +31,9 @@ func (a *Account) Verify(ctx context.Context) error {
 	return a.broken(c, err)
 }
 
-// compare compares the state with the server's holdings, in their place in the stream: the reader does it before it reads
-// on, with what waits for Next applied to a copy. A mismatch ends the connection; the next one begins with a snapshot.
+// compare compares the state with the server's holdings at their place in the stream: the
+// reader does it before it reads on, and applies what waits for Next to a copy of the state. A
+// mismatch ends the connection, and the next one begins with a snapshot.
 func (a *Account) compare(ctx context.Context, c *Client) error {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := a.compareOnce(ctx, c)
@@ -55,9 +57,10 @@ func (a *Account) compare(ctx context.Context, c *Client) error {
 	}
 }
 
-// compareOnce asks once. The error is a [*StateMismatch], or why there is no comparison.
+// compareOnce makes one attempt. The error is a [*StateMismatch], or why there was no
+// comparison.
 func (a *Account) compareOnce(ctx context.Context, c *Client) error {
-	var found error // by the reader, before it answers
+	var found error // set by the reader before it delivers the answer
 	waiting := newCall(codec.TypeHoldingsReply)
 	waiting.placed = func(h *Holdings) { found = a.differs(h) }
 	if err := c.send(ctx, codec.TypeHoldings, waiting, &papertapev1.HoldingsRequest{}); err != nil {
@@ -69,7 +72,8 @@ func (a *Account) compareOnce(ctx context.Context, c *Client) error {
 	return found
 }
 
-// differs compares holdings that came just now with the state as it is at this place in the stream.
+// compareHoldings compares holdings that have just arrived with the state at this place in the
+// stream.
 func (a *Account) differs(h *Holdings) error {
 	ahead := a.stream.ahead()
 	if ahead.Seq != h.AsOfSeq {
@@ -81,8 +85,8 @@ func (a *Account) differs(h *Holdings) error {
 	return nil
 }
 
-// elsewhereError says that holdings came after later events than those in them, which a server may do, so that there is
-// nothing to compare them with.
+// laterEventsError says that events later than the holdings came before them. A server may do
+// that; there is then no state to compare the holdings with.
 type elsewhereError struct{ local, holdings uint64 }
 
 func (e *elsewhereError) Error() string {

@@ -12,7 +12,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// fill sets every field of a message to something, of a oneof the field that is named, in lists and messages below too.
+// fill sets every field of a message to something, of a oneof the field that is named, in lists
+// and messages below too.
 func fill(t *testing.T, m protoreflect.Message, one protoreflect.Name) {
 	t.Helper()
 	fields := m.Descriptor().Fields()
@@ -85,7 +86,8 @@ func empty(v reflect.Value, path string) (names []string) {
 	return nil
 }
 
-// No field of a message is lost when it is made a value of this package, those of a later version included.
+// No field of a message is lost when it is made a value of this package, those of a later
+// version included.
 func TestConversionsAreWhole(t *testing.T) {
 	event := func(one protoreflect.Name) *Event {
 		m := new(papertapev1.AccountEvent)
@@ -166,7 +168,8 @@ func TestConversionsBack(t *testing.T) {
 	}
 }
 
-// An event of a kind that is younger than this package changes the state as any other, and is handed out.
+// An event of a kind that is younger than this package changes the state as any other, and is
+// handed out.
 func TestEventOfAnUnknownKind(t *testing.T) {
 	m := wireTrade(8)
 	m.What = nil
