@@ -50,16 +50,16 @@ const (
 // called from one goroutine; all other methods may be called from any.
 type Account struct {
 	// Constant after Open.
-	addr      string
-	o         AccountOptions
-	orderID   string          // the prefix of the order ids generated here
-	open      context.Context // ends with Close, or when the account cannot go on
-	shut      context.CancelFunc
-	kept      chan struct{} // closed when the keeper goroutine has ended
-	closeOnce sync.Once
+	addr       string
+	options    AccountOptions
+	orderID    string          // the prefix of the order ids generated here
+	lifetime   context.Context // ends with Close, or when the account cannot go on
+	cancel     context.CancelFunc
+	keeperDone chan struct{} // closed when the keeper goroutine has ended
+	closeOnce  sync.Once
 
 	// Owned by the keeper goroutine; by Open before that starts.
-	at         position // the last event or snapshot put into the stream
+	received   position // the last event or snapshot put into the stream
 	resync     bool     // the state was found wrong, so the next login asks for a snapshot
 	mismatches int      // comparisons of the state that failed, in a row
 	flaps      int      // connections that did not last, in a row
@@ -95,20 +95,20 @@ func Open(ctx context.Context, addr string, o AccountOptions) (*Account, error) 
 	if err != nil {
 		return nil, err
 	}
-	fresh := a.at.epoch == 0
+	fresh := a.received.epoch == 0
 	s, err := a.login(ctx, 1, time.Now())
 	for errors.Is(err, ErrStateHash) && a.mismatches < mismatchesMax {
 		s, err = a.login(ctx, 1, time.Now())
 	}
-	if err != nil && (!o.Wait || ctx.Err() != nil || !nobody(err)) {
-		a.shut()
+	if err != nil && (!o.Wait || ctx.Err() != nil || !serverUnreachable(err)) {
+		a.cancel()
 		return nil, err
 	}
 	if err == nil && fresh {
-		a.stream.begin(s.connected.After)
+		a.stream.setState(s.connected.After)
 		if err := a.saveDue(true); err != nil {
 			_ = s.client.Close() // never fails
-			a.shut()
+			a.cancel()
 			return nil, err
 		}
 	}
@@ -118,9 +118,9 @@ func Open(ctx context.Context, addr string, o AccountOptions) (*Account, error) 
 
 // serverUnreachable reports whether a first attempt failed because no server answered, and not
 // because of what a server said.
-func nobody(err error) bool {
+func serverUnreachable(err error) bool {
 	var stranger *ProtocolError
-	return !hopeless(err) && !errors.Is(err, ErrStateHash) && !errors.As(err, &stranger)
+	return !permanent(err) && !errors.Is(err, ErrStateHash) && !errors.As(err, &stranger)
 }
 
 // newAccount checks the options and reads the cursor.
@@ -135,8 +135,8 @@ func newAccount(addr string, o AccountOptions) (*Account, error) {
 		o.BackoffMax = backoffMaxDefault
 	}
 	a := &Account{
-		addr: addr, o: o, orderID: rand.Text()[:16] + "-", kept: make(chan struct{}), changed: make(chan struct{}),
-		topics: slices.Clone(o.Subscribe),
+		addr: addr, options: o, orderID: rand.Text()[:16] + "-", keeperDone: make(chan struct{}),
+		changed: make(chan struct{}), topics: slices.Clone(o.Subscribe),
 	}
 	state := &State{Account: o.Account}
 	if o.Cursor != "" {
@@ -146,11 +146,11 @@ func newAccount(addr string, o AccountOptions) (*Account, error) {
 		}
 		if saved != nil {
 			state, a.note = saved.state, saved.note
-			a.at = position{state.Epoch, state.Seq}
+			a.received = position{state.Epoch, state.Seq}
 		}
 	}
 	a.stream = newStream(state)
-	a.open, a.shut = context.WithCancel(context.Background())
+	a.lifetime, a.cancel = context.WithCancel(context.Background())
 	return a, nil
 }
 
@@ -181,7 +181,7 @@ func (a *Account) Next(ctx context.Context) (Update, error) {
 		if u := a.stream.take(); u != nil {
 			return u, nil
 		}
-		ended, err := a.stream.wait(ctx, a.kept, true)
+		ended, err := a.stream.wait(ctx, a.keeperDone, true)
 		if err != nil {
 			return nil, err
 		}
@@ -196,7 +196,7 @@ func (a *Account) Next(ctx context.Context) (Update, error) {
 // way return [ErrClosed].
 func (a *Account) Close() error {
 	a.fail(ErrClosed)
-	<-a.kept
+	<-a.keeperDone
 	var err error
 	a.closeOnce.Do(func() { err = a.saveDue(true) })
 	return err
@@ -209,7 +209,7 @@ func (a *Account) fail(err error) {
 		a.err = err
 	}
 	a.mu.Unlock()
-	a.shut()
+	a.cancel()
 }
 
 // failure returns why the account has ended, or nil if it has not.
@@ -249,7 +249,7 @@ func (a *Account) connection(ctx context.Context) (*Client, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-		case <-a.open.Done():
+		case <-a.lifetime.Done():
 		}
 	}
 }

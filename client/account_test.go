@@ -31,7 +31,8 @@ func TestAccountFollows(t *testing.T) {
 		t.Errorf("the state is of account %d and epoch %d", s.Account, s.Epoch)
 	}
 	c := take[*client.Connected](t, a)
-	if c.UID != 7 || c.Addr != addr || c.Server != "test" || c.HeadSeq != 3 || c.Epoch != epoch || c.Instance != 8 || c.Attempts != 1 ||
+	if c.UID != 7 || c.Addr != addr || c.Server != "test" || c.HeadSeq != 3 || c.Epoch != epoch || c.Instance != 8 ||
+		c.Attempts != 1 ||
 		c.Resumed || c.Resynced || c.Before != nil || c.After.Seq != 3 || c.Missed != 0 {
 		t.Errorf("Connected says %+v", c)
 	}
@@ -85,7 +86,8 @@ func TestAccountResumes(t *testing.T) {
 		t.Errorf("Disconnected says %+v", d)
 	}
 	c := take[*client.Connected](t, a)
-	if !c.Resumed || c.Resynced || c.Missed != 2 || c.HeadSeq != 5 || c.Before != nil || c.After != nil || c.Attempts != 1 || c.Away <= 0 {
+	if !c.Resumed || c.Resynced || c.Missed != 2 || c.HeadSeq != 5 || c.Before != nil || c.After != nil ||
+		c.Attempts != 1 || c.Away <= 0 {
 		t.Errorf("Connected says %+v", c)
 	}
 	for _, ev := range takeEvents(t, a, 4, 7) {
@@ -227,7 +229,8 @@ func TestAccountResyncs(t *testing.T) {
 			takeEvents(t, a, 4, 4)
 			take[*client.Disconnected](t, a)
 			c := take[*client.Connected](t, a)
-			if c.Resumed || !c.Resynced || c.Missed != test.missed || c.Before.Hash() != book(4).Hash() || c.Before.Epoch != epoch ||
+			if c.Resumed || !c.Resynced || c.Missed != test.missed || c.Before.Hash() != book(4).Hash() ||
+				c.Before.Epoch != epoch ||
 				c.After.Hash() != book(test.head).Hash() || c.After.Epoch != test.epoch {
 				t.Errorf("Connected says %+v", c)
 			}
@@ -318,7 +321,8 @@ func TestCloseEndsAnAccount(t *testing.T) {
 	if err := <-orders; !errors.Is(err, client.ErrClosed) || !errors.Is(err, client.ErrOutcomeUnknown) {
 		t.Errorf("the order under way reports %v", err)
 	}
-	if _, err := a.Buy(patience(t), "SZ", "000001", 1); !errors.Is(err, client.ErrClosed) || errors.Is(err, client.ErrOutcomeUnknown) {
+	if _, err := a.Buy(patience(t), "SZ", "000001", 1); !errors.Is(err, client.ErrClosed) ||
+		errors.Is(err, client.ErrOutcomeUnknown) {
 		t.Errorf("an order after the end reports %v", err)
 	}
 	if _, err := a.Holdings(patience(t)); !errors.Is(err, client.ErrClosed) {
@@ -358,13 +362,16 @@ func TestKey(t *testing.T) {
 	key := &client.Key{ID: "desk", Secret: []byte("between us")}
 	nonce := []byte("thirty-two bytes of the server's")
 	addr := serve(t, func(p *peer) {
-		p.send(codec.AppendWelcome(nil, &papertapev1.Welcome{Protocol: 1, Epoch: epoch, HeartbeatMs: 60_000, Nonce: nonce}))
+		p.send(codec.AppendWelcome(nil, &papertapev1.Welcome{Protocol: 1, Epoch: epoch, HeartbeatMs: 60_000,
+			Nonce: nonce}))
 		f := p.expect(codec.TypeLogin)
 		login := new(papertapev1.Login)
 		p.unmarshal(f, login)
 		mac := hmac.New(sha256.New, []byte("between us"))
-		mac.Write([]byte("papertape-v1" + string(nonce) + string(login.GetClientNonce()) + "\x00\x00\x00\x00\x00\x01\x86\xb1"))
-		if len(login.GetClientNonce()) != 32 || login.GetKeyId() != "desk" || !hmac.Equal(mac.Sum(nil), login.GetProof()) {
+		mac.Write([]byte("papertape-v1" + string(nonce) + string(login.GetClientNonce()) +
+			"\x00\x00\x00\x00\x00\x01\x86\xb1"))
+		if len(login.GetClientNonce()) != 32 || login.GetKeyId() != "desk" ||
+			!hmac.Equal(mac.Sum(nil), login.GetProof()) {
 			t.Errorf("the login is %v", login)
 		}
 		p.send(loggedIn(f.ID, bookSnapshot(1, epoch)))

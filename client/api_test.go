@@ -52,7 +52,7 @@ func (w *exports) walk(t types.Type, path string) {
 	w.seen[t] = true
 	switch t := t.(type) {
 	case *types.Named:
-		w.named(t, path)
+		w.namedType(t, path)
 	case *types.Struct:
 		for f := range t.Fields() {
 			if f.Exported() || f.Embedded() {
@@ -79,7 +79,7 @@ func (w *exports) walk(t types.Type, path string) {
 }
 
 // named looks at a type that has a name: whose it is, and if it is this package's, what it is made of.
-func (w *exports) named(t *types.Named, path string) {
+func (w *exports) namedType(t *types.Named, path string) {
 	for arg := range t.TypeArgs().Types() {
 		w.walk(arg, path+"[...]")
 	}

@@ -177,7 +177,8 @@ func (p *peer) subscribes(quotes, presence bool) {
 	if m.GetQuotes() != quotes || m.GetPresence() != presence {
 		p.t.Errorf("subscribed to %v: expected quotes %v, presence %v", m, quotes, presence)
 	}
-	p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID, &papertapev1.Subscribed{Quotes: quotes, Presence: presence}))
+	p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID,
+		&papertapev1.Subscribed{Quotes: quotes, Presence: presence}))
 }
 
 // agreesAnd answers it too, and returns the other request that comes: before it, or after it.
@@ -207,7 +208,8 @@ func (p *peer) answers(seq uint64, last func(*papertapev1.Subscribe) bool) {
 			m := new(papertapev1.Subscribe)
 			p.unmarshal(f, m)
 			subscribed = subscribed || last(m)
-			p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID, &papertapev1.Subscribed{Quotes: m.GetQuotes(), Presence: m.GetPresence()}))
+			p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID,
+				&papertapev1.Subscribed{Quotes: m.GetQuotes(), Presence: m.GetPresence()}))
 		case 0:
 			return
 		default:
@@ -228,7 +230,8 @@ func open(t *testing.T, addr string, change func(*client.AccountOptions)) *clien
 }
 
 func accountOptions(change func(*client.AccountOptions)) client.AccountOptions {
-	o := client.AccountOptions{Account: account, Name: "test", BackoffMin: time.Millisecond, BackoffMax: 20 * time.Millisecond}
+	o := client.AccountOptions{Account: account, Name: "test", BackoffMin: time.Millisecond,
+		BackoffMax: 20 * time.Millisecond}
 	if change != nil {
 		change(&o)
 	}
@@ -280,7 +283,8 @@ func takeEvents(t *testing.T, a *client.Account, first, last uint64) (events []*
 func at(t *testing.T, a *client.Account, seq uint64) {
 	t.Helper()
 	s, want := a.State(), book(seq)
-	if s.Seq != seq || s.Hash() != want.Hash() || s.TotalMarketValue != want.TotalMarketValue || len(s.Positions) != len(want.Positions) {
+	if s.Seq != seq || s.Hash() != want.Hash() || s.TotalMarketValue != want.TotalMarketValue ||
+		len(s.Positions) != len(want.Positions) {
 		t.Errorf("the state is %+v: expected %+v", s, want)
 	}
 }

@@ -10,9 +10,9 @@ import (
 
 // call is a request under way.
 type call struct {
-	want   codec.Type      // the type expected of the answer
-	answer chan any        // buffered for one: the answer, or a *Reject
-	placed func(*Holdings) // HOLDINGS: the reader calls it before it reads on; may be nil
+	answerType codec.Type      // the type expected of the answer
+	answer     chan any        // buffered for one: the answer, or a *Reject
+	onHoldings func(*Holdings) // HOLDINGS: the reader calls it before it reads on; may be nil
 }
 
 // Order places an order and returns its execution; a refusal is a [*Reject]. Side, market, code
@@ -108,15 +108,17 @@ func subscription(topics []Topic) (*papertapev1.Subscribe, error) {
 }
 
 // do sends one request and waits for its answer.
-func (c *Client) do(ctx context.Context, t, want codec.Type, m codec.Message) (any, error) {
-	waiting := newCall(want)
+func (c *Client) do(ctx context.Context, t, answerType codec.Type, m codec.Message) (any, error) {
+	waiting := newCall(answerType)
 	if err := c.send(ctx, t, waiting, m); err != nil {
 		return nil, err
 	}
 	return c.await(ctx, waiting)
 }
 
-func newCall(want codec.Type) *call { return &call{want: want, answer: make(chan any, 1)} }
+func newCall(answerType codec.Type) *call {
+	return &call{answerType: answerType, answer: make(chan any, 1)}
+}
 
 // await waits for the answer to a request that was sent. If the client ends first, the error is
 // what ended it.
@@ -202,11 +204,11 @@ func (c *Client) answer(f codec.Frame, m any) error {
 		return protocolErrorf("%v answers request %d, which is not under way", f.Type, f.ID)
 	case f.Flags&codec.FlagReply == 0:
 		return protocolErrorf("%v answers request %d without REPLY", f.Type, f.ID)
-	case f.Type != waiting.want && f.Type != codec.TypeReject:
-		return protocolErrorf("request %d was answered with %v: expected %v", f.ID, f.Type, waiting.want)
+	case f.Type != waiting.answerType && f.Type != codec.TypeReject:
+		return protocolErrorf("request %d was answered with %v: expected %v", f.ID, f.Type, waiting.answerType)
 	}
-	if h, ok := m.(*Holdings); ok && waiting.placed != nil {
-		waiting.placed(h)
+	if h, ok := m.(*Holdings); ok && waiting.onHoldings != nil {
+		waiting.onHoldings(h)
 	}
 	waiting.answer <- m
 	return nil

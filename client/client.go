@@ -61,11 +61,11 @@ type Client struct {
 	rejected *Reject                  // a REJECT that answers no request and says why a GOODBYE follows
 
 	// Shared.
-	stream *stream       // from the reader to Next; the connections of an Account use one stream in turn
-	out    chan []byte   // whole frames, from any goroutine to the writer
-	done   chan struct{} // closed when the client has ended and err is set
-	end    sync.Once
-	err    error // what ended the client; set before done is closed, read after
+	stream  *stream       // from the reader to Next; the connections of an Account use one stream in turn
+	out     chan []byte   // whole frames, from any goroutine to the writer
+	done    chan struct{} // closed when the client has ended and err is set
+	endOnce sync.Once
+	err     error // what ended the client; set before done is closed, read after
 
 	mu       sync.Mutex
 	lastID   uint64           // under mu
@@ -186,7 +186,7 @@ func (c *Client) NextUpdate(ctx context.Context) (Update, error) {
 
 // fail ends the client. Only the first reason is kept.
 func (c *Client) fail(err error) {
-	c.end.Do(func() {
+	c.endOnce.Do(func() {
 		c.err = err
 		close(c.done)
 		_ = c.conn.Close()
@@ -239,7 +239,8 @@ func (c *Client) awaitLogin(o *Options) error {
 		case codec.TypeLoginReply:
 			return c.loggedIn(f, o)
 		case codec.TypePing:
-			if _, err := c.conn.Write(codec.Append(nil, codec.TypePong, codec.FlagReply, f.ID, &papertapev1.Pong{})); err != nil {
+			pong := codec.Append(nil, codec.TypePong, codec.FlagReply, f.ID, &papertapev1.Pong{})
+			if _, err := c.conn.Write(pong); err != nil {
 				return fmt.Errorf("write to the server: %w", err)
 			}
 		case codec.TypeReject:
@@ -252,7 +253,7 @@ func (c *Client) awaitLogin(o *Options) error {
 			}
 			c.rejected = reject
 		case codec.TypeGoodbye:
-			return c.goodbye(f)
+			return c.goodbyeError(f)
 		default:
 			return protocolErrorf("%v came before the answer to LOGIN", f.Type)
 		}
@@ -267,7 +268,8 @@ func (c *Client) loggedIn(f codec.Frame, o *Options) error {
 	}
 	r := loginReplyFrom(m)
 	if f.ID != c.lastID || f.Flags&codec.FlagReply == 0 {
-		return protocolErrorf("the answer to LOGIN has id %d and flags %#x: expected id %d and REPLY", f.ID, uint16(f.Flags), c.lastID)
+		return protocolErrorf("the answer to LOGIN has id %d and flags %#x: expected id %d and REPLY", f.ID,
+			uint16(f.Flags), c.lastID)
 	}
 	if r.Account != o.Account {
 		return protocolErrorf("logged in to account %d: asked for %d", r.Account, o.Account)

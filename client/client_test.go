@@ -122,7 +122,8 @@ func TestQueries(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(1)
 		f := p.expect(codec.TypeHoldings)
-		p.send(event(2, 0), codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, &papertapev1.Holdings{Account: account, AsOfSeq: 2}))
+		p.send(event(2, 0), codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID,
+			&papertapev1.Holdings{Account: account, AsOfSeq: 2}))
 		f = p.expect(codec.TypeHistory)
 		h := new(papertapev1.HistoryRequest)
 		p.unmarshal(f, h)
@@ -170,7 +171,8 @@ func TestRequestsArePipelined(t *testing.T) {
 			ids = append(ids, f.ID, h.GetBeforeSeq())
 		}
 		for i := len(ids) - 2; i >= 0; i -= 2 {
-			p.send(codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, ids[i], &papertapev1.History{OldestSeq: ids[i+1]}))
+			p.send(codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, ids[i],
+				&papertapev1.History{OldestSeq: ids[i+1]}))
 		}
 		p.waitClosed()
 	})
@@ -195,14 +197,16 @@ func TestRequestsArePipelined(t *testing.T) {
 func TestRejectOfARequestLeavesTheClient(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(0)
-		p.send(reject(p.expect(codec.TypeOrder).ID, codec.FlagReply, client.InsufficientShares, "account 100017 holds 200"))
+		p.send(reject(p.expect(codec.TypeOrder).ID, codec.FlagReply, client.InsufficientShares,
+			"account 100017 holds 200"))
 		p.send(execution(p.expect(codec.TypeOrder).ID, 1, 0))
 		p.waitClosed()
 	})
 	c := dial(t, addr, client.Options{})
 	_, err := c.Sell(patience(t), "SZ", "000001", 500)
 	var r *client.Reject
-	if !errors.As(err, &r) || r.Code != client.InsufficientShares || r.Text != "account 100017 holds 200" || r.RetryAfter != 20*time.Millisecond {
+	if !errors.As(err, &r) || r.Code != client.InsufficientShares || r.Text != "account 100017 holds 200" ||
+		r.RetryAfter != 20*time.Millisecond {
 		t.Fatalf("got %v", err)
 	}
 	if want := "refused, INSUFFICIENT_SHARES: account 100017 holds 200"; err.Error() != want {
@@ -232,7 +236,8 @@ func TestDialRefused(t *testing.T) {
 		p.waitClosed()
 	})
 	var r *client.Reject
-	if _, err := client.Dial(patience(t), addr, client.Options{Account: account}); !errors.As(err, &r) || r.Code != client.UnknownAccount {
+	if _, err := client.Dial(patience(t), addr, client.Options{Account: account}); !errors.As(err, &r) ||
+		r.Code != client.UnknownAccount {
 		t.Errorf("a refused login is %v", err)
 	}
 	var g *client.Goodbye
@@ -293,7 +298,8 @@ func TestGoodbye(t *testing.T) {
 
 func TestSequenceIsChecked(t *testing.T) {
 	holdings := func(id, asOf uint64) []byte {
-		return codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, id, &papertapev1.Holdings{Account: account, AsOfSeq: asOf})
+		return codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, id,
+			&papertapev1.Holdings{Account: account, AsOfSeq: asOf})
 	}
 	for name, test := range map[string]struct {
 		frame     func(orderID uint64) []byte
@@ -316,8 +322,10 @@ func TestSequenceIsChecked(t *testing.T) {
 		"answer of wrong type": {func(id uint64) []byte { return holdings(id, 11) }, 0, false, true},
 		"answer without REPLY": {func(id uint64) []byte { return reject(id, 0, client.Busy, "later") }, 0, false, true},
 		"second welcome":       {func(uint64) []byte { return welcome(1) }, 0, false, true},
-		"does not parse":       {func(uint64) []byte { return append(event(12, 0)[:16], 0xff, 0xff, 0xff, 0xff, 0xff, 0xff) }, 0, false, true},
-		"length out of range":  {func(uint64) []byte { return []byte{0xff, 0, 0, 0} }, 0, false, true},
+		"does not parse": {func(uint64) []byte {
+			return append(event(12, 0)[:16], 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+		}, 0, false, true},
+		"length out of range": {func(uint64) []byte { return []byte{0xff, 0, 0, 0} }, 0, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {
@@ -340,7 +348,8 @@ func TestSequenceIsChecked(t *testing.T) {
 				}
 				return
 			}
-			if !errors.As(err, &gap) || !errors.Is(err, client.ErrGap) || gap.Last != 11 || gap.Got != test.got || gap.Repeat() != test.repeat {
+			if !errors.As(err, &gap) || !errors.Is(err, client.ErrGap) || gap.Last != 11 || gap.Got != test.got ||
+				gap.Repeat() != test.repeat {
 				t.Errorf("got %#v", err)
 			}
 		})
@@ -405,7 +414,8 @@ func TestPingDuringReplay(t *testing.T) {
 		p.send(loggedIn(p.expect(codec.TypeLogin).ID, &papertapev1.LoginReply{
 			Account: account, HeadSeq: 3, OldestSeq: 1, Mode: papertapev1.ResumeMode_RESUME_MODE_RESTART,
 		}))
-		p.send(event(1, codec.FlagReplay), ping(1, 4), event(2, codec.FlagReplay), event(3, codec.FlagReplay), event(4, 0), ping(2, 5))
+		p.send(event(1, codec.FlagReplay), ping(1, 4), event(2, codec.FlagReplay), event(3, codec.FlagReplay),
+			event(4, 0), ping(2, 5))
 		p.waitClosed()
 	})
 	c := dial(t, addr, client.Options{Mode: client.ModeRestart})
@@ -453,7 +463,8 @@ func TestPongShowsALoss(t *testing.T) {
 		p.waitClosed()
 	})
 	var gap *client.GapError
-	if err := ended(t, dial(t, addr, client.Options{})); !errors.As(err, &gap) || gap.Where != "PONG" || gap.Last != 4 || gap.Got != 6 {
+	if err := ended(t, dial(t, addr, client.Options{})); !errors.As(err, &gap) || gap.Where != "PONG" ||
+		gap.Last != 4 || gap.Got != 6 {
 		t.Errorf("got %v", err)
 	}
 }
@@ -635,7 +646,9 @@ func TestOwnDial(t *testing.T) {
 		p.waitClosed()
 	})
 	var mine net.Conn
-	c := dial(t, "somewhere", client.Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	c := dial(t, "somewhere", client.Options{Dial: func(
+		ctx context.Context, network, address string,
+	) (net.Conn, error) {
 		if network != "tcp" || address != "somewhere" {
 			t.Errorf("asked for %s %s", network, address)
 		}
@@ -684,7 +697,9 @@ func TestLastWords(t *testing.T) {
 		<-answer
 		p.send(execution(f.ID, 1, 0), goodbye(client.GoodbyeKicked))
 	})
-	c := dial(t, addr, client.Options{Dial: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	c := dial(t, addr, client.Options{Dial: func(
+		ctx context.Context, network, address string,
+	) (conn net.Conn, err error) {
 		pipe.Conn, err = new(net.Dialer).DialContext(ctx, network, address)
 		return pipe, err
 	}})

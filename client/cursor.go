@@ -88,8 +88,8 @@ func parseCursor(b []byte) (*cursor, error) {
 		return nil, errors.New("it is damaged: its checksum does not fit")
 	}
 	epoch, rest := binary.BigEndian.Uint64(body[10:]), body[18:]
-	encoded, rest, ok := cutBytes(rest)
-	note, rest, noted := cutBytes(rest)
+	encoded, rest, ok := cutLengthPrefixed(rest)
+	note, rest, noted := cutLengthPrefixed(rest)
 	if !ok || !noted || len(rest) > 0 || len(note) > NoteBytesMax {
 		return nil, errors.New("it is damaged: its lengths do not fit")
 	}
@@ -108,7 +108,7 @@ func parseCursor(b []byte) (*cursor, error) {
 }
 
 // cutLengthPrefixed cuts off the bytes that follow a length of four bytes.
-func cutBytes(b []byte) (cut, rest []byte, ok bool) {
+func cutLengthPrefixed(b []byte) (cut, rest []byte, ok bool) {
 	if len(b) < 4 {
 		return nil, nil, false
 	}
@@ -143,7 +143,8 @@ func loadCursor(path string, account uint64) (*cursor, error) {
 		return nil, &CursorError{Path: path, Text: err.Error()}
 	}
 	if c.state.Account != account {
-		return nil, &CursorError{Path: path, Text: fmt.Sprintf("it is of account %d: expected account %d", c.state.Account, account)}
+		return nil, &CursorError{Path: path, Text: fmt.Sprintf("it is of account %d: expected account %d",
+			c.state.Account, account)}
 	}
 	return c, nil
 }
@@ -199,7 +200,7 @@ func writeSynced(path string, b []byte) error {
 // Next is called after an update (before it waits, or after 256 events at the latest), and by
 // Close.
 func (a *Account) Save(note []byte) error {
-	if a.o.Cursor == "" {
+	if a.options.Cursor == "" {
 		return errors.New("save the cursor: the account has none; AccountOptions.Cursor names its file")
 	}
 	if len(note) > NoteBytesMax {
@@ -221,7 +222,7 @@ func (a *Account) Note() []byte {
 // saveDue saves the cursor if that moves by itself: at once if now is set, else when enough
 // updates have been handed out since the last save.
 func (a *Account) saveDue(now bool) error {
-	if a.o.Cursor == "" {
+	if a.options.Cursor == "" {
 		return nil
 	}
 	if unsaved := a.stream.unsaved(); unsaved == 0 || !now && unsaved < saveEventsMax {
@@ -239,10 +240,10 @@ func (a *Account) saveDue(now bool) error {
 func (a *Account) saveWith(note []byte) error {
 	state, moved := a.stream.current()
 	c := cursor{state: state, note: note}
-	if err := c.save(a.o.Cursor); err != nil {
+	if err := c.save(a.options.Cursor); err != nil {
 		return fmt.Errorf("save the cursor: %w", err)
 	}
 	a.note = note
-	a.stream.saved(moved)
+	a.stream.markSaved(moved)
 	return nil
 }

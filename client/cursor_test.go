@@ -19,7 +19,8 @@ func someState(account uint64) *State {
 		Account: account, Epoch: 1 << 63, Seq: 42, Cash: Cash{Balance: -5, FeesPaid: 6, Realised: 7},
 		TotalMarketValue: 8,
 		Positions: []Position{
-			{Market: "SH", Code: "600519", Name: "贵州茅台", Quantity: 100, Sellable: 50, Price: 1, MarketValue: 2, Cost: 3, Realised: -4, RowVersion: 41},
+			{Market: "SH", Code: "600519", Name: "贵州茅台", Quantity: 100, Sellable: 50, Price: 1, MarketValue: 2,
+				Cost: 3, Realised: -4, RowVersion: 41},
 			{Market: "SZ", Code: "000001", Name: "平安银行", Quantity: 1},
 		},
 	}
@@ -128,7 +129,8 @@ func TestDamagedCursor(t *testing.T) {
 		}
 		c, err := loadCursor(path, account)
 		var bad *CursorError
-		if c != nil || !errors.As(err, &bad) || bad.Path != path || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) {
+		if c != nil || !errors.As(err, &bad) || bad.Path != path || !strings.Contains(err.Error(), says) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %+v, %v: expected an error that says %q", what, c, err, says)
 		}
 	}
@@ -188,7 +190,8 @@ func TestNoCursorFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{pipe, "/dev/zero", t.TempDir()} {
-		if c, err := loadCursor(path, 7); c != nil || err == nil || !strings.Contains(err.Error(), path+" is not a file; name one that a client has written") {
+		if c, err := loadCursor(path, 7); c != nil || err == nil ||
+			!strings.Contains(err.Error(), path+" is not a file; name one that a client has written") {
 			t.Errorf("%s: %v, %v", path, c, err)
 		}
 	}

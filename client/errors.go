@@ -12,7 +12,8 @@ import (
 var ErrClosed = errors.New("the client was closed")
 
 // ErrInFlight is returned for a request when the maximum number of requests is under way.
-var ErrInFlight = fmt.Errorf("%d requests wait for their answers: wait for some before asking more", inFlightRequestsMax)
+var ErrInFlight = fmt.Errorf("%d requests wait for their answers: wait for some before asking more",
+	inFlightRequestsMax)
 
 // ErrDisconnected is returned by a request if the connection broke before its answer came.
 var ErrDisconnected = errors.New("the connection broke before the answer came")

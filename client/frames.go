@@ -47,7 +47,7 @@ func (r *frameReader) next() (codec.Frame, error) {
 // is an error. Time in which nobody calls fill does not count, so that a caller who processes
 // events slowly does not mistake the server for dead.
 func (r *frameReader) fill() error {
-	r.room()
+	r.makeRoom()
 	if err := r.conn.SetReadDeadline(time.Now().Add(r.patience)); err != nil {
 		return fmt.Errorf("read from the server: %w", err)
 	}
@@ -66,9 +66,9 @@ func (r *frameReader) fill() error {
 	return fmt.Errorf("read from the server: %w", err)
 }
 
-// room makes space behind end. The buffer grows up to the largest frame; codec.Cut refuses
+// makeRoom makes space behind end. The buffer grows up to the largest frame; codec.Cut refuses
 // larger ones.
-func (r *frameReader) room() {
+func (r *frameReader) makeRoom() {
 	if r.start > 0 {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0

@@ -14,7 +14,7 @@ const (
 	// After this many events the id of an order that was sent is no longer relied on. It is
 	// half of the 4,096 ids that a server remembers, since more events may come while the order
 	// is being sent again.
-	forgetfulAfter = 2048
+	forgottenAfterEvents = 2048
 
 	// resendPause is the wait before an order that was sent before and answered BUSY is sent
 	// again, if the server names no time.
@@ -34,20 +34,20 @@ const (
 // account was closed before the answer came. If the order was executed, or is executed later,
 // the event carries its id.
 func (a *Account) Order(ctx context.Context, o Order) (*Event, error) {
-	p := &placing{account: a, order: a.named(o)}
+	p := &placement{account: a, order: a.withOrderID(o)}
 	for {
 		c, err := a.connection(ctx)
 		if err == nil {
-			err = p.forgotten(c)
+			err = p.mayBeForgotten(c)
 		}
 		if err != nil {
-			return nil, p.unknown(err)
+			return nil, p.outcomeUnknown(err)
 		}
 		ev, err := p.place(ctx, c)
 		if err == nil {
 			return ev, nil
 		}
-		if err = p.again(ctx, err); err != nil {
+		if err = p.retryOrFail(ctx, err); err != nil {
 			return nil, err
 		}
 	}
@@ -64,8 +64,8 @@ func (a *Account) Sell(ctx context.Context, market, code string, quantity int64)
 }
 
 // withOrderID returns the order with an id, unless AccountOptions.NoOrderID is set.
-func (a *Account) named(o Order) Order {
-	if o.ClientOrderID != "" || a.o.NoOrderID {
+func (a *Account) withOrderID(o Order) Order {
+	if o.ClientOrderID != "" || a.options.NoOrderID {
 		return o
 	}
 	a.mu.Lock()
@@ -77,26 +77,26 @@ func (a *Account) named(o Order) Order {
 }
 
 // placement is an order under way, over as many connections as it takes.
-type placing struct {
-	account *Account
-	order   Order
-	sent    int      // how many times it was sent
-	first   position // the account's position when it was first sent; its execution comes later
+type placement struct {
+	account     *Account
+	order       Order
+	timesSent   int      // how many times it was sent
+	firstSentAt position // the account's position when it was first sent; its execution comes later
 }
 
 // place sends the order on a connection and waits for the answer.
-func (p *placing) place(ctx context.Context, c *Client) (*Event, error) {
+func (p *placement) place(ctx context.Context, c *Client) (*Event, error) {
 	waiting := newCall(codec.TypeExecution)
 	at := position{c.login.Epoch, p.account.stream.newest()}
 	if err := c.send(ctx, codec.TypeOrder, waiting, p.order.message()); err != nil {
-		return nil, p.account.broken(c, err)
+		return nil, p.account.requestError(c, err)
 	}
-	if p.sent++; p.sent == 1 {
-		p.first = at
+	if p.timesSent++; p.timesSent == 1 {
+		p.firstSentAt = at
 	}
 	answer, err := c.await(ctx, waiting)
 	if err != nil {
-		return nil, p.account.broken(c, err)
+		return nil, p.account.requestError(c, err)
 	}
 	return answer.(*Event), nil
 }
@@ -104,26 +104,26 @@ func (p *placing) place(ctx context.Context, c *Client) (*Event, error) {
 // retryOrFail returns nil if the order is to be tried again, else the error to report. The
 // answer to an order that was sent once is its outcome. The refusal of an order that was sent
 // again may concern only the repetition, and leave open what became of the first.
-func (p *placing) again(ctx context.Context, err error) error {
+func (p *placement) retryOrFail(ctx context.Context, err error) error {
 	var reject *Reject
 	switch {
 	case errors.Is(err, ErrDisconnected):
-		if p.sent > 0 && p.order.ClientOrderID == "" {
-			return p.unknown(err)
+		if p.timesSent > 0 && p.order.ClientOrderID == "" {
+			return p.outcomeUnknown(err)
 		}
 		return nil
-	case errors.As(err, &reject) && (p.sent < 2 || outcome(reject.Code)):
+	case errors.As(err, &reject) && (p.timesSent < 2 || provesNotExecuted(reject.Code)):
 		return err
-	case errors.Is(err, ErrInFlight) && p.sent > 0,
+	case errors.Is(err, ErrInFlight) && p.timesSent > 0,
 		reject != nil && (reject.Code == Busy || reject.Code == RateLimited || reject.Code == Draining):
 		return p.pause(ctx, max(resendPause, retryAfterOf(err)))
 	}
-	return p.unknown(err)
+	return p.outcomeUnknown(err)
 }
 
 // provesNotExecuted reports whether a refusal proves that the order was not executed before:
 // the server decided it after looking up the order id.
-func outcome(code RejectCode) bool {
+func provesNotExecuted(code RejectCode) bool {
 	switch code {
 	case Busy, RateLimited, Draining, ReadOnly, Internal:
 		return false
@@ -131,42 +131,42 @@ func outcome(code RejectCode) bool {
 	return true
 }
 
-func (p *placing) pause(ctx context.Context, d time.Duration) error {
+func (p *placement) pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return p.unknown(ctx.Err())
-	case <-p.account.open.Done():
-		return p.unknown(p.account.failure())
+		return p.outcomeUnknown(ctx.Err())
+	case <-p.account.lifetime.Done():
+		return p.outcomeUnknown(p.account.failure())
 	}
 }
 
 // mayBeForgotten returns why the server of this connection may no longer know an order that was
 // sent on an earlier one. It returns nil if the server still knows it.
-func (p *placing) forgotten(c *Client) error {
+func (p *placement) mayBeForgotten(c *Client) error {
 	r := c.login
 	switch {
-	case p.sent == 0:
+	case p.timesSent == 0:
 		return nil
-	case r.Epoch != p.first.epoch:
+	case r.Epoch != p.firstSentAt.epoch:
 		return fmt.Errorf("the server has begun a new history, epoch %#x after %#x, and may not know the order",
-			r.Epoch, p.first.epoch)
-	case r.OldestSeq > p.first.seq+1:
+			r.Epoch, p.firstSentAt.epoch)
+	case r.OldestSeq > p.firstSentAt.seq+1:
 		return fmt.Errorf("the server keeps events from seq %d on; the order was sent at seq %d, and may be forgotten",
-			r.OldestSeq, p.first.seq)
-	case r.HeadSeq > p.first.seq+forgetfulAfter:
+			r.OldestSeq, p.firstSentAt.seq)
+	case r.HeadSeq > p.firstSentAt.seq+forgottenAfterEvents:
 		return fmt.Errorf("the order was sent at seq %d, the account is at seq %d now, and the order may be forgotten",
-			p.first.seq, r.HeadSeq)
+			p.firstSentAt.seq, r.HeadSeq)
 	}
 	return nil
 }
 
 // outcomeUnknown turns an error into an OutcomeUnknownError if the order was sent.
-func (p *placing) unknown(err error) error {
-	if p.sent == 0 {
+func (p *placement) outcomeUnknown(err error) error {
+	if p.timesSent == 0 {
 		return err
 	}
 	return &OutcomeUnknownError{ClientOrderID: p.order.ClientOrderID, Err: err}

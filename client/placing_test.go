@@ -38,7 +38,8 @@ func TestOrdersGetIDs(t *testing.T) {
 		t.Error("the caller's order was changed")
 	}
 	first, second, third := <-orders, <-orders, <-orders
-	if first.GetClientOrderId() == "" || first.GetClientOrderId() == second.GetClientOrderId() || len(first.GetClientOrderId()) > 64 {
+	if first.GetClientOrderId() == "" || first.GetClientOrderId() == second.GetClientOrderId() ||
+		len(first.GetClientOrderId()) > 64 {
 		t.Errorf("the ids are %q and %q", first.GetClientOrderId(), second.GetClientOrderId())
 	}
 	if want := client.OrderMessage(anOrder("mine")).String(); third.String() != want {
@@ -196,7 +197,8 @@ func TestOutcomeUnknown(t *testing.T) {
 			a := open(t, serve(t, scripts...), func(o *client.AccountOptions) { o.NoOrderID = test.noOrderID })
 			_, err := a.Order(ctx, anOrder(""))
 			var unknown *client.OutcomeUnknownError
-			if !errors.Is(err, client.ErrOutcomeUnknown) || !errors.As(err, &unknown) || (unknown.ClientOrderID == "") != test.noOrderID ||
+			if !errors.Is(err, client.ErrOutcomeUnknown) || !errors.As(err, &unknown) ||
+				(unknown.ClientOrderID == "") != test.noOrderID ||
 				!strings.Contains(err.Error(), test.why) {
 				t.Errorf("the order reports %v", err)
 			}
@@ -227,11 +229,14 @@ func TestRefusalsOfAnOrderSentAgain(t *testing.T) {
 		refused  client.RejectCode
 		unknown  bool
 	}{
-		"busy, then executed":           {[]client.RejectCode{client.Busy, client.RateLimited, client.Draining}, true, 0, false},
-		"busy, then refused":            {[]client.RejectCode{client.Busy, client.InsufficientCash}, false, client.InsufficientCash, false},
-		"read only says nothing of it":  {[]client.RejectCode{client.ReadOnly}, false, 0, true},
-		"a failure says nothing of it":  {[]client.RejectCode{client.Internal}, false, 0, true},
-		"not marketable is its outcome": {[]client.RejectCode{client.LimitNotMarketable}, false, client.LimitNotMarketable, false},
+		"busy, then executed": {[]client.RejectCode{client.Busy, client.RateLimited, client.Draining}, true,
+			0, false},
+		"busy, then refused": {[]client.RejectCode{client.Busy, client.InsufficientCash}, false,
+			client.InsufficientCash, false},
+		"read only says nothing of it": {[]client.RejectCode{client.ReadOnly}, false, 0, true},
+		"a failure says nothing of it": {[]client.RejectCode{client.Internal}, false, 0, true},
+		"not marketable is its outcome": {[]client.RejectCode{client.LimitNotMarketable}, false,
+			client.LimitNotMarketable, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {
@@ -264,7 +269,8 @@ func TestRefusalsOfAnOrderSentAgain(t *testing.T) {
 				if err != nil || ev.Seq != 2 {
 					t.Errorf("execution %v, error %v", ev, err)
 				}
-			case test.unknown != errors.Is(err, client.ErrOutcomeUnknown) || !errors.As(err, &r) || !test.unknown && r.Code != test.refused:
+			case test.unknown != errors.Is(err, client.ErrOutcomeUnknown) || !errors.As(err, &r) ||
+				!test.unknown && r.Code != test.refused:
 				t.Errorf("the order reports %v", err)
 			}
 		})
@@ -309,7 +315,8 @@ func TestOrderSentAgainIsGivenUp(t *testing.T) {
 
 // What an order sent once is answered is the answer, also BUSY.
 func TestFirstRefusalIsTheAnswer(t *testing.T) {
-	codes := []client.RejectCode{client.Busy, client.RateLimited, client.Draining, client.ReadOnly, client.Internal, client.InsufficientShares}
+	codes := []client.RejectCode{client.Busy, client.RateLimited, client.Draining, client.ReadOnly, client.Internal,
+		client.InsufficientShares}
 	addr := serve(t, func(p *peer) {
 		p.snapshots(1)
 		for _, code := range codes {
@@ -346,7 +353,8 @@ func TestOrderWaitsForAConnection(t *testing.T) {
 	within(t, down)
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := a.Order(short, anOrder("")); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, client.ErrOutcomeUnknown) {
+	if _, err := a.Order(short, anOrder("")); !errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, client.ErrOutcomeUnknown) {
 		t.Errorf("the order reports %v", err)
 	}
 	close(up)

@@ -225,7 +225,8 @@ func TestKilledForReal(t *testing.T) {
 		t.Fatalf("the note is %q", a.Note())
 	}
 	if last := a.State().Seq; sum != sumUpTo(last)-sumUpTo(first) {
-		t.Errorf("the sequences after %d up to %d add up to %d, and %d was noted", first, last, sumUpTo(last)-sumUpTo(first), sum)
+		t.Errorf("the sequences after %d up to %d add up to %d, and %d was noted", first, last,
+			sumUpTo(last)-sumUpTo(first), sum)
 	}
 	done := make(map[uint64]int)
 	b, err := os.ReadFile(effects)

@@ -84,7 +84,7 @@ func (c *Client) take(f codec.Frame) error {
 	case codec.TypeReject:
 		return c.takeReject(f)
 	case codec.TypeGoodbye:
-		return c.goodbye(f)
+		return c.goodbyeError(f)
 	case codec.TypeWelcome, codec.TypeLoginReply:
 		return protocolErrorf("%v came in the middle of a session", f.Type)
 	}
@@ -110,7 +110,7 @@ func (c *Client) takeEvent(f codec.Frame) error {
 		return c.answer(f, ev) // it repeats an earlier execution, so it is not in the stream
 	}
 	if m.GetSeq() != c.last+1 {
-		return c.gap(m.GetSeq(), f.Type.String())
+		return c.gapError(m.GetSeq(), f.Type.String())
 	}
 	if execution {
 		if err := c.answer(f, ev); err != nil {
@@ -170,7 +170,7 @@ func (c *Client) takeHoldings(f codec.Frame) error {
 		return err
 	}
 	if m.GetAsOfSeq() > c.last {
-		return c.gap(m.GetAsOfSeq(), "HOLDINGS")
+		return c.gapError(m.GetAsOfSeq(), "HOLDINGS")
 	}
 	return c.answer(f, holdingsFrom(m))
 }
@@ -195,12 +195,12 @@ func (c *Client) checkHead(head uint64, where string) error {
 		return protocolErrorf("account %d: %s says that seq %d is the newest, but seq %d came before it",
 			c.login.Account, where, head, c.last)
 	case head > c.last && c.last >= c.login.HeadSeq:
-		return c.gap(head, where)
+		return c.gapError(head, where)
 	}
 	return nil
 }
 
-func (c *Client) gap(got uint64, where string) error {
+func (c *Client) gapError(got uint64, where string) error {
 	return &GapError{Account: c.login.Account, Last: c.last, Got: got, Where: where}
 }
 
@@ -213,7 +213,7 @@ func (c *Client) decodeReject(f codec.Frame) (*Reject, error) {
 }
 
 // goodbyeError returns the error for a GOODBYE, the server's last frame.
-func (c *Client) goodbye(f codec.Frame) error {
+func (c *Client) goodbyeError(f codec.Frame) error {
 	m := new(papertapev1.Goodbye)
 	if err := decode(f, m); err != nil {
 		return err

@@ -93,7 +93,8 @@ func TestServerThatSendsAway(t *testing.T) {
 				}
 				d := u.(*client.Disconnected)
 				if tried++; d.Attempt < tried || d.Retry < asked || d.Retry > asked+20*time.Millisecond+1 {
-					t.Errorf("Disconnected says %+v: expected attempt %d or later, and to wait %v or a little longer", d, tried, asked)
+					t.Errorf("Disconnected says %+v: expected attempt %d or later, and to wait %v or a little longer",
+						d, tried, asked)
 				}
 			}
 			at(t, a, 1)

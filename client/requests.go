@@ -53,7 +53,7 @@ func (a *Account) Subscribe(ctx context.Context, topics ...Topic) error {
 		if err != nil {
 			return err
 		}
-		if err = a.broken(c, a.subscribe(ctx, c, true)); !errors.Is(err, ErrDisconnected) {
+		if err = a.requestError(c, a.subscribe(ctx, c, true)); !errors.Is(err, ErrDisconnected) {
 			return err
 		}
 	}
@@ -61,9 +61,9 @@ func (a *Account) Subscribe(ctx context.Context, topics ...Topic) error {
 
 // subscribe sends the current topics to the server. If there are none it sends that only if
 // sendEmpty is set.
-func (a *Account) subscribe(ctx context.Context, c *Client, none bool) error {
+func (a *Account) subscribe(ctx context.Context, c *Client, sendEmpty bool) error {
 	waiting := newCall(codec.TypeSubscribed)
-	if sent, err := a.sendTopics(ctx, c, waiting, none); !sent || err != nil {
+	if sent, err := a.sendTopics(ctx, c, waiting, sendEmpty); !sent || err != nil {
 		return err
 	}
 	_, err := c.await(ctx, waiting)
@@ -71,13 +71,13 @@ func (a *Account) subscribe(ctx context.Context, c *Client, none bool) error {
 }
 
 // sendTopics serialises the sending of topics, so that the topics sent last are those set last.
-func (a *Account) sendTopics(ctx context.Context, c *Client, waiting *call, none bool) (sent bool, err error) {
+func (a *Account) sendTopics(ctx context.Context, c *Client, waiting *call, sendEmpty bool) (sent bool, err error) {
 	a.subscribing.Lock()
 	defer a.subscribing.Unlock()
 	a.mu.Lock()
 	topics := a.topics
 	a.mu.Unlock()
-	if len(topics) == 0 && !none {
+	if len(topics) == 0 && !sendEmpty {
 		return false, nil
 	}
 	request, err := subscription(topics)
@@ -94,12 +94,12 @@ func ask[T any](ctx context.Context, a *Account, question func(*Client) (T, erro
 		return answer, err
 	}
 	answer, err = question(c)
-	return answer, a.broken(c, err)
+	return answer, a.requestError(c, err)
 }
 
 // requestError turns a connection's error into the one that the account's caller gets:
 // [ErrDisconnected] if the connection ended, the account's own reason if the account ended.
-func (a *Account) broken(c *Client, err error) error {
+func (a *Account) requestError(c *Client, err error) error {
 	end := c.Err()
 	if err == nil || end == nil || !errors.Is(err, end) {
 		return err

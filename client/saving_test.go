@@ -19,8 +19,10 @@ func saved(t *testing.T, path string, seq uint64, note string) {
 		t.Fatalf("the cursor is %v, %v", s, err)
 	}
 	want := book(seq)
-	if s.Seq != seq || s.Epoch != epoch || s.Hash() != want.Hash() || s.TotalMarketValue != want.TotalMarketValue || string(n) != note {
-		t.Errorf("the cursor is as of seq %d of epoch %d, with note %q: expected seq %d of epoch %d, note %q", s.Seq, s.Epoch, n, seq, epoch, note)
+	if s.Seq != seq || s.Epoch != epoch || s.Hash() != want.Hash() || s.TotalMarketValue != want.TotalMarketValue ||
+		string(n) != note {
+		t.Errorf("the cursor is as of seq %d of epoch %d, with note %q: expected seq %d of epoch %d, note %q", s.Seq,
+			s.Epoch, n, seq, epoch, note)
 	}
 }
 

@@ -117,7 +117,8 @@ func (p *peer) hello(head uint64) *papertapev1.Login {
 
 func welcome(heartbeatMs uint32) []byte {
 	return codec.Append(nil, codec.TypeWelcome, 0, 0, &papertapev1.Welcome{
-		Uid: 7, Protocol: 1, Server: "test", Epoch: 99, Instance: 8, HeartbeatMs: heartbeatMs, MaxFrame: codec.LimitAfterLogin,
+		Uid: 7, Protocol: 1, Server: "test", Epoch: 99, Instance: 8, HeartbeatMs: heartbeatMs,
+		MaxFrame: codec.LimitAfterLogin,
 	})
 }
 
@@ -138,7 +139,8 @@ func event(seq uint64, flags codec.Flags) []byte {
 }
 
 func execution(id, seq uint64, flags codec.Flags) []byte {
-	return codec.Append(nil, codec.TypeExecution, codec.FlagReply|flags, id, &papertapev1.AccountEvent{Account: account, Seq: seq})
+	return codec.Append(nil, codec.TypeExecution, codec.FlagReply|flags, id,
+		&papertapev1.AccountEvent{Account: account, Seq: seq})
 }
 
 func pong(id, head uint64) []byte {

@@ -32,14 +32,16 @@ func TestHash(t *testing.T) {
 // A bust sets every row it touched, and the cash, to what the event says.
 func TestBustIsApplied(t *testing.T) {
 	s := &State{Seq: 6, Cash: Cash{Balance: 10}, Positions: []Position{
-		{Market: "SH", Code: "600519", Quantity: 200, Cost: 3000}, {Market: "SZ", Code: "000001", Quantity: 50, Cost: 15},
+		{Market: "SH", Code: "600519", Quantity: 200, Cost: 3000},
+		{Market: "SZ", Code: "000001", Quantity: 50, Cost: 15},
 		{Market: "SZ", Code: "000333", Quantity: 7},
 	}}
 	s.apply(&Event{
 		Seq: 7, Bust: &Bust{TradeID: "1-3", Cascade: []string{"1-5"}}, Cash: &Cash{Balance: 30, Realised: 400},
 		TotalMarketValue: 77,
 		Positions: []Position{
-			{Market: "SZ", Code: "000001", Quantity: 0, Realised: 650}, {Market: "SH", Code: "600519", Quantity: 50, Cost: 500, Realised: 400},
+			{Market: "SZ", Code: "000001", Quantity: 0, Realised: 650},
+			{Market: "SH", Code: "600519", Quantity: 50, Cost: 500, Realised: 400},
 			{Market: "BJ", Code: "830799", Quantity: 0}, // never seen
 		},
 	})

@@ -15,23 +15,24 @@ const updatesMax = 1024
 // time (the reader of the current connection or, between two connections, the keeper) and any
 // number of takers.
 type stream struct {
-	more   chan struct{} // holds one if an update waits in the queue
+	queued chan struct{} // holds one if an update waits in the queue
 	pushed chan struct{} // holds one if a push waits
 	room   chan struct{} // holds one if the queue was full and no longer is
 
-	mu    sync.Mutex
-	queue []Update // queue[head:] waits; at most updatesMax updates
-	head  int
-	last  uint64 // the newest sequence put
-	push  pushes
-	turn  bool   // whether a push goes first the next time both wait
-	state *State // for an Account: as of the last update taken; nil for a Client
-	moved int    // updates taken since the last save that changed the state
+	mu        sync.Mutex
+	queue     []Update // queue[head:] waits; at most updatesMax updates
+	head      int
+	last      uint64 // the newest sequence put
+	push      pushes
+	pushFirst bool   // whether a push goes first the next time both wait
+	state     *State // for an Account: as of the last update taken; nil for a Client
+	moved     int    // updates taken since the last save that changed the state
 }
 
 // newStream returns a stream. If state is not nil, the stream maintains it.
 func newStream(state *State) *stream {
-	s := &stream{more: make(chan struct{}, 1), pushed: make(chan struct{}, 1), room: make(chan struct{}, 1), state: state}
+	s := &stream{queued: make(chan struct{}, 1), pushed: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		state: state}
 	if state != nil {
 		s.last = state.Seq
 	}
@@ -51,9 +52,9 @@ func (s *stream) put(u Update, done <-chan struct{}) bool {
 	for {
 		s.mu.Lock()
 		if len(s.queue)-s.head < updatesMax {
-			s.append(u)
+			s.enqueue(u)
 			s.mu.Unlock()
-			signal(s.more)
+			signal(s.queued)
 			return true
 		}
 		s.mu.Unlock()
@@ -68,7 +69,7 @@ func (s *stream) put(u Update, done <-chan struct{}) bool {
 // enqueue appends to the queue; the caller holds mu. A notice of a failed attempt replaces one
 // that is still last in the queue, so that the queue of an account that nobody reads does not
 // fill up with them.
-func (s *stream) append(u Update) {
+func (s *stream) enqueue(u Update) {
 	switch u := u.(type) {
 	case *Event:
 		s.last = u.Seq
@@ -95,16 +96,16 @@ func (s *stream) append(u Update) {
 func (s *stream) take() Update {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.turn || s.head == len(s.queue) {
+	if s.pushFirst || s.head == len(s.queue) {
 		if u := s.push.take(); u != nil {
-			s.turn = false
+			s.pushFirst = false
 			if !s.push.empty() {
 				signal(s.pushed)
 			}
 			return u
 		}
 	}
-	s.turn = true
+	s.pushFirst = true
 	return s.takeQueued()
 }
 
@@ -128,27 +129,27 @@ func (s *stream) takeQueued() Update {
 	if s.head++; s.head == len(s.queue) {
 		s.queue, s.head = s.queue[:0], 0
 	} else {
-		signal(s.more)
+		signal(s.queued)
 	}
 	if s.state != nil {
-		s.advance(u)
+		s.advanceState(u)
 	}
 	return u
 }
 
 // advanceState applies an update that is being handed out to the state.
-func (s *stream) advance(u Update) {
+func (s *stream) advanceState(u Update) {
 	if c, ok := u.(*Connected); ok && c.Resynced {
 		c.Before = s.state.clone()
 	}
-	next, moved := after(s.state, u)
+	next, moved := applyUpdate(s.state, u)
 	if s.state = next; moved {
 		s.moved++
 	}
 }
 
 // applyUpdate applies an update to a state, which it may modify.
-func after(s *State, u Update) (next *State, moved bool) {
+func applyUpdate(s *State, u Update) (next *State, moved bool) {
 	switch u := u.(type) {
 	case *Event:
 		s.apply(u)
@@ -162,7 +163,7 @@ func after(s *State, u Update) (next *State, moved bool) {
 }
 
 // setState sets the state before the first update is taken.
-func (s *stream) begin(state *State) {
+func (s *stream) setState(state *State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = state.clone()
@@ -184,7 +185,7 @@ func (s *stream) current() (*State, int) {
 }
 
 // markSaved records that the state was saved after so many updates had changed it.
-func (s *stream) saved(moved int) {
+func (s *stream) markSaved(moved int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moved -= moved
@@ -205,12 +206,12 @@ func (s *stream) idle() bool {
 }
 
 // stateAfterQueue returns the state as it will be when everything in the queue has been taken.
-func (s *stream) ahead() *State {
+func (s *stream) stateAfterQueue() *State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := s.state.clone()
 	for _, u := range s.queue[s.head:] {
-		state, _ = after(state, u)
+		state, _ = applyUpdate(state, u)
 	}
 	return state
 }
@@ -223,7 +224,7 @@ func (s *stream) wait(ctx context.Context, done <-chan struct{}, pushes bool) (e
 		pushed = nil
 	}
 	select {
-	case <-s.more:
+	case <-s.queued:
 		return false, nil
 	case <-pushed:
 		return false, nil

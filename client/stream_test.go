@@ -171,7 +171,7 @@ func TestPushesAreBounded(t *testing.T) {
 
 // The wait doubles up to its bound, is random below that, and comes on top of what the server asks for.
 func TestBackoff(t *testing.T) {
-	a := &Account{o: AccountOptions{BackoffMin: 100 * time.Millisecond, BackoffMax: 15 * time.Second}}
+	a := &Account{options: AccountOptions{BackoffMin: 100 * time.Millisecond, BackoffMax: 15 * time.Second}}
 	longest := func(attempt int, err error) (most, least time.Duration) {
 		least = math.MaxInt64
 		for range 2000 {
@@ -184,7 +184,8 @@ func TestBackoff(t *testing.T) {
 		0: 100 * time.Millisecond, 1: 200 * time.Millisecond, 3: 800 * time.Millisecond, 7: 12_800 * time.Millisecond,
 		8: 15 * time.Second, 1 << 30: 15 * time.Second,
 	} {
-		if most, least := longest(attempt, errors.New("gone")); most > bound+1 || most < bound*9/10 || least > bound/10 || least <= 0 {
+		if most, least := longest(attempt, errors.New("gone")); most > bound+1 || most < bound*9/10 ||
+			least > bound/10 || least <= 0 {
 			t.Errorf("attempt %d waits %v to %v: expected up to %v", attempt, least, most, bound)
 		}
 	}

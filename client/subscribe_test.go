@@ -13,13 +13,15 @@ import (
 func quotes(prices ...int64) []byte {
 	q := new(papertapev1.Quotes)
 	for i, price := range prices {
-		q.Quotes = append(q.Quotes, &papertapev1.Quote{Market: "SZ", Code: []string{"300750", "000001", "000333"}[i%3], Price: price})
+		q.Quotes = append(q.Quotes, &papertapev1.Quote{Market: "SZ",
+			Code: []string{"300750", "000001", "000333"}[i%3], Price: price})
 	}
 	return codec.Append(nil, codec.TypeQuotes, 0, 0, q)
 }
 
 func presence(uid uint64, online bool) []byte {
-	return codec.Append(nil, codec.TypePresence, 0, 0, &papertapev1.Presence{Account: account, Uid: uid, Online: online, Sessions: 2})
+	return codec.Append(nil, codec.TypePresence, 0, 0, &papertapev1.Presence{Account: account, Uid: uid,
+		Online: online, Sessions: 2})
 }
 
 // One connection: NextUpdate has quotes and presence, Next has events alone.
@@ -112,7 +114,9 @@ func TestPushesAreConflated(t *testing.T) {
 		p.send(pong(p.expect(codec.TypePing).ID, 500))
 		p.waitClosed()
 	})
-	a := open(t, addr, func(o *client.AccountOptions) { o.Subscribe = []client.Topic{client.TopicPresence, client.TopicQuotes} })
+	a := open(t, addr, func(o *client.AccountOptions) {
+		o.Subscribe = []client.Topic{client.TopicPresence, client.TopicQuotes}
+	})
 	if err := a.Ping(patience(t)); err != nil {
 		t.Fatal(err)
 	}

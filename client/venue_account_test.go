@@ -248,7 +248,8 @@ func TestRestartedServer(t *testing.T) {
 		t.Errorf("with its history: Connected says %+v", c)
 	}
 	before := v.engine.Epoch()
-	if c := restart(func() error { v.engine.Stop(); return v.begin() }); !c.Resynced || c.Before.Epoch != before || c.After.Epoch != v.engine.Epoch() {
+	if c := restart(func() error { v.engine.Stop(); return v.begin() }); !c.Resynced || c.Before.Epoch != before ||
+		c.After.Epoch != v.engine.Epoch() {
 		t.Errorf("with a new history: Connected says %+v", c)
 	}
 }

@@ -46,7 +46,8 @@ func (thisTrade) Done(uint64, []positions.Event, positions.Refusal) {}
 func (v *venue) takesBack(t *testing.T, seq uint64, quantity, price int64) {
 	t.Helper()
 	r := &positions.BustRequest{
-		Account: venueAccount, TradeSeq: seq, Reason: "wrong price", Actor: "ops", Correct: quantity != 0, Quantity: quantity, Price: price,
+		Account: venueAccount, TradeSeq: seq, Reason: "wrong price", Actor: "ops", Correct: quantity != 0,
+		Quantity: quantity, Price: price,
 	}
 	if _, _, err := v.engine.Bust(patience(t), r); err != nil {
 		t.Fatal(err)
@@ -56,7 +57,8 @@ func (v *venue) takesBack(t *testing.T, seq uint64, quantity, price int64) {
 // A client that is away when trades are made and taken back gets both in their order when it is
 // back, on its old connection's state or from its file, and comes to the server's state.
 func TestAwayForABust(t *testing.T) {
-	for name, cursor := range map[string]string{"another connection": "", "another program": filepath.Join(t.TempDir(), "cursor")} {
+	for name, cursor := range map[string]string{"another connection": "",
+		"another program": filepath.Join(t.TempDir(), "cursor")} {
 		t.Run(name, func(t *testing.T) {
 			v := startVenue(t, nil)
 			l := startLink(t, v.addr)

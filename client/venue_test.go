@@ -94,8 +94,9 @@ func newVenue() *venue {
 func (v *venue) begin() (err error) {
 	v.outlet = new(outlet)
 	v.engine, err = engine.New(engine.Config{
-		Shards: 2, Workers: 4, InboxOrdersMax: 8192, HistoryReadsMax: 64, HistoryMemoryBytesMax: 1 << 30, SessionsPerAccountMax: 64,
-		Universe: v.universe, Prices: v.prices.Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
+		Shards: 2, Workers: 4, InboxOrdersMax: 8192, HistoryReadsMax: 64, HistoryMemoryBytesMax: 1 << 30,
+		SessionsPerAccountMax: 64, Universe: v.universe, Prices: v.prices.Snapshot,
+		Clock:   func() int64 { return time.Now().UnixNano() },
 		Journal: engine.NewMemoryJournal(), Outlet: v.outlet, Log: zerolog.Nop(),
 		Fatal: func(err error) { fmt.Fprintln(os.Stderr, err); os.Exit(1) },
 	})
@@ -115,8 +116,8 @@ func (v *venue) serve() error {
 		Listen: "127.0.0.1:0", EventLoops: 2, Server: "venue",
 		Limits: gateway.Limits{ConnectionsMax: v.connections, ConnectionsPreloginMax: 1000}, RequestsInFlightMax: 256,
 		OutboxBytesMax: v.outboxBytes, OutboxTotalBytesMax: 1 << 30, SocketSendBufferBytes: v.sendBytes,
-		Heartbeat: v.heartbeat, LoginTimeout: 5 * time.Second, StallTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second,
-		Universe: v.universe, Prices: v.prices.Snapshot, Log: zerolog.Nop(),
+		Heartbeat: v.heartbeat, LoginTimeout: 5 * time.Second, StallTimeout: 10 * time.Second,
+		ShutdownTimeout: 5 * time.Second, Universe: v.universe, Prices: v.prices.Snapshot, Log: zerolog.Nop(),
 	})
 	v.outlet.change(v.gateway)
 	accounts := simulator.Accounts{Count: venueAccounts, Seed: 1, Universe: v.universe}
@@ -166,7 +167,8 @@ type anyTrade struct{ instrument market.ID }
 func (a anyTrade) Decide(
 	view positions.View, prices *market.Prices, _ int64, _ uint64, orders []positions.Order,
 ) []positions.Order {
-	o := positions.Order{Instrument: a.instrument, Side: positions.Buy, Quantity: rand.Int64N(5) + 1, Origin: positions.OriginSimulator}
+	o := positions.Order{Instrument: a.instrument, Side: positions.Buy, Quantity: rand.Int64N(5) + 1,
+		Origin: positions.OriginSimulator}
 	row, held := view.Find(a.instrument)
 	if held && (rand.IntN(3) == 0 || view.Cash().Balance < 10*prices.At(a.instrument)) {
 		o.Side, o.Quantity = positions.Sell, row.Quantity
@@ -204,7 +206,9 @@ func (v *venue) catchUp(t *testing.T, a *client.Account, number uint64) {
 func (v *venue) compare(t *testing.T, a *client.Account, number uint64) {
 	t.Helper()
 	s, want := a.State(), v.truth(t, number)
-	if hash := positions.StateHash(v.universe, number, want.Seq, want.Cash, want.Positions); s.Seq != want.Seq || s.Hash() != hash {
-		t.Errorf("account %d: seq %d and hash %016x here, seq %d and hash %016x there", number, s.Seq, s.Hash(), want.Seq, hash)
+	if hash := positions.StateHash(v.universe, number, want.Seq, want.Cash, want.Positions); s.Seq != want.Seq ||
+		s.Hash() != hash {
+		t.Errorf("account %d: seq %d and hash %016x here, seq %d and hash %016x there", number, s.Seq, s.Hash(),
+			want.Seq, hash)
 	}
 }

@@ -22,7 +22,8 @@ func expectMismatch(t *testing.T, err error, seq, server uint64) {
 	var m *client.StateMismatch
 	if !errors.As(err, &m) || !errors.Is(err, client.ErrStateHash) || m.Account != account || m.Seq != seq ||
 		m.Local != book(seq).Hash() || m.Server != server {
-		t.Errorf("got %v: expected a mismatch as of seq %d, %016x here and %016x there", err, seq, book(seq).Hash(), server)
+		t.Errorf("got %v: expected a mismatch as of seq %d, %016x here and %016x there", err, seq, book(seq).Hash(),
+			server)
 	}
 }
 

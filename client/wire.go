@@ -21,15 +21,15 @@ type tradeEvent struct {
 
 func eventFrom(m *papertapev1.AccountEvent) *Event {
 	var ev *Event
-	switch what := m.GetWhat().(type) {
+	switch kind := m.GetWhat().(type) {
 	case *papertapev1.AccountEvent_Trade:
-		of := &tradeEvent{trade: tradeFrom(what.Trade)}
-		ev = &of.event
-		ev.Trade, ev.Cash, ev.Positions = &of.trade, &of.cash, of.rows[:0]
+		with := &tradeEvent{trade: tradeFrom(kind.Trade)}
+		ev = &with.event
+		ev.Trade, ev.Cash, ev.Positions = &with.trade, &with.cash, with.rows[:0]
 	case *papertapev1.AccountEvent_Bust:
-		ev = &Event{Bust: bustFrom(what.Bust), Cash: new(Cash)}
+		ev = &Event{Bust: bustFrom(kind.Bust), Cash: new(Cash)}
 	case *papertapev1.AccountEvent_Adjustment:
-		a := what.Adjustment
+		a := kind.Adjustment
 		ev = &Event{
 			Adjustment: &Adjustment{Cash: Money(a.GetCash()), Reason: a.GetReason(), Actor: a.GetActor()},
 			Cash:       new(Cash),
