@@ -41,7 +41,7 @@ func TestDialLogsIn(t *testing.T) {
 	}
 }
 
-// Frames that come byte by byte, or all at once, are the same.
+// It makes no difference whether frames come byte by byte or all at once.
 func TestFramesHoweverTheyCome(t *testing.T) {
 	for name, chunk := range map[string]int{"byte by byte": 1, "glued": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
@@ -65,7 +65,8 @@ func TestFramesHoweverTheyCome(t *testing.T) {
 	}
 }
 
-// Executions take their places among the events; that of an order repeated does not enter the stream.
+// Executions take their places among the events. That of a repeated order does not enter the
+// stream.
 func TestExecutionsInTheirPlace(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(10)
@@ -158,7 +159,7 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// Answers find their requests by id, in whatever order they come.
+// Answers are matched to requests by id, in whatever order they come.
 func TestRequestsArePipelined(t *testing.T) {
 	const n = 50
 	addr := serve(t, func(p *peer) {
@@ -272,7 +273,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// What came before the end is handed out before the error; calls under way get the same error.
+// What came before the end is returned before the error. Calls under way get the same error.
 func TestGoodbye(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(0)
@@ -305,7 +306,7 @@ func TestSequenceIsChecked(t *testing.T) {
 		frame     func(orderID uint64) []byte
 		got       uint64
 		repeat    bool
-		elsewhere bool // it is a ProtocolError
+		elsewhere bool // a ProtocolError is expected
 	}{
 		"event left out":             {func(uint64) []byte { return event(13, 0) }, 13, false, false},
 		"event repeated":             {func(uint64) []byte { return event(11, 0) }, 11, true, false},
@@ -356,7 +357,7 @@ func TestSequenceIsChecked(t *testing.T) {
 	}
 }
 
-// Where the stream begins depends on how the session does.
+// Where the stream begins depends on the mode of the session.
 func TestStreamBeginsWhereTheModeSays(t *testing.T) {
 	for name, test := range map[string]struct {
 		mode  client.ResumeMode
@@ -387,7 +388,7 @@ func TestStreamBeginsWhereTheModeSays(t *testing.T) {
 				}
 				p.send(ping(3, 9))
 				f := p.receive()
-				for f.Type == codec.TypePong { // before the client's own ping, or after it
+				for f.Type == codec.TypePong { // may come before or after the client's own ping
 					f = p.receive()
 				}
 				p.send(pong(f.ID, 9))
@@ -406,8 +407,8 @@ func TestStreamBeginsWhereTheModeSays(t *testing.T) {
 	}
 }
 
-// While what the login announced is being replayed, the newest sequence is ahead of the stream,
-// and that is no gap.
+// During the replay that the login announced, the newest sequence is ahead of the stream, and
+// that is no gap.
 func TestPingDuringReplay(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.send(welcome(60_000))
@@ -426,7 +427,7 @@ func TestPingDuringReplay(t *testing.T) {
 	}
 }
 
-// The client pings when it has sent nothing for a heartbeat, and answers the server's pings.
+// The client pings after a heartbeat interval without sending, and answers the server's pings.
 func TestHeartbeat(t *testing.T) {
 	answered := make(chan struct{})
 	addr := serve(t, func(p *peer) {
@@ -454,7 +455,7 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-// A PONG that knows of events which did not come shows them missing even where nothing follows.
+// A PONG that reports a newer sequence reveals missing events even if nothing follows them.
 func TestPongShowsALoss(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.send(welcome(150))
@@ -480,7 +481,7 @@ func TestSilentServerIsDead(t *testing.T) {
 	}
 }
 
-// A caller who is slow with the events is not taken for a dead server, and loses nothing.
+// A caller who takes events slowly does not mistake the server for dead, and loses nothing.
 func TestSlowCallerLosesNothing(t *testing.T) {
 	const n, heartbeatMs = 5000, 50 // far more events than are buffered
 	addr := serve(t, func(p *peer) {
@@ -493,11 +494,11 @@ func TestSlowCallerLosesNothing(t *testing.T) {
 				p.send(event(seq+1, 0))
 			}
 		}()
-		p.waitClosed() // pings are not answered: the client would not get to read that far
+		p.waitClosed() // pings go unanswered here, as the client has not read that far
 		<-sent
 	})
 	c := dial(t, addr, client.Options{})
-	time.Sleep(4 * heartbeatMs * time.Millisecond) // a server that is silent so long is dead
+	time.Sleep(4 * heartbeatMs * time.Millisecond) // a server silent for so long counts as dead
 	for i, ev := range next(t, c, n) {
 		if ev.Seq != uint64(i+1) {
 			t.Fatalf("event %d is seq %d", i+1, ev.Seq)
@@ -521,8 +522,8 @@ func TestCutConnection(t *testing.T) {
 	}
 }
 
-// A call that was given up gets its answer all the same: the execution is in the stream, and
-// the next call is not confused.
+// A call that was given up still gets its answer: the execution is in the stream, and the next
+// call is not confused by it.
 func TestCallEndsWithItsContext(t *testing.T) {
 	asked, gaveUp := make(chan struct{}), make(chan struct{})
 	addr := serve(t, func(p *peer) {
@@ -574,7 +575,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
-// With DiscardEvents answers come though nobody calls Next, and a gap still ends the client.
+// With DiscardEvents, answers come although nobody calls Next, and a gap still ends the client.
 func TestDiscardEvents(t *testing.T) {
 	const n = 5000
 	addr := serve(t, func(p *peer) {
@@ -596,7 +597,7 @@ func TestDiscardEvents(t *testing.T) {
 	}
 }
 
-// What the server would answer with GOODBYE is not sent.
+// A frame that the server would answer with GOODBYE is not sent.
 func TestTooLargeARequestIsNotSent(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(0)
@@ -662,8 +663,8 @@ func TestOwnDial(t *testing.T) {
 	}
 }
 
-// brokenPipe is a connection on which writes fail from a moment on, and what was read is handed
-// out only when one has.
+// brokenPipe is a connection on which writes start to fail, and which returns what it has read
+// only after a write has failed.
 type brokenPipe struct {
 	net.Conn
 	broken atomic.Bool
@@ -687,8 +688,8 @@ func (b *brokenPipe) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestLastWords: the server answers, says GOODBYE and closes, and the client finds that out by
-// writing. It has the answer and the reason nevertheless.
+// TestLastWords: the server answers, says GOODBYE and closes, and the client notices that by a
+// failed write. It gets the answer and the reason nevertheless.
 func TestLastWords(t *testing.T) {
 	pipe, answer := &brokenPipe{failed: make(chan struct{})}, make(chan struct{})
 	addr := serve(t, func(p *peer) {

@@ -39,8 +39,8 @@ func sameState(a, b *State) bool {
 	return a.Epoch == b.Epoch && reflect.DeepEqual(a.holdings(), b.holdings())
 }
 
-// A file that an earlier version of this package has written is read, and would be written with
-// the same bytes today.
+// A file written by an earlier version of this package can be read, and today's version would
+// write the same bytes.
 func TestCursorFileOfVersion1(t *testing.T) {
 	written, err := os.ReadFile("testdata/cursor-v1")
 	if err != nil {
@@ -81,8 +81,7 @@ func TestCursorIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-// What a kill leaves of a file that was being written beside the cursor does not matter, and is
-// overwritten.
+// What a kill leaves of the new file beside the cursor does not matter: it is overwritten.
 func TestCursorIsReplacedWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	first := &cursor{state: someState(7), note: []byte("first")}
@@ -114,8 +113,8 @@ func TestCursorIsReplacedWhole(t *testing.T) {
 	}
 }
 
-// A bit that is not what it was, a byte too few or too many: an error that names the file, and
-// no state.
+// A flipped bit, or a byte too few or too many, gives an error that names the file, and no
+// state.
 func TestDamagedCursor(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -146,7 +145,7 @@ func TestDamagedCursor(t *testing.T) {
 	refused("another account", good, 8, "it is of account 7: expected account 8")
 	refused("something else", bytes.Repeat([]byte("text\n"), 100), 7, "not a cursor file")
 
-	// Checksums that fit what makes no sense.
+	// The checksum is correct but the content makes no sense.
 	resum := func(change func(b []byte)) []byte {
 		b := bytes.Clone(good)
 		change(b)
@@ -165,7 +164,7 @@ func FuzzParseCursor(f *testing.F) {
 	f.Add(encoded(f, &cursor{state: &State{Account: 1}}), true)
 	f.Add([]byte(cursorMagic), false)
 	f.Fuzz(func(t *testing.T, b []byte, sum bool) {
-		if sum && len(b) >= 4 { // or nothing would come through
+		if sum && len(b) >= 4 { // else nearly everything would be refused
 			b = binary.BigEndian.AppendUint32(bytes.Clone(b[:len(b)-4]), crc32.Checksum(b[:len(b)-4], castagnoli))
 		}
 		c, err := parseCursor(b)
@@ -183,7 +182,8 @@ func FuzzParseCursor(f *testing.F) {
 	})
 }
 
-// TestNoCursorFile: what is no file is refused at once, and is not waited for, or read without end.
+// TestNoCursorFile: a path that is not a regular file is refused at once, and neither waited
+// for nor read without end.
 func TestNoCursorFile(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
