@@ -209,8 +209,8 @@ func TestMissionFindsTheFault(t *testing.T) {
 	}
 }
 
-// The server is gone in the middle of the tasks. It comes back with its history, or without, and every row is seen all the
-// same.
+// The server is gone in the middle of the tasks. It comes back with its history, or without,
+// and every row is seen all the same.
 func TestMissionWhoseServerIsAway(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -348,8 +348,8 @@ func TestMissionWithoutItsScript(t *testing.T) {
 	}
 }
 
-// The server was to be restarted, and was not, though connections may have broken; or it was, and had forgotten; or it does not
-// tell one from the other.
+// The server was to be restarted, and was not, though connections may have broken; or it was,
+// and had forgotten; or it does not tell one from the other.
 func TestMissionWithoutTheRestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -389,7 +389,8 @@ func TestMissionWithoutTheRestart(t *testing.T) {
 	}
 }
 
-// A server that is restarted is seen to be, by everybody and once, also where connections have broken before and after it.
+// A server that is restarted is seen to be, by everybody and once, also where connections have
+// broken before and after it.
 func TestMissionWithTheRestart(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0}, nil)

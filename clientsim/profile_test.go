@@ -79,7 +79,7 @@ func TestParseMix(t *testing.T) {
 	}
 }
 
-// What is drawn stays within what was asked for, reaches all of it, and keeps to the shares.
+// What is drawn stays within the interval, reaches all of it, and follows the shares.
 func TestDraws(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	narrow := Interval{3, 5}

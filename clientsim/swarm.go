@@ -11,37 +11,41 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// swarmName is what the server's log calls the clients.
+// swarmName identifies the clients in the server's log.
 const swarmName = "papertape-swarm"
 
 const (
-	loginsMax    = 64              // under way at a time; a server takes 1,000 connections that are not logged in
-	openPatience = 2 * time.Minute // for everybody to log in, once the server is there
-	settle       = time.Minute     // at the end, for requests under way and the last comparison; also for a server that is away
+	loginsMax    = 64              // logins at the same time; a server accepts 1,000 connections not yet logged in
+	openPatience = 2 * time.Minute // for all to log in, once the server is there
+	settle       = time.Minute     // at the end, for requests under way, the last comparison, and an outage of the server
 )
 
-// ErrCannotRun is what an error is where the clients did not get in at all, for errors.Is. Nothing was checked.
+// ErrCannotRun matches, with errors.Is, the error of clients that could not log in. Nothing was
+// checked.
 var ErrCannotRun = errors.New("the clients could not log in")
 
-// SwarmConfig says who does what, where, and for how long.
+// SwarmConfig configures a swarm.
 type SwarmConfig struct {
 	Addr         string // of the server, HOST:PORT
 	Clients      int
 	FirstAccount uint64 // client i has account FirstAccount+i
 	Profile      Profile
 	Duration     time.Duration // of the trading, from when all are logged in
-	Seed         uint64        // of what the clients choose; the same seed and account choose the same
+	Seed         uint64        // of the clients' choices, which depend on it and the account alone
 	Wait         time.Duration // for a server that is not there yet
 
-	// Notice, if not nil, is told in a line what happens to all: that everybody is logged in, connections that go and come.
-	// Progress, if not nil, is told how far it is, about twice a second. Both are called by one goroutine at a time.
+	// Notice, if not nil, is told in one line what happens to the swarm: that all are logged
+	// in, and that connections end and come back. Progress, if not nil, is told about twice a
+	// second how far the swarm is. Neither is called concurrently.
 	Notice   func(text string)
 	Progress func(p Progress)
 }
 
-// Swarm runs the clients, each on a connection and an account of its own. Each thinks, buys, sells and asks as its profile
-// says, and checks all that comes against its shadow; at the end also a fresh list and a page of the history. When ctx
-// ends, the trading does, and the end is as ever. The error is an ErrCannotRun where not all clients could log in.
+// Swarm runs the clients, each on its own connection and account. Each thinks, buys, sells and
+// queries as its profile says, and checks everything that comes against its shadow; at the end
+// it also checks a fresh list and a page of the history. When ctx ends, the trading stops early
+// and the comparison follows as usual. The error is an ErrCannotRun if not all clients could
+// log in.
 func Swarm(ctx context.Context, cfg SwarmConfig) (*SwarmReport, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -72,11 +76,11 @@ func (cfg *SwarmConfig) check() error {
 	return nil
 }
 
-// swarm is one under way.
+// swarm is a swarm that is running.
 type swarm struct {
 	cfg     SwarmConfig
-	gate    gate                // at which connections are made
-	tools   []client.Instrument // what there is to buy, the same for all; prices are of the start
+	gate    gate                // bounds the connections not yet logged in
+	tools   []client.Instrument // what can be bought, for all members; prices are as of the start
 	members []*member
 	board   board
 	traded  time.Duration
@@ -91,8 +95,9 @@ func (s *swarm) notice(format string, args ...any) {
 	}
 }
 
-// openAll logs everybody in: one, who waits for the server and asks what there is to trade; then all others, so many at
-// a time. The first who cannot ends it for all.
+// openAll logs all members in. The first waits for the server and asks for the instruments;
+// then the others log in, a bounded number at the same time. The first failure ends the login
+// for all.
 func (s *swarm) openAll(ctx context.Context) error {
 	for i := range s.cfg.Clients {
 		s.members = append(s.members, newMember(s, s.cfg.FirstAccount+uint64(i))) //nolint:gosec // not negative
@@ -117,7 +122,7 @@ func (s *swarm) openAll(ctx context.Context) error {
 		logins.Go(func() {
 			defer turns.leave()
 			if err := m.user.openWithin(ctx, s.cfg.Addr, swarmName, openPatience, nil); err != nil {
-				cancel(err) // the first stays
+				cancel(err) // the first error is kept
 			}
 		})
 	}
@@ -128,7 +133,7 @@ func (s *swarm) openAll(ctx context.Context) error {
 	return nil
 }
 
-// cannot explains why somebody could not log in.
+// cannotLogIn explains why a member could not log in.
 func (s *swarm) cannot(err error) error {
 	var reject *client.Reject
 	if errors.As(err, &reject) && reject.Code == client.UnknownAccount {
@@ -139,7 +144,8 @@ func (s *swarm) cannot(err error) error {
 	return fmt.Errorf("%w: %w", ErrCannotRun, err)
 }
 
-// run has everybody trade until the time is over or ctx ends, and then compare.
+// tradeAndCompare runs all members: they trade until the time is over or ctx ends, and then
+// compare.
 func (s *swarm) run(ctx context.Context) {
 	life, end := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Duration+settle)
 	defer end()
@@ -194,7 +200,7 @@ func (s *swarm) report(loggedIn time.Duration) *SwarmReport {
 	return r
 }
 
-// instruments asks what there is to trade.
+// instruments asks for the tradable instruments.
 func (u *user) instruments(ctx context.Context) ([]client.Instrument, error) {
 	var list []client.Instrument
 	err := u.insist(ctx, func(ctx context.Context) error {

@@ -11,20 +11,20 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// SwarmClient is what one client of a swarm did, saw and checked.
+// SwarmClient says what one client of a swarm did, saw and checked.
 type SwarmClient struct {
-	Account   uint64 `json:"account,omitempty"` // 0: the sum of all
-	Compared  bool   `json:"compared"`          // its account agreed with the server at the end, or what did not is in mismatches
+	Account   uint64 `json:"account,omitempty"` // 0 in the sum of all
+	Compared  bool   `json:"compared"`          // compared with the server at the end; differences are in mismatches
 	RowsAtEnd int    `json:"rows_at_end"`
 	Tally
 	Queries int     `json:"queries"` // lists, pages of history and prices asked for while trading
 	Times   Timings `json:"response_times"`
 }
 
-// OK tells whether nothing was wrong, to the end.
+// OK reports whether nothing was wrong up to the end.
 func (c *SwarmClient) OK() bool { return c.Compared && c.right() }
 
-// requests is how many were answered.
+// requests returns how many requests were answered.
 func (c *SwarmClient) requests() int64 { return c.Times.Total.Count }
 
 func (c *SwarmClient) add(o *SwarmClient) {
@@ -43,10 +43,11 @@ type SwarmReport struct {
 	Clients      []SwarmClient
 }
 
-// OK tells whether all of it held: nothing wrong with any client, and enough done for that to mean something.
+// OK reports whether the swarm succeeded: nothing was wrong with any client, and enough was
+// done for that to mean something.
 func (r *SwarmReport) OK() bool { return r.held() == len(r.Clients) && len(r.tooLittle()) == 0 }
 
-// tooLittle says what there has to be for the verdict to mean something, and was not.
+// tooLittle returns what is missing for the verdict to mean something.
 func (r *SwarmReport) tooLittle() []string {
 	if len(r.Clients) == 0 {
 		return []string{"there were no clients: nothing was tried"}
@@ -64,7 +65,7 @@ func (r *SwarmReport) tooLittle() []string {
 	return sentences
 }
 
-// held is how many clients found nothing wrong.
+// held returns how many clients found nothing wrong.
 func (r *SwarmReport) held() int {
 	n := 0
 	for i := range r.Clients {
@@ -115,12 +116,12 @@ func (r SwarmReport) MarshalJSON() ([]byte, error) {
 }
 
 const (
-	rowsShown       = 10 // clients in the table; all where there are no more than twice as many
-	mismatchesShown = 20 // sentences below it
+	rowsShown       = 10 // clients in the table; all if there are at most twice as many
+	mismatchesShown = 20 // sentences below the table
 )
 
-// Render writes the clients as a table, all of them where they are few and else the worst ten, the response times, what was
-// wrong, and a verdict in a sentence.
+// Render writes the clients as a table (all of them if they are few, else the worst ten), the
+// response times, what was wrong, and a verdict in one sentence.
 func (r *SwarmReport) Render(w io.Writer) error {
 	shown := r.worst()
 	t := newTable(table.Row{"client", "buys+sells", "refused", "queries", "events", "pushed", "lists", "history", "missed",
@@ -151,8 +152,8 @@ func (r *SwarmReport) Render(w io.Writer) error {
 	return r.renderVerdict(w)
 }
 
-// worst is whom to show: those with something wrong first, then those who waited longest; in the order of their accounts
-// where all are shown.
+// worst returns the clients to show: first those with something wrong, then those that waited
+// longest. If all are shown, they are in the order of their accounts.
 func (r *SwarmReport) worst() []*SwarmClient {
 	all := make([]*SwarmClient, len(r.Clients))
 	for i := range r.Clients {
@@ -218,7 +219,7 @@ func (c *SwarmClient) verdict() string {
 	return "NOT COMPARED"
 }
 
-// ms is milliseconds with as many digits as mean something.
+// ms formats milliseconds with a sensible number of digits.
 func ms(v float64) string {
 	if v < 10 {
 		return fmt.Sprintf("%.2f", v)
@@ -226,7 +227,7 @@ func ms(v float64) string {
 	return fmt.Sprintf("%.0f", v)
 }
 
-// newTable is a table with the columns from first to last aligned to the right.
+// newTable returns a table whose columns from first to last are aligned to the right.
 func newTable(header table.Row, first, last int) table.Writer {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)

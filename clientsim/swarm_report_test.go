@@ -12,7 +12,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// someReport is a report with a number of its own in every field that has one.
+// someReport returns a report with a different number in every field.
 func someReport() *SwarmReport {
 	timing := func(n float64) Timing {
 		return Timing{Count: int64(n), Mean: n + 0.5, P50: n + 0.25, P90: n + 1, P99: n + 2, Max: n + 3}
@@ -35,7 +35,7 @@ func someReport() *SwarmReport {
 	return r
 }
 
-// The JSON is for programs: names and places do not change.
+// The JSON is for programs: names and structure do not change.
 func TestSwarmReportForPrograms(t *testing.T) {
 	text, err := json.MarshalIndent(someReport(), "", "  ")
 	if err != nil {
@@ -148,7 +148,8 @@ func TestTallyKeepsTheFirstSentences(t *testing.T) {
 	}
 }
 
-// TestSwarmThatDidNothing: a swarm in which nothing was asked or compared is none that held, and says so.
+// TestSwarmThatDidNothing: a swarm in which nothing was asked or compared has not succeeded,
+// and says so.
 func TestSwarmThatDidNothing(t *testing.T) {
 	for want, spoil := range map[string]func(r *SwarmReport){
 		"there were no clients":                func(r *SwarmReport) { r.Clients = nil },

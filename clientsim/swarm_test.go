@@ -18,13 +18,13 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// longEnough bounds a swarm that a test ends when it has seen what it waits for.
+// longEnough bounds a swarm that a test ends once it has seen what it waits for.
 const longEnough = 30 * time.Second
 
-// swarmRows are rows for the ten accounts of a swarm.
+// swarmRows are the rows of the ten accounts of a swarm.
 var swarmRows = [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0}
 
-// crowd is a swarm of ten in a hurry, against a world; stop ends its trading.
+// crowd is a swarm of ten without long pauses, against a world; stop ends its trading.
 type crowd struct {
 	cfg  SwarmConfig
 	stop context.CancelFunc
@@ -65,12 +65,13 @@ func (c *crowd) run(t *testing.T) *SwarmReport {
 	return report
 }
 
-// after returns a spoiler that does something once, when so many events have left the server.
+// after returns a spoiler that calls a function once, after that many events have left the
+// server.
 func after(events int, do func()) func(*outFrame) bool {
 	return func(f *outFrame) bool {
 		if f.t == codec.TypeEvent || f.t == codec.TypeExecution {
 			if events--; events == 0 {
-				go do() // it may want the world's lock, which is held
+				go do() // it may need the world's lock, which is held
 			}
 		}
 		return true
@@ -117,8 +118,8 @@ func TestSwarm(t *testing.T) {
 	}
 }
 
-// Trades are taken back under the eyes of a swarm: new ones, and such as are older than its clients, who then fold all of the
-// history at the end. Either way a wrong row is found.
+// Trades are taken back while a swarm watches: new ones, and ones older than its clients, who
+// then fold the whole history at the end. Either way a wrong row is detected.
 func TestSwarmWhoseTradesAreTakenBack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -139,7 +140,7 @@ func TestSwarmWhoseTradesAreTakenBack(t *testing.T) {
 				case events == 1000:
 					go c.stop()
 				case events%50 == 0:
-					go w.takesSomethingBack(swarmFirst+uint64(busts%9), busts) // it wants the world's lock, which is held
+					go w.takesSomethingBack(swarmFirst+uint64(busts%9), busts) // it needs the world's lock, which is held
 					busts++
 				}
 				if b := ev.GetBust(); b != nil && wrong && f.account == swarmFirst+2 {
@@ -167,7 +168,7 @@ func TestSwarmWhoseTradesAreTakenBack(t *testing.T) {
 	}
 }
 
-// takesSomethingBack takes an old trade back, of the opening, or else the newest one.
+// takesSomethingBack takes back an old trade of the opening, or else the newest one.
 func (w *world) takesSomethingBack(account uint64, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,7 +183,7 @@ func (w *world) takesSomethingBack(account uint64, n int) {
 	w.bust(r)
 }
 
-// The server is gone for a while. It comes back with its history, or without.
+// The server goes away for a while, and comes back with or without its history.
 func TestSwarmWhoseServerIsAway(t *testing.T) {
 	t.Parallel()
 	for name, anew := range map[string]bool{"as it was": false, "with a new history": true} {
@@ -236,14 +237,15 @@ func TestSwarmWhoseServerIsAway(t *testing.T) {
 	}
 }
 
-// A server with one fault is found out, by the client whom it hits and with a sentence that names it.
+// A server with one fault is detected by the client that it affects, with a sentence that names
+// the fault.
 func TestSwarmFindsTheFault(t *testing.T) {
 	t.Parallel()
 	const hit = swarmFirst + 4
 	tests := map[string]struct {
 		spoil  func(f *outFrame) bool
 		says   string
-		inGaps int // -1: some or none
+		inGaps int // -1 means any number
 	}{
 		"wrong cost": {func(f *outFrame) bool {
 			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && len(ev.GetPositions()) > 0 {
@@ -293,7 +295,7 @@ func TestSwarmFindsTheFault(t *testing.T) {
 						Text: "there is no money"}
 			}
 			return true
-		}, "was refused with REJECT_CODE_INSUFFICIENT_CASH (there is no money), but there were ", -1}, // and the event is missing later
+		}, "was refused with REJECT_CODE_INSUFFICIENT_CASH (there is no money), but there were ", -1}, // the event is missing later
 		"another quantity executed": {func(f *outFrame) bool {
 			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && f.t == codec.TypeExecution {
 				wrong := proto.Clone(ev).(*papertapev1.AccountEvent)
@@ -319,7 +321,7 @@ func TestSwarmFindsTheFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var w *world
-			fills := after(50, func() { w.fillAll(1) }) // for there to be live events
+			fills := after(50, func() { w.fillAll(1) }) // so that there are live events
 			w = startWorld(t, swarmRows, func(f *outFrame) bool { return fills(f) && (f.account != hit || test.spoil(f)) })
 			c := newCrowd(t, w)
 			c.cfg.Progress = func(p Progress) {
@@ -397,7 +399,7 @@ func TestSwarmWhoseServerForgets(t *testing.T) {
 	}
 }
 
-// A server that puts requests off is asked again, and nothing is wrong.
+// Requests that the server puts off are repeated, and nothing is wrong.
 func TestSwarmIsPatient(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -481,7 +483,7 @@ func TestSwarmWaits(t *testing.T) {
 
 func TestRefusalsAreJudged(t *testing.T) {
 	const account = 100017
-	before, _ := shadow.FromHoldings(&client.Holdings{ // what is wrong with so short a list does not matter here
+	before, _ := shadow.FromHoldings(&client.Holdings{ // the findings in so short a list do not matter here
 		Account: account, Cash: &client.Cash{Balance: 1000_0000},
 		Positions: []client.Position{{Market: "SH", Code: "600519", Quantity: 200}},
 	})

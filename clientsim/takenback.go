@@ -11,8 +11,8 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// takenBack is shown a trade of the server's that the server then takes back: the row and the cash must be what they were before
-// it. And it has both replayed to it, in their order.
+// takenBack is shown a trade of the server's that the server then takes back: the row and the
+// cash must be what they were before it. And it has both replayed to it, in their order.
 func (t *trader) takenBack(ctx context.Context) error {
 	if t.moments == nil {
 		t.moments = make(map[uint64]moment)
@@ -38,8 +38,9 @@ func (t *trader) takenBack(ctx context.Context) error {
 	return nil
 }
 
-// restored says whether an event takes back a trade that was shown, and after which nothing happened to its row; it compares the
-// row and the cash with those before the trade, for which it asks no ledger.
+// restored says whether an event takes back a trade that was shown, and after which nothing
+// happened to its row; it compares the row and the cash with those before the trade, for which
+// it asks no ledger.
 func (t *trader) restored(ev *client.Event) bool {
 	if ev == nil || ev.Bust == nil {
 		return false
@@ -140,8 +141,8 @@ func (t *trader) orderTwice(ctx context.Context, second *client.Client, replayed
 	return t.anew(t.catchUp(ctx, answers[0].Seq))
 }
 
-// followSecond takes what comes in a second session of the account, up to a sequence: what the first one sees, and nothing
-// else.
+// followSecond takes what comes in a second session of the account, up to a sequence: what the
+// first one sees, and nothing else.
 func (t *trader) followSecond(ctx context.Context, second *client.Client, replayed *shadow.Shadow, seq uint64) error {
 	for replayed.Seq() < seq {
 		ev, err := second.Next(ctx)

@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	pace            = 150 * time.Millisecond // between orders, so that what the server does comes in between
+	pace            = 150 * time.Millisecond // between orders, so that the server's own fills come in between
 	pushPatience    = 15 * time.Second       // for what the server does by itself, while connected
-	pricePatience   = 3 * time.Second        // for another price; they walk once a second
+	pricePatience   = 3 * time.Second        // for another price; prices change once a second
 	busyTries       = 20                     // for an order that is answered BUSY
-	affordablePrice = 100_0000               // 100.00: what mission clients buy costs at most that a share
-	senselessShares = 999999999              // more than anybody holds
+	affordablePrice = 100_0000               // 100.00: the most that a share may cost for a mission client to buy it
+	senselessShares = 999999999              // more than any account holds
 )
 
-// trader is one mission client at work: a user with a task. It belongs to one goroutine.
+// trader is one mission client: a user with a task. Only one goroutine uses it.
 type trader struct {
 	user
 	cfg     *MissionConfig
 	report  *ClientReport
-	tools   []client.Instrument // what it may buy: the cheaper instruments, in an order of its own
-	resyncs int                 // of the account, when what it does now was begun
+	tools   []client.Instrument // what it may buy: the cheaper instruments, in its own order
+	resyncs int                 // of the account when the current step began
 }
 
 func newTrader(cfg *MissionConfig, r *ClientReport) *trader {
@@ -40,8 +40,8 @@ func newTrader(cfg *MissionConfig, r *ClientReport) *trader {
 	return t
 }
 
-// anew is errResynced where the account has begun anew since what the trader does now was begun: what it has counted on is
-// no longer so.
+// anew replaces err by errResynced if the account has begun anew since the current step began,
+// since what the step relies on is no longer true.
 func (t *trader) anew(err error) error {
 	if t.tally.Resyncs != t.resyncs && (err == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)) {
 		return errResynced
@@ -49,7 +49,7 @@ func (t *trader) anew(err error) error {
 	return err
 }
 
-// load asks what can be bought.
+// load asks for the instruments that can be bought.
 func (t *trader) load(ctx context.Context) error {
 	list, err := t.instruments(ctx)
 	if err != nil {
@@ -76,17 +76,17 @@ func (t *trader) relogin(ctx context.Context) error {
 	return t.openWithin(ctx, t.cfg.Addr, missionName, openPatience, nil)
 }
 
-// awaitPushes takes updates until so many fills by the server's simulator have come.
+// awaitPushes takes updates until n fills by the server's simulator have come.
 func (t *trader) awaitPushes(ctx context.Context, n int) error {
 	return t.awaitCount(ctx, "fills by the server's simulator", &t.tally.Pushed, n, becauseScript)
 }
 
-// becauseScript says where that comes from which clients wait for.
+// becauseScript says where the events come from that clients wait for.
 const becauseScript = "the server has to play the mission's script, which begins with the first login of each account and goes on for an hour " +
 	"(papertape swarm --print-script prints it, papertape serve --simulator.script plays it)"
 
-// awaitCount takes updates until so many of what the server does by itself have come. The time without a connection does not
-// count.
+// awaitCount takes updates until the count of something that the server does by itself has
+// reached n. Time without a connection does not count.
 func (t *trader) awaitCount(ctx context.Context, what string, count *int, n int, because string) error {
 	for left := t.cfg.patience; *count < n; {
 		if left <= 0 {
@@ -103,7 +103,7 @@ func (t *trader) awaitCount(ctx context.Context, what string, count *int, n int,
 	return t.anew(nil)
 }
 
-// oneOrIdle takes an update, if one comes within a while.
+// oneOrIdle takes an update if one comes within a while.
 func (t *trader) oneOrIdle(ctx context.Context, d time.Duration) error {
 	short, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -114,7 +114,8 @@ func (t *trader) oneOrIdle(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// awaitPrice waits until an instrument has another price, as long as is reasonable: prices may be fixed.
+// awaitPrice waits until an instrument has another price. It gives up after a while, since
+// prices may be fixed.
 func (t *trader) awaitPrice(ctx context.Context, i *client.Instrument, price client.Money) error {
 	for end := time.Now().Add(pricePatience); time.Now().Before(end); {
 		var list []client.Instrument
@@ -147,7 +148,8 @@ func (t *trader) awaitOnline(ctx context.Context) error {
 	return nil
 }
 
-// place places an order, checks its execution and takes all events up to it. A refusal is a *client.Reject.
+// place places an order, checks its execution and takes all events up to it. A refusal is a
+// *client.Reject.
 func (t *trader) place(ctx context.Context, o *client.Order) (*client.Event, error) {
 	if err := t.idle(ctx, pace); err != nil {
 		return nil, t.anew(err)
@@ -170,7 +172,8 @@ func (t *trader) place(ctx context.Context, o *client.Order) (*client.Event, err
 	}
 }
 
-// placeIfHeld places a sale. Where it was refused since the simulator has sold meanwhile, there is no event and no error.
+// placeIfHeld places a sale. If it was refused because the simulator has sold meanwhile, there
+// is neither an event nor an error.
 func (t *trader) placeIfHeld(ctx context.Context, o *client.Order) (*client.Event, error) {
 	before := t.shadow.Clone()
 	ev, err := t.place(ctx, o)
