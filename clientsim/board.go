@@ -108,7 +108,7 @@ func (b *board) watch() (stop func()) {
 // lookout is the state of what the board has reported.
 type lookout struct {
 	away                     bool // whether clients are away
-	since, said              time.Time
+	since, noticed           time.Time
 	resumes, resyncs, missed int64 // as of the last time that all were connected
 }
 
@@ -123,10 +123,10 @@ func (b *board) look(l *lookout, now time.Time) {
 	resumes, resyncs, missed := b.resumes.Load(), b.resyncs.Load(), b.missed.Load()
 	switch {
 	case away > 0 && !l.away:
-		l.away, l.since, l.said = true, now, now
+		l.away, l.since, l.noticed = true, now, now
 		b.notice("%d of %d clients have lost their connection: %s", away, b.clients, *b.cause.Load())
-	case away > 0 && now.Sub(l.said) >= stillAway:
-		l.said = now
+	case away > 0 && now.Sub(l.noticed) >= stillAway:
+		l.noticed = now
 		b.notice("%d of %d clients are away since %.0f s", away, b.clients, now.Sub(l.since).Seconds())
 	case away == 0 && resumes+resyncs > l.resumes+l.resyncs:
 		text := fmt.Sprintf("all %d clients are connected again", b.clients)
@@ -143,7 +143,8 @@ func (b *board) look(l *lookout, now time.Time) {
 
 func (b *board) read(now time.Time) Progress {
 	p := Progress{
-		Phase: Phase(b.phase.Load()), Clients: b.clients, Online: int(b.online.Load()), Compared: int(b.compared.Load()),
+		Phase: Phase(b.phase.Load()), Clients: b.clients, Online: int(b.online.Load()),
+		Compared: int(b.compared.Load()),
 		Duration: b.duration, Events: b.events.Load(), Wrong: b.wrongs.Load(),
 	}
 	if started := b.started.Load(); started != nil {

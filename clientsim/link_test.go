@@ -114,7 +114,10 @@ func TestCut(t *testing.T) {
 // The board reports in one line what happens to many clients.
 func TestBoard(t *testing.T) {
 	var said []string
-	b := &board{clients: 3, notice: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }, duration: time.Minute}
+	b := &board{clients: 3, notice: func(format string, args ...any) {
+		said = append(said,
+			fmt.Sprintf(format, args...))
+	}, duration: time.Minute}
 	var l lookout
 	now := time.Now()
 	look := func(after time.Duration, want string) {

@@ -28,8 +28,8 @@ const (
 	firstAccountDefault = 100091
 	timeoutDefault      = 2 * time.Minute // in addition to the duration; includes outages
 	fillsMin            = 2               // fills by the simulator that each client waits for
-	anewMax             = 100             // how often a client begins one step anew
-	breath              = time.Second     // pause between two rounds of trading
+	attemptsMax         = 100             // how often a client begins one step anew
+	roundPause          = time.Second     // pause between two rounds of trading
 )
 
 // MissionConfig configures a mission. Only the field Addr is required.
@@ -155,7 +155,7 @@ func openTraders(ctx context.Context, cfg *MissionConfig, traders []*trader) err
 // play runs one client that is logged in: its own task, and the steps that all clients share.
 func (t *trader) play(ctx context.Context, task func(*trader, context.Context) error, until time.Time) {
 	for _, act := range []struct {
-		what string
+		name string
 		do   func(context.Context) error
 	}{
 		{"look around", t.lookAround},
@@ -167,8 +167,8 @@ func (t *trader) play(ctx context.Context, task func(*trader, context.Context) e
 		{"see the server restarted", t.seeRestarts},
 		{"agree with the server", t.agree},
 	} {
-		if err := t.insistOn(ctx, act.what, act.do); err != nil {
-			t.wrongf("%s: %v", act.what, err)
+		if err := t.repeatUntilDone(ctx, act.name, act.do); err != nil {
+			t.wrongf("%s: %v", act.name, err)
 			break
 		}
 	}
@@ -185,18 +185,19 @@ func (t *trader) play(ctx context.Context, task func(*trader, context.Context) e
 
 // repeatUntilDone runs a step until it succeeds. If the account begins anew from a snapshot, or
 // a connection that the step needs breaks, the step begins anew, from what the account is then.
-func (t *trader) insistOn(ctx context.Context, what string, do func(context.Context) error) error {
+func (t *trader) repeatUntilDone(ctx context.Context, step string, do func(context.Context) error) error {
 	for try := 1; ; try++ {
 		t.resyncs = t.tally.Resyncs
 		err := do(ctx)
-		if err == nil || ctx.Err() != nil || try == anewMax || !errors.Is(err, errResynced) && !broken(err) {
+		if err == nil || ctx.Err() != nil || try == attemptsMax ||
+			!errors.Is(err, errResynced) && !lostConnection(err) {
 			return err
 		}
-		t.notice("begins anew: %s (%v)", what, err)
+		t.notice("begins anew: %s (%v)", step, err)
 		if err := t.awaitOnline(ctx); err != nil {
 			return err
 		}
-		if err := t.idle(ctx, pace); err != nil {
+		if err := t.idle(ctx, orderPause); err != nil {
 			return err
 		}
 	}
@@ -233,7 +234,7 @@ func (t *trader) tradeOn(ctx context.Context, until time.Time) error {
 		if _, err := t.list(ctx); err != nil {
 			return err
 		}
-		if err := t.idle(ctx, min(breath, time.Until(until))); err != nil {
+		if err := t.idle(ctx, min(roundPause, time.Until(until))); err != nil {
 			return err
 		}
 	}
@@ -246,7 +247,8 @@ func (t *trader) seeRestarts(ctx context.Context) error {
 	if t.cfg.Restarts > 0 && t.instance == 0 {
 		return errors.New("the server does not say in WELCOME which run of it this is, so that a restart cannot be told from a broken connection")
 	}
-	if err := t.awaitCount(ctx, "restarts of the server", &t.tally.Restarts, t.cfg.Restarts, "the server was to be restarted meanwhile"); err != nil {
+	if err := t.awaitCount(ctx, "restarts of the server", &t.tally.Restarts, t.cfg.Restarts,
+		"the server was to be restarted meanwhile"); err != nil {
 		return err
 	}
 	if t.cfg.Restarts > 0 && t.tally.Resyncs > 0 {

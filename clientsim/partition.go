@@ -21,7 +21,8 @@ func ParsePartition(text string) (Partition, error) {
 	p.Index, err1 = decimal.ParseWhole(strings.TrimSpace(index), 1, partitionsMax)
 	p.Of, err2 = decimal.ParseWhole(strings.TrimSpace(of), 1, partitionsMax)
 	if err1 != nil || err2 != nil || p.Index > p.Of {
-		return Partition{}, fmt.Errorf("partition %q: write 2/4 for the second of four, from 1/1 to %d/%[2]d", text, partitionsMax)
+		return Partition{}, fmt.Errorf("partition %q: write 2/4 for the second of four, from 1/1 to %d/%[2]d", text,
+			partitionsMax)
 	}
 	return p, nil
 }

@@ -23,9 +23,11 @@ type Profile struct {
 // Profiles returns the named profiles. The first is the default.
 func Profiles() []Profile {
 	return []Profile{
-		{Name: "trader", Think: Interval{time.Second, 2 * time.Second}, Mix: Mix{Buy: 40, Sell: 40, Query: 20}, Lots: 5},
+		{Name: "trader", Think: Interval{time.Second, 2 * time.Second}, Mix: Mix{Buy: 40, Sell: 40, Query: 20},
+			Lots: 5},
 		{Name: "watcher", Think: Interval{2 * time.Second, 5 * time.Second}, Mix: Mix{Query: 100}, Lots: 1},
-		{Name: "quick", Think: Interval{100 * time.Millisecond, 300 * time.Millisecond}, Mix: Mix{Buy: 45, Sell: 45, Query: 10}, Lots: 2},
+		{Name: "quick", Think: Interval{100 * time.Millisecond, 300 * time.Millisecond},
+			Mix: Mix{Buy: 45, Sell: 45, Query: 10}, Lots: 2},
 	}
 }
 
@@ -60,7 +62,8 @@ func ParseInterval(text string) (Interval, error) {
 	}{{from, &i.Min}, {to, &i.Max}} {
 		d, err := decimal.ParseDuration(strings.TrimSpace(part.text), 0, math.MaxInt64)
 		if err != nil {
-			return Interval{}, fmt.Errorf("interval %q: %q is not a duration; write 1s-2s, 200ms-1s, or 1s", text, part.text)
+			return Interval{}, fmt.Errorf("interval %q: %q is not a duration; write 1s-2s, 200ms-1s, or 1s", text,
+				part.text)
 		}
 		*part.into = d
 	}
@@ -103,7 +106,8 @@ func ParseMix(text string) (Mix, error) {
 		}
 		n, err := decimal.ParseWhole(number, 0, shareMax)
 		if err != nil {
-			return Mix{}, fmt.Errorf("mix %q: %q is not a share from 0 to %d; write buy=40,sell=40,query=20", text, part, shareMax)
+			return Mix{}, fmt.Errorf("mix %q: %q is not a share from 0 to %d; write buy=40,sell=40,query=20", text,
+				part, shareMax)
 		}
 		if named[name] {
 			return Mix{}, fmt.Errorf("mix %q names %s twice", text, name)

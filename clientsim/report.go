@@ -68,7 +68,8 @@ func (r Report) MarshalJSON() ([]byte, error) {
 
 // Render writes the report as a table, then what was wrong, and a verdict in one sentence.
 func (r *Report) Render(w io.Writer) error {
-	t := newTable(table.Row{"client", "task", "rows", "events", "pushed", "busts", "orders", "refused", "lists", "history",
+	t := newTable(table.Row{"client", "task", "rows", "events", "pushed", "busts", "orders", "refused", "lists",
+		"history",
 		"replayed", "missed", "reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", ""}, 3, 18)
 	var sum Tally
 	held := 0
@@ -81,7 +82,8 @@ func (r *Report) Render(w io.Writer) error {
 			held++
 		}
 	}
-	t.AppendFooter(append(table.Row{"", "all", ""}, append(sum.numbers(), fmt.Sprintf("%d of %d", held, len(mission)))...))
+	t.AppendFooter(append(table.Row{"", "all", ""}, append(sum.numbers(),
+		fmt.Sprintf("%d of %d", held, len(mission)))...))
 	if _, err := fmt.Fprintln(w, t.Render()); err != nil {
 		return err
 	}
@@ -116,7 +118,8 @@ func (r *Report) renderWrong(w io.Writer, sum *Tally, held int) error {
 
 // numbers returns the columns that have a sum.
 func (t *Tally) numbers() table.Row {
-	return table.Row{t.Events, t.Pushed, t.Busts, t.Orders, t.Refused, t.Lists, t.History, t.Replayed, t.Missed, t.Reconnects, t.Restarts, t.Resyncs,
+	return table.Row{t.Events, t.Pushed, t.Busts, t.Orders, t.Refused, t.Lists, t.History, t.Replayed, t.Missed,
+		t.Reconnects, t.Restarts, t.Resyncs,
 		t.Gaps, t.Repeats, t.Wrong}
 }
 

@@ -72,7 +72,8 @@ func startWorld(t *testing.T, rows [10]int, spoil func(*outFrame) bool) *world {
 	}
 	u := market.Default()
 	w := &world{
-		t: t, universe: u, listener: l, spoil: spoil, epoch: 4711, instance: 1, prices: market.Walk(u, 1), sessions: make(map[*session]bool),
+		t: t, universe: u, listener: l, spoil: spoil, epoch: 4711, instance: 1, prices: market.Walk(u, 1),
+		sessions: make(map[*session]bool),
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	w.begin(rows)
@@ -135,10 +136,12 @@ func (w *world) away(anew bool) (back func()) {
 
 func (w *world) openAccount(number uint64, rows int) {
 	var ev positions.Event
-	w.book.DecideAdjustment(number, &positions.Adjustment{Cash: 2_000_000_0000, Reason: "opened", Actor: "test"}, w.universe.Opening(), 1, &ev)
+	w.book.DecideAdjustment(number, &positions.Adjustment{Cash: 2_000_000_0000, Reason: "opened", Actor: "test"},
+		w.universe.Opening(), 1, &ev)
 	w.apply(&ev)
 	for id := range rows {
-		o := &positions.Order{Account: number, Instrument: market.ID(id * 3), Side: positions.Buy, Quantity: 100, Origin: positions.OriginOperator}
+		o := &positions.Order{Account: number, Instrument: market.ID(id * 3), Side: positions.Buy, Quantity: 100,
+			Origin: positions.OriginOperator}
 		if w.book.Decide(o, w.universe.Opening(), 1, &ev).Reason == positions.NoRefusal {
 			w.apply(&ev)
 		}
@@ -190,7 +193,8 @@ func (w *world) accept() {
 
 func (w *world) serve(s *session) {
 	w.mu.Lock()
-	welcome := &papertapev1.Welcome{Uid: 1, Protocol: 1, Epoch: w.epoch, Instance: w.instance, HeartbeatMs: 2000, MaxFrame: codec.LimitAfterLogin}
+	welcome := &papertapev1.Welcome{Uid: 1, Protocol: 1, Epoch: w.epoch, Instance: w.instance, HeartbeatMs: 2000,
+		MaxFrame: codec.LimitAfterLogin}
 	if w.mute {
 		welcome.Instance = 0
 	}
@@ -265,7 +269,8 @@ func (w *world) answer(s *session, f codec.Frame) {
 			h.BeforeSeq = head + 1
 		}
 		page := &papertapev1.History{OldestSeq: 1}
-		for seq := h.BeforeSeq - 1; seq > 0 && len(page.Events) < min(h.Limit, 7); seq-- { // pages may be shorter than asked for
+		for seq := h.BeforeSeq - 1; seq > 0 && len(page.Events) < min(h.Limit,
+			7); seq-- { // pages may be shorter than asked for
 			page.Events = append(page.Events, w.history[s.account][seq-1])
 		}
 		reply(codec.TypeHistoryReply, page)
@@ -370,7 +375,8 @@ func (w *world) takeBack(step scriptStep, id market.ID) {
 	for _, ev := range slices.Backward(w.events[step.Account]) {
 		if b := ev.Bust; b != nil {
 			gone[b.TradeSeq] = gone[b.TradeSeq] || b.Replacement == nil
-		} else if r.TradeSeq == 0 && !gone[ev.Seq] && ev.Trade.Origin == positions.OriginSimulator && ev.Trade.Instrument == id {
+		} else if r.TradeSeq == 0 && !gone[ev.Seq] && ev.Trade.Origin == positions.OriginSimulator &&
+			ev.Trade.Instrument == id {
 			r.TradeSeq = ev.Seq
 		}
 	}
@@ -387,7 +393,8 @@ func (w *world) bust(r *positions.BustRequest) {
 		}
 	}
 	var ev positions.Event
-	if o := w.book.DecideBust(fold, w.prices.Snapshot(), time.Now().UnixNano(), &ev); o.Reason == positions.NoBustRefusal {
+	if o := w.book.DecideBust(fold, w.prices.Snapshot(), time.Now().UnixNano(),
+		&ev); o.Reason == positions.NoBustRefusal {
 		w.push(w.apply(&ev), nil)
 	}
 }
@@ -448,7 +455,8 @@ func (w *world) fillAll(times int) {
 			w.mu.Lock()
 			epoch := w.epoch
 			w.mu.Unlock()
-			w.fill(scriptStep{Account: swarmFirst + i, Side: "buy", Instrument: "SH.601398", Quantity: uint64(100)}, epoch)
+			w.fill(scriptStep{Account: swarmFirst + i, Side: "buy", Instrument: "SH.601398", Quantity: uint64(100)},
+				epoch)
 		}
 	}
 }
@@ -511,11 +519,13 @@ func TestScriptNamesEachClientAndWhatThereIs(t *testing.T) {
 		}
 		fill := step.Side == "buy" || step.Side == "sell"
 		if takes := step.Bust == "last" || step.Correct == "last"; step.On != "login" || fill == takes {
-			t.Errorf("step %+v: expected on: login, and side: buy or sell, or the last of an instrument taken back", step)
+			t.Errorf("step %+v: expected on: login, and side: buy or sell, or the last of an instrument taken back",
+				step)
 		}
 	}
 	slices.Sort(accounts)
 	if accounts = slices.Compact(accounts); len(accounts) != len(mission) || accounts[0] != firstAccountDefault {
-		t.Errorf("the script is about accounts %v: expected the %d from %d", accounts, len(mission), firstAccountDefault)
+		t.Errorf("the script is about accounts %v: expected the %d from %d", accounts, len(mission),
+			firstAccountDefault)
 	}
 }

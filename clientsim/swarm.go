@@ -17,7 +17,7 @@ const swarmName = "papertape-swarm"
 const (
 	loginsMax    = 64              // logins at the same time; a server accepts 1,000 connections not yet logged in
 	openPatience = 2 * time.Minute // for all to log in, once the server is there
-	settle       = time.Minute     // at the end, for requests under way, the last comparison, and an outage of the server
+	settleTime   = time.Minute     // at the end, for requests under way, the last comparison, and an outage of the server
 )
 
 // ErrCannotRun matches, with errors.Is, the error of clients that could not log in. Nothing was
@@ -31,7 +31,7 @@ type SwarmConfig struct {
 	FirstAccount uint64 // client i has account FirstAccount+i
 	Profile      Profile
 	Duration     time.Duration // of the trading, from when all are logged in
-	Seed         uint64        // of the clients' choices, which depend on it and the account alone
+	Seed         uint64        // of the clients' random choices, together with the account
 	Wait         time.Duration // for a server that is not there yet
 
 	// Notice, if not nil, is told in one line what happens to the swarm: that all are logged
@@ -60,7 +60,7 @@ func Swarm(ctx context.Context, cfg SwarmConfig) (*SwarmReport, error) {
 	}
 	loggedIn := time.Since(begun)
 	s.notice("all %d clients are logged in", cfg.Clients)
-	s.run(ctx)
+	s.tradeAndCompare(ctx)
 	return s.report(loggedIn), nil
 }
 
@@ -78,19 +78,19 @@ func (cfg *SwarmConfig) check() error {
 
 // swarm is a swarm that is running.
 type swarm struct {
-	cfg     SwarmConfig
-	gate    gate                // bounds the connections not yet logged in
-	tools   []client.Instrument // what can be bought, for all members; prices are as of the start
-	members []*member
-	board   board
-	traded  time.Duration
-	said    sync.Mutex
+	cfg      SwarmConfig
+	gate     gate                // bounds the connections not yet logged in
+	tools    []client.Instrument // what can be bought, for all members; prices are as of the start
+	members  []*member
+	board    board
+	traded   time.Duration
+	noticeMu sync.Mutex
 }
 
 func (s *swarm) notice(format string, args ...any) {
 	if s.cfg.Notice != nil {
-		s.said.Lock()
-		defer s.said.Unlock()
+		s.noticeMu.Lock()
+		defer s.noticeMu.Unlock()
 		s.cfg.Notice(fmt.Sprintf(format, args...))
 	}
 }
@@ -104,23 +104,23 @@ func (s *swarm) openAll(ctx context.Context) error {
 	}
 	first := &s.members[0].user
 	if err := first.openWithin(ctx, s.cfg.Addr, swarmName, s.cfg.Wait, s.notice); err != nil {
-		return s.cannot(err)
+		return s.cannotLogIn(err)
 	}
 	tools, err := first.instruments(ctx)
 	if err != nil {
-		return s.cannot(err)
+		return s.cannotLogIn(err)
 	}
 	s.tools = tools
 	var logins sync.WaitGroup
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	turns := make(gate, loginsMax)
+	slots := make(gate, loginsMax)
 	for _, m := range s.members[1:] {
-		if turns.enter(ctx) != nil {
+		if slots.enter(ctx) != nil {
 			break
 		}
 		logins.Go(func() {
-			defer turns.leave()
+			defer slots.leave()
 			if err := m.user.openWithin(ctx, s.cfg.Addr, swarmName, openPatience, nil); err != nil {
 				cancel(err) // the first error is kept
 			}
@@ -128,13 +128,13 @@ func (s *swarm) openAll(ctx context.Context) error {
 	}
 	logins.Wait()
 	if ctx.Err() != nil {
-		return s.cannot(context.Cause(ctx))
+		return s.cannotLogIn(context.Cause(ctx))
 	}
 	return nil
 }
 
 // cannotLogIn explains why a member could not log in.
-func (s *swarm) cannot(err error) error {
+func (s *swarm) cannotLogIn(err error) error {
 	var reject *client.Reject
 	if errors.As(err, &reject) && reject.Code == client.UnknownAccount {
 		last := s.cfg.FirstAccount + uint64(s.cfg.Clients) - 1
@@ -146,20 +146,20 @@ func (s *swarm) cannot(err error) error {
 
 // tradeAndCompare runs all members: they trade until the time is over or ctx ends, and then
 // compare.
-func (s *swarm) run(ctx context.Context) {
-	life, end := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Duration+settle)
+func (s *swarm) tradeAndCompare(ctx context.Context) {
+	life, end := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Duration+settleTime)
 	defer end()
 	trading, stop := context.WithTimeout(ctx, s.cfg.Duration)
 	defer stop()
 	s.board.begin()
 	begun := time.Now()
-	turns := make(gate, loginsMax)
+	slots := make(gate, loginsMax)
 	var members sync.WaitGroup
 	for _, m := range s.members {
 		members.Go(func() {
 			err := m.trade(trading, life)
 			if err == nil {
-				err = m.compare(life, turns)
+				err = m.compare(life, slots)
 			}
 			if err != nil {
 				m.user.wrongf("%v", err)
@@ -203,7 +203,7 @@ func (s *swarm) report(loggedIn time.Duration) *SwarmReport {
 // instruments asks for the tradable instruments.
 func (u *user) instruments(ctx context.Context) ([]client.Instrument, error) {
 	var list []client.Instrument
-	err := u.insist(ctx, func(ctx context.Context) error {
+	err := u.retry(ctx, func(ctx context.Context) error {
 		_, err := u.during(ctx, func(ctx context.Context) (err error) {
 			list, err = u.acc.Instruments(ctx)
 			return err

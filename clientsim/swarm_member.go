@@ -24,19 +24,19 @@ const (
 
 // member is one client of a swarm. Only one goroutine uses it.
 type member struct {
-	swarm  *swarm
-	user   user
-	rand   *rand.Rand
-	times  stopwatches
-	result SwarmClient
-	due    bool // after a reconnect the list is compared next
+	swarm   *swarm
+	user    user
+	rand    *rand.Rand
+	times   stopwatches
+	result  SwarmClient
+	listDue bool // after a reconnect the list is compared next
 }
 
 func newMember(s *swarm, account uint64) *member {
 	m := &member{swarm: s, rand: rand.New(rand.NewPCG(s.cfg.Seed, account))}
 	m.result.Account = account
 	m.user = user{
-		account: account, keep: seenMax, link: &link{gate: s.gate}, tally: &m.result.Tally, watch: &s.board,
+		account: account, keep: seenMax, link: &link{gate: s.gate}, tally: &m.result.Tally, observer: &s.board,
 	}
 	return m
 }
@@ -54,7 +54,7 @@ func (m *member) trade(trading, life context.Context) error {
 			}
 			return err
 		}
-		m.due = m.due || m.user.tally.Reconnects != reconnects
+		m.listDue = m.listDue || m.user.tally.Reconnects != reconnects
 		if err := m.act(life); err != nil {
 			return err
 		}
@@ -65,8 +65,8 @@ func (m *member) trade(trading, life context.Context) error {
 // act makes one request. An error ends the client; refusals and broken connections are no
 // errors.
 func (m *member) act(ctx context.Context) error {
-	if m.due {
-		m.due = false
+	if m.listDue {
+		m.listDue = false
 		return m.list(ctx)
 	}
 	kind := m.swarm.cfg.Profile.Mix.draw(m.rand)
@@ -133,14 +133,14 @@ func (m *member) order(ctx context.Context, kind Kind, i *client.Instrument, o *
 	case err == nil, errors.Is(err, errResynced):
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: no answer came to the end: %w", orderText(o), err)
-	case broken(err):
+	case lostConnection(err):
 		return nil
 	case errors.As(err, &reject):
-		if putOff(err) {
-			return u.idle(ctx, patience(err))
+		if refusedForNow(err) {
+			return u.idle(ctx, retryPause(err))
 		}
 		if u.tally.Resyncs == resyncs { // else the refusal may belong to another history
-			if why := u.judge(before, o, reject, int64(i.Price)); why != "" {
+			if why := u.judgeRefusal(before, o, reject, int64(i.Price)); why != "" {
 				u.wrongf("%s", why)
 			}
 		}
@@ -196,9 +196,9 @@ func (m *member) answered(ctx context.Context, what string, took time.Duration, 
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("ask for %s: no answer came to the end: %w", what, err)
-	case putOff(err):
-		return m.user.idle(ctx, patience(err))
-	case broken(err):
+	case refusedForNow(err):
+		return m.user.idle(ctx, retryPause(err))
+	case lostConnection(err):
 		return nil
 	}
 	return fmt.Errorf("ask for %s: %w", what, err)
@@ -208,11 +208,11 @@ func (m *member) answered(ctx context.Context, what string, took time.Duration, 
 // history with the events seen. If a trade older than the shadow was taken back, it compares
 // the whole history. All members come to this at once, so the slots bound how many compare at
 // the same time.
-func (m *member) compare(ctx context.Context, turns gate) error {
-	err := turns.enter(ctx)
+func (m *member) compare(ctx context.Context, slots gate) error {
+	err := slots.enter(ctx)
 	if err == nil {
-		defer turns.leave()
-		err = m.user.insist(ctx, func(ctx context.Context) error {
+		defer slots.leave()
+		err = m.user.retry(ctx, func(ctx context.Context) error {
 			h, _, err := m.user.pull(ctx)
 			if err == nil && m.user.shadow.Unfolded() > 0 {
 				err = m.user.fold(ctx, h)
@@ -221,7 +221,7 @@ func (m *member) compare(ctx context.Context, turns gate) error {
 		})
 	}
 	if err == nil {
-		err = m.user.insist(ctx, func(ctx context.Context) error {
+		err = m.user.retry(ctx, func(ctx context.Context) error {
 			_, _, err := m.user.page(ctx, 0)
 			return err
 		})

@@ -103,8 +103,9 @@ func (r SwarmReport) MarshalJSON() ([]byte, error) {
 		Clients      []withVerdict `json:"clients"`
 	}{
 		OK: r.OK(), Scenario: "swarm", Server: r.Server, Profile: r.Profile.Name, Interval: r.Profile.Think.String(),
-		Mix: r.Profile.Mix.String(), LoginSeconds: r.LoginSeconds, Seconds: r.Seconds, ClientsOK: r.held(), TooLittle: r.tooLittle(),
-		Clients: make([]withVerdict, 0, len(r.Clients)),
+		Mix: r.Profile.Mix.String(), LoginSeconds: r.LoginSeconds, Seconds: r.Seconds, ClientsOK: r.held(),
+		TooLittle: r.tooLittle(),
+		Clients:   make([]withVerdict, 0, len(r.Clients)),
 	}
 	totals := r.Totals
 	totals.Compared = !slices.ContainsFunc(r.Clients, func(c SwarmClient) bool { return !c.Compared })
@@ -124,7 +125,8 @@ const (
 // response times, what was wrong, and a verdict in one sentence.
 func (r *SwarmReport) Render(w io.Writer) error {
 	shown := r.worst()
-	t := newTable(table.Row{"client", "buys+sells", "refused", "queries", "events", "pushed", "lists", "history", "missed",
+	t := newTable(table.Row{"client", "buys+sells", "refused", "queries", "events", "pushed", "lists", "history",
+		"missed",
 		"reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", "p50 ms", "p99 ms", "max ms", ""}, 2, 18)
 	for _, c := range shown {
 		t.AppendRow(append(table.Row{c.Account}, c.columns(c.verdict())...))
@@ -132,7 +134,8 @@ func (r *SwarmReport) Render(w io.Writer) error {
 	t.AppendFooter(append(table.Row{fmt.Sprintf("all %d", len(r.Clients))},
 		r.Totals.columns(fmt.Sprintf("%d of %d", r.held(), len(r.Clients)))...))
 	if len(shown) < len(r.Clients) {
-		if _, err := fmt.Fprintf(w, "The worst %d of %d clients, and the sum of all:\n", len(shown), len(r.Clients)); err != nil {
+		if _, err := fmt.Fprintf(w, "The worst %d of %d clients, and the sum of all:\n", len(shown),
+			len(r.Clients)); err != nil {
 			return err
 		}
 	}
@@ -143,8 +146,10 @@ func (r *SwarmReport) Render(w io.Writer) error {
 	for _, row := range []struct {
 		name string
 		Timing
-	}{{"buy", r.Totals.Times.Buy}, {"sell", r.Totals.Times.Sell}, {"query", r.Totals.Times.Query}, {"all", r.Totals.Times.Total}} {
-		times.AppendRow(table.Row{row.name, row.Count, ms(row.Mean), ms(row.P50), ms(row.P90), ms(row.P99), ms(row.Max)})
+	}{{"buy", r.Totals.Times.Buy}, {"sell", r.Totals.Times.Sell}, {"query", r.Totals.Times.Query},
+		{"all", r.Totals.Times.Total}} {
+		times.AppendRow(table.Row{row.name, row.Count, ms(row.Mean), ms(row.P50), ms(row.P90), ms(row.P99),
+			ms(row.Max)})
 	}
 	if _, err := fmt.Fprintln(w, times.Render()); err != nil {
 		return err
@@ -169,7 +174,8 @@ func (r *SwarmReport) worst() []*SwarmClient {
 			}
 			return 1 + c.Wrong
 		}
-		return cmp.Or(cmp.Compare(bad(b), bad(a)), cmp.Compare(b.Times.Total.Max, a.Times.Total.Max), cmp.Compare(a.Account, b.Account))
+		return cmp.Or(cmp.Compare(bad(b), bad(a)), cmp.Compare(b.Times.Total.Max, a.Times.Total.Max),
+			cmp.Compare(a.Account, b.Account))
 	})
 	return all[:rowsShown]
 }
@@ -188,7 +194,8 @@ func (r *SwarmReport) renderVerdict(w io.Writer) error {
 		}
 	}
 	if more > 0 {
-		if _, err := fmt.Fprintf(w, "wrong: and %d more; -o json has the first %d of each client\n", more, mismatchesMax); err != nil {
+		if _, err := fmt.Fprintf(w, "wrong: and %d more; -o json has the first %d of each client\n", more,
+			mismatchesMax); err != nil {
 			return err
 		}
 	}
@@ -200,12 +207,14 @@ func (r *SwarmReport) renderVerdict(w io.Writer) error {
 	t := &r.Totals
 	_, err := fmt.Fprintf(w, "%d of %d clients found all of it right: %d orders and %d queries answered in %.1f s (%d orders refused, rightly unless said); "+
 		"%d events, %d lists with their state hash and %d events of history checked; %d gaps, %d repeats, %d mismatches.\n",
-		r.held(), len(r.Clients), t.Orders, t.Queries, r.Seconds, t.Refused, t.Events, t.Lists, t.History, t.Gaps, t.Repeats, t.Wrong)
+		r.held(), len(r.Clients), t.Orders, t.Queries, r.Seconds, t.Refused, t.Events, t.Lists, t.History, t.Gaps,
+		t.Repeats, t.Wrong)
 	return err
 }
 
 func (c *SwarmClient) columns(verdict string) table.Row {
-	return table.Row{c.Orders, c.Refused, c.Queries, c.Events, c.Pushed, c.Lists, c.History, c.Missed, c.Reconnects, c.Restarts, c.Resyncs,
+	return table.Row{c.Orders, c.Refused, c.Queries, c.Events, c.Pushed, c.Lists, c.History, c.Missed, c.Reconnects,
+		c.Restarts, c.Resyncs,
 		c.Gaps, c.Repeats, c.Wrong, ms(c.Times.Total.P50), ms(c.Times.Total.P99), ms(c.Times.Total.Max), verdict}
 }
 
@@ -236,7 +245,8 @@ func newTable(header table.Row, first, last int) table.Writer {
 	t.AppendHeader(header)
 	var numbers []table.ColumnConfig
 	for column := first; column <= last; column++ {
-		numbers = append(numbers, table.ColumnConfig{Number: column, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+		numbers = append(numbers, table.ColumnConfig{Number: column, Align: text.AlignRight,
+			AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
 	}
 	t.SetColumnConfigs(numbers)
 	return t

@@ -20,14 +20,17 @@ func someReport() *SwarmReport {
 	r := &SwarmReport{Server: "127.0.0.1:7300", Profile: Profiles()[0], LoginSeconds: 0.25, Seconds: 60}
 	for i := range 2 {
 		c := SwarmClient{Account: uint64(100001 + i), Compared: true, RowsAtEnd: 4, Queries: 8, Tally: Tally{
-			Events: 31, Pushed: 2, Executions: 26, Operator: 1, Adjustments: 3, Replayed: 5, Orders: 27, Refused: 6, Busy: 7, Broken: 9,
-			Lists: 10, History: 11, Logins: 13, Reconnects: 12, Restarts: 18, Resumes: 14, Resyncs: 15, Missed: 16, Away: 17.5,
+			Events: 31, Pushed: 2, Executions: 26, Operator: 1, Adjustments: 3, Replayed: 5, Orders: 27, Refused: 6,
+			Busy: 7, Broken: 9,
+			Lists: 10, History: 11, Logins: 13, Reconnects: 12, Restarts: 18, Resumes: 14, Resyncs: 15, Missed: 16,
+			Away: 17.5,
 		}}
 		c.Times = Timings{Buy: timing(20), Sell: timing(21), Query: timing(22), Total: timing(63)}
 		r.Clients = append(r.Clients, c)
 	}
 	bad := &r.Clients[1]
-	bad.Gaps, bad.Repeats, bad.Wrong, bad.Mismatches = 1, 2, 4, []string{"account 100002 seq 9, seq: expected 9, got 10"}
+	bad.Gaps, bad.Repeats, bad.Wrong, bad.Mismatches = 1, 2, 4,
+		[]string{"account 100002 seq 9, seq: expected 9, got 10"}
 	for i := range r.Clients {
 		r.Totals.add(&r.Clients[i])
 	}
@@ -101,7 +104,8 @@ func TestSwarmReportForPeople(t *testing.T) {
 		}
 	}
 	text = strings.Join(lines, "\n")
-	for _, want := range []string{"NOT COMPARED", "wrong: difference 19\nwrong: and 10 more; ", "498 of 500 clients found all of it right"} {
+	for _, want := range []string{"NOT COMPARED", "wrong: difference 19\nwrong: and 10 more; ",
+		"498 of 500 clients found all of it right"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}

@@ -18,7 +18,8 @@ func (t *trader) takenBack(ctx context.Context) error {
 		t.moments = make(map[uint64]moment)
 	}
 	for seen := 1; ; seen++ {
-		if err := t.awaitCount(ctx, "trades taken back or corrected by the server", &t.tally.Busts, t.tally.Busts+1, becauseScript); err != nil {
+		if err := t.awaitCount(ctx, "trades taken back or corrected by the server", &t.tally.Busts, t.tally.Busts+1,
+			becauseScript); err != nil {
 			return err
 		}
 		if t.restored(t.seen[t.shadow.Seq()]) {
@@ -71,7 +72,8 @@ func (t *trader) restored(ev *client.Event) bool {
 	f.Money("cash", returned.Add(returned, big.NewInt(t.moments[ev.Seq].cash)), balanceOf(ev))
 	t.wrong(f.List...)
 	if len(f.List) == 0 {
-		t.sayf("%s %d, cost %s, and the cash are what they were before %s", k, was.Quantity, market.FormatMoney(was.Cost),
+		t.sayf("%s %d, cost %s, and the cash are what they were before %s", k, was.Quantity,
+			market.FormatMoney(was.Cost),
 			b.TradeID)
 	}
 	return true
@@ -83,7 +85,8 @@ func (t *trader) replayAll(ctx context.Context) error {
 	if _, err := t.list(ctx); err != nil { // as of now, there is a connection
 		return err
 	}
-	second, err := client.Dial(ctx, t.cfg.Addr, client.Options{Account: t.account, Mode: client.ModeRestart, Name: missionName, Dial: new(link).dial})
+	second, err := client.Dial(ctx, t.cfg.Addr, client.Options{Account: t.account, Mode: client.ModeRestart,
+		Name: missionName, Dial: new(link).dial})
 	if err != nil {
 		return t.inSecond("log in", err)
 	}
@@ -94,7 +97,8 @@ func (t *trader) replayAll(ctx context.Context) error {
 		t.wrongf("the second login asked for mode %v and got %v, resynced %v",
 			papertapev1.ResumeMode(client.ModeRestart), papertapev1.ResumeMode(reply.Mode), reply.Resynced)
 	case reply.Epoch != t.epoch:
-		return fmt.Errorf("%w: the second session is of another history", client.ErrDisconnected) // the first will see it, too
+		return fmt.Errorf("%w: the second session is of another history",
+			client.ErrDisconnected) // the first will see it, too
 	case reply.OldestSeq != 1:
 		return fmt.Errorf("the server keeps the history of the account from seq %d on, and what is to be shown is all of it, from seq 1: "+
 			"play the mission on a server that is younger", reply.OldestSeq)

@@ -35,7 +35,7 @@ var mission = [...]struct {
 const (
 	roundsMax  = 40 // rounds in which a task approaches its goal
 	lot        = 100
-	oddMore    = 70 // on top of 100 shares; 170 has the divisor 17, so no share of a mixed cost is whole
+	oddMore    = 70 // on top of 100 shares; 170 has the divisor 17, so no part of a mixed cost is whole
 	oddLess    = 33
 	increment  = 10 // shares, so that even the dearest instrument is affordable
 	pushesMin  = 4
@@ -130,7 +130,8 @@ func (t *trader) quantitiesDown(ctx context.Context) error {
 
 // moveAll trades every row once, and repeats that until a round leaves the same rows, each
 // moved as wanted. Fills that come in between may undo a round.
-func (t *trader) moveAll(ctx context.Context, trade func(instrument string) error, moved func(before, after int64) bool) error {
+func (t *trader) moveAll(ctx context.Context, trade func(instrument string) error,
+	moved func(before, after int64) bool) error {
 	if err := t.holdAtLeast(ctx, 2); err != nil {
 		return err
 	}
@@ -204,7 +205,8 @@ func (t *trader) cutAndResume(ctx context.Context) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("nothing happened in any of %d absences of %v: expected fills by the server meanwhile", cutsMax, away)
+	return fmt.Errorf("nothing happened in any of %d absences of %v: expected fills by the server meanwhile", cutsMax,
+		away)
 }
 
 // cutWith cuts the connection with an order under way, stays away, resumes, and takes

@@ -65,14 +65,14 @@ func (s *stopwatch) record(d time.Duration) {
 	}
 	if s.many == nil {
 		h := newHistogram()
-		s.into(h)
+		s.addTo(h)
 		s.few, s.many = nil, h
 	}
 	_ = s.many.RecordValue(us) // the value is within the histogram's range
 }
 
 // addTo adds the times to a histogram.
-func (s *stopwatch) into(h *hdrhistogram.Histogram) {
+func (s *stopwatch) addTo(h *hdrhistogram.Histogram) {
 	for _, us := range s.few {
 		_ = h.RecordValue(int64(us)) // the values are within the histogram's range
 	}
@@ -101,7 +101,8 @@ func (r *reading) timings(clients ...*stopwatches) Timings {
 			by[k], all = append(by[k], &c[k]), append(all, &c[k])
 		}
 	}
-	return Timings{Buy: r.timing(by[KindBuy]), Sell: r.timing(by[KindSell]), Query: r.timing(by[KindQuery]), Total: r.timing(all)}
+	return Timings{Buy: r.timing(by[KindBuy]), Sell: r.timing(by[KindSell]), Query: r.timing(by[KindQuery]),
+		Total: r.timing(all)}
 }
 
 // timing evaluates few times by sorting them, since thousands of clients are evaluated and
@@ -125,7 +126,8 @@ func (r *reading) timing(watches []*stopwatch) Timing {
 	n := len(r.few)
 	rank := func(percent int) float64 { return float64(r.few[(percent*n+99)/100-1]) / microsPerMilli }
 	return Timing{
-		Count: int64(n), Mean: math.Round(sum/float64(n)) / microsPerMilli, P50: rank(50), P90: rank(90), P99: rank(99), Max: rank(100),
+		Count: int64(n), Mean: math.Round(sum/float64(n)) / microsPerMilli, P50: rank(50), P90: rank(90),
+		P99: rank(99), Max: rank(100),
 	}
 }
 
@@ -133,7 +135,7 @@ func (r *reading) ofMany(watches []*stopwatch) Timing {
 	h := r.many
 	h.Reset()
 	for _, w := range watches {
-		w.into(h)
+		w.addTo(h)
 	}
 	q := h.ValueAtPercentilesSlice([]float64{50, 90, 99})
 	return Timing{

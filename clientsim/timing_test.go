@@ -12,7 +12,8 @@ import (
 // The percentiles equal those of the sorted times within the precision of a histogram: for few
 // and many times, over one client and over several.
 func TestTimingsAreThoseOfTheTimes(t *testing.T) {
-	for name, count := range map[string]int{"one": 1, "few": 100, "as many as are kept one by one": fewMax, "many": 20_000} {
+	for name, count := range map[string]int{"one": 1, "few": 100, "as many as are kept one by one": fewMax,
+		"many": 20_000} {
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(7, uint64(count)))
 			var clients [3]stopwatches

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	pace            = 150 * time.Millisecond // between orders, so that the server's own fills come in between
+	orderPause      = 150 * time.Millisecond // between orders, so that the server's own fills come in between
 	pushPatience    = 15 * time.Second       // for what the server does by itself, while connected
 	pricePatience   = 3 * time.Second        // for another price; prices change once a second
 	busyTries       = 20                     // for an order that is answered BUSY
@@ -33,9 +33,9 @@ func newTrader(cfg *MissionConfig, r *ClientReport) *trader {
 	t := &trader{cfg: cfg, report: r}
 	t.user = user{account: r.Account, link: new(link), tally: &r.Tally}
 	if cfg.Progress != nil {
-		t.told = func(text string) { cfg.Progress(r.Account, text) }
+		t.onProgress = func(text string) { cfg.Progress(r.Account, text) }
 	} else {
-		t.noted = cfg.Notice
+		t.onNotice = cfg.Notice
 	}
 	return t
 }
@@ -43,7 +43,8 @@ func newTrader(cfg *MissionConfig, r *ClientReport) *trader {
 // anew replaces err by errResynced if the account has begun anew since the current step began,
 // since what the step relies on is no longer true.
 func (t *trader) anew(err error) error {
-	if t.tally.Resyncs != t.resyncs && (err == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)) {
+	if t.tally.Resyncs != t.resyncs && (err == nil || !errors.Is(err, context.Canceled) &&
+		!errors.Is(err, context.DeadlineExceeded)) {
 		return errResynced
 	}
 	return err
@@ -62,7 +63,8 @@ func (t *trader) load(ctx context.Context) error {
 		}
 	}
 	if len(t.tools) == 0 {
-		return fmt.Errorf("none of %d instruments costs %s or less: expected some", len(list), market.FormatMoney(affordablePrice))
+		return fmt.Errorf("none of %d instruments costs %s or less: expected some", len(list),
+			market.FormatMoney(affordablePrice))
 	}
 	first := int(t.account*7) % len(t.tools)
 	t.tools = slices.Concat(t.tools[first:], t.tools[:first])
@@ -90,7 +92,8 @@ const becauseScript = "the server has to play the mission's script, which begins
 func (t *trader) awaitCount(ctx context.Context, what string, count *int, n int, because string) error {
 	for left := t.cfg.patience; *count < n; {
 		if left <= 0 {
-			return fmt.Errorf("%d %s came, and in %v no more: expected %d; %s", *count, what, t.cfg.patience, n, because)
+			return fmt.Errorf("%d %s came, and in %v no more: expected %d; %s", *count, what, t.cfg.patience, n,
+				because)
 		}
 		begun := time.Now()
 		if err := t.oneOrIdle(ctx, min(left, time.Second)); err != nil {
@@ -123,7 +126,7 @@ func (t *trader) awaitPrice(ctx context.Context, i *client.Instrument, price cli
 			list, err = t.acc.Instruments(ctx, i.Market+"."+i.Code)
 			return err
 		})
-		if err = t.anew(err); err != nil && !putOff(err) && !broken(err) {
+		if err = t.anew(err); err != nil && !refusedForNow(err) && !lostConnection(err) {
 			return fmt.Errorf("ask for a price: %w", err)
 		}
 		for _, now := range list {
@@ -131,7 +134,7 @@ func (t *trader) awaitPrice(ctx context.Context, i *client.Instrument, price cli
 				return nil
 			}
 		}
-		if err := t.idle(ctx, pace); err != nil {
+		if err := t.idle(ctx, orderPause); err != nil {
 			return err
 		}
 	}
@@ -151,7 +154,7 @@ func (t *trader) awaitOnline(ctx context.Context) error {
 // place places an order, checks its execution and takes all events up to it. A refusal is a
 // *client.Reject.
 func (t *trader) place(ctx context.Context, o *client.Order) (*client.Event, error) {
-	if err := t.idle(ctx, pace); err != nil {
+	if err := t.idle(ctx, orderPause); err != nil {
 		return nil, t.anew(err)
 	}
 	if err := t.anew(nil); err != nil {
@@ -159,14 +162,14 @@ func (t *trader) place(ctx context.Context, o *client.Order) (*client.Event, err
 	}
 	for try := 1; ; try++ {
 		ev, _, err := t.order(ctx, o)
-		if try == busyTries || !putOff(err) {
+		if try == busyTries || !refusedForNow(err) {
 			var reject *client.Reject
 			if err != nil && !errors.As(err, &reject) && !errors.Is(err, errResynced) {
 				err = fmt.Errorf("%s: %w", orderText(o), err)
 			}
 			return ev, t.anew(err)
 		}
-		if err := t.idle(ctx, patience(err)); err != nil {
+		if err := t.idle(ctx, retryPause(err)); err != nil {
 			return nil, t.anew(err)
 		}
 	}
@@ -190,7 +193,7 @@ func (t *trader) placeIfHeld(ctx context.Context, o *client.Order) (*client.Even
 
 // list asks for the list until it comes, takes the events up to it and compares.
 func (t *trader) list(ctx context.Context) (h *client.Holdings, err error) {
-	err = t.insist(ctx, func(ctx context.Context) (err error) {
+	err = t.retry(ctx, func(ctx context.Context) (err error) {
 		h, _, err = t.pull(ctx)
 		return err
 	})

@@ -16,12 +16,12 @@ import (
 // of its own is under way.
 type user struct {
 	// Constant after open.
-	account uint64
-	keep    int               // how many of the newest events to keep for comparison; 0 means all
-	link    *link             // makes its connections
-	told    func(text string) // called with everything that the user sees; may be nil
-	noted   func(text string) // called with the account and what happens to its connections; may be nil
-	watch   observer          // counts over all users of a swarm; may be nil
+	account    uint64
+	keep       int               // how many of the newest events to keep for comparison; 0 means all
+	link       *link             // makes its connections
+	onProgress func(text string) // called with everything that the user sees; may be nil
+	onNotice   func(text string) // called with the account and what happens to its connections; may be nil
+	observer   observer          // counts over all users of a swarm; may be nil
 
 	acc    *client.Account
 	tally  *Tally
@@ -78,7 +78,8 @@ func (u *user) open(ctx context.Context, addr, name string) error {
 const backoffMax = 3 * time.Second
 
 // openWithin logs in to a server that may not be there yet, or may be full for the moment.
-func (u *user) openWithin(ctx context.Context, addr, name string, wait time.Duration, notice func(string, ...any)) error {
+func (u *user) openWithin(ctx context.Context, addr, name string, wait time.Duration,
+	notice func(string, ...any)) error {
 	deadline := time.Now().Add(wait)
 	for told := false; ; told = true {
 		err := u.open(ctx, addr, name)
@@ -89,7 +90,7 @@ func (u *user) openWithin(ctx context.Context, addr, name string, wait time.Dura
 		if !told && notice != nil {
 			notice("no server answers yet, waiting up to %v: %v", wait, err)
 		}
-		pause := patience(err)
+		pause := retryPause(err)
 		select {
 		case <-time.After(min(left, pause+rand.N(4*pause))):
 		case <-ctx.Done():
@@ -102,7 +103,8 @@ func (u *user) openWithin(ctx context.Context, addr, name string, wait time.Dura
 func curable(err error) bool {
 	var reject *client.Reject
 	var breach *client.ProtocolError
-	return putOff(err) || !errors.As(err, &reject) && !errors.As(err, &breach) && !errors.Is(err, client.ErrStateHash)
+	return refusedForNow(err) || !errors.As(err, &reject) && !errors.As(err, &breach) &&
+		!errors.Is(err, client.ErrStateHash)
 }
 
 func (u *user) close() {
@@ -137,8 +139,8 @@ func (u *user) next(ctx context.Context) error {
 func (u *user) takeEvent(ev *client.Event) {
 	t := u.tally
 	t.Events++
-	if u.watch != nil {
-		u.watch.event()
+	if u.observer != nil {
+		u.observer.event()
 	}
 	if ev.Replay {
 		t.Replayed++
@@ -165,7 +167,7 @@ func (u *user) takeEvent(ev *client.Event) {
 		u.wrongf("seq %d came with REPLAY %v: expected %v, as the login's head_seq is %d", ev.Seq, ev.Replay,
 			replayed, u.head)
 	}
-	u.show(ev)
+	u.announce(ev)
 	u.wrong(u.shadow.Apply(ev)...)
 	if before := u.seen[ev.Seq]; before != nil {
 		u.wrong(shadow.CompareEvents(before, ev)...)
@@ -181,7 +183,7 @@ func (u *user) takeEvent(ev *client.Event) {
 
 // announce describes an event before it is applied to the shadow. Trades taken back are also
 // reported to those who are told only of connections.
-func (u *user) show(ev *client.Event) {
+func (u *user) announce(ev *client.Event) {
 	if u.moments != nil {
 		m := moment{cash: u.shadow.Balance(), rows: make(map[shadow.Key]shadow.Row)}
 		for _, p := range ev.Positions {
@@ -191,9 +193,9 @@ func (u *user) show(ev *client.Event) {
 		u.moments[ev.Seq] = m
 	}
 	switch {
-	case u.told != nil: // only then, as it makes a sentence for each event
-		u.told(eventText(ev, u.shadow))
-	case u.noted != nil && ev.Bust != nil:
+	case u.onProgress != nil: // only then, as it makes a sentence for each event
+		u.onProgress(eventText(ev, u.shadow))
+	case u.onNotice != nil && ev.Bust != nil:
 		u.notice("%s", eventText(ev, u.shadow))
 	}
 }
@@ -225,8 +227,8 @@ func (u *user) takeConnected(up *client.Connected) {
 	}
 	u.instance = up.Instance
 	u.epoch, u.head, u.missed, u.online = up.Epoch, up.HeadSeq, up.Missed, true
-	if u.watch != nil {
-		u.watch.connected(up)
+	if u.observer != nil {
+		u.observer.connected(up)
 	}
 }
 
@@ -236,7 +238,7 @@ func (u *user) restarted(up *client.Connected) bool {
 }
 
 // restartedText returns what to add about a restart to the report of a connection that is back.
-func (u *user) sayRestarted(up *client.Connected) string {
+func (u *user) restartedText(up *client.Connected) string {
 	if u.restarted(up) {
 		return "; the server was restarted meanwhile"
 	}
@@ -250,7 +252,8 @@ func (u *user) begin(up *client.Connected) {
 		u.wrongf("the login names epoch 0: expected another number")
 	}
 	if up.HeadSeq != u.shadow.Seq() {
-		u.wrongf("the list is as of seq %d and the login's head_seq is %d: expected the same", u.shadow.Seq(), up.HeadSeq)
+		u.wrongf("the list is as of seq %d and the login's head_seq is %d: expected the same", u.shadow.Seq(),
+			up.HeadSeq)
 	}
 	u.sayf("%s", listText(holdingsOf(up.After)))
 }
@@ -271,8 +274,9 @@ func (u *user) resume(up *client.Connected) {
 	if up.Missed > 0 {
 		missed = fmt.Sprintf("%d events were missed and follow now", up.Missed)
 	}
-	u.notice("back after %.1f s (%d attempt(s)): resumed after seq %d; %s%s", up.Away.Seconds(), up.Attempts, u.shadow.Seq(), missed,
-		u.sayRestarted(up))
+	u.notice("back after %.1f s (%d attempt(s)): resumed after seq %d; %s%s", up.Away.Seconds(), up.Attempts,
+		u.shadow.Seq(), missed,
+		u.restartedText(up))
 }
 
 // resync handles a login that begins anew from a snapshot; the shadow begins anew as well. That
@@ -284,13 +288,15 @@ func (u *user) resync(up *client.Connected) {
 	u.tally.away(up.Away)
 	if up.Epoch == u.epoch {
 		u.tally.Gaps++
-		u.wrongf("could not resume after seq %d in the same epoch %#x: %d events were skipped", u.shadow.Seq(), up.Epoch, up.Missed)
+		u.wrongf("could not resume after seq %d in the same epoch %#x: %d events were skipped", u.shadow.Seq(),
+			up.Epoch, up.Missed)
 	}
 	before, rows := u.shadow.Seq(), u.shadow.Len()
 	u.restart(up.After)
 	u.notice("back after %.1f s (%d attempt(s)): the server has begun a new history, so that nothing can be resumed; %d rows as of seq %d were "+
-		"replaced by its list of %d rows as of seq %d%s", up.Away.Seconds(), up.Attempts, rows, before, u.shadow.Len(), u.shadow.Seq(),
-		u.sayRestarted(up))
+		"replaced by its list of %d rows as of seq %d%s", up.Away.Seconds(), up.Attempts, rows, before,
+		u.shadow.Len(), u.shadow.Seq(),
+		u.restartedText(up))
 }
 
 // restart starts the shadow from a snapshot.
@@ -321,8 +327,8 @@ func (u *user) takeDisconnected(up *client.Disconnected) error {
 	if u.online {
 		u.online = false
 		u.notice("the connection is gone after seq %d: %v", u.shadow.Seq(), up.Err)
-		if u.watch != nil {
-			u.watch.disconnected(up.Err)
+		if u.observer != nil {
+			u.observer.disconnected(up.Err)
 		}
 	} else {
 		u.sayf("still away: %v", up.Err)
@@ -352,8 +358,8 @@ func (u *user) breach(err error) bool {
 func (u *user) wrong(sentences ...string) {
 	for _, s := range sentences {
 		u.tally.wrong(s)
-		if u.watch != nil {
-			u.watch.wrong()
+		if u.observer != nil {
+			u.observer.wrong()
 		}
 		u.sayf("WRONG: %s", s)
 	}
@@ -364,14 +370,14 @@ func (u *user) wrongf(format string, args ...any) {
 }
 
 func (u *user) sayf(format string, args ...any) {
-	if u.told != nil {
-		u.told(fmt.Sprintf(format, args...))
+	if u.onProgress != nil {
+		u.onProgress(fmt.Sprintf(format, args...))
 	}
 }
 
 func (u *user) notice(format string, args ...any) {
 	u.sayf(format, args...)
-	if u.noted != nil {
-		u.noted(fmt.Sprintf("account %d: ", u.account) + fmt.Sprintf(format, args...))
+	if u.onNotice != nil {
+		u.onNotice(fmt.Sprintf("account %d: ", u.account) + fmt.Sprintf(format, args...))
 	}
 }

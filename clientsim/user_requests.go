@@ -106,20 +106,20 @@ func (u *user) order(ctx context.Context, o *client.Order) (*client.Event, time.
 func (u *user) countFailure(err error, what string) {
 	var reject *client.Reject
 	switch {
-	case putOff(err):
+	case refusedForNow(err):
 		u.tally.Busy++
 	case errors.As(err, &reject):
 		u.tally.Refused++
 		if reject.Text == "" {
 			u.wrongf("%s was refused %v without a sentence", what, papertapev1.RejectCode(reject.Code))
 		}
-	case broken(err):
+	case lostConnection(err):
 		u.tally.Broken++
 	}
 }
 
-// putOff reports whether a request was refused only for now, for reasons of the server.
-func putOff(err error) bool {
+// refusedForNow reports whether a request was refused only for now, for reasons of the server.
+func refusedForNow(err error) bool {
 	var reject *client.Reject
 	if !errors.As(err, &reject) {
 		return false
@@ -132,12 +132,12 @@ func putOff(err error) bool {
 }
 
 // lostConnection reports whether a request lost its connection.
-func broken(err error) bool {
+func lostConnection(err error) bool {
 	return errors.Is(err, client.ErrDisconnected) || errors.Is(err, client.ErrOutcomeUnknown)
 }
 
 // retryPause returns how long to wait before asking again.
-func patience(err error) time.Duration {
+func retryPause(err error) time.Duration {
 	var reject *client.Reject
 	var bye *client.Goodbye
 	switch {
@@ -194,13 +194,14 @@ func (u *user) pull(ctx context.Context) (*client.Holdings, time.Duration, error
 
 // retry repeats a request until the server is not too busy, the connection holds, and the
 // account does not begin anew meanwhile.
-func (u *user) insist(ctx context.Context, ask func(context.Context) error) error {
+func (u *user) retry(ctx context.Context, ask func(context.Context) error) error {
 	for {
 		err := ask(ctx)
-		if err == nil || ctx.Err() != nil || !putOff(err) && !broken(err) && !errors.Is(err, errResynced) {
+		if err == nil || ctx.Err() != nil || !refusedForNow(err) && !lostConnection(err) &&
+			!errors.Is(err, errResynced) {
 			return err
 		}
-		if err := u.idle(ctx, patience(err)); err != nil {
+		if err := u.idle(ctx, retryPause(err)); err != nil {
 			return err
 		}
 	}
@@ -253,7 +254,7 @@ func (u *user) fold(ctx context.Context, h *client.Holdings) error {
 	resyncs := u.tally.Resyncs
 	for before := h.AsOfSeq + 1; before > 1; before = events[len(events)-1].Seq {
 		var page *client.History
-		err := u.insist(ctx, func(ctx context.Context) (err error) {
+		err := u.retry(ctx, func(ctx context.Context) (err error) {
 			page, _, err = u.page(ctx, before)
 			return err
 		})
@@ -299,7 +300,7 @@ func (u *user) lowest(before *shadow.Shadow, market, code string) (shares, cash 
 
 // judgeRefusal returns why the server should not have refused an order, or an empty string.
 // price is about what a share costs; no price doubles within a day.
-func (u *user) judge(before *shadow.Shadow, o *client.Order, reject *client.Reject, price int64) string {
+func (u *user) judgeRefusal(before *shadow.Shadow, o *client.Order, reject *client.Reject, price int64) string {
 	shares, cash := u.lowest(before, o.Market, o.Code)
 	cost := new(big.Int).Mul(big.NewInt(o.Quantity), big.NewInt(price))
 	affordable := cost.Lsh(cost, 1).Cmp(big.NewInt(cash)) <= 0
