@@ -262,7 +262,8 @@ func TestWaitForAServer(t *testing.T) {
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}
-	if _, err := client.Open(patience(t), addr, accountOptions(func(o *client.AccountOptions) { o.Dial = dial })); err == nil {
+	o := accountOptions(func(o *client.AccountOptions) { o.Dial = dial })
+	if _, err := client.Open(patience(t), addr, o); err == nil {
 		t.Error("Open has no error, and was not told to wait")
 	}
 	a := open(t, addr, func(o *client.AccountOptions) { o.Dial, o.Wait, o.BackoffMax = dial, true, time.Millisecond })

@@ -35,11 +35,11 @@ const (
 	Sell = Side(papertapev1.Side_SIDE_SELL)
 )
 
-// How a session begins.
+// How a session begins: with which events or holdings.
 const (
-	ModeSnapshot = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT) // the current holdings, then live events
-	ModeResume   = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESUME)   // the events after Options.LastSeq, then live ones
-	ModeRestart  = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESTART)  // all events that the server keeps, then live ones
+	ModeSnapshot = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT) // the current holdings, then live
+	ModeResume   = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESUME)   // those after Options.LastSeq, then live
+	ModeRestart  = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESTART)  // all that the server keeps, then live
 	ModeQuick    = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_QUICK)    // live events only
 )
 

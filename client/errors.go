@@ -32,7 +32,7 @@ var ErrGap = errors.New("the account's sequence is broken")
 type Reject struct {
 	Code       RejectCode
 	Text       string        // a sentence for people: what is wrong and what would be right
-	RetryAfter time.Duration // 0: the server does not say
+	RetryAfter time.Duration // 0 if the server does not say
 }
 
 // Error returns the code and the server's sentence, made safe for a screen.
@@ -44,7 +44,7 @@ func (r *Reject) Error() string {
 type Goodbye struct {
 	Reason     GoodbyeReason
 	Text       string
-	RetryAfter time.Duration // 0: the server does not say
+	RetryAfter time.Duration // 0 if the server does not say
 }
 
 // Error returns the reason and the server's sentence, made safe for a screen.

@@ -195,7 +195,8 @@ func (a *Account) acceptLogin(c *Client, o *Options) (*Connected, error) {
 	case r.Mode != o.Mode:
 		return nil, protocolErrorf("the answer to LOGIN is of mode %v: asked for %v", r.Mode, o.Mode)
 	case r.Epoch != o.Epoch || r.HeadSeq < o.LastSeq:
-		return nil, protocolErrorf("the answer to LOGIN resumes epoch %#x, up to seq %d: asked for epoch %#x after seq %d",
+		return nil, protocolErrorf("the answer to LOGIN resumes epoch %#x, up to seq %d: asked for epoch %#x "+
+			"after seq %d",
 			r.Epoch, r.HeadSeq, o.Epoch, o.LastSeq)
 	}
 	u.Resumed, u.Missed = true, r.HeadSeq-a.received.seq

@@ -23,7 +23,8 @@ func TestRefusedLoginIsTheEnd(t *testing.T) {
 	}, refuse)
 	var r *client.Reject
 	for _, wait := range []bool{false, true} {
-		if _, err := client.Open(patience(t), addr, accountOptions(func(o *client.AccountOptions) { o.Wait = wait })); !errors.As(err, &r) {
+		o := accountOptions(func(o *client.AccountOptions) { o.Wait = wait })
+		if _, err := client.Open(patience(t), addr, o); !errors.As(err, &r) {
 			t.Errorf("wait %v: Open returned %v: expected the refusal", wait, err)
 		}
 	}

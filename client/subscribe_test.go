@@ -192,7 +192,8 @@ func TestSubscriptionsAreKept(t *testing.T) {
 	if err := a.Subscribe(patience(t), client.Topic(9)); err == nil {
 		t.Error("there is no topic 9, and no error either")
 	}
-	if _, err := client.Open(patience(t), addr, accountOptions(func(o *client.AccountOptions) { o.Subscribe = []client.Topic{0} })); err == nil {
+	o := accountOptions(func(o *client.AccountOptions) { o.Subscribe = []client.Topic{0} })
+	if _, err := client.Open(patience(t), addr, o); err == nil {
 		t.Error("there is no topic 0, and no error either")
 	}
 }

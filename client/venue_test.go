@@ -25,7 +25,7 @@ type venue struct {
 	heartbeat   time.Duration
 	connections int
 	outboxBytes int
-	sendBytes   int // that the kernel takes for a connection
+	sendBytes   int // size of the kernel's send buffer of a connection
 
 	universe *market.Universe
 	prices   *market.Feed

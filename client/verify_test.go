@@ -140,7 +140,8 @@ func TestMismatchAtTheFirstLogin(t *testing.T) {
 		p.send(loggedIn(id, r))
 		p.waitClosed()
 	}
-	_, err := client.Open(patience(t), serve(t, lie, lie), accountOptions(func(o *client.AccountOptions) { o.Wait = true }))
+	o := accountOptions(func(o *client.AccountOptions) { o.Wait = true })
+	_, err := client.Open(patience(t), serve(t, lie, lie), o)
 	expectMismatch(t, err, 4, wrongHoldings(4).StateHash)
 }
 

@@ -7,7 +7,7 @@
 //
 //	report, err := clientsim.Mission(ctx, clientsim.MissionConfig{Addr: "127.0.0.1:7300"})
 //	if err != nil {
-//		return err // an ErrCannotRun: nobody there, or too few accounts
+//		return err // an ErrCannotRun: no server, or too few accounts
 //	}
 //	report.Render(os.Stdout)
 //	if !report.OK() {

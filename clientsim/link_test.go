@@ -115,8 +115,7 @@ func TestCut(t *testing.T) {
 func TestBoard(t *testing.T) {
 	var said []string
 	b := &board{clients: 3, notice: func(format string, args ...any) {
-		said = append(said,
-			fmt.Sprintf(format, args...))
+		said = append(said, fmt.Sprintf(format, args...))
 	}, duration: time.Minute}
 	var l lookout
 	now := time.Now()

@@ -174,7 +174,8 @@ func (t *trader) play(ctx context.Context, task func(*trader, context.Context) e
 	}
 	if t.shadow != nil {
 		if n := t.shadow.Unfolded(); n > 0 {
-			t.notice("%d trades taken back were older than this session: what came of that was checked in the history", n)
+			t.notice("%d trades taken back were older than this session: what came of that was checked in the "+
+				"history", n)
 		}
 		t.report.RowsAtEnd = t.shadow.Len()
 	}
@@ -245,14 +246,16 @@ func (t *trader) tradeOn(ctx context.Context, until time.Time) error {
 // have kept its history.
 func (t *trader) seeRestarts(ctx context.Context) error {
 	if t.cfg.Restarts > 0 && t.instance == 0 {
-		return errors.New("the server does not say in WELCOME which run of it this is, so that a restart cannot be told from a broken connection")
+		return errors.New("the server does not say in WELCOME which run of it this is, so that a restart cannot " +
+			"be told from a broken connection")
 	}
 	if err := t.awaitCount(ctx, "restarts of the server", &t.tally.Restarts, t.cfg.Restarts,
 		"the server was to be restarted meanwhile"); err != nil {
 		return err
 	}
 	if t.cfg.Restarts > 0 && t.tally.Resyncs > 0 {
-		t.wrongf("began anew from a snapshot %d times: expected to resume, as the server was restarted with all that it knew", t.tally.Resyncs)
+		t.wrongf("began anew from a snapshot %d times: expected to resume, as the server was restarted with all "+
+			"that it knew", t.tally.Resyncs)
 	}
 	return nil
 }

@@ -344,8 +344,10 @@ func TestMissionWithoutItsScript(t *testing.T) {
 	w.mu.Unlock()
 	report := fly(t, MissionConfig{Addr: w.listener.Addr().String(), patience: 2 * time.Second})
 	for i, want := range map[int]string{
-		6: "0 fills by the server's simulator came, and in 2s no more: expected 4; the server has to play the mission's script",
-		8: "0 trades taken back or corrected by the server came, and in 2s no more: expected 1; the server has to play the mission's script",
+		6: "0 fills by the server's simulator came, and in 2s no more: expected 4; the server has to play the " +
+			"mission's script",
+		8: "0 trades taken back or corrected by the server came, and in 2s no more: expected 1; the server has to " +
+			"play the mission's script",
 	} {
 		if c := &report.Clients[i]; c.OK() || !strings.Contains(strings.Join(c.Mismatches, "\n"), want) {
 			t.Errorf("client %d says %q, want %q", c.Account, c.Mismatches, want)
@@ -369,10 +371,12 @@ func TestMissionWithoutTheRestart(t *testing.T) {
 		mute      bool
 	}{
 		"not restarted": {
-			meanwhile: func(*world) {}, want: "0 restarts of the server came, and in 2s no more: expected 1; the server was to be restarted meanwhile",
+			meanwhile: func(*world) {}, want: "0 restarts of the server came, and in 2s no more: expected 1; the " +
+				"server was to be restarted meanwhile",
 		},
 		"cut off from it": {
-			meanwhile: (*world).cut, want: "0 restarts of the server came, and in 2s no more: expected 1; the server was to be restarted meanwhile",
+			meanwhile: (*world).cut, want: "0 restarts of the server came, and in 2s no more: expected 1; the " +
+				"server was to be restarted meanwhile",
 		},
 		"with another history": {meanwhile: func(w *world) { w.away(true)() }, want: "began anew from a snapshot "},
 		"by a server that does not tell": {
@@ -485,9 +489,11 @@ func TestReportForPeopleAndPrograms(t *testing.T) {
 	for _, want := range []string{
 		" 100091  more rows   2 → 14      40 ", "         all                     42 ", " NOT SEEN    \n",
 		" NOT CHECKED \n", " 1 of 10     \n",
-		"\ntoo little: account 100093 checked 0 events, 3 lists and 0 events of history: there has to be some of each\n",
+		"\ntoo little: account 100093 checked 0 events, 3 lists and 0 events of history: there has to be some of " +
+			"each\n",
 		"\nnot seen: \"fewer rows\" (account 100092)\nwrong: account 100092 seq 5 differs\n",
-		"1 of 10 clients saw what they were to see, and all of it was right: 42 events, 6 lists and 41 events of history checked",
+		"1 of 10 clients saw what they were to see, and all of it was right: 42 events, 6 lists and 41 events of " +
+			"history checked",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())

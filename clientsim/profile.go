@@ -102,7 +102,8 @@ func ParseMix(text string) (Mix, error) {
 		name, number, _ := strings.Cut(strings.TrimSpace(part), "=")
 		into, ok := map[string]*int{"buy": &m.Buy, "sell": &m.Sell, "query": &m.Query}[name]
 		if !ok {
-			return Mix{}, fmt.Errorf("mix %q: %q is not buy, sell or query with a number; write buy=40,sell=40,query=20", text, part)
+			return Mix{}, fmt.Errorf("mix %q: %q is not buy, sell or query with a number; write "+
+				"buy=40,sell=40,query=20", text, part)
 		}
 		n, err := decimal.ParseWhole(number, 0, shareMax)
 		if err != nil {

@@ -69,8 +69,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 // Render writes the report as a table, then what was wrong, and a verdict in one sentence.
 func (r *Report) Render(w io.Writer) error {
 	t := newTable(table.Row{"client", "task", "rows", "events", "pushed", "busts", "orders", "refused", "lists",
-		"history",
-		"replayed", "missed", "reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", ""}, 3, 18)
+		"history", "replayed", "missed", "reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", ""}, 3, 18)
 	var sum Tally
 	held := 0
 	for i := range r.Clients {
@@ -99,7 +98,8 @@ func (r *Report) renderWrong(w io.Writer, sum *Tally, held int) error {
 			}
 		}
 		if c.Covered && c.right() && !c.checked() {
-			if _, err := fmt.Fprintf(w, "too little: account %d checked %d events, %d lists and %d events of history: there has to be some of each\n",
+			if _, err := fmt.Fprintf(w, "too little: account %d checked %d events, %d lists and %d events of "+
+				"history: there has to be some of each\n",
 				c.Account, c.Events, c.Lists, c.History); err != nil {
 				return err
 			}
@@ -119,8 +119,7 @@ func (r *Report) renderWrong(w io.Writer, sum *Tally, held int) error {
 // numbers returns the columns that have a sum.
 func (t *Tally) numbers() table.Row {
 	return table.Row{t.Events, t.Pushed, t.Busts, t.Orders, t.Refused, t.Lists, t.History, t.Replayed, t.Missed,
-		t.Reconnects, t.Restarts, t.Resyncs,
-		t.Gaps, t.Repeats, t.Wrong}
+		t.Reconnects, t.Restarts, t.Resyncs, t.Gaps, t.Repeats, t.Wrong}
 }
 
 func (c *ClientReport) verdict() string {

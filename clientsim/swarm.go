@@ -17,7 +17,7 @@ const swarmName = "papertape-swarm"
 const (
 	loginsMax    = 64              // logins at the same time; a server accepts 1,000 connections not yet logged in
 	openPatience = 2 * time.Minute // for all to log in, once the server is there
-	settleTime   = time.Minute     // at the end, for requests under way, the last comparison, and an outage of the server
+	settleTime   = time.Minute     // at the end, for requests under way, the last comparison, and outages
 )
 
 // ErrCannotRun matches, with errors.Is, the error of clients that could not log in. Nothing was
@@ -138,7 +138,8 @@ func (s *swarm) cannotLogIn(err error) error {
 	var reject *client.Reject
 	if errors.As(err, &reject) && reject.Code == client.UnknownAccount {
 		last := s.cfg.FirstAccount + uint64(s.cfg.Clients) - 1
-		return fmt.Errorf("%w: %w; the %d clients want the accounts %d to %d: start the server with more accounts, or name others",
+		return fmt.Errorf("%w: %w; the %d clients want the accounts %d to %d: start the server with more "+
+			"accounts, or name others",
 			ErrCannotRun, err, s.cfg.Clients, s.cfg.FirstAccount, last)
 	}
 	return fmt.Errorf("%w: %w", ErrCannotRun, err)

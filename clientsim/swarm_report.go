@@ -54,7 +54,8 @@ func (r *SwarmReport) tooLittle() []string {
 	}
 	sentences := []string{}
 	if r.Totals.requests() == 0 {
-		sentences = append(sentences, "no request was answered: a client thinks before its first one, and needs longer than that")
+		sentences = append(sentences, "no request was answered: a client thinks before its first one, and needs "+
+			"longer than that")
 	}
 	if r.Totals.Lists == 0 {
 		sentences = append(sentences, "no list was compared")
@@ -104,8 +105,7 @@ func (r SwarmReport) MarshalJSON() ([]byte, error) {
 	}{
 		OK: r.OK(), Scenario: "swarm", Server: r.Server, Profile: r.Profile.Name, Interval: r.Profile.Think.String(),
 		Mix: r.Profile.Mix.String(), LoginSeconds: r.LoginSeconds, Seconds: r.Seconds, ClientsOK: r.held(),
-		TooLittle: r.tooLittle(),
-		Clients:   make([]withVerdict, 0, len(r.Clients)),
+		TooLittle: r.tooLittle(), Clients: make([]withVerdict, 0, len(r.Clients)),
 	}
 	totals := r.Totals
 	totals.Compared = !slices.ContainsFunc(r.Clients, func(c SwarmClient) bool { return !c.Compared })
@@ -126,8 +126,8 @@ const (
 func (r *SwarmReport) Render(w io.Writer) error {
 	shown := r.worst()
 	t := newTable(table.Row{"client", "buys+sells", "refused", "queries", "events", "pushed", "lists", "history",
-		"missed",
-		"reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", "p50 ms", "p99 ms", "max ms", ""}, 2, 18)
+		"missed", "reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", "p50 ms", "p99 ms", "max ms", "",
+	}, 2, 18)
 	for _, c := range shown {
 		t.AppendRow(append(table.Row{c.Account}, c.columns(c.verdict())...))
 	}
@@ -205,8 +205,10 @@ func (r *SwarmReport) renderVerdict(w io.Writer) error {
 		}
 	}
 	t := &r.Totals
-	_, err := fmt.Fprintf(w, "%d of %d clients found all of it right: %d orders and %d queries answered in %.1f s (%d orders refused, rightly unless said); "+
-		"%d events, %d lists with their state hash and %d events of history checked; %d gaps, %d repeats, %d mismatches.\n",
+	_, err := fmt.Fprintf(w, "%d of %d clients found all of it right: %d orders and %d queries answered in %.1f s "+
+		"(%d orders refused, rightly unless said); "+
+		"%d events, %d lists with their state hash and %d events of history checked; %d gaps, %d repeats, %d "+
+		"mismatches.\n",
 		r.held(), len(r.Clients), t.Orders, t.Queries, r.Seconds, t.Refused, t.Events, t.Lists, t.History, t.Gaps,
 		t.Repeats, t.Wrong)
 	return err

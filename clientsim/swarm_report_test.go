@@ -71,11 +71,15 @@ func TestSwarmReportForPeople(t *testing.T) {
 	}
 	text := render(someReport())
 	for _, want := range []string{
-		" 100001          27        6        8      31       2     10       11      16          12        18       15     0        0      0      63      65      66  ok ",
-		" 100002          27        6        8      31       2     10       11      16          12        18       15     1        2      4      63      65      66  WRONG ",
+		" 100001          27        6        8      31       2     10       11      16          12        18      " +
+			" 15     0        0      0      63      65      66  ok ",
+		" 100002          27        6        8      31       2     10       11      16          12        18      " +
+			" 15     1        2      4      63      65      66  WRONG ",
 		" 1 of 2 \n", "wrong: account 100002 seq 9, seq: expected 9, got 10\n",
-		"1 of 2 clients found all of it right: 54 orders and 16 queries answered in 60.0 s (12 orders refused, rightly unless said); " +
-			"62 events, 20 lists with their state hash and 22 events of history checked; 1 gaps, 2 repeats, 4 mismatches.\n",
+		"1 of 2 clients found all of it right: 54 orders and 16 queries answered in 60.0 s (12 orders refused, " +
+			"rightly unless said); " +
+			"62 events, 20 lists with their state hash and 22 events of history checked; 1 gaps, 2 repeats, 4 " +
+			"mismatches.\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)

@@ -144,8 +144,8 @@ func TestSwarmWhoseTradesAreTakenBack(t *testing.T) {
 				case events == 1000:
 					go c.stop()
 				case events%50 == 0:
-					go w.takesSomethingBack(swarmFirst+uint64(busts%9),
-						busts) // it needs the world's lock, which is held
+					// In a goroutine, as it needs the world's lock, which is held.
+					go w.takesSomethingBack(swarmFirst+uint64(busts%9), busts)
 					busts++
 				}
 				if b := ev.GetBust(); b != nil && wrong && f.account == swarmFirst+2 {
@@ -299,6 +299,7 @@ func TestSwarmFindsTheFault(t *testing.T) {
 			}
 			return true
 		}, "the event sent again: expected ", 0},
+		// The refused order's event is missing later, so there may be a gap.
 		"refused though it can be paid": {func(f *outFrame) bool {
 			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && f.t == codec.TypeExecution &&
 				ev.GetTrade().GetSide() == papertapev1.Side_SIDE_BUY {
@@ -308,7 +309,6 @@ func TestSwarmFindsTheFault(t *testing.T) {
 			}
 			return true
 		}, "was refused with REJECT_CODE_INSUFFICIENT_CASH (there is no money), but there were ", -1},
-		// the event is missing later
 		"another quantity executed": {func(f *outFrame) bool {
 			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && f.t == codec.TypeExecution {
 				wrong := proto.Clone(ev).(*papertapev1.AccountEvent)
@@ -336,8 +336,7 @@ func TestSwarmFindsTheFault(t *testing.T) {
 			var w *world
 			fills := after(50, func() { w.fillAll(1) }) // so that there are live events
 			w = startWorld(t, swarmRows, func(f *outFrame) bool {
-				return fills(f) &&
-					(f.account != hit || test.spoil(f))
+				return fills(f) && (f.account != hit || test.spoil(f))
 			})
 			c := newCrowd(t, w)
 			c.cfg.Progress = func(p Progress) {
@@ -454,8 +453,7 @@ func TestSwarmThatCannotRun(t *testing.T) {
 	}{
 		"nobody there": {func(c *SwarmConfig) { c.Addr = "127.0.0.1:1" }, []string{"connect to 127.0.0.1:1"}, true},
 		"nobody there yet": {func(c *SwarmConfig) {
-			c.Addr, c.Wait = away.listener.Addr().String(),
-				200*time.Millisecond
+			c.Addr, c.Wait = away.listener.Addr().String(), 200*time.Millisecond
 		},
 			[]string{"log in to account 100001"}, true},
 		"too few accounts": {func(c *SwarmConfig) { c.Clients = 11 }, []string{"there is no account 100011",

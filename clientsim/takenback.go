@@ -26,7 +26,8 @@ func (t *trader) takenBack(ctx context.Context) error {
 			break
 		}
 		if seen == bustsMax {
-			return fmt.Errorf("of %d trades that were taken back or corrected, none was shown before and left alone until then: expected one", seen)
+			return fmt.Errorf("of %d trades that were taken back or corrected, none was shown before and left "+
+				"alone until then: expected one", seen)
 		}
 	}
 	if _, err := t.list(ctx); err != nil {
@@ -97,10 +98,11 @@ func (t *trader) replayAll(ctx context.Context) error {
 		t.wrongf("the second login asked for mode %v and got %v, resynced %v",
 			papertapev1.ResumeMode(client.ModeRestart), papertapev1.ResumeMode(reply.Mode), reply.Resynced)
 	case reply.Epoch != t.epoch:
-		return fmt.Errorf("%w: the second session is of another history",
-			client.ErrDisconnected) // the first will see it, too
+		// The first session will see it, too.
+		return fmt.Errorf("%w: the second session is of another history", client.ErrDisconnected)
 	case reply.OldestSeq != 1:
-		return fmt.Errorf("the server keeps the history of the account from seq %d on, and what is to be shown is all of it, from seq 1: "+
+		return fmt.Errorf("the server keeps the history of the account from seq %d on, and what is to be shown is "+
+			"all of it, from seq 1: "+
 			"play the mission on a server that is younger", reply.OldestSeq)
 	}
 	replayed := shadow.New(t.account)
@@ -110,7 +112,8 @@ func (t *trader) replayAll(ctx context.Context) error {
 	if err := t.orderTwice(ctx, second, replayed); err != nil {
 		return err
 	}
-	t.sayf("a second session has had all of it replayed, from %d-1 to %d-%d, what was taken back and the taking back in their places, and then "+
+	t.sayf("a second session has had all of it replayed, from %d-1 to %d-%d, what was taken back and the taking "+
+		"back in their places, and then "+
 		"live events", t.account, t.account, reply.HeadSeq)
 	return nil
 }

@@ -84,7 +84,8 @@ func (t *trader) awaitPushes(ctx context.Context, n int) error {
 }
 
 // becauseScript says where the events come from that clients wait for.
-const becauseScript = "the server has to play the mission's script, which begins with the first login of each account and goes on for an hour " +
+const becauseScript = "the server has to play the mission's script, which begins with the first login of each " +
+	"account and goes on for an hour " +
 	"(papertape swarm --print-script prints it, papertape serve --simulator.script plays it)"
 
 // awaitCount takes updates until the count of something that the server does by itself has

@@ -78,8 +78,9 @@ func (u *user) open(ctx context.Context, addr, name string) error {
 const backoffMax = 3 * time.Second
 
 // openWithin logs in to a server that may not be there yet, or may be full for the moment.
-func (u *user) openWithin(ctx context.Context, addr, name string, wait time.Duration,
-	notice func(string, ...any)) error {
+func (u *user) openWithin(
+	ctx context.Context, addr, name string, wait time.Duration, notice func(string, ...any),
+) error {
 	deadline := time.Now().Add(wait)
 	for told := false; ; told = true {
 		err := u.open(ctx, addr, name)
@@ -275,8 +276,7 @@ func (u *user) resume(up *client.Connected) {
 		missed = fmt.Sprintf("%d events were missed and follow now", up.Missed)
 	}
 	u.notice("back after %.1f s (%d attempt(s)): resumed after seq %d; %s%s", up.Away.Seconds(), up.Attempts,
-		u.shadow.Seq(), missed,
-		u.restartedText(up))
+		u.shadow.Seq(), missed, u.restartedText(up))
 }
 
 // resync handles a login that begins anew from a snapshot; the shadow begins anew as well. That
@@ -293,10 +293,10 @@ func (u *user) resync(up *client.Connected) {
 	}
 	before, rows := u.shadow.Seq(), u.shadow.Len()
 	u.restart(up.After)
-	u.notice("back after %.1f s (%d attempt(s)): the server has begun a new history, so that nothing can be resumed; %d rows as of seq %d were "+
+	u.notice("back after %.1f s (%d attempt(s)): the server has begun a new history, so that nothing can be "+
+		"resumed; %d rows as of seq %d were "+
 		"replaced by its list of %d rows as of seq %d%s", up.Away.Seconds(), up.Attempts, rows, before,
-		u.shadow.Len(), u.shadow.Seq(),
-		u.restartedText(up))
+		u.shadow.Len(), u.shadow.Seq(), u.restartedText(up))
 }
 
 // restart starts the shadow from a snapshot.

@@ -266,7 +266,8 @@ func (u *user) fold(ctx context.Context, h *client.Holdings) error {
 		case len(page.Events) == 0 && page.OldestSeq < before:
 			return fmt.Errorf("the history before seq %d is empty, and begins at seq %d", before, page.OldestSeq)
 		case len(page.Events) == 0:
-			u.notice("the server keeps the history from seq %d on: it was compared, and could not be folded from nothing", before)
+			u.notice("the server keeps the history from seq %d on: it was compared, and could not be folded from "+
+				"nothing", before)
 			return nil
 		}
 		events = append(events, page.Events...)

@@ -269,8 +269,8 @@ func (w *world) answer(s *session, f codec.Frame) {
 			h.BeforeSeq = head + 1
 		}
 		page := &papertapev1.History{OldestSeq: 1}
-		for seq := h.BeforeSeq - 1; seq > 0 && len(page.Events) < min(h.Limit,
-			7); seq-- { // pages may be shorter than asked for
+		// Pages may be shorter than asked for.
+		for seq := h.BeforeSeq - 1; seq > 0 && len(page.Events) < min(h.Limit, 7); seq-- {
 			page.Events = append(page.Events, w.history[s.account][seq-1])
 		}
 		reply(codec.TypeHistoryReply, page)
@@ -393,8 +393,8 @@ func (w *world) bust(r *positions.BustRequest) {
 		}
 	}
 	var ev positions.Event
-	if o := w.book.DecideBust(fold, w.prices.Snapshot(), time.Now().UnixNano(),
-		&ev); o.Reason == positions.NoBustRefusal {
+	o := w.book.DecideBust(fold, w.prices.Snapshot(), time.Now().UnixNano(), &ev)
+	if o.Reason == positions.NoBustRefusal {
 		w.push(w.apply(&ev), nil)
 	}
 }
