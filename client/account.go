@@ -10,30 +10,35 @@ import (
 	"time"
 )
 
-// AccountOptions say whose account it is and how it is kept. Account is all that is needed.
+// AccountOptions configure an [Account]. Only the field Account is required.
 type AccountOptions struct {
 	Account uint64
-	Name    string // name and version of the program, for the server's log; at most 64 bytes
+	Name    string // name and version of the program for the server's log, at most 64 bytes
 
-	// Dial opens a connection; nil: TCP with net.Dialer.
+	// Dial opens a connection. If it is nil, a net.Dialer opens it over TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	// Cursor names a file that keeps the state, and Save's note, across restarts of the program; empty: none. One Account
-	// at a time may use it. Its directory must exist.
+	// Cursor names a file that keeps the state, and Save's note, across restarts of the
+	// program. If it is empty, nothing is kept. Only one Account at a time may use the file.
+	// Its directory must exist.
 	Cursor string
 
-	Wait      bool    // where no server answers the first attempt, Open returns all the same and the account goes on trying
-	Subscribe []Topic // to begin with, see (*Account).Subscribe
+	// Wait lets Open succeed although no server answers the first attempt. The account goes on
+	// trying.
+	Wait bool
 
-	// BackoffMin doubles with every attempt that fails, up to BackoffMax; the wait is a random part of that (full jitter),
-	// after what the server asked for. Zero: 100 ms and 15 s.
+	Subscribe []Topic // the first topics, see (*Account).Subscribe
+
+	// BackoffMin bounds the wait before the first attempt. The bound doubles with every attempt
+	// that fails, up to BackoffMax. The wait is a random part of the bound (full jitter), on
+	// top of what the server asked for. Zero means 100 ms and 15 s.
 	BackoffMin, BackoffMax time.Duration
 
-	// NoOrderID leaves orders without a client_order_id as they are. Such an order is not sent again when the connection
-	// breaks under it.
+	// NoOrderID leaves orders without a client_order_id as they are. Such an order is not sent
+	// again if the connection breaks before its answer.
 	NoOrderID bool
 
-	Key *Key // where the server asks for a proof at the login
+	Key *Key // proves who logs in, if the server asks for it
 }
 
 const (
@@ -41,35 +46,35 @@ const (
 	backoffMaxDefault = 15 * time.Second
 )
 
-// Account is one account kept up to date over any number of connections. All methods may be called from any goroutine;
-// Next and Save from one.
+// Account keeps one account up to date over any number of connections. Next and Save must be
+// called from one goroutine; all other methods may be called from any.
 type Account struct {
 	// Constant after Open.
-	addr      string
-	o         AccountOptions
-	orderID   string          // what the order ids given out here begin with
-	open      context.Context // ends with Close, and when the account cannot go on
-	shut      context.CancelFunc
-	kept      chan struct{} // closed when the keeper has ended
-	closeOnce sync.Once
+	addr       string
+	options    AccountOptions
+	orderID    string          // the prefix of the order ids generated here
+	lifetime   context.Context // ends with Close, or when the account cannot go on
+	cancel     context.CancelFunc
+	keeperDone chan struct{} // closed when the keeper goroutine has ended
+	closeOnce  sync.Once
 
-	// Owned by the keeper, by Open before it starts.
-	at         position // what was put into the stream
-	resync     bool     // the state was found wrong: the next login asks for a snapshot
-	mismatches int      // in a row
-	flaps      int      // connections in a row that did not last
+	// Owned by the keeper goroutine; by Open before that starts.
+	received   position // the last event or snapshot put into the stream
+	resync     bool     // the state was found wrong, so the next login asks for a snapshot
+	mismatches int      // comparisons of the state that failed, in a row
+	flaps      int      // connections that did not last, in a row
 
 	// Shared.
 	stream *stream
 
 	mu      sync.Mutex
-	client  *Client       // under mu: logged in; nil between two connections
-	changed chan struct{} // under mu: closed, and replaced, when client changes
+	client  *Client       // under mu: the logged-in connection; nil between two connections
+	changed chan struct{} // under mu: closed and replaced when client changes
 	err     error         // under mu: why the account cannot go on
-	orders  uint64        // under mu: ids given out
+	orders  uint64        // under mu: number of order ids generated
 	topics  []Topic       // under mu
 
-	subscribing sync.Mutex // held while topics are sent, so that the last ones sent are the last ones set
+	subscribing sync.Mutex // held while topics are sent, so that the last topics sent are the last set
 
 	saving sync.Mutex
 	note   []byte // under saving
@@ -78,29 +83,32 @@ type Account struct {
 // position is a place in the account's history.
 type position struct{ epoch, seq uint64 }
 
-// Open logs in to one account and keeps it: from then on it reconnects, resumes after the last event, and keeps the state.
-// ctx bounds the first connection only (which gets 15 s at most, as all later ones do). Where that fails the error is
-// returned: a [*Reject] where the login was refused, a [*Goodbye] where the server would not have the connection; with
-// AccountOptions.Wait only what trying again cannot cure, and the end of ctx.
+// Open logs in to one account and keeps it up to date: from then on it reconnects, resumes
+// after the last event, and maintains the state.
+//
+// ctx bounds only the first connection. Like every later one, that connection may take 15 s at
+// most. If it fails, Open returns the error: a [*Reject] if the login was refused, a [*Goodbye]
+// if the server did not accept the connection. With AccountOptions.Wait, Open returns only
+// errors that another attempt cannot cure, and the end of ctx.
 func Open(ctx context.Context, addr string, o AccountOptions) (*Account, error) {
 	a, err := newAccount(addr, o)
 	if err != nil {
 		return nil, err
 	}
-	fresh := a.at.epoch == 0
+	fresh := a.received.epoch == 0
 	s, err := a.login(ctx, 1, time.Now())
 	for errors.Is(err, ErrStateHash) && a.mismatches < mismatchesMax {
 		s, err = a.login(ctx, 1, time.Now())
 	}
-	if err != nil && (!o.Wait || ctx.Err() != nil || !nobody(err)) {
-		a.shut()
+	if err != nil && (!o.Wait || ctx.Err() != nil || !serverUnreachable(err)) {
+		a.cancel()
 		return nil, err
 	}
 	if err == nil && fresh {
-		a.stream.begin(s.connected.After)
+		a.stream.setState(s.connected.After)
 		if err := a.saveDue(true); err != nil {
 			_ = s.client.Close() // never fails
-			a.shut()
+			a.cancel()
 			return nil, err
 		}
 	}
@@ -108,10 +116,11 @@ func Open(ctx context.Context, addr string, o AccountOptions) (*Account, error) 
 	return a, nil
 }
 
-// nobody says that a first attempt failed for lack of a server, and not by what a server said.
-func nobody(err error) bool {
+// serverUnreachable reports whether a first attempt failed because no server answered, and not
+// because of what a server said.
+func serverUnreachable(err error) bool {
 	var stranger *ProtocolError
-	return !hopeless(err) && !errors.Is(err, ErrStateHash) && !errors.As(err, &stranger)
+	return !permanent(err) && !errors.Is(err, ErrStateHash) && !errors.As(err, &stranger)
 }
 
 // newAccount checks the options and reads the cursor.
@@ -126,8 +135,8 @@ func newAccount(addr string, o AccountOptions) (*Account, error) {
 		o.BackoffMax = backoffMaxDefault
 	}
 	a := &Account{
-		addr: addr, o: o, orderID: rand.Text()[:16] + "-", kept: make(chan struct{}), changed: make(chan struct{}),
-		topics: slices.Clone(o.Subscribe),
+		addr: addr, options: o, orderID: rand.Text()[:16] + "-", keeperDone: make(chan struct{}),
+		changed: make(chan struct{}), topics: slices.Clone(o.Subscribe),
 	}
 	state := &State{Account: o.Account}
 	if o.Cursor != "" {
@@ -137,26 +146,30 @@ func newAccount(addr string, o AccountOptions) (*Account, error) {
 		}
 		if saved != nil {
 			state, a.note = saved.state, saved.note
-			a.at = position{state.Epoch, state.Seq}
+			a.received = position{state.Epoch, state.Seq}
 		}
 	}
 	a.stream = newStream(state)
-	a.open, a.shut = context.WithCancel(context.Background())
+	a.lifetime, a.cancel = context.WithCancel(context.Background())
 	return a, nil
 }
 
-// State is a copy of the account's state as of the last update that Next handed out; before the first one it is as of
-// Open: the server's, or the cursor's where there is one. What nothing is known of has Epoch 0.
+// State returns a copy of the account's state as of the last update that Next returned. Before
+// the first update it is the state as of Open: the server's, or the cursor's if there is one.
+// Epoch is 0 if nothing is known yet.
 func (a *Account) State() *State {
 	state, _ := a.stream.current()
 	return state
 }
 
-// Next returns what comes next, in order. An event is in State before Next returns it, and it comes once, over all
-// connections. Calling Next says that the caller is done with what came before: see Save for what that means to the
-// cursor. The errors are ctx's; [ErrClosed] after Close; one that a reconnect cannot cure, such as a [*Reject] of the
-// login UNKNOWN_ACCOUNT or a [*StateMismatch] that a snapshot did not cure, after all that came before it; and what
-// saving the cursor failed with: nothing is lost by that, and the next call tries again.
+// Next returns the next update, in order. An event is already in State when Next returns it,
+// and each event comes once, over all connections. Calling Next says that the caller is done
+// with the update before; Save explains what that means for the cursor.
+//
+// The error is ctx's; [ErrClosed] after Close; or one that a reconnect cannot cure, such as a
+// [*Reject] of the login with UNKNOWN_ACCOUNT or a [*StateMismatch] that a snapshot did not
+// cure. Such an error comes after all updates that preceded it. If saving the cursor fails,
+// Next returns that error: nothing is lost, and the next call tries again.
 func (a *Account) Next(ctx context.Context) (Update, error) {
 	for {
 		if a.closed() {
@@ -168,7 +181,7 @@ func (a *Account) Next(ctx context.Context) (Update, error) {
 		if u := a.stream.take(); u != nil {
 			return u, nil
 		}
-		ended, err := a.stream.wait(ctx, a.kept, true)
+		ended, err := a.stream.wait(ctx, a.keeperDone, true)
 		if err != nil {
 			return nil, err
 		}
@@ -178,27 +191,28 @@ func (a *Account) Next(ctx context.Context) (Update, error) {
 	}
 }
 
-// Close ends the account and its goroutines, and saves the cursor unless only Save does. What Next returned last counts as
-// done. Next and requests under way report [ErrClosed].
+// Close ends the account and its goroutines. It saves the cursor, unless the cursor moves by
+// Save alone. The update that Next returned last counts as done. Next and the requests under
+// way return [ErrClosed].
 func (a *Account) Close() error {
 	a.fail(ErrClosed)
-	<-a.kept
+	<-a.keeperDone
 	var err error
 	a.closeOnce.Do(func() { err = a.saveDue(true) })
 	return err
 }
 
-// fail ends the account; the first reason stays, but Close comes before all.
+// fail ends the account. The first reason is kept, but ErrClosed replaces any other.
 func (a *Account) fail(err error) {
 	a.mu.Lock()
 	if a.err == nil || errors.Is(err, ErrClosed) {
 		a.err = err
 	}
 	a.mu.Unlock()
-	a.shut()
+	a.cancel()
 }
 
-// failure is why the account has ended, nil while it goes on.
+// failure returns why the account has ended, or nil if it has not.
 func (a *Account) failure() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -207,7 +221,7 @@ func (a *Account) failure() error {
 
 func (a *Account) closed() bool { return errors.Is(a.failure(), ErrClosed) }
 
-// setClient says which connection requests go to, nil for none.
+// setClient sets the connection that requests use; nil means none.
 func (a *Account) setClient(c *Client) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -216,7 +230,8 @@ func (a *Account) setClient(c *Client) {
 	a.changed = make(chan struct{})
 }
 
-// connection is one that is logged in and has not ended; it waits for it.
+// connection returns a connection that is logged in and has not ended. It waits until there is
+// one.
 func (a *Account) connection(ctx context.Context) (*Client, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -234,7 +249,7 @@ func (a *Account) connection(ctx context.Context) (*Client, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-		case <-a.open.Done():
+		case <-a.lifetime.Done():
 		}
 	}
 }

@@ -19,19 +19,20 @@ import (
 
 func TestAccountFollows(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(3)
+		p.logInWithSnapshot(3)
 		p.push(4, 0)
-		p.executes(5, 0)
+		p.executeOrder(5, 0)
 		p.push(6, 0)
 		p.waitClosed()
 	})
 	a := open(t, addr, nil)
-	at(t, a, 3) // before the first Next
+	checkState(t, a, 3) // before the first Next
 	if s := a.State(); s.Epoch != epoch || s.Account != account {
 		t.Errorf("the state is of account %d and epoch %d", s.Account, s.Epoch)
 	}
 	c := take[*client.Connected](t, a)
-	if c.UID != 7 || c.Addr != addr || c.Server != "test" || c.HeadSeq != 3 || c.Epoch != epoch || c.Instance != 8 || c.Attempts != 1 ||
+	if c.UID != 7 || c.Addr != addr || c.Server != "test" || c.HeadSeq != 3 || c.Epoch != epoch || c.Instance != 8 ||
+		c.Attempts != 1 ||
 		c.Resumed || c.Resynced || c.Before != nil || c.After.Seq != 3 || c.Missed != 0 {
 		t.Errorf("Connected says %+v", c)
 	}
@@ -39,19 +40,19 @@ func TestAccountFollows(t *testing.T) {
 	if err != nil || ev.Seq != 5 || !ev.Execution {
 		t.Fatalf("execution %v, error %v", ev, err)
 	}
-	at(t, a, 3) // nothing was handed out
+	checkState(t, a, 3) // Next has not been called
 	for i, ev := range takeEvents(t, a, 4, 6) {
 		if ev.Replay || ev.Execution != (i == 1) {
 			t.Errorf("seq %d: replay %v, execution %v", ev.Seq, ev.Replay, ev.Execution)
 		}
 	}
-	at(t, a, 6)
+	checkState(t, a, 6)
 }
 
-// What Next hands out is the caller's: changing it does not change the state.
+// An update belongs to the caller of Next: modifying it does not change the state.
 func TestStateIsACopy(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(3)
+		p.logInWithSnapshot(3)
 		p.push(4, 0)
 		p.waitClosed()
 	})
@@ -62,18 +63,18 @@ func TestStateIsACopy(t *testing.T) {
 	s := a.State()
 	s.Positions[1].Cost, s.Cash.FeesPaid = 1, 1
 	s.Positions = s.Positions[:1]
-	at(t, a, 4)
+	checkState(t, a, 4)
 }
 
 func TestAccountResumes(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 		p.push(2, 0)
 		p.push(3, 0)
 	}, func(p *peer) {
-		p.resumes(3, 5)
+		p.logInResumed(3, 5)
 		p.push(6, 0)
-		p.agrees(6)
+		p.sendBookHoldings(6)
 		p.push(7, 0)
 		p.waitClosed()
 	})
@@ -85,7 +86,8 @@ func TestAccountResumes(t *testing.T) {
 		t.Errorf("Disconnected says %+v", d)
 	}
 	c := take[*client.Connected](t, a)
-	if !c.Resumed || c.Resynced || c.Missed != 2 || c.HeadSeq != 5 || c.Before != nil || c.After != nil || c.Attempts != 1 || c.Away <= 0 {
+	if !c.Resumed || c.Resynced || c.Missed != 2 || c.HeadSeq != 5 || c.Before != nil || c.After != nil ||
+		c.Attempts != 1 || c.Away <= 0 {
 		t.Errorf("Connected says %+v", c)
 	}
 	for _, ev := range takeEvents(t, a, 4, 7) {
@@ -93,48 +95,50 @@ func TestAccountResumes(t *testing.T) {
 			t.Errorf("seq %d: replay %v", ev.Seq, ev.Replay)
 		}
 	}
-	at(t, a, 7)
+	checkState(t, a, 7)
 }
 
-// Events that came but were not handed out when the connection broke are not asked for again, and not lost.
+// Events that were received but not yet returned by Next when the connection broke are not
+// requested again, and not lost.
 func TestResumeAfterWhatWaits(t *testing.T) {
 	back := make(chan struct{})
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 		for seq := uint64(2); seq <= 50; seq++ {
 			p.push(seq, 0)
 		}
 	}, func(p *peer) {
-		p.resumes(50, 51)
-		p.agrees(51) // which is compared with what waits applied
+		p.logInResumed(50, 51)
+		p.sendBookHoldings(51) // the comparison includes the updates that wait
 		p.push(52, 0)
 		close(back)
 		p.waitClosed()
 	})
 	a := open(t, addr, nil)
 	within(t, back)
-	at(t, a, 1)
+	checkState(t, a, 1)
 	take[*client.Connected](t, a)
 	takeEvents(t, a, 2, 50)
 	take[*client.Disconnected](t, a)
 	take[*client.Connected](t, a)
 	takeEvents(t, a, 51, 52)
-	at(t, a, 52)
+	checkState(t, a, 52)
 }
 
-// More events than may wait: the account stops reading, and nothing is lost when the caller comes.
+// More events come than may wait: the account stops reading, and nothing is lost once Next is
+// called.
 func TestSlowCallerOfAnAccountLosesNothing(t *testing.T) {
 	const n = 5000
 	addr := serve(t, func(p *peer) {
-		p.snapshots(0)
+		p.logInWithSnapshot(0)
 		for seq := uint64(1); seq <= n; seq++ {
 			p.send(event(seq, 0))
 		}
 	}, func(p *peer) {
-		p.letBack(n, n)
+		p.acceptResume(n, n)
 		s := book(0)
 		s.Seq = n
-		p.holds(holdingsOf(s))
+		p.sendHoldings(holdingsOf(s))
 		p.send(event(n+1, 0))
 		p.waitClosed()
 	})
@@ -146,7 +150,8 @@ func TestSlowCallerOfAnAccountLosesNothing(t *testing.T) {
 	takeEvents(t, a, n+1, n+1)
 }
 
-// The connection ends while the reader waits for room: the event that found none comes on the next connection.
+// The connection ends while the reader waits for room. The event that found none comes again on
+// the next connection.
 func TestConnectionEndsWhileTheQueueIsFull(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -159,7 +164,7 @@ func TestConnectionEndsWhileTheQueueIsFull(t *testing.T) {
 		for seq := uint64(1); seq <= n; seq++ {
 			p.send(event(seq, 0))
 		}
-		for range 4 { // by then the reader waits
+		for range 4 { // by then the reader is waiting
 			p.ping()
 		}
 		reset(p.Conn)
@@ -172,7 +177,7 @@ func TestConnectionEndsWhileTheQueueIsFull(t *testing.T) {
 		}
 		s := book(0)
 		s.Seq = n
-		p.holds(holdingsOf(s))
+		p.sendHoldings(holdingsOf(s))
 		p.waitClosed()
 	})
 	a := open(t, addr, nil)
@@ -186,7 +191,7 @@ func TestConnectionEndsWhileTheQueueIsFull(t *testing.T) {
 	}
 }
 
-// A new history: the state is replaced, and the caller is told what that changed.
+// After a new history the state is replaced, and the caller is told what changed.
 func TestAccountResyncs(t *testing.T) {
 	for name, test := range map[string]struct {
 		epoch, head, missed uint64
@@ -197,7 +202,7 @@ func TestAccountResyncs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {
-				p.snapshots(3)
+				p.logInWithSnapshot(3)
 				p.push(4, 0)
 			}, func(p *peer) {
 				id, login := p.greet()
@@ -217,7 +222,7 @@ func TestAccountResyncs(t *testing.T) {
 					Account: account, HeadSeq: test.head + 1, OldestSeq: 1, Epoch: test.epoch,
 					Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME,
 				}))
-				p.agrees(test.head + 1)
+				p.sendBookHoldings(test.head + 1)
 				p.waitClosed()
 			})
 			a := open(t, addr, nil)
@@ -225,13 +230,14 @@ func TestAccountResyncs(t *testing.T) {
 			takeEvents(t, a, 4, 4)
 			take[*client.Disconnected](t, a)
 			c := take[*client.Connected](t, a)
-			if c.Resumed || !c.Resynced || c.Missed != test.missed || c.Before.Hash() != book(4).Hash() || c.Before.Epoch != epoch ||
+			if c.Resumed || !c.Resynced || c.Missed != test.missed || c.Before.Hash() != book(4).Hash() ||
+				c.Before.Epoch != epoch ||
 				c.After.Hash() != book(test.head).Hash() || c.After.Epoch != test.epoch {
 				t.Errorf("Connected says %+v", c)
 			}
-			at(t, a, test.head)
+			checkState(t, a, test.head)
 			takeEvents(t, a, test.head+1, test.head+1)
-			at(t, a, test.head+1)
+			checkState(t, a, test.head+1)
 			take[*client.Disconnected](t, a)
 			if c := take[*client.Connected](t, a); !c.Resumed || c.Missed != 0 {
 				t.Errorf("Connected says %+v", c)
@@ -240,11 +246,12 @@ func TestAccountResyncs(t *testing.T) {
 	}
 }
 
-// With Wait an account is there before its server is. Notices of attempts that nobody took do not pile up.
+// With Wait, Open succeeds before the server is there. Notices of attempts that nobody took do
+// not pile up.
 func TestWaitForAServer(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
-		p.subscribes(false, false)
+		p.logInWithSnapshot(1)
+		p.acceptSubscription(false, false)
 		p.waitClosed()
 	})
 	var attempts atomic.Int32
@@ -255,14 +262,15 @@ func TestWaitForAServer(t *testing.T) {
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}
-	if _, err := client.Open(patience(t), addr, accountOptions(func(o *client.AccountOptions) { o.Dial = dial })); err == nil {
+	o := accountOptions(func(o *client.AccountOptions) { o.Dial = dial })
+	if _, err := client.Open(patience(t), addr, o); err == nil {
 		t.Error("Open has no error, and was not told to wait")
 	}
 	a := open(t, addr, func(o *client.AccountOptions) { o.Dial, o.Wait, o.BackoffMax = dial, true, time.Millisecond })
 	if _, err := a.Holdings(cancelled(t)); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a context that has ended: %v", err)
 	}
-	if err := a.Subscribe(patience(t)); err != nil { // which waits for the connection
+	if err := a.Subscribe(patience(t)); err != nil { // it waits for the connection
 		t.Errorf("Subscribe: %v", err)
 	}
 	d := take[*client.Disconnected](t, a)
@@ -270,7 +278,7 @@ func TestWaitForAServer(t *testing.T) {
 		t.Errorf("the one notice that is left is %+v: expected the last of %d", d, failing-1)
 	}
 	take[*client.Connected](t, a)
-	at(t, a, 1)
+	checkState(t, a, 1)
 }
 
 func cancelled(t *testing.T) context.Context {
@@ -291,7 +299,7 @@ func within(t *testing.T, done <-chan struct{}) {
 func TestCloseEndsAnAccount(t *testing.T) {
 	under := make(chan struct{})
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 		p.expect(codec.TypeOrder)
 		close(under)
 		p.waitClosed()
@@ -315,18 +323,19 @@ func TestCloseEndsAnAccount(t *testing.T) {
 	if err := <-orders; !errors.Is(err, client.ErrClosed) || !errors.Is(err, client.ErrOutcomeUnknown) {
 		t.Errorf("the order under way reports %v", err)
 	}
-	if _, err := a.Buy(patience(t), "SZ", "000001", 1); !errors.Is(err, client.ErrClosed) || errors.Is(err, client.ErrOutcomeUnknown) {
+	if _, err := a.Buy(patience(t), "SZ", "000001", 1); !errors.Is(err, client.ErrClosed) ||
+		errors.Is(err, client.ErrOutcomeUnknown) {
 		t.Errorf("an order after the end reports %v", err)
 	}
 	if _, err := a.Holdings(patience(t)); !errors.Is(err, client.ErrClosed) {
 		t.Errorf("Holdings reports %v", err)
 	}
-	at(t, a, 1)
+	checkState(t, a, 1)
 }
 
-// Close while the account is between two connections, with orders that wait for the next one.
+// Close is called between two connections while orders wait for the next one.
 func TestCloseWithoutAConnection(t *testing.T) {
-	addr := serve(t, func(p *peer) { p.snapshots(1) })
+	addr := serve(t, func(p *peer) { p.logInWithSnapshot(1) })
 	a := open(t, addr, func(o *client.AccountOptions) { o.BackoffMin, o.BackoffMax = time.Hour, time.Hour })
 	take[*client.Connected](t, a)
 	take[*client.Disconnected](t, a)
@@ -350,18 +359,21 @@ func closeTwice(t *testing.T, a *client.Account) {
 	}
 }
 
-// Where the server asks for a proof, the login has it.
+// If the server asks for a proof, the login contains it.
 func TestKey(t *testing.T) {
 	key := &client.Key{ID: "desk", Secret: []byte("between us")}
 	nonce := []byte("thirty-two bytes of the server's")
 	addr := serve(t, func(p *peer) {
-		p.send(codec.AppendWelcome(nil, &papertapev1.Welcome{Protocol: 1, Epoch: epoch, HeartbeatMs: 60_000, Nonce: nonce}))
+		p.send(codec.AppendWelcome(nil, &papertapev1.Welcome{Protocol: 1, Epoch: epoch, HeartbeatMs: 60_000,
+			Nonce: nonce}))
 		f := p.expect(codec.TypeLogin)
 		login := new(papertapev1.Login)
 		p.unmarshal(f, login)
 		mac := hmac.New(sha256.New, []byte("between us"))
-		mac.Write([]byte("papertape-v1" + string(nonce) + string(login.GetClientNonce()) + "\x00\x00\x00\x00\x00\x01\x86\xb1"))
-		if len(login.GetClientNonce()) != 32 || login.GetKeyId() != "desk" || !hmac.Equal(mac.Sum(nil), login.GetProof()) {
+		mac.Write([]byte("papertape-v1" + string(nonce) + string(login.GetClientNonce()) +
+			"\x00\x00\x00\x00\x00\x01\x86\xb1"))
+		if len(login.GetClientNonce()) != 32 || login.GetKeyId() != "desk" ||
+			!hmac.Equal(mac.Sum(nil), login.GetProof()) {
 			t.Errorf("the login is %v", login)
 		}
 		p.send(loggedIn(f.ID, bookSnapshot(1, epoch)))

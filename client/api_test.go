@@ -19,20 +19,21 @@ import (
 	"testing"
 )
 
-// foreign are the packages whose types would make each change of the wire a change for the users of this one.
+// foreign lists the packages whose types must not be part of the API: any change of the wire
+// would otherwise be a change for the users of this package.
 var foreign = []string{
 	"google.golang.org/protobuf", "github.com/planetscale/vtprotobuf", "github.com/papertape/papertape/api",
 	"github.com/papertape/papertape/codec",
 }
 
-// exports walks what a package exports, and finds the types in it that are foreign.
+// exports walks the API of a package and collects the foreign types in it.
 type exports struct {
 	of    *types.Package
 	seen  map[types.Type]bool
 	found []string
 }
 
-// foreignIn names what a package exports that is of a foreign type, and the way to it.
+// foreignIn returns every use of a foreign type in the API of a package, with the path to it.
 func foreignIn(p *types.Package) []string {
 	w := &exports{of: p, seen: make(map[types.Type]bool)}
 	for _, name := range p.Scope().Names() {
@@ -51,7 +52,7 @@ func (w *exports) walk(t types.Type, path string) {
 	w.seen[t] = true
 	switch t := t.(type) {
 	case *types.Named:
-		w.named(t, path)
+		w.namedType(t, path)
 	case *types.Struct:
 		for f := range t.Fields() {
 			if f.Exported() || f.Embedded() {
@@ -77,8 +78,9 @@ func (w *exports) walk(t types.Type, path string) {
 	}
 }
 
-// named looks at a type that has a name: whose it is, and if it is this package's, what it is made of.
-func (w *exports) named(t *types.Named, path string) {
+// namedType visits a named type: it reports a foreign one, and walks the parts of one of this
+// package.
+func (w *exports) namedType(t *types.Named, path string) {
 	for arg := range t.TypeArgs().Types() {
 		w.walk(arg, path+"[...]")
 	}
@@ -102,7 +104,7 @@ func (w *exports) named(t *types.Named, path string) {
 	}
 }
 
-// compiled is an importer of what go list has compiled, with everything below a package.
+// compiled returns an importer of what go list has compiled: a package and its dependencies.
 func compiled(t *testing.T, fset *token.FileSet, pkg string) types.Importer {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export", pkg)
@@ -134,7 +136,8 @@ func checked(t *testing.T, fset *token.FileSet, path string, from types.Importer
 	return p
 }
 
-// The API has no type of protobuf, nor of the wire, in it: not as a field, a parameter, a result or behind an alias.
+// No type of protobuf or of the wire is part of the API: not as a field, a parameter, a result
+// or behind an alias.
 func TestTheAPIIsOurOwn(t *testing.T) {
 	fset := token.NewFileSet()
 	names, err := filepath.Glob("*.go")
@@ -161,7 +164,7 @@ func TestTheAPIIsOurOwn(t *testing.T) {
 	}
 }
 
-// The walk finds a foreign type wherever one can be.
+// The walk finds a foreign type in every place where one can be.
 func TestForeignTypesAreFound(t *testing.T) {
 	const wire = `import wire "github.com/papertape/papertape/api/papertape/v1"
 `

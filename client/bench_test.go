@@ -7,7 +7,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// wireTrade is an event as a server sends it: one trade, the row that it touched, the cash after it.
+// wireTrade returns an event as a server sends it: one trade, the row that it touched, and the
+// cash after it.
 func wireTrade(seq uint64) *papertapev1.AccountEvent {
 	return &papertapev1.AccountEvent{
 		Account: 7, Seq: seq, Time: 1_700_000_000_000_000_000, Change: papertapev1.Change_CHANGE_INCREASED,
@@ -23,7 +24,7 @@ func wireTrade(seq uint64) *papertapev1.AccountEvent {
 	}
 }
 
-// BenchmarkEvent is an event from its frame to the hand of whoever calls Next, with the state kept.
+// BenchmarkEvent measures an event from its frame to the caller of Next, state included.
 func BenchmarkEvent(b *testing.B) {
 	c := &Client{
 		login: &LoginReply{Account: 7}, stream: newStream(&State{Account: 7}), done: make(chan struct{}),
@@ -44,7 +45,7 @@ func BenchmarkEvent(b *testing.B) {
 	}
 }
 
-// BenchmarkState is what State costs with 100 rows.
+// BenchmarkState measures State with 100 rows.
 func BenchmarkState(b *testing.B) {
 	state := &State{Account: 7}
 	for i := range 100 {

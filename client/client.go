@@ -14,36 +14,37 @@ import (
 
 // Bounds of a client's queues.
 const (
-	outFramesMax        = 256  // frames that wait to be written; full: the caller waits, a PONG is dropped
-	inFlightRequestsMax = 4096 // requests that wait for their answers; full: ErrInFlight
+	outFramesMax        = 256  // frames waiting to be written; if full, callers wait and a PONG is dropped
+	inFlightRequestsMax = 4096 // requests waiting for their answers; if full, ErrInFlight
 )
 
 const (
-	heartbeatDefault = 15 * time.Second // where the server names no interval
-	loginPatience    = 10 * time.Second // for a byte before the login is through; a server gives up after 5 s
+	heartbeatDefault = 15 * time.Second // if the server names no interval
+	loginPatience    = 10 * time.Second // for each read until the login is complete; a server gives up after 5 s
 )
 
-// Options say who logs in and how the session begins. Account is all that is needed.
+// Options say who logs in and how the session begins. Only the field Account is required.
 type Options struct {
 	Account uint64
-	Mode    ResumeMode // zero: ModeSnapshot
-	Epoch   uint64     // ModeResume: what LoginReply said when LastSeq was received
-	LastSeq uint64     // ModeResume: the last sequence applied
-	Name    string     // name and version of the program, for the server's log; at most 64 bytes
+	Mode    ResumeMode // zero means ModeSnapshot
+	Epoch   uint64     // for ModeResume: the epoch of LastSeq, from that session's LoginReply
+	LastSeq uint64     // for ModeResume: the last sequence applied
+	Name    string     // name and version of the program for the server's log, at most 64 bytes
 
-	// DiscardEvents is for callers who do not call Next: events are checked for order and dropped, quotes and presence are
-	// dropped too, answers still come.
+	// DiscardEvents is for callers who do not call Next. Events are checked for order and then
+	// dropped, as are quotes and presence. Answers still come.
 	DiscardEvents bool
 
-	// Key proves who logs in, where the server asks for it.
+	// Key proves who logs in, if the server asks for it.
 	Key *Key
 
-	// Dial opens the connection; nil: TCP with net.Dialer.
+	// Dial opens the connection. If it is nil, a net.Dialer opens it over TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Client is a connection that is logged in to one account; an Account is kept over many. All methods may be called from any
-// goroutine; Next from one at a time if the order matters.
+// Client is one connection that is logged in to one account; an Account outlives many. All
+// methods may be called from any goroutine, but Next only from one at a time if the order of
+// events matters.
 type Client struct {
 	// Constant after Dial.
 	conn       net.Conn
@@ -53,27 +54,27 @@ type Client struct {
 	discard    bool
 	goroutines sync.WaitGroup
 
-	// Owned by the reader (by Dial before it starts).
+	// Owned by the reader goroutine; by Dial before that starts.
 	frames   frameReader
-	event    papertapev1.AccountEvent // what a frame is decoded into before it becomes an Event
-	last     uint64                   // the last sequence that was put into the stream
-	rejected *Reject                  // a REJECT that answers no request: it says why a GOODBYE follows
+	event    papertapev1.AccountEvent // a frame is decoded into it before it becomes an Event
+	last     uint64                   // the last sequence put into the stream
+	rejected *Reject                  // a REJECT that answers no request and says why a GOODBYE follows
 
 	// Shared.
-	stream *stream       // from the reader to Next; an Account's is shared by its connections, one after the other
-	out    chan []byte   // whole frames, from anybody to the writer
-	done   chan struct{} // closed when the client has ended and err is set
-	end    sync.Once
-	err    error // what ended the client; read after done is closed
+	stream  *stream       // from the reader to Next; the connections of an Account use one stream in turn
+	out     chan []byte   // whole frames, from any goroutine to the writer
+	done    chan struct{} // closed when the client has ended and err is set
+	endOnce sync.Once
+	err     error // what ended the client; set before done is closed, read after
 
 	mu       sync.Mutex
 	lastID   uint64           // under mu
-	inFlight map[uint64]*call // under mu: requests by id
+	inFlight map[uint64]*call // under mu: the requests under way, by id
 }
 
-// Dial connects to a server, takes its WELCOME, logs in and waits for the answer. ctx bounds all of that and nothing
-// after it. The error is a [*Reject] where the login was refused, a [*Goodbye] where the server would not have the
-// connection.
+// Dial connects to a server, reads its WELCOME, logs in and waits for the answer. ctx bounds
+// all of that and nothing after it. The error is a [*Reject] if the login was refused, a
+// [*Goodbye] if the server did not accept the connection.
 func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 	c, err := connect(ctx, addr, &o, newStream(nil))
 	if err != nil {
@@ -83,7 +84,8 @@ func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 	return c, nil
 }
 
-// connect is Dial without the goroutines: nothing after the answer to the login is read yet.
+// connect does what Dial does, but starts no goroutines: nothing after the answer to the login
+// has been read when it returns.
 func connect(ctx context.Context, addr string, o *Options, to *stream) (*Client, error) {
 	dial := o.Dial
 	if dial == nil {
@@ -101,7 +103,7 @@ func connect(ctx context.Context, addr string, o *Options, to *stream) (*Client,
 	interrupt := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	err = c.handshake(o)
 	if !interrupt() {
-		err = errors.Join(ctx.Err(), err) // the closed connection is ctx's doing
+		err = errors.Join(ctx.Err(), err) // it was ctx that closed the connection
 	}
 	if err != nil {
 		_ = conn.Close()
@@ -118,20 +120,22 @@ func (c *Client) start() {
 	go c.write()
 }
 
-// Welcome is the server's first message on this connection.
+// Welcome returns the server's first message on this connection.
 func (c *Client) Welcome() *Welcome { return c.welcome }
 
-// LoginReply is the server's answer to the login: with ModeSnapshot, or where it could not resume, with the holdings.
+// LoginReply returns the server's answer to the login. It includes the holdings if the session
+// begins with a snapshot, because ModeSnapshot was asked for or the server could not resume.
 func (c *Client) LoginReply() *LoginReply { return c.login }
 
-// Close ends the client and returns when its goroutines have ended. Requests under way and Next report [ErrClosed].
+// Close ends the client and returns when its goroutines have ended. Next and the requests under
+// way return [ErrClosed].
 func (c *Client) Close() error {
 	c.fail(ErrClosed)
 	c.goroutines.Wait()
 	return nil
 }
 
-// Err is what ended the client, nil while it runs.
+// Err returns what ended the client, or nil while it runs.
 func (c *Client) Err() error {
 	select {
 	case <-c.done:
@@ -141,8 +145,9 @@ func (c *Client) Err() error {
 	}
 }
 
-// Next returns the next event of the account. When the client has ended it first returns the events that came before
-// that, then what ended it. With DiscardEvents it only waits for the end.
+// Next returns the next event of the account. After the client has ended, Next returns the
+// events that came before that, and then what ended the client. With DiscardEvents it only
+// waits for the end.
 func (c *Client) Next(ctx context.Context) (*Event, error) {
 	for {
 		if ev := c.stream.takeEvent(); ev != nil {
@@ -151,7 +156,7 @@ func (c *Client) Next(ctx context.Context) (*Event, error) {
 		if ended, err := c.stream.wait(ctx, c.done, false); err != nil {
 			return nil, err
 		} else if ended {
-			c.goroutines.Wait() // the reader may be putting its last event
+			c.goroutines.Wait() // the reader may still be putting its last event
 			if ev := c.stream.takeEvent(); ev != nil {
 				return ev, nil
 			}
@@ -160,8 +165,8 @@ func (c *Client) Next(ctx context.Context) (*Event, error) {
 	}
 }
 
-// NextUpdate is Next for a caller who has subscribed: it returns an [*Event], and between events [*Quotes] and
-// [*Presence]. Of these a caller who is slow sees the latest and not all.
+// NextUpdate is Next for a caller who has subscribed: it returns an [*Event] or, between
+// events, [*Quotes] and [*Presence]. A slow caller gets only the latest quotes and presence.
 func (c *Client) NextUpdate(ctx context.Context) (Update, error) {
 	for {
 		if u := c.stream.take(); u != nil {
@@ -179,16 +184,16 @@ func (c *Client) NextUpdate(ctx context.Context) (Update, error) {
 	}
 }
 
-// fail ends the client; the first reason stays.
+// fail ends the client. Only the first reason is kept.
 func (c *Client) fail(err error) {
-	c.end.Do(func() {
+	c.endOnce.Do(func() {
 		c.err = err
 		close(c.done)
 		_ = c.conn.Close()
 	})
 }
 
-// handshake runs from WELCOME to the answer to the login.
+// handshake exchanges everything from WELCOME to the answer to the login.
 func (c *Client) handshake(o *Options) error {
 	f, err := c.frames.next()
 	if err != nil {
@@ -213,13 +218,14 @@ func (c *Client) handshake(o *Options) error {
 		o.Key.prove(request, c.welcome.Nonce)
 	}
 	if _, err := c.conn.Write(codec.Append(nil, codec.TypeLogin, 0, c.lastID, request)); err != nil {
-		// What the server said before it closed explains more than the failed write does.
+		// What the server said before it closed explains more than the failed write.
 		return errors.Join(c.awaitLogin(o), fmt.Errorf("write to the server: %w", err))
 	}
 	return c.awaitLogin(o)
 }
 
-// awaitLogin reads up to the answer to the login. Only the heartbeat may come before it.
+// awaitLogin reads up to the answer to the login. Only heartbeats, a REJECT and a GOODBYE may
+// come before it.
 func (c *Client) awaitLogin(o *Options) error {
 	for {
 		f, err := c.frames.next()
@@ -233,7 +239,8 @@ func (c *Client) awaitLogin(o *Options) error {
 		case codec.TypeLoginReply:
 			return c.loggedIn(f, o)
 		case codec.TypePing:
-			if _, err := c.conn.Write(codec.Append(nil, codec.TypePong, codec.FlagReply, f.ID, &papertapev1.Pong{})); err != nil {
+			pong := codec.Append(nil, codec.TypePong, codec.FlagReply, f.ID, &papertapev1.Pong{})
+			if _, err := c.conn.Write(pong); err != nil {
 				return fmt.Errorf("write to the server: %w", err)
 			}
 		case codec.TypeReject:
@@ -246,14 +253,14 @@ func (c *Client) awaitLogin(o *Options) error {
 			}
 			c.rejected = reject
 		case codec.TypeGoodbye:
-			return c.goodbye(f)
+			return c.goodbyeError(f)
 		default:
 			return protocolErrorf("%v came before the answer to LOGIN", f.Type)
 		}
 	}
 }
 
-// loggedIn takes the answer to the login, and from it where the stream begins.
+// loggedIn takes the answer to the login and determines where the stream begins.
 func (c *Client) loggedIn(f codec.Frame, o *Options) error {
 	m := new(papertapev1.LoginReply)
 	if err := decode(f, m); err != nil {
@@ -261,7 +268,8 @@ func (c *Client) loggedIn(f codec.Frame, o *Options) error {
 	}
 	r := loginReplyFrom(m)
 	if f.ID != c.lastID || f.Flags&codec.FlagReply == 0 {
-		return protocolErrorf("the answer to LOGIN has id %d and flags %#x: expected id %d and REPLY", f.ID, uint16(f.Flags), c.lastID)
+		return protocolErrorf("the answer to LOGIN has id %d and flags %#x: expected id %d and REPLY", f.ID,
+			uint16(f.Flags), c.lastID)
 	}
 	if r.Account != o.Account {
 		return protocolErrorf("logged in to account %d: asked for %d", r.Account, o.Account)

@@ -41,7 +41,7 @@ func TestDialLogsIn(t *testing.T) {
 	}
 }
 
-// Frames that come byte by byte, or all at once, are the same.
+// It makes no difference whether frames come byte by byte or all at once.
 func TestFramesHoweverTheyCome(t *testing.T) {
 	for name, chunk := range map[string]int{"byte by byte": 1, "glued": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
@@ -65,7 +65,8 @@ func TestFramesHoweverTheyCome(t *testing.T) {
 	}
 }
 
-// Executions take their places among the events; that of an order repeated does not enter the stream.
+// Executions take their places among the events. That of a repeated order does not enter the
+// stream.
 func TestExecutionsInTheirPlace(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(10)
@@ -122,7 +123,8 @@ func TestQueries(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(1)
 		f := p.expect(codec.TypeHoldings)
-		p.send(event(2, 0), codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, &papertapev1.Holdings{Account: account, AsOfSeq: 2}))
+		p.send(event(2, 0), codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID,
+			&papertapev1.Holdings{Account: account, AsOfSeq: 2}))
 		f = p.expect(codec.TypeHistory)
 		h := new(papertapev1.HistoryRequest)
 		p.unmarshal(f, h)
@@ -157,7 +159,7 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// Answers find their requests by id, in whatever order they come.
+// Answers are matched to requests by id, in whatever order they come.
 func TestRequestsArePipelined(t *testing.T) {
 	const n = 50
 	addr := serve(t, func(p *peer) {
@@ -170,7 +172,8 @@ func TestRequestsArePipelined(t *testing.T) {
 			ids = append(ids, f.ID, h.GetBeforeSeq())
 		}
 		for i := len(ids) - 2; i >= 0; i -= 2 {
-			p.send(codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, ids[i], &papertapev1.History{OldestSeq: ids[i+1]}))
+			p.send(codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, ids[i],
+				&papertapev1.History{OldestSeq: ids[i+1]}))
 		}
 		p.waitClosed()
 	})
@@ -195,14 +198,16 @@ func TestRequestsArePipelined(t *testing.T) {
 func TestRejectOfARequestLeavesTheClient(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(0)
-		p.send(reject(p.expect(codec.TypeOrder).ID, codec.FlagReply, client.InsufficientShares, "account 100017 holds 200"))
+		p.send(reject(p.expect(codec.TypeOrder).ID, codec.FlagReply, client.InsufficientShares,
+			"account 100017 holds 200"))
 		p.send(execution(p.expect(codec.TypeOrder).ID, 1, 0))
 		p.waitClosed()
 	})
 	c := dial(t, addr, client.Options{})
 	_, err := c.Sell(patience(t), "SZ", "000001", 500)
 	var r *client.Reject
-	if !errors.As(err, &r) || r.Code != client.InsufficientShares || r.Text != "account 100017 holds 200" || r.RetryAfter != 20*time.Millisecond {
+	if !errors.As(err, &r) || r.Code != client.InsufficientShares || r.Text != "account 100017 holds 200" ||
+		r.RetryAfter != 20*time.Millisecond {
 		t.Fatalf("got %v", err)
 	}
 	if want := "refused, INSUFFICIENT_SHARES: account 100017 holds 200"; err.Error() != want {
@@ -232,7 +237,8 @@ func TestDialRefused(t *testing.T) {
 		p.waitClosed()
 	})
 	var r *client.Reject
-	if _, err := client.Dial(patience(t), addr, client.Options{Account: account}); !errors.As(err, &r) || r.Code != client.UnknownAccount {
+	if _, err := client.Dial(patience(t), addr, client.Options{Account: account}); !errors.As(err, &r) ||
+		r.Code != client.UnknownAccount {
 		t.Errorf("a refused login is %v", err)
 	}
 	var g *client.Goodbye
@@ -267,7 +273,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// What came before the end is handed out before the error; calls under way get the same error.
+// What came before the end is returned before the error. Calls under way get the same error.
 func TestGoodbye(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(0)
@@ -293,13 +299,14 @@ func TestGoodbye(t *testing.T) {
 
 func TestSequenceIsChecked(t *testing.T) {
 	holdings := func(id, asOf uint64) []byte {
-		return codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, id, &papertapev1.Holdings{Account: account, AsOfSeq: asOf})
+		return codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, id,
+			&papertapev1.Holdings{Account: account, AsOfSeq: asOf})
 	}
 	for name, test := range map[string]struct {
 		frame     func(orderID uint64) []byte
 		got       uint64
 		repeat    bool
-		elsewhere bool // it is a ProtocolError
+		elsewhere bool // a ProtocolError is expected
 	}{
 		"event left out":             {func(uint64) []byte { return event(13, 0) }, 13, false, false},
 		"event repeated":             {func(uint64) []byte { return event(11, 0) }, 11, true, false},
@@ -316,8 +323,10 @@ func TestSequenceIsChecked(t *testing.T) {
 		"answer of wrong type": {func(id uint64) []byte { return holdings(id, 11) }, 0, false, true},
 		"answer without REPLY": {func(id uint64) []byte { return reject(id, 0, client.Busy, "later") }, 0, false, true},
 		"second welcome":       {func(uint64) []byte { return welcome(1) }, 0, false, true},
-		"does not parse":       {func(uint64) []byte { return append(event(12, 0)[:16], 0xff, 0xff, 0xff, 0xff, 0xff, 0xff) }, 0, false, true},
-		"length out of range":  {func(uint64) []byte { return []byte{0xff, 0, 0, 0} }, 0, false, true},
+		"does not parse": {func(uint64) []byte {
+			return append(event(12, 0)[:16], 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+		}, 0, false, true},
+		"length out of range": {func(uint64) []byte { return []byte{0xff, 0, 0, 0} }, 0, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {
@@ -340,14 +349,15 @@ func TestSequenceIsChecked(t *testing.T) {
 				}
 				return
 			}
-			if !errors.As(err, &gap) || !errors.Is(err, client.ErrGap) || gap.Last != 11 || gap.Got != test.got || gap.Repeat() != test.repeat {
+			if !errors.As(err, &gap) || !errors.Is(err, client.ErrGap) || gap.Last != 11 || gap.Got != test.got ||
+				gap.Repeat() != test.repeat {
 				t.Errorf("got %#v", err)
 			}
 		})
 	}
 }
 
-// Where the stream begins depends on how the session does.
+// Where the stream begins depends on the mode of the session.
 func TestStreamBeginsWhereTheModeSays(t *testing.T) {
 	for name, test := range map[string]struct {
 		mode  client.ResumeMode
@@ -378,7 +388,7 @@ func TestStreamBeginsWhereTheModeSays(t *testing.T) {
 				}
 				p.send(ping(3, 9))
 				f := p.receive()
-				for f.Type == codec.TypePong { // before the client's own ping, or after it
+				for f.Type == codec.TypePong { // may come before or after the client's own ping
 					f = p.receive()
 				}
 				p.send(pong(f.ID, 9))
@@ -397,14 +407,16 @@ func TestStreamBeginsWhereTheModeSays(t *testing.T) {
 	}
 }
 
-// While what the login announced is being replayed, the newest sequence is ahead of the stream, and that is no gap.
+// During the replay that the login announced, the newest sequence is ahead of the stream, and
+// that is no gap.
 func TestPingDuringReplay(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.send(welcome(60_000))
 		p.send(loggedIn(p.expect(codec.TypeLogin).ID, &papertapev1.LoginReply{
 			Account: account, HeadSeq: 3, OldestSeq: 1, Mode: papertapev1.ResumeMode_RESUME_MODE_RESTART,
 		}))
-		p.send(event(1, codec.FlagReplay), ping(1, 4), event(2, codec.FlagReplay), event(3, codec.FlagReplay), event(4, 0), ping(2, 5))
+		p.send(event(1, codec.FlagReplay), ping(1, 4), event(2, codec.FlagReplay), event(3, codec.FlagReplay),
+			event(4, 0), ping(2, 5))
 		p.waitClosed()
 	})
 	c := dial(t, addr, client.Options{Mode: client.ModeRestart})
@@ -415,7 +427,7 @@ func TestPingDuringReplay(t *testing.T) {
 	}
 }
 
-// The client pings when it has sent nothing for a heartbeat, and answers the server's pings.
+// The client pings after a heartbeat interval without sending, and answers the server's pings.
 func TestHeartbeat(t *testing.T) {
 	answered := make(chan struct{})
 	addr := serve(t, func(p *peer) {
@@ -443,7 +455,7 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-// A PONG that knows of events which did not come shows them missing even where nothing follows.
+// A PONG that reports a newer sequence reveals missing events even if nothing follows them.
 func TestPongShowsALoss(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.send(welcome(150))
@@ -452,7 +464,8 @@ func TestPongShowsALoss(t *testing.T) {
 		p.waitClosed()
 	})
 	var gap *client.GapError
-	if err := ended(t, dial(t, addr, client.Options{})); !errors.As(err, &gap) || gap.Where != "PONG" || gap.Last != 4 || gap.Got != 6 {
+	if err := ended(t, dial(t, addr, client.Options{})); !errors.As(err, &gap) || gap.Where != "PONG" ||
+		gap.Last != 4 || gap.Got != 6 {
 		t.Errorf("got %v", err)
 	}
 }
@@ -468,7 +481,7 @@ func TestSilentServerIsDead(t *testing.T) {
 	}
 }
 
-// A caller who is slow with the events is not taken for a dead server, and loses nothing.
+// A caller who takes events slowly does not mistake the server for dead, and loses nothing.
 func TestSlowCallerLosesNothing(t *testing.T) {
 	const n, heartbeatMs = 5000, 50 // far more events than are buffered
 	addr := serve(t, func(p *peer) {
@@ -481,11 +494,11 @@ func TestSlowCallerLosesNothing(t *testing.T) {
 				p.send(event(seq+1, 0))
 			}
 		}()
-		p.waitClosed() // pings are not answered: the client would not get to read that far
+		p.waitClosed() // pings go unanswered here, as the client has not read that far
 		<-sent
 	})
 	c := dial(t, addr, client.Options{})
-	time.Sleep(4 * heartbeatMs * time.Millisecond) // a server that is silent so long is dead
+	time.Sleep(4 * heartbeatMs * time.Millisecond) // a server silent for so long counts as dead
 	for i, ev := range next(t, c, n) {
 		if ev.Seq != uint64(i+1) {
 			t.Fatalf("event %d is seq %d", i+1, ev.Seq)
@@ -509,8 +522,8 @@ func TestCutConnection(t *testing.T) {
 	}
 }
 
-// A call that was given up gets its answer all the same: the execution is in the stream, and the next call is not
-// confused.
+// A call that was given up still gets its answer: the execution is in the stream, and the next
+// call is not confused by it.
 func TestCallEndsWithItsContext(t *testing.T) {
 	asked, gaveUp := make(chan struct{}), make(chan struct{})
 	addr := serve(t, func(p *peer) {
@@ -562,7 +575,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
-// With DiscardEvents answers come though nobody calls Next, and a gap still ends the client.
+// With DiscardEvents, answers come although nobody calls Next, and a gap still ends the client.
 func TestDiscardEvents(t *testing.T) {
 	const n = 5000
 	addr := serve(t, func(p *peer) {
@@ -584,7 +597,7 @@ func TestDiscardEvents(t *testing.T) {
 	}
 }
 
-// What the server would answer with GOODBYE is not sent.
+// A frame that the server would answer with GOODBYE is not sent.
 func TestTooLargeARequestIsNotSent(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(0)
@@ -634,7 +647,9 @@ func TestOwnDial(t *testing.T) {
 		p.waitClosed()
 	})
 	var mine net.Conn
-	c := dial(t, "somewhere", client.Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	c := dial(t, "somewhere", client.Options{Dial: func(
+		ctx context.Context, network, address string,
+	) (net.Conn, error) {
 		if network != "tcp" || address != "somewhere" {
 			t.Errorf("asked for %s %s", network, address)
 		}
@@ -648,7 +663,8 @@ func TestOwnDial(t *testing.T) {
 	}
 }
 
-// brokenPipe is a connection on which writes fail from a moment on, and what was read is handed out only when one has.
+// brokenPipe is a connection on which writes start to fail, and which returns what it has read
+// only after a write has failed.
 type brokenPipe struct {
 	net.Conn
 	broken atomic.Bool
@@ -672,8 +688,8 @@ func (b *brokenPipe) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestLastWords: the server answers, says GOODBYE and closes, and the client finds that out by writing. It has the answer
-// and the reason nevertheless.
+// TestLastWords: the server answers, says GOODBYE and closes, and the client notices that by a
+// failed write. It gets the answer and the reason nevertheless.
 func TestLastWords(t *testing.T) {
 	pipe, answer := &brokenPipe{failed: make(chan struct{})}, make(chan struct{})
 	addr := serve(t, func(p *peer) {
@@ -682,7 +698,9 @@ func TestLastWords(t *testing.T) {
 		<-answer
 		p.send(execution(f.ID, 1, 0), goodbye(client.GoodbyeKicked))
 	})
-	c := dial(t, addr, client.Options{Dial: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	c := dial(t, addr, client.Options{Dial: func(
+		ctx context.Context, network, address string,
+	) (conn net.Conn, err error) {
 		pipe.Conn, err = new(net.Dialer).DialContext(ctx, network, address)
 		return pipe, err
 	}})

@@ -16,7 +16,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// A cursor file is, all integers big-endian:
+// The layout of a cursor file, with all integers in big-endian order:
 //
 //	 0  "papercur"
 //	 8  version, 2 bytes: 1
@@ -28,10 +28,10 @@ const (
 	cursorMagic        = "papercur"
 	cursorVersion      = 1
 	cursorOverhead     = len(cursorMagic) + 2 + 8 + 4 + 4 + 4
-	cursorStateBytes   = 4 * codec.LimitToClient // 512 rows are less
+	cursorStateBytes   = 4 * codec.LimitToClient // more than 512 rows need
 	cursorFileBytesMax = cursorOverhead + cursorStateBytes + NoteBytesMax
-	cursorSuffix       = ".new" // of the file that takes the cursor's place when it is complete
-	saveEventsMax      = 256    // events handed out after which the cursor is saved also where Next does not wait
+	cursorSuffix       = ".new" // of the new file that replaces the cursor once it is complete
+	saveEventsMax      = 256    // updates after which Next saves the cursor although it need not wait
 )
 
 // NoteBytesMax is the largest note that Save takes.
@@ -39,24 +39,25 @@ const NoteBytesMax = 1 << 20
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// CursorError says that a cursor file cannot be used. Whoever wants to begin anew, from a snapshot, removes the file.
+// CursorError says that a cursor file cannot be used. To begin anew from a snapshot, remove the
+// file.
 type CursorError struct {
 	Path string
 	Text string
 }
 
-// Error names the file.
+// Error names the file and says what is wrong with it.
 func (e *CursorError) Error() string {
 	return fmt.Sprintf("cursor %s: %s (remove the file to begin anew from a snapshot)", e.Path, e.Text)
 }
 
-// cursor is what a cursor file holds.
+// cursor is the content of a cursor file.
 type cursor struct {
 	state *State
 	note  []byte // nil: none
 }
 
-// encode returns the file's bytes.
+// encode returns the bytes of the file.
 func (c *cursor) encode() ([]byte, error) {
 	state, err := c.state.holdings().message().MarshalVT()
 	if err != nil {
@@ -74,7 +75,7 @@ func (c *cursor) encode() ([]byte, error) {
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
 }
 
-// parseCursor is the reverse of encode.
+// parseCursor reads what encode returns.
 func parseCursor(b []byte) (*cursor, error) {
 	if len(b) < cursorOverhead || !bytes.HasPrefix(b, []byte(cursorMagic)) {
 		return nil, errors.New("it is not a cursor file, or only the beginning of one")
@@ -87,8 +88,8 @@ func parseCursor(b []byte) (*cursor, error) {
 		return nil, errors.New("it is damaged: its checksum does not fit")
 	}
 	epoch, rest := binary.BigEndian.Uint64(body[10:]), body[18:]
-	encoded, rest, ok := cutBytes(rest)
-	note, rest, noted := cutBytes(rest)
+	encoded, rest, ok := cutLengthPrefixed(rest)
+	note, rest, noted := cutLengthPrefixed(rest)
 	if !ok || !noted || len(rest) > 0 || len(note) > NoteBytesMax {
 		return nil, errors.New("it is damaged: its lengths do not fit")
 	}
@@ -106,8 +107,8 @@ func parseCursor(b []byte) (*cursor, error) {
 	return c, nil
 }
 
-// cutBytes cuts off what a length precedes.
-func cutBytes(b []byte) (cut, rest []byte, ok bool) {
+// cutLengthPrefixed cuts off the bytes that follow a length of four bytes.
+func cutLengthPrefixed(b []byte) (cut, rest []byte, ok bool) {
 	if len(b) < 4 {
 		return nil, nil, false
 	}
@@ -118,9 +119,9 @@ func cutBytes(b []byte) (cut, rest []byte, ok bool) {
 	return b[:n], b[n:], true
 }
 
-// loadCursor reads a cursor file; nil where there is none.
+// loadCursor reads a cursor file. It returns nil if there is none.
 func loadCursor(path string, account uint64) (*cursor, error) {
-	// To open a pipe waits, without end where nobody writes.
+	// Opening a pipe would block for as long as nobody writes to it.
 	if in, err := os.Stat(path); err == nil && !in.Mode().IsRegular() {
 		return nil, fmt.Errorf("read the cursor: %s is not a file; name one that a client has written, or "+
 			"that does not exist", path)
@@ -142,13 +143,14 @@ func loadCursor(path string, account uint64) (*cursor, error) {
 		return nil, &CursorError{Path: path, Text: err.Error()}
 	}
 	if c.state.Account != account {
-		return nil, &CursorError{Path: path, Text: fmt.Sprintf("it is of account %d: expected account %d", c.state.Account, account)}
+		return nil, &CursorError{Path: path, Text: fmt.Sprintf("it is of account %d: expected account %d",
+			c.state.Account, account)}
 	}
 	return c, nil
 }
 
-// save puts the cursor in the place of the file, whole or not at all: a new file is written and synced beside it, then
-// renamed, and the directory synced.
+// save replaces the cursor file atomically. It writes and syncs a new file beside it, renames
+// that, and syncs the directory.
 func (c *cursor) save(path string) error {
 	b, err := c.encode()
 	if err != nil {
@@ -163,7 +165,7 @@ func (c *cursor) save(path string) error {
 	return syncDirectory(filepath.Dir(path))
 }
 
-// syncDirectory makes a rename durable. Windows has no such thing.
+// syncDirectory makes a rename durable. Windows cannot sync a directory.
 func syncDirectory(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -187,16 +189,18 @@ func writeSynced(path string, b []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// Save stores the state and a note of the caller's own in the cursor file, both or neither: the state as of the last update
-// that Next handed out, so it is called from where Next is, after the update was dealt with and what came of it was put
-// into the note. Note gives it back after a restart.
+// Save stores the state together with a note of the caller's own in the cursor file: either
+// both or neither. The state is as of the last update that Next returned. So Save is called
+// from the goroutine that calls Next, after the update has been processed and its outcome put
+// into the note. Note returns the note after a restart.
 //
-// From then on, and after a restart too, the cursor moves by Save alone, so that state and note never part: an event that was
-// handed out after the last Save comes again after a restart of the program. Save(nil) saves without a note, and the
-// cursor then moves by itself again: when Next is called after an update, at the latest before it waits or after 256
-// events, and by Close.
+// From then on, and after a restart too, only Save moves the cursor, so that state and note
+// always belong together: after a restart of the program, events handed out after the last Save
+// come again. Save(nil) saves without a note, and the cursor then moves by itself again: when
+// Next is called after an update (before it waits, or after 256 events at the latest), and by
+// Close.
 func (a *Account) Save(note []byte) error {
-	if a.o.Cursor == "" {
+	if a.options.Cursor == "" {
 		return errors.New("save the cursor: the account has none; AccountOptions.Cursor names its file")
 	}
 	if len(note) > NoteBytesMax {
@@ -207,16 +211,18 @@ func (a *Account) Save(note []byte) error {
 	return a.saveWith(bytes.Clone(note))
 }
 
-// Note is what Save stored last, in this run of the program or an earlier one; nil for none.
+// Note returns what Save stored last, in this run of the program or an earlier one. It is nil
+// if there is no note.
 func (a *Account) Note() []byte {
 	a.saving.Lock()
 	defer a.saving.Unlock()
 	return bytes.Clone(a.note)
 }
 
-// saveDue saves the cursor where it moves by itself: now, or when enough has been handed out since.
+// saveDue saves the cursor if that moves by itself: at once if now is set, else when enough
+// updates have been handed out since the last save.
 func (a *Account) saveDue(now bool) error {
-	if a.o.Cursor == "" {
+	if a.options.Cursor == "" {
 		return nil
 	}
 	if unsaved := a.stream.unsaved(); unsaved == 0 || !now && unsaved < saveEventsMax {
@@ -230,14 +236,14 @@ func (a *Account) saveDue(now bool) error {
 	return a.saveWith(nil)
 }
 
-// saveWith is called with saving held.
+// saveWith saves the state and the note. The caller holds a.saving.
 func (a *Account) saveWith(note []byte) error {
 	state, moved := a.stream.current()
 	c := cursor{state: state, note: note}
-	if err := c.save(a.o.Cursor); err != nil {
+	if err := c.save(a.options.Cursor); err != nil {
 		return fmt.Errorf("save the cursor: %w", err)
 	}
 	a.note = note
-	a.stream.saved(moved)
+	a.stream.markSaved(moved)
 	return nil
 }

@@ -19,7 +19,8 @@ func someState(account uint64) *State {
 		Account: account, Epoch: 1 << 63, Seq: 42, Cash: Cash{Balance: -5, FeesPaid: 6, Realised: 7},
 		TotalMarketValue: 8,
 		Positions: []Position{
-			{Market: "SH", Code: "600519", Name: "贵州茅台", Quantity: 100, Sellable: 50, Price: 1, MarketValue: 2, Cost: 3, Realised: -4, RowVersion: 41},
+			{Market: "SH", Code: "600519", Name: "贵州茅台", Quantity: 100, Sellable: 50, Price: 1, MarketValue: 2,
+				Cost: 3, Realised: -4, RowVersion: 41},
 			{Market: "SZ", Code: "000001", Name: "平安银行", Quantity: 1},
 		},
 	}
@@ -38,7 +39,8 @@ func sameState(a, b *State) bool {
 	return a.Epoch == b.Epoch && reflect.DeepEqual(a.holdings(), b.holdings())
 }
 
-// A file that an earlier version of this package has written is read, and would be written with the same bytes today.
+// A file written by an earlier version of this package can be read, and today's version would
+// write the same bytes.
 func TestCursorFileOfVersion1(t *testing.T) {
 	written, err := os.ReadFile("testdata/cursor-v1")
 	if err != nil {
@@ -79,7 +81,7 @@ func TestCursorIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-// What a kill leaves of a file that was being written beside the cursor does not matter, and is overwritten.
+// What a kill leaves of the new file beside the cursor does not matter: it is overwritten.
 func TestCursorIsReplacedWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	first := &cursor{state: someState(7), note: []byte("first")}
@@ -111,7 +113,8 @@ func TestCursorIsReplacedWhole(t *testing.T) {
 	}
 }
 
-// A bit that is not what it was, a byte too few or too many: an error that names the file, and no state.
+// A flipped bit, or a byte too few or too many, gives an error that names the file, and no
+// state.
 func TestDamagedCursor(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -125,7 +128,8 @@ func TestDamagedCursor(t *testing.T) {
 		}
 		c, err := loadCursor(path, account)
 		var bad *CursorError
-		if c != nil || !errors.As(err, &bad) || bad.Path != path || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) {
+		if c != nil || !errors.As(err, &bad) || bad.Path != path || !strings.Contains(err.Error(), says) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %+v, %v: expected an error that says %q", what, c, err, says)
 		}
 	}
@@ -141,7 +145,7 @@ func TestDamagedCursor(t *testing.T) {
 	refused("another account", good, 8, "it is of account 7: expected account 8")
 	refused("something else", bytes.Repeat([]byte("text\n"), 100), 7, "not a cursor file")
 
-	// Checksums that fit what makes no sense.
+	// The checksum is correct but the content makes no sense.
 	resum := func(change func(b []byte)) []byte {
 		b := bytes.Clone(good)
 		change(b)
@@ -160,7 +164,7 @@ func FuzzParseCursor(f *testing.F) {
 	f.Add(encoded(f, &cursor{state: &State{Account: 1}}), true)
 	f.Add([]byte(cursorMagic), false)
 	f.Fuzz(func(t *testing.T, b []byte, sum bool) {
-		if sum && len(b) >= 4 { // or nothing would come through
+		if sum && len(b) >= 4 { // else nearly everything would be refused
 			b = binary.BigEndian.AppendUint32(bytes.Clone(b[:len(b)-4]), crc32.Checksum(b[:len(b)-4], castagnoli))
 		}
 		c, err := parseCursor(b)
@@ -178,14 +182,16 @@ func FuzzParseCursor(f *testing.F) {
 	})
 }
 
-// TestNoCursorFile: what is no file is refused at once, and is not waited for, or read without end.
+// TestNoCursorFile: a path that is not a regular file is refused at once, and neither waited
+// for nor read without end.
 func TestNoCursorFile(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{pipe, "/dev/zero", t.TempDir()} {
-		if c, err := loadCursor(path, 7); c != nil || err == nil || !strings.Contains(err.Error(), path+" is not a file; name one that a client has written") {
+		if c, err := loadCursor(path, 7); c != nil || err == nil ||
+			!strings.Contains(err.Error(), path+" is not a file; name one that a client has written") {
 			t.Errorf("%s: %v, %v", path, c, err)
 		}
 	}

@@ -7,25 +7,25 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// The enumerations have the numbers of the wire. A number that is younger than this package stays what it is: it can be
-// compared, and String shows it as RejectCode(57).
+// The enumerations use the numbers of the wire. A value that this package does not know yet
+// keeps its number: it can be compared, and String shows it as RejectCode(57).
 type (
-	// Side is that of an order or a trade.
+	// Side is the side of an order or a trade.
 	Side int32
 
-	// ResumeMode is how a session begins.
+	// ResumeMode says how a session begins.
 	ResumeMode int32
 
-	// Change is what an event did to its row.
+	// Change says what an event did to its row.
 	Change int32
 
-	// Origin is who made a trade.
+	// Origin says who made a trade.
 	Origin int32
 
-	// RejectCode is why a server refused a request.
+	// RejectCode says why a server refused a request.
 	RejectCode int32
 
-	// GoodbyeReason is why a server ended a connection.
+	// GoodbyeReason says why a server ended a connection.
 	GoodbyeReason int32
 )
 
@@ -35,11 +35,11 @@ const (
 	Sell = Side(papertapev1.Side_SIDE_SELL)
 )
 
-// How a session begins.
+// How a session begins: with which events or holdings.
 const (
-	ModeSnapshot = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT) // the holdings now, then live events
-	ModeResume   = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESUME)   // what came after Options.LastSeq, then live
-	ModeRestart  = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESTART)  // every event kept, then live ones
+	ModeSnapshot = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT) // the current holdings, then live
+	ModeResume   = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESUME)   // those after Options.LastSeq, then live
+	ModeRestart  = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_RESTART)  // all that the server keeps, then live
 	ModeQuick    = ResumeMode(papertapev1.ResumeMode_RESUME_MODE_QUICK)    // live events only
 )
 
@@ -97,27 +97,28 @@ const (
 	GoodbyeProtocol     = GoodbyeReason(papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL)
 )
 
-// String is the name of the side: BUY or SELL.
+// String returns the name of the side: BUY or SELL.
 func (s Side) String() string { return nameOf(s, papertapev1.Side_name, "SIDE_") }
 
-// String is the name of the mode, as in SNAPSHOT.
+// String returns the name of the mode, for example SNAPSHOT.
 func (m ResumeMode) String() string { return nameOf(m, papertapev1.ResumeMode_name, "RESUME_MODE_") }
 
-// String is the name of the change, as in OPENED; that of NoChange is UNSPECIFIED.
+// String returns the name of the change, for example OPENED. For NoChange it is UNSPECIFIED.
 func (c Change) String() string { return nameOf(c, papertapev1.Change_name, "CHANGE_") }
 
-// String is the name of the origin: CLIENT, SIMULATOR or OPERATOR.
+// String returns the name of the origin: CLIENT, SIMULATOR or OPERATOR.
 func (o Origin) String() string { return nameOf(o, papertapev1.Origin_name, "ORIGIN_") }
 
-// String is the name of the code, as in INSUFFICIENT_CASH.
+// String returns the name of the code, for example INSUFFICIENT_CASH.
 func (c RejectCode) String() string { return nameOf(c, papertapev1.RejectCode_name, "REJECT_CODE_") }
 
-// String is the name of the reason, as in SHUTDOWN.
+// String returns the name of the reason, for example SHUTDOWN.
 func (g GoodbyeReason) String() string {
 	return nameOf(g, papertapev1.GoodbyeReason_name, "GOODBYE_REASON_")
 }
 
-// nameOf is the protocol's name of a value without the prefix that protobuf wants all names of an enumeration to share.
+// nameOf returns the protocol's name of a value, without the prefix that protobuf requires of
+// all names of an enumeration.
 func nameOf[E ~int32](value E, names map[int32]string, prefix string) string {
 	if name, known := names[int32(value)]; known {
 		return strings.TrimPrefix(name, prefix)

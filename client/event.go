@@ -2,32 +2,34 @@ package client
 
 import "time"
 
-// Event is one change of an account, and the state of what it touched after it. [Account.Next], [Account.Order] and
-// [Account.History] return it; nobody is to change it, since Order and Next return the same one.
+// Event is one change of an account, together with the state afterwards of what it touched.
+// [Account.Next], [Account.Order] and [Account.History] return events. They must not be
+// modified, since Order and Next return the same one.
 //
-// One of Trade, Bust and Adjustment says what happened. Where none is set, the server is younger than this package and
-// did something that it does not know; the state after it is right all the same.
+// One of Trade, Bust and Adjustment says what happened. If none is set, the server is newer
+// than this package and did something that the package does not know; the state afterwards is
+// correct all the same.
 type Event struct {
 	Account uint64
 	Seq     uint64
-	Time    time.Time // of the server, when it decided; not for ordering, which Seq is for
+	Time    time.Time // the server's, when it decided; Seq gives the order, not Time
 
 	Trade      *Trade
 	Bust       *Bust
 	Adjustment *Adjustment
 
-	Change           Change     // of the row that the event is about
-	Positions        []Position // every row that it touched, after it; one with quantity 0 is gone
-	Cash             *Cash      // after it; nil where the event does not say
-	TotalMarketValue Money      // of all rows, after it
+	Change           Change     // of the row that the event concerns
+	Positions        []Position // every row touched, as it is afterwards; one with quantity 0 was removed
+	Cash             *Cash      // afterwards; nil if the event does not say
+	TotalMarketValue Money      // of all rows, afterwards
 
 	Replay    bool // sent again from history
-	Execution bool // the answer to an order of this connection
+	Execution bool // it answers an order of this connection
 }
 
-// Trade is an order's execution.
+// Trade is the execution of an order.
 type Trade struct {
-	ID            string // account-seq
+	ID            string // in the form account-seq
 	Side          Side
 	Market        string
 	Code          string
@@ -38,23 +40,23 @@ type Trade struct {
 	Fees          Money
 	Origin        Origin
 	ClientOrderID string
-	Revision      uint32 // 0 as executed; one more with each correction
+	Revision      uint32 // 0 as executed, then one more with each correction
 }
 
-// Bust takes a trade back, or corrects it.
+// Bust cancels a trade or corrects it.
 type Bust struct {
 	TradeID     string
 	Reason      string
 	Actor       string
-	Original    Trade    // as it was before
-	Replacement *Trade   // as it stands now, where it was corrected; nil: it is taken back
-	BustID      string   // the operator's key: the same one does nothing twice
-	Cascade     []string // ids of trades taken back with it, since they depended on it
+	Original    Trade    // before the bust
+	Replacement *Trade   // the corrected trade; nil if the trade was cancelled
+	BustID      string   // the operator's idempotency key
+	Cascade     []string // ids of trades cancelled with it because they depended on it
 }
 
-// Adjustment is a movement of cash that comes of no trade.
+// Adjustment is a movement of cash that no trade caused.
 type Adjustment struct {
-	Cash   Money // what was added; negative: taken away
+	Cash   Money // the amount added; negative if it was taken away
 	Reason string
 	Actor  string
 }
@@ -62,5 +64,5 @@ type Adjustment struct {
 // History is a page of an account's events.
 type History struct {
 	Events    []*Event // newest first
-	OldestSeq uint64   // the oldest event that the server keeps; 0: none
+	OldestSeq uint64   // of the oldest event that the server keeps; 0 if there is none
 }

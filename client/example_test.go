@@ -11,22 +11,22 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// Open an account, buy, and follow what happens.
+// Open an account, buy, and take the events.
 func Example() {
-	server := startMortal() // a real one, for this example
+	server := startMortal() // a real server for this example
 	defer server.stop()
 	ctx := context.Background()
 
 	a, err := client.Open(ctx, server.addr(), client.AccountOptions{Account: 100100})
 	if err != nil {
-		fmt.Println(err) // a *client.Reject, a *client.Goodbye, or nobody there
+		fmt.Println(err) // a *client.Reject, a *client.Goodbye, or no server
 		return
 	}
 	defer a.Close() //nolint:errcheck // without a cursor there is nothing to save
 	fmt.Println("cash", a.State().Cash.Balance)
 	ev, err := a.Buy(ctx, "SZ", "000001", 100)
 	if err != nil {
-		fmt.Println(err) // a *client.Reject says why; errors.Is client.ErrOutcomeUnknown: the event tells, or nothing does
+		fmt.Println(err) // a *client.Reject, or client.ErrOutcomeUnknown: the events may tell
 		return
 	}
 	fmt.Println(ev.Trade.ID, "at", ev.Trade.Price)
@@ -43,11 +43,11 @@ func Example() {
 	// cash 999000.00
 }
 
-// A program that lives through the death of its server, and ends with the server's state. This server keeps nothing, so the
-// state is replaced by a snapshot of the new history; after a server that keeps its history Connected is Resumed, and
-// what was missed follows.
+// A program that survives the death of its server and ends with the server's state. This server
+// keeps nothing, so the state is replaced by a snapshot of the new history. With a server that
+// keeps its history, Connected would be Resumed and the missed events would follow.
 func ExampleOpen() {
-	server := startMortal() // a real one, in a process of its own
+	server := startMortal() // a real server in a process of its own
 	defer server.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -69,7 +69,7 @@ func ExampleOpen() {
 			if _, err := a.Buy(ctx, "SZ", "000001", 100); err != nil {
 				fmt.Println(err)
 			}
-		case *client.Event: // it is in the state
+		case *client.Event: // it is in the state already
 			row, _ := a.State().Position("SZ", "000001")
 			fmt.Println("bought", row.Quantity)
 			if trades++; trades == 1 {
@@ -92,8 +92,8 @@ func ExampleOpen() {
 	// the server's state hash: true
 }
 
-// Bytes of one's own that are stored with the cursor: what was counted and where the account is never part, whenever the
-// program is killed. Here it runs three times, and buys once each time.
+// A note is stored together with the cursor: the count and the account's position always match,
+// whenever the program is killed. Here it runs three times and buys once each time.
 func ExampleAccount_Save() {
 	server := startMortal()
 	defer server.stop()
@@ -115,7 +115,7 @@ func countTrades(ctx context.Context, addr, cursor string) error {
 	if err != nil {
 		return err
 	}
-	defer a.Close()                             //nolint:errcheck // Save has saved
+	defer a.Close()                             //nolint:errcheck // Save has stored everything
 	trades, _ := strconv.Atoi(string(a.Note())) // 0 the first time
 	if _, err := a.Buy(ctx, "SZ", "000001", 100); err != nil {
 		return err

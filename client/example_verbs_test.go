@@ -8,7 +8,7 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// openExample opens account 100100 at a server of the example's own.
+// openExample opens account 100100 at a server started for the example.
 func openExample(ctx context.Context) (a *client.Account, end func()) {
 	server := startMortal()
 	a, err := client.Open(ctx, server.addr(), client.AccountOptions{Account: 100100})
@@ -44,7 +44,7 @@ func ExampleDial() {
 	// 1 again: true cash 1000000.00
 }
 
-// A purchase at the market. What comes back is the execution, which comes in the stream as well.
+// A market purchase. Buy returns the execution, which also comes in the stream.
 func ExampleAccount_Buy() {
 	ctx := context.Background()
 	a, end := openExample(ctx)
@@ -58,7 +58,7 @@ func ExampleAccount_Buy() {
 	// Output: BUY 300 at 10.00 for 3000.00
 }
 
-// A sale of more than there is: the server says why not.
+// A sale of more than is held: the server says why it refuses.
 func ExampleAccount_Sell() {
 	ctx := context.Background()
 	a, end := openExample(ctx)
@@ -102,7 +102,7 @@ func ExampleAccount_Order() {
 	// true
 }
 
-// What the account holds, as the server has it.
+// The account's holdings as the server has them.
 func ExampleAccount_Holdings() {
 	ctx := context.Background()
 	a, end := openExample(ctx)
@@ -125,7 +125,7 @@ func ExampleAccount_Holdings() {
 	// cash 997000.00 as of 2
 }
 
-// Everything that happened, newest first, page by page.
+// The account's events, newest first, page by page.
 func ExampleAccount_History() {
 	ctx := context.Background()
 	a, end := openExample(ctx)
@@ -157,7 +157,7 @@ func ExampleAccount_History() {
 	// 1 cash 1000000.00
 }
 
-// What can be bought, and at what price.
+// The instruments and their prices.
 func ExampleAccount_Instruments() {
 	ctx := context.Background()
 	a, end := openExample(ctx)
@@ -173,7 +173,7 @@ func ExampleAccount_Instruments() {
 	// Output: SZ 000001 平安银行 10.00
 }
 
-// Prices, as they are when they are asked for and whenever they change.
+// The current prices at once, and then whenever they change.
 func ExampleAccount_Subscribe() {
 	ctx := context.Background()
 	a, end := openExample(ctx)
@@ -200,7 +200,7 @@ func ExampleAccount_Subscribe() {
 	// Output: SZ 000001 10.00
 }
 
-// Whether the state that is kept here is that of the server, as of the same sequence.
+// Compare the local state with the server's as of the same sequence.
 func ExampleAccount_Verify() {
 	ctx := context.Background()
 	a, end := openExample(ctx)

@@ -2,15 +2,15 @@ package client
 
 import "time"
 
-// Instrument is something that can be traded, and its price.
+// Instrument is a tradable instrument and its price.
 type Instrument struct {
 	Market        string
 	Code          string
 	Name          string
 	Price         Money
 	PreviousClose Money
-	Lot           uint32 // shares: an order is of a multiple of it
-	Tick          Money  // limits are multiples of it
+	Lot           uint32 // in shares; the quantity of an order is a multiple of it
+	Tick          Money  // limit prices are multiples of it
 }
 
 // Quote is the price of an instrument.

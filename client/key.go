@@ -9,8 +9,8 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// Key is a secret that a server knows accounts by. It is not sent: the login carries a proof of it that serves one
-// connection.
+// Key is a secret that authenticates logins to accounts. The secret itself is never sent: the
+// login carries a proof that is valid for one connection.
 type Key struct {
 	ID     string
 	Secret []byte
@@ -21,8 +21,8 @@ const (
 	clientNonceBytes = 32
 )
 
-// prove puts the proof for the server's nonce into a login: HMAC-SHA256 with the secret over the context, both nonces and the
-// account as 8 bytes, big-endian.
+// prove adds the proof for the server's nonce to a login: HMAC-SHA256 with the secret over the
+// context, both nonces and the account as 8 bytes, big-endian.
 func (k *Key) prove(login *papertapev1.Login, nonce []byte) {
 	login.KeyId = k.ID
 	login.ClientNonce = make([]byte, clientNonceBytes)

@@ -6,22 +6,22 @@ import (
 	"testing"
 )
 
-// link is the network between clients and a server: an address that stays, and connections that can be cut, held up, or
-// closed in the middle of a frame.
+// link is the network between clients and a server. Its address stays the same, and its
+// connections can be cut, stalled, or closed in the middle of a frame.
 type link struct {
 	listener net.Listener
 	work     sync.WaitGroup
 
 	mu     sync.Mutex
-	moving *sync.Cond        // of mu: held has become false, or closed true
-	target string            // under mu; empty: connections are closed as they come
-	conns  map[net.Conn]bool // under mu: both ends of each connection that is open
+	moving *sync.Cond        // uses mu; signalled when held becomes false or closed true
+	target string            // under mu; if empty, new connections are closed at once
+	conns  map[net.Conn]bool // under mu: both ends of each open connection
 	held   bool              // under mu: nothing is forwarded
-	left   int               // under mu: bytes to clients until the link is cut; negative: no limit
+	left   int               // under mu: bytes to clients until the link is cut; negative means no limit
 	closed bool              // under mu
 }
 
-// startLink opens a link to an address; it is closed when the test ends.
+// startLink opens a link to an address and closes it when the test ends.
 func startLink(t *testing.T, target string) *link {
 	t.Helper()
 	l, err := newLink(target)
@@ -105,7 +105,7 @@ func (l *link) forget(near, far net.Conn) {
 	_, _ = near.Close(), far.Close()
 }
 
-// forward copies until one side ends, and tells the other.
+// forward copies until one side ends, and then closes the other side for writing.
 func (l *link) forward(to, from net.Conn, toClient bool) {
 	buf := make([]byte, 4096)
 	for {
@@ -127,7 +127,7 @@ func (l *link) forward(to, from net.Conn, toClient bool) {
 	}
 }
 
-// pass waits while the link is held, and says how many of n bytes may go before it is cut.
+// pass waits while the link is held, and returns how many of n bytes may pass before it is cut.
 func (l *link) pass(n int, toClient bool) (allowed int, cut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,14 +148,15 @@ func (l *link) pass(n int, toClient bool) (allowed int, cut bool) {
 // cut resets all connections.
 func (l *link) cut() { l.cutConns(true) }
 
-// cutAfter closes all connections when so many more bytes have reached clients: in the middle of a frame, as likely as not.
+// cutAfter closes all connections after that many more bytes to clients, possibly in the middle
+// of a frame.
 func (l *link) cutAfter(bytes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.left = bytes
 }
 
-// hold stops all forwarding, without a word to anybody, until release.
+// hold silently stops all forwarding until release.
 func (l *link) hold() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -169,7 +170,7 @@ func (l *link) release() {
 	l.moving.Broadcast()
 }
 
-// to has new connections go elsewhere, nowhere with an empty address.
+// to redirects new connections. With an empty address they are closed at once.
 func (l *link) to(target string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

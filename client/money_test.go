@@ -34,7 +34,7 @@ func ExampleMoney() {
 	// 44415.00 * 9223372036854775807: the amount is too large
 }
 
-// Add, Sub and Mul against big integers.
+// Add, Sub and Mul agree with big integers.
 func TestMoneyArithmetic(t *testing.T) {
 	edges := rapid.SampledFrom([]int64{0, 1, -1, 2, -2, math.MaxInt64, math.MaxInt64 - 1, math.MinInt64,
 		math.MinInt64 + 1})
@@ -67,7 +67,7 @@ func TestMoneyArithmetic(t *testing.T) {
 	})
 }
 
-// Every amount is read as it was written, also through JSON.
+// Every amount is read back as it was written, also through JSON.
 func TestMoneyText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := client.Money(rapid.Int64().Draw(t, "amount"))

@@ -1,14 +1,14 @@
 package client
 
-// Order is what is to be bought or sold.
+// Order describes what to buy or sell.
 type Order struct {
 	Side       Side
 	Market     string
 	Code       string
 	Quantity   int64 // shares
-	LimitPrice Money // the most to pay for a share, or the least to take; 0: whatever the market says
+	LimitPrice Money // the most to pay for a share, or the least to accept; 0 means a market order
 
-	// ClientOrderID, 1 to 64 printable ASCII characters, lets a server execute the order once, however often it is
-	// sent. It is for the account alone.
+	// ClientOrderID, 1 to 64 printable ASCII characters, lets a server execute the order only
+	// once, however often it is sent. It needs to be unique only within the account.
 	ClientOrderID string
 }

@@ -20,8 +20,9 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// role says what this program is when a test runs it as a process of its own, to be killed. It ends when its standard input
-// does, so that nothing is left of a test that was itself killed.
+// role is the environment variable that makes the test binary run as another program, which a
+// test can kill. That program ends when its standard input does, so nothing is left of a test
+// that was itself killed.
 const role = "PAPERTAPE_CLIENT_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -31,11 +32,12 @@ func TestMain(m *testing.M) {
 	case "follower":
 		os.Exit(beFollower(os.Args[1], os.Args[2], os.Args[3]))
 	}
-	// ants and gnet each make a pool when they are loaded; all that is started later has to end.
+	// ants and gnet each create a pool when they are loaded; everything started later has to
+	// end.
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// process is this program in a role.
+// process is this program running in a role.
 type process struct {
 	cmd   *exec.Cmd
 	input io.Closer
@@ -64,7 +66,7 @@ func startProcess(as string, args ...string) (*process, error) {
 	return &process{cmd: cmd, input: input, lines: bufio.NewScanner(output)}, nil
 }
 
-// line is what the process says next.
+// line returns the next line that the process writes.
 func (p *process) line() (string, error) {
 	if !p.lines.Scan() {
 		return "", errors.Join(errors.New("the process has ended"), p.lines.Err())
@@ -87,7 +89,7 @@ func exitWithInput() {
 	}()
 }
 
-// beServer is a real server that keeps nothing, and says where it is.
+// beServer runs a real server that keeps nothing, and prints its address.
 func beServer() int {
 	exitWithInput()
 	v := newVenue()
@@ -100,7 +102,8 @@ func beServer() int {
 	return 1
 }
 
-// mortal is a server in a process of its own, at an address that it keeps when it is killed and started again.
+// mortal is a server in a process of its own. It keeps its address when it is killed and
+// started again.
 type mortal struct {
 	link    *link
 	process *process
@@ -131,7 +134,7 @@ func (m *mortal) start() {
 
 func (m *mortal) addr() string { return m.link.addr() }
 
-// restart kills the server in the middle of what it does, and starts another.
+// restart kills the server in the middle of its work and starts another.
 func (m *mortal) restart() {
 	m.link.to("")
 	m.process.kill()
@@ -143,8 +146,8 @@ func (m *mortal) stop() {
 	m.link.close()
 }
 
-// beFollower follows an account for ever, from its cursor. Its note is the sum of the sequences it has dealt with and
-// where it began; what it does beside that is to write each sequence to a file.
+// beFollower follows an account for ever, from its cursor. Its note is the sum of the sequences
+// processed and where it began. Its other effect is to write each sequence to a file.
 func beFollower(addr, cursor, effects string) int {
 	exitWithInput()
 	fail := func(err error) int {
@@ -190,8 +193,8 @@ func beFollower(addr, cursor, effects string) int {
 	}
 }
 
-// A program that is killed again and again, by the system and at any moment, ends with each event in its state and its note
-// once, and did what it does beside that at least once for each.
+// A program that is killed repeatedly, at any moment, ends with each event counted once in its
+// state and its note, and each event's other effect happened at least once.
 func TestKilledForReal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -205,7 +208,7 @@ func TestKilledForReal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 2 + 7*life { // the first line says that it is ready
+		for range 2 + 7*life { // the first line says that the program is ready
 			if _, err := p.line(); err != nil {
 				p.kill()
 				t.Fatal(err)
@@ -222,7 +225,8 @@ func TestKilledForReal(t *testing.T) {
 		t.Fatalf("the note is %q", a.Note())
 	}
 	if last := a.State().Seq; sum != sumUpTo(last)-sumUpTo(first) {
-		t.Errorf("the sequences after %d up to %d add up to %d, and %d was noted", first, last, sumUpTo(last)-sumUpTo(first), sum)
+		t.Errorf("the sequences after %d up to %d add up to %d, and %d was noted", first, last,
+			sumUpTo(last)-sumUpTo(first), sum)
 	}
 	done := make(map[uint64]int)
 	b, err := os.ReadFile(effects)
@@ -251,8 +255,9 @@ func TestKilledForReal(t *testing.T) {
 	}
 }
 
-// The server is killed with orders under way, again and again. It keeps nothing, so each time the state is replaced. What
-// became of an order under way nobody can know: it says so, and is not sent to the next server.
+// The server is killed repeatedly with orders under way. It keeps nothing, so the state is
+// replaced each time. The outcome of an order under way cannot be known: its error says so, and
+// the order is not sent to the next server.
 func TestServerKilledForReal(t *testing.T) {
 	server := startMortal()
 	t.Cleanup(server.stop)
@@ -287,7 +292,7 @@ func TestServerKilledForReal(t *testing.T) {
 			}
 		})
 	}
-	ids := make(map[string]uint64) // of the orders executed: in which epoch
+	ids := make(map[string]uint64) // order id to the epoch in which it was executed
 	for deaths := 0; deaths < 4; {
 		switch u := nextOf(t, a).(type) {
 		case *client.Connected:

@@ -6,24 +6,25 @@ import (
 	"slices"
 )
 
-// Bounds of what waits for a caller who is slow.
+// Bounds of the quotes and presence that wait for a slow caller.
 const (
-	quotedInstrumentsMax = 4096 // as many as a server has; quotes of more are dropped
-	presentSessionsMax   = 1024 // full: the state that has waited longest is dropped
+	quotedInstrumentsMax = 4096 // as many as a server has; quotes of further instruments are dropped
+	presentSessionsMax   = 1024 // if full, the state that has waited longest is dropped
 )
 
-// pushes are quotes and presence that wait: the latest price of each instrument, the latest state of each session.
+// pushes are the quotes and presence that wait: the latest price of each instrument and the
+// latest state of each session.
 type pushes struct {
 	quotes   map[instrument]Quote
-	presence []*Presence // in the order in which their sessions came up
+	presence []*Presence // in the order in which the sessions first appeared
 }
 
-// instrument names one: a code alone does not.
+// instrument identifies an instrument; a code alone does not.
 type instrument struct{ market, code string }
 
 func (p *pushes) empty() bool { return len(p.quotes) == 0 && len(p.presence) == 0 }
 
-// quote takes prices in, each in place of the one before.
+// quote stores prices. Each replaces the price that its instrument had before.
 func (p *pushes) quote(quotes []Quote) {
 	if p.quotes == nil {
 		p.quotes = make(map[instrument]Quote)
@@ -36,7 +37,7 @@ func (p *pushes) quote(quotes []Quote) {
 	}
 }
 
-// present takes the state of a session in, in place of the one before.
+// present stores the state of a session in place of the one before.
 func (p *pushes) present(state *Presence) {
 	for i, before := range p.presence {
 		if before.UID == state.UID {
@@ -50,7 +51,8 @@ func (p *pushes) present(state *Presence) {
 	p.presence = append(p.presence, state)
 }
 
-// take returns what is next, nil for nothing: the state of one session, else all the prices that wait, by market and code.
+// take returns the next push, or nil if none waits: the state of one session or, if no session
+// waits, all prices, ordered by market and code.
 func (p *pushes) take() Update {
 	if len(p.presence) > 0 {
 		state := p.presence[0]
@@ -67,7 +69,7 @@ func (p *pushes) take() Update {
 	return &Quotes{quotes}
 }
 
-// quote hands prices to whoever calls Next.
+// quote makes prices available to Next.
 func (s *stream) quote(quotes []Quote) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +78,7 @@ func (s *stream) quote(quotes []Quote) {
 	}
 }
 
-// present hands the state of a session to whoever calls Next.
+// present makes the state of a session available to Next.
 func (s *stream) present(state *Presence) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

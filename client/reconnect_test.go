@@ -18,12 +18,13 @@ func TestRefusedLoginIsTheEnd(t *testing.T) {
 		p.waitClosed()
 	}
 	addr := serve(t, refuse, refuse, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 		p.push(2, 0)
 	}, refuse)
 	var r *client.Reject
 	for _, wait := range []bool{false, true} {
-		if _, err := client.Open(patience(t), addr, accountOptions(func(o *client.AccountOptions) { o.Wait = wait })); !errors.As(err, &r) {
+		o := accountOptions(func(o *client.AccountOptions) { o.Wait = wait })
+		if _, err := client.Open(patience(t), addr, o); !errors.As(err, &r) {
 			t.Errorf("wait %v: Open returned %v: expected the refusal", wait, err)
 		}
 	}
@@ -39,14 +40,15 @@ func TestRefusedLoginIsTheEnd(t *testing.T) {
 	if _, err := a.Buy(patience(t), "SZ", "000001", 1); !errors.As(err, &r) {
 		t.Errorf("an order reports %v: expected the refusal", err)
 	}
-	at(t, a, 2)
+	checkState(t, a, 2)
 	closeTwice(t, a)
 	if _, err := a.Next(patience(t)); !errors.Is(err, client.ErrClosed) {
 		t.Errorf("after Close Next reports %v", err)
 	}
 }
 
-// A server that is full, stopping or too busy is tried again, and no sooner than it asks.
+// After a refusal because the server is full, stopping or too busy, the client tries again, no
+// sooner than the server asks.
 func TestServerThatSendsAway(t *testing.T) {
 	const asked = 30 * time.Millisecond
 	away := map[string]func(*peer){
@@ -69,7 +71,7 @@ func TestServerThatSendsAway(t *testing.T) {
 	for name, sendAway := range away {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, sendAway, sendAway, sendAway, func(p *peer) {
-				p.snapshots(1)
+				p.logInWithSnapshot(1)
 				p.waitClosed()
 			})
 			if _, err := client.Open(patience(t), addr, accountOptions(nil)); err == nil {
@@ -93,10 +95,11 @@ func TestServerThatSendsAway(t *testing.T) {
 				}
 				d := u.(*client.Disconnected)
 				if tried++; d.Attempt < tried || d.Retry < asked || d.Retry > asked+20*time.Millisecond+1 {
-					t.Errorf("Disconnected says %+v: expected attempt %d or later, and to wait %v or a little longer", d, tried, asked)
+					t.Errorf("Disconnected says %+v: expected attempt %d or later, and to wait %v or a little longer",
+						d, tried, asked)
 				}
 			}
-			at(t, a, 1)
+			checkState(t, a, 1)
 		})
 	}
 }
@@ -105,7 +108,8 @@ func sendAway(reason client.GoodbyeReason, retry time.Duration) []byte {
 	return codec.AppendGoodbye(nil, papertapev1.GoodbyeReason(reason), "later", retry)
 }
 
-// GOODBYE in the middle of a session: the client comes back after what the server asked for.
+// After a GOODBYE in the middle of a session, the client comes back after the time that the
+// server asked for.
 func TestGoodbyeIsNotTheEnd(t *testing.T) {
 	const asked = 30 * time.Millisecond
 	for _, reason := range []client.GoodbyeReason{
@@ -113,13 +117,13 @@ func TestGoodbyeIsNotTheEnd(t *testing.T) {
 		client.GoodbyeKicked, client.GoodbyeIdle,
 	} {
 		addr := serve(t, func(p *peer) {
-			p.snapshots(1)
+			p.logInWithSnapshot(1)
 			p.push(2, 0)
 			p.send(sendAway(reason, asked))
 			p.waitClosed()
 		}, func(p *peer) {
-			p.resumes(2, 3)
-			p.agrees(3)
+			p.logInResumed(2, 3)
+			p.sendBookHoldings(3)
 			p.waitClosed()
 		})
 		a := open(t, addr, nil)
@@ -136,7 +140,7 @@ func TestGoodbyeIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// A gap, or a server that breaks the protocol, ends the connection; the next one has all of it.
+// A gap or a breach of the protocol ends the connection. On the next one everything comes.
 func TestGapIsCuredByResuming(t *testing.T) {
 	for name, spoil := range map[string]func(*peer){
 		"gap":    func(p *peer) { p.push(5, 0) },
@@ -147,12 +151,12 @@ func TestGapIsCuredByResuming(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {
-				p.snapshots(2)
+				p.logInWithSnapshot(2)
 				p.push(3, 0)
 				spoil(p)
 			}, func(p *peer) {
-				p.resumes(3, 5)
-				p.agrees(5)
+				p.logInResumed(3, 5)
+				p.sendBookHoldings(5)
 				p.waitClosed()
 			})
 			a := open(t, addr, nil)
@@ -161,12 +165,13 @@ func TestGapIsCuredByResuming(t *testing.T) {
 			take[*client.Disconnected](t, a)
 			take[*client.Connected](t, a)
 			takeEvents(t, a, 4, 5)
-			at(t, a, 5)
+			checkState(t, a, 5)
 		})
 	}
 }
 
-// A server that answers the login with what was not asked for is not believed, and tried again.
+// An answer to the login that does not match the request is not accepted, and the client tries
+// again.
 func TestAnswersToTheLoginAreChecked(t *testing.T) {
 	for name, wrong := range map[string]func(*papertapev1.LoginReply){
 		"another mode":    func(r *papertapev1.LoginReply) { r.Mode = papertapev1.ResumeMode_RESUME_MODE_QUICK },
@@ -183,7 +188,7 @@ func TestAnswersToTheLoginAreChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {
-				p.snapshots(3)
+				p.logInWithSnapshot(3)
 			}, func(p *peer) {
 				id, _ := p.greet()
 				r := &papertapev1.LoginReply{Account: account, HeadSeq: 3, OldestSeq: 1, Epoch: epoch,
@@ -192,8 +197,8 @@ func TestAnswersToTheLoginAreChecked(t *testing.T) {
 				p.send(loggedIn(id, r))
 				p.waitClosed()
 			}, func(p *peer) {
-				p.resumes(3, 4)
-				p.agrees(4)
+				p.logInResumed(3, 4)
+				p.sendBookHoldings(4)
 				p.waitClosed()
 			})
 			a := open(t, addr, nil)
@@ -211,7 +216,7 @@ func TestAnswersToTheLoginAreChecked(t *testing.T) {
 	}
 }
 
-// What is no server at all is not waited for.
+// Even with Wait, Open does not wait for a server of another protocol.
 func TestStranger(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.send([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
@@ -224,16 +229,16 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// A link that is cut without a word is noticed by its silence.
+// A link that is silently cut is noticed by its silence.
 func TestSilentServerIsLeft(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.send(welcome(10))
 		id := p.expect(codec.TypeLogin).ID
 		p.send(loggedIn(id, bookSnapshot(1, epoch)))
-		p.waitClosed() // and says no more
+		p.waitClosed() // the server sends nothing more
 	}, func(p *peer) {
-		p.resumes(1, 2)
-		p.agrees(2)
+		p.logInResumed(1, 2)
+		p.sendBookHoldings(2)
 		p.waitClosed()
 	})
 	a := open(t, addr, nil)

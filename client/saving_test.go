@@ -11,7 +11,7 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// saved checks what a cursor file holds.
+// saved checks the content of a cursor file.
 func saved(t *testing.T, path string, seq uint64, note string) {
 	t.Helper()
 	s, n, err := client.SavedCursor(path, account)
@@ -19,12 +19,14 @@ func saved(t *testing.T, path string, seq uint64, note string) {
 		t.Fatalf("the cursor is %v, %v", s, err)
 	}
 	want := book(seq)
-	if s.Seq != seq || s.Epoch != epoch || s.Hash() != want.Hash() || s.TotalMarketValue != want.TotalMarketValue || string(n) != note {
-		t.Errorf("the cursor is as of seq %d of epoch %d, with note %q: expected seq %d of epoch %d, note %q", s.Seq, s.Epoch, n, seq, epoch, note)
+	if s.Seq != seq || s.Epoch != epoch || s.Hash() != want.Hash() || s.TotalMarketValue != want.TotalMarketValue ||
+		string(n) != note {
+		t.Errorf("the cursor is as of seq %d of epoch %d, with note %q: expected seq %d of epoch %d, note %q", s.Seq,
+			s.Epoch, n, seq, epoch, note)
 	}
 }
 
-// idle calls Next when nothing is to come.
+// idle calls Next when no update is to come.
 func idle(t *testing.T, a *client.Account) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -34,12 +36,12 @@ func idle(t *testing.T, a *client.Account) {
 	}
 }
 
-// The cursor is what the caller is done with: what Next returned last counts when Next is called again, and is saved when
-// nothing more waits, or by Close.
+// The cursor covers what the caller is done with. The update that Next returned last counts
+// once Next is called again. The cursor is saved when nothing more waits, and by Close.
 func TestCursorFollowsNext(t *testing.T) {
 	more := make(chan struct{})
 	addr := serve(t, func(p *peer) {
-		p.snapshots(3)
+		p.logInWithSnapshot(3)
 		for seq := uint64(4); seq <= 6; seq++ {
 			p.push(seq, 0)
 		}
@@ -51,12 +53,12 @@ func TestCursorFollowsNext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	a := open(t, addr, func(o *client.AccountOptions) { o.Cursor = path })
 	saved(t, path, 3, "")
-	if err := a.Ping(patience(t)); err != nil { // all three are there
+	if err := a.Ping(patience(t)); err != nil { // after it all three events have arrived
 		t.Fatal(err)
 	}
 	take[*client.Connected](t, a)
 	takeEvents(t, a, 4, 6)
-	saved(t, path, 3, "") // the first two are done, but there was no need to hurry
+	saved(t, path, 3, "") // the first two are done, but no save was due
 	idle(t, a)
 	saved(t, path, 6, "")
 	before := stat(t, path)
@@ -81,11 +83,11 @@ func stat(t *testing.T, path string) os.FileInfo {
 	return info
 }
 
-// In a stream that never pauses the cursor is saved every now and then.
+// In a stream that never pauses, the cursor is saved at intervals.
 func TestCursorInAStreamWithoutAPause(t *testing.T) {
 	const n = 2*client.SaveEventsMax + 10
 	addr := serve(t, func(p *peer) {
-		p.snapshots(0)
+		p.logInWithSnapshot(0)
 		for seq := uint64(1); seq <= n; seq++ {
 			p.push(seq, 0)
 		}
@@ -107,21 +109,22 @@ func TestCursorInAStreamWithoutAPause(t *testing.T) {
 	}
 }
 
-// With a note the cursor moves by Save alone, also after a restart; without, by itself again.
+// With a note only Save moves the cursor, also after a restart. Without a note it moves by
+// itself again.
 func TestCursorMovesWithItsNote(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(3)
+		p.logInWithSnapshot(3)
 		for seq := uint64(4); seq <= 6; seq++ {
 			p.push(seq, 0)
 		}
 		p.waitClosed()
 	}, func(p *peer) {
-		p.resumes(5, 6)
-		p.agrees(6)
+		p.logInResumed(5, 6)
+		p.sendBookHoldings(6)
 		p.waitClosed()
 	}, func(p *peer) {
-		p.resumes(5, 6)
-		p.agrees(6)
+		p.logInResumed(5, 6)
+		p.sendBookHoldings(6)
 		p.waitClosed()
 	})
 	path := filepath.Join(t.TempDir(), "cursor")
@@ -143,7 +146,7 @@ func TestCursorMovesWithItsNote(t *testing.T) {
 	saved(t, path, 5, "five")
 
 	a = open(t, addr, withCursor)
-	at(t, a, 5)
+	checkState(t, a, 5)
 	if string(a.Note()) != "five" {
 		t.Errorf("the note is %q", a.Note())
 	}
@@ -167,7 +170,7 @@ func TestCursorMovesWithItsNote(t *testing.T) {
 	}
 }
 
-// A resync is saved like an event, and a cursor of an epoch that is no more ends in one.
+// A resync is saved like an event. A cursor of an old epoch leads to one.
 func TestCursorAndResync(t *testing.T) {
 	other := func(p *peer) {
 		id, _ := p.greet()
@@ -177,7 +180,7 @@ func TestCursorAndResync(t *testing.T) {
 		p.waitClosed()
 	}
 	addr := serve(t, func(p *peer) {
-		p.snapshots(5)
+		p.logInWithSnapshot(5)
 		p.waitClosed()
 	}, other)
 	path := filepath.Join(t.TempDir(), "cursor")
@@ -185,11 +188,11 @@ func TestCursorAndResync(t *testing.T) {
 	closeTwice(t, open(t, addr, withCursor))
 	saved(t, path, 5, "")
 	a := open(t, addr, withCursor)
-	at(t, a, 5) // as it was, until Next says otherwise
+	checkState(t, a, 5) // the cursor's state until Next returns another
 	if c := take[*client.Connected](t, a); !c.Resynced || c.Before.Seq != 5 || c.After.Seq != 2 {
 		t.Errorf("Connected says %+v", c)
 	}
-	at(t, a, 2)
+	checkState(t, a, 2)
 	saved(t, path, 5, "")
 	idle(t, a)
 	if s, _, err := client.SavedCursor(path, account); err != nil || s.Seq != 2 || s.Epoch != epoch+1 {
@@ -197,17 +200,18 @@ func TestCursorAndResync(t *testing.T) {
 	}
 }
 
-// A cursor that cannot be saved is said, loses nothing, and is tried again. One that cannot be read is said at once.
+// A cursor that cannot be saved is reported, loses nothing, and is tried again. One that cannot
+// be read is reported at once.
 func TestCursorThatFails(t *testing.T) {
 	lets := func(p *peer) {
-		p.snapshots(3)
+		p.logInWithSnapshot(3)
 		p.push(4, 0)
 		p.push(5, 0)
 		p.send(pong(p.ping(), 5))
 		p.waitClosed()
 	}
 	addr := serve(t, func(p *peer) {
-		p.snapshots(3)
+		p.logInWithSnapshot(3)
 		p.waitClosed()
 	}, lets)
 	dir := filepath.Join(t.TempDir(), "directory")
@@ -250,10 +254,10 @@ func TestCursorThatFails(t *testing.T) {
 	if _, err := client.Open(patience(t), addr, accountOptions(withCursor)); !errors.As(err, &bad) || bad.Path != path {
 		t.Errorf("with a file that is none Open reports %v", err)
 	}
-	if err := a.Save(nil); err != nil { // overwrites it: the caller knows
+	if err := a.Save(nil); err != nil { // Save overwrites it
 		t.Error(err)
 	}
-	none := open(t, serve(t, func(p *peer) { p.snapshots(3); p.waitClosed() }), nil)
+	none := open(t, serve(t, func(p *peer) { p.logInWithSnapshot(3); p.waitClosed() }), nil)
 	if err := none.Save(nil); err == nil {
 		t.Error("Save without a cursor has no error")
 	}

@@ -7,18 +7,24 @@ import (
 	"slices"
 )
 
-// State is an account as of a sequence.
+// State is the state of an account as of a sequence.
 type State struct {
-	Account   uint64
-	Epoch     uint64     // of the history that Seq belongs to; 0: nothing is known yet
-	Seq       uint64     // of the last event in it
-	Positions []Position // by market, then code; price and market value of a row are of the event that last touched it
-	Cash      Cash
-	// TotalMarketValue is that of all rows at the prices of the last event.
+	Account uint64
+	Epoch   uint64 // of the history that Seq belongs to; 0 if nothing is known yet
+	Seq     uint64 // of the last event applied
+
+	// Positions are ordered by market, then code. A row's price and market value are as of the
+	// event that last touched it.
+	Positions []Position
+
+	Cash Cash
+
+	// TotalMarketValue is of all rows, at the prices of the last event.
 	TotalMarketValue Money
 }
 
-// Position returns the row of an instrument. Where the account holds none of it, the row is empty and held is false.
+// Position returns the row of an instrument. If the account holds none of it, the row is empty
+// and held is false.
 func (s *State) Position(market, code string) (row Position, held bool) {
 	i, held := s.find(market, code)
 	if !held {
@@ -27,8 +33,8 @@ func (s *State) Position(market, code string) (row Position, held bool) {
 	return s.Positions[i], true
 }
 
-// Hash is the state hash of the protocol: equal to the state_hash of the server's holdings as of the same sequence, or one
-// of the two is wrong.
+// Hash returns the state hash of the protocol. If it differs from the state_hash of the
+// server's holdings as of the same sequence, one of the two states is wrong.
 func (s *State) Hash() uint64 {
 	h := fnv.New64a()
 	var buf []byte
@@ -48,7 +54,7 @@ func (s *State) Hash() uint64 {
 	return h.Sum64()
 }
 
-// stateOf is the state that holdings say.
+// stateOf returns the state that holdings describe.
 func stateOf(h *Holdings, epoch uint64) *State {
 	s := &State{Account: h.Account, Epoch: epoch, Seq: h.AsOfSeq, TotalMarketValue: h.TotalMarketValue}
 	if h.Cash != nil {
@@ -60,7 +66,7 @@ func stateOf(h *Holdings, epoch uint64) *State {
 	return s
 }
 
-// holdings is the reverse of stateOf.
+// holdings is the inverse of stateOf.
 func (s *State) holdings() *Holdings {
 	return &Holdings{
 		Account: s.Account, AsOfSeq: s.Seq, Positions: s.Positions, Cash: &s.Cash, TotalMarketValue: s.TotalMarketValue,
@@ -68,14 +74,15 @@ func (s *State) holdings() *Holdings {
 	}
 }
 
-// clone shares nothing with s that changes.
+// clone returns a copy that shares nothing mutable with s.
 func (s *State) clone() *State {
 	c := *s
 	c.Positions = slices.Clone(s.Positions)
 	return &c
 }
 
-// apply sets what an event says; every value in it is absolute, so a trade, a bust and an adjustment are alike.
+// apply applies an event. All values in it are absolute, so a trade, a bust and an adjustment
+// are treated alike.
 func (s *State) apply(ev *Event) {
 	s.Seq = ev.Seq
 	for i := range ev.Positions {
@@ -87,7 +94,7 @@ func (s *State) apply(ev *Event) {
 	s.TotalMarketValue = ev.TotalMarketValue
 }
 
-// set puts a row in its place; one of quantity 0 is gone.
+// set inserts or replaces a row, or removes it if its quantity is 0.
 func (s *State) set(p *Position) {
 	i, held := s.find(p.Market, p.Code)
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// The state that positions.TestStateHash writes out byte by byte.
+// The same state as in positions.TestStateHash, which writes it out byte by byte.
 func TestHash(t *testing.T) {
 	s := &State{
 		Account: 100017, Epoch: 5, Seq: 4, Cash: Cash{Balance: 1_000_000_0000, FeesPaid: 5_0000, Realised: -1},
@@ -29,18 +29,20 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// A bust sets every row it touched, and the cash, to what the event says.
+// A bust sets the cash, and every row that it touched, to the values of the event.
 func TestBustIsApplied(t *testing.T) {
 	s := &State{Seq: 6, Cash: Cash{Balance: 10}, Positions: []Position{
-		{Market: "SH", Code: "600519", Quantity: 200, Cost: 3000}, {Market: "SZ", Code: "000001", Quantity: 50, Cost: 15},
+		{Market: "SH", Code: "600519", Quantity: 200, Cost: 3000},
+		{Market: "SZ", Code: "000001", Quantity: 50, Cost: 15},
 		{Market: "SZ", Code: "000333", Quantity: 7},
 	}}
 	s.apply(&Event{
 		Seq: 7, Bust: &Bust{TradeID: "1-3", Cascade: []string{"1-5"}}, Cash: &Cash{Balance: 30, Realised: 400},
 		TotalMarketValue: 77,
 		Positions: []Position{
-			{Market: "SZ", Code: "000001", Quantity: 0, Realised: 650}, {Market: "SH", Code: "600519", Quantity: 50, Cost: 500, Realised: 400},
-			{Market: "BJ", Code: "830799", Quantity: 0}, // never seen
+			{Market: "SZ", Code: "000001", Quantity: 0, Realised: 650},
+			{Market: "SH", Code: "600519", Quantity: 50, Cost: 500, Realised: 400},
+			{Market: "BJ", Code: "830799", Quantity: 0}, // a row that was never held
 		},
 	})
 	if s.Seq != 7 || s.Cash.Balance != 30 || s.Cash.Realised != 400 || s.TotalMarketValue != 77 ||
@@ -58,7 +60,7 @@ func TestBustIsApplied(t *testing.T) {
 	}
 }
 
-// The state is what a map would be that each event's rows are put into.
+// The state equals a map into which the rows of each event are put.
 func TestStateAgreesWithAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, rows := &State{}, make(map[instrument]int64)

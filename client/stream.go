@@ -5,37 +5,41 @@ import (
 	"sync"
 )
 
-// updatesMax is how many events and notices wait for Next; full: the client reads no further.
+// updatesMax is how many events and notices may wait for Next. At that number the client stops
+// reading from its connection.
 const updatesMax = 1024
 
-// stream is what waits between the reader of a connection and Next, for an Account over all its connections: events and
-// notices in order, bounded, never dropped; quotes and presence beside them, conflated. It has one writer at a time (the
-// reader of the present connection, the keeper between two) and any number of takers.
+// stream is the queue between the reader of a connection and Next. An Account uses one stream
+// for all its connections. Events and notices are in order, bounded in number and never
+// dropped; quotes and presence are kept beside them and conflated. There is one writer at a
+// time (the reader of the current connection or, between two connections, the keeper) and any
+// number of takers.
 type stream struct {
-	more   chan struct{} // holds one where something waits in the queue
-	pushed chan struct{} // holds one where a push waits
-	room   chan struct{} // holds one where the queue was full and is no longer
+	queued chan struct{} // holds one if an update waits in the queue
+	pushed chan struct{} // holds one if a push waits
+	room   chan struct{} // holds one if the queue was full and no longer is
 
-	mu    sync.Mutex
-	queue []Update // queue[head:] waits; at most updatesMax of it
-	head  int
-	last  uint64 // the newest sequence that was put
-	push  pushes
-	turn  bool   // a push goes first the next time both wait
-	state *State // of an Account: as of the last update taken; nil for a Client
-	moved int    // updates taken that changed the state, since it was last saved
+	mu        sync.Mutex
+	queue     []Update // queue[head:] waits; at most updatesMax updates
+	head      int
+	last      uint64 // the newest sequence put
+	push      pushes
+	pushFirst bool   // whether a push goes first the next time both wait
+	state     *State // for an Account: as of the last update taken; nil for a Client
+	moved     int    // updates taken since the last save that changed the state
 }
 
-// newStream is a stream that keeps a state, if that is not nil.
+// newStream returns a stream. If state is not nil, the stream maintains it.
 func newStream(state *State) *stream {
-	s := &stream{more: make(chan struct{}, 1), pushed: make(chan struct{}, 1), room: make(chan struct{}, 1), state: state}
+	s := &stream{queued: make(chan struct{}, 1), pushed: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		state: state}
 	if state != nil {
 		s.last = state.Seq
 	}
 	return s
 }
 
-// signal makes sure that whoever waits on c looks again.
+// signal wakes whoever waits on c, or the next to wait.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -43,14 +47,14 @@ func signal(c chan struct{}) {
 	}
 }
 
-// put appends to the queue. While it is full it waits, and gives up when done is closed.
+// put appends to the queue. While the queue is full it waits, and gives up when done is closed.
 func (s *stream) put(u Update, done <-chan struct{}) bool {
 	for {
 		s.mu.Lock()
 		if len(s.queue)-s.head < updatesMax {
-			s.append(u)
+			s.enqueue(u)
 			s.mu.Unlock()
-			signal(s.more)
+			signal(s.queued)
 			return true
 		}
 		s.mu.Unlock()
@@ -62,9 +66,10 @@ func (s *stream) put(u Update, done <-chan struct{}) bool {
 	}
 }
 
-// append is called with mu held. A notice of a failed attempt takes the place of the one before, if nobody took that, so
-// that an account nobody looks at does not fill up with them.
-func (s *stream) append(u Update) {
+// enqueue appends to the queue; the caller holds mu. A notice of a failed attempt replaces one
+// that is still last in the queue, so that the queue of an account that nobody reads does not
+// fill up with them.
+func (s *stream) enqueue(u Update) {
 	switch u := u.(type) {
 	case *Event:
 		s.last = u.Seq
@@ -87,24 +92,24 @@ func (s *stream) append(u Update) {
 	s.queue = append(s.queue, u)
 }
 
-// take takes what is next, nil for nothing. It applies to the state what it takes.
+// take takes the next update and applies it to the state. It returns nil if nothing waits.
 func (s *stream) take() Update {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.turn || s.head == len(s.queue) {
+	if s.pushFirst || s.head == len(s.queue) {
 		if u := s.push.take(); u != nil {
-			s.turn = false
+			s.pushFirst = false
 			if !s.push.empty() {
 				signal(s.pushed)
 			}
 			return u
 		}
 	}
-	s.turn = true
+	s.pushFirst = true
 	return s.takeQueued()
 }
 
-// takeEvent takes from the queue alone.
+// takeEvent takes from the queue only, not from the pushes.
 func (s *stream) takeEvent() *Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,27 +129,27 @@ func (s *stream) takeQueued() Update {
 	if s.head++; s.head == len(s.queue) {
 		s.queue, s.head = s.queue[:0], 0
 	} else {
-		signal(s.more)
+		signal(s.queued)
 	}
 	if s.state != nil {
-		s.advance(u)
+		s.advanceState(u)
 	}
 	return u
 }
 
-// advance brings the state to where an update that is handed out says it is.
-func (s *stream) advance(u Update) {
+// advanceState applies an update that is being handed out to the state.
+func (s *stream) advanceState(u Update) {
 	if c, ok := u.(*Connected); ok && c.Resynced {
 		c.Before = s.state.clone()
 	}
-	next, moved := after(s.state, u)
+	next, moved := applyUpdate(s.state, u)
 	if s.state = next; moved {
 		s.moved++
 	}
 }
 
-// after applies an update to a state, which it may change.
-func after(s *State, u Update) (next *State, moved bool) {
+// applyUpdate applies an update to a state, which it may modify.
+func applyUpdate(s *State, u Update) (next *State, moved bool) {
 	switch u := u.(type) {
 	case *Event:
 		s.apply(u)
@@ -157,68 +162,69 @@ func after(s *State, u Update) (next *State, moved bool) {
 	return s, false
 }
 
-// begin sets the state before the first update is taken.
-func (s *stream) begin(state *State) {
+// setState sets the state before the first update is taken.
+func (s *stream) setState(state *State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = state.clone()
 	s.moved++
 }
 
-// newest is the newest sequence that was put.
+// newest returns the newest sequence that was put.
 func (s *stream) newest() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
 }
 
-// current is a copy of the state, and how many updates have moved it since it was saved.
+// current returns a copy of the state, and how many updates have changed it since it was saved.
 func (s *stream) current() (*State, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state.clone(), s.moved
 }
 
-// saved says that the state was saved when so many updates had moved it.
-func (s *stream) saved(moved int) {
+// markSaved records that the state was saved after so many updates had changed it.
+func (s *stream) markSaved(moved int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moved -= moved
 }
 
-// unsaved is how many updates have moved the state since it was saved.
+// unsaved returns how many updates have changed the state since it was saved.
 func (s *stream) unsaved() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.moved
 }
 
-// idle says that nothing waits but quotes and presence.
+// idle reports whether nothing waits but quotes and presence.
 func (s *stream) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.head == len(s.queue)
 }
 
-// ahead is the state as it will be when all that waits has been taken.
-func (s *stream) ahead() *State {
+// stateAfterQueue returns the state as it will be when everything in the queue has been taken.
+func (s *stream) stateAfterQueue() *State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := s.state.clone()
 	for _, u := range s.queue[s.head:] {
-		state, _ = after(state, u)
+		state, _ = applyUpdate(state, u)
 	}
 	return state
 }
 
-// wait returns when something may wait to be taken, or ctx or done has ended; the last two it tells.
+// wait returns when something may be ready to take, or when ctx (an error) or done (ended)
+// ends.
 func (s *stream) wait(ctx context.Context, done <-chan struct{}, pushes bool) (ended bool, err error) {
 	pushed := s.pushed
 	if !pushes {
 		pushed = nil
 	}
 	select {
-	case <-s.more:
+	case <-s.queued:
 		return false, nil
 	case <-pushed:
 		return false, nil

@@ -11,7 +11,7 @@ import (
 
 func numbered(seq uint64) *Event { return &Event{Seq: seq} }
 
-// A full queue holds up who puts, until there is room, or the putter's time is over.
+// put blocks on a full queue until there is room, or until done is closed.
 func TestStreamIsBounded(t *testing.T) {
 	s, done := newStream(nil), make(chan struct{})
 	for seq := range uint64(updatesMax) {
@@ -62,7 +62,7 @@ func waitFor(s *stream) error {
 	return err
 }
 
-// Whoever takes while others take too is told of what is left.
+// With several takers, each is woken for what is left.
 func TestStreamWakesEveryTaker(t *testing.T) {
 	const n = 10_000
 	s, taken := newStream(nil), make(chan uint64, n)
@@ -84,7 +84,7 @@ func TestStreamWakesEveryTaker(t *testing.T) {
 		s.put(numbered(seq+1), nil)
 	}
 	for range 4 {
-		s.put(numbered(0), nil) // the end for one of them
+		s.put(numbered(0), nil) // ends one of the takers
 	}
 	sum := uint64(0)
 	for range n + 4 {
@@ -99,7 +99,8 @@ func TestStreamWakesEveryTaker(t *testing.T) {
 	}
 }
 
-// Attempts that nobody took notice of are one notice; the end of a connection stays.
+// Notices of failed attempts that nobody took are merged into one. The notice of a connection's
+// end stays.
 func TestNoticesOfAttempts(t *testing.T) {
 	s := newStream(new(State))
 	for range 2 {
@@ -122,7 +123,7 @@ func TestNoticesOfAttempts(t *testing.T) {
 	}
 }
 
-// Events do not keep quotes from coming, nor quotes events.
+// Events and quotes do not starve each other.
 func TestStreamTakesTurns(t *testing.T) {
 	s := newStream(nil)
 	got := ""
@@ -169,9 +170,10 @@ func TestPushesAreBounded(t *testing.T) {
 	}
 }
 
-// The wait doubles up to its bound, is random below that, and comes on top of what the server asks for.
+// The wait doubles up to its bound, is random below that, and comes on top of what the server
+// asks for.
 func TestBackoff(t *testing.T) {
-	a := &Account{o: AccountOptions{BackoffMin: 100 * time.Millisecond, BackoffMax: 15 * time.Second}}
+	a := &Account{options: AccountOptions{BackoffMin: 100 * time.Millisecond, BackoffMax: 15 * time.Second}}
 	longest := func(attempt int, err error) (most, least time.Duration) {
 		least = math.MaxInt64
 		for range 2000 {
@@ -184,7 +186,8 @@ func TestBackoff(t *testing.T) {
 		0: 100 * time.Millisecond, 1: 200 * time.Millisecond, 3: 800 * time.Millisecond, 7: 12_800 * time.Millisecond,
 		8: 15 * time.Second, 1 << 30: 15 * time.Second,
 	} {
-		if most, least := longest(attempt, errors.New("gone")); most > bound+1 || most < bound*9/10 || least > bound/10 || least <= 0 {
+		if most, least := longest(attempt, errors.New("gone")); most > bound+1 || most < bound*9/10 ||
+			least > bound/10 || least <= 0 {
 			t.Errorf("attempt %d waits %v to %v: expected up to %v", attempt, least, most, bound)
 		}
 	}

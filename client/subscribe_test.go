@@ -13,23 +13,25 @@ import (
 func quotes(prices ...int64) []byte {
 	q := new(papertapev1.Quotes)
 	for i, price := range prices {
-		q.Quotes = append(q.Quotes, &papertapev1.Quote{Market: "SZ", Code: []string{"300750", "000001", "000333"}[i%3], Price: price})
+		q.Quotes = append(q.Quotes, &papertapev1.Quote{Market: "SZ",
+			Code: []string{"300750", "000001", "000333"}[i%3], Price: price})
 	}
 	return codec.Append(nil, codec.TypeQuotes, 0, 0, q)
 }
 
 func presence(uid uint64, online bool) []byte {
-	return codec.Append(nil, codec.TypePresence, 0, 0, &papertapev1.Presence{Account: account, Uid: uid, Online: online, Sessions: 2})
+	return codec.Append(nil, codec.TypePresence, 0, 0, &papertapev1.Presence{Account: account, Uid: uid,
+		Online: online, Sessions: 2})
 }
 
-// One connection: NextUpdate has quotes and presence, Next has events alone.
+// On one connection NextUpdate returns quotes and presence, and Next only events.
 func TestClientSubscribes(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(0)
-		p.subscribes(true, true)
+		p.acceptSubscription(true, true)
 		p.send(quotes(7), event(1, 0), presence(4, true))
 		p.send(pong(p.expect(codec.TypePing).ID, 1))
-		p.subscribes(false, false)
+		p.acceptSubscription(false, false)
 		p.send(event(2, 0))
 		p.waitClosed()
 	})
@@ -70,11 +72,11 @@ func TestClientSubscribes(t *testing.T) {
 	}
 }
 
-// What came before the end of a client is handed out before the error.
+// What came before the end of a client is returned before the error.
 func TestUpdatesBeforeTheEnd(t *testing.T) {
 	addr := serve(t, func(p *peer) {
 		p.hello(0)
-		p.subscribes(true, false)
+		p.acceptSubscription(true, false)
 		p.send(quotes(7), event(1, 0), sendAway(client.GoodbyeShutdown, 0))
 		p.waitClosed()
 	})
@@ -83,7 +85,7 @@ func TestUpdatesBeforeTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	for c.Err() == nil {
-		_ = c.Ping(patience(t)) // until it has ended
+		_ = c.Ping(patience(t)) // returns when the client has ended
 	}
 	for range 2 {
 		if _, err := c.NextUpdate(patience(t)); err != nil {
@@ -96,12 +98,13 @@ func TestUpdatesBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// A caller who is slow gets the latest price of each instrument and the latest state of each session, and every event.
+// A slow caller gets the latest price of each instrument, the latest state of each session, and
+// every event.
 func TestPushesAreConflated(t *testing.T) {
 	const n = 2000
 	addr := serve(t, func(p *peer) {
-		p.snapshots(0)
-		p.subscribes(true, true)
+		p.logInWithSnapshot(0)
+		p.acceptSubscription(true, true)
 		for i := range int64(n) {
 			p.send(quotes(i, 2*i, 3*i), presence(1, i%2 == 0), presence(2, i%2 == 1))
 			if i < 500 {
@@ -111,7 +114,9 @@ func TestPushesAreConflated(t *testing.T) {
 		p.send(pong(p.expect(codec.TypePing).ID, 500))
 		p.waitClosed()
 	})
-	a := open(t, addr, func(o *client.AccountOptions) { o.Subscribe = []client.Topic{client.TopicPresence, client.TopicQuotes} })
+	a := open(t, addr, func(o *client.AccountOptions) {
+		o.Subscribe = []client.Topic{client.TopicPresence, client.TopicQuotes}
+	})
 	if err := a.Ping(patience(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -150,24 +155,24 @@ func TestPushesAreConflated(t *testing.T) {
 	}
 }
 
-// Subscriptions are kept over connections, as they were set last.
+// Subscriptions persist across connections, as they were last set.
 func TestSubscriptionsAreKept(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
-		p.subscribes(true, false)
+		p.logInWithSnapshot(1)
+		p.acceptSubscription(true, false)
 		p.send(quotes(1))
-		p.subscribes(false, true)
+		p.acceptSubscription(false, true)
 		p.send(presence(3, true))
 	}, func(p *peer) {
-		p.resumes(1, 1)
-		p.subscribes(false, true)
-		p.agrees(1)
+		p.logInResumed(1, 1)
+		p.acceptSubscription(false, true)
+		p.sendBookHoldings(1)
 	}, func(p *peer) {
-		p.resumes(1, 1)
-		p.answers(1, func(m *papertapev1.Subscribe) bool { return !m.GetQuotes() && !m.GetPresence() })
+		p.logInResumed(1, 1)
+		p.answerUntil(1, func(m *papertapev1.Subscribe) bool { return !m.GetQuotes() && !m.GetPresence() })
 	}, func(p *peer) {
-		p.resumes(1, 1)
-		p.agrees(1)
+		p.logInResumed(1, 1)
+		p.sendBookHoldings(1)
 		p.waitClosed()
 	})
 	a := open(t, addr, func(o *client.AccountOptions) { o.Subscribe = []client.Topic{client.TopicQuotes} })
@@ -187,19 +192,20 @@ func TestSubscriptionsAreKept(t *testing.T) {
 	if err := a.Subscribe(patience(t), client.Topic(9)); err == nil {
 		t.Error("there is no topic 9, and no error either")
 	}
-	if _, err := client.Open(patience(t), addr, accountOptions(func(o *client.AccountOptions) { o.Subscribe = []client.Topic{0} })); err == nil {
+	o := accountOptions(func(o *client.AccountOptions) { o.Subscribe = []client.Topic{0} })
+	if _, err := client.Open(patience(t), addr, o); err == nil {
 		t.Error("there is no topic 0, and no error either")
 	}
 }
 
-// A subscription under way when the connection breaks is made on the next.
+// A subscription under way when the connection breaks is made on the next one.
 func TestSubscriptionUnderWay(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 		p.expect(codec.TypeSubscribe)
 	}, func(p *peer) {
-		p.letBack(1, 1)
-		p.answers(1, func(m *papertapev1.Subscribe) bool {
+		p.acceptResume(1, 1)
+		p.answerUntil(1, func(m *papertapev1.Subscribe) bool {
 			if !m.GetQuotes() || m.GetPresence() {
 				t.Errorf("subscribed to %v", m)
 			}

@@ -28,8 +28,8 @@ func openAt(t *testing.T, l *link, change func(*client.AccountOptions)) *client.
 	})
 }
 
-// Cut again and again, by RST and in the middle of a frame, under a flow of trades: every event comes once, in order, and
-// the state is the server's.
+// The connection is cut again and again, by RST and in the middle of a frame, under a flow of
+// trades. Every event comes once, in order, and the state is the server's.
 func TestCutAgainAndAgain(t *testing.T) {
 	v := startVenue(t, nil)
 	l := startLink(t, v.addr)
@@ -83,13 +83,13 @@ func follows(t *testing.T, ev *client.Event, last uint64) uint64 {
 	return last + 1
 }
 
-// Orders from many goroutines, on a link that is cut all the time: each is executed once.
+// Orders come from many goroutines over a link that is constantly cut. Each is executed once.
 func TestOrdersExecuteOnce(t *testing.T) {
 	const traders, cuts = 8, 30
 	v := startVenue(t, nil)
 	l := startLink(t, v.addr)
 	a := openAt(t, l, nil)
-	before := v.truth(t, venueAccount).Seq
+	before := v.serverAccount(t, venueAccount).Seq
 
 	var trading sync.WaitGroup
 	enough := make(chan struct{})
@@ -155,11 +155,11 @@ func TestOrdersExecuteOnce(t *testing.T) {
 			cancel()
 		}
 	}
-	for want := v.truth(t, venueAccount).Seq; a.State().Seq < want; {
+	for want := v.serverAccount(t, venueAccount).Seq; a.State().Seq < want; {
 		taking(nextOf(t, a))
 	}
 	v.compare(t, a, venueAccount)
-	if n := v.truth(t, venueAccount).Seq - before; n != uint64(len(executed)) || len(events) != len(executed) {
+	if n := v.serverAccount(t, venueAccount).Seq - before; n != uint64(len(executed)) || len(events) != len(executed) {
 		t.Errorf("%d orders are %d events, and %d of them came", len(executed), n, len(events))
 	}
 	for id, ev := range executed {
@@ -169,8 +169,8 @@ func TestOrdersExecuteOnce(t *testing.T) {
 	}
 }
 
-// A link that forwards nothing any more, in either direction, and says nothing: three heartbeats later the account is
-// elsewhere.
+// A link silently stops forwarding in both directions. Three heartbeats later the account
+// connects through another.
 func TestStalledLink(t *testing.T) {
 	v := startVenue(t, func(v *venue) { v.heartbeat = 100 * time.Millisecond })
 	dead, alive := startLink(t, v.addr), startLink(t, v.addr)
@@ -198,7 +198,7 @@ func TestStalledLink(t *testing.T) {
 		t.Errorf("the order under way reports %v", err)
 	}
 	v.catchUp(t, a, venueAccount)
-	dead.release()                                   // the order that was held up comes again, and is a repeat
+	dead.release()                                   // the stalled order arrives, as a repeat
 	for err := client.ErrDisconnected; err != nil; { // a slow machine looks like a dead link too
 		if err = a.Verify(patience(t)); err != nil && !errors.Is(err, client.ErrDisconnected) {
 			t.Fatal(err)
@@ -207,7 +207,8 @@ func TestStalledLink(t *testing.T) {
 	v.catchUp(t, a, venueAccount)
 }
 
-// Restarted with its history, the server is resumed from; with a new one, the state is replaced. Both times it says goodbye.
+// After a restart with its history, the server is resumed from. After one with a new history,
+// the state is replaced. Both times the server says goodbye.
 func TestRestartedServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -247,12 +248,13 @@ func TestRestartedServer(t *testing.T) {
 		t.Errorf("with its history: Connected says %+v", c)
 	}
 	before := v.engine.Epoch()
-	if c := restart(func() error { v.engine.Stop(); return v.begin() }); !c.Resynced || c.Before.Epoch != before || c.After.Epoch != v.engine.Epoch() {
+	if c := restart(func() error { v.engine.Stop(); return v.begin() }); !c.Resynced || c.Before.Epoch != before ||
+		c.After.Epoch != v.engine.Epoch() {
 		t.Errorf("with a new history: Connected says %+v", c)
 	}
 }
 
-// Full, then free.
+// A full server is tried again until it has room.
 func TestFullServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -287,7 +289,7 @@ func TestRefusedByAServer(t *testing.T) {
 	}
 }
 
-// A caller who stops reading is cut off by the server, comes back, and loses nothing.
+// A caller who stops reading is disconnected by the server, comes back, and loses nothing.
 func TestSlowCallerOfAServer(t *testing.T) {
 	v := startVenue(t, func(v *venue) { v.outboxBytes, v.sendBytes = 16<<10, 4<<10 })
 	a := open(t, v.addr, func(o *client.AccountOptions) {
@@ -296,7 +298,7 @@ func TestSlowCallerOfAServer(t *testing.T) {
 		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, address)
 			if err == nil && first {
-				err = conn.(*net.TCPConn).SetReadBuffer(4096) // or it would hold all that is sent
+				err = conn.(*net.TCPConn).SetReadBuffer(4096) // else the kernel would buffer all that is sent
 			}
 			first = false
 			return conn, err
@@ -304,10 +306,10 @@ func TestSlowCallerOfAServer(t *testing.T) {
 	})
 	take[*client.Connected](t, a)
 	last := a.State().Seq
-	for range 3500 { // which the server keeps
+	for range 3500 { // fewer than the server keeps
 		v.trade(venueAccount)
 	}
-	want := v.truth(t, venueAccount).Seq
+	want := v.serverAccount(t, venueAccount).Seq
 	if v.gateway.Stats().CutOutbox.Load() == 0 {
 		t.Fatal("the server did not cut the connection: the client's buffers took everything")
 	}
@@ -330,8 +332,9 @@ func TestSlowCallerOfAServer(t *testing.T) {
 	v.compare(t, a, venueAccount)
 }
 
-// Killed at any point (here: never closed, and its file copied at any point), a program goes on from the file: no event is
-// missing in the state or in the note, and none counts twice.
+// A program is killed at any point (here it is never closed, and its file is copied at any
+// point) and continues from the file. In the state and in the note no event is missing, and
+// none counts twice.
 func TestKilledAtAnyPoint(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -363,7 +366,7 @@ func TestKilledAtAnyPoint(t *testing.T) {
 			v.catchUp(t, life.a, venueAccount)
 			life.kill()
 			life = newLife(t, l, life.path, noted) // noted: from the last Save, as Close does not save either
-			want := v.truth(t, venueAccount).Seq
+			want := v.serverAccount(t, venueAccount).Seq
 			for life.seq < want {
 				life.step(patience(t))
 			}
@@ -375,8 +378,8 @@ func TestKilledAtAnyPoint(t *testing.T) {
 	}
 }
 
-// life is a program with a cursor, from its start to when it is killed. Its note is the sum of the sequences that it has
-// dealt with, and where it began.
+// life is a program with a cursor, from its start until it is killed. Its note is the sum of
+// the sequences processed, and where it began.
 type life struct {
 	t          *testing.T
 	a          *client.Account
@@ -398,7 +401,7 @@ func newLife(t *testing.T, l *link, path string, noted bool) *life {
 	return life
 }
 
-// step takes an update, if one comes soon or ctx has a deadline.
+// step takes an update if one comes soon, or waits for one if ctx has a deadline.
 func (l *life) step(ctx context.Context) bool {
 	l.t.Helper()
 	if _, patient := ctx.Deadline(); !patient {
@@ -442,11 +445,11 @@ func (l *life) copyTo(path string) {
 	}
 }
 
-func (l *life) kill() { _ = l.a.Close() } // what it saves now nobody reads any more
+func (l *life) kill() { _ = l.a.Close() } // what Close saves is not read any more
 
 func sumUpTo(n uint64) uint64 { return n * (n + 1) / 2 }
 
-// dialTo dials an address that is asked for each time.
+// dialTo returns a Dial function that asks for the address each time.
 func dialTo(addr func() string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, addr())

@@ -12,27 +12,27 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// bought has the simulator buy something for an account, and returns the trade's sequence.
-func (v *venue) bought(t *testing.T, instrument string, quantity int64) uint64 {
+// simulatePurchase makes the simulator buy something for an account and returns the trade's sequence.
+func (v *venue) simulatePurchase(t *testing.T, instrument string, quantity int64) uint64 {
 	t.Helper()
 	id, err := v.universe.Parse(instrument)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := engine.Request{Kind: engine.KindDecide, Account: venueAccount, Decider: thisTrade{id, quantity}}
+	request := engine.Request{Kind: engine.KindDecide, Account: venueAccount, Decider: simulatedPurchase{id, quantity}}
 	if v.engine.Submit(venueAccount, []engine.Request{request}) != 1 {
 		t.Fatal("the server is busy")
 	}
-	return v.truth(t, venueAccount).Seq
+	return v.serverAccount(t, venueAccount).Seq
 }
 
-// thisTrade is a purchase.
-type thisTrade struct {
+// simulatedPurchase is a decider that makes one purchase by the simulator.
+type simulatedPurchase struct {
 	instrument market.ID
 	quantity   int64
 }
 
-func (b thisTrade) Decide(
+func (b simulatedPurchase) Decide(
 	_ positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order,
 ) []positions.Order {
 	return append(orders, positions.Order{
@@ -40,23 +40,25 @@ func (b thisTrade) Decide(
 	})
 }
 
-func (thisTrade) Done(uint64, []positions.Event, positions.Refusal) {}
+func (simulatedPurchase) Done(uint64, []positions.Event, positions.Refusal) {}
 
-// takesBack takes a trade back, or corrects it where quantity is not 0.
-func (v *venue) takesBack(t *testing.T, seq uint64, quantity, price int64) {
+// bustTrade busts a trade, or corrects it if quantity is not 0.
+func (v *venue) bustTrade(t *testing.T, seq uint64, quantity, price int64) {
 	t.Helper()
 	r := &positions.BustRequest{
-		Account: venueAccount, TradeSeq: seq, Reason: "wrong price", Actor: "ops", Correct: quantity != 0, Quantity: quantity, Price: price,
+		Account: venueAccount, TradeSeq: seq, Reason: "wrong price", Actor: "ops", Correct: quantity != 0,
+		Quantity: quantity, Price: price,
 	}
 	if _, _, err := v.engine.Bust(patience(t), r); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// A client that is away when trades are made and taken back gets both in their order when it is back, on its old connection's
-// state or from its file, and comes to the server's state.
+// A client is away while trades are made and busted. When it is back, with the state in memory
+// or from its file, it gets all events in order and reaches the server's state.
 func TestAwayForABust(t *testing.T) {
-	for name, cursor := range map[string]string{"another connection": "", "another program": filepath.Join(t.TempDir(), "cursor")} {
+	for name, cursor := range map[string]string{"another connection": "",
+		"another program": filepath.Join(t.TempDir(), "cursor")} {
 		t.Run(name, func(t *testing.T) {
 			v := startVenue(t, nil)
 			l := startLink(t, v.addr)
@@ -68,11 +70,11 @@ func TestAwayForABust(t *testing.T) {
 				t.Fatal(err)
 			}
 			v.catchUp(t, a, venueAccount)
-			v.takesBack(t, v.bought(t, "SH.601398", 300), 0, 0)
+			v.bustTrade(t, v.simulatePurchase(t, "SH.601398", 300), 0, 0)
 			v.catchUp(t, a, venueAccount) // a bust that is pushed
 			before := a.State()
 
-			l.to("") // nobody gets through
+			l.to("") // no connection gets through
 			l.cut()
 			if cursor != "" {
 				if err := a.Close(); err != nil {
@@ -81,10 +83,10 @@ func TestAwayForABust(t *testing.T) {
 			} else {
 				takeUntil[*client.Disconnected](t, a)
 			}
-			again := v.bought(t, "SZ.000001", 200)
-			v.takesBack(t, again, 50, 9_0000)
-			v.takesBack(t, shown.Seq, 0, 0)
-			v.takesBack(t, again, 0, 0)
+			again := v.simulatePurchase(t, "SZ.000001", 200)
+			v.bustTrade(t, again, 50, 9_0000)
+			v.bustTrade(t, shown.Seq, 0, 0)
+			v.bustTrade(t, again, 0, 0)
 			l.to(v.addr)
 			if cursor != "" {
 				a = openAt(t, l, func(o *client.AccountOptions) { o.Cursor = cursor })
@@ -119,7 +121,7 @@ func TestAwayForABust(t *testing.T) {
 			if err := a.Verify(patience(t)); err != nil {
 				t.Error(err)
 			}
-			// The order's id still stands for its first execution, though that was taken back.
+			// The order's id still stands for its first execution, although that was busted.
 			repeated, err := a.Order(patience(t), order)
 			if err != nil || !repeated.Replay || !sameEvent(repeated, shown) {
 				t.Errorf("the order sent again reports %v, %v", repeated, err)
@@ -129,7 +131,7 @@ func TestAwayForABust(t *testing.T) {
 	}
 }
 
-// sameEvent says that two events are one, however they came.
+// sameEvent reports whether two events are the same, however they were received.
 func sameEvent(a, b *client.Event) bool {
 	x, y := *a, *b
 	x.Replay, x.Execution = y.Replay, y.Execution

@@ -19,12 +19,13 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// venue is a real server: an engine behind a gateway. Behind a link its address does not change when it is started anew.
+// venue is a real server: an engine behind a gateway. Used through a link, its address stays
+// the same when it is restarted.
 type venue struct {
 	heartbeat   time.Duration
 	connections int
 	outboxBytes int
-	sendBytes   int // that the kernel takes for a connection
+	sendBytes   int // size of the kernel's send buffer of a connection
 
 	universe *market.Universe
 	prices   *market.Feed
@@ -36,8 +37,8 @@ type venue struct {
 	stopped  chan error         // what Serve returned
 }
 
-// outlet lets one engine outlive its gateway, so that a server can be restarted with its history: what durability gives. It
-// changes gateways while the engine is idle.
+// outlet lets an engine outlive its gateway, so that a server can be restarted with its
+// history, as durability allows. The gateway is replaced while the engine is idle.
 type outlet struct {
 	mu         sync.Mutex
 	publishers []*publisher
@@ -61,9 +62,9 @@ func (o *outlet) change(g *gateway.Gateway) {
 	}
 }
 
-const venueAccounts = 100 // 100001 and so on; the last one begins with cash and nothing else
+const venueAccounts = 100 // from 100001 on; the last one begins with cash only
 
-// startVenue starts a server that is stopped when the test ends.
+// startVenue starts a server and stops it when the test ends.
 func startVenue(t *testing.T, change func(*venue)) *venue {
 	t.Helper()
 	v := newVenue()
@@ -89,12 +90,13 @@ func newVenue() *venue {
 	}
 }
 
-// begin starts a history, with an epoch of its own, and serves it.
+// begin starts a new history, with its own epoch, and serves it.
 func (v *venue) begin() (err error) {
 	v.outlet = new(outlet)
 	v.engine, err = engine.New(engine.Config{
-		Shards: 2, Workers: 4, InboxOrdersMax: 8192, HistoryReadsMax: 64, HistoryMemoryBytesMax: 1 << 30, SessionsPerAccountMax: 64,
-		Universe: v.universe, Prices: v.prices.Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
+		Shards: 2, Workers: 4, InboxOrdersMax: 8192, HistoryReadsMax: 64, HistoryMemoryBytesMax: 1 << 30,
+		SessionsPerAccountMax: 64, Universe: v.universe, Prices: v.prices.Snapshot,
+		Clock:   func() int64 { return time.Now().UnixNano() },
 		Journal: engine.NewMemoryJournal(), Outlet: v.outlet, Log: zerolog.Nop(),
 		Fatal: func(err error) { fmt.Fprintln(os.Stderr, err); os.Exit(1) },
 	})
@@ -108,14 +110,14 @@ func (v *venue) begin() (err error) {
 	return nil
 }
 
-// serve opens a gateway to the engine.
+// serve opens a gateway for the engine.
 func (v *venue) serve() error {
 	v.gateway = gateway.New(gateway.Config{
 		Listen: "127.0.0.1:0", EventLoops: 2, Server: "venue",
 		Limits: gateway.Limits{ConnectionsMax: v.connections, ConnectionsPreloginMax: 1000}, RequestsInFlightMax: 256,
 		OutboxBytesMax: v.outboxBytes, OutboxTotalBytesMax: 1 << 30, SocketSendBufferBytes: v.sendBytes,
-		Heartbeat: v.heartbeat, LoginTimeout: 5 * time.Second, StallTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second,
-		Universe: v.universe, Prices: v.prices.Snapshot, Log: zerolog.Nop(),
+		Heartbeat: v.heartbeat, LoginTimeout: 5 * time.Second, StallTimeout: 10 * time.Second,
+		ShutdownTimeout: 5 * time.Second, Universe: v.universe, Prices: v.prices.Snapshot, Log: zerolog.Nop(),
 	})
 	v.outlet.change(v.gateway)
 	accounts := simulator.Accounts{Count: venueAccounts, Seed: 1, Universe: v.universe}
@@ -135,7 +137,7 @@ func (v *venue) serve() error {
 	}
 }
 
-// close says goodbye to everybody and closes the gateway. The history stays.
+// close says goodbye to all clients and closes the gateway. The history stays.
 func (v *venue) close() error {
 	v.stop()
 	if err := <-v.stopped; err != nil {
@@ -150,8 +152,8 @@ func (v *venue) end() error {
 	return err
 }
 
-// trade has something happen to an account that no client ordered: a few shares of some instrument are bought, or all of them
-// are sold. It always is one event.
+// trade makes exactly one event that no client ordered: it buys a few shares of an instrument,
+// or sells all of them.
 func (v *venue) trade(account uint64) {
 	i := market.ID(rand.IntN(5))
 	request := engine.Request{Kind: engine.KindDecide, Account: account, Decider: anyTrade{i}}
@@ -165,7 +167,8 @@ type anyTrade struct{ instrument market.ID }
 func (a anyTrade) Decide(
 	view positions.View, prices *market.Prices, _ int64, _ uint64, orders []positions.Order,
 ) []positions.Order {
-	o := positions.Order{Instrument: a.instrument, Side: positions.Buy, Quantity: rand.Int64N(5) + 1, Origin: positions.OriginSimulator}
+	o := positions.Order{Instrument: a.instrument, Side: positions.Buy, Quantity: rand.Int64N(5) + 1,
+		Origin: positions.OriginSimulator}
 	row, held := view.Find(a.instrument)
 	if held && (rand.IntN(3) == 0 || view.Cash().Balance < 10*prices.At(a.instrument)) {
 		o.Side, o.Quantity = positions.Sell, row.Quantity
@@ -175,8 +178,8 @@ func (a anyTrade) Decide(
 
 func (anyTrade) Done(uint64, []positions.Event, positions.Refusal) {}
 
-// truth is the account as the server has it, once all is done that was submitted.
-func (v *venue) truth(t *testing.T, account uint64) positions.Holdings {
+// serverAccount returns the server's account after everything submitted has been processed.
+func (v *venue) serverAccount(t *testing.T, account uint64) positions.Holdings {
 	t.Helper()
 	if err := v.engine.Drain(patience(t)); err != nil {
 		t.Fatal(err)
@@ -188,10 +191,11 @@ func (v *venue) truth(t *testing.T, account uint64) positions.Holdings {
 	return h
 }
 
-// catchUp takes updates until the account is where the server is, and compares.
+// catchUp takes updates until the account has reached the server's sequence, and compares the
+// two.
 func (v *venue) catchUp(t *testing.T, a *client.Account, number uint64) {
 	t.Helper()
-	want := v.truth(t, number)
+	want := v.serverAccount(t, number)
 	for a.State().Seq < want.Seq || a.State().Epoch != v.engine.Epoch() {
 		if _, err := a.Next(patience(t)); err != nil {
 			t.Fatalf("at seq %d of %d: %v", a.State().Seq, want.Seq, err)
@@ -202,8 +206,10 @@ func (v *venue) catchUp(t *testing.T, a *client.Account, number uint64) {
 
 func (v *venue) compare(t *testing.T, a *client.Account, number uint64) {
 	t.Helper()
-	s, want := a.State(), v.truth(t, number)
-	if hash := positions.StateHash(v.universe, number, want.Seq, want.Cash, want.Positions); s.Seq != want.Seq || s.Hash() != hash {
-		t.Errorf("account %d: seq %d and hash %016x here, seq %d and hash %016x there", number, s.Seq, s.Hash(), want.Seq, hash)
+	s, want := a.State(), v.serverAccount(t, number)
+	if hash := positions.StateHash(v.universe, number, want.Seq, want.Cash, want.Positions); s.Seq != want.Seq ||
+		s.Hash() != hash {
+		t.Errorf("account %d: seq %d and hash %016x here, seq %d and hash %016x there", number, s.Seq, s.Hash(),
+			want.Seq, hash)
 	}
 }

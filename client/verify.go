@@ -10,15 +10,16 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// Between two attempts to compare, where the server was busy or the answer came in another place.
+// Waits between two attempts to compare, if the server was busy or the sequences differed.
 const (
-	firstPause   = 50 * time.Millisecond
-	longestPause = 2 * time.Second
+	comparePauseMin = 50 * time.Millisecond
+	comparePauseMax = 2 * time.Second
 )
 
-// Verify compares the state with the server's, by their hashes as of exactly the same sequence: State with all
-// applied that waits for Next. A difference is a [*StateMismatch]; the account then replaces the state by a snapshot,
-// which Next tells. The same is done after every reconnect without being asked.
+// Verify compares the state with the server's by their hashes as of exactly the same sequence.
+// The state compared is State with everything applied that waits for Next. A difference is a
+// [*StateMismatch]; the account then replaces the state by a snapshot, which Next reports.
+// Every reconnect makes this comparison by itself.
 func (a *Account) Verify(ctx context.Context) error {
 	c, err := a.connection(ctx)
 	if err != nil {
@@ -27,22 +28,23 @@ func (a *Account) Verify(ctx context.Context) error {
 	if err = a.compare(ctx, c); errors.Is(err, ErrStateHash) {
 		return err
 	}
-	return a.broken(c, err)
+	return a.requestError(c, err)
 }
 
-// compare compares the state with the server's holdings, in their place in the stream: the reader does it before it reads
-// on, with what waits for Next applied to a copy. A mismatch ends the connection; the next one begins with a snapshot.
+// compare compares the state with the server's holdings at their place in the stream: the
+// reader does it before it reads on, and applies what waits for Next to a copy of the state. A
+// mismatch ends the connection, and the next one begins with a snapshot.
 func (a *Account) compare(ctx context.Context, c *Client) error {
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+	for pause := comparePauseMin; ; pause = min(2*pause, comparePauseMax) {
 		err := a.compareOnce(ctx, c)
 		var reject *Reject
-		var elsewhere *elsewhereError
+		var laterEvents *laterEventsError
 		var mismatch *StateMismatch
 		switch {
 		case errors.As(err, &mismatch):
 			c.fail(err)
 			return err
-		case !errors.As(err, &reject) && !errors.As(err, &elsewhere):
+		case !errors.As(err, &reject) && !errors.As(err, &laterEvents):
 			return err
 		}
 		select {
@@ -55,11 +57,12 @@ func (a *Account) compare(ctx context.Context, c *Client) error {
 	}
 }
 
-// compareOnce asks once. The error is a [*StateMismatch], or why there is no comparison.
+// compareOnce makes one attempt. The error is a [*StateMismatch], or why there was no
+// comparison.
 func (a *Account) compareOnce(ctx context.Context, c *Client) error {
-	var found error // by the reader, before it answers
+	var found error // set by the reader before it delivers the answer
 	waiting := newCall(codec.TypeHoldingsReply)
-	waiting.placed = func(h *Holdings) { found = a.differs(h) }
+	waiting.onHoldings = func(h *Holdings) { found = a.compareHoldings(h) }
 	if err := c.send(ctx, codec.TypeHoldings, waiting, &papertapev1.HoldingsRequest{}); err != nil {
 		return err
 	}
@@ -69,22 +72,23 @@ func (a *Account) compareOnce(ctx context.Context, c *Client) error {
 	return found
 }
 
-// differs compares holdings that came just now with the state as it is at this place in the stream.
-func (a *Account) differs(h *Holdings) error {
-	ahead := a.stream.ahead()
+// compareHoldings compares holdings that have just arrived with the state at this place in the
+// stream.
+func (a *Account) compareHoldings(h *Holdings) error {
+	ahead := a.stream.stateAfterQueue()
 	if ahead.Seq != h.AsOfSeq {
-		return &elsewhereError{ahead.Seq, h.AsOfSeq}
+		return &laterEventsError{ahead.Seq, h.AsOfSeq}
 	}
 	if hash := ahead.Hash(); hash != h.StateHash {
-		return &StateMismatch{Account: a.o.Account, Seq: ahead.Seq, Local: hash, Server: h.StateHash}
+		return &StateMismatch{Account: a.options.Account, Seq: ahead.Seq, Local: hash, Server: h.StateHash}
 	}
 	return nil
 }
 
-// elsewhereError says that holdings came after later events than those in them, which a server may do, so that there is
-// nothing to compare them with.
-type elsewhereError struct{ local, holdings uint64 }
+// laterEventsError says that events later than the holdings came before them. A server may do
+// that; there is then no state to compare the holdings with.
+type laterEventsError struct{ local, holdings uint64 }
 
-func (e *elsewhereError) Error() string {
+func (e *laterEventsError) Error() string {
 	return fmt.Sprintf("the holdings as of seq %d came when seq %d had come already", e.holdings, e.local)
 }

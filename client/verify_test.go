@@ -10,8 +10,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// lying holdings have another hash than the book's.
-func lying(seq uint64) *papertapev1.Holdings {
+// wrongHoldings returns holdings whose hash is not the book's.
+func wrongHoldings(seq uint64) *papertapev1.Holdings {
 	h := holdingsOf(book(seq))
 	h.StateHash++
 	return h
@@ -22,30 +22,31 @@ func expectMismatch(t *testing.T, err error, seq, server uint64) {
 	var m *client.StateMismatch
 	if !errors.As(err, &m) || !errors.Is(err, client.ErrStateHash) || m.Account != account || m.Seq != seq ||
 		m.Local != book(seq).Hash() || m.Server != server {
-		t.Errorf("got %v: expected a mismatch as of seq %d, %016x here and %016x there", err, seq, book(seq).Hash(), server)
+		t.Errorf("got %v: expected a mismatch as of seq %d, %016x here and %016x there", err, seq, book(seq).Hash(),
+			server)
 	}
 }
 
-// A state that differs after a reconnect is replaced by a snapshot, in front of the caller.
+// A state that differs after a reconnect is replaced by a snapshot, and the caller is told.
 func TestMismatchIsCuredBySnapshot(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(2)
+		p.logInWithSnapshot(2)
 		p.push(3, 0)
 	}, func(p *peer) {
-		p.resumes(3, 4)
-		p.holds(lying(4))
+		p.logInResumed(3, 4)
+		p.sendHoldings(wrongHoldings(4))
 		p.waitClosed()
 	}, func(p *peer) {
-		p.snapshots(6) // asked for by the client
-		p.agrees(6)
+		p.logInWithSnapshot(6) // asked for by the client
+		p.sendBookHoldings(6)
 		p.push(7, 0)
 	}, func(p *peer) {
-		p.resumes(7, 7)
-		p.holds(lying(7)) // the first of a new row: not the end yet
+		p.logInResumed(7, 7)
+		p.sendHoldings(wrongHoldings(7)) // the first mismatch in a new row, so not the end yet
 		p.waitClosed()
 	}, func(p *peer) {
-		p.snapshots(8)
-		p.agrees(8)
+		p.logInWithSnapshot(8)
+		p.sendBookHoldings(8)
 		p.waitClosed()
 	})
 	a := open(t, addr, nil)
@@ -54,33 +55,33 @@ func TestMismatchIsCuredBySnapshot(t *testing.T) {
 	take[*client.Disconnected](t, a)
 	take[*client.Connected](t, a)
 	takeEvents(t, a, 4, 4)
-	expectMismatch(t, take[*client.Disconnected](t, a).Err, 4, lying(4).StateHash)
+	expectMismatch(t, take[*client.Disconnected](t, a).Err, 4, wrongHoldings(4).StateHash)
 	if c := take[*client.Connected](t, a); !c.Resynced || c.Before.Seq != 4 || c.After.Seq != 6 || c.Missed != 2 {
 		t.Errorf("Connected says %+v", c)
 	}
-	at(t, a, 6)
+	checkState(t, a, 6)
 	takeEvents(t, a, 7, 7)
 	take[*client.Disconnected](t, a)
 	take[*client.Connected](t, a)
-	expectMismatch(t, take[*client.Disconnected](t, a).Err, 7, lying(7).StateHash)
+	expectMismatch(t, take[*client.Disconnected](t, a).Err, 7, wrongHoldings(7).StateHash)
 	take[*client.Connected](t, a)
-	at(t, a, 8)
+	checkState(t, a, 8)
 }
 
-// Events that are wrong are found out: here one is not what happened.
+// Wrong events are detected: here one that is not what happened.
 func TestWrongEventIsFoundOut(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(2)
+		p.logInWithSnapshot(2)
 	}, func(p *peer) {
-		p.letBack(2, 3)
+		p.acceptResume(2, 3)
 		wrong := bookEvent(3)
 		wrong.Positions[0].Quantity++
 		p.send(codec.Append(nil, codec.TypeEvent, codec.FlagReplay, 0, wrong))
-		p.agrees(3)
+		p.sendBookHoldings(3)
 		p.waitClosed()
 	}, func(p *peer) {
-		p.snapshots(3)
-		p.agrees(3)
+		p.logInWithSnapshot(3)
+		p.sendBookHoldings(3)
 		p.waitClosed()
 	})
 	a := open(t, addr, nil)
@@ -92,31 +93,31 @@ func TestWrongEventIsFoundOut(t *testing.T) {
 		t.Errorf("Disconnected says %+v", d)
 	}
 	take[*client.Connected](t, a)
-	at(t, a, 3)
+	checkState(t, a, 3)
 }
 
-// Two in a row, and nothing can be relied on.
+// Two mismatches in a row end the account.
 func TestSecondMismatchIsTheEnd(t *testing.T) {
 	for name, then := range map[string]func(*peer){
 		"in the snapshot": func(p *peer) {
 			id, _ := p.greet()
 			r := bookSnapshot(4, epoch)
-			r.Holdings = lying(4)
+			r.Holdings = wrongHoldings(4)
 			p.send(loggedIn(id, r))
 			p.waitClosed()
 		},
 		"after the snapshot": func(p *peer) {
-			p.snapshots(4)
-			p.holds(lying(4))
+			p.logInWithSnapshot(4)
+			p.sendHoldings(wrongHoldings(4))
 			p.waitClosed()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {
-				p.snapshots(3)
+				p.logInWithSnapshot(3)
 			}, func(p *peer) {
-				p.resumes(3, 3)
-				p.holds(lying(3))
+				p.logInResumed(3, 3)
+				p.sendHoldings(wrongHoldings(3))
 				p.waitClosed()
 			}, then)
 			a := open(t, addr, nil)
@@ -124,9 +125,9 @@ func TestSecondMismatchIsTheEnd(t *testing.T) {
 			for err == nil {
 				_, err = a.Next(patience(t))
 			}
-			expectMismatch(t, err, 4, lying(4).StateHash)
+			expectMismatch(t, err, 4, wrongHoldings(4).StateHash)
 			_, err = a.Holdings(patience(t))
-			expectMismatch(t, err, 4, lying(4).StateHash)
+			expectMismatch(t, err, 4, wrongHoldings(4).StateHash)
 		})
 	}
 }
@@ -135,32 +136,34 @@ func TestMismatchAtTheFirstLogin(t *testing.T) {
 	lie := func(p *peer) {
 		id, _ := p.greet()
 		r := bookSnapshot(4, epoch)
-		r.Holdings = lying(4)
+		r.Holdings = wrongHoldings(4)
 		p.send(loggedIn(id, r))
 		p.waitClosed()
 	}
-	_, err := client.Open(patience(t), serve(t, lie, lie), accountOptions(func(o *client.AccountOptions) { o.Wait = true }))
-	expectMismatch(t, err, 4, lying(4).StateHash)
+	o := accountOptions(func(o *client.AccountOptions) { o.Wait = true })
+	_, err := client.Open(patience(t), serve(t, lie, lie), o)
+	expectMismatch(t, err, 4, wrongHoldings(4).StateHash)
 }
 
-// Verify compares with all that waits for Next, and at exactly the sequence of the server's answer.
+// Verify compares with everything applied that waits for Next, at exactly the sequence of the
+// server's answer.
 func TestVerify(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(2)
+		p.logInWithSnapshot(2)
 		p.push(3, 0)
 		p.push(4, 0)
-		p.agrees(4)
-		f := p.expect(codec.TypeHoldings) // an answer that comes late is of no use, and asked for again
+		p.sendBookHoldings(4)
+		f := p.expect(codec.TypeHoldings) // an answer that comes late is useless, so the client asks again
 		p.push(5, 0)
-		p.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, lying(4)))
+		p.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, wrongHoldings(4)))
 		f = p.expect(codec.TypeHoldings)
 		p.send(codec.AppendReject(nil, f.ID, papertapev1.RejectCode(client.Busy), "later", time.Millisecond))
-		p.agrees(5)
-		p.holds(lying(5))
+		p.sendBookHoldings(5)
+		p.sendHoldings(wrongHoldings(5))
 		p.waitClosed()
 	}, func(p *peer) {
-		p.snapshots(5)
-		p.agrees(5)
+		p.logInWithSnapshot(5)
+		p.sendBookHoldings(5)
 		p.waitClosed()
 	})
 	a := open(t, addr, nil)
@@ -171,8 +174,8 @@ func TestVerify(t *testing.T) {
 	}
 	take[*client.Connected](t, a)
 	takeEvents(t, a, 3, 5)
-	expectMismatch(t, a.Verify(patience(t)), 5, lying(5).StateHash)
-	expectMismatch(t, take[*client.Disconnected](t, a).Err, 5, lying(5).StateHash)
+	expectMismatch(t, a.Verify(patience(t)), 5, wrongHoldings(5).StateHash)
+	expectMismatch(t, take[*client.Disconnected](t, a).Err, 5, wrongHoldings(5).StateHash)
 	if c := take[*client.Connected](t, a); !c.Resynced || c.Missed != 0 {
 		t.Errorf("Connected says %+v", c)
 	}

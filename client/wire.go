@@ -7,10 +7,11 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// Between the messages of the wire and the types of this package. Nothing else here knows both, but for the requests
-// that have no type of their own.
+// This file converts between the messages of the wire and the types of this package. Nothing
+// else here knows both, except for requests that have no type of their own.
 
-// tradeEvent is an event of a trade with all that belongs to it, in one piece of memory: events come by the thousand.
+// tradeEvent holds the event of a trade and all that belongs to it in one allocation, since
+// events come by the thousand.
 type tradeEvent struct {
 	event Event
 	trade Trade
@@ -20,15 +21,15 @@ type tradeEvent struct {
 
 func eventFrom(m *papertapev1.AccountEvent) *Event {
 	var ev *Event
-	switch what := m.GetWhat().(type) {
+	switch kind := m.GetWhat().(type) {
 	case *papertapev1.AccountEvent_Trade:
-		of := &tradeEvent{trade: tradeFrom(what.Trade)}
-		ev = &of.event
-		ev.Trade, ev.Cash, ev.Positions = &of.trade, &of.cash, of.rows[:0]
+		with := &tradeEvent{trade: tradeFrom(kind.Trade)}
+		ev = &with.event
+		ev.Trade, ev.Cash, ev.Positions = &with.trade, &with.cash, with.rows[:0]
 	case *papertapev1.AccountEvent_Bust:
-		ev = &Event{Bust: bustFrom(what.Bust), Cash: new(Cash)}
+		ev = &Event{Bust: bustFrom(kind.Bust), Cash: new(Cash)}
 	case *papertapev1.AccountEvent_Adjustment:
-		a := what.Adjustment
+		a := kind.Adjustment
 		ev = &Event{
 			Adjustment: &Adjustment{Cash: Money(a.GetCash()), Reason: a.GetReason(), Actor: a.GetActor()},
 			Cash:       new(Cash),
@@ -104,7 +105,7 @@ func cashFrom(m *papertapev1.Cash) Cash {
 	return Cash{Balance: Money(m.GetBalance()), FeesPaid: Money(m.GetFeesPaid()), Realised: Money(m.GetRealised())}
 }
 
-// message is the reverse of holdingsFrom.
+// message is the inverse of holdingsFrom.
 func (h *Holdings) message() *papertapev1.Holdings {
 	m := &papertapev1.Holdings{
 		Account: h.Account, AsOfSeq: h.AsOfSeq, TotalMarketValue: int64(h.TotalMarketValue), StateHash: h.StateHash,
@@ -181,13 +182,14 @@ func goodbyeFrom(m *papertapev1.Goodbye) *Goodbye {
 		RetryAfter: milliseconds(m.GetRetryAfterMs())}
 }
 
-// timeFrom is a time of the wire: nanoseconds since the Unix epoch.
+// timeFrom converts a time of the wire, in nanoseconds since the Unix epoch.
 func timeFrom(nanoseconds int64) time.Time { return time.Unix(0, nanoseconds).UTC() }
 
 func milliseconds(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-// DecodeEvent reads the payload of an EVENT or EXECUTION frame, for programs that cut frames themselves: from a
-// recording, or on a connection of their own. Replay and Execution are not in the payload, so they are not set.
+// DecodeEvent decodes the payload of an EVENT or EXECUTION frame, for programs that cut frames
+// themselves, from a recording or a connection of their own. Replay and Execution are not part
+// of the payload, so they are not set.
 func DecodeEvent(payload []byte) (*Event, error) {
 	m := new(papertapev1.AccountEvent)
 	if err := codec.Unmarshal(payload, m); err != nil {
@@ -196,7 +198,7 @@ func DecodeEvent(payload []byte) (*Event, error) {
 	return eventFrom(m), nil
 }
 
-// DecodeHoldings reads the payload of a HOLDINGS frame, as DecodeEvent does that of an event.
+// DecodeHoldings decodes the payload of a HOLDINGS frame.
 func DecodeHoldings(payload []byte) (*Holdings, error) {
 	m := new(papertapev1.Holdings)
 	if err := codec.Unmarshal(payload, m); err != nil {

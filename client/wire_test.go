@@ -12,7 +12,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// fill sets every field of a message to something, of a oneof the field that is named, in lists and messages below too.
+// fill sets every field of a message, including fields of lists and nested messages. Of a oneof
+// it sets the field that is named.
 func fill(t *testing.T, m protoreflect.Message, one protoreflect.Name) {
 	t.Helper()
 	fields := m.Descriptor().Fields()
@@ -29,13 +30,13 @@ func fill(t *testing.T, m protoreflect.Message, one protoreflect.Name) {
 		case f.Message() != nil:
 			fill(t, m.Mutable(f).Message(), one)
 		default:
-			m.Set(f, something(t, f, i+1))
+			m.Set(f, valueFor(t, f, i+1))
 		}
 	}
 }
 
-// something is a value for a field, another one for each of a message.
-func something(t *testing.T, f protoreflect.FieldDescriptor, n int) protoreflect.Value {
+// valueFor returns a value for a field that differs between the fields of a message.
+func valueFor(t *testing.T, f protoreflect.FieldDescriptor, n int) protoreflect.Value {
 	t.Helper()
 	switch f.Kind() {
 	case protoreflect.StringKind:
@@ -57,7 +58,8 @@ func something(t *testing.T, f protoreflect.FieldDescriptor, n int) protoreflect
 	return protoreflect.Value{}
 }
 
-// empty names the exported fields, below v too, that are as they were born.
+// empty returns the names of the exported fields in v, nested ones included, that have their
+// zero value.
 func empty(v reflect.Value, path string) (names []string) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -85,7 +87,8 @@ func empty(v reflect.Value, path string) (names []string) {
 	return nil
 }
 
-// No field of a message is lost when it is made a value of this package, those of a later version included.
+// No field of a message is lost in the conversion to a type of this package. That includes
+// fields added in later versions.
 func TestConversionsAreWhole(t *testing.T) {
 	event := func(one protoreflect.Name) *Event {
 		m := new(papertapev1.AccountEvent)
@@ -96,7 +99,7 @@ func TestConversionsAreWhole(t *testing.T) {
 	flags := []string{".Replay", ".Execution"}
 	for _, c := range []struct {
 		got  any
-		want []string // fields that stay empty
+		want []string // names of fields that stay empty
 	}{
 		{event("trade"), append([]string{".Bust", ".Adjustment"}, flags...)},
 		{event("bust"), append([]string{".Trade", ".Adjustment"}, flags...)},
@@ -117,12 +120,12 @@ func TestConversionsAreWhole(t *testing.T) {
 	}
 }
 
-// Nor is there a field of a message that no field of this package is for.
+// Conversely, every field of a message has one in this package.
 func TestConversionsHaveAFieldForEach(t *testing.T) {
 	for _, c := range []struct {
-		message proto.Message
-		value   any
-		more    int // fields that the value has besides
+		message     proto.Message
+		value       any
+		extraFields int // additional fields of the value
 	}{
 		{new(papertapev1.AccountEvent), Event{}, 2}, // Replay and Execution are flags of the frame
 		{new(papertapev1.Trade), Trade{}, 0},
@@ -142,13 +145,13 @@ func TestConversionsHaveAFieldForEach(t *testing.T) {
 		{new(papertapev1.Goodbye), Goodbye{}, 0},
 	} {
 		fields := c.message.ProtoReflect().Descriptor().Fields().Len()
-		if got := reflect.TypeOf(c.value).NumField(); got != fields+c.more {
-			t.Errorf("%T has %d fields, %T %d: expected %d", c.value, got, c.message, fields, fields+c.more)
+		if got := reflect.TypeOf(c.value).NumField(); got != fields+c.extraFields {
+			t.Errorf("%T has %d fields, %T %d: expected %d", c.value, got, c.message, fields, fields+c.extraFields)
 		}
 	}
 }
 
-// What is written is what was read: the cursor and the orders.
+// The cursor and the orders are written as they were read.
 func TestConversionsBack(t *testing.T) {
 	holdings := new(papertapev1.Holdings)
 	fill(t, holdings.ProtoReflect(), "")
@@ -166,7 +169,7 @@ func TestConversionsBack(t *testing.T) {
 	}
 }
 
-// An event of a kind that is younger than this package changes the state as any other, and is handed out.
+// An event of an unknown kind changes the state like any other and is returned by Next.
 func TestEventOfAnUnknownKind(t *testing.T) {
 	m := wireTrade(8)
 	m.What = nil
@@ -175,7 +178,7 @@ func TestEventOfAnUnknownKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload = append(payload, 99<<3&0x7f|0x80|2, 99>>4, 3, 'n', 'e', 'w') // field 99, which no version has yet
+	payload = append(payload, 99<<3&0x7f|0x80|2, 99>>4, 3, 'n', 'e', 'w') // field 99, which does not exist yet
 	c := &Client{login: &LoginReply{Account: 7}, last: 7, stream: newStream(&State{Account: 7}),
 		done: make(chan struct{})}
 	if err := c.take(codec.Frame{Type: codec.TypeEvent, Payload: payload}); err != nil {
@@ -191,7 +194,7 @@ func TestEventOfAnUnknownKind(t *testing.T) {
 	}
 }
 
-// Every value of the wire has its name here, and one that there is not yet its number.
+// Every value of the wire has its name here, and an unknown one prints its number.
 func TestEnumerationNames(t *testing.T) {
 	for _, c := range []struct{ got, want fmt.Stringer }{
 		{Buy, text("BUY")}, {Sell, text("SELL")}, {ModeQuick, text("QUICK")}, {NoChange, text("UNSPECIFIED")},

@@ -10,22 +10,22 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// Progress is how far a swarm is.
+// Progress says how far a swarm has come.
 type Progress struct {
 	Phase    Phase
-	Clients  int           // all
+	Clients  int           // in all
 	Online   int           // logged in now
-	Compared int           // who have compared their accounts with the server at the end
-	Elapsed  time.Duration // of the trading
-	Duration time.Duration // that it takes in all
+	Compared int           // that have compared their accounts with the server at the end
+	Elapsed  time.Duration // of the trading so far
+	Duration time.Duration // of the trading in all
 	Events   int64
 	Wrong    int64
 }
 
-// Phase is what a swarm is at.
+// Phase is a phase of a swarm.
 type Phase int32
 
-// The phases, in their order.
+// The phases in their order.
 const (
 	PhaseLogin Phase = iota
 	PhaseTrade
@@ -35,23 +35,23 @@ const (
 func (p Phase) String() string { return [...]string{"log in", "trade", "compare"}[p] }
 
 const (
-	boardInterval = 500 * time.Millisecond // between two looks at the board
-	stillAway     = 10 * time.Second       // between two lines that say that clients are away
+	boardInterval = 500 * time.Millisecond // between two readings of the board
+	stillAway     = 10 * time.Second       // between two notices that clients are away
 )
 
-// board is where all clients of a swarm count what a crowd is told of. It says in a few lines what happens to their
-// connections, however many they are.
+// board holds what all clients of a swarm count. It reports in a few lines what happens to
+// their connections, however many they are.
 type board struct {
 	clients  int
 	notice   func(format string, args ...any)
-	progress func(Progress) // nil: nobody
+	progress func(Progress) // may be nil
 
 	phase                            atomic.Int32
-	started                          atomic.Pointer[time.Time] // the trading
+	started                          atomic.Pointer[time.Time] // when the trading began
 	duration                         time.Duration
 	online, events, wrongs, compared atomic.Int64
 	resumes, resyncs, missed         atomic.Int64
-	cause                            atomic.Pointer[string] // why the newest connection that went did
+	cause                            atomic.Pointer[string] // why the last lost connection ended
 }
 
 func (b *board) connected(up *client.Connected) {
@@ -74,14 +74,14 @@ func (b *board) disconnected(err error) {
 func (b *board) event() { b.events.Add(1) }
 func (b *board) wrong() { b.wrongs.Add(1) }
 
-// begin says that the trading begins.
+// begin marks the beginning of the trading.
 func (b *board) begin() {
 	now := time.Now()
 	b.started.Store(&now)
 	b.phase.Store(int32(PhaseTrade))
 }
 
-// watch looks at the board until the returned function is called, and once more then.
+// watch reads the board at intervals until the returned function is called, and then once more.
 func (b *board) watch() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
@@ -105,11 +105,11 @@ func (b *board) watch() (stop func()) {
 	}
 }
 
-// lookout is what the board has said.
+// lookout is the state of what the board has reported.
 type lookout struct {
-	away                     bool // that clients are
-	since, said              time.Time
-	resumes, resyncs, missed int64 // as of when all were last connected
+	away                     bool // whether clients are away
+	since, noticed           time.Time
+	resumes, resyncs, missed int64 // as of the last time that all were connected
 }
 
 func (b *board) look(l *lookout, now time.Time) {
@@ -123,10 +123,10 @@ func (b *board) look(l *lookout, now time.Time) {
 	resumes, resyncs, missed := b.resumes.Load(), b.resyncs.Load(), b.missed.Load()
 	switch {
 	case away > 0 && !l.away:
-		l.away, l.since, l.said = true, now, now
+		l.away, l.since, l.noticed = true, now, now
 		b.notice("%d of %d clients have lost their connection: %s", away, b.clients, *b.cause.Load())
-	case away > 0 && now.Sub(l.said) >= stillAway:
-		l.said = now
+	case away > 0 && now.Sub(l.noticed) >= stillAway:
+		l.noticed = now
 		b.notice("%d of %d clients are away since %.0f s", away, b.clients, now.Sub(l.since).Seconds())
 	case away == 0 && resumes+resyncs > l.resumes+l.resyncs:
 		text := fmt.Sprintf("all %d clients are connected again", b.clients)
@@ -143,7 +143,8 @@ func (b *board) look(l *lookout, now time.Time) {
 
 func (b *board) read(now time.Time) Progress {
 	p := Progress{
-		Phase: Phase(b.phase.Load()), Clients: b.clients, Online: int(b.online.Load()), Compared: int(b.compared.Load()),
+		Phase: Phase(b.phase.Load()), Clients: b.clients, Online: int(b.online.Load()),
+		Compared: int(b.compared.Load()),
 		Duration: b.duration, Events: b.events.Load(), Wrong: b.wrongs.Load(),
 	}
 	if started := b.started.Load(); started != nil {

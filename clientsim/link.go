@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// attemptMax bounds one attempt to connect: where packets are lost rather than refused, the operating system would try
-// for minutes, ever more rarely.
+// attemptMax bounds one attempt to connect. If packets are lost rather than refused, the
+// operating system would retry for minutes, at growing intervals.
 const attemptMax = 5 * time.Second
 
-// gate bounds how many clients log in at a time, since a server bounds how many connections are not yet logged in.
+// gate bounds how many clients log in at the same time, since a server bounds how many
+// connections are not yet logged in.
 type gate chan struct{}
 
 func (g gate) enter(ctx context.Context) error {
@@ -25,16 +26,16 @@ func (g gate) enter(ctx context.Context) error {
 
 func (g gate) leave() { <-g }
 
-// link is how a user's connections are made: one at a time, through the gate, and so that they can be cut.
+// link makes a user's connections, one at a time and through the gate, and can cut them.
 type link struct {
-	gate gate // nil: none
+	gate gate // nil if there is none
 
 	mu     sync.Mutex
-	conn   *gatedConn // the newest
-	barred time.Time  // no new connection before this
+	conn   *gatedConn // the newest connection
+	barred time.Time  // when a new connection is allowed
 }
 
-// dial waits until the link is no longer cut, and its turn at the gate.
+// dial waits until the link is no longer cut, and for a place at the gate.
 func (l *link) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if err := l.waitBarred(ctx); err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func (l *link) waitBarred(ctx context.Context) error {
 	}
 }
 
-// loggedIn makes room at the gate for the next.
+// loggedIn frees the connection's place at the gate.
 func (l *link) loggedIn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,18 +81,19 @@ func (l *link) loggedIn() {
 	}
 }
 
-// cut closes the connection hard, without a word to the client or the server, and keeps it from coming back for a while.
+// cut resets the connection without a word to the client or the server, and bars new
+// connections for a while.
 func (l *link) cut(away time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.barred = time.Now().Add(away)
 	if tcp, ok := l.conn.Conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // fails only where the connection has gone by itself
+		_ = tcp.SetLinger(0) // fails only if the connection has ended by itself
 	}
 	_ = l.conn.Close() // likewise
 }
 
-// gatedConn is a connection that holds a place at the gate until it is logged in, or closed.
+// gatedConn is a connection that holds a place at the gate until it is logged in or closed.
 type gatedConn struct {
 	net.Conn
 	gate gate
@@ -106,7 +108,7 @@ func (c *gatedConn) loggedIn() {
 	})
 }
 
-// Close makes room at the gate, too.
+// Close frees the place at the gate, too.
 func (c *gatedConn) Close() error {
 	c.loggedIn()
 	return c.Conn.Close()

@@ -41,7 +41,8 @@ func listenQuietly(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// So many connections as the gate has places are made, until one of them is logged in or closed.
+// As many connections are made as the gate has places, until one of them is logged in or
+// closed.
 func TestGate(t *testing.T) {
 	addr, g := listenQuietly(t), make(gate, 2)
 	dialed := func(l *link, d time.Duration) (net.Conn, error) {
@@ -55,13 +56,13 @@ func TestGate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() //nolint:errcheck // of a test
+		defer conn.Close() //nolint:errcheck // only a test
 	}
 	if conn, err := dialed(third, 20*time.Millisecond); conn != nil || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("a third went through a gate with two places: %v, %v", conn, err)
 	}
 	first.loggedIn()
-	first.loggedIn() // makes room once
+	first.loggedIn() // frees its place only once
 	conn, err := dialed(third, longEnough)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ func TestGate(t *testing.T) {
 	if err := conn.Close(); err != nil {
 		t.Error(err)
 	}
-	third.loggedIn() // it is closed, and makes no more room
+	third.loggedIn() // it is closed already, and frees no further place
 	if len(g) != 1 {
 		t.Errorf("%d places are taken, expected 1", len(g))
 	}
@@ -98,7 +99,7 @@ func TestCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer again.Close() //nolint:errcheck // of a test
+	defer again.Close() //nolint:errcheck // only a test
 	if away := time.Since(begun); away < 100*time.Millisecond {
 		t.Errorf("it was back after %v: expected 100 ms", away)
 	}
@@ -110,10 +111,12 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// The board says in a line what happens to many.
+// The board reports in one line what happens to many clients.
 func TestBoard(t *testing.T) {
 	var said []string
-	b := &board{clients: 3, notice: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }, duration: time.Minute}
+	b := &board{clients: 3, notice: func(format string, args ...any) {
+		said = append(said, fmt.Sprintf(format, args...))
+	}, duration: time.Minute}
 	var l lookout
 	now := time.Now()
 	look := func(after time.Duration, want string) {

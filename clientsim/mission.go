@@ -15,51 +15,55 @@ import (
 //go:embed mission.yaml
 var missionScript []byte
 
-// MissionScript is what the server has to do while the mission runs, as a scenario script for its simulator. It is
-// about the accounts 100091 to 100100, counts from the first login of each, and goes on for an hour, so that a mission may
-// last, be run again, and meet the same after a restart of the server.
+// MissionScript returns what the server has to do during the mission, as a scenario script for
+// its simulator. It covers the accounts 100091 to 100100 and counts from the first login of
+// each. It goes on for an hour, so that a mission can take long, be run again, and find the
+// same after a restart of the server.
 func MissionScript() []byte { return slices.Clone(missionScript) }
 
-// missionName is what the server's log calls the clients.
+// missionName identifies the clients in the server's log.
 const missionName = "papertape-mission"
 
 const (
 	firstAccountDefault = 100091
-	timeoutDefault      = 2 * time.Minute // beside the duration: outages are in it
-	fillsMin            = 2               // by the simulator, that each client waits for
-	anewMax             = 100             // times that a client begins something anew
-	breath              = time.Second     // between two rounds of trading
+	timeoutDefault      = 2 * time.Minute // in addition to the duration; includes outages
+	fillsMin            = 2               // fills by the simulator that each client waits for
+	attemptsMax         = 100             // how often a client begins one step anew
+	roundPause          = time.Second     // pause between two rounds of trading
 )
 
-// MissionConfig says where the mission takes place. Addr is all that is needed.
+// MissionConfig configures a mission. Only the field Addr is required.
 type MissionConfig struct {
 	Addr         string        // of the server, HOST:PORT
-	FirstAccount uint64        // of ten in a row; 0: 100091, as in MissionScript
+	FirstAccount uint64        // of ten in a row; 0 means 100091, as in MissionScript
 	Wait         time.Duration // for a server that is not there yet
-	Duration     time.Duration // the clients trade on until so long after all have logged in; 0: they end when they are done, in about 5 s
-	Timeout      time.Duration // for all of it, beside Duration; 0: two minutes
+	Duration     time.Duration // of the trading, from when all are logged in; 0 means until done, about 5 s
+	Timeout      time.Duration // for everything, in addition to Duration; 0 means two minutes
 
-	// Restarts is how often the server is stopped and started again meanwhile, with all that it knew: each client has to come
-	// back to so many other runs of it, which a connection that breaks is not, and to resume; none may begin anew. 0: what
-	// happens to the server is not known.
+	// Restarts is how often the server is stopped and started again during the mission, with
+	// its whole history. Each client has to come back to that many other runs of the server,
+	// and to resume; a connection that merely breaks does not count, and none may begin anew. 0
+	// means that nothing is known about restarts.
 	Restarts int
 
-	// LoggedIn, if not nil, is called once, when all are logged in.
+	// LoggedIn, if not nil, is called once, when all clients are logged in.
 	LoggedIn func()
 
-	// Progress, if not nil, is told what each client sees and does, a line at a time. Notice, if not nil, is told when all
-	// are logged in, and, where there is no Progress, what happens to their connections and what each has missed. Each is
-	// called by one goroutine at a time.
+	// Progress, if not nil, is called with each line about what a client sees and does. Notice,
+	// if not nil, is told when all clients are logged in and, if Progress is nil, what happens
+	// to their connections and what each has missed. Neither is called concurrently.
 	Progress func(account uint64, text string)
 	Notice   func(text string)
 
-	patience time.Duration // for what the server does by itself, while connected; 0: pushPatience
+	patience time.Duration // for what the server does by itself, while connected; 0 means pushPatience
 }
 
-// Mission runs the ten clients of the scenario, all at once, each on a connection of its own. Each logs in, pulls its
-// list, trades, is pushed fills by the server's simulator, and compares all of it with its shadow; at the end also a
-// fresh list, and the whole history folded from nothing. A client whose connection breaks goes on where it was; one whose
-// server has lost its history begins what it was doing anew. The error is an ErrCannotRun where not all could log in.
+// Mission runs the ten clients of the scenario at the same time, each on its own connection.
+// Each logs in, pulls its list, trades, is pushed fills by the server's simulator, and compares
+// everything with its shadow. At the end it also compares a fresh list, and the whole history
+// folded from nothing. A client whose connection breaks continues where it was. One whose
+// server has lost its history begins its current step anew. The error is an ErrCannotRun if not
+// all clients could log in.
 func Mission(ctx context.Context, cfg MissionConfig) (*Report, error) {
 	if cfg.FirstAccount == 0 {
 		cfg.FirstAccount = firstAccountDefault
@@ -99,7 +103,7 @@ func Mission(ctx context.Context, cfg MissionConfig) (*Report, error) {
 	return report, nil
 }
 
-// oneAtATime puts a lock around what is told, and nobody in the place of nil.
+// oneAtATime serialises the calls of Notice and Progress, and replaces a nil Notice.
 func (cfg *MissionConfig) oneAtATime() {
 	var mu sync.Mutex
 	notice := cfg.Notice
@@ -119,7 +123,8 @@ func (cfg *MissionConfig) oneAtATime() {
 	}
 }
 
-// openTraders logs all in, the first before the others, so that one alone waits for a server that is not there yet.
+// openTraders logs all clients in. The first logs in before the others, so that only one waits
+// for a server that is not there yet.
 func openTraders(ctx context.Context, cfg *MissionConfig, traders []*trader) error {
 	failed := make(chan error, len(traders))
 	var logins sync.WaitGroup
@@ -147,10 +152,10 @@ func openTraders(ctx context.Context, cfg *MissionConfig, traders []*trader) err
 	}
 }
 
-// play is the life of one client that is logged in: its task, and what all do.
+// play runs one client that is logged in: its own task, and the steps that all clients share.
 func (t *trader) play(ctx context.Context, task func(*trader, context.Context) error, until time.Time) {
 	for _, act := range []struct {
-		what string
+		name string
 		do   func(context.Context) error
 	}{
 		{"look around", t.lookAround},
@@ -162,14 +167,15 @@ func (t *trader) play(ctx context.Context, task func(*trader, context.Context) e
 		{"see the server restarted", t.seeRestarts},
 		{"agree with the server", t.agree},
 	} {
-		if err := t.insistOn(ctx, act.what, act.do); err != nil {
-			t.wrongf("%s: %v", act.what, err)
+		if err := t.repeatUntilDone(ctx, act.name, act.do); err != nil {
+			t.wrongf("%s: %v", act.name, err)
 			break
 		}
 	}
 	if t.shadow != nil {
 		if n := t.shadow.Unfolded(); n > 0 {
-			t.notice("%d trades taken back were older than this session: what came of that was checked in the history", n)
+			t.notice("%d trades taken back were older than this session: what came of that was checked in the "+
+				"history", n)
 		}
 		t.report.RowsAtEnd = t.shadow.Len()
 	}
@@ -178,26 +184,27 @@ func (t *trader) play(ctx context.Context, task func(*trader, context.Context) e
 	}
 }
 
-// insistOn does something until it is done: where the account begins anew from a snapshot, or a connection that it needs
-// breaks, it is begun anew, from what the account is then.
-func (t *trader) insistOn(ctx context.Context, what string, do func(context.Context) error) error {
+// repeatUntilDone runs a step until it succeeds. If the account begins anew from a snapshot, or
+// a connection that the step needs breaks, the step begins anew, from what the account is then.
+func (t *trader) repeatUntilDone(ctx context.Context, step string, do func(context.Context) error) error {
 	for try := 1; ; try++ {
 		t.resyncs = t.tally.Resyncs
 		err := do(ctx)
-		if err == nil || ctx.Err() != nil || try == anewMax || !errors.Is(err, errResynced) && !broken(err) {
+		if err == nil || ctx.Err() != nil || try == attemptsMax ||
+			!errors.Is(err, errResynced) && !lostConnection(err) {
 			return err
 		}
-		t.notice("begins anew: %s (%v)", what, err)
+		t.notice("begins anew: %s (%v)", step, err)
 		if err := t.awaitOnline(ctx); err != nil {
 			return err
 		}
-		if err := t.idle(ctx, pace); err != nil {
+		if err := t.idle(ctx, orderPause); err != nil {
 			return err
 		}
 	}
 }
 
-// lookAround asks what there is and compares the list once more.
+// lookAround asks for the instruments and compares the list once more.
 func (t *trader) lookAround(ctx context.Context) error {
 	t.report.RowsAtLogin = t.shadow.Len()
 	if err := t.load(ctx); err != nil {
@@ -207,7 +214,7 @@ func (t *trader) lookAround(ctx context.Context) error {
 	return err
 }
 
-// beRefused asks for what cannot be, and expects a refusal with its code and no event.
+// beRefused places an impossible order, and expects a refusal with its code and no event.
 func (t *trader) beRefused(ctx context.Context) error {
 	i := t.tools[0]
 	o := &client.Order{Side: client.Sell, Market: i.Market, Code: i.Code, Quantity: senselessShares}
@@ -215,10 +222,11 @@ func (t *trader) beRefused(ctx context.Context) error {
 	return t.expectReject(err, client.InsufficientShares, orderText(o))
 }
 
-// bePushed waits for fills that nobody ordered, where too few came yet.
+// bePushed waits for fills that nobody ordered, if too few have come yet.
 func (t *trader) bePushed(ctx context.Context) error { return t.awaitPushes(ctx, fillsMin) }
 
-// tradeOn fills the time, so that what is done to the server or to the network meanwhile finds the clients trading.
+// tradeOn trades until the time is over, so that what is done to the server or the network
+// meanwhile finds the clients trading.
 func (t *trader) tradeOn(ctx context.Context, until time.Time) error {
 	for time.Now().Before(until) {
 		if err := t.fourMovements(ctx); err != nil { // about two seconds
@@ -227,28 +235,33 @@ func (t *trader) tradeOn(ctx context.Context, until time.Time) error {
 		if _, err := t.list(ctx); err != nil {
 			return err
 		}
-		if err := t.idle(ctx, min(breath, time.Until(until))); err != nil {
+		if err := t.idle(ctx, min(roundPause, time.Until(until))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// seeRestarts waits until the client has come back from every restart of the server, which has kept its history.
+// seeRestarts waits until the client has come back from every restart of the server, which must
+// have kept its history.
 func (t *trader) seeRestarts(ctx context.Context) error {
 	if t.cfg.Restarts > 0 && t.instance == 0 {
-		return errors.New("the server does not say in WELCOME which run of it this is, so that a restart cannot be told from a broken connection")
+		return errors.New("the server does not say in WELCOME which run of it this is, so that a restart cannot " +
+			"be told from a broken connection")
 	}
-	if err := t.awaitCount(ctx, "restarts of the server", &t.tally.Restarts, t.cfg.Restarts, "the server was to be restarted meanwhile"); err != nil {
+	if err := t.awaitCount(ctx, "restarts of the server", &t.tally.Restarts, t.cfg.Restarts,
+		"the server was to be restarted meanwhile"); err != nil {
 		return err
 	}
 	if t.cfg.Restarts > 0 && t.tally.Resyncs > 0 {
-		t.wrongf("began anew from a snapshot %d times: expected to resume, as the server was restarted with all that it knew", t.tally.Resyncs)
+		t.wrongf("began anew from a snapshot %d times: expected to resume, as the server was restarted with all "+
+			"that it knew", t.tally.Resyncs)
 	}
 	return nil
 }
 
-// agree ends a session: a sign of life, a fresh list against the shadow, and the history from its first event.
+// agree ends a session: it pings, compares a fresh list with the shadow, and folds the history
+// from its first event.
 func (t *trader) agree(ctx context.Context) error {
 	if _, err := t.during(ctx, t.acc.Ping); err != nil {
 		return fmt.Errorf("ping: %w", err)

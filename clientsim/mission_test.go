@@ -61,7 +61,8 @@ func TestMission(t *testing.T) {
 			}
 			for i := range report.Clients {
 				c := &report.Clients[i]
-				if c.Pushed == 0 || c.Orders == 0 || c.Refused == 0 || c.Lists < 3 || c.History < c.Pushed+c.Orders || lines[c.Account]+c.Replayed < c.Events {
+				if c.Pushed == 0 || c.Orders == 0 || c.Refused == 0 || c.Lists < 3 || c.History < c.Pushed+c.Orders ||
+					lines[c.Account]+c.Replayed < c.Events {
 					t.Errorf("client %d was idle somewhere: %+v, %d lines", c.Account, c, lines[c.Account])
 				}
 			}
@@ -170,7 +171,8 @@ func TestMissionFindsTheFault(t *testing.T) {
 	reports := make(map[string]chan *Report)
 	for name, test := range tests { // all at once: they mostly wait
 		hit := firstAccountDefault + uint64(test.hit)
-		w := startWorld(t, [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0}, func(f *outFrame) bool { return f.account != hit || test.spoil(f) })
+		w := startWorld(t, [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0},
+			func(f *outFrame) bool { return f.account != hit || test.spoil(f) })
 		done := make(chan *Report, 1)
 		reports[name] = done
 		go func() {
@@ -196,7 +198,8 @@ func TestMissionFindsTheFault(t *testing.T) {
 				}
 			}
 			c := &report.Clients[test.hit]
-			if said := strings.Join(c.Mismatches, "\n"); !strings.Contains(said, test.says) || !strings.Contains(said, fmt.Sprintf("account %d", hit)) {
+			if said := strings.Join(c.Mismatches, "\n"); !strings.Contains(said, test.says) ||
+				!strings.Contains(said, fmt.Sprintf("account %d", hit)) {
 				t.Errorf("it says %q: expected account %d and %q", said, hit, test.says)
 			}
 			if (c.Gaps > 0) != (name == "event left out") {
@@ -209,8 +212,8 @@ func TestMissionFindsTheFault(t *testing.T) {
 	}
 }
 
-// The server is gone in the middle of the tasks. It comes back with its history, or without, and every row is seen all the
-// same.
+// The server is gone in the middle of the tasks. It comes back with its history, or without,
+// and every row is seen all the same.
 func TestMissionWhoseServerIsAway(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -245,11 +248,14 @@ func TestMissionWhoseServerIsAway(t *testing.T) {
 			}
 			for i := range o.report.Clients {
 				c := &o.report.Clients[i]
-				if c.Reconnects == 0 || (c.Resyncs > 0) != test.anew || c.Resumes+c.Resyncs != c.Reconnects || !c.Covered {
-					t.Errorf("client %d: covered %v, %d reconnects, %d resumes, %d resyncs", c.Account, c.Covered, c.Reconnects, c.Resumes, c.Resyncs)
+				if c.Reconnects == 0 || (c.Resyncs > 0) != test.anew || c.Resumes+c.Resyncs != c.Reconnects ||
+					!c.Covered {
+					t.Errorf("client %d: covered %v, %d reconnects, %d resumes, %d resyncs", c.Account, c.Covered,
+						c.Reconnects, c.Resumes, c.Resyncs)
 				}
 				if c.Restarts != 1 {
-					t.Errorf("client %d: %d restarts of a server that was restarted once, %d reconnects", c.Account, c.Restarts, c.Reconnects)
+					t.Errorf("client %d: %d restarts of a server that was restarted once, %d reconnects", c.Account,
+						c.Restarts, c.Reconnects)
 				}
 			}
 		})
@@ -294,7 +300,8 @@ func TestMissionSaysWhatWasMissed(t *testing.T) {
 	var said []string
 	fly(t, MissionConfig{Addr: w.listener.Addr().String(), Notice: func(text string) { said = append(said, text) }})
 	text := strings.Join(said, "\n")
-	for _, want := range []string{"account 100098: the connection is gone after seq ", "account 100098: back after ", " events were missed and follow now"} {
+	for _, want := range []string{"account 100098: the connection is gone after seq ", "account 100098: back after ",
+		" events were missed and follow now"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
@@ -319,7 +326,8 @@ func TestMissionInWhichNothingIsMissed(t *testing.T) {
 		}
 	}
 	c := &report.Clients[7]
-	if said := strings.Join(c.Mismatches, "\n"); !strings.Contains(said, "nothing happened in any of 4 absences of 1.2s") {
+	if said := strings.Join(c.Mismatches, "\n"); !strings.Contains(said,
+		"nothing happened in any of 4 absences of 1.2s") {
 		t.Errorf("it says %q", said)
 	}
 }
@@ -336,8 +344,10 @@ func TestMissionWithoutItsScript(t *testing.T) {
 	w.mu.Unlock()
 	report := fly(t, MissionConfig{Addr: w.listener.Addr().String(), patience: 2 * time.Second})
 	for i, want := range map[int]string{
-		6: "0 fills by the server's simulator came, and in 2s no more: expected 4; the server has to play the mission's script",
-		8: "0 trades taken back or corrected by the server came, and in 2s no more: expected 1; the server has to play the mission's script",
+		6: "0 fills by the server's simulator came, and in 2s no more: expected 4; the server has to play the " +
+			"mission's script",
+		8: "0 trades taken back or corrected by the server came, and in 2s no more: expected 1; the server has to " +
+			"play the mission's script",
 	} {
 		if c := &report.Clients[i]; c.OK() || !strings.Contains(strings.Join(c.Mismatches, "\n"), want) {
 			t.Errorf("client %d says %q, want %q", c.Account, c.Mismatches, want)
@@ -348,8 +358,8 @@ func TestMissionWithoutItsScript(t *testing.T) {
 	}
 }
 
-// The server was to be restarted, and was not, though connections may have broken; or it was, and had forgotten; or it does not
-// tell one from the other.
+// The server was to be restarted, and was not, though connections may have broken; or it was,
+// and had forgotten; or it does not tell one from the other.
 func TestMissionWithoutTheRestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -361,14 +371,17 @@ func TestMissionWithoutTheRestart(t *testing.T) {
 		mute      bool
 	}{
 		"not restarted": {
-			meanwhile: func(*world) {}, want: "0 restarts of the server came, and in 2s no more: expected 1; the server was to be restarted meanwhile",
+			meanwhile: func(*world) {}, want: "0 restarts of the server came, and in 2s no more: expected 1; the " +
+				"server was to be restarted meanwhile",
 		},
 		"cut off from it": {
-			meanwhile: (*world).cut, want: "0 restarts of the server came, and in 2s no more: expected 1; the server was to be restarted meanwhile",
+			meanwhile: (*world).cut, want: "0 restarts of the server came, and in 2s no more: expected 1; the " +
+				"server was to be restarted meanwhile",
 		},
 		"with another history": {meanwhile: func(w *world) { w.away(true)() }, want: "began anew from a snapshot "},
 		"by a server that does not tell": {
-			meanwhile: func(w *world) { w.away(false)() }, want: "does not say in WELCOME which run of it this is", mute: true,
+			meanwhile: func(w *world) { w.away(false)() }, want: "does not say in WELCOME which run of it this is",
+			mute: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -378,7 +391,8 @@ func TestMissionWithoutTheRestart(t *testing.T) {
 			w.mute = test.mute
 			w.mu.Unlock()
 			report := fly(t, MissionConfig{
-				Addr: w.listener.Addr().String(), Restarts: 1, patience: 2 * time.Second, LoggedIn: func() { test.meanwhile(w) },
+				Addr: w.listener.Addr().String(), Restarts: 1, patience: 2 * time.Second,
+				LoggedIn: func() { test.meanwhile(w) },
 			})
 			for _, i := range []int{0, 9} {
 				if c := &report.Clients[i]; c.OK() || !strings.Contains(strings.Join(c.Mismatches, "\n"), test.want) {
@@ -389,7 +403,8 @@ func TestMissionWithoutTheRestart(t *testing.T) {
 	}
 }
 
-// A server that is restarted is seen to be, by everybody and once, also where connections have broken before and after it.
+// A server that is restarted is seen to be, by everybody and once, also where connections have
+// broken before and after it.
 func TestMissionWithTheRestart(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0}, nil)
@@ -433,7 +448,8 @@ func TestReportOK(t *testing.T) {
 	good := func() *Report {
 		r := &Report{Clients: make([]ClientReport, 10)}
 		for i := range r.Clients {
-			r.Clients[i] = ClientReport{Account: uint64(i), Covered: true, Tally: Tally{Events: 2, Lists: 2, History: 2}}
+			r.Clients[i] = ClientReport{Account: uint64(i), Covered: true,
+				Tally: Tally{Events: 2, Lists: 2, History: 2}}
 		}
 		return r
 	}
@@ -460,8 +476,10 @@ func TestReportOK(t *testing.T) {
 
 func TestReportForPeopleAndPrograms(t *testing.T) {
 	r := &Report{Elapsed: 1500 * time.Millisecond, Clients: []ClientReport{
-		{Account: 100091, Task: "more rows", Covered: true, RowsAtLogin: 2, RowsAtEnd: 14, Tally: Tally{Events: 40, Orders: 7, Lists: 3, History: 41}},
-		{Account: 100092, Task: "fewer rows", Tally: Tally{Events: 2, Wrong: 1, Mismatches: []string{"account 100092 seq 5 differs"}}},
+		{Account: 100091, Task: "more rows", Covered: true, RowsAtLogin: 2, RowsAtEnd: 14,
+			Tally: Tally{Events: 40, Orders: 7, Lists: 3, History: 41}},
+		{Account: 100092, Task: "fewer rows", Tally: Tally{Events: 2, Wrong: 1,
+			Mismatches: []string{"account 100092 seq 5 differs"}}},
 		{Account: 100093, Task: "no rows", Covered: true, Tally: Tally{Lists: 3}},
 	}}
 	var out strings.Builder
@@ -469,10 +487,13 @@ func TestReportForPeopleAndPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		" 100091  more rows   2 → 14      40 ", "         all                     42 ", " NOT SEEN    \n", " NOT CHECKED \n", " 1 of 10     \n",
-		"\ntoo little: account 100093 checked 0 events, 3 lists and 0 events of history: there has to be some of each\n",
+		" 100091  more rows   2 → 14      40 ", "         all                     42 ", " NOT SEEN    \n",
+		" NOT CHECKED \n", " 1 of 10     \n",
+		"\ntoo little: account 100093 checked 0 events, 3 lists and 0 events of history: there has to be some of " +
+			"each\n",
 		"\nnot seen: \"fewer rows\" (account 100092)\nwrong: account 100092 seq 5 differs\n",
-		"1 of 10 clients saw what they were to see, and all of it was right: 42 events, 6 lists and 41 events of history checked",
+		"1 of 10 clients saw what they were to see, and all of it was right: 42 events, 6 lists and 41 events of " +
+			"history checked",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
@@ -482,7 +503,8 @@ func TestReportForPeopleAndPrograms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`{"ok":false,"elapsed_seconds":1.5,"clients":[{"account":100091,`, `"mismatches":[],"ok":true}`} {
+	for _, want := range []string{`{"ok":false,"elapsed_seconds":1.5,"clients":[{"account":100091,`,
+		`"mismatches":[],"ok":true}`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("%q is not in %s", want, text)
 		}

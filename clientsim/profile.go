@@ -11,24 +11,27 @@ import (
 	"github.com/papertape/papertape/decimal"
 )
 
-// Profile is what a simulated user does: it thinks for a while, then buys, sells or asks, and so on.
+// Profile says what a simulated user does: it repeatedly thinks for a while, and then buys,
+// sells or queries.
 type Profile struct {
 	Name  string
 	Think Interval // between the answer to one request and the next request
 	Mix   Mix
-	Lots  int // an order is for 1 to so many lots of its instrument, as far as the cash and the shares go
+	Lots  int // the most lots in an order, if cash and shares suffice
 }
 
-// Profiles are the named ones. The first is the default.
+// Profiles returns the named profiles. The first is the default.
 func Profiles() []Profile {
 	return []Profile{
-		{Name: "trader", Think: Interval{time.Second, 2 * time.Second}, Mix: Mix{Buy: 40, Sell: 40, Query: 20}, Lots: 5},
+		{Name: "trader", Think: Interval{time.Second, 2 * time.Second}, Mix: Mix{Buy: 40, Sell: 40, Query: 20},
+			Lots: 5},
 		{Name: "watcher", Think: Interval{2 * time.Second, 5 * time.Second}, Mix: Mix{Query: 100}, Lots: 1},
-		{Name: "quick", Think: Interval{100 * time.Millisecond, 300 * time.Millisecond}, Mix: Mix{Buy: 45, Sell: 45, Query: 10}, Lots: 2},
+		{Name: "quick", Think: Interval{100 * time.Millisecond, 300 * time.Millisecond},
+			Mix: Mix{Buy: 45, Sell: 45, Query: 10}, Lots: 2},
 	}
 }
 
-// ProfileNamed finds a profile by its name.
+// ProfileNamed returns a profile by its name.
 func ProfileNamed(name string) (Profile, error) {
 	var names []string
 	for _, p := range Profiles() {
@@ -40,13 +43,13 @@ func ProfileNamed(name string) (Profile, error) {
 	return Profile{}, fmt.Errorf("profile %q: it is one of %s", name, strings.Join(names, ", "))
 }
 
-// Interval is a range of durations, from which each is drawn with the same chance.
+// Interval is a range of durations from which values are drawn uniformly.
 type Interval struct{ Min, Max time.Duration }
 
 // intervalMax bounds a think time.
 const intervalMax = time.Hour
 
-// ParseInterval reads "1s-2s", or "1s" for always the same.
+// ParseInterval parses "1s-2s", or "1s" for a constant.
 func ParseInterval(text string) (Interval, error) {
 	from, to, ranged := strings.Cut(text, "-")
 	if !ranged {
@@ -59,7 +62,8 @@ func ParseInterval(text string) (Interval, error) {
 	}{{from, &i.Min}, {to, &i.Max}} {
 		d, err := decimal.ParseDuration(strings.TrimSpace(part.text), 0, math.MaxInt64)
 		if err != nil {
-			return Interval{}, fmt.Errorf("interval %q: %q is not a duration; write 1s-2s, 200ms-1s, or 1s", text, part.text)
+			return Interval{}, fmt.Errorf("interval %q: %q is not a duration; write 1s-2s, 200ms-1s, or 1s", text,
+				part.text)
 		}
 		*part.into = d
 	}
@@ -79,18 +83,18 @@ func (i Interval) String() string {
 	return i.Min.String() + "-" + i.Max.String()
 }
 
-// draw is one duration of the range, both ends included.
+// draw returns a random duration of the range, both ends included.
 func (i Interval) draw(r *rand.Rand) time.Duration {
 	return i.Min + time.Duration(r.Int64N(int64(i.Max-i.Min)+1))
 }
 
-// Mix says how often a user does what: each number's share of the sum of the three.
+// Mix says how often a user does what, each number relative to the sum of the three.
 type Mix struct{ Buy, Sell, Query int }
 
 // shareMax bounds each number of a mix.
 const shareMax = 1_000_000
 
-// ParseMix reads "buy=40,sell=40,query=20". What is not named does not happen.
+// ParseMix parses "buy=40,sell=40,query=20". A kind that is not named has the share 0.
 func ParseMix(text string) (Mix, error) {
 	var m Mix
 	named := make(map[string]bool)
@@ -98,11 +102,13 @@ func ParseMix(text string) (Mix, error) {
 		name, number, _ := strings.Cut(strings.TrimSpace(part), "=")
 		into, ok := map[string]*int{"buy": &m.Buy, "sell": &m.Sell, "query": &m.Query}[name]
 		if !ok {
-			return Mix{}, fmt.Errorf("mix %q: %q is not buy, sell or query with a number; write buy=40,sell=40,query=20", text, part)
+			return Mix{}, fmt.Errorf("mix %q: %q is not buy, sell or query with a number; write "+
+				"buy=40,sell=40,query=20", text, part)
 		}
 		n, err := decimal.ParseWhole(number, 0, shareMax)
 		if err != nil {
-			return Mix{}, fmt.Errorf("mix %q: %q is not a share from 0 to %d; write buy=40,sell=40,query=20", text, part, shareMax)
+			return Mix{}, fmt.Errorf("mix %q: %q is not a share from 0 to %d; write buy=40,sell=40,query=20", text,
+				part, shareMax)
 		}
 		if named[name] {
 			return Mix{}, fmt.Errorf("mix %q names %s twice", text, name)
@@ -117,7 +123,7 @@ func ParseMix(text string) (Mix, error) {
 
 func (m Mix) String() string { return fmt.Sprintf("buy=%d,sell=%d,query=%d", m.Buy, m.Sell, m.Query) }
 
-// draw is one thing to do.
+// draw returns a random kind of request.
 func (m Mix) draw(r *rand.Rand) Kind {
 	switch n := r.IntN(m.Buy + m.Sell + m.Query); {
 	case n < m.Buy:

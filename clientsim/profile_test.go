@@ -79,7 +79,7 @@ func TestParseMix(t *testing.T) {
 	}
 }
 
-// What is drawn stays within what was asked for, reaches all of it, and keeps to the shares.
+// What is drawn stays within the interval, reaches all of it, and follows the shares.
 func TestDraws(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	narrow := Interval{3, 5}
@@ -115,7 +115,8 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	}
-	if _, err := ProfileNamed("gambler"); err == nil || !strings.Contains(err.Error(), "it is one of trader, watcher, quick") {
+	if _, err := ProfileNamed("gambler"); err == nil || !strings.Contains(err.Error(),
+		"it is one of trader, watcher, quick") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -141,8 +142,10 @@ func TestPartition(t *testing.T) {
 	if p, err := ParsePartition("010/0100"); err != nil || p != (Partition{10, 100}) {
 		t.Errorf("010/0100 is %v, %v", p, err)
 	}
-	for _, text := range []string{"", "1", "0/4", "5/4", "1/0", "a/b", "1/2/3", "-1/4", "1/10001", "+1/4", "1/+4", "0x1/4", "1/0x4", "1_0/20", "1/1_0"} {
-		if p, err := ParsePartition(text); err == nil || !strings.Contains(err.Error(), "write 2/4 for the second of four") {
+	for _, text := range []string{"", "1", "0/4", "5/4", "1/0", "a/b", "1/2/3", "-1/4", "1/10001", "+1/4", "1/+4",
+		"0x1/4", "1/0x4", "1_0/20", "1/1_0"} {
+		if p, err := ParsePartition(text); err == nil || !strings.Contains(err.Error(),
+			"write 2/4 for the second of four") {
 			t.Errorf("%q: %v, %v", text, p, err)
 		}
 	}

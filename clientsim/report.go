@@ -9,20 +9,21 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 )
 
-// ClientReport is what one mission client saw and checked.
+// ClientReport says what one mission client saw and checked.
 type ClientReport struct {
 	Account     uint64 `json:"account"`
 	Task        string `json:"task"`          // the row of the scenario that it plays
-	Covered     bool   `json:"covered"`       // it saw that happen
-	RowsAtLogin int    `json:"rows_at_login"` // of the first list it pulled
+	Covered     bool   `json:"covered"`       // whether it saw that happen
+	RowsAtLogin int    `json:"rows_at_login"` // in the first list that it pulled
 	RowsAtEnd   int    `json:"rows_at_end"`
 	Tally
 }
 
-// OK tells whether the client saw what it was to see, checked it, and nothing was wrong.
+// OK reports whether the client saw and checked what it was meant to, and found nothing wrong.
 func (c *ClientReport) OK() bool { return c.Covered && c.right() && c.checked() }
 
-// checked tells whether there was something of all that is checked: without it, that nothing was wrong means nothing.
+// checked reports whether something of every kind was checked. Otherwise it means nothing that
+// nothing was wrong.
 func (t *Tally) checked() bool { return t.Events > 0 && t.Lists > 0 && t.History > 0 }
 
 // Report is the outcome of a mission.
@@ -31,7 +32,8 @@ type Report struct {
 	Elapsed time.Duration
 }
 
-// OK tells whether all of it held: every client there, every row of the scenario seen, nothing wrong.
+// OK reports whether the mission succeeded: every client took part, every row of the scenario
+// was seen, and nothing was wrong.
 func (r *Report) OK() bool {
 	if len(r.Clients) != len(mission) {
 		return false
@@ -64,10 +66,10 @@ func (r Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// Render writes the report as a table, what was wrong below it, and a verdict in a sentence.
+// Render writes the report as a table, then what was wrong, and a verdict in one sentence.
 func (r *Report) Render(w io.Writer) error {
-	t := newTable(table.Row{"client", "task", "rows", "events", "pushed", "busts", "orders", "refused", "lists", "history",
-		"replayed", "missed", "reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", ""}, 3, 18)
+	t := newTable(table.Row{"client", "task", "rows", "events", "pushed", "busts", "orders", "refused", "lists",
+		"history", "replayed", "missed", "reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", ""}, 3, 18)
 	var sum Tally
 	held := 0
 	for i := range r.Clients {
@@ -79,7 +81,8 @@ func (r *Report) Render(w io.Writer) error {
 			held++
 		}
 	}
-	t.AppendFooter(append(table.Row{"", "all", ""}, append(sum.numbers(), fmt.Sprintf("%d of %d", held, len(mission)))...))
+	t.AppendFooter(append(table.Row{"", "all", ""}, append(sum.numbers(),
+		fmt.Sprintf("%d of %d", held, len(mission)))...))
 	if _, err := fmt.Fprintln(w, t.Render()); err != nil {
 		return err
 	}
@@ -95,7 +98,8 @@ func (r *Report) renderWrong(w io.Writer, sum *Tally, held int) error {
 			}
 		}
 		if c.Covered && c.right() && !c.checked() {
-			if _, err := fmt.Fprintf(w, "too little: account %d checked %d events, %d lists and %d events of history: there has to be some of each\n",
+			if _, err := fmt.Fprintf(w, "too little: account %d checked %d events, %d lists and %d events of "+
+				"history: there has to be some of each\n",
 				c.Account, c.Events, c.Lists, c.History); err != nil {
 				return err
 			}
@@ -112,10 +116,10 @@ func (r *Report) renderWrong(w io.Writer, sum *Tally, held int) error {
 	return err
 }
 
-// numbers are the columns that have a sum.
+// numbers returns the columns that have a sum.
 func (t *Tally) numbers() table.Row {
-	return table.Row{t.Events, t.Pushed, t.Busts, t.Orders, t.Refused, t.Lists, t.History, t.Replayed, t.Missed, t.Reconnects, t.Restarts, t.Resyncs,
-		t.Gaps, t.Repeats, t.Wrong}
+	return table.Row{t.Events, t.Pushed, t.Busts, t.Orders, t.Refused, t.Lists, t.History, t.Replayed, t.Missed,
+		t.Reconnects, t.Restarts, t.Resyncs, t.Gaps, t.Repeats, t.Wrong}
 }
 
 func (c *ClientReport) verdict() string {

@@ -11,37 +11,41 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// swarmName is what the server's log calls the clients.
+// swarmName identifies the clients in the server's log.
 const swarmName = "papertape-swarm"
 
 const (
-	loginsMax    = 64              // under way at a time; a server takes 1,000 connections that are not logged in
-	openPatience = 2 * time.Minute // for everybody to log in, once the server is there
-	settle       = time.Minute     // at the end, for requests under way and the last comparison; also for a server that is away
+	loginsMax    = 64              // logins at the same time; a server accepts 1,000 connections not yet logged in
+	openPatience = 2 * time.Minute // for all to log in, once the server is there
+	settleTime   = time.Minute     // at the end, for requests under way, the last comparison, and outages
 )
 
-// ErrCannotRun is what an error is where the clients did not get in at all, for errors.Is. Nothing was checked.
+// ErrCannotRun matches, with errors.Is, the error of clients that could not log in. Nothing was
+// checked.
 var ErrCannotRun = errors.New("the clients could not log in")
 
-// SwarmConfig says who does what, where, and for how long.
+// SwarmConfig configures a swarm.
 type SwarmConfig struct {
 	Addr         string // of the server, HOST:PORT
 	Clients      int
 	FirstAccount uint64 // client i has account FirstAccount+i
 	Profile      Profile
 	Duration     time.Duration // of the trading, from when all are logged in
-	Seed         uint64        // of what the clients choose; the same seed and account choose the same
+	Seed         uint64        // of the clients' random choices, together with the account
 	Wait         time.Duration // for a server that is not there yet
 
-	// Notice, if not nil, is told in a line what happens to all: that everybody is logged in, connections that go and come.
-	// Progress, if not nil, is told how far it is, about twice a second. Both are called by one goroutine at a time.
+	// Notice, if not nil, is told in one line what happens to the swarm: that all are logged
+	// in, and that connections end and come back. Progress, if not nil, is told about twice a
+	// second how far the swarm is. Neither is called concurrently.
 	Notice   func(text string)
 	Progress func(p Progress)
 }
 
-// Swarm runs the clients, each on a connection and an account of its own. Each thinks, buys, sells and asks as its profile
-// says, and checks all that comes against its shadow; at the end also a fresh list and a page of the history. When ctx
-// ends, the trading does, and the end is as ever. The error is an ErrCannotRun where not all clients could log in.
+// Swarm runs the clients, each on its own connection and account. Each thinks, buys, sells and
+// queries as its profile says, and checks everything that comes against its shadow; at the end
+// it also checks a fresh list and a page of the history. When ctx ends, the trading stops early
+// and the comparison follows as usual. The error is an ErrCannotRun if not all clients could
+// log in.
 func Swarm(ctx context.Context, cfg SwarmConfig) (*SwarmReport, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -56,7 +60,7 @@ func Swarm(ctx context.Context, cfg SwarmConfig) (*SwarmReport, error) {
 	}
 	loggedIn := time.Since(begun)
 	s.notice("all %d clients are logged in", cfg.Clients)
-	s.run(ctx)
+	s.tradeAndCompare(ctx)
 	return s.report(loggedIn), nil
 }
 
@@ -72,88 +76,91 @@ func (cfg *SwarmConfig) check() error {
 	return nil
 }
 
-// swarm is one under way.
+// swarm is a swarm that is running.
 type swarm struct {
-	cfg     SwarmConfig
-	gate    gate                // at which connections are made
-	tools   []client.Instrument // what there is to buy, the same for all; prices are of the start
-	members []*member
-	board   board
-	traded  time.Duration
-	said    sync.Mutex
+	cfg      SwarmConfig
+	gate     gate                // bounds the connections not yet logged in
+	tools    []client.Instrument // what can be bought, for all members; prices are as of the start
+	members  []*member
+	board    board
+	traded   time.Duration
+	noticeMu sync.Mutex
 }
 
 func (s *swarm) notice(format string, args ...any) {
 	if s.cfg.Notice != nil {
-		s.said.Lock()
-		defer s.said.Unlock()
+		s.noticeMu.Lock()
+		defer s.noticeMu.Unlock()
 		s.cfg.Notice(fmt.Sprintf(format, args...))
 	}
 }
 
-// openAll logs everybody in: one, who waits for the server and asks what there is to trade; then all others, so many at
-// a time. The first who cannot ends it for all.
+// openAll logs all members in. The first waits for the server and asks for the instruments;
+// then the others log in, a bounded number at the same time. The first failure ends the login
+// for all.
 func (s *swarm) openAll(ctx context.Context) error {
 	for i := range s.cfg.Clients {
 		s.members = append(s.members, newMember(s, s.cfg.FirstAccount+uint64(i))) //nolint:gosec // not negative
 	}
 	first := &s.members[0].user
 	if err := first.openWithin(ctx, s.cfg.Addr, swarmName, s.cfg.Wait, s.notice); err != nil {
-		return s.cannot(err)
+		return s.cannotLogIn(err)
 	}
 	tools, err := first.instruments(ctx)
 	if err != nil {
-		return s.cannot(err)
+		return s.cannotLogIn(err)
 	}
 	s.tools = tools
 	var logins sync.WaitGroup
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	turns := make(gate, loginsMax)
+	slots := make(gate, loginsMax)
 	for _, m := range s.members[1:] {
-		if turns.enter(ctx) != nil {
+		if slots.enter(ctx) != nil {
 			break
 		}
 		logins.Go(func() {
-			defer turns.leave()
+			defer slots.leave()
 			if err := m.user.openWithin(ctx, s.cfg.Addr, swarmName, openPatience, nil); err != nil {
-				cancel(err) // the first stays
+				cancel(err) // the first error is kept
 			}
 		})
 	}
 	logins.Wait()
 	if ctx.Err() != nil {
-		return s.cannot(context.Cause(ctx))
+		return s.cannotLogIn(context.Cause(ctx))
 	}
 	return nil
 }
 
-// cannot explains why somebody could not log in.
-func (s *swarm) cannot(err error) error {
+// cannotLogIn explains why a member could not log in.
+func (s *swarm) cannotLogIn(err error) error {
 	var reject *client.Reject
 	if errors.As(err, &reject) && reject.Code == client.UnknownAccount {
 		last := s.cfg.FirstAccount + uint64(s.cfg.Clients) - 1
-		return fmt.Errorf("%w: %w; the %d clients want the accounts %d to %d: start the server with more accounts, or name others",
+		return fmt.Errorf("%w: %w; the %d clients want the accounts %d to %d: start the server with more "+
+			"accounts, or name others",
 			ErrCannotRun, err, s.cfg.Clients, s.cfg.FirstAccount, last)
 	}
 	return fmt.Errorf("%w: %w", ErrCannotRun, err)
 }
 
-// run has everybody trade until the time is over or ctx ends, and then compare.
-func (s *swarm) run(ctx context.Context) {
-	life, end := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Duration+settle)
+// tradeAndCompare runs all members: they trade until the time is over or ctx ends, and then
+// compare.
+func (s *swarm) tradeAndCompare(ctx context.Context) {
+	life, end := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Duration+settleTime)
 	defer end()
 	trading, stop := context.WithTimeout(ctx, s.cfg.Duration)
 	defer stop()
 	s.board.begin()
 	begun := time.Now()
-	turns := make(gate, loginsMax)
+	slots := make(gate, loginsMax)
 	var members sync.WaitGroup
 	for _, m := range s.members {
 		members.Go(func() {
 			err := m.trade(trading, life)
 			if err == nil {
-				err = m.compare(life, turns)
+				err = m.compare(life, slots)
 			}
 			if err != nil {
 				m.user.wrongf("%v", err)
@@ -194,10 +201,10 @@ func (s *swarm) report(loggedIn time.Duration) *SwarmReport {
 	return r
 }
 
-// instruments asks what there is to trade.
+// instruments asks for the tradable instruments.
 func (u *user) instruments(ctx context.Context) ([]client.Instrument, error) {
 	var list []client.Instrument
-	err := u.insist(ctx, func(ctx context.Context) error {
+	err := u.retry(ctx, func(ctx context.Context) error {
 		_, err := u.during(ctx, func(ctx context.Context) (err error) {
 			list, err = u.acc.Instruments(ctx)
 			return err

@@ -13,39 +13,39 @@ import (
 )
 
 const (
-	seenMax     = 32 // events that a client of a swarm keeps, to compare the history with
-	rowsWanted  = 16 // a client that holds so many rows buys more of these only
+	seenMax     = 32 // events that a member keeps, to compare the history with
+	rowsWanted  = 16 // a member with this many rows buys only more of the same
 	lotDefault  = 100
-	buyTries    = 8 // instruments looked at for one that can be paid
-	wholeOneIn  = 4 // of so many sales one is of the whole row
-	pagesOneIn  = 3 // of so many queries one is a page of history
-	quotesOneIn = 6 // and one a price
+	buyTries    = 8 // instruments tried to find one that is affordable
+	wholeOneIn  = 4 // one of this many sales is of the whole row
+	pagesOneIn  = 3 // one of this many queries is for a page of history
+	quotesOneIn = 6 // one of this many of the others is for a price
 )
 
-// member is one client of a swarm. It belongs to one goroutine.
+// member is one client of a swarm. Only one goroutine uses it.
 type member struct {
-	swarm  *swarm
-	user   user
-	rand   *rand.Rand
-	times  stopwatches
-	result SwarmClient
-	due    bool // the connection was gone: the list is to be compared next
+	swarm   *swarm
+	user    user
+	rand    *rand.Rand
+	times   stopwatches
+	result  SwarmClient
+	listDue bool // after a reconnect the list is compared next
 }
 
 func newMember(s *swarm, account uint64) *member {
 	m := &member{swarm: s, rand: rand.New(rand.NewPCG(s.cfg.Seed, account))}
 	m.result.Account = account
 	m.user = user{
-		account: account, keep: seenMax, link: &link{gate: s.gate}, tally: &m.result.Tally, watch: &s.board,
+		account: account, keep: seenMax, link: &link{gate: s.gate}, tally: &m.result.Tally, observer: &s.board,
 	}
 	return m
 }
 
-// trade thinks and acts until trading ends. Requests under way are waited for, as long as life allows. Its error ends the
-// client.
+// trade alternates between thinking and acting until the context trading ends. It waits for
+// requests under way for as long as the context life allows. An error ends the client.
 func (m *member) trade(trading, life context.Context) error {
 	think := m.swarm.cfg.Profile.Think
-	pause := time.Duration(m.rand.Int64N(int64(think.Max) + 1)) // so that not all begin at once
+	pause := time.Duration(m.rand.Int64N(int64(think.Max) + 1)) // so that not all begin at the same moment
 	for {
 		reconnects := m.user.tally.Reconnects
 		if err := m.user.idle(trading, pause); err != nil {
@@ -54,7 +54,7 @@ func (m *member) trade(trading, life context.Context) error {
 			}
 			return err
 		}
-		m.due = m.due || m.user.tally.Reconnects != reconnects
+		m.listDue = m.listDue || m.user.tally.Reconnects != reconnects
 		if err := m.act(life); err != nil {
 			return err
 		}
@@ -62,10 +62,11 @@ func (m *member) trade(trading, life context.Context) error {
 	}
 }
 
-// act does one thing. What it returns ends the client; refusals and connections that break do not.
+// act makes one request. An error ends the client; refusals and broken connections are no
+// errors.
 func (m *member) act(ctx context.Context) error {
-	if m.due {
-		m.due = false
+	if m.listDue {
+		m.listDue = false
 		return m.list(ctx)
 	}
 	kind := m.swarm.cfg.Profile.Mix.draw(m.rand)
@@ -84,7 +85,8 @@ func (m *member) act(ctx context.Context) error {
 	return m.ask(ctx)
 }
 
-// affordable is something to buy, and how much of it: of what would be paid at twice the price at most.
+// affordable returns an instrument to buy and a quantity that could be paid even at twice the
+// price.
 func (m *member) affordable() (*client.Instrument, int64) {
 	cash := m.user.shadow.Balance()
 	for range buyTries {
@@ -104,7 +106,7 @@ func (m *member) affordable() (*client.Instrument, int64) {
 	return nil, 0
 }
 
-// holding is something to sell, and how much of it.
+// holding returns an instrument to sell and how much of it.
 func (m *member) holding() (*client.Instrument, int64) {
 	held := m.user.shadow.Held()
 	if len(held) == 0 {
@@ -113,7 +115,7 @@ func (m *member) holding() (*client.Instrument, int64) {
 	market, code, _ := strings.Cut(held[m.rand.IntN(len(held))], ".")
 	i := slices.IndexFunc(m.swarm.tools, func(i client.Instrument) bool { return i.Market == market && i.Code == code })
 	if i < 0 {
-		return nil, 0 // more instruments than the server lists at once
+		return nil, 0 // the server has more instruments than it lists at once
 	}
 	quantity := m.user.shadow.Quantity(market, code)
 	if m.rand.IntN(wholeOneIn) > 0 {
@@ -122,7 +124,7 @@ func (m *member) holding() (*client.Instrument, int64) {
 	return &m.swarm.tools[i], quantity
 }
 
-// order places an order, and judges a refusal.
+// order places an order and judges a refusal.
 func (m *member) order(ctx context.Context, kind Kind, i *client.Instrument, o *client.Order) error {
 	u, before, resyncs := &m.user, m.user.shadow.Clone(), m.user.tally.Resyncs
 	_, took, err := u.order(ctx, o)
@@ -131,14 +133,14 @@ func (m *member) order(ctx context.Context, kind Kind, i *client.Instrument, o *
 	case err == nil, errors.Is(err, errResynced):
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: no answer came to the end: %w", orderText(o), err)
-	case broken(err):
+	case lostConnection(err):
 		return nil
 	case errors.As(err, &reject):
-		if putOff(err) {
-			return u.idle(ctx, patience(err))
+		if refusedForNow(err) {
+			return u.idle(ctx, retryPause(err))
 		}
-		if u.tally.Resyncs == resyncs { // else it was refused by another history
-			if why := u.judge(before, o, reject, int64(i.Price)); why != "" {
+		if u.tally.Resyncs == resyncs { // else the refusal may belong to another history
+			if why := u.judgeRefusal(before, o, reject, int64(i.Price)); why != "" {
 				u.wrongf("%s", why)
 			}
 		}
@@ -149,7 +151,7 @@ func (m *member) order(ctx context.Context, kind Kind, i *client.Instrument, o *
 	return nil
 }
 
-// ask is a query: mostly the list, now and then the history or a price.
+// ask makes a query: mostly the list, sometimes the history or a price.
 func (m *member) ask(ctx context.Context) error {
 	switch {
 	case m.rand.IntN(pagesOneIn) == 0:
@@ -185,7 +187,7 @@ func (m *member) quote(ctx context.Context) error {
 	return m.answered(ctx, "a price", took, err)
 }
 
-// answered counts a query. That it was put off, or that its connection broke, is no failure.
+// answered counts a query. A query that was put off, or whose connection broke, is no failure.
 func (m *member) answered(ctx context.Context, what string, took time.Duration, err error) error {
 	switch {
 	case err == nil, errors.Is(err, errResynced):
@@ -194,21 +196,23 @@ func (m *member) answered(ctx context.Context, what string, took time.Duration, 
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("ask for %s: no answer came to the end: %w", what, err)
-	case putOff(err):
-		return m.user.idle(ctx, patience(err))
-	case broken(err):
+	case refusedForNow(err):
+		return m.user.idle(ctx, retryPause(err))
+	case lostConnection(err):
 		return nil
 	}
 	return fmt.Errorf("ask for %s: %w", what, err)
 }
 
-// compare ends a client: a fresh list against the shadow, and the newest page of the history against what was seen, or all of it,
-// where a trade was taken back that was older than the shadow. They all come to it at once, and take turns.
-func (m *member) compare(ctx context.Context, turns gate) error {
-	err := turns.enter(ctx)
+// compare ends a client. It compares a fresh list with the shadow, and the newest page of the
+// history with the events seen. If a trade older than the shadow was taken back, it compares
+// the whole history. All members come to this at once, so the slots bound how many compare at
+// the same time.
+func (m *member) compare(ctx context.Context, slots gate) error {
+	err := slots.enter(ctx)
 	if err == nil {
-		defer turns.leave()
-		err = m.user.insist(ctx, func(ctx context.Context) error {
+		defer slots.leave()
+		err = m.user.retry(ctx, func(ctx context.Context) error {
 			h, _, err := m.user.pull(ctx)
 			if err == nil && m.user.shadow.Unfolded() > 0 {
 				err = m.user.fold(ctx, h)
@@ -217,7 +221,7 @@ func (m *member) compare(ctx context.Context, turns gate) error {
 		})
 	}
 	if err == nil {
-		err = m.user.insist(ctx, func(ctx context.Context) error {
+		err = m.user.retry(ctx, func(ctx context.Context) error {
 			_, _, err := m.user.page(ctx, 0)
 			return err
 		})

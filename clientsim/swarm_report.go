@@ -11,20 +11,20 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// SwarmClient is what one client of a swarm did, saw and checked.
+// SwarmClient says what one client of a swarm did, saw and checked.
 type SwarmClient struct {
-	Account   uint64 `json:"account,omitempty"` // 0: the sum of all
-	Compared  bool   `json:"compared"`          // its account agreed with the server at the end, or what did not is in mismatches
+	Account   uint64 `json:"account,omitempty"` // 0 in the sum of all
+	Compared  bool   `json:"compared"`          // compared with the server at the end; differences are in mismatches
 	RowsAtEnd int    `json:"rows_at_end"`
 	Tally
 	Queries int     `json:"queries"` // lists, pages of history and prices asked for while trading
 	Times   Timings `json:"response_times"`
 }
 
-// OK tells whether nothing was wrong, to the end.
+// OK reports whether nothing was wrong up to the end.
 func (c *SwarmClient) OK() bool { return c.Compared && c.right() }
 
-// requests is how many were answered.
+// requests returns how many requests were answered.
 func (c *SwarmClient) requests() int64 { return c.Times.Total.Count }
 
 func (c *SwarmClient) add(o *SwarmClient) {
@@ -43,17 +43,19 @@ type SwarmReport struct {
 	Clients      []SwarmClient
 }
 
-// OK tells whether all of it held: nothing wrong with any client, and enough done for that to mean something.
+// OK reports whether the swarm succeeded: nothing was wrong with any client, and enough was
+// done for that to mean something.
 func (r *SwarmReport) OK() bool { return r.held() == len(r.Clients) && len(r.tooLittle()) == 0 }
 
-// tooLittle says what there has to be for the verdict to mean something, and was not.
+// tooLittle returns what is missing for the verdict to mean something.
 func (r *SwarmReport) tooLittle() []string {
 	if len(r.Clients) == 0 {
 		return []string{"there were no clients: nothing was tried"}
 	}
 	sentences := []string{}
 	if r.Totals.requests() == 0 {
-		sentences = append(sentences, "no request was answered: a client thinks before its first one, and needs longer than that")
+		sentences = append(sentences, "no request was answered: a client thinks before its first one, and needs "+
+			"longer than that")
 	}
 	if r.Totals.Lists == 0 {
 		sentences = append(sentences, "no list was compared")
@@ -64,7 +66,7 @@ func (r *SwarmReport) tooLittle() []string {
 	return sentences
 }
 
-// held is how many clients found nothing wrong.
+// held returns how many clients found nothing wrong.
 func (r *SwarmReport) held() int {
 	n := 0
 	for i := range r.Clients {
@@ -102,8 +104,8 @@ func (r SwarmReport) MarshalJSON() ([]byte, error) {
 		Clients      []withVerdict `json:"clients"`
 	}{
 		OK: r.OK(), Scenario: "swarm", Server: r.Server, Profile: r.Profile.Name, Interval: r.Profile.Think.String(),
-		Mix: r.Profile.Mix.String(), LoginSeconds: r.LoginSeconds, Seconds: r.Seconds, ClientsOK: r.held(), TooLittle: r.tooLittle(),
-		Clients: make([]withVerdict, 0, len(r.Clients)),
+		Mix: r.Profile.Mix.String(), LoginSeconds: r.LoginSeconds, Seconds: r.Seconds, ClientsOK: r.held(),
+		TooLittle: r.tooLittle(), Clients: make([]withVerdict, 0, len(r.Clients)),
 	}
 	totals := r.Totals
 	totals.Compared = !slices.ContainsFunc(r.Clients, func(c SwarmClient) bool { return !c.Compared })
@@ -115,23 +117,25 @@ func (r SwarmReport) MarshalJSON() ([]byte, error) {
 }
 
 const (
-	rowsShown       = 10 // clients in the table; all where there are no more than twice as many
-	mismatchesShown = 20 // sentences below it
+	rowsShown       = 10 // clients in the table; all if there are at most twice as many
+	mismatchesShown = 20 // sentences below the table
 )
 
-// Render writes the clients as a table, all of them where they are few and else the worst ten, the response times, what was
-// wrong, and a verdict in a sentence.
+// Render writes the clients as a table (all of them if they are few, else the worst ten), the
+// response times, what was wrong, and a verdict in one sentence.
 func (r *SwarmReport) Render(w io.Writer) error {
 	shown := r.worst()
-	t := newTable(table.Row{"client", "buys+sells", "refused", "queries", "events", "pushed", "lists", "history", "missed",
-		"reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", "p50 ms", "p99 ms", "max ms", ""}, 2, 18)
+	t := newTable(table.Row{"client", "buys+sells", "refused", "queries", "events", "pushed", "lists", "history",
+		"missed", "reconnects", "restarts", "resyncs", "gaps", "repeats", "wrong", "p50 ms", "p99 ms", "max ms", "",
+	}, 2, 18)
 	for _, c := range shown {
 		t.AppendRow(append(table.Row{c.Account}, c.columns(c.verdict())...))
 	}
 	t.AppendFooter(append(table.Row{fmt.Sprintf("all %d", len(r.Clients))},
 		r.Totals.columns(fmt.Sprintf("%d of %d", r.held(), len(r.Clients)))...))
 	if len(shown) < len(r.Clients) {
-		if _, err := fmt.Fprintf(w, "The worst %d of %d clients, and the sum of all:\n", len(shown), len(r.Clients)); err != nil {
+		if _, err := fmt.Fprintf(w, "The worst %d of %d clients, and the sum of all:\n", len(shown),
+			len(r.Clients)); err != nil {
 			return err
 		}
 	}
@@ -142,8 +146,10 @@ func (r *SwarmReport) Render(w io.Writer) error {
 	for _, row := range []struct {
 		name string
 		Timing
-	}{{"buy", r.Totals.Times.Buy}, {"sell", r.Totals.Times.Sell}, {"query", r.Totals.Times.Query}, {"all", r.Totals.Times.Total}} {
-		times.AppendRow(table.Row{row.name, row.Count, ms(row.Mean), ms(row.P50), ms(row.P90), ms(row.P99), ms(row.Max)})
+	}{{"buy", r.Totals.Times.Buy}, {"sell", r.Totals.Times.Sell}, {"query", r.Totals.Times.Query},
+		{"all", r.Totals.Times.Total}} {
+		times.AppendRow(table.Row{row.name, row.Count, ms(row.Mean), ms(row.P50), ms(row.P90), ms(row.P99),
+			ms(row.Max)})
 	}
 	if _, err := fmt.Fprintln(w, times.Render()); err != nil {
 		return err
@@ -151,8 +157,8 @@ func (r *SwarmReport) Render(w io.Writer) error {
 	return r.renderVerdict(w)
 }
 
-// worst is whom to show: those with something wrong first, then those who waited longest; in the order of their accounts
-// where all are shown.
+// worst returns the clients to show: first those with something wrong, then those that waited
+// longest. If all are shown, they are in the order of their accounts.
 func (r *SwarmReport) worst() []*SwarmClient {
 	all := make([]*SwarmClient, len(r.Clients))
 	for i := range r.Clients {
@@ -168,7 +174,8 @@ func (r *SwarmReport) worst() []*SwarmClient {
 			}
 			return 1 + c.Wrong
 		}
-		return cmp.Or(cmp.Compare(bad(b), bad(a)), cmp.Compare(b.Times.Total.Max, a.Times.Total.Max), cmp.Compare(a.Account, b.Account))
+		return cmp.Or(cmp.Compare(bad(b), bad(a)), cmp.Compare(b.Times.Total.Max, a.Times.Total.Max),
+			cmp.Compare(a.Account, b.Account))
 	})
 	return all[:rowsShown]
 }
@@ -187,7 +194,8 @@ func (r *SwarmReport) renderVerdict(w io.Writer) error {
 		}
 	}
 	if more > 0 {
-		if _, err := fmt.Fprintf(w, "wrong: and %d more; -o json has the first %d of each client\n", more, mismatchesMax); err != nil {
+		if _, err := fmt.Fprintf(w, "wrong: and %d more; -o json has the first %d of each client\n", more,
+			mismatchesMax); err != nil {
 			return err
 		}
 	}
@@ -197,14 +205,18 @@ func (r *SwarmReport) renderVerdict(w io.Writer) error {
 		}
 	}
 	t := &r.Totals
-	_, err := fmt.Fprintf(w, "%d of %d clients found all of it right: %d orders and %d queries answered in %.1f s (%d orders refused, rightly unless said); "+
-		"%d events, %d lists with their state hash and %d events of history checked; %d gaps, %d repeats, %d mismatches.\n",
-		r.held(), len(r.Clients), t.Orders, t.Queries, r.Seconds, t.Refused, t.Events, t.Lists, t.History, t.Gaps, t.Repeats, t.Wrong)
+	_, err := fmt.Fprintf(w, "%d of %d clients found all of it right: %d orders and %d queries answered in %.1f s "+
+		"(%d orders refused, rightly unless said); "+
+		"%d events, %d lists with their state hash and %d events of history checked; %d gaps, %d repeats, %d "+
+		"mismatches.\n",
+		r.held(), len(r.Clients), t.Orders, t.Queries, r.Seconds, t.Refused, t.Events, t.Lists, t.History, t.Gaps,
+		t.Repeats, t.Wrong)
 	return err
 }
 
 func (c *SwarmClient) columns(verdict string) table.Row {
-	return table.Row{c.Orders, c.Refused, c.Queries, c.Events, c.Pushed, c.Lists, c.History, c.Missed, c.Reconnects, c.Restarts, c.Resyncs,
+	return table.Row{c.Orders, c.Refused, c.Queries, c.Events, c.Pushed, c.Lists, c.History, c.Missed, c.Reconnects,
+		c.Restarts, c.Resyncs,
 		c.Gaps, c.Repeats, c.Wrong, ms(c.Times.Total.P50), ms(c.Times.Total.P99), ms(c.Times.Total.Max), verdict}
 }
 
@@ -218,7 +230,7 @@ func (c *SwarmClient) verdict() string {
 	return "NOT COMPARED"
 }
 
-// ms is milliseconds with as many digits as mean something.
+// ms formats milliseconds with a sensible number of digits.
 func ms(v float64) string {
 	if v < 10 {
 		return fmt.Sprintf("%.2f", v)
@@ -226,7 +238,7 @@ func ms(v float64) string {
 	return fmt.Sprintf("%.0f", v)
 }
 
-// newTable is a table with the columns from first to last aligned to the right.
+// newTable returns a table whose columns from first to last are aligned to the right.
 func newTable(header table.Row, first, last int) table.Writer {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
@@ -235,7 +247,8 @@ func newTable(header table.Row, first, last int) table.Writer {
 	t.AppendHeader(header)
 	var numbers []table.ColumnConfig
 	for column := first; column <= last; column++ {
-		numbers = append(numbers, table.ColumnConfig{Number: column, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+		numbers = append(numbers, table.ColumnConfig{Number: column, Align: text.AlignRight,
+			AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
 	}
 	t.SetColumnConfigs(numbers)
 	return t

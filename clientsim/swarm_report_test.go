@@ -12,7 +12,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// someReport is a report with a number of its own in every field that has one.
+// someReport returns a report with a different number in every field.
 func someReport() *SwarmReport {
 	timing := func(n float64) Timing {
 		return Timing{Count: int64(n), Mean: n + 0.5, P50: n + 0.25, P90: n + 1, P99: n + 2, Max: n + 3}
@@ -20,14 +20,17 @@ func someReport() *SwarmReport {
 	r := &SwarmReport{Server: "127.0.0.1:7300", Profile: Profiles()[0], LoginSeconds: 0.25, Seconds: 60}
 	for i := range 2 {
 		c := SwarmClient{Account: uint64(100001 + i), Compared: true, RowsAtEnd: 4, Queries: 8, Tally: Tally{
-			Events: 31, Pushed: 2, Executions: 26, Operator: 1, Adjustments: 3, Replayed: 5, Orders: 27, Refused: 6, Busy: 7, Broken: 9,
-			Lists: 10, History: 11, Logins: 13, Reconnects: 12, Restarts: 18, Resumes: 14, Resyncs: 15, Missed: 16, Away: 17.5,
+			Events: 31, Pushed: 2, Executions: 26, Operator: 1, Adjustments: 3, Replayed: 5, Orders: 27, Refused: 6,
+			Busy: 7, Broken: 9,
+			Lists: 10, History: 11, Logins: 13, Reconnects: 12, Restarts: 18, Resumes: 14, Resyncs: 15, Missed: 16,
+			Away: 17.5,
 		}}
 		c.Times = Timings{Buy: timing(20), Sell: timing(21), Query: timing(22), Total: timing(63)}
 		r.Clients = append(r.Clients, c)
 	}
 	bad := &r.Clients[1]
-	bad.Gaps, bad.Repeats, bad.Wrong, bad.Mismatches = 1, 2, 4, []string{"account 100002 seq 9, seq: expected 9, got 10"}
+	bad.Gaps, bad.Repeats, bad.Wrong, bad.Mismatches = 1, 2, 4,
+		[]string{"account 100002 seq 9, seq: expected 9, got 10"}
 	for i := range r.Clients {
 		r.Totals.add(&r.Clients[i])
 	}
@@ -35,7 +38,7 @@ func someReport() *SwarmReport {
 	return r
 }
 
-// The JSON is for programs: names and places do not change.
+// The JSON is for programs: names and structure do not change.
 func TestSwarmReportForPrograms(t *testing.T) {
 	text, err := json.MarshalIndent(someReport(), "", "  ")
 	if err != nil {
@@ -68,11 +71,15 @@ func TestSwarmReportForPeople(t *testing.T) {
 	}
 	text := render(someReport())
 	for _, want := range []string{
-		" 100001          27        6        8      31       2     10       11      16          12        18       15     0        0      0      63      65      66  ok ",
-		" 100002          27        6        8      31       2     10       11      16          12        18       15     1        2      4      63      65      66  WRONG ",
+		" 100001          27        6        8      31       2     10       11      16          12        18      " +
+			" 15     0        0      0      63      65      66  ok ",
+		" 100002          27        6        8      31       2     10       11      16          12        18      " +
+			" 15     1        2      4      63      65      66  WRONG ",
 		" 1 of 2 \n", "wrong: account 100002 seq 9, seq: expected 9, got 10\n",
-		"1 of 2 clients found all of it right: 54 orders and 16 queries answered in 60.0 s (12 orders refused, rightly unless said); " +
-			"62 events, 20 lists with their state hash and 22 events of history checked; 1 gaps, 2 repeats, 4 mismatches.\n",
+		"1 of 2 clients found all of it right: 54 orders and 16 queries answered in 60.0 s (12 orders refused, " +
+			"rightly unless said); " +
+			"62 events, 20 lists with their state hash and 22 events of history checked; 1 gaps, 2 repeats, 4 " +
+			"mismatches.\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
@@ -101,7 +108,8 @@ func TestSwarmReportForPeople(t *testing.T) {
 		}
 	}
 	text = strings.Join(lines, "\n")
-	for _, want := range []string{"NOT COMPARED", "wrong: difference 19\nwrong: and 10 more; ", "498 of 500 clients found all of it right"} {
+	for _, want := range []string{"NOT COMPARED", "wrong: difference 19\nwrong: and 10 more; ",
+		"498 of 500 clients found all of it right"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
@@ -148,7 +156,8 @@ func TestTallyKeepsTheFirstSentences(t *testing.T) {
 	}
 }
 
-// TestSwarmThatDidNothing: a swarm in which nothing was asked or compared is none that held, and says so.
+// TestSwarmThatDidNothing: a swarm in which nothing was asked or compared has not succeeded,
+// and says so.
 func TestSwarmThatDidNothing(t *testing.T) {
 	for want, spoil := range map[string]func(r *SwarmReport){
 		"there were no clients":                func(r *SwarmReport) { r.Clients = nil },

@@ -18,13 +18,13 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// longEnough bounds a swarm that a test ends when it has seen what it waits for.
+// longEnough bounds a swarm that a test ends once it has seen what it waits for.
 const longEnough = 30 * time.Second
 
-// swarmRows are rows for the ten accounts of a swarm.
+// swarmRows are the rows of the ten accounts of a swarm.
 var swarmRows = [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0}
 
-// crowd is a swarm of ten in a hurry, against a world; stop ends its trading.
+// crowd is a swarm of ten without long pauses, against a world; stop ends its trading.
 type crowd struct {
 	cfg  SwarmConfig
 	stop context.CancelFunc
@@ -41,7 +41,8 @@ func newCrowd(t *testing.T, w *world) *crowd {
 	p := Profiles()[0]
 	p.Think = Interval{2 * time.Millisecond, 10 * time.Millisecond}
 	c.cfg = SwarmConfig{
-		Addr: w.listener.Addr().String(), Clients: 10, FirstAccount: swarmFirst, Profile: p, Duration: longEnough, Seed: 3,
+		Addr: w.listener.Addr().String(), Clients: 10, FirstAccount: swarmFirst, Profile: p, Duration: longEnough,
+		Seed: 3,
 		Notice: func(text string) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -65,12 +66,13 @@ func (c *crowd) run(t *testing.T) *SwarmReport {
 	return report
 }
 
-// after returns a spoiler that does something once, when so many events have left the server.
+// after returns a spoiler that calls a function once, after that many events have left the
+// server.
 func after(events int, do func()) func(*outFrame) bool {
 	return func(f *outFrame) bool {
 		if f.t == codec.TypeEvent || f.t == codec.TypeExecution {
 			if events--; events == 0 {
-				go do() // it may want the world's lock, which is held
+				go do() // it may need the world's lock, which is held
 			}
 		}
 		return true
@@ -86,7 +88,8 @@ func TestSwarm(t *testing.T) {
 	if !report.OK() || report.held() != 10 {
 		t.Error("the swarm did not hold")
 	}
-	if len(c.said) != 2 || c.said[0] != "all 10 clients are logged in" || !strings.HasPrefix(c.said[1], "stopped early: ") {
+	if len(c.said) != 2 || c.said[0] != "all 10 clients are logged in" ||
+		!strings.HasPrefix(c.said[1], "stopped early: ") {
 		t.Errorf("said %q", c.said)
 	}
 	sum := 0
@@ -99,12 +102,14 @@ func TestSwarm(t *testing.T) {
 			}
 		}
 		if r.Orders != executed || r.Executions != executed || r.Events != executed {
-			t.Errorf("client %d: %d orders, %d executions, %d events: the server has executed %d", r.Account, r.Orders, r.Executions, r.Events, executed)
+			t.Errorf("client %d: %d orders, %d executions, %d events: the server has executed %d", r.Account,
+				r.Orders, r.Executions, r.Events, executed)
 		}
 		times := r.Times
 		if r.Orders == 0 || r.Queries == 0 || r.Lists < 2 || r.History == 0 || r.Logins != 1 || !r.Compared ||
 			times.Buy.Count+times.Sell.Count != int64(r.Orders+r.Refused) || times.Query.Count != int64(r.Queries) ||
-			times.Total.Count != int64(r.Orders+r.Refused+r.Queries) || times.Total.P50 <= 0 || times.Total.Max < times.Total.P99 {
+			times.Total.Count != int64(r.Orders+r.Refused+r.Queries) || times.Total.P50 <= 0 ||
+			times.Total.Max < times.Total.P99 {
 			t.Errorf("client %d was idle somewhere, or counts wrongly: %+v", r.Account, r)
 		}
 		if r.RowsAtEnd > rowsWanted+1 {
@@ -117,8 +122,8 @@ func TestSwarm(t *testing.T) {
 	}
 }
 
-// Trades are taken back under the eyes of a swarm: new ones, and such as are older than its clients, who then fold all of the
-// history at the end. Either way a wrong row is found.
+// Trades are taken back while a swarm watches: new ones, and ones older than its clients, who
+// then fold the whole history at the end. Either way a wrong row is detected.
 func TestSwarmWhoseTradesAreTakenBack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -139,7 +144,8 @@ func TestSwarmWhoseTradesAreTakenBack(t *testing.T) {
 				case events == 1000:
 					go c.stop()
 				case events%50 == 0:
-					go w.takesSomethingBack(swarmFirst+uint64(busts%9), busts) // it wants the world's lock, which is held
+					// In a goroutine, as it needs the world's lock, which is held.
+					go w.takesSomethingBack(swarmFirst+uint64(busts%9), busts)
 					busts++
 				}
 				if b := ev.GetBust(); b != nil && wrong && f.account == swarmFirst+2 {
@@ -160,29 +166,32 @@ func TestSwarmWhoseTradesAreTakenBack(t *testing.T) {
 					t.Errorf("client %d: ok %v, %q", r.Account, r.OK(), r.Mismatches)
 				}
 				if r.Busts > 0 && r.History < len(w.history[r.Account]) {
-					t.Errorf("client %d has read %d events of %d: a trade older than its shadow was taken back", r.Account, r.History, len(w.history[r.Account]))
+					t.Errorf("client %d has read %d events of %d: a trade older than its shadow was taken back",
+						r.Account, r.History, len(w.history[r.Account]))
 				}
 			}
 		})
 	}
 }
 
-// takesSomethingBack takes an old trade back, of the opening, or else the newest one.
+// takesSomethingBack takes back an old trade of the opening, or else the newest one.
 func (w *world) takesSomethingBack(account uint64, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := &positions.BustRequest{
-		Account: account, TradeSeq: 2 + uint64(n/9), Reason: "wrong account", Actor: "test", Policy: positions.PolicyCascade,
+		Account: account, TradeSeq: 2 + uint64(n/9), Reason: "wrong account", Actor: "test",
+		Policy: positions.PolicyCascade,
 	}
 	if len(w.history[account]) == 1 {
 		return
 	}
 	w.bust(r)
-	r = &positions.BustRequest{Account: account, TradeSeq: uint64(len(w.history[account])) - 1, Reason: "wrong price", Actor: "test", Policy: r.Policy}
+	r = &positions.BustRequest{Account: account, TradeSeq: uint64(len(w.history[account])) - 1, Reason: "wrong price",
+		Actor: "test", Policy: r.Policy}
 	w.bust(r)
 }
 
-// The server is gone for a while. It comes back with its history, or without.
+// The server goes away for a while, and comes back with or without its history.
 func TestSwarmWhoseServerIsAway(t *testing.T) {
 	t.Parallel()
 	for name, anew := range map[string]bool{"as it was": false, "with a new history": true} {
@@ -220,30 +229,35 @@ func TestSwarmWhoseServerIsAway(t *testing.T) {
 				if anew {
 					resumes, resyncs = 0, 1
 				}
-				if r.Reconnects != 1 || r.Resumes != resumes || r.Resyncs != resyncs || r.Restarts != 1 || r.Logins != 2 || r.Away <= 0 {
-					t.Errorf("client %d: %d reconnects, %d restarts, %d resumes, %d resyncs, away %v", r.Account, r.Reconnects, r.Restarts, r.Resumes,
+				if r.Reconnects != 1 || r.Resumes != resumes || r.Resyncs != resyncs || r.Restarts != 1 ||
+					r.Logins != 2 || r.Away <= 0 {
+					t.Errorf("client %d: %d reconnects, %d restarts, %d resumes, %d resyncs, away %v", r.Account,
+						r.Reconnects, r.Restarts, r.Resumes,
 						r.Resyncs, r.Away)
 				}
 				if !anew && (r.Missed < 3 || r.Pushed < 3 || r.Replayed != int(r.Missed)) {
-					t.Errorf("client %d: %d missed, %d replayed, %d pushed: there were 3 fills meanwhile", r.Account, r.Missed, r.Replayed, r.Pushed)
+					t.Errorf("client %d: %d missed, %d replayed, %d pushed: there were 3 fills meanwhile", r.Account,
+						r.Missed, r.Replayed, r.Pushed)
 				}
 			}
 			said := strings.Join(c.said, "\n")
-			if anew != strings.Contains(said, " began anew from a snapshot") || anew == strings.Contains(said, " resumed, having missed ") {
+			if anew != strings.Contains(said, " began anew from a snapshot") ||
+				anew == strings.Contains(said, " resumed, having missed ") {
 				t.Errorf("it said\n%s", said)
 			}
 		})
 	}
 }
 
-// A server with one fault is found out, by the client whom it hits and with a sentence that names it.
+// A server with one fault is detected by the client that it affects, with a sentence that names
+// the fault.
 func TestSwarmFindsTheFault(t *testing.T) {
 	t.Parallel()
 	const hit = swarmFirst + 4
 	tests := map[string]struct {
 		spoil  func(f *outFrame) bool
 		says   string
-		inGaps int // -1: some or none
+		inGaps int // -1 means any number
 	}{
 		"wrong cost": {func(f *outFrame) bool {
 			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && len(ev.GetPositions()) > 0 {
@@ -285,6 +299,7 @@ func TestSwarmFindsTheFault(t *testing.T) {
 			}
 			return true
 		}, "the event sent again: expected ", 0},
+		// The refused order's event is missing later, so there may be a gap.
 		"refused though it can be paid": {func(f *outFrame) bool {
 			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && f.t == codec.TypeExecution &&
 				ev.GetTrade().GetSide() == papertapev1.Side_SIDE_BUY {
@@ -293,7 +308,7 @@ func TestSwarmFindsTheFault(t *testing.T) {
 						Text: "there is no money"}
 			}
 			return true
-		}, "was refused with REJECT_CODE_INSUFFICIENT_CASH (there is no money), but there were ", -1}, // and the event is missing later
+		}, "was refused with REJECT_CODE_INSUFFICIENT_CASH (there is no money), but there were ", -1},
 		"another quantity executed": {func(f *outFrame) bool {
 			if ev, ok := f.m.(*papertapev1.AccountEvent); ok && f.t == codec.TypeExecution {
 				wrong := proto.Clone(ev).(*papertapev1.AccountEvent)
@@ -319,8 +334,10 @@ func TestSwarmFindsTheFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var w *world
-			fills := after(50, func() { w.fillAll(1) }) // for there to be live events
-			w = startWorld(t, swarmRows, func(f *outFrame) bool { return fills(f) && (f.account != hit || test.spoil(f)) })
+			fills := after(50, func() { w.fillAll(1) }) // so that there are live events
+			w = startWorld(t, swarmRows, func(f *outFrame) bool {
+				return fills(f) && (f.account != hit || test.spoil(f))
+			})
 			c := newCrowd(t, w)
 			c.cfg.Progress = func(p Progress) {
 				if p.Wrong > 0 {
@@ -338,7 +355,8 @@ func TestSwarmFindsTheFault(t *testing.T) {
 				}
 			}
 			r := &report.Clients[hit-swarmFirst]
-			if said := strings.Join(r.Mismatches, "\n"); !strings.Contains(said, test.says) || !strings.Contains(said, fmt.Sprintf("account %d", hit)) {
+			if said := strings.Join(r.Mismatches, "\n"); !strings.Contains(said, test.says) ||
+				!strings.Contains(said, fmt.Sprintf("account %d", hit)) {
 				t.Errorf("it says %q: expected account %d and %q", said, hit, test.says)
 			}
 			if test.inGaps >= 0 && r.Gaps != test.inGaps || r.Repeats != 0 {
@@ -391,13 +409,14 @@ func TestSwarmWhoseServerForgets(t *testing.T) {
 	report := c.run(t)
 	for i := range report.Clients {
 		r := &report.Clients[i]
-		if r.OK() || r.Gaps != 1 || r.Resyncs != 1 || r.Wrong != 1 || !strings.Contains(r.Mismatches[0], "in the same epoch 0x1267: ") {
+		if r.OK() || r.Gaps != 1 || r.Resyncs != 1 || r.Wrong != 1 ||
+			!strings.Contains(r.Mismatches[0], "in the same epoch 0x1267: ") {
 			t.Errorf("client %d: ok %v, %d gaps, %d resyncs, %q", r.Account, r.OK(), r.Gaps, r.Resyncs, r.Mismatches)
 		}
 	}
 }
 
-// A server that puts requests off is asked again, and nothing is wrong.
+// Requests that the server puts off are repeated, and nothing is wrong.
 func TestSwarmIsPatient(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -433,7 +452,9 @@ func TestSwarmThatCannotRun(t *testing.T) {
 		cannot bool
 	}{
 		"nobody there": {func(c *SwarmConfig) { c.Addr = "127.0.0.1:1" }, []string{"connect to 127.0.0.1:1"}, true},
-		"nobody there yet": {func(c *SwarmConfig) { c.Addr, c.Wait = away.listener.Addr().String(), 200*time.Millisecond },
+		"nobody there yet": {func(c *SwarmConfig) {
+			c.Addr, c.Wait = away.listener.Addr().String(), 200*time.Millisecond
+		},
 			[]string{"log in to account 100001"}, true},
 		"too few accounts": {func(c *SwarmConfig) { c.Clients = 11 }, []string{"there is no account 100011",
 			"the 11 clients want the accounts 100001 to 100011: start the server with more accounts"}, true},
@@ -481,12 +502,14 @@ func TestSwarmWaits(t *testing.T) {
 
 func TestRefusalsAreJudged(t *testing.T) {
 	const account = 100017
-	before, _ := shadow.FromHoldings(&client.Holdings{ // what is wrong with so short a list does not matter here
+	before, _ := shadow.FromHoldings(&client.Holdings{ // the findings in so short a list do not matter here
 		Account: account, Cash: &client.Cash{Balance: 1000_0000},
 		Positions: []client.Position{{Market: "SH", Code: "600519", Quantity: 200}},
 	})
-	sold := &client.Event{Cash: &client.Cash{Balance: 5000_0000}, Positions: []client.Position{{Market: "SH", Code: "600519", Quantity: 50}}}
-	spent := &client.Event{Cash: &client.Cash{Balance: 10_0000}, Positions: []client.Position{{Market: "SZ", Code: "600519", Quantity: 9}}}
+	sold := &client.Event{Cash: &client.Cash{Balance: 5000_0000},
+		Positions: []client.Position{{Market: "SH", Code: "600519", Quantity: 50}}}
+	spent := &client.Event{Cash: &client.Cash{Balance: 10_0000},
+		Positions: []client.Position{{Market: "SZ", Code: "600519", Quantity: 9}}}
 	buy := func(quantity int64) *client.Order {
 		return &client.Order{Side: client.Buy, Market: "SH", Code: "600519", Quantity: quantity}
 	}
@@ -514,7 +537,7 @@ func TestRefusalsAreJudged(t *testing.T) {
 		"bought today, to buy":               {buy(50), client.NotSellableToday, nil, false},
 	} {
 		u := &user{account: account, since: test.since}
-		why := u.judge(before, test.o, &client.Reject{Code: test.code, Text: "no"}, 10_0000)
+		why := u.judgeRefusal(before, test.o, &client.Reject{Code: test.code, Text: "no"}, 10_0000)
 		if test.right != (why == "") {
 			t.Errorf("%s: judged %q, right is %v", name, why, test.right)
 		}

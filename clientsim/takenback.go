@@ -11,21 +11,23 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// takenBack is shown a trade of the server's that the server then takes back: the row and the cash must be what they were before
-// it. And it has both replayed to it, in their order.
+// takenBack is shown a trade of the server's that the server then takes back: the row and the
+// cash must be what they were before it. And it has both replayed to it, in their order.
 func (t *trader) takenBack(ctx context.Context) error {
 	if t.moments == nil {
 		t.moments = make(map[uint64]moment)
 	}
 	for seen := 1; ; seen++ {
-		if err := t.awaitCount(ctx, "trades taken back or corrected by the server", &t.tally.Busts, t.tally.Busts+1, becauseScript); err != nil {
+		if err := t.awaitCount(ctx, "trades taken back or corrected by the server", &t.tally.Busts, t.tally.Busts+1,
+			becauseScript); err != nil {
 			return err
 		}
 		if t.restored(t.seen[t.shadow.Seq()]) {
 			break
 		}
 		if seen == bustsMax {
-			return fmt.Errorf("of %d trades that were taken back or corrected, none was shown before and left alone until then: expected one", seen)
+			return fmt.Errorf("of %d trades that were taken back or corrected, none was shown before and left "+
+				"alone until then: expected one", seen)
 		}
 	}
 	if _, err := t.list(ctx); err != nil {
@@ -38,8 +40,9 @@ func (t *trader) takenBack(ctx context.Context) error {
 	return nil
 }
 
-// restored says whether an event takes back a trade that was shown, and after which nothing happened to its row; it compares the
-// row and the cash with those before the trade, for which it asks no ledger.
+// restored says whether an event takes back a trade that was shown, and after which nothing
+// happened to its row; it compares the row and the cash with those before the trade, for which
+// it asks no ledger.
 func (t *trader) restored(ev *client.Event) bool {
 	if ev == nil || ev.Bust == nil {
 		return false
@@ -70,7 +73,8 @@ func (t *trader) restored(ev *client.Event) bool {
 	f.Money("cash", returned.Add(returned, big.NewInt(t.moments[ev.Seq].cash)), balanceOf(ev))
 	t.wrong(f.List...)
 	if len(f.List) == 0 {
-		t.sayf("%s %d, cost %s, and the cash are what they were before %s", k, was.Quantity, market.FormatMoney(was.Cost),
+		t.sayf("%s %d, cost %s, and the cash are what they were before %s", k, was.Quantity,
+			market.FormatMoney(was.Cost),
 			b.TradeID)
 	}
 	return true
@@ -82,7 +86,8 @@ func (t *trader) replayAll(ctx context.Context) error {
 	if _, err := t.list(ctx); err != nil { // as of now, there is a connection
 		return err
 	}
-	second, err := client.Dial(ctx, t.cfg.Addr, client.Options{Account: t.account, Mode: client.ModeRestart, Name: missionName, Dial: new(link).dial})
+	second, err := client.Dial(ctx, t.cfg.Addr, client.Options{Account: t.account, Mode: client.ModeRestart,
+		Name: missionName, Dial: new(link).dial})
 	if err != nil {
 		return t.inSecond("log in", err)
 	}
@@ -93,9 +98,11 @@ func (t *trader) replayAll(ctx context.Context) error {
 		t.wrongf("the second login asked for mode %v and got %v, resynced %v",
 			papertapev1.ResumeMode(client.ModeRestart), papertapev1.ResumeMode(reply.Mode), reply.Resynced)
 	case reply.Epoch != t.epoch:
-		return fmt.Errorf("%w: the second session is of another history", client.ErrDisconnected) // the first will see it, too
+		// The first session will see it, too.
+		return fmt.Errorf("%w: the second session is of another history", client.ErrDisconnected)
 	case reply.OldestSeq != 1:
-		return fmt.Errorf("the server keeps the history of the account from seq %d on, and what is to be shown is all of it, from seq 1: "+
+		return fmt.Errorf("the server keeps the history of the account from seq %d on, and what is to be shown is "+
+			"all of it, from seq 1: "+
 			"play the mission on a server that is younger", reply.OldestSeq)
 	}
 	replayed := shadow.New(t.account)
@@ -105,7 +112,8 @@ func (t *trader) replayAll(ctx context.Context) error {
 	if err := t.orderTwice(ctx, second, replayed); err != nil {
 		return err
 	}
-	t.sayf("a second session has had all of it replayed, from %d-1 to %d-%d, what was taken back and the taking back in their places, and then "+
+	t.sayf("a second session has had all of it replayed, from %d-1 to %d-%d, what was taken back and the taking "+
+		"back in their places, and then "+
 		"live events", t.account, t.account, reply.HeadSeq)
 	return nil
 }
@@ -140,8 +148,8 @@ func (t *trader) orderTwice(ctx context.Context, second *client.Client, replayed
 	return t.anew(t.catchUp(ctx, answers[0].Seq))
 }
 
-// followSecond takes what comes in a second session of the account, up to a sequence: what the first one sees, and nothing
-// else.
+// followSecond takes what comes in a second session of the account, up to a sequence: what the
+// first one sees, and nothing else.
 func (t *trader) followSecond(ctx context.Context, second *client.Client, replayed *shadow.Shadow, seq uint64) error {
 	for replayed.Seq() < seq {
 		ev, err := second.Next(ctx)

@@ -2,39 +2,39 @@ package clientsim
 
 import "time"
 
-// Tally is what one simulated user saw, did and checked.
+// Tally counts what one simulated user saw, did and checked.
 type Tally struct {
-	Events      int `json:"events"`      // that came, every one checked against the shadow
+	Events      int `json:"events"`      // that came; each was checked against the shadow
 	Pushed      int `json:"pushed"`      // of these, trades made by the server's simulator
 	Executions  int `json:"executions"`  // of these, trades that clients of the account ordered
-	Operator    int `json:"operator"`    // of these, trades made by an operator, and trades taken back
+	Operator    int `json:"operator"`    // of these, trades made or taken back by an operator
 	Busts       int `json:"busts"`       // of the latter, trades taken back or corrected
 	Adjustments int `json:"adjustments"` // of these, movements of cash
 	Replayed    int `json:"replayed"`    // of these, sent again from history
 
-	Orders  int `json:"orders"`  // its own, executed
-	Refused int `json:"refused"` // its own, refused
-	Busy    int `json:"busy"`    // requests put off by the server: busy, draining
+	Orders  int `json:"orders"`  // its own that were executed
+	Refused int `json:"refused"` // its own that were refused
+	Busy    int `json:"busy"`    // requests that the server put off: busy or draining
 	Broken  int `json:"broken"`  // requests whose connection broke before the answer
 
 	Lists   int `json:"lists"`   // lists pulled and checked, state hash included
 	History int `json:"history"` // events of history read and checked
 
 	Logins     int     `json:"logins"`
-	Reconnects int     `json:"reconnects"` // times it came back after its connection was gone
-	Restarts   int     `json:"restarts"`   // of the server, as its WELCOMEs tell
-	Resumes    int     `json:"resumes"`    // of these, going on after the last event
-	Resyncs    int     `json:"resyncs"`    // of these, beginning again from a snapshot, as the server had begun a new history
-	Missed     uint64  `json:"missed"`     // events that happened while it was away, and came then
+	Reconnects int     `json:"reconnects"` // how often it came back after its connection was lost
+	Restarts   int     `json:"restarts"`   // of the server, by its WELCOME messages
+	Resumes    int     `json:"resumes"`    // reconnects that continued after the last event
+	Resyncs    int     `json:"resyncs"`    // reconnects that began anew from a snapshot
+	Missed     uint64  `json:"missed"`     // events that happened while it was away and came afterwards
 	Away       float64 `json:"away_seconds"`
 
 	Gaps       int      `json:"gaps"`       // sequences left out
 	Repeats    int      `json:"repeats"`    // sequences that came twice
-	Wrong      int      `json:"wrong"`      // differences found, gaps and repeats included, and what else went wrong
+	Wrong      int      `json:"wrong"`      // differences, including gaps and repeats, and other failures
 	Mismatches []string `json:"mismatches"` // the first of these, as sentences
 }
 
-// mismatchesMax bounds the sentences kept of one client; the first say enough.
+// mismatchesMax bounds the sentences kept per client; the first ones say enough.
 const mismatchesMax = 50
 
 func (t *Tally) wrong(sentence string) {
@@ -46,12 +46,12 @@ func (t *Tally) wrong(sentence string) {
 
 func (t *Tally) away(d time.Duration) { t.Away += d.Seconds() }
 
-// right tells whether nothing was wrong.
+// right reports whether nothing was wrong.
 func (t *Tally) right() bool {
 	return t.Gaps == 0 && t.Repeats == 0 && t.Wrong == 0 && len(t.Mismatches) == 0
 }
 
-// add sums up. The sentences stay where they are.
+// add adds the numbers of another tally, but not its sentences.
 func (t *Tally) add(o *Tally) {
 	t.Events += o.Events
 	t.Pushed += o.Pushed

@@ -8,7 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Kind is a kind of request, as response times are told apart by it.
+// Kind is a kind of request whose response times are measured separately.
 type Kind uint8
 
 // The kinds of request.
@@ -21,8 +21,9 @@ const (
 
 func (k Kind) String() string { return [...]string{"buy", "sell", "query"}[k] }
 
-// Timing is how long answers took, in milliseconds from the call to the answer as the user sees it: what the client
-// library does is in it, and where the connection was gone meanwhile, the wait for the next one.
+// Timing summarises response times, in milliseconds from the call to the answer as the user
+// sees it. They include the work of the client library and, if the connection was lost
+// meanwhile, the wait for the next one.
 type Timing struct {
 	Count int64   `json:"count"`
 	Mean  float64 `json:"mean_ms"`
@@ -32,7 +33,7 @@ type Timing struct {
 	Max   float64 `json:"max_ms"`
 }
 
-// Timings are those of each kind of request, and of all of them.
+// Timings has the response times of each kind of request, and of all of them.
 type Timings struct {
 	Buy   Timing `json:"buy"`
 	Sell  Timing `json:"sell"`
@@ -40,15 +41,15 @@ type Timings struct {
 	Total Timing `json:"total"`
 }
 
-// Response times are counted in microseconds, up to an hour.
+// Response times are measured in microseconds, up to an hour.
 const (
 	timeMax = int64(time.Hour / time.Microsecond)
-	digits  = 3   // that a histogram tells apart: within 0.1 %
-	fewMax  = 512 // times that are kept one by one; a histogram takes as much room as 40,000 of them
+	digits  = 3   // significant digits of a histogram: within 0.1 %
+	fewMax  = 512 // times kept individually; a histogram takes as much room as 40,000 of them
 )
 
-// stopwatch keeps response times: the first few as they are, since thousands of clients measure at once and most have
-// few; then in a histogram.
+// stopwatch collects response times. It keeps the first few individually, since thousands of
+// clients measure at once and most have few times; then it uses a histogram.
 type stopwatch struct {
 	few  []uint32 // microseconds
 	many *hdrhistogram.Histogram
@@ -64,26 +65,26 @@ func (s *stopwatch) record(d time.Duration) {
 	}
 	if s.many == nil {
 		h := newHistogram()
-		s.into(h)
+		s.addTo(h)
 		s.few, s.many = nil, h
 	}
-	_ = s.many.RecordValue(us) // it is within the histogram's range
+	_ = s.many.RecordValue(us) // the value is within the histogram's range
 }
 
-// into adds the times to a histogram.
-func (s *stopwatch) into(h *hdrhistogram.Histogram) {
+// addTo adds the times to a histogram.
+func (s *stopwatch) addTo(h *hdrhistogram.Histogram) {
 	for _, us := range s.few {
-		_ = h.RecordValue(int64(us)) // they are within the histogram's range
+		_ = h.RecordValue(int64(us)) // the values are within the histogram's range
 	}
 	if s.many != nil {
 		h.Merge(s.many)
 	}
 }
 
-// stopwatches are those of one client, by kind.
+// stopwatches are the stopwatches of one client, by kind.
 type stopwatches [kinds]stopwatch
 
-// reading is where stopwatches are read, for one client after the other.
+// reading evaluates stopwatches, reusing its memory for one client after the other.
 type reading struct {
 	few  []uint32
 	many *hdrhistogram.Histogram
@@ -91,7 +92,7 @@ type reading struct {
 
 func newReading() *reading { return &reading{many: newHistogram()} }
 
-// timings reads the stopwatches of one or more clients.
+// timings evaluates the stopwatches of one or more clients.
 func (r *reading) timings(clients ...*stopwatches) Timings {
 	var by [kinds][]*stopwatch
 	var all []*stopwatch
@@ -100,11 +101,12 @@ func (r *reading) timings(clients ...*stopwatches) Timings {
 			by[k], all = append(by[k], &c[k]), append(all, &c[k])
 		}
 	}
-	return Timings{Buy: r.timing(by[KindBuy]), Sell: r.timing(by[KindSell]), Query: r.timing(by[KindQuery]), Total: r.timing(all)}
+	return Timings{Buy: r.timing(by[KindBuy]), Sell: r.timing(by[KindSell]), Query: r.timing(by[KindQuery]),
+		Total: r.timing(all)}
 }
 
-// timing sorts the times where there are few, as thousands of clients are read, and going through a histogram takes a
-// millisecond.
+// timing evaluates few times by sorting them, since thousands of clients are evaluated and
+// going through a histogram takes a millisecond.
 func (r *reading) timing(watches []*stopwatch) Timing {
 	r.few = r.few[:0]
 	for _, w := range watches {
@@ -124,7 +126,8 @@ func (r *reading) timing(watches []*stopwatch) Timing {
 	n := len(r.few)
 	rank := func(percent int) float64 { return float64(r.few[(percent*n+99)/100-1]) / microsPerMilli }
 	return Timing{
-		Count: int64(n), Mean: math.Round(sum/float64(n)) / microsPerMilli, P50: rank(50), P90: rank(90), P99: rank(99), Max: rank(100),
+		Count: int64(n), Mean: math.Round(sum/float64(n)) / microsPerMilli, P50: rank(50), P90: rank(90),
+		P99: rank(99), Max: rank(100),
 	}
 }
 
@@ -132,11 +135,11 @@ func (r *reading) ofMany(watches []*stopwatch) Timing {
 	h := r.many
 	h.Reset()
 	for _, w := range watches {
-		w.into(h)
+		w.addTo(h)
 	}
 	q := h.ValueAtPercentilesSlice([]float64{50, 90, 99})
 	return Timing{
-		Count: h.TotalCount(), Mean: math.Round(h.Mean()) / microsPerMilli, // of microseconds, like the others
+		Count: h.TotalCount(), Mean: math.Round(h.Mean()) / microsPerMilli, // rounded to microseconds, like the others
 		P50: float64(q[0]) / microsPerMilli, P90: float64(q[1]) / microsPerMilli, P99: float64(q[2]) / microsPerMilli,
 		Max: float64(h.Max()) / microsPerMilli,
 	}

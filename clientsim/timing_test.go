@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// The percentiles are those of the sorted times, within what the histogram tells apart; few and many, over one client and
-// over several.
+// The percentiles equal those of the sorted times within the precision of a histogram: for few
+// and many times, over one client and over several.
 func TestTimingsAreThoseOfTheTimes(t *testing.T) {
-	for name, count := range map[string]int{"one": 1, "few": 100, "as many as are kept one by one": fewMax, "many": 20_000} {
+	for name, count := range map[string]int{"one": 1, "few": 100, "as many as are kept one by one": fewMax,
+		"many": 20_000} {
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(7, uint64(count)))
 			var clients [3]stopwatches
@@ -49,7 +50,7 @@ func compareTiming(t *testing.T, what string, got Timing, times []float64) {
 	for _, v := range times {
 		sum += v
 	}
-	rank := func(q float64) (low, high float64) { // a histogram may round down where the rank is no whole number
+	rank := func(q float64) (low, high float64) { // a histogram may round down if the rank is not a whole number
 		i := max(int(math.Ceil(q*float64(len(times))))-1, 0)
 		return times[max(i-1, 0)], times[i]
 	}

@@ -11,42 +11,43 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// user is a simulated user: an account that the client library keeps, and a shadow that believes none of what comes. It
-// belongs to one goroutine, which takes the updates also while a request of its own is under way.
+// user is a simulated user: an account kept by the client library, and a shadow that trusts
+// nothing that comes. Only one goroutine uses it, which takes the updates even while a request
+// of its own is under way.
 type user struct {
 	// Constant after open.
-	account uint64
-	keep    int               // how many of the newest events are kept for comparison; 0: all
-	link    *link             // how its connections are made
-	told    func(text string) // of all that the user sees; nil: nobody is
-	noted   func(text string) // of connections that go and come, with the account; nil: nobody is
-	watch   observer          // told what a crowd counts; nil: nobody is
+	account    uint64
+	keep       int               // how many of the newest events to keep for comparison; 0 means all
+	link       *link             // makes its connections
+	onProgress func(text string) // called with everything that the user sees; may be nil
+	onNotice   func(text string) // called with the account and what happens to its connections; may be nil
+	observer   observer          // counts over all users of a swarm; may be nil
 
 	acc    *client.Account
 	tally  *Tally
 	shadow *shadow.Shadow
-	seen   map[uint64]*client.Event // events that came or were read in the history, by sequence
+	seen   map[uint64]*client.Event // events that came or were read from the history, by sequence
 
 	epoch    uint64 // of the server's history
-	instance uint64 // of the server; 0: it does not tell
-	head     uint64 // the account's newest sequence at the login of the present connection
+	instance uint64 // of the server; 0 if it does not say
+	head     uint64 // the account's newest sequence at the login of the current connection
 	missed   uint64 // how many events were missed before that login
 	online   bool
-	emptied  bool // the list was seen empty since this was last cleared
+	emptied  bool // whether the list was seen empty since this was last cleared
 
-	moments map[uint64]moment // the account before each event that came, by sequence; nil: they are not kept
+	moments map[uint64]moment // the account before each event, by sequence; nil if not kept
 
-	since     []*client.Event // what came since the last request was begun
-	recording bool            // since is kept
+	since     []*client.Event // events that came since the last request began
+	recording bool            // whether since is kept
 }
 
-// moment is what an account was before an event: the cash, and the rows that the event touched.
+// moment is the account before an event: its cash, and the rows that the event touched.
 type moment struct {
 	cash int64
 	rows map[shadow.Key]shadow.Row
 }
 
-// observer counts over all users; its methods are called by many goroutines.
+// observer counts over all users. Many goroutines call its methods.
 type observer interface {
 	connected(up *client.Connected)
 	disconnected(err error)
@@ -54,7 +55,7 @@ type observer interface {
 	wrong()
 }
 
-// open logs in and begins the shadow with the list that comes.
+// open logs in and starts the shadow with the list that comes.
 func (u *user) open(ctx context.Context, addr, name string) error {
 	acc, err := client.Open(ctx, addr, client.AccountOptions{
 		Account: u.account, Name: name, Dial: u.link.dial, BackoffMax: backoffMax,
@@ -72,11 +73,14 @@ func (u *user) open(ctx context.Context, addr, name string) error {
 	return nil
 }
 
-// backoffMax is how long a user waits between attempts to come back, at most. The gate spreads a crowd.
+// backoffMax bounds how long a user waits between attempts to reconnect. The gate spreads a
+// crowd.
 const backoffMax = 3 * time.Second
 
 // openWithin logs in to a server that may not be there yet, or may be full for the moment.
-func (u *user) openWithin(ctx context.Context, addr, name string, wait time.Duration, notice func(string, ...any)) error {
+func (u *user) openWithin(
+	ctx context.Context, addr, name string, wait time.Duration, notice func(string, ...any),
+) error {
 	deadline := time.Now().Add(wait)
 	for told := false; ; told = true {
 		err := u.open(ctx, addr, name)
@@ -87,7 +91,7 @@ func (u *user) openWithin(ctx context.Context, addr, name string, wait time.Dura
 		if !told && notice != nil {
 			notice("no server answers yet, waiting up to %v: %v", wait, err)
 		}
-		pause := patience(err)
+		pause := retryPause(err)
 		select {
 		case <-time.After(min(left, pause+rand.N(4*pause))):
 		case <-ctx.Done():
@@ -95,21 +99,24 @@ func (u *user) openWithin(ctx context.Context, addr, name string, wait time.Dura
 	}
 }
 
-// curable tells whether a login that failed so may succeed later: nobody answered, or the server is full or starting.
+// curable reports whether a login that failed with err may succeed later, because no server
+// answered or the server is full or starting.
 func curable(err error) bool {
 	var reject *client.Reject
 	var breach *client.ProtocolError
-	return putOff(err) || !errors.As(err, &reject) && !errors.As(err, &breach) && !errors.Is(err, client.ErrStateHash)
+	return refusedForNow(err) || !errors.As(err, &reject) && !errors.As(err, &breach) &&
+		!errors.Is(err, client.ErrStateHash)
 }
 
 func (u *user) close() {
 	if u.acc != nil {
-		_ = u.acc.Close() // the connection goes either way
+		_ = u.acc.Close() // the connection ends either way
 	}
 }
 
-// next takes one update. Its error is ctx's, or what ends the user: the account cannot be kept, or the server has broken
-// the sequence or the protocol, after which there is nothing to rely on.
+// next takes one update. The error is ctx's, or what ends the user: the account cannot be kept,
+// or the server has broken the sequence or the protocol, so that nothing can be relied on any
+// more.
 func (u *user) next(ctx context.Context) error {
 	up, err := u.acc.Next(ctx)
 	if err != nil {
@@ -133,8 +140,8 @@ func (u *user) next(ctx context.Context) error {
 func (u *user) takeEvent(ev *client.Event) {
 	t := u.tally
 	t.Events++
-	if u.watch != nil {
-		u.watch.event()
+	if u.observer != nil {
+		u.observer.event()
 	}
 	if ev.Replay {
 		t.Replayed++
@@ -161,7 +168,7 @@ func (u *user) takeEvent(ev *client.Event) {
 		u.wrongf("seq %d came with REPLAY %v: expected %v, as the login's head_seq is %d", ev.Seq, ev.Replay,
 			replayed, u.head)
 	}
-	u.show(ev)
+	u.announce(ev)
 	u.wrong(u.shadow.Apply(ev)...)
 	if before := u.seen[ev.Seq]; before != nil {
 		u.wrong(shadow.CompareEvents(before, ev)...)
@@ -175,9 +182,9 @@ func (u *user) takeEvent(ev *client.Event) {
 	}
 }
 
-// show says what an event does, before it is done to the shadow. A trade taken back is worth a word to whoever is told of
-// connections alone.
-func (u *user) show(ev *client.Event) {
+// announce describes an event before it is applied to the shadow. Trades taken back are also
+// reported to those who are told only of connections.
+func (u *user) announce(ev *client.Event) {
 	if u.moments != nil {
 		m := moment{cash: u.shadow.Balance(), rows: make(map[shadow.Key]shadow.Row)}
 		for _, p := range ev.Positions {
@@ -187,14 +194,14 @@ func (u *user) show(ev *client.Event) {
 		u.moments[ev.Seq] = m
 	}
 	switch {
-	case u.told != nil: // as this is a sentence for each event
-		u.told(eventText(ev, u.shadow))
-	case u.noted != nil && ev.Bust != nil:
+	case u.onProgress != nil: // only then, as it makes a sentence for each event
+		u.onProgress(eventText(ev, u.shadow))
+	case u.onNotice != nil && ev.Bust != nil:
 		u.notice("%s", eventText(ev, u.shadow))
 	}
 }
 
-// remember keeps an event for comparison with the same one wherever it comes again.
+// remember keeps an event for comparison with the same one if it comes again.
 func (u *user) remember(ev *client.Event) {
 	u.seen[ev.Seq] = ev
 	if u.keep > 0 {
@@ -221,37 +228,38 @@ func (u *user) takeConnected(up *client.Connected) {
 	}
 	u.instance = up.Instance
 	u.epoch, u.head, u.missed, u.online = up.Epoch, up.HeadSeq, up.Missed, true
-	if u.watch != nil {
-		u.watch.connected(up)
+	if u.observer != nil {
+		u.observer.connected(up)
 	}
 }
 
-// restarted tells whether the server was, since the last login.
+// restarted reports whether the server was restarted since the last login.
 func (u *user) restarted(up *client.Connected) bool {
 	return u.instance != 0 && up.Instance != u.instance
 }
 
-// sayRestarted adds that to what is said of a connection that is back.
-func (u *user) sayRestarted(up *client.Connected) string {
+// restartedText returns what to add about a restart to the report of a connection that is back.
+func (u *user) restartedText(up *client.Connected) string {
 	if u.restarted(up) {
 		return "; the server was restarted meanwhile"
 	}
 	return ""
 }
 
-// begin is the first login.
+// begin handles the first login.
 func (u *user) begin(up *client.Connected) {
 	u.restart(up.After)
 	if up.Epoch == 0 {
 		u.wrongf("the login names epoch 0: expected another number")
 	}
 	if up.HeadSeq != u.shadow.Seq() {
-		u.wrongf("the list is as of seq %d and the login's head_seq is %d: expected the same", u.shadow.Seq(), up.HeadSeq)
+		u.wrongf("the list is as of seq %d and the login's head_seq is %d: expected the same", u.shadow.Seq(),
+			up.HeadSeq)
 	}
 	u.sayf("%s", listText(holdingsOf(up.After)))
 }
 
-// resume is a login that goes on after the last event.
+// resume handles a login that continues after the last event.
 func (u *user) resume(up *client.Connected) {
 	u.tally.Reconnects++
 	u.tally.Resumes++
@@ -267,28 +275,31 @@ func (u *user) resume(up *client.Connected) {
 	if up.Missed > 0 {
 		missed = fmt.Sprintf("%d events were missed and follow now", up.Missed)
 	}
-	u.notice("back after %.1f s (%d attempt(s)): resumed after seq %d; %s%s", up.Away.Seconds(), up.Attempts, u.shadow.Seq(), missed,
-		u.sayRestarted(up))
+	u.notice("back after %.1f s (%d attempt(s)): resumed after seq %d; %s%s", up.Away.Seconds(), up.Attempts,
+		u.shadow.Seq(), missed, u.restartedText(up))
 }
 
-// resync is a login that begins anew from a snapshot. The shadow does, too. That is right where the server has begun a
-// new history, as one without a durable journal does when it starts; in the same history, events were lost.
+// resync handles a login that begins anew from a snapshot; the shadow begins anew as well. That
+// is right if the server has begun a new history, as one without a durable journal does when it
+// starts. In the same history it means that events were lost.
 func (u *user) resync(up *client.Connected) {
 	u.tally.Reconnects++
 	u.tally.Resyncs++
 	u.tally.away(up.Away)
 	if up.Epoch == u.epoch {
 		u.tally.Gaps++
-		u.wrongf("could not resume after seq %d in the same epoch %#x: %d events were skipped", u.shadow.Seq(), up.Epoch, up.Missed)
+		u.wrongf("could not resume after seq %d in the same epoch %#x: %d events were skipped", u.shadow.Seq(),
+			up.Epoch, up.Missed)
 	}
 	before, rows := u.shadow.Seq(), u.shadow.Len()
 	u.restart(up.After)
-	u.notice("back after %.1f s (%d attempt(s)): the server has begun a new history, so that nothing can be resumed; %d rows as of seq %d were "+
-		"replaced by its list of %d rows as of seq %d%s", up.Away.Seconds(), up.Attempts, rows, before, u.shadow.Len(), u.shadow.Seq(),
-		u.sayRestarted(up))
+	u.notice("back after %.1f s (%d attempt(s)): the server has begun a new history, so that nothing can be "+
+		"resumed; %d rows as of seq %d were "+
+		"replaced by its list of %d rows as of seq %d%s", up.Away.Seconds(), up.Attempts, rows, before,
+		u.shadow.Len(), u.shadow.Seq(), u.restartedText(up))
 }
 
-// restart begins the shadow with a snapshot.
+// restart starts the shadow from a snapshot.
 func (u *user) restart(s *client.State) {
 	var found []string
 	u.shadow, found = shadow.FromHoldings(holdingsOf(s))
@@ -303,8 +314,8 @@ func (u *user) restart(s *client.State) {
 	u.tally.Lists++
 }
 
-// holdingsOf is a state as a list, for the same checks. Its hash is the client library's: a list that is pulled has the
-// server's.
+// holdingsOf returns a state as a list, for the same checks. The hash is the client library's,
+// while a list that is pulled has the server's.
 func holdingsOf(s *client.State) *client.Holdings {
 	return &client.Holdings{
 		Account: s.Account, AsOfSeq: s.Seq, Positions: s.Positions, TotalMarketValue: s.TotalMarketValue, Cash: &s.Cash,
@@ -316,8 +327,8 @@ func (u *user) takeDisconnected(up *client.Disconnected) error {
 	if u.online {
 		u.online = false
 		u.notice("the connection is gone after seq %d: %v", u.shadow.Seq(), up.Err)
-		if u.watch != nil {
-			u.watch.disconnected(up.Err)
+		if u.observer != nil {
+			u.observer.disconnected(up.Err)
 		}
 	} else {
 		u.sayf("still away: %v", up.Err)
@@ -328,8 +339,8 @@ func (u *user) takeDisconnected(up *client.Disconnected) error {
 	return nil
 }
 
-// breach tells whether a connection's end speaks against the server: a gap, a repeat, a breach of the protocol, a state
-// that differs. It counts the first two.
+// breach reports whether the end of a connection is the server's fault: a gap, a repeat, a
+// breach of the protocol, or a state that differs. It counts the first two.
 func (u *user) breach(err error) bool {
 	var gap *client.GapError
 	var breach *client.ProtocolError
@@ -347,8 +358,8 @@ func (u *user) breach(err error) bool {
 func (u *user) wrong(sentences ...string) {
 	for _, s := range sentences {
 		u.tally.wrong(s)
-		if u.watch != nil {
-			u.watch.wrong()
+		if u.observer != nil {
+			u.observer.wrong()
 		}
 		u.sayf("WRONG: %s", s)
 	}
@@ -359,14 +370,14 @@ func (u *user) wrongf(format string, args ...any) {
 }
 
 func (u *user) sayf(format string, args ...any) {
-	if u.told != nil {
-		u.told(fmt.Sprintf(format, args...))
+	if u.onProgress != nil {
+		u.onProgress(fmt.Sprintf(format, args...))
 	}
 }
 
 func (u *user) notice(format string, args ...any) {
 	u.sayf(format, args...)
-	if u.noted != nil {
-		u.noted(fmt.Sprintf("account %d: ", u.account) + fmt.Sprintf(format, args...))
+	if u.onNotice != nil {
+		u.onNotice(fmt.Sprintf("account %d: ", u.account) + fmt.Sprintf(format, args...))
 	}
 }

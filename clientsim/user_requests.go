@@ -16,14 +16,14 @@ import (
 
 const (
 	historyPage = 100
-	busyPause   = 50 * time.Millisecond // where the server does not say how long
+	busyPause   = 50 * time.Millisecond // if the server does not say how long to wait
 )
 
 // errResynced says that the account has begun anew from a snapshot meanwhile.
 var errResynced = errors.New("the account has begun anew from a snapshot meanwhile")
 
-// during runs a request, takes the updates meanwhile, and returns with all that came before the request was answered
-// taken. The time is from the call to its answer.
+// during runs a request and takes updates meanwhile. When it returns, everything that came
+// before the answer has been taken. The duration is from the call to its answer.
 func (u *user) during(ctx context.Context, request func(context.Context) error) (time.Duration, error) {
 	u.since, u.recording = nil, true
 	answered, stop := context.WithCancel(ctx)
@@ -41,7 +41,7 @@ func (u *user) during(ctx context.Context, request func(context.Context) error) 
 	for ended == nil {
 		ended = u.next(answered)
 	}
-	over := answered.Err() == nil // the user's own end
+	over := answered.Err() == nil // next failed by itself
 	stop()
 	<-done
 	if over {
@@ -50,7 +50,7 @@ func (u *user) during(ctx context.Context, request func(context.Context) error) 
 	return took, err
 }
 
-// idle takes the updates for a while.
+// idle takes updates for a while.
 func (u *user) idle(ctx context.Context, d time.Duration) error {
 	u.since, u.recording = nil, false
 	short, cancel := context.WithTimeout(ctx, d)
@@ -65,7 +65,8 @@ func (u *user) idle(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// catchUp takes events up to a sequence. It is no longer there where the account begins anew.
+// catchUp takes events up to a sequence. It fails if the account begins anew, since the
+// sequence then no longer exists.
 func (u *user) catchUp(ctx context.Context, seq uint64) error {
 	for resyncs := u.tally.Resyncs; u.shadow.Seq() < seq; {
 		if err := u.next(ctx); err != nil {
@@ -78,7 +79,8 @@ func (u *user) catchUp(ctx context.Context, seq uint64) error {
 	return nil
 }
 
-// order places an order, checks its execution and takes all events up to it. A refusal is a *client.Reject.
+// order places an order, checks its execution and takes all events up to it. A refusal is a
+// *client.Reject.
 func (u *user) order(ctx context.Context, o *client.Order) (*client.Event, time.Duration, error) {
 	resyncs := u.tally.Resyncs
 	var ev *client.Event
@@ -100,24 +102,24 @@ func (u *user) order(ctx context.Context, o *client.Order) (*client.Event, time.
 	return ev, took, u.catchUp(ctx, ev.Seq)
 }
 
-// countFailure counts a request that was not answered with what it asked for.
+// countFailure counts a request that did not get the answer it asked for.
 func (u *user) countFailure(err error, what string) {
 	var reject *client.Reject
 	switch {
-	case putOff(err):
+	case refusedForNow(err):
 		u.tally.Busy++
 	case errors.As(err, &reject):
 		u.tally.Refused++
 		if reject.Text == "" {
 			u.wrongf("%s was refused %v without a sentence", what, papertapev1.RejectCode(reject.Code))
 		}
-	case broken(err):
+	case lostConnection(err):
 		u.tally.Broken++
 	}
 }
 
-// putOff tells whether a request was refused for now, for the server's own reasons.
-func putOff(err error) bool {
+// refusedForNow reports whether a request was refused only for now, for reasons of the server.
+func refusedForNow(err error) bool {
 	var reject *client.Reject
 	if !errors.As(err, &reject) {
 		return false
@@ -129,13 +131,13 @@ func putOff(err error) bool {
 	return false
 }
 
-// broken tells whether a request lost its connection.
-func broken(err error) bool {
+// lostConnection reports whether a request lost its connection.
+func lostConnection(err error) bool {
 	return errors.Is(err, client.ErrDisconnected) || errors.Is(err, client.ErrOutcomeUnknown)
 }
 
-// patience is how long to wait before asking again.
-func patience(err error) time.Duration {
+// retryPause returns how long to wait before asking again.
+func retryPause(err error) time.Duration {
 	var reject *client.Reject
 	var bye *client.Goodbye
 	switch {
@@ -147,21 +149,22 @@ func patience(err error) time.Duration {
 	return busyPause
 }
 
-// checkExecution compares an execution with the order.
+// checkExecution compares an execution with its order.
 func (u *user) checkExecution(o *client.Order, ev *client.Event) {
 	f := shadow.Findings{Account: u.account, Seq: ev.Seq, Where: "execution of " + orderText(o) + ", "}
 	trade := tradeOf(ev)
 	f.Text("side", papertapev1.Side(o.Side).String(), papertapev1.Side(trade.Side).String())
 	f.Text("instrument", shadow.KeyOf(o.Market, o.Code).String(), shadow.KeyOf(trade.Market, trade.Code).String())
 	f.Integer("quantity", o.Quantity, trade.Quantity)
-	if o.ClientOrderID != "" { // else the client library has given it one
+	if o.ClientOrderID != "" { // else the client library chose the id
 		f.Text("client_order_id", o.ClientOrderID, trade.ClientOrderID)
 	}
 	f.Text("origin", papertapev1.Origin(client.OriginClient).String(), papertapev1.Origin(trade.Origin).String())
 	u.wrong(f.List...)
 }
 
-// pull asks for the list, takes the events up to it and compares, as of exactly its sequence.
+// pull asks for the list, takes the events up to it and compares, as of exactly the list's
+// sequence.
 func (u *user) pull(ctx context.Context) (*client.Holdings, time.Duration, error) {
 	resyncs, then := u.tally.Resyncs, u.shadow.Clone()
 	var h *client.Holdings
@@ -174,14 +177,14 @@ func (u *user) pull(ctx context.Context) (*client.Holdings, time.Duration, error
 		return nil, took, err
 	}
 	if u.tally.Resyncs != resyncs {
-		return nil, took, errResynced // the list may be of the one history or of the other
+		return nil, took, errResynced // the list may belong to either history
 	}
 	if err := u.catchUp(ctx, h.AsOfSeq); err != nil {
 		return nil, took, err
 	}
 	for _, ev := range u.since {
 		if ev.Seq <= h.AsOfSeq {
-			then.Apply(ev) // what is wrong with it was found when it came
+			then.Apply(ev) // its findings were reported when it came
 		}
 	}
 	u.wrong(then.CheckHoldings(h)...)
@@ -189,21 +192,23 @@ func (u *user) pull(ctx context.Context) (*client.Holdings, time.Duration, error
 	return h, took, nil
 }
 
-// insist asks until the server is not too busy, the connection holds, and the account does not begin anew meanwhile.
-func (u *user) insist(ctx context.Context, ask func(context.Context) error) error {
+// retry repeats a request until the server is not too busy, the connection holds, and the
+// account does not begin anew meanwhile.
+func (u *user) retry(ctx context.Context, ask func(context.Context) error) error {
 	for {
 		err := ask(ctx)
-		if err == nil || ctx.Err() != nil || !putOff(err) && !broken(err) && !errors.Is(err, errResynced) {
+		if err == nil || ctx.Err() != nil || !refusedForNow(err) && !lostConnection(err) &&
+			!errors.Is(err, errResynced) {
 			return err
 		}
-		if err := u.idle(ctx, patience(err)); err != nil {
+		if err := u.idle(ctx, retryPause(err)); err != nil {
 			return err
 		}
 	}
 }
 
-// page reads a page of the history, and compares it with what is known of the same events. They are newest first, without
-// a hole, from below before (0: from the newest).
+// page reads a page of the history and compares it with what is known of the same events. They
+// must be newest first, without a gap, from below before (0 means from the newest).
 func (u *user) page(ctx context.Context, before uint64) (*client.History, time.Duration, error) {
 	resyncs := u.tally.Resyncs
 	var page *client.History
@@ -234,22 +239,22 @@ func (u *user) page(ctx context.Context, before uint64) (*client.History, time.D
 		if seen := u.seen[ev.Seq]; seen != nil {
 			u.wrong(shadow.CompareEvents(seen, ev)...)
 		} else if ev.Seq > u.shadow.Seq() {
-			u.seen[ev.Seq] = ev // the history may be quicker than the stream
+			u.seen[ev.Seq] = ev // the history may be ahead of the stream
 		}
 	}
 	u.tally.History += len(page.Events)
 	return page, took, nil
 }
 
-// fold reads the history back to its beginning, and folds it from nothing into a second shadow, which must agree with
-// the list as well. Events that also came in the stream must be the same in both. A server that no longer keeps the
-// beginning leaves only the latter to be checked.
+// fold reads the history back to its beginning and folds it from nothing into a second shadow,
+// which must agree with the list as well. Events that also came in the stream must be the same
+// in both. If the server no longer keeps the beginning, only that comparison remains.
 func (u *user) fold(ctx context.Context, h *client.Holdings) error {
 	var events []*client.Event // newest first
 	resyncs := u.tally.Resyncs
 	for before := h.AsOfSeq + 1; before > 1; before = events[len(events)-1].Seq {
 		var page *client.History
-		err := u.insist(ctx, func(ctx context.Context) (err error) {
+		err := u.retry(ctx, func(ctx context.Context) (err error) {
 			page, _, err = u.page(ctx, before)
 			return err
 		})
@@ -261,7 +266,8 @@ func (u *user) fold(ctx context.Context, h *client.Holdings) error {
 		case len(page.Events) == 0 && page.OldestSeq < before:
 			return fmt.Errorf("the history before seq %d is empty, and begins at seq %d", before, page.OldestSeq)
 		case len(page.Events) == 0:
-			u.notice("the server keeps the history from seq %d on: it was compared, and could not be folded from nothing", before)
+			u.notice("the server keeps the history from seq %d on: it was compared, and could not be folded from "+
+				"nothing", before)
 			return nil
 		}
 		events = append(events, page.Events...)
@@ -278,7 +284,8 @@ func (u *user) fold(ctx context.Context, h *client.Holdings) error {
 	return nil
 }
 
-// lowest are the fewest shares of an instrument, and the least cash, that there were since the last request was begun.
+// lowest returns the fewest shares of an instrument, and the least cash, that the account had
+// since the last request began.
 func (u *user) lowest(before *shadow.Shadow, market, code string) (shares, cash int64) {
 	shares, cash = before.Quantity(market, code), before.Balance()
 	for _, ev := range u.since {
@@ -292,9 +299,9 @@ func (u *user) lowest(before *shadow.Shadow, market, code string) (shares, cash 
 	return shares, cash
 }
 
-// judge says why an order should not have been refused so, or nothing. price is about what a share costs: no price
-// doubles in a day.
-func (u *user) judge(before *shadow.Shadow, o *client.Order, reject *client.Reject, price int64) string {
+// judgeRefusal returns why the server should not have refused an order, or an empty string.
+// price is about what a share costs; no price doubles within a day.
+func (u *user) judgeRefusal(before *shadow.Shadow, o *client.Order, reject *client.Reject, price int64) string {
 	shares, cash := u.lowest(before, o.Market, o.Code)
 	cost := new(big.Int).Mul(big.NewInt(o.Quantity), big.NewInt(price))
 	affordable := cost.Lsh(cost, 1).Cmp(big.NewInt(cash)) <= 0

@@ -17,13 +17,13 @@ func anOrder(id string) client.Order {
 		ClientOrderID: id}
 }
 
-// An order without an id is given one, each another, and the caller's order stays as it is.
+// An order without an id is given a unique one, and the caller's order is not modified.
 func TestOrdersGetIDs(t *testing.T) {
 	orders := make(chan *papertapev1.Order, 3)
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 		for seq := range uint64(3) {
-			orders <- p.executes(2+seq, 0)
+			orders <- p.executeOrder(2+seq, 0)
 		}
 		p.waitClosed()
 	})
@@ -38,7 +38,8 @@ func TestOrdersGetIDs(t *testing.T) {
 		t.Error("the caller's order was changed")
 	}
 	first, second, third := <-orders, <-orders, <-orders
-	if first.GetClientOrderId() == "" || first.GetClientOrderId() == second.GetClientOrderId() || len(first.GetClientOrderId()) > 64 {
+	if first.GetClientOrderId() == "" || first.GetClientOrderId() == second.GetClientOrderId() ||
+		len(first.GetClientOrderId()) > 64 {
 		t.Errorf("the ids are %q and %q", first.GetClientOrderId(), second.GetClientOrderId())
 	}
 	if want := client.OrderMessage(anOrder("mine")).String(); third.String() != want {
@@ -51,17 +52,18 @@ func TestOrdersGetIDs(t *testing.T) {
 	takeUntil[*client.Event](t, a)
 }
 
-// The connection breaks with an order under way: it is sent again, as it was, and its first execution is the answer.
+// The connection breaks while an order is under way. The order is sent again unchanged, and its
+// first execution is the answer.
 func TestOrderIsSentAgain(t *testing.T) {
 	orders := make(chan *papertapev1.Order, 2)
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 		_, o := p.order()
 		orders <- o
 	}, func(p *peer) {
-		p.letBack(1, 2) // it was executed, as seq 2
+		p.acceptResume(1, 2) // it was executed, as seq 2
 		p.push(2, codec.FlagReplay)
-		for range 2 { // in either order
+		for range 2 { // the two requests may come in either order
 			switch f := p.receive(); f.Type {
 			case codec.TypeHoldings:
 				p.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, holdingsOf(book(2))))
@@ -89,20 +91,21 @@ func TestOrderIsSentAgain(t *testing.T) {
 	take[*client.Disconnected](t, a)
 	take[*client.Connected](t, a)
 	takeEvents(t, a, 2, 3)
-	at(t, a, 3)
+	checkState(t, a, 3)
 }
 
-// What counts is what has happened since the order was sent, not since the connection began.
+// An id counts as forgotten by the events since the order was sent, not since the connection
+// began.
 func TestOrderSentAgainAfterALongConnection(t *testing.T) {
 	const n = 3000
 	addr := serve(t, func(p *peer) {
-		p.snapshots(0)
+		p.logInWithSnapshot(0)
 		for seq := uint64(1); seq <= n; seq++ {
 			p.send(event(seq, 0))
 		}
 		p.order()
 	}, func(p *peer) {
-		p.letBack(n, n)
+		p.acceptResume(n, n)
 		s := book(0)
 		s.Seq = n
 		for f := p.receive(); f.Type != 0; f = p.receive() {
@@ -122,14 +125,15 @@ func TestOrderSentAgainAfterALongConnection(t *testing.T) {
 	}
 }
 
-// The answer came, the connection breaks after it: nothing is sent again, and the order has its answer.
+// The connection breaks after the answer came: nothing is sent again, and the order has its
+// answer.
 func TestAnswerThatCameIsTheAnswer(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
-		p.executes(2, 0)
+		p.logInWithSnapshot(1)
+		p.executeOrder(2, 0)
 	}, func(p *peer) {
-		p.resumes(2, 2)
-		p.agrees(2)
+		p.logInResumed(2, 2)
+		p.sendBookHoldings(2)
 		if f := p.receive(); f.Type == codec.TypeOrder {
 			t.Error("the order was sent again")
 		}
@@ -147,7 +151,8 @@ func TestAnswerThatCameIsTheAnswer(t *testing.T) {
 	}
 }
 
-// Orders that cannot be repeated safely are not: the error says that nobody knows.
+// Orders that cannot be repeated safely are not sent again: the error says that the outcome is
+// unknown.
 func TestOutcomeUnknown(t *testing.T) {
 	const sentAt = 5
 	later := func(head, oldest, epoch uint64) func(*peer) {
@@ -176,7 +181,7 @@ func TestOutcomeUnknown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			scripts := []func(*peer){func(p *peer) {
-				p.snapshots(sentAt)
+				p.logInWithSnapshot(sentAt)
 				p.order()
 			}}
 			ctx := patience(t)
@@ -187,7 +192,7 @@ func TestOutcomeUnknown(t *testing.T) {
 				ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
 				defer cancel()
 				scripts[0] = func(p *peer) {
-					p.snapshots(sentAt)
+					p.logInWithSnapshot(sentAt)
 					p.order()
 					<-ctx.Done()
 				}
@@ -195,7 +200,8 @@ func TestOutcomeUnknown(t *testing.T) {
 			a := open(t, serve(t, scripts...), func(o *client.AccountOptions) { o.NoOrderID = test.noOrderID })
 			_, err := a.Order(ctx, anOrder(""))
 			var unknown *client.OutcomeUnknownError
-			if !errors.Is(err, client.ErrOutcomeUnknown) || !errors.As(err, &unknown) || (unknown.ClientOrderID == "") != test.noOrderID ||
+			if !errors.Is(err, client.ErrOutcomeUnknown) || !errors.As(err, &unknown) ||
+				(unknown.ClientOrderID == "") != test.noOrderID ||
 				!strings.Contains(err.Error(), test.why) {
 				t.Errorf("the order reports %v", err)
 			}
@@ -214,7 +220,8 @@ func TestOutcomeUnknown(t *testing.T) {
 	}
 }
 
-// Of an order that was sent before, a refusal for overload says nothing: it is asked again. One by the book is the answer.
+// A refusal for overload says nothing about an order that was sent before: it is sent again.
+// Any refusal that the server decided after looking up the id is the answer.
 func TestRefusalsOfAnOrderSentAgain(t *testing.T) {
 	refusal := func(code client.RejectCode) []byte {
 		return codec.AppendReject(nil, 0, papertapev1.RejectCode(code), "not now", time.Millisecond)
@@ -225,18 +232,21 @@ func TestRefusalsOfAnOrderSentAgain(t *testing.T) {
 		refused  client.RejectCode
 		unknown  bool
 	}{
-		"busy, then executed":           {[]client.RejectCode{client.Busy, client.RateLimited, client.Draining}, true, 0, false},
-		"busy, then refused":            {[]client.RejectCode{client.Busy, client.InsufficientCash}, false, client.InsufficientCash, false},
-		"read only says nothing of it":  {[]client.RejectCode{client.ReadOnly}, false, 0, true},
-		"a failure says nothing of it":  {[]client.RejectCode{client.Internal}, false, 0, true},
-		"not marketable is its outcome": {[]client.RejectCode{client.LimitNotMarketable}, false, client.LimitNotMarketable, false},
+		"busy, then executed": {[]client.RejectCode{client.Busy, client.RateLimited, client.Draining}, true,
+			0, false},
+		"busy, then refused": {[]client.RejectCode{client.Busy, client.InsufficientCash}, false,
+			client.InsufficientCash, false},
+		"read only says nothing of it": {[]client.RejectCode{client.ReadOnly}, false, 0, true},
+		"a failure says nothing of it": {[]client.RejectCode{client.Internal}, false, 0, true},
+		"not marketable is its outcome": {[]client.RejectCode{client.LimitNotMarketable}, false,
+			client.LimitNotMarketable, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serve(t, func(p *peer) {
-				p.snapshots(1)
+				p.logInWithSnapshot(1)
 				p.order()
 			}, func(p *peer) {
-				p.letBack(1, 1)
+				p.acceptResume(1, 1)
 				refusals := test.refusals
 				for f := p.receive(); f.Type != 0; f = p.receive() {
 					switch {
@@ -262,22 +272,24 @@ func TestRefusalsOfAnOrderSentAgain(t *testing.T) {
 				if err != nil || ev.Seq != 2 {
 					t.Errorf("execution %v, error %v", ev, err)
 				}
-			case test.unknown != errors.Is(err, client.ErrOutcomeUnknown) || !errors.As(err, &r) || !test.unknown && r.Code != test.refused:
+			case test.unknown != errors.Is(err, client.ErrOutcomeUnknown) || !errors.As(err, &r) ||
+				!test.unknown && r.Code != test.refused:
 				t.Errorf("the order reports %v", err)
 			}
 		})
 	}
 }
 
-// An order that is asked for again and again ends with its context, or with the account: then nobody knows.
+// An order that is sent again and again ends with its context or with the account. Its outcome
+// is then unknown.
 func TestOrderSentAgainIsGivenUp(t *testing.T) {
 	busy := make(chan struct{}, 1)
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 		p.order()
 		p.order()
 	}, func(p *peer) {
-		p.letBack(1, 1)
+		p.acceptResume(1, 1)
 		for f := p.receive(); f.Type != 0; f = p.receive() {
 			if f.Type == codec.TypeHoldings {
 				p.send(codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.ID, holdingsOf(book(1))))
@@ -304,11 +316,12 @@ func TestOrderSentAgainIsGivenUp(t *testing.T) {
 	}
 }
 
-// What an order sent once is answered is the answer, also BUSY.
+// The answer to an order that was sent once is its outcome, even BUSY.
 func TestFirstRefusalIsTheAnswer(t *testing.T) {
-	codes := []client.RejectCode{client.Busy, client.RateLimited, client.Draining, client.ReadOnly, client.Internal, client.InsufficientShares}
+	codes := []client.RejectCode{client.Busy, client.RateLimited, client.Draining, client.ReadOnly, client.Internal,
+		client.InsufficientShares}
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 		for _, code := range codes {
 			f, _ := p.order()
 			p.send(reject(f.ID, codec.FlagReply, code, "no"))
@@ -325,16 +338,17 @@ func TestFirstRefusalIsTheAnswer(t *testing.T) {
 	}
 }
 
-// While there is no connection an order waits; if its context ends first, it was not sent and everybody knows it.
+// While there is no connection an order waits. If its context ends first, the order was
+// certainly not sent.
 func TestOrderWaitsForAConnection(t *testing.T) {
 	down, up := make(chan struct{}), make(chan struct{})
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 	}, func(p *peer) {
 		close(down)
 		<-up
-		p.resumes(1, 1)
-		f := p.agreesAnd(1, codec.TypeOrder)
+		p.logInResumed(1, 1)
+		f := p.sendBookHoldingsAnd(1, codec.TypeOrder)
 		p.send(codec.Append(nil, codec.TypeExecution, codec.FlagReply, f.ID, bookEvent(2)))
 		p.waitClosed()
 	})
@@ -342,7 +356,8 @@ func TestOrderWaitsForAConnection(t *testing.T) {
 	within(t, down)
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := a.Order(short, anOrder("")); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, client.ErrOutcomeUnknown) {
+	if _, err := a.Order(short, anOrder("")); !errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, client.ErrOutcomeUnknown) {
 		t.Errorf("the order reports %v", err)
 	}
 	close(up)
@@ -351,17 +366,17 @@ func TestOrderWaitsForAConnection(t *testing.T) {
 	}
 }
 
-// Queries under way when the connection breaks fail, and say so.
+// Queries under way when the connection breaks fail with ErrDisconnected.
 func TestQueriesUnderWayFail(t *testing.T) {
 	addr := serve(t, func(p *peer) {
-		p.snapshots(1)
+		p.logInWithSnapshot(1)
 		p.expect(codec.TypeHistory)
 	}, func(p *peer) {
-		p.resumes(1, 1)
-		p.agreesAnd(1, codec.TypeInstruments)
+		p.logInResumed(1, 1)
+		p.sendBookHoldingsAnd(1, codec.TypeInstruments)
 	}, func(p *peer) {
-		p.resumes(1, 1)
-		p.send(pong(p.agreesAnd(1, codec.TypePing).ID, 1))
+		p.logInResumed(1, 1)
+		p.send(pong(p.sendBookHoldingsAnd(1, codec.TypePing).ID, 1))
 		p.waitClosed()
 	})
 	a := open(t, addr, nil)

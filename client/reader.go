@@ -7,7 +7,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// message is what the codec fills.
+// message is what codec.Unmarshal can fill.
 type message interface {
 	codec.Message
 	UnmarshalVT([]byte) error
@@ -21,7 +21,8 @@ func decode(f codec.Frame, m message) error {
 	return nil
 }
 
-// read takes frames until the client ends. It is the only goroutine that reads after the login.
+// read processes frames until the client ends. It is the only goroutine that reads after the
+// login.
 func (c *Client) read() {
 	defer c.goroutines.Done()
 	for {
@@ -40,7 +41,7 @@ func (c *Client) read() {
 	}
 }
 
-// take routes one frame. Its error ends the client.
+// take dispatches one frame. An error ends the client.
 func (c *Client) take(f codec.Frame) error {
 	switch f.Type {
 	case codec.TypeEvent, codec.TypeExecution:
@@ -83,15 +84,16 @@ func (c *Client) take(f codec.Frame) error {
 	case codec.TypeReject:
 		return c.takeReject(f)
 	case codec.TypeGoodbye:
-		return c.goodbye(f)
+		return c.goodbyeError(f)
 	case codec.TypeWelcome, codec.TypeLoginReply:
 		return protocolErrorf("%v came in the middle of a session", f.Type)
 	}
-	return nil // a type this client did not ask for, or that is younger than it
+	return nil // a type that this client did not ask for or does not know
 }
 
-// takeEvent checks an event's place in the sequence and hands it on: first to the call that waits for it, then to Next,
-// so that a caller who does one after the other is not held up by the stream.
+// takeEvent checks an event's place in the sequence and hands it on: first to the call that
+// waits for it, then to Next. So a caller who calls Order and Next in turn is not blocked by a
+// full stream.
 func (c *Client) takeEvent(f codec.Frame) error {
 	m := &c.event
 	if err := decode(f, m); err != nil {
@@ -105,10 +107,10 @@ func (c *Client) takeEvent(f codec.Frame) error {
 	ev := eventFrom(m)
 	ev.Replay, ev.Execution = f.Flags&codec.FlagReplay != 0, execution
 	if execution && ev.Replay {
-		return c.answer(f, ev) // of an order sent before: it moves no cursor
+		return c.answer(f, ev) // it repeats an earlier execution, so it is not in the stream
 	}
 	if m.GetSeq() != c.last+1 {
-		return c.gap(m.GetSeq(), f.Type.String())
+		return c.gapError(m.GetSeq(), f.Type.String())
 	}
 	if execution {
 		if err := c.answer(f, ev); err != nil {
@@ -122,7 +124,8 @@ func (c *Client) takeEvent(f codec.Frame) error {
 	return nil
 }
 
-// takeQuotes and takePresence hand on what is not sequenced. A caller who is slow with it gets the latest.
+// takeQuotes and takePresence hand on the messages that have no sequence. A slow caller gets
+// only the latest.
 func (c *Client) takeQuotes(f codec.Frame) error {
 	m := new(papertapev1.Quotes)
 	if err := decode(f, m); err != nil {
@@ -145,7 +148,8 @@ func (c *Client) takePresence(f codec.Frame) error {
 	return nil
 }
 
-// takePing answers the server's ping. A PONG that finds the queue full is dropped: the server is not reading.
+// takePing answers the server's ping. If the queue is full, the PONG is dropped: the server is
+// not reading.
 func (c *Client) takePing(f codec.Frame) error {
 	m := new(papertapev1.Ping)
 	if err := decode(f, m); err != nil {
@@ -158,14 +162,15 @@ func (c *Client) takePing(f codec.Frame) error {
 	return c.checkHead(m.GetHeadSeq(), "PING")
 }
 
-// takeHoldings hands on a list, which must not be of a later sequence than the events before it.
+// takeHoldings hands on holdings. Their sequence must not be later than the last event
+// received.
 func (c *Client) takeHoldings(f codec.Frame) error {
 	m := new(papertapev1.Holdings)
 	if err := decode(f, m); err != nil {
 		return err
 	}
 	if m.GetAsOfSeq() > c.last {
-		return c.gap(m.GetAsOfSeq(), "HOLDINGS")
+		return c.gapError(m.GetAsOfSeq(), "HOLDINGS")
 	}
 	return c.answer(f, holdingsFrom(m))
 }
@@ -182,20 +187,20 @@ func (c *Client) takeReject(f codec.Frame) error {
 	return c.answer(f, reject)
 }
 
-// checkHead compares what the server says is the account's newest sequence with the last that came. While the replay
-// that the login announced is under way, the newest may be ahead.
+// checkHead compares the newest sequence that the server reports with the last one received.
+// During the replay that the login announced, the newest may be ahead.
 func (c *Client) checkHead(head uint64, where string) error {
 	switch {
 	case head < c.last:
 		return protocolErrorf("account %d: %s says that seq %d is the newest, but seq %d came before it",
 			c.login.Account, where, head, c.last)
 	case head > c.last && c.last >= c.login.HeadSeq:
-		return c.gap(head, where)
+		return c.gapError(head, where)
 	}
 	return nil
 }
 
-func (c *Client) gap(got uint64, where string) error {
+func (c *Client) gapError(got uint64, where string) error {
 	return &GapError{Account: c.login.Account, Last: c.last, Got: got, Where: where}
 }
 
@@ -207,8 +212,8 @@ func (c *Client) decodeReject(f codec.Frame) (*Reject, error) {
 	return rejectFrom(m), nil
 }
 
-// goodbye is the error that the server's last frame means.
-func (c *Client) goodbye(f codec.Frame) error {
+// goodbyeError returns the error for a GOODBYE, the server's last frame.
+func (c *Client) goodbyeError(f codec.Frame) error {
 	m := new(papertapev1.Goodbye)
 	if err := decode(f, m); err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// eventText is an event as a line of the tape. before is the account as it was until then.
+// eventText describes an event in one line. before is the account before the event.
 func eventText(ev *client.Event, before *shadow.Shadow) string {
 	prefix := ""
 	if ev.Replay {
@@ -33,7 +33,8 @@ func eventText(ev *client.Event, before *shadow.Shadow) string {
 	return fmt.Sprintf("%s%d-%d", prefix, ev.Account, ev.Seq)
 }
 
-// bustText is the line of a trade again, marked as taken back or corrected, with what that does to each row and to the cash.
+// bustText repeats the line of a trade, marked as taken back or corrected, with the effect on
+// each row and on the cash.
 func bustText(ev *client.Event, b *client.Bust, before *shadow.Shadow) string {
 	o, became := b.Original, "TAKEN BACK"
 	if r := b.Replacement; r != nil {
@@ -52,7 +53,7 @@ func bustText(ev *client.Event, b *client.Bust, before *shadow.Shadow) string {
 	return text + fmt.Sprintf("; cash %s → %s", market.FormatMoney(before.Balance()), balanceOf(ev))
 }
 
-// listText is a list in a line.
+// listText describes a list in one line.
 func listText(h *client.Holdings) string {
 	rows := make([]string, 0, len(h.Positions))
 	for _, p := range h.Positions {
@@ -66,7 +67,7 @@ func orderText(o *client.Order) string {
 	return fmt.Sprintf("%s %d %s %s", shadow.SideText(o.Side), o.Quantity, o.Market, o.Code)
 }
 
-// balanceOf is the cash after an event.
+// balanceOf returns the cash after an event.
 func balanceOf(ev *client.Event) client.Money {
 	if ev == nil {
 		return 0
@@ -74,7 +75,7 @@ func balanceOf(ev *client.Event) client.Money {
 	return shadow.CashOf(ev.Cash).Balance
 }
 
-// tradeOf is the trade of an event, or an empty one where it is of something else.
+// tradeOf returns the trade of an event, or an empty one if the event has none.
 func tradeOf(ev *client.Event) *client.Trade {
 	if ev == nil || ev.Trade == nil {
 		return new(client.Trade)

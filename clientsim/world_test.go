@@ -18,7 +18,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// world is a server as simple as can be: one lock, a goroutine per connection. Its faults are a test's to choose.
+// world is a minimal server: one lock and a goroutine per connection. Each test chooses its
+// faults.
 type world struct {
 	t        *testing.T
 	universe *market.Universe
@@ -27,17 +28,18 @@ type world struct {
 	ctx      context.Context
 	work     sync.WaitGroup
 
-	// spoil, if not nil, may change what leaves the server; false leaves it out. It is called with mu held.
+	// spoil, if not nil, may change a frame that leaves the server; if it returns false, the
+	// frame is dropped. It is called with mu held.
 	spoil func(f *outFrame) bool
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	epoch    uint64
-	instance uint64 // of the server, which is another after a restart
-	mute     bool   // it does not tell which it is
-	shut     bool   // connections are closed at once
-	forgets  bool   // nobody can resume, though the history is the same
+	instance uint64 // identifies the run of the server
+	mute     bool   // the server does not send its instance
+	shut     bool   // new connections are closed at once
+	forgets  bool   // no client can resume, although the history is the same
 	idle     bool   // the script is not played
-	polite   bool   // the script does nothing to an account that nobody is logged in to
+	polite   bool   // the script leaves accounts alone that nobody is logged in to
 	book     *positions.Book
 	prices   *market.Feed
 	history  map[uint64][]*papertapev1.AccountEvent
@@ -70,7 +72,8 @@ func startWorld(t *testing.T, rows [10]int, spoil func(*outFrame) bool) *world {
 	}
 	u := market.Default()
 	w := &world{
-		t: t, universe: u, listener: l, spoil: spoil, epoch: 4711, instance: 1, prices: market.Walk(u, 1), sessions: make(map[*session]bool),
+		t: t, universe: u, listener: l, spoil: spoil, epoch: 4711, instance: 1, prices: market.Walk(u, 1),
+		sessions: make(map[*session]bool),
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	w.begin(rows)
@@ -88,7 +91,7 @@ func startWorld(t *testing.T, rows [10]int, spoil func(*outFrame) bool) *world {
 	return w
 }
 
-// begin begins a history: with the ten accounts of the mission, and as many of a swarm.
+// begin starts a history with the ten accounts of the mission and ten of a swarm.
 func (w *world) begin(rows [10]int) {
 	w.book, w.history, w.byID = positions.NewBook(w.universe), make(map[uint64][]*papertapev1.AccountEvent),
 		make(map[string]*papertapev1.AccountEvent)
@@ -99,10 +102,10 @@ func (w *world) begin(rows [10]int) {
 	}
 }
 
-// swarmFirst is the first of ten accounts for which the script has nothing.
+// swarmFirst is the first of ten accounts that the script does not touch.
 const swarmFirst = 100001
 
-// cut ends all connections, of a server that goes on.
+// cut ends all connections; the server goes on.
 func (w *world) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -111,8 +114,8 @@ func (w *world) cut() {
 	}
 }
 
-// away has no connections until the returned function is called: it is another server by then, with anew one that has lost its
-// history.
+// away refuses connections until the returned function is called. The server is then another
+// run and, if anew is set, one that has lost its history.
 func (w *world) away(anew bool) (back func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -133,17 +136,19 @@ func (w *world) away(anew bool) (back func()) {
 
 func (w *world) openAccount(number uint64, rows int) {
 	var ev positions.Event
-	w.book.DecideAdjustment(number, &positions.Adjustment{Cash: 2_000_000_0000, Reason: "opened", Actor: "test"}, w.universe.Opening(), 1, &ev)
+	w.book.DecideAdjustment(number, &positions.Adjustment{Cash: 2_000_000_0000, Reason: "opened", Actor: "test"},
+		w.universe.Opening(), 1, &ev)
 	w.apply(&ev)
 	for id := range rows {
-		o := &positions.Order{Account: number, Instrument: market.ID(id * 3), Side: positions.Buy, Quantity: 100, Origin: positions.OriginOperator}
+		o := &positions.Order{Account: number, Instrument: market.ID(id * 3), Side: positions.Buy, Quantity: 100,
+			Origin: positions.OriginOperator}
 		if w.book.Decide(o, w.universe.Opening(), 1, &ev).Reason == positions.NoRefusal {
 			w.apply(&ev)
 		}
 	}
 }
 
-// decode reads the message of a frame that the codec has made.
+// decode decodes a frame that the codec has made.
 func (w *world) decode(frame []byte, m interface {
 	UnmarshalVT(b []byte) error
 	Reset()
@@ -153,7 +158,7 @@ func (w *world) decode(frame []byte, m interface {
 	}
 }
 
-// apply makes an event history.
+// apply adds an event to the history.
 func (w *world) apply(ev *positions.Event) *papertapev1.AccountEvent {
 	w.book.Apply(ev)
 	m := new(papertapev1.AccountEvent)
@@ -188,7 +193,8 @@ func (w *world) accept() {
 
 func (w *world) serve(s *session) {
 	w.mu.Lock()
-	welcome := &papertapev1.Welcome{Uid: 1, Protocol: 1, Epoch: w.epoch, Instance: w.instance, HeartbeatMs: 2000, MaxFrame: codec.LimitAfterLogin}
+	welcome := &papertapev1.Welcome{Uid: 1, Protocol: 1, Epoch: w.epoch, Instance: w.instance, HeartbeatMs: 2000,
+		MaxFrame: codec.LimitAfterLogin}
 	if w.mute {
 		welcome.Instance = 0
 	}
@@ -217,13 +223,13 @@ func (w *world) serve(s *session) {
 	}
 }
 
-// send writes with the lock held: the clients of these tests read.
+// send writes with the lock held, since the clients of these tests always read.
 func (w *world) send(s *session, f outFrame) {
 	f.account = s.account
 	if w.spoil != nil && !w.spoil(&f) {
 		return
 	}
-	_, _ = s.conn.Write(codec.Append(nil, f.t, f.flags, f.id, f.m)) // to a client that has gone as well
+	_, _ = s.conn.Write(codec.Append(nil, f.t, f.flags, f.id, f.m)) // the client may be gone
 }
 
 func (w *world) answer(s *session, f codec.Frame) {
@@ -263,7 +269,8 @@ func (w *world) answer(s *session, f codec.Frame) {
 			h.BeforeSeq = head + 1
 		}
 		page := &papertapev1.History{OldestSeq: 1}
-		for seq := h.BeforeSeq - 1; seq > 0 && len(page.Events) < min(h.Limit, 7); seq-- { // pages may be short
+		// Pages may be shorter than asked for.
+		for seq := h.BeforeSeq - 1; seq > 0 && len(page.Events) < min(h.Limit, 7); seq-- {
 			page.Events = append(page.Events, w.history[s.account][seq-1])
 		}
 		reply(codec.TypeHistoryReply, page)
@@ -274,7 +281,7 @@ func (w *world) answer(s *session, f codec.Frame) {
 			return
 		}
 		if s.account == 0 {
-			return // its connection was closed, and it did not know
+			return // the client did not know that its connection was closed
 		}
 		o.Account, o.Origin = s.account, positions.OriginClient
 		w.order(s, &o, f.ID)
@@ -323,7 +330,7 @@ func (w *world) holdings(account uint64) *papertapev1.Holdings {
 	return h
 }
 
-// order executes an order of a session, or of nobody.
+// order executes an order of a session, or of the simulator if s is nil.
 func (w *world) order(s *session, o *positions.Order, id uint64) {
 	if before := w.byID[o.ID.String()]; s != nil && before != nil {
 		w.send(s, outFrame{t: codec.TypeExecution, flags: codec.FlagReply | codec.FlagReplay, id: id, m: before})
@@ -357,7 +364,8 @@ func (w *world) push(m *papertapev1.AccountEvent, but *session) {
 	}
 }
 
-// takeBack takes the newest trade of the simulator in an instrument back, or corrects it, as a step says.
+// takeBack takes back or corrects the simulator's newest trade in an instrument, as a step
+// says.
 func (w *world) takeBack(step scriptStep, id market.ID) {
 	r := &positions.BustRequest{Account: step.Account, Reason: step.Reason, Actor: "script"}
 	if r.Correct = step.Correct != ""; r.Correct {
@@ -367,14 +375,15 @@ func (w *world) takeBack(step scriptStep, id market.ID) {
 	for _, ev := range slices.Backward(w.events[step.Account]) {
 		if b := ev.Bust; b != nil {
 			gone[b.TradeSeq] = gone[b.TradeSeq] || b.Replacement == nil
-		} else if r.TradeSeq == 0 && !gone[ev.Seq] && ev.Trade.Origin == positions.OriginSimulator && ev.Trade.Instrument == id {
+		} else if r.TradeSeq == 0 && !gone[ev.Seq] && ev.Trade.Origin == positions.OriginSimulator &&
+			ev.Trade.Instrument == id {
 			r.TradeSeq = ev.Seq
 		}
 	}
 	w.bust(r)
 }
 
-// bust carries a request out, unless the book refuses it.
+// bust executes a request, unless the book refuses it.
 func (w *world) bust(r *positions.BustRequest) {
 	fold := positions.NewFold(w.universe, r)
 	for i := range w.events[r.Account] {
@@ -384,12 +393,13 @@ func (w *world) bust(r *positions.BustRequest) {
 		}
 	}
 	var ev positions.Event
-	if o := w.book.DecideBust(fold, w.prices.Snapshot(), time.Now().UnixNano(), &ev); o.Reason == positions.NoBustRefusal {
+	o := w.book.DecideBust(fold, w.prices.Snapshot(), time.Now().UnixNano(), &ev)
+	if o.Reason == positions.NoBustRefusal {
 		w.push(w.apply(&ev), nil)
 	}
 }
 
-// play begins the script's steps for an account.
+// play starts the script's steps for an account.
 func (w *world) play(account uint64) {
 	epoch := w.epoch
 	for _, step := range w.script() {
@@ -438,19 +448,20 @@ func (w *world) script() []scriptStep {
 	return file.Steps
 }
 
-// fillAll has the simulator buy something for each account of the swarm, so many times.
+// fillAll makes the simulator buy something n times for each account of the swarm.
 func (w *world) fillAll(times int) {
 	for i := range uint64(10) {
 		for range times {
 			w.mu.Lock()
 			epoch := w.epoch
 			w.mu.Unlock()
-			w.fill(scriptStep{Account: swarmFirst + i, Side: "buy", Instrument: "SH.601398", Quantity: uint64(100)}, epoch)
+			w.fill(scriptStep{Account: swarmFirst + i, Side: "buy", Instrument: "SH.601398", Quantity: uint64(100)},
+				epoch)
 		}
 	}
 }
 
-// fill is false where the history that the step belongs to is over.
+// fill makes one fill. It returns false if the history that the step belongs to has ended.
 func (w *world) fill(step scriptStep, epoch uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -488,7 +499,7 @@ func (w *world) fill(step scriptStep, epoch uint64) bool {
 	return true
 }
 
-// attended tells whether somebody is logged in to an account.
+// attended reports whether anybody is logged in to an account.
 func (w *world) attended(account uint64) bool {
 	for s := range w.sessions {
 		if s.account == account {
@@ -508,11 +519,13 @@ func TestScriptNamesEachClientAndWhatThereIs(t *testing.T) {
 		}
 		fill := step.Side == "buy" || step.Side == "sell"
 		if takes := step.Bust == "last" || step.Correct == "last"; step.On != "login" || fill == takes {
-			t.Errorf("step %+v: expected on: login, and side: buy or sell, or the last of an instrument taken back", step)
+			t.Errorf("step %+v: expected on: login, and side: buy or sell, or the last of an instrument taken back",
+				step)
 		}
 	}
 	slices.Sort(accounts)
 	if accounts = slices.Compact(accounts); len(accounts) != len(mission) || accounts[0] != firstAccountDefault {
-		t.Errorf("the script is about accounts %v: expected the %d from %d", accounts, len(mission), firstAccountDefault)
+		t.Errorf("the script is about accounts %v: expected the %d from %d", accounts, len(mission),
+			firstAccountDefault)
 	}
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// mission is the rows of the scenario and the clients who play them, in the order of their accounts.
+// mission lists the rows of the scenario and the clients' tasks that play them, in the order of
+// the accounts.
 var mission = [...]struct {
 	name string
 	play func(*trader, context.Context) error
@@ -29,26 +30,26 @@ var mission = [...]struct {
 	{"from empty to something", (*trader).emptyToSomething},
 }
 
-// Bounds of the tasks, where other fills may come in between. A task looks at the account as it is, since it may be begun
-// anew.
+// Bounds of the tasks, since other fills may come in between. A task begins from the account as
+// it is, since it may be begun anew.
 const (
-	roundsMax  = 40 // of an attempt that is to come nearer each time
+	roundsMax  = 40 // rounds in which a task approaches its goal
 	lot        = 100
-	oddMore    = 70 // of a row of 100 shares: with 17 in the divisor, no part of a mixed cost is a whole number
+	oddMore    = 70 // on top of 100 shares; 170 has the divisor 17, so no part of a mixed cost is whole
 	oddLess    = 33
-	increment  = 10 // shares, so that also the dearest instrument is affordable
+	increment  = 10 // shares, so that even the dearest instrument is affordable
 	pushesMin  = 4
 	cutsMax    = 4
-	cutPushes  = 3                       // events to be seen before the connection is cut
+	cutPushes  = 3                       // fills to see before the connection is cut
 	away       = 1200 * time.Millisecond // how long a cut client stays away
-	openedRows = 3                       // the something after empty
-	bustsMax   = 6                       // seen for one that can be compared with what was before
+	openedRows = 3                       // rows to open from an empty account
+	bustsMax   = 6                       // busts to see until one can be compared with the account before
 )
 
-// showList wants a list with something on it when it logs in; where there is nothing it buys and comes again.
+// showList expects a list with rows at the login. If there are none, it buys and logs in again.
 func (t *trader) showList(ctx context.Context) error {
 	if t.shadow.Len() > 0 {
-		t.report.Covered = true // shown and compared by login
+		t.report.Covered = true // the login has shown and compared it
 		return nil
 	}
 	if err := t.holdAtLeast(ctx, 2); err != nil {
@@ -118,7 +119,7 @@ func (t *trader) quantitiesUp(ctx context.Context) error {
 
 func (t *trader) quantitiesDown(ctx context.Context) error {
 	return t.moveAll(ctx, func(instrument string) error {
-		if t.quantity(instrument) < 2 { // half of it would be none
+		if t.quantity(instrument) < 2 { // half of it would be zero
 			if err := t.buy(ctx, instrument, lot); err != nil {
 				return err
 			}
@@ -127,9 +128,10 @@ func (t *trader) quantitiesDown(ctx context.Context) error {
 	}, func(before, after int64) bool { return after < before })
 }
 
-// moveAll trades every row once, until that leaves the same rows, each moved as wanted. Fills that come in between may
-// undo a round.
-func (t *trader) moveAll(ctx context.Context, trade func(instrument string) error, moved func(before, after int64) bool) error {
+// moveAll trades every row once, and repeats that until a round leaves the same rows, each
+// moved as wanted. Fills that come in between may undo a round.
+func (t *trader) moveAll(ctx context.Context, trade func(instrument string) error,
+	moved func(before, after int64) bool) error {
 	if err := t.holdAtLeast(ctx, 2); err != nil {
 		return err
 	}
@@ -165,9 +167,10 @@ func (t *trader) watchPushes(ctx context.Context) error {
 	return nil
 }
 
-// cutAndResume is cut off with an order on its way, while the server goes on making fills for it, and comes back for
-// what it missed. The order is sent again with the same id, by the client library where the answer was not seen and once
-// more by the client: it must have been executed once.
+// cutAndResume is cut off with an order under way, while the server goes on making fills for
+// the account, and comes back for what it missed. The order is sent again with the same id: by
+// the client library if its answer was not seen, and once more by this task. It must have been
+// executed once.
 func (t *trader) cutAndResume(ctx context.Context) error {
 	if err := t.holdAtLeast(ctx, 2); err != nil {
 		return err
@@ -202,11 +205,12 @@ func (t *trader) cutAndResume(ctx context.Context) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("nothing happened in any of %d absences of %v: expected fills by the server meanwhile", cutsMax, away)
+	return fmt.Errorf("nothing happened in any of %d absences of %v: expected fills by the server meanwhile", cutsMax,
+		away)
 }
 
-// cutWith cuts the connection with an order under way, stays away, resumes, and takes all that was missed. It returns
-// how many fills of the simulator were among it.
+// cutWith cuts the connection with an order under way, stays away, resumes, and takes
+// everything that was missed. It returns how many fills of the simulator were among that.
 func (t *trader) cutWith(ctx context.Context, o *client.Order) (int, error) {
 	resumes := t.tally.Resumes
 	_, err := t.during(ctx, func(ctx context.Context) error {
@@ -221,7 +225,7 @@ func (t *trader) cutWith(ctx context.Context, o *client.Order) (int, error) {
 	if err = t.anew(err); err != nil {
 		return 0, fmt.Errorf("%s, under way when the connection was cut: %w", orderText(o), err)
 	}
-	for t.tally.Resumes == resumes { // where the answer was quicker than the cut
+	for t.tally.Resumes == resumes { // if the answer was quicker than the cut
 		if err := t.next(ctx); err != nil {
 			return 0, err
 		}
@@ -241,9 +245,9 @@ func (t *trader) cutWith(ctx context.Context, o *client.Order) (int, error) {
 	return missed, nil
 }
 
-// fourMovements opens a row, increases, decreases and closes it. The second purchase is at another price and the sale of an
-// odd part, so that the cost does not divide evenly. Where the simulator trades the same instrument in between, the
-// movements are others, and it is for the shadow alone to judge them.
+// fourMovements opens, increases, decreases and closes a row. The second purchase is at another
+// price and the sale of an odd part, so that the cost does not divide evenly. If the simulator
+// trades the same instrument in between, the movements differ, and only the shadow judges them.
 func (t *trader) fourMovements(ctx context.Context) error {
 	i, err := t.notHeld()
 	if err != nil {
@@ -283,7 +287,7 @@ func (t *trader) fourMovements(ctx context.Context) error {
 	return nil
 }
 
-// notHeld is something to buy that would be a new row.
+// notHeld returns an instrument whose purchase would open a new row.
 func (t *trader) notHeld() (*client.Instrument, error) {
 	for n := range t.tools {
 		i := &t.tools[n]
@@ -294,7 +298,7 @@ func (t *trader) notHeld() (*client.Instrument, error) {
 	return nil, fmt.Errorf("there is nothing to buy that is not held, among %d instruments", len(t.tools))
 }
 
-// holdAtLeast buys what is not held until there are so many rows.
+// holdAtLeast buys instruments that are not held until the account has that many rows.
 func (t *trader) holdAtLeast(ctx context.Context, rows int) error {
 	for range roundsMax {
 		if t.shadow.Len() >= rows {
@@ -311,7 +315,7 @@ func (t *trader) holdAtLeast(ctx context.Context, rows int) error {
 	return fmt.Errorf("%d rows are held after %d purchases: expected %d", t.shadow.Len(), roundsMax, rows)
 }
 
-// sellAll sells what is held until the list was seen empty.
+// sellAll sells everything until the list was seen empty.
 func (t *trader) sellAll(ctx context.Context) error {
 	t.emptied = false
 	for range roundsMax {
@@ -334,8 +338,8 @@ func (t *trader) buy(ctx context.Context, instrument string, quantity int64) err
 	return err
 }
 
-// sell sells the divisor-th part of what is held of an instrument. That it is no longer there, as the simulator was
-// quicker, is no error.
+// sell sells 1/divisor of what is held of an instrument. It is no error if the simulator has
+// sold that already.
 func (t *trader) sell(ctx context.Context, instrument string, divisor int64) error {
 	m, code, _ := strings.Cut(instrument, ".")
 	quantity := t.quantity(instrument) / divisor
@@ -351,7 +355,7 @@ func (t *trader) quantity(instrument string) int64 {
 	return t.shadow.Quantity(m, code)
 }
 
-// count is how many of the events are the execution of an order.
+// count returns how many of the events are executions of an order.
 func (t *trader) count(orderID string) int {
 	n := 0
 	for _, ev := range t.seen {
@@ -362,7 +366,7 @@ func (t *trader) count(orderID string) int {
 	return n
 }
 
-// expectReject takes a refusal that has to be; what is no refusal at all is returned.
+// expectReject expects a refusal with the given code. An error that is no refusal is returned.
 func (t *trader) expectReject(err error, code client.RejectCode, what string) error {
 	var reject *client.Reject
 	switch {

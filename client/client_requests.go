@@ -10,16 +10,17 @@ import (
 
 // call is a request under way.
 type call struct {
-	want   codec.Type      // the type of its answer
-	answer chan any        // holds one: the answer, or a *Reject
-	placed func(*Holdings) // HOLDINGS: called by the reader, before it reads on; nil: nobody needs the place
+	answerType codec.Type      // the type expected of the answer
+	answer     chan any        // buffered for one: the answer, or a *Reject
+	onHoldings func(*Holdings) // HOLDINGS: the reader calls it before it reads on; may be nil
 }
 
-// Order places an order and returns its execution; a refusal is a [*Reject]. Side, market, code and quantity (shares)
-// are needed; without a LimitPrice it is a market order. With a ClientOrderID it may be sent again without being
-// executed again: the answer is then the first execution, with Replay set, and does not enter the stream.
+// Order places an order and returns its execution; a refusal is a [*Reject]. Side, market, code
+// and quantity (in shares) are required. Without a LimitPrice it is a market order. An order
+// with a ClientOrderID may be sent again without being executed again: the answer is then the
+// first execution with Replay set, and does not enter the stream.
 //
-// When ctx ends first the order may still be executed: the event then comes in the stream.
+// If ctx ends first, the order may still be executed. The event then comes in the stream.
 func (c *Client) Order(ctx context.Context, o Order) (*Event, error) {
 	answer, err := c.do(ctx, codec.TypeOrder, codec.TypeExecution, o.message())
 	if err != nil {
@@ -28,17 +29,18 @@ func (c *Client) Order(ctx context.Context, o Order) (*Event, error) {
 	return answer.(*Event), nil
 }
 
-// Buy buys shares at the market.
+// Buy buys shares with a market order.
 func (c *Client) Buy(ctx context.Context, market, code string, quantity int64) (*Event, error) {
 	return c.Order(ctx, Order{Side: Buy, Market: market, Code: code, Quantity: quantity})
 }
 
-// Sell sells shares at the market.
+// Sell sells shares with a market order.
 func (c *Client) Sell(ctx context.Context, market, code string, quantity int64) (*Event, error) {
 	return c.Order(ctx, Order{Side: Sell, Market: market, Code: code, Quantity: quantity})
 }
 
-// Holdings asks for the account as it is now. The events up to its as_of_seq are in the stream before it returns.
+// Holdings asks for the account's current holdings. All events up to their as_of_seq are in the
+// stream before it returns.
 func (c *Client) Holdings(ctx context.Context) (*Holdings, error) {
 	answer, err := c.do(ctx, codec.TypeHoldings, codec.TypeHoldingsReply, &papertapev1.HoldingsRequest{})
 	if err != nil {
@@ -47,8 +49,9 @@ func (c *Client) Holdings(ctx context.Context) (*Holdings, error) {
 	return answer.(*Holdings), nil
 }
 
-// History asks for at most limit events (0: 20, at most 100) with sequences below before (0: from the head), newest
-// first. The server may send fewer; the end is reached at the answer's oldest_seq.
+// History asks for at most limit events (0 means 20; the maximum is 100) with sequences below
+// before (0 means from the newest), newest first. The server may send fewer. The end is reached
+// at the answer's oldest_seq.
 func (c *Client) History(ctx context.Context, before uint64, limit int) (*History, error) {
 	if limit < 0 {
 		return nil, fmt.Errorf("history of %d events: the limit is 0 to 100", limit)
@@ -61,7 +64,8 @@ func (c *Client) History(ctx context.Context, before uint64, limit int) (*Histor
 	return answer.(*History), nil
 }
 
-// Instruments asks for instruments and their prices, by codes such as "SH.600519"; without codes for the first 500.
+// Instruments asks for instruments and their prices by codes such as "SH.600519". Without codes
+// it asks for the first 500.
 func (c *Client) Instruments(ctx context.Context, codes ...string) ([]Instrument, error) {
 	request := &papertapev1.InstrumentsRequest{Codes: codes}
 	answer, err := c.do(ctx, codec.TypeInstruments, codec.TypeInstrumentsReply, request)
@@ -71,14 +75,14 @@ func (c *Client) Instruments(ctx context.Context, codes ...string) ([]Instrument
 	return answer.([]Instrument), nil
 }
 
-// Ping asks the server for a sign of life. It also compares sequences, as the heartbeat does.
+// Ping asks the server for a sign of life. Like the heartbeat, it also compares sequences.
 func (c *Client) Ping(ctx context.Context) error {
 	_, err := c.do(ctx, codec.TypePing, codec.TypePong, &papertapev1.Ping{})
 	return err
 }
 
-// Subscribe asks for the topics named, and for no others any more: without topics all are switched off. What comes of it
-// NextUpdate returns.
+// Subscribe subscribes to exactly the topics named. Without topics it ends all subscriptions.
+// NextUpdate returns what the topics deliver.
 func (c *Client) Subscribe(ctx context.Context, topics ...Topic) error {
 	request, err := subscription(topics)
 	if err != nil {
@@ -104,26 +108,29 @@ func subscription(topics []Topic) (*papertapev1.Subscribe, error) {
 }
 
 // do sends one request and waits for its answer.
-func (c *Client) do(ctx context.Context, t, want codec.Type, m codec.Message) (any, error) {
-	waiting := newCall(want)
+func (c *Client) do(ctx context.Context, t, answerType codec.Type, m codec.Message) (any, error) {
+	waiting := newCall(answerType)
 	if err := c.send(ctx, t, waiting, m); err != nil {
 		return nil, err
 	}
 	return c.await(ctx, waiting)
 }
 
-func newCall(want codec.Type) *call { return &call{want: want, answer: make(chan any, 1)} }
+func newCall(answerType codec.Type) *call {
+	return &call{answerType: answerType, answer: make(chan any, 1)}
+}
 
-// await waits for the answer to a request that was sent. Where the client has ended first the error is what ended it.
+// await waits for the answer to a request that was sent. If the client ends first, the error is
+// what ended it.
 func (c *Client) await(ctx context.Context, waiting *call) (any, error) {
 	var answer any
 	select {
 	case answer = <-waiting.answer:
 	case <-ctx.Done():
-		return nil, ctx.Err() // the answer finds its call and is dropped with it
+		return nil, ctx.Err() // the answer is dropped when it comes
 	case <-c.done:
 		select {
-		case answer = <-waiting.answer: // it came before the end did
+		case answer = <-waiting.answer: // it came before the client ended
 		default:
 			return nil, c.err
 		}
@@ -159,8 +166,8 @@ func (c *Client) send(ctx context.Context, t codec.Type, waiting *call, m codec.
 	return err
 }
 
-// tooLarge spares the caller the GOODBYE that a frame over the server's limit gets. The limit is of the length field,
-// which counts what follows its own four bytes.
+// tooLarge refuses a frame over the server's limit, which the server would answer with a
+// GOODBYE. The limit is for the length field, which counts what follows its own four bytes.
 func (c *Client) tooLarge(t codec.Type, frame []byte) error {
 	limit := c.welcome.MaxFrame
 	if length := len(frame) - 4; limit > 0 && length > int(limit) {
@@ -188,8 +195,8 @@ func (c *Client) forget(id uint64) *call {
 	return waiting
 }
 
-// answer hands an answer to the call that waits for it. Every request is answered once, with the type that belongs to
-// it.
+// answer hands an answer to the call that waits for it. Every request is answered exactly once,
+// with the type that belongs to it or with a REJECT.
 func (c *Client) answer(f codec.Frame, m any) error {
 	waiting := c.forget(f.ID)
 	switch {
@@ -197,17 +204,18 @@ func (c *Client) answer(f codec.Frame, m any) error {
 		return protocolErrorf("%v answers request %d, which is not under way", f.Type, f.ID)
 	case f.Flags&codec.FlagReply == 0:
 		return protocolErrorf("%v answers request %d without REPLY", f.Type, f.ID)
-	case f.Type != waiting.want && f.Type != codec.TypeReject:
-		return protocolErrorf("request %d was answered with %v: expected %v", f.ID, f.Type, waiting.want)
+	case f.Type != waiting.answerType && f.Type != codec.TypeReject:
+		return protocolErrorf("request %d was answered with %v: expected %v", f.ID, f.Type, waiting.answerType)
 	}
-	if h, ok := m.(*Holdings); ok && waiting.placed != nil {
-		waiting.placed(h)
+	if h, ok := m.(*Holdings); ok && waiting.onHoldings != nil {
+		waiting.onHoldings(h)
 	}
 	waiting.answer <- m
 	return nil
 }
 
-// appendHeartbeat appends a ping that nobody waits for. Where too many requests are under way there is no need of one.
+// appendHeartbeat appends a ping whose answer nobody waits for. If the limit of requests under
+// way is reached, no ping is needed.
 func (c *Client) appendHeartbeat(dst []byte) []byte {
 	id, ok := c.register(newCall(codec.TypePong))
 	if !ok {

@@ -9,22 +9,25 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// Holdings asks for the account as the server has it now. The events up to its as_of_seq wait for Next, or were handed out,
-// before it returns.
+// Holdings asks for the server's current holdings. All events up to their as_of_seq wait for
+// Next, or have been returned by it, when Holdings returns.
 //
-// Holdings, History, Instruments, Ping and Verify wait for a connection while there is none, until ctx ends. Where it breaks
-// before the answer comes, the error is [ErrDisconnected].
+// While there is no connection, Holdings, History, Instruments, Ping and Verify wait for one
+// until ctx ends. If the connection breaks before the answer comes, the error is
+// [ErrDisconnected].
 func (a *Account) Holdings(ctx context.Context) (*Holdings, error) {
 	return ask(ctx, a, func(c *Client) (*Holdings, error) { return c.Holdings(ctx) })
 }
 
-// History asks for at most limit events (0: 20, at most 100) with sequences below before (0: from the head), newest
-// first. The server may send fewer; the end is reached at the answer's oldest_seq.
+// History asks for at most limit events (0 means 20; the maximum is 100) with sequences below
+// before (0 means from the newest), newest first. The server may send fewer. The end is reached
+// at the answer's oldest_seq.
 func (a *Account) History(ctx context.Context, before uint64, limit int) (*History, error) {
 	return ask(ctx, a, func(c *Client) (*History, error) { return c.History(ctx, before, limit) })
 }
 
-// Instruments asks for instruments and their prices, by codes such as "SH.600519"; without codes for the first 500.
+// Instruments asks for instruments and their prices by codes such as "SH.600519". Without codes
+// it asks for the first 500.
 func (a *Account) Instruments(ctx context.Context, codes ...string) ([]Instrument, error) {
 	return ask(ctx, a, func(c *Client) ([]Instrument, error) { return c.Instruments(ctx, codes...) })
 }
@@ -35,8 +38,9 @@ func (a *Account) Ping(ctx context.Context) error {
 	return err
 }
 
-// Subscribe sets the topics that this connection and all later ones are subscribed to, in place of those before; without
-// topics there are none. It returns when the server has agreed, and then Next hands out what comes of it.
+// Subscribe sets the topics that this connection and all later ones are subscribed to,
+// replacing those before. Without topics it ends all subscriptions. It returns when the server
+// has agreed; from then on Next returns what the topics deliver.
 func (a *Account) Subscribe(ctx context.Context, topics ...Topic) error {
 	if _, err := subscription(topics); err != nil {
 		return err
@@ -49,30 +53,31 @@ func (a *Account) Subscribe(ctx context.Context, topics ...Topic) error {
 		if err != nil {
 			return err
 		}
-		if err = a.broken(c, a.subscribe(ctx, c, true)); !errors.Is(err, ErrDisconnected) {
+		if err = a.requestError(c, a.subscribe(ctx, c, true)); !errors.Is(err, ErrDisconnected) {
 			return err
 		}
 	}
 }
 
-// subscribe tells the server the topics as they are now; none only if that is news.
-func (a *Account) subscribe(ctx context.Context, c *Client, none bool) error {
+// subscribe sends the current topics to the server. If there are none it sends that only if
+// sendEmpty is set.
+func (a *Account) subscribe(ctx context.Context, c *Client, sendEmpty bool) error {
 	waiting := newCall(codec.TypeSubscribed)
-	if sent, err := a.sendTopics(ctx, c, waiting, none); !sent || err != nil {
+	if sent, err := a.sendTopics(ctx, c, waiting, sendEmpty); !sent || err != nil {
 		return err
 	}
 	_, err := c.await(ctx, waiting)
 	return err
 }
 
-// sendTopics sends one after the other, so that the topics sent last are those set last.
-func (a *Account) sendTopics(ctx context.Context, c *Client, waiting *call, none bool) (sent bool, err error) {
+// sendTopics serialises the sending of topics, so that the topics sent last are those set last.
+func (a *Account) sendTopics(ctx context.Context, c *Client, waiting *call, sendEmpty bool) (sent bool, err error) {
 	a.subscribing.Lock()
 	defer a.subscribing.Unlock()
 	a.mu.Lock()
 	topics := a.topics
 	a.mu.Unlock()
-	if len(topics) == 0 && !none {
+	if len(topics) == 0 && !sendEmpty {
 		return false, nil
 	}
 	request, err := subscription(topics)
@@ -82,19 +87,19 @@ func (a *Account) sendTopics(ctx context.Context, c *Client, waiting *call, none
 	return true, c.send(ctx, codec.TypeSubscribe, waiting, request)
 }
 
-// ask asks on the connection that there is.
+// ask runs a request on the current connection.
 func ask[T any](ctx context.Context, a *Account, question func(*Client) (T, error)) (answer T, err error) {
 	c, err := a.connection(ctx)
 	if err != nil {
 		return answer, err
 	}
 	answer, err = question(c)
-	return answer, a.broken(c, err)
+	return answer, a.requestError(c, err)
 }
 
-// broken is what an error of a connection is to the account's caller: the end of the connection is [ErrDisconnected],
-// that of the account its own reason.
-func (a *Account) broken(c *Client, err error) error {
+// requestError turns a connection's error into the one that the account's caller gets:
+// [ErrDisconnected] if the connection ended, the account's own reason if the account ended.
+func (a *Account) requestError(c *Client, err error) error {
 	end := c.Err()
 	if err == nil || end == nil || !errors.Is(err, end) {
 		return err

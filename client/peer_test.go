@@ -15,15 +15,16 @@ import (
 
 const account = 100017
 
-// peer is the server's side of one connection, played by a test's script. What fails in it is reported by its end.
+// peer is the server's side of one connection, played by a test's script. A failure in it is
+// reported by the end of the script.
 type peer struct {
 	net.Conn
 	t   *testing.T
 	buf []byte
 }
 
-// serve listens on a free port and plays a script for each connection that comes, in the order of the scripts. The test
-// ends only when they all have.
+// serve listens on a free port and plays one script per connection, in the order of the
+// scripts. The test ends only when all of them have.
 func serve(t *testing.T, scripts ...func(*peer)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -58,7 +59,7 @@ func (p *peer) send(frames ...[]byte) {
 	}
 }
 
-// receive returns the next frame; a zero one when the client has closed.
+// receive returns the next frame, or a zero frame if the client has closed.
 func (p *peer) receive() codec.Frame {
 	for {
 		f, n, err := codec.Cut(p.buf, codec.LimitAfterLogin)
@@ -79,7 +80,8 @@ func (p *peer) receive() codec.Frame {
 	}
 }
 
-// expect returns the next frame, which must be of a type. Pings of the client are answered on the way.
+// expect returns the next frame, which must be of the given type. It answers the client's pings
+// meanwhile.
 func (p *peer) expect(want codec.Type) codec.Frame {
 	f := p.receive()
 	for f.Type == codec.TypePing && want != codec.TypePing {
@@ -104,7 +106,7 @@ func (p *peer) unmarshal(f codec.Frame, m interface {
 	}
 }
 
-// hello welcomes the client and lets it log in to an empty account whose newest event is head.
+// hello welcomes the client and logs it in to an empty account whose newest event is head.
 func (p *peer) hello(head uint64) *papertapev1.Login {
 	p.send(welcome(60_000))
 	f := p.expect(codec.TypeLogin)
@@ -116,7 +118,8 @@ func (p *peer) hello(head uint64) *papertapev1.Login {
 
 func welcome(heartbeatMs uint32) []byte {
 	return codec.Append(nil, codec.TypeWelcome, 0, 0, &papertapev1.Welcome{
-		Uid: 7, Protocol: 1, Server: "test", Epoch: 99, Instance: 8, HeartbeatMs: heartbeatMs, MaxFrame: codec.LimitAfterLogin,
+		Uid: 7, Protocol: 1, Server: "test", Epoch: 99, Instance: 8, HeartbeatMs: heartbeatMs,
+		MaxFrame: codec.LimitAfterLogin,
 	})
 }
 
@@ -137,7 +140,8 @@ func event(seq uint64, flags codec.Flags) []byte {
 }
 
 func execution(id, seq uint64, flags codec.Flags) []byte {
-	return codec.Append(nil, codec.TypeExecution, codec.FlagReply|flags, id, &papertapev1.AccountEvent{Account: account, Seq: seq})
+	return codec.Append(nil, codec.TypeExecution, codec.FlagReply|flags, id,
+		&papertapev1.AccountEvent{Account: account, Seq: seq})
 }
 
 func pong(id, head uint64) []byte {
@@ -160,7 +164,7 @@ func goodbye(reason client.GoodbyeReason) []byte {
 	})
 }
 
-// patience bounds a test that hangs.
+// patience returns a context that bounds a test that hangs.
 func patience(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
@@ -178,7 +182,7 @@ func dial(t *testing.T, addr string, o client.Options) *client.Client {
 	return c
 }
 
-// next takes events and returns their sequences, until the given number came.
+// next takes and returns n events.
 func next(t *testing.T, c *client.Client, n int) []*client.Event {
 	t.Helper()
 	var events []*client.Event
@@ -192,7 +196,8 @@ func next(t *testing.T, c *client.Client, n int) []*client.Event {
 	return events
 }
 
-// ended waits for the end of a client, with no event before it, and returns what ended it.
+// ended waits for the end of a client, with no event before it, and returns the error that
+// ended it.
 func ended(t *testing.T, c *client.Client) error {
 	t.Helper()
 	ev, err := c.Next(patience(t))

@@ -12,8 +12,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// The account of a scripted server: its event n buys n shares, of one of two instruments in turn, at 1.00; its first one
-// pays in the cash.
+// The account of a scripted server. Its first event pays in the cash. Each later event n buys n
+// shares at 1.00, alternating between two instruments.
 
 const paidIn = 1_000_000_0000
 
@@ -50,7 +50,7 @@ func bookInstrument(seq uint64) (market, code string) {
 	return [2]string{"SH", "SZ"}[seq%2], [2]string{"600519", "000001"}[seq%2]
 }
 
-// book is the account as of a sequence.
+// book returns the state of the account as of a sequence.
 func book(seq uint64) *client.State {
 	s := &client.State{Account: account, Seq: seq}
 	if seq > 0 {
@@ -74,7 +74,7 @@ func book(seq uint64) *client.State {
 	return s
 }
 
-// holdingsOf are the holdings that say a state, with its hash.
+// holdingsOf returns the holdings message for a state, with its hash.
 func holdingsOf(s *client.State) *papertapev1.Holdings {
 	return client.HoldingsMessage(s)
 }
@@ -88,8 +88,8 @@ func (p *peer) greet() (id uint64, login *papertapev1.Login) {
 	return f.ID, login
 }
 
-// snapshots lets a client in with the state as of a sequence.
-func (p *peer) snapshots(head uint64) {
+// logInWithSnapshot logs a client in with a snapshot as of a sequence.
+func (p *peer) logInWithSnapshot(head uint64) {
 	p.t.Helper()
 	id, login := p.greet()
 	if login.GetMode() != papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT {
@@ -107,16 +107,17 @@ func bookSnapshot(head, epoch uint64) *papertapev1.LoginReply {
 	}
 }
 
-// resumes lets a client in that must ask to resume after a sequence, and sends it what it has missed.
-func (p *peer) resumes(after, head uint64) {
+// logInResumed logs in a client that must ask to resume after a sequence, and sends it the events it
+// has missed.
+func (p *peer) logInResumed(after, head uint64) {
 	p.t.Helper()
-	p.letBack(after, head)
+	p.acceptResume(after, head)
 	for seq := after + 1; seq <= head; seq++ {
 		p.push(seq, codec.FlagReplay)
 	}
 }
 
-func (p *peer) letBack(after, head uint64) {
+func (p *peer) acceptResume(after, head uint64) {
 	p.t.Helper()
 	id, login := p.greet()
 	if login.GetMode() != papertapev1.ResumeMode_RESUME_MODE_RESUME || login.GetLastSeq() != after ||
@@ -134,11 +135,11 @@ func (p *peer) push(seq uint64, flags codec.Flags) {
 	p.send(codec.Append(nil, codec.TypeEvent, flags, 0, bookEvent(seq)))
 }
 
-// ping is the id of the next ping.
+// ping returns the id of the next ping.
 func (p *peer) ping() uint64 { p.t.Helper(); return p.expect(codec.TypePing).ID }
 
-// executes answers the next order with an event of the book.
-func (p *peer) executes(seq uint64, flags codec.Flags) *papertapev1.Order {
+// executeOrder answers the next order with an event of the book.
+func (p *peer) executeOrder(seq uint64, flags codec.Flags) *papertapev1.Order {
 	p.t.Helper()
 	f, o := p.order()
 	p.send(codec.Append(nil, codec.TypeExecution, codec.FlagReply|flags, f.ID, bookEvent(seq)))
@@ -153,11 +154,12 @@ func (p *peer) order() (codec.Frame, *papertapev1.Order) {
 	return f, o
 }
 
-// agrees answers the question for the holdings that follows a resume.
-func (p *peer) agrees(seq uint64) { p.t.Helper(); p.holds(holdingsOf(book(seq))) }
+// sendBookHoldings answers the HOLDINGS request that follows a resume with the book's holdings.
+func (p *peer) sendBookHoldings(seq uint64) { p.t.Helper(); p.sendHoldings(holdingsOf(book(seq))) }
 
-// holds answers it with these holdings. A test may be over before the question came.
-func (p *peer) holds(h *papertapev1.Holdings) {
+// sendHoldings answers a HOLDINGS request with the given holdings. The test may end before the request
+// comes.
+func (p *peer) sendHoldings(h *papertapev1.Holdings) {
 	p.t.Helper()
 	f := p.receive()
 	if f.Type != codec.TypeHoldings && f.Type != 0 {
@@ -168,8 +170,8 @@ func (p *peer) holds(h *papertapev1.Holdings) {
 	}
 }
 
-// subscribes answers a subscription, which must be of this.
-func (p *peer) subscribes(quotes, presence bool) {
+// acceptSubscription answers a subscription, which must be to the given topics.
+func (p *peer) acceptSubscription(quotes, presence bool) {
 	p.t.Helper()
 	f := p.expect(codec.TypeSubscribe)
 	m := new(papertapev1.Subscribe)
@@ -177,11 +179,13 @@ func (p *peer) subscribes(quotes, presence bool) {
 	if m.GetQuotes() != quotes || m.GetPresence() != presence {
 		p.t.Errorf("subscribed to %v: expected quotes %v, presence %v", m, quotes, presence)
 	}
-	p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID, &papertapev1.Subscribed{Quotes: quotes, Presence: presence}))
+	p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID,
+		&papertapev1.Subscribed{Quotes: quotes, Presence: presence}))
 }
 
-// agreesAnd answers it too, and returns the other request that comes: before it, or after it.
-func (p *peer) agreesAnd(seq uint64, want codec.Type) codec.Frame {
+// sendBookHoldingsAnd answers the HOLDINGS request, and returns another request of the given type that
+// comes before or after it.
+func (p *peer) sendBookHoldingsAnd(seq uint64, want codec.Type) codec.Frame {
 	p.t.Helper()
 	first := p.receive()
 	if first.Type != want {
@@ -189,13 +193,13 @@ func (p *peer) agreesAnd(seq uint64, want codec.Type) codec.Frame {
 		return p.expect(want)
 	}
 	first.Payload = bytes.Clone(first.Payload)
-	p.agrees(seq)
+	p.sendBookHoldings(seq)
 	return first
 }
 
-// answers answers questions for the holdings and subscriptions as they come, until the client has closed, or a
-// subscription is the last.
-func (p *peer) answers(seq uint64, last func(*papertapev1.Subscribe) bool) {
+// answerUntil answers HOLDINGS and SUBSCRIBE requests as they come, until there was one of each,
+// the subscription satisfied last, or the client closed.
+func (p *peer) answerUntil(seq uint64, last func(*papertapev1.Subscribe) bool) {
 	held, subscribed := false, false
 	for !held || !subscribed {
 		f := p.receive()
@@ -207,7 +211,8 @@ func (p *peer) answers(seq uint64, last func(*papertapev1.Subscribe) bool) {
 			m := new(papertapev1.Subscribe)
 			p.unmarshal(f, m)
 			subscribed = subscribed || last(m)
-			p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID, &papertapev1.Subscribed{Quotes: m.GetQuotes(), Presence: m.GetPresence()}))
+			p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID,
+				&papertapev1.Subscribed{Quotes: m.GetQuotes(), Presence: m.GetPresence()}))
 		case 0:
 			return
 		default:
@@ -216,7 +221,7 @@ func (p *peer) answers(seq uint64, last func(*papertapev1.Subscribe) bool) {
 	}
 }
 
-// open opens an account that comes back quickly.
+// open opens an account with a short backoff.
 func open(t *testing.T, addr string, change func(*client.AccountOptions)) *client.Account {
 	t.Helper()
 	a, err := client.Open(patience(t), addr, accountOptions(change))
@@ -228,14 +233,15 @@ func open(t *testing.T, addr string, change func(*client.AccountOptions)) *clien
 }
 
 func accountOptions(change func(*client.AccountOptions)) client.AccountOptions {
-	o := client.AccountOptions{Account: account, Name: "test", BackoffMin: time.Millisecond, BackoffMax: 20 * time.Millisecond}
+	o := client.AccountOptions{Account: account, Name: "test", BackoffMin: time.Millisecond,
+		BackoffMax: 20 * time.Millisecond}
 	if change != nil {
 		change(&o)
 	}
 	return o
 }
 
-// take takes the next update, which must be of a kind.
+// take takes the next update, which must be of the given type.
 func take[U client.Update](t *testing.T, a *client.Account) U {
 	t.Helper()
 	u, err := a.Next(patience(t))
@@ -249,7 +255,7 @@ func take[U client.Update](t *testing.T, a *client.Account) U {
 	return is
 }
 
-// takeUntil takes updates until one of a kind comes.
+// takeUntil takes updates until one of the given type comes.
 func takeUntil[U client.Update](t *testing.T, a *client.Account) U {
 	t.Helper()
 	for {
@@ -263,7 +269,7 @@ func takeUntil[U client.Update](t *testing.T, a *client.Account) U {
 	}
 }
 
-// takeEvents takes events, which must be these, and nothing in between.
+// takeEvents takes the events from first to last, with nothing in between.
 func takeEvents(t *testing.T, a *client.Account, first, last uint64) (events []*client.Event) {
 	t.Helper()
 	for seq := first; seq <= last; seq++ {
@@ -276,11 +282,12 @@ func takeEvents(t *testing.T, a *client.Account, first, last uint64) (events []*
 	return events
 }
 
-// at checks that an account is where the book is.
-func at(t *testing.T, a *client.Account, seq uint64) {
+// checkState checks that the account's state equals the book's as of a sequence.
+func checkState(t *testing.T, a *client.Account, seq uint64) {
 	t.Helper()
 	s, want := a.State(), book(seq)
-	if s.Seq != seq || s.Hash() != want.Hash() || s.TotalMarketValue != want.TotalMarketValue || len(s.Positions) != len(want.Positions) {
+	if s.Seq != seq || s.Hash() != want.Hash() || s.TotalMarketValue != want.TotalMarketValue ||
+		len(s.Positions) != len(want.Positions) {
 		t.Errorf("the state is %+v: expected %+v", s, want)
 	}
 }
