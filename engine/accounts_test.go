@@ -67,7 +67,8 @@ func (w *world) checkInfo(info AccountInfo, sessions int) {
 		w.t.Fatalf("holdings of %d: %v", info.Number, err)
 	}
 	want := AccountInfo{
-		Number: h.Account, Seq: h.Seq, Cash: h.Cash, TotalMarketValue: h.TotalMarketValue, Rows: len(h.Positions), Sessions: sessions,
+		Number: h.Account, Seq: h.Seq, Cash: h.Cash, TotalMarketValue: h.TotalMarketValue, Rows: len(h.Positions),
+		Sessions: sessions,
 	}
 	if info != want {
 		w.t.Errorf("%+v, want %+v", info, want)
@@ -99,7 +100,8 @@ func TestAccountsLargeValue(t *testing.T) {
 	c.order(orderOf(positions.Buy, ten, 1_000_000_000))
 	c.order(orderOf(positions.Buy, twenty, 1_000_000_000))
 	w.settle()
-	w.prices.Store(testUniverse.Opening().With(ten, math.MaxInt64/1_000_000_000).With(twenty, math.MaxInt64/1_000_000_000))
+	w.prices.Store(testUniverse.Opening().With(ten, math.MaxInt64/1_000_000_000).With(twenty,
+		math.MaxInt64/1_000_000_000))
 	page, err := w.eng.Accounts(t.Context(), 0, 1)
 	if err != nil || len(page) != 1 || page[0].Rows != 2 || page[0].TotalMarketValue != math.MaxInt64 {
 		t.Fatalf("%+v, %v", page, err)
@@ -120,7 +122,7 @@ func TestAccountsAfterCommit(t *testing.T) {
 	slots <- struct{}{}
 	listing := &accountsItem{question: newQuestion[[]AccountInfo](slots), limit: 9}
 	s.post(listing)
-	w.eng.execute(s.run)
+	w.eng.execute(s.drainFunc)
 	w.until("a commit", w.committing)
 	if len(listing.answers) != 0 {
 		t.Error("the listing was answered before the commit")

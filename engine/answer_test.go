@@ -22,10 +22,10 @@ func TestAnswersCostNoMemory(t *testing.T) {
 	r := &Request{Kind: KindOrder, Session: &ses, ID: 1}
 	s.step.repeats = []positions.Event{{Kind: positions.KindTrade}}
 	for name, act := range map[string]*action{
-		"refused":  {what: whatRefused, req: r, refusal: positions.Refusal{Reason: positions.InsufficientCash}},
-		"failed":   {what: whatFailed, req: r, failure: FailureReadOnly},
-		"repeated": {what: whatRepeated, req: r},
-		"declined": {what: whatDeclined, req: r},
+		"refused":  {outcome: outcomeRefused, req: r, refusal: positions.Refusal{Reason: positions.InsufficientCash}},
+		"failed":   {outcome: outcomeFailed, req: r, failure: FailureReadOnly},
+		"repeated": {outcome: outcomeRepeated, req: r},
+		"declined": {outcome: outcomeDeclined, req: r},
 	} {
 		if n := testing.AllocsPerRun(100, func() { s.publish(act) }); n != 0 {
 			t.Errorf("%s: %v allocations an answer", name, n)

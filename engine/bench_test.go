@@ -30,8 +30,10 @@ func BenchmarkStep(b *testing.B) {
 			out := &flushed{done: make(chan struct{}, 1)}
 			prices := testUniverse.Opening()
 			eng, err := New(Config{
-				Shards: 1, Workers: 2, InboxOrdersMax: 1024, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24, SessionsPerAccountMax: 1,
-				Universe: testUniverse, Prices: func() *market.Prices { return prices }, Clock: func() int64 { return 1 },
+				Shards: 1, Workers: 2, InboxOrdersMax: 1024, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24,
+				SessionsPerAccountMax: 1,
+				Universe:              testUniverse, Prices: func() *market.Prices { return prices },
+				Clock:   func() int64 { return 1 },
 				Journal: NewMemoryJournal(), Outlet: out, Fatal: func(err error) { panic(err) },
 			})
 			if err != nil {

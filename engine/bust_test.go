@@ -67,10 +67,12 @@ func TestBustGolden(t *testing.T) {
 			c, other, stranger := w.loggedIn(alice), w.loggedIn(alice), w.loggedIn(bob)
 			w.golden()
 			ev := w.busted(taking(3, "b1"))
-			if ev.Seq != 5 || ev.Kind != positions.KindBust || ev.Bust.TradeSeq != 3 || ev.Bust.ID != "b1" || ev.Change != positions.Decreased {
+			if ev.Seq != 5 || ev.Kind != positions.KindBust || ev.Bust.TradeSeq != 3 || ev.Bust.ID != "b1" ||
+				ev.Change != positions.Decreased {
 				t.Errorf("the event is %+v", ev)
 			}
-			if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || row.Realised != 400_0000 || row.Version != 5 {
+			if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || row.Realised != 400_0000 ||
+				row.Version != 5 {
 				t.Errorf("the row is %+v", row)
 			}
 			h, err := w.eng.Holdings(t.Context(), alice)
@@ -89,7 +91,8 @@ func TestBustGolden(t *testing.T) {
 				return
 			}
 			again := newWorld(t, options{journal: w.journal.restart(0)})
-			if after, err := again.eng.Holdings(t.Context(), alice); err != nil || !sameHoldings(after, h) && after.Hash != h.Hash {
+			if after, err := again.eng.Holdings(t.Context(), alice); err != nil || !sameHoldings(after, h) &&
+				after.Hash != h.Hash {
 				t.Errorf("after a restart %+v, %v", after, err)
 			}
 			again.refused(taking(3, "b2"), positions.BustAlready)
@@ -140,7 +143,8 @@ func TestBustPolicies(t *testing.T) {
 	r := taking(2, "")
 	r.Policy = positions.PolicyCascade
 	ev := w.busted(r)
-	if row := ev.Bust.Positions[0]; !slices.Equal(ev.Bust.Cascade, []uint64{5}) || row.Quantity != 50 || row.Cost != 1000_0000 {
+	if row := ev.Bust.Positions[0]; !slices.Equal(ev.Bust.Cascade, []uint64{5}) || row.Quantity != 50 ||
+		row.Cost != 1000_0000 {
 		t.Errorf("it took back %v, and left %+v", ev.Bust.Cascade, row)
 	}
 }
@@ -160,7 +164,8 @@ func TestCorrections(t *testing.T) {
 		w.refused(r, positions.BustStaleRevision)
 	}
 	ev := w.busted(taking(3, ""))
-	if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || ev.Cash.Realised != 400_0000 || ev.Bust.Original.Revision != 2 {
+	if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || ev.Cash.Realised != 400_0000 ||
+		ev.Bust.Original.Revision != 2 {
 		t.Errorf("it left %+v, %+v", row, ev.Cash)
 	}
 }
@@ -189,7 +194,8 @@ func TestBustBelowTail(t *testing.T) {
 		w.journal.readErr = nil
 		w.journal.misread = func([]positions.Event) []positions.Event { return nil }
 	})
-	if _, _, err := w.eng.Bust(t.Context(), taking(8, "")); err == nil || !strings.Contains(err.Error(), "event 1: history could not be read") {
+	if _, _, err := w.eng.Bust(t.Context(), taking(8, "")); err == nil ||
+		!strings.Contains(err.Error(), "event 1: history could not be read") {
 		t.Errorf("with a journal that has nothing: %v", err)
 	}
 	w.journal.set(func() { w.journal.misread = func(all []positions.Event) []positions.Event { return all[1:] } })
@@ -272,8 +278,8 @@ func TestBustsOfOneAccount(t *testing.T) {
 	}
 	busts.Wait()
 	w.settle()
-	if len(w.eng.busts.under) != 0 || w.eng.busts.all != 0 {
-		t.Errorf("%d accounts and %d requests are left", len(w.eng.busts.under), w.eng.busts.all)
+	if len(w.eng.busts.current) != 0 || w.eng.busts.count != 0 {
+		t.Errorf("%d accounts and %d requests are left", len(w.eng.busts.current), w.eng.busts.count)
 	}
 	for _, account := range []uint64{alice, bob} {
 		h, err := w.eng.Holdings(t.Context(), account)
@@ -325,9 +331,10 @@ func TestBustBounds(t *testing.T) {
 	w.until("all to wait", func() bool {
 		w.eng.busts.mu.Lock()
 		defer w.eng.busts.mu.Unlock()
-		return w.eng.busts.all == bustsMax
+		return w.eng.busts.count == bustsMax
 	})
-	if _, _, err := w.eng.Bust(t.Context(), taking(3, "")); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "64 busts") {
+	if _, _, err := w.eng.Bust(t.Context(), taking(3, "")); !errors.Is(err, ErrBusy) ||
+		!strings.Contains(err.Error(), "64 busts") {
 		t.Errorf("one too many: %v", err)
 	}
 	cancel()
@@ -343,7 +350,8 @@ func TestBustPanics(t *testing.T) {
 	w.prices.Store(nil)
 	_, _, err := w.eng.Bust(t.Context(), taking(3, ""))
 	w.prices.Store(testUniverse.Opening())
-	if err == nil || !strings.Contains(err.Error(), "a defect") || w.eng.Stats().Panics != 1 || w.journal.head(alice) != 4 {
+	if err == nil || !strings.Contains(err.Error(), "a defect") || w.eng.Stats().Panics != 1 ||
+		w.journal.head(alice) != 4 {
 		t.Errorf("%v, %d panics, event %d", err, w.eng.Stats().Panics, w.journal.head(alice))
 	}
 	w.busted(taking(3, ""))
@@ -364,7 +372,7 @@ func TestBustWhenStopped(t *testing.T) {
 	w.until("both to wait", func() bool {
 		w.eng.busts.mu.Lock()
 		defer w.eng.busts.mu.Unlock()
-		return w.eng.busts.all == 2
+		return w.eng.busts.count == 2
 	})
 	w.ended = true // the read that waits will never have its turn
 	w.eng.Stop()
@@ -379,12 +387,12 @@ func TestBustWhenStopped(t *testing.T) {
 func (w *world) holdReader() (release func()) {
 	r := &w.eng.reads
 	r.mu.Lock()
-	slot := r.take()
+	slot := r.acquire()
 	r.mu.Unlock()
 	if slot == nil {
 		w.t.Fatalf("a reader is under way")
 	}
-	return sync.OnceFunc(func() { r.used(slot) })
+	return sync.OnceFunc(func() { r.release(slot) })
 }
 
 // waiting is how many readers wait for their turn.

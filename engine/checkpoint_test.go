@@ -54,7 +54,8 @@ func TestCheckpoint(t *testing.T) {
 	w := newWorld(t, options{keeps: true, shards: 2, ids: 2, tail: 1}, alice, bob, carol)
 	c := w.loggedIn(alice)
 	expectStored(t, w.stored(), "100100 at 1 from 1", "100200 at 1 from 1", "100300 at 1 from 1")
-	expectStored(t, w.stored(), "100100 at 1 from 1", "100200 at 1 from 1", "100300 at 1 from 1") // the first has no mark
+	// the first has no mark
+	expectStored(t, w.stored(), "100100 at 1 from 1", "100200 at 1 from 1", "100300 at 1 from 1")
 	w.eng.Checkpointed()
 	expectStored(t, w.stored())
 	w.eng.Checkpointed()
@@ -260,7 +261,7 @@ func TestCheckpointWantedAgain(t *testing.T) {
 	w.trade1(alice)
 	w.trade1(alice)
 	w.settle()
-	if len(w.eng.wanted) != 1 {
+	if len(w.eng.checkpointWanted) != 1 {
 		t.Fatal("no checkpoint is wanted")
 	}
 	if _, err := w.eng.Checkpoint(t.Context(), func(states []AccountState) error {
@@ -268,7 +269,7 @@ func TestCheckpointWantedAgain(t *testing.T) {
 			w.trade1(alice)
 		}
 		w.settle()
-		if len(w.eng.wanted) != 0 {
+		if len(w.eng.checkpointWanted) != 0 {
 			t.Error("a checkpoint is wanted though one is under way")
 		}
 		return w.journal.store(states)
@@ -276,15 +277,16 @@ func TestCheckpointWantedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.eng.Checkpointed()
-	if len(w.eng.wanted) != 1 {
+	if len(w.eng.checkpointWanted) != 1 {
 		t.Error("no checkpoint is wanted for four events of eight")
 	}
-	if _, err := w.eng.Checkpoint(t.Context(), func([]AccountState) error { return errCrash }); !errors.Is(err, errCrash) {
+	if _, err := w.eng.Checkpoint(t.Context(), func([]AccountState) error { return errCrash }); !errors.Is(err,
+		errCrash) {
 		t.Fatal(err)
 	}
 	w.trade1(alice)
 	w.settle()
-	if len(w.eng.wanted) != 1 {
+	if len(w.eng.checkpointWanted) != 1 {
 		t.Error("no checkpoint is wanted after one that was given up")
 	}
 }
@@ -341,7 +343,8 @@ func TestTailDroppedUnderReader(t *testing.T) {
 		c.read()
 		w.settle()
 	}
-	c.expect(append(append([]string{"LOGIN RESTART head=10 oldest=1 after=0 #1"}, events(1, 10, " replay")...), "EVENT 11")...)
+	c.expect(append(append([]string{"LOGIN RESTART head=10 oldest=1 after=0 #1"}, events(1, 10, " replay")...),
+		"EVENT 11")...)
 }
 
 // TestCheckpointsUnderLoad: sessions come and go, orders are sent and repeated, and history is read, from many goroutines,
@@ -377,8 +380,10 @@ func TestCheckpointsUnderLoad(t *testing.T) {
 	w.checkpoint()
 	for i := range 12 {
 		number := firstAccount + uint64(i)
-		if a := w.account(number); w.journal.stored[number].Seq != a.tail.head || a.tail.stored != a.tail.head || a.dirty {
-			t.Errorf("account %d: head %d, stored %d, in the store %d", number, a.tail.head, a.tail.stored, w.journal.stored[number].Seq)
+		if a := w.account(number); w.journal.stored[number].Seq != a.tail.head || a.tail.stored != a.tail.head ||
+			a.dirty {
+			t.Errorf("account %d: head %d, stored %d, in the store %d", number, a.tail.head, a.tail.stored,
+				w.journal.stored[number].Seq)
 		}
 	}
 	if st := w.eng.Stats(); st.UncheckpointedBytes != 0 || st.Events < 500 {
@@ -396,7 +401,8 @@ func (w *world) tradeAtRandom(t *testing.T, rng *rand.Rand) {
 				c.history(uint64(rng.IntN(50)), 5)
 			}
 		}
-		for deadline := time.Now().Add(patience); c.InFlight() > 0; { // so that the bound on readers is not all that is tested
+		// so that the bound on readers is not all that is tested
+		for deadline := time.Now().Add(patience); c.InFlight() > 0; {
 			if time.Now().After(deadline) {
 				t.Errorf("%d requests are not answered", c.InFlight())
 				return

@@ -83,7 +83,8 @@ func TestOrderIDsWithOneHashForgotten(t *testing.T) {
 		c.order(buy(5, clashTwo))
 		c.order(buy(5, clashTwo))
 	})
-	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "REPEAT 3 #5", "EXECUTION 5 #6", "EXECUTION 6 #7", "REPEAT 6 #8")
+	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "REPEAT 3 #5", "EXECUTION 5 #6", "EXECUTION 6 #7",
+		"REPEAT 6 #8")
 	ids := w.account(alice).ids
 	if len(ids.clashes) != 0 || len(ids.texts) != 0 || len(ids.seen) != 2 {
 		t.Errorf("%d ids are remembered by their text, %d by their hash", len(ids.clashes), len(ids.seen))
@@ -104,7 +105,8 @@ func TestContentsWithOneHash(t *testing.T) {
 		}
 		other := buy(2, "x")
 		ids := w.account(alice).ids
-		ids.queue[ids.first-ids.base].Content = contentHash(other.Instrument, other.Side, other.Quantity, other.Limit, testUniverse)
+		ids.queue[ids.first-ids.base].Content = contentHash(other.Instrument, other.Side, other.Quantity, other.Limit,
+			testUniverse)
 		c.order(other)
 		w.settle()
 		c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "FAILED DUPLICATE_ORDER_ID #4")

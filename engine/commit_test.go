@@ -64,7 +64,8 @@ func TestNothingBeforeTheCommit(t *testing.T) {
 	}
 	release()
 	w.settle()
-	c.expect("EXECUTION 2 #2", "REFUSED InsufficientShares #3", "EXECUTION 3 #4", "REPEAT 3 #5", "HOLDINGS 3 #6", "HISTORY 3 2 1 oldest=1 #7", "EVENT 4")
+	c.expect("EXECUTION 2 #2", "REFUSED InsufficientShares #3", "EXECUTION 3 #4", "REPEAT 3 #5", "HOLDINGS 3 #6",
+		"HISTORY 3 2 1 oldest=1 #7", "EVENT 4")
 	other.expect("HOLDINGS 2 #2", "HISTORY 2 1 oldest=1 #3")
 	joining.expect("LOGIN SNAPSHOT head=2 oldest=1 holdings=2 #1")
 	catching.expect("EVENT 1 replay", "EVENT 2 replay")
@@ -245,7 +246,7 @@ func (w *world) inOneStep(s *shard, f func()) {
 	w.t.Helper()
 	w.until("the drainer to end", s.hold)
 	f()
-	w.eng.execute(s.run)
+	w.eng.execute(s.drainFunc)
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -257,8 +258,10 @@ func TestNewRefuses(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{func(c *Config) { c.Shards = 0 }, "engine: 0 shards on 2 workers: there must be at least one shard, and a worker for each"},
-		{func(c *Config) { c.Workers = 1 }, "engine: 2 shards on 1 workers: there must be at least one shard, and a worker for each"},
+		{func(c *Config) { c.Shards = 0 },
+			"engine: 0 shards on 2 workers: there must be at least one shard, and a worker for each"},
+		{func(c *Config) { c.Workers = 1 },
+			"engine: 2 shards on 1 workers: there must be at least one shard, and a worker for each"},
 		{func(c *Config) { c.InboxOrdersMax = 0 }, "engine: every bound must be at least 1"},
 		{func(c *Config) { c.HistoryReadsMax = 0 }, "engine: every bound must be at least 1"},
 		{func(c *Config) { c.SessionsPerAccountMax = 0 }, "engine: every bound must be at least 1"},

@@ -37,7 +37,8 @@ type fakeJournal struct {
 }
 
 func newFakeJournal(keeps bool) *fakeJournal {
-	return &fakeJournal{epoch: 77, keeps: keeps, committed: make(map[uint64][]positions.Event), stored: make(map[uint64]AccountState)}
+	return &fakeJournal{epoch: 77, keeps: keeps, committed: make(map[uint64][]positions.Event),
+		stored: make(map[uint64]AccountState)}
 }
 
 func (j *fakeJournal) Epoch() uint64 { return j.epoch }
@@ -74,7 +75,8 @@ func (j *fakeJournal) Commit(events []positions.Event) error {
 func (j *fakeJournal) add(events []positions.Event) {
 	for _, ev := range events {
 		if next := uint64(len(j.committed[ev.Account])) + 1; ev.Seq != next {
-			j.wrong = append(j.wrong, fmt.Sprintf("account %d: event %d committed where %d was next", ev.Account, ev.Seq, next))
+			j.wrong = append(j.wrong, fmt.Sprintf("account %d: event %d committed where %d was next", ev.Account,
+				ev.Seq, next))
 		}
 		j.committed[ev.Account] = append(j.committed[ev.Account], ev)
 	}
@@ -101,7 +103,8 @@ func (j *fakeJournal) Read(dst []positions.Event, account, from uint64, limit in
 	}
 	stored := j.stored[account].Seq
 	if from == 0 || from > stored && !j.walked {
-		j.wrong = append(j.wrong, fmt.Sprintf("account %d: a read from event %d; checkpoints have stored 1 to %d", account, from, stored))
+		j.wrong = append(j.wrong, fmt.Sprintf("account %d: a read from event %d; checkpoints have stored 1 to %d",
+			account, from, stored))
 	}
 	for seq := from; seq <= stored && limit > 0; seq++ {
 		dst = append(dst, j.committed[account][seq-1])
@@ -120,7 +123,8 @@ func (j *fakeJournal) store(states []AccountState) error {
 	for i := range states {
 		st := &states[i]
 		if err := j.storeOne(st); err != nil {
-			j.wrong = append(j.wrong, fmt.Sprintf("account %d is checkpointed as of event %d: %v", st.Account, st.Seq, err))
+			j.wrong = append(j.wrong, fmt.Sprintf("account %d is checkpointed as of event %d: %v", st.Account, st.Seq,
+				err))
 		}
 	}
 	return nil
@@ -128,7 +132,8 @@ func (j *fakeJournal) store(states []AccountState) error {
 
 func (j *fakeJournal) storeOne(st *AccountState) error {
 	before, committed := j.stored[st.Account], j.committed[st.Account]
-	if st.Seq < before.Seq || st.Seq > uint64(len(committed)) { // a checkpoint that was given up may have stored as much
+	// a checkpoint that was given up may have stored as much
+	if st.Seq < before.Seq || st.Seq > uint64(len(committed)) {
 		return fmt.Errorf("it was stored as of %d, %d events were committed", before.Seq, len(committed))
 	}
 	first := st.Seq - uint64(len(st.Events)) + 1
@@ -475,7 +480,8 @@ func (c *conn) fresh() []string {
 func (c *conn) expect(want ...string) {
 	c.w.t.Helper()
 	if got := c.fresh(); !slices.Equal(got, want) {
-		c.w.t.Fatalf("the session of %d was sent\n  %s\nwant\n  %s", c.account, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+		c.w.t.Fatalf("the session of %d was sent\n  %s\nwant\n  %s", c.account, strings.Join(got, "\n  "),
+			strings.Join(want, "\n  "))
 	}
 }
 

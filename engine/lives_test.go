@@ -194,12 +194,14 @@ func (l *lives) answered(o *positions.Order, f frame) frame {
 	history := l.history[o.Account]
 	if first, ok := l.remembered(o); ok {
 		want := "REPEAT"
-		if t := first.Trade; t.Side != o.Side || t.Quantity != o.Quantity || t.Instrument != o.Instrument || t.Limit != o.Limit {
+		if t := first.Trade; t.Side != o.Side || t.Quantity != o.Quantity || t.Instrument != o.Instrument ||
+			t.Limit != o.Limit {
 			want = "FAILED"
 		}
 		if f.what != want || want == "REPEAT" && !reflect.DeepEqual(f.ev, first) ||
 			want == "FAILED" && f.failure != FailureDuplicateOrderID {
-			l.t.Fatalf("order %q of %d was executed by %+v; it is answered %s %+v", o.ID.String(), o.Account, first, f, f.ev)
+			l.t.Fatalf("order %q of %d was executed by %+v; it is answered %s %+v", o.ID.String(), o.Account, first, f,
+				f.ev)
 		}
 		return f
 	}
@@ -278,7 +280,8 @@ func (l *lives) comeOrGo(f *follower) {
 	f.conn.login(ModeResume, f.seq)
 	l.w.settle()
 	head := len(l.history[f.account])
-	want := LoginReply{Account: f.account, HeadSeq: uint64(head), OldestSeq: 1, After: f.seq, Epoch: 77, Mode: ModeResume}
+	want := LoginReply{Account: f.account, HeadSeq: uint64(head), OldestSeq: 1, After: f.seq, Epoch: 77,
+		Mode: ModeResume}
 	if got := f.conn.all()[0].reply; got != want {
 		l.t.Fatalf("a resume after %d is answered %+v, want %+v", f.seq, got, want)
 	}
@@ -383,8 +386,8 @@ func (l *lives) crash() {
 		l.adopt(number, sent)
 	}
 	l.checkMemory()
-	pressed := slices.ContainsFunc(l.w.eng.shards, (*shard).pressed)
-	if wanted := len(l.w.eng.wanted) > 0; wanted != pressed {
+	pressed := slices.ContainsFunc(l.w.eng.shards, (*shard).wantsCheckpoint)
+	if wanted := len(l.w.eng.checkpointWanted) > 0; wanted != pressed {
 		l.t.Fatalf("after the recovery a checkpoint is wanted: %v, want %v", wanted, pressed)
 	}
 	l.compare()
@@ -435,7 +438,8 @@ func (l *lives) adopt(number uint64, sent []positions.Order) {
 	}
 	for _, ev := range all[len(known):] {
 		if !slices.ContainsFunc(sent, func(o positions.Order) bool {
-			return o.Account == number && o.ID == ev.Trade.OrderID && o.Quantity == ev.Trade.Quantity && o.Side == ev.Trade.Side
+			return o.Account == number && o.ID == ev.Trade.OrderID && o.Quantity == ev.Trade.Quantity &&
+				o.Side == ev.Trade.Side
 		}) {
 			l.t.Fatalf("account %d has an event that nobody ordered: %+v", number, ev)
 		}

@@ -42,7 +42,8 @@ func TestLoginModes(t *testing.T) {
 			[]string{"LOGIN SNAPSHOT head=8 oldest=6 resynced holdings=8 #1"}},
 		{"restart from the oldest", small, ModeRestart, 0, false,
 			append([]string{"LOGIN RESTART head=8 oldest=6 after=5 #1"}, events(6, 8, " replay")...)},
-		{"resume with nothing kept, nothing missed", nothing, ModeResume, 8, false, []string{"LOGIN RESUME head=8 oldest=0 #1"}},
+		{"resume with nothing kept, nothing missed", nothing, ModeResume, 8, false,
+			[]string{"LOGIN RESUME head=8 oldest=0 #1"}},
 		{"resume with nothing kept, one missed", nothing, ModeResume, 7, false,
 			[]string{"LOGIN SNAPSHOT head=8 oldest=0 resynced holdings=8 #1"}},
 		{"resume with nothing kept, past the head", nothing, ModeResume, 9, false,
@@ -62,7 +63,8 @@ func TestLoginModes(t *testing.T) {
 			if test.other {
 				epoch++
 			}
-			w.eng.Login(&c.Session, Login{ID: c.id(), Account: alice, Mode: test.mode, LastSeq: test.last, Epoch: epoch})
+			w.eng.Login(&c.Session, Login{ID: c.id(), Account: alice, Mode: test.mode, LastSeq: test.last,
+				Epoch: epoch})
 			w.settle()
 			c.expect(test.want...)
 			reply := c.all()[0].reply
@@ -206,7 +208,8 @@ func TestOneStep(t *testing.T) {
 		w.connect(bob).login(ModeSnapshot, 0)
 		first.order(buy(4))
 	})
-	first.expect("EXECUTION 2 #2", "REFUSED InsufficientShares #3", "HOLDINGS 2 #4", "EVENT 3", "HISTORY 3 2 oldest=1 #5", "EXECUTION 4 #6")
+	first.expect("EXECUTION 2 #2", "REFUSED InsufficientShares #3", "HOLDINGS 2 #4", "EVENT 3",
+		"HISTORY 3 2 oldest=1 #5", "EXECUTION 4 #6")
 	leaving.expect()
 	joining.expect("LOGIN RESTART head=1 oldest=1 after=0 #1", "EVENT 1 replay")
 	joining.read()

@@ -29,7 +29,8 @@ func (m *memory) check(accounts []*account) error {
 		t := &a.tail
 		for _, c := range t.chunks {
 			if pinned := m.pins && c.end() > t.stored+1; c.owner != a || c.pinned != pinned || linked[c] == pinned {
-				return fmt.Errorf("account %d, stored up to %d: its chunk from %d is of %d, pinned: %v, in the list: %v",
+				return fmt.Errorf("account %d, stored up to %d: its chunk from %d is of %d, "+
+					"pinned: %v, in the list: %v",
 					a.number, t.stored, c.first, c.owner.number, c.pinned, linked[c])
 			}
 			bytes += c.bytes()
@@ -51,7 +52,8 @@ func (m *memory) check(accounts []*account) error {
 	case bytes > m.bytesMax && clean > 0:
 		return fmt.Errorf("%d bytes are held, %d of them not pinned; %d may be", bytes, clean, m.bytesMax)
 	case bytes > m.bytesMax+chunkEventsMin*eventBytes*unstored:
-		return fmt.Errorf("%d bytes are held for %d events that are not stored; %d may be besides", bytes, unstored, m.bytesMax)
+		return fmt.Errorf("%d bytes are held for %d events that are not stored; %d may be besides", bytes, unstored,
+			m.bytesMax)
 	}
 	return nil
 }
@@ -67,7 +69,8 @@ func (t *tail) check(number uint64, m *memory) error {
 		return nil
 	}
 	if t.head-t.oldest >= uint64(m.eventsMax) && (!m.pins || t.oldest <= t.stored) {
-		return fmt.Errorf("account %d, stored up to %d, holds %d to %d; at most %d", number, t.stored, t.oldest, t.head, m.eventsMax)
+		return fmt.Errorf("account %d, stored up to %d, holds %d to %d; at most %d", number, t.stored, t.oldest,
+			t.head, m.eventsMax)
 	}
 	if t.chunks[0].end() <= t.oldest {
 		return fmt.Errorf("account %d holds from %d and keeps a chunk of older events", number, t.oldest)
@@ -94,7 +97,8 @@ func (t *tail) checkUnstored(number uint64) error {
 		}
 		for i := range run {
 			if run[i].Seq != next || run[i].Account != number {
-				return fmt.Errorf("account %d: event %d of %d in the run where %d comes next", number, run[i].Seq, run[i].Account, next)
+				return fmt.Errorf("account %d: event %d of %d in the run where %d comes next", number, run[i].Seq,
+					run[i].Account, next)
 			}
 			next++
 		}
@@ -127,7 +131,7 @@ func TestMemoryProperty(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "runs") {
 			a := rapid.SampledFrom(accounts).Draw(t, "account")
 			if pins && rapid.IntRange(0, 2).Draw(t, "a checkpoint") == 0 {
-				m.store(a, rapid.Uint64Range(a.tail.stored, a.tail.head).Draw(t, "stored"))
+				m.markStored(a, rapid.Uint64Range(a.tail.stored, a.tail.head).Draw(t, "stored"))
 				if err := m.check(accounts); err != nil {
 					t.Fatalf("after %d was stored up to %d: %v", a.number, a.tail.stored, err)
 				}
@@ -184,7 +188,8 @@ func TestMemoryDropsTheOldest(t *testing.T) {
 	}
 	add(busy, 1) // takes a chunk of 8, and there are 4 left
 	if quiet.tail.oldest != 1 || busy.tail.oldest != 5 {
-		t.Errorf("the quiet account holds from %d, the busy one from %d; want 1 and 5: a full chunk goes before one that is being filled",
+		t.Errorf("the quiet account holds from %d, the busy one from %d; "+
+			"want 1 and 5: a full chunk goes before one that is being filled",
 			quiet.tail.oldest, busy.tail.oldest)
 	}
 }
@@ -199,7 +204,8 @@ func TestMemoryKeepsTheNewest(t *testing.T) {
 		m.append(busy, &positions.Event{Account: 1, Seq: seq})
 	}
 	if quiet.tail.oldest != 0 || !busy.tail.has(29) {
-		t.Errorf("the event just added is held: %v; the quiet account holds from %d", busy.tail.has(29), quiet.tail.oldest)
+		t.Errorf("the event just added is held: %v; the quiet account holds from %d", busy.tail.has(29),
+			quiet.tail.oldest)
 	}
 }
 
@@ -215,7 +221,7 @@ func TestPinnedMemoryBounded(t *testing.T) {
 		for range 200 {
 			m.append(a, &positions.Event{Account: a.number, Seq: a.tail.head + 1})
 			if last := a.tail.chunks[len(a.tail.chunks)-1]; len(last.events) == cap(last.events) {
-				m.store(a, a.tail.head-1) // all but the newest
+				m.markStored(a, a.tail.head-1) // all but the newest
 			}
 			if err := m.check(accounts); err != nil {
 				t.Fatalf("after event %d of %d: %v", a.tail.head, a.number, err)

@@ -82,7 +82,8 @@ func TestOpeningContinues(t *testing.T) {
 			got, want := w.journal.events(number), whole.journal.events(number)
 			if i < done && i%3 == 0 {
 				if n := len(got); n != len(want)+1 || got[n-1].Trade.Origin != positions.OriginClient {
-					t.Fatalf("cut off after %d accounts: account %d has %d events, want those of its opening, %d, and one",
+					t.Fatalf("cut off after %d accounts: account %d has %d events, "+
+						"want those of its opening, %d, and one",
 						done, number, n, len(want))
 				}
 				got = got[:len(want)]
@@ -91,7 +92,8 @@ func TestOpeningContinues(t *testing.T) {
 				got[i].Time = want[min(i, len(want)-1)].Time
 			}
 			if !reflect.DeepEqual(got, want) {
-				t.Fatalf("cut off after %d accounts: account %d was opened by %d events, want %d", done, number, len(got), len(want))
+				t.Fatalf("cut off after %d accounts: account %d was opened by %d events, want %d", done, number,
+					len(got), len(want))
 			}
 		}
 	}
@@ -112,7 +114,8 @@ func TestOpeningWaits(t *testing.T) {
 			waiting = false
 		case <-w.eng.CheckpointWanted():
 			w.settle()
-			if n := w.eng.Stats().UncheckpointedBytes / eventBytes; n > 2*(30+1+openingRowsMax) { // an account is opened whole
+			// an account is opened whole
+			if n := w.eng.Stats().UncheckpointedBytes / eventBytes; n > 2*(30+1+openingRowsMax) {
 				t.Fatalf("%d events are not checkpointed; there may be 30 in each of two shards", n)
 			}
 			w.checkpoint()

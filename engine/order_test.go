@@ -29,10 +29,12 @@ func TestOrderIDs(t *testing.T) {
 	// Other content is whatever changes instrument, side, quantity or limit.
 	limited := buy(10, "one")
 	limited.Limit = 200
-	for _, o := range []positions.Order{buy(11, "one"), sell(10, "one"), orderOf(positions.Buy, ten, 10, "one"), limited} {
+	for _, o := range []positions.Order{buy(11, "one"), sell(10, "one"), orderOf(positions.Buy, ten, 10, "one"),
+		limited} {
 		order(o)
 	}
-	c.expect("FAILED DUPLICATE_ORDER_ID #5", "FAILED DUPLICATE_ORDER_ID #6", "FAILED DUPLICATE_ORDER_ID #7", "FAILED DUPLICATE_ORDER_ID #8")
+	c.expect("FAILED DUPLICATE_ORDER_ID #5", "FAILED DUPLICATE_ORDER_ID #6", "FAILED DUPLICATE_ORDER_ID #7",
+		"FAILED DUPLICATE_ORDER_ID #8")
 
 	// Who makes it is no content.
 	byHand := buy(10, "one")
@@ -81,7 +83,8 @@ func TestOrderIDsInOneStep(t *testing.T) {
 		r.Account = alice
 		w.eng.Submit(alice, []Request{r})
 	})
-	c.expect("REFUSED InsufficientShares #2", "EXECUTION 2 #3", "EXECUTION 3 #4", "REPEAT 2 #5", "FAILED DUPLICATE_ORDER_ID #6")
+	c.expect("REFUSED InsufficientShares #2", "EXECUTION 2 #3", "EXECUTION 3 #4", "REPEAT 2 #5",
+		"FAILED DUPLICATE_ORDER_ID #6")
 	if ev := c.all()[4].ev; ev.Seq != 2 || ev.Account != alice || ev.Trade.Quantity != 10 {
 		t.Errorf("the repeat is %+v", ev)
 	}
@@ -122,7 +125,8 @@ func TestOrderIDBelowTail(t *testing.T) {
 	w.settle()
 	c.order(buy(11, "x"))
 	w.settle()
-	c.expect("EXECUTION 2 #2", "EVENT 3", "EVENT 4", "EVENT 5", "EVENT 6", "REPEAT 2 #3", "FAILED DUPLICATE_ORDER_ID #4")
+	c.expect("EXECUTION 2 #2", "EVENT 3", "EVENT 4", "EVENT 5", "EVENT 6", "REPEAT 2 #3",
+		"FAILED DUPLICATE_ORDER_ID #4")
 
 	release := w.journal.holdReads()
 	defer release()
@@ -294,7 +298,10 @@ func TestDeciderOfASession(t *testing.T) {
 		}
 	})
 	c.expect("EXECUTION 2 #11", "REFUSED InsufficientShares #12", "DECLINED #13", "DECLINED #14")
-	twice := &decider{decide: func(positions.View, *market.Prices, uint64) (positions.Order, bool) { return buy(5, "x"), true }}
+	twice := &decider{decide: func(positions.View, *market.Prices, uint64) (positions.Order,
+		bool) {
+		return buy(5, "x"), true
+	}}
 	w.together(func() {
 		for id := uint64(15); id <= 16; id++ {
 			c.Begin(16)
@@ -362,7 +369,8 @@ func TestOrdersPerSecondWithAClockThatSteps(t *testing.T) {
 	for _, f := range c.all()[1:] {
 		got = append(got, f.what)
 	}
-	if want := strings.Repeat("EXECUTION EXECUTION EXECUTION EXECUTION FAILED ", 4); strings.Join(got, " ")+" " != want {
+	if want := strings.Repeat("EXECUTION EXECUTION EXECUTION EXECUTION FAILED ", 4); strings.Join(got,
+		" ")+" " != want {
 		t.Errorf("after each step of the clock five orders were answered %q; want the fifth refused each time", got)
 	}
 	events := w.journal.events(alice)
@@ -383,7 +391,8 @@ func TestOrdersPerSecond(t *testing.T) {
 		c.holdings() // only orders are counted
 		other.order(buy(1))
 	})
-	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "EXECUTION 5 #5", "FAILED RATE_LIMITED #6", "HOLDINGS 5 #7")
+	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "EXECUTION 5 #5", "FAILED RATE_LIMITED #6",
+		"HOLDINGS 5 #7")
 	other.expect("EXECUTION 2 #2")
 	w.elapsed.Add(int64(250 * time.Millisecond))
 	w.together(func() {
@@ -418,7 +427,8 @@ func TestInboxFull(t *testing.T) {
 	var taken [4]int
 	w.together(func() {
 		taken = [4]int{
-			w.eng.Submit(alice, nil), w.eng.Submit(alice, requests[:3]), w.eng.Submit(alice, requests[3:]), w.eng.Submit(alice, requests[:1]),
+			w.eng.Submit(alice, nil), w.eng.Submit(alice, requests[:3]), w.eng.Submit(alice, requests[3:]),
+			w.eng.Submit(alice, requests[:1]),
 		}
 		w.connect(alice).login(ModeQuick, 0) // the control lane has room
 	})

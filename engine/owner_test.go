@@ -16,13 +16,13 @@ func TestWrongGoroutine(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	s := w.eng.shardOf(alice)
 	touches := map[string]func(){
-		"find":      func() { s.find(alice) },
-		"keep":      func() { s.keep(nil, nil) },
-		"runStep":   func() { s.runStep(nil, nil) },
-		"publish":   func() { s.publish(new(action)) },
-		"decide":    func() { s.decide(nil, nil) },
-		"snapshot":  func() { s.snapshot(alice) },
-		"copySlice": func() { s.copySlice(new(slice)) },
+		"find":         func() { s.find(alice) },
+		"appendToTail": func() { s.appendToTail(nil, nil) },
+		"runStep":      func() { s.runStep(nil, nil) },
+		"publish":      func() { s.publish(new(action)) },
+		"decide":       func() { s.decide(nil, nil) },
+		"snapshot":     func() { s.snapshot(alice) },
+		"copySlice":    func() { s.copySlice(new(slice)) },
 	}
 	for name, touch := range touches {
 		if said := panicOf(touch); !strings.Contains(said, "touches") {

@@ -85,7 +85,8 @@ type asked struct {
 }
 
 func newModel(t *rapid.T, w *world, accounts []uint64) *model {
-	m := &model{t: t, w: w, accounts: accounts, book: positions.NewBook(testUniverse), ids: make(map[uint64]map[string]executed), quantity: 1}
+	m := &model{t: t, w: w, accounts: accounts, book: positions.NewBook(testUniverse),
+		ids: make(map[uint64]map[string]executed), quantity: 1}
 	m.cp.w = w
 	for _, number := range accounts {
 		m.ids[number] = make(map[string]executed)
@@ -238,7 +239,8 @@ func (m *model) login() {
 	c.piece = rapid.IntRange(1, 6).Draw(m.t, "piece")
 	c.head, c.oldest = m.heads[account], m.oldest[account]
 	c.login = Login{
-		ID: c.id(), Account: account, Mode: rapid.SampledFrom([]ResumeMode{ModeSnapshot, ModeResume, ModeResume, ModeRestart, ModeQuick}).Draw(m.t, "mode"),
+		ID: c.id(), Account: account, Mode: rapid.SampledFrom([]ResumeMode{ModeSnapshot, ModeResume, ModeResume,
+			ModeRestart, ModeQuick}).Draw(m.t, "mode"),
 		LastSeq: rapid.Uint64Range(0, c.head+1).Draw(m.t, "last"),
 		Epoch:   m.w.journal.epoch + uint64(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(m.t, "epoch")),
 	}
@@ -253,7 +255,8 @@ func (m *model) login() {
 // order submits an order of a client, or of nobody, and decides it in the model.
 func (m *model) order(account uint64, c *client) {
 	o := positions.Order{
-		Account: account, Side: positions.Buy, Instrument: market.ID(rapid.IntRange(0, testUniverse.Len()-1).Draw(m.t, "instrument")),
+		Account: account, Side: positions.Buy, Instrument: market.ID(rapid.IntRange(0, testUniverse.Len()-1).Draw(m.t,
+			"instrument")),
 		Quantity: m.quantity, Origin: positions.OriginClient,
 	}
 	m.quantity++
@@ -373,6 +376,7 @@ func (m *model) sameBook(number uint64) {
 		m.t.Fatalf("account %d is %+v, %v; the model has %+v", number, got, err, want)
 	}
 	if a := m.w.account(number); a.tail.head != want.Seq || m.w.journal.head(number) != want.Seq {
-		m.t.Fatalf("account %d: the tail ends at %d, the journal at %d, the book at %d", number, a.tail.head, m.w.journal.head(number), want.Seq)
+		m.t.Fatalf("account %d: the tail ends at %d, the journal at %d, the book at %d", number, a.tail.head,
+			m.w.journal.head(number), want.Seq)
 	}
 }

@@ -67,7 +67,8 @@ func TestManyHoldings(t *testing.T) {
 		}
 		n++
 		h := f.holdings
-		if h.Seq != uint64(1+2*n) || len(h.Positions) != 2 || h.Positions[0].Quantity != n || h.Positions[1].Quantity != 2*n {
+		if h.Seq != uint64(1+2*n) || len(h.Positions) != 2 || h.Positions[0].Quantity != n ||
+			h.Positions[1].Quantity != 2*n {
 			t.Fatalf("holdings %d are %+v", n, h)
 		}
 		if h.Hash != positions.StateHash(testUniverse, alice, h.Seq, h.Cash, h.Positions) {
@@ -90,8 +91,10 @@ func TestHistoryOfTail(t *testing.T) {
 		c.history(q.before, q.limit)
 	}
 	w.settle()
-	c.expect("HISTORY 10 9 8 oldest=5 #2", "HISTORY 10 9 8 7 6 5 oldest=5 #3", "HISTORY 10 9 oldest=5 #4", "HISTORY 10 9 oldest=5 #5",
-		"HISTORY 9 8 7 oldest=5 #6", "HISTORY 6 5 oldest=5 #7", "HISTORY oldest=5 #8", "HISTORY oldest=5 #9", "HISTORY oldest=5 #10")
+	c.expect("HISTORY 10 9 8 oldest=5 #2", "HISTORY 10 9 8 7 6 5 oldest=5 #3", "HISTORY 10 9 oldest=5 #4",
+		"HISTORY 10 9 oldest=5 #5",
+		"HISTORY 9 8 7 oldest=5 #6", "HISTORY 6 5 oldest=5 #7", "HISTORY oldest=5 #8", "HISTORY oldest=5 #9",
+		"HISTORY oldest=5 #10")
 	if n := c.InFlight(); n != 0 {
 		t.Errorf("%d requests in flight", n)
 	}
@@ -108,7 +111,8 @@ func TestHistoryAcrossTailAndJournal(t *testing.T) {
 		c.history(q.before, q.limit)
 		w.settle()
 	}
-	c.expect("HISTORY 10 9 8 oldest=1 #2", "HISTORY 10 9 8 7 6 oldest=1 #3", "HISTORY 9 8 7 6 oldest=1 #4", "HISTORY 7 6 5 oldest=1 #5",
+	c.expect("HISTORY 10 9 8 oldest=1 #2", "HISTORY 10 9 8 7 6 oldest=1 #3", "HISTORY 9 8 7 6 oldest=1 #4",
+		"HISTORY 7 6 5 oldest=1 #5",
 		"HISTORY 4 3 2 1 oldest=1 #6", "HISTORY oldest=1 #7", "HISTORY 1 oldest=1 #8")
 	for _, f := range c.all() {
 		for _, ev := range f.history {
@@ -196,7 +200,8 @@ func TestUnknownAccount(t *testing.T) {
 	c.holdings()
 	c.history(0, 1)
 	w.settle()
-	c.expect("REFUSED UnknownAccount #2", "REFUSED UnknownAccount #3", "FAILED UNKNOWN_ACCOUNT #4", "FAILED UNKNOWN_ACCOUNT #5")
+	c.expect("REFUSED UnknownAccount #2", "REFUSED UnknownAccount #3", "FAILED UNKNOWN_ACCOUNT #4",
+		"FAILED UNKNOWN_ACCOUNT #5")
 	if n := c.InFlight(); n != 0 {
 		t.Errorf("%d requests in flight", n)
 	}

@@ -33,7 +33,8 @@ func TestReconnectStorm(t *testing.T) {
 	}
 	w.until("all logged in", func() bool { return w.outlet.published() == sessions })
 	w.until("all readers at work, all others waiting", func() bool {
-		return w.readersReading() == reads && w.eng.busy.Load() == sessions && !slices.ContainsFunc(w.eng.shards, (*shard).isArmed)
+		return w.readersReading() == reads && w.eng.busy.Load() == sessions &&
+			!slices.ContainsFunc(w.eng.shards, (*shard).isArmed)
 	})
 	if n := runtime.NumGoroutine() - before; n > reads+2*len(w.eng.shards) {
 		t.Errorf("%d goroutines for %d readers", n, reads)
@@ -96,7 +97,8 @@ func TestReadsWaitForTheDrainer(t *testing.T) {
 	release()
 	w.settle()
 	for _, c := range all {
-		c.expect(append(append([]string{"LOGIN RESTART head=6 oldest=1 after=0 #1"}, events(1, 6, " replay")...), "EVENT 7")...)
+		c.expect(append(append([]string{"LOGIN RESTART head=6 oldest=1 after=0 #1"}, events(1, 6, " replay")...),
+			"EVENT 7")...)
 	}
 	w.checkpoint()
 	asking.history(3, 2) // the slots are free again

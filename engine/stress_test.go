@@ -87,7 +87,8 @@ func TestHandOff(t *testing.T) {
 			for range 4 {
 				started.Add(1)
 				deadline := time.Now().Add(patience)
-				for e.pool.Submit(func() { started.Done(); <-blocked }) != nil { // a worker goes idle a moment after its drain has ended
+				// a worker goes idle a moment after its drain has ended
+				for e.pool.Submit(func() { started.Done(); <-blocked }) != nil {
 					if time.Now().After(deadline) {
 						t.Fatal("the workers do not become idle")
 					}
@@ -115,8 +116,10 @@ func handOffEngine(t *testing.T, workers int) *Engine {
 	t.Helper()
 	prices := testUniverse.Opening()
 	eng, err := New(Config{
-		Shards: 4, Workers: workers, InboxOrdersMax: 8, HistoryReadsMax: 2, HistoryMemoryBytesMax: 1 << 22, SessionsPerAccountMax: 64,
-		Universe: testUniverse, Prices: func() *market.Prices { return prices }, Clock: func() int64 { return 1 },
+		Shards: 4, Workers: workers, InboxOrdersMax: 8, HistoryReadsMax: 2, HistoryMemoryBytesMax: 1 << 22,
+		SessionsPerAccountMax: 64,
+		Universe:              testUniverse, Prices: func() *market.Prices { return prices },
+		Clock:   func() int64 { return 1 },
 		Journal: NewMemoryJournal(), Outlet: tallyOutlet{}, Fatal: func(err error) { panic(err) },
 	})
 	if err != nil {
@@ -171,12 +174,14 @@ func handOff(t *testing.T, eng *Engine) {
 			}
 		}
 		if d := s.deciders; d.decided.Load() != s.fills || d.done.Load() != s.fills || s.holes.Load() != 0 {
-			t.Errorf("submitter %d: %d deciders taken, %d asked, %d told; %d holes", i, s.fills, d.decided.Load(), d.done.Load(), s.holes.Load())
+			t.Errorf("submitter %d: %d deciders taken, %d asked, %d told; %d holes", i, s.fills, d.decided.Load(),
+				d.done.Load(), s.holes.Load())
 		}
 	}
 	for _, s := range eng.shards {
 		if s.armed || len(s.inbox)+len(s.control) != 0 {
-			t.Errorf("a shard is left with %d requests and %d controls, armed: %v", len(s.inbox), len(s.control), s.armed)
+			t.Errorf("a shard is left with %d requests and %d controls, armed: %v", len(s.inbox), len(s.control),
+				s.armed)
 		}
 	}
 }

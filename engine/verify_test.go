@@ -14,7 +14,8 @@ func (m *model) verify(c *client) error {
 		return fmt.Errorf("the login was not answered")
 	}
 	if c.refused {
-		if len(frames) != 1 || frames[0].what != "NOLOGIN" || frames[0].failure != FailureTooManySessions || frames[0].id != c.login.ID {
+		if len(frames) != 1 || frames[0].what != "NOLOGIN" || frames[0].failure != FailureTooManySessions ||
+			frames[0].id != c.login.ID {
 			return fmt.Errorf("the account has enough sessions")
 		}
 		return nil
@@ -22,7 +23,8 @@ func (m *model) verify(c *client) error {
 	if err := m.verifyLogin(c, frames[0]); err != nil {
 		return err
 	}
-	v := verifier{m: m, c: c, cursor: frames[0].reply.After, committed: m.w.journal.events(c.account), book: positions.NewBook(testUniverse)}
+	v := verifier{m: m, c: c, cursor: frames[0].reply.After, committed: m.w.journal.events(c.account),
+		book: positions.NewBook(testUniverse)}
 	for i, f := range frames[1:] {
 		if c.leftAt >= 0 && i+1 >= c.leftAt {
 			v.over = true
@@ -49,7 +51,8 @@ func (m *model) verify(c *client) error {
 }
 
 func (m *model) verifyLogin(c *client, f frame) error {
-	want := LoginReply{Account: c.account, HeadSeq: c.head, OldestSeq: c.oldest, After: c.head, Epoch: m.w.journal.epoch, Mode: c.login.Mode}
+	want := LoginReply{Account: c.account, HeadSeq: c.head, OldestSeq: c.oldest, After: c.head,
+		Epoch: m.w.journal.epoch, Mode: c.login.Mode}
 	first := c.oldest // of what could be replayed
 	if first == 0 {
 		first = c.head + 1

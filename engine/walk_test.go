@@ -33,7 +33,8 @@ func TestWalk(t *testing.T) {
 	}
 	w.settle()
 	head := uint64(2*walkEvents + 1 + 2*pageMax + 31)
-	for _, from := range []uint64{1, 2, walkEvents + 1, walkEvents + 2, 2*walkEvents + 1, 2*walkEvents + 2, head - pageMax, head - pageMax + 1, head, head + 1} {
+	for _, from := range []uint64{1, 2, walkEvents + 1, walkEvents + 2, 2*walkEvents + 1, 2*walkEvents + 2,
+		head - pageMax, head - pageMax + 1, head, head + 1} {
 		if n, err := w.walked(from); err != nil || n != int(head+1-from) {
 			t.Errorf("from %d: %d events, %v; want %d", from, n, err, head+1-from)
 		}
@@ -51,7 +52,8 @@ func TestWalkOfMemory(t *testing.T) {
 		}
 	}
 	n, err := w.walked(150)
-	if want := "events 150 to 150 of account 100100: they are older than the history kept"; !errors.Is(err, ErrNotKept) || err.Error() != want || n != 0 {
+	if want := "events 150 to 150 of account 100100: they are older than the history kept"; !errors.Is(err,
+		ErrNotKept) || err.Error() != want || n != 0 {
 		t.Errorf("from 150: %d events, %v; want %s", n, err, want)
 	}
 }

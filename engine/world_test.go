@@ -103,7 +103,8 @@ func makeWorld(t tester, o options, accounts ...uint64) *world {
 		HistoryReadsMax: or(o.reads, 4), HistoryMemoryBytesMax: 1 << 30, SessionsPerAccountMax: or(o.sessions, 64),
 		OrdersPerSecond: o.perSecond, ReadOnly: o.readOnly,
 		UncheckpointedBytesMax: int64(shards) * eventBytes * int64(or(int(o.uncheckpointed), 1<<20)),
-		Universe:               testUniverse, Prices: w.prices.Load, Clock: func() int64 { return w.clock.Add(1) }, Elapsed: w.elapsed.Load,
+		Universe:               testUniverse, Prices: w.prices.Load, Clock: func() int64 { return w.clock.Add(1) },
+		Elapsed: w.elapsed.Load,
 		Journal: w.journal, Outlet: w.outlet,
 		Fatal: func(err error) {
 			w.fatals <- err
@@ -240,7 +241,7 @@ func (w *world) together(f func()) {
 	}
 	f()
 	for _, s := range w.eng.shards {
-		w.eng.execute(s.run)
+		w.eng.execute(s.drainFunc)
 	}
 	w.settle()
 }

@@ -76,7 +76,8 @@ func TestAgainstModel(t *testing.T) {
 			}
 			want := m.allow(now, perSecond)
 			if got := l.Allow(now, perSecond); got != want {
-				t.Fatalf("seed %d, try %d at %s, %d a second: allowed %v, the model says %v", seed, i, now, perSecond, got, want)
+				t.Fatalf("seed %d, try %d at %s, %d a second: allowed %v, the model says %v", seed, i, now, perSecond,
+					got, want)
 			}
 			if want {
 				allowed++

@@ -42,7 +42,8 @@ type Handler func(*Call) Answer
 func (g *Gateway) Handle(t codec.Type, h Handler) {
 	switch {
 	case t < codec.TypeEmbedder:
-		panic(fmt.Sprintf("gateway: Handle of type %#x: the embedder's range begins at %#x", uint16(t), uint16(codec.TypeEmbedder)))
+		panic(fmt.Sprintf("gateway: Handle of type %#x: the embedder's range begins at %#x",
+			uint16(t), uint16(codec.TypeEmbedder)))
 	case g.handlers[t] != nil:
 		panic(fmt.Sprintf("gateway: Handle of type %#x, which has a handler", uint16(t)))
 	case g.engine != nil:

@@ -23,7 +23,8 @@ import (
 const RateMax = 10_000_000
 
 const (
-	beat     = 5 * time.Millisecond // the flow submits what has become due at most so often, and where fills are rare one by one
+	// the flow submits what has become due at most so often, and where fills are rare one by one
+	beat     = 5 * time.Millisecond
 	burstMax = 100 * time.Millisecond
 )
 
@@ -61,7 +62,8 @@ type Flow struct {
 
 // NewFlow returns a flow that does not run yet.
 func NewFlow(eng *engine.Engine, cfg FlowConfig) (*Flow, error) {
-	f := &Flow{eng: eng, cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, flowStream)), batches: make([][]engine.Request, eng.Shards()), changed: make(chan struct{}, 1)}
+	f := &Flow{eng: eng, cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, flowStream)),
+		batches: make([][]engine.Request, eng.Shards()), changed: make(chan struct{}, 1)}
 	return f, f.SetRate(cfg.Rate)
 }
 

@@ -62,7 +62,8 @@ func TestFlowMoves(t *testing.T) {
 		for _, ev := range fills[part*n/4 : (part+1)*n/4] {
 			count[ev.Change]++
 		}
-		for _, change := range []positions.Change{positions.Opened, positions.Increased, positions.Decreased, positions.Closed} {
+		for _, change := range []positions.Change{positions.Opened, positions.Increased, positions.Decreased,
+			positions.Closed} {
 			if count[change] < n/4/20 {
 				t.Errorf("quarter %d: change %d happened %d times in %d", part+1, change, count[change], n/4)
 			}
@@ -106,7 +107,8 @@ func TestSetRate(t *testing.T) {
 		if err := f.SetRate(test.rate); err == nil || err.Error() != test.want || f.State().Rate != 2.5 {
 			t.Errorf("SetRate(%v): %v; the rate is %v", test.rate, err, f.State().Rate)
 		}
-		if _, err := NewFlow(x.Engine, FlowConfig{Accounts: 1, Rate: test.rate, Universe: x.universe}); err == nil || err.Error() != test.want {
+		if _, err := NewFlow(x.Engine, FlowConfig{Accounts: 1, Rate: test.rate, Universe: x.universe}); err == nil ||
+			err.Error() != test.want {
 			t.Errorf("NewFlow at %v: %v", test.rate, err)
 		}
 	}
@@ -134,7 +136,8 @@ func TestRate(t *testing.T) {
 			rate float64
 			time time.Duration
 			want uint64
-		}{{0, time.Hour, 0}, {100, 10 * time.Second, 1000}, {0, time.Hour, 0}, {2000, time.Second, 2000}, {0.5, 20 * time.Second, 10}} {
+		}{{0, time.Hour, 0}, {100, 10 * time.Second, 1000}, {0, time.Hour, 0}, {2000, time.Second, 2000},
+			{0.5, 20 * time.Second, 10}} {
 			if err := f.SetRate(phase.rate); err != nil {
 				t.Fatal(err)
 			}
@@ -190,7 +193,8 @@ func TestFlowRefused(t *testing.T) {
 	}
 	f.submit(50)
 	x.stop()
-	if st := f.State(); st.Fills+st.None != 50 || st.None == 0 || st.Fills == 0 || int(st.Fills) != len(x.tape.fills()) {
+	if st := f.State(); st.Fills+st.None != 50 || st.None == 0 || st.Fills == 0 ||
+		int(st.Fills) != len(x.tape.fills()) {
 		t.Errorf("the flow did %+v", st)
 	}
 	f.Done(0, nil, positions.Refusal{Reason: positions.InsufficientCash})
@@ -205,7 +209,8 @@ func TestPause(t *testing.T) {
 		rate, due float64
 		want      time.Duration
 	}{
-		{0, 0.5, math.MaxInt64}, {1, 0, time.Second}, {1, 0.25, 750 * time.Millisecond}, {10, 0.5, 50 * time.Millisecond},
+		{0, 0.5, math.MaxInt64}, {1, 0, time.Second}, {1, 0.25, 750 * time.Millisecond},
+		{10, 0.5, 50 * time.Millisecond},
 		{2000, 0.5, beat}, {RateMax, 0, beat}, {1e-9, 0, time.Hour},
 	} {
 		if got := pause(c.rate, c.due); got != c.want {

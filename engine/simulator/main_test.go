@@ -112,8 +112,10 @@ func newExchange(t *testing.T, accounts, shards, inbox int) *exchange {
 	t.Helper()
 	x := &exchange{t: t, tape: new(tape), universe: market.Default()}
 	eng, err := engine.New(engine.Config{
-		Shards: shards, Workers: 2 * shards, InboxOrdersMax: inbox, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24, SessionsPerAccountMax: 1,
-		Universe: x.universe, Prices: market.Fixed(x.universe).Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
+		Shards: shards, Workers: 2 * shards, InboxOrdersMax: inbox, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24,
+		SessionsPerAccountMax: 1,
+		Universe:              x.universe, Prices: market.Fixed(x.universe).Snapshot,
+		Clock:   func() int64 { return time.Now().UnixNano() },
 		Journal: x.tape, Outlet: nobody{}, Fatal: func(err error) { panic(err) },
 	})
 	if err != nil {

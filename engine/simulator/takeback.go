@@ -73,7 +73,8 @@ func (s *step) checkWhich(key string, which written, u *market.Universe) (err er
 // checkCorrection takes the price and the quantity that a trade is to have.
 func (s *step) checkCorrection(u *market.Universe) (err error) {
 	if s.Price == "" {
-		return errors.New("price is missing; correct takes a price and a quantity, and says both even where one stays as it is")
+		return errors.New("price is missing; correct takes a price and a quantity, " +
+			"and says both even where one stays as it is")
 	}
 	if s.bust.Price, err = market.ParseMoney(string(s.Price)); err != nil {
 		return fmt.Errorf("price: %w", err)
