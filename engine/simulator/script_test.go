@@ -13,7 +13,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// scriptOf gives the text of a script of one step: a good one, with keys added to it or put in place of its own.
+// scriptOf returns the text of a script of one valid step, with keys added or replaced.
 func scriptOf(keys ...string) string {
 	all := map[string]string{"account": "100001", "side": "buy", "instrument": "SH.600519", "quantity": "100"}
 	order := []string{"account", "side", "instrument", "quantity"}
@@ -64,14 +64,14 @@ steps:
 		}
 		a, b, c := s.steps[0], s.steps[1], s.steps[2]
 		if a.order != order(100098, positions.Buy, moutai, 100) || a.On != "login" || a.LoginNth != 1 ||
-			a.wait != 300*time.Millisecond || a.every != 200*time.Millisecond || a.Times != 20 || a.all {
+			a.wait != 300*time.Millisecond || a.every != 200*time.Millisecond || a.Times != 20 || a.sellAll {
 			t.Errorf("%s: step 1 is %+v", name, a)
 		}
-		if b.order != order(100001, positions.Sell, pingAn, 0) || !b.all || b.On != "" || b.wait != 2*time.Second ||
+		if b.order != order(100001, positions.Sell, pingAn, 0) || !b.sellAll || b.On != "" || b.wait != 2*time.Second ||
 			b.Times != 1 {
 			t.Errorf("%s: step 2 is %+v", name, b)
 		}
-		if c.order != order(100002, positions.Sell, pingAn, 1_000_000_000) || c.LoginNth != 2 || c.all {
+		if c.order != order(100002, positions.Sell, pingAn, 1_000_000_000) || c.LoginNth != 2 || c.sellAll {
 			t.Errorf("%s: step 3 is %+v", name, c)
 		}
 	}
@@ -103,7 +103,8 @@ func TestParseScriptRefuses(t *testing.T) {
 		{scriptOf("quantity: .inf"), "step 1: quantity: .inf" + quantity},
 		{scriptOf("instrument: 600519"),
 			"step 1: instrument: 600519 is a code without its market; write SH.600519 (贵州茅台)"},
-		{scriptOf("instrument: SH.000002"), "step 1: instrument: there is no 000002 in SH; 000002 is SZ.000002 (万科A)"},
+		{scriptOf("instrument: SH.000002"),
+			"step 1: instrument: there is no 000002 in SH; 000002 is SZ.000002 (万科A)"},
 		{scriptOf("instrument: "), "step 1: instrument: no instrument given; write market and code, as in SH.600519"},
 		{scriptOf("side: Sell"), `step 1: side: "Sell"; it is buy or sell, unless the step has bust or correct`},
 		{scriptOf("side: "), `step 1: side: ""; it is buy or sell, unless the step has bust or correct`},
@@ -122,7 +123,7 @@ func TestParseScriptRefuses(t *testing.T) {
 		{scriptOf("quantity: 1.5"), "step 1: quantity: 1.5" + quantity},
 		{scriptOf("quantity: 1000000001"), "step 1: quantity: 1000000001" + quantity},
 		{scriptOf("quantity: 18446744073709551615"), "step 1: quantity: 18446744073709551615" + quantity},
-		{scriptOf("quantity: all"), "step 1: quantity: all" + quantity}, // of a buy
+		{scriptOf("quantity: all"), "step 1: quantity: all" + quantity}, // in a buy
 		{scriptOf("quantity: most", "side: sell"), "step 1: quantity: most" + quantity},
 		{scriptOf() + strings.TrimPrefix(scriptOf("side: hold"), "steps:\n"),
 			`step 2: side: "hold"; it is buy or sell, unless the step has bust or correct`},
@@ -136,7 +137,8 @@ func TestParseScriptRefuses(t *testing.T) {
 	}
 }
 
-// TestParseScriptNamesThePlace: what YAML finds is said with the line and the column, in words of its own.
+// TestParseScriptNamesThePlace: errors of the YAML parser have the line and the column, in the
+// script's own words.
 func TestParseScriptNamesThePlace(t *testing.T) {
 	for text, want := range map[string]string{
 		scriptOf("prise: 3"):                      `[2:70] unknown field "prise"`,
@@ -156,7 +158,8 @@ func TestParseScriptNamesThePlace(t *testing.T) {
 	}
 }
 
-// TestParseScriptDurations: a bad duration is an everyday mistake, so its error names the place and what would be right.
+// TestParseScriptDurations: a bad duration is a common mistake, so its error names the place and
+// what would be right.
 func TestParseScriptDurations(t *testing.T) {
 	for _, bad := range []string{"at: 2", "at: 2 s", "after: soon", "every: 1.5"} {
 		_, err := ParseScript([]byte(scriptOf(bad)), market.Default())
@@ -169,14 +172,16 @@ func TestParseScriptDurations(t *testing.T) {
 	}
 }
 
-// TestParseScriptLoginNth: a step that counts logins and does not wait for one would silently begin at once.
+// TestParseScriptLoginNth: without this check a step with login_nth and without on: login would
+// silently begin at once.
 func TestParseScriptLoginNth(t *testing.T) {
 	if _, err := ParseScript([]byte(scriptOf("login_nth: 2")), market.Default()); err == nil {
 		t.Error("login_nth without on: login was taken")
 	}
 }
 
-// TestScriptAsText: the same script, whatever it was written with; what is no text is said with its line.
+// TestScriptAsText: the encoding and the line ends of a file make no difference; an error about a
+// file that is not text names the line.
 func TestScriptAsText(t *testing.T) {
 	script := scriptOf("quantity: 300") + "# the end"
 	for _, text := range []string{
@@ -188,9 +193,10 @@ func TestScriptAsText(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"\xff\xfes\x00t\x00":                  "line 1: this is UTF-16; save it as UTF-8",
-		"# one\r\n# \xb2\xe2\r\n" + script:    "line 2: this is not text in UTF-8; save it as UTF-8",
-		script + "\n\x00":                     "line 4: there is a NUL byte, which no text has; if this is UTF-16, save it as UTF-8",
+		"\xff\xfes\x00t\x00":               "line 1: this is UTF-16; save it as UTF-8",
+		"# one\r\n# \xb2\xe2\r\n" + script: "line 2: this is not text in UTF-8; save it as UTF-8",
+		script + "\n\x00": "line 4: there is a NUL byte, which no text has; " +
+			"if this is UTF-16, save it as UTF-8",
 		strings.Repeat("#", ScriptBytesMax+1): "it is larger than 4194304 bytes, the most that is read",
 	} {
 		if _, err := ParseScript([]byte(text), market.Default()); err == nil ||
@@ -200,7 +206,8 @@ func TestScriptAsText(t *testing.T) {
 	}
 }
 
-// TestScriptNumbers: a number means what it does elsewhere, and not what YAML makes of it; text that looks like one stays text.
+// TestScriptNumbers: numbers are read in decimal digits, not as YAML would read them, and text that
+// looks like a number stays text.
 func TestScriptNumbers(t *testing.T) {
 	for key, want := range map[string]int64{"0100": 100, "'100'": 100, "100": 100} {
 		s, err := ParseScript([]byte(scriptOf("account: 0100001", "quantity: "+key, "every: 1s", "times: 010")),
@@ -222,20 +229,20 @@ func TestScriptNumbers(t *testing.T) {
 	}
 }
 
-// Accounts whose numbers end in 00 open with nothing but cash.
+// The accounts of the tests. Their numbers end in 00, so they open with nothing but cash.
 const (
 	ann = 100100
 	ben = 100200
 )
 
-// played plays a script on a clock that jumps, for an hour at most, and calls during meanwhile. It returns what was filled:
-// when since the start, and what it did.
+// played runs a script on a fake clock, for an hour at most, and calls during meanwhile. It returns
+// the fills, each with its time since the start, and the runner.
 func played(t *testing.T, script string, during func(r *Runner)) (fills []string, r *Runner) {
 	t.Helper()
 	return playedOn(t, script, during, func(*exchange, time.Time) {})
 }
 
-// playedOn is played, and shows where and since when.
+// playedOn is played, and passes the exchange and the start time to show.
 func playedOn(t *testing.T, script string, during func(r *Runner),
 	show func(x *exchange, start time.Time)) (fills []string, r *Runner) {
 	t.Helper()
@@ -308,7 +315,7 @@ steps:
 - {account: 100100, on: login, login_nth: 2, side: buy, instrument: SZ.000001, quantity: 2}
 - {account: 100200, on: login, login_nth: 3, side: buy, instrument: SZ.000001, quantity: 9}
 `, func(r *Runner) {
-		r.LoggedIn(4711) // nobody waits for it
+		r.LoggedIn(4711) // no step waits for it
 		time.Sleep(time.Second)
 		r.LoggedIn(ann)
 		r.LoggedIn(ben)
@@ -316,7 +323,7 @@ steps:
 		time.Sleep(time.Minute)
 		r.LoggedIn(ann)
 		time.Sleep(time.Minute)
-		r.LoggedIn(ann) // nobody waits for the third
+		r.LoggedIn(ann) // no step waits for the third
 	})
 	want := []string{
 		"1s: 100100 opens SZ.000001 by 100", "1.2s: 100100 increases SZ.000001 by 100",
@@ -328,7 +335,7 @@ steps:
 	r.expect(t, Played{Fills: 4})
 }
 
-// TestLoginBeforeRun is not lost.
+// TestLoginBeforeRun: a login before Run is not lost.
 func TestLoginBeforeRun(t *testing.T) {
 	x := newExchange(t, 100, 1, 10)
 	defer x.stop()
@@ -343,7 +350,7 @@ func TestLoginBeforeRun(t *testing.T) {
 	r.expect(t, Played{Fills: 1})
 }
 
-// TestRunRefused: what the book refuses is skipped and counted, and the step goes on.
+// TestRunRefused: a fill that the book refuses is skipped and counted, and the step continues.
 func TestRunRefused(t *testing.T) {
 	fills, r := played(t, `
 steps:
@@ -360,7 +367,7 @@ steps:
 	r.expect(t, Played{Fills: 2, Refused: 6})
 }
 
-// TestRunEnds with its context, wherever its steps are.
+// TestRunEnds: Run ends with its context, whatever its steps are doing.
 func TestRunEnds(t *testing.T) {
 	fills, r := played(t, `
 steps:
@@ -374,7 +381,7 @@ steps:
 	r.expect(t, Played{Fills: 3})
 }
 
-// TestRunSkips what finds the inbox full.
+// TestRunSkips: fills that find the inbox full are skipped.
 func TestRunSkips(t *testing.T) {
 	x := newExchange(t, 100, 1, 2)
 	s, err := ParseScript([]byte("steps:\n"+strings.Repeat(strings.TrimPrefix(scriptOf("account: 100100"), "steps:\n"),
@@ -397,7 +404,7 @@ func TestRunSkips(t *testing.T) {
 	r.expect(t, Played{Fills: 2, Skipped: 3})
 }
 
-// FuzzParseScript: whatever the text, it gives a script that can be played, or an error.
+// FuzzParseScript: any text gives either a script that can be played or an error.
 func FuzzParseScript(f *testing.F) {
 	for _, seed := range []string{
 		"", scriptOf(), scriptOf("on: login", "login_nth: 2", "after: 300ms"),
@@ -438,11 +445,11 @@ func playable(st *step) bool {
 	switch {
 	case st.bust != nil:
 		return st.bust.Check().Reason == positions.NoBustRefusal && st.bust.Account == st.Account &&
-			(st.bust.TradeSeq == 0 || !st.anyOf)
+			(st.bust.TradeSeq == 0 || !st.anyInstrument)
 	case o.Account != st.Account || o.Side != positions.Buy && o.Side != positions.Sell ||
 		o.Origin != positions.OriginSimulator:
 		return false
-	case st.all:
+	case st.sellAll:
 		return o.Side == positions.Sell && o.Quantity == 0
 	}
 	return o.Quantity >= 1 && o.Quantity <= positions.MaxOrderShares
