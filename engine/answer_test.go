@@ -7,12 +7,12 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// deaf is a publisher that hears of nothing.
+// deaf is a publisher that ignores answers.
 type deaf struct{ tallyPublisher }
 
 func (*deaf) Answer(Answer) {}
 
-// TestAnswersCostNoMemory: what the drainer says for a request is passed without an allocation.
+// TestAnswersCostNoMemory: passing an answer to the publisher does not allocate.
 func TestAnswersCostNoMemory(t *testing.T) {
 	if owner.Checked {
 		t.Skip("the checks allocate")

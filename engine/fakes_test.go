@@ -12,26 +12,27 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// fakeJournal keeps all that is ever committed, so that tests can compare; as a Journal it says so only if keeps is set.
+// fakeJournal records everything that is committed, for tests to compare with. As a Journal it
+// keeps events only if keeps is set.
 type fakeJournal struct {
 	epoch uint64
 	keeps bool
 
 	mu         sync.Mutex
-	committed  map[uint64][]positions.Event // by account; event n is at n-1
+	committed  map[uint64][]positions.Event // by account; event n is at index n-1
 	stored     map[uint64]AccountState      // by account, as of the last checkpoint, with all ids and no events
-	mark       int                          // blocks up to here are not replayed
-	pending    [][]positions.Event          // in Commits that wait for commitGate, in the order in which they came
+	mark       int                          // blocks up to this one are not replayed
+	pending    [][]positions.Event          // of Commits that wait for commitGate, in order of arrival
 	failure    error                        // of the next Commit
 	readErr    error                        // of the next Read
 	misread    func([]positions.Event) []positions.Event
-	commitGate chan struct{} // where set, Commit waits for it to be closed
+	commitGate chan struct{} // if set, Commit waits until it is closed
 	readGate   chan struct{}
 	committing int // Commits under way
 	reading    int
-	reads      int  // begun
+	reads      int  // reads begun
 	walked     bool // reads may go beyond what is stored, as those of a walk do
-	commits    int  // that returned
+	commits    int  // commits that have returned
 	blocks     [][]positions.Event
 	wrong      []string
 }
@@ -71,7 +72,7 @@ func (j *fakeJournal) Commit(events []positions.Event) error {
 	return nil
 }
 
-// add makes a block of events.
+// add appends a block of events.
 func (j *fakeJournal) add(events []positions.Event) {
 	for _, ev := range events {
 		if next := uint64(len(j.committed[ev.Account])) + 1; ev.Seq != next {
@@ -116,7 +117,7 @@ func (j *fakeJournal) Read(dst []positions.Event, account, from uint64, limit in
 	return dst, nil
 }
 
-// store takes a part of a checkpoint, and holds it against what was committed.
+// store takes part of a checkpoint, and compares it with what was committed.
 func (j *fakeJournal) store(states []AccountState) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -153,7 +154,7 @@ func (j *fakeJournal) storeOne(st *AccountState) error {
 	return nil
 }
 
-// changeIDs is what a store does with ids: they are keyed by sequence.
+// changeIDs applies a checkpoint's changes to stored ids, which are keyed by sequence.
 func changeIDs(ids, remembered, forgotten []OrderIDRecord) []OrderIDRecord {
 	bySeq := make(map[uint64]OrderIDRecord)
 	for _, r := range slices.Concat(ids, remembered) {
@@ -165,7 +166,8 @@ func changeIDs(ids, remembered, forgotten []OrderIDRecord) []OrderIDRecord {
 	return slices.SortedFunc(maps.Values(bySeq), func(a, b OrderIDRecord) int { return cmp.Compare(a.Seq, b.Seq) })
 }
 
-// restart is the journal as a crash leaves it, with survivors of the commits that were under way.
+// restart returns the journal as a crash leaves it: the first survivors of the pending commits have
+// reached the disk.
 func (j *fakeJournal) restart(survivors int) *fakeJournal {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -177,7 +179,8 @@ func (j *fakeJournal) restart(survivors int) *fakeJournal {
 	return next
 }
 
-// recover brings an engine to where the journal is: from what checkpoints stored and the blocks after the mark, no others.
+// recover loads an engine from the journal: the states that checkpoints stored, and only the blocks
+// after the mark.
 func (j *fakeJournal) recover(eng *Engine) error {
 	for _, number := range slices.Sorted(maps.Keys(j.stored)) {
 		st := j.stored[number]
@@ -195,7 +198,7 @@ func (j *fakeJournal) recover(eng *Engine) error {
 	return nil
 }
 
-// holdCommits makes each Commit wait until what it returns is called; holdReads each Read.
+// holdCommits makes each Commit wait until release is called; holdReads does the same with Read.
 func (j *fakeJournal) holdCommits() (release func()) { return j.hold(&j.commitGate) }
 func (j *fakeJournal) holdReads() (release func())   { return j.hold(&j.readGate) }
 
@@ -227,7 +230,7 @@ func (j *fakeJournal) events(account uint64) []positions.Event {
 	return slices.Clone(j.committed[account])
 }
 
-// frame is one thing that a session was sent: what kind it is and what came with it.
+// frame is one message that a session was sent: its kind and its content.
 type frame struct {
 	what     string // LOGIN, NOLOGIN, EVENT, EXECUTION, REPEAT, HOLDINGS, HISTORY, REFUSED, FAILED, LOST
 	id       uint64 // of the request that it answers; 0: a push
@@ -241,7 +244,8 @@ type frame struct {
 	failure  Failure
 }
 
-// String is short: EXECUTION 7 replay #3 is event 7, sent as the answer to request 3, with the flag REPLAY.
+// String returns a short form: "EXECUTION 7 replay #3" is event 7, sent with the flag REPLAY as the
+// answer to request 3.
 func (f frame) String() string {
 	text := f.what
 	switch f.what {
@@ -290,31 +294,31 @@ var failureNames = map[Failure]string{
 	FailureReadOnly: "READ_ONLY",
 }
 
-// conn is a fake connection: the session, and all that it was sent.
+// conn is a fake connection: a session, and everything that it was sent.
 type conn struct {
 	Session
 	w       *world
 	account uint64
 	nextID  uint64
-	seen    int // frames that expect has compared
+	seen    int // frames that expect has compared already
 
-	// Under the outlet's mutex.
+	// Guarded by the outlet's mutex.
 	frames  []frame
 	unread  int  // frames since the client last read
-	piece   int  // Replay makes unread no more than this
-	catchUp bool // Replay returned false, and CatchUp was not called yet
+	piece   int  // Replay lets unread grow no larger than this
+	catchUp bool // Replay returned false, and CatchUp was not called since
 }
 
-// fakeOutlet records what the publishers of all shards are told.
+// fakeOutlet records the calls of all shards' publishers.
 type fakeOutlet struct {
 	journal *fakeJournal
 
-	publishers []*fakePublisher // made before the first request
+	publishers []*fakePublisher // complete before the first request
 
 	mu    sync.Mutex
-	calls int // of all methods but Flush
+	calls int // of all methods except Flush
 	wrong []string
-	trap  string // the frame or "Flush" at which the publisher panics
+	trap  string // the frame kind, or "Flush", at which the publisher panics
 }
 
 func (o *fakeOutlet) Publisher() Publisher {
@@ -323,11 +327,11 @@ func (o *fakeOutlet) Publisher() Publisher {
 	return p
 }
 
-// fakePublisher copies what it is given.
+// fakePublisher copies its arguments.
 type fakePublisher struct {
 	outlet *fakeOutlet
-	used   int  // on purpose without a lock: two drainers of one shard at a time are a data race here
-	dirty  bool // something was said that no Flush followed
+	used   int  // deliberately without a lock: two concurrent drainers of one shard are a data race here
+	dirty  bool // something was sent after the last Flush
 }
 
 func (p *fakePublisher) send(s *Session, f frame) {
@@ -339,7 +343,7 @@ func (p *fakePublisher) send(s *Session, f frame) {
 	p.record(s, f)
 }
 
-// record adds the frame. The outlet's mutex must be held.
+// record appends the frame. The outlet's mutex must be held.
 func (p *fakePublisher) record(s *Session, f frame) {
 	o := p.outlet
 	o.calls++
@@ -392,7 +396,7 @@ func (p *fakePublisher) Replay(ev *positions.Event, s *Session, id uint64, repla
 	return true
 }
 
-// answerNames are the frames that answers are.
+// answerNames are the frame kinds of answers.
 var answerNames = map[AnswerKind]string{
 	AnswerRepeat: "REPEAT", AnswerRefused: "REFUSED", AnswerFailed: "FAILED", AnswerDeclined: "DECLINED",
 	AnswerHoldings: "HOLDINGS", AnswerHistory: "HISTORY", AnswerLoggedIn: "LOGIN", AnswerLoginRefused: "NOLOGIN",
@@ -465,7 +469,7 @@ func (c *conn) all() []frame {
 	return slices.Clone(c.frames)
 }
 
-// fresh returns the frames since expect was last called, as text.
+// fresh returns the frames since the last call of fresh or expect, as text.
 func (c *conn) fresh() []string {
 	frames := c.all()
 	var texts []string
@@ -476,7 +480,7 @@ func (c *conn) fresh() []string {
 	return texts
 }
 
-// expect compares the frames since it was last called.
+// expect compares the frames since the last call of fresh or expect.
 func (c *conn) expect(want ...string) {
 	c.w.t.Helper()
 	if got := c.fresh(); !slices.Equal(got, want) {
@@ -495,7 +499,8 @@ func (c *conn) last() frame {
 	return frames[len(frames)-1]
 }
 
-// read is the client reading all that it was sent; the outlet then asks for more where a piece was full.
+// read is the client reading everything that it was sent. If a piece was full, the outlet then
+// calls CatchUp.
 func (c *conn) read() {
 	c.w.outlet.mu.Lock()
 	c.unread = 0

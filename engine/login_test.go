@@ -18,7 +18,7 @@ func TestLoginModes(t *testing.T) {
 		o     options
 		mode  ResumeMode
 		last  uint64
-		other bool // the epoch is another one
+		other bool // log in with a different epoch
 		want  []string
 	}{
 		{"snapshot", options{}, ModeSnapshot, 0, false, []string{"LOGIN SNAPSHOT head=8 oldest=1 holdings=8 #1"}},
@@ -77,7 +77,7 @@ func TestLoginModes(t *testing.T) {
 	}
 }
 
-// TestSnapshot compares the holdings of a login with those of a book that is made of the events.
+// TestSnapshot compares the holdings of a login with those of a book built from the events.
 func TestSnapshot(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -119,9 +119,9 @@ func TestLoginRefused(t *testing.T) {
 	third.login(ModeQuick, 0)
 	w.settle()
 	third.expect("NOLOGIN TOO_MANY_SESSIONS #1")
-	third.logout() // was never in
+	third.logout() // it was never logged in
 	second.logout()
-	second.logout() // once is enough
+	second.logout() // a second call does nothing
 	w.settle()
 	third.login(ModeQuick, 0)
 	w.settle()
@@ -137,7 +137,7 @@ func TestLoginRefused(t *testing.T) {
 	fourth.expect()
 }
 
-// TestSessionsCatchingUpCount: the limit is over all sessions, live or not yet.
+// TestSessionsCatchingUpCount: sessions that are catching up count towards the limit too.
 func TestSessionsCatchingUpCount(t *testing.T) {
 	w := newWorld(t, options{sessions: 1}, alice)
 	w.trade(alice, 5)
@@ -189,7 +189,7 @@ func TestLivePush(t *testing.T) {
 	}
 }
 
-// TestOneStep puts much into one step: what a session sees is in the order in which it was decided, and the control lane
+// TestOneStep: a session sees the results of a step in the order of decision, and the control lane
 // comes first.
 func TestOneStep(t *testing.T) {
 	w := newWorld(t, options{}, alice, bob)
@@ -231,7 +231,7 @@ func TestOneStep(t *testing.T) {
 	}
 }
 
-// TestLoginAndLogoutInOneStep leaves nothing behind, whatever the session was about to do.
+// TestLoginAndLogoutInOneStep: a login and a logout in one step leave nothing behind, in any mode.
 func TestLoginAndLogoutInOneStep(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 2}, alice)
 	w.trade(alice, 5)

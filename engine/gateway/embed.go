@@ -13,10 +13,10 @@ import (
 type Call struct {
 	Session *Session
 	Account uint64
-	Time    int64 // of this step, in nanoseconds since the Unix epoch
+	Time    int64          // of this step, in nanoseconds since the Unix epoch
 	Prices  *market.Prices // the snapshot of this step
 	View    positions.View // the account; valid only during the call
-	Payload []byte // a copy, which the handler may keep
+	Payload []byte         // a copy, which the handler may keep
 }
 
 // Answer is the handler's answer to a call. Exactly one of Order, Reject and Type is set.

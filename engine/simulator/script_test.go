@@ -137,8 +137,8 @@ func TestParseScriptRefuses(t *testing.T) {
 	}
 }
 
-// TestParseScriptNamesThePlace: errors of the YAML parser have the line and the column, in the
-// script's own words.
+// TestParseScriptNamesThePlace: errors name the step, or, if the YAML parser finds them, the line
+// and the column.
 func TestParseScriptNamesThePlace(t *testing.T) {
 	for text, want := range map[string]string{
 		scriptOf("prise: 3"):                      `[2:70] unknown field "prise"`,

@@ -103,9 +103,10 @@ func TestParseTakeBackRefuses(t *testing.T) {
 		correcting("price: 0"):       "the price must be above 0 and at most 1000000000.00",
 		correcting("price: -1"):      "the price must be above 0 and at most 1000000000.00",
 		correcting("quantity: "):     "quantity is missing",
-		correcting("quantity: all"): "quantity: all; it is a number of shares from 1 to 1000000000 in decimal digits, " +
-			"or for a sale: all",
-		scriptOf("price: 9.98"):         "price: 9.98; a fill is at the market's price, only correct has one of its own",
+		correcting("quantity: all"): "quantity: all; it is a number of shares from 1 to 1000000000 " +
+			"in decimal digits, or for a sale: all",
+		scriptOf("price: 9.98"): "price: 9.98; a fill is at the market's price, " +
+			"only correct has one of its own",
 		scriptOf("reason: wrong price"): "reason and policy are for bust and correct; a fill has neither",
 		scriptOf("policy: cascade"):     "reason and policy are for bust and correct; a fill has neither",
 		busting("every: 2s"):            "every without times: say how often, for example times: 20",
@@ -149,7 +150,8 @@ steps:
 	if !slices.Equal(busts, want) {
 		t.Errorf("took back\n%s\nwant\n%s", strings.Join(busts, "\n"), strings.Join(want, "\n"))
 	}
-	r.expect(t, Played{Fills: 5, Busts: 5, Refused: 4}) // the last of three, the one short of shares, the one busted already, and the unknown account
+	// Refused are the last of three, the one without its shares, the one with no trade left, and the unknown account.
+	r.expect(t, Played{Fills: 5, Busts: 5, Refused: 4})
 }
 
 // takenBack plays a script and returns its busts besides its fills.
