@@ -14,8 +14,8 @@ const (
 	bustsMax    = 64   // bust requests under way, including those that wait for their turn
 	foldRestMax = 1024 // events that a drainer may add to a fold: about a tenth of a millisecond of work
 
-	// foldRoundMax is how many rounds a reader gets. After them the drainer adds all the remaining events,
-	// so that even an account that trades without a pause is caught up with.
+	// foldRoundMax is how many rounds a reader gets. After them the drainer adds all the remaining
+	// events, so that even an account that trades without a pause is caught up with.
 	foldRoundMax = 4
 )
 

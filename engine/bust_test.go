@@ -298,7 +298,7 @@ func TestBustsOfOneAccount(t *testing.T) {
 		}
 	}
 	for i, f := range c.all() {
-		if f.what == "EVENT" && f.ev.Seq != uint64(30+i+1) {
+		if f.kind == "EVENT" && f.ev.Seq != uint64(30+i+1) {
 			t.Fatalf("frame %d is %s", i, f)
 		}
 	}

@@ -325,7 +325,7 @@ func TestInFlightAfterTheEnd(t *testing.T) {
 	leaves.logout()
 	lost.read()
 	w.settle()
-	if f := lost.last(); f.what != "LOST" {
+	if f := lost.last(); f.kind != "LOST" {
 		t.Fatalf("the second session was sent %s", f)
 	}
 	if leaves.InFlight() != 0 || lost.InFlight() != 0 {

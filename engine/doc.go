@@ -64,9 +64,9 @@
 //
 // # Memory and journal
 //
-// A journal that keeps events has each of them twice: first in a commit, which only recovery reads, and
-// after a checkpoint in the account's history, which Read returns. In between, an event can only be read
-// from the memory tail, so it is pinned there. Once a checkpoint is durable the tail is only a cache.
-// Config.UncheckpointedBytesMax bounds the pinned events, and so the events to replay. When it is
-// reached, orders are refused as busy until a checkpoint has been made.
+// A journal that keeps events has each of them twice: first in a commit, which only recovery reads,
+// and after a checkpoint in the account's history, which Read returns. In between, an event can
+// only be read from the memory tail, so it is pinned there. Once a checkpoint is durable the tail
+// is only a cache. Config.UncheckpointedBytesMax bounds the pinned events, and so the events to
+// replay. When it is reached, orders are refused as busy until a checkpoint has been made.
 package engine

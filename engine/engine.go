@@ -39,7 +39,8 @@ type Config struct {
 	Clock func() int64
 	// Elapsed returns nanoseconds since a fixed moment. It never steps back. nil: since New.
 	Elapsed func() int64
-	// ReadOnly reports whether orders are refused at the moment. It is called once per step. nil: never.
+	// ReadOnly reports whether orders are refused at the moment. It is called once per step. nil:
+	// never.
 	ReadOnly func() bool
 
 	// Fatal is called when no answer could be trusted any more. It must not return.

@@ -124,8 +124,8 @@ func (j *fakeJournal) store(states []AccountState) error {
 	for i := range states {
 		st := &states[i]
 		if err := j.storeOne(st); err != nil {
-			j.wrong = append(j.wrong, fmt.Sprintf("account %d is checkpointed as of event %d: %v", st.Account, st.Seq,
-				err))
+			j.wrong = append(j.wrong, fmt.Sprintf("account %d is checkpointed as of event %d: %v",
+				st.Account, st.Seq, err))
 		}
 	}
 	return nil
@@ -133,7 +133,7 @@ func (j *fakeJournal) store(states []AccountState) error {
 
 func (j *fakeJournal) storeOne(st *AccountState) error {
 	before, committed := j.stored[st.Account], j.committed[st.Account]
-	// a checkpoint that was given up may have stored as much
+	// A checkpoint that was abandoned may have stored as much.
 	if st.Seq < before.Seq || st.Seq > uint64(len(committed)) {
 		return fmt.Errorf("it was stored as of %d, %d events were committed", before.Seq, len(committed))
 	}
@@ -232,7 +232,7 @@ func (j *fakeJournal) events(account uint64) []positions.Event {
 
 // frame is one message that a session was sent: its kind and its content.
 type frame struct {
-	what     string // LOGIN, NOLOGIN, EVENT, EXECUTION, REPEAT, HOLDINGS, HISTORY, REFUSED, FAILED, LOST
+	kind     string // LOGIN, NOLOGIN, EVENT, EXECUTION, REPEAT, HOLDINGS, HISTORY, REFUSED, FAILED, LOST
 	id       uint64 // of the request that it answers; 0: a push
 	replay   bool
 	ev       positions.Event
@@ -247,8 +247,8 @@ type frame struct {
 // String returns a short form: "EXECUTION 7 replay #3" is event 7, sent with the flag REPLAY as the
 // answer to request 3.
 func (f frame) String() string {
-	text := f.what
-	switch f.what {
+	text := f.kind
+	switch f.kind {
 	case "LOGIN":
 		text += fmt.Sprintf(" %s head=%d oldest=%d", modeNames[f.reply.Mode], f.reply.HeadSeq, f.reply.OldestSeq)
 		if f.reply.After != f.reply.HeadSeq {
@@ -347,14 +347,14 @@ func (p *fakePublisher) send(s *Session, f frame) {
 func (p *fakePublisher) record(s *Session, f frame) {
 	o := p.outlet
 	o.calls++
-	if o.trap == f.what {
-		panic("the publisher is made to panic at " + f.what)
+	if o.trap == f.kind {
+		panic("the publisher is made to panic at " + f.kind)
 	}
 	c := s.Peer.(*conn)
 	if f.ev.Seq > 0 && f.ev.Seq > o.journal.head(f.ev.Account) {
 		o.wrong = append(o.wrong, fmt.Sprintf("%s sent before it was committed", f))
 	}
-	if f.what == "EVENT" && f.ev.Account != c.account {
+	if f.kind == "EVENT" && f.ev.Account != c.account {
 		o.wrong = append(o.wrong, fmt.Sprintf("%s of account %d sent to a session of %d", f, f.ev.Account, c.account))
 	}
 	c.frames = append(c.frames, f)
@@ -367,9 +367,9 @@ func (p *fakePublisher) Event(ev *positions.Event, live []*Session, owner *Sessi
 	}
 	for _, s := range live {
 		if s == owner {
-			p.send(s, frame{what: "EXECUTION", ev: *ev, id: id})
+			p.send(s, frame{kind: "EXECUTION", ev: *ev, id: id})
 		} else {
-			p.send(s, frame{what: "EVENT", ev: *ev})
+			p.send(s, frame{kind: "EVENT", ev: *ev})
 		}
 	}
 }
@@ -388,9 +388,9 @@ func (p *fakePublisher) Replay(ev *positions.Event, s *Session, id uint64, repla
 		return false
 	}
 	p.dirty = true
-	f := frame{what: "EVENT", ev: *ev, id: id, replay: replay}
+	f := frame{kind: "EVENT", ev: *ev, id: id, replay: replay}
 	if id != 0 {
-		f.what = "EXECUTION"
+		f.kind = "EXECUTION"
 	}
 	p.record(s, f)
 	return true
@@ -403,7 +403,7 @@ var answerNames = map[AnswerKind]string{
 }
 
 func (p *fakePublisher) Answer(a Answer) {
-	f := frame{what: answerNames[a.Kind], id: a.ID, oldest: a.Oldest, refusal: a.Refusal, failure: a.Failure}
+	f := frame{kind: answerNames[a.Kind], id: a.ID, oldest: a.Oldest, refusal: a.Refusal, failure: a.Failure}
 	switch a.Kind {
 	case AnswerRepeat:
 		f.ev = *a.Event
@@ -420,7 +420,7 @@ func (p *fakePublisher) Answer(a Answer) {
 			f.reply.Holdings = &h
 		}
 	}
-	if f.what == "" || (a.Kind == AnswerFailed || a.Kind == AnswerLoginRefused) != (a.Failure != 0) {
+	if f.kind == "" || (a.Kind == AnswerFailed || a.Kind == AnswerLoginRefused) != (a.Failure != 0) {
 		p.outlet.complain(fmt.Sprintf("an answer of kind %d with failure %d", a.Kind, a.Failure))
 	}
 	if a.Kind == AnswerLoginRefused && a.Account != a.Session.Peer.(*conn).account {
@@ -432,7 +432,7 @@ func (p *fakePublisher) Answer(a Answer) {
 	p.send(a.Session, f)
 }
 
-func (p *fakePublisher) Lost(s *Session) { p.send(s, frame{what: "LOST"}) }
+func (p *fakePublisher) Lost(s *Session) { p.send(s, frame{kind: "LOST"}) }
 
 func (p *fakePublisher) Flush() {
 	p.used++

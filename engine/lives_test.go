@@ -114,7 +114,7 @@ func (l *lives) trade() {
 		c := l.traders[o.Account]
 		id := c.order(o)
 		l.w.settle()
-		if f := l.answered(&o, c.answer(id)); full && f.what == "EXECUTION" {
+		if f := l.answered(&o, c.answer(id)); full && f.kind == "EXECUTION" {
 			l.t.Fatalf("an order was executed with %d events of %d not checkpointed", s.memory.unstored, s.unstoredMax)
 		}
 	}
@@ -200,14 +200,14 @@ func (l *lives) answered(o *positions.Order, f frame) frame {
 			t.Limit != o.Limit {
 			want = "FAILED"
 		}
-		if f.what != want || want == "REPEAT" && !reflect.DeepEqual(f.ev, first) ||
+		if f.kind != want || want == "REPEAT" && !reflect.DeepEqual(f.ev, first) ||
 			want == "FAILED" && f.failure != FailureDuplicateOrderID {
 			l.t.Fatalf("order %q of %d was executed by %+v; it is answered %s %+v", o.ID.String(), o.Account, first, f,
 				f.ev)
 		}
 		return f
 	}
-	if f.what == "FAILED" && f.failure == FailureUncheckpointed {
+	if f.kind == "FAILED" && f.failure == FailureUncheckpointed {
 		if s := l.w.eng.shardOf(o.Account); s.memory.unstored < s.unstoredMax {
 			l.t.Fatalf("BUSY with %d events of %d not checkpointed", s.memory.unstored, s.unstoredMax)
 		}
@@ -216,12 +216,12 @@ func (l *lives) answered(o *positions.Order, f frame) frame {
 	var ev positions.Event
 	r := fold(history).Decide(o, l.w.prices.Load(), f.ev.Time, &ev)
 	if r.Reason != positions.NoRefusal {
-		if f.what != "REFUSED" || f.refusal.Reason != r.Reason {
+		if f.kind != "REFUSED" || f.refusal.Reason != r.Reason {
 			l.t.Fatalf("an order is answered %s, want %v", f, r.Reason)
 		}
 		return f
 	}
-	if f.what != "EXECUTION" || !reflect.DeepEqual(f.ev, ev) {
+	if f.kind != "EXECUTION" || !reflect.DeepEqual(f.ev, ev) {
 		l.t.Fatalf("an order is answered %s %+v, want %+v", f, f.ev, ev)
 	}
 	l.history[o.Account] = append(history, ev)
@@ -308,7 +308,7 @@ func (l *lives) check(f *follower) {
 	frames := f.conn.all()
 	for _, fr := range frames[f.read:] {
 		f.seq++
-		if fr.what != "EVENT" || fr.ev.Seq != f.seq || f.seq > uint64(len(l.history[f.account])) ||
+		if fr.kind != "EVENT" || fr.ev.Seq != f.seq || f.seq > uint64(len(l.history[f.account])) ||
 			!reflect.DeepEqual(fr.ev, l.history[f.account][f.seq-1]) {
 			l.t.Fatalf("a follower of %d was sent %s where event %d comes next: %+v", f.account, fr, f.seq, fr.ev)
 		}

@@ -10,7 +10,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestHoldingsAtItsPlace: between two orders of one batch it shows the account between them.
+// TestHoldingsAtItsPlace: a query between two orders of a batch shows the account as it is between
+// them.
 func TestHoldingsAtItsPlace(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c, other := w.loggedIn(alice), w.loggedIn(alice)
@@ -27,7 +28,7 @@ func TestHoldingsAtItsPlace(t *testing.T) {
 	book := positions.NewBook(testUniverse)
 	committed := w.journal.events(alice)
 	for _, f := range c.all() {
-		if f.what != "HOLDINGS" {
+		if f.kind != "HOLDINGS" {
 			continue
 		}
 		for _, ev := range committed[:f.holdings.Seq] {
@@ -41,7 +42,7 @@ func TestHoldingsAtItsPlace(t *testing.T) {
 	}
 }
 
-// sameHoldings takes no rows for no rows.
+// sameHoldings compares holdings; a nil slice of positions equals an empty one.
 func sameHoldings(a, b positions.Holdings) bool {
 	if len(a.Positions) == 0 && len(b.Positions) == 0 {
 		a.Positions, b.Positions = nil, nil
@@ -49,7 +50,8 @@ func sameHoldings(a, b positions.Holdings) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// TestManyHoldings takes more copies in a step than the scratch first had room for: none changes when it grows.
+// TestManyHoldings: earlier copies stay intact when a step takes more copies than the scratch
+// memory has room for.
 func TestManyHoldings(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -62,7 +64,7 @@ func TestManyHoldings(t *testing.T) {
 	})
 	n := int64(0)
 	for _, f := range c.all() {
-		if f.what != "HOLDINGS" {
+		if f.kind != "HOLDINGS" {
 			continue
 		}
 		n++
@@ -123,7 +125,8 @@ func TestHistoryAcrossTailAndJournal(t *testing.T) {
 	}
 }
 
-// TestHistoryBusy: when as many readers are under way as may be, a page that needs one is BUSY; what needs none is answered.
+// TestHistoryBusy: if the maximum of readers is at work, a page that needs a reader fails as busy;
+// one that does not is answered.
 func TestHistoryBusy(t *testing.T) {
 	w := newWorld(t, options{tail: 2, keeps: true, reads: 2}, alice, bob)
 	w.trade(alice, 5) // 5 and 6 are in the tail
@@ -171,7 +174,7 @@ func (w *world) readersReading() int {
 	return w.journal.reading
 }
 
-// TestHistoryReadFails: the request is answered, and the next one is served.
+// TestHistoryReadFails: a request whose read fails is answered, and the next one is served.
 func TestHistoryReadFails(t *testing.T) {
 	w := newWorld(t, options{tail: 1, keeps: true}, alice)
 	w.trade(alice, 3)
@@ -190,7 +193,8 @@ func TestHistoryReadFails(t *testing.T) {
 	c.expect("HISTORY 1 oldest=1 #3")
 }
 
-// TestUnknownAccount: requests of sessions are always of their own account; whatever else comes is answered.
+// TestUnknownAccount: a session only sends requests of its own account, but requests of an unknown
+// account are answered too.
 func TestUnknownAccount(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -234,14 +238,14 @@ func TestQueries(t *testing.T) {
 			t.Errorf("history below %d: %v, oldest %d, %v; want %s", test.before, seqs, oldest, err, test.want)
 		}
 	}
-	// What a query gave does not change when the engine goes on.
+	// The result of a query does not change when the engine continues.
 	w.trade(bob, 1)
 	if _, err := w.eng.Holdings(t.Context(), bob); err != nil || h.Positions[0].Quantity != 4 {
 		t.Errorf("the holdings of before are %+v now, %v", h, err)
 	}
 }
 
-// TestQueriesEnd with their context, and with the engine.
+// TestQueriesEnd: queries end with their context, and with the engine.
 func TestQueriesEnd(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	release := w.journal.holdCommits()
@@ -250,7 +254,7 @@ func TestQueriesEnd(t *testing.T) {
 	w.until("a commit", w.committing)
 	ctx, cancel := context.WithCancel(t.Context())
 	answers := make(chan error, queriesMax+1)
-	for range queriesMax + 1 { // one more than may be under way
+	for range queriesMax + 1 { // one more than may be pending
 		go func() {
 			_, err := w.eng.Holdings(ctx, alice)
 			answers <- err
@@ -269,7 +273,7 @@ func TestQueriesEnd(t *testing.T) {
 		t.Errorf("after all that: %v", err)
 	}
 	w.eng.Stop()
-	w.eng.Stop() // once is enough
+	w.eng.Stop() // a second call does nothing
 	for range 20 {
 		if _, err := w.eng.Holdings(t.Context(), alice); !errors.Is(err, ErrStopped) {
 			t.Fatalf("after Stop: %v", err)
@@ -277,7 +281,8 @@ func TestQueriesEnd(t *testing.T) {
 	}
 }
 
-// TestQueriesGivenUp: the bound on queries holds for those too whose asker has gone while the shard was busy.
+// TestQueriesGivenUp: queries whose caller gave up while the shard was busy count towards the bound
+// too.
 func TestQueriesGivenUp(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	release := w.journal.holdCommits()

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestReconnectStorm: 10,000 sessions come back at once, all to what memory no longer has. As many readers as may be are at
-// work; those who wait cost no goroutine, and leave when they like; everybody who stays gets all of it.
+// TestReconnectStorm: 10,000 sessions come back at once, and all need events that memory no longer
+// has. No more than the maximum of readers are at work. Waiting sessions need no goroutine and may
+// leave at any time, and every session that stays gets all its events.
 func TestReconnectStorm(t *testing.T) {
 	const sessions, accounts, reads = 10_000, 40, 8
 	w := newWorld(t, options{keeps: true, shards: 4, tail: 1, reads: reads, sessions: sessions})
@@ -67,8 +68,8 @@ func TestReconnectStorm(t *testing.T) {
 
 func (s *shard) isArmed() bool { return !s.disarmed() }
 
-// TestReadsWaitForTheDrainer: what was read and not used yet takes up a slot, or the results of a storm would pile up before
-// a shard that is held up.
+// TestReadsWaitForTheDrainer: a result keeps its slot until the drainer has used it. Otherwise the
+// results of a storm would pile up before a shard that is held up.
 func TestReadsWaitForTheDrainer(t *testing.T) {
 	const reads = 2
 	w := newWorld(t, options{keeps: true, tail: 1, reads: reads}, alice)

@@ -7,7 +7,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestRecovery brings an engine back from what a checkpoint stored and from the commits after its mark, and goes on.
+// TestRecovery recovers an engine from a checkpoint and the commits after its mark, and continues
+// with it.
 func TestRecovery(t *testing.T) {
 	o := options{keeps: true, tail: 2, ids: 3, shards: 2}
 	w := newWorld(t, o, alice, bob)
@@ -52,14 +53,15 @@ func TestRecovery(t *testing.T) {
 	again.eng.Checkpointed()
 }
 
-// TestRecoveryWantsACheckpoint when what was replayed is much, and takes no orders before it when it is too much.
+// TestRecoveryWantsACheckpoint: a recovery that replays many events requests a checkpoint, and if
+// they are too many, orders are refused until it is made.
 func TestRecoveryWantsACheckpoint(t *testing.T) {
 	w := newWorld(t, options{keeps: true, uncheckpointed: 6}, alice)
 	for range 4 {
 		w.trade1(alice)
 	}
 	w.settle()
-	for _, shrunk := range []int64{6, 4} { // the second has a smaller bound than there was when the events came
+	for _, shrunk := range []int64{6, 4} { // the second bound is smaller than when the events came
 		w.eng.Stop()
 		eng, err := New(w.eng.cfg)
 		if err != nil {
@@ -123,7 +125,7 @@ func TestLoadRefuses(t *testing.T) {
 func TestReplayRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*positions.Event)
-		want   string // empty: it is skipped
+		want   string // empty: the event is skipped
 	}{
 		"had already": {func(ev *positions.Event) { ev.Seq = 2 }, ""},
 		"a hole": {func(ev *positions.Event) { ev.Seq = 4 },

@@ -174,8 +174,8 @@ func (p *publisher) Answer(a engine.Answer) {
 	p.send(a.Session)
 }
 
-// loggedIn answers a login and lets the session in. Both under the mutex, so that a PING cannot slip in before the
-// reply.
+// loggedIn answers a login and lets the session in. Both under the mutex, so that a PING cannot
+// slip in before the reply.
 func (p *publisher) loggedIn(to *engine.Session, id uint64, r *engine.LoginReply) {
 	p.frame = codec.AppendLoginReply(p.frame[:0], id, &codec.LoginReply{
 		Account: r.Account, HeadSeq: r.HeadSeq, OldestSeq: r.OldestSeq, Epoch: r.Epoch,

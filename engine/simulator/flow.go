@@ -24,8 +24,8 @@ import (
 const RateMax = 10_000_000
 
 const (
-	// submitInterval is the shortest time between two submissions. If fills are rarer than that, each is
-	// submitted when it is due.
+	// submitInterval is the shortest time between two submissions. If fills are rarer than that,
+	// each is submitted when it is due.
 	submitInterval = 5 * time.Millisecond
 	// burstMax bounds the fills submitted at once: as many as the rate gives in this time.
 	burstMax = 100 * time.Millisecond

@@ -150,7 +150,8 @@ steps:
 	if !slices.Equal(busts, want) {
 		t.Errorf("took back\n%s\nwant\n%s", strings.Join(busts, "\n"), strings.Join(want, "\n"))
 	}
-	// Refused are the last of three, the one without its shares, the one with no trade left, and the unknown account.
+	// Refused are the last of three, the one without its shares, the one with no trade left, and
+	// the unknown account.
 	r.expect(t, Played{Fills: 5, Busts: 5, Refused: 4})
 }
 
