@@ -28,14 +28,12 @@ func (f *flushed) Flush()                                               { f.done
 func BenchmarkStep(b *testing.B) {
 	for _, batch := range []int{1, 32, 256} {
 		b.Run(fmt.Sprintf("orders=%d", batch), func(b *testing.B) {
-			out := &flushed{done: make(chan struct{}, 1)}
-			prices := testUniverse.Opening()
+			out, prices := &flushed{done: make(chan struct{}, 1)}, testUniverse.Opening()
 			eng, err := New(Config{
 				Shards: 1, Workers: 2, InboxOrdersMax: 1024, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24,
-				SessionsPerAccountMax: 1,
-				Universe:              testUniverse, Prices: func() *market.Prices { return prices },
-				Clock:   func() int64 { return 1 },
-				Journal: NewMemoryJournal(), Outlet: out, Fatal: func(err error) { panic(err) },
+				SessionsPerAccountMax: 1, Universe: testUniverse, Prices: func() *market.Prices { return prices },
+				Clock: func() int64 { return 1 }, Journal: NewMemoryJournal(), Outlet: out,
+				Fatal: func(err error) { panic(err) },
 			})
 			if err != nil {
 				b.Fatal(err)

@@ -286,8 +286,8 @@ func TestCheckpointWantedAgain(t *testing.T) {
 	if len(w.eng.checkpointWanted) != 1 {
 		t.Error("no checkpoint is wanted for four events of eight")
 	}
-	if _, err := w.eng.Checkpoint(t.Context(), func([]AccountState) error { return errCrash }); !errors.Is(err,
-		errCrash) {
+	crash := func([]AccountState) error { return errCrash }
+	if _, err := w.eng.Checkpoint(t.Context(), crash); !errors.Is(err, errCrash) {
 		t.Fatal(err)
 	}
 	w.trade1(alice)

@@ -58,13 +58,12 @@ func TestLoginModes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, test.o, alice)
 			w.trade(alice, head-1)
-			c := w.connect(alice)
-			epoch := w.eng.Epoch()
+			c, epoch := w.connect(alice), w.eng.Epoch()
 			if test.other {
 				epoch++
 			}
-			w.eng.Login(&c.Session, Login{ID: c.id(), Account: alice, Mode: test.mode, LastSeq: test.last,
-				Epoch: epoch})
+			l := Login{ID: c.id(), Account: alice, Mode: test.mode, LastSeq: test.last, Epoch: epoch}
+			w.eng.Login(&c.Session, l)
 			w.settle()
 			c.expect(test.want...)
 			reply := c.all()[0].reply

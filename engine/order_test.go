@@ -372,8 +372,8 @@ func TestOrdersPerSecondWithAClockThatSteps(t *testing.T) {
 	for _, f := range c.all()[1:] {
 		got = append(got, f.kind)
 	}
-	if want := strings.Repeat("EXECUTION EXECUTION EXECUTION EXECUTION FAILED ", 4); strings.Join(got,
-		" ")+" " != want {
+	want := strings.Repeat("EXECUTION EXECUTION EXECUTION EXECUTION FAILED ", 4)
+	if strings.Join(got, " ")+" " != want {
 		t.Errorf("after each step of the clock five orders were answered %q; want the fifth refused each time", got)
 	}
 	events := w.journal.events(alice)

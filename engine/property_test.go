@@ -258,9 +258,9 @@ func (m *model) login() {
 // order submits an order of a client, or of nobody, and decides it in the model.
 func (m *model) order(account uint64, c *client) {
 	o := positions.Order{
-		Account: account, Side: positions.Buy, Instrument: market.ID(rapid.IntRange(0, testUniverse.Len()-1).Draw(m.t,
-			"instrument")),
-		Quantity: m.quantity, Origin: positions.OriginClient,
+		Account: account, Side: positions.Buy,
+		Instrument: market.ID(rapid.IntRange(0, testUniverse.Len()-1).Draw(m.t, "instrument")),
+		Quantity:   m.quantity, Origin: positions.OriginClient,
 	}
 	m.quantity++
 	if rapid.IntRange(0, 2).Draw(m.t, "sells") == 0 {
