@@ -9,26 +9,27 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// accountsMax is how many accounts a listing holds at most.
+// accountsMax is the longest listing of accounts.
 const accountsMax = 1000
 
-// AccountInfo is what a listing tells of an account. Amounts are in 1/10000 of the currency.
+// AccountInfo is one account of a listing. Amounts are in 1/10000 of the currency.
 type AccountInfo struct {
 	Number           uint64
 	Seq              uint64 // of its newest event
 	Cash             positions.Cash
-	TotalMarketValue int64 // at the prices of now
+	TotalMarketValue int64 // at current prices
 	Rows             int
-	Sessions         int // logged in
+	Sessions         int // number of logged-in sessions
 }
 
-// Accounts lists up to limit accounts (at most accountsMax) with numbers above after, ascending. Each is as it is when its
-// shard comes to it; the shards are asked one after the other, so the listing is of no one moment.
+// Accounts lists up to limit accounts (at most accountsMax) with numbers above after, in ascending
+// order. The shards are asked one after the other, so the listing is not a consistent snapshot:
+// each account is as its shard found it.
 func (e *Engine) Accounts(ctx context.Context, after uint64, limit int) ([]AccountInfo, error) {
 	limit = max(0, min(limit, accountsMax))
 	var all []AccountInfo
 	for i := range e.shards {
-		// The number of a shard is also that of an account which would be in it.
+		// Account number i belongs to shard i, whether or not the account exists.
 		some, err := ask(ctx, e, uint64(i), func(q question[[]AccountInfo]) item {
 			return &accountsItem{question: q, after: after, limit: limit}
 		})
@@ -41,7 +42,7 @@ func (e *Engine) Accounts(ctx context.Context, after uint64, limit int) ([]Accou
 	return all[:min(limit, len(all))], nil
 }
 
-// accountsItem lists a shard's first accounts after a number.
+// accountsItem lists the first accounts of a shard above a number.
 type accountsItem struct {
 	question[[]AccountInfo]
 	after uint64
@@ -53,14 +54,16 @@ func (a *accountsItem) decide(s *shard, _ *action) { a.found = s.list(a.after, a
 
 func (a *accountsItem) publish(*shard, *action) { a.answer(a.found, nil) }
 
-// list is the shard's first accounts after a number, as they are at this place of the step.
+// list returns the first accounts of the shard above after, in their state at this point of the
+// step.
 func (s *shard) list(after uint64, limit int) []AccountInfo {
 	s.drainer.Check()
 	numbers := s.firstAfter(after, limit)
 	found := make([]AccountInfo, len(numbers))
 	for i, number := range numbers {
 		v, _ := s.book.View(number)
-		info := AccountInfo{Number: number, Seq: v.Seq(), Cash: v.Cash(), Rows: v.Len(), Sessions: s.accounts[number].sessions}
+		info := AccountInfo{Number: number, Seq: v.Seq(), Cash: v.Cash(), Rows: v.Len(),
+			Sessions: s.accounts[number].sessions}
 		for n := range v.Len() {
 			row := v.Row(n)
 			p := positions.Position{Row: row, Price: s.step.prices.At(row.Instrument)}
@@ -72,14 +75,15 @@ func (s *shard) list(after uint64, limit int) []AccountInfo {
 	return found
 }
 
-// firstAfter returns the limit smallest account numbers above after, ascending. It never sorts more than twice that many:
-// sorting all accounts of a large shard would hold up its orders.
+// firstAfter returns the limit smallest account numbers above after, in ascending order. It never
+// sorts more than twice that many numbers: sorting all accounts of a large shard would hold up its
+// orders.
 func (s *shard) firstAfter(after uint64, limit int) []uint64 {
 	if limit == 0 {
 		return nil
 	}
 	numbers := make([]uint64, 0, min(2*limit, len(s.accounts)))
-	most := uint64(math.MaxUint64) // as soon as limit are known: the largest of them
+	most := uint64(math.MaxUint64) // the largest number still of interest, once limit numbers are known
 	for number := range s.accounts {
 		if number <= after || number > most {
 			continue

@@ -10,7 +10,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestAccounts lists what each account's own holdings say, over all shards, page by page.
+// TestAccounts: a listing agrees with each account's holdings, over all shards, in pages of any
+// size.
 func TestAccounts(t *testing.T) {
 	var numbers []uint64
 	for i := range uint64(40) {
@@ -59,7 +60,7 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-// checkInfo compares a line of a listing with the account's holdings.
+// checkInfo compares an account of a listing with its holdings.
 func (w *world) checkInfo(info AccountInfo, sessions int) {
 	w.t.Helper()
 	h, err := w.eng.Holdings(context.Background(), info.Number)
@@ -67,14 +68,15 @@ func (w *world) checkInfo(info AccountInfo, sessions int) {
 		w.t.Fatalf("holdings of %d: %v", info.Number, err)
 	}
 	want := AccountInfo{
-		Number: h.Account, Seq: h.Seq, Cash: h.Cash, TotalMarketValue: h.TotalMarketValue, Rows: len(h.Positions), Sessions: sessions,
+		Number: h.Account, Seq: h.Seq, Cash: h.Cash, TotalMarketValue: h.TotalMarketValue, Rows: len(h.Positions),
+		Sessions: sessions,
 	}
 	if info != want {
 		w.t.Errorf("%+v, want %+v", info, want)
 	}
 }
 
-// TestAccountsBound: no listing is longer than accountsMax, and it has the smallest numbers.
+// TestAccountsBound: a listing has at most accountsMax accounts, those with the smallest numbers.
 func TestAccountsBound(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	if err := openAccounts(t.Context(), w.eng, 2*accountsMax+500, 1); err != nil {
@@ -91,7 +93,8 @@ func TestAccountsBound(t *testing.T) {
 	}
 }
 
-// TestAccountsLargeValue: a total that does not fit is the largest that does, as in the holdings.
+// TestAccountsLargeValue: a total value that overflows is capped at the largest int64, as in the
+// holdings.
 func TestAccountsLargeValue(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -99,7 +102,8 @@ func TestAccountsLargeValue(t *testing.T) {
 	c.order(orderOf(positions.Buy, ten, 1_000_000_000))
 	c.order(orderOf(positions.Buy, twenty, 1_000_000_000))
 	w.settle()
-	w.prices.Store(testUniverse.Opening().With(ten, math.MaxInt64/1_000_000_000).With(twenty, math.MaxInt64/1_000_000_000))
+	w.prices.Store(testUniverse.Opening().With(ten, math.MaxInt64/1_000_000_000).
+		With(twenty, math.MaxInt64/1_000_000_000))
 	page, err := w.eng.Accounts(t.Context(), 0, 1)
 	if err != nil || len(page) != 1 || page[0].Rows != 2 || page[0].TotalMarketValue != math.MaxInt64 {
 		t.Fatalf("%+v, %v", page, err)
@@ -107,7 +111,7 @@ func TestAccountsLargeValue(t *testing.T) {
 	w.checkInfo(page[0], 1)
 }
 
-// TestAccountsAfterCommit: an account is not listed with an event that is not durable.
+// TestAccountsAfterCommit: a listing waits for the commit of the events that it shows.
 func TestAccountsAfterCommit(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	s := w.eng.shardOf(carol)
@@ -120,7 +124,7 @@ func TestAccountsAfterCommit(t *testing.T) {
 	slots <- struct{}{}
 	listing := &accountsItem{question: newQuestion[[]AccountInfo](slots), limit: 9}
 	s.post(listing)
-	w.eng.execute(s.run)
+	w.eng.execute(s.drainFunc)
 	w.until("a commit", w.committing)
 	if len(listing.answers) != 0 {
 		t.Error("the listing was answered before the commit")
@@ -133,7 +137,7 @@ func TestAccountsAfterCommit(t *testing.T) {
 	}
 }
 
-// TestAccountsEnd with their context, and with the engine.
+// TestAccountsEnd: a listing ends with its context, and with the engine.
 func TestAccountsEnd(t *testing.T) {
 	w := newWorld(t, options{shards: 2}, alice)
 	release := w.journal.holdCommits()

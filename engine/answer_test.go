@@ -7,12 +7,12 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// deaf is a publisher that hears of nothing.
+// deaf is a publisher that ignores answers.
 type deaf struct{ tallyPublisher }
 
 func (*deaf) Answer(Answer) {}
 
-// TestAnswersCostNoMemory: what the drainer says for a request is passed without an allocation.
+// TestAnswersCostNoMemory: passing an answer to the publisher does not allocate.
 func TestAnswersCostNoMemory(t *testing.T) {
 	if owner.Checked {
 		t.Skip("the checks allocate")
@@ -22,10 +22,10 @@ func TestAnswersCostNoMemory(t *testing.T) {
 	r := &Request{Kind: KindOrder, Session: &ses, ID: 1}
 	s.step.repeats = []positions.Event{{Kind: positions.KindTrade}}
 	for name, act := range map[string]*action{
-		"refused":  {what: whatRefused, req: r, refusal: positions.Refusal{Reason: positions.InsufficientCash}},
-		"failed":   {what: whatFailed, req: r, failure: FailureReadOnly},
-		"repeated": {what: whatRepeated, req: r},
-		"declined": {what: whatDeclined, req: r},
+		"refused":  {outcome: outcomeRefused, req: r, refusal: positions.Refusal{Reason: positions.InsufficientCash}},
+		"failed":   {outcome: outcomeFailed, req: r, failure: FailureReadOnly},
+		"repeated": {outcome: outcomeRepeated, req: r},
+		"declined": {outcome: outcomeDeclined, req: r},
 	} {
 		if n := testing.AllocsPerRun(100, func() { s.publish(act) }); n != 0 {
 			t.Errorf("%s: %v allocations an answer", name, n)

@@ -11,7 +11,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// flushed is a publisher that does nothing but say when a step is over.
+// flushed is a publisher that only signals the end of a step.
 type flushed struct {
 	tallyPublisher
 	done chan struct{}
@@ -22,17 +22,18 @@ func (f *flushed) Event(*positions.Event, []*Session, *Session, uint64) {}
 func (f *flushed) Answer(Answer)                                        {}
 func (f *flushed) Flush()                                               { f.done <- struct{}{} }
 
-// BenchmarkStep submits a batch of orders and waits until the step that serves it was flushed: decision, tail, in-flight
-// count and the hand-off to the pool and back; no journal and no wire.
+// BenchmarkStep submits a batch of orders and waits until the step that serves it has been flushed.
+// It measures the decision, the tail, the in-flight count, and the hand-off to the pool and back,
+// without a journal or the wire.
 func BenchmarkStep(b *testing.B) {
 	for _, batch := range []int{1, 32, 256} {
 		b.Run(fmt.Sprintf("orders=%d", batch), func(b *testing.B) {
-			out := &flushed{done: make(chan struct{}, 1)}
-			prices := testUniverse.Opening()
+			out, prices := &flushed{done: make(chan struct{}, 1)}, testUniverse.Opening()
 			eng, err := New(Config{
-				Shards: 1, Workers: 2, InboxOrdersMax: 1024, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24, SessionsPerAccountMax: 1,
-				Universe: testUniverse, Prices: func() *market.Prices { return prices }, Clock: func() int64 { return 1 },
-				Journal: NewMemoryJournal(), Outlet: out, Fatal: func(err error) { panic(err) },
+				Shards: 1, Workers: 2, InboxOrdersMax: 1024, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24,
+				SessionsPerAccountMax: 1, Universe: testUniverse, Prices: func() *market.Prices { return prices },
+				Clock: func() int64 { return 1 }, Journal: NewMemoryJournal(), Outlet: out,
+				Fatal: func(err error) { panic(err) },
 			})
 			if err != nil {
 				b.Fatal(err)
@@ -48,7 +49,7 @@ func BenchmarkStep(b *testing.B) {
 			eng.Login(&ses, Login{Account: firstAccount, Mode: ModeQuick})
 			<-out.done
 			requests := make([]Request, batch)
-			for i := range requests { // buy and sell in turn, so that it can go on for ever
+			for i := range requests { // buy and sell alternate, so that the cash lasts
 				o := buy(1)
 				if i%2 == 1 {
 					o = sell(1)
@@ -68,7 +69,7 @@ func BenchmarkStep(b *testing.B) {
 					<-out.done
 				}
 			}
-			requests[0].Order.Side = positions.Sell // serve turns it round
+			requests[0].Order.Side = positions.Sell // serve flips it
 			if batch > 1 {
 				requests[0].Order.Side = positions.Buy
 			}
@@ -89,7 +90,8 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
-// recovered is an engine with a journal that keeps, and room for all that is replayed.
+// recovered returns an engine with a journal that keeps, and with room for everything that is
+// replayed.
 func recovered(tb testing.TB, shards int) *Engine {
 	tb.Helper()
 	prices := testUniverse.Opening()
@@ -105,7 +107,8 @@ func recovered(tb testing.TB, shards int) *Engine {
 	return eng
 }
 
-// history makes n events of accounts in turn; each fourth has an order id if ids is set.
+// history returns n events, which go round the accounts. If ids is set, every fourth has an order
+// id.
 func history(n, accounts int, ids bool) []positions.Event {
 	book := positions.NewBook(testUniverse)
 	prices := testUniverse.Opening()
@@ -131,7 +134,8 @@ func history(n, accounts int, ids bool) []positions.Event {
 	return all
 }
 
-// BenchmarkReplay is recovery without the disk: events applied, and pinned in memory, on one goroutine.
+// BenchmarkReplay measures recovery without the disk: events are applied and pinned in memory, on
+// one goroutine.
 func BenchmarkReplay(b *testing.B) {
 	for _, test := range []struct {
 		accounts int
@@ -161,8 +165,9 @@ func BenchmarkReplay(b *testing.B) {
 	}
 }
 
-// BenchmarkCheckpoint is a checkpoint of so many dirty accounts with ten events each, without the disk: what drainers do,
-// slice by slice, and what is put into one piece outside of them. The longest pause is that of a drainer, and of the machine.
+// BenchmarkCheckpoint measures a checkpoint of accounts with ten events each, without the disk: the
+// slices of the drainer, and joining the events outside it. The longest pause is that of a drainer,
+// including pauses of the machine.
 func BenchmarkCheckpoint(b *testing.B) {
 	for _, accounts := range []int{1000, 100_000} {
 		b.Run(fmt.Sprintf("accounts=%d", accounts), func(b *testing.B) {
@@ -189,7 +194,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 					n++
 					sl.states()
 				}
-				b.StopTimer() // all dirty again
+				b.StopTimer() // make all accounts dirty again
 				s.dirty = dirty{accounts: slices.Clone(all)}
 				for _, a := range all {
 					a.dirty = true

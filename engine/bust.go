@@ -11,37 +11,43 @@ import (
 )
 
 const (
-	bustsMax     = 64   // requests to take a trade back under way, those that wait included
-	foldRestMax  = 1024 // events that a drainer adds to a fold, about a tenth of a millisecond
-	foldRoundMax = 4    // after so many rounds it adds what there is: an account that trades so fast is caught up with at last
+	bustsMax    = 64   // bust requests under way, including those that wait for their turn
+	foldRestMax = 1024 // events that a drainer may add to a fold: about a tenth of a millisecond of work
+
+	// foldRoundMax is how many rounds a reader gets. After them the drainer adds all the remaining
+	// events, so that even an account that trades without a pause is caught up with.
+	foldRoundMax = 4
 )
 
 var errTooManyBusts = fmt.Errorf("%d busts and corrections are under way already: %w", bustsMax, ErrBusy)
 
-// BustRefusedError says why a request to take a trade back was refused. Nothing has changed.
+// BustRefusedError says why a bust request was refused. Nothing has changed.
 type BustRefusedError struct {
 	Outcome positions.BustOutcome
 	text    string
 }
 
-// Error says in a sentence what was wrong and what would be right.
+// Error returns a sentence that says what was wrong and what would be right.
 func (e *BustRefusedError) Error() string { return e.text }
 
-// Bust takes a trade back, or corrects it, as r says, and returns the event that did it, once that is durable. repeated: the
-// same had been asked for before under this id, and ev is what was done then. A refusal is a *BustRefusedError; other errors are
-// ErrReadOnly, ErrBusy, ErrStopped, that of ctx, and those of reading the history. None of them has changed anything.
+// Bust busts or corrects a trade, as r says, and returns the resulting event once it is durable. If
+// repeated is set, the same request was made before under this id, and ev is the event that it
+// caused then. A refusal is a *BustRefusedError. Other errors are ErrReadOnly, ErrBusy, ErrStopped,
+// the error of ctx, and errors of reading the history. After an error nothing has changed, except
+// that a request may still be carried out after ctx has ended; asking again under the same id
+// tells.
 //
-// The account's history is read outside the drainer, up to an event; what came since is added by the drainer, which decides.
-// One request of an account is worked on at a time, the next one waits here. Where ctx ends, the request may be carried out all
-// the same: whoever asks again under its id is told.
+// A reader folds the account's history outside the drainer, up to some event. The drainer adds the
+// events that came since, and decides. Only one request of an account is worked on at a time; the
+// next one waits in this method.
 func (e *Engine) Bust(ctx context.Context, r *positions.BustRequest) (ev positions.Event, repeated bool, err error) {
 	if o := r.Check(); o.Reason != positions.NoBustRefusal {
 		return ev, false, refusedBust(o, r, e.cfg.Universe)
 	}
-	if err := e.busts.take(ctx, e.stopping, r.Account); err != nil {
+	if err := e.busts.acquire(ctx, e.stopping, r.Account); err != nil {
 		return ev, false, err
 	}
-	asked := *r // the drainer's from here on, also when nobody waits any more
+	asked := *r // a copy for the drainer, which may still use it after the caller has given up
 	b := &bust{ctx: ctx, request: &asked, result: make(chan bustResult, 1)}
 	b.fold = positions.NewFold(e.cfg.Universe, &asked)
 	e.shardOf(r.Account).post(bustItem{b})
@@ -69,59 +75,61 @@ func refusedBust(o positions.BustOutcome, r *positions.BustRequest, u *market.Un
 	return &BustRefusedError{Outcome: o, text: o.Sentence(r, u)}
 }
 
-// event is one event of an account.
+// event returns one event of an account.
 func (e *Engine) event(ctx context.Context, account, seq uint64) (ev positions.Event, err error) {
 	page, _, err := e.History(ctx, account, seq+1, 1)
 	if err != nil {
 		return ev, err
 	}
 	if len(page) == 0 || page[0].Seq != seq {
-		return ev, fmt.Errorf("event %d of account %d did this before, and is older than the history kept", seq, account)
+		return ev, fmt.Errorf("event %d of account %d did this before, and is older than the history kept", seq,
+			account)
 	}
 	return page[0], nil
 }
 
-// bust is a request to take a trade back on its way. The drainer has it, but while a reader folds.
+// bust is a bust request under way. The drainer owns it, except while a reader folds.
 type bust struct {
-	ctx     context.Context // of whoever waits
+	ctx     context.Context // of the caller
 	request *positions.BustRequest
 	fold    *positions.Fold
-	runs    [][]positions.Event // what the tail has, for the reader: events in chunks are never written again
-	rounds  int                 // of reading
+	runs    [][]positions.Event // events of the tail, for the reader; events in chunks never change
+	rounds  int                 // rounds of reading so far
 	damaged bool                // the history contradicts itself
-	result  chan bustResult     // holds one, so the drainer never waits
+	result  chan bustResult     // has a buffer of one, so the drainer never blocks
 }
 
-// bustResult is what became of a request to take a trade back.
+// bustResult is the outcome of a bust request.
 type bustResult struct {
 	err     error
-	outcome positions.BustOutcome // where err is nil: refused, or done before
-	event   positions.Event       // where it is neither
+	outcome positions.BustOutcome // if err is nil: a refusal or a repetition, if it is one
+	event   positions.Event       // if it is neither
 }
 
-// add folds the next event. It returns false where that contradicts those before it: then there is nothing more to fold, and the
-// book says so when it is asked.
+// add folds the next event. It returns false if the event contradicts the ones before it. Then
+// there is nothing more to fold, and the book refuses the request when it is asked.
 func (b *bust) add(ev *positions.Event) bool {
 	b.damaged = b.fold.Add(ev) != nil
 	return !b.damaged
 }
 
-// bustItem has a reader fold the history for a request.
+// bustItem starts a bust request: a reader folds the account's history.
 type bustItem struct{ bust *bust }
 
 func (bustItem) decide(*shard, *action) {}
 
 func (i bustItem) publish(s *shard, _ *action) { s.foldHistory(i.bust) }
 
-// foldedItem brings a request whose history has been folded, up to what the tail held then.
+// foldedItem returns a request to the drainer when its history has been folded, up to the events
+// that the tail held when the reader began.
 type foldedItem struct {
 	bust   *bust
 	slot   *readSlot
 	result bustResult
-	behind bool // too much came since: another round
+	behind bool // too many events came since: another round is needed
 }
 
-// decide adds what came since the reader had the tail, decides, and applies the event.
+// decide adds the events that came since the reader took the tail, decides, and applies the event.
 func (f *foldedItem) decide(s *shard, act *action) {
 	if f.result.err == nil {
 		f.behind = !s.foldUp(f.bust)
@@ -131,9 +139,10 @@ func (f *foldedItem) decide(s *shard, act *action) {
 	}
 }
 
-// publish tells the account's sessions of the event, if there is one, and whoever asked of what became of it.
+// publish sends the event, if there is one, to the account's sessions, and the result to the
+// caller.
 func (f *foldedItem) publish(s *shard, act *action) {
-	s.eng.reads.used(f.slot)
+	s.eng.reads.release(f.slot)
 	if f.behind {
 		s.foldHistory(f.bust)
 		return
@@ -145,13 +154,13 @@ func (f *foldedItem) publish(s *shard, act *action) {
 	s.answerBust(f.bust, f.result)
 }
 
-// answerBust has whoever waits go on, and the account's next request begin.
+// answerBust sends the result to the caller, and lets the account's next request begin.
 func (s *shard) answerBust(b *bust, result bustResult) {
 	b.result <- result
-	s.eng.busts.end(b.request.Account)
+	s.eng.busts.release(b.request.Account)
 }
 
-// foldHistory has a reader fold what is committed of the account's history.
+// foldHistory has a reader fold the committed history of the account.
 func (s *shard) foldHistory(b *bust) {
 	a := s.find(b.request.Account)
 	if a == nil {
@@ -159,29 +168,31 @@ func (s *shard) foldHistory(b *bust) {
 		return
 	}
 	b.rounds++
-	tailed := a.tail.head + 1
+	firstInTail := a.tail.head + 1
 	if a.tail.oldest != 0 {
-		tailed = max(a.tail.oldest, b.fold.Seq()+1)
-		b.runs = a.tail.appendFrom(b.runs[:0], tailed)
+		firstInTail = max(a.tail.oldest, b.fold.Seq()+1)
+		b.runs = a.tail.appendFrom(b.runs[:0], firstInTail)
 	}
-	s.eng.reads.inTurn(&read{run: func(slot *readSlot) {
-		err := s.foldRead(b, slot, tailed)
+	s.eng.reads.enqueue(&read{fetch: func(slot *readSlot) {
+		err := s.foldRead(b, slot, firstInTail)
 		s.post(&foldedItem{bust: b, slot: slot, result: bustResult{err: err}})
 	}})
 }
 
-// foldRead folds, on a reader, the events below tailed that the journal has, and then those that the tail had.
-func (s *shard) foldRead(b *bust, slot *readSlot, tailed uint64) error {
-	for next := b.fold.Seq() + 1; s.keeps && next < tailed; next = b.fold.Seq() + 1 {
-		if err := s.eng.given(b.ctx); err != nil {
+// foldRead folds, on a reader, the events below firstInTail from the journal, and then those that
+// the tail held.
+func (s *shard) foldRead(b *bust, slot *readSlot, firstInTail uint64) error {
+	for next := b.fold.Seq() + 1; s.keeps && next < firstInTail; next = b.fold.Seq() + 1 {
+		if err := s.eng.abandoned(b.ctx); err != nil {
 			return err
 		}
-		err := s.eng.read(slot, b.request.Account, next, int(min(walkEvents, tailed-next)))
+		err := s.eng.read(slot, b.request.Account, next, int(min(walkEvents, firstInTail-next)))
 		if err == nil && len(slot.events) == 0 {
 			err = errors.New("it is not there")
 		}
 		if err != nil {
-			s.eng.cfg.Log.Error().Err(err).Uint64("account", b.request.Account).Uint64("seq", next).Msg("history could not be read")
+			s.eng.cfg.Log.Error().Err(err).Uint64("account", b.request.Account).Uint64("seq", next).
+				Msg("history could not be read")
 			return fmt.Errorf("account %d, event %d: history could not be read: %w", b.request.Account, next, err)
 		}
 		for i := range slot.events {
@@ -200,7 +211,8 @@ func (s *shard) foldRead(b *bust, slot *readSlot, tailed uint64) error {
 	return nil
 }
 
-// foldUp adds what came since the reader had the tail. It returns false where that is too much for a drainer.
+// foldUp adds the events that came since the reader took the tail. It returns false if they are too
+// many for a drainer.
 func (s *shard) foldUp(b *bust) bool {
 	if b.damaged {
 		return true
@@ -212,11 +224,12 @@ func (s *shard) foldUp(b *bust) bool {
 	return s.foldRest(b, a)
 }
 
-// decideBust decides a request whose history is folded up to the newest event, and applies the event.
+// decideBust decides a request whose history is folded up to the newest event, and applies the
+// resulting event.
 func (s *shard) decideBust(b *bust, act *action) (result bustResult) {
 	s.drainer.Check()
 	account := b.request.Account
-	if seq, _ := s.book.Seq(account); !b.damaged && b.fold.Seq() < seq { // nothing is kept, not even the newest
+	if seq, _ := s.book.Seq(account); !b.damaged && b.fold.Seq() < seq { // no events are kept, not even the newest
 		result.outcome = positions.BustOutcome{Reason: positions.BustNotKept, Seq: seq + 1}
 		return result
 	}
@@ -232,7 +245,7 @@ func (s *shard) decideBust(b *bust, act *action) (result bustResult) {
 	case s.step.readOnly:
 		result.err = ErrReadOnly
 		s.stats.readOnly.Add(1)
-	case s.full():
+	case s.uncheckpointedFull():
 		result.err = errUncheckpointed
 		s.stats.busy.Add(1)
 	default:
@@ -244,8 +257,9 @@ func (s *shard) decideBust(b *bust, act *action) (result bustResult) {
 	return result
 }
 
-// foldRest adds the events since those that are folded: of the tail, and of this step. Where the tail has dropped some of them
-// meanwhile, it returns false if the journal has them; if nothing has, the fold begins anew with what is kept, and will say so.
+// foldRest adds the events after the folded ones: those of the tail, and those of this step. The
+// tail may have dropped some of them meanwhile. If the journal has them, foldRest returns false. If
+// it does not, the fold starts again with the events that are kept, and will report the gap.
 func (s *shard) foldRest(b *bust, a *account) bool {
 	from := b.fold.Seq() + 1
 	if from <= a.tail.head && !a.tail.has(from) {
@@ -270,35 +284,35 @@ func (s *shard) foldRest(b *bust, a *account) bool {
 	return true
 }
 
-// tryDecideBust contains a panic of the decision: the book was not touched yet.
+// tryDecideBust recovers from a panic of the decision: the book has not been touched at that point.
 func (s *shard) tryDecideBust(b *bust, ev *positions.Event) (outcome positions.BustOutcome, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.contained("bust", b.request.Account, p)
+			s.recordPanic("bust", b.request.Account, p)
 		}
 	}()
 	return s.book.DecideBust(b.fold, s.step.prices, s.step.now, ev), true
 }
 
-// turns has requests that rest on all of an account's history come one after the other, each account's.
-type turns struct {
-	mu    sync.Mutex
-	under map[uint64]chan struct{} // by account: closed when the request that has its turn is through
-	all   int                      // that have a turn or wait for one
+// bustTurns serialises the bust requests of an account.
+type bustTurns struct {
+	mu      sync.Mutex
+	current map[uint64]chan struct{} // by account; closed when the current request is done
+	count   int                      // requests that have their turn or wait for it
 }
 
-// take waits for the account's turn, which end gives back.
-func (t *turns) take(ctx context.Context, stopping <-chan struct{}, account uint64) error {
+// acquire waits for the account's turn. release gives it back.
+func (t *bustTurns) acquire(ctx context.Context, stopping <-chan struct{}, account uint64) error {
 	t.mu.Lock()
-	if t.all == bustsMax {
+	if t.count == bustsMax {
 		t.mu.Unlock()
 		return errTooManyBusts
 	}
-	t.all++
+	t.count++
 	for {
-		through, taken := t.under[account]
+		through, taken := t.current[account]
 		if !taken {
-			t.under[account] = make(chan struct{})
+			t.current[account] = make(chan struct{})
 			t.mu.Unlock()
 			return nil
 		}
@@ -313,17 +327,17 @@ func (t *turns) take(ctx context.Context, stopping <-chan struct{}, account uint
 		}
 		t.mu.Lock()
 		if err != nil {
-			t.all--
+			t.count--
 			t.mu.Unlock()
 			return err
 		}
 	}
 }
 
-func (t *turns) end(account uint64) {
+func (t *bustTurns) release(account uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	close(t.under[account])
-	delete(t.under, account)
-	t.all--
+	close(t.current[account])
+	delete(t.current, account)
+	t.count--
 }

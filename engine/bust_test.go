@@ -13,12 +13,12 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// taking is a request to take back a trade of alice.
+// taking returns a request to bust a trade of alice.
 func taking(trade uint64, id string) *positions.BustRequest {
 	return &positions.BustRequest{Account: alice, TradeSeq: trade, Reason: "wrong price", Actor: "ops", ID: id}
 }
 
-// busted takes a trade back that can be.
+// busted busts a trade, which must succeed.
 func (w *world) busted(r *positions.BustRequest) positions.Event {
 	w.t.Helper()
 	ev, repeated, err := w.eng.Bust(context.Background(), r)
@@ -28,7 +28,7 @@ func (w *world) busted(r *positions.BustRequest) positions.Event {
 	return ev
 }
 
-// refused has a request refused, for a reason.
+// refused makes a request that must be refused for the given reason.
 func (w *world) refused(r *positions.BustRequest, reason positions.BustReason) positions.BustOutcome {
 	w.t.Helper()
 	head := w.journal.head(alice)
@@ -43,7 +43,8 @@ func (w *world) refused(r *positions.BustRequest, reason positions.BustReason) p
 	return refusal.Outcome
 }
 
-// golden makes the trades of the document: alice buys 100 @ 10 (event 2) and 100 @ 20 (3), and sells 50 @ 18 (4).
+// golden makes the trades of the documentation's example: alice buys 100 @ 10 (event 2) and 100 @
+// 20 (3), and sells 50 @ 18 (4).
 func (w *world) golden() {
 	w.t.Helper()
 	for _, trade := range []struct {
@@ -59,7 +60,8 @@ func (w *world) golden() {
 	}
 }
 
-// TestBustGolden: the figures of the document, told to every session in sequence, and the same after a crash.
+// TestBustGolden: a bust gives the figures of the documentation's example, reaches every session in
+// sequence, and survives a crash.
 func TestBustGolden(t *testing.T) {
 	for _, keeps := range []bool{true, false} {
 		t.Run(fmt.Sprintf("keeps=%t", keeps), func(t *testing.T) {
@@ -67,10 +69,12 @@ func TestBustGolden(t *testing.T) {
 			c, other, stranger := w.loggedIn(alice), w.loggedIn(alice), w.loggedIn(bob)
 			w.golden()
 			ev := w.busted(taking(3, "b1"))
-			if ev.Seq != 5 || ev.Kind != positions.KindBust || ev.Bust.TradeSeq != 3 || ev.Bust.ID != "b1" || ev.Change != positions.Decreased {
+			if ev.Seq != 5 || ev.Kind != positions.KindBust || ev.Bust.TradeSeq != 3 || ev.Bust.ID != "b1" ||
+				ev.Change != positions.Decreased {
 				t.Errorf("the event is %+v", ev)
 			}
-			if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || row.Realised != 400_0000 || row.Version != 5 {
+			if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || row.Realised != 400_0000 ||
+				row.Version != 5 {
 				t.Errorf("the row is %+v", row)
 			}
 			h, err := w.eng.Holdings(t.Context(), alice)
@@ -89,7 +93,8 @@ func TestBustGolden(t *testing.T) {
 				return
 			}
 			again := newWorld(t, options{journal: w.journal.restart(0)})
-			if after, err := again.eng.Holdings(t.Context(), alice); err != nil || !sameHoldings(after, h) && after.Hash != h.Hash {
+			if after, err := again.eng.Holdings(t.Context(), alice); err != nil ||
+				!sameHoldings(after, h) && after.Hash != h.Hash {
 				t.Errorf("after a restart %+v, %v", after, err)
 			}
 			again.refused(taking(3, "b2"), positions.BustAlready)
@@ -101,7 +106,8 @@ func TestBustGolden(t *testing.T) {
 	}
 }
 
-// TestBustAnswers: what is refused changes nothing and says why; a repeat answers what was answered first.
+// TestBustAnswers: a refusal says why and changes nothing. A repeated request gets the first
+// answer.
 func TestBustAnswers(t *testing.T) {
 	w := newWorld(t, options{keeps: true}, alice)
 	w.golden()
@@ -126,11 +132,13 @@ func TestBustAnswers(t *testing.T) {
 	}
 }
 
-// TestBustPolicies: the trades in the way are named, or go with it.
+// TestBustPolicies: trades that depend on the busted one are named in the refusal, or busted with
+// it.
 func TestBustPolicies(t *testing.T) {
 	w := newWorld(t, options{keeps: true}, alice)
 	w.golden()
-	sell := Request{Kind: KindOrder, Order: orderOf(positions.Sell, ten, 100)} // 5: more than are left without 2
+	// Event 5 sells more shares than there would be without event 2.
+	sell := Request{Kind: KindOrder, Order: orderOf(positions.Sell, ten, 100)}
 	sell.Account = alice
 	w.eng.Submit(alice, []Request{sell})
 	w.settle()
@@ -140,12 +148,14 @@ func TestBustPolicies(t *testing.T) {
 	r := taking(2, "")
 	r.Policy = positions.PolicyCascade
 	ev := w.busted(r)
-	if row := ev.Bust.Positions[0]; !slices.Equal(ev.Bust.Cascade, []uint64{5}) || row.Quantity != 50 || row.Cost != 1000_0000 {
+	if row := ev.Bust.Positions[0]; !slices.Equal(ev.Bust.Cascade, []uint64{5}) || row.Quantity != 50 ||
+		row.Cost != 1000_0000 {
 		t.Errorf("it took back %v, and left %+v", ev.Bust.Cascade, row)
 	}
 }
 
-// TestCorrections: a trade corrected twice and then taken back leaves the account as if it had not been.
+// TestCorrections: a trade that was corrected twice and then busted leaves the account as if it had
+// never been.
 func TestCorrections(t *testing.T) {
 	w := newWorld(t, options{keeps: true}, alice)
 	w.golden()
@@ -160,16 +170,18 @@ func TestCorrections(t *testing.T) {
 		w.refused(r, positions.BustStaleRevision)
 	}
 	ev := w.busted(taking(3, ""))
-	if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || ev.Cash.Realised != 400_0000 || ev.Bust.Original.Revision != 2 {
+	if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || ev.Cash.Realised != 400_0000 ||
+		ev.Bust.Original.Revision != 2 {
 		t.Errorf("it left %+v, %+v", row, ev.Cash)
 	}
 }
 
-// TestBustBelowTail: what the tail no longer holds comes from the journal, in pieces; what no checkpoint has, from the tail.
+// TestBustBelowTail: events below the tail come from the journal, in pieces, and events that no
+// checkpoint has stored come from the tail.
 func TestBustBelowTail(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 3, reads: 1}, alice)
 	w.trade(alice, 2*walkEvents+10)
-	w.trade1(alice) // without a checkpoint after it
+	w.trade1(alice) // not checkpointed
 	w.settle()
 	if a := w.account(alice); a.tail.oldest < 2*walkEvents {
 		t.Fatalf("the tail begins with %d", a.tail.oldest)
@@ -189,7 +201,8 @@ func TestBustBelowTail(t *testing.T) {
 		w.journal.readErr = nil
 		w.journal.misread = func([]positions.Event) []positions.Event { return nil }
 	})
-	if _, _, err := w.eng.Bust(t.Context(), taking(8, "")); err == nil || !strings.Contains(err.Error(), "event 1: history could not be read") {
+	if _, _, err := w.eng.Bust(t.Context(), taking(8, "")); err == nil ||
+		!strings.Contains(err.Error(), "event 1: history could not be read") {
 		t.Errorf("with a journal that has nothing: %v", err)
 	}
 	w.journal.set(func() { w.journal.misread = func(all []positions.Event) []positions.Event { return all[1:] } })
@@ -205,7 +218,8 @@ func TestBustBelowTail(t *testing.T) {
 	w.busted(taking(8, ""))
 }
 
-// TestBustOlderThanKept: where nothing is kept beside the tail, a trade before it cannot be taken back, nor one on top of it.
+// TestBustOlderThanKept: if only the tail is kept, neither a trade older than it can be busted nor
+// one that builds on such a trade.
 func TestBustOlderThanKept(t *testing.T) {
 	w := newWorld(t, options{tail: 3}, alice)
 	w.trade(alice, 5)
@@ -213,7 +227,8 @@ func TestBustOlderThanKept(t *testing.T) {
 	w.refused(taking(6, ""), positions.BustNotKept)
 }
 
-// TestBustWhileTrading: what comes while a reader is under way is folded as well, whatever dropped or stored it meanwhile.
+// TestBustWhileTrading: events that come while a reader is at work are folded too, even if they
+// were dropped or checkpointed meanwhile.
 func TestBustWhileTrading(t *testing.T) {
 	for _, o := range []options{{keeps: true, tail: 2}, {keeps: true}, {tail: 20}} {
 		t.Run(fmt.Sprintf("keeps=%t,tail=%d", o.keeps, o.tail), func(t *testing.T) {
@@ -251,7 +266,8 @@ func TestBustWhileTrading(t *testing.T) {
 	}
 }
 
-// TestBustsOfOneAccount come one after the other, and of several at once.
+// TestBustsOfOneAccount: busts of one account are serialised, those of several accounts are
+// concurrent.
 func TestBustsOfOneAccount(t *testing.T) {
 	w := newWorld(t, options{keeps: true, shards: 2}, alice, bob)
 	w.trade(alice, 30)
@@ -272,8 +288,8 @@ func TestBustsOfOneAccount(t *testing.T) {
 	}
 	busts.Wait()
 	w.settle()
-	if len(w.eng.busts.under) != 0 || w.eng.busts.all != 0 {
-		t.Errorf("%d accounts and %d requests are left", len(w.eng.busts.under), w.eng.busts.all)
+	if len(w.eng.busts.current) != 0 || w.eng.busts.count != 0 {
+		t.Errorf("%d accounts and %d requests are left", len(w.eng.busts.current), w.eng.busts.count)
 	}
 	for _, account := range []uint64{alice, bob} {
 		h, err := w.eng.Holdings(t.Context(), account)
@@ -282,13 +298,14 @@ func TestBustsOfOneAccount(t *testing.T) {
 		}
 	}
 	for i, f := range c.all() {
-		if f.what == "EVENT" && f.ev.Seq != uint64(30+i+1) {
+		if f.kind == "EVENT" && f.ev.Seq != uint64(30+i+1) {
 			t.Fatalf("frame %d is %s", i, f)
 		}
 	}
 }
 
-// TestBustBounds: too many at a time are refused, and so is what has no room; a repeat needs none.
+// TestBustBounds: too many busts at a time are refused, and so are busts that the journal has no
+// room for. A repeated request needs no room.
 func TestBustBounds(t *testing.T) {
 	var full bool
 	w := newWorld(t, options{keeps: true, reads: 1, uncheckpointed: 8, readOnly: func() bool { return full }}, alice)
@@ -325,9 +342,10 @@ func TestBustBounds(t *testing.T) {
 	w.until("all to wait", func() bool {
 		w.eng.busts.mu.Lock()
 		defer w.eng.busts.mu.Unlock()
-		return w.eng.busts.all == bustsMax
+		return w.eng.busts.count == bustsMax
 	})
-	if _, _, err := w.eng.Bust(t.Context(), taking(3, "")); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "64 busts") {
+	if _, _, err := w.eng.Bust(t.Context(), taking(3, "")); !errors.Is(err, ErrBusy) ||
+		!strings.Contains(err.Error(), "64 busts") {
 		t.Errorf("one too many: %v", err)
 	}
 	cancel()
@@ -336,20 +354,21 @@ func TestBustBounds(t *testing.T) {
 	w.busted(taking(4, ""))
 }
 
-// TestBustPanics: a defect in the decision is contained, and the account goes on.
+// TestBustPanics: a panic in the decision is recovered, and the account stays usable.
 func TestBustPanics(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	w.golden()
 	w.prices.Store(nil)
 	_, _, err := w.eng.Bust(t.Context(), taking(3, ""))
 	w.prices.Store(testUniverse.Opening())
-	if err == nil || !strings.Contains(err.Error(), "a defect") || w.eng.Stats().Panics != 1 || w.journal.head(alice) != 4 {
+	if err == nil || !strings.Contains(err.Error(), "a defect") || w.eng.Stats().Panics != 1 ||
+		w.journal.head(alice) != 4 {
 		t.Errorf("%v, %d panics, event %d", err, w.eng.Stats().Panics, w.journal.head(alice))
 	}
 	w.busted(taking(3, ""))
 }
 
-// TestBustWhenStopped: whoever waits hears that the engine has stopped.
+// TestBustWhenStopped: all callers, also waiting ones, learn that the engine has stopped.
 func TestBustWhenStopped(t *testing.T) {
 	w := newWorld(t, options{keeps: true, reads: 1}, alice)
 	w.trade(alice, 3)
@@ -364,9 +383,9 @@ func TestBustWhenStopped(t *testing.T) {
 	w.until("both to wait", func() bool {
 		w.eng.busts.mu.Lock()
 		defer w.eng.busts.mu.Unlock()
-		return w.eng.busts.all == 2
+		return w.eng.busts.count == 2
 	})
-	w.ended = true // the read that waits will never have its turn
+	w.ended = true // the waiting read will never start
 	w.eng.Stop()
 	for range 2 {
 		if err := <-done; !errors.Is(err, ErrStopped) {
@@ -375,19 +394,19 @@ func TestBustWhenStopped(t *testing.T) {
 	}
 }
 
-// holdReader takes the only slot for readers, until what it returns is called.
+// holdReader takes the only slot for readers, until release is called.
 func (w *world) holdReader() (release func()) {
 	r := &w.eng.reads
 	r.mu.Lock()
-	slot := r.take()
+	slot := r.acquire()
 	r.mu.Unlock()
 	if slot == nil {
 		w.t.Fatalf("a reader is under way")
 	}
-	return sync.OnceFunc(func() { r.used(slot) })
+	return sync.OnceFunc(func() { r.release(slot) })
 }
 
-// waiting is how many readers wait for their turn.
+// waiting returns how many reads wait for a slot.
 func (w *world) waiting() (n int) {
 	r := &w.eng.reads
 	r.mu.Lock()

@@ -2,24 +2,25 @@ package engine
 
 import "github.com/papertape/papertape/positions"
 
-// catchup is what a session needs until it is live.
+// catchup is the state of a session that is catching up, until it is live.
 type catchup struct {
-	cursor   uint64   // last sequence handed to the outlet
-	replayTo uint64   // frames up to here carry REPLAY
-	owed     []owed   // its own orders executed meanwhile, by sequence; bounded by the requests in flight
-	holdings []uint64 // ids of HOLDINGS to answer when it joins; bounded likewise
-	reading  *read    // waits its turn, or is under way
+	cursor   uint64   // last sequence passed to the outlet
+	replayTo uint64   // events up to this sequence are sent with the flag REPLAY
+	owed     []owed   // executions of its own orders meanwhile, by sequence; bounded by the requests in flight
+	holdings []uint64 // ids of HOLDINGS requests to answer once it is live; bounded likewise
+	reading  *read    // the read that waits for a slot or is under way
 }
 
-// owed is an execution that the replay has to send in its place.
+// owed is an execution of the session's own order, which the replay sends in its place.
 type owed struct{ seq, id uint64 }
 
-// CatchUp brings a session forward that is catching up, once all that it was sent has been written.
+// CatchUp continues the replay of a session that is catching up. The outlet calls it when
+// everything that the session was sent has been written.
 func (e *Engine) CatchUp(s *Session, account uint64) {
 	e.shardOf(account).post(catchUpItem{s})
 }
 
-// catchUpItem has a session brought forward at the end of the step.
+// catchUpItem continues the replay of a session at the end of the step.
 type catchUpItem struct{ session *Session }
 
 func (catchUpItem) decide(*shard, *action) {}
@@ -30,7 +31,7 @@ func (c catchUpItem) publish(s *shard, _ *action) {
 	}
 }
 
-// replayItem brings what a reader outside the drainer found for a session.
+// replayItem brings the events that a reader fetched for a session.
 type replayItem struct {
 	session *Session
 	slot    *readSlot
@@ -41,11 +42,12 @@ func (*replayItem) decide(*shard, *action) {}
 
 func (r *replayItem) publish(s *shard, _ *action) {
 	s.replayRead(r)
-	s.eng.reads.used(r.slot)
+	s.eng.reads.release(r.slot)
 }
 
-// bringForward hands a session that is catching up its next piece, and makes it live when it has all. It runs after
-// every event of the step was published, so what the book says and what the tail ends with are the same.
+// bringForward sends the next piece of the replay to a session that is catching up, and makes the
+// session live when it has everything. It runs after all events of the step have been published, so
+// the book and the tail agree.
 func (s *shard) bringForward(ses *Session) {
 	s.drainer.Check()
 	if ses.state != sessionCatching || ses.catchup.reading != nil {
@@ -58,13 +60,14 @@ func (s *shard) bringForward(ses *Session) {
 			return
 		}
 		if !s.replayOne(ses, a.tail.at(c.cursor+1)) {
-			return // the outlet calls CatchUp when what it has was written
+			return // the outlet calls CatchUp when the piece has been written
 		}
 	}
 	s.join(ses)
 }
 
-// replayOne sends the next event of the replay, as an execution if the session ordered it.
+// replayOne sends the next event of the replay, as an EXECUTION if it came of the session's own
+// order.
 func (s *shard) replayOne(ses *Session, ev *positions.Event) bool {
 	c := ses.catchup
 	var id uint64
@@ -82,7 +85,7 @@ func (s *shard) replayOne(ses *Session, ev *positions.Event) bool {
 	return true
 }
 
-// join makes a session live that has all there is, and answers the queries it asked meanwhile.
+// join makes a session live that has caught up, and answers the queries that it sent meanwhile.
 func (s *shard) join(ses *Session) {
 	a, ids := ses.account, ses.catchup.holdings
 	ses.state, ses.catchup = sessionLive, nil
@@ -93,23 +96,23 @@ func (s *shard) join(ses *Session) {
 	}
 }
 
-// readForward has a reader outside the drainer fetch what the tail no longer holds. Until it is back nobody else moves
-// the session's cursor.
+// readForward has a reader fetch the events that the tail no longer holds. Until they arrive
+// nothing else moves the session's cursor.
 func (s *shard) readForward(ses *Session) {
 	if !s.keeps {
-		s.publisher.Lost(ses) // dropped under the cursor
+		s.publisher.Lost(ses) // the tail dropped events that the session still needed
 		s.logout(ses)
 		return
 	}
 	account, from := ses.account.number, ses.catchup.cursor+1
-	ses.catchup.reading = &read{run: func(slot *readSlot) {
+	ses.catchup.reading = &read{fetch: func(slot *readSlot) {
 		err := s.eng.read(slot, account, from, readEvents)
 		s.post(&replayItem{session: ses, slot: slot, err: err})
 	}}
-	s.eng.reads.inTurn(ses.catchup.reading)
+	s.eng.reads.enqueue(ses.catchup.reading)
 }
 
-// replayRead sends what a reader found, as far as it fits, and goes on.
+// replayRead sends the events that a reader fetched, as many as fit, and continues the replay.
 func (s *shard) replayRead(r *replayItem) {
 	ses, events := r.session, r.slot.events
 	if ses.state != sessionCatching {

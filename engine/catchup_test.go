@@ -8,11 +8,12 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// catching makes a session that is replayed everything, of which it was sent piece events at most.
+// catching logs in a session that is replayed everything, with pieces of at most piece events, of
+// which it has the first.
 func (w *world) catching(account uint64, piece int) *conn {
 	w.t.Helper()
 	c := w.connect(account)
-	c.piece = piece + 1 // the reply of the login is one
+	c.piece = piece + 1 // the login reply counts too
 	c.login(ModeRestart, 0)
 	w.settle()
 	c.seen++
@@ -20,7 +21,8 @@ func (w *world) catching(account uint64, piece int) *conn {
 	return c
 }
 
-// TestOrdersWhileCatchingUp take their place in the sequence, as executions.
+// TestOrdersWhileCatchingUp: a session's own orders appear at their place of the replay, as
+// executions.
 func TestOrdersWhileCatchingUp(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	w.trade(alice, 3)
@@ -33,7 +35,7 @@ func TestOrdersWhileCatchingUp(t *testing.T) {
 	c.order(buy(9, "x"))
 	c.order(buy(9, "x"))
 	w.settle()
-	// A refusal and a repeat carry no new sequence, so they need not wait.
+	// Refusals and repeats carry no new sequence, so they need not wait.
 	c.expect("REFUSED InsufficientShares #3", "REPEAT 7 #5")
 	other.expect("EVENT 5", "EXECUTION 6 #2", "EVENT 7")
 	if n := c.InFlight(); n != 2 {
@@ -62,7 +64,8 @@ func TestOrdersWhileCatchingUp(t *testing.T) {
 	}
 }
 
-// TestHoldingsWhileCatchingUp are answered when the session joins, after all events that they show.
+// TestHoldingsWhileCatchingUp: queries for holdings are answered when the session is live, after
+// all events that the answer includes.
 func TestHoldingsWhileCatchingUp(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	w.trade(alice, 2)
@@ -80,7 +83,7 @@ func TestHoldingsWhileCatchingUp(t *testing.T) {
 	}
 	w.together(func() {
 		c.read()
-		w.trade1(alice) // is decided in the step in which the session joins
+		w.trade1(alice) // decided in the step in which the session becomes live
 		c.piece = piecesUnbounded
 	})
 	c.expect("EVENT 3 replay", "EXECUTION 4 #3", "EVENT 5", "HOLDINGS 5 #2", "HOLDINGS 5 #4")
@@ -95,7 +98,8 @@ func TestHoldingsWhileCatchingUp(t *testing.T) {
 	}
 }
 
-// TestHoldingsInTheStepOfTheLogin: the query was decided before the login was answered.
+// TestHoldingsInTheStepOfTheLogin: a query in the step of the login is decided before the login is
+// answered, and still answered correctly.
 func TestHoldingsInTheStepOfTheLogin(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	w.trade(alice, 3)
@@ -114,7 +118,8 @@ func TestHoldingsInTheStepOfTheLogin(t *testing.T) {
 	c.expect("EVENT 2 replay", "EVENT 3 replay", "EVENT 4 replay", "EXECUTION 5 #3", "HOLDINGS 5 #2")
 }
 
-// TestReplayBelowTail: a reader outside the drainer brings the session to the tail, piece by piece.
+// TestReplayBelowTail: a reader outside the drainer fetches the events below the tail, piece by
+// piece.
 func TestReplayBelowTail(t *testing.T) {
 	const n = 3*readEvents + 10
 	for _, piece := range []int{1000, 100, 1} {
@@ -143,7 +148,7 @@ func (c *conn) isCatchingUp() bool {
 	return c.catchUp
 }
 
-// TestReplayWhileReading: what happens while a reader is under way comes after what the reader brings.
+// TestReplayWhileReading: events that come while a reader is at work follow those that it fetches.
 func TestReplayWhileReading(t *testing.T) {
 	w := newWorld(t, options{tail: 2, keeps: true}, alice)
 	w.trade(alice, 5) // 5 and 6 are in the tail
@@ -155,7 +160,7 @@ func TestReplayWhileReading(t *testing.T) {
 	c.expect("LOGIN RESUME head=6 oldest=1 after=2 #1")
 	c.order(buy(5))
 	c.holdings()
-	w.eng.CatchUp(&c.Session, alice) // one too many does no harm
+	w.eng.CatchUp(&c.Session, alice) // an extra call does no harm
 	w.until("the event", func() bool { return w.journal.head(alice) == 7 })
 	c.expect()
 	release()
@@ -163,7 +168,8 @@ func TestReplayWhileReading(t *testing.T) {
 	c.expect("EVENT 3 replay", "EVENT 4 replay", "EVENT 5 replay", "EVENT 6 replay", "EXECUTION 7 #2", "HOLDINGS 7 #3")
 }
 
-// TestOneReaderOfASession: a catch-up that nobody asked for does not start a second reader, whose piece would come again.
+// TestOneReaderOfASession: an extra call of CatchUp does not start a second reader, which would
+// send the same piece again.
 func TestOneReaderOfASession(t *testing.T) {
 	w := newWorld(t, options{tail: 1, keeps: true}, alice)
 	w.trade(alice, 5)
@@ -188,7 +194,8 @@ func TestOneReaderOfASession(t *testing.T) {
 	c.expect(events(3, 6, " replay")...)
 }
 
-// TestReplayWaitsItsTurn: when as many readers are under way as may be, a replay is not refused, it waits.
+// TestReplayWaitsItsTurn: if the maximum of readers is at work, a replay waits instead of being
+// refused.
 func TestReplayWaitsItsTurn(t *testing.T) {
 	w := newWorld(t, options{tail: 1, keeps: true, reads: 1}, alice)
 	w.trade(alice, 3)
@@ -210,33 +217,35 @@ func TestReplayWaitsItsTurn(t *testing.T) {
 	c.expect("EVENT 1 replay", "EVENT 2 replay", "EVENT 3 replay", "EVENT 4 replay", "EVENT 5")
 }
 
-// TestLost: without a journal that keeps, what the tail drops under a cursor is gone, and so is the session.
+// TestLost: with a journal that does not keep, a session ends if the tail drops events that it
+// still needs.
 func TestLost(t *testing.T) {
 	w := newWorld(t, options{tail: 4, sessions: 1}, alice)
 	w.trade(alice, 3)
 	c := w.catching(alice, 1)
 	c.expect("EVENT 1 replay")
-	w.trade(alice, 1) // drops 1, which it has
+	w.trade(alice, 1) // drops event 1, which the session has
 	c.read()
 	w.settle()
 	c.expect("EVENT 2 replay")
-	w.trade(alice, 2) // drops 2 and 3
+	w.trade(alice, 2) // drops events 2 and 3
 	c.expect()
 	c.read()
 	w.settle()
 	c.expect("LOST")
 	w.trade(alice, 1)
 	c.expect()
-	c.logout() // the outlet says so when the connection has ended
+	c.logout() // the outlet calls it when the connection has ended
 	again := w.connect(alice)
 	again.login(ModeResume, 2)
 	w.settle()
 	again.expect("LOGIN SNAPSHOT head=8 oldest=5 resynced holdings=8 #1")
 }
 
-// TestLostByReader: a replay whose events cannot be read ends the session; it must not go on with a hole.
+// TestLostByReader: a session ends if the events of its replay cannot be read. It must not continue
+// with a gap.
 func TestLostByReader(t *testing.T) {
-	for name, break1 := range map[string]func(j *fakeJournal){
+	for name, breakJournal := range map[string]func(j *fakeJournal){
 		"error":    func(j *fakeJournal) { j.readErr = errors.New("the disk is gone") },
 		"nothing":  func(j *fakeJournal) { j.misread = func([]positions.Event) []positions.Event { return nil } },
 		"one late": func(j *fakeJournal) { j.misread = func(e []positions.Event) []positions.Event { return e[1:] } },
@@ -244,12 +253,12 @@ func TestLostByReader(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, options{tail: 1, keeps: true}, alice)
 			w.trade(alice, 3)
-			w.journal.set(func() { break1(w.journal) })
+			w.journal.set(func() { breakJournal(w.journal) })
 			c := w.connect(alice)
 			c.login(ModeRestart, 0)
 			w.settle()
 			c.expect("LOGIN RESTART head=4 oldest=1 after=0 #1", "LOST")
-			c.order(buy(1)) // came before the client knew: it is executed, and answered to nobody
+			c.order(buy(1)) // sent before the client knew: it is executed, but nobody gets the answer
 			w.settle()
 			c.expect()
 			if a := w.account(alice); c.InFlight() != 0 || a.sessions != 0 || a.tail.head != 5 {
@@ -267,11 +276,12 @@ func TestLogoutWhileCatchingUp(t *testing.T) {
 	w.together(func() {
 		c.logout()
 		c.read()
-		c.order(buy(1)) // was sent before the connection ended
+		c.order(buy(1)) // sent before the connection ended
 		c.holdings()
 	})
 	w.trade(alice, 1)
-	// What it asked is answered as far as there is an answer; the outlet throws that away. No event follows.
+	// Its requests are answered where possible, and the outlet discards the answers. No event
+	// follows.
 	for _, f := range c.fresh() {
 		if f != "FAILED UNKNOWN_ACCOUNT #3" {
 			t.Errorf("sent %s after the logout", f)
@@ -301,8 +311,8 @@ func TestLogoutWhileReading(t *testing.T) {
 	}
 }
 
-// TestInFlightAfterTheEnd: the engine counts each request down that it took, also those that it still owed an answer when
-// the session ended.
+// TestInFlightAfterTheEnd: every accepted request is counted down, also those that were still to be
+// answered when the session ended.
 func TestInFlightAfterTheEnd(t *testing.T) {
 	w := newWorld(t, options{tail: 4}, alice)
 	w.trade(alice, 3)
@@ -315,7 +325,7 @@ func TestInFlightAfterTheEnd(t *testing.T) {
 	leaves.logout()
 	lost.read()
 	w.settle()
-	if f := lost.last(); f.what != "LOST" {
+	if f := lost.last(); f.kind != "LOST" {
 		t.Fatalf("the second session was sent %s", f)
 	}
 	if leaves.InFlight() != 0 || lost.InFlight() != 0 {
@@ -323,7 +333,7 @@ func TestInFlightAfterTheEnd(t *testing.T) {
 	}
 }
 
-// TestManyCatchingUp: sessions at different places of the replay do not disturb one another.
+// TestManyCatchingUp: sessions at different places of the replay do not affect each other.
 func TestManyCatchingUp(t *testing.T) {
 	w := newWorld(t, options{tail: 6, keeps: true, reads: 2}, alice, bob)
 	w.trade(alice, 19)

@@ -9,36 +9,40 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// AccountState is an account on its way into a checkpoint, or out of one.
+// AccountState is the state of an account as a checkpoint stores it, and as Load takes it.
 type AccountState struct {
 	Account uint64
 	Seq     uint64
 	Cash    positions.Cash
-	Rows    []positions.Row // all that it holds, by instrument
+	Rows    []positions.Row // all its rows, by instrument
 
-	// Events is the run of events since the account's last checkpoint, contiguous and ending at Seq. Not when it is loaded.
+	// Events are the events since the account's last checkpoint, without a gap and ending at Seq.
+	// Empty in a state that is loaded.
 	Events []positions.Event
 
-	// IDs are the order ids remembered since the last checkpoint; when it is loaded all of them, oldest first.
+	// IDs are the order ids remembered since the last checkpoint. In a state that is loaded they
+	// are all the remembered ids, oldest first.
 	IDs []OrderIDRecord
-	// Forgotten are the order ids that an earlier checkpoint stored and that are no longer remembered. After a checkpoint that
-	// was given up, there may be some among them that no checkpoint stored.
+	// Forgotten are the order ids that an earlier checkpoint stored and that are no longer
+	// remembered. After a checkpoint that was abandoned, some of them may never have been stored.
 	Forgotten []OrderIDRecord
 }
 
-// OrderIDRecord is what is remembered of an executed order with a client order id: hashes of the id and of what was ordered,
-// and the sequence of its event.
+// OrderIDRecord is what is remembered of an executed order with a client order id: a hash of the
+// id, a hash of the content of the order, and the sequence of the event.
 type OrderIDRecord struct{ ID, Content, Seq uint64 }
 
-// sliceSize bounds what a drainer does for a checkpoint at the end of a step: it takes about a millisecond, and what it copies
-// is about what a store takes at a time. A slice ends as soon as it holds one of them.
+// sliceSize bounds the work that a drainer does for a checkpoint at the end of a step. A slice of
+// this size takes about a millisecond, and is about what a store takes at a time. A slice ends as
+// soon as it reaches one of the bounds.
 //
-// An account is never split. The last of a slice may have up to 512 rows and all the events of the shard that are not
-// checkpointed, at most its share of Config.UncheckpointedBytesMax. They cost the drainer a pointer for each chunk of up to 64;
-// only outside of it are they put into one piece.
+// An account is never split. The last account of a slice may have up to 512 rows, and all the
+// events of the shard that are not checkpointed yet, at most the shard's share of
+// Config.UncheckpointedBytesMax. These events cost the drainer one pointer per chunk of up to 64;
+// they are joined into one slice outside the drainer.
 type sliceSize struct{ accounts, rows, events int }
 
-// releaseSize bounds how much is unpinned at a time.
+// releaseSize bounds how much is unpinned at the end of one step.
 type releaseSize struct{ accounts, chunks int }
 
 var (
@@ -46,28 +50,33 @@ var (
 	defaultRelease = releaseSize{accounts: 1024, chunks: 4096}
 )
 
-// Checkpoint hands everything that changed since the last one to store, account by account, and returns the number of a
-// commit (Journal.Committed): what was stored, and the commits after that one, are together all there is. The mark may be made
-// durable after all that store was given. If that succeeds, call Checkpointed; else call Checkpoint again, which then hands
-// over the same and more. store is called outside the drainers, with whole accounts, and may keep nothing of them. After an
-// error of store, or the end of ctx, there is no mark.
+// Checkpoint passes everything that has changed since the last checkpoint to store, account by
+// account, and returns the mark: the number of a commit (Journal.Committed). What was stored and
+// the commits after the mark are together the complete state. The caller may make the mark durable
+// once everything passed to store is durable. If that succeeds, it calls Checkpointed; otherwise it
+// calls Checkpoint again, which then passes the same and more. store is called outside the
+// drainers, with whole accounts, and may not keep any of them. If store fails, or ctx ends, there
+// is no mark.
 //
-// There is no common cut. Each shard notes the number of the newest commit at the end of a step and only then copies its
-// accounts, in slices, one slice at the end of a step, with orders between them. The mark is the lowest number noted.
+// There is no common cut. At the end of a step each shard notes the number of the newest commit,
+// and only then copies its accounts, in slices: one slice at the end of a step, with orders between
+// them. The mark is the lowest number noted.
 //
-// Invariant: every event of the shard in a commit up to the number noted is in an account's book and tail when the account is
-// copied. At the end of a step it holds, since the shard has no commit under way and has published all of its own. Noted
-// between commit and publication it would not: Committed may already count the step's own commit while its events are in no
-// tail, the copy would miss them, and the commit that alone has them would be dropped with all those up to the mark. Nor if it
-// were noted after the copying, which would count what was committed meanwhile. Copies newer than the mark do no harm: events
-// are absolute, and recovery skips those that the account has.
+// Invariant: when an account is copied, its book and its tail have every event of the shard's
+// commits up to the number noted. This holds at the end of a step, since the shard then has no
+// commit under way and has published all of its own. It would not hold between commit and
+// publication: Committed may already count the commit of the step while its events are not in the
+// tail. The copy would miss them, and the commit, which alone has them, would be dropped with all
+// those up to the mark. Nor would it hold if the number were noted after copying, since it would
+// count commits made meanwhile. Copies that are newer than the mark do no harm: events are
+// absolute, and recovery skips those that the account already has.
 func (e *Engine) Checkpoint(ctx context.Context, store func([]AccountState) error) (mark uint64, err error) {
 	e.checkpoints.Lock()
 	defer e.checkpoints.Unlock()
 	e.checkpointed = false
-	e.underway.Store(true)
-	select { // whoever wanted one has this one
-	case <-e.wanted:
+	e.checkpointUnderway.Store(true)
+	select { // this checkpoint satisfies any request for one
+	case <-e.checkpointWanted:
 	default:
 	}
 	mark = math.MaxUint64
@@ -95,14 +104,15 @@ func (e *Engine) Checkpoint(ctx context.Context, store func([]AccountState) erro
 	return mark, nil
 }
 
-// giveUp ends a checkpoint that failed. The shards find out when the next one begins.
+// giveUp ends a checkpoint that failed. The shards notice when the next one begins.
 func (e *Engine) giveUp(err error) error {
-	e.underway.Store(false)
+	e.checkpointUnderway.Store(false)
 	return fmt.Errorf("engine: checkpoint: %w", err)
 }
 
-// Checkpointed says that all that the last Checkpoint handed over, and its mark, are durable: the journal's Read gives those
-// events from now on, and memory may drop them. It returns when the shards know.
+// Checkpointed says that everything the last Checkpoint passed on, and its mark, are durable: from
+// now on the journal's Read returns those events, and memory may drop them. It returns once all
+// shards have been told.
 func (e *Engine) Checkpointed() {
 	e.checkpoints.Lock()
 	defer e.checkpoints.Unlock()
@@ -115,18 +125,18 @@ func (e *Engine) Checkpointed() {
 	for _, s := range e.shards {
 		for more := true; more; more = sl.more {
 			if e.serve(context.Background(), s, (*shard).releaseSlice, &sl) != nil {
-				return // stopped: nothing will be dropped any more
+				return // the engine has stopped: nothing will be dropped any more
 			}
 		}
 	}
-	e.underway.Store(false)
+	e.checkpointUnderway.Store(false)
 }
 
-// CheckpointWanted gives a value when the events that are not checkpointed have passed half of what they may come to. It holds
-// one, and another Checkpoint takes it away.
-func (e *Engine) CheckpointWanted() <-chan struct{} { return e.wanted }
+// CheckpointWanted receives a value when the events that are not checkpointed have passed half of
+// their limit. The channel holds one value, which the next Checkpoint takes away.
+func (e *Engine) CheckpointWanted() <-chan struct{} { return e.checkpointWanted }
 
-// serve has the drainer of s do its part of the checkpoint with sl, and waits for it.
+// serve lets the drainer of s do part of the checkpoint with sl, and waits for it.
 func (e *Engine) serve(ctx context.Context, s *shard, part func(*shard, *slice), sl *slice) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -140,14 +150,14 @@ func (e *Engine) serve(ctx context.Context, s *shard, part func(*shard, *slice),
 		sl.holder.Take()
 		return nil
 	case <-ctx.Done():
-		return ctx.Err() // sl is the drainer's: nobody may use it again
+		return ctx.Err() // sl still belongs to the drainer, so the caller may not use it again
 	case <-e.stopping:
 		return ErrStopped
 	}
 }
 
-// sliceItem has a drainer do a part of a checkpoint. Its place is the end of the step, when all of it has been
-// published: see Engine.Checkpoint.
+// sliceItem is part of a checkpoint for a drainer. It runs at the end of the step, when everything
+// has been published: see Engine.Checkpoint.
 type sliceItem struct {
 	slice *slice
 	part  func(*shard, *slice) // copySlice or releaseSlice
@@ -157,7 +167,7 @@ func (*sliceItem) decide(*shard, *action) {}
 
 func (i *sliceItem) publish(s *shard, _ *action) { s.step.slices = append(s.step.slices, i) }
 
-// end does it, and has the checkpoint go on.
+// end does the part of the checkpoint, and lets the checkpoint continue.
 func (i *sliceItem) end(s *shard) {
 	i.slice.holder.Take()
 	i.part(s, i.slice)
@@ -165,32 +175,32 @@ func (i *sliceItem) end(s *shard) {
 	close(i.slice.served)
 }
 
-// slice is a part of a checkpoint on its way from a drainer to the store.
+// slice carries part of a checkpoint from a drainer to the store.
 //
-// The goroutine of the checkpoint owns it, but while a drainer serves it.
+// The goroutine of the checkpoint owns it, except while a drainer works on it.
 type slice struct {
 	holder owner.Goroutine
 
-	begin  bool // asks for the first of the shard
+	begin  bool // requests the first slice of the shard
 	served chan struct{}
 
 	// Set by the drainer.
 	more     bool
-	noted    uint64 // of the first
-	accounts []sliced
+	noted    uint64 // the newest commit, set with the first slice
+	accounts []copiedAccount
 	rows     []positions.Row
-	runs     [][]positions.Event // of all accounts, as they lie in the chunks
+	runs     [][]positions.Event // events of all the accounts, as they lie in the chunks
 	events   int
 
-	// Outside the drainer.
+	// Scratch, used outside the drainer.
 	scratch []AccountState
 	joined  []positions.Event
 }
 
-// sliced is an account in a slice.
-type sliced struct {
+// copiedAccount is an account in a slice.
+type copiedAccount struct {
 	state AccountState // without events
-	runs  int          // where its runs end; they begin where those of the account before it end
+	runs  int          // end of its runs in slice.runs; they start where those of the previous account end
 }
 
 func (sl *slice) reset() {
@@ -203,7 +213,8 @@ func (sl *slice) full(size sliceSize) bool {
 	return len(sl.accounts) >= size.accounts || len(sl.rows) >= size.rows || sl.events >= size.events
 }
 
-// states are the accounts with their events in one piece each. They are copied only where they lie in several chunks.
+// states returns the accounts, each with its events as one slice. Events are only copied if they
+// lie in several chunks.
 func (sl *slice) states() []AccountState {
 	sl.holder.Check()
 	sl.scratch, sl.joined = sl.scratch[:0], sl.joined[:0]
@@ -215,7 +226,7 @@ func (sl *slice) states() []AccountState {
 		} else {
 			n := len(sl.joined)
 			for _, run := range runs {
-				sl.joined = append(sl.joined, run...) // where that makes room elsewhere, those before keep theirs
+				sl.joined = append(sl.joined, run...) // if this reallocates, earlier accounts keep the old array
 			}
 			st.Events = sl.joined[n:len(sl.joined):len(sl.joined)]
 		}
@@ -225,12 +236,13 @@ func (sl *slice) states() []AccountState {
 	return sl.scratch
 }
 
-// --- what a shard keeps for checkpoints; the drainer's
+// --- what a shard keeps for checkpoints; owned by the drainer
 
-// dirty is which accounts of a shard have events that no checkpoint has stored.
+// dirty tracks the accounts of a shard that have events no checkpoint has stored.
 type dirty struct {
-	accounts []*account // with events since they were last copied
-	// Of the checkpoint under way: todo[:copied] were copied, and of those todo[:released] unpinned.
+	accounts []*account // have events newer than their last copy
+	// The work of the checkpoint under way: todo[:copied] have been copied, and todo[:released] of
+	// those unpinned.
 	todo             []*account
 	copied, released int
 }
@@ -243,12 +255,13 @@ func (d *dirty) add(a *account) {
 	}
 }
 
-// begin makes all that is dirty the work of a new checkpoint. What an earlier one that was given up had to do is dirty again.
+// begin turns all dirty accounts into the work of a new checkpoint. The work of an earlier
+// checkpoint that was abandoned is dirty again.
 func (d *dirty) begin() {
 	for _, a := range d.todo[:d.copied] {
 		d.add(a)
 	}
-	d.accounts = append(d.accounts, d.todo[d.copied:]...) // these are marked as dirty
+	d.accounts = append(d.accounts, d.todo[d.copied:]...) // their dirty flags are still set
 	d.todo, d.accounts = d.accounts, d.todo[:0]
 	d.copied, d.released = 0, 0
 }
@@ -283,10 +296,10 @@ func (s *shard) copyAccount(a *account, sl *slice) {
 		st.IDs, st.Forgotten = a.ids.offer(a.tail.stored, a.copied)
 	}
 	a.copied, a.dirty = a.tail.head, false
-	sl.accounts = append(sl.accounts, sliced{state: st, runs: len(sl.runs)})
+	sl.accounts = append(sl.accounts, copiedAccount{state: st, runs: len(sl.runs)})
 }
 
-// releaseSlice unpins what was copied.
+// releaseSlice unpins the events that were copied.
 func (s *shard) releaseSlice(sl *slice) {
 	s.drainer.Check()
 	sl.holder.Check()
@@ -294,7 +307,7 @@ func (s *shard) releaseSlice(sl *slice) {
 	size, chunks := s.eng.releaseSize, 0
 	for end := min(d.copied, d.released+size.accounts); d.released < end && chunks < size.chunks; d.released++ {
 		a := d.todo[d.released]
-		chunks += s.memory.store(a, a.copied)
+		chunks += s.memory.markStored(a, a.copied)
 		if a.ids != nil {
 			a.ids.cut(a.ids.offered)
 		}
@@ -303,22 +316,23 @@ func (s *shard) releaseSlice(sl *slice) {
 		return
 	}
 	d.todo, d.copied, d.released = d.todo[:0], 0, 0
-	if s.pressed() {
-		s.eng.want()
+	if s.wantsCheckpoint() {
+		s.eng.requestCheckpoint()
 	}
 }
 
-// full says whether the shard may decide no more events before a checkpoint has taken some off its hands.
-func (s *shard) full() bool {
+// uncheckpointedFull reports whether the shard has as many events without a checkpoint as it may.
+// It decides no more events until a checkpoint has stored some.
+func (s *shard) uncheckpointedFull() bool {
 	return s.keeps && s.memory.unstored+int64(len(s.step.events)) >= s.unstoredMax
 }
 
-// pressed says whether a checkpoint is wanted.
-func (s *shard) pressed() bool { return s.keeps && 2*s.memory.unstored >= s.unstoredMax }
+// wantsCheckpoint reports whether half of that limit is reached.
+func (s *shard) wantsCheckpoint() bool { return s.keeps && 2*s.memory.unstored >= s.unstoredMax }
 
-func (e *Engine) want() {
+func (e *Engine) requestCheckpoint() {
 	select {
-	case e.wanted <- struct{}{}:
+	case e.checkpointWanted <- struct{}{}:
 	default:
 	}
 }

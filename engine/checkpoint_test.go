@@ -15,7 +15,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// stored is what a checkpoint handed over, as text: account, sequence, first event, ids and forgotten ids by sequence.
+// stored makes a checkpoint and returns what it stored as text: account, sequence, first event, and
+// the sequences of the remembered and the forgotten ids.
 func (w *world) stored() []string {
 	w.t.Helper()
 	var all []string
@@ -49,12 +50,14 @@ func expectStored(t *testing.T, got []string, want ...string) {
 	}
 }
 
-// TestCheckpoint: what changed since the last one that is durable, and nothing else, account by account.
+// TestCheckpoint: a checkpoint stores exactly what has changed since the last durable one, account
+// by account.
 func TestCheckpoint(t *testing.T) {
 	w := newWorld(t, options{keeps: true, shards: 2, ids: 2, tail: 1}, alice, bob, carol)
 	c := w.loggedIn(alice)
+	// The first has no mark.
 	expectStored(t, w.stored(), "100100 at 1 from 1", "100200 at 1 from 1", "100300 at 1 from 1")
-	expectStored(t, w.stored(), "100100 at 1 from 1", "100200 at 1 from 1", "100300 at 1 from 1") // the first has no mark
+	expectStored(t, w.stored(), "100100 at 1 from 1", "100200 at 1 from 1", "100300 at 1 from 1")
 	w.eng.Checkpointed()
 	expectStored(t, w.stored())
 	w.eng.Checkpointed()
@@ -68,14 +71,14 @@ func TestCheckpoint(t *testing.T) {
 		t.Errorf("the tail holds from %d, stored is %d; what is not stored is pinned", a.tail.oldest, a.tail.stored)
 	}
 	expectStored(t, w.stored(), "100100 at 4 from 2 +2 +3", "100200 at 2 from 2")
-	c.order(buy(4, "c")) // forgets a, which may be stored
+	c.order(buy(4, "c")) // a is forgotten, which may be stored
 	w.settle()
 	w.eng.Checkpointed()
 	if a := w.account(alice); a.tail.oldest != 5 || a.tail.stored != 4 {
 		t.Errorf("the tail holds from %d, stored is %d; what is stored goes", a.tail.oldest, a.tail.stored)
 	}
-	c.order(buy(5, "d")) // forgets b
-	c.order(buy(6, "e")) // forgets c, which nobody has stored
+	c.order(buy(5, "d")) // b is forgotten
+	c.order(buy(6, "e")) // c is forgotten, which was never stored
 	w.settle()
 	expectStored(t, w.stored(), "100100 at 7 from 5 +6 +7 -2 -3")
 	w.eng.Checkpointed()
@@ -87,7 +90,8 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
-// TestCheckpointMark is the lowest number that a shard noted, whatever is committed while it is under way.
+// TestCheckpointMark: the mark is the lowest number that a shard noted, whatever is committed
+// meanwhile.
 func TestCheckpointMark(t *testing.T) {
 	w := newWorld(t, options{keeps: true, shards: 3, slice: 1}, alice, bob, carol)
 	before := w.journal.Committed()
@@ -134,7 +138,8 @@ func TestCheckpointHoldsUpNothing(t *testing.T) {
 	}
 }
 
-// TestCheckpointEnds with its context, with the store and with the engine; the next one has all of it again.
+// TestCheckpointEnds: a checkpoint ends with its context, with the store and with the engine. The
+// next one stores everything again.
 func TestCheckpointEnds(t *testing.T) {
 	w := newWorld(t, options{keeps: true, slice: 1, shards: 3}, alice, bob, carol)
 	full := errors.New("no space left on device")
@@ -184,14 +189,14 @@ func TestCheckpointEnds(t *testing.T) {
 	}
 }
 
-// heads are the commits under way.
+// heads returns the commits under way.
 func (j *fakeJournal) heads() [][]positions.Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.pending
 }
 
-// TestCheckpointedAlone is an error of the program.
+// TestCheckpointedAlone: Checkpointed without a Checkpoint is a programming error.
 func TestCheckpointedAlone(t *testing.T) {
 	w := newWorld(t, options{keeps: true}, alice)
 	w.checkpoint()
@@ -203,7 +208,8 @@ func TestCheckpointedAlone(t *testing.T) {
 	w.eng.Checkpointed()
 }
 
-// TestUncheckpointedFull: orders are refused as long as too much is not checkpointed; all else goes on.
+// TestUncheckpointedFull: orders are refused while too many events are not checkpointed; everything
+// else works.
 func TestUncheckpointedFull(t *testing.T) {
 	w := newWorld(t, options{keeps: true, uncheckpointed: 4}, alice, bob)
 	w.checkpoint()
@@ -224,7 +230,7 @@ func TestUncheckpointedFull(t *testing.T) {
 		c.order(buy(3))
 		c.order(buy(4, "y"))
 		c.order(buy(5, "z"))
-		c.order(buy(1, "x")) // executes nothing
+		c.order(buy(1, "x")) // a repeat, which executes nothing
 		c.holdings()
 		c.history(0, 1)
 		w.decideBy(alice, d, 1)
@@ -245,7 +251,7 @@ func TestUncheckpointedFull(t *testing.T) {
 	if wanted() {
 		t.Error("a checkpoint is wanted after one")
 	}
-	c.order(buy(5, "z")) // the id is free
+	c.order(buy(5, "z")) // the refused id is free
 	w.settle()
 	c.expect("EXECUTION 6 #10")
 	if st := w.eng.Stats(); st.UncheckpointedBytes != eventBytes || c.InFlight() != 0 {
@@ -253,14 +259,15 @@ func TestUncheckpointedFull(t *testing.T) {
 	}
 }
 
-// TestCheckpointWantedAgain: what comes while a checkpoint is under way asks for another only when that one has ended.
+// TestCheckpointWantedAgain: events that come during a checkpoint request another one only after it
+// has ended.
 func TestCheckpointWantedAgain(t *testing.T) {
 	w := newWorld(t, options{keeps: true, uncheckpointed: 8}, alice)
 	w.trade1(alice)
 	w.trade1(alice)
 	w.trade1(alice)
 	w.settle()
-	if len(w.eng.wanted) != 1 {
+	if len(w.eng.checkpointWanted) != 1 {
 		t.Fatal("no checkpoint is wanted")
 	}
 	if _, err := w.eng.Checkpoint(t.Context(), func(states []AccountState) error {
@@ -268,7 +275,7 @@ func TestCheckpointWantedAgain(t *testing.T) {
 			w.trade1(alice)
 		}
 		w.settle()
-		if len(w.eng.wanted) != 0 {
+		if len(w.eng.checkpointWanted) != 0 {
 			t.Error("a checkpoint is wanted though one is under way")
 		}
 		return w.journal.store(states)
@@ -276,20 +283,21 @@ func TestCheckpointWantedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.eng.Checkpointed()
-	if len(w.eng.wanted) != 1 {
+	if len(w.eng.checkpointWanted) != 1 {
 		t.Error("no checkpoint is wanted for four events of eight")
 	}
-	if _, err := w.eng.Checkpoint(t.Context(), func([]AccountState) error { return errCrash }); !errors.Is(err, errCrash) {
+	crash := func([]AccountState) error { return errCrash }
+	if _, err := w.eng.Checkpoint(t.Context(), crash); !errors.Is(err, errCrash) {
 		t.Fatal(err)
 	}
 	w.trade1(alice)
 	w.settle()
-	if len(w.eng.wanted) != 1 {
+	if len(w.eng.checkpointWanted) != 1 {
 		t.Error("no checkpoint is wanted after one that was given up")
 	}
 }
 
-// TestReadOnly: orders are refused, all else goes on.
+// TestReadOnly: orders are refused; everything else works.
 func TestReadOnly(t *testing.T) {
 	var readOnly atomic.Bool
 	w := newWorld(t, options{keeps: true, readOnly: readOnly.Load}, alice)
@@ -312,7 +320,8 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// TestTailDroppedUnderReader: what a checkpoint lets memory drop while a reader is under way, the next reader finds.
+// TestTailDroppedUnderReader: events that a checkpoint lets memory drop while a reader is at work
+// are found by the next reader.
 func TestTailDroppedUnderReader(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 1, reads: 1}, alice)
 	w.trade(alice, 5) // 1 to 5 are below the tail
@@ -341,11 +350,12 @@ func TestTailDroppedUnderReader(t *testing.T) {
 		c.read()
 		w.settle()
 	}
-	c.expect(append(append([]string{"LOGIN RESTART head=10 oldest=1 after=0 #1"}, events(1, 10, " replay")...), "EVENT 11")...)
+	c.expect(append(append([]string{"LOGIN RESTART head=10 oldest=1 after=0 #1"}, events(1, 10, " replay")...),
+		"EVENT 11")...)
 }
 
-// TestCheckpointsUnderLoad: sessions come and go, orders are sent and repeated, and history is read, from many goroutines,
-// while one checkpoint follows the other. Each of them is held against what was committed.
+// TestCheckpointsUnderLoad: checkpoints follow one another while many goroutines log in and out,
+// send and repeat orders, and read history. Each checkpoint is compared with what was committed.
 func TestCheckpointsUnderLoad(t *testing.T) {
 	w := newWorld(t, options{keeps: true, shards: 3, tail: 3, ids: 5, slice: 2, uncheckpointed: 200, reads: 2})
 	if err := openAccounts(t.Context(), w.eng, 12, 1); err != nil {
@@ -377,8 +387,10 @@ func TestCheckpointsUnderLoad(t *testing.T) {
 	w.checkpoint()
 	for i := range 12 {
 		number := firstAccount + uint64(i)
-		if a := w.account(number); w.journal.stored[number].Seq != a.tail.head || a.tail.stored != a.tail.head || a.dirty {
-			t.Errorf("account %d: head %d, stored %d, in the store %d", number, a.tail.head, a.tail.stored, w.journal.stored[number].Seq)
+		if a := w.account(number); w.journal.stored[number].Seq != a.tail.head || a.tail.stored != a.tail.head ||
+			a.dirty {
+			t.Errorf("account %d: head %d, stored %d, in the store %d", number, a.tail.head, a.tail.stored,
+				w.journal.stored[number].Seq)
 		}
 	}
 	if st := w.eng.Stats(); st.UncheckpointedBytes != 0 || st.Events < 500 {
@@ -396,7 +408,8 @@ func (w *world) tradeAtRandom(t *testing.T, rng *rand.Rand) {
 				c.history(uint64(rng.IntN(50)), 5)
 			}
 		}
-		for deadline := time.Now().Add(patience); c.InFlight() > 0; { // so that the bound on readers is not all that is tested
+		// so that the bound on readers is not all that is tested
+		for deadline := time.Now().Add(patience); c.InFlight() > 0; {
 			if time.Now().After(deadline) {
 				t.Errorf("%d requests are not answered", c.InFlight())
 				return

@@ -12,8 +12,9 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestNothingBeforeTheCommit: no answer, push or reply to a login leaves before the events of its step are durable, whether
-// it depends on them or not; nor is a Decider told, or a query of the process answered.
+// TestNothingBeforeTheCommit: no answer, push or login reply leaves before the events of its step
+// are durable, even if it does not depend on them. Deciders and queries of the process wait as
+// well.
 func TestNothingBeforeTheCommit(t *testing.T) {
 	w := newWorld(t, options{}, alice, bob)
 	c, other := w.loggedIn(alice), w.loggedIn(bob)
@@ -52,7 +53,7 @@ func TestNothingBeforeTheCommit(t *testing.T) {
 	})
 
 	w.until("the commit", w.committing)
-	time.Sleep(5 * time.Millisecond) // whoever would answer too early has the time to
+	time.Sleep(5 * time.Millisecond) // time enough for a premature answer
 	if n := w.outlet.published() - before; n != 0 {
 		t.Errorf("%d things were published before the commit returned", n)
 	}
@@ -64,7 +65,8 @@ func TestNothingBeforeTheCommit(t *testing.T) {
 	}
 	release()
 	w.settle()
-	c.expect("EXECUTION 2 #2", "REFUSED InsufficientShares #3", "EXECUTION 3 #4", "REPEAT 3 #5", "HOLDINGS 3 #6", "HISTORY 3 2 1 oldest=1 #7", "EVENT 4")
+	c.expect("EXECUTION 2 #2", "REFUSED InsufficientShares #3", "EXECUTION 3 #4", "REPEAT 3 #5", "HOLDINGS 3 #6",
+		"HISTORY 3 2 1 oldest=1 #7", "EVENT 4")
 	other.expect("HOLDINGS 2 #2", "HISTORY 2 1 oldest=1 #3")
 	joining.expect("LOGIN SNAPSHOT head=2 oldest=1 holdings=2 #1")
 	catching.expect("EVENT 1 replay", "EVENT 2 replay")
@@ -106,7 +108,7 @@ func TestOneCommitForAStep(t *testing.T) {
 	}
 }
 
-// TestShardsCommitApart: a shard in a commit holds up no other.
+// TestShardsCommitApart: the commit of a shard does not hold up other shards.
 func TestShardsCommitApart(t *testing.T) {
 	w := newWorld(t, options{shards: 3}, alice, bob)
 	if w.eng.ShardOf(alice) == w.eng.ShardOf(bob) {
@@ -186,7 +188,7 @@ func TestUnknownKind(t *testing.T) {
 	}
 }
 
-// TestDrain returns only when nothing is under way any more.
+// TestDrain: Drain returns only when no work is pending.
 func TestDrain(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 1}, alice)
 	c := w.loggedIn(alice)
@@ -217,7 +219,8 @@ func TestDrain(t *testing.T) {
 	c.expect("EXECUTION 2 #2", "HISTORY 2 1 oldest=1 #3")
 }
 
-// TestIdleMeansAnswered: a request that goes from the drainer to a reader and back to the drainer is under way all the time.
+// TestIdleMeansAnswered: a request that goes from the drainer to a reader and back counts as
+// pending all the time.
 func TestIdleMeansAnswered(t *testing.T) {
 	w := newWorld(t, options{shards: 3, keeps: true, tail: 1}, alice, bob, carol)
 	var asking []*conn
@@ -240,12 +243,13 @@ func TestIdleMeansAnswered(t *testing.T) {
 	}
 }
 
-// inOneStep makes what f puts into the mailbox of s one step, and does not wait for it.
+// inOneStep lets one step of s serve everything that f puts into its mailbox. It does not wait for
+// the step.
 func (w *world) inOneStep(s *shard, f func()) {
 	w.t.Helper()
 	w.until("the drainer to end", s.hold)
 	f()
-	w.eng.execute(s.run)
+	w.eng.execute(s.drainFunc)
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -257,8 +261,10 @@ func TestNewRefuses(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{func(c *Config) { c.Shards = 0 }, "engine: 0 shards on 2 workers: there must be at least one shard, and a worker for each"},
-		{func(c *Config) { c.Workers = 1 }, "engine: 2 shards on 1 workers: there must be at least one shard, and a worker for each"},
+		{func(c *Config) { c.Shards = 0 },
+			"engine: 0 shards on 2 workers: there must be at least one shard, and a worker for each"},
+		{func(c *Config) { c.Workers = 1 },
+			"engine: 2 shards on 1 workers: there must be at least one shard, and a worker for each"},
 		{func(c *Config) { c.InboxOrdersMax = 0 }, "engine: every bound must be at least 1"},
 		{func(c *Config) { c.HistoryReadsMax = 0 }, "engine: every bound must be at least 1"},
 		{func(c *Config) { c.SessionsPerAccountMax = 0 }, "engine: every bound must be at least 1"},

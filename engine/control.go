@@ -1,19 +1,20 @@
 package engine
 
-// item is an operation that goes through the control lane of a shard. It comes before the requests of its step, and is
-// never refused. Both methods run on the drainer.
+// item is an operation that goes through the control lane of a shard. It comes before the requests
+// of its step, and is never refused. Both methods run on the drainer.
 //
-// An operation is one file: what it is asked with, its item or items, and what they do. Nothing else has to know of it.
+// Each operation has a file of its own, which holds its API, its item or items, and what they do.
+// No other code knows about it.
 type item interface {
-	// decide is the item's part of the first pass of a step: it may decide events, whose span it notes in act, and
-	// copies what an answer needs as of this place.
+	// decide is the item's part of the first pass of a step. It may decide events, which it records
+	// in act.events, and it copies whatever an answer needs from the state at this point.
 	decide(s *shard, act *action)
 
-	// publish is its part of the third pass, after the commit. It finds act as decide has left it.
+	// publish is the item's part of the third pass, after the commit. act is as decide left it.
 	publish(s *shard, act *action)
 }
 
-// post puts an item into the control lane. Nobody serves it if the engine has stopped.
+// post puts an item into the control lane. If the engine has stopped, the item is dropped.
 func (s *shard) post(it item) {
 	s.mu.Lock()
 	if s.stopped {
@@ -24,7 +25,7 @@ func (s *shard) post(it item) {
 	s.arm()
 }
 
-// decideItem is the first pass of one item.
+// decideItem runs the first pass of one item.
 func (s *shard) decideItem(it item) {
 	act := s.step.nextAction()
 	act.item = it

@@ -13,8 +13,8 @@ import (
 type basket struct {
 	orders []positions.Order
 
-	// By the drainer; the test looks when the engine is idle.
-	seqs    []uint64 // of the events that Done was given
+	// Written by the drainer. Tests read them when the engine is idle.
+	seqs    []uint64 // of the events passed to Done
 	refusal positions.Refusal
 	told    int
 }
@@ -33,7 +33,7 @@ func (b *basket) Done(_ uint64, events []positions.Event, r positions.Refusal) {
 	}
 }
 
-// expect compares what Done was told, which is once.
+// expect checks that Done was called once, with the given result.
 func (b *basket) expect(t *testing.T, reason positions.Reason, seqs ...uint64) {
 	t.Helper()
 	if b.told != 1 || !slices.Equal(b.seqs, seqs) || b.refusal.Reason != reason {
@@ -43,7 +43,7 @@ func (b *basket) expect(t *testing.T, reason positions.Reason, seqs ...uint64) {
 	b.told = 0
 }
 
-// decide has the session, or nobody, submit the command.
+// decide submits the command, for the session or, if c is nil, for nobody.
 func (b *basket) decide(w *world, c *conn) (id uint64) {
 	w.t.Helper()
 	if c != nil {
@@ -55,8 +55,8 @@ func (b *basket) decide(w *world, c *conn) (id uint64) {
 	return 0
 }
 
-// TestDeciderOfThreeOrders: one command causes three events, in one commit; a session's is answered by the first of
-// them.
+// TestDeciderOfThreeOrders: one command causes three events in one commit. The first event answers
+// the session.
 func TestDeciderOfThreeOrders(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c, other := w.loggedIn(alice), w.loggedIn(alice)
@@ -80,7 +80,7 @@ func TestDeciderOfThreeOrders(t *testing.T) {
 	}
 }
 
-// TestDeciderUpToARefusal: what is refused ends the command, and what was executed before it stands.
+// TestDeciderUpToARefusal: a refusal ends the command, and the executions before it stand.
 func TestDeciderUpToARefusal(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -88,13 +88,13 @@ func TestDeciderUpToARefusal(t *testing.T) {
 	for _, asks := range []*conn{nil, c} {
 		b.decide(w, asks)
 		w.settle()
-		b.orders[1].Quantity = 21 // when it comes again
+		b.orders[1].Quantity = 21 // for the second round
 	}
-	b.told-- // of both
+	b.told-- // Done was called once per round
 	b.expect(t, positions.InsufficientShares, 3)
 	c.expect("EVENT 2", "EXECUTION 3 #2")
 
-	b.orders = []positions.Order{sell(21), buy(1)} // of which none is executed
+	b.orders = []positions.Order{sell(21), buy(1)} // none of these is executed
 	b.decide(w, c)
 	w.settle()
 	b.expect(t, positions.InsufficientShares)
@@ -104,14 +104,15 @@ func TestDeciderUpToARefusal(t *testing.T) {
 	}
 }
 
-// TestDeciderOfOrdersWithIDs: an id is one by itself, and an order that was executed before ends the command too.
+// TestDeciderOfOrdersWithIDs: order ids count for each order, and an order that was executed before
+// ends the command too.
 func TestDeciderOfOrdersWithIDs(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
 	b := &basket{orders: []positions.Order{buy(1, "x"), buy(2, "y"), buy(3, "x"), buy(4, "z")}}
 	b.decide(w, c)
 	w.settle()
-	b.expect(t, positions.NoRefusal, 2, 3) // the third is x with other content
+	b.expect(t, positions.NoRefusal, 2, 3) // the third reuses x with different content
 	b.orders = []positions.Order{buy(2, "y"), buy(4, "z")}
 	b.decide(w, c)
 	w.settle()
@@ -121,7 +122,8 @@ func TestDeciderOfOrdersWithIDs(t *testing.T) {
 	c.expect("EXECUTION 2 #2", "EVENT 3", "REPEAT 3 #3", "EXECUTION 4 #4")
 }
 
-// TestDeciderWhileCatchingUp: the replay sends the first event as the EXECUTION, and the others after it.
+// TestDeciderWhileCatchingUp: the replay sends the first event as the EXECUTION, and the others
+// after it.
 func TestDeciderWhileCatchingUp(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	w.trade(alice, 3)
@@ -143,7 +145,8 @@ func TestDeciderWhileCatchingUp(t *testing.T) {
 	}
 }
 
-// TestDeciderUpToTheBound: where too much is not checkpointed, a command ends as it would by a refusal.
+// TestDeciderUpToTheBound: if too many events are not checkpointed, a command ends as it would with
+// a refusal.
 func TestDeciderUpToTheBound(t *testing.T) {
 	w := newWorld(t, options{keeps: true, uncheckpointed: 3}, alice)
 	b := &basket{orders: []positions.Order{buy(10), buy(11), buy(12)}}

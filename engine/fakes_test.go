@@ -12,32 +12,34 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// fakeJournal keeps all that is ever committed, so that tests can compare; as a Journal it says so only if keeps is set.
+// fakeJournal records everything that is committed, for tests to compare with. As a Journal it
+// keeps events only if keeps is set.
 type fakeJournal struct {
 	epoch uint64
 	keeps bool
 
 	mu         sync.Mutex
-	committed  map[uint64][]positions.Event // by account; event n is at n-1
+	committed  map[uint64][]positions.Event // by account; event n is at index n-1
 	stored     map[uint64]AccountState      // by account, as of the last checkpoint, with all ids and no events
-	mark       int                          // blocks up to here are not replayed
-	pending    [][]positions.Event          // in Commits that wait for commitGate, in the order in which they came
+	mark       int                          // blocks up to this one are not replayed
+	pending    [][]positions.Event          // of Commits that wait for commitGate, in order of arrival
 	failure    error                        // of the next Commit
 	readErr    error                        // of the next Read
 	misread    func([]positions.Event) []positions.Event
-	commitGate chan struct{} // where set, Commit waits for it to be closed
+	commitGate chan struct{} // if set, Commit waits until it is closed
 	readGate   chan struct{}
 	committing int // Commits under way
 	reading    int
-	reads      int  // begun
+	reads      int  // reads begun
 	walked     bool // reads may go beyond what is stored, as those of a walk do
-	commits    int  // that returned
+	commits    int  // commits that have returned
 	blocks     [][]positions.Event
 	wrong      []string
 }
 
 func newFakeJournal(keeps bool) *fakeJournal {
-	return &fakeJournal{epoch: 77, keeps: keeps, committed: make(map[uint64][]positions.Event), stored: make(map[uint64]AccountState)}
+	return &fakeJournal{epoch: 77, keeps: keeps, committed: make(map[uint64][]positions.Event),
+		stored: make(map[uint64]AccountState)}
 }
 
 func (j *fakeJournal) Epoch() uint64 { return j.epoch }
@@ -70,11 +72,12 @@ func (j *fakeJournal) Commit(events []positions.Event) error {
 	return nil
 }
 
-// add makes a block of events.
+// add appends a block of events.
 func (j *fakeJournal) add(events []positions.Event) {
 	for _, ev := range events {
 		if next := uint64(len(j.committed[ev.Account])) + 1; ev.Seq != next {
-			j.wrong = append(j.wrong, fmt.Sprintf("account %d: event %d committed where %d was next", ev.Account, ev.Seq, next))
+			j.wrong = append(j.wrong, fmt.Sprintf("account %d: event %d committed where %d was next", ev.Account,
+				ev.Seq, next))
 		}
 		j.committed[ev.Account] = append(j.committed[ev.Account], ev)
 	}
@@ -101,7 +104,8 @@ func (j *fakeJournal) Read(dst []positions.Event, account, from uint64, limit in
 	}
 	stored := j.stored[account].Seq
 	if from == 0 || from > stored && !j.walked {
-		j.wrong = append(j.wrong, fmt.Sprintf("account %d: a read from event %d; checkpoints have stored 1 to %d", account, from, stored))
+		j.wrong = append(j.wrong, fmt.Sprintf("account %d: a read from event %d; checkpoints have stored 1 to %d",
+			account, from, stored))
 	}
 	for seq := from; seq <= stored && limit > 0; seq++ {
 		dst = append(dst, j.committed[account][seq-1])
@@ -113,14 +117,15 @@ func (j *fakeJournal) Read(dst []positions.Event, account, from uint64, limit in
 	return dst, nil
 }
 
-// store takes a part of a checkpoint, and holds it against what was committed.
+// store takes part of a checkpoint, and compares it with what was committed.
 func (j *fakeJournal) store(states []AccountState) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i := range states {
 		st := &states[i]
 		if err := j.storeOne(st); err != nil {
-			j.wrong = append(j.wrong, fmt.Sprintf("account %d is checkpointed as of event %d: %v", st.Account, st.Seq, err))
+			j.wrong = append(j.wrong, fmt.Sprintf("account %d is checkpointed as of event %d: %v",
+				st.Account, st.Seq, err))
 		}
 	}
 	return nil
@@ -128,7 +133,8 @@ func (j *fakeJournal) store(states []AccountState) error {
 
 func (j *fakeJournal) storeOne(st *AccountState) error {
 	before, committed := j.stored[st.Account], j.committed[st.Account]
-	if st.Seq < before.Seq || st.Seq > uint64(len(committed)) { // a checkpoint that was given up may have stored as much
+	// A checkpoint that was abandoned may have stored as much.
+	if st.Seq < before.Seq || st.Seq > uint64(len(committed)) {
 		return fmt.Errorf("it was stored as of %d, %d events were committed", before.Seq, len(committed))
 	}
 	first := st.Seq - uint64(len(st.Events)) + 1
@@ -148,7 +154,7 @@ func (j *fakeJournal) storeOne(st *AccountState) error {
 	return nil
 }
 
-// changeIDs is what a store does with ids: they are keyed by sequence.
+// changeIDs applies a checkpoint's changes to stored ids, which are keyed by sequence.
 func changeIDs(ids, remembered, forgotten []OrderIDRecord) []OrderIDRecord {
 	bySeq := make(map[uint64]OrderIDRecord)
 	for _, r := range slices.Concat(ids, remembered) {
@@ -160,7 +166,8 @@ func changeIDs(ids, remembered, forgotten []OrderIDRecord) []OrderIDRecord {
 	return slices.SortedFunc(maps.Values(bySeq), func(a, b OrderIDRecord) int { return cmp.Compare(a.Seq, b.Seq) })
 }
 
-// restart is the journal as a crash leaves it, with survivors of the commits that were under way.
+// restart returns the journal as a crash leaves it: the first survivors of the pending commits have
+// reached the disk.
 func (j *fakeJournal) restart(survivors int) *fakeJournal {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -172,7 +179,8 @@ func (j *fakeJournal) restart(survivors int) *fakeJournal {
 	return next
 }
 
-// recover brings an engine to where the journal is: from what checkpoints stored and the blocks after the mark, no others.
+// recover loads an engine from the journal: the states that checkpoints stored, and only the blocks
+// after the mark.
 func (j *fakeJournal) recover(eng *Engine) error {
 	for _, number := range slices.Sorted(maps.Keys(j.stored)) {
 		st := j.stored[number]
@@ -190,7 +198,7 @@ func (j *fakeJournal) recover(eng *Engine) error {
 	return nil
 }
 
-// holdCommits makes each Commit wait until what it returns is called; holdReads each Read.
+// holdCommits makes each Commit wait until release is called; holdReads does the same with Read.
 func (j *fakeJournal) holdCommits() (release func()) { return j.hold(&j.commitGate) }
 func (j *fakeJournal) holdReads() (release func())   { return j.hold(&j.readGate) }
 
@@ -222,9 +230,9 @@ func (j *fakeJournal) events(account uint64) []positions.Event {
 	return slices.Clone(j.committed[account])
 }
 
-// frame is one thing that a session was sent: what kind it is and what came with it.
+// frame is one message that a session was sent: its kind and its content.
 type frame struct {
-	what     string // LOGIN, NOLOGIN, EVENT, EXECUTION, REPEAT, HOLDINGS, HISTORY, REFUSED, FAILED, LOST
+	kind     string // LOGIN, NOLOGIN, EVENT, EXECUTION, REPEAT, HOLDINGS, HISTORY, REFUSED, FAILED, LOST
 	id       uint64 // of the request that it answers; 0: a push
 	replay   bool
 	ev       positions.Event
@@ -236,10 +244,11 @@ type frame struct {
 	failure  Failure
 }
 
-// String is short: EXECUTION 7 replay #3 is event 7, sent as the answer to request 3, with the flag REPLAY.
+// String returns a short form: "EXECUTION 7 replay #3" is event 7, sent with the flag REPLAY as the
+// answer to request 3.
 func (f frame) String() string {
-	text := f.what
-	switch f.what {
+	text := f.kind
+	switch f.kind {
 	case "LOGIN":
 		text += fmt.Sprintf(" %s head=%d oldest=%d", modeNames[f.reply.Mode], f.reply.HeadSeq, f.reply.OldestSeq)
 		if f.reply.After != f.reply.HeadSeq {
@@ -285,31 +294,31 @@ var failureNames = map[Failure]string{
 	FailureReadOnly: "READ_ONLY",
 }
 
-// conn is a fake connection: the session, and all that it was sent.
+// conn is a fake connection: a session, and everything that it was sent.
 type conn struct {
 	Session
 	w       *world
 	account uint64
 	nextID  uint64
-	seen    int // frames that expect has compared
+	seen    int // frames that expect has compared already
 
-	// Under the outlet's mutex.
+	// Guarded by the outlet's mutex.
 	frames  []frame
 	unread  int  // frames since the client last read
-	piece   int  // Replay makes unread no more than this
-	catchUp bool // Replay returned false, and CatchUp was not called yet
+	piece   int  // Replay lets unread grow no larger than this
+	catchUp bool // Replay returned false, and CatchUp was not called since
 }
 
-// fakeOutlet records what the publishers of all shards are told.
+// fakeOutlet records the calls of all shards' publishers.
 type fakeOutlet struct {
 	journal *fakeJournal
 
-	publishers []*fakePublisher // made before the first request
+	publishers []*fakePublisher // complete before the first request
 
 	mu    sync.Mutex
-	calls int // of all methods but Flush
+	calls int // of all methods except Flush
 	wrong []string
-	trap  string // the frame or "Flush" at which the publisher panics
+	trap  string // the frame kind, or "Flush", at which the publisher panics
 }
 
 func (o *fakeOutlet) Publisher() Publisher {
@@ -318,11 +327,11 @@ func (o *fakeOutlet) Publisher() Publisher {
 	return p
 }
 
-// fakePublisher copies what it is given.
+// fakePublisher copies its arguments.
 type fakePublisher struct {
 	outlet *fakeOutlet
-	used   int  // on purpose without a lock: two drainers of one shard at a time are a data race here
-	dirty  bool // something was said that no Flush followed
+	used   int  // deliberately without a lock: two concurrent drainers of one shard are a data race here
+	dirty  bool // something was sent after the last Flush
 }
 
 func (p *fakePublisher) send(s *Session, f frame) {
@@ -334,18 +343,18 @@ func (p *fakePublisher) send(s *Session, f frame) {
 	p.record(s, f)
 }
 
-// record adds the frame. The outlet's mutex must be held.
+// record appends the frame. The outlet's mutex must be held.
 func (p *fakePublisher) record(s *Session, f frame) {
 	o := p.outlet
 	o.calls++
-	if o.trap == f.what {
-		panic("the publisher is made to panic at " + f.what)
+	if o.trap == f.kind {
+		panic("the publisher is made to panic at " + f.kind)
 	}
 	c := s.Peer.(*conn)
 	if f.ev.Seq > 0 && f.ev.Seq > o.journal.head(f.ev.Account) {
 		o.wrong = append(o.wrong, fmt.Sprintf("%s sent before it was committed", f))
 	}
-	if f.what == "EVENT" && f.ev.Account != c.account {
+	if f.kind == "EVENT" && f.ev.Account != c.account {
 		o.wrong = append(o.wrong, fmt.Sprintf("%s of account %d sent to a session of %d", f, f.ev.Account, c.account))
 	}
 	c.frames = append(c.frames, f)
@@ -358,9 +367,9 @@ func (p *fakePublisher) Event(ev *positions.Event, live []*Session, owner *Sessi
 	}
 	for _, s := range live {
 		if s == owner {
-			p.send(s, frame{what: "EXECUTION", ev: *ev, id: id})
+			p.send(s, frame{kind: "EXECUTION", ev: *ev, id: id})
 		} else {
-			p.send(s, frame{what: "EVENT", ev: *ev})
+			p.send(s, frame{kind: "EVENT", ev: *ev})
 		}
 	}
 }
@@ -379,22 +388,22 @@ func (p *fakePublisher) Replay(ev *positions.Event, s *Session, id uint64, repla
 		return false
 	}
 	p.dirty = true
-	f := frame{what: "EVENT", ev: *ev, id: id, replay: replay}
+	f := frame{kind: "EVENT", ev: *ev, id: id, replay: replay}
 	if id != 0 {
-		f.what = "EXECUTION"
+		f.kind = "EXECUTION"
 	}
 	p.record(s, f)
 	return true
 }
 
-// answerNames are the frames that answers are.
+// answerNames are the frame kinds of answers.
 var answerNames = map[AnswerKind]string{
 	AnswerRepeat: "REPEAT", AnswerRefused: "REFUSED", AnswerFailed: "FAILED", AnswerDeclined: "DECLINED",
 	AnswerHoldings: "HOLDINGS", AnswerHistory: "HISTORY", AnswerLoggedIn: "LOGIN", AnswerLoginRefused: "NOLOGIN",
 }
 
 func (p *fakePublisher) Answer(a Answer) {
-	f := frame{what: answerNames[a.Kind], id: a.ID, oldest: a.Oldest, refusal: a.Refusal, failure: a.Failure}
+	f := frame{kind: answerNames[a.Kind], id: a.ID, oldest: a.Oldest, refusal: a.Refusal, failure: a.Failure}
 	switch a.Kind {
 	case AnswerRepeat:
 		f.ev = *a.Event
@@ -411,7 +420,7 @@ func (p *fakePublisher) Answer(a Answer) {
 			f.reply.Holdings = &h
 		}
 	}
-	if f.what == "" || (a.Kind == AnswerFailed || a.Kind == AnswerLoginRefused) != (a.Failure != 0) {
+	if f.kind == "" || (a.Kind == AnswerFailed || a.Kind == AnswerLoginRefused) != (a.Failure != 0) {
 		p.outlet.complain(fmt.Sprintf("an answer of kind %d with failure %d", a.Kind, a.Failure))
 	}
 	if a.Kind == AnswerLoginRefused && a.Account != a.Session.Peer.(*conn).account {
@@ -423,7 +432,7 @@ func (p *fakePublisher) Answer(a Answer) {
 	p.send(a.Session, f)
 }
 
-func (p *fakePublisher) Lost(s *Session) { p.send(s, frame{what: "LOST"}) }
+func (p *fakePublisher) Lost(s *Session) { p.send(s, frame{kind: "LOST"}) }
 
 func (p *fakePublisher) Flush() {
 	p.used++
@@ -460,7 +469,7 @@ func (c *conn) all() []frame {
 	return slices.Clone(c.frames)
 }
 
-// fresh returns the frames since expect was last called, as text.
+// fresh returns the frames since the last call of fresh or expect, as text.
 func (c *conn) fresh() []string {
 	frames := c.all()
 	var texts []string
@@ -471,11 +480,12 @@ func (c *conn) fresh() []string {
 	return texts
 }
 
-// expect compares the frames since it was last called.
+// expect compares the frames since the last call of fresh or expect.
 func (c *conn) expect(want ...string) {
 	c.w.t.Helper()
 	if got := c.fresh(); !slices.Equal(got, want) {
-		c.w.t.Fatalf("the session of %d was sent\n  %s\nwant\n  %s", c.account, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+		c.w.t.Fatalf("the session of %d was sent\n  %s\nwant\n  %s", c.account, strings.Join(got, "\n  "),
+			strings.Join(want, "\n  "))
 	}
 }
 
@@ -489,7 +499,8 @@ func (c *conn) last() frame {
 	return frames[len(frames)-1]
 }
 
-// read is the client reading all that it was sent; the outlet then asks for more where a piece was full.
+// read is the client reading everything that it was sent. If a piece was full, the outlet then
+// calls CatchUp.
 func (c *conn) read() {
 	c.w.outlet.mu.Lock()
 	c.unread = 0

@@ -9,41 +9,43 @@ import (
 )
 
 const (
-	readEvents = 256 // events that a reader fetches at a time: about a piece of a replay
-	pageMax    = 100 // events of a page that the process itself asks for
+	readEvents = 256 // events that a reader fetches at a time: about one piece of a replay
+	pageMax    = 100 // largest page for a query of the process itself
 )
 
-// ErrUnknownAccount says that there is no such account.
+// ErrUnknownAccount is returned for an account that does not exist.
 var ErrUnknownAccount = errors.New("there is no such account")
 
-// ErrStopped says that the engine is draining or has stopped.
+// ErrStopped is returned when the engine is stopping or has stopped.
 var ErrStopped = errors.New("the engine is stopping")
 
-// historyPage is a page of an account's history on its way to whoever asked.
+// historyPage is a query for a page of an account's history.
 type historyPage struct {
 	asker   pageAsker
 	account uint64
-	before  uint64 // newest first from below this sequence; 0: from the head
+	before  uint64 // the page has the newest events below this sequence; 0: the newest of all
 	limit   int
 
 	oldest uint64
-	// Where a reader had to fetch some.
+	// Set if a reader had to fetch some of the events.
 	events []positions.Event // from the tail, newest first
-	slot   *readSlot         // those before them, oldest first
+	slot   *readSlot         // the events before those, oldest first
 	err    error
 }
 
-// pageAsker asked for a page. It is told once, by the drainer, after a commit.
+// pageAsker receives the answer to a query for a page: one call, by the drainer, after a commit.
 type pageAsker interface {
-	// page is given the events, newest first, and the oldest sequence kept. They are good during the call only.
+	// page gets the events, newest first, and the oldest sequence kept. The events are valid only
+	// during the call.
 	page(s *shard, events []*positions.Event, oldest uint64)
 
-	// failed is told why there is no page: ErrUnknownAccount, what wraps ErrBusy, or that the history could not be
-	// read.
+	// failed gets the reason why there is no page: ErrUnknownAccount, an error that wraps ErrBusy,
+	// or an error of reading the history.
 	failed(s *shard, err error)
 }
 
-// history answers a page from the tail, or has a reader fetch what the tail no longer holds.
+// history answers a query from the tail, or has a reader fetch the events that the tail no longer
+// holds.
 func (s *shard) history(p *historyPage) {
 	a := s.find(p.account)
 	if a == nil {
@@ -70,14 +72,15 @@ func (s *shard) history(p *historyPage) {
 	s.read(p)
 }
 
-// read has a reader fetch the rest of the page. Too many reads: BUSY.
+// read has a reader fetch the rest of the page. If too many reads are under way, the query fails as
+// busy.
 func (s *shard) read(p *historyPage) {
-	before, want := p.before-uint64(len(p.events)), p.limit-len(p.events)
+	before, missing := p.before-uint64(len(p.events)), p.limit-len(p.events)
 	from := uint64(1)
-	if before > uint64(want) {
-		from = before - uint64(want)
+	if before > uint64(missing) {
+		from = before - uint64(missing)
 	}
-	if !s.eng.reads.try(&read{run: func(slot *readSlot) {
+	if !s.eng.reads.tryStart(&read{fetch: func(slot *readSlot) {
 		p.slot, p.err = slot, s.eng.read(slot, p.account, from, int(before-from))
 		s.post(pageItem{p})
 	}}) {
@@ -86,22 +89,22 @@ func (s *shard) read(p *historyPage) {
 	}
 }
 
-// ErrBusy says that there is too much of something at the moment; what wraps it says of what.
+// ErrBusy says that some limit is reached at the moment. The error that wraps it says which.
 var ErrBusy = errors.New("try again")
 
 var errReadsBusy = fmt.Errorf("too many reads of history are under way: %w", ErrBusy)
 
-// pageItem brings a page of which a reader fetched some.
+// pageItem returns a page to the drainer when a reader has fetched the rest of it.
 type pageItem struct{ page *historyPage }
 
 func (pageItem) decide(*shard, *action) {}
 
 func (i pageItem) publish(s *shard, _ *action) {
 	s.publishPage(i.page)
-	s.eng.reads.used(i.page.slot)
+	s.eng.reads.release(i.page.slot)
 }
 
-// publishPage answers a page that has been read, or could not be.
+// publishPage answers a query whose page has been read, or could not be.
 func (s *shard) publishPage(p *historyPage) {
 	if p.err != nil {
 		p.asker.failed(s, p.err)
@@ -118,14 +121,14 @@ func (s *shard) publishPage(p *historyPage) {
 	p.asker.page(s, page, p.oldest)
 }
 
-// sessionPage is a page for a session.
+// sessionPage is the query of a session for a page.
 type sessionPage struct {
 	historyPage
 	session *Session
 	id      uint64
 }
 
-// publishHistory begins to answer the query of a session.
+// publishHistory starts to answer the query of a session.
 func (s *shard) publishHistory(r *Request) {
 	p := &sessionPage{session: r.Session, id: r.ID}
 	p.historyPage = historyPage{asker: p, account: r.Account, before: r.Before, limit: int(r.Limit)}
@@ -138,7 +141,7 @@ func (p *sessionPage) page(s *shard, events []*positions.Event, oldest uint64) {
 
 func (p *sessionPage) failed(s *shard, err error) { s.readFailed(p.account, p.session, p.id, err) }
 
-// readFailed answers a request of a session for which history should have been read.
+// readFailed answers a request of a session that needed history which could not be read.
 func (s *shard) readFailed(account uint64, session *Session, id uint64, err error) {
 	failure := FailureInternal
 	switch {
@@ -152,8 +155,8 @@ func (s *shard) readFailed(account uint64, session *Session, id uint64, err erro
 	s.answer(Answer{Kind: AnswerFailed, Session: session, ID: id, Failure: failure})
 }
 
-// History returns up to limit events of the account (at most pageMax) with sequences below before (0: from the head), newest
-// first, and the oldest sequence kept (0: none).
+// History returns up to limit events of the account (at most pageMax) with sequences below before
+// (0: up to the newest), newest first, and the oldest sequence kept (0: none).
 func (e *Engine) History(ctx context.Context, account, before uint64, limit int) ([]positions.Event, uint64, error) {
 	limit = max(0, min(limit, pageMax))
 	r, err := ask(ctx, e, account, func(q question[keptEvents]) item {
@@ -164,13 +167,13 @@ func (e *Engine) History(ctx context.Context, account, before uint64, limit int)
 	return r.events, r.oldest, err
 }
 
-// historyItem asks for a page in the process itself.
+// historyItem is a query of the process itself for a page.
 type historyItem struct {
 	question[keptEvents]
 	historyPage
 }
 
-// keptEvents are events of an account, and the oldest sequence kept of it.
+// keptEvents are events of an account, and the oldest sequence kept.
 type keptEvents struct {
 	events []positions.Event
 	oldest uint64

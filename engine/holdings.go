@@ -6,12 +6,12 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Holdings returns the account as it is when the shard comes to it.
+// Holdings returns the account's holdings at the time when its shard serves the query.
 func (e *Engine) Holdings(ctx context.Context, account uint64) (positions.Holdings, error) {
 	return ask(ctx, e, account, func(q question[positions.Holdings]) item { return &holdingsItem{q, account} })
 }
 
-// holdingsItem is a query of the process itself.
+// holdingsItem is a query of the process itself for holdings.
 type holdingsItem struct {
 	question[positions.Holdings]
 	account uint64
@@ -29,7 +29,8 @@ func (h *holdingsItem) publish(s *shard, act *action) {
 	h.answer(holdings, nil)
 }
 
-// snapshot copies the account as it is at this place of the step. It returns -1 if there is no such account.
+// snapshot copies the account's holdings at this point of the step and returns their index in
+// step.holdings, or -1 if there is no such account.
 func (s *shard) snapshot(number uint64) int32 {
 	s.drainer.Check()
 	st := &s.step
@@ -42,7 +43,8 @@ func (s *shard) snapshot(number uint64) int32 {
 	return int32(len(st.holdings) - 1)
 }
 
-// publishHoldings answers the query of a session, or has it answered when the session has caught up.
+// publishHoldings answers the query of a session. If the session is catching up, it is answered
+// once it is live.
 func (s *shard) publishHoldings(act *action) {
 	r := act.req
 	if r.Session.state == sessionCatching {
@@ -52,7 +54,7 @@ func (s *shard) publishHoldings(act *action) {
 	a := Answer{Kind: AnswerHoldings, Session: r.Session, ID: r.ID}
 	if act.index >= 0 {
 		a.Holdings = &s.step.holdings[act.index]
-	} else { // it was catching up when the query was decided, and has ended since
+	} else { // the session was catching up when the query was decided, and has ended since
 		a.Kind, a.Failure = AnswerFailed, FailureUnknownAccount
 	}
 	s.answer(a)

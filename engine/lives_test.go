@@ -11,9 +11,10 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestLives has an engine trade, be checkpointed slice by slice between the trades, and be killed again and again: in a step,
-// in a checkpoint, between a checkpoint and its mark, between the mark and what follows from it. It holds what is there
-// afterwards against a model that knows nothing but the list of events that clients have been sent.
+// TestLives lets an engine trade, makes checkpoints slice by slice between the trades, and kills
+// the engine again and again: in a step, in a checkpoint, between a checkpoint and its mark, and
+// between the mark and Checkpointed. It compares what is left with a model that only knows the list
+// of events that clients were sent.
 func TestLives(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -30,28 +31,29 @@ func TestLives(t *testing.T) {
 	})
 }
 
-// lives is one journal, the engines that have it one after the other, and what clients know.
+// lives is one journal, the engines that use it one after the other, and what clients know.
 type lives struct {
 	t        *rapid.T
 	o        options
 	w        *world
 	accounts []uint64
-	traders  map[uint64]*conn // by account; a new one in each life
+	traders  map[uint64]*conn // by account; a new connection in each life
 	readers  []*follower
 
-	// The model: what clients of the account have been sent, in order.
+	// The model: the events that clients of each account were sent, in order.
 	history map[uint64][]positions.Event
 	used    []positions.Order // orders with ids, to be repeated
 
 	cp *pausedCheckpoint
 }
 
-// follower is a client that only reads. It is away at times, and resumes where it was.
+// follower is a client that only reads. At times it is disconnected, and then resumes where it left
+// off.
 type follower struct {
 	account uint64
-	seq     uint64 // of the newest event that it has
-	conn    *conn  // nil: it is away
-	read    int    // frames of conn that it has looked at
+	seq     uint64 // of its newest event
+	conn    *conn  // nil: disconnected
+	read    int    // frames of conn that have been checked
 }
 
 func newLives(t *rapid.T) *lives {
@@ -103,7 +105,7 @@ func (l *lives) move() {
 
 // --- trading
 
-// trade sends orders, one at a time, and holds the answers against the model.
+// trade sends orders one at a time, and compares the answers with the model.
 func (l *lives) trade() {
 	for range rapid.IntRange(1, 6).Draw(l.t, "orders") {
 		o := l.draw()
@@ -112,14 +114,14 @@ func (l *lives) trade() {
 		c := l.traders[o.Account]
 		id := c.order(o)
 		l.w.settle()
-		if f := l.answered(&o, c.answer(id)); full && f.what == "EXECUTION" {
+		if f := l.answered(&o, c.answer(id)); full && f.kind == "EXECUTION" {
 			l.t.Fatalf("an order was executed with %d events of %d not checkpointed", s.memory.unstored, s.unstoredMax)
 		}
 	}
 	l.follow()
 }
 
-// tradeTogether sends orders that are served in the same steps as a part of a checkpoint.
+// tradeTogether sends orders that are served in the same steps as part of a checkpoint.
 func (l *lives) tradeTogether() {
 	type sent struct {
 		order positions.Order
@@ -143,7 +145,7 @@ func (l *lives) tradeTogether() {
 	l.follow()
 }
 
-// asked says whether the control lane holds something of a checkpoint.
+// asked reports whether the control lane holds part of a checkpoint.
 func (s *shard) asked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,7 +155,7 @@ func (s *shard) asked() bool {
 	})
 }
 
-// answer returns the only frame that answers a request.
+// answer returns the answer to a request, of which there must be one.
 func (c *conn) answer(id uint64) frame {
 	c.w.t.Helper()
 	var answers []frame
@@ -189,21 +191,23 @@ func (l *lives) draw() positions.Order {
 	return o
 }
 
-// answered holds the answer to an order against what the list of events says about it, and adds the event.
+// answered compares the answer to an order with the model, and adds the event to the model.
 func (l *lives) answered(o *positions.Order, f frame) frame {
 	history := l.history[o.Account]
 	if first, ok := l.remembered(o); ok {
 		want := "REPEAT"
-		if t := first.Trade; t.Side != o.Side || t.Quantity != o.Quantity || t.Instrument != o.Instrument || t.Limit != o.Limit {
+		if t := first.Trade; t.Side != o.Side || t.Quantity != o.Quantity || t.Instrument != o.Instrument ||
+			t.Limit != o.Limit {
 			want = "FAILED"
 		}
-		if f.what != want || want == "REPEAT" && !reflect.DeepEqual(f.ev, first) ||
+		if f.kind != want || want == "REPEAT" && !reflect.DeepEqual(f.ev, first) ||
 			want == "FAILED" && f.failure != FailureDuplicateOrderID {
-			l.t.Fatalf("order %q of %d was executed by %+v; it is answered %s %+v", o.ID.String(), o.Account, first, f, f.ev)
+			l.t.Fatalf("order %q of %d was executed by %+v; it is answered %s %+v", o.ID.String(), o.Account, first, f,
+				f.ev)
 		}
 		return f
 	}
-	if f.what == "FAILED" && f.failure == FailureUncheckpointed {
+	if f.kind == "FAILED" && f.failure == FailureUncheckpointed {
 		if s := l.w.eng.shardOf(o.Account); s.memory.unstored < s.unstoredMax {
 			l.t.Fatalf("BUSY with %d events of %d not checkpointed", s.memory.unstored, s.unstoredMax)
 		}
@@ -212,19 +216,20 @@ func (l *lives) answered(o *positions.Order, f frame) frame {
 	var ev positions.Event
 	r := fold(history).Decide(o, l.w.prices.Load(), f.ev.Time, &ev)
 	if r.Reason != positions.NoRefusal {
-		if f.what != "REFUSED" || f.refusal.Reason != r.Reason {
+		if f.kind != "REFUSED" || f.refusal.Reason != r.Reason {
 			l.t.Fatalf("an order is answered %s, want %v", f, r.Reason)
 		}
 		return f
 	}
-	if f.what != "EXECUTION" || !reflect.DeepEqual(f.ev, ev) {
+	if f.kind != "EXECUTION" || !reflect.DeepEqual(f.ev, ev) {
 		l.t.Fatalf("an order is answered %s %+v, want %+v", f, f.ev, ev)
 	}
 	l.history[o.Account] = append(history, ev)
 	return f
 }
 
-// remembered returns the event of the newest so many orders with ids of the account that has the order's id.
+// remembered returns the event that executed the order's id, if it is among the newest ids that the
+// account remembers.
 func (l *lives) remembered(o *positions.Order) (positions.Event, bool) {
 	if o.ID.IsZero() {
 		return positions.Event{}, false
@@ -252,7 +257,7 @@ func fold(history []positions.Event) *positions.Book {
 	return book
 }
 
-// repeatAll sends each order again whose id should be remembered.
+// repeatAll repeats every order whose id should be remembered.
 func (l *lives) repeatAll() {
 	for _, o := range l.used {
 		if _, ok := l.remembered(&o); !ok {
@@ -264,7 +269,7 @@ func (l *lives) repeatAll() {
 	}
 }
 
-// --- those who only read
+// --- clients that only read
 
 func (l *lives) comeOrGo(f *follower) {
 	if f.conn != nil {
@@ -278,7 +283,8 @@ func (l *lives) comeOrGo(f *follower) {
 	f.conn.login(ModeResume, f.seq)
 	l.w.settle()
 	head := len(l.history[f.account])
-	want := LoginReply{Account: f.account, HeadSeq: uint64(head), OldestSeq: 1, After: f.seq, Epoch: 77, Mode: ModeResume}
+	want := LoginReply{Account: f.account, HeadSeq: uint64(head), OldestSeq: 1, After: f.seq, Epoch: 77,
+		Mode: ModeResume}
 	if got := f.conn.all()[0].reply; got != want {
 		l.t.Fatalf("a resume after %d is answered %+v, want %+v", f.seq, got, want)
 	}
@@ -286,7 +292,7 @@ func (l *lives) comeOrGo(f *follower) {
 	l.check(f)
 }
 
-// follow lets all followers read what there is for them, though not all that they are to be replayed.
+// follow lets each follower read once, which need not complete its replay.
 func (l *lives) follow() {
 	for _, f := range l.readers {
 		if f.conn != nil {
@@ -297,12 +303,12 @@ func (l *lives) follow() {
 	}
 }
 
-// check holds what a follower was sent against the list of events: each once, in order.
+// check compares what a follower was sent with the model: each event once, in order.
 func (l *lives) check(f *follower) {
 	frames := f.conn.all()
 	for _, fr := range frames[f.read:] {
 		f.seq++
-		if fr.what != "EVENT" || fr.ev.Seq != f.seq || f.seq > uint64(len(l.history[f.account])) ||
+		if fr.kind != "EVENT" || fr.ev.Seq != f.seq || f.seq > uint64(len(l.history[f.account])) ||
 			!reflect.DeepEqual(fr.ev, l.history[f.account][f.seq-1]) {
 			l.t.Fatalf("a follower of %d was sent %s where event %d comes next: %+v", f.account, fr, f.seq, fr.ev)
 		}
@@ -312,7 +318,7 @@ func (l *lives) check(f *follower) {
 
 // --- checkpoints
 
-// advance begins a checkpoint, or lets the one that is under way go on.
+// advance begins a checkpoint, or continues the one under way.
 func (l *lives) advance() {
 	for range rapid.IntRange(1, 6).Draw(l.t, "slices") {
 		l.cp.push()
@@ -322,7 +328,8 @@ func (l *lives) advance() {
 	}
 }
 
-// pull takes what the checkpoint has next. When it ends instead, its mark is made durable, and that is true.
+// pull takes the next slice of the checkpoint. If the checkpoint ends instead, its mark becomes
+// durable.
 func (l *lives) pull() (ended bool) {
 	mark, ended := l.cp.pull()
 	if !ended {
@@ -339,7 +346,7 @@ func (l *lives) pull() (ended bool) {
 	return true
 }
 
-// checkMemory holds the memory against what it says of itself.
+// checkMemory checks the invariants of each shard's memory.
 func (l *lives) checkMemory() {
 	for i, s := range l.w.eng.shards {
 		var accounts []*account
@@ -365,7 +372,7 @@ func (l *lives) checkMemory() {
 
 // --- the end of a life, and the next
 
-// crash ends the engine, where some orders may be in commits that do not return, and has the next one recover.
+// crash ends the engine, possibly with commits that never return, and recovers the next one.
 func (l *lives) crash() {
 	w := l.w
 	sent, survivors := l.interrupt()
@@ -383,16 +390,16 @@ func (l *lives) crash() {
 		l.adopt(number, sent)
 	}
 	l.checkMemory()
-	pressed := slices.ContainsFunc(l.w.eng.shards, (*shard).pressed)
-	if wanted := len(l.w.eng.wanted) > 0; wanted != pressed {
+	pressed := slices.ContainsFunc(l.w.eng.shards, (*shard).wantsCheckpoint)
+	if wanted := len(l.w.eng.checkpointWanted) > 0; wanted != pressed {
 		l.t.Fatalf("after the recovery a checkpoint is wanted: %v, want %v", wanted, pressed)
 	}
 	l.compare()
 	l.connect()
 }
 
-// interrupt submits orders whose commits do not return, and fails those. It returns the orders, and how many of the commits
-// reach the disk all the same.
+// interrupt submits orders whose commits wait and then fail. It returns the orders, and how many of
+// the commits reach the disk all the same.
 func (l *lives) interrupt() (sent []positions.Order, survivors int) {
 	w := l.w
 	if !rapid.Bool().Draw(l.t, "in a step") {
@@ -404,7 +411,7 @@ func (l *lives) interrupt() (sent []positions.Order, survivors int) {
 		sent = append(sent, o)
 		w.eng.Submit(o.Account, []Request{{Kind: KindOrder, Account: o.Account, Order: o}})
 	}
-	// Each shard comes to an end of its own: idle, as all was refused, or in a commit.
+	// Each shard ends up either idle, if all its orders were refused, or in a commit.
 	w.until("all shards in a commit or idle", func() bool {
 		w.journal.mu.Lock()
 		defer w.journal.mu.Unlock()
@@ -427,7 +434,8 @@ func (l *lives) renewed(j *fakeJournal) options {
 	return o
 }
 
-// adopt takes the events that outlived the crash though nobody was told of them. They are those of orders that were sent.
+// adopt adds to the model the events that survived the crash although no client was sent them. They
+// must be of orders that were sent.
 func (l *lives) adopt(number uint64, sent []positions.Order) {
 	known, all := l.history[number], l.w.journal.events(number)
 	if len(all) < len(known) || !reflect.DeepEqual(all[:len(known)], known) {
@@ -435,7 +443,8 @@ func (l *lives) adopt(number uint64, sent []positions.Order) {
 	}
 	for _, ev := range all[len(known):] {
 		if !slices.ContainsFunc(sent, func(o positions.Order) bool {
-			return o.Account == number && o.ID == ev.Trade.OrderID && o.Quantity == ev.Trade.Quantity && o.Side == ev.Trade.Side
+			return o.Account == number && o.ID == ev.Trade.OrderID && o.Quantity == ev.Trade.Quantity &&
+				o.Side == ev.Trade.Side
 		}) {
 			l.t.Fatalf("account %d has an event that nobody ordered: %+v", number, ev)
 		}
@@ -443,7 +452,7 @@ func (l *lives) adopt(number uint64, sent []positions.Order) {
 	l.history[number] = all
 }
 
-// compare holds holdings and history of all accounts against the list of events.
+// compare compares the holdings and the history of all accounts with the model.
 func (l *lives) compare() {
 	for _, number := range l.accounts {
 		want, _, _ := fold(l.history[number]).Holdings(number, l.w.prices.Load(), nil)

@@ -6,14 +6,14 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// ResumeMode says how a session begins. Its values are those of the wire.
+// ResumeMode says how a session begins. Its values are the ones on the wire.
 type ResumeMode uint8
 
-// How a session begins.
+// The ways in which a session begins.
 const (
-	ModeSnapshot ResumeMode = 1 // the state now, then live events
-	ModeResume   ResumeMode = 2 // the events after a sequence, then live ones
-	ModeRestart  ResumeMode = 3 // every event kept, then live ones
+	ModeSnapshot ResumeMode = 1 // the current state, then live events
+	ModeResume   ResumeMode = 2 // the events after a sequence, then live events
+	ModeRestart  ResumeMode = 3 // every event kept, then live events
 	ModeQuick    ResumeMode = 4 // live events only
 )
 
@@ -26,35 +26,37 @@ type Login struct {
 	Epoch   uint64 // ModeResume
 }
 
-// LoginReply is the answer to a login.
+// LoginReply is the answer to a successful login.
 type LoginReply struct {
 	Account   uint64
 	HeadSeq   uint64
 	OldestSeq uint64
-	After     uint64 // the sequence after which events follow: HeadSeq, unless some are replayed
+	After     uint64 // events follow after this sequence: HeadSeq, unless some are replayed
 	Epoch     uint64
 	Mode      ResumeMode
 	Resynced  bool
 	Holdings  *positions.Holdings // ModeSnapshot
 }
 
-// Login begins a session. The answer comes through the outlet.
+// Login starts a session. The answer comes through the outlet.
 func (e *Engine) Login(s *Session, l Login) {
 	e.shardOf(l.Account).post(&loginItem{session: s, login: l})
 }
 
-// Logout ends a session, whether its login was answered or not. account is that of the login.
+// Logout ends a session, whether or not its login has been answered. account is the one of the
+// login.
 func (e *Engine) Logout(s *Session, account uint64) {
 	e.shardOf(account).post(logoutItem{s})
 }
 
-// loginItem begins a session.
+// loginItem starts a session.
 type loginItem struct {
 	session *Session
 	login   Login
 }
 
-// decide copies the holdings where the answer may need them: a resume that is not possible becomes a snapshot.
+// decide copies the holdings if the answer may need them: a resume that is not possible becomes a
+// snapshot.
 func (l *loginItem) decide(s *shard, act *action) {
 	if l.login.Mode == ModeSnapshot || l.login.Mode == ModeResume {
 		act.index = s.snapshot(l.login.Account)
@@ -113,9 +115,9 @@ func (s *shard) refuseLogin(ses *Session, l *Login, f Failure) {
 	s.publisher.Answer(Answer{Kind: AnswerLoginRefused, Session: ses, ID: l.ID, Account: l.Account, Failure: f})
 }
 
-// resumeAfter returns the sequence after which history is replayed, and false if it is not.
+// resumeAfter returns the sequence after which history is replayed, and false if none is replayed.
 func resumeAfter(l *Login, epoch, oldest, head uint64) (from uint64, ok bool) {
-	if oldest == 0 { // nothing is kept: only who misses nothing can go on
+	if oldest == 0 { // nothing is kept: only a session that has missed nothing can resume
 		oldest = head + 1
 	}
 	switch l.Mode {
@@ -148,7 +150,7 @@ func (s *shard) logout(ses *Session) {
 		a.live[last] = nil
 		a.live = a.live[:last]
 	}
-	if c := ses.catchup; c != nil { // nobody is there to be answered
+	if c := ses.catchup; c != nil { // its pending requests will not be answered
 		if c.reading != nil {
 			s.eng.reads.cancel(c.reading)
 		}

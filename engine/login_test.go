@@ -18,7 +18,7 @@ func TestLoginModes(t *testing.T) {
 		o     options
 		mode  ResumeMode
 		last  uint64
-		other bool // the epoch is another one
+		other bool // log in with a different epoch
 		want  []string
 	}{
 		{"snapshot", options{}, ModeSnapshot, 0, false, []string{"LOGIN SNAPSHOT head=8 oldest=1 holdings=8 #1"}},
@@ -42,7 +42,8 @@ func TestLoginModes(t *testing.T) {
 			[]string{"LOGIN SNAPSHOT head=8 oldest=6 resynced holdings=8 #1"}},
 		{"restart from the oldest", small, ModeRestart, 0, false,
 			append([]string{"LOGIN RESTART head=8 oldest=6 after=5 #1"}, events(6, 8, " replay")...)},
-		{"resume with nothing kept, nothing missed", nothing, ModeResume, 8, false, []string{"LOGIN RESUME head=8 oldest=0 #1"}},
+		{"resume with nothing kept, nothing missed", nothing, ModeResume, 8, false,
+			[]string{"LOGIN RESUME head=8 oldest=0 #1"}},
 		{"resume with nothing kept, one missed", nothing, ModeResume, 7, false,
 			[]string{"LOGIN SNAPSHOT head=8 oldest=0 resynced holdings=8 #1"}},
 		{"resume with nothing kept, past the head", nothing, ModeResume, 9, false,
@@ -57,12 +58,12 @@ func TestLoginModes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, test.o, alice)
 			w.trade(alice, head-1)
-			c := w.connect(alice)
-			epoch := w.eng.Epoch()
+			c, epoch := w.connect(alice), w.eng.Epoch()
 			if test.other {
 				epoch++
 			}
-			w.eng.Login(&c.Session, Login{ID: c.id(), Account: alice, Mode: test.mode, LastSeq: test.last, Epoch: epoch})
+			l := Login{ID: c.id(), Account: alice, Mode: test.mode, LastSeq: test.last, Epoch: epoch}
+			w.eng.Login(&c.Session, l)
 			w.settle()
 			c.expect(test.want...)
 			reply := c.all()[0].reply
@@ -75,7 +76,7 @@ func TestLoginModes(t *testing.T) {
 	}
 }
 
-// TestSnapshot compares the holdings of a login with those of a book that is made of the events.
+// TestSnapshot compares the holdings of a login with those of a book built from the events.
 func TestSnapshot(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -117,9 +118,9 @@ func TestLoginRefused(t *testing.T) {
 	third.login(ModeQuick, 0)
 	w.settle()
 	third.expect("NOLOGIN TOO_MANY_SESSIONS #1")
-	third.logout() // was never in
+	third.logout() // it was never logged in
 	second.logout()
-	second.logout() // once is enough
+	second.logout() // a second call does nothing
 	w.settle()
 	third.login(ModeQuick, 0)
 	w.settle()
@@ -135,7 +136,7 @@ func TestLoginRefused(t *testing.T) {
 	fourth.expect()
 }
 
-// TestSessionsCatchingUpCount: the limit is over all sessions, live or not yet.
+// TestSessionsCatchingUpCount: sessions that are catching up count towards the limit too.
 func TestSessionsCatchingUpCount(t *testing.T) {
 	w := newWorld(t, options{sessions: 1}, alice)
 	w.trade(alice, 5)
@@ -187,7 +188,7 @@ func TestLivePush(t *testing.T) {
 	}
 }
 
-// TestOneStep puts much into one step: what a session sees is in the order in which it was decided, and the control lane
+// TestOneStep: a session sees the results of a step in the order of decision, and the control lane
 // comes first.
 func TestOneStep(t *testing.T) {
 	w := newWorld(t, options{}, alice, bob)
@@ -206,7 +207,8 @@ func TestOneStep(t *testing.T) {
 		w.connect(bob).login(ModeSnapshot, 0)
 		first.order(buy(4))
 	})
-	first.expect("EXECUTION 2 #2", "REFUSED InsufficientShares #3", "HOLDINGS 2 #4", "EVENT 3", "HISTORY 3 2 oldest=1 #5", "EXECUTION 4 #6")
+	first.expect("EXECUTION 2 #2", "REFUSED InsufficientShares #3", "HOLDINGS 2 #4", "EVENT 3",
+		"HISTORY 3 2 oldest=1 #5", "EXECUTION 4 #6")
 	leaving.expect()
 	joining.expect("LOGIN RESTART head=1 oldest=1 after=0 #1", "EVENT 1 replay")
 	joining.read()
@@ -228,7 +230,7 @@ func TestOneStep(t *testing.T) {
 	}
 }
 
-// TestLoginAndLogoutInOneStep leaves nothing behind, whatever the session was about to do.
+// TestLoginAndLogoutInOneStep: a login and a logout in one step leave nothing behind, in any mode.
 func TestLoginAndLogoutInOneStep(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 2}, alice)
 	w.trade(alice, 5)

@@ -7,6 +7,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// ants makes a pool of its own when it is loaded; all that is started later has to end.
+	// Loading ants starts its default pool. Every goroutine started after that has to end.
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }

@@ -2,8 +2,9 @@ package engine
 
 import "testing"
 
-// TestMarkOfOneShard: a shard that needs several slices notes its number before the first of them. What it commits between two
-// slices, of an account that has been copied already, is after the mark.
+// TestMarkOfOneShard: a shard that needs several slices notes its number before the first. If it
+// commits events of an account that has been copied already, between two slices, they are after the
+// mark.
 func TestMarkOfOneShard(t *testing.T) {
 	w := newWorld(t, options{keeps: true, shards: 1, slice: 1}, alice, bob, carol)
 	before := w.journal.Committed()

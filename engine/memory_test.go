@@ -9,7 +9,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// check holds the memory against what it says of itself.
+// check verifies the invariants of the memory: its counters, its list of chunks, and its bounds.
 func (m *memory) check(accounts []*account) error {
 	bytes, chunks, clean := int64(0), 0, int64(0)
 	linked := make(map[*chunk]bool)
@@ -29,7 +29,8 @@ func (m *memory) check(accounts []*account) error {
 		t := &a.tail
 		for _, c := range t.chunks {
 			if pinned := m.pins && c.end() > t.stored+1; c.owner != a || c.pinned != pinned || linked[c] == pinned {
-				return fmt.Errorf("account %d, stored up to %d: its chunk from %d is of %d, pinned: %v, in the list: %v",
+				return fmt.Errorf("account %d, stored up to %d: its chunk from %d is of %d, "+
+					"pinned: %v, in the list: %v",
 					a.number, t.stored, c.first, c.owner.number, c.pinned, linked[c])
 			}
 			bytes += c.bytes()
@@ -51,7 +52,8 @@ func (m *memory) check(accounts []*account) error {
 	case bytes > m.bytesMax && clean > 0:
 		return fmt.Errorf("%d bytes are held, %d of them not pinned; %d may be", bytes, clean, m.bytesMax)
 	case bytes > m.bytesMax+chunkEventsMin*eventBytes*unstored:
-		return fmt.Errorf("%d bytes are held for %d events that are not stored; %d may be besides", bytes, unstored, m.bytesMax)
+		return fmt.Errorf("%d bytes are held for %d events that are not stored; %d may be besides", bytes, unstored,
+			m.bytesMax)
 	}
 	return nil
 }
@@ -67,7 +69,8 @@ func (t *tail) check(number uint64, m *memory) error {
 		return nil
 	}
 	if t.head-t.oldest >= uint64(m.eventsMax) && (!m.pins || t.oldest <= t.stored) {
-		return fmt.Errorf("account %d, stored up to %d, holds %d to %d; at most %d", number, t.stored, t.oldest, t.head, m.eventsMax)
+		return fmt.Errorf("account %d, stored up to %d, holds %d to %d; at most %d", number, t.stored, t.oldest,
+			t.head, m.eventsMax)
 	}
 	if t.chunks[0].end() <= t.oldest {
 		return fmt.Errorf("account %d holds from %d and keeps a chunk of older events", number, t.oldest)
@@ -94,7 +97,8 @@ func (t *tail) checkUnstored(number uint64) error {
 		}
 		for i := range run {
 			if run[i].Seq != next || run[i].Account != number {
-				return fmt.Errorf("account %d: event %d of %d in the run where %d comes next", number, run[i].Seq, run[i].Account, next)
+				return fmt.Errorf("account %d: event %d of %d in the run where %d comes next", number, run[i].Seq,
+					run[i].Account, next)
 			}
 			next++
 		}
@@ -105,8 +109,9 @@ func (t *tail) checkUnstored(number uint64) error {
 	return nil
 }
 
-// TestMemoryProperty: whatever comes, the tails are what they say, inside their bounds, hold whatever the journal's Read does
-// not give, and ids go with their events where nothing else has those.
+// TestMemoryProperty: whatever happens, the tails are consistent and within their bounds, hold
+// every event that the journal's Read does not return, and order ids are forgotten with their
+// events if nothing else has those.
 func TestMemoryProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var m memory
@@ -117,7 +122,7 @@ func TestMemoryProperty(t *testing.T) {
 		accounts := make([]*account, rapid.IntRange(1, 6).Draw(t, "accounts"))
 		for i := range accounts {
 			accounts[i] = &account{number: uint64(i + 1), ids: new(orderIDs)}
-			if pins { // some have a past
+			if pins { // some accounts were loaded
 				seq := rapid.SampledFrom([]uint64{0, 0, 5, 1000}).Draw(t, "loaded")
 				accounts[i].tail.head, accounts[i].tail.stored = seq, seq
 				past[accounts[i]] = seq
@@ -127,7 +132,7 @@ func TestMemoryProperty(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "runs") {
 			a := rapid.SampledFrom(accounts).Draw(t, "account")
 			if pins && rapid.IntRange(0, 2).Draw(t, "a checkpoint") == 0 {
-				m.store(a, rapid.Uint64Range(a.tail.stored, a.tail.head).Draw(t, "stored"))
+				m.markStored(a, rapid.Uint64Range(a.tail.stored, a.tail.head).Draw(t, "stored"))
 				if err := m.check(accounts); err != nil {
 					t.Fatalf("after %d was stored up to %d: %v", a.number, a.tail.stored, err)
 				}
@@ -166,11 +171,11 @@ func TestMemoryProperty(t *testing.T) {
 	})
 }
 
-// TestMemoryDropsTheOldest: what is dropped first is the oldest, but an account that is being filled keeps its newest events
-// before one that is quiet keeps old ones.
+// TestMemoryDropsTheOldest: the oldest chunk is dropped first, except that a chunk which is being
+// filled stays while there are full ones.
 func TestMemoryDropsTheOldest(t *testing.T) {
 	var m memory
-	m.init(4096, 12*eventBytes, false) // three chunks of the smallest size
+	m.init(4096, 12*eventBytes, false) // room for three chunks of the smallest size
 	busy, quiet := &account{number: 1}, &account{number: 2}
 	add := func(a *account, n int) {
 		for range n {
@@ -182,14 +187,16 @@ func TestMemoryDropsTheOldest(t *testing.T) {
 	if quiet.tail.oldest != 1 || busy.tail.oldest != 1 {
 		t.Fatalf("something was dropped though there is room: %d, %d", quiet.tail.oldest, busy.tail.oldest)
 	}
-	add(busy, 1) // takes a chunk of 8, and there are 4 left
+	add(busy, 1) // begins a chunk of 8 events, with room for 4 left
 	if quiet.tail.oldest != 1 || busy.tail.oldest != 5 {
-		t.Errorf("the quiet account holds from %d, the busy one from %d; want 1 and 5: a full chunk goes before one that is being filled",
+		t.Errorf("the quiet account holds from %d, the busy one from %d; "+
+			"want 1 and 5: a full chunk goes before one that is being filled",
 			quiet.tail.oldest, busy.tail.oldest)
 	}
 }
 
-// TestMemoryKeepsTheNewest: where all chunks are being filled, the oldest goes, not the one that was just begun.
+// TestMemoryKeepsTheNewest: if all chunks are being filled, the oldest is dropped, not the one just
+// begun.
 func TestMemoryKeepsTheNewest(t *testing.T) {
 	var m memory
 	m.init(4096, 33*eventBytes, false)
@@ -199,12 +206,14 @@ func TestMemoryKeepsTheNewest(t *testing.T) {
 		m.append(busy, &positions.Event{Account: 1, Seq: seq})
 	}
 	if quiet.tail.oldest != 0 || !busy.tail.has(29) {
-		t.Errorf("the event just added is held: %v; the quiet account holds from %d", busy.tail.has(29), quiet.tail.oldest)
+		t.Errorf("the event just added is held: %v; the quiet account holds from %d", busy.tail.has(29),
+			quiet.tail.oldest)
 	}
 }
 
-// TestPinnedMemoryBounded: an event that is pinned keeps all of its chunk. Chunks are begun small once they might come to more
-// than the bound, so that many accounts with an event each do not keep a large one each.
+// TestPinnedMemoryBounded: a pinned event pins its whole chunk. New chunks are small once they
+// might exceed the bound, so that many accounts with one pinned event each do not pin a large chunk
+// each.
 func TestPinnedMemoryBounded(t *testing.T) {
 	var m memory
 	m.init(4096, 200*eventBytes, true)
@@ -215,7 +224,7 @@ func TestPinnedMemoryBounded(t *testing.T) {
 		for range 200 {
 			m.append(a, &positions.Event{Account: a.number, Seq: a.tail.head + 1})
 			if last := a.tail.chunks[len(a.tail.chunks)-1]; len(last.events) == cap(last.events) {
-				m.store(a, a.tail.head-1) // all but the newest
+				m.markStored(a, a.tail.head-1) // all but the newest
 			}
 			if err := m.check(accounts); err != nil {
 				t.Fatalf("after event %d of %d: %v", a.tail.head, a.number, err)
@@ -227,7 +236,8 @@ func TestPinnedMemoryBounded(t *testing.T) {
 	}
 }
 
-// TestHistoryMemoryBounded: over all accounts of a shard no more than the bound is held; oldest rises.
+// TestHistoryMemoryBounded: the accounts of a shard together stay within the bound, and the oldest
+// sequence rises.
 func TestHistoryMemoryBounded(t *testing.T) {
 	const bytes = 100 * int64(1000)
 	w := newWorld(t, options{bytes: bytes}, alice, bob, carol)
@@ -263,7 +273,7 @@ func TestHistoryMemoryBounded(t *testing.T) {
 	c.expect(fmt.Sprintf("HISTORY %d oldest=%d #3", head-1, before), fmt.Sprintf("EXECUTION %d #4", head))
 }
 
-// TestMemoryIsShared evenly by the shards.
+// TestMemoryIsShared: the shards share the memory evenly.
 func TestMemoryIsShared(t *testing.T) {
 	w := newWorld(t, options{shards: 4})
 	for _, s := range w.eng.shards {

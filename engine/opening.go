@@ -11,25 +11,27 @@ import (
 )
 
 const (
-	openingBatch = 64 // accounts opened in one step
+	openingBatch = 64 // accounts opened in one step, at most
 	openingRetry = 5 * time.Millisecond
 )
 
-// Opening is how an account begins.
+// Opening describes how an account begins.
 type Opening struct {
-	Adjustment positions.Adjustment // of its cash: its first event
+	Adjustment positions.Adjustment // its opening cash: its first event
 	Orders     []positions.Order    // executed next, at the universe's opening prices; the engine sets their account
 }
 
-// Open opens accounts, by events like all else. It returns when all of it is durable. opening says how an account
-// begins. It is called on the drainers, several at a time, and only for accounts that are not there: of a million that
-// are, none is made in vain.
+// Open opens accounts by means of events, like every other change. It returns when all the events
+// are durable. opening describes how an account begins. It is called on the drainers, concurrently,
+// and only for accounts that do not exist yet, so a start with a million existing accounts builds
+// no Opening in vain.
 //
-// An account that is there is left alone, whatever opening says of it. It is complete: all events of its opening are
-// in one commit, which is durable as a whole or not at all. So an opening that was cut off continues with the accounts
-// that are missing.
+// An existing account is left alone, whatever opening says. It is complete, since all the events of
+// its opening are in one commit, which is durable as a whole or not at all. So an Open that was
+// interrupted continues with the missing accounts.
 //
-// Where too much is not checkpointed, Open waits for the next checkpoint; somebody has to make it.
+// If too many events are not checkpointed, Open waits for the next checkpoint, which another
+// goroutine has to make.
 func (e *Engine) Open(ctx context.Context, accounts iter.Seq[uint64], opening func(account uint64) Opening) error {
 	batches := make(map[*shard][]uint64)
 	for number := range accounts {
@@ -40,7 +42,7 @@ func (e *Engine) Open(ctx context.Context, accounts iter.Seq[uint64], opening fu
 		if err := e.openBatch(ctx, batches[s], opening); err != nil {
 			return err
 		}
-		batches[s] = nil // the drainer may still have them
+		batches[s] = nil // the drainer may still use it
 	}
 	for _, numbers := range batches {
 		if len(numbers) == 0 {
@@ -53,13 +55,13 @@ func (e *Engine) Open(ctx context.Context, accounts iter.Seq[uint64], opening fu
 	return nil
 }
 
-// errUncheckpointed says that something cannot be booked before a checkpoint.
+// errUncheckpointed says that no event can be booked before the next checkpoint.
 var errUncheckpointed = fmt.Errorf("too many events are not checkpointed: %w", ErrBusy)
 
-// ErrReadOnly says that nothing can be booked at the moment.
+// ErrReadOnly says that no event can be booked at the moment.
 var ErrReadOnly = errors.New("the journal takes no events at the moment, since its disk is nearly full: make room")
 
-// openBatch opens accounts of one shard, in as many steps as it takes.
+// openBatch opens accounts of one shard, in as many steps as necessary.
 func (e *Engine) openBatch(ctx context.Context, numbers []uint64, opening func(uint64) Opening) error {
 	for {
 		_, err := ask(ctx, e, numbers[0], func(q question[struct{}]) item {
@@ -81,10 +83,10 @@ type openItem struct {
 	question[struct{}]
 	numbers []uint64
 	opening func(account uint64) Opening
-	err     error // why not all of them are open
+	err     error // why some of them could not be opened
 }
 
-// decide opens those that are not open, as many as there is room for.
+// decide opens the accounts that do not exist yet, as many as there is room for.
 func (o *openItem) decide(s *shard, act *action) {
 	for _, number := range o.numbers {
 		if _, known := s.book.Seq(number); known {
@@ -94,7 +96,7 @@ func (o *openItem) decide(s *shard, act *action) {
 		case s.step.readOnly:
 			o.err = ErrReadOnly
 			return
-		case s.full():
+		case s.uncheckpointedFull():
 			o.err = errUncheckpointed
 			return
 		}
@@ -122,13 +124,13 @@ func (s *shard) open(number uint64, o *Opening, act *action) {
 			o.Orders[i-1].Account = number
 			r = s.book.Decide(&o.Orders[i-1], prices, st.now, ev)
 		}
-		if r.Reason != positions.NoRefusal { // of a universe whose prices pass what the ledger holds
+		if r.Reason != positions.NoRefusal { // the universe's prices exceed what the ledger can hold
 			st.events = st.events[:len(st.events)-1]
 			return
 		}
 		s.book.Apply(ev)
 		if i == 0 {
-			s.add(number)
+			s.addAccount(number)
 		}
 		act.events.add(len(st.events) - 1)
 	}

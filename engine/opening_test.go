@@ -13,14 +13,14 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Accounts that tests open by the number, and what they open with.
+// The accounts that openAccounts opens, and how they open.
 const (
 	firstAccount   = 100001
 	openingCash    = 1_000_000_0000
 	openingRowsMax = 3 // all instruments of testUniverse
 )
 
-// openAccounts opens n accounts from firstAccount on.
+// openAccounts opens n accounts, from firstAccount on.
 func openAccounts(ctx context.Context, eng *Engine, n int, seed uint64) error {
 	numbers := func(yield func(uint64) bool) {
 		for i := range n {
@@ -32,7 +32,8 @@ func openAccounts(ctx context.Context, eng *Engine, n int, seed uint64) error {
 	return eng.Open(ctx, numbers, openingOf(seed))
 }
 
-// openingOf gives accounts up to openingRowsMax rows, and those whose numbers end in 00 none.
+// openingOf returns openings with up to openingRowsMax rows, and none for accounts whose numbers
+// end in 00.
 func openingOf(seed uint64) func(account uint64) Opening {
 	return func(account uint64) Opening {
 		rng := rand.New(rand.NewPCG(seed, account))
@@ -50,8 +51,8 @@ func openingOf(seed uint64) func(account uint64) Opening {
 	}
 }
 
-// TestOpeningContinues with the accounts that are missing; those that are there are left alone, whatever the seed is now, and
-// whatever they did since.
+// TestOpeningContinues: an opening that was interrupted continues with the missing accounts.
+// Existing accounts are left alone, even with another seed, and even if they have traded since.
 func TestOpeningContinues(t *testing.T) {
 	whole := newWorld(t, options{shards: 2})
 	if err := openAccounts(t.Context(), whole.eng, 40, 1); err != nil {
@@ -63,11 +64,11 @@ func TestOpeningContinues(t *testing.T) {
 		if err := openAccounts(t.Context(), w.eng, done, 1); err != nil {
 			t.Fatal(err)
 		}
-		for i := 0; i < done; i += 3 { // these are used before it goes on
+		for i := 0; i < done; i += 3 { // these trade before the opening continues
 			w.trade1(firstAccount + uint64(i))
 		}
 		w.settle()
-		for i := range 3 { // with another seed it changes nothing that is there
+		for i := range 3 { // another seed does not change existing accounts
 			seed := uint64(1)
 			if i > 0 {
 				seed = 7
@@ -82,7 +83,8 @@ func TestOpeningContinues(t *testing.T) {
 			got, want := w.journal.events(number), whole.journal.events(number)
 			if i < done && i%3 == 0 {
 				if n := len(got); n != len(want)+1 || got[n-1].Trade.Origin != positions.OriginClient {
-					t.Fatalf("cut off after %d accounts: account %d has %d events, want those of its opening, %d, and one",
+					t.Fatalf("cut off after %d accounts: account %d has %d events, "+
+						"want those of its opening, %d, and one",
 						done, number, n, len(want))
 				}
 				got = got[:len(want)]
@@ -91,13 +93,15 @@ func TestOpeningContinues(t *testing.T) {
 				got[i].Time = want[min(i, len(want)-1)].Time
 			}
 			if !reflect.DeepEqual(got, want) {
-				t.Fatalf("cut off after %d accounts: account %d was opened by %d events, want %d", done, number, len(got), len(want))
+				t.Fatalf("cut off after %d accounts: account %d was opened by %d events, want %d", done, number,
+					len(got), len(want))
 			}
 		}
 	}
 }
 
-// TestOpeningWaits where too much is not checkpointed, and is not possible where the journal takes nothing.
+// TestOpeningWaits: Open waits while too many events are not checkpointed, and fails if the journal
+// takes no events.
 func TestOpeningWaits(t *testing.T) {
 	var full atomic.Bool
 	w := newWorld(t, options{keeps: true, shards: 2, uncheckpointed: 30, readOnly: full.Load})
@@ -112,7 +116,8 @@ func TestOpeningWaits(t *testing.T) {
 			waiting = false
 		case <-w.eng.CheckpointWanted():
 			w.settle()
-			if n := w.eng.Stats().UncheckpointedBytes / eventBytes; n > 2*(30+1+openingRowsMax) { // an account is opened whole
+			// an account is opened whole
+			if n := w.eng.Stats().UncheckpointedBytes / eventBytes; n > 2*(30+1+openingRowsMax) {
 				t.Fatalf("%d events are not checkpointed; there may be 30 in each of two shards", n)
 			}
 			w.checkpoint()
@@ -133,7 +138,7 @@ func TestOpeningWaits(t *testing.T) {
 	}
 }
 
-// TestOpeningAtOpeningPrices: what the prices do meanwhile does not matter.
+// TestOpeningAtOpeningPrices: accounts open at the opening prices, whatever the current prices are.
 func TestOpeningAtOpeningPrices(t *testing.T) {
 	w := newWorld(t, options{})
 	w.prices.Store(testUniverse.Opening().With(ten, 99_0000).With(twenty, 1_0000))

@@ -7,11 +7,11 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// decideOrder decides the order that r has now, of the account of r.
+// decideOrder decides r.Order for the account of r.
 func (s *shard) decideOrder(r *Request, act *action) {
 	r.Order.Account = r.Account
 	if s.tooFast(r.Account) {
-		act.what, act.failure = whatFailed, FailureRateLimited
+		act.outcome, act.failure = outcomeFailed, FailureRateLimited
 		s.stats.rateLimited.Add(1)
 		return
 	}
@@ -22,7 +22,7 @@ func (s *shard) decideOrder(r *Request, act *action) {
 	id := idHash(&r.Order.ID)
 	content, ok := s.tryContentHash(&r.Order)
 	if !ok {
-		act.what, act.failure = whatFailed, FailureInternal
+		act.outcome, act.failure = outcomeFailed, FailureInternal
 		return
 	}
 	var clash *positions.OrderID
@@ -42,18 +42,18 @@ func (s *shard) decideOrder(r *Request, act *action) {
 	s.find(r.Account).remember(record, clash, s.idsMax)
 }
 
-// tryContentHash contains a panic over an order that no universe has.
+// tryContentHash recovers from the panic over an instrument that is not in the universe.
 func (s *shard) tryContentHash(o *positions.Order) (h uint64, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.contained("content", o.Account, p)
+			s.recordPanic("content", o.Account, p)
 		}
 	}()
 	return contentHash(o.Instrument, o.Side, o.Quantity, o.Limit, s.eng.cfg.Universe), true
 }
 
-// tooFast counts an order of the account and says whether it is one too many. An account that was quiet may send a
-// second's worth at once.
+// tooFast counts an order of the account and reports whether it exceeds the rate. An account that
+// was quiet may send a second's worth at once.
 func (s *shard) tooFast(account uint64) bool {
 	if s.eng.cfg.OrdersPerSecond == 0 {
 		return false
@@ -62,17 +62,17 @@ func (s *shard) tooFast(account uint64) bool {
 	return a != nil && !a.pace.Allow(time.Duration(s.step.elapsed), s.eng.cfg.OrdersPerSecond)
 }
 
-// decide decides the order and applies the event. It returns whether there is one.
+// decide decides the order and applies the event. It reports whether the order was executed.
 func (s *shard) decide(o *positions.Order, act *action) (executed bool) {
 	s.drainer.Check()
 	st := &s.step
 	if st.readOnly {
-		act.what, act.failure = whatFailed, FailureReadOnly
+		act.outcome, act.failure = outcomeFailed, FailureReadOnly
 		s.stats.readOnly.Add(1)
 		return false
 	}
-	if s.full() {
-		act.what, act.failure = whatFailed, FailureUncheckpointed
+	if s.uncheckpointedFull() {
+		act.outcome, act.failure = outcomeFailed, FailureUncheckpointed
 		s.stats.busy.Add(1)
 		return false
 	}
@@ -81,12 +81,12 @@ func (s *shard) decide(o *positions.Order, act *action) (executed bool) {
 	refusal, ok := s.tryDecide(o, ev)
 	switch {
 	case !ok:
-		act.what, act.failure = whatFailed, FailureInternal
+		act.outcome, act.failure = outcomeFailed, FailureInternal
 	case refusal.Reason != positions.NoRefusal:
-		act.what, act.refusal = whatRefused, refusal
+		act.outcome, act.refusal = outcomeRefused, refusal
 		st.refused++
 	default:
-		act.what = whatExecuted
+		act.outcome = outcomeExecuted
 		act.events.add(n)
 		s.book.Apply(ev)
 		return true
@@ -95,11 +95,11 @@ func (s *shard) decide(o *positions.Order, act *action) (executed bool) {
 	return false
 }
 
-// tryDecide contains a panic of the decision: the book was not touched yet.
+// tryDecide recovers from a panic of the decision: the book has not been touched at that point.
 func (s *shard) tryDecide(o *positions.Order, ev *positions.Event) (r positions.Refusal, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.contained("decide", o.Account, p)
+			s.recordPanic("decide", o.Account, p)
 		}
 	}()
 	return s.book.Decide(o, s.step.prices, s.step.now, ev), true
@@ -107,33 +107,33 @@ func (s *shard) tryDecide(o *positions.Order, ev *positions.Event) (r positions.
 
 // decideWith decides the orders that a Decider makes, up to the first that is not executed.
 func (s *shard) decideWith(r *Request, act *action) {
-	act.what = whatDeclined
+	act.outcome = outcomeDeclined
 	st := &s.step
 	st.orders = s.tryDecider(r, st.orders[:0])
 	for i := range st.orders {
 		r.Order = st.orders[i]
 		if r.Session == nil {
-			r.Order.ID = positions.OrderID{} // nobody asked, so nobody asks again
+			r.Order.ID = positions.OrderID{} // no client sent it, so none repeats it
 			r.Order.Account = r.Account
 			s.decide(&r.Order, act)
 		} else {
-			s.decideOrder(r, act) // as if the session had sent it: its id counts, and its rate
+			s.decideOrder(r, act) // as if the session had sent it: its id counts, and so does the rate
 		}
 		if int(act.events.count) <= i {
 			break
 		}
 	}
 	if act.events.count > 0 {
-		act.what = whatExecuted // whatever ended it
+		act.outcome = outcomeExecuted // even if a later order failed
 	}
 }
 
-// tryDecider contains a panic of the Decider: then it has made no orders.
+// tryDecider recovers from a panic of the Decider, which then has made no orders.
 func (s *shard) tryDecider(r *Request, orders []positions.Order) (made []positions.Order) {
 	defer func() {
 		if p := recover(); p != nil {
 			made = orders
-			s.contained("decider", r.Account, p)
+			s.recordPanic("decider", r.Account, p)
 		}
 	}()
 	v, known := s.book.View(r.Account)
@@ -143,7 +143,7 @@ func (s *shard) tryDecider(r *Request, orders []positions.Order) (made []positio
 	return r.Decider.Decide(v, s.step.prices, s.step.now, r.Arg, orders)
 }
 
-func (s *shard) contained(where string, account uint64, p any) {
+func (s *shard) recordPanic(where string, account uint64, p any) {
 	s.eng.panics.Add(1)
 	s.eng.cfg.Log.Error().Str("in", where).Uint64("account", account).Any("panic", p).Bytes("stack", debug.Stack()).
 		Msg("panic contained; the book is untouched")

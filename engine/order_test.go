@@ -26,21 +26,23 @@ func TestOrderIDs(t *testing.T) {
 		t.Errorf("the repeat is %+v", ev)
 	}
 
-	// Other content is whatever changes instrument, side, quantity or limit.
+	// The content is the instrument, the side, the quantity and the limit.
 	limited := buy(10, "one")
 	limited.Limit = 200
-	for _, o := range []positions.Order{buy(11, "one"), sell(10, "one"), orderOf(positions.Buy, ten, 10, "one"), limited} {
+	for _, o := range []positions.Order{buy(11, "one"), sell(10, "one"), orderOf(positions.Buy, ten, 10, "one"),
+		limited} {
 		order(o)
 	}
-	c.expect("FAILED DUPLICATE_ORDER_ID #5", "FAILED DUPLICATE_ORDER_ID #6", "FAILED DUPLICATE_ORDER_ID #7", "FAILED DUPLICATE_ORDER_ID #8")
+	c.expect("FAILED DUPLICATE_ORDER_ID #5", "FAILED DUPLICATE_ORDER_ID #6", "FAILED DUPLICATE_ORDER_ID #7",
+		"FAILED DUPLICATE_ORDER_ID #8")
 
-	// Who makes it is no content.
+	// The origin is not part of the content.
 	byHand := buy(10, "one")
 	byHand.Origin = positions.OriginOperator
 	order(byHand)
 	c.expect("REPEAT 2 #9")
 
-	// The id belongs to the account, not to the session, and not to other accounts.
+	// An id belongs to the account, not to the session.
 	other.order(buy(10, "one"))
 	w.settle()
 	other.expect("EVENT 2", "REPEAT 2 #2")
@@ -49,13 +51,13 @@ func TestOrderIDs(t *testing.T) {
 	w.settle()
 	stranger.expect("EXECUTION 2 #2")
 
-	// A refused id is free again, for any content.
+	// The id of a refused order is free again, for any content.
 	order(sell(99, "two"))
 	order(sell(5, "two"))
 	order(sell(5, "two"))
 	c.expect("REFUSED InsufficientShares #10", "EXECUTION 3 #11", "REPEAT 3 #12")
 
-	// An order without id is never a repeat.
+	// An order without an id is never a repeat.
 	order(buy(10))
 	order(buy(10))
 	c.expect("EXECUTION 4 #13", "EXECUTION 5 #14")
@@ -67,7 +69,8 @@ func TestOrderIDs(t *testing.T) {
 	}
 }
 
-// TestOrderIDsInOneStep: what is decided earlier in a step is known later in it, though nothing is in the tail yet.
+// TestOrderIDsInOneStep: an id that was used earlier in the step is known, although its event is
+// not in the tail yet.
 func TestOrderIDsInOneStep(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -81,7 +84,8 @@ func TestOrderIDsInOneStep(t *testing.T) {
 		r.Account = alice
 		w.eng.Submit(alice, []Request{r})
 	})
-	c.expect("REFUSED InsufficientShares #2", "EXECUTION 2 #3", "EXECUTION 3 #4", "REPEAT 2 #5", "FAILED DUPLICATE_ORDER_ID #6")
+	c.expect("REFUSED InsufficientShares #2", "EXECUTION 2 #3", "EXECUTION 3 #4", "REPEAT 2 #5",
+		"FAILED DUPLICATE_ORDER_ID #6")
 	if ev := c.all()[4].ev; ev.Seq != 2 || ev.Account != alice || ev.Trade.Quantity != 10 {
 		t.Errorf("the repeat is %+v", ev)
 	}
@@ -97,7 +101,7 @@ func TestOrderIDDropped(t *testing.T) {
 	w.settle()
 	c.expect("EXECUTION 2 #2", "EVENT 3", "REPEAT 2 #3")
 	w.together(func() {
-		w.trade1(alice) // 4 drops 2, but only when it is published: in this step the id is still known
+		w.trade1(alice) // 4 drops 2 when it is published, so in this step the id is still known
 		c.order(buy(10, "x"))
 	})
 	c.expect("EVENT 4", "REPEAT 2 #4")
@@ -112,7 +116,7 @@ func TestOrderIDDropped(t *testing.T) {
 	}
 }
 
-// TestOrderIDBelowTail: with a journal that keeps, the first execution is fetched outside the drainer.
+// TestOrderIDBelowTail: with a journal that keeps, the first execution is read outside the drainer.
 func TestOrderIDBelowTail(t *testing.T) {
 	w := newWorld(t, options{tail: 2, keeps: true, reads: 1}, alice)
 	c := w.loggedIn(alice)
@@ -122,7 +126,8 @@ func TestOrderIDBelowTail(t *testing.T) {
 	w.settle()
 	c.order(buy(11, "x"))
 	w.settle()
-	c.expect("EXECUTION 2 #2", "EVENT 3", "EVENT 4", "EVENT 5", "EVENT 6", "REPEAT 2 #3", "FAILED DUPLICATE_ORDER_ID #4")
+	c.expect("EXECUTION 2 #2", "EVENT 3", "EVENT 4", "EVENT 5", "EVENT 6", "REPEAT 2 #3",
+		"FAILED DUPLICATE_ORDER_ID #4")
 
 	release := w.journal.holdReads()
 	defer release()
@@ -159,7 +164,7 @@ func TestOrderIDsMax(t *testing.T) {
 	}
 	w.settle()
 	c.seen = len(c.all())
-	for _, i := range []int{1, orderIDsMax, 0, 1} { // the new order 0 takes the place of order 1
+	for _, i := range []int{1, orderIDsMax, 0, 1} { // order 0 is new again, and pushes out order 1
 		c.order(buy(10, fmt.Sprintf("order %d", i)))
 		w.settle()
 	}
@@ -167,7 +172,7 @@ func TestOrderIDsMax(t *testing.T) {
 	c.expect(fmt.Sprintf("REPEAT 3 #%d", head+1), fmt.Sprintf("REPEAT %d #%d", head, head+2),
 		fmt.Sprintf("EXECUTION %d #%d", head+1, head+3), fmt.Sprintf("EXECUTION %d #%d", head+2, head+4))
 	ids := w.account(alice).ids
-	for range 2 { // a checkpoint changes nothing but what waits for it
+	for range 2 { // a checkpoint changes only the forgotten records
 		if len(ids.seen) != orderIDsMax || ids.base+len(ids.queue)-ids.first != orderIDsMax {
 			t.Errorf("%d ids in the map, %d to %d in the queue", len(ids.seen), ids.first, ids.base+len(ids.queue))
 		}
@@ -178,11 +183,11 @@ func TestOrderIDsMax(t *testing.T) {
 	}
 }
 
-// decider makes an order, or none, or panics.
+// decider is a Decider that makes an order, makes none, or panics.
 type decider struct {
 	decide func(v positions.View, prices *market.Prices, arg uint64) (positions.Order, bool)
 
-	// By the drainer; the test looks when the engine is idle.
+	// Written by the drainer. Tests read them when the engine is idle.
 	args     []uint64
 	events   []uint64
 	refusals []positions.Refusal
@@ -232,7 +237,7 @@ func TestDecider(t *testing.T) {
 		switch arg {
 		case 1:
 			o := buy(v.Cash().Balance / prices.At(penny) / 2)
-			o.Account = bob // the engine puts the right one in
+			o.Account = bob // the engine sets the right account
 			return o, true
 		case 2:
 			return sell(50_000_001), v.Seq() == 2
@@ -241,7 +246,7 @@ func TestDecider(t *testing.T) {
 		case 4:
 			panic("Decide is made to panic")
 		case 5:
-			return orderOf(3, penny, 1), true // a side that the book does not know
+			return orderOf(3, penny, 1), true // a side that does not exist
 		}
 		row, _ := v.Find(penny)
 		return sell(row.Quantity), true
@@ -270,7 +275,8 @@ func TestDecider(t *testing.T) {
 	}
 }
 
-// TestDeciderOfASession: whoever asked is answered once, whatever the decider makes of it, and nothing stays in flight.
+// TestDeciderOfASession: the session gets one answer, whatever the decider does, and nothing stays
+// in flight.
 func TestDeciderOfASession(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -294,7 +300,10 @@ func TestDeciderOfASession(t *testing.T) {
 		}
 	})
 	c.expect("EXECUTION 2 #11", "REFUSED InsufficientShares #12", "DECLINED #13", "DECLINED #14")
-	twice := &decider{decide: func(positions.View, *market.Prices, uint64) (positions.Order, bool) { return buy(5, "x"), true }}
+	twice := &decider{decide: func(positions.View, *market.Prices, uint64) (positions.Order,
+		bool) {
+		return buy(5, "x"), true
+	}}
 	w.together(func() {
 		for id := uint64(15); id <= 16; id++ {
 			c.Begin(16)
@@ -303,7 +312,7 @@ func TestDeciderOfASession(t *testing.T) {
 			w.eng.Submit(alice, []Request{r})
 		}
 	})
-	c.expect("EXECUTION 3 #15", "REPEAT 3 #16") // an order id is one whoever makes the order
+	c.expect("EXECUTION 3 #15", "REPEAT 3 #16") // order ids count whoever makes the order
 	if len(twice.args) != 2 {
 		t.Errorf("Done was called %d times", len(twice.args))
 	}
@@ -312,7 +321,7 @@ func TestDeciderOfASession(t *testing.T) {
 	}
 }
 
-// TestPanicWhileDeciding: it is answered, the book is as it was, and the shard goes on.
+// TestPanicWhileDeciding: the order is answered, the book is unchanged, and the shard continues.
 func TestPanicWhileDeciding(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -332,7 +341,8 @@ func TestPanicWhileDeciding(t *testing.T) {
 	}
 }
 
-// TestPanicOverTheContent: an order that cannot be decided is contained whether it has an id or not.
+// TestPanicOverTheContent: the panic over an unknown instrument is recovered whether or not the
+// order has an id.
 func TestPanicOverTheContent(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -344,8 +354,8 @@ func TestPanicOverTheContent(t *testing.T) {
 	c.expect("FAILED INTERNAL #3")
 }
 
-// TestOrdersPerSecondWithAClockThatSteps: what an account may send does not depend on what the time of day is set to; the times
-// of events do, and step back with it.
+// TestOrdersPerSecondWithAClockThatSteps: the rate limit does not depend on the time of day. The
+// times of events do, and step back with it.
 func TestOrdersPerSecondWithAClockThatSteps(t *testing.T) {
 	w := newWorld(t, options{perSecond: 4}, alice)
 	c := w.loggedIn(alice)
@@ -360,9 +370,10 @@ func TestOrdersPerSecondWithAClockThatSteps(t *testing.T) {
 	}
 	var got []string
 	for _, f := range c.all()[1:] {
-		got = append(got, f.what)
+		got = append(got, f.kind)
 	}
-	if want := strings.Repeat("EXECUTION EXECUTION EXECUTION EXECUTION FAILED ", 4); strings.Join(got, " ")+" " != want {
+	want := strings.Repeat("EXECUTION EXECUTION EXECUTION EXECUTION FAILED ", 4)
+	if strings.Join(got, " ")+" " != want {
 		t.Errorf("after each step of the clock five orders were answered %q; want the fifth refused each time", got)
 	}
 	events := w.journal.events(alice)
@@ -371,7 +382,8 @@ func TestOrdersPerSecondWithAClockThatSteps(t *testing.T) {
 	}
 }
 
-// TestOrdersPerSecond: an account that was quiet may send a second's worth at once, then one at a time.
+// TestOrdersPerSecond: an account that was quiet may send a second's worth at once, then one order
+// at a time.
 func TestOrdersPerSecond(t *testing.T) {
 	w := newWorld(t, options{perSecond: 4}, alice, bob)
 	c, other := w.loggedIn(alice), w.loggedIn(bob)
@@ -380,14 +392,15 @@ func TestOrdersPerSecond(t *testing.T) {
 			c.order(buy(1))
 		}
 		c.order(buy(1, "x"))
-		c.holdings() // only orders are counted
+		c.holdings() // only orders count
 		other.order(buy(1))
 	})
-	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "EXECUTION 5 #5", "FAILED RATE_LIMITED #6", "HOLDINGS 5 #7")
+	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "EXECUTION 5 #5", "FAILED RATE_LIMITED #6",
+		"HOLDINGS 5 #7")
 	other.expect("EXECUTION 2 #2")
 	w.elapsed.Add(int64(250 * time.Millisecond))
 	w.together(func() {
-		c.order(buy(2, "x")) // the id is free, and what was refused used up nothing
+		c.order(buy(2, "x")) // the id is free, and the refused order did not count
 		c.order(buy(2, "x")) // a repeat counts
 	})
 	c.expect("EXECUTION 6 #8", "FAILED RATE_LIMITED #9")
@@ -418,9 +431,10 @@ func TestInboxFull(t *testing.T) {
 	var taken [4]int
 	w.together(func() {
 		taken = [4]int{
-			w.eng.Submit(alice, nil), w.eng.Submit(alice, requests[:3]), w.eng.Submit(alice, requests[3:]), w.eng.Submit(alice, requests[:1]),
+			w.eng.Submit(alice, nil), w.eng.Submit(alice, requests[:3]), w.eng.Submit(alice, requests[3:]),
+			w.eng.Submit(alice, requests[:1]),
 		}
-		w.connect(alice).login(ModeQuick, 0) // the control lane has room
+		w.connect(alice).login(ModeQuick, 0) // the control lane is never full
 	})
 	if want := [4]int{0, 3, 1, 0}; taken != want {
 		t.Errorf("Submit took %v, want %v", taken, want)
@@ -433,7 +447,7 @@ func TestInboxFull(t *testing.T) {
 	c.expect("EXECUTION 6 #10")
 }
 
-// TestLargeInbox is served in steps of a bounded size, in order.
+// TestLargeInbox: a large inbox is served in order, in steps of a bounded size.
 func TestLargeInbox(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -446,7 +460,7 @@ func TestLargeInbox(t *testing.T) {
 	})
 	frames := c.all()[1:]
 	for i, f := range frames {
-		if f.what != "EXECUTION" || f.id != uint64(i+2) || f.ev.Seq != uint64(i+2) {
+		if f.kind != "EXECUTION" || f.id != uint64(i+2) || f.ev.Seq != uint64(i+2) {
 			t.Fatalf("frame %d is %s", i, f)
 		}
 	}

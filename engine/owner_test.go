@@ -7,8 +7,8 @@ import (
 	"github.com/papertape/papertape/engine/owner"
 )
 
-// TestWrongGoroutine: what belongs to the drainer may not be touched by anybody else, at work or not, nor a slice of a
-// checkpoint by who has handed it over.
+// TestWrongGoroutine: only the drainer may touch what it owns, whether or not it is running, and
+// whoever passed on a slice of a checkpoint may not touch it.
 func TestWrongGoroutine(t *testing.T) {
 	if !owner.Checked {
 		t.Skip("built without the tag ownercheck")
@@ -16,13 +16,13 @@ func TestWrongGoroutine(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	s := w.eng.shardOf(alice)
 	touches := map[string]func(){
-		"find":      func() { s.find(alice) },
-		"keep":      func() { s.keep(nil, nil) },
-		"runStep":   func() { s.runStep(nil, nil) },
-		"publish":   func() { s.publish(new(action)) },
-		"decide":    func() { s.decide(nil, nil) },
-		"snapshot":  func() { s.snapshot(alice) },
-		"copySlice": func() { s.copySlice(new(slice)) },
+		"find":         func() { s.find(alice) },
+		"appendToTail": func() { s.appendToTail(nil, nil) },
+		"runStep":      func() { s.runStep(nil, nil) },
+		"publish":      func() { s.publish(new(action)) },
+		"decide":       func() { s.decide(nil, nil) },
+		"snapshot":     func() { s.snapshot(alice) },
+		"copySlice":    func() { s.copySlice(new(slice)) },
 	}
 	for name, touch := range touches {
 		if said := panicOf(touch); !strings.Contains(said, "touches") {
@@ -50,7 +50,7 @@ func TestWrongGoroutine(t *testing.T) {
 	}
 }
 
-// panicOf is what f panics with.
+// panicOf returns the text that f panics with.
 func panicOf(f func()) (said string) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -8,21 +8,22 @@ import (
 	"pgregory.net/rapid"
 )
 
-// pausedCheckpoint is a checkpoint that goes on when it is told to: push lets it ask for a slice, pull takes what it gets. In
-// between it waits, and the engine is idle as far as it is concerned.
+// pausedCheckpoint is a checkpoint that advances one slice at a time: push lets it request a slice,
+// pull receives the slice. In between it waits, and keeps the engine idle.
 type pausedCheckpoint struct {
 	w       *world
 	running bool
-	stores  chan []AccountState // what it wants to store
-	replies chan error          // to let it
+	stores  chan []AccountState // slices that it wants to store
+	replies chan error          // results of storing them
 	ended   chan error
 	mark    uint64
-	states  []AccountState // that wait to be stored
+	states  []AccountState // the slice that waits to be stored
 }
 
 var errCrash = errors.New("crash")
 
-// push stores what waits, and lets the checkpoint go on; the first begins one.
+// push stores the waiting slice and lets the checkpoint continue. The first call starts a
+// checkpoint.
 func (p *pausedCheckpoint) push() {
 	if p.running {
 		_ = p.w.journal.store(p.states)
@@ -41,10 +42,10 @@ func (p *pausedCheckpoint) push() {
 	}()
 }
 
-// hasEnded says whether there is no slice to come.
+// hasEnded reports whether no further slice will come.
 func (p *pausedCheckpoint) hasEnded() bool { return len(p.ended) > 0 }
 
-// pull waits for a slice, or for the end.
+// pull waits for the next slice, or for the end of the checkpoint.
 func (p *pausedCheckpoint) pull() (mark uint64, ended bool) {
 	p.w.t.Helper()
 	select {
@@ -61,7 +62,8 @@ func (p *pausedCheckpoint) pull() (mark uint64, ended bool) {
 	return mark, ended
 }
 
-// giveUp makes the store fail in the middle of what it is given. The next checkpoint then begins anew.
+// giveUp makes the store fail after part of a slice, so that the checkpoint fails and the next one
+// starts again.
 func (p *pausedCheckpoint) giveUp(t *rapid.T) {
 	if !p.running {
 		return

@@ -13,8 +13,9 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestProperty plays random requests of random sessions against an engine with tiny bounds, and compares all that any session
-// was sent with what a model says that decides one order after the other, and knows of no step, tail, cursor or reader.
+// TestProperty plays random requests of random sessions against an engine with tiny bounds. It
+// compares everything that the sessions were sent with a model, which decides one order after the
+// other and has no steps, tails, cursors or readers.
 func TestProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		accounts := []uint64{alice, bob, carol}[:rapid.IntRange(1, 3).Draw(t, "accounts")]
@@ -37,7 +38,7 @@ func TestProperty(t *testing.T) {
 	})
 }
 
-// model decides what is submitted in the order in which it is submitted.
+// model decides requests in the order of their submission.
 type model struct {
 	t        *rapid.T
 	w        *world
@@ -46,7 +47,7 @@ type model struct {
 	ids      map[uint64]map[string]executed // by account and id
 	used     []positions.Order              // orders with ids, to be repeated
 	clients  []*client
-	quantity int64 // of the next order: no two are the same
+	quantity int64 // of the next order, so that all orders differ
 	cp       pausedCheckpoint
 
 	// As of the beginning of the step.
@@ -59,25 +60,25 @@ type executed struct {
 	order positions.Order
 }
 
-// client is a connection with what it asked, and what the answers have to be.
+// client is a connection with its requests and their expected answers.
 type client struct {
 	*conn
 	login    Login
-	head     uint64 // of the account when it logged in
+	head     uint64 // the account's head at the login
 	oldest   uint64
-	refused  bool // the account has enough sessions
+	refused  bool // the account has its maximum of sessions
 	asked    map[uint64]*asked
 	posted   bool // the login was posted
-	leftAt   int  // frames when it was logged out; -1: it was not
-	catching bool // was catching up at the beginning of the step
+	leftAt   int  // frames received before the logout; -1: not logged out
+	catching bool // it was catching up at the beginning of the step
 }
 
 type asked struct {
 	kind     Kind
-	head     uint64 // the account's at this place
+	head     uint64 // the account's head at this point
 	before   uint64
 	limit    int
-	want     string // EXECUTION, REPEAT, REFUSED or FAILED, for an order
+	want     string // for an order: EXECUTION, REPEAT, REFUSED or FAILED
 	seq      uint64 // of the event, for an execution or a repeat
 	reason   positions.Reason
 	answered int
@@ -85,7 +86,8 @@ type asked struct {
 }
 
 func newModel(t *rapid.T, w *world, accounts []uint64) *model {
-	m := &model{t: t, w: w, accounts: accounts, book: positions.NewBook(testUniverse), ids: make(map[uint64]map[string]executed), quantity: 1}
+	m := &model{t: t, w: w, accounts: accounts, book: positions.NewBook(testUniverse),
+		ids: make(map[uint64]map[string]executed), quantity: 1}
 	m.cp.w = w
 	for _, number := range accounts {
 		m.ids[number] = make(map[string]executed)
@@ -96,7 +98,7 @@ func newModel(t *rapid.T, w *world, accounts []uint64) *model {
 	return m
 }
 
-// step makes up to eight moves one step of the engine.
+// step makes up to eight moves in one step of the engine.
 func (m *model) step() {
 	if rapid.IntRange(0, 4).Draw(m.t, "new prices") == 0 {
 		m.w.prices.Store(m.w.prices.Load().With(penny, rapid.Int64Range(1, 500).Draw(m.t, "price")))
@@ -124,8 +126,8 @@ func (m *model) step() {
 	}
 }
 
-// takeBack has a trade taken back, now and then. What that comes to is for package positions to prove; here the event must be the
-// account's next, and a fold of all that was committed must come to what the book has.
+// takeBack sometimes busts a trade. Package positions tests the figures. Here the event must be the
+// account's next one, and a fold of everything committed must agree with the book.
 func (m *model) takeBack() {
 	if rapid.IntRange(0, 3).Draw(m.t, "take back") > 0 {
 		return
@@ -156,8 +158,9 @@ func (m *model) takeBack() {
 	m.w.settle()
 }
 
-// checkpoint goes on with the checkpoint that was pushed, by so many slices. Where it ends with the last of them its mark is
-// never made durable: what it copied stays pinned, and the next one begins anew.
+// checkpoint continues the checkpoint that was pushed, by a number of slices. If it ends with the
+// last of them, its mark never becomes durable: what it copied stays pinned, and the next
+// checkpoint starts again.
 func (m *model) checkpoint(slices int) {
 	for range slices {
 		if _, ended := m.cp.pull(); ended {
@@ -170,7 +173,8 @@ func (m *model) checkpoint(slices int) {
 	m.cp.pull()
 }
 
-// look notes how things stand, and forgets what the engine may forget.
+// look records the state at the beginning of a step, and forgets what the engine may have
+// forgotten.
 func (m *model) look() {
 	m.heads, m.oldest, m.sessions = make(map[uint64]uint64), make(map[uint64]uint64), make(map[uint64]int)
 	for _, number := range m.accounts {
@@ -225,11 +229,11 @@ func (m *model) move() {
 	}
 }
 
-// isIn says whether the client has read that it is logged in, and not yet that it is not any more.
+// isIn reports whether the client has read that it is logged in, and not yet that it no longer is.
 func (c *client) isIn() bool { return c.leftAt < 0 && c.has("LOGIN") && !c.has("LOST") }
 
-func (c *client) has(what string) bool {
-	return slices.ContainsFunc(c.all(), func(f frame) bool { return f.what == what })
+func (c *client) has(kind string) bool {
+	return slices.ContainsFunc(c.all(), func(f frame) bool { return f.kind == kind })
 }
 
 func (m *model) login() {
@@ -238,7 +242,8 @@ func (m *model) login() {
 	c.piece = rapid.IntRange(1, 6).Draw(m.t, "piece")
 	c.head, c.oldest = m.heads[account], m.oldest[account]
 	c.login = Login{
-		ID: c.id(), Account: account, Mode: rapid.SampledFrom([]ResumeMode{ModeSnapshot, ModeResume, ModeResume, ModeRestart, ModeQuick}).Draw(m.t, "mode"),
+		ID: c.id(), Account: account, Mode: rapid.SampledFrom([]ResumeMode{ModeSnapshot, ModeResume, ModeResume,
+			ModeRestart, ModeQuick}).Draw(m.t, "mode"),
 		LastSeq: rapid.Uint64Range(0, c.head+1).Draw(m.t, "last"),
 		Epoch:   m.w.journal.epoch + uint64(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(m.t, "epoch")),
 	}
@@ -253,8 +258,9 @@ func (m *model) login() {
 // order submits an order of a client, or of nobody, and decides it in the model.
 func (m *model) order(account uint64, c *client) {
 	o := positions.Order{
-		Account: account, Side: positions.Buy, Instrument: market.ID(rapid.IntRange(0, testUniverse.Len()-1).Draw(m.t, "instrument")),
-		Quantity: m.quantity, Origin: positions.OriginClient,
+		Account: account, Side: positions.Buy,
+		Instrument: market.ID(rapid.IntRange(0, testUniverse.Len()-1).Draw(m.t, "instrument")),
+		Quantity:   m.quantity, Origin: positions.OriginClient,
 	}
 	m.quantity++
 	if rapid.IntRange(0, 2).Draw(m.t, "sells") == 0 {
@@ -283,7 +289,7 @@ func (m *model) order(account uint64, c *client) {
 	}
 }
 
-// submit returns nil if the request was not taken.
+// submit submits a request. It returns nil if the request was not accepted.
 func (m *model) submit(c *client, r Request) *asked {
 	a := &asked{kind: r.Kind, before: r.Before, limit: int(r.Limit)}
 	a.head, _ = m.book.Seq(r.Account)
@@ -373,6 +379,7 @@ func (m *model) sameBook(number uint64) {
 		m.t.Fatalf("account %d is %+v, %v; the model has %+v", number, got, err, want)
 	}
 	if a := m.w.account(number); a.tail.head != want.Seq || m.w.journal.head(number) != want.Seq {
-		m.t.Fatalf("account %d: the tail ends at %d, the journal at %d, the book at %d", number, a.tail.head, m.w.journal.head(number), want.Seq)
+		m.t.Fatalf("account %d: the tail ends at %d, the journal at %d, the book at %d", number, a.tail.head,
+			m.w.journal.head(number), want.Seq)
 	}
 }

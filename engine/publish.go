@@ -2,8 +2,8 @@ package engine
 
 import "github.com/papertape/papertape/positions"
 
-// publish is the third pass of one action, after the commit. The order of actions is the order in which sessions see
-// things.
+// publish is the third pass of one action, after the commit. Sessions see the actions in this
+// order.
 func (s *shard) publish(act *action) {
 	s.drainer.Check()
 	if act.item != nil {
@@ -11,20 +11,20 @@ func (s *shard) publish(act *action) {
 		return
 	}
 	r := act.req
-	switch act.what {
-	case whatExecuted:
+	switch act.outcome {
+	case outcomeExecuted:
 		s.publishEvents(act.events, r)
-	case whatDeclined:
+	case outcomeDeclined:
 		if r.Session != nil {
 			s.answer(Answer{Kind: AnswerDeclined, Session: r.Session, ID: r.ID, Decider: r.Decider})
 		}
-	case whatRepeated:
+	case outcomeRepeated:
 		s.publishRepeat(act)
-	case whatHistory:
+	case outcomeHistory:
 		s.publishHistory(r)
-	case whatHoldings:
+	case outcomeHoldings:
 		s.publishHoldings(act)
-	case whatRefused, whatFailed:
+	case outcomeRefused, outcomeFailed:
 		s.answerFailed(act)
 	}
 	if r.Kind == KindDecide {
@@ -32,8 +32,8 @@ func (s *shard) publish(act *action) {
 	}
 }
 
-// publishEvents adds events to their accounts' tails and tells the sessions. r is the request that caused them, nil
-// for none: the first one answers it.
+// publishEvents adds events to the tails of their accounts and sends them to the sessions. r is the
+// request that caused them, or nil: the first event answers it.
 func (s *shard) publishEvents(caused span, r *Request) {
 	events := caused.in(s.step.events)
 	for i := range events {
@@ -42,7 +42,8 @@ func (s *shard) publishEvents(caused span, r *Request) {
 	}
 }
 
-// publishEvent adds the event to the tail and tells the account's sessions. r is the request that caused it, nil for none.
+// publishEvent adds the event to the tail and sends it to the account's sessions. r is the request
+// that it answers, or nil.
 func (s *shard) publishEvent(ev *positions.Event, r *Request) {
 	a := s.find(ev.Account)
 	var owner *Session
@@ -50,12 +51,13 @@ func (s *shard) publishEvent(ev *positions.Event, r *Request) {
 	if r != nil && r.Session != nil {
 		owner, id = r.Session, r.ID
 		if owner.state == sessionCatching {
-			// Before the event can be read from the tail, or the replay would send it as an EVENT.
+			// This comes before the event can be read from the tail. Otherwise the replay would
+			// send it as an EVENT.
 			owner.catchup.owed = append(owner.catchup.owed, owed{seq: ev.Seq, id: id})
 			owner = nil
 		}
 	}
-	s.keep(a, ev)
+	s.appendToTail(a, ev)
 	if len(a.live) > 0 {
 		s.publisher.Event(ev, a.live, owner, id)
 	}
@@ -71,13 +73,13 @@ func (s *shard) answerFailed(act *action) {
 		return
 	}
 	a := Answer{Kind: AnswerFailed, Session: r.Session, ID: r.ID, Order: &r.Order, Failure: act.failure}
-	if act.what == whatRefused {
+	if act.outcome == outcomeRefused {
 		a.Kind, a.Refusal = AnswerRefused, act.refusal
 	}
 	s.answer(a)
 }
 
-// answer answers a request that was taken from a session, and counts it as answered.
+// answer answers a request of a session, and counts it as answered.
 func (s *shard) answer(a Answer) {
 	s.publisher.Answer(a)
 	a.Session.End()

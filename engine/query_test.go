@@ -10,7 +10,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestHoldingsAtItsPlace: between two orders of one batch it shows the account between them.
+// TestHoldingsAtItsPlace: a query between two orders of a batch shows the account as it is between
+// them.
 func TestHoldingsAtItsPlace(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c, other := w.loggedIn(alice), w.loggedIn(alice)
@@ -27,7 +28,7 @@ func TestHoldingsAtItsPlace(t *testing.T) {
 	book := positions.NewBook(testUniverse)
 	committed := w.journal.events(alice)
 	for _, f := range c.all() {
-		if f.what != "HOLDINGS" {
+		if f.kind != "HOLDINGS" {
 			continue
 		}
 		for _, ev := range committed[:f.holdings.Seq] {
@@ -41,7 +42,7 @@ func TestHoldingsAtItsPlace(t *testing.T) {
 	}
 }
 
-// sameHoldings takes no rows for no rows.
+// sameHoldings compares holdings; a nil slice of positions equals an empty one.
 func sameHoldings(a, b positions.Holdings) bool {
 	if len(a.Positions) == 0 && len(b.Positions) == 0 {
 		a.Positions, b.Positions = nil, nil
@@ -49,7 +50,8 @@ func sameHoldings(a, b positions.Holdings) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// TestManyHoldings takes more copies in a step than the scratch first had room for: none changes when it grows.
+// TestManyHoldings: earlier copies stay intact when a step takes more copies than the scratch
+// memory has room for.
 func TestManyHoldings(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -62,12 +64,13 @@ func TestManyHoldings(t *testing.T) {
 	})
 	n := int64(0)
 	for _, f := range c.all() {
-		if f.what != "HOLDINGS" {
+		if f.kind != "HOLDINGS" {
 			continue
 		}
 		n++
 		h := f.holdings
-		if h.Seq != uint64(1+2*n) || len(h.Positions) != 2 || h.Positions[0].Quantity != n || h.Positions[1].Quantity != 2*n {
+		if h.Seq != uint64(1+2*n) || len(h.Positions) != 2 || h.Positions[0].Quantity != n ||
+			h.Positions[1].Quantity != 2*n {
 			t.Fatalf("holdings %d are %+v", n, h)
 		}
 		if h.Hash != positions.StateHash(testUniverse, alice, h.Seq, h.Cash, h.Positions) {
@@ -90,8 +93,10 @@ func TestHistoryOfTail(t *testing.T) {
 		c.history(q.before, q.limit)
 	}
 	w.settle()
-	c.expect("HISTORY 10 9 8 oldest=5 #2", "HISTORY 10 9 8 7 6 5 oldest=5 #3", "HISTORY 10 9 oldest=5 #4", "HISTORY 10 9 oldest=5 #5",
-		"HISTORY 9 8 7 oldest=5 #6", "HISTORY 6 5 oldest=5 #7", "HISTORY oldest=5 #8", "HISTORY oldest=5 #9", "HISTORY oldest=5 #10")
+	c.expect("HISTORY 10 9 8 oldest=5 #2", "HISTORY 10 9 8 7 6 5 oldest=5 #3", "HISTORY 10 9 oldest=5 #4",
+		"HISTORY 10 9 oldest=5 #5",
+		"HISTORY 9 8 7 oldest=5 #6", "HISTORY 6 5 oldest=5 #7", "HISTORY oldest=5 #8", "HISTORY oldest=5 #9",
+		"HISTORY oldest=5 #10")
 	if n := c.InFlight(); n != 0 {
 		t.Errorf("%d requests in flight", n)
 	}
@@ -108,7 +113,8 @@ func TestHistoryAcrossTailAndJournal(t *testing.T) {
 		c.history(q.before, q.limit)
 		w.settle()
 	}
-	c.expect("HISTORY 10 9 8 oldest=1 #2", "HISTORY 10 9 8 7 6 oldest=1 #3", "HISTORY 9 8 7 6 oldest=1 #4", "HISTORY 7 6 5 oldest=1 #5",
+	c.expect("HISTORY 10 9 8 oldest=1 #2", "HISTORY 10 9 8 7 6 oldest=1 #3", "HISTORY 9 8 7 6 oldest=1 #4",
+		"HISTORY 7 6 5 oldest=1 #5",
 		"HISTORY 4 3 2 1 oldest=1 #6", "HISTORY oldest=1 #7", "HISTORY 1 oldest=1 #8")
 	for _, f := range c.all() {
 		for _, ev := range f.history {
@@ -119,7 +125,8 @@ func TestHistoryAcrossTailAndJournal(t *testing.T) {
 	}
 }
 
-// TestHistoryBusy: when as many readers are under way as may be, a page that needs one is BUSY; what needs none is answered.
+// TestHistoryBusy: if the maximum of readers is at work, a page that needs a reader fails as busy;
+// one that does not is answered.
 func TestHistoryBusy(t *testing.T) {
 	w := newWorld(t, options{tail: 2, keeps: true, reads: 2}, alice, bob)
 	w.trade(alice, 5) // 5 and 6 are in the tail
@@ -167,7 +174,7 @@ func (w *world) readersReading() int {
 	return w.journal.reading
 }
 
-// TestHistoryReadFails: the request is answered, and the next one is served.
+// TestHistoryReadFails: a request whose read fails is answered, and the next one is served.
 func TestHistoryReadFails(t *testing.T) {
 	w := newWorld(t, options{tail: 1, keeps: true}, alice)
 	w.trade(alice, 3)
@@ -186,7 +193,8 @@ func TestHistoryReadFails(t *testing.T) {
 	c.expect("HISTORY 1 oldest=1 #3")
 }
 
-// TestUnknownAccount: requests of sessions are always of their own account; whatever else comes is answered.
+// TestUnknownAccount: a session only sends requests of its own account, but requests of an unknown
+// account are answered too.
 func TestUnknownAccount(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	c := w.loggedIn(alice)
@@ -196,7 +204,8 @@ func TestUnknownAccount(t *testing.T) {
 	c.holdings()
 	c.history(0, 1)
 	w.settle()
-	c.expect("REFUSED UnknownAccount #2", "REFUSED UnknownAccount #3", "FAILED UNKNOWN_ACCOUNT #4", "FAILED UNKNOWN_ACCOUNT #5")
+	c.expect("REFUSED UnknownAccount #2", "REFUSED UnknownAccount #3", "FAILED UNKNOWN_ACCOUNT #4",
+		"FAILED UNKNOWN_ACCOUNT #5")
 	if n := c.InFlight(); n != 0 {
 		t.Errorf("%d requests in flight", n)
 	}
@@ -229,14 +238,14 @@ func TestQueries(t *testing.T) {
 			t.Errorf("history below %d: %v, oldest %d, %v; want %s", test.before, seqs, oldest, err, test.want)
 		}
 	}
-	// What a query gave does not change when the engine goes on.
+	// The result of a query does not change when the engine continues.
 	w.trade(bob, 1)
 	if _, err := w.eng.Holdings(t.Context(), bob); err != nil || h.Positions[0].Quantity != 4 {
 		t.Errorf("the holdings of before are %+v now, %v", h, err)
 	}
 }
 
-// TestQueriesEnd with their context, and with the engine.
+// TestQueriesEnd: queries end with their context, and with the engine.
 func TestQueriesEnd(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	release := w.journal.holdCommits()
@@ -245,7 +254,7 @@ func TestQueriesEnd(t *testing.T) {
 	w.until("a commit", w.committing)
 	ctx, cancel := context.WithCancel(t.Context())
 	answers := make(chan error, queriesMax+1)
-	for range queriesMax + 1 { // one more than may be under way
+	for range queriesMax + 1 { // one more than may be pending
 		go func() {
 			_, err := w.eng.Holdings(ctx, alice)
 			answers <- err
@@ -264,7 +273,7 @@ func TestQueriesEnd(t *testing.T) {
 		t.Errorf("after all that: %v", err)
 	}
 	w.eng.Stop()
-	w.eng.Stop() // once is enough
+	w.eng.Stop() // a second call does nothing
 	for range 20 {
 		if _, err := w.eng.Holdings(t.Context(), alice); !errors.Is(err, ErrStopped) {
 			t.Fatalf("after Stop: %v", err)
@@ -272,7 +281,8 @@ func TestQueriesEnd(t *testing.T) {
 	}
 }
 
-// TestQueriesGivenUp: the bound on queries holds for those too whose asker has gone while the shard was busy.
+// TestQueriesGivenUp: queries whose caller gave up while the shard was busy count towards the bound
+// too.
 func TestQueriesGivenUp(t *testing.T) {
 	w := newWorld(t, options{}, alice)
 	release := w.journal.holdCommits()

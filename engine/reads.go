@@ -8,53 +8,54 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// reads bounds the reads of history outside the drainers. A read holds a slot from its beginning until the drainer has used
-// what was read. So no more than HistoryReadsMax readers are at work, and no more than as many results wait in control lanes,
-// however many sessions come back at once. Those that wait their turn have no goroutine and no buffer, and leave with their
-// session.
+// reads bounds the reads of history outside the drainers. A read holds a slot from its start until
+// the drainer has used its result. So there are at most HistoryReadsMax readers at work, and at
+// most that many results in control lanes, however many sessions come back at once. A read that
+// waits for a slot has no goroutine and no buffer, and is cancelled when its session ends.
 type reads struct {
-	eng  *Engine
-	most int
+	eng      *Engine
+	slotsMax int
 
 	mu      sync.Mutex
-	slots   int         // made
-	free    []*readSlot // made, and not in use
-	waiting read        // root of the ring of those that wait; waiting.next is the one that has waited longest
+	slots   int         // how many exist
+	free    []*readSlot // not in use
+	waiting read        // root of the ring of waiting reads; waiting.next has waited longest
 }
 
-// readSlot is room for what one reader reads.
+// readSlot holds the result of one read.
 type readSlot struct{ events []positions.Event }
 
-// read is a read of history: run fills the slot and posts it to the shard, on a goroutine of its own.
+// read is a read of history. fetch fills the slot and posts it to the shard, on a goroutine of its
+// own.
 type read struct {
-	run        func(*readSlot)
-	prev, next *read // while it waits; under reads.mu
+	fetch      func(*readSlot)
+	prev, next *read // while it waits; guarded by reads.mu
 }
 
-func (r *reads) init(eng *Engine, most int) {
-	r.eng, r.most = eng, most
+func (r *reads) init(eng *Engine, slotsMax int) {
+	r.eng, r.slotsMax = eng, slotsMax
 	r.waiting.prev, r.waiting.next = &r.waiting, &r.waiting
 }
 
-// take returns a slot, or nil if all are in use. r.mu must be held.
-func (r *reads) take() *readSlot {
+// acquire returns a slot, or nil if all are in use. r.mu must be held.
+func (r *reads) acquire() *readSlot {
 	if n := len(r.free); n > 0 {
 		slot := r.free[n-1]
 		r.free = r.free[:n-1]
 		return slot
 	}
-	if r.slots == r.most {
+	if r.slots == r.slotsMax {
 		return nil
 	}
 	r.slots++
 	return new(readSlot)
 }
 
-// inTurn runs rd as soon as there is a slot.
-func (r *reads) inTurn(rd *read) {
+// enqueue starts rd as soon as there is a slot.
+func (r *reads) enqueue(rd *read) {
 	r.eng.busy.Add(1)
 	r.mu.Lock()
-	slot := r.take()
+	slot := r.acquire()
 	if slot == nil {
 		last := r.waiting.prev
 		rd.prev, rd.next = last, &r.waiting
@@ -66,10 +67,10 @@ func (r *reads) inTurn(rd *read) {
 	}
 }
 
-// try runs rd if there is a slot now.
-func (r *reads) try(rd *read) bool {
+// tryStart starts rd if there is a slot now.
+func (r *reads) tryStart(rd *read) bool {
 	r.mu.Lock()
-	slot := r.take()
+	slot := r.acquire()
 	r.mu.Unlock()
 	if slot == nil {
 		return false
@@ -79,7 +80,7 @@ func (r *reads) try(rd *read) bool {
 	return true
 }
 
-// cancel makes a read that still waits not happen.
+// cancel removes a read that still waits for a slot.
 func (r *reads) cancel(rd *read) {
 	r.mu.Lock()
 	waits := rd.next != nil
@@ -98,8 +99,8 @@ func (rd *read) leave() {
 	rd.prev, rd.next = nil, nil
 }
 
-// used gives a slot back. The read that has waited longest has it next.
-func (r *reads) used(slot *readSlot) {
+// release gives a slot back. The read that has waited longest gets it.
+func (r *reads) release(slot *readSlot) {
 	r.mu.Lock()
 	next := r.waiting.next
 	if next == &r.waiting {
@@ -112,21 +113,21 @@ func (r *reads) used(slot *readSlot) {
 	r.start(next, slot)
 }
 
-// start is called by drainers only, so that none is started any more once they have all ended.
+// start is called by drainers only. So no read starts any more once all drainers have ended.
 func (r *reads) start(rd *read, slot *readSlot) {
 	e := r.eng
 	e.readers.Go(func() {
-		defer e.busy.Add(-1) // after the result was posted, which counts by itself
+		defer e.busy.Add(-1) // after the result has been posted, which is counted separately
 		defer func() {
 			if p := recover(); p != nil {
 				e.fatal(fmt.Errorf("journal: panic while reading history: %v\n%s", p, debug.Stack()))
 			}
 		}()
-		rd.run(slot)
+		rd.fetch(slot)
 	})
 }
 
-// read fills the slot with up to limit events of account from a sequence.
+// read fills the slot with up to limit events of account, from sequence from on.
 func (e *Engine) read(slot *readSlot, account, from uint64, limit int) error {
 	events, err := e.cfg.Journal.Read(slot.events[:0], account, from, limit)
 	if err != nil {

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestReconnectStorm: 10,000 sessions come back at once, all to what memory no longer has. As many readers as may be are at
-// work; those who wait cost no goroutine, and leave when they like; everybody who stays gets all of it.
+// TestReconnectStorm: 10,000 sessions come back at once, and all need events that memory no longer
+// has. No more than the maximum of readers are at work. Waiting sessions need no goroutine and may
+// leave at any time, and every session that stays gets all its events.
 func TestReconnectStorm(t *testing.T) {
 	const sessions, accounts, reads = 10_000, 40, 8
 	w := newWorld(t, options{keeps: true, shards: 4, tail: 1, reads: reads, sessions: sessions})
@@ -33,7 +34,8 @@ func TestReconnectStorm(t *testing.T) {
 	}
 	w.until("all logged in", func() bool { return w.outlet.published() == sessions })
 	w.until("all readers at work, all others waiting", func() bool {
-		return w.readersReading() == reads && w.eng.busy.Load() == sessions && !slices.ContainsFunc(w.eng.shards, (*shard).isArmed)
+		return w.readersReading() == reads && w.eng.busy.Load() == sessions &&
+			!slices.ContainsFunc(w.eng.shards, (*shard).isArmed)
 	})
 	if n := runtime.NumGoroutine() - before; n > reads+2*len(w.eng.shards) {
 		t.Errorf("%d goroutines for %d readers", n, reads)
@@ -66,8 +68,8 @@ func TestReconnectStorm(t *testing.T) {
 
 func (s *shard) isArmed() bool { return !s.disarmed() }
 
-// TestReadsWaitForTheDrainer: what was read and not used yet takes up a slot, or the results of a storm would pile up before
-// a shard that is held up.
+// TestReadsWaitForTheDrainer: a result keeps its slot until the drainer has used it. Otherwise the
+// results of a storm would pile up before a shard that is held up.
 func TestReadsWaitForTheDrainer(t *testing.T) {
 	const reads = 2
 	w := newWorld(t, options{keeps: true, tail: 1, reads: reads}, alice)
@@ -96,7 +98,8 @@ func TestReadsWaitForTheDrainer(t *testing.T) {
 	release()
 	w.settle()
 	for _, c := range all {
-		c.expect(append(append([]string{"LOGIN RESTART head=6 oldest=1 after=0 #1"}, events(1, 6, " replay")...), "EVENT 7")...)
+		c.expect(append(append([]string{"LOGIN RESTART head=6 oldest=1 after=0 #1"}, events(1, 6, " replay")...),
+			"EVENT 7")...)
 	}
 	w.checkpoint()
 	asking.history(3, 2) // the slots are free again

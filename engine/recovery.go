@@ -6,13 +6,16 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Recovery happens before the first request: Load every account that a checkpoint stored, on one goroutine, then Replay every
-// event of the commits after the mark, in order; a shard (ShardOf) on one goroutine, different shards on as many as there are. What is replayed is pinned in memory as it was before the crash, and comes to
-// no more than Config.UncheckpointedBytesMax let be then. Should that be more than it is now, orders are refused until a
-// checkpoint is durable, and one is wanted at once.
+// Recovery happens before the first request. Load every account that a checkpoint stored, on one
+// goroutine. Then Replay every event of the commits after the mark, in order: each shard (ShardOf)
+// on one goroutine, different shards concurrently. Replayed events are pinned in memory as they
+// were before the crash, so they take no more than the Config.UncheckpointedBytesMax of that time.
+// If that is more than the present limit, orders are refused until a checkpoint is durable, and one
+// is requested at once.
 
-// Load opens an account as a checkpoint stored it. Nothing of st is kept. It is an error if st is no state that an account can
-// be in, or if the account is there already; the engine is then of no use.
+// Load adds an account in the state that a checkpoint stored. It keeps nothing of st. It is an
+// error if no account can be in the state st, or if the account exists already; the engine is then
+// unusable.
 func (e *Engine) Load(st *AccountState) error {
 	s := e.shardOf(st.Account)
 	s.drainer.Take()
@@ -32,9 +35,9 @@ func (e *Engine) Load(st *AccountState) error {
 	return nil
 }
 
-func (st *AccountState) checkIDs(most int) error {
-	if n := len(st.IDs); n > most {
-		return fmt.Errorf("account %d remembers %d order ids; at most %d can be", st.Account, n, most)
+func (st *AccountState) checkIDs(limit int) error {
+	if n := len(st.IDs); n > limit {
+		return fmt.Errorf("account %d remembers %d order ids; at most %d can be", st.Account, n, limit)
 	}
 	if n := len(st.Events) + len(st.Forgotten); n > 0 {
 		return fmt.Errorf("account %d is loaded with events or forgotten order ids", st.Account)
@@ -42,19 +45,20 @@ func (st *AccountState) checkIDs(most int) error {
 	before := uint64(0)
 	for _, r := range st.IDs {
 		if r.Seq <= before || r.Seq > st.Seq {
-			return fmt.Errorf("account %d as of event %d has an order id of event %d after one of %d", st.Account, st.Seq, r.Seq, before)
+			return fmt.Errorf("account %d as of event %d has an order id of event %d after one of %d",
+				st.Account, st.Seq, r.Seq, before)
 		}
 		before = r.Seq
 	}
 	return nil
 }
 
-// Replay applies an event that was committed after the mark. An event that its account has already is skipped. Any other than
-// the next one, or one that cannot be, is an error, and the engine of no use. Nothing of ev is kept but what its pointers
-// lead to.
+// Replay applies an event that was committed after the mark. An event that its account already has
+// is skipped. Any other event that is not the next one, or is not possible, is an error, and the
+// engine is then unusable. Nothing of ev is kept except what its pointers lead to.
 func (e *Engine) Replay(ev *positions.Event) error {
 	s := e.shardOf(ev.Account)
-	s.drainer.Take() // of the lane that replays the shard
+	s.drainer.Take() // for the goroutine that replays the shard
 	err := s.replay(ev)
 	s.drainer.Release()
 	return err
@@ -70,28 +74,28 @@ func (s *shard) replay(ev *positions.Event) error {
 	}
 	s.book.Apply(ev)
 	if a == nil {
-		a = s.add(ev.Account)
+		a = s.addAccount(ev.Account)
 	}
 	if ev.Kind == positions.KindTrade && !ev.Trade.OrderID.IsZero() {
 		a.remember(orderIDRecord(&ev.Trade, ev.Seq, s.eng.cfg.Universe), a.clash(&ev.Trade.OrderID), s.idsMax)
 	}
-	s.keep(a, ev)
-	if s.pressed() {
-		s.eng.want()
+	s.appendToTail(a, ev)
+	if s.wantsCheckpoint() {
+		s.eng.requestCheckpoint()
 	}
 	return nil
 }
 
-// add makes what the engine keeps of an account that was just opened.
-func (s *shard) add(number uint64) *account {
+// addAccount adds what the engine keeps of an account that was just opened.
+func (s *shard) addAccount(number uint64) *account {
 	s.drainer.Check()
 	a := &account{number: number}
 	s.accounts[number] = a
 	return a
 }
 
-// keep adds the event to the tail, and notes that no checkpoint has stored it.
-func (s *shard) keep(a *account, ev *positions.Event) {
+// appendToTail adds the event to the tail, and marks the account as dirty.
+func (s *shard) appendToTail(a *account, ev *positions.Event) {
 	s.drainer.Check()
 	s.memory.append(a, ev)
 	if s.keeps {
@@ -99,7 +103,8 @@ func (s *shard) keep(a *account, ev *positions.Event) {
 	}
 }
 
-// clash returns id if its hash is that of an id which is remembered: it was executed all the same, so it is another one.
+// clash returns id if an id with its hash is remembered, else nil. Since the order with id was
+// executed, the remembered id is another one.
 func (a *account) clash(id *positions.OrderID) *positions.OrderID {
 	if a.ids == nil {
 		return nil
@@ -110,9 +115,9 @@ func (a *account) clash(id *positions.OrderID) *positions.OrderID {
 	return id
 }
 
-func (a *account) remember(r OrderIDRecord, clash *positions.OrderID, most int) {
+func (a *account) remember(r OrderIDRecord, clash *positions.OrderID, limit int) {
 	if a.ids == nil {
 		a.ids = new(orderIDs)
 	}
-	a.ids.remember(r, clash, most)
+	a.ids.remember(r, clash, limit)
 }

@@ -2,11 +2,12 @@ package engine
 
 import "github.com/papertape/papertape/positions"
 
-// repeat answers an order whose id was used before with its first execution. It returns true, and answers nothing,
-// where the event shows that the first one's id is another with the same hash: then the order is a new one.
+// repeat answers an order whose id was used before with its first execution. If the event shows
+// that the first order's id only has the same hash, it answers nothing and returns true: the order
+// is a new one.
 //
-// Where the event is not in memory, what was remembered must do until it has been read from the journal: see
-// repeatedOrder.
+// If the event is not in memory, the remembered hashes decide until it has been read from the
+// journal: see repeatedOrder.
 func (s *shard) repeat(a *account, first OrderIDRecord, o *positions.Order, content uint64, act *action) (other bool) {
 	st := &s.step
 	ev := s.recent(a, first.Seq)
@@ -14,18 +15,19 @@ func (s *shard) repeat(a *account, first OrderIDRecord, o *positions.Order, cont
 	case ev != nil && ev.Trade.OrderID != o.ID:
 		return true
 	case ev != nil && !sameContent(&ev.Trade, o), ev == nil && first.Content != content:
-		act.what, act.failure = whatFailed, FailureDuplicateOrderID
+		act.outcome, act.failure = outcomeFailed, FailureDuplicateOrderID
 		return false
 	}
-	act.what, act.index = whatRepeated, int32(len(st.repeats))
-	if ev == nil { // it is fetched outside the drainer when the action is published
+	act.outcome, act.index = outcomeRepeated, int32(len(st.repeats))
+	if ev == nil { // it is read outside the drainer when the action is published
 		ev = &positions.Event{Account: a.number, Seq: first.Seq}
 	}
 	st.repeats = append(st.repeats, *ev)
 	return false
 }
 
-// recent returns an event of the account that is in memory, decided earlier in this step or in the tail; else nil.
+// recent returns an event of the account if it is in memory, either in the tail or decided earlier
+// in this step, else nil.
 func (s *shard) recent(a *account, seq uint64) *positions.Event {
 	if a.tail.has(seq) {
 		return a.tail.at(seq)
@@ -47,7 +49,8 @@ func (s *shard) publishRepeat(act *action) {
 		return
 	}
 	if ev.Kind == 0 { // older than the tail
-		p := &repeatedOrder{session: r.Session, id: r.ID, order: r.Order} // the request's room is used again
+		// a copy, since the request's memory is reused
+		p := &repeatedOrder{session: r.Session, id: r.ID, order: r.Order}
 		p.historyPage = historyPage{asker: p, account: ev.Account, before: ev.Seq + 1, limit: 1}
 		s.read(&p.historyPage)
 		return
@@ -55,7 +58,8 @@ func (s *shard) publishRepeat(act *action) {
 	s.answer(Answer{Kind: AnswerRepeat, Session: r.Session, ID: r.ID, Event: ev})
 }
 
-// repeatedOrder is an order whose first execution has to be read from the journal: a page of one event.
+// repeatedOrder is an order whose first execution has to be read from the journal, as a page of one
+// event.
 type repeatedOrder struct {
 	historyPage
 	session *Session
@@ -63,8 +67,8 @@ type repeatedOrder struct {
 	order   positions.Order
 }
 
-// page answers with the first execution, now that the event shows whether it is that: until then there were only
-// hashes.
+// page answers with the first execution if the event confirms it. Until now only hashes were
+// compared.
 func (p *repeatedOrder) page(s *shard, events []*positions.Event, _ uint64) {
 	if len(events) != 1 {
 		p.failed(s, nil)

@@ -5,50 +5,52 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Kind says what a Request asks for.
+// Kind is the kind of a Request.
 type Kind uint8
 
 // The kinds of request that go through the inbox of a shard.
 const (
-	KindOrder    Kind = iota + 1 // Order
-	KindHoldings                 // the account now; of a session
-	KindHistory                  // Before, Limit; of a session
-	KindDecide                   // Decider, Arg
+	KindOrder    Kind = iota + 1 // uses Order
+	KindHoldings                 // the account's current holdings; for a session
+	KindHistory                  // uses Before and Limit; for a session
+	KindDecide                   // uses Decider and Arg
 )
 
 // Request is one piece of work for the shard of its account.
 type Request struct {
 	Kind    Kind
 	Limit   int32           // KindHistory: how many events
-	Account uint64          // that it concerns
-	Session *Session        // who asks; nil: nobody waits for the answer
+	Account uint64          // the account it concerns
+	Session *Session        // who sent it; nil: nobody waits for the answer
 	ID      uint64          // of the request, for the answer
-	Before  uint64          // KindHistory: newest first from below this sequence; 0: from the head
-	Arg     uint64          // KindDecide: handed to Decider
+	Before  uint64          // KindHistory: the newest events below this sequence; 0: the newest of all
+	Arg     uint64          // KindDecide: passed to Decider
 	Decider Decider         // KindDecide
-	Order   positions.Order // KindOrder; its account is set by the engine
+	Order   positions.Order // KindOrder; the engine sets its account
 }
 
-// Decider makes orders while it looks at the account: this is how a book is changed by somebody who has to see it
-// first, as the simulator does. It runs on the drainer of the account's shard, must not block, and keeps nothing of
-// the view or of orders.
+// Decider makes orders after looking at the account, for a caller that must see the book in order
+// to change it, such as the simulator. It runs on the drainer of the account's shard, must not
+// block, and may not keep the view or orders.
 //
-// Its orders are decided one after the other, as if nothing came between them, up to the first that is not executed:
-// that one ends the command, and those after it are not decided at all. What was executed before it stands; whoever
-// needs all or nothing has to make sure of it by what it sees in the view. All events of a command are in one commit,
-// so a crash leaves all of them or none.
+// Its orders are decided one after the other, with nothing between them, up to the first that is
+// not executed. That one ends the command, and the orders after it are not decided at all.
+// Executions before it stand. A Decider that needs all or nothing has to make sure of it from the
+// view. All events of a command are in one commit, so a crash leaves all of them or none.
 //
-// Where a session waits for the answer, the event of the first order is its EXECUTION, and all others reach it as
-// EVENTs. If no order was executed, it is answered with what the first one came to: refused, failed, or executed
-// before under its id. So of an order after the first that was not executed only Done hears. An id and the account's
-// rate count for each order by itself. Where no session waits, ids are ignored: nobody asked, so nobody asks again.
+// If a session waits for the answer, the event of the first order is its EXECUTION, and all other
+// events reach it as EVENTs. If no order was executed, the session gets the outcome of the first
+// one: refused, failed, or executed before under its id. So if a later order is not executed, only
+// Done learns of it. Order ids and the account's rate apply to each order separately. If no session
+// waits, ids are ignored: there is no client that could repeat the order.
 type Decider interface {
-	// Decide appends its orders to orders, which is empty, and returns them; none is an answer too. Their account is
-	// set by the engine; now is the time that their events would have.
+	// Decide appends its orders to orders, which is empty, and returns them; it may make none. The
+	// engine sets their account. now is the time that their events would have.
 	Decide(v positions.View, prices *market.Prices, now int64, arg uint64, orders []positions.Order) []positions.Order
 
-	// Done is told what became of it, after the commit. events[i] is that of order i, and good during the call only.
-	// Where there are fewer events than orders, the next order is the one that ended it: r says why if the book
-	// refused it, and is zero if it failed for another reason (Failure) or was executed before under its id.
+	// Done receives the result after the commit. events[i] is the event of order i, valid only
+	// during the call. If there are fewer events than orders, the next order is the one that ended
+	// the command: r says why if the book refused it, and is zero if it failed for another reason
+	// (Failure) or was executed before under its id.
 	Done(arg uint64, events []positions.Event, r positions.Refusal)
 }

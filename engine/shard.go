@@ -11,32 +11,33 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// stepRequestsMax is how many requests share one commit and one round of writes.
+// stepRequestsMax is the largest number of requests that share a commit and a round of writes.
 const stepRequestsMax = 1024
 
-// shard is a part of the accounts, with the mailbox through which all that concerns them comes.
+// shard holds a part of the accounts. Everything that concerns them comes through its mailbox.
 type shard struct {
 	eng         *Engine
-	run         func() // drain, made once: submitting it allocates nothing
-	keeps       bool   // the journal does
-	unstoredMax int64  // events that may be without a checkpoint, where it does
-	idsMax      int    // order ids remembered of an account
+	drainFunc   func() // the method value drain, made once so that submitting it does not allocate
+	keeps       bool   // Journal.Keeps
+	unstoredMax int64  // if keeps: events that may be without a checkpoint
+	idsMax      int    // order ids remembered per account
 
 	mu sync.Mutex
-	// Shared, under mu.
-	inbox   []Request // at most InboxOrdersMax; as many again may be in the drainer's hands
-	control []item    // at most two of a connection, those of the process itself (queriesMax), one of a checkpoint
+	// Shared, guarded by mu.
+	inbox   []Request // at most InboxOrdersMax; the drainer may be working on as many again
+	control []item    // at most two per connection, queriesMax of the process itself, and one of a checkpoint
 	armed   bool      // a drainer is running or has been submitted
-	stopped bool      // none will be any more
+	stopped bool      // no drainer will start any more
 
-	spareInbox   []Request // empty; given back by the drainer to be filled next
+	spareInbox   []Request // empty; returned by the drainer, to be filled next
 	spareControl []item
 
-	// Read by anyone.
+	// Read by any goroutine.
 	stats shardStats
 
-	// Owned by the drainer; before the first request by whoever loads and replays, after Stop by whoever looks. A
-	// drain hops between the goroutines of the pool, so each one takes them and gives them back.
+	// Owned by the drainer; before the first request by the goroutine that loads and replays, and
+	// after Stop by the one that calls Books. A drain may run on any goroutine of the pool, so each
+	// drain takes ownership and gives it back.
 	drainer   owner.Goroutine
 	book      *positions.Book
 	accounts  map[uint64]*account
@@ -47,25 +48,25 @@ type shard struct {
 	step      step
 }
 
-// account is what the engine keeps of an account beside its book. It belongs to the drainer of its shard.
+// account is what the engine keeps of an account beside its book. The drainer of its shard owns it.
 type account struct {
 	number   uint64
 	tail     tail
-	live     []*Session   // sessions that are pushed each event
+	live     []*Session   // every event is pushed to these
 	sessions int          // logged in: live or catching up
-	pace     pace.Limiter // of its orders, in the time of Config.Elapsed
-	ids      *orderIDs    // nil until an order with an id was executed
-	copied   uint64       // newest event that a checkpoint has copied, whatever became of it
-	dirty    bool         // has newer ones, and so is among the shard's dirty accounts
+	pace     pace.Limiter // limits its orders, on the clock of Config.Elapsed
+	ids      *orderIDs    // nil until an order with an id has been executed
+	copied   uint64       // newest event that a checkpoint has copied, even if the checkpoint failed
+	dirty    bool         // has newer events, and so is in shard.dirty.accounts
 }
 
-// shardStats count since the start. The drainer adds once a step.
+// shardStats are counters since the start. The drainer updates them once per step.
 type shardStats struct {
 	requests, events, refused, steps  atomic.Uint64
 	rateLimited, historyBusy, dropped atomic.Uint64
 	busy, readOnly                    atomic.Uint64
-	unstored                          atomic.Int64 // events that no checkpoint has stored: now
-	_                                 [6]uint64    // the next shard's counters lie on another cache line
+	unstored                          atomic.Int64 // current number of events that no checkpoint has stored
+	_                                 [6]uint64    // keeps the next shard's counters on another cache line
 }
 
 // submit puts as many requests as fit into the inbox and returns how many that were.
@@ -81,7 +82,7 @@ func (s *shard) submit(requests []Request) int {
 	return n
 }
 
-// arm unlocks mu, and sees to it that a drainer runs.
+// arm makes sure that a drainer runs. It unlocks mu.
 func (s *shard) arm() {
 	armed := s.armed
 	s.armed = true
@@ -91,18 +92,19 @@ func (s *shard) arm() {
 	}
 	s.mu.Unlock()
 	if !armed {
-		s.eng.execute(s.run)
+		s.eng.execute(s.drainFunc)
 	}
 }
 
-// stop makes the drainer end, if there is one, and no other begin.
+// stop makes the running drainer end, if there is one, and prevents another from starting.
 func (s *shard) stop() {
 	s.mu.Lock()
 	s.stopped = true
 	s.mu.Unlock()
 }
 
-// take swaps the mailbox out, or disarms the shard if it is empty or has been stopped. What was taken before is given back to be filled again.
+// take takes everything out of the mailbox, or disarms the shard if the mailbox is empty or the
+// shard has been stopped. inbox and lane are the slices taken before, returned to be filled again.
 func (s *shard) take(inbox []Request, lane []item) ([]Request, []item, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,17 +125,18 @@ func (s *shard) take(inbox []Request, lane []item) ([]Request, []item, bool) {
 	return inbox, lane, true
 }
 
-// drain works until the mailbox is empty. It is the only thing that runs on the pool.
+// drain runs steps until the mailbox is empty. Nothing else runs on the pool.
 func (s *shard) drain() {
 	defer s.eng.drains.Done()
 	defer func() {
 		if p := recover(); p != nil {
-			s.eng.fatal(fmt.Errorf("shard: panic outside of a decision, the books can no longer be trusted: %v\n%s", p, debug.Stack()))
+			s.eng.fatal(fmt.Errorf("shard: panic outside of a decision, the books can no longer be trusted: %v\n%s",
+				p, debug.Stack()))
 		}
 	}()
 	inbox, lane, ok := s.take(nil, nil)
 	for ; ok; inbox, lane, ok = s.take(inbox, lane) {
-		s.drainer.Take() // not the whole drain: as soon as take has disarmed the shard, the next drainer may begin
+		s.drainer.Take() // not for the whole drain: once take has disarmed the shard, the next drainer may start
 		s.runSteps(inbox, lane)
 		s.drainer.Release()
 	}
@@ -147,7 +150,7 @@ func (s *shard) runSteps(inbox []Request, lane []item) {
 		n = min(len(rest), stepRequestsMax)
 		s.runStep(rest[:n], nil)
 	}
-	clear(lane) // sessions and pages must not outlive their service in a spare slice
+	clear(lane) // a spare slice must not keep sessions and pages alive
 	for i := range inbox {
 		inbox[i].Session, inbox[i].Decider = nil, nil
 	}

@@ -7,40 +7,41 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// step is the scratch of one step; it is used again by the next.
+// step is the scratch memory of one step. The next step reuses it.
 type step struct {
 	events   []positions.Event // decided in this step, in order
-	orders   []positions.Order // of the Decider at work
+	orders   []positions.Order // of the current Decider
 	repeats  []positions.Event // first executions of repeated orders
 	actions  []action          // what to publish, in order
 	holdings []positions.Holdings
-	rows     []positions.Position // the holdings' rows
-	joining  []*Session           // sessions to bring forward at the end of the step
-	slices   []*sliceItem         // of a checkpoint, to serve at the end of the step
+	rows     []positions.Position // backing array of the holdings' rows
+	joining  []*Session           // catching up; they get their next piece at the end of the step
+	slices   []*sliceItem         // checkpoint slices to serve at the end of the step
 	page     []*positions.Event
 
 	prices   *market.Prices
 	now      int64 // for the times of events
-	elapsed  int64 // for intervals; only where the orders of an account are limited
+	elapsed  int64 // for intervals; only set if the rate of orders is limited
 	readOnly bool
 	refused  uint64
 }
 
-// action is what an item of the control lane, or a request, has decided and has to publish.
+// action is what an item of the control lane, or a request, has decided and still has to publish.
 type action struct {
 	item    item     // nil for requests
 	req     *Request // nil for items
-	events  span     // that it caused
-	index   int32    // of the holdings or the repeat; -1: none
-	what    what     // became of a request
+	events  span     // the events that it caused
+	index   int32    // into step.holdings or step.repeats; -1: none
+	outcome outcome  // of a request
 	failure Failure
 	refusal positions.Refusal
 }
 
-// span is a run of the step's events. Those of one action lie together, since one action is decided after the other.
+// span is a run of the step's events. The events of one action are adjacent, since actions are
+// decided one after the other.
 type span struct{ first, count int32 }
 
-// add lengthens the span by the event at place i, which is the next one.
+// add extends the span by the event at index i, which must be the next one.
 func (sp *span) add(i int) {
 	if sp.count == 0 {
 		sp.first = int32(i)
@@ -48,24 +49,25 @@ func (sp *span) add(i int) {
 	sp.count++
 }
 
-// in is the span's events among those of a step.
+// in returns the span's part of the step's events.
 func (sp span) in(events []positions.Event) []positions.Event {
 	return events[sp.first : sp.first+sp.count]
 }
 
-type what uint8
+// outcome is what became of a request.
+type outcome uint8
 
 const (
-	whatExecuted what = iota + 1
-	whatRepeated
-	whatRefused
-	whatFailed
-	whatHoldings
-	whatHistory
-	whatDeclined // a Decider that made no order
+	outcomeExecuted outcome = iota + 1
+	outcomeRepeated
+	outcomeRefused
+	outcomeFailed
+	outcomeHoldings
+	outcomeHistory
+	outcomeDeclined // a Decider made no order
 )
 
-// runStep decides, commits and publishes.
+// runStep decides the requests and items, commits the events, and publishes.
 func (s *shard) runStep(requests []Request, lane []item) {
 	s.drainer.Check()
 	st := &s.step
@@ -85,7 +87,8 @@ func (s *shard) runStep(requests []Request, lane []item) {
 			s.eng.fatal(fmt.Errorf("journal: a commit failed, so nothing more may be answered: %w", err))
 		}
 	}
-	// Counted before anybody hears of it, so that whoever has an answer finds it in the counters.
+	// Counted before anything is answered, so that the counters include every request whose answer
+	// has been received.
 	s.stats.requests.Add(uint64(len(requests)))
 	s.stats.events.Add(uint64(len(st.events)))
 	s.stats.refused.Add(st.refused)
@@ -101,10 +104,11 @@ func (s *shard) runStep(requests []Request, lane []item) {
 	s.resetStep()
 }
 
-// endStep is what happens when all of the step has been published: the place for a checkpoint to look at the shard.
+// endStep runs when the whole step has been published. This is the point at which a checkpoint
+// copies accounts of the shard.
 func (s *shard) endStep() {
-	if s.pressed() && !s.eng.underway.Load() {
-		s.eng.want()
+	if s.wantsCheckpoint() && !s.eng.checkpointUnderway.Load() {
+		s.eng.requestCheckpoint()
 	}
 	for _, it := range s.step.slices {
 		it.end(s)
@@ -113,11 +117,11 @@ func (s *shard) endStep() {
 	s.stats.unstored.Store(s.memory.unstored)
 }
 
-// scratchRowsMax is how many rows the scratch of queries may keep room for between steps.
+// scratchRowsMax is how many rows of scratch memory for queries are kept between steps.
 const scratchRowsMax = 8 * positions.MaxRows
 
-// resetStep empties the scratch. Pointers in it are overwritten by the next step at the latest; large scratch of a rare
-// large step is given back.
+// resetStep empties the scratch memory. The next step overwrites the pointers that are left in it.
+// Memory that one unusually large step needed is freed.
 func (s *shard) resetStep() {
 	st := &s.step
 	if cap(st.rows) > scratchRowsMax {
@@ -133,7 +137,8 @@ func (s *shard) resetStep() {
 	st.refused = 0
 }
 
-// nextEvent is room for one more event of the step. Where none comes of it, whoever asked cuts it off again.
+// nextEvent returns room for one more event of the step. If no event comes of it, the caller
+// truncates events again.
 func (st *step) nextEvent() *positions.Event {
 	n := len(st.events)
 	if n < cap(st.events) {
@@ -144,7 +149,8 @@ func (st *step) nextEvent() *positions.Event {
 	return &st.events[n]
 }
 
-// nextAction is room for one more action of the step. What lies there is zero: resetStep has cleared it.
+// nextAction returns room for one more action of the step. It is zero, since resetStep has cleared
+// it.
 func (st *step) nextAction() *action {
 	n := len(st.actions)
 	if n < cap(st.actions) {
@@ -166,12 +172,12 @@ func (s *shard) decideRequest(r *Request) {
 	case KindDecide:
 		s.decideWith(r, act)
 	case KindHoldings:
-		act.what = whatHoldings
+		act.outcome = outcomeHoldings
 		if r.Session.state != sessionCatching {
 			act.index = s.snapshot(r.Account)
 		}
 	case KindHistory:
-		act.what = whatHistory
+		act.outcome = outcomeHistory
 	default:
 		panic(fmt.Sprintf("request of kind %d", r.Kind))
 	}

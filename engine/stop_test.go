@@ -9,8 +9,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestStopWaits for what a failed Drain left in a commit: when it returns, the books are nobody's but the caller's. What was
-// not begun is not begun any more.
+// TestStopWaits: Stop waits for a commit that a failed Drain left behind; then the caller owns the
+// books. Requests that were not decided yet are dropped.
 func TestStopWaits(t *testing.T) {
 	w := newWorld(t, options{shards: 3}, alice, bob)
 	c := w.loggedIn(alice)
@@ -48,12 +48,12 @@ func TestStopWaits(t *testing.T) {
 	select {
 	case <-stopped:
 		t.Fatal("Stop returned while a commit was under way")
-	case <-time.After(5 * time.Millisecond): // a Stop that does not wait has the time to return
+	case <-time.After(5 * time.Millisecond): // time enough for a Stop that does not wait
 	}
 	release()
 	<-stopped
 	var seq uint64
-	w.eng.Books(func(h positions.Holdings) { // a data race with the drainer, if it is not over
+	w.eng.Books(func(h positions.Holdings) { // a data race with the drainer, if that still runs
 		if h.Account == alice {
 			seq = h.Seq
 		}
@@ -64,7 +64,7 @@ func TestStopWaits(t *testing.T) {
 	c.expect("EXECUTION 2 #2")
 }
 
-// TestStopWaitsForReaders: whoever closes the journal after Stop closes it under nobody.
+// TestStopWaitsForReaders: the journal may be closed after Stop, since no reader uses it any more.
 func TestStopWaitsForReaders(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 1, reads: 1}, alice, bob)
 	w.trade(alice, 3)
@@ -91,10 +91,10 @@ func TestStopWaitsForReaders(t *testing.T) {
 	if n := w.readersReading(); n != 0 {
 		t.Errorf("%d readers after Stop", n)
 	}
-	w.ended = true // the read that waited never ends
+	w.ended = true // the waiting read never ends
 }
 
-// TestShutdown: after Drain a last checkpoint is possible, and leaves nothing to replay.
+// TestShutdown: a last checkpoint after Drain leaves nothing to replay.
 func TestShutdown(t *testing.T) {
 	w := newWorld(t, options{keeps: true, shards: 2, slice: 1}, alice, bob, carol+1)
 	for range 5 {

@@ -11,17 +11,16 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// tally counts the answers of one submitter, by request id. It does not look at who calls, so it is the Peer of sessions
-// under load.
+// tally counts the answers to one submitter, by request id. It is the Peer of sessions under load.
 type tally struct {
 	Session
 	answers []atomic.Int32
 	pushed  atomic.Int64
-	seq     uint64 // of the newest event; the drainer's
+	seq     uint64 // of the newest event; owned by the drainer
 	holes   atomic.Int64
 }
 
-// tallyOutlet counts, and nothing else, so that the hand-off is what is stressed.
+// tallyOutlet only counts, so that the load is on the hand-off.
 type tallyOutlet struct{}
 
 func (tallyOutlet) Publisher() Publisher { return &tallyPublisher{} }
@@ -29,7 +28,7 @@ func (tallyOutlet) Publisher() Publisher { return &tallyPublisher{} }
 type tallyPublisher struct{ used int }
 
 func (p *tallyPublisher) answer(s *Session, id uint64) {
-	p.used++ // without a lock: two drainers of one shard at a time are a data race here
+	p.used++ // without a lock: two concurrent drainers of one shard are a data race here
 	s.Peer.(*tally).answers[id].Add(1)
 }
 
@@ -61,7 +60,7 @@ func (p *tallyPublisher) Replay(*positions.Event, *Session, uint64, bool) bool {
 func (p *tallyPublisher) Lost(*Session)                                        {}
 func (p *tallyPublisher) Flush()                                               { p.used++ }
 
-// doneCounter is a Decider that counts how often it is told.
+// doneCounter is a Decider that counts its calls.
 type doneCounter struct{ decided, done atomic.Int64 }
 
 func (d *doneCounter) Decide(
@@ -73,8 +72,9 @@ func (d *doneCounter) Decide(
 
 func (d *doneCounter) Done(uint64, []positions.Event, positions.Refusal) { d.done.Add(1) }
 
-// TestHandOff has many goroutines submit to few shards with tiny inboxes, so that shards are armed and disarmed all the time.
-// Whatever was taken is answered exactly once, whatever was not is not, and nobody is left behind.
+// TestHandOff lets many goroutines submit to few shards with tiny inboxes, so that shards are armed
+// and disarmed all the time. Every accepted request is answered exactly once, no other request is
+// answered, and none is left behind.
 func TestHandOff(t *testing.T) {
 	tests := map[string]struct {
 		workers int
@@ -87,7 +87,8 @@ func TestHandOff(t *testing.T) {
 			for range 4 {
 				started.Add(1)
 				deadline := time.Now().Add(patience)
-				for e.pool.Submit(func() { started.Done(); <-blocked }) != nil { // a worker goes idle a moment after its drain has ended
+				// a worker goes idle a moment after its drain has ended
+				for e.pool.Submit(func() { started.Done(); <-blocked }) != nil {
 					if time.Now().After(deadline) {
 						t.Fatal("the workers do not become idle")
 					}
@@ -115,8 +116,10 @@ func handOffEngine(t *testing.T, workers int) *Engine {
 	t.Helper()
 	prices := testUniverse.Opening()
 	eng, err := New(Config{
-		Shards: 4, Workers: workers, InboxOrdersMax: 8, HistoryReadsMax: 2, HistoryMemoryBytesMax: 1 << 22, SessionsPerAccountMax: 64,
-		Universe: testUniverse, Prices: func() *market.Prices { return prices }, Clock: func() int64 { return 1 },
+		Shards: 4, Workers: workers, InboxOrdersMax: 8, HistoryReadsMax: 2, HistoryMemoryBytesMax: 1 << 22,
+		SessionsPerAccountMax: 64,
+		Universe:              testUniverse, Prices: func() *market.Prices { return prices },
+		Clock:   func() int64 { return 1 },
 		Journal: NewMemoryJournal(), Outlet: tallyOutlet{}, Fatal: func(err error) { panic(err) },
 	})
 	if err != nil {
@@ -171,17 +174,19 @@ func handOff(t *testing.T, eng *Engine) {
 			}
 		}
 		if d := s.deciders; d.decided.Load() != s.fills || d.done.Load() != s.fills || s.holes.Load() != 0 {
-			t.Errorf("submitter %d: %d deciders taken, %d asked, %d told; %d holes", i, s.fills, d.decided.Load(), d.done.Load(), s.holes.Load())
+			t.Errorf("submitter %d: %d deciders taken, %d asked, %d told; %d holes", i, s.fills, d.decided.Load(),
+				d.done.Load(), s.holes.Load())
 		}
 	}
 	for _, s := range eng.shards {
 		if s.armed || len(s.inbox)+len(s.control) != 0 {
-			t.Errorf("a shard is left with %d requests and %d controls, armed: %v", len(s.inbox), len(s.control), s.armed)
+			t.Errorf("a shard is left with %d requests and %d controls, armed: %v", len(s.inbox), len(s.control),
+				s.armed)
 		}
 	}
 }
 
-// run submits in batches of one to three, and waits for nothing.
+// run submits in batches of one to three requests, without waiting for answers.
 func (s *submitter) run(eng *Engine, seed int) {
 	batch := make([]Request, 0, 3)
 	for id := 1; id < len(s.taken); {
@@ -222,7 +227,8 @@ func (s *submitter) run(eng *Engine, seed int) {
 	}
 }
 
-// TestHandOffOfControls has sessions come and go while orders are served: the control lane refuses nothing.
+// TestHandOffOfControls lets sessions come and go while orders are served: the control lane refuses
+// nothing.
 func TestHandOffOfControls(t *testing.T) {
 	eng := handOffEngine(t, 4)
 	var done sync.WaitGroup

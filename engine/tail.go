@@ -9,39 +9,40 @@ import (
 
 const (
 	tailEvents     = 4096 // events of an account that stay in memory
-	chunkEventsMin = 4    // first chunk of an account
+	chunkEventsMin = 4    // size of an account's first chunk
 	chunkEventsMax = 64
 
 	eventBytes = int64(unsafe.Sizeof(positions.Event{}))
 )
 
-// tail holds the newest events of one account. It belongs to the drainer of the account's shard.
+// tail holds the newest events of one account. The drainer of the account's shard owns it.
 //
-// Events lie in chunks that are never moved, and an event in one is never written again: a pointer to it stays good, also
-// outside the drainer, for as long as somebody holds it.
+// Events lie in chunks that never move, and an event in a chunk never changes. So a pointer to it
+// stays valid, also outside the drainer, for as long as it is held.
 type tail struct {
 	chunks []*chunk // by sequence
-	oldest uint64   // oldest sequence held; 0: none
+	oldest uint64   // oldest sequence in memory; 0: none
 	head   uint64   // newest
-	stored uint64   // newest that the journal's Read gives; what is newer is pinned
+	stored uint64   // newest sequence that the journal's Read returns; newer events are pinned
 }
 
-// chunk is a run of events of one account. It is either pinned, or a link of the shard's list of chunks by age.
+// chunk is a run of events of one account. It is either pinned or linked into the shard's list of
+// chunks by age.
 type chunk struct {
 	events     []positions.Event
 	first      uint64 // sequence of events[0]
 	owner      *account
 	prev, next *chunk
-	pinned     bool // the journal does not have all of it yet
+	pinned     bool // the journal's Read does not return all of it yet
 }
 
 func (c *chunk) bytes() int64 { return int64(cap(c.events)) * eventBytes }
 
-// end is the sequence after the newest of the chunk.
+// end returns the sequence after the chunk's newest event.
 func (c *chunk) end() uint64 { return c.first + uint64(len(c.events)) }
 
-// place is the index of the chunk with sequence seq, which must be held.
-func (t *tail) place(seq uint64) int {
+// chunkIndex returns the index of the chunk that has sequence seq, which must be in memory.
+func (t *tail) chunkIndex(seq uint64) int {
 	i := len(t.chunks) - 1
 	if t.chunks[i].first > seq {
 		i = sort.Search(i, func(i int) bool { return t.chunks[i].first > seq }) - 1
@@ -49,13 +50,13 @@ func (t *tail) place(seq uint64) int {
 	return i
 }
 
-// at returns the event with sequence seq, which must be held.
+// at returns the event with sequence seq, which must be in memory.
 func (t *tail) at(seq uint64) *positions.Event {
-	c := t.chunks[t.place(seq)]
+	c := t.chunks[t.chunkIndex(seq)]
 	return &c.events[seq-c.first]
 }
 
-// has says whether the event with sequence seq is held.
+// has reports whether the event with sequence seq is in memory.
 func (t *tail) has(seq uint64) bool { return t.oldest != 0 && seq >= t.oldest && seq <= t.head }
 
 // appendUnstored appends the events after t.stored to runs, as appendFrom does.
@@ -63,33 +64,35 @@ func (t *tail) appendUnstored(runs [][]positions.Event) [][]positions.Event {
 	return t.appendFrom(runs, t.stored+1)
 }
 
-// appendFrom appends the events from a sequence on, which must be held, to runs, as they lie in the chunks: nothing is copied.
+// appendFrom appends the events from sequence from on, which must be in memory, to runs, as they
+// lie in the chunks. No event is copied.
 func (t *tail) appendFrom(runs [][]positions.Event, from uint64) [][]positions.Event {
 	if from > t.head {
 		return runs
 	}
-	for _, c := range t.chunks[t.place(from):] {
+	for _, c := range t.chunks[t.chunkIndex(from):] {
 		n := len(c.events)
 		runs = append(runs, c.events[max(from, c.first)-c.first:n:n])
 	}
 	return runs
 }
 
-// memory is the tails of one shard together.
+// memory holds the tails of all accounts of a shard.
 //
-// With a journal that keeps, events are pinned until a checkpoint has stored them: Read does not find them, so nothing may
-// drop them. What they come to is bounded by Config.UncheckpointedBytesMax, where they are decided. All other events are a
-// cache, which gives way, oldest chunks first: either the chunks are within bytesMax, or all of them are pinned.
+// With a journal that keeps events, an event is pinned until a checkpoint has stored it: Read does
+// not return it before, so it must not be dropped. Config.UncheckpointedBytesMax bounds the pinned
+// events; the decision of orders enforces it. All other events are a cache, whose oldest chunks are
+// dropped first: either the chunks fit into bytesMax, or all of them are pinned.
 //
-// Pinned chunks alone can pass bytesMax. A chunk that is begun where they might is small, so that no more than
-// bytesMax + chunkEventsMin × (pinned events) are ever held.
+// Pinned chunks alone may exceed bytesMax. A new chunk that might exceed it is small, so that
+// memory never holds more than bytesMax + chunkEventsMin × (pinned events).
 type memory struct {
-	eventsMax int   // events kept of one account, where none of them is pinned
-	bytesMax  int64 // over all accounts of the shard
-	pins      bool  // the journal keeps. If not, an order id is forgotten with its event: nothing else has the event
+	eventsMax int   // events kept per account, unless more are pinned
+	bytesMax  int64 // for all accounts of the shard
+	pins      bool  // the journal keeps events. If not, an order id is forgotten together with its event
 	bytes     int64 // of all chunks
-	pinned    int64 // of those that are pinned
-	unstored  int64 // events that are pinned
+	pinned    int64 // of the pinned chunks
+	unstored  int64 // number of pinned events
 	dropped   uint64
 	root      chunk // root.next is the oldest chunk that is not pinned
 	chunks    int   // in the list
@@ -100,7 +103,7 @@ func (m *memory) init(eventsMax int, bytesMax int64, pins bool) {
 	m.root.prev, m.root.next = &m.root, &m.root
 }
 
-// append adds the next event of a, and drops what no longer fits.
+// append adds the next event of a, and drops events that no longer fit.
 func (m *memory) append(a *account, ev *positions.Event) {
 	t := &a.tail
 	n := len(t.chunks)
@@ -127,7 +130,7 @@ func (m *memory) append(a *account, ev *positions.Event) {
 	}
 }
 
-// grow begins the account's next chunk.
+// grow starts the account's next chunk.
 func (m *memory) grow(a *account, first uint64) {
 	t, size := &a.tail, chunkEventsMin
 	if n := len(t.chunks); n > 0 {
@@ -151,8 +154,9 @@ func (m *memory) pin(c *chunk) {
 	m.pinned += c.bytes()
 }
 
-// store unpins the events up to seq: Read gives them from now on. It returns how many chunks that concerned.
-func (m *memory) store(a *account, seq uint64) int {
+// markStored unpins the events up to seq: from now on Read returns them. It returns how many chunks
+// it unpinned.
+func (m *memory) markStored(a *account, seq uint64) int {
 	t := &a.tail
 	m.unstored -= int64(seq - t.stored)
 	t.stored = seq
@@ -177,7 +181,7 @@ func (m *memory) store(a *account, seq uint64) int {
 	return n
 }
 
-// trim forgets events of a beyond eventsMax, oldest first, but none that is pinned.
+// trim drops the oldest events of a beyond eventsMax, except pinned ones.
 func (m *memory) trim(a *account) {
 	t := &a.tail
 	if t.oldest == 0 || t.head-t.oldest < uint64(m.eventsMax) {
@@ -198,12 +202,14 @@ func (m *memory) trim(a *account) {
 	}
 }
 
-// shrinkSpares is how many chunks are spared at a time: with many accounts that have only a few events each, all chunks are
-// being filled, and looking for another one would look at all of them.
+// shrinkSpares is how many chunks a call of shrink may spare. With many accounts of a few events
+// each, every chunk is still being filled, and the search for one that is not would visit all of
+// them.
 const shrinkSpares = 8
 
-// shrink drops the oldest chunks until the rest fits, or is pinned. A chunk that an account is still filling may go to the
-// young end instead, since its newest events are younger than its age. keep, the one that was just added to, goes last.
+// shrink drops the oldest chunks until the rest fits or is pinned. A chunk that its account is
+// still filling may be moved to the young end of the list instead, since its newest events are
+// younger than the chunk. keep, the chunk that was just appended to, is dropped last.
 func (m *memory) shrink(keep *chunk) {
 	for spares := shrinkSpares; m.bytes > m.bytesMax && m.chunks > 0; {
 		c := m.root.next
@@ -218,7 +224,7 @@ func (m *memory) shrink(keep *chunk) {
 	}
 }
 
-// drop forgets the oldest chunk of an account, which is not pinned.
+// drop drops the oldest chunk of an account, which is not pinned.
 func (m *memory) drop(c *chunk) {
 	a := c.owner
 	t := &a.tail
@@ -226,7 +232,7 @@ func (m *memory) drop(c *chunk) {
 	m.bytes -= c.bytes()
 	t.chunks[0] = nil
 	t.chunks = t.chunks[1:]
-	next := t.head + 1 // the oldest that is left
+	next := t.head + 1 // the oldest event that is left
 	if len(t.chunks) > 0 {
 		next = max(t.oldest, t.chunks[0].first)
 	}
@@ -237,7 +243,8 @@ func (m *memory) drop(c *chunk) {
 	m.forget(a)
 }
 
-// forget drops the order ids of events that are no longer held, where nothing else has them.
+// forget drops the order ids of events that are no longer in memory, if the journal does not keep
+// them.
 func (m *memory) forget(a *account) {
 	if m.pins || a.ids == nil {
 		return

@@ -7,14 +7,15 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// verify holds what a session was sent against what it asked.
+// verify checks everything that a session was sent against its requests.
 func (m *model) verify(c *client) error {
 	frames := c.all()
 	if len(frames) == 0 {
 		return fmt.Errorf("the login was not answered")
 	}
 	if c.refused {
-		if len(frames) != 1 || frames[0].what != "NOLOGIN" || frames[0].failure != FailureTooManySessions || frames[0].id != c.login.ID {
+		if len(frames) != 1 || frames[0].kind != "NOLOGIN" || frames[0].failure != FailureTooManySessions ||
+			frames[0].id != c.login.ID {
 			return fmt.Errorf("the account has enough sessions")
 		}
 		return nil
@@ -22,7 +23,8 @@ func (m *model) verify(c *client) error {
 	if err := m.verifyLogin(c, frames[0]); err != nil {
 		return err
 	}
-	v := verifier{m: m, c: c, cursor: frames[0].reply.After, committed: m.w.journal.events(c.account), book: positions.NewBook(testUniverse)}
+	v := verifier{m: m, c: c, cursor: frames[0].reply.After, committed: m.w.journal.events(c.account),
+		book: positions.NewBook(testUniverse)}
 	for i, f := range frames[1:] {
 		if c.leftAt >= 0 && i+1 >= c.leftAt {
 			v.over = true
@@ -49,8 +51,9 @@ func (m *model) verify(c *client) error {
 }
 
 func (m *model) verifyLogin(c *client, f frame) error {
-	want := LoginReply{Account: c.account, HeadSeq: c.head, OldestSeq: c.oldest, After: c.head, Epoch: m.w.journal.epoch, Mode: c.login.Mode}
-	first := c.oldest // of what could be replayed
+	want := LoginReply{Account: c.account, HeadSeq: c.head, OldestSeq: c.oldest, After: c.head,
+		Epoch: m.w.journal.epoch, Mode: c.login.Mode}
+	first := c.oldest // first event that could be replayed
 	if first == 0 {
 		first = c.head + 1
 	}
@@ -66,7 +69,7 @@ func (m *model) verifyLogin(c *client, f frame) error {
 	}
 	got := f.reply
 	got.Holdings = nil
-	if f.what != "LOGIN" || f.id != c.login.ID || got != want {
+	if f.kind != "LOGIN" || f.id != c.login.ID || got != want {
 		return fmt.Errorf("the login %+v was answered %s %+v, want %+v", c.login, f, got, want)
 	}
 	if (f.reply.Holdings != nil) != (want.Mode == ModeSnapshot) {
@@ -82,7 +85,7 @@ func (m *model) verifyLogin(c *client, f frame) error {
 	return nil
 }
 
-// sameState compares holdings with a book, but for the prices, which are those of another time.
+// sameState compares holdings with a book, except for prices, which are of another time.
 func sameState(book *positions.Book, h *positions.Holdings) error {
 	want, _, _ := book.Holdings(h.Account, testUniverse.Opening(), nil)
 	if h.Seq != want.Seq || h.Hash != want.Hash || h.Cash != want.Cash || len(h.Positions) != len(want.Positions) {
@@ -96,7 +99,7 @@ func sameState(book *positions.Book, h *positions.Holdings) error {
 	return nil
 }
 
-// verifier goes through what one session was sent.
+// verifier checks the frames of one session, in order.
 type verifier struct {
 	m         *model
 	c         *client
@@ -104,11 +107,11 @@ type verifier struct {
 	committed []positions.Event
 	book      *positions.Book // the events up to asOf
 	asOf      uint64
-	over      bool // the session has ended: what still comes is thrown away
+	over      bool // the session has ended; later frames are discarded
 }
 
 func (v *verifier) frame(f frame) error {
-	if f.what == "LOST" {
+	if f.kind == "LOST" {
 		if v.m.w.journal.keeps || v.over && v.c.leftAt < 0 {
 			return fmt.Errorf("nothing was lost")
 		}
@@ -116,7 +119,7 @@ func (v *verifier) frame(f frame) error {
 		return nil
 	}
 	if f.id == 0 {
-		if f.what != "EVENT" {
+		if f.kind != "EVENT" {
 			return fmt.Errorf("it answers nothing")
 		}
 		for id, a := range v.c.asked {
@@ -142,7 +145,7 @@ func (v *verifier) frame(f frame) error {
 	return v.order(f, a)
 }
 
-// event checks a frame that carries a new sequence.
+// event checks a frame with a new sequence.
 func (v *verifier) event(f frame) error {
 	if v.over {
 		return fmt.Errorf("the session has ended")
@@ -165,13 +168,13 @@ func (v *verifier) same(ev positions.Event) error {
 }
 
 func (v *verifier) order(f frame, a *asked) error {
-	if f.what == "FAILED" && f.failure == FailureHistoryBusy && a.want == "REPEAT" && v.m.w.journal.keeps {
+	if f.kind == "FAILED" && f.failure == FailureHistoryBusy && a.want == "REPEAT" && v.m.w.journal.keeps {
 		return nil
 	}
-	if f.what != a.want {
+	if f.kind != a.want {
 		return fmt.Errorf("want %s %d", a.want, a.seq)
 	}
-	switch f.what {
+	switch f.kind {
 	case "EXECUTION":
 		if f.ev.Seq != a.seq {
 			return fmt.Errorf("want %d", a.seq)
@@ -198,7 +201,7 @@ func (v *verifier) holdings(f frame, a *asked) error {
 	if v.over {
 		return nil
 	}
-	if f.what != "HOLDINGS" || f.holdings.Seq != v.cursor {
+	if f.kind != "HOLDINGS" || f.holdings.Seq != v.cursor {
 		return fmt.Errorf("want HOLDINGS as of %d, the newest event before it", v.cursor)
 	}
 	if !a.catching && v.c.state == sessionLive && a.head > v.cursor {
@@ -212,7 +215,7 @@ func (v *verifier) holdings(f frame, a *asked) error {
 }
 
 func (v *verifier) history(f frame, a *asked) error {
-	if f.what == "FAILED" && f.failure == FailureHistoryBusy && v.m.w.journal.keeps {
+	if f.kind == "FAILED" && f.failure == FailureHistoryBusy && v.m.w.journal.keeps {
 		return nil
 	}
 	top := a.head
@@ -223,7 +226,7 @@ func (v *verifier) history(f frame, a *asked) error {
 	if f.oldest != 0 && top >= f.oldest {
 		kept = top - f.oldest + 1
 	}
-	if want := min(uint64(a.limit), kept); f.what != "HISTORY" || uint64(len(f.history)) != want {
+	if want := min(uint64(a.limit), kept); f.kind != "HISTORY" || uint64(len(f.history)) != want {
 		return fmt.Errorf("want %d events from %d down, the oldest kept is %d", want, top, f.oldest)
 	}
 	for i, ev := range f.history {

@@ -9,20 +9,22 @@ import (
 )
 
 const (
-	walkEvents = 1024 // events read from the journal at a time; with fewer the time goes into finding the first of them
-	walksMax   = 4    // walks under way; each keeps a processor busy
+	walkEvents = 1024 // events per read from the journal; with fewer, finding the first one dominates
+	walksMax   = 4    // concurrent walks; each keeps a processor busy
 )
 
-// ErrNotKept says that events of an account were asked for which are older than the history kept.
+// ErrNotKept says that the requested events of an account are older than the history kept.
 var ErrNotKept = errors.New("they are older than the history kept")
 
-// Walk gives see the events of an account from a sequence on, in order, up to the newest, however many they are. What
-// see is given is overwritten after it returns. At most walksMax walks are under way; the next one waits. Errors are
-// that of ctx, ErrUnknownAccount, ErrNotKept, ErrBusy, ErrStopped, and those of reading the history.
+// Walk calls visit with the events of an account from sequence from on, in order, up to the newest,
+// however many there are. The event is valid only during the call. At most walksMax walks run at a
+// time; the next one waits. Errors are the error of ctx, ErrUnknownAccount, ErrNotKept, ErrBusy,
+// ErrStopped, and errors of reading the history.
 //
-// A page of history asked for again and again would do the same, and takes ten times as long: each is found and
-// unpacked anew, and goes through the drainer. Here only what no checkpoint has stored yet goes that way.
-func (e *Engine) Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error {
+// Reading page after page of History would do the same but take ten times as long, since each page
+// is located and unpacked again and goes through the drainer. Here only the events that no
+// checkpoint has stored yet go that way.
+func (e *Engine) Walk(ctx context.Context, account, from uint64, visit func(*positions.Event)) error {
 	select {
 	case e.walks <- struct{}{}:
 		defer func() { <-e.walks }()
@@ -31,31 +33,31 @@ func (e *Engine) Walk(ctx context.Context, account, from uint64, see func(*posit
 	case <-e.stopping:
 		return ErrStopped
 	}
-	next, err := e.walkStored(ctx, account, from, see)
+	next, err := e.walkStored(ctx, account, from, visit)
 	if err == nil {
-		err = e.walkRecent(ctx, account, next, see)
+		err = e.walkRecent(ctx, account, next, visit)
 	}
 	return err
 }
 
-// walkStored goes through what checkpoints have stored, and returns the sequence after it. The caller reads: it is as
-// good a goroutine as a reader's, and the drainer has no part in it.
-func (e *Engine) walkStored(ctx context.Context, account, next uint64, see func(*positions.Event)) (uint64, error) {
+// walkStored visits the events that checkpoints have stored, and returns the sequence after them.
+// It reads on the caller's goroutine, without the drainer.
+func (e *Engine) walkStored(ctx context.Context, account, next uint64, visit func(*positions.Event)) (uint64, error) {
 	if !e.cfg.Journal.Keeps() {
 		return next, nil
 	}
 	events := make([]positions.Event, 0, walkEvents)
 	for {
-		if err := e.given(ctx); err != nil {
+		if err := e.abandoned(ctx); err != nil {
 			return next, err
 		}
 		var err error
 		if events, err = e.cfg.Journal.Read(events[:0], account, next, walkEvents); err != nil {
 			err = fmt.Errorf("account %d, from event %d: history could not be read: %w", account, next, err)
-			return next, errors.Join(e.given(ctx), err)
+			return next, errors.Join(e.abandoned(ctx), err)
 		}
 		for i := range events {
-			see(&events[i])
+			visit(&events[i])
 		}
 		next += uint64(len(events))
 		if len(events) < walkEvents {
@@ -64,8 +66,8 @@ func (e *Engine) walkStored(ctx context.Context, account, next uint64, see func(
 	}
 }
 
-// walkRecent goes on with what the memory tail has.
-func (e *Engine) walkRecent(ctx context.Context, account, next uint64, see func(*positions.Event)) error {
+// walkRecent visits the events that only the memory tail has.
+func (e *Engine) walkRecent(ctx context.Context, account, next uint64, visit func(*positions.Event)) error {
 	for {
 		before := next + pageMax
 		page, oldest, err := e.History(ctx, account, before, pageMax)
@@ -77,7 +79,7 @@ func (e *Engine) walkRecent(ctx context.Context, account, next uint64, see func(
 		}
 		for i := len(page) - 1; i >= 0; i-- {
 			if page[i].Seq >= next {
-				see(&page[i])
+				visit(&page[i])
 			}
 		}
 		if len(page) == 0 || page[0].Seq+1 < before {
@@ -87,8 +89,9 @@ func (e *Engine) walkRecent(ctx context.Context, account, next uint64, see func(
 	}
 }
 
-// given says why work may end: nobody waits for it any more.
-func (e *Engine) given(ctx context.Context) error {
+// abandoned returns why to stop reading: the caller's context has ended or the engine is stopping.
+// Otherwise it returns nil.
+func (e *Engine) abandoned(ctx context.Context) error {
 	select {
 	case <-e.stopping:
 		return ErrStopped

@@ -9,7 +9,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// walked goes through an account from an event on, and holds what it was given against what was committed.
+// walked walks through alice's events, compares them with what was committed, and returns how many
+// there were.
 func (w *world) walked(from uint64) (n int, err error) {
 	w.t.Helper()
 	w.journal.set(func() { w.journal.walked = true })
@@ -24,24 +25,26 @@ func (w *world) walked(from uint64) (n int, err error) {
 	return int(next - from), err
 }
 
-// TestWalk: every event once, in order, whether a checkpoint has stored it, the tail has it, or both.
+// TestWalk: each event is visited once, in order, whether a checkpoint has stored it, the tail has
+// it, or both.
 func TestWalk(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 150}, alice)
 	w.trade(alice, 2*walkEvents)
-	for range 2*pageMax + 31 { // no checkpoint has these
+	for range 2*pageMax + 31 { // not checkpointed
 		w.eng.Submit(alice, []Request{{Kind: KindOrder, Account: alice, Order: orderOf(positions.Buy, ten, 1)}})
 	}
 	w.settle()
 	head := uint64(2*walkEvents + 1 + 2*pageMax + 31)
-	for _, from := range []uint64{1, 2, walkEvents + 1, walkEvents + 2, 2*walkEvents + 1, 2*walkEvents + 2, head - pageMax, head - pageMax + 1, head, head + 1} {
+	for _, from := range []uint64{1, 2, walkEvents + 1, walkEvents + 2, 2*walkEvents + 1, 2*walkEvents + 2,
+		head - pageMax, head - pageMax + 1, head, head + 1} {
 		if n, err := w.walked(from); err != nil || n != int(head+1-from) {
 			t.Errorf("from %d: %d events, %v; want %d", from, n, err, head+1-from)
 		}
 	}
 }
 
-// TestWalkOfMemory: where nothing is kept the tail is all there is, and what it has dropped is said to be gone, not
-// left out.
+// TestWalkOfMemory: if nothing but the tail is kept, a walk that starts before it fails with
+// ErrNotKept instead of skipping events.
 func TestWalkOfMemory(t *testing.T) {
 	w := newWorld(t, options{tail: 250}, alice)
 	w.trade(alice, 399) // 151 to 400 are kept
@@ -51,7 +54,8 @@ func TestWalkOfMemory(t *testing.T) {
 		}
 	}
 	n, err := w.walked(150)
-	if want := "events 150 to 150 of account 100100: they are older than the history kept"; !errors.Is(err, ErrNotKept) || err.Error() != want || n != 0 {
+	if want := "events 150 to 150 of account 100100: they are older than the history kept"; !errors.Is(err,
+		ErrNotKept) || err.Error() != want || n != 0 {
 		t.Errorf("from 150: %d events, %v; want %s", n, err, want)
 	}
 }
@@ -60,8 +64,8 @@ func TestWalkErrors(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 10}, alice)
 	w.trade(alice, walkEvents+20)
 	w.journal.set(func() { w.journal.walked = true })
-	see := func(*positions.Event) {}
-	if err := w.eng.Walk(t.Context(), 4711, 1, see); !errors.Is(err, ErrUnknownAccount) {
+	ignore := func(*positions.Event) {}
+	if err := w.eng.Walk(t.Context(), 4711, 1, ignore); !errors.Is(err, ErrUnknownAccount) {
 		t.Errorf("of no account: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -72,17 +76,18 @@ func TestWalkErrors(t *testing.T) {
 	}
 	gone := errors.New("the disk is gone")
 	w.journal.set(func() { w.journal.readErr = gone })
-	if err := w.eng.Walk(t.Context(), alice, 1, see); !errors.Is(err, gone) {
+	if err := w.eng.Walk(t.Context(), alice, 1, ignore); !errors.Is(err, gone) {
 		t.Errorf("a disk that fails: %v", err)
 	}
 	w.journal.set(func() { w.journal.readErr = nil })
 	w.eng.Stop()
-	if err := w.eng.Walk(t.Context(), alice, 1, see); !errors.Is(err, ErrStopped) {
+	if err := w.eng.Walk(t.Context(), alice, 1, ignore); !errors.Is(err, ErrStopped) {
 		t.Errorf("an engine that has stopped: %v", err)
 	}
 }
 
-// TestWalksMax: the next walk waits, as long as its context lets it, and begins when another has ended.
+// TestWalksMax: a walk beyond the maximum waits, as long as its context lets it, and starts when
+// another one has ended.
 func TestWalksMax(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 2}, alice)
 	w.trade(alice, 9)

@@ -12,14 +12,14 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Accounts of tests. Their numbers end in 00, so they open with one event: the cash.
+// The accounts of the tests. Their numbers end in 00, so they open with a single event: the cash.
 const (
 	alice = 100100
 	bob   = 100200
 	carol = 100300
 )
 
-// Instruments of testUniverse by their place in it.
+// The instruments of testUniverse, by their index in it.
 const (
 	ten    market.ID = iota // 10.00
 	twenty                  // 20.00
@@ -40,38 +40,39 @@ var testUniverse = func() *market.Universe {
 	return u
 }()
 
-// tester is what *testing.T and *rapid.T have in common.
+// tester is the common part of *testing.T and *rapid.T.
 type tester interface {
 	Helper()
 	Fatalf(format string, args ...any)
 	Errorf(format string, args ...any)
 }
 
-// world is an engine between fakes.
+// world is an engine with a fake journal and a fake outlet.
 type world struct {
 	t       tester
 	eng     *Engine
 	journal *fakeJournal
 	outlet  *fakeOutlet
 	prices  atomic.Pointer[market.Prices]
-	clock   atomic.Int64 // nanoseconds; goes on by one each time it is read
+	clock   atomic.Int64 // nanoseconds; advances by one each time it is read
 	elapsed atomic.Int64 // of the monotonic clock
-	fatals  chan error   // what Fatal was called with
-	ended   bool         // a Fatal was expected: the shard that called it is gone
+	fatals  chan error   // the errors that Fatal was called with
+	ended   bool         // a call of Fatal was expected, and its shard is gone
 }
 
-// options are those of an engine that tests change; the zero value gives one shard with room for all.
+// options are the engine settings that tests change. The zero value gives one shard with room for
+// everything.
 type options struct {
 	shards, workers, inbox, reads, sessions int
-	perSecond                               int // orders of an account; 0: any number
+	perSecond                               int // orders per account; 0: no limit
 	keeps                                   bool
-	tail                                    int   // events kept of an account
-	ids                                     int   // order ids remembered of an account
-	bytes                                   int64 // of all tails of a shard; -1: none
+	tail                                    int   // events kept per account
+	ids                                     int   // order ids remembered per account
+	bytes                                   int64 // for all tails of a shard; -1: none
 	uncheckpointed                          int64 // events of a shard that may be without a checkpoint
 	readOnly                                func() bool
-	slice                                   int          // accounts of a slice of a checkpoint
-	journal                                 *fakeJournal // of an earlier run, from which the engine recovers
+	slice                                   int          // accounts per slice of a checkpoint
+	journal                                 *fakeJournal // from an earlier run; the engine recovers from it
 }
 
 func newWorld(t testing.TB, o options, accounts ...uint64) *world {
@@ -81,7 +82,7 @@ func newWorld(t testing.TB, o options, accounts ...uint64) *world {
 	return w
 }
 
-// makeWorld is newWorld for those who call close themselves.
+// makeWorld is newWorld for callers that call close themselves.
 func makeWorld(t tester, o options, accounts ...uint64) *world {
 	t.Helper()
 	w := &world{t: t, journal: o.journal, fatals: make(chan error, 16)}
@@ -103,7 +104,8 @@ func makeWorld(t tester, o options, accounts ...uint64) *world {
 		HistoryReadsMax: or(o.reads, 4), HistoryMemoryBytesMax: 1 << 30, SessionsPerAccountMax: or(o.sessions, 64),
 		OrdersPerSecond: o.perSecond, ReadOnly: o.readOnly,
 		UncheckpointedBytesMax: int64(shards) * eventBytes * int64(or(int(o.uncheckpointed), 1<<20)),
-		Universe:               testUniverse, Prices: w.prices.Load, Clock: func() int64 { return w.clock.Add(1) }, Elapsed: w.elapsed.Load,
+		Universe:               testUniverse, Prices: w.prices.Load, Clock: func() int64 { return w.clock.Add(1) },
+		Elapsed: w.elapsed.Load,
 		Journal: w.journal, Outlet: w.outlet,
 		Fatal: func(err error) {
 			w.fatals <- err
@@ -148,7 +150,7 @@ func (w *world) open(accounts ...uint64) {
 	w.settle()
 }
 
-// close stops the engine, and reports what the fakes found wrong.
+// close stops the engine and reports everything that the fakes found wrong.
 func (w *world) close() {
 	if !w.ended {
 		w.settle()
@@ -173,7 +175,7 @@ func (w *world) close() {
 	}
 }
 
-// fatal waits for Fatal to be called once, and returns what it was called with.
+// fatal waits for one call of Fatal, and returns its error.
 func (w *world) fatal() error {
 	w.t.Helper()
 	w.ended = true
@@ -186,21 +188,21 @@ func (w *world) fatal() error {
 	}
 }
 
-// patience is how long a test waits for what must come; it is no measure of speed.
+// patience is how long a test waits for something that must happen. It says nothing about speed.
 const patience = 20 * time.Second
 
-// until polls.
-func (w *world) until(what string, done func() bool) {
+// until polls until done returns true.
+func (w *world) until(condition string, done func() bool) {
 	w.t.Helper()
 	for deadline := time.Now().Add(patience); !done(); {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("waited in vain: %s", what)
+			w.t.Fatalf("waited in vain: %s", condition)
 		}
 		time.Sleep(20 * time.Microsecond)
 	}
 }
 
-// settle waits until no shard has anything to do and no reader is under way.
+// settle waits until no shard has work and no reader is running.
 func (w *world) settle() {
 	w.t.Helper()
 	w.until("all shards idle", func() bool {
@@ -212,7 +214,8 @@ func (w *world) settle() {
 	})
 }
 
-// hold arms the shard as if a drainer had been submitted, so that what is put into its mailbox waits for run.
+// hold arms the shard as if a drain had been submitted, so that its mailbox fills up until a drain
+// is executed.
 func (s *shard) hold() (held bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,14 +228,15 @@ func (s *shard) hold() (held bool) {
 	return true
 }
 
-// disarmed says whether no drainer runs, and none was submitted.
+// disarmed reports whether no drainer is running or submitted.
 func (s *shard) disarmed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.armed
 }
 
-// together makes all that f puts into the mailboxes be served by one step of each shard, and waits for it.
+// together lets one step of each shard serve everything that f puts into the mailboxes, and waits
+// for it.
 func (w *world) together(f func()) {
 	w.t.Helper()
 	for _, s := range w.eng.shards {
@@ -240,12 +244,12 @@ func (w *world) together(f func()) {
 	}
 	f()
 	for _, s := range w.eng.shards {
-		w.eng.execute(s.run)
+		w.eng.execute(s.drainFunc)
 	}
 	w.settle()
 }
 
-// connect makes a connection that has not logged in.
+// connect returns a connection that has not logged in.
 func (w *world) connect(account uint64) *conn {
 	c := &conn{w: w, account: account, piece: piecesUnbounded}
 	c.Peer = c
@@ -257,20 +261,20 @@ func (c *conn) id() uint64 {
 	return c.nextID
 }
 
-// login posts a login, with the epoch of the journal.
+// login posts a login with the journal's epoch.
 func (c *conn) login(mode ResumeMode, last uint64) uint64 {
 	l := Login{ID: c.id(), Account: c.account, Mode: mode, LastSeq: last, Epoch: c.w.journal.epoch}
 	c.w.eng.Login(&c.Session, l)
 	return l.ID
 }
 
-// loggedIn makes a session by QUICK, and forgets the reply.
+// loggedIn returns a session logged in with QUICK, and discards the reply.
 func (w *world) loggedIn(account uint64) *conn {
 	w.t.Helper()
 	c := w.connect(account)
 	c.login(ModeQuick, 0)
 	w.settle()
-	if f := c.last(); f.what != "LOGIN" {
+	if f := c.last(); f.kind != "LOGIN" {
 		w.t.Fatalf("no login: %s", f)
 	}
 	c.seen = len(c.all())
@@ -312,7 +316,7 @@ func orderOf(side positions.Side, in market.ID, n int64, id ...string) positions
 	return o
 }
 
-// checkpoint stores all there is, so that the tails may be dropped.
+// checkpoint stores everything, so that the tails may be dropped.
 func (w *world) checkpoint() {
 	w.t.Helper()
 	if _, err := w.eng.Checkpoint(context.Background(), w.journal.store); err != nil {
@@ -322,7 +326,7 @@ func (w *world) checkpoint() {
 	w.settle()
 }
 
-// trade makes n events that nobody waits for. Where the journal keeps, a checkpoint follows.
+// trade makes n events that answer no session. If the journal keeps events, a checkpoint follows.
 func (w *world) trade(account uint64, n int) {
 	w.t.Helper()
 	for range n {
@@ -339,7 +343,7 @@ func (w *world) trade(account uint64, n int) {
 // account returns what the engine keeps of an account. The engine must be idle.
 func (w *world) account(number uint64) *account { return w.eng.shardOf(number).accounts[number] }
 
-// events returns the names of pushes from first to last.
+// events returns the texts of pushes from first to last.
 func events(first, last int, suffix string) (names []string) {
 	for seq := first; seq <= last; seq++ {
 		names = append(names, fmt.Sprintf("EVENT %d%s", seq, suffix))

@@ -1,8 +1,9 @@
-// Package fnv1a is the hash FNV-1a of 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/
+// Package fnv1a implements the 64-bit hash FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/
 //
-// It is the same in every process and version, and may never change: its values are on the wire (the state hash) and
-// on the disk (order ids, the chain of blocks). hash/fnv computes the same hash, but through an interface and a slice
-// of bytes. This one is a plain number, for what is hashed once per order or event.
+// It is the same in every process and version, and may never change: its values are on the wire
+// (the state hash) and on disk (order ids, the chain of blocks). hash/fnv computes the same hash,
+// but through an interface and a byte slice. This one is a plain number, for data that is hashed
+// once per order or event.
 package fnv1a
 
 // Hash is the hash of the bytes so far.
@@ -24,7 +25,8 @@ func (h Hash) Number(v uint64) Hash {
 	return h
 }
 
-// Text adds a text and a zero byte, so that two texts cannot run into one another.
+// Text adds a string and a zero byte, which keeps adjacent strings apart: "a", "bc" and "ab", "c"
+// have different hashes.
 func (h Hash) Text(s string) Hash {
 	for i := range len(s) {
 		h = h.Byte(s[i])
@@ -32,7 +34,7 @@ func (h Hash) Text(s string) Hash {
 	return h.Byte(0)
 }
 
-// TextBytes is Text of bytes.
+// TextBytes is Text for a byte slice.
 func (h Hash) TextBytes(s []byte) Hash {
 	for _, b := range s {
 		h = h.Byte(b)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestHash holds it against the standard library's.
+// TestHash compares the hash with that of the standard library.
 func TestHash(t *testing.T) {
 	for _, text := range []string{"", "a", "foobar", "\x00\xff", "600519"} {
 		for _, number := range []uint64{0, 1, 0x0123456789abcdef, 1<<64 - 1} {
@@ -24,14 +24,14 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// TestHashes: fields cannot run into one another.
+// TestHashes: adjacent fields do not run into one another.
 func TestHashes(t *testing.T) {
 	pair := func(a, b string) Hash { return New.Text(a).Text(b) }
 	if pair("SH", "600001") == pair("SH6", "00001") ||
 		pair("", "ab") == pair("ab", "") || pair("a", "") == pair("", "a") {
 		t.Error("two texts hash as one")
 	}
-	// FNV-1a of the bytes 61 00: what is kept on disk must not change.
+	// The FNV-1a hash of the bytes 61 00. It is on disk and must not change.
 	if got := New.Text("a"); got != 0x089be207b544f1e4 {
 		t.Errorf("FNV-1a is %#x", got)
 	}

@@ -16,10 +16,10 @@ func TestAllow(t *testing.T) {
 		{0, 10, 20, 10},                       // a second's worth
 		{99 * time.Millisecond, 10, 5, 0},     // not yet
 		{100 * time.Millisecond, 10, 5, 1},    // one more
-		{500 * time.Millisecond, 10, 9, 4},    // those of 400 ms
-		{500 * time.Millisecond, 100, 9, 0},   // another rate does not forget
-		{time.Hour, 10, 20, 10},               // quiet since: no more than a second's worth
-		{time.Hour + time.Second, 0, 30, 30},  // no limit counts nothing
+		{500 * time.Millisecond, 10, 9, 4}, // accumulated in 400 ms
+		{500 * time.Millisecond, 100, 9, 0}, // a change of rate does not forget
+		{time.Hour, 10, 20, 10}, // after a quiet hour no more than a second's worth
+		{time.Hour + time.Second, 0, 30, 30}, // no limit, and nothing is counted
 		{time.Hour + time.Second, 10, 30, 10}, // a second later
 	} {
 		allowed := 0
@@ -35,10 +35,10 @@ func TestAllow(t *testing.T) {
 	}
 }
 
-// model remembers all that it has allowed. It allows one more if no span of time that ends now then holds more than
-// the rate gives for that span and a burst.
+// model remembers everything it has allowed. It allows one more if no span of time that ends now
+// would then hold more than the rate gives for that span and a burst.
 type model struct {
-	at, cost []time.Duration // of each that was allowed; cost is the time that the rate gives it
+	at, cost []time.Duration // of each that was allowed; cost is the time that the rate needs for it
 }
 
 func (m *model) allow(now time.Duration, perSecond int) bool {
@@ -56,7 +56,8 @@ func (m *model) allow(now time.Duration, perSecond int) bool {
 	return true
 }
 
-// TestAgainstModel makes random tries, in bursts and with pauses, at rates that change, and asks the model each time.
+// TestAgainstModel makes random attempts, in bursts and with pauses, at changing rates, and
+// compares each result with the model.
 func TestAgainstModel(t *testing.T) {
 	allowed, refused := 0, 0
 	for seed := range uint64(200) {
@@ -69,14 +70,15 @@ func TestAgainstModel(t *testing.T) {
 			case 0:
 				now += time.Duration(rng.Int64N(int64(3 * time.Second)))
 			case 1:
-				perSecond = rng.IntN(50) // sometimes no limit
+				perSecond = rng.IntN(50) // sometimes 0, no limit
 			case 2, 3, 4: // at the same moment
 			default:
 				now += time.Duration(rng.Int64N(int64(time.Second) / 25))
 			}
 			want := m.allow(now, perSecond)
 			if got := l.Allow(now, perSecond); got != want {
-				t.Fatalf("seed %d, try %d at %s, %d a second: allowed %v, the model says %v", seed, i, now, perSecond, got, want)
+				t.Fatalf("seed %d, try %d at %s, %d a second: allowed %v, the model says %v", seed, i, now, perSecond,
+					got, want)
 			}
 			if want {
 				allowed++

@@ -224,7 +224,8 @@ func (b *Book) Holdings(account uint64, prices *market.Prices, rows []Position) 
 	}
 	mine := all[len(rows):len(all):len(all)]
 	return Holdings{
-		Account: account, Seq: acc.seq, Positions: mine, TotalMarketValue: View{acc}.MarketValue(prices), Cash: acc.cash,
+		Account: account, Seq: acc.seq, Positions: mine, TotalMarketValue: View{acc}.MarketValue(prices),
+		Cash: acc.cash,
 		Hash: StateHash(b.universe, account, acc.seq, acc.cash, mine),
 	}, all, true
 }

@@ -9,23 +9,23 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// Call is one request of a message of the embedder's own.
+// Call is one request that uses a message type of the embedder.
 type Call struct {
 	Session *Session
 	Account uint64
-	Time    int64          // of this step, nanoseconds since the Unix epoch
+	Time    int64          // of this step, in nanoseconds since the Unix epoch
 	Prices  *market.Prices // the snapshot of this step
-	View    positions.View // the account; good during the call only
-	Payload []byte         // a copy; the handler may keep it
+	View    positions.View // the account; valid only during the call
+	Payload []byte         // a copy, which the handler may keep
 }
 
-// Answer is what a handler makes of a call. One of Order, Reject and Type is set.
+// Answer is the handler's answer to a call. Exactly one of Order, Reject and Type is set.
 type Answer struct {
-	// Order is executed as if the session had sent it, and answered with its EXECUTION or its REJECT: the only way to
-	// change a book. Its account and origin are set by the gateway.
+	// Order is executed as if the session had sent it, and answered with its EXECUTION or its
+	// REJECT. This is the only way to change a book. The gateway sets its account and origin.
 	Order *positions.Order
 
-	// Reject refuses the call. Fatal is not looked at.
+	// Reject refuses the call. Its field Fatal is ignored.
 	Reject *codec.Error
 
 	// Type and Payload are the reply, sent with REPLY and the request's id.
@@ -33,16 +33,19 @@ type Answer struct {
 	Payload []byte
 }
 
-// Handler handles a message of the embedder's own. It runs on the drainer of the account's shard: it sees the account between
-// two orders, must not block, and holds up the shard while it works. A panic is answered INTERNAL.
+// Handler handles a message type of the embedder. It runs on the drainer of the account's shard: it
+// sees the account between two orders, must not block, and holds up the shard while it works. A
+// panic is answered INTERNAL.
 type Handler func(*Call) Answer
 
-// Handle routes a message type of the embedder's range (codec.TypeEmbedder and above) to h, for sessions that are logged in.
-// It must be called before Serve; a type outside the range, or one that has a handler, is a programming error and panics.
+// Handle routes a message type of the embedder's range (codec.TypeEmbedder and above) to h, for
+// sessions that are logged in. It must be called before Serve. A type outside the range, or one
+// that already has a handler, is a programming error and panics.
 func (g *Gateway) Handle(t codec.Type, h Handler) {
 	switch {
 	case t < codec.TypeEmbedder:
-		panic(fmt.Sprintf("gateway: Handle of type %#x: the embedder's range begins at %#x", uint16(t), uint16(codec.TypeEmbedder)))
+		panic(fmt.Sprintf("gateway: Handle of type %#x: the embedder's range begins at %#x",
+			uint16(t), uint16(codec.TypeEmbedder)))
 	case g.handlers[t] != nil:
 		panic(fmt.Sprintf("gateway: Handle of type %#x, which has a handler", uint16(t)))
 	case g.engine != nil:
@@ -51,7 +54,7 @@ func (g *Gateway) Handle(t codec.Type, h Handler) {
 	g.handlers[t] = h
 }
 
-// embedded is a call on its way: the engine sees only a Decider.
+// embedded is a call under way. To the engine it is a Decider.
 type embedded struct {
 	session *Session
 	handler Handler
@@ -74,10 +77,11 @@ func (e *embedded) Decide(
 	return append(orders, o)
 }
 
-// Done has nothing to do: the session is told by the publisher.
+// Done does nothing: the publisher answers the session.
 func (e *embedded) Done(uint64, []positions.Event, positions.Refusal) {}
 
-// embed hands a message of the embedder's own to the account's shard. It returns false if nobody handles its type.
+// embed passes a message of the embedder to the account's shard. It returns false if its type has
+// no handler.
 func (l *loop) embed(s *Session, f codec.Frame) bool {
 	h := l.gw.handlers[f.Type]
 	if h == nil {
@@ -89,7 +93,7 @@ func (l *loop) embed(s *Session, f codec.Frame) bool {
 	return true
 }
 
-// declined is the answer to a call whose handler returned no order.
+// declined answers a call whose handler returned no order.
 func (p *publisher) declined(id uint64, d engine.Decider) {
 	e, ok := d.(*embedded)
 	switch {

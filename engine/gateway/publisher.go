@@ -10,11 +10,12 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// pieceBytes is how much a session that is catching up is sent at a time: about what the socket takes at once, and no more
-// than half of what may wait, so that its other answers have room.
+// pieceBytes is how much a session that is catching up is sent at a time: about what the socket
+// takes at once, and no more than half of the outbox, so that its other answers have room.
 func (g *Gateway) pieceBytes() int { return min(64<<10, g.cfg.OutboxBytesMax/2) }
 
-// tooMuch says whether adding a frame makes too much wait, and counts. One frame always fits where nothing waits.
+// tooMuch reports whether adding a frame would exceed the outbox, and counts it if so. A single
+// frame always fits into an empty outbox.
 func (g *Gateway) tooMuch(before, frame int) bool {
 	if before == 0 || before+frame <= g.cfg.OutboxBytesMax {
 		return false
@@ -173,8 +174,8 @@ func (p *publisher) Answer(a engine.Answer) {
 	p.send(a.Session)
 }
 
-// loggedIn answers a login and lets the session in. Both under the mutex, so that a PING cannot slip in before the
-// reply.
+// loggedIn answers a login and lets the session in. Both under the mutex, so that a PING cannot
+// slip in before the reply.
 func (p *publisher) loggedIn(to *engine.Session, id uint64, r *engine.LoginReply) {
 	p.frame = codec.AppendLoginReply(p.frame[:0], id, &codec.LoginReply{
 		Account: r.Account, HeadSeq: r.HeadSeq, OldestSeq: r.OldestSeq, Epoch: r.Epoch,
@@ -199,9 +200,11 @@ func (p *publisher) loggedIn(to *engine.Session, id uint64, r *engine.LoginReply
 func (p *publisher) loginRefused(to *engine.Session, id, account uint64, f engine.Failure) {
 	s := to.Peer.(*Session)
 	p.gw.stats.LoginsRefused.Add(1)
-	code, text, retry := papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT, fmt.Sprintf("there is no account %d", account), time.Duration(0)
+	code, retry := papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT, time.Duration(0)
+	text := fmt.Sprintf("there is no account %d", account)
 	if f == engine.FailureTooManySessions {
-		code, text, retry = papertapev1.RejectCode_REJECT_CODE_BUSY, fmt.Sprintf("account %d has as many sessions as it may", account), busyRetryAfter
+		code, retry = papertapev1.RejectCode_REJECT_CODE_BUSY, busyRetryAfter
+		text = fmt.Sprintf("account %d has as many sessions as it may", account)
 	}
 	p.frame = codec.AppendReject(p.frame[:0], id, code, text, retry)
 	p.send(to)
@@ -217,7 +220,8 @@ func (p *publisher) loginRefused(to *engine.Session, id, account uint64, f engin
 	}
 }
 
-// failed is the answer to a request that the book had no say in. o is its order, nil where it is none.
+// failed answers a request that failed for another reason than a refusal of the book. o is its
+// order, nil if it is not an order.
 func (p *publisher) failed(id uint64, o *positions.Order, f engine.Failure) {
 	code, text := papertapev1.RejectCode_REJECT_CODE_INTERNAL, "the server failed at this request; nothing was executed"
 	var retry time.Duration
@@ -227,24 +231,29 @@ func (p *publisher) failed(id uint64, o *positions.Order, f engine.Failure) {
 		text = fmt.Sprintf("order id %q was used for an order with other content; use a fresh id", o.ID.String())
 	case engine.FailureOrderIDClash:
 		code = papertapev1.RejectCode_REJECT_CODE_DUPLICATE_ORDER_ID
-		text = fmt.Sprintf("order id %q cannot be told from one that was used long ago, so nothing was executed; use a fresh id", o.ID.String())
+		text = fmt.Sprintf("order id %q cannot be told from one that was used long ago, "+
+			"so nothing was executed; use a fresh id", o.ID.String())
 	case engine.FailureRateLimited:
-		code, text, retry = papertapev1.RejectCode_REJECT_CODE_RATE_LIMITED, "this account sends more orders a second than it may: slow down", time.Second
+		code, retry = papertapev1.RejectCode_REJECT_CODE_RATE_LIMITED, time.Second
+		text = "this account sends more orders a second than it may: slow down"
 	case engine.FailureHistoryBusy:
-		code, text, retry = papertapev1.RejectCode_REJECT_CODE_BUSY, "too many reads of history are under way: try again", busyRetryAfter
+		code, retry = papertapev1.RejectCode_REJECT_CODE_BUSY, busyRetryAfter
+		text = "too many reads of history are under way: try again"
 	case engine.FailureUncheckpointed:
 		code, retry = papertapev1.RejectCode_REJECT_CODE_BUSY, busyRetryAfter
 		text = "too many events wait for a checkpoint, nothing was executed: try again"
 	case engine.FailureReadOnly:
 		code, retry = papertapev1.RejectCode_REJECT_CODE_READ_ONLY, readOnlyRetryAfter
-		text = "the server's disk is nearly full, so no orders are taken: queries are answered, and orders again when there is room"
+		text = "the server's disk is nearly full, so no orders are taken: " +
+			"queries are answered, and orders again when there is room"
 	case engine.FailureUnknownAccount:
 		code, text = papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT, "there is no such account"
 	}
 	p.frame = codec.AppendReject(p.frame[:0], id, code, text, retry)
 }
 
-// readOnlyRetryAfter is when to try again what was refused since the disk is nearly full: somebody has to make room first.
+// readOnlyRetryAfter is when to retry a request that was refused because the disk is nearly full:
+// somebody has to make room first.
 const readOnlyRetryAfter = 5 * time.Second
 
 // Lost ends a session whose next event is no longer kept.
@@ -253,5 +262,6 @@ func (p *publisher) Lost(to *engine.Session) {
 	p.gw.stats.Lost.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.finish(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW, "what comes next is no longer kept: come back, and start from a snapshot")
+	p.finish(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW,
+		"what comes next is no longer kept: come back, and start from a snapshot")
 }

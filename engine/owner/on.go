@@ -10,15 +10,15 @@ import (
 	"sync/atomic"
 )
 
-// Checked says whether the checks are built in.
+// Checked reports whether the checks are built in.
 const Checked = true
 
-// Goroutine is the goroutine that owns something. The zero value is owned by none.
+// Goroutine records which goroutine owns something. The zero value has no owner.
 type Goroutine struct {
 	id atomic.Uint64 // 0: none
 }
 
-// Take makes the calling goroutine the owner. It panics if another one is.
+// Take makes the calling goroutine the owner. It panics if another goroutine is.
 func (g *Goroutine) Take() {
 	me := current()
 	if owner := g.id.Load(); owner == me {
@@ -28,7 +28,7 @@ func (g *Goroutine) Take() {
 	}
 }
 
-// Release makes an end of that. It panics if the calling goroutine is not the owner.
+// Release gives up ownership. It panics if the calling goroutine is not the owner.
 func (g *Goroutine) Release() {
 	g.Check()
 	g.id.Store(0)
@@ -41,7 +41,8 @@ func (g *Goroutine) Check() {
 	}
 }
 
-// current is the number of the calling goroutine. Go shows it in the first line of a stack and nowhere else.
+// current returns the number of the calling goroutine. Go shows it only in the first line of a
+// stack trace.
 func current() uint64 {
 	var stack [64]byte
 	line := bytes.TrimPrefix(stack[:runtime.Stack(stack[:], false)], []byte("goroutine "))

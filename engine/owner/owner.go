@@ -1,4 +1,5 @@
-// Package owner checks, where it is built in, that a field which belongs to one goroutine is touched by no other.
+// Package owner checks, in builds with the tag ownercheck, that a field which belongs to one
+// goroutine is not touched by another.
 //
 //	type shard struct {
 //		drainer owner.Goroutine // owns what follows
@@ -12,11 +13,11 @@
 //	}
 //
 //	func (s *shard) find(account uint64) *account {
-//		s.drainer.Check() // a defect of the program panics here, at the place where it is
+//		s.drainer.Check() // a call from the wrong goroutine panics here
 //		…
 //	}
 //
-// It is built in with the tag ownercheck, as `make race` does. Without the tag a Goroutine has no size, and its
-// methods are empty and cost nothing. The race detector finds only races that happen in a run; a check finds the
-// wrong goroutine whether or not the right one is at work at that moment.
+// `make race` builds with the tag. Without it a Goroutine has no size, and its methods are empty
+// and cost nothing. The race detector only finds races that happen during a run; a check finds the
+// wrong goroutine even if the right one is not running at that moment.
 package owner

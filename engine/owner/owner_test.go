@@ -6,14 +6,14 @@ import (
 	"unsafe"
 )
 
-// TestNoCost: without the tag there is nothing to pay for.
+// TestNoCost: without the tag a Goroutine takes no memory.
 func TestNoCost(t *testing.T) {
 	if size := unsafe.Sizeof(Goroutine{}); !Checked && size != 0 {
 		t.Errorf("a Goroutine that checks nothing takes %d bytes", size)
 	}
 }
 
-// TestWrongGoroutine: another goroutine than the owner may neither take, nor touch, nor release.
+// TestWrongGoroutine: a goroutine other than the owner may not take, touch or release.
 func TestWrongGoroutine(t *testing.T) {
 	if !Checked {
 		t.Skip("built without the tag ownercheck")
@@ -23,7 +23,7 @@ func TestWrongGoroutine(t *testing.T) {
 		t.Errorf("Check of what nobody owns panicked with %q", said)
 	}
 	g.Take()
-	g.Take() // the owner may
+	g.Take() // the owner may take it again
 	g.Check()
 	for name, do := range map[string]func(){"Take": g.Take, "Check": g.Check, "Release": g.Release} {
 		if said := elsewhere(do); !strings.Contains(said, "owns") {

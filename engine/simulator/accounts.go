@@ -11,22 +11,23 @@ import (
 )
 
 const (
-	// FirstAccount is the number of the first customer that is opened.
+	// FirstAccount is the number of the first customer account.
 	FirstAccount = 100001
-	// OpeningCash is what an account has in cash after its opening, in 1/10000.
+	// OpeningCash is the cash of an account after its opening, in 1/10000.
 	OpeningCash = 1_000_000_0000
 
 	openingRowsMax = 12
 )
 
-// Accounts are the customers of a demo, FirstAccount, FirstAccount+1, …
+// Accounts are the customer accounts of a demo, numbered FirstAccount, FirstAccount+1, …
 type Accounts struct {
 	Count    int
-	Seed     uint64 // of their opening rows
+	Seed     uint64 // determines their opening rows
 	Universe *market.Universe
 }
 
-// Open opens them; Engine.Open says more. With the same seed an account begins in the same way, however many there are.
+// Open opens the accounts; see Engine.Open. With the same seed an account opens in the same way,
+// however many accounts there are.
 func (a Accounts) Open(ctx context.Context, eng *engine.Engine) error {
 	return eng.Open(ctx, a.numbers(), func(number uint64) engine.Opening {
 		return OpeningOf(number, a.Seed, a.Universe)
@@ -43,8 +44,9 @@ func (a Accounts) numbers() iter.Seq[uint64] {
 	}
 }
 
-// OpeningOf says how an account begins: the adjustment of its cash, then one order per row, at the opening prices.
-// Every hundredth account (100100 for one) and one in eight of the others begin with nothing.
+// OpeningOf returns the opening of an account: the adjustment of its cash, then one order per row,
+// at the opening prices. Every hundredth account (for example 100100) and one in eight of the
+// others open without rows.
 func OpeningOf(number, seed uint64, u *market.Universe) engine.Opening {
 	rng := rand.New(rand.NewPCG(seed, number))
 	rows := 0

@@ -11,7 +11,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// opened is an engine with accounts opened in the ordinary way, its journal, and its books after it was stopped.
+// opened opens accounts in the usual way in a new engine, and returns its journal, and its books
+// after it has stopped.
 func opened(t *testing.T, count int, seed uint64, shards int) (*tape, map[uint64]positions.Holdings) {
 	t.Helper()
 	accounts := Accounts{Count: count, Seed: seed, Universe: market.Default()}
@@ -25,7 +26,7 @@ func opened(t *testing.T, count int, seed uint64, shards int) (*tape, map[uint64
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // opening what is open changes nothing
+	for range 2 { // opening existing accounts changes nothing
 		if err := accounts.Open(t.Context(), eng); err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +80,8 @@ func TestOpening(t *testing.T) {
 	}
 }
 
-// TestOpeningIsSeeded: the same seed gives the same accounts, however many shards there are; another seed gives others.
+// TestOpeningIsSeeded: the same seed gives the same accounts, however many shards there are.
+// Another seed gives other accounts.
 func TestOpeningIsSeeded(t *testing.T) {
 	_, one := opened(t, 150, 1, 1)
 	_, same := opened(t, 150, 1, 3)
@@ -101,8 +103,8 @@ func TestOpeningIsSeeded(t *testing.T) {
 	}
 }
 
-// TestOpeningIsAtomic: the events of an account's opening are committed together, so that a crash leaves all of them
-// or none.
+// TestOpeningIsAtomic: the events of an account's opening are in one commit, so a crash leaves all
+// of them or none.
 func TestOpeningIsAtomic(t *testing.T) {
 	journal, _ := opened(t, 200, 1, 3)
 	for i, block := range journal.blocks {
@@ -118,7 +120,8 @@ func TestOpeningIsAtomic(t *testing.T) {
 	}
 }
 
-// TestOpeningStays: a seed gives what it always gave, so that an opening which was cut off continues as it began.
+// TestOpeningStays: a seed gives the same openings in every version, so that an interrupted opening
+// continues as it began.
 func TestOpeningStays(t *testing.T) {
 	h, u := fnv.New64a(), market.Default()
 	for number := uint64(FirstAccount); number < FirstAccount+1000; number++ {

@@ -1,5 +1,6 @@
-// Package simulator makes fills that nobody ordered: a seeded flow over all accounts, and scenario scripts that say who does
-// what when. Both go the way of client orders: through the shards' inboxes, decided by the book, journalled, pushed.
+// Package simulator makes fills that no client ordered: a seeded flow over all accounts, and
+// scenario scripts that define who does what when. Both take the path of client orders: through the
+// shards' inboxes, decided by the book, journalled, pushed.
 //
 //	flow := simulator.NewFlow(eng, simulator.FlowConfig{Accounts: 100, Seed: 1, Rate: 1})
 //	go flow.Run(ctx)                 // until ctx ends
@@ -23,25 +24,28 @@ import (
 const RateMax = 10_000_000
 
 const (
-	beat     = 5 * time.Millisecond // the flow submits what has become due at most so often, and where fills are rare one by one
+	// submitInterval is the shortest time between two submissions. If fills are rarer than that,
+	// each is submitted when it is due.
+	submitInterval = 5 * time.Millisecond
+	// burstMax bounds the fills submitted at once: as many as the rate gives in this time.
 	burstMax = 100 * time.Millisecond
 )
 
-// FlowConfig says what a flow does.
+// FlowConfig configures a flow.
 type FlowConfig struct {
-	Accounts int     // FirstAccount and the following
+	Accounts int     // how many accounts, from FirstAccount on
 	Seed     uint64  // the same seed makes the same sequence of draws
-	Rate     float64 // fills a second over all accounts; 0 is off
+	Rate     float64 // fills per second over all accounts; 0: off
 	Universe *market.Universe
 }
 
-// State is what a flow has done since it was made.
+// State counts what a flow has done since it was made.
 type State struct {
 	Rate    float64
-	Fills   uint64 // executed
-	Refused uint64 // refused by the book
-	None    uint64 // draws for which the account had nothing to do
-	Skipped uint64 // draws dropped since the shard's inbox was full, or since the flow fell behind
+	Fills   uint64 // draws that were executed
+	Refused uint64 // draws that the book refused
+	None    uint64 // draws for which the account had no suitable trade
+	Skipped uint64 // draws dropped because the shard's inbox was full or the flow fell behind
 }
 
 // Flow is the seeded flow of simulated trades.
@@ -51,7 +55,7 @@ type Flow struct {
 
 	// Shared.
 	rate                          atomic.Uint64 // math.Float64bits
-	changed                       chan struct{} // holds one: the rate was set
+	changed                       chan struct{} // has a buffer of one; signals that the rate was set
 	fills, refused, none, skipped atomic.Uint64
 
 	// Owned by Run.
@@ -59,13 +63,14 @@ type Flow struct {
 	batches [][]engine.Request // by shard
 }
 
-// NewFlow returns a flow that does not run yet.
+// NewFlow returns a flow that is not running yet.
 func NewFlow(eng *engine.Engine, cfg FlowConfig) (*Flow, error) {
-	f := &Flow{eng: eng, cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, flowStream)), batches: make([][]engine.Request, eng.Shards()), changed: make(chan struct{}, 1)}
+	f := &Flow{eng: eng, cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, flowStream)),
+		batches: make([][]engine.Request, eng.Shards()), changed: make(chan struct{}, 1)}
 	return f, f.SetRate(cfg.Rate)
 }
 
-// flowStream keeps the flow's draws apart from others that are made from the same seed.
+// flowStream separates the flow's random numbers from others that are made from the same seed.
 const flowStream = 0x666c6f77
 
 // SetRate changes the rate. Any goroutine may call it.
@@ -81,7 +86,7 @@ func (f *Flow) SetRate(rate float64) error {
 	return nil
 }
 
-// State returns what the flow has done. Any goroutine may call it.
+// State returns the flow's counters. Any goroutine may call it.
 func (f *Flow) State() State {
 	return State{
 		Rate: math.Float64frombits(f.rate.Load()), Fills: f.fills.Load(), Refused: f.refused.Load(),
@@ -94,7 +99,7 @@ func (f *Flow) Run(ctx context.Context) {
 	if f.cfg.Accounts == 0 {
 		return
 	}
-	wake := time.NewTimer(beat)
+	wake := time.NewTimer(submitInterval)
 	defer wake.Stop()
 	last, due, rate := time.Now(), 0.0, 0.0
 	for {
@@ -107,27 +112,29 @@ func (f *Flow) Run(ctx context.Context) {
 		now := time.Now()
 		due += rate * now.Sub(last).Seconds()
 		last, rate = now, math.Float64frombits(f.rate.Load())
-		if most := max(2, rate*burstMax.Seconds()); due > most { // the machine was busy: do not make it worse
-			f.skipped.Add(uint64(due - most))
-			due = most
+		if dueMax := max(2, rate*burstMax.Seconds()); due > dueMax {
+			// The machine was busy: drop the backlog, or it stays busy.
+			f.skipped.Add(uint64(due - dueMax))
+			due = dueMax
 		}
 		n := int(due)
 		due -= float64(n)
 		f.submit(n)
-		wake.Reset(pause(rate, due))
+		wake.Reset(wakeDelay(rate, due))
 	}
 }
 
-// pause is how long it takes, at a rate, until a fill is due of which a part is already: a server that makes one a second, or none,
-// is not woken two hundred times meanwhile.
-func pause(rate, due float64) time.Duration {
+// wakeDelay returns how long to sleep, at the given rate, when the fraction due of the next fill is
+// due already. So a server that makes one fill per second, or none, is not woken two hundred times
+// a second.
+func wakeDelay(rate, due float64) time.Duration {
 	if rate == 0 {
 		return math.MaxInt64 // until the rate is set
 	}
-	return max(beat, time.Duration(min((1-due)/rate, 3600)*float64(time.Second)))
+	return max(submitInterval, time.Duration(min((1-due)/rate, 3600)*float64(time.Second)))
 }
 
-// submit draws n times.
+// submit submits n draws.
 func (f *Flow) submit(n int) {
 	for range n {
 		account := FirstAccount + f.rng.Uint64N(uint64(f.cfg.Accounts))
@@ -147,10 +154,12 @@ func (f *Flow) submit(n int) {
 	}
 }
 
-// rowsMost is how many rows the flow lets an account come to: about what the opening gives.
-const rowsMost = 12
+// flowRowsMax is how many rows an account may have before the flow stops opening more: about as
+// many as it opens with.
+const flowRowsMax = 12
 
-// Decide is Draw. It runs on the drainers, so it uses only what it is given.
+// Decide makes the order of one draw. It runs on the drainers, so it uses only its arguments and
+// the configuration.
 func (f *Flow) Decide(
 	v positions.View, prices *market.Prices, _ int64, draw uint64, orders []positions.Order,
 ) []positions.Order {
@@ -160,14 +169,14 @@ func (f *Flow) Decide(
 	return orders
 }
 
-// Draw is a trade that suits the account: about as many rows are opened as closed, and rows grow and shrink between. It is
-// false where the account has nothing to do.
+// Draw returns a trade that suits the account: rows are opened about as often as closed, and grow
+// and shrink in between. It returns false if no trade suits the account.
 func Draw(v positions.View, prices *market.Prices, u *market.Universe, rng *rand.Rand) (positions.Order, bool) {
 	held := v.Len()
 	o := positions.Order{Account: v.Account(), Origin: positions.OriginSimulator, Quantity: int64(1+rng.IntN(10)) * 100}
 	move := rng.IntN(4)
 	switch {
-	case held == 0 || move == 0 && held < rowsMost: // open
+	case held == 0 || move == 0 && held < flowRowsMax: // open
 		o.Side, o.Instrument = positions.Buy, market.ID(rng.IntN(u.Len()))
 	case move == 1: // increase
 		o.Side, o.Instrument = positions.Buy, v.Row(rng.IntN(held)).Instrument
@@ -194,7 +203,7 @@ func Draw(v positions.View, prices *market.Prices, u *market.Universe, rng *rand
 	return o, true
 }
 
-// Done counts.
+// Done counts the result.
 func (f *Flow) Done(_ uint64, events []positions.Event, r positions.Refusal) {
 	switch {
 	case len(events) > 0:

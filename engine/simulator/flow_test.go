@@ -13,7 +13,8 @@ import (
 
 const flowAccounts = 40
 
-// flowed draws n times in pieces, and returns the flow and the events of each account, without their times.
+// flowed submits n draws in pieces, and returns the flow and the events of each account, without
+// their times.
 func flowed(t *testing.T, seed uint64, shards, n, piece int) (*Flow, *exchange, map[uint64][]positions.Event) {
 	t.Helper()
 	x := newExchange(t, flowAccounts, shards, n)
@@ -35,7 +36,8 @@ func flowed(t *testing.T, seed uint64, shards, n, piece int) (*Flow, *exchange, 
 	return f, x, events
 }
 
-// TestFlowIsSeeded: the same seed and books give the same events, whatever the pieces and the shards; another seed gives others.
+// TestFlowIsSeeded: the same seed and books give the same events, whatever the pieces and the
+// number of shards. Another seed gives other events.
 func TestFlowIsSeeded(t *testing.T) {
 	const n = 2000
 	_, _, one := flowed(t, 1, 1, n, n)
@@ -49,7 +51,8 @@ func TestFlowIsSeeded(t *testing.T) {
 	}
 }
 
-// TestFlowMoves: it opens, increases, decreases and closes rows, and goes on doing so; every draw is accounted for.
+// TestFlowMoves: the flow keeps opening, increasing, decreasing and closing rows, and counts every
+// draw.
 func TestFlowMoves(t *testing.T) {
 	const n = 8000
 	f, x, events := flowed(t, 1, 2, n, 100)
@@ -62,7 +65,8 @@ func TestFlowMoves(t *testing.T) {
 		for _, ev := range fills[part*n/4 : (part+1)*n/4] {
 			count[ev.Change]++
 		}
-		for _, change := range []positions.Change{positions.Opened, positions.Increased, positions.Decreased, positions.Closed} {
+		for _, change := range []positions.Change{positions.Opened, positions.Increased, positions.Decreased,
+			positions.Closed} {
 			if count[change] < n/4/20 {
 				t.Errorf("quarter %d: change %d happened %d times in %d", part+1, change, count[change], n/4)
 			}
@@ -77,7 +81,7 @@ func TestFlowMoves(t *testing.T) {
 			case positions.Closed:
 				rows--
 			}
-			if rows > rowsMost || ev.Cash.Balance < 0 {
+			if rows > flowRowsMax || ev.Cash.Balance < 0 {
 				t.Fatalf("account %d came to %d rows and %d in cash", number, rows, ev.Cash.Balance)
 			}
 		}
@@ -106,7 +110,8 @@ func TestSetRate(t *testing.T) {
 		if err := f.SetRate(test.rate); err == nil || err.Error() != test.want || f.State().Rate != 2.5 {
 			t.Errorf("SetRate(%v): %v; the rate is %v", test.rate, err, f.State().Rate)
 		}
-		if _, err := NewFlow(x.Engine, FlowConfig{Accounts: 1, Rate: test.rate, Universe: x.universe}); err == nil || err.Error() != test.want {
+		if _, err := NewFlow(x.Engine, FlowConfig{Accounts: 1, Rate: test.rate, Universe: x.universe}); err == nil ||
+			err.Error() != test.want {
 			t.Errorf("NewFlow at %v: %v", test.rate, err)
 		}
 	}
@@ -117,7 +122,8 @@ func TestSetRate(t *testing.T) {
 	}
 }
 
-// TestRate runs the flow on a clock that jumps: rate 0 is off, and the rate may change while it runs.
+// TestRate runs the flow on a fake clock: rate 0 is off, and the rate may change while the flow
+// runs.
 func TestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newExchange(t, 10, 1, 1000)
@@ -134,7 +140,8 @@ func TestRate(t *testing.T) {
 			rate float64
 			time time.Duration
 			want uint64
-		}{{0, time.Hour, 0}, {100, 10 * time.Second, 1000}, {0, time.Hour, 0}, {2000, time.Second, 2000}, {0.5, 20 * time.Second, 10}} {
+		}{{0, time.Hour, 0}, {100, 10 * time.Second, 1000}, {0, time.Hour, 0}, {2000, time.Second, 2000},
+			{0.5, 20 * time.Second, 10}} {
 			if err := f.SetRate(phase.rate); err != nil {
 				t.Fatal(err)
 			}
@@ -161,7 +168,7 @@ func TestFlowOverNoAccounts(t *testing.T) {
 	f.Run(t.Context()) // returns
 }
 
-// TestFlowSkips what does not fit into the inbox: the flow waits for nobody.
+// TestFlowSkips: draws that do not fit into the inbox are dropped; the flow never waits.
 func TestFlowSkips(t *testing.T) {
 	x := newExchange(t, 10, 1, 6)
 	f, err := NewFlow(x.Engine, FlowConfig{Accounts: 10, Seed: 1, Universe: x.universe})
@@ -181,7 +188,7 @@ func TestFlowSkips(t *testing.T) {
 	}
 }
 
-// TestFlowRefused: draws for accounts that do not exist have nothing to do.
+// TestFlowRefused: a draw for an account that does not exist makes no order.
 func TestFlowRefused(t *testing.T) {
 	x := newExchange(t, 1, 1, 100)
 	f, err := NewFlow(x.Engine, FlowConfig{Accounts: 2, Seed: 1, Universe: x.universe})
@@ -190,7 +197,8 @@ func TestFlowRefused(t *testing.T) {
 	}
 	f.submit(50)
 	x.stop()
-	if st := f.State(); st.Fills+st.None != 50 || st.None == 0 || st.Fills == 0 || int(st.Fills) != len(x.tape.fills()) {
+	if st := f.State(); st.Fills+st.None != 50 || st.None == 0 || st.Fills == 0 ||
+		int(st.Fills) != len(x.tape.fills()) {
 		t.Errorf("the flow did %+v", st)
 	}
 	f.Done(0, nil, positions.Refusal{Reason: positions.InsufficientCash})
@@ -199,16 +207,18 @@ func TestFlowRefused(t *testing.T) {
 	}
 }
 
-// TestPause: whoever makes few fills sleeps in between, and many are made a beat at a time.
+// TestPause: at a low rate the flow sleeps between fills; at a high rate it submits once per
+// submitInterval.
 func TestPause(t *testing.T) {
 	for _, c := range []struct {
 		rate, due float64
 		want      time.Duration
 	}{
-		{0, 0.5, math.MaxInt64}, {1, 0, time.Second}, {1, 0.25, 750 * time.Millisecond}, {10, 0.5, 50 * time.Millisecond},
-		{2000, 0.5, beat}, {RateMax, 0, beat}, {1e-9, 0, time.Hour},
+		{0, 0.5, math.MaxInt64}, {1, 0, time.Second}, {1, 0.25, 750 * time.Millisecond},
+		{10, 0.5, 50 * time.Millisecond},
+		{2000, 0.5, submitInterval}, {RateMax, 0, submitInterval}, {1e-9, 0, time.Hour},
 	} {
-		if got := pause(c.rate, c.due); got != c.want {
+		if got := wakeDelay(c.rate, c.due); got != c.want {
 			t.Errorf("at %g a second, with %g due: %s, want %s", c.rate, c.due, got, c.want)
 		}
 	}

@@ -15,17 +15,17 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// ants makes a pool of its own when it is loaded; all that is started later has to end.
+	// Loading ants starts its default pool. Every goroutine started after that has to end.
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// tape is a journal that keeps all that is committed, for the test to look at.
+// tape is a journal that records everything committed, for tests to inspect.
 type tape struct {
 	mu     sync.Mutex
 	events []positions.Event
-	blocks [][]positions.Event // the same, as they were committed
-	gate   chan struct{}       // where set, Commit waits for it to be closed
-	held   int                 // Commits that wait
+	blocks [][]positions.Event // the same events, by commit
+	gate   chan struct{}       // if set, Commit waits until it is closed
+	held   int                 // waiting Commits
 }
 
 func (j *tape) Epoch() uint64     { return 1 }
@@ -47,7 +47,7 @@ func (j *tape) Commit(events []positions.Event) error {
 	return nil
 }
 
-// hold makes each Commit wait until what it returns is called.
+// hold makes Commit wait until release is called.
 func (j *tape) hold() (release func()) {
 	gate := make(chan struct{})
 	j.mu.Lock()
@@ -71,7 +71,7 @@ func (j *tape) Read(dst []positions.Event, _, _ uint64, _ int) ([]positions.Even
 	return dst, nil
 }
 
-// fills returns what the simulator traded.
+// fills returns the simulator's trades.
 func (j *tape) fills() (events []positions.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -83,14 +83,14 @@ func (j *tape) fills() (events []positions.Event) {
 	return events
 }
 
-// ofAccount returns what was committed of one account.
+// ofAccount returns the committed events of one account.
 func (j *tape) ofAccount(number uint64) []positions.Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(j.events), func(ev positions.Event) bool { return ev.Account != number })
 }
 
-// nobody is an outlet without sessions: nothing is ever sent.
+// nobody is an outlet without sessions, which sends nothing.
 type nobody struct{}
 
 func (nobody) Publisher() engine.Publisher                                        { return nobody{} }
@@ -100,7 +100,7 @@ func (nobody) Answer(engine.Answer)                                             
 func (nobody) Lost(*engine.Session)                                               {}
 func (nobody) Flush()                                                             {}
 
-// exchange is an engine with accounts opened, at fixed prices.
+// exchange is an engine with opened accounts, at fixed prices.
 type exchange struct {
 	*engine.Engine
 	t        *testing.T
@@ -112,8 +112,10 @@ func newExchange(t *testing.T, accounts, shards, inbox int) *exchange {
 	t.Helper()
 	x := &exchange{t: t, tape: new(tape), universe: market.Default()}
 	eng, err := engine.New(engine.Config{
-		Shards: shards, Workers: 2 * shards, InboxOrdersMax: inbox, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24, SessionsPerAccountMax: 1,
-		Universe: x.universe, Prices: market.Fixed(x.universe).Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
+		Shards: shards, Workers: 2 * shards, InboxOrdersMax: inbox, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24,
+		SessionsPerAccountMax: 1,
+		Universe:              x.universe, Prices: market.Fixed(x.universe).Snapshot,
+		Clock:   func() int64 { return time.Now().UnixNano() },
 		Journal: x.tape, Outlet: nobody{}, Fatal: func(err error) { panic(err) },
 	})
 	if err != nil {
@@ -126,7 +128,7 @@ func newExchange(t *testing.T, accounts, shards, inbox int) *exchange {
 	return x
 }
 
-// settle waits until all that was submitted is done.
+// settle waits until all submitted requests are done.
 func (x *exchange) settle() {
 	x.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

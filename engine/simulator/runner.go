@@ -18,20 +18,20 @@ type Runner struct {
 	fills, busts, refused, skipped atomic.Uint64
 }
 
-// Exchange is what a script acts on: an engine.
+// Exchange is the part of an engine that a script acts on.
 type Exchange interface {
 	Submit(account uint64, requests []engine.Request) (taken int)
 	History(ctx context.Context, account, before uint64, limit int) (page []positions.Event, oldest uint64, err error)
 	Bust(ctx context.Context, r *positions.BustRequest) (ev positions.Event, repeated bool, err error)
 }
 
-// accountLogins tells the steps of an account of its logins.
+// accountLogins counts the logins of an account and signals the steps that wait for one.
 type accountLogins struct {
 	count atomic.Int64
-	nth   map[int64]chan struct{} // closed at that login; the map is never changed
+	nth   map[int64]chan struct{} // closed at that login; the map never changes
 }
 
-// NewRunner returns a runner; LoggedIn may be called before Run.
+// NewRunner returns a runner. LoggedIn may be called before Run.
 func NewRunner(s *Script) *Runner {
 	r := &Runner{script: s, logins: make(map[uint64]*accountLogins)}
 	for i := range s.steps {
@@ -51,16 +51,16 @@ func NewRunner(s *Script) *Runner {
 	return r
 }
 
-// LoggedIn tells the runner of a login. It does not block; any goroutine may call it.
+// LoggedIn reports a login to the runner. It does not block; any goroutine may call it.
 func (r *Runner) LoggedIn(account uint64) {
 	if a := r.logins[account]; a != nil {
 		if c := a.nth[a.count.Add(1)]; c != nil {
-			close(c) // each number is counted once
+			close(c) // each number is reached once
 		}
 	}
 }
 
-// Run plays the script until it is over or ctx ends.
+// Run plays the script until it ends or ctx ends.
 func (r *Runner) Run(ctx context.Context, x Exchange) {
 	done := make(chan struct{}, len(r.script.steps))
 	for i := range r.script.steps {
@@ -102,31 +102,31 @@ func (r *Runner) play(ctx context.Context, x Exchange, s *step) {
 	}
 }
 
-// Played is what a script has done so far.
+// Played counts what a script has done so far.
 type Played struct {
 	Fills   uint64 // executed
 	Busts   uint64 // trades taken back or corrected
-	Refused uint64 // by the book, or there was nothing to sell or no trade to take back
-	Skipped uint64 // dropped since the server was too busy, or stopped
+	Refused uint64 // refused by the book, or with nothing to sell or to bust
+	Skipped uint64 // dropped because the server was too busy or stopped
 }
 
-// State returns what the script has done so far. Any goroutine may call it.
+// State returns the script's counters. Any goroutine may call it.
 func (r *Runner) State() Played {
 	return Played{Fills: r.fills.Load(), Busts: r.busts.Load(), Refused: r.refused.Load(), Skipped: r.skipped.Load()}
 }
 
-// fill is one fill of a step.
+// fill is the Decider of one fill of a step.
 type fill struct {
 	r *Runner
 	s *step
 }
 
-// Decide gives the step's order.
+// Decide makes the step's order.
 func (f fill) Decide(
 	v positions.View, _ *market.Prices, _ int64, _ uint64, orders []positions.Order,
 ) []positions.Order {
 	o := f.s.order
-	if f.s.all {
+	if f.s.sellAll {
 		row, held := v.Find(o.Instrument)
 		if !held {
 			return orders
@@ -136,7 +136,7 @@ func (f fill) Decide(
 	return append(orders, o)
 }
 
-// Done counts.
+// Done counts the result.
 func (f fill) Done(_ uint64, events []positions.Event, _ positions.Refusal) {
 	if len(events) > 0 {
 		f.r.fills.Add(1)

@@ -16,61 +16,64 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// Script is a scenario: who does what when. It is read from YAML or JSON:
+// Script is a scenario: it defines who does what when. It is read from YAML or JSON:
 //
 //	steps:
-//	- {account: 100098, on: login, after: 300ms, side: buy, instrument: SH.600519, quantity: 100, every: 200ms, times: 20}
+//	- {account: 100098, on: login, after: 300ms, side: buy, instrument: SH.600519, quantity: 100,
+//	   every: 200ms, times: 20}
 //	- {account: 100001, at: 2s, side: sell, instrument: SZ.000001, quantity: all}
 //	- {account: 100099, on: login, after: 2s, bust: last, reason: wrong price, policy: cascade}
 //	- {account: 100099, at: 5s, correct: 100099-42, price: 9.98, quantity: 100, reason: wrong price}
 //
-// A step begins at a time since the start (at), or with a login of its account (on: login; login_nth: 2 for the second), and
-// after the delay after. It is done times times (default 1), every so often. Steps run side by side.
+// A step begins at a time after the start (at), or with a login of its account (on: login;
+// login_nth: 2 for the second), plus the delay after. It is executed times times (default 1), with
+// the interval every. Steps run concurrently.
 //
-// It is a fill (side, instrument, quantity), or takes a trade back (bust), or corrects one (correct, with the price and quantity
-// that it is to have). Which trade: its name, or last: the newest one of the account that a simulator made and that stands; with
-// instrument, the newest of that. What is refused, and what there is nothing for, is skipped and counted.
+// A step is a fill (side, instrument, quantity), a bust, or a correction (correct, with the new
+// price and quantity). The trade to bust or correct is given by its name, or as last: the newest
+// trade of the account that a simulator made and that still stands; with instrument, the newest in
+// that instrument. A step that is refused, or that finds nothing to act on, is skipped and counted.
 type Script struct {
 	steps []step
 }
 
-// step is one step as it is written, and what is made of it.
+// step is one step of the script: the values as written, and what they mean.
 type step struct {
-	AccountText  written `yaml:"account"`
-	On           written `yaml:"on"`
-	LoginNthText written `yaml:"login_nth"`
-	At           written `yaml:"at"`
-	After        written `yaml:"after"`
-	Every        written `yaml:"every"`
-	TimesText    written `yaml:"times"`
-	Side         written `yaml:"side"`
-	Instrument   written `yaml:"instrument"`
-	Quantity     written `yaml:"quantity"`
-	Bust         written `yaml:"bust"`
-	Correct      written `yaml:"correct"`
-	Price        written `yaml:"price"`
-	Reason       written `yaml:"reason"`
-	Policy       written `yaml:"policy"`
+	AccountText  rawValue `yaml:"account"`
+	On           rawValue `yaml:"on"`
+	LoginNthText rawValue `yaml:"login_nth"`
+	At           rawValue `yaml:"at"`
+	After        rawValue `yaml:"after"`
+	Every        rawValue `yaml:"every"`
+	TimesText    rawValue `yaml:"times"`
+	Side         rawValue `yaml:"side"`
+	Instrument   rawValue `yaml:"instrument"`
+	Quantity     rawValue `yaml:"quantity"`
+	Bust         rawValue `yaml:"bust"`
+	Correct      rawValue `yaml:"correct"`
+	Price        rawValue `yaml:"price"`
+	Reason       rawValue `yaml:"reason"`
+	Policy       rawValue `yaml:"policy"`
 
 	Account  uint64        `yaml:"-"`
-	LoginNth int           `yaml:"-"` // from 1
-	Times    int           `yaml:"-"` // from 1
-	wait     time.Duration // at and after
+	LoginNth int           `yaml:"-"` // at least 1
+	Times    int           `yaml:"-"` // at least 1
+	wait     time.Duration // at plus after
 	every    time.Duration
-	order    positions.Order // of a fill; of last, its instrument
-	all      bool            // sell whatever is held
+	order    positions.Order // the fill; for a bust of last, only its instrument
+	sellAll  bool            // sell whatever is held
 
-	bust  *positions.BustRequest // nil: a fill. Its TradeSeq is 0 for last
-	anyOf bool                   // last of all instruments
+	bust          *positions.BustRequest // nil for a fill; its TradeSeq is 0 for last
+	anyInstrument bool                   // last may be in any instrument
 }
 
 // Bounds of a script.
 const (
 	stepsMax       = 10_000  // each step that has begun has a goroutine
-	ScriptBytesMax = 4 << 20 // as many steps as there may be, each longer than any has to be
+	ScriptBytesMax = 4 << 20 // room for stepsMax steps, each longer than necessary
 )
 
-// ParseScript reads a script. Errors name the line, or the step.
+// ParseScript reads a script. Errors name the line or the step.
 func ParseScript(raw []byte, u *market.Universe) (*Script, error) {
 	text, err := usertext.Read(bytes.NewReader(raw), ScriptBytesMax)
 	if err != nil {
@@ -91,12 +94,13 @@ func ParseScript(raw []byte, u *market.Universe) (*Script, error) {
 	return &Script{steps: file.Steps}, nil
 }
 
-// scriptFile is a script as it is written.
+// scriptFile is a script as written.
 type scriptFile struct {
 	Steps []step `yaml:"steps"`
 }
 
-// decode reads YAML. goccy/go-yaml v1.19.2 panics on some malformed documents (found by FuzzParseScript).
+// decode reads YAML. goccy/go-yaml v1.19.2 panics on some malformed documents (found by
+// FuzzParseScript).
 func decode(text []byte, file *scriptFile) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -106,7 +110,7 @@ func decode(text []byte, file *scriptFile) (err error) {
 	return yaml.UnmarshalWithOptions(text, file, yaml.Strict())
 }
 
-// check completes a step or says what is wrong with it.
+// check validates a step and fills in what its values mean.
 func (s *step) check(u *market.Universe) error {
 	if err := s.checkWhen(); err != nil {
 		return err
@@ -117,7 +121,7 @@ func (s *step) check(u *market.Universe) error {
 	return s.checkFill(u)
 }
 
-// checkWhen is what all steps have in common.
+// checkWhen validates the keys that all steps have.
 func (s *step) checkWhen() error {
 	if err := s.checkNumbers(); err != nil {
 		return err
@@ -137,7 +141,7 @@ func (s *step) checkWhen() error {
 	return s.checkTimes()
 }
 
-// checkNumbers reads the numbers that all steps have.
+// checkNumbers parses the numbers that all steps have.
 func (s *step) checkNumbers() error {
 	if s.AccountText == "" {
 		return errors.New("account is missing")
@@ -184,7 +188,7 @@ func (s *step) checkTimes() error {
 	var at, after time.Duration
 	for _, f := range []struct {
 		key  string
-		text written
+		text rawValue
 		to   *time.Duration
 	}{{"at", s.At, &at}, {"after", s.After, &after}, {"every", s.Every, &s.every}} {
 		if f.text == "" {
@@ -204,7 +208,7 @@ func (s *step) checkQuantity() error {
 	if s.Quantity == "" {
 		return errors.New("quantity is missing")
 	}
-	if s.all = s.Quantity == "all" && s.order.Side == positions.Sell; s.all {
+	if s.sellAll = s.Quantity == "all" && s.order.Side == positions.Sell; s.sellAll {
 		return nil
 	}
 	n, err := s.Quantity.number("quantity", positions.MaxOrderShares)

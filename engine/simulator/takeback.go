@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// scriptActor is who takes trades back by a script, as their history says.
+	// scriptActor is the actor of a script's busts, as their history shows.
 	scriptActor = "scenario script"
-	newestTrade = "last" // as a script names it
+	lastTrade   = "last" // how a script refers to the newest trade
 )
 
-// checkTakeBack completes a step that takes a trade back or corrects one.
+// checkTakeBack validates a step that busts or corrects a trade.
 func (s *step) checkTakeBack(u *market.Universe) error {
 	key, which := "bust", s.Bust
 	if s.Correct != "" {
@@ -42,16 +42,17 @@ func (s *step) checkTakeBack(u *market.Universe) error {
 	if err := usertext.CheckLine(string(s.Reason), positions.MaxBustTextBytes); err != nil {
 		return fmt.Errorf("reason: %q says why, and %w; write for example reason: wrong price", s.Reason, err)
 	}
-	if err := s.checkWhich(key, which, u); err != nil || s.Bust != "" {
+	if err := s.checkTrade(key, which, u); err != nil || s.Bust != "" {
 		return err
 	}
 	return s.checkCorrection(u)
 }
 
-// checkWhich finds out which trade is meant: the newest, of all or of an instrument, or one by its name.
-func (s *step) checkWhich(key string, which written, u *market.Universe) (err error) {
-	if which == newestTrade {
-		if s.anyOf = s.Instrument == ""; !s.anyOf {
+// checkTrade finds out which trade a step refers to: the newest of all, the newest in an
+// instrument, or one by its name.
+func (s *step) checkTrade(key string, which rawValue, u *market.Universe) (err error) {
+	if which == lastTrade {
+		if s.anyInstrument = s.Instrument == ""; !s.anyInstrument {
 			if s.order.Instrument, err = u.Parse(string(s.Instrument)); err != nil {
 				return fmt.Errorf("instrument: %w", err)
 			}
@@ -61,7 +62,7 @@ func (s *step) checkWhich(key string, which written, u *market.Universe) (err er
 	name := strconv.FormatUint(s.Account, 10) + "-"
 	number, found := strings.CutPrefix(string(which), name)
 	s.bust.TradeSeq, err = decimal.ParseWhole[uint64](number, 1, math.MaxUint64)
-	switch { // a name has one spelling
+	switch { // a name has only one spelling
 	case !found || err != nil || string(which) != name+strconv.FormatUint(s.bust.TradeSeq, 10):
 		return fmt.Errorf("%s: %q; it is last, or the name of a trade of the account, as %d-42", key, which, s.Account)
 	case s.Instrument != "":
@@ -70,10 +71,11 @@ func (s *step) checkWhich(key string, which written, u *market.Universe) (err er
 	return nil
 }
 
-// checkCorrection takes the price and the quantity that a trade is to have.
+// checkCorrection validates the price and the quantity that a trade is corrected to.
 func (s *step) checkCorrection(u *market.Universe) (err error) {
 	if s.Price == "" {
-		return errors.New("price is missing; correct takes a price and a quantity, and says both even where one stays as it is")
+		return errors.New("price is missing; correct takes a price and a quantity, " +
+			"and says both even where one stays as it is")
 	}
 	if s.bust.Price, err = market.ParseMoney(string(s.Price)); err != nil {
 		return fmt.Errorf("price: %w", err)
@@ -90,16 +92,16 @@ func (s *step) checkCorrection(u *market.Universe) (err error) {
 }
 
 const (
-	searchPage = 100    // events of a page of history
-	searchMax  = 10_000 // events that are looked at for the newest trade of a simulator
+	searchPage = 100    // events per page of history
+	searchMax  = 10_000 // events searched for the newest trade of a simulator
 )
 
-// takeBack carries out a step that takes a trade back or corrects one. What is refused is counted: which trades there are is
-// not up to the script alone.
+// takeBack executes a step that busts or corrects a trade. A refusal is only counted, since the
+// script alone does not determine which trades exist.
 func (r *Runner) takeBack(ctx context.Context, x Exchange, s *step) {
 	request, err := *s.bust, error(nil)
 	if request.TradeSeq == 0 {
-		request.TradeSeq, err = s.newest(ctx, x)
+		request.TradeSeq, err = s.newestSimulated(ctx, x)
 	}
 	if err == nil && request.TradeSeq != 0 {
 		_, _, err = x.Bust(ctx, &request)
@@ -115,9 +117,10 @@ func (r *Runner) takeBack(ctx context.Context, x Exchange, s *step) {
 	}
 }
 
-// newest is the sequence of the newest trade that a simulator made and that stands; 0: there is none.
-func (s *step) newest(ctx context.Context, x Exchange) (uint64, error) {
-	taken := make(map[uint64]bool) // by busts, which are newer than what they take back
+// newestSimulated returns the sequence of the newest trade that a simulator made and that still
+// stands, or 0 if there is none.
+func (s *step) newestSimulated(ctx context.Context, x Exchange) (uint64, error) {
+	taken := make(map[uint64]bool) // by busts, which are newer than the trades they bust
 	for before, looked := uint64(0), 0; looked < searchMax; {
 		page, _, err := x.History(ctx, s.Account, before, searchPage)
 		if err != nil || len(page) == 0 {
@@ -131,7 +134,7 @@ func (s *step) newest(ctx context.Context, x Exchange) (uint64, error) {
 					taken[seq] = true
 				}
 			case ev.Kind == positions.KindTrade && ev.Trade.Origin == positions.OriginSimulator && !taken[ev.Seq] &&
-				(s.anyOf || ev.Trade.Instrument == s.order.Instrument):
+				(s.anyInstrument || ev.Trade.Instrument == s.order.Instrument):
 				return ev.Seq, nil
 			}
 		}

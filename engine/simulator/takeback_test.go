@@ -14,13 +14,15 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// busting and correcting are scriptOf for steps that take a trade back, and that correct one.
+// busting and correcting are like scriptOf, for steps that bust or correct a trade.
 func busting(keys ...string) string {
-	return scriptOf(append([]string{"side: ", "instrument: ", "quantity: ", "bust: last", "reason: wrong price"}, keys...)...)
+	return scriptOf(append([]string{"side: ", "instrument: ", "quantity: ", "bust: last", "reason: wrong price"},
+		keys...)...)
 }
 
 func correcting(keys ...string) string {
-	return scriptOf(append([]string{"side: ", "instrument: ", "correct: last", "price: 9.98", "reason: wrong price"}, keys...)...)
+	return scriptOf(append([]string{"side: ", "instrument: ", "correct: last", "price: 9.98", "reason: wrong price"},
+		keys...)...)
 }
 
 func TestParseTakeBack(t *testing.T) {
@@ -34,65 +36,80 @@ func TestParseTakeBack(t *testing.T) {
 		return r
 	}
 	for text, want := range map[string]struct {
-		request positions.BustRequest
-		of      market.ID
-		anyOf   bool
+		request       positions.BustRequest
+		of            market.ID
+		anyInstrument bool
 	}{
-		busting():                               {bust, 0, true},
-		busting("instrument: SZ.000001"):        {bust, pingAn, false},
-		busting("policy: reject"):               {bust, 0, true},
-		busting("policy: cascade"):              {with(bust, func(r *positions.BustRequest) { r.Policy = positions.PolicyCascade }), 0, true},
-		busting("bust: 100001-42"):              {with(bust, func(r *positions.BustRequest) { r.TradeSeq = 42 }), 0, false},
-		correcting():                            {correction, 0, true},
-		correcting("price: '9.98'"):             {correction, 0, true},
-		correcting("price: 10"):                 {with(correction, func(r *positions.BustRequest) { r.Price = 10_0000 }), 0, true},
-		correcting("price: 0.0001"):             {with(correction, func(r *positions.BustRequest) { r.Price = 1 }), 0, true},
-		correcting("correct: 100001-7"):         {with(correction, func(r *positions.BustRequest) { r.TradeSeq = 7 }), 0, false},
-		correcting("reason: 'off: by one, 价格'"): {with(correction, func(r *positions.BustRequest) { r.Reason = "off: by one, 价格" }), 0, true},
+		busting():                        {bust, 0, true},
+		busting("instrument: SZ.000001"): {bust, pingAn, false},
+		busting("policy: reject"):        {bust, 0, true},
+		busting("policy: cascade"): {with(bust,
+			func(r *positions.BustRequest) { r.Policy = positions.PolicyCascade }), 0, true},
+		busting("bust: 100001-42"): {with(bust, func(r *positions.BustRequest) { r.TradeSeq = 42 }), 0,
+			false},
+		correcting():                {correction, 0, true},
+		correcting("price: '9.98'"): {correction, 0, true},
+		correcting("price: 10"): {with(correction,
+			func(r *positions.BustRequest) { r.Price = 10_0000 }), 0, true},
+		correcting("price: 0.0001"): {with(correction, func(r *positions.BustRequest) { r.Price = 1 }), 0,
+			true},
+		correcting("correct: 100001-7"): {with(correction, func(r *positions.BustRequest) { r.TradeSeq = 7 }),
+			0, false},
+		correcting("reason: 'off: by one, 价格'"): {with(correction,
+			func(r *positions.BustRequest) { r.Reason = "off: by one, 价格" }), 0, true},
 	} {
 		s, err := ParseScript([]byte(text), u)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if st := s.steps[0]; st.bust == nil || *st.bust != want.request || st.order.Instrument != want.of || st.anyOf != want.anyOf {
-			t.Errorf("%s: %+v of %d, any %v", text, st.bust, st.order.Instrument, st.anyOf)
+		if st := s.steps[0]; st.bust == nil || *st.bust != want.request || st.order.Instrument != want.of ||
+			st.anyInstrument != want.anyInstrument {
+			t.Errorf("%s: %+v of %d, any %v", text, st.bust, st.order.Instrument, st.anyInstrument)
 		}
 	}
 }
 
 func TestParseTakeBackRefuses(t *testing.T) {
+	const name = "; it is last, or the name of a trade of the account, as 100001-42"
 	const reason = " says why, and must be one line of 1 to 200 bytes; it has %d; write for example reason: wrong price"
 	for text, want := range map[string]string{
-		busting("correct: last"):                            "both bust and correct: a step does one of them",
-		busting("side: buy"):                                `side: "buy"; a step with bust is no fill, so leave it out`,
-		correcting("side: buy"):                             `side: "buy"; a step with correct is no fill, so leave it out`,
-		busting("quantity: 100"):                            "price and quantity are for correct; a bust takes back all of a trade",
-		busting("price: 9.98"):                              "price and quantity are for correct; a bust takes back all of a trade",
-		busting("policy: casc"):                             `policy: "casc" is not a policy; it must be reject or cascade`,
-		busting("reason: "):                                 `reason: ""` + fmt.Sprintf(reason, 0),
-		busting("reason: " + strings.Repeat("a", 201)):      `reason: "` + strings.Repeat("a", 201) + `"` + fmt.Sprintf(reason, 201),
-		busting("bust: newest"):                             `bust: "newest"; it is last, or the name of a trade of the account, as 100001-42`,
-		busting("bust: 100002-42"):                          `bust: "100002-42"; it is last, or the name of a trade of the account, as 100001-42`,
-		busting("bust: 100001-042"):                         `bust: "100001-042"; it is last, or the name of a trade of the account, as 100001-42`,
-		busting("bust: 0100001-42"):                         `bust: "0100001-42"; it is last, or the name of a trade of the account, as 100001-42`,
-		busting("bust: 100001-+42"):                         `bust: "100001-+42"; it is last, or the name of a trade of the account, as 100001-42`,
-		busting("bust: 100001-0"):                           `bust: "100001-0"; it is last, or the name of a trade of the account, as 100001-42`,
-		busting("bust: 42"):                                 `bust: "42"; it is last, or the name of a trade of the account, as 100001-42`,
-		correcting("correct: 100001-"):                      `correct: "100001-"; it is last, or the name of a trade of the account, as 100001-42`,
-		busting("bust: 100001-42", "instrument: SZ.000001"): "instrument: SZ.000001; only last has one, 100001-42 names the trade already",
-		busting("instrument: 600519"):                       "instrument: 600519 is a code without its market; write SH.600519 (贵州茅台)",
-		correcting("price: "):                               "price is missing; correct takes a price and a quantity, and says both even where one stays as it is",
-		correcting("price: cheap"):                          `price: "cheap" is not an amount; write digits with a decimal point, as in 9.98`,
-		correcting("price: 9.98765"):                        `price: "9.98765" has 5 decimals; an amount has at most 4`,
-		correcting("price: 0"):                              "the price must be above 0 and at most 1000000000.00",
-		correcting("price: -1"):                             "the price must be above 0 and at most 1000000000.00",
-		correcting("quantity: "):                            "quantity is missing",
-		correcting("quantity: all"):                         "quantity: all; it is a number of shares from 1 to 1000000000 in decimal digits, or for a sale: all",
-		scriptOf("price: 9.98"):                             "price: 9.98; a fill is at the market's price, only correct has one of its own",
-		scriptOf("reason: wrong price"):                     "reason and policy are for bust and correct; a fill has neither",
-		scriptOf("policy: cascade"):                         "reason and policy are for bust and correct; a fill has neither",
-		busting("every: 2s"):                                "every without times: say how often, for example times: 20",
+		busting("correct: last"): "both bust and correct: a step does one of them",
+		busting("side: buy"):     `side: "buy"; a step with bust is no fill, so leave it out`,
+		correcting("side: buy"):  `side: "buy"; a step with correct is no fill, so leave it out`,
+		busting("quantity: 100"): "price and quantity are for correct; a bust takes back all of a trade",
+		busting("price: 9.98"):   "price and quantity are for correct; a bust takes back all of a trade",
+		busting("policy: casc"):  `policy: "casc" is not a policy; it must be reject or cascade`,
+		busting("reason: "):      `reason: ""` + fmt.Sprintf(reason, 0),
+		busting("reason: " + strings.Repeat("a", 201)): `reason: "` + strings.Repeat("a", 201) + `"` +
+			fmt.Sprintf(reason, 201),
+		busting("bust: newest"):        `bust: "newest"` + name,
+		busting("bust: 100002-42"):     `bust: "100002-42"` + name,
+		busting("bust: 100001-042"):    `bust: "100001-042"` + name,
+		busting("bust: 0100001-42"):    `bust: "0100001-42"` + name,
+		busting("bust: 100001-+42"):    `bust: "100001-+42"` + name,
+		busting("bust: 100001-0"):      `bust: "100001-0"` + name,
+		busting("bust: 42"):            `bust: "42"` + name,
+		correcting("correct: 100001-"): `correct: "100001-"` + name,
+		busting("bust: 100001-42",
+			"instrument: SZ.000001"): "instrument: SZ.000001; " +
+			"only last has one, 100001-42 names the trade already",
+		busting("instrument: 600519"): "instrument: 600519 is a code without its market; " +
+			"write SH.600519 (贵州茅台)",
+		correcting("price: "): "price is missing; correct takes a price and a quantity, " +
+			"and says both even where one stays as it is",
+		correcting("price: cheap"):   `price: "cheap" is not an amount; write digits with a decimal point, as in 9.98`,
+		correcting("price: 9.98765"): `price: "9.98765" has 5 decimals; an amount has at most 4`,
+		correcting("price: 0"):       "the price must be above 0 and at most 1000000000.00",
+		correcting("price: -1"):      "the price must be above 0 and at most 1000000000.00",
+		correcting("quantity: "):     "quantity is missing",
+		correcting("quantity: all"): "quantity: all; it is a number of shares from 1 to 1000000000 " +
+			"in decimal digits, or for a sale: all",
+		scriptOf("price: 9.98"): "price: 9.98; a fill is at the market's price, " +
+			"only correct has one of its own",
+		scriptOf("reason: wrong price"): "reason and policy are for bust and correct; a fill has neither",
+		scriptOf("policy: cascade"):     "reason and policy are for bust and correct; a fill has neither",
+		busting("every: 2s"):            "every without times: say how often, for example times: 20",
 	} {
 		_, err := ParseScript([]byte(text), market.Default())
 		if want := "scenario script: step 1: " + want; err == nil || err.Error() != want {
@@ -101,8 +118,9 @@ func TestParseTakeBackRefuses(t *testing.T) {
 	}
 }
 
-// What a script takes back and corrects, in an engine: the newest that a simulator made, not what an operator did; of an
-// instrument; by its name; and what stands alone.
+// TestRunTakesBack plays busts and corrections in an engine: of the newest trade that a simulator
+// made (not an operator), of the newest in an instrument, of a trade by its name, and with the
+// policies reject and cascade.
 func TestRunTakesBack(t *testing.T) {
 	fills, busts, r := takenBack(t, `
 steps:
@@ -123,7 +141,8 @@ steps:
 		t.Errorf("filled %q", fills)
 	}
 	want := []string{
-		"4s: 100100-3 taken back: wrong price", "5s: 100100-4 corrected to 50 @ 9.98: wrong quantity", "6s: 100100-4 taken back: wrong account",
+		"4s: 100100-3 taken back: wrong price", "5s: 100100-4 corrected to 50 @ 9.98: wrong quantity",
+		"6s: 100100-4 taken back: wrong account",
 		"7s: 100100-2 taken back: wrong account", "4s: 100200-2 taken back, and [3]: with what hangs on it",
 	}
 	slices.Sort(busts)
@@ -131,10 +150,12 @@ steps:
 	if !slices.Equal(busts, want) {
 		t.Errorf("took back\n%s\nwant\n%s", strings.Join(busts, "\n"), strings.Join(want, "\n"))
 	}
-	r.expect(t, Played{Fills: 5, Busts: 5, Refused: 4}) // the third of three, what was short, what is gone, and nobody
+	// Refused are the last of three, the one without its shares, the one with no trade left, and
+	// the unknown account.
+	r.expect(t, Played{Fills: 5, Busts: 5, Refused: 4})
 }
 
-// takenBack plays a script and says what it took back, beside its fills.
+// takenBack plays a script and returns its busts besides its fills.
 func takenBack(t *testing.T, script string) (fills, busts []string, r *Runner) {
 	t.Helper()
 	var tape *tape
@@ -147,7 +168,8 @@ func takenBack(t *testing.T, script string) (fills, busts []string, r *Runner) {
 		}
 		text := fmt.Sprintf("%v: %d-%d", time.Unix(0, ev.Time).Sub(start), ev.Account, b.TradeSeq)
 		if b.Replacement != nil {
-			text += fmt.Sprintf(" corrected to %d @ %s", b.Replacement.Quantity, market.FormatMoney(b.Replacement.Price))
+			text += fmt.Sprintf(" corrected to %d @ %s", b.Replacement.Quantity,
+				market.FormatMoney(b.Replacement.Price))
 		} else {
 			text += " taken back"
 		}
@@ -162,7 +184,7 @@ func takenBack(t *testing.T, script string) (fills, busts []string, r *Runner) {
 	return fills, busts, r
 }
 
-// market.Default's universe and an exchange that says what a test has it say.
+// fakeExchange is an Exchange with a given history, which answers busts as the test says.
 type fakeExchange struct {
 	history []positions.Event // oldest first
 	pages   int
@@ -172,7 +194,8 @@ type fakeExchange struct {
 
 func (x *fakeExchange) Submit(uint64, []engine.Request) int { return 0 }
 
-func (x *fakeExchange) History(_ context.Context, _, before uint64, limit int) (page []positions.Event, oldest uint64, err error) {
+func (x *fakeExchange) History(_ context.Context, _, before uint64, limit int) (page []positions.Event, oldest uint64,
+	err error) {
 	x.pages++
 	if before == 0 {
 		before = uint64(len(x.history)) + 1
@@ -188,7 +211,7 @@ func (x *fakeExchange) Bust(_ context.Context, r *positions.BustRequest) (positi
 	return positions.Event{}, false, x.fail
 }
 
-// play plays a script of one step on it.
+// play runs a script of one step against the fake exchange.
 func (x *fakeExchange) play(t *testing.T, script string) *Runner {
 	t.Helper()
 	s, err := ParseScript([]byte(script), market.Default())
@@ -200,12 +223,13 @@ func (x *fakeExchange) play(t *testing.T, script string) *Runner {
 	return r
 }
 
-// The newest trade may be pages back, and that search has an end.
+// The newest trade of a simulator may be pages back, but the search is bounded.
 func TestNewestTradePagesBack(t *testing.T) {
 	for _, test := range []struct {
 		others, pages int
 		found         bool
-	}{{0, 1, true}, {250, 3, true}, {searchMax - 1, searchMax / searchPage, true}, {searchMax, searchMax / searchPage, false}, {3 * searchMax, searchMax / searchPage, false}} {
+	}{{0, 1, true}, {250, 3, true}, {searchMax - 1, searchMax / searchPage, true},
+		{searchMax, searchMax / searchPage, false}, {3 * searchMax, searchMax / searchPage, false}} {
 		x := new(fakeExchange)
 		for i := range 1 + test.others {
 			ev := positions.Event{Seq: uint64(i + 1), Kind: positions.KindTrade}
@@ -226,7 +250,7 @@ func TestNewestTradePagesBack(t *testing.T) {
 	}
 }
 
-// A refusal and a server that is too busy are told apart.
+// A refusal is counted apart from a server that is too busy.
 func TestTakeBackCounts(t *testing.T) {
 	for _, test := range []struct {
 		fail error
