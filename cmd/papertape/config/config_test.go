@@ -447,10 +447,10 @@ func TestHelp(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	if d := changes("kitten", "sitting"); d != 3 {
+	if d := editDistance("kitten", "sitting"); d != 3 {
 		t.Errorf("kitten to sitting are %d changes, want 3", d)
 	}
-	if d := changes("", "abc") + changes("abc", "") + changes("abc", "abc"); d != 6 {
+	if d := editDistance("", "abc") + editDistance("abc", "") + editDistance("abc", "abc"); d != 6 {
 		t.Errorf("the empty word is %d changes away in all, want 6", d)
 	}
 }

@@ -9,12 +9,11 @@ import (
 	"github.com/papertape/papertape/engine/simulator"
 )
 
-// setting is one key of the configuration.
 type setting struct {
 	key   string
-	alias string // another spelling in files
+	alias string // another spelling that files may use
 	usage string
-	live  bool // a running server takes a new value on SIGHUP
+	live  bool // can be changed in a running server by SIGHUP
 	value
 }
 
@@ -24,12 +23,13 @@ func (st *setting) env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(st.key, ".", "_"))
 }
 
-// AccountsMax bounds the accounts of a server.
+// AccountsMax is the highest number of accounts of a server.
 const AccountsMax = 1_000_000
 
-// Bounds of other values. They keep a typing error from being taken seriously; what the machine gives is another matter.
+// Bounds of other values. They catch typing errors; what the machine can provide is checked
+// elsewhere.
 const (
-	loopsMax   = 256 // gnet has no more
+	loopsMax   = 256 // the most that gnet supports
 	shardsMax  = 1024
 	workersMax = 1 << 16
 	countMax   = math.MaxInt32
@@ -39,7 +39,7 @@ const (
 	adminHostsMax = 64
 )
 
-// allSettings lists the keys in the order in which people think of them.
+// allSettings lists the keys in the order in which they are documented.
 func allSettings() []setting {
 	list := append(placeSettings(), ledgerSettings()...)
 	return append(append(list, limitSettings()...), laterSettings()...)
@@ -152,7 +152,7 @@ func timeSettings() []setting {
 	}
 }
 
-// laterSettings are names that are taken: whoever sets one hears that it does nothing yet, rather than believing it.
+// laterSettings are reserved keys. Setting one is an error that says that it has no effect yet.
 func laterSettings() []setting {
 	const (
 		tls  = "TLS is not in this build; leave it out, and set allow_plaintext: true if clients must come over a trusted network"

@@ -55,10 +55,10 @@ func TestReserveHugePagesIsBounded(t *testing.T) {
 	if err := unix.Sysinfo(&info); err != nil {
 		t.Fatal(err)
 	}
-	if room, err := room(); err != nil || room > int64(info.Totalram*uint64(info.Unit)/2) {
-		t.Errorf("room for %d bytes in %d, %v", room, info.Totalram, err)
+	if available, err := reservableBytes(); err != nil || available > int64(info.Totalram*uint64(info.Unit)/2) {
+		t.Errorf("room for %d bytes in %d, %v", available, info.Totalram, err)
 	}
-	for _, bytes := range []int64{0, -1, leastBytes - 1} {
+	for _, bytes := range []int64{0, -1, reserveBytesMin - 1} {
 		if n, err := ReserveHugePages(bytes); n != 0 || err != nil {
 			t.Errorf("asked for %d bytes: %d, %v", bytes, n, err)
 		}
