@@ -24,7 +24,8 @@ func (c *Config) check() error {
 		}
 	}
 	if shards := c.ShardCount(); c.Workers != 0 && c.Workers < shards {
-		return c.Wrong("workers", "%d workers cannot drain %d shards; write at least %d, or auto", c.Workers, shards, shards)
+		return c.Wrong("workers", "%d workers cannot drain %d shards; write at least %d, or auto", c.Workers, shards,
+			shards)
 	}
 	if c.OutboxTotalBytesMax < c.OutboxBytesMax {
 		return c.Wrong("outbox_total_bytes_max", "%s for all outboxes is less than outbox_bytes_max, %s for one",

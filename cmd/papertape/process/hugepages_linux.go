@@ -34,7 +34,8 @@ func ReserveHugePages(bytes int64) (int64, error) {
 	// memory from the kernel is zeroed. The advice outlives the slice: the next allocations of the
 	// heap are placed there.
 	heap := make([]byte, bytes)
-	start := (uintptr(unsafe.Pointer(unsafe.SliceData(heap))) + uintptr(os.Getpagesize()) - 1) &^ (uintptr(os.Getpagesize()) - 1)
+	start := (uintptr(unsafe.Pointer(unsafe.SliceData(heap))) +
+		uintptr(os.Getpagesize()) - 1) &^ (uintptr(os.Getpagesize()) - 1)
 	skip := int64(start - uintptr(unsafe.Pointer(unsafe.SliceData(heap))))
 	err = unix.Madvise(heap[skip:], unix.MADV_HUGEPAGE)
 	runtime.KeepAlive(heap)

@@ -31,7 +31,8 @@ func TestReserveHugePages(t *testing.T) {
 	}
 	var stats runtime.MemStats
 	if runtime.ReadMemStats(&stats); stats.HeapInuse > bytes/8 || stats.HeapIdle-stats.HeapReleased > bytes/8 {
-		t.Errorf("of the heap %d bytes are in use and %d kept; what was asked for is to be neither", stats.HeapInuse, stats.HeapIdle-stats.HeapReleased)
+		t.Errorf("of the heap %d bytes are in use and %d kept; what was asked for is to be neither", stats.HeapInuse,
+			stats.HeapIdle-stats.HeapReleased)
 	}
 	var kept [][]byte
 	huge := 0

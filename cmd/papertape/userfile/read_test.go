@@ -19,7 +19,8 @@ func TestRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		text, err := Read("file", 100)
-		if fits != (err == nil) || fits && len(text) != size+min(size, 1) || !fits && err.Error() != "file is larger than 100 bytes, the most that is read" {
+		if fits != (err == nil) || fits && len(text) != size+min(size, 1) || !fits &&
+			err.Error() != "file is larger than 100 bytes, the most that is read" {
 			t.Errorf("%d bytes: %d, %v", size, len(text), err)
 		}
 		r, w, err := os.Pipe()
@@ -66,7 +67,8 @@ func TestRootsGroup(t *testing.T) {
 		owner, who uint32
 		fine       bool
 	}{
-		{0o640, 0, 1000, true}, {0o440, 0, 1000, true}, {0o640, 0, 0, false}, {0o640, 1000, 1000, false}, {0o644, 0, 1000, false},
+		{0o640, 0, 1000, true}, {0o440, 0, 1000, true}, {0o640, 0, 0, false}, {0o640, 1000, 1000, false},
+		{0o644, 0, 1000, false},
 		{0o660, 0, 1000, false}, {0o600, 1000, 1000, true}, {0o600, 1000, 0, true},
 	} {
 		if got := secretMode(c.mode, c.owner, c.who); got != c.fine {
