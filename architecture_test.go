@@ -18,11 +18,12 @@ import (
 
 const module = "github.com/papertape/papertape"
 
-// everything, in a row, allows any import of ours.
-const everything = "*"
+// anyPackage in a row allows the import of any package of this module.
+const anyPackage = "*"
 
-// imports is the architecture: which packages of ours each may import. A subpackage without a row of its own follows the row
-// of the nearest package above it, and may import that.
+// imports is the architecture: it lists for each package which others of this module it may import.
+// A subpackage without a row of its own follows the row of its nearest ancestor with a row, and may
+// also import that ancestor.
 var imports = map[string][]string{
 	".":                {}, // the package comment
 	"api":              {},
@@ -38,44 +39,46 @@ var imports = map[string][]string{
 	"engine/gateway":   {"codec", "api", "engine", "market", "pace", "positions"},
 	"engine/simulator": {"decimal", "engine", "market", "positions", "usertext"},
 	"client":           {"api", "codec", "market", "positions", "usertext"},
-	// Each simulated user checks what it sees against a shadow, which is why the demo can say that all of it was right.
+	// Each simulated user checks what it receives against a shadow, so the demo can claim that
+	// everything was correct.
 	"clientsim": {"client", "api", "decimal", "market", "positions", "proof/shadow"},
 	"console":   {"engine", "engine/gateway", "engine/journal", "engine/simulator", "market", "positions", "usertext"},
-	// Only cmd and bench may import what is below proof, with the one exception above.
+	// Apart from the exception above, only cmd and bench may import packages below proof.
 	"proof":        {"api", "client", "clientsim", "codec", "console", "proof/shadow"},
-	"proof/shadow": {"api", "client", "market"}, // never the books, which it does anew
-	"cmd":          {everything},
-	"bench":        {everything},
+	"proof/shadow": {"api", "client", "market"}, // never positions, which it reimplements
+	"cmd":          {anyPackage},
+	"bench":        {anyPackage},
 	"tools":        {},
 
-	// What the command is made of knows no more than it needs.
+	// The command's subpackages may import only what they need.
 	"cmd/papertape/config":   {"cmd/papertape/userfile", "console", "decimal", "engine/simulator", "usertext"},
 	"cmd/papertape/process":  {},
 	"cmd/papertape/userfile": {"usertext"},
 }
 
-// reserved are the modules that one package alone may import. bench, which measures others too, may import the first two.
+// reserved maps modules to the only package that may import them. bench, which measures
+// other servers too, may import the first two.
 var reserved = map[string]string{
 	"github.com/panjf2000/gnet":     "engine/gateway",
 	"github.com/panjf2000/ants":     "engine",
 	"github.com/cockroachdb/pebble": "engine/journal",
 }
 
-// drawers are names of packages that say nothing about what is in them.
-var drawers = []string{"util", "utils", "common", "types", "internal", "helpers", "misc"}
+// genericNames are package names that do not say what a package contains.
+var genericNames = []string{"util", "utils", "common", "types", "internal", "helpers", "misc"}
 
-// pkg is what go list says about a package.
+// pkg is the output of go list about a package.
 type pkg struct {
 	ImportPath string
-	Imports    []string // tests excluded
+	Imports    []string // without those of tests
 }
 
-// breaches returns a sentence for each import, and each package, that the architecture does not have.
+// breaches returns a sentence for each import and each package that breaks the architecture.
 func breaches(pkgs []pkg) (found []string) {
 	for _, p := range pkgs {
 		from := local(p.ImportPath)
 		for _, part := range strings.Split(from, "/") {
-			if slices.Contains(drawers, part) {
+			if slices.Contains(genericNames, part) {
 				found = append(found, fmt.Sprintf("%s: %q names a drawer, not a concept", from, part))
 			}
 		}
@@ -93,7 +96,7 @@ func breaches(pkgs []pkg) (found []string) {
 	return found
 }
 
-// judge says what is wrong with an import, or nothing.
+// judge returns what is wrong with an import, or "" if it is allowed.
 func judge(from, row, imported string) string {
 	for mod, owner := range reserved {
 		if within(imported, mod) && from != owner && (row != "bench" || owner == "engine/journal") {
@@ -104,23 +107,24 @@ func judge(from, row, imported string) string {
 		return ""
 	}
 	to, ok := rowOf(local(imported))
-	if !ok || to == row || slices.Contains(imports[row], to) || slices.Contains(imports[row], everything) {
-		return "" // a package without a row is told about by itself
+	if !ok || to == row || slices.Contains(imports[row], to) || slices.Contains(imports[row], anyPackage) {
+		return "" // a package without a row is reported separately
 	}
-	return fmt.Sprintf("%s imports %s; it may import of ours: %s", from, local(imported), strings.Join(imports[row], ", "))
+	return fmt.Sprintf("%s imports %s; it may import of ours: %s", from, local(imported),
+		strings.Join(imports[row], ", "))
 }
 
-// within says whether an import path is a module, any major version of it, or a package below.
+// within reports whether an import path is a module, any major version of it, or a package of it.
 func within(imported, mod string) bool {
 	return imported == mod || strings.HasPrefix(imported, mod+"/")
 }
 
-// local is the path of a package of ours within the module; "." is the root.
+// local returns the path of a package of ours within the module. The root's is ".".
 func local(importPath string) string {
 	return strings.TrimPrefix(strings.Replace(importPath, module, ".", 1), "./")
 }
 
-// rowOf finds the row of a package: its own, or that of the nearest package above.
+// rowOf returns the row that applies to a package: its own, or that of its nearest ancestor.
 func rowOf(p string) (string, bool) {
 	for p != "." {
 		if _, ok := imports[p]; ok {
@@ -128,15 +132,15 @@ func rowOf(p string) (string, bool) {
 		}
 		above := path.Dir(p)
 		if above == "." {
-			return "", false // the root is nobody's parent
+			return "", false // the root's row applies to the root only
 		}
 		p = above
 	}
 	return ".", true
 }
 
-// touchSources looks at every source file. go test caches a result until a file that the test looked at changes, and does not
-// see what go list looks at.
+// touchSources stats every source file. go test caches a result until a file that the test itself
+// has accessed changes, and does not notice which files go list reads.
 func touchSources(t *testing.T) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(name string, _ fs.DirEntry, err error) error {
@@ -181,12 +185,13 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
-// TestBreaches breaks each rule of the table on a made-up graph.
+// TestBreaches breaks each rule of the table in an invented import graph.
 func TestBreaches(t *testing.T) {
-	const gnet, ants, pebble = "github.com/panjf2000/gnet/v2", "github.com/panjf2000/ants/v2", "github.com/cockroachdb/pebble/v2/vfs"
+	const gnet, ants, pebble = "github.com/panjf2000/gnet/v2", "github.com/panjf2000/ants/v2",
+		"github.com/cockroachdb/pebble/v2/vfs"
 	ours := func(p string) string { return path.Join(module, p) }
 	for _, c := range []struct{ from, imported, want string }{
-		// What the table allows.
+		// Allowed by the table.
 		{"positions", ours("market"), ""},
 		{"positions", "math/bits", ""},
 		{"engine", ants, ""},
@@ -206,23 +211,31 @@ func TestBreaches(t *testing.T) {
 		{"bench", ants, ""},
 		{"api/papertape/v1", "google.golang.org/protobuf/proto", ""},
 
-		// What it does not.
+		// Forbidden by the table.
 		{".", ours("engine"), ". imports engine; it may import of ours: "},
 		{"market", ours("positions"), "market imports positions; it may import of ours: usertext"},
 		{"positions", ours("engine"), "positions imports engine; it may import of ours: fnv1a, market, usertext"},
-		{"positions/quorum", ours("codec"), "positions/quorum imports codec; it may import of ours: fnv1a, market, usertext"},
+		{"positions/quorum", ours("codec"),
+			"positions/quorum imports codec; it may import of ours: fnv1a, market, usertext"},
 		{"engine", ours("codec"), "engine imports codec; it may import of ours: fnv1a, market, pace, positions"},
-		{"engine", ours("engine/gateway"), "engine imports engine/gateway; it may import of ours: fnv1a, market, pace, positions"},
-		{"engine/journal", ours("codec"), "engine/journal imports codec; it may import of ours: fnv1a, market, positions, engine"},
-		{"engine/simulator", ours("client"), "engine/simulator imports client; it may import of ours: decimal, engine, market, positions, usertext"},
-		{"client", ours("engine"), "client imports engine; it may import of ours: api, codec, market, positions, usertext"},
+		{"engine", ours("engine/gateway"),
+			"engine imports engine/gateway; it may import of ours: fnv1a, market, pace, positions"},
+		{"engine/journal", ours("codec"),
+			"engine/journal imports codec; it may import of ours: fnv1a, market, positions, engine"},
+		{"engine/simulator", ours("client"),
+			"engine/simulator imports client; it may import of ours: decimal, engine, market, positions, usertext"},
+		{"client", ours("engine"),
+			"client imports engine; it may import of ours: api, codec, market, positions, usertext"},
 		{"clientsim", ours("codec"),
 			"clientsim imports codec; it may import of ours: client, api, decimal, market, positions, proof/shadow"},
 		{"clientsim", ours("proof/soak"),
-			"clientsim imports proof/soak; it may import of ours: client, api, decimal, market, positions, proof/shadow"},
-		{"proof/shadow", ours("positions"), "proof/shadow imports positions; it may import of ours: api, client, market"},
+			"clientsim imports proof/soak; it may import of ours: client, api, decimal, market, positions, " +
+				"proof/shadow"},
+		{"proof/shadow", ours("positions"),
+			"proof/shadow imports positions; it may import of ours: api, client, market"},
 		{"proof/torture", ours("engine"),
-			"proof/torture imports engine; it may import of ours: api, client, clientsim, codec, console, proof/shadow"},
+			"proof/torture imports engine; it may import of ours: api, client, clientsim, codec, console, " +
+				"proof/shadow"},
 		{"codec", ours("engine"), "codec imports engine; it may import of ours: api, market, positions, usertext"},
 		{"engine", gnet, "engine imports " + gnet + ", which is for engine/gateway"},
 		{"cmd/papertape", gnet, "cmd/papertape imports " + gnet + ", which is for engine/gateway"},

@@ -12,19 +12,20 @@ import (
 	"unicode"
 )
 
-// document is a page of this repository.
+// document is a Markdown page of this repository.
 type document struct {
 	links, anchors []string
 }
 
 var (
-	// linked is where a link or an image of Markdown, or an element of HTML, leads.
-	linked = regexp.MustCompile(`\]\(([^()\s]+)(?:\s+"[^"]*")?\)|(?:src|href)="([^"]+)"`)
-	code   = regexp.MustCompile("`[^`]*`")
+	// linkPattern matches a link or an image in Markdown, and src and href attributes in HTML.
+	linkPattern = regexp.MustCompile(`\]\(([^()\s]+)(?:\s+"[^"]*")?\)|(?:src|href)="([^"]+)"`)
+	inlineCode  = regexp.MustCompile("`[^`]*`")
 )
 
-// read finds the links of a page, and what in it can be led to. What is code is no link.
-func read(text string) (d document) {
+// parsePage returns the links of a page, and the anchors to which others can link. Code contains no
+// links.
+func parsePage(text string) (d document) {
 	fenced, seen := false, make(map[string]int)
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(strings.TrimSpace(line), "```") {
@@ -36,14 +37,14 @@ func read(text string) (d document) {
 		if heading := strings.TrimLeft(line, "#"); heading != line && strings.HasPrefix(heading, " ") {
 			d.anchors = append(d.anchors, anchor(heading, seen))
 		}
-		for _, found := range linked.FindAllStringSubmatch(code.ReplaceAllString(line, ""), -1) {
+		for _, found := range linkPattern.FindAllStringSubmatch(inlineCode.ReplaceAllString(line, ""), -1) {
 			d.links = append(d.links, found[1]+found[2])
 		}
 	}
 	return d
 }
 
-// anchor is what leads to a heading, as GitHub makes it.
+// anchor returns the anchor of a heading, as GitHub generates it.
 func anchor(heading string, seen map[string]int) string {
 	name := strings.Map(func(r rune) rune {
 		switch {
@@ -61,7 +62,7 @@ func anchor(heading string, seen map[string]int) string {
 	return name
 }
 
-// documents are all pages of the repository, by their path.
+// documents returns all pages of the repository by path.
 func documents(t *testing.T) map[string]document {
 	t.Helper()
 	all := make(map[string]document)
@@ -77,7 +78,7 @@ func documents(t *testing.T) map[string]document {
 			return nil
 		}
 		text, err := os.ReadFile(name)
-		all[name] = read(string(text))
+		all[name] = parsePage(string(text))
 		return err
 	})
 	if err != nil {
@@ -86,7 +87,7 @@ func documents(t *testing.T) map[string]document {
 	return all
 }
 
-// TestLinks: what a page leads to, or shows, is there.
+// TestLinks checks that the target of every link and image exists.
 func TestLinks(t *testing.T) {
 	all, links := documents(t), 0
 	for name, d := range all {
@@ -97,7 +98,7 @@ func TestLinks(t *testing.T) {
 				continue
 			}
 			if to.Scheme != "" {
-				continue // elsewhere
+				continue // an external link
 			}
 			links++
 			file := name
@@ -117,7 +118,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestPicturesAreShown: each picture, and each page made of a profile, is led to by a page.
+// TestPicturesAreShown checks that some page links to each picture, and to each page made from a
+// profile.
 func TestPicturesAreShown(t *testing.T) {
 	shown := make(map[string]bool)
 	for name, d := range documents(t) {
@@ -143,7 +145,8 @@ func TestPicturesAreShown(t *testing.T) {
 	}
 }
 
-// TestIndex: each page of docs/ is in its index, and each decision in that of docs/adr.
+// TestIndex checks that each page of docs/ is in its index, and each decision in the index of
+// docs/adr.
 func TestIndex(t *testing.T) {
 	all := documents(t)
 	for name := range all {
@@ -162,8 +165,8 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// TestBenchmarkPagesAreSmall: every full benchmark writes docs/bench anew, and the history keeps each. What is large is
-// left in bench/out.
+// TestBenchmarkPagesAreSmall bounds the size of docs/bench, because every full benchmark rewrites
+// it and the history keeps each version. Large files stay in bench/out.
 func TestBenchmarkPagesAreSmall(t *testing.T) {
 	const bytesMax = 1_500_000
 	files, err := os.ReadDir("docs/bench")
@@ -188,7 +191,7 @@ func TestBenchmarkPagesAreSmall(t *testing.T) {
 }
 
 func TestReadLinks(t *testing.T) {
-	d := read("# A `b` (c), d-e\n[x](docs/a.md#b) ![y](z.svg \"title\") `[no](no.md)` <img src=\"i.png\">\n" +
+	d := parsePage("# A `b` (c), d-e\n[x](docs/a.md#b) ![y](z.svg \"title\") `[no](no.md)` <img src=\"i.png\">\n" +
 		"```\n# no\n[no](no.md)\n```\n## 中文 1\n## 中文 1\n#no\n")
 	if want := []string{"docs/a.md#b", "z.svg", "i.png"}; !slices.Equal(d.links, want) {
 		t.Errorf("links %q, want %q", d.links, want)

@@ -21,21 +21,21 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// asking is what every command needs that asks a running server.
-type asking struct {
+// consoleFlags are the flags of every command that asks a running server.
+type consoleFlags struct {
 	admin     string
 	tokenFile string
 	output    string
 }
 
-func (a *asking) register(flags *pflag.FlagSet) {
+func (a *consoleFlags) register(flags *pflag.FlagSet) {
 	peerAddress(flags, &a.admin, "admin", config.Default().Admin, "the server's console, host:port")
 	flags.Var(pathFlag{&a.tokenFile}, "admin-token-file", "`file` with the console's token")
 	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
 }
 
-// client returns a client of the console that was named.
-func (a *asking) client() (*console.Client, error) {
+// client returns a client for the console that the flags name.
+func (a *consoleFlags) client() (*console.Client, error) {
 	if err := checkOutput(a.output); err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func checkOutput(output string) error {
 	return nil
 }
 
-// printAs prints v as JSON, or what text renders.
+// printAs prints v as JSON, or in the form that text renders.
 func printAs(w io.Writer, output string, v any, text func(io.Writer) error) error {
 	if output == "text" {
 		return text(w)
@@ -71,7 +71,8 @@ func printAs(w io.Writer, output string, v any, text func(io.Writer) error) erro
 	return err
 }
 
-// printReport prints what a lasting command has found, and how much of what it said meanwhile was lost.
+// printReport prints the report of a long-running command, and how many lines of its progress
+// output were lost.
 func printReport(cmd *cobra.Command, output string, report any, text func(io.Writer) error) error {
 	w, lost := cmd.OutOrStdout(), linesLost(cmd)
 	if lost == 0 {
@@ -81,7 +82,7 @@ func printReport(cmd *cobra.Command, output string, report any, text func(io.Wri
 		if err := text(w); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "%s on stderr that nobody read\n", counted(int(lost), "line"))
+		_, err := fmt.Fprintf(w, "%s on stderr that nobody read\n", plural(int(lost), "line"))
 		return err
 	}
 	all, err := json.Marshal(report)
@@ -91,7 +92,7 @@ func printReport(cmd *cobra.Command, output string, report any, text func(io.Wri
 	return printAs(w, output, json.RawMessage(fmt.Sprintf(`{"lines_lost": %d, %s`, lost, all[1:])), text)
 }
 
-// accountNumber reads the argument of the commands about one account.
+// accountNumber parses the argument of commands that are about one account.
 func accountNumber(arg string) (uint64, error) {
 	n, err := decimal.ParseWhole[uint64](arg, 1, math.MaxUint64)
 	if err != nil {
@@ -101,19 +102,19 @@ func accountNumber(arg string) (uint64, error) {
 }
 
 func newHoldings() *cobra.Command {
-	var ask asking
+	var server consoleFlags
 	cmd := &cobra.Command{
 		Use:   "holdings ACCOUNT",
 		Short: "What an account of a running server holds",
 		Example: `  papertape holdings 100001
   papertape holdings 100001 -o json`,
-		Args: exactly(1, "an account number"),
+		Args: exactArgs(1, "an account number"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			account, err := accountNumber(args[0])
 			if err != nil {
 				return err
 			}
-			c, err := ask.client()
+			c, err := server.client()
 			if err != nil {
 				return err
 			}
@@ -121,18 +122,21 @@ func newHoldings() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printAs(cmd.OutOrStdout(), ask.output, h, func(w io.Writer) error { return renderHoldings(w, &h) })
+			return printAs(cmd.OutOrStdout(), server.output, h,
+				func(w io.Writer) error { return renderHoldings(w, &h) })
 		},
 	}
-	ask.register(cmd.Flags())
+	server.register(cmd.Flags())
 	return cmd
 }
 
 func renderHoldings(w io.Writer, h *console.Holdings) error {
-	t := newTable(table.Row{"market", "code", "name", "quantity", "sellable", "price", "value", "cost", "realised", "row version"}, 4)
+	t := newTable(table.Row{"market", "code", "name", "quantity", "sellable", "price", "value", "cost", "realised",
+		"row version"}, 4)
 	for i := range h.Positions {
 		p := &h.Positions[i]
-		t.AppendRow(table.Row{p.Market, p.Code, p.Name, p.Quantity, p.Sellable, p.Price, p.MarketValue, p.Cost, p.Realised, p.RowVersion})
+		t.AppendRow(table.Row{p.Market, p.Code, p.Name, p.Quantity, p.Sellable, p.Price, p.MarketValue, p.Cost,
+			p.Realised, p.RowVersion})
 	}
 	t.AppendFooter(table.Row{"", "", "all", "", "", "", h.TotalMarketValue, "", h.Cash.Realised, ""})
 	_, err := fmt.Fprintf(w, "account %d as of sequence %d\n%s\ncash %s, fees paid %s, state hash %v\n",
@@ -140,18 +144,20 @@ func renderHoldings(w io.Writer, h *console.Holdings) error {
 	return err
 }
 
-// drawn is a cell that is as it is to be on the screen, with what draws a line through it.
-type drawn string
+// renderedCell is a cell that is already fit for the screen, with escape sequences of our own in
+// it.
+type renderedCell string
 
-// onScreen is a cell as it can be shown: names and reasons come from elsewhere.
+// onScreen makes a cell safe to show, since names and reasons come from elsewhere.
 func onScreen(cell any) string {
-	if d, ok := cell.(drawn); ok {
+	if d, ok := cell.(renderedCell); ok {
 		return string(d)
 	}
 	return usertext.Shown(fmt.Sprint(cell))
 }
 
-// newTable returns a table whose columns from numbers on (counted from 1) are aligned to the right, but for some of words.
+// newTable returns a table whose columns from number numbers on, counted from 1, are right-aligned,
+// except for those listed in words.
 func newTable(header table.Row, numbers int, words ...int) table.Writer {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
@@ -171,7 +177,7 @@ func newTable(header table.Row, numbers int, words ...int) table.Writer {
 }
 
 func newSimulate() *cobra.Command {
-	var ask asking
+	var server consoleFlags
 	var rate float64
 	cmd := &cobra.Command{
 		Use:   "simulate",
@@ -179,9 +185,9 @@ func newSimulate() *cobra.Command {
 		Example: `  papertape simulate --rate 2000     fills a second over all accounts
   papertape simulate --rate 0        off
   papertape simulate                 what it does now`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := ask.client()
+			c, err := server.client()
 			if err != nil {
 				return err
 			}
@@ -193,28 +199,29 @@ func newSimulate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printAs(cmd.OutOrStdout(), ask.output, s, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "%g fills a second; since the start %d executed, %d refused, %d without anything to do, %d skipped\n",
+			return printAs(cmd.OutOrStdout(), server.output, s, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "%g fills a second; since the start %d executed, %d refused, %d without "+
+					"anything to do, %d skipped\n",
 					s.Rate, s.Fills, s.Refused, s.None, s.Skipped)
 				return err
 			})
 		},
 	}
-	ask.register(cmd.Flags())
+	server.register(cmd.Flags())
 	cmd.Flags().Var(decimal.Real(&rate, 0, 0, simulator.RateMax), "rate", "fills a second over all accounts; 0 is off")
 	return cmd
 }
 
 func newHealthcheck() *cobra.Command {
-	var ask asking
+	var server consoleFlags
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
 		Short: "Ask a running server whether it is ready; exit 0 if it is, 1 if not",
 		Example: `  papertape healthcheck
   papertape healthcheck --admin 127.0.0.1:7301`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := ask.client()
+			c, err := server.client()
 			if err != nil {
 				return err
 			}
@@ -224,12 +231,12 @@ func newHealthcheck() *cobra.Command {
 			status := struct {
 				Status string `json:"status"`
 			}{"ready"}
-			return printAs(cmd.OutOrStdout(), ask.output, status, func(w io.Writer) error {
+			return printAs(cmd.OutOrStdout(), server.output, status, func(w io.Writer) error {
 				_, err := fmt.Fprintln(w, status.Status)
 				return err
 			})
 		},
 	}
-	ask.register(cmd.Flags())
+	server.register(cmd.Flags())
 	return cmd
 }

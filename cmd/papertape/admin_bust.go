@@ -17,26 +17,29 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// takingBack is what the two commands need that take trades back.
-type takingBack struct {
-	asking
+// bustFlags are the flags that bust and correct share.
+type bustFlags struct {
+	consoleFlags
 	reason, policy, bustID, actor string
 }
 
-func (b *takingBack) register(cmd *cobra.Command) {
+func (b *bustFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	b.asking.register(flags)
+	b.consoleFlags.register(flags)
 	flags.StringVar(&b.reason, "reason", "", "why, in a line that the client is told too")
-	flags.StringVar(&b.policy, "policy", positions.PolicyReject.String(), "where other trades rest on it: reject, and name them, or cascade, and take them back as well")
-	flags.StringVar(&b.bustID, "bust-id", "", "do it once under this `id`, however often it is asked (default: one is made up)")
+	flags.StringVar(&b.policy, "policy", positions.PolicyReject.String(),
+		"where other trades rest on it: reject, and name them, or cascade, and take them back as well")
+	flags.StringVar(&b.bustID, "bust-id", "", "do it once under this `id`, however often it is asked (default: one "+
+		"is made up)")
 	flags.StringVar(&b.actor, "actor", "", "who asks, for the record (default: operator)")
 	policies := []string{positions.PolicyReject.String(), positions.PolicyCascade.String()}
-	// The flag is there, so this does not fail.
+	// This cannot fail, since the flag exists.
 	_ = cmd.RegisterFlagCompletionFunc("policy", cobra.FixedCompletions(policies, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// request reads the command line. An id that it makes up is told at once: who has no answer needs it to ask again.
-func (b *takingBack) request(cmd *cobra.Command, trade string) (r console.BustRequest, err error) {
+// request builds the request from the command line. It prints a generated bust ID before asking:
+// without an answer, the user needs it to ask again.
+func (b *bustFlags) request(cmd *cobra.Command, trade string) (r console.BustRequest, err error) {
 	if _, _, err = console.ParseTradeID(trade); err == nil {
 		_, err = positions.ParseBustPolicy(b.policy)
 	}
@@ -48,14 +51,15 @@ func (b *takingBack) request(cmd *cobra.Command, trade string) (r console.BustRe
 	}
 	if b.bustID == "" {
 		b.bustID = "b-" + strings.ToLower(rand.Text()[:16]) // 80 bits
-		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "bust id %s; to ask again if no answer comes: --bust-id %s\n", b.bustID, b.bustID)
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "bust id %s; to ask again if no answer comes: --bust-id %s\n", b.bustID,
+			b.bustID)
 	}
 	return console.BustRequest{Trade: trade, Reason: b.reason, Policy: b.policy, BustID: b.bustID, Actor: b.actor}, nil
 }
 
-// run asks, and shows what was done.
-func (b *takingBack) run(cmd *cobra.Command, c *console.Client, ask func() (console.TakenBack, error)) error {
-	done, err := ask()
+// send makes the request and prints the result.
+func (b *bustFlags) send(cmd *cobra.Command, c *console.Client, request func() (console.TakenBack, error)) error {
+	done, err := request()
 	var refused *console.Error
 	if errors.As(err, &refused) && refused.Status == http.StatusBadRequest {
 		return usageError{err}
@@ -73,7 +77,7 @@ func (b *takingBack) run(cmd *cobra.Command, c *console.Client, ask func() (cons
 }
 
 func newBust() *cobra.Command {
-	var b takingBack
+	var b bustFlags
 	cmd := &cobra.Command{
 		Use:   "bust TRADE --reason R",
 		Short: "Take a trade of a running server back, as if it had never happened",
@@ -85,7 +89,7 @@ takes them back as well, at most 100. Asked again under the same --bust-id it an
 		Example: `  papertape bust 100017-42 --reason "wrong price"
   papertape bust 100017-42 --reason "wrong account" --policy cascade --bust-id desk-7
   papertape trade 100017-42     what became of it`,
-		Args: exactly(1, "the name of a trade, as 100017-42"),
+		Args: exactArgs(1, "the name of a trade, as 100017-42"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := b.client()
 			if err != nil {
@@ -95,7 +99,7 @@ takes them back as well, at most 100. Asked again under the same --bust-id it an
 			if err != nil {
 				return err
 			}
-			return b.run(cmd, c, func() (console.TakenBack, error) { return c.Bust(cmd.Context(), r) })
+			return b.send(cmd, c, func() (console.TakenBack, error) { return c.Bust(cmd.Context(), r) })
 		},
 	}
 	b.register(cmd)
@@ -103,7 +107,7 @@ takes them back as well, at most 100. Asked again under the same --bust-id it an
 }
 
 func newCorrect() *cobra.Command {
-	var b takingBack
+	var b bustFlags
 	var price string
 	var quantity int64
 	var revision uint32
@@ -119,10 +123,11 @@ Asked again under the same --bust-id it answers what was done, and does nothing.
 		Example: `  papertape correct 100017-42 --price 9.98 --quantity 100 --reason "wrong price"
   papertape correct 100017-42 --price 9.98 --quantity 80 --reason "wrong quantity" --revision 1
   papertape trade 100017-42     its revisions`,
-		Args: exactly(1, "the name of a trade, as 100017-42"),
+		Args: exactArgs(1, "the name of a trade, as 100017-42"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("price") || !cmd.Flags().Changed("quantity") {
-				return usageError{errors.New("correct needs both, what the trade is to stand at: --price and --quantity")}
+				return usageError{errors.New("correct needs both, what the trade is to stand at: --price and " +
+					"--quantity")}
 			}
 			money, err := market.ParseMoney(price)
 			if err != nil {
@@ -140,7 +145,7 @@ Asked again under the same --bust-id it answers what was done, and does nothing.
 			if cmd.Flags().Changed("revision") {
 				r.Revision = &revision
 			}
-			return b.run(cmd, c, func() (console.TakenBack, error) { return c.Correct(cmd.Context(), r) })
+			return b.send(cmd, c, func() (console.TakenBack, error) { return c.Correct(cmd.Context(), r) })
 		},
 	}
 	b.register(cmd)
@@ -152,7 +157,7 @@ Asked again under the same --bust-id it answers what was done, and does nothing.
 }
 
 func newTrade() *cobra.Command {
-	var ask asking
+	var server consoleFlags
 	cmd := &cobra.Command{
 		Use:   "trade TRADE",
 		Short: "A trade of a running server, as executed and as it stands",
@@ -160,12 +165,12 @@ func newTrade() *cobra.Command {
 events are read from the trade to the newest, some millions a second, for at most two minutes.`,
 		Example: `  papertape trade 100017-42
   papertape trade 100017-42 -o json`,
-		Args: exactly(1, "the name of a trade, as 100017-42"),
+		Args: exactArgs(1, "the name of a trade, as 100017-42"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, _, err := console.ParseTradeID(args[0]); err != nil {
 				return usageError{err}
 			}
-			c, err := ask.client()
+			c, err := server.client()
 			if err != nil {
 				return err
 			}
@@ -173,9 +178,9 @@ events are read from the trade to the newest, some millions a second, for at mos
 			if err != nil {
 				return err
 			}
-			return printAs(cmd.OutOrStdout(), ask.output, t, func(w io.Writer) error { return renderTrade(w, &t) })
+			return printAs(cmd.OutOrStdout(), server.output, t, func(w io.Writer) error { return renderTrade(w, &t) })
 		},
 	}
-	ask.register(cmd.Flags())
+	server.register(cmd.Flags())
 	return cmd
 }

@@ -12,21 +12,21 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// beforePages is how many pages of history are read at most for what rows were before an event: 2,000 events.
+// beforePages bounds how many pages of history are read to find the rows as they were before an
+// event: 2,000 events.
 const beforePages = 20
 
-// instrument is the key of a row.
 type instrument struct{ market, code string }
 
-// state is what is known of an account just before an event.
-type state struct {
-	cash *console.Cash // nil: not known
+// priorState is what is known about an account just before an event.
+type priorState struct {
+	cash *console.Cash // nil: unknown
 	rows map[instrument]console.Position
 }
 
-// stateBefore reads back from an event to what it found: the cash, and the rows that it touched. A row that it has not come to
-// within beforePages is missing.
-func stateBefore(ctx context.Context, c *console.Client, ev *console.Event) (s state, err error) {
+// stateBefore reads history backwards from an event to find the cash and the affected rows as they
+// were before it. Rows not found within beforePages are missing from the result.
+func stateBefore(ctx context.Context, c *console.Client, ev *console.Event) (s priorState, err error) {
 	account, _, err := console.ParseTradeID(ev.Bust.TradeID)
 	if err != nil {
 		return s, err
@@ -51,8 +51,8 @@ func stateBefore(ctx context.Context, c *console.Client, ev *console.Event) (s s
 
 func keyOf(p *console.Position) instrument { return instrument{p.Market, p.Code} }
 
-// add takes the next older event in.
-func (s *state) add(ev *console.Event, wanted map[instrument]bool) {
+// add takes the next older event into account.
+func (s *priorState) add(ev *console.Event, wanted map[instrument]bool) {
 	if s.cash == nil {
 		s.cash = &ev.Cash
 	}
@@ -64,16 +64,18 @@ func (s *state) add(ev *console.Event, wanted map[instrument]bool) {
 	}
 }
 
-// renderTakenBack shows the trade that was struck, what took its place, and the account before and after.
-func renderTakenBack(w io.Writer, done *console.TakenBack, before state) error {
+// renderTakenBack shows the trade that was struck, its replacement, and the account before and
+// after.
+func renderTakenBack(w io.Writer, done *console.TakenBack, before priorState) error {
 	b := done.Bust
 	again := ""
 	if done.Repeated {
 		again = "already done under this bust id: "
 	}
 	why := fmt.Sprintf("reason: %s; by %s, bust id %s", b.Reason, b.Actor, orNone(b.BustID))
-	_, err := fmt.Fprintf(w, "%s%s %s by event %d, %s\n%s\n%s\n", again, usertext.Shown(b.TradeID), verbOf(b), done.Seq,
-		done.Time.Format(time.RFC3339), usertext.Shown(why), tradesOf(b).Render())
+	_, err := fmt.Fprintf(w, "%s%s %s by event %d, %s\n%s\n%s\n", again, usertext.Shown(b.TradeID), bustVerb(b),
+		done.Seq,
+		done.Time.Format(time.RFC3339), usertext.Shown(why), bustTrades(b).Render())
 	if err != nil {
 		return err
 	}
@@ -91,12 +93,13 @@ func renderTakenBack(w io.Writer, done *console.TakenBack, before state) error {
 	if before.cash != nil {
 		cash = fmt.Sprintf("%s, realised %s", before.cash.Balance, before.cash.Realised)
 	}
-	_, err = fmt.Fprintf(w, "%s\ncash before: %s\ncash after:  %s, realised %s\n", t.Render(), cash, done.Cash.Balance, done.Cash.Realised)
+	_, err = fmt.Fprintf(w, "%s\ncash before: %s\ncash after:  %s, realised %s\n", t.Render(), cash,
+		done.Cash.Balance, done.Cash.Realised)
 	return err
 }
 
-// verbOf says what a bust did to its trade.
-func verbOf(b *console.Bust) string {
+// bustVerb names what a bust did to its trade.
+func bustVerb(b *console.Bust) string {
 	if b.Replacement != nil {
 		return "corrected"
 	}
@@ -110,8 +113,9 @@ func orNone(text string) string {
 	return text
 }
 
-// tradesOf are the trades of a bust: struck, put in its place, gone with it.
-func tradesOf(b *console.Bust) table.Writer {
+// bustTrades renders the trades of a bust: the struck one, its replacement, and those taken back
+// with it.
+func bustTrades(b *console.Bust) table.Writer {
 	t := newTable(table.Row{"trade", "", "what", "quantity", "price", "amount", "revision"}, 4)
 	t.AppendRow(tradeRow(&b.Original, "struck"))
 	if b.Replacement != nil {
@@ -124,23 +128,24 @@ func tradesOf(b *console.Bust) table.Writer {
 }
 
 func tradeRow(tr *console.Trade, state string) table.Row {
-	return table.Row{tr.ID, state, describe(tr), tr.Quantity, tr.Price, tr.Amount, tr.Revision}
+	return table.Row{tr.ID, state, tradeLabel(tr), tr.Quantity, tr.Price, tr.Amount, tr.Revision}
 }
 
-// describe is a trade but for its figures.
-func describe(tr *console.Trade) string {
+// tradeLabel describes a trade without its figures.
+func tradeLabel(tr *console.Trade) string {
 	return fmt.Sprintf("%s %s %s %s", tr.Side, tr.Market, tr.Code, tr.Name)
 }
 
-// renderTrade shows what became of a trade.
+// renderTrade shows the history of a trade.
 func renderTrade(w io.Writer, t *console.TradeRecord) error {
 	rows := newTable(table.Row{"event", "time", "what", "by", "why", "quantity", "price", "amount", "revision"}, 6)
 	tr := &t.Executed
-	rows.AppendRow(table.Row{seqOf(t.ID), t.Time.Format(time.RFC3339), "executed", tr.Origin, "", tr.Quantity, tr.Price, tr.Amount, tr.Revision})
+	rows.AppendRow(table.Row{seqOf(t.ID), t.Time.Format(time.RFC3339), "executed", tr.Origin, "", tr.Quantity,
+		tr.Price, tr.Amount, tr.Revision})
 	for i := range t.Changes {
 		ev := &t.Changes[i]
 		b := ev.Bust
-		row := table.Row{ev.Seq, ev.Time.Format(time.RFC3339), verbOf(b), b.Actor, b.Reason, "", "", "", ""}
+		row := table.Row{ev.Seq, ev.Time.Format(time.RFC3339), bustVerb(b), b.Actor, b.Reason, "", "", "", ""}
 		switch is := b.Replacement; {
 		case b.TradeID != t.ID:
 			row[2] = "taken back with " + b.TradeID
@@ -149,13 +154,13 @@ func renderTrade(w io.Writer, t *console.TradeRecord) error {
 		}
 		rows.AppendRow(row)
 	}
-	head := usertext.Shown(fmt.Sprintf("%s, %s: %s, as of event %d", t.ID, describe(tr), standing(t), t.AsOfSeq))
+	head := usertext.Shown(fmt.Sprintf("%s, %s: %s, as of event %d", t.ID, tradeLabel(tr), tradeStatus(t), t.AsOfSeq))
 	_, err := fmt.Fprintf(w, "%s\n%s\n", head, rows.Render())
 	return err
 }
 
-// standing is a trade's state in words.
-func standing(t *console.TradeRecord) string {
+// tradeStatus returns the status of a trade in words.
+func tradeStatus(t *console.TradeRecord) string {
 	switch t.State {
 	case console.TradeTakenBack:
 		return fmt.Sprintf("taken back by event %d, bust id %s", t.TakenBack.Seq, orNone(t.TakenBack.BustID))
@@ -166,6 +171,6 @@ func standing(t *console.TradeRecord) string {
 }
 
 func seqOf(id string) uint64 {
-	_, seq, _ := console.ParseTradeID(id) // the console's own
+	_, seq, _ := console.ParseTradeID(id) // the console made this ID
 	return seq
 }

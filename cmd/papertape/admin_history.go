@@ -18,7 +18,7 @@ import (
 )
 
 func newHistory() *cobra.Command {
-	var ask asking
+	var server consoleFlags
 	var before uint64
 	var limit int
 	cmd := &cobra.Command{
@@ -26,13 +26,13 @@ func newHistory() *cobra.Command {
 		Short: "What happened to an account of a running server, newest first",
 		Example: `  papertape history 100001
   papertape history 100001 --before 120 --limit 100 -o json`,
-		Args: exactly(1, "an account number"),
+		Args: exactArgs(1, "an account number"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			account, err := accountNumber(args[0])
 			if err != nil {
 				return err
 			}
-			c, err := ask.client()
+			c, err := server.client()
 			if err != nil {
 				return err
 			}
@@ -44,12 +44,12 @@ func newHistory() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printAs(cmd.OutOrStdout(), ask.output, markHistory(&h, f), func(w io.Writer) error {
+			return printAs(cmd.OutOrStdout(), server.output, markHistory(&h, f), func(w io.Writer) error {
 				return renderHistory(w, &h, f)
 			})
 		},
 	}
-	ask.register(cmd.Flags())
+	server.register(cmd.Flags())
 	cmd.Flags().Var(decimal.Whole(&before, 0, 0, math.MaxUint64), "before",
 		"only events with a lower sequence; 0: from the newest")
 	cmd.Flags().Var(decimal.Whole(&limit, 20, 1, 100), "limit",
@@ -58,14 +58,17 @@ func newHistory() *cobra.Command {
 }
 
 func renderHistory(w io.Writer, h *console.History, f fates) error {
-	t := newTable(table.Row{"seq", "time", "what", "quantity", "price", "amount", "by", "row after", "cash after"}, 4, 7, 8)
+	t := newTable(table.Row{"seq", "time", "what", "quantity", "price", "amount", "by", "row after", "cash after"}, 4,
+		7, 8)
 	strikes := isTerminal(w) && os.Getenv("TERM") != "dumb"
 	for i := range h.Events {
 		t.AppendRow(historyRow(&h.Events[i], f, strikes))
 	}
-	_, err := fmt.Fprintf(w, "account %d, newest first, kept from sequence %d\n%s\n", h.Account, h.OldestSeq, t.Render())
+	_, err := fmt.Fprintf(w, "account %d, newest first, kept from sequence %d\n%s\n", h.Account, h.OldestSeq,
+		t.Render())
 	if err == nil && f.upTo != 0 {
-		_, err = fmt.Fprintf(w, "what became of these trades was looked for in events up to %d only; papertape trade ID looks at all\n", f.upTo)
+		_, err = fmt.Fprintf(w, "what became of these trades was looked for in events up to %d only; papertape "+
+			"trade ID looks at all\n", f.upTo)
 	}
 	return err
 }
@@ -75,31 +78,32 @@ func historyRow(ev *console.Event, f fates, strikes bool) table.Row {
 	switch {
 	case ev.Trade != nil:
 		tr := ev.Trade
-		row[2], row[3], row[4], row[5], row[6] = describe(tr), tr.Quantity, tr.Price, tr.Amount, tr.Origin
+		row[2], row[3], row[4], row[5], row[6] = tradeLabel(tr), tr.Quantity, tr.Price, tr.Amount, tr.Origin
 		if m := f.mark(ev); m != nil {
 			strike(row[2:6], strikes)
-			row[2] = also(row[2], m.String())
+			row[2] = annotated(row[2], m.String())
 		}
 	case ev.Adjustment != nil:
 		row[2], row[5], row[6] = ev.Adjustment.Reason, ev.Adjustment.Cash, ev.Adjustment.Actor
 	case ev.Bust != nil:
 		b := ev.Bust
-		row[2], row[6] = fmt.Sprintf("%s %s: %s", b.TradeID, verbOf(b), b.Reason), b.Actor
+		row[2], row[6] = fmt.Sprintf("%s %s: %s", b.TradeID, bustVerb(b), b.Reason), b.Actor
 		if is := b.Replacement; is != nil {
 			row[3], row[4], row[5] = is.Quantity, is.Price, is.Amount
 			if m := f.mark(ev); m != nil {
 				strike(row[3:6], strikes)
-				row[2] = also(row[2], m.String())
+				row[2] = annotated(row[2], m.String())
 			}
 		}
 		if len(b.Cascade) > 0 {
-			row[2] = also(row[2], "with it "+counted(len(b.Cascade), "trade"))
+			row[2] = annotated(row[2], "with it "+plural(len(b.Cascade), "trade"))
 		}
 	}
 	return row
 }
 
-// rowAfter is what an event did to the row that it was about. Of a bust that touched more than that, the change alone.
+// rowAfter returns what an event did to its row. For a bust that touched several rows, it returns
+// the change alone.
 func rowAfter(ev *console.Event) string {
 	if len(ev.Positions) == 1 && ev.Change != "closed" {
 		return fmt.Sprintf("%s: %d", ev.Change, ev.Positions[0].Quantity)
@@ -107,24 +111,27 @@ func rowAfter(ev *console.Event) string {
 	return ev.Change
 }
 
-// strike draws a line through cells, where there is a terminal to draw on. It is no colour: NO_COLOR leaves it.
+// strike draws a line through cells if the output is a terminal. This is not a colour, so NO_COLOR
+// does not disable it.
 func strike(cells table.Row, strikes bool) {
 	for i := range cells {
 		if strikes {
-			cells[i] = drawn("\x1b[9m" + onScreen(cells[i]) + "\x1b[29m")
+			cells[i] = renderedCell("\x1b[9m" + onScreen(cells[i]) + "\x1b[29m")
 		}
 	}
 }
 
-// also is a cell and what more there is to say.
-func also(cell any, text string) drawn { return drawn(onScreen(cell) + ", " + usertext.Shown(text)) }
+// annotated returns a cell with text appended.
+func annotated(cell any, text string) renderedCell {
+	return renderedCell(onScreen(cell) + ", " + usertext.Shown(text))
+}
 
-// fate is what became of a trade, by the newest event that changed it.
+// fate is what became of a trade, according to the newest event that changed it.
 type fate struct {
-	State  string         `json:"state"`            // corrected, taken_back
-	Seq    uint64         `json:"seq"`              // of that event
-	With   string         `json:"with,omitempty"`   // the trade with which it was taken back
-	Stands *console.Trade `json:"stands,omitempty"` // as it was corrected
+	State  string         `json:"state"`            // corrected or taken_back
+	Seq    uint64         `json:"seq"`              // of the newest event that changed it
+	With   string         `json:"with,omitempty"`   // the trade whose bust took this one back as well
+	Stands *console.Trade `json:"stands,omitempty"` // the corrected trade
 }
 
 func (m *fate) String() string {
@@ -137,16 +144,16 @@ func (m *fate) String() string {
 	return fmt.Sprintf("taken back by %d", m.Seq)
 }
 
-// markedHistory is a page of history in JSON, in which trades that do not stand any more say what became of them.
+// markedHistory is the JSON of a page of history. Trades that no longer stand have their fate.
 type markedHistory struct {
 	console.History
-	Events    []markedEvent `json:"events"`                // in place of those of the page
-	FatesUpTo uint64        `json:"fates_up_to,omitempty"` // nothing newer was looked at; not there: all was
+	Events    []markedEvent `json:"events"`                // replaces the page's events
+	FatesUpTo uint64        `json:"fates_up_to,omitempty"` // later events were not examined; absent: all were
 }
 
 type markedEvent struct {
 	console.Event
-	Fate *fate `json:"fate,omitempty"` // of its trade, or of its correction
+	Fate *fate `json:"fate,omitempty"` // of the event's trade, or of its correction
 }
 
 func markHistory(h *console.History, f fates) markedHistory {
@@ -157,16 +164,18 @@ func markHistory(h *console.History, f fates) markedHistory {
 	return marked
 }
 
-// fatePages is how many pages of newer events are looked through at most for what became of trades: 10,000 events.
+// fatePages bounds how many pages of newer events are searched for the fates of trades: 10,000
+// events.
 const fatePages = 100
 
-// fates are what became of the trades of a page of history.
+// fates holds the fates of the trades on a page of history.
 type fates struct {
-	by   map[string]*console.Event // by trade: the newest bust or correction of it
-	upTo uint64                    // not 0: there are newer events than this, which were not looked at
+	by   map[string]*console.Event // by trade ID: the newest event that busted or corrected it
+	upTo uint64                    // if not 0, later events exist and were not examined
 }
 
-// mark is what became of the trade that an event executed or corrected; nil where that is what stands.
+// mark returns the fate of the trade that an event executed or corrected, or nil if that still
+// stands.
 func (f *fates) mark(ev *console.Event) *fate {
 	var id string
 	switch {
@@ -189,7 +198,7 @@ func (f *fates) mark(ev *console.Event) *fate {
 	return &m
 }
 
-// fatesOf looks for busts in a page of history, and in the events after it, the older ones first.
+// fatesOf searches a page of history for busts, and then the newer pages, oldest first.
 func fatesOf(ctx context.Context, c *console.Client, h *console.History) (fates, error) {
 	f := fates{by: make(map[string]*console.Event)}
 	if len(h.Events) == 0 {
@@ -212,7 +221,8 @@ func fatesOf(ctx context.Context, c *console.Client, h *console.History) (fates,
 	return f, nil
 }
 
-// add takes in a page, newest first, that is newer than those before it.
+// add takes a page into account. Its events are sorted newest first, and newer than those of
+// earlier calls.
 func (f *fates) add(events []console.Event) {
 	for _, ev := range slices.Backward(events) {
 		if ev.Bust == nil {

@@ -13,11 +13,13 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// TestOnScreen: whatever a console says, nothing of it moves the cursor, and -o json has all of it.
+// TestOnScreen checks that no text from a console can move the cursor, and that -o json prints it
+// completely.
 func TestOnScreen(t *testing.T) {
 	const bad = "x\x1b[2J\x1b]0;owned\x07\u202e\u2066\u200b\u2028\u009b31m\r\ny"
 	trade := console.Trade{ID: bad, Side: bad, Market: bad, Code: bad, Name: bad, Origin: bad, ClientOrderID: bad}
-	bust := &console.Bust{TradeID: bad, Reason: bad, Actor: bad, BustID: bad, Original: trade, Replacement: &trade, Cascade: []string{bad}}
+	bust := &console.Bust{TradeID: bad, Reason: bad, Actor: bad, BustID: bad, Original: trade, Replacement: &trade,
+		Cascade: []string{bad}}
 	row := console.Position{Market: bad, Code: bad, Name: bad}
 	busted := console.Event{Seq: 2, Bust: bust, Change: bad, Positions: []console.Position{row}}
 	events := []console.Event{
@@ -29,7 +31,8 @@ func TestOnScreen(t *testing.T) {
 	history := console.History{Events: events}
 	session := console.Session{Remote: bad}
 	done := console.TakenBack{Event: busted}
-	record := console.TradeRecord{ID: bad, Executed: trade, State: console.TradeTakenBack, TakenBack: &console.Struck{BustID: bad, Reason: bad}, Changes: []console.Event{busted}}
+	record := console.TradeRecord{ID: bad, Executed: trade, State: console.TradeTakenBack,
+		TakenBack: &console.Struck{BustID: bad, Reason: bad}, Changes: []console.Event{busted}}
 	for what, render := range map[string]func(w io.Writer) error{
 		"holdings": func(w io.Writer) error {
 			return renderHoldings(w, &console.Holdings{Positions: []console.Position{row}})
@@ -37,15 +40,15 @@ func TestOnScreen(t *testing.T) {
 		"history":  func(w io.Writer) error { return renderHistory(w, &history, f) },
 		"sessions": func(w io.Writer) error { return renderSessions(w, []console.Session{session}) },
 		"kicked":   func(w io.Writer) error { return renderKicked(w, &session) },
-		"bust":     func(w io.Writer) error { return renderTakenBack(w, &done, state{}) },
+		"bust":     func(w io.Writer) error { return renderTakenBack(w, &done, priorState{}) },
 		"trade":    func(w io.Writer) error { return renderTrade(w, &record) },
 		"errors": func(w io.Writer) error {
-			complain(w, errors.Join(errors.New("one"+bad), &console.Error{Text: bad}))
+			printError(w, errors.Join(errors.New("one"+bad), &console.Error{Text: bad}))
 			return nil
 		},
 		"swarm": func(w io.Writer) error {
 			newSwarmScreen(w, false, 0).line("the server said " + bad)
-			return shown(func(w io.Writer) error {
+			return screenSafe(func(w io.Writer) error {
 				_, err := io.WriteString(w, "wrong: "+bad+"\n")
 				return err
 			})(w)
@@ -69,7 +72,7 @@ func TestOnScreen(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if complain(&out, errors.Join(errors.New("one"), errors.New("two"))); out.String() != "papertape: one\ntwo\n" {
+	if printError(&out, errors.Join(errors.New("one"), errors.New("two"))); out.String() != "papertape: one\ntwo\n" {
 		t.Errorf("two errors are %q", &out)
 	}
 }

@@ -20,7 +20,7 @@ const (
 )
 
 func newAccounts() *cobra.Command {
-	var ask asking
+	var server consoleFlags
 	var after uint64
 	var limit int
 	cmd := &cobra.Command{
@@ -29,9 +29,9 @@ func newAccounts() *cobra.Command {
 		Example: `  papertape accounts
   papertape accounts --after 100100 --limit 1000
   papertape accounts -o json`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := ask.client()
+			c, err := server.client()
 			if err != nil {
 				return err
 			}
@@ -39,10 +39,11 @@ func newAccounts() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printAs(cmd.OutOrStdout(), ask.output, a, func(w io.Writer) error { return renderAccounts(w, a.Accounts, limit) })
+			return printAs(cmd.OutOrStdout(), server.output, a,
+				func(w io.Writer) error { return renderAccounts(w, a.Accounts, limit) })
 		},
 	}
-	ask.register(cmd.Flags())
+	server.register(cmd.Flags())
 	cmd.Flags().Var(decimal.Whole(&after, 0, 0, math.MaxUint64), "after", "only accounts with a higher number")
 	cmd.Flags().Var(decimal.Whole(&limit, accountsPage, 1, accountsPageMax), "limit",
 		fmt.Sprintf("how many accounts, at most %d; --after asks for later ones", accountsPageMax))
@@ -53,18 +54,19 @@ func renderAccounts(w io.Writer, accounts []console.Account, limit int) error {
 	t := newTable(table.Row{"account", "seq", "rows", "market value", "cash", "realised", "sessions"}, 1)
 	for i := range accounts {
 		a := &accounts[i]
-		t.AppendRow(table.Row{a.Account, a.Seq, a.Rows, a.TotalMarketValue, a.Cash.Balance, a.Cash.Realised, a.Sessions})
+		t.AppendRow(table.Row{a.Account, a.Seq, a.Rows, a.TotalMarketValue, a.Cash.Balance, a.Cash.Realised,
+			a.Sessions})
 	}
 	rest := ""
 	if len(accounts) == limit {
 		rest = fmt.Sprintf("; for what follows: --after %d", accounts[limit-1].Account)
 	}
-	_, err := fmt.Fprintf(w, "%s\n%s%s\n", t.Render(), counted(len(accounts), "account"), rest)
+	_, err := fmt.Fprintf(w, "%s\n%s%s\n", t.Render(), plural(len(accounts), "account"), rest)
 	return err
 }
 
-// counted is "1 account", "2 accounts".
-func counted(n int, what string) string {
+// plural returns a count with its noun: "1 account", "2 accounts".
+func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
@@ -72,15 +74,15 @@ func counted(n int, what string) string {
 }
 
 func newSessions() *cobra.Command {
-	var ask asking
+	var server consoleFlags
 	cmd := &cobra.Command{
 		Use:   "sessions",
 		Short: "The connections of clients to a running server",
 		Example: `  papertape sessions
   papertape sessions -o json`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := ask.client()
+			c, err := server.client()
 			if err != nil {
 				return err
 			}
@@ -88,10 +90,11 @@ func newSessions() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printAs(cmd.OutOrStdout(), ask.output, s, func(w io.Writer) error { return renderSessions(w, s.Sessions) })
+			return printAs(cmd.OutOrStdout(), server.output, s,
+				func(w io.Writer) error { return renderSessions(w, s.Sessions) })
 		},
 	}
-	ask.register(cmd.Flags())
+	server.register(cmd.Flags())
 	return cmd
 }
 
@@ -99,9 +102,10 @@ func renderSessions(w io.Writer, sessions []console.Session) error {
 	t := newTable(table.Row{"state", "remote", "since", "uid", "account", "waiting bytes", "in flight"}, 4)
 	for i := range sessions {
 		s := &sessions[i]
-		t.AppendRow(table.Row{sessionState(s), s.Remote, s.Since.Format(time.RFC3339), s.UID, s.Account, s.WaitingBytes, s.InFlight})
+		t.AppendRow(table.Row{sessionState(s), s.Remote, s.Since.Format(time.RFC3339), s.UID, s.Account,
+			s.WaitingBytes, s.InFlight})
 	}
-	_, err := fmt.Fprintf(w, "%s\n%s\n", t.Render(), counted(len(sessions), "session"))
+	_, err := fmt.Fprintf(w, "%s\n%s\n", t.Render(), plural(len(sessions), "session"))
 	return err
 }
 
@@ -117,7 +121,7 @@ func sessionState(s *console.Session) string {
 }
 
 func newKick() *cobra.Command {
-	var ask asking
+	var server consoleFlags
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "kick UID",
@@ -127,13 +131,13 @@ func newKick() *cobra.Command {
 papertape sessions lists the sessions with their uids.`,
 		Example: `  papertape kick 17
   papertape kick 17 --reason "the desk is closed"`,
-		Args: exactly(1, "the uid of a session"),
+		Args: exactArgs(1, "the uid of a session"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			uid, err := decimal.ParseWhole[uint64](args[0], 1, math.MaxUint64)
 			if err != nil {
 				return usageError{fmt.Errorf("%q is not the uid of a session; papertape sessions lists them", args[0])}
 			}
-			c, err := ask.client()
+			c, err := server.client()
 			if err != nil {
 				return err
 			}
@@ -141,11 +145,12 @@ papertape sessions lists the sessions with their uids.`,
 			if err != nil {
 				return err
 			}
-			return printAs(cmd.OutOrStdout(), ask.output, s, func(w io.Writer) error { return renderKicked(w, &s) })
+			return printAs(cmd.OutOrStdout(), server.output, s, func(w io.Writer) error { return renderKicked(w, &s) })
 		},
 	}
-	ask.register(cmd.Flags())
-	cmd.Flags().StringVar(&reason, "reason", "", "what the client is told (default: that an operator ended the session)")
+	server.register(cmd.Flags())
+	cmd.Flags().StringVar(&reason, "reason", "", "what the client is told (default: that an operator ended the "+
+		"session)")
 	return cmd
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/papertape/papertape/console"
 )
 
-// runServer starts a server of a few accounts, which stops with the test.
+// runServer starts a server with a few accounts. It stops when the test ends.
 func runServer(t *testing.T) addresses {
 	t.Helper()
 	cfg := config.Default()
@@ -46,8 +46,8 @@ func runServer(t *testing.T) addresses {
 	}
 }
 
-// operate runs a command, and returns what it printed.
-func operate(ctx context.Context, at addresses, args ...string) (string, error) {
+// runAdmin runs a command in this process and returns its output.
+func runAdmin(ctx context.Context, at addresses, args ...string) (string, error) {
 	var out bytes.Buffer
 	root := newRoot()
 	root.SetArgs(append(args, "--admin", at.admin))
@@ -57,7 +57,8 @@ func operate(ctx context.Context, at addresses, args ...string) (string, error) 
 	return out.String(), err
 }
 
-// TestSessionsAndKick: an operator sees a client, ends its session, and sees it no more; another client stays.
+// TestSessionsAndKick checks that an operator can list a client, end its session, and then no
+// longer sees it. Another client stays connected.
 func TestSessionsAndKick(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -88,16 +89,17 @@ func TestSessionsAndKick(t *testing.T) {
 	if victim.UID == 0 || other.UID == 0 || victim.UID == other.UID || victim.Since.IsZero() || victim.CatchingUp {
 		t.Fatalf("sessions %+v and %+v", victim, other)
 	}
-	out, err := operate(ctx, at, "sessions")
-	if err != nil || !strings.Contains(out, "2 sessions") || !strings.Contains(out, "live") || !strings.Contains(out, victim.Remote) {
+	out, err := runAdmin(ctx, at, "sessions")
+	if err != nil || !strings.Contains(out, "2 sessions") || !strings.Contains(out, "live") ||
+		!strings.Contains(out, victim.Remote) {
 		t.Errorf("sessions: %v\n%s", err, out)
 	}
-	out, err = operate(ctx, at, "accounts", "--after", "100001", "--limit", "1", "-o", "json")
+	out, err = runAdmin(ctx, at, "accounts", "--after", "100001", "--limit", "1", "-o", "json")
 	if err != nil || !strings.Contains(out, `"account": 100002`) || !strings.Contains(out, `"sessions": 1`) {
 		t.Errorf("accounts: %v\n%s", err, out)
 	}
 
-	out, err = operate(ctx, at, "kick", fmt.Sprint(victim.UID), "--reason", "收盘: the desk is closed & gone")
+	out, err = runAdmin(ctx, at, "kick", fmt.Sprint(victim.UID), "--reason", "收盘: the desk is closed & gone")
 	want := fmt.Sprintf("session %d, of account 100002, from %s, was ended\n", victim.UID, victim.Remote)
 	if err != nil || out != want {
 		t.Errorf("kick: %v, %q, want %q", err, out, want)
@@ -109,9 +111,9 @@ func TestSessionsAndKick(t *testing.T) {
 	}
 	_ = clients[0].Close()
 	for _, there := of()[100002]; there; _, there = of()[100002] {
-		time.Sleep(time.Millisecond) // ctx ends a wait in vain
+		time.Sleep(time.Millisecond) // ctx bounds the wait
 	}
-	_, err = operate(ctx, at, "kick", fmt.Sprint(victim.UID))
+	_, err = runAdmin(ctx, at, "kick", fmt.Sprint(victim.UID))
 	var answered *console.Error
 	if !errors.As(err, &answered) || answered.Status != 404 || answered.Code != "unknown_session" {
 		t.Errorf("kicked again: %v", err)
@@ -124,7 +126,7 @@ func TestSessionsAndKick(t *testing.T) {
 	}
 }
 
-// TestKickDefaults tells a client something also where the operator says nothing.
+// TestKickDefaults checks that a client gets a reason even if the operator gives none.
 func TestKickDefaults(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -133,8 +135,8 @@ func TestKickDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // the server ended it
-	if out, err := operate(ctx, at, "kick", "1", "-o", "json"); err != nil || !strings.Contains(out, `"uid": 1,`) {
+	defer c.Close() //nolint:errcheck // the server has ended it
+	if out, err := runAdmin(ctx, at, "kick", "1", "-o", "json"); err != nil || !strings.Contains(out, `"uid": 1,`) {
 		t.Errorf("kick: %v\n%s", err, out)
 	}
 	_, err = c.Next(ctx)
@@ -146,7 +148,8 @@ func TestKickDefaults(t *testing.T) {
 
 func TestSessionState(t *testing.T) {
 	for want, s := range map[string]console.Session{
-		"not logged in": {UID: 1, CatchingUp: true}, "catching up": {UID: 1, Account: 2, CatchingUp: true}, "live": {UID: 1, Account: 2},
+		"not logged in": {UID: 1, CatchingUp: true}, "catching up": {UID: 1, Account: 2, CatchingUp: true},
+		"live": {UID: 1, Account: 2},
 	} {
 		if got := sessionState(&s); got != want {
 			t.Errorf("%+v is %q, want %q", s, got, want)

@@ -19,7 +19,7 @@ import (
 )
 
 func newBackup() *cobra.Command {
-	var ask asking
+	var server consoleFlags
 	var data, out string
 	cmd := &cobra.Command{
 		Use:   "backup",
@@ -32,9 +32,9 @@ acknowledged after the backup are not in it: clients that resume are given a sna
 		Example: `  papertape backup --out /var/backups/papertape-1
   papertape backup --out /var/backups/papertape-1 --admin 10.0.0.7:7301 --admin-token-file token
   papertape backup --data ./papertape-data --out ./papertape-backup     of a server that does not run`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 	}
-	ask.register(cmd.Flags())
+	server.register(cmd.Flags())
 	cmd.Flags().Var(pathFlag{&data}, "data",
 		"the data `directory` of a stopped server; without it, a running one is asked")
 	cmd.Flags().Var(pathFlag{&out}, "out", "the `directory` to make")
@@ -50,14 +50,14 @@ acknowledged after the backup are not in it: clients that resume are given a sna
 				return usageError{errors.New("--data is for a stopped server, --admin for a running one: " +
 					"name one of the two")}
 			}
-			b, err = backupStopped(cmd, ask.output, data, out)
+			b, err = backupStopped(cmd, server.output, data, out)
 		} else {
-			b, err = backupRunning(cmd.Context(), &ask, out)
+			b, err = backupRunning(cmd.Context(), &server, out)
 		}
 		if err != nil {
 			return err
 		}
-		return printAs(cmd.OutOrStdout(), ask.output, b, func(w io.Writer) error {
+		return printAs(cmd.OutOrStdout(), server.output, b, func(w io.Writer) error {
 			_, err := fmt.Fprintf(w, "%s is a backup of %s; to restore it, start a server with --data on it: "+
 				"a new epoch begins then\n", b.Out, printBytes(b.Bytes))
 			return err
@@ -66,20 +66,20 @@ acknowledged after the backup are not in it: clients that resume are given a sna
 	return cmd
 }
 
-func backupRunning(ctx context.Context, ask *asking, out string) (console.Backup, error) {
+func backupRunning(ctx context.Context, server *consoleFlags, out string) (console.Backup, error) {
 	if !filepath.IsAbs(out) {
 		here, err := filepath.Abs(out)
 		if err != nil {
 			return console.Backup{}, err
 		}
 		hint := ""
-		if config.IsLoopback(ask.admin) {
+		if config.IsLoopback(server.admin) {
 			hint = fmt.Sprintf("; if the server runs here, that may be %s", here)
 		}
 		return console.Backup{}, usageError{fmt.Errorf("--out %s: the directory is made on the server's machine, "+
 			"so write an absolute path%s", out, hint)}
 	}
-	c, err := ask.client()
+	c, err := server.client()
 	if err != nil {
 		return console.Backup{}, err
 	}
@@ -92,7 +92,7 @@ func backupStopped(cmd *cobra.Command, output, data, out string) (b console.Back
 		return b, err
 	}
 	out = filepath.Clean(out)
-	if err := newDirectory(data, out); err != nil {
+	if err := checkNewDirectory(data, out); err != nil {
 		return b, usageError{fmt.Errorf("--out: %w", err)}
 	}
 	if err := journal.BackupStopped(data, out, journalOptions(quietLog(cmd.ErrOrStderr()))); err != nil {
@@ -103,7 +103,7 @@ func backupStopped(cmd *cobra.Command, output, data, out string) (b console.Back
 	return b, err
 }
 
-// printBytes is a size for people.
+// printBytes formats a size for people.
 func printBytes(n int64) string {
 	switch {
 	case n >= 10<<30:
@@ -116,7 +116,7 @@ func printBytes(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// backUp writes a copy of the running server's ledger into a new directory, and returns its size.
+// backUp copies the running server's ledger to a new directory, and returns the size of the copy.
 func (l *ledger) backUp(out string) (int64, error) {
 	if !l.backup.TryLock() {
 		return 0, console.Conflict("another backup is under way")
@@ -129,7 +129,7 @@ func (l *ledger) backUp(out string) (int64, error) {
 	case j == nil:
 		return 0, fmt.Errorf("%w: it is still recovering", console.ErrNotReady)
 	}
-	if err := newDirectory(l.dir, out); err != nil {
+	if err := checkNewDirectory(l.dir, out); err != nil {
 		return 0, console.Conflict(err.Error())
 	}
 	var target *journal.TargetError
@@ -141,8 +141,8 @@ func (l *ledger) backUp(out string) (int64, error) {
 	return directoryBytes(out)
 }
 
-// newDirectory says what keeps out from becoming a copy of the data directory.
-func newDirectory(data, out string) error {
+// checkNewDirectory returns an error if out cannot become a copy of the data directory.
+func checkNewDirectory(data, out string) error {
 	if _, err := os.Lstat(out); err == nil {
 		return fmt.Errorf("%s exists, and a backup is written over nothing; name a directory that does not exist", out)
 	}
@@ -158,10 +158,11 @@ func newDirectory(data, out string) error {
 	if err := mustBeOutside(data, out); err != nil {
 		return err
 	}
-	return tryPlace(out)
+	return checkBackupPlace(out)
 }
 
-// mustBeOutside refuses to write into the data directory. Of what leads to out only the beginning need be there.
+// mustBeOutside refuses an out that lies inside the data directory. Only the beginning of out's
+// path needs to exist.
 func mustBeOutside(data, out string) error {
 	whole, err := realPath(data)
 	if err != nil {
@@ -181,9 +182,10 @@ func mustBeOutside(data, out string) error {
 	}
 }
 
-// tryPlace says what keeps a backup from being begun at a place: it is made under another name until it is whole. What
-// fails later is the ledger's failure or the disk's, and not that of whoever named the place.
-func tryPlace(out string) error {
+// checkBackupPlace returns an error if no backup can be begun at out: a backup is written under
+// another name until it is complete. Later failures are failures of the ledger or of the disk, and
+// not the fault of whoever named the place.
+func checkBackupPlace(out string) error {
 	unfinished := journal.Unfinished(out)
 	switch err := os.Mkdir(unfinished, 0o700); {
 	case errors.Is(err, fs.ErrExist):
@@ -205,7 +207,7 @@ func realPath(path string) (string, error) {
 	return filepath.EvalSymlinks(path)
 }
 
-// directoryBytes is how long the files of a directory are together.
+// directoryBytes returns the total length of the files in a directory.
 func directoryBytes(dir string) (sum int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -12,9 +12,10 @@ import (
 	"github.com/papertape/papertape/console"
 )
 
-// TestBackupWhileClosing: a backup that is asked for when the journal closes, or when another one is made, is refused.
+// TestBackupWhileClosing checks that a backup is refused while the journal closes, or while another
+// backup is made.
 func TestBackupWhileClosing(t *testing.T) {
-	l := live(t, filepath.Join(t.TempDir(), "data"), nil)
+	l := startInProcess(t, filepath.Join(t.TempDir(), "data"), nil)
 	l.at()
 	out := filepath.Join(t.TempDir(), "out")
 	l.ledger.backup.Lock()
@@ -35,10 +36,10 @@ func TestBackupWhileClosing(t *testing.T) {
 	}
 }
 
-// TestBackupPlaces: a place where no backup can be made is the mistake of whoever named it, and no failure of the server; nothing is
-// left there, and what was there stays.
+// TestBackupPlaces checks that an unsuitable place for a backup is reported as the user's mistake,
+// not as a failure of the server. Nothing is left there, and existing files are not touched.
 func TestBackupPlaces(t *testing.T) {
-	l := live(t, filepath.Join(t.TempDir(), "data"), nil)
+	l := startInProcess(t, filepath.Join(t.TempDir(), "data"), nil)
 	c := console.NewClient(l.at().admin, "")
 	dir := t.TempDir()
 	for _, name := range []string{"left.unfinished", "there"} {
@@ -56,7 +57,8 @@ func TestBackupPlaces(t *testing.T) {
 	}
 	before := entries(t, dir)
 	for out, want := range map[string]string{
-		"left":                           "left.unfinished is left over from a backup that was cut off, or another one is writing it; remove it, or name another directory",
+		"left": "left.unfinished is left over from a backup that was cut off, or another " +
+			"one is writing it; remove it, or name another directory",
 		"there":                          "there exists, and a backup is written over nothing",
 		"dangling":                       "dangling exists, and a backup is written over nothing",
 		"file/backup":                    "is not a directory, so no backup can be put into it",
@@ -65,7 +67,7 @@ func TestBackupPlaces(t *testing.T) {
 		strings.Repeat("n", 245):         "the name of the backup is too long for its disk; write a shorter one",
 		strings.Repeat("n", 255):         "the name of the backup is too long",
 		strings.Repeat("n", 300):         "the name of the backup is too long",
-		strings.Repeat("n/", 2000) + "n": "", // there is no such directory, or no such path
+		strings.Repeat("n/", 2000) + "n": "", // no such directory, or no such path
 	} {
 		_, err := c.Backup(t.Context(), filepath.Join(dir, out))
 		var refused *console.Error
@@ -75,7 +77,8 @@ func TestBackupPlaces(t *testing.T) {
 	}
 	_, err := c.Backup(t.Context(), "/proc/backup")
 	var refused *console.Error
-	if !errors.As(err, &refused) || refused.Status != 409 || !strings.HasPrefix(refused.Text, "no backup can be made there: ") {
+	if !errors.As(err, &refused) || refused.Status != 409 ||
+		!strings.HasPrefix(refused.Text, "no backup can be made there: ") {
 		t.Errorf("where nobody may write: %+v", err)
 	}
 	if after := entries(t, dir); !reflect.DeepEqual(after, before) {
@@ -89,7 +92,7 @@ func TestBackupPlaces(t *testing.T) {
 	}
 }
 
-// entries are the names in a directory.
+// entries returns the names in a directory.
 func entries(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	all, err := os.ReadDir(dir)
@@ -102,7 +105,8 @@ func entries(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// TestNewDirectory refuses what would be written over, or into the data.
+// TestNewDirectory checks that places are refused where a backup would overwrite something or write
+// into the data.
 func TestNewDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, dir := range []string{"data/sub", "elsewhere"} {
@@ -120,32 +124,38 @@ func TestNewDirectory(t *testing.T) {
 	}
 	for out, want := range map[string]string{
 		"new": "", "elsewhere/new": "", "data2": "", here + "/new": "",
-		"file": "file exists", "elsewhere": "elsewhere exists", "link": "link exists", "nowhere/new": "there is no directory nowhere",
-		"file/new": "file is not a directory", "data/new": "inside the data directory", "data/sub/new": "inside the data directory",
-		"link/new": "inside the data directory", "./data/../data/new": "inside the data directory", here + "/data/new": "inside the data directory",
+		"file": "file exists", "elsewhere": "elsewhere exists", "link": "link exists",
+		"nowhere/new": "there is no directory nowhere",
+		"file/new":    "file is not a directory", "data/new": "inside the data directory",
+		"data/sub/new": "inside the data directory",
+		"link/new":     "inside the data directory", "./data/../data/new": "inside the data directory",
+		here + "/data/new": "inside the data directory",
 	} {
-		if err := newDirectory("data", out); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if err := checkNewDirectory("data", out); want == "" && err != nil || want != "" &&
+			(err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", out, err, want)
 		}
 	}
 }
 
-// TestRestore backs a server up while it runs, goes on, and starts another on the backup: it has what there was, no more, and an
-// epoch of its own, so that a client that knows more is given a snapshot.
+// TestRestore backs up a running server, continues, and starts another server on the backup. That
+// one has exactly the state at the backup, and an epoch of its own, so a client with newer events
+// gets a snapshot.
 func TestRestore(t *testing.T) {
 	dir := t.TempDir()
-	first := live(t, filepath.Join(dir, "data"), nil)
+	first := startInProcess(t, filepath.Join(dir, "data"), nil)
 	at := first.at()
 	kept := buyAs(t, at.listen, "before")
 	backup := filepath.Join(dir, "backup")
-	if b, err := console.NewClient(at.admin, "").Backup(t.Context(), backup); err != nil || b.Out != backup || b.Bytes == 0 {
+	if b, err := console.NewClient(at.admin, "").Backup(t.Context(), backup); err != nil || b.Out != backup ||
+		b.Bytes == 0 {
 		t.Fatalf("backup: %+v, %v", b, err)
 	}
 	late := buyAs(t, at.listen, "after")
 	if err := first.end(); err != nil {
 		t.Fatal(err)
 	}
-	second := live(t, backup, nil)
+	second := startInProcess(t, backup, nil)
 	at = second.at()
 	c, err := client.Dial(t.Context(), at.listen, client.Options{
 		Account: 100001, Mode: client.ModeResume, Epoch: first.ledger.Epoch(), LastSeq: late.Seq, DiscardEvents: true,
@@ -153,14 +163,17 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // the end of the test
+	defer c.Close() //nolint:errcheck // the test is over
 	r := c.LoginReply()
-	if c.Welcome().Epoch == first.ledger.Epoch() || r.Mode != client.ModeSnapshot || !r.Resynced || r.HeadSeq != kept.Seq {
-		t.Errorf("epoch %x, was %x; the resume from event %d was answered with {%v}, want a snapshot as of event %d, resynced",
+	if c.Welcome().Epoch == first.ledger.Epoch() || r.Mode != client.ModeSnapshot || !r.Resynced ||
+		r.HeadSeq != kept.Seq {
+		t.Errorf("epoch %x, was %x; the resume from event %d was answered with {%v}, want a snapshot as of event "+
+			"%d, resynced",
 			c.Welcome().Epoch, first.ledger.Epoch(), late.Seq, r, kept.Seq)
 	}
 	if ev := buyAs(t, at.listen, "before"); !ev.Replay || ev.Seq != kept.Seq {
-		t.Errorf("an order of before the backup: event %d, a repeat: %v; want event %d again", ev.Seq, ev.Replay, kept.Seq)
+		t.Errorf("an order of before the backup: event %d, a repeat: %v; want event %d again", ev.Seq, ev.Replay,
+			kept.Seq)
 	}
 	if ev := buyAs(t, at.listen, "after"); ev.Replay || ev.Seq != late.Seq {
 		t.Errorf("an order that the backup does not have: event %d, a repeat: %v; want it executed", ev.Seq, ev.Replay)
@@ -168,7 +181,7 @@ func TestRestore(t *testing.T) {
 	if err := second.end(); err != nil {
 		t.Fatal(err)
 	}
-	third := live(t, backup, nil)
+	third := startInProcess(t, backup, nil)
 	third.at()
 	if third.ledger.Epoch() != second.ledger.Epoch() {
 		t.Error("the second start from a backup takes another epoch; only the first should")
@@ -178,14 +191,17 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// TestBackupNames: the names that a running server cannot write a backup to are refused as such, and not as failures.
+// TestBackupNames checks that names to which a running server cannot write a backup are refused as
+// usage errors, not as failures.
 func TestBackupNames(t *testing.T) {
-	l := live(t, filepath.Join(t.TempDir(), "data"), nil)
+	l := startInProcess(t, filepath.Join(t.TempDir(), "data"), nil)
 	c := console.NewClient(l.at().admin, "")
 	dir := t.TempDir()
-	for _, name := range []string{strings.Repeat("n", 300), strings.Repeat("n", 250), strings.Repeat("d/", 2100) + "d"} {
+	for _, name := range []string{strings.Repeat("n", 300), strings.Repeat("n", 250),
+		strings.Repeat("d/", 2100) + "d"} {
 		var refused *console.Error
-		if _, err := c.Backup(t.Context(), filepath.Join(dir, name)); !errors.As(err, &refused) || refused.Status/100 != 4 {
+		if _, err := c.Backup(t.Context(), filepath.Join(dir, name)); !errors.As(err, &refused) ||
+			refused.Status/100 != 4 {
 			t.Errorf("%.20s: %v", name, err)
 		}
 	}

@@ -27,28 +27,32 @@ import (
 	"github.com/papertape/papertape/console"
 )
 
-// The benchmarks here measure the whole server from outside: the real binary in a process of its own, over loopback, driven
-// by one thread with epoll. Besides the rate they report CPU of the server process (user + system) per order, which
-// survives a noisy machine better, and resident memory.
+// The benchmarks in this file measure the whole server from outside: the real binary in its own
+// process, over loopback, driven by one thread with epoll. Besides the rate they report the CPU
+// time of the server process (user and system) per order, which is more robust on a noisy machine,
+// and its resident memory.
 //
 //	go test -run '^$' -bench Server -benchtime 500000x -count 5 ./cmd/papertape
 
-// BenchmarkServerOrders is the order path at so many connections, each with so many orders outstanding, in each mode of
-// durability. Beside a durable one stands what a sync of the same disk takes in the same run, and which part of the server's
-// CPU, by its profile, is spent in the journal and in what it calls.
+// BenchmarkServerOrders measures the order path with different numbers of connections and of
+// outstanding orders on each, in each durability mode. With a durable mode it also reports how long
+// a sync of the same disk takes during the run, and which share of the server's CPU, according to
+// its profile, is spent in the journal and the functions that it calls.
 func BenchmarkServerOrders(b *testing.B) {
 	for _, durability := range []string{config.DurabilityNone, config.DurabilityInterval, config.DurabilitySync} {
 		for _, bc := range []struct{ conns, outstanding int }{{100, 1}, {1000, 1}, {100, 32}} {
-			b.Run(fmt.Sprintf("durability=%s/conns=%d/outstanding=%d", durability, bc.conns, bc.outstanding), func(b *testing.B) {
-				benchmarkOrders(b, durability, bc.conns, bc.outstanding)
-			})
+			b.Run(fmt.Sprintf("durability=%s/conns=%d/outstanding=%d", durability, bc.conns, bc.outstanding),
+				func(b *testing.B) {
+					benchmarkOrders(b, durability, bc.conns, bc.outstanding)
+				})
 		}
 	}
 }
 
 func benchmarkOrders(b *testing.B, durability string, conns, outstanding int) {
 	profile := filepath.Join(b.TempDir(), "cpu")
-	p := startProcess(b, "--accounts", "1000", "--connections-prelogin-max", "20000", "--durability", durability, "--cpuprofile", profile)
+	p := startProcess(b, "--accounts", "1000", "--connections-prelogin-max", "20000", "--durability", durability,
+		"--cpuprofile", profile)
 	load := newLoad(b, p.listen, conns, 1000)
 	load.run(b, outstanding, min(b.N, 20*conns*outstanding)) // warm up
 	mallocs, commits := p.mallocs(b), p.commits(b)
@@ -72,13 +76,13 @@ func benchmarkOrders(b *testing.B, durability string, conns, outstanding int) {
 	b.ReportMetric(journalShare(b, profile), "journal-%CPU")
 }
 
-// syncLatency appends 4 KiB and syncs, again and again, on the disk that has the servers' data.
+// syncLatency repeatedly appends 4 KiB and syncs, on the disk with the servers' data.
 func syncLatency(b *testing.B) (p50, p99 time.Duration) {
 	f, err := os.Create(filepath.Join(b.TempDir(), "sync"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // of no use
+	defer f.Close() //nolint:errcheck // the file is not needed any more
 	took := make([]time.Duration, 1000)
 	for i := range took {
 		start := time.Now()
@@ -92,7 +96,8 @@ func syncLatency(b *testing.B) (p50, p99 time.Duration) {
 	return took[len(took)/2], took[len(took)*99/100]
 }
 
-// journalShare is the percentage of a profile's samples with a function of the journal, or of Pebble, on the stack.
+// journalShare returns the percentage of a profile's samples that have a function of the journal or
+// of Pebble on the stack.
 func journalShare(b *testing.B, profile string) float64 {
 	out, err := exec.Command("go", "tool", "pprof", "-top", "-nodefraction=0", "-nodecount=1000000",
 		"-focus=papertape/engine/journal|cockroachdb/pebble", profile).CombinedOutput()
@@ -110,10 +115,12 @@ func journalShare(b *testing.B, profile string) float64 {
 	return percent
 }
 
-// BenchmarkServerIdle is the resident memory of idle logged-in connections. It measures once, whatever b.N is.
+// BenchmarkServerIdle measures the resident memory of idle logged-in connections, once, whatever
+// b.N is.
 func BenchmarkServerIdle(b *testing.B) {
-	const conns = 9_500 // and as many files on this side
-	p := startProcess(b, "--connections-prelogin-max", "20000", "--sessions-per-account-max", "1000", "--durability", "none")
+	const conns = 9_500 // this process needs as many files
+	p := startProcess(b, "--connections-prelogin-max", "20000", "--sessions-per-account-max", "1000", "--durability",
+		"none")
 	newLoad(b, p.listen, 100, 100).close()
 	time.Sleep(100 * time.Millisecond)
 	before := p.rss(b)
@@ -123,13 +130,13 @@ func BenchmarkServerIdle(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// startedServer is a server in a process of its own.
+// startedServer is a server in its own process.
 type startedServer struct {
 	cmd           *exec.Cmd
 	listen, admin string
 }
 
-// startProcess builds the server once and starts it; it ends with the benchmark.
+// startProcess builds the server once and starts it. It ends with the benchmark.
 func startProcess(tb testing.TB, flags ...string) *startedServer {
 	tb.Helper()
 	bin := filepath.Join(os.TempDir(), fmt.Sprintf("papertape-bench-%d", os.Getpid()))
@@ -138,7 +145,8 @@ func startProcess(tb testing.TB, flags ...string) *startedServer {
 			tb.Fatalf("build: %v\n%s", err, out)
 		}
 	}
-	p := &startedServer{cmd: exec.Command(bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+	p := &startedServer{cmd: exec.Command(bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin",
+		"127.0.0.1:0",
 		"--log.format", "json", "--simulator.rate", "0", "--prices", "fixed"}, flags...)...)}
 	p.cmd.Dir = tb.TempDir()
 	stderr, err := p.cmd.StderrPipe()
@@ -165,13 +173,13 @@ func startProcess(tb testing.TB, flags ...string) *startedServer {
 	return nil
 }
 
-// stop ends the process in order. Twice does no harm.
+// stop stops the process cleanly. It may be called twice.
 func (p *startedServer) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	_ = p.cmd.Wait()
 }
 
-// commits returns how many commits the journal has made; 0 where there is none.
+// commits returns how many commits the journal has made, or 0 without a journal.
 func (p *startedServer) commits(tb testing.TB) uint64 {
 	all, err := console.NewClient(p.admin, "").Counters(tb.Context())
 	if err != nil {
@@ -185,7 +193,7 @@ func (p *startedServer) commits(tb testing.TB) uint64 {
 	return 0
 }
 
-// cpu returns what CPU the process has used, user and system.
+// cpu returns the CPU time that the process has used, user and system.
 func (p *startedServer) cpu(tb testing.TB) time.Duration {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
@@ -219,7 +227,7 @@ func (p *startedServer) mallocs(tb testing.TB) int64 {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close() //nolint:errcheck // the body was read
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		tb.Fatal(err)
@@ -232,22 +240,22 @@ func (p *startedServer) mallocs(tb testing.TB) int64 {
 	return n
 }
 
-// load is many connections driven by one thread.
+// load is a set of connections driven by one thread.
 type load struct {
 	epoll int
 	conns []loadConn
 	buf   []byte
-	order []byte // a frame; the id is patched in
+	order []byte // an encoded frame, into which the ID is patched
 }
 
 type loadConn struct {
 	fd      int
 	id      uint64
-	pending []byte // part of a frame
+	pending []byte // an incomplete frame
 	sell    bool
 }
 
-// newLoad connects and logs in; connection i is of account i mod accounts.
+// newLoad connects and logs in. Connection i belongs to account i mod accounts.
 func newLoad(tb testing.TB, addr string, conns, accounts int) *load {
 	tb.Helper()
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
@@ -278,7 +286,8 @@ func newLoad(tb testing.TB, addr string, conns, accounts int) *load {
 	for i := range l.conns {
 		l.awaitLogin(tb, &l.conns[i])
 		_ = unix.SetNonblock(l.conns[i].fd, true)
-		if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.conns[i].fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}); err != nil {
+		if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.conns[i].fd,
+			&unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -286,7 +295,7 @@ func newLoad(tb testing.TB, addr string, conns, accounts int) *load {
 	return l
 }
 
-// awaitLogin reads up to the answer of the login.
+// awaitLogin reads up to the response to the login.
 func (l *load) awaitLogin(tb testing.TB, c *loadConn) {
 	for {
 		f, n, err := codec.Cut(c.pending, codec.LimitToClient)
@@ -313,7 +322,7 @@ func (l *load) awaitLogin(tb testing.TB, c *loadConn) {
 
 func (l *load) close() {
 	if l.conns == nil {
-		return // closed already; the numbers of its files may be somebody else's now
+		return // closed already; another file may have its number now
 	}
 	for i := range l.conns {
 		_ = unix.Close(l.conns[i].fd)
@@ -322,8 +331,8 @@ func (l *load) close() {
 	l.conns = nil
 }
 
-// run sends n orders in all, buying and selling 100 shares in turn, with up to outstanding unanswered on each connection.
-// Every answer must be an execution.
+// run sends n orders in all, alternately buying and selling 100 shares, with up to outstanding
+// unanswered orders per connection. Every answer must be an execution.
 func (l *load) run(tb testing.TB, outstanding, n int) {
 	sent, answered := 0, 0
 	send := func(c *loadConn, k int) {
@@ -339,7 +348,8 @@ func (l *load) run(tb testing.TB, outstanding, n int) {
 			}
 			c.sell = !c.sell
 			c.id++
-			out = codec.Append(out, codec.TypeOrder, 0, c.id+1, &papertapev1.Order{Side: side, Market: "SZ", Code: "000001", Quantity: 100})
+			out = codec.Append(out, codec.TypeOrder, 0, c.id+1,
+				&papertapev1.Order{Side: side, Market: "SZ", Code: "000001", Quantity: 100})
 		}
 		l.order = out
 		if m, err := unix.Write(c.fd, out); err != nil || m != len(out) {
@@ -368,7 +378,7 @@ func (l *load) run(tb testing.TB, outstanding, n int) {
 	}
 }
 
-// read takes what has come and returns how many executions that were.
+// read reads the available data and returns the number of executions in it.
 func (l *load) read(tb testing.TB, c *loadConn) (executions int) {
 	have := copy(l.buf, c.pending)
 	n, err := unix.Read(c.fd, l.buf[have:])

@@ -9,7 +9,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// books are the accounts, for the console: not before they are recovered.
+// books gives the console access to the accounts once they are recovered.
 type books struct{ *server }
 
 var (
@@ -24,7 +24,7 @@ func (b books) notReady() error {
 	return fmt.Errorf("%w: %w", console.ErrNotReady, b.ready())
 }
 
-// Holdings, History, Accounts, Walk and Bust are those of the engine.
+// Holdings, History, Accounts, Walk and Bust call the engine's methods of the same names.
 func (b books) Holdings(ctx context.Context, account uint64) (positions.Holdings, error) {
 	if err := b.notReady(); err != nil {
 		return positions.Holdings{}, err

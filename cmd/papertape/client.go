@@ -14,7 +14,6 @@ import (
 	"github.com/papertape/papertape/decimal"
 )
 
-// clientFlags are the command line as it was written.
 type clientFlags struct {
 	account                       uint64
 	server, lang, colours, output string
@@ -58,7 +57,7 @@ func (f *clientFlags) register(flags *pflag.FlagSet) {
 	flags.Var(boolFlag{&f.echo}, "echo", "from a pipe, print each line before its answer; not with -o json")
 }
 
-// run is the command with what was written after its flags.
+// run runs the command. words are the arguments after its flags.
 func (f *clientFlags) run(cmd *cobra.Command, words []string) error {
 	if err := checkOutput(f.output); err != nil {
 		return err
@@ -86,16 +85,18 @@ func (f *clientFlags) run(cmd *cobra.Command, words []string) error {
 	return err
 }
 
-// completeClient says what may follow on the command line.
+// completeClient sets up shell completion of the command line.
 func completeClient(cmd *cobra.Command) {
-	cmd.ValidArgsFunction = func(_ *cobra.Command, words []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	cmd.ValidArgsFunction = func(_ *cobra.Command, words []string, _ string) ([]cobra.Completion,
+		cobra.ShellCompDirective) {
 		if len(words) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return terminal.CommandNames(), cobra.ShellCompDirectiveNoFileComp
 	}
-	for flag, values := range map[string][]string{"lang": {"zh", "en"}, "colors": {"cn", "western"}, "output": {"text", "json"}} {
-		// The flag is there, so this does not fail.
+	for flag, values := range map[string][]string{"lang": {"zh", "en"}, "colors": {"cn", "western"},
+		"output": {"text", "json"}} {
+		// This cannot fail, since the flags exist.
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 }

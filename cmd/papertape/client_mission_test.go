@@ -17,7 +17,8 @@ import (
 
 var updateDocs = flag.Bool("update-docs", false, "write docs/functional-test.md anew, from a real run")
 
-// missionSteps is the mission's functional test, as a person would type it. A comment is the heading of a step.
+// missionSteps is the mission's functional test as a person would type it. A comment is the heading
+// of a step.
 const missionSteps = `# Log in as a user with nothing
 help
 holding
@@ -51,8 +52,8 @@ holding
 history
 `
 
-// missionRest is what follows when an operator has taken a trade back and corrected one: the commands in missionBusts, while the
-// session waits at its last heading.
+// missionRest follows after an operator has run the commands in missionBusts, which bust one trade
+// and correct another. Meanwhile the session waits at its last heading.
 const (
 	missionBustStep = "# An operator takes the last sale back, and corrects a purchase\n"
 	missionRest     = "holding\n# The history has the originals, and what took their place\nhistory\n"
@@ -91,7 +92,8 @@ except for the times of day and the port. The script cmd/papertape/testdata/scri
 steps and compares the whole list after each.
 `
 
-// TestMissionDocument plays the mission's functional test and holds docs/functional-test.md against what it prints.
+// TestMissionDocument plays the mission's functional test and compares its output with
+// docs/functional-test.md.
 func TestMissionDocument(t *testing.T) {
 	at := serveFixedAt(t)
 	cmd := exec.Command("papertape", "client", "--account", "100100", "--server", at.Listen, "--lang", "en", "--echo")
@@ -105,11 +107,11 @@ func TestMissionDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	types := func(text string) { _, _ = io.WriteString(typed, text) } // a client that has ended is seen below
+	types := func(text string) { _, _ = io.WriteString(typed, text) } // an ended client is detected below
 	types(missionSteps + missionBustStep)
 	printed.await(t, "\n>>> "+missionBustStep)
 	for i, command := range missionBusts {
-		operates(t, at.Admin, command...)
+		execAdmin(t, at.Admin, command...)
 		printed.await(t, []string{"cash: 1000000.00 -> 974800.00\n", "cash: 974800.00 -> 985000.00\n"}[i])
 	}
 	types(missionRest)
@@ -136,7 +138,7 @@ func TestMissionDocument(t *testing.T) {
 	}
 }
 
-// missionDocument makes the page of a session's output: a section for each step.
+// missionDocument turns the output of a session into the page, with a section for each step.
 func missionDocument(printed, at string) string {
 	const step = ">>> # "
 	login, rest, _ := strings.Cut(strings.ReplaceAll(printed, at, "127.0.0.1:7300"), step)
@@ -152,7 +154,7 @@ func missionDocument(printed, at string) string {
 
 var times = regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
 
-// timeless is a page without the times in it.
+// timeless replaces the times in a page.
 func timeless(page string) string { return times.ReplaceAllString(page, "#") }
 
 // lockedBuffer is written by one goroutine and read by another.
@@ -173,7 +175,7 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// await waits until a text was written.
+// await waits until a text has been written.
 func (b *lockedBuffer) await(t *testing.T, text string) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !strings.Contains(b.String(), text); time.Sleep(5 * time.Millisecond) {

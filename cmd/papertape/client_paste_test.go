@@ -14,28 +14,31 @@ import (
 	"github.com/creack/pty"
 )
 
-// pastes is what a terminal sends for a paste, once it was asked to mark it.
+// pastes sends what a terminal sends for a paste in bracketed paste mode.
 func (p *person) pastes(text string) {
 	p.t.Helper()
-	p.until("pastes are marked", func(s seen) bool { return s.marks })
+	p.until("pastes are marked", func(s screenState) bool { return s.marks })
 	p.press("\x1b[200~" + text + "\x1b[201~")
 }
 
-// TestPaste: what is pasted is a line to be looked at, and nothing is done before Enter. Enter does all of it, in its order.
+// TestPaste checks that pasted lines become one line for review, that nothing is executed before
+// Enter, and that Enter executes all of it in order.
 func TestPaste(t *testing.T) {
 	for ends, lines := range map[string]string{
-		"LF": "buy SZ.000001 100\n# a note\nsell SZ.000001 40\n", "CR LF": "buy SZ.000001 100\r\n# a note\r\n\r\nsell SZ.000001 40",
-		"CR": "buy\tSZ.000001 100\r# a note\rsell SZ.000001 40\r\r", "BOM": "\ufeffbuy SZ.000001 100\n# a note\nsell SZ.000001 40\n",
+		"LF":    "buy SZ.000001 100\n# a note\nsell SZ.000001 40\n",
+		"CR LF": "buy SZ.000001 100\r\n# a note\r\n\r\nsell SZ.000001 40",
+		"CR":    "buy\tSZ.000001 100\r# a note\rsell SZ.000001 40\r\r",
+		"BOM":   "\ufeffbuy SZ.000001 100\n# a note\nsell SZ.000001 40\n",
 	} {
 		at := serveFixed(t)
-		p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+		p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 		c := otherSession(t, at)
 		p.awaitPrompt()
 		p.pastes(lines)
 		line := ">>> buy SZ.000001 100 ⏎ # a note ⏎ sell SZ.000001 40"
 		p.awaitLine(line)
 		buys(t, c, "SH", "600036", 1)
-		p.awaitText("other session  holds 1        100100-2") // so nothing was done before
+		p.awaitText("other session  holds 1        100100-2") // nothing was executed before
 		p.awaitLine(line)
 		p.press(keyEnter)
 		p.awaitText("buy  SZ.000001 平安银行      100 @     10.00  you            holds 100      100100-3")
@@ -44,21 +47,22 @@ func TestPaste(t *testing.T) {
 			t.Errorf("%s: the screen is\n%s", ends, s)
 		}
 		p.awaitPrompt()
-		p.types(keyUp, line) // it is one line of the history
+		p.types(keyUp, line) // it is a single entry in the history
 		p.press(keyCtrlU)
 		p.awaitPrompt()
 	}
 }
 
-// TestPasteEdited: a paste is as good as typed: into the middle of a line, to be changed before Enter, to be thrown away.
+// TestPasteEdited checks that pasted text can be inserted into a line, edited before Enter, and
+// discarded, like typed text.
 func TestPasteEdited(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.types("buy 300", ">>> buy 300")
 	p.press(strings.Repeat(keyLeft, 3))
 	p.pastes("SZ.000001 ")
-	p.until("the paste in its place", func(s seen) bool {
+	p.until("the paste in its place", func(s screenState) bool {
 		return s.last() == ">>> buy SZ.000001 300" && s.cursorLine == ">>> buy SZ.000001"
 	})
 	p.press(keyEnter)
@@ -72,7 +76,7 @@ func TestPasteEdited(t *testing.T) {
 	p.awaitLine(">>> sell SZ.000001 100 ⏎ qui")
 	p.types(keyTab, ">>> sell SZ.000001 100 ⏎ quit ")
 	p.press(keyEnter)
-	if code := p.leaves(); code != 0 {
+	if code := p.exitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if s := p.awaitText("you            holds 200      100100-3"); s.last() != "bye" { // quit has waited for its turn
@@ -80,10 +84,11 @@ func TestPasteEdited(t *testing.T) {
 	}
 }
 
-// TestPasteFails: what cannot be understood keeps all of a paste from being done; what is refused ends it.
+// TestPasteFails checks that nothing is executed if a part of the paste cannot be parsed, and that
+// a refused command stops the rest.
 func TestPasteFails(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.pastes("buy SZ.000001 100\nbuy SZ.000001 many\n")
 	p.press(keyEnter)
@@ -91,7 +96,7 @@ func TestPasteFails(t *testing.T) {
 	p.awaitPrompt()
 	p.pastes("buy SZ.000001 100\nsell SZ.000001 500\nbuy SZ.000001 7\nbuy SZ.000001 8")
 	p.press(keyEnter)
-	p.awaitText("you            holds 100      100100-2") // the first of this one, and none of the one before
+	p.awaitText("you            holds 100      100100-2") // this paste's first command, and none of the previous one
 	p.awaitText("? line 2: sell SZ.000001 500: refused, not enough shares")
 	p.awaitText("not done after it: 2 of the line")
 	p.awaitPrompt()
@@ -102,15 +107,16 @@ func TestPasteFails(t *testing.T) {
 	p.press(keyEnter)
 	p.awaitText("nothing of it was done: these are 101 commands; a line has at most 100")
 	p.press(keyCtrlD)
-	if code := p.leaves(); code != 0 {
+	if code := p.exitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
 
-// TestPasteTooLong: nothing of it is inserted, and that is said.
+// TestPasteTooLong checks that a paste that is too long is not inserted at all, and that a message
+// says so.
 func TestPasteTooLong(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.types("buy", ">>> buy")
 	p.pastes(strings.Repeat("x\n", 100<<10))
@@ -122,17 +128,18 @@ func TestPasteTooLong(t *testing.T) {
 	p.awaitText(`? "100?[31m??" is no quantity`)
 }
 
-// TestPasteWithoutEnd: a paste whose end is lost is given up by Ctrl-C, and what follows is typed again.
+// TestPasteWithoutEnd checks that Ctrl-C abandons a paste whose end is lost, and that later keys
+// count as typed again.
 func TestPasteWithoutEnd(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.types("buy", ">>> buy")
 	p.press("\x1b[200~ SZ.000001 100\rbuy SZ.000001 200\r")
 	p.press(keyCtrlC)
-	p.until("the line given up", func(s seen) bool { return s.count(">>> buy^C") == 1 && s.last() == ">>>" })
+	p.until("the line given up", func(s screenState) bool { return s.count(">>> buy^C") == 1 && s.last() == ">>>" })
 	for shown := false; !shown; shown = p.look().last() != ">>>" {
-		p.press("h") // until what was pasted is over
+		p.press("h") // until the paste is over
 		time.Sleep(400 * time.Millisecond)
 	}
 	p.press(keyCtrlU)
@@ -141,7 +148,8 @@ func TestPasteWithoutEnd(t *testing.T) {
 	p.awaitText("you            holds 5        100100-2")
 }
 
-// TestTerminalGivenBack: however the program ends, the terminal is as it was: it shows what is typed, and marks no paste.
+// TestTerminalGivenBack checks that the terminal's modes are restored however the program ends:
+// echo is on, and bracketed paste is off.
 func TestTerminalGivenBack(t *testing.T) {
 	at := serveFixed(t)
 	for how, end := range map[string]func(p *person){
@@ -155,21 +163,22 @@ func TestTerminalGivenBack(t *testing.T) {
 		"SIGTERM, pasted": func(p *person) { p.press("\x1b[200~buy"); _ = p.cmd.Process.Signal(syscall.SIGTERM) },
 	} {
 		if how == "SIGHUP" && signal.Ignored(syscall.SIGHUP) {
-			continue // as under nohup: the program inherits that
+			continue // as under nohup: the program inherits the ignored signal
 		}
 		fresh := freshModes(t)
-		p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+		p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 		p.awaitPrompt()
-		p.until(how+": pastes are marked", func(s seen) bool { return s.marks })
+		p.until(how+": pastes are marked", func(s screenState) bool { return s.marks })
 		end(p)
-		p.leaves()
+		p.exitCode()
 		if s := p.look(); s.marks || !reflect.DeepEqual(p.modes(), fresh) {
 			t.Errorf("%s: marks %v, modes %+v, want %+v", how, s.marks, p.modes(), fresh)
 		}
 	}
 }
 
-// TestTerminalGivenBackCrash is the same for what Go ends with a dump of the goroutines, which is read on that terminal.
+// TestTerminalGivenBackCrash checks the same for signals on which Go dumps its goroutines to the
+// terminal.
 func TestTerminalGivenBackCrash(t *testing.T) {
 	at := serveFixed(t)
 	fresh := freshModes(t)
@@ -213,8 +222,9 @@ func TestTerminalGivenBackCrash(t *testing.T) {
 	_ = screen.Close()
 }
 
-// TestTerminalSaysNothing: a terminal that answers no question, and does not know its size, as a serial line and a program that
-// holds one end of it, has a prompt, takes commands, and can be left with Ctrl-C.
+// TestTerminalSaysNothing checks that on a terminal that answers no queries and does not know its
+// size, such as a serial line or a pseudo-terminal held by a program, there is a prompt, commands
+// work, and Ctrl-C leaves.
 func TestTerminalSaysNothing(t *testing.T) {
 	at := serveFixed(t)
 	cmd := exec.Command("papertape", "client", "--account", "100100", "--server", at)
@@ -246,7 +256,7 @@ func TestTerminalSaysNothing(t *testing.T) {
 	_, _ = io.WriteString(screen, "buy SZ.000001 100\r")
 	read(times(1, "you            holds 100 "))
 	_, _ = io.WriteString(screen, "holding\r")
-	read(times(1, "customer 100100, sequence 2\r\n")) // now nothing is under way that Ctrl-C would give up
+	read(times(1, "customer 100100, sequence 2\r\n")) // now nothing is in progress that Ctrl-C would abandon
 	_, _ = io.WriteString(screen, "\x03\x03")
 	read(times(1, "bye"))
 	if err := cmd.Wait(); err != nil {

@@ -23,20 +23,20 @@ type person struct {
 	tty *os.File
 	cmd *exec.Cmd
 	*vt
-	ended chan struct{} // closed when the program has ended, all of it is on the screen, and err is set
+	ended chan struct{} // closed when the program has ended, the screen is complete, and err is set
 	err   error
 }
 
 const screenWidth, screenHeight = 130, 40
 
-// sit runs the client on a terminal of its own. env is name=value.
-func sit(t *testing.T, env []string, args ...string) *person {
+// startClient runs the client on its own terminal. env is name=value.
+func startClient(t *testing.T, env []string, args ...string) *person {
 	t.Helper()
-	return sitAt(t, env, "papertape", append([]string{"client"}, args...)...)
+	return startOnTerminal(t, env, "papertape", append([]string{"client"}, args...)...)
 }
 
-// sitAt is sit with what runs the client.
-func sitAt(t *testing.T, env []string, command string, args ...string) *person {
+// startOnTerminal is like startClient, for another command that runs the client.
+func startOnTerminal(t *testing.T, env []string, command string, args ...string) *person {
 	t.Helper()
 	p := &person{t: t, cmd: exec.Command(command, args...), ended: make(chan struct{})}
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TERM=xterm-256color", "LANG=C.UTF-8", "TZ=UTC"}, env...)
@@ -62,11 +62,11 @@ func sitAt(t *testing.T, env []string, command string, args ...string) *person {
 	}()
 	go func() {
 		p.err = p.cmd.Wait()
-		<-read // to its last word
+		<-read // until its last output
 		close(p.ended)
 	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // if leaves has not seen it end
+		_ = p.cmd.Process.Kill() // if exitCode has not waited for its end
 		<-p.ended
 		_ = p.tty.Close()
 		if s := p.look(); s.count("DATA RACE")+s.count("panic:")+s.count("goroutine ") > 0 {
@@ -76,10 +76,10 @@ func sitAt(t *testing.T, env []string, command string, args ...string) *person {
 	return p
 }
 
-// interruptible is the same terminal by a file that can be closed while it is read.
+// interruptible reopens the terminal as a file that can be closed during a read.
 func interruptible(t *testing.T, tty *os.File) *os.File {
 	t.Helper()
-	defer tty.Close() //nolint:errcheck // there is another one
+	defer tty.Close() //nolint:errcheck // another file replaces it
 	fd, err := syscall.Dup(int(tty.Fd()))
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func interruptible(t *testing.T, tty *os.File) *os.File {
 	return os.NewFile(uintptr(fd), tty.Name())
 }
 
-// modes are the terminal's: whether it shows what is typed, and so on.
+// modes returns the modes of the person's terminal, such as echo.
 func (p *person) modes() *term.State {
 	p.t.Helper()
 	return modesOf(p.t, p.tty)
@@ -98,7 +98,7 @@ func (p *person) modes() *term.State {
 
 func modesOf(t *testing.T, tty *os.File) (state *term.State) {
 	t.Helper()
-	conn, err := tty.SyscallConn() // Fd would make reads of it block the end of the test
+	conn, err := tty.SyscallConn() // Fd would make reads block, and the test could not end
 	if err == nil {
 		err = errors.Join(err, conn.Control(func(fd uintptr) { state, err = term.GetState(int(fd)) }), err)
 	}
@@ -108,7 +108,7 @@ func modesOf(t *testing.T, tty *os.File) (state *term.State) {
 	return state
 }
 
-// freshModes are those of a terminal that nobody has touched.
+// freshModes returns the modes of an unused terminal.
 func freshModes(t *testing.T) *term.State {
 	t.Helper()
 	master, tty, err := pty.Open()
@@ -127,33 +127,34 @@ func (p *person) press(keys string) {
 	}
 }
 
-// types is press, and waits until the line shows.
+// types presses keys and waits until the line shows want.
 func (p *person) types(keys, want string) {
 	p.t.Helper()
 	p.press(keys)
 	p.awaitLine(want)
 }
 
-// awaitLine waits for the last line, prompt and all; the cursor is at its end.
-func (p *person) awaitLine(want string) seen {
+// awaitLine waits until the last line, including the prompt, is want and the cursor is at its end.
+func (p *person) awaitLine(want string) screenState {
 	p.t.Helper()
-	return p.until("the line "+want, func(s seen) bool {
-		return s.last() == strings.TrimRight(want, " ") && s.cursorLine == s.last() && s.cursorAt == text.StringWidthWithoutEscSequences(want)
+	return p.until("the line "+want, func(s screenState) bool {
+		return s.last() == strings.TrimRight(want, " ") && s.cursorLine == s.last() &&
+			s.cursorAt == text.StringWidthWithoutEscSequences(want)
 	})
 }
 
-func (p *person) awaitPrompt() seen {
+func (p *person) awaitPrompt() screenState {
 	p.t.Helper()
 	return p.awaitLine(">>> ")
 }
 
-func (p *person) awaitText(want string) seen {
+func (p *person) awaitText(want string) screenState {
 	p.t.Helper()
-	return p.until(want, func(s seen) bool { return s.count(want) > 0 })
+	return p.until(want, func(s screenState) bool { return s.count(want) > 0 })
 }
 
-// leaves waits for the program to end and returns its exit code.
-func (p *person) leaves() int {
+// exitCode waits for the program to end and returns its exit code.
+func (p *person) exitCode() int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
@@ -175,22 +176,23 @@ const (
 	keyCtrlU, keyEnd, keyHome = "\x15", "\x05", "\x01"
 )
 
-// serveFixed runs a server whose prices stand still and which simulates nothing.
+// serveFixed runs a server with fixed prices and without simulated fills.
 func serveFixed(t *testing.T, args ...string) string {
 	t.Helper()
 	return serveFixedAt(t, args...).Listen
 }
 
-// serveFixedAt is serveFixed, and says where its console is, too.
+// serveFixedAt is like serveFixed, but also returns the address of the console.
 func serveFixedAt(t *testing.T, args ...string) logLine {
 	t.Helper()
 	args = append([]string{
-		"--accounts", "100", "--simulator.rate", "0", "--prices", "fixed", "--durability", "none", "--data", t.TempDir(), "--log.format", "json",
+		"--accounts", "100", "--simulator.rate", "0", "--prices", "fixed", "--durability", "none", "--data",
+		t.TempDir(), "--log.format", "json",
 	}, args...)
 	return startServe(t, args...).until("listening")
 }
 
-// otherSession is another session of the account.
+// otherSession opens another session of the account.
 func otherSession(t *testing.T, at string) *client.Client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -210,13 +212,13 @@ func buys(t *testing.T, c *client.Client, market, code string, quantity int64) {
 	}
 }
 
-// operates runs a command of an operator.
-func operates(t *testing.T, admin string, args ...string) {
+// execAdmin runs an operator's command in its own process.
+func execAdmin(t *testing.T, admin string, args ...string) {
 	t.Helper()
 	if said, err := exec.Command("papertape", append(args, "--admin", admin)...).CombinedOutput(); err != nil {
 		t.Fatalf("papertape %q: %v\n%s", args, err, said)
 	}
 }
 
-// homeEnv says where the line's history is kept.
+// homeEnv sets the directory in which the line history is kept.
 func homeEnv(t *testing.T) string { return "HOME=" + t.TempDir() }

@@ -7,14 +7,15 @@ import (
 	"testing"
 )
 
-// relay stands between clients and a server, so that a test can cut them off, hold them up, and move the server.
+// relay forwards connections to a server, so that a test can cut them, pause them, and redirect new
+// ones to another server.
 type relay struct {
 	addr string
 
 	mu     sync.Mutex
-	target string           // under mu; empty: nobody gets through
-	held   chan struct{}    // under mu: closed when bytes may pass
-	pairs  map[relayed]bool // under mu
+	target string           // guarded by mu; empty: connections are refused
+	held   chan struct{}    // guarded by mu; closed when bytes may pass
+	pairs  map[relayed]bool // guarded by mu
 	wg     sync.WaitGroup
 }
 
@@ -40,14 +41,15 @@ func newRelay(t *testing.T, target string) *relay {
 	t.Cleanup(func() {
 		_ = l.Close()
 		r.pass()
-		r.lead("")
+		r.redirect("")
 		r.wg.Wait()
 	})
 	return r
 }
 
-// lead cuts all connections and takes new ones to another server; an empty target to none.
-func (r *relay) lead(target string) {
+// redirect cuts all connections and sends new ones to another server, or refuses them if target is
+// empty.
+func (r *relay) redirect(target string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.target = target
@@ -57,7 +59,7 @@ func (r *relay) lead(target string) {
 	}
 }
 
-// hold lets no more bytes pass, until pass.
+// hold pauses the traffic until pass is called.
 func (r *relay) hold() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,7 +99,7 @@ func (r *relay) serve(conn net.Conn) {
 	ways.Wait()
 }
 
-// connect makes the other half of a pair, and notes it.
+// connect dials the other half of a pair and records the pair.
 func (r *relay) connect(conn net.Conn) (net.Conn, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -112,7 +114,8 @@ func (r *relay) connect(conn net.Conn) (net.Conn, bool) {
 	return server, true
 }
 
-// heldReader is a connection that is read while the relay lets bytes pass. It is no TCPConn, so that io.Copy reads it.
+// heldReader reads from a connection only while the relay lets bytes pass. It hides the TCPConn, so
+// that io.Copy uses it.
 type heldReader struct {
 	relay *relay
 	conn  net.Conn

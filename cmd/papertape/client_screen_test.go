@@ -11,26 +11,26 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// vt is the screen of a terminal: what a program has written, as a person would see it. It knows the sequences that the
-// terminal of papertape uses, and fails the test on others. A line that the screen ends in the middle goes on below.
+// vt emulates the screen of a terminal, as a person would see it. It understands the sequences that
+// papertape's terminal uses, and fails the test on others. Lines wrap at the right edge.
 type vt struct {
 	t *testing.T
 
 	mu      sync.Mutex
-	changed chan struct{} // closed, and replaced, with every change
+	changed chan struct{} // closed, and replaced, at every change
 	width   int
 	height  int
-	above   []string // what has scrolled off
+	above   []string // lines that have scrolled off
 	rows    [][]cell
 	x, y    int
-	full    bool   // the last column was written, and the next letter goes below
-	style   string // in force, as the codes between ESC [ and m
-	rest    []byte // of a letter or sequence that is not complete
-	marks   bool   // what is pasted is marked
+	full    bool   // the last column was written, so the next letter wraps
+	style   string // the current codes between ESC [ and m
+	rest    []byte // an incomplete letter or sequence
+	marks   bool   // bracketed paste mode
 	bells   int
 }
 
-// cell is a column of a row. The second one of a wide letter has no text.
+// cell is a column of a row. The second cell of a wide letter has no text.
 type cell struct {
 	text  string
 	style string
@@ -52,7 +52,7 @@ func blank(width int) []cell {
 	return row
 }
 
-// Write takes what the program wrote.
+// Write processes the program's output.
 func (s *vt) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *vt) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// take does the first letter or sequence and returns how long it is; 0: there is more to come.
+// take processes the first letter or sequence and returns its length, or 0 if it is incomplete.
 func (s *vt) take(p []byte) int {
 	if p[0] == 0x1b {
 		return s.sequence(p)
@@ -124,7 +124,7 @@ func (s *vt) down() {
 	s.rows = append(s.rows[1:], blank(s.width))
 }
 
-// sequence does what is behind ESC.
+// sequence processes the escape sequence after ESC.
 func (s *vt) sequence(p []byte) int {
 	if len(p) < 3 {
 		return 0
@@ -144,7 +144,7 @@ func (s *vt) sequence(p []byte) int {
 		return 2
 	}
 	codes := string(p[2:end])
-	n, _ := strconv.Atoi(codes) // none: 0
+	n, _ := strconv.Atoi(codes) // no codes: 0
 	count := max(n, 1)
 	s.full = s.full && p[end] == 'm'
 	switch p[end] {
@@ -170,7 +170,7 @@ func (s *vt) sequence(p []byte) int {
 		if s.marks = p[end] == 'h'; codes != "?2004" {
 			s.t.Errorf("the program changes the mode %s", codes)
 		}
-	default: // a question among them, which this terminal does not answer
+	default: // for example a query, which this terminal does not answer
 		s.t.Errorf("the program wrote %q", p[:end+1])
 	}
 	return end + 1
@@ -194,20 +194,21 @@ func rowText(row []cell) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// seen is what the screen shows now and has shown.
-type seen struct {
-	lines      []string // from the first; the last one is not empty
-	cursorLine string   // the line that the cursor is on, up to it
+// screenState is what the screen shows now, and what has scrolled off.
+type screenState struct {
+	lines      []string // from the first to the last one that is not empty
+	cursorLine string   // the cursor's line, up to the cursor
 	cursorAt   int      // the cursor's column
 	rows       [][]cell
 	bells      int
-	marks      bool // what is pasted is marked
+	marks      bool // bracketed paste mode
 }
 
-func (s *vt) look() seen {
+func (s *vt) look() screenState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := seen{lines: append([]string(nil), s.above...), cursorLine: rowText(s.rows[s.y][:s.x]), cursorAt: s.x, bells: s.bells, marks: s.marks}
+	now := screenState{lines: append([]string(nil), s.above...), cursorLine: rowText(s.rows[s.y][:s.x]),
+		cursorAt: s.x, bells: s.bells, marks: s.marks}
 	for _, row := range s.rows {
 		now.lines = append(now.lines, rowText(row))
 		now.rows = append(now.rows, append([]cell(nil), row...))
@@ -218,12 +219,12 @@ func (s *vt) look() seen {
 	return now
 }
 
-func (s seen) String() string { return strings.Join(s.lines, "\n") }
+func (s screenState) String() string { return strings.Join(s.lines, "\n") }
 
-func (s seen) last() string { return s.lines[len(s.lines)-1] }
+func (s screenState) last() string { return s.lines[len(s.lines)-1] }
 
-// count is how many lines contain a text.
-func (s seen) count(text string) (n int) {
+// count returns the number of lines that contain a text.
+func (s screenState) count(text string) (n int) {
 	for _, l := range s.lines {
 		if strings.Contains(l, text) {
 			n++
@@ -232,8 +233,8 @@ func (s seen) count(text string) (n int) {
 	return n
 }
 
-// styleOf is the style of a text on the screen, where it is all of one.
-func (s seen) styleOf(text string) (string, bool) {
+// styleOf returns the style of a text on the screen, if all of it has the same.
+func (s screenState) styleOf(text string) (string, bool) {
 	for _, row := range s.rows {
 		at := strings.Index(rowText(row), text)
 		if at < 0 {
@@ -251,8 +252,8 @@ func (s seen) styleOf(text string) (string, bool) {
 	return "", false
 }
 
-// until waits for the screen to be as wanted.
-func (s *vt) until(what string, wanted func(seen) bool) seen {
+// until waits until the screen is as wanted.
+func (s *vt) until(what string, wanted func(screenState) bool) screenState {
 	s.t.Helper()
 	limit := time.After(30 * time.Second)
 	for {
@@ -266,12 +267,13 @@ func (s *vt) until(what string, wanted func(seen) bool) seen {
 		select {
 		case <-changed:
 		case <-limit:
-			s.t.Fatalf("%s: not on the screen:\n%s\nthe cursor is in column %d after %q", what, now, now.cursorAt, now.cursorLine)
+			s.t.Fatalf("%s: not on the screen:\n%s\nthe cursor is in column %d after %q", what, now, now.cursorAt,
+				now.cursorLine)
 		}
 	}
 }
 
-// TestVT holds the screen of the tests against what a terminal does.
+// TestVT checks the emulated screen against the behaviour of a real terminal.
 func TestVT(t *testing.T) {
 	for _, c := range []struct{ wrote, shows string }{
 		{"one\r\ntwo", "one\ntwo"},

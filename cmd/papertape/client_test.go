@@ -13,13 +13,14 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// TestTerminalLogin shows who is logged in, the list, the totals, the menu and the prompt, in both languages; the columns
-// of the list line up.
+// TestTerminalLogin checks that the customer, the list, the totals, the menu and the prompt are
+// shown, in both languages, and that the columns of the list are aligned.
 func TestTerminalLogin(t *testing.T) {
 	at := serveFixed(t)
 	for lang, want := range map[string][]string{
 		"en": {
-			"customer 100001, sequence 12, at " + at, "│ market │ code ", "total market value 785607.00, cash 1000000.00", "Commands:", "  buy ",
+			"customer 100001, sequence 12, at " + at, "│ market │ code ",
+			"total market value 785607.00, cash 1000000.00", "Commands:", "  buy ",
 			"bye",
 		},
 		"zh": {
@@ -27,7 +28,7 @@ func TestTerminalLogin(t *testing.T) {
 			"再见",
 		},
 	} {
-		p := sit(t, []string{homeEnv(t)}, "--account", "100001", "--server", at, "--lang", lang)
+		p := startClient(t, []string{homeEnv(t)}, "--account", "100001", "--server", at, "--lang", lang)
 		s := p.awaitPrompt()
 		for _, text := range want[:len(want)-1] {
 			if s.count(text) != 1 {
@@ -47,7 +48,7 @@ func TestTerminalLogin(t *testing.T) {
 			t.Errorf("%s: lines of the list are of the widths %v:\n%s", lang, widths, s)
 		}
 		p.press(map[string]string{"en": "quit", "zh": "退出"}[lang] + keyEnter)
-		if code := p.leaves(); code != 0 {
+		if code := p.exitCode(); code != 0 {
 			t.Errorf("%s: exit code %d", lang, code)
 		}
 		if s := p.look(); s.last() != want[len(want)-1] {
@@ -56,10 +57,11 @@ func TestTerminalLogin(t *testing.T) {
 	}
 }
 
-// TestPushAboveLine: what another session does appears above a half-typed line, which stays, can be gone on with, and sent.
+// TestPushAboveLine checks that events of another session appear above a half-typed line, which
+// stays and can be continued and sent.
 func TestPushAboveLine(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	c := otherSession(t, at)
 	p.awaitPrompt()
 
@@ -72,20 +74,21 @@ func TestPushAboveLine(t *testing.T) {
 	p.awaitText("+        buy  SZ.000001 平安银行      200 @     10.00  you            holds 200      100100-3")
 	p.awaitPrompt()
 
-	// Wide letters, and the cursor in the middle of the line.
+	// Wide letters, with the cursor in the middle of the line.
 	p.types("买入 平安行 300", ">>> 买入 平安行 300")
 	p.press(strings.Repeat(keyLeft, 5))
-	p.until("the cursor before 行", func(s seen) bool { return s.cursorLine == ">>> 买入 平安" })
+	p.until("the cursor before 行", func(s screenState) bool { return s.cursorLine == ">>> 买入 平安" })
 	buys(t, c, "SH", "600036", 300)
-	p.until("the push, and the cursor where it was", func(s seen) bool {
-		return s.count("Δ+300    buy  SH.600036 招商银行") == 1 && s.last() == ">>> 买入 平安行 300" && s.cursorLine == ">>> 买入 平安"
+	p.until("the push, and the cursor where it was", func(s screenState) bool {
+		return s.count("Δ+300    buy  SH.600036 招商银行") == 1 && s.last() == ">>> 买入 平安行 300" &&
+			s.cursorLine == ">>> 买入 平安"
 	})
 	p.press("银")
-	p.until("the line completed", func(s seen) bool { return s.last() == ">>> 买入 平安银行 300" })
+	p.until("the line completed", func(s screenState) bool { return s.last() == ">>> 买入 平安银行 300" })
 	p.press(keyEnter)
 	s := p.awaitText("Δ+300    buy  SZ.000001 平安银行      300 @     10.00  you            holds 500      100100-5")
 
-	// The tape is below one another: nothing was written over.
+	// The tape is contiguous: nothing was overwritten.
 	var tape []string
 	for _, l := range s.lines {
 		if _, id, ok := strings.Cut(l, "100100-"); ok {
@@ -100,11 +103,12 @@ func TestPushAboveLine(t *testing.T) {
 	}
 }
 
-// TestManyPushesWhileTyping: letters and pushes come at the same time, on a line longer than the screen is wide.
+// TestManyPushesWhileTyping has letters and pushes arrive at the same time, on a line that is wider
+// than the screen.
 func TestManyPushesWhileTyping(t *testing.T) {
 	const pushes = 60
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	c := otherSession(t, at)
 	p.awaitPrompt()
 	long := "# " + strings.Repeat("一句很长的话 with a long tail, ", 8)
@@ -120,7 +124,7 @@ func TestManyPushesWhileTyping(t *testing.T) {
 	}
 	<-done
 	wanted := strings.TrimRight(strings.ReplaceAll(">>> "+long, " ", ""), " ")
-	s := p.until("all pushes and the whole line", func(s seen) bool {
+	s := p.until("all pushes and the whole line", func(s screenState) bool {
 		text := strings.ReplaceAll(strings.Join(s.lines, ""), " ", "")
 		return s.count("SH.601398") == pushes && strings.HasSuffix(text, wanted)
 	})
@@ -128,21 +132,24 @@ func TestManyPushesWhileTyping(t *testing.T) {
 		t.Errorf("%d prompts, want the one:\n%s", n, s)
 	}
 	for seq := range pushes {
-		if !slices.ContainsFunc(s.lines, func(l string) bool { return strings.HasSuffix(l, "100100-"+strconv.Itoa(seq+2)) }) {
+		if !slices.ContainsFunc(s.lines, func(l string) bool {
+			return strings.HasSuffix(l, "100100-"+strconv.Itoa(seq+2))
+		}) {
 			t.Errorf("trade %d is not on the tape:\n%s", seq+2, s)
 		}
 	}
-	p.press(keyEnter) // a comment: nothing comes of it
+	p.press(keyEnter) // a comment has no effect
 	p.awaitPrompt()
 	p.press("buy SH.601398 1" + keyEnter)
 	p.awaitText("you            holds 61       100100-62")
 }
 
-// TestLinesAmongPushes: lines are sent while pushes come. Each line is on the screen once, behind one prompt.
+// TestLinesAmongPushes sends lines while pushes arrive, and checks that each line is on the screen
+// once, after one prompt.
 func TestLinesAmongPushes(t *testing.T) {
 	const many = 150
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	c := otherSession(t, at)
 	p.awaitPrompt()
 	done := make(chan struct{})
@@ -156,7 +163,7 @@ func TestLinesAmongPushes(t *testing.T) {
 		p.press("# line " + strconv.Itoa(n) + keyEnter)
 	}
 	<-done
-	s := p.until("all pushes, and an empty line", func(s seen) bool {
+	s := p.until("all pushes, and an empty line", func(s screenState) bool {
 		return s.count("SH.601398") == many && s.count(">>> # line "+strconv.Itoa(many-1)) == 1 && s.last() == ">>>"
 	})
 	if n := s.count(">>>"); n != many+1 {
@@ -169,10 +176,10 @@ func TestLinesAmongPushes(t *testing.T) {
 	}
 }
 
-// TestCompletion: the tab key completes commands and codes, and lists what there is to choose from.
+// TestCompletion checks that the tab key completes commands and codes, and lists the choices.
 func TestCompletion(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.types("bu"+keyTab, ">>> buy ")
 	p.types("6005"+keyTab, ">>> buy SH.6005")
@@ -183,29 +190,31 @@ func TestCompletion(t *testing.T) {
 	p.types("100", ">>> buy SH.600519 100")
 	p.press(keyEnter)
 	p.awaitText("+        buy  SH.600519 贵州茅台      100 @   1480.00  you")
-	p.types("sell "+keyTab, ">>> sell SH.600519 ") // the one that is held
+	p.types("sell "+keyTab, ">>> sell SH.600519 ") // the only one held
 	p.press(keyCtrlU)
 	p.awaitPrompt()
 
 	// In the middle of a line.
 	p.types("hol now", ">>> hol now")
 	p.press(strings.Repeat(keyLeft, 4) + keyTab)
-	p.until("holding, before the rest", func(s seen) bool { return s.last() == ">>> holding  now" && s.cursorLine == ">>> holding" })
+	p.until("holding, before the rest", func(s screenState) bool {
+		return s.last() == ">>> holding  now" && s.cursorLine == ">>> holding"
+	})
 
-	// What cannot be completed stays, and rings.
+	// What cannot be completed stays as it is, and rings the bell.
 	p.press(keyCtrlU + keyEnd + keyCtrlU)
 	p.awaitPrompt()
 	bells := p.look().bells
 	p.press("frob" + keyTab)
-	p.until("a bell", func(s seen) bool { return s.bells == bells+1 && s.last() == ">>> frob" })
+	p.until("a bell", func(s screenState) bool { return s.bells == bells+1 && s.last() == ">>> frob" })
 }
 
-// TestLineHistory: the up key brings lines back, those of the run before too.
+// TestLineHistory checks that the up key recalls lines, including those of the previous run.
 func TestLineHistory(t *testing.T) {
 	at := serveFixed(t)
 	state := t.TempDir()
 	env := []string{"HOME=/nowhere", "XDG_STATE_HOME=" + state}
-	p := sit(t, env, "--account", "100100", "--server", at)
+	p := startClient(t, env, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.press("buy SZ.000001 100" + keyEnter)
 	p.awaitText("holds 100 ")
@@ -217,7 +226,7 @@ func TestLineHistory(t *testing.T) {
 	p.press(keyEnter)
 	p.awaitText("holds 200 ")
 	p.press("quit" + keyEnter)
-	if code := p.leaves(); code != 0 {
+	if code := p.exitCode(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
 	info, err := os.Stat(filepath.Join(state, "papertape", "history"))
@@ -225,13 +234,13 @@ func TestLineHistory(t *testing.T) {
 		t.Errorf("the history is %v, %v; want a file for its owner alone", info, err)
 	}
 
-	p = sit(t, env, "--account", "100100", "--server", at)
+	p = startClient(t, env, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.types(keyUp, ">>> quit")
 	p.types(keyUp, ">>> buy SZ.000001 100")
 
-	// Where the history cannot be kept, there is one of this run.
-	p = sit(t, []string{"HOME=/dev/null"}, "--account", "100100", "--server", at)
+	// If the history cannot be saved, it covers this run only.
+	p = startClient(t, []string{"HOME=/dev/null"}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.press("quote SZ.000001" + keyEnter)
 	p.awaitText("│ SZ     │ 000001 │ 平安银行 │ 10.00 │")
@@ -239,10 +248,11 @@ func TestLineHistory(t *testing.T) {
 	p.types(keyUp, ">>> quote SZ.000001")
 }
 
-// TestCtrlC clears a half-typed line; on an empty one it says how to leave, and twice it leaves. Ctrl-D leaves.
+// TestCtrlC checks that Ctrl-C clears a half-typed line, on an empty line prints how to leave, and
+// leaves when pressed twice. Ctrl-D leaves.
 func TestCtrlC(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.types("buy SZ.000001 100", ">>> buy SZ.000001 100")
 	p.press(keyCtrlC)
@@ -255,17 +265,17 @@ func TestCtrlC(t *testing.T) {
 	p.awaitText("# something else")
 	p.awaitPrompt()
 	p.press(keyCtrlC)
-	p.until("the hint again", func(s seen) bool { return s.count("to leave:") == 2 && s.last() == ">>>" })
+	p.until("the hint again", func(s screenState) bool { return s.count("to leave:") == 2 && s.last() == ">>>" })
 	p.awaitPrompt()
 	p.press(keyCtrlC)
-	if code := p.leaves(); code != 0 || p.look().last() != "bye" {
+	if code := p.exitCode(); code != 0 || p.look().last() != "bye" {
 		t.Errorf("exit code %d:\n%s", code, p.look())
 	}
 
-	p = sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p = startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.press(keyCtrlD)
-	if code := p.leaves(); code != 0 || p.look().last() != "bye" {
+	if code := p.exitCode(); code != 0 || p.look().last() != "bye" {
 		t.Errorf("exit code %d:\n%s", code, p.look())
 	}
 	if s := p.look(); s.count("holds") != 0 {
@@ -273,46 +283,50 @@ func TestCtrlC(t *testing.T) {
 	}
 }
 
-// TestWaiting: while an answer does not come, the line can be used; Ctrl-C gives up waiting; the order, if it is executed
-// all the same, is on the tape.
+// TestWaiting checks that the line can be edited while an answer is outstanding, that Ctrl-C stops
+// waiting for it, and that the order appears on the tape if it is executed after all.
 func TestWaiting(t *testing.T) {
 	r := newRelay(t, serveFixed(t))
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", r.addr)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", r.addr)
 	p.awaitPrompt()
 	r.hold()
 	p.press("buy SZ.000001 100" + keyEnter)
 	p.awaitPrompt()
 	p.press("help" + keyEnter) // needs no answer
-	p.until("the menu again", func(s seen) bool { return s.count("Commands:") == 2 })
-	p.press(strings.Repeat("holding"+keyEnter, 17)) // 16 may wait
+	p.until("the menu again", func(s screenState) bool { return s.count("Commands:") == 2 })
+	p.press(strings.Repeat("holding"+keyEnter, 17)) // 16 commands may wait
 	p.awaitText("too fast: 16 commands wait for their answers, this one was dropped: holding")
 	p.awaitPrompt()
 	p.press(keyCtrlC)
-	p.awaitText("? gave up waiting for the answer to: buy SZ.000001 100; if the order is executed all the same, it will appear here")
+	p.awaitText("? gave up waiting for the answer to: buy SZ.000001 100; if the order is executed all the same, it " +
+		"will appear here")
 	r.pass()
 	p.awaitText("+        buy  SZ.000001 平安银行      100 @     10.00  you            holds 100      100100-2")
-	p.until("what waited", func(s seen) bool { return s.count("total market value 1000.00, cash 999000.00") == 16 })
+	p.until("what waited", func(s screenState) bool {
+		return s.count("total market value 1000.00, cash 999000.00") == 16
+	})
 	p.press("quit" + keyEnter)
-	if code := p.leaves(); code != 0 {
+	if code := p.exitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
 
-// TestReconnect: the connection goes with a line half typed; what happened meanwhile is said and shown, and the line is as it was.
+// TestReconnect breaks the connection while a line is half typed. What happened meanwhile is
+// announced and shown, and the line is unchanged.
 func TestReconnect(t *testing.T) {
 	at := serveFixed(t)
 	r := newRelay(t, at)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", r.addr)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", r.addr)
 	c := otherSession(t, at)
 	p.awaitPrompt()
 	p.types("sell SZ.0000", ">>> sell SZ.0000")
-	r.lead("")
+	r.redirect("")
 	p.awaitText("! connection lost: ")
 	buys(t, c, "SZ", "000001", 100)
 	buys(t, c, "SZ", "000001", 300)
 	buys(t, c, "SH", "600519", 100)
 	p.awaitLine(">>> sell SZ.0000")
-	r.lead(at)
+	r.redirect(at)
 	p.awaitText("* up to date: sequence 4")
 	s := p.awaitLine(">>> sell SZ.0000")
 	from := 0
@@ -335,47 +349,49 @@ func TestReconnect(t *testing.T) {
 	p.awaitText("Δ-100    sell SZ.000001 平安银行      100 @     10.00  you            holds 300      100100-5")
 
 	// Nothing happens meanwhile.
-	r.lead(at)
+	r.redirect(at)
 	p.awaitText("* nothing was missed")
 
-	// More than a screen can take: the last ones are shown.
-	r.lead("")
-	p.until("lost again", func(s seen) bool { return s.count("! connection lost: ") == 3 })
+	// More events than the screen has room for: the last ones are shown.
+	r.redirect("")
+	p.until("lost again", func(s screenState) bool { return s.count("! connection lost: ") == 3 })
 	for range 103 {
 		buys(t, c, "SH", "601398", 1)
 	}
-	r.lead(at)
+	r.redirect(at)
 	p.awaitText("* missed meanwhile: 103, as follows")
 	s = p.awaitText("* up to date: sequence 108")
-	if s.count("* the first 3 are not shown; see history") != 1 || s.count("SH.601398") != 100 || s.count("100100-8 ")+s.count("100100-9 ") != 0 {
+	if s.count("* the first 3 are not shown; see history") != 1 || s.count("SH.601398") != 100 ||
+		s.count("100100-8 ")+s.count("100100-9 ") != 0 {
 		t.Errorf("of 103 missed events it shows\n%s", s)
 	}
 }
 
-// TestResync: the server comes back with another history; the terminal says what differs, and goes on.
+// TestResync checks that the terminal shows the differences and continues when the server returns
+// with another history.
 func TestResync(t *testing.T) {
 	first := serveFixed(t)
 	r := newRelay(t, first)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", r.addr)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", r.addr)
 	p.awaitPrompt()
 	p.press("buy SZ.000001 300" + keyEnter)
 	p.awaitText("holds 300 ")
 	p.types("hold", ">>> hold")
-	r.lead(serveFixed(t))
+	r.redirect(serveFixed(t))
 	p.awaitText("the server has another history now, and the list is taken from it")
 	p.awaitText("  SZ.000001 平安银行: quantity 300 -> 0, cost 3000.00 -> 0.00")
 	p.awaitText("  cash: 997000.00 -> 1000000.00")
 	p.awaitLine(">>> hold")
 	p.press("ing" + keyEnter)
-	p.until("an empty list", func(s seen) bool { return s.count("no positions") == 2 })
+	p.until("an empty list", func(s screenState) bool { return s.count("no positions") == 2 })
 	p.press("buy SZ.000001 100" + keyEnter)
 	p.awaitText("you            holds 100      100100-2")
 }
 
-// TestPresence shows who comes and goes, while it is asked for.
+// TestPresence checks that logins and logouts of others are shown while presence is on.
 func TestPresence(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.press("presence on" + keyEnter)
 	p.awaitText("logins and logouts will be shown")
@@ -386,20 +402,20 @@ func TestPresence(t *testing.T) {
 	p.press("presence off" + keyEnter)
 	p.awaitText("logins and logouts will not be shown")
 	otherSession(t, at)
-	p.press("holding" + keyEnter) // answered after a login would have been shown
-	s := p.until("the list", func(s seen) bool { return s.count("no positions") == 2 })
+	p.press("holding" + keyEnter) // a login would have been shown before this answer
+	s := p.until("the list", func(s screenState) bool { return s.count("no positions") == 2 })
 	if s.count("uid 3") != 0 {
 		t.Errorf("a login is shown:\n%s", s)
 	}
 }
 
-// TestColours: red is up unless said otherwise; NO_COLOR leaves signs and words.
+// TestColours checks that red means up by default, and that NO_COLOR leaves the signs and words.
 func TestColours(t *testing.T) {
 	at := serveFixed(t)
 	for _, c := range []struct {
 		env, flag, up, down string
 	}{{"X=1", "cn", "31", "32"}, {"X=1", "western", "32", "31"}, {"NO_COLOR=1", "cn", "", ""}} {
-		p := sit(t, []string{homeEnv(t), c.env}, "--account", "100100", "--server", at, "--colors", c.flag)
+		p := startClient(t, []string{homeEnv(t), c.env}, "--account", "100100", "--server", at, "--colors", c.flag)
 		p.awaitPrompt()
 		p.press("buy SH.600036 300" + keyEnter)
 		p.awaitText("you            holds 300 ")
@@ -418,10 +434,10 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// TestDumbTerminal: a terminal that cannot move its cursor is read line by line.
+// TestDumbTerminal checks that a terminal that cannot move its cursor is read line by line.
 func TestDumbTerminal(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t), "TERM=dumb"}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t), "TERM=dumb"}, "--account", "100100", "--server", at)
 	p.awaitText("total market value 0.00, cash 1000000.00")
 	p.press("buy SZ.000001 100\n")
 	s := p.awaitText("you            holds 100      100100-2")
@@ -429,31 +445,31 @@ func TestDumbTerminal(t *testing.T) {
 		t.Errorf("there is a style %q, or a prompt:\n%s", style, s)
 	}
 	p.press(keyCtrlD)
-	if code := p.leaves(); code != 0 {
+	if code := p.exitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
 
-// TestHangUp: a line that nobody has sent is not sent when the terminal goes.
+// TestHangUp checks that an unsent line is not sent when the terminal hangs up.
 func TestHangUp(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.types("buy SZ.000001 100", ">>> buy SZ.000001 100")
 	if err := p.tty.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p.leaves()
+	p.exitCode()
 	h, err := otherSession(t, at).Holdings(t.Context())
 	if err != nil || h.AsOfSeq != 1 {
 		t.Errorf("the account is %v, %v: expected nothing to have happened", h, err)
 	}
 }
 
-// TestTerminalTold: SIGTERM leaves the terminal as it was, and the program in order.
+// TestTerminalTold checks that on SIGTERM the program ends cleanly and restores the terminal.
 func TestTerminalTold(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	fresh := freshModes(t)
 	p.awaitPrompt()
 	p.types("buy", ">>> buy")
@@ -461,7 +477,7 @@ func TestTerminalTold(t *testing.T) {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if code := p.leaves(); code != 0 {
+	if code := p.exitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	p.awaitText("bye")
@@ -470,10 +486,11 @@ func TestTerminalTold(t *testing.T) {
 	}
 }
 
-// TestSuspendNowhere: where there is no shell to go back to, nothing is suspended, and the line goes on by itself.
+// TestSuspendNowhere checks that without a shell to return to nothing is suspended, and the line
+// stays usable.
 func TestSuspendNowhere(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
+	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.types("buy SZ.000001", ">>> buy SZ.000001")
 	raw := p.modes()
@@ -486,16 +503,16 @@ func TestSuspendNowhere(t *testing.T) {
 		t.Errorf("it goes on with the modes %+v, and had %+v", now, raw)
 	}
 	p.press(keyCtrlZ + keyCtrlC + keyCtrlC + keyCtrlC)
-	if code := p.leaves(); code != 0 {
+	if code := p.exitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
 
-// TestUnknownCustomer: an error ends the program with what it was.
+// TestUnknownCustomer checks that an error ends the program and is printed.
 func TestUnknownCustomer(t *testing.T) {
 	at := serveFixed(t)
-	p := sit(t, []string{homeEnv(t)}, "--account", "5", "--server", at)
-	if code := p.leaves(); code != exitFailed {
+	p := startClient(t, []string{homeEnv(t)}, "--account", "5", "--server", at)
+	if code := p.exitCode(); code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}
 	p.awaitText("papertape: refused, unknown customer: ")

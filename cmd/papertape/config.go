@@ -33,7 +33,7 @@ func newConfigInit() *cobra.Command {
 A file that exists is never written over.`,
 		Example: `  papertape config init
   papertape config init --out papertape.yaml`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text := config.NewSettings().Commented()
 			if out == "" {
@@ -51,14 +51,15 @@ A file that exists is never written over.`,
 	return cmd
 }
 
-// createFile writes a new file, whole or not at all.
+// createFile writes a new file completely or not at all.
 func createFile(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return usageError{fmt.Errorf("%s exists and is left as it is; name a file that does not exist with --out", path)}
+		return usageError{fmt.Errorf("%s exists and is left as it is; name a file that does not exist with --out",
+			path)}
 	}
 	if err != nil {
-		return wrongPath("--out", err)
+		return pathError("--out", err)
 	}
 	_, err = f.WriteString(text)
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -76,7 +77,7 @@ func newConfigCheck() *cobra.Command {
 Flags and PAPERTAPE_ variables do not count: the file is judged alone. --config FILE is the same as FILE.`,
 		Example: `  papertape config check papertape.yaml
   papertape config check papertape.json && kill -HUP $(pidof papertape)`,
-		Args: cobra.ArbitraryArgs, // fileOf judges them
+		Args: cobra.ArbitraryArgs, // checked by fileOf
 	}
 	cmd.Flags().Var(pathFlag{&file}, config.FileFlag, "the `file`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -96,7 +97,7 @@ Flags and PAPERTAPE_ variables do not count: the file is judged alone. --config 
 		if err != nil {
 			return err
 		}
-		if _, err := fitting(cfg); err != nil {
+		if _, err := checkMachine(cfg); err != nil {
 			return err
 		}
 		lines, given := settings.InForce(cfg), 0
@@ -115,7 +116,7 @@ Flags and PAPERTAPE_ variables do not count: the file is judged alone. --config 
 	return cmd
 }
 
-// fileOf sets --config to the file that is named without it, if one is.
+// fileOf sets --config to the file argument, if there is one.
 func fileOf(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
@@ -140,7 +141,7 @@ default or came from a line of the file, a variable or a flag. Secrets are maske
 		Example: `  papertape config print
   papertape config print papertape.yaml --heartbeat 5s
   papertape config print -o json`,
-		Args: cobra.ArbitraryArgs, // fileOf judges them
+		Args: cobra.ArbitraryArgs, // checked by fileOf
 	}
 	settings.Register(cmd.Flags())
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")

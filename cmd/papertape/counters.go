@@ -10,8 +10,8 @@ import (
 	"github.com/papertape/papertape/console"
 )
 
-// counters is what the parts of the server count, under the names that operators see. docs/operations.md says which belongs to
-// which limit.
+// counters returns the counters of all parts of the server, under the names that operators see.
+// docs/operations.md says which counter belongs to which limit.
 func (s *server) counters() []console.Counter {
 	e, g := s.engine.Stats(), s.gw.Stats()
 	lost := uint64(0)
@@ -22,20 +22,24 @@ func (s *server) counters() []console.Counter {
 		{Name: "connections", Value: uint64(s.gw.Connections()), What: "open now"},
 		{Name: "accepted", Value: g.Accepted.Load(), What: "connections accepted"},
 		{Name: "logins", Value: g.Logins.Load(), What: "logins that succeeded"},
-		{Name: "logins_refused", Value: g.LoginsRefused.Load(), What: "logins refused: unknown account, too many sessions, malformed"},
+		{Name: "logins_refused", Value: g.LoginsRefused.Load(),
+			What: "logins refused: unknown account, too many sessions, malformed"},
 		{Name: "refused_full", Value: g.RefusedFull.Load(), What: "connections over a limit (GOODBYE FULL)"},
 		{Name: "login_timeouts", Value: g.LoginTimeouts.Load(), What: "connections that did not log in in time"},
 		{Name: "idle", Value: g.Idle.Load(), What: "sessions that were silent for three heartbeats"},
 		{Name: "kicked", Value: g.Kicked.Load(), What: "sessions ended by an operator"},
 		{Name: "protocol_errors", Value: g.ProtocolErrors.Load(), What: "connections ended for what they sent"},
 		{Name: "cut_outbox", Value: g.CutOutbox.Load(), What: "sessions with too much waiting (GOODBYE SLOW)"},
-		{Name: "cut_stalled", Value: g.CutStalled.Load(), What: "sessions that read nothing for the stall timeout (GOODBYE SLOW)"},
+		{Name: "cut_stalled", Value: g.CutStalled.Load(),
+			What: "sessions that read nothing for the stall timeout (GOODBYE SLOW)"},
 		{Name: "cut_total", Value: g.CutTotal.Load(), What: "sessions cut since all outboxes together had too much"},
 		{Name: "lost", Value: g.Lost.Load(), What: "sessions whose next event was no longer kept"},
 		{Name: "quotes_skipped", Value: g.QuotesSkipped.Load(), What: "rounds of quotes left out for a subscriber"},
 		{Name: "busy", Value: g.Busy.Load(), What: "requests refused: inbox full, or too many in flight"},
-		{Name: "rate_limited", Value: e.RateLimited, What: "orders refused since their account sends too many a second"},
-		{Name: "history_busy", Value: e.HistoryBusy, What: "requests refused since too many reads of history were under way"},
+		{Name: "rate_limited", Value: e.RateLimited,
+			What: "orders refused since their account sends too many a second"},
+		{Name: "history_busy", Value: e.HistoryBusy,
+			What: "requests refused since too many reads of history were under way"},
 		{Name: "requests", Value: e.Requests, What: "requests served by the shards"},
 		{Name: "events", Value: e.Events, What: "changes of accounts"},
 		{Name: "orders_refused", Value: e.Refused, What: "orders refused by the book"},
@@ -47,7 +51,8 @@ func (s *server) counters() []console.Counter {
 	}, s.ledger.counters()...)
 }
 
-// counters are those of the journal; none where nothing is kept, or while it is being recovered.
+// counters returns the journal's counters, or none if the server keeps no journal or is still
+// recovering it.
 func (l *ledger) counters() []console.Counter {
 	if l == nil || l.journal.Load() == nil {
 		return nil
@@ -58,26 +63,28 @@ func (l *ledger) counters() []console.Counter {
 		readOnly = 1
 	}
 	return []console.Counter{
-		{Name: "journal_commits", Value: j.Commits, What: "commits in the journal: each a block, and with durability sync one sync"},
+		{Name: "journal_commits", Value: j.Commits,
+			What: "commits in the journal: each a block, and with durability sync one sync"},
 		{Name: "journal_events", Value: j.Events, What: "events committed since the start"},
 		{Name: "journal_bytes", Value: j.Bytes, What: "bytes of these commits"},
 		{Name: "journal_checkpoints", Value: j.Checkpoints, What: "checkpoints made since the start"},
-		{Name: "journal_checkpoint_ms", Value: uint64(j.CheckpointTook.Milliseconds()), What: "what the last checkpoint took"},
+		{Name: "journal_checkpoint_ms", Value: uint64(j.CheckpointTook.Milliseconds()),
+			What: "what the last checkpoint took"},
 		{Name: "journal_disk_bytes", Value: j.DiskBytes, What: "what the journal takes up on the disk"},
 		{Name: "read_only", Value: readOnly, What: "1: the disk is nearly full, and orders are refused"},
 	}
 }
 
 func newStats() *cobra.Command {
-	var ask asking
+	var server consoleFlags
 	cmd := &cobra.Command{
 		Use:   "stats",
 		Short: "What a running server has counted: logins, events, and what its limits did",
 		Example: `  papertape stats
   papertape stats -o json`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := ask.client()
+			c, err := server.client()
 			if err != nil {
 				return err
 			}
@@ -85,7 +92,7 @@ func newStats() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printAs(cmd.OutOrStdout(), ask.output, n, func(w io.Writer) error {
+			return printAs(cmd.OutOrStdout(), server.output, n, func(w io.Writer) error {
 				t := newTable(table.Row{"counter", "what", "value"}, 3)
 				for _, c := range n.Counters {
 					t.AppendRow(table.Row{c.Name, c.What, c.Value})
@@ -95,6 +102,6 @@ func newStats() *cobra.Command {
 			})
 		},
 	}
-	ask.register(cmd.Flags())
+	server.register(cmd.Flags())
 	return cmd
 }

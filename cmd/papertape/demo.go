@@ -19,10 +19,10 @@ import (
 )
 
 const (
-	demoLimit    = 55 * time.Second // for all of it; it takes a third of that
-	demoDuration = 9 * time.Second  // for which the clients trade at least
-	demoRestart  = 4 * time.Second  // from the login of all to the restart of the server
-	demoTape     = 100099           // whose tape is shown: the client whose trade is taken back
+	demoLimit    = 55 * time.Second // for the whole command, which takes a third of that
+	demoDuration = 9 * time.Second  // the clients trade at least that long
+	demoRestart  = 4 * time.Second  // from the last login to the restart of the server
+	demoTape     = 100099           // the account whose tape is shown; one of its trades is taken back
 )
 
 func newDemo() *cobra.Command {
@@ -35,7 +35,7 @@ mission against it; stop it in the middle and start it again. Show the tape of t
 each client saw and checked. Exit 0 only if all of it held, 99 if a check did not.`,
 		Example: `  papertape demo
   papertape demo -o json`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -44,7 +44,7 @@ each client saw and checked. Exit 0 only if all of it held, 99 if a check did no
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), demoLimit)
 		defer cancel()
-		var mu sync.Mutex // the clients' tape and the story are said by several goroutines
+		var mu sync.Mutex // several goroutines print
 		report, err := demo(ctx, cmd.ErrOrStderr(), func(format string, args ...any) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -67,8 +67,8 @@ each client saw and checked. Exit 0 only if all of it held, 99 if a check did no
 	return cmd
 }
 
-// demo runs a server of its own and the mission against it. When all have traded for a while it stops the server and starts it
-// again, on the same data and the same port.
+// demo runs a server and the mission against it. When all clients have traded for a while, it stops
+// the server and starts it again with the same data and the same port.
 func demo(ctx context.Context, stderr io.Writer, say func(string, ...any)) (*clientsim.Report, error) {
 	dir, err := os.MkdirTemp("", "papertape-demo-")
 	if err != nil {
@@ -87,25 +87,29 @@ func demo(ctx context.Context, stderr io.Writer, say func(string, ...any)) (*cli
 	}
 	say("server on %s, console on http://%s/, %d accounts, %g simulated fill(s) a second, durability %s",
 		at.listen, at.admin, cfg.Accounts, cfg.Simulator.Rate, cfg.Durability)
-	say("ten clients log in, pull their lists, trade, are pushed fills, and check every event; this is what account %d is shown:", demoTape)
-	flight := fly(ctx, at.listen, say)
+	say("ten clients log in, pull their lists, trade, are pushed fills, and check every event; this is what account "+
+		"%d is shown:", demoTape)
+	mission := startMission(ctx, at.listen, say)
 	cfg.Listen, cfg.Admin = at.listen, at.admin
-	if flight.loggedIn(ctx, demoRestart) {
+	if mission.waitLoggedIn(ctx, demoRestart) {
 		say("the server is stopped, and started again on the same data and the same port ...")
 		if err = stop(); err == nil {
 			_, stop, err = startDemo(ctx, cfg, log)
 		}
 		if err != nil {
-			return nil, errors.Join(err, flight.giveUp())
+			return nil, errors.Join(err, mission.abort())
 		}
 		say("... it is there again")
 	}
-	report, err := flight.land()
+	report, err := mission.wait()
 	return report, errors.Join(err, stop())
 }
 
-// startDemo starts a server that plays the mission's script, and returns where it is and how to stop it.
-func startDemo(ctx context.Context, cfg *config.Config, log zerolog.Logger) (at addresses, stop func() error, err error) {
+// startDemo starts a server that plays the mission's script, and returns its addresses and a
+// function to stop it.
+func startDemo(
+	ctx context.Context, cfg *config.Config, log zerolog.Logger,
+) (at addresses, stop func() error, err error) {
 	script, err := simulator.ParseScript(clientsim.MissionScript(), market.Default())
 	if err != nil {
 		return at, nil, fmt.Errorf("demo: %w", err)
@@ -129,23 +133,23 @@ func startDemo(ctx context.Context, cfg *config.Config, log zerolog.Logger) (at 
 	}
 }
 
-// flight is a mission under way.
-type flight struct {
-	in     chan struct{} // closed when all are logged in
-	over   chan struct{} // closed when it has ended
-	cancel context.CancelFunc
-	report *clientsim.Report // from over on, as is err
-	err    error
+// missionRun is a mission in progress.
+type missionRun struct {
+	allLoggedIn chan struct{} // closed when all clients are logged in
+	ended       chan struct{} // closed when the mission has ended
+	cancel      context.CancelFunc
+	report      *clientsim.Report // report and err are set before ended is closed
+	err         error
 }
 
-// fly starts the mission; land or giveUp waits for its end.
-func fly(ctx context.Context, addr string, say func(string, ...any)) *flight {
+// startMission starts the mission. Call wait or abort afterwards.
+func startMission(ctx context.Context, addr string, say func(string, ...any)) *missionRun {
 	ctx, cancel := context.WithCancel(ctx)
-	f := &flight{in: make(chan struct{}), over: make(chan struct{}), cancel: cancel}
+	f := &missionRun{allLoggedIn: make(chan struct{}), ended: make(chan struct{}), cancel: cancel}
 	go func() {
-		defer close(f.over)
+		defer close(f.ended)
 		f.report, f.err = clientsim.Mission(ctx, clientsim.MissionConfig{
-			Addr: addr, Duration: demoDuration, Restarts: 1, LoggedIn: func() { close(f.in) },
+			Addr: addr, Duration: demoDuration, Restarts: 1, LoggedIn: func() { close(f.allLoggedIn) },
 			Progress: func(account uint64, text string) {
 				if account == demoTape {
 					say("  %s", text)
@@ -156,31 +160,32 @@ func fly(ctx context.Context, addr string, say func(string, ...any)) *flight {
 	return f
 }
 
-// loggedIn waits until all are logged in since a while; false: the mission is over before.
-func (f *flight) loggedIn(ctx context.Context, since time.Duration) bool {
+// waitLoggedIn waits until all clients have been logged in for d. It returns false if the mission
+// or ctx ends first.
+func (f *missionRun) waitLoggedIn(ctx context.Context, d time.Duration) bool {
 	select {
-	case <-f.in:
-	case <-f.over:
+	case <-f.allLoggedIn:
+	case <-f.ended:
 		return false
 	}
 	select {
-	case <-time.After(since):
+	case <-time.After(d):
 		return true
-	case <-f.over:
+	case <-f.ended:
 	case <-ctx.Done():
 	}
 	return false
 }
 
-func (f *flight) land() (*clientsim.Report, error) {
-	<-f.over
+func (f *missionRun) wait() (*clientsim.Report, error) {
+	<-f.ended
 	f.cancel()
 	return f.report, f.err
 }
 
-// giveUp ends the mission, of which nothing is to be had without a server.
-func (f *flight) giveUp() error {
+// abort stops the mission: without a server it cannot complete.
+func (f *missionRun) abort() error {
 	f.cancel()
-	_, err := f.land()
+	_, err := f.wait()
 	return err
 }

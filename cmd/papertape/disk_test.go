@@ -29,7 +29,7 @@ func smallDisk(t *testing.T) string {
 	return dir
 }
 
-// fill leaves so many MiB of a disk free.
+// fill leaves mib MiB of a disk free.
 func fill(t *testing.T, dir string, mib uint64) string {
 	t.Helper()
 	var st syscall.Statfs_t
@@ -47,19 +47,21 @@ func fill(t *testing.T, dir string, mib uint64) string {
 	return name
 }
 
-// TestDiskNearlyFull: below its low-water mark a real server refuses orders, and takes them again when there is room.
+// TestDiskNearlyFull checks that a real server refuses orders when its disk is below the low-water
+// mark, and accepts them again when there is room.
 func TestDiskNearlyFull(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
 	disk := smallDisk(t)
-	p := startServe(t, "--data", filepath.Join(disk, "data"), "--disk-free-bytes-min", "64MiB", "--simulator.rate", "0", "--accounts", "3")
+	p := startServe(t, "--data", filepath.Join(disk, "data"), "--disk-free-bytes-min", "64MiB", "--simulator.rate",
+		"0", "--accounts", "3")
 	at := p.until("listening").Listen
 	buyAs(t, at, "before")
 	ballast := fill(t, disk, 32)
 	p.until("the disk is nearly full")
 	c := dial(t, at)
-	defer c.Close() //nolint:errcheck // the end of the test
+	defer c.Close() //nolint:errcheck // the test is over
 	var refused *client.Reject
 	if _, err := c.Buy(t.Context(), "SZ", "000001", 100); !errors.As(err, &refused) || refused.Code != client.ReadOnly {
 		t.Errorf("an order on a disk that is nearly full: %v, want READ_ONLY", err)
@@ -73,18 +75,20 @@ func TestDiskNearlyFull(t *testing.T) {
 	p.stop()
 }
 
-// TestDiskFull: on a disk without a byte of room a server goes on, and puts its checkpoints off; it takes orders again
-// when there is room. One that starts there says so, and changes nothing.
+// TestDiskFull checks that a server continues on a completely full disk, postpones its checkpoints,
+// and accepts orders again when there is room. A server that starts on a full disk says so, and
+// changes nothing.
 func TestDiskFull(t *testing.T) {
 	disk := smallDisk(t)
-	args := []string{"--data", filepath.Join(disk, "data"), "--disk-free-bytes-min", "64MiB", "--checkpoint-interval", "100ms", "--accounts", "2000"}
+	args := []string{"--data", filepath.Join(disk, "data"), "--disk-free-bytes-min", "64MiB", "--checkpoint-interval",
+		"100ms", "--accounts", "2000"}
 	p := startServe(t, append(args, "--simulator.rate", "5000")...)
 	at := p.until("listening").Listen
 	buyAs(t, at, "before")
 	ballast := fill(t, disk, 0)
 	p.until("no checkpoint: what was committed is safe")
 	c := dial(t, at)
-	defer c.Close() //nolint:errcheck // the end of the test
+	defer c.Close() //nolint:errcheck // the test is over
 	var refused *client.Reject
 	if _, err := c.Buy(t.Context(), "SZ", "000001", 100); !errors.As(err, &refused) || refused.Code != client.ReadOnly {
 		t.Errorf("an order on a full disk: %v, want READ_ONLY", err)
@@ -104,7 +108,8 @@ func TestDiskFull(t *testing.T) {
 
 	before := namesIn(t, filepath.Join(disk, "data"))
 	p = startServe(t, args...)
-	p.until("papertape: the journal in " + filepath.Join(disk, "data") + " cannot be started, as its disk has no room: 0 bytes are free")
+	p.until("papertape: the journal in " + filepath.Join(disk, "data") +
+		" cannot be started, as its disk has no room: 0 bytes are free")
 	p.mustFail()
 	if after := namesIn(t, filepath.Join(disk, "data")); !slices.Equal(before, after) {
 		t.Errorf("a start without room: before %q, after %q", before, after)
@@ -134,30 +139,32 @@ func namesIn(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// mustFail waits for the end of a server that fails.
+// mustFail waits for the server to end with a failure.
 func (p *runningServe) mustFail() {
 	p.t.Helper()
-	for range p.lines { // to the end
+	for range p.lines { // until its output ends
 	}
 	if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != exitFailed {
 		p.t.Errorf("it ended with %v, want exit code %d", err, exitFailed)
 	}
 }
 
-// TestNoRoomForFiles: on a disk that has bytes enough and no room for another file, what needs one waits for it,
-// orders too. A server that is stopped meanwhile ends with exit code 1 and a line that says why; nothing that was
-// acknowledged is missing when there is room again.
+// TestNoRoomForFiles checks a disk that has free bytes but no room for another file. Whatever needs
+// a file waits, orders included. A server that is stopped meanwhile ends with exit code 1 and says
+// why. No acknowledged order is missing when there is room again.
 func TestNoRoomForFiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
 	disk := smallDisk(t)
-	args := []string{"--data", filepath.Join(disk, "data"), "--simulator.rate", "0", "--accounts", "3", "--disk-free-bytes-min", "1MiB",
+	args := []string{"--data", filepath.Join(disk, "data"), "--simulator.rate", "0", "--accounts", "3",
+		"--disk-free-bytes-min", "1MiB",
 		"--shutdown-timeout", "1s"}
 	p := startServe(t, args...)
 	at := p.until("listening").Listen
-	n := &ordering{t: t, at: at}
-	const full, done = "the disk is full: no orders are taken until there is room again", "what waited for room on the disk is done with"
+	n := &orderer{t: t, at: at}
+	const full, done = "the disk is full: no orders are taken until there is room again",
+		"what waited for room on the disk is done with"
 	for range 2 {
 		files := takeFiles(t, disk)
 		stop := n.order()
@@ -188,15 +195,16 @@ func TestNoRoomForFiles(t *testing.T) {
 	p = startServe(t, args...)
 	c := dial(t, p.until("listening").Listen)
 	for _, i := range []int{max(0, n.acknowledged-4000), n.acknowledged - 1} {
-		if ev, err := c.Order(t.Context(), one(i)); err != nil || !ev.Replay {
-			t.Errorf("order %d of %d acknowledged ones, sent again: %v, want its execution with REPLAY", i, n.acknowledged, err)
+		if ev, err := c.Order(t.Context(), nthOrder(i)); err != nil || !ev.Replay {
+			t.Errorf("order %d of %d acknowledged ones, sent again: %v, want its execution with REPLAY", i,
+				n.acknowledged, err)
 		}
 	}
 	_ = c.Close()
 	p.stop()
 }
 
-// takeFiles makes files until there can be no more.
+// takeFiles creates files until no more can be created.
 func takeFiles(t *testing.T, disk string) (files []string) {
 	t.Helper()
 	for n := 0; ; n++ {
@@ -212,22 +220,22 @@ func takeFiles(t *testing.T, disk string) (files []string) {
 	}
 }
 
-// ordering is somebody who orders one share after the other.
-type ordering struct {
+// orderer orders one share after another.
+type orderer struct {
 	t            *testing.T
 	at           string
 	acknowledged int
 }
 
-// order orders until stop is called, or until there is no answer; an order that is refused is sent again.
-func (o *ordering) order() (stop func()) {
+// order sends orders until stop is called or no answer comes. It repeats an order that is refused.
+func (o *orderer) order() (stop func()) {
 	ctx, cancel := context.WithCancel(o.t.Context())
 	c := dial(o.t, o.at)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for ctx.Err() == nil {
-			_, err := c.Order(ctx, one(o.acknowledged))
+			_, err := c.Order(ctx, nthOrder(o.acknowledged))
 			var refused *client.Reject
 			switch {
 			case err == nil:
@@ -247,8 +255,8 @@ func (o *ordering) order() (stop func()) {
 	}
 }
 
-// one is an order of one share, the n-th, with a long id.
-func one(n int) client.Order {
+// nthOrder returns the n-th order, for one share, with a long ID.
+func nthOrder(n int) client.Order {
 	return client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 1,
 		ClientOrderID: fmt.Sprintf("%060d", n)}
 }

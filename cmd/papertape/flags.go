@@ -17,14 +17,15 @@ import (
 	"github.com/papertape/papertape/decimal"
 )
 
-// Bounds of the values of flags.
+// Bounds of flag values.
 const (
-	durationMax = 7 * 24 * time.Hour // how long a command may be told to do something
+	durationMax = 7 * 24 * time.Hour // longest duration for which a command may be told to run
 	accountsMax = config.AccountsMax
 	countMax    = math.MaxInt32
 )
 
-// boolFlag is a flag that is true when it is named. Like a setting it takes no other words than true and false.
+// boolFlag is a flag that may stand alone, meaning true. Like a setting, it accepts no other words
+// than true and false.
 type boolFlag struct{ to *bool }
 
 func (f boolFlag) Set(text string) (err error) {
@@ -38,7 +39,7 @@ func (boolFlag) Type() string     { return config.KindBool }
 // IsBoolFlag tells pflag that the flag may stand alone.
 func (boolFlag) IsBoolFlag() bool { return true }
 
-// pathFlag is a flag with the path of a file or directory. It may be empty: that is for the command to judge.
+// pathFlag is the path of a file or directory. Each command decides whether it may be empty.
 type pathFlag struct{ to *string }
 
 func (f pathFlag) Set(text string) error {
@@ -52,7 +53,7 @@ func (f pathFlag) Set(text string) error {
 func (f pathFlag) String() string { return *f.to }
 func (pathFlag) Type() string     { return config.KindText }
 
-// peerFlag is the address of a server to connect to, host:port.
+// peerFlag is the host:port of a server to connect to.
 type peerFlag struct{ to *string }
 
 func (f peerFlag) Set(text string) error {
@@ -66,16 +67,16 @@ func (f peerFlag) Set(text string) error {
 func (f peerFlag) String() string { return *f.to }
 func (peerFlag) Type() string     { return config.KindText }
 
-// peerAddress registers a flag that names a server to connect to.
+// peerAddress registers a flag for the address of a server to connect to.
 func peerAddress(flags *pflag.FlagSet, to *string, name, address, usage string) {
 	*to = address
 	flags.Var(peerFlag{to}, name, usage)
 }
 
-// wholesFlag is a list of whole numbers from 1 on, with commas between them.
-type wholesFlag struct{ to *[]uint64 }
+// wholeNumbersFlag is a comma-separated list of whole numbers, each at least 1.
+type wholeNumbersFlag struct{ to *[]uint64 }
 
-func (f wholesFlag) Set(text string) error {
+func (f wholeNumbersFlag) Set(text string) error {
 	var all []uint64
 	for part := range strings.SplitSeq(text, ",") {
 		n, err := decimal.ParseWhole[uint64](part, 1, 1<<64-1)
@@ -88,12 +89,13 @@ func (f wholesFlag) Set(text string) error {
 	return nil
 }
 
-func (f wholesFlag) String() string {
+func (f wholeNumbersFlag) String() string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(*f.to), " ", ","), "[]")
 }
-func (wholesFlag) Type() string { return config.KindNumber }
+func (wholeNumbersFlag) Type() string { return config.KindNumber }
 
-// flagError is what is wrong with the flags of a command. A value that is wrong is told as that of a setting is.
+// flagError turns pflag's error into a usage error. An invalid value is reported in the words that
+// settings use.
 func flagError(cmd *cobra.Command, err error) error {
 	if value := (*pflag.InvalidValueError)(nil); errors.As(err, &value) {
 		return usageError{fmt.Errorf("--%s: %w", value.GetFlag().Name, value.Unwrap())}
@@ -101,10 +103,11 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError{fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())}
 }
 
-// wrongPath makes an error of the operating system about the path that a flag names a matter of usage, if it is one.
-func wrongPath(flag string, err error) error {
+// pathError turns an operating system error about a flag's path into a usage error, if the path is
+// to blame.
+func pathError(flag string, err error) error {
 	var errno syscall.Errno
-	if errors.As(err, &errno) && slices.Contains(notForUs, errno) {
+	if errors.As(err, &errno) && slices.Contains(usageErrnos, errno) {
 		return usageError{fmt.Errorf("%s: %w", flag, err)}
 	}
 	return err

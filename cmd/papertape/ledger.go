@@ -20,30 +20,31 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// keeps says, for each mode, what may be lost and when the epoch changes. docs/ledger.md says it at length.
-var keeps = map[string]string{
+// durabilityText says for each durability mode what can be lost and when the epoch changes.
+// docs/ledger.md has the details.
+var durabilityText = map[string]string{
 	config.DurabilitySync: "every answer is on the disk before it is given; the epoch outlives stops and crashes",
 	config.DurabilityInterval: "a crash may lose what was answered since the last sync, 100ms before or less; " +
 		"the next start then begins a new epoch",
 	config.DurabilityNone: "events live in memory alone; every start begins a new epoch",
 }
 
-// ledger is what a server keeps: its durable journal. It takes the journal's place in the engine before the journal is
-// open: the engine asks it nothing until run has recovered it.
+// ledger is the durable journal of a server. The engine gets it as its journal before the journal
+// is open, and does not use it until openLedger has recovered it.
 type ledger struct {
 	dir     string
 	options journal.Options
 	log     zerolog.Logger
 
-	journal atomic.Pointer[journal.Journal] // nil: not open yet
+	journal atomic.Pointer[journal.Journal] // nil until opened
 
-	backup sync.Mutex // held by the one backup under way, and by whoever closes the journal
-	closed bool       // under backup
+	backup sync.Mutex // held during a backup, and while closing the journal
+	closed bool       // guarded by backup
 }
 
 var _ engine.Journal = (*ledger)(nil)
 
-// newLedger returns the ledger of a configuration, nil where nothing is kept.
+// newLedger returns the ledger for a configuration, or nil if durability is none.
 func newLedger(cfg *config.Config, log zerolog.Logger, fatal func(error)) *ledger {
 	if cfg.Durability == config.DurabilityNone {
 		return nil
@@ -56,7 +57,7 @@ func newLedger(cfg *config.Config, log zerolog.Logger, fatal func(error)) *ledge
 	return &ledger{dir: cfg.Data, options: o, log: log}
 }
 
-// journalOptions are those that do not depend on the configuration.
+// journalOptions returns the options that do not depend on the configuration.
 func journalOptions(log zerolog.Logger) journal.Options {
 	return journal.Options{
 		Mode: journal.Sync, Universe: market.Default(), Log: log, Fatal: func(err error) { panic(err) },
@@ -64,7 +65,7 @@ func journalOptions(log zerolog.Logger) journal.Options {
 	}
 }
 
-// Epoch, Keeps, Commit, Committed and Read are those of the journal.
+// Epoch, Keeps, Commit, Committed and Read implement engine.Journal.
 func (l *ledger) Epoch() uint64 { return l.journal.Load().Epoch() }
 
 func (l *ledger) Keeps() bool { return true }
@@ -77,19 +78,20 @@ func (l *ledger) Read(dst []positions.Event, account, from uint64, limit int) ([
 	return l.journal.Load().Read(dst, account, from, limit)
 }
 
-// readOnly says whether the disk has too little room for orders.
+// readOnly reports whether the disk is too full to accept orders.
 func (l *ledger) readOnly() bool {
 	j := l.journal.Load()
 	return j != nil && j.ReadOnly()
 }
 
-// open opens the journal and brings the engine to where the last run ended.
+// open opens the journal and restores the engine's state from it.
 func (l *ledger) open(ctx context.Context, into journal.Recovery, progress func(done, total uint64)) error {
 	j, err := journal.Open(l.dir, l.options)
 	if err != nil {
 		return asLedgerError(err)
 	}
-	// What a recovery allocates it keeps: collections find nothing, and take more time than the replaying.
+	// Recovery keeps everything that it allocates. Garbage collections would free nothing, and take
+	// longer than the replay itself.
 	collect := debug.SetGCPercent(-1)
 	err = j.Recover(ctx, into, progress)
 	debug.SetGCPercent(collect)
@@ -100,9 +102,9 @@ func (l *ledger) open(ctx context.Context, into journal.Recovery, progress func(
 	return nil
 }
 
-// asLedgerError makes a directory that is not for this server a matter of configuration: it is in use, it is of a
-// newer program, it cannot be made; so is a place where a copy cannot be written. Damage is not, nor is a disk that
-// fails.
+// asLedgerError turns an error into a configuration error if the directory is unsuitable: it is in
+// use, it was written by a newer program, or it cannot be created. The same applies to a place to
+// which no copy can be written. Damage and disk failures are not configuration errors.
 func asLedgerError(err error) error {
 	var damage *journal.DamageError
 	var target *journal.TargetError
@@ -114,20 +116,20 @@ func asLedgerError(err error) error {
 	switch {
 	case errors.As(err, &damage), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
-	case errors.As(err, &errno) && !slices.Contains(notForUs, errno):
+	case errors.As(err, &errno) && !slices.Contains(usageErrnos, errno):
 		return err
 	}
 	return config.Errorf("%s: %w", key, err)
 }
 
-// notForUs is what the operating system says of a directory that is the wrong one, rather than failing.
-// EAGAIN is the lock's: somebody else has it.
-var notForUs = []syscall.Errno{
+// usageErrnos are the operating system errors that mean that the wrong directory was named, and not
+// that something failed. EAGAIN means that another process holds the lock.
+var usageErrnos = []syscall.Errno{
 	syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOTDIR, syscall.ENOENT, syscall.EEXIST, syscall.ENAMETOOLONG,
 	syscall.ELOOP, syscall.EINVAL, syscall.EAGAIN,
 }
 
-// close ends the journal with the mark of a clean stop. A backup under way is waited for.
+// close closes the journal and marks the stop as clean. It waits for a backup in progress.
 func (l *ledger) close() error {
 	l.backup.Lock()
 	defer l.backup.Unlock()
@@ -138,9 +140,9 @@ func (l *ledger) close() error {
 	return nil
 }
 
-// openLedger recovers the ledger, opens the accounts of a first start, and starts the checkpoints. When it returns
-// without an error the books are open to the console. closeLedger is to be called in any case, when nobody submits
-// any more.
+// openLedger recovers the ledger, opens the accounts of a first start, and starts the checkpoints.
+// When it returns without an error, the console may read the books. Call closeLedger in any case,
+// once nobody submits requests any more.
 func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err error) {
 	if s.ledger == nil {
 		s.recovered.Store(true)
@@ -175,7 +177,8 @@ func (s *server) closeMemory() error {
 	return nil
 }
 
-// checkpoint starts the goroutine that makes checkpoints, and returns what ends it, after a last one.
+// checkpoint starts the goroutine that makes checkpoints. The returned function stops it and makes
+// a last one.
 func (s *server) checkpoint(ctx context.Context) (stop func()) {
 	j := s.ledger.journal.Load()
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -191,7 +194,7 @@ func (s *server) checkpoint(ctx context.Context) (stop func()) {
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 		defer cancel()
 		switch err := j.Checkpoint(limit, s.engine); {
-		case err == nil, limit.Err() != nil: // nothing is lost where it is not made: the next start replays more
+		case err == nil, limit.Err() != nil: // without it nothing is lost: the next start replays more
 		case errors.Is(err, journal.ErrNoRoom):
 			s.log.Warn().Err(err).
 				Msg("there is no last checkpoint: what was committed is safe, and the next start will replay it")

@@ -18,10 +18,11 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// TestLastCheckpoint: what a server that stops in order leaves has been checkpointed, so the next start replays nothing.
+// TestLastCheckpoint checks that a clean stop makes a last checkpoint, so that the next start
+// replays nothing.
 func TestLastCheckpoint(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	first := live(t, dir, nil)
+	first := startInProcess(t, dir, nil)
 	buyAs(t, first.at().listen, "x")
 	if err := first.end(); err != nil {
 		t.Fatal(err)
@@ -42,14 +43,15 @@ func TestLastCheckpoint(t *testing.T) {
 	}
 }
 
-// TestReadOnly takes the room on the disk away and gives it back. Orders are refused meanwhile, and all else goes on.
+// TestReadOnly takes away the free space of the disk and returns it. Meanwhile orders are refused,
+// and everything else works.
 func TestReadOnly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
 	var free atomic.Uint64
 	free.Store(1 << 40)
-	l := live(t, filepath.Join(t.TempDir(), "data"), func(s *server) {
+	l := startInProcess(t, filepath.Join(t.TempDir(), "data"), func(s *server) {
 		s.ledger.options.FreeBytes = func() (uint64, error) { return free.Load(), nil }
 	})
 	at := l.at()
@@ -70,8 +72,9 @@ func TestReadOnly(t *testing.T) {
 	free.Store(uint64(l.cfg.DiskFreeBytesMin) - 1)
 	eventually(t, "the server is read-only", func() bool { return readOnly() == 1 })
 	c := dial(t, at.listen)
-	defer c.Close() //nolint:errcheck // the end of the test
-	_, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderID: "meanwhile"})
+	defer c.Close() //nolint:errcheck // the test is over
+	_, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100,
+		ClientOrderID: "meanwhile"})
 	var refused *client.Reject
 	if !errors.As(err, &refused) || refused.Code != client.ReadOnly {
 		t.Errorf("an order on a full disk: %v, want READ_ONLY", err)
@@ -95,7 +98,8 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// TestLedgerErrors tells a wrong directory, which is a matter of configuration, from a bad one.
+// TestLedgerErrors checks that an unsuitable directory is a configuration error, and a damaged one
+// is not.
 func TestLedgerErrors(t *testing.T) {
 	inUse := errors.New("the journal in d is in use")
 	for _, c := range []struct {
@@ -108,7 +112,8 @@ func TestLedgerErrors(t *testing.T) {
 		{fmt.Errorf("make: %w", syscall.ENOTDIR), true},
 		{fmt.Errorf("read: %w", syscall.EIO), false},
 		{fmt.Errorf("write: %w", syscall.ENOSPC), false},
-		{fmt.Errorf("open: %w", &journal.DamageError{Dir: "d", Where: "commit 7", Err: errors.New("it is missing")}), false},
+		{fmt.Errorf("open: %w", &journal.DamageError{Dir: "d", Where: "commit 7", Err: errors.New("it is missing")}),
+			false},
 		{fmt.Errorf("recover: %w", context.Canceled), false},
 	} {
 		err := asLedgerError(c.err)
@@ -119,7 +124,7 @@ func TestLedgerErrors(t *testing.T) {
 	}
 }
 
-// discard is recovered into, and keeps nothing.
+// discard is a target for recovery that keeps nothing.
 type discard struct{}
 
 func (discard) Load(*engine.AccountState) error { return nil }

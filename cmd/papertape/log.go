@@ -16,7 +16,7 @@ import (
 	"github.com/papertape/papertape/cmd/papertape/config"
 )
 
-// newLog makes the one logger, and what changes its level.
+// newLog returns the logger, and the value that changes its level.
 func newLog(cfg *config.Config, w io.Writer) (zerolog.Logger, *logLevel, error) {
 	level, err := zerolog.ParseLevel(cfg.Log.Level)
 	if err != nil {
@@ -24,23 +24,25 @@ func newLog(cfg *config.Config, w io.Writer) (zerolog.Logger, *logLevel, error) 
 	}
 	zerolog.TimeFieldFormat = time.RFC3339Nano
 	if cfg.Log.Format == "console" || cfg.Log.Format == "auto" && isTerminal(w) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.RFC3339, NoColor: os.Getenv("NO_COLOR") != "" || !isTerminal(w)}
+		noColor := os.Getenv("NO_COLOR") != "" || !isTerminal(w)
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.RFC3339, NoColor: noColor}
 	}
 	changing := new(logLevel)
 	changing.set(level)
 	return zerolog.New(w).Sample(changing).With().Timestamp().Logger(), changing, nil
 }
 
-// logLevel is the level of a logger and of every logger derived from it. It is their sampler, since that is what zerolog
-// asks before it builds an event: a line that is not wanted costs a comparison. Any goroutine may use it.
+// logLevel is the level of a logger and of all loggers derived from it. It is a sampler because
+// zerolog asks the sampler before it builds an event, so a suppressed line costs one comparison. It
+// is safe for concurrent use.
 type logLevel struct{ atomic.Int32 }
 
 func (l *logLevel) set(level zerolog.Level) { l.Store(int32(level)) }
 
-// Level is what is logged at least. It and SetLevel are for the console.
+// Level returns the lowest level that is logged. The console uses Level and SetLevel.
 func (l *logLevel) Level() string { return zerolog.Level(l.Load()).String() }
 
-// SetLevel takes the names that the configuration takes.
+// SetLevel accepts the same names as the configuration.
 func (l *logLevel) SetLevel(name string) error {
 	level, err := zerolog.ParseLevel(name)
 	if err != nil || name == "" || level > zerolog.ErrorLevel {
@@ -50,14 +52,13 @@ func (l *logLevel) SetLevel(name string) error {
 	return nil
 }
 
-// Sample implements zerolog.Sampler.
 func (l *logLevel) Sample(level zerolog.Level) bool { return int32(level) >= l.Load() }
 
 func isTerminal(w any) bool {
 	switch f := w.(type) {
 	case *os.File:
 		return isatty.IsTerminal(f.Fd())
-	case *lossy:
+	case *lossyWriter:
 		return isTerminal(f.w)
 	case *logQueue:
 		return isTerminal(f.to)
@@ -65,47 +66,48 @@ func isTerminal(w any) bool {
 	return false
 }
 
-// lossy writes to what may have nobody who reads it any more. It never fails; it counts what was lost. Any
-// goroutine may use it.
-type lossy struct {
+// lossyWriter writes to a stream whose reader may have gone away. It never fails, and counts the
+// lost writes. It is safe for concurrent use.
+type lossyWriter struct {
 	w    io.Writer
-	lost atomic.Uint64 // writes, each of which is a line or a few
+	lost atomic.Uint64 // failed writes, each of one or a few lines
 }
 
-func (l *lossy) Write(p []byte) (int, error) {
+func (l *lossyWriter) Write(p []byte) (int, error) {
 	if _, err := l.w.Write(p); err != nil {
 		l.lost.Add(1)
 	}
 	return len(p), nil
 }
 
-// linesLost is how many lines a command has said on stderr that nobody read.
+// linesLost returns how many lines of a command's stderr were lost.
 func linesLost(cmd *cobra.Command) uint64 {
-	if l, ok := cmd.ErrOrStderr().(*lossy); ok {
+	if l, ok := cmd.ErrOrStderr().(*lossyWriter); ok {
 		return l.lost.Load()
 	}
 	return 0
 }
 
 const (
-	logQueueLines = 1024 // that wait to be written
+	logQueueLines = 1024 // lines waiting to be written
 	logFlushLimit = time.Second
 )
 
-// logQueue keeps whoever logs from waiting for whoever reads the log: a pipe that is not read fills up, and a
-// terminal can be stopped. What comes while as many lines wait as may is lost, and counted. Any goroutine may use
-// it.
+// logQueue keeps the reader of the log from blocking its writers: a pipe that nobody reads fills
+// up, and a terminal can be stopped. Lines that arrive while the queue is full are dropped and
+// counted. It is safe for concurrent use.
 type logQueue struct {
-	to    *lossy
+	to    *lossyWriter
 	lines chan []byte
 	once  sync.Once
 	quit  chan struct{} // closed by stop
-	ended chan struct{} // closed when the goroutine that writes has ended
+	ended chan struct{} // closed when the writing goroutine has ended
 }
 
-func newLogQueue(to *lossy) *logQueue {
-	q := &logQueue{to: to, lines: make(chan []byte, logQueueLines), quit: make(chan struct{}), ended: make(chan struct{})}
-	go q.run() // until stop
+func newLogQueue(to *lossyWriter) *logQueue {
+	q := &logQueue{to: to, lines: make(chan []byte, logQueueLines), quit: make(chan struct{}),
+		ended: make(chan struct{})}
+	go q.run() // ends with stop
 	return q
 }
 
@@ -137,8 +139,8 @@ func (q *logQueue) run() {
 	}
 }
 
-// stop writes what waits, if that is possible within a moment. A write that nobody reads stays behind, until the
-// process ends.
+// stop writes the waiting lines, but gives up after a moment. A write that blocks is abandoned
+// until the process ends.
 func (q *logQueue) stop() {
 	q.once.Do(func() { close(q.quit) })
 	select {

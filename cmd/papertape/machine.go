@@ -13,9 +13,10 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// fitting looks at what a checked configuration asks of the machine: a scenario that can be read, and files enough
-// for its connections, whose number it returns.
-func fitting(cfg *config.Config) (connections int, err error) {
+// checkMachine checks what a valid configuration requires of the machine: that the scenario can be
+// read, and that there are enough files for the connections. It returns the maximum number of
+// connections.
+func checkMachine(cfg *config.Config) (connections int, err error) {
 	if cfg.Simulator.Script != "" {
 		if _, err := loadScript(cfg.Simulator.Script, market.Default()); err != nil {
 			return 0, cfg.Wrong("simulator.script", "%w", err)
@@ -24,7 +25,6 @@ func fitting(cfg *config.Config) (connections int, err error) {
 	return connectionsMax(cfg)
 }
 
-// loadScript reads a scenario from a file.
 func loadScript(path string, u *market.Universe) (*simulator.Script, error) {
 	text, err := userfile.Read(path, simulator.ScriptBytesMax)
 	if err != nil {
@@ -38,11 +38,11 @@ func loadScript(path string, u *market.Universe) (*simulator.Script, error) {
 }
 
 const (
-	filesReserved   = 1500 // of the process itself: journal, console, listeners, and room for connections being refused
+	filesReserved   = 1500 // for the process itself: journal, console, listeners, and connections being refused
 	connectionsAuto = 100_000
 )
 
-// connectionsMax returns how many connections the server may have, after raising the limit of open files.
+// connectionsMax raises the limit of open files and returns the maximum number of connections.
 func connectionsMax(c *config.Config) (int, error) {
 	limit, err := process.RaiseFileLimit()
 	if err != nil {
@@ -55,8 +55,9 @@ func connectionsMax(c *config.Config) (int, error) {
 	return n, nil
 }
 
-// connectionsWithin is configured (0: auto) if the hard limit of open files gives as much. Running out of files in
-// the middle would end the event loops, so it is refused before the start.
+// connectionsWithin returns configured, or what the hard limit of open files allows if configured
+// is 0 (auto). It refuses a number above the limit, because running out of files later would stop
+// the event loops.
 func connectionsWithin(configured int, hardLimit uint64) (int, error) {
 	if hardLimit <= filesReserved {
 		return 0, fmt.Errorf("the hard limit of open files is %d, and the server keeps %d for itself; "+
@@ -74,15 +75,15 @@ func connectionsWithin(configured int, hardLimit uint64) (int, error) {
 	return configured, nil
 }
 
-// limitsOf are what the gateway holds connections to, of which there may be so many.
-func limitsOf(c *config.Config, connections int) gateway.Limits {
+// connectionLimits returns the gateway's connection limits.
+func connectionLimits(c *config.Config, connections int) gateway.Limits {
 	return gateway.Limits{
 		ConnectionsMax: connections, ConnectionsPreloginMax: c.ConnectionsPreloginMax,
 		ConnectionsPerIPMax: c.ConnectionsPerIPMax, ConnectionsPerSecondMax: c.ConnectionsPerSecondMax,
 	}
 }
 
-// reserveHeap asks for huge pages under the heap, for what the server keeps in memory and as much again, which is
+// reserveHeap asks for huge pages for what the server keeps in memory, and as much again, which is
 // Go's headroom.
 func reserveHeap(cfg *config.Config, log zerolog.Logger) {
 	if !cfg.HugePages {

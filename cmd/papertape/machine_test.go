@@ -14,21 +14,24 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// TestLoadScript: the errors name the file, and the line or the step.
+// TestLoadScript checks that errors name the file, and the line or the step.
 func TestLoadScript(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for text, want := range map[string]string{
-		"steps:\n- {account: 7, at: 1s, side: hold, instrument: SH.600519, quantity: 1}\n": "script.yaml: scenario script: step 1: side: \"hold\"; it is buy or sell",
+		"steps:\n- {account: 7, at: 1s, side: hold, instrument: SH.600519, quantity: 1}\n": "script.yaml: scenario " +
+			"script: step 1: side: \"hold\"; it is buy or sell",
 		"# one\r\n# \xb2\xe2\r\n":                       "scenario script: script.yaml:2: this is not text in UTF-8",
 		strings.Repeat("#", simulator.ScriptBytesMax+1): "scenario script: script.yaml is larger than 4194304 bytes",
 		"steps: []\n": "",
 	} {
 		write(t, "script.yaml", text)
-		if _, err := loadScript("script.yaml", market.Default()); want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+		if _, err := loadScript("script.yaml", market.Default()); want == "" && err != nil || want != "" &&
+			(err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%.20q: %v, want %s", text, err, want)
 		}
 	}
-	if _, err := loadScript("missing", market.Default()); err == nil || err.Error() != "scenario script: missing cannot be read: no such file or directory" {
+	if _, err := loadScript("missing", market.Default()); err == nil ||
+		err.Error() != "scenario script: missing cannot be read: no such file or directory" {
 		t.Errorf("of no file: %v", err)
 	}
 }
@@ -46,10 +49,13 @@ func TestConnections(t *testing.T) {
 		{0, 1501, 1, ""},
 		{18_500, 20_000, 18_500, ""},
 		{2_000_000, math.MaxUint64, 2_000_000, ""},
-		{18_501, 20_000, 0, "18501 connections are more than this machine gives: the hard limit of open files is 20000, less 1500 for " +
+		{18_501, 20_000, 0, "18501 connections are more than this machine gives: the hard limit of open files is " +
+			"20000, less 1500 for " +
 			"the server itself leaves 18500; write at most that, or auto, or raise the limit (ulimit -Hn)"},
-		{1, 1500, 0, "the hard limit of open files is 1500, and the server keeps 1500 for itself; raise it (ulimit -Hn)"},
-		{0, 1024, 0, "the hard limit of open files is 1024, and the server keeps 1500 for itself; raise it (ulimit -Hn)"},
+		{1, 1500, 0, "the hard limit of open files is 1500, and the server keeps 1500 for itself; raise it (ulimit " +
+			"-Hn)"},
+		{0, 1024, 0, "the hard limit of open files is 1024, and the server keeps 1500 for itself; raise it (ulimit " +
+			"-Hn)"},
 	} {
 		got, err := connectionsWithin(c.configured, c.hard)
 		if got != c.want || (err == nil) != (c.err == "") || err != nil && err.Error() != c.err {

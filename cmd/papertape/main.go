@@ -1,9 +1,10 @@
-// Command papertape is the server, its demonstration, and the commands of its operators.
+// Command papertape contains the server, its demonstration, and the operators' commands.
 //
-// The root command only dispatches. serve.go and demo.go run servers: server.go builds one and runs it, ledger.go
-// opens and closes what it keeps, machine.go asks the machine for what it needs, reload.go reads its configuration
-// (package config) again. admin*.go ask a running server, offline.go reads the ledger of a stopped one, backup.go
-// copies either. config.go has the commands about configurations, manual.go makes manual pages and completion.
+// The root command only dispatches. serve.go and demo.go run servers: server.go builds and runs
+// one, ledger.go opens and closes its ledger, machine.go obtains what it needs from the machine,
+// and reload.go reloads its configuration (package config). admin*.go ask a running server,
+// offline.go reads the ledger of a stopped one, and backup.go copies either. config.go has the
+// commands about configurations; manual.go generates manual pages and shell completion.
 package main
 
 import (
@@ -31,7 +32,7 @@ const (
 	exitCheck  = 99 // a check did not hold
 )
 
-// errCheck says that a check did not hold. What did not has been printed.
+// errCheck means that a check did not hold. The details have been printed already.
 var errCheck = errors.New("a check did not hold")
 
 func main() {
@@ -40,7 +41,7 @@ func main() {
 
 // Main runs one command and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
-	ctx := signalled(stderr)
+	ctx := signalContext(stderr)
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -55,20 +56,21 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errCheck):
 		return exitCheck
 	case errors.As(err, &usage), errors.As(err, &config):
-		complain(stderr, err)
+		printError(stderr, err)
 		return exitUsage
 	default:
-		complain(stderr, err)
+		printError(stderr, err)
 		return exitFailed
 	}
 }
 
-// complain says what went wrong. It can have in it what came from elsewhere: a server's sentence, the name of a file.
-func complain(w io.Writer, err error) {
+// printError prints an error. It may contain text from elsewhere, such as a server's message or a
+// file name.
+func printError(w io.Writer, err error) {
 	_, _ = fmt.Fprintln(w, "papertape:", usertext.ShownLines(err.Error()))
 }
 
-// usageError is a command line that could not be understood.
+// usageError is an error in the command line.
 type usageError struct{ error }
 
 func newRoot() *cobra.Command {
@@ -89,9 +91,10 @@ func newRoot() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { settle(cmd) }
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { prepareOutput(cmd) }
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newServe(), newDemo(), newSwarm(), newAccounts(), newHoldings(), newHistory(), newSessions(), newKick(), newStats(), newSimulate(), newHealthcheck(),
+	root.AddCommand(newServe(), newDemo(), newSwarm(), newAccounts(), newHoldings(), newHistory(), newSessions(),
+		newKick(), newStats(), newSimulate(), newHealthcheck(),
 		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newVersion())
 	root.AddCommand(newBust(), newCorrect(), newTrade())
 	root.AddCommand(newVerify(), newExport(), newBackup(), newTorture())
@@ -99,11 +102,12 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// exactly is cobra.ExactArgs with a sentence and the right exit code.
-func exactly(n int, what string) cobra.PositionalArgs {
+// exactArgs is like cobra.ExactArgs, but returns a full sentence and the exit code for wrong usage.
+func exactArgs(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usageError{fmt.Errorf("%s takes %s, not %d arguments; see %s --help", cmd.Name(), what, len(args), cmd.CommandPath())}
+			return usageError{fmt.Errorf("%s takes %s, not %d arguments; see %s --help", cmd.Name(), what, len(args),
+				cmd.CommandPath())}
 		}
 		return nil
 	}
@@ -115,7 +119,7 @@ func newVersion() *cobra.Command {
 		Short: "What this is, and what it was built with",
 		Example: `  papertape version
   ssh server.example papertape version     elsewhere`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			built := "unknown"
 			if info, ok := debug.ReadBuildInfo(); ok {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// group makes a command that only holds others.
+// group makes a command that only holds subcommands.
 func group(cmd *cobra.Command, members ...*cobra.Command) *cobra.Command {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -23,14 +23,14 @@ func group(cmd *cobra.Command, members ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// newCompletion takes the place of cobra's own command, which has no examples.
+// newCompletion replaces cobra's own command, which has no examples.
 func newCompletion() *cobra.Command {
 	shell := func(name, example string, generate func(root *cobra.Command, out *cobra.Command) error) *cobra.Command {
 		return &cobra.Command{
 			Use:     name,
 			Short:   "Print what makes " + name + " complete papertape's commands and flags",
 			Example: example,
-			Args:    exactly(0, "no arguments"),
+			Args:    exactArgs(0, "no arguments"),
 			RunE:    func(cmd *cobra.Command, _ []string) error { return generate(cmd.Root(), cmd) },
 		}
 	}
@@ -53,7 +53,7 @@ func newCompletion() *cobra.Command {
 	)
 }
 
-// describeHelp gives cobra's help command its examples.
+// describeHelp adds examples to cobra's help command.
 func describeHelp(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	for _, cmd := range root.Commands() {
@@ -73,17 +73,17 @@ func newMan() *cobra.Command {
 there already are replaced.`,
 		Example: `  papertape man --out ~/.local/share/man/man1
   papertape man --out man && man ./man/papertape-serve.1`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if out == "" {
 				return usageError{fmt.Errorf("man needs a directory to write to; name one with --out")}
 			}
 			if err := os.MkdirAll(out, 0o755); err != nil {
-				return wrongPath("--out", err)
+				return pathError("--out", err)
 			}
 			for _, c := range allCommands(cmd.Root()) {
 				if err := os.WriteFile(filepath.Join(out, manualName(c)+".1"), []byte(manual(c)), 0o644); err != nil {
-					return wrongPath("--out", err)
+					return pathError("--out", err)
 				}
 			}
 			return nil
@@ -93,7 +93,7 @@ there already are replaced.`,
 	return cmd
 }
 
-// allCommands is a command and all below it, without those that are hidden.
+// allCommands returns a command and all its descendants, without hidden ones.
 func allCommands(cmd *cobra.Command) []*cobra.Command {
 	list := []*cobra.Command{cmd}
 	for _, c := range cmd.Commands() {
@@ -104,14 +104,15 @@ func allCommands(cmd *cobra.Command) []*cobra.Command {
 	return list
 }
 
-// manualName is papertape-config-init for papertape config init.
+// manualName returns papertape-config-init for papertape config init.
 func manualName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
 
-// manual is the page of one command, in the macros of man(7).
+// manual returns the page of one command in the macros of man(7).
 func manual(cmd *cobra.Command) string {
 	cmd.InitDefaultHelpFlag()
 	var b strings.Builder
-	fmt.Fprintf(&b, ".TH %s 1 \"\" \"papertape %s\" \"Papertape\"\n", roff(strings.ToUpper(manualName(cmd))), roff(version))
+	fmt.Fprintf(&b, ".TH %s 1 \"\" \"papertape %s\" \"Papertape\"\n", roff(strings.ToUpper(manualName(cmd))),
+		roff(version))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(manualName(cmd)), roff(cmd.Short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n", roff(cmd.UseLine()))
 	long := cmd.Long
@@ -122,7 +123,8 @@ func manual(cmd *cobra.Command) string {
 	b.WriteString(".SH OPTIONS\n")
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { manualFlag(&b, f) })
 	fmt.Fprintf(&b, ".SH EXAMPLES\n.EX\n%s\n.EE\n", roff(cmd.Example))
-	b.WriteString(".SH EXIT STATUS\n0 done, 1 failed at run time, 2 wrong usage or configuration, 3 forced to quit, 99 a check did not hold.\n")
+	b.WriteString(".SH EXIT STATUS\n0 done, 1 failed at run time, 2 wrong usage or configuration, 3 forced to quit, " +
+		"99 a check did not hold.\n")
 	manualOthers(&b, cmd)
 	return b.String()
 }
@@ -144,7 +146,7 @@ func manualFlag(b *strings.Builder, f *pflag.Flag) {
 	b.WriteByte('\n')
 }
 
-// manualOthers names the pages above and below a command.
+// manualOthers lists the pages of the parent and the subcommands.
 func manualOthers(b *strings.Builder, cmd *cobra.Command) {
 	var names []string
 	if cmd.HasParent() {
@@ -163,7 +165,8 @@ func manualOthers(b *strings.Builder, cmd *cobra.Command) {
 	}
 }
 
-// roff keeps text from being taken for requests or escapes, and a hyphen of an option from becoming a dash.
+// roff escapes text, so that nothing in it is taken for a request or an escape, and the hyphens of
+// options do not become dashes.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
 	lines := strings.Split(text, "\n")

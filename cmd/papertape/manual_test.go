@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestManual holds that every command has a page with everything in it, and a --help with two or three examples.
+// TestManual checks that every command has a complete manual page, and a --help with two or three
+// examples.
 func TestManual(t *testing.T) {
 	commands := allCommands(newRoot())
 	if len(commands) < 15 {
@@ -14,7 +15,8 @@ func TestManual(t *testing.T) {
 	}
 	for _, cmd := range commands {
 		page := manual(cmd)
-		for _, section := range []string{"NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES", "EXIT STATUS", "SEE ALSO"} {
+		for _, section := range []string{"NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES", "EXIT STATUS",
+			"SEE ALSO"} {
 			_, body, ok := strings.Cut(page, "\n.SH "+section+"\n")
 			body, _, _ = strings.Cut(body, "\n.SH ")
 			if !ok || strings.TrimSpace(body) == "" {

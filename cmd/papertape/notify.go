@@ -11,13 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a service manager is told, in the words of sd_notify(3).
+// The states that are sent to a service manager, as defined in sd_notify(3).
 const (
 	managerReady    = "READY=1"
 	managerStopping = "STOPPING=1"
 )
 
-// managerReloading begins a reload, which managerReady ends. The time lets the manager tell it from an older one.
+// managerReloading returns the state that begins a reload, which managerReady ends. The time lets
+// the manager tell it from an earlier reload.
 func managerReloading() (string, error) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
@@ -26,9 +27,10 @@ func managerReloading() (string, error) {
 	return fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/int64(time.Microsecond)), nil
 }
 
-// tellManager sends a state to the service manager that started this process, if one did: one datagram to the Unix socket that
-// NOTIFY_SOCKET names, a path or, with @ before it, an abstract name. systemd's Type=notify waits for it. What cannot be sent is
-// worth a warning, and nothing more: the server serves without.
+// tellManager sends a state to the service manager that started this process, if there is one. The
+// state is one datagram to the Unix socket that NOTIFY_SOCKET names, a path or, with a leading @,
+// an abstract name. systemd's Type=notify waits for it. A failure is only logged as a warning,
+// since the server can serve without it.
 func tellManager(log *zerolog.Logger, state string) {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {
@@ -44,8 +46,8 @@ func sendState(socket, state string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // nothing is left to be written
-	// A manager that hangs is not waited for.
+	defer conn.Close() //nolint:errcheck // nothing is left to write
+	// Do not wait for a manager that hangs.
 	if err := conn.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
 		return err
 	}
@@ -53,7 +55,8 @@ func sendState(socket, state string) error {
 	return err
 }
 
-// tellManagerReloading tells the service manager that a reload begins; the returned function, that it ended.
+// tellManagerReloading tells the service manager that a reload has begun. The returned function
+// tells it that the reload has ended.
 func tellManagerReloading(log *zerolog.Logger) (ended func()) {
 	state, err := managerReloading()
 	if err != nil {
@@ -64,8 +67,8 @@ func tellManagerReloading(log *zerolog.Logger) (ended func()) {
 	return func() { tellManager(log, managerReady) }
 }
 
-// tellManagerStopping tells the service manager when ctx ends. The returned function waits until that is done, or keeps it
-// from being done if ctx has not ended.
+// tellManagerStopping tells the service manager when ctx ends. The returned function waits until
+// that is done. If ctx has not ended, it cancels the notification instead.
 func tellManagerStopping(ctx context.Context, log *zerolog.Logger) (wait func()) {
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

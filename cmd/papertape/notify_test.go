@@ -22,7 +22,7 @@ type manager struct {
 	conn *net.UnixConn
 }
 
-// startManager listens on this socket, and has what is started from now on tell it.
+// startManager listens on a socket, to which processes started from now on report.
 func startManager(t *testing.T, socket string) *manager {
 	t.Helper()
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
@@ -48,7 +48,7 @@ func (m *manager) hears() string {
 	return string(buf[:n])
 }
 
-// socketIn is a path short enough for a socket's address, which t.TempDir's may not be.
+// socketIn returns a path that is short enough for a socket's address, as t.TempDir's may not be.
 func socketIn(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "manager")
@@ -59,7 +59,8 @@ func socketIn(t *testing.T) string {
 	return filepath.Join(dir, "notify")
 }
 
-// TestManagerHearsServe starts a server, reloads it with a good file and a bad one, and stops it.
+// TestManagerHearsServe starts a server, reloads it with a valid file and an invalid one, and stops
+// it.
 func TestManagerHearsServe(t *testing.T) {
 	for _, c := range []struct{ name, socket string }{
 		{"path", socketIn(t)},
@@ -73,7 +74,7 @@ func TestManagerHearsServe(t *testing.T) {
 			if got := m.hears(); got != managerReady {
 				t.Fatalf("started: the manager heard %q", got)
 			}
-			p.until("listening") // said before the manager is told
+			p.until("listening") // logged before the manager is told
 			for _, text := range []string{"log.level: debug\n", "no.such.key: 1\n"} {
 				write(t, file, text)
 				p.signal(syscall.SIGHUP)
@@ -92,7 +93,8 @@ func TestManagerHearsServe(t *testing.T) {
 	}
 }
 
-// TestNoManager says nothing where nobody asked, warns where nobody listens, and does not tell of an end that did not come.
+// TestNoManager checks that nothing is logged without a manager, that a manager that does not
+// listen causes a warning, and that no stop is reported if there was none.
 func TestNoManager(t *testing.T) {
 	var out bytes.Buffer
 	log := zerolog.New(&out)

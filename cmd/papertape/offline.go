@@ -17,13 +17,15 @@ import (
 	"github.com/papertape/papertape/engine/journal"
 )
 
-// quietLog is for the commands about a stopped server's ledger: what the journal has to tell comes as warnings.
+// quietLog is the log of commands that read a stopped server's ledger. It prints the journal's
+// warnings only.
 func quietLog(w io.Writer) zerolog.Logger {
-	return zerolog.New(zerolog.ConsoleWriter{Out: w, TimeFormat: time.RFC3339, NoColor: os.Getenv("NO_COLOR") != "" || !isTerminal(w)}).
+	noColor := os.Getenv("NO_COLOR") != "" || !isTerminal(w)
+	return zerolog.New(zerolog.ConsoleWriter{Out: w, TimeFormat: time.RFC3339, NoColor: noColor}).
 		Level(zerolog.WarnLevel).With().Timestamp().Logger()
 }
 
-// mustHaveData is for a ledger that has to be there already.
+// mustHaveData returns an error unless dir is an existing directory.
 func mustHaveData(command, dir string) error {
 	if dir == "" {
 		return usageError{fmt.Errorf("%s needs the data directory of a stopped server; name it with --data", command)}
@@ -37,8 +39,8 @@ func mustHaveData(command, dir string) error {
 	return nil
 }
 
-// contents is what a ledger has, for whoever asked for it to be read.
-type contents struct {
+// ledgerSummary describes a ledger that was read.
+type ledgerSummary struct {
 	Data     string  `json:"data"`
 	Out      string  `json:"out,omitempty"`
 	Accounts uint64  `json:"accounts"`
@@ -49,19 +51,21 @@ type contents struct {
 	Seconds  float64 `json:"seconds"`
 }
 
-func newContents(data string, s *journal.Summary, took time.Duration) contents {
-	return contents{
-		Data: data, Accounts: s.Accounts, Events: s.Events, Commits: s.Commits, Epoch: fmt.Sprintf("%016x", s.Epoch), Clean: s.Clean,
+func newLedgerSummary(data string, s *journal.Summary, took time.Duration) ledgerSummary {
+	return ledgerSummary{
+		Data: data, Accounts: s.Accounts, Events: s.Events, Commits: s.Commits, Epoch: fmt.Sprintf("%016x", s.Epoch),
+		Clean:   s.Clean,
 		Seconds: float64(took.Milliseconds()) / 1e3,
 	}
 }
 
-func (c *contents) String() string {
+func (c *ledgerSummary) String() string {
 	end := "stopped cleanly"
 	if !c.Clean {
 		end = "not stopped cleanly, which does no harm"
 	}
-	return fmt.Sprintf("%d accounts, %d events, %d commits, epoch %s, %s", c.Accounts, c.Events, c.Commits, c.Epoch, end)
+	return fmt.Sprintf("%d accounts, %d events, %d commits, epoch %s, %s", c.Accounts, c.Events, c.Commits, c.Epoch,
+		end)
 }
 
 func newVerify() *cobra.Command {
@@ -75,7 +79,7 @@ Exit 0 if all of it holds; 1 with the first thing that does not, in a sentence; 
 server has it open.`,
 		Example: `  papertape verify --data ./papertape-data
   papertape verify --data /var/backups/papertape-1 -o json`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 	}
 	cmd.Flags().Var(pathFlag{&data}, "data", "the data `directory` of a stopped server, or a backup")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
@@ -91,7 +95,7 @@ server has it open.`,
 		if _, _, err := readOpening(data); err != nil {
 			return err
 		}
-		c := newContents(data, &found, time.Since(began))
+		c := newLedgerSummary(data, &found, time.Since(began))
 		return printAs(cmd.OutOrStdout(), output, c, func(w io.Writer) error {
 			_, err := fmt.Fprintf(w, "%s holds: %s\n", data, &c)
 			return err
@@ -109,7 +113,7 @@ func newExport() *cobra.Command {
 from the first to the last.`,
 		Example: `  papertape export --data ./papertape-data --out histories
   papertape export --data /var/backups/papertape-1 --out /tmp/histories -o json`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 	}
 	cmd.Flags().Var(pathFlag{&data}, "data", "the data `directory` of a stopped server, or a backup")
 	cmd.Flags().Var(pathFlag{&out}, "out", "the `directory` to write to, which must not exist")
@@ -127,7 +131,7 @@ from the first to the last.`,
 		if err != nil {
 			return outError(out, err)
 		}
-		c := newContents(data, &found, time.Since(began))
+		c := newLedgerSummary(data, &found, time.Since(began))
 		c.Out = out
 		return printAs(cmd.OutOrStdout(), output, c, func(w io.Writer) error {
 			_, err := fmt.Fprintf(w, "%s has the histories: %s\n", out, &c)
@@ -137,10 +141,11 @@ from the first to the last.`,
 	return cmd
 }
 
-// mustBeNew is for a directory that is written to, which keeps from writing over something.
+// mustBeNew returns an error unless out was given and does not exist, so that nothing is overwritten.
 func mustBeNew(command, flag, out string) error {
 	if out == "" {
-		return usageError{fmt.Errorf("%s needs a directory to write to; name one that does not exist with %s", command, flag)}
+		return usageError{fmt.Errorf("%s needs a directory to write to; name one that does not exist with %s",
+			command, flag)}
 	}
 	switch _, err := os.Lstat(out); {
 	case err == nil:
@@ -149,16 +154,16 @@ func mustBeNew(command, flag, out string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	default:
-		return wrongPath(flag, err)
+		return pathError(flag, err)
 	}
 }
 
-// outError is an error of what reads a ledger in one directory and writes to another: of the second, if it is about a
-// path in it.
+// outError attributes an error to the output directory if it is about a path in it, and otherwise
+// to the ledger's directory.
 func outError(out string, err error) error {
 	var of *fs.PathError
 	if errors.As(err, &of) && (of.Path == out || strings.HasPrefix(out, of.Path+string(filepath.Separator))) {
-		return wrongPath("--out", err)
+		return pathError("--out", err)
 	}
 	return asLedgerError(err)
 }

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestReadOnlyData: a ledger on a file system that is mounted read-only is verified, exported and copied; a server
-// says that it cannot use it.
+// TestReadOnlyData checks that a ledger on a read-only file system can be verified, exported and
+// copied, and that a server on it reports that it cannot use it.
 func TestReadOnlyData(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -22,11 +22,11 @@ func TestReadOnlyData(t *testing.T) {
 	p.until("listening")
 	p.stop()
 	if err := syscall.Mount(dir, mounted, "", syscall.MS_BIND, ""); errors.Is(err, fs.ErrPermission) {
-		return // the tests of the journal refuse all writes by themselves
+		return // the journal's own tests refuse all writes
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	defer syscall.Unmount(mounted, syscall.MNT_DETACH) //nolint:errcheck // the end of the test
+	defer syscall.Unmount(mounted, syscall.MNT_DETACH) //nolint:errcheck // the test is over
 	if err := syscall.Mount("", mounted, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -39,9 +39,11 @@ func TestReadOnlyData(t *testing.T) {
 			t.Errorf("%s: %v: %s", args[0], err, said)
 		}
 	}
-	said, err := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", data).CombinedOutput()
+	said, err := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data",
+		data).CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitUsage || !strings.Contains(string(said), "read-only file system") {
+	if !errors.As(err, &exit) || exit.ExitCode() != exitUsage ||
+		!strings.Contains(string(said), "read-only file system") {
 		t.Errorf("serve: %v: %s", err, said)
 	}
 }

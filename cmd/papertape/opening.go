@@ -17,33 +17,36 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// openingFile, in the data directory, says which accounts a ledger was opened with.
+// openingFile is the file in the data directory that records the accounts with which a ledger was
+// opened.
 const openingFile = "OPENING"
 
-// openingBytesMax is more than it ever holds.
+// openingBytesMax is larger than the file ever gets.
 const openingBytesMax = 4096
 
-// openingRecord is what openingFile holds: the accounts and the seed of the first start, which count from then on,
-// whatever the configuration says. It is durable before the first account is. Every start opens those of them that are
-// missing: where an earlier one was cut off, or, with durability interval, where a crash has lost them.
+// openingRecord is the content of openingFile: the number of accounts and the seed of the first
+// start. From then on they override the configuration. The record is durable before the first
+// account is opened. Every start opens the accounts that are missing, because an earlier start was
+// interrupted or, with durability interval, because a crash lost them.
 type openingRecord struct {
 	Accounts int    `json:"accounts"`
 	Seed     uint64 `json:"seed"`
 }
 
-// of are the accounts of the record.
-func (o *openingRecord) of(u *market.Universe) simulator.Accounts {
+// accounts returns the accounts of the record.
+func (o *openingRecord) accounts(u *market.Universe) simulator.Accounts {
 	return simulator.Accounts{Count: o.Accounts, Seed: o.Seed, Universe: u}
 }
 
-// readOpening returns the record of a data directory; found is false where there is none.
+// readOpening reads the record of a data directory. found is false if there is none.
 func readOpening(dir string) (o openingRecord, found bool, err error) {
 	if _, err := os.Stat(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return o, false, asLedgerError(err)
 	}
 	path := filepath.Join(dir, openingFile)
 	text, err := userfile.Read(path, openingBytesMax)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // the journal has more to say about the directory
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		// If the path is not a directory, the journal reports that more precisely.
 		return o, false, nil
 	}
 	if errors.Is(err, fs.ErrPermission) {
@@ -56,13 +59,14 @@ func readOpening(dir string) (o openingRecord, found bool, err error) {
 		err = fmt.Errorf("%d accounts", o.Accounts)
 	}
 	if err != nil {
-		return o, false, fmt.Errorf("%s, which says what accounts this ledger was opened with, cannot be read: %w; restore it or the directory from a backup",
+		return o, false, fmt.Errorf("%s, which says what accounts this ledger was opened with, cannot be read: %w; "+
+			"restore it or the directory from a backup",
 			path, err)
 	}
 	return o, true, nil
 }
 
-// write makes the record durable: after a crash the old one is there, or the new one.
+// write makes the record durable. A crash leaves either the old record or the new one.
 func (o *openingRecord) write(dir string) error {
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -78,13 +82,13 @@ func (o *openingRecord) write(dir string) error {
 	return syncDirectory(dir)
 }
 
-// writeSynced writes a file that is for its owner alone, whatever the umask.
+// writeSynced writes and syncs a file that only its owner may access, whatever the umask.
 func writeSynced(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	if err = f.Chmod(0o600); errors.Is(err, fs.ErrPermission) { // a file system that keeps no modes
+	if err = f.Chmod(0o600); errors.Is(err, fs.ErrPermission) { // a file system without modes
 		err = nil
 	}
 	if err == nil {
@@ -104,7 +108,7 @@ func syncDirectory(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// openAccounts opens the accounts of a first start, and what a later one finds missing of them.
+// openAccounts opens the accounts of a first start. On later starts it opens the missing ones.
 func (s *server) openAccounts(ctx context.Context) error {
 	switch {
 	case s.ledger == nil:
@@ -122,7 +126,7 @@ func (s *server) openAccounts(ctx context.Context) error {
 			return fmt.Errorf("open accounts: %w", err)
 		}
 	}
-	if err := s.opening.of(market.Default()).Open(ctx, s.engine); err != nil {
+	if err := s.opening.accounts(market.Default()).Open(ctx, s.engine); err != nil {
 		return fmt.Errorf("open accounts: %w", err)
 	}
 	return nil

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestOpeningRecord survives being written again, and is not taken for one when it is garbage.
+// TestOpeningRecord checks that a record can be written again, and that garbage is not accepted as
+// one.
 func TestOpeningRecord(t *testing.T) {
 	dir := t.TempDir()
 	if _, found, err := readOpening(dir); found || err != nil {
@@ -22,7 +23,8 @@ func TestOpeningRecord(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "{", `{"accounts":0,"seed":1}`, `{"accounts":1000001}`, `{"accounts":"3"}`, `{"accounts":3,"accounts":4}`, `{"Accounts":3,"seed":1}`, `{"accounts":3e0}`,
+		"", "{", `{"accounts":0,"seed":1}`, `{"accounts":1000001}`, `{"accounts":"3"}`, `{"accounts":3,"accounts":4}`,
+		`{"Accounts":3,"seed":1}`, `{"accounts":3e0}`,
 		`{"accounts":3,"seed":1}{"accounts":4}`,
 	} {
 		write(t, filepath.Join(dir, openingFile), text)
@@ -32,7 +34,8 @@ func TestOpeningRecord(t *testing.T) {
 	}
 }
 
-// TestModes: what is written beside the ledger is for its owner alone, whatever the umask.
+// TestModes checks that the files beside the ledger are accessible to their owner only, whatever
+// the umask.
 func TestModes(t *testing.T) {
 	before := syscall.Umask(0)
 	defer syscall.Umask(before)

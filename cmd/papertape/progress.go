@@ -12,17 +12,17 @@ const (
 	recoveryLogEvery   = 5 * time.Second
 )
 
-// recoveryProgress shows how far a recovery has come: /readyz, and a bar on a terminal or lines in the log. One
-// goroutine has it.
+// recoveryProgress shows the progress of a recovery on /readyz, and in a bar on a terminal or in
+// lines of the log. It is used by one goroutine.
 type recoveryProgress struct {
-	server      *server
-	bar         *progressbar.ProgressBar // nil: no terminal
-	began       time.Time
-	shown, said time.Time
+	server        *server
+	bar           *progressbar.ProgressBar // nil: not a terminal
+	began         time.Time
+	shown, lineAt time.Time
 }
 
 func newRecoveryProgress(s *server) *recoveryProgress {
-	p := &recoveryProgress{server: s, began: time.Now(), said: time.Now()}
+	p := &recoveryProgress{server: s, began: time.Now(), lineAt: time.Now()}
 	if s.terminal != nil {
 		p.bar = progressbar.NewOptions64(1, progressbar.OptionSetWriter(s.terminal),
 			progressbar.OptionSetDescription("recovering"), progressbar.OptionSetWidth(30),
@@ -31,7 +31,7 @@ func newRecoveryProgress(s *server) *recoveryProgress {
 	return p
 }
 
-// show takes how many accounts and commits have been read, of how many. It is called for each of them.
+// show takes how many accounts and commits have been read, of how many. It is called for each one.
 func (p *recoveryProgress) show(done, total uint64) {
 	now := time.Now()
 	if now.Sub(p.shown) < recoveryShownEvery {
@@ -45,13 +45,13 @@ func (p *recoveryProgress) show(done, total uint64) {
 		_ = p.bar.Set64(int64(done))
 		return
 	}
-	if now.Sub(p.said) >= recoveryLogEvery {
-		p.said = now
+	if now.Sub(p.lineAt) >= recoveryLogEvery {
+		p.lineAt = now
 		p.server.log.Info().Uint64("done", done).Uint64("total", total).Msg(text)
 	}
 }
 
-// end takes the bar away.
+// end removes the bar.
 func (p *recoveryProgress) end() {
 	if p.bar != nil {
 		_ = p.bar.Exit()

@@ -14,19 +14,21 @@ import (
 	"github.com/papertape/papertape/console"
 )
 
-// gate is a terminal whose first line waits.
-type gate struct {
+// blockingWriter is a terminal that blocks its first line.
+type blockingWriter struct {
 	once    sync.Once
-	reached chan struct{} // closed when something is written
+	reached chan struct{} // closed at the first write
 	open    chan struct{}
 
 	mu    sync.Mutex
 	shown bytes.Buffer
 }
 
-func newGate() *gate { return &gate{reached: make(chan struct{}), open: make(chan struct{})} }
+func newBlockingWriter() *blockingWriter {
+	return &blockingWriter{reached: make(chan struct{}), open: make(chan struct{})}
+}
 
-func (g *gate) Write(p []byte) (int, error) {
+func (g *blockingWriter) Write(p []byte) (int, error) {
 	g.once.Do(func() { close(g.reached) })
 	<-g.open
 	g.mu.Lock()
@@ -34,17 +36,17 @@ func (g *gate) Write(p []byte) (int, error) {
 	return g.shown.Write(p)
 }
 
-// TestReadyWhileRecovering looks at a server in the middle of its recovery: it is alive, says how far it is, answers nothing else,
-// and is ready when it is through.
+// TestReadyWhileRecovering observes a server during its recovery: it is alive, reports its
+// progress, answers nothing else, and becomes ready at the end.
 func TestReadyWhileRecovering(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	first := live(t, dir, nil)
+	first := startInProcess(t, dir, nil)
 	first.at()
 	if err := first.end(); err != nil {
 		t.Fatal(err)
 	}
-	terminal, admin := newGate(), freeAddress(t)
-	second := live(t, dir, func(s *server) { s.terminal, s.cfg.Admin = terminal, admin })
+	terminal, admin := newBlockingWriter(), freeAddress(t)
+	second := startInProcess(t, dir, func(s *server) { s.terminal, s.cfg.Admin = terminal, admin })
 	select {
 	case <-terminal.reached:
 	case <-time.After(patience):
@@ -61,16 +63,17 @@ func TestReadyWhileRecovering(t *testing.T) {
 	}
 	var answered *console.Error
 	const want = "recovering: 33% (1 of 3 accounts and commits)"
-	if err := c.Ready(ctx); !errors.As(err, &answered) || !reflect.DeepEqual(*answered, console.Error{Status: 503, Code: "not_ready", Text: want}) {
+	if err := c.Ready(ctx); !errors.As(err, &answered) ||
+		!reflect.DeepEqual(*answered, console.Error{Status: 503, Code: "not_ready", Text: want}) {
 		t.Errorf("/readyz: %+v, want 503, %s", err, want)
 	}
-	for what, ask := range map[string]func() error{
+	for what, server := range map[string]func() error{
 		"accounts": func() error { _, err := c.Accounts(ctx, 0, 0); return err },
 		"holdings": func() error { _, err := c.Holdings(ctx, 100001); return err },
 		"history":  func() error { _, err := c.History(ctx, 100001, 0, 1); return err },
 		"backup":   func() error { _, err := c.Backup(ctx, filepath.Join(t.TempDir(), "b")); return err },
 	} {
-		if err := ask(); !errors.As(err, &answered) || answered.Status != 503 || answered.Code != "not_ready" ||
+		if err := server(); !errors.As(err, &answered) || answered.Status != 503 || answered.Code != "not_ready" ||
 			!strings.HasPrefix(answered.Text, "the server is not ready: ") {
 			t.Errorf("%s of a server that recovers: %v", what, err)
 		}
@@ -94,16 +97,17 @@ func TestReadyWhileRecovering(t *testing.T) {
 	}
 }
 
-// TestStopWhileRecovering: whoever is told to stop before it is ready stops in order, and the next start finds all as it was.
+// TestStopWhileRecovering checks that a server that is told to stop before it is ready stops
+// cleanly, and that the next start finds everything.
 func TestStopWhileRecovering(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	first := live(t, dir, nil)
+	first := startInProcess(t, dir, nil)
 	buyAs(t, first.at().listen, "kept")
 	if err := first.end(); err != nil {
 		t.Fatal(err)
 	}
-	terminal := newGate()
-	second := live(t, dir, func(s *server) { s.terminal = terminal })
+	terminal := newBlockingWriter()
+	second := startInProcess(t, dir, func(s *server) { s.terminal = terminal })
 	<-terminal.reached
 	second.stop()
 	close(terminal.open)
@@ -115,7 +119,7 @@ func TestStopWhileRecovering(t *testing.T) {
 		t.Error("it became ready")
 	default:
 	}
-	third := live(t, dir, nil)
+	third := startInProcess(t, dir, nil)
 	if ev := buyAs(t, third.at().listen, "kept"); !ev.Replay {
 		t.Error("the order of the first run was executed again")
 	}

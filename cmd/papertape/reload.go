@@ -11,31 +11,31 @@ import (
 	"github.com/papertape/papertape/cmd/papertape/config"
 )
 
-// hangupKey is where the context of every command has the channel of SIGHUPs.
+// hangupKey is the context key of the channel that delivers SIGHUP.
 type hangupKey struct{}
 
 func withHangups(ctx context.Context, hangups <-chan os.Signal) context.Context {
 	return context.WithValue(ctx, hangupKey{}, hangups)
 }
 
-// hangupsOf returns nil, which never delivers, if there are none.
+// hangupsOf returns the channel of a context, or nil, which never delivers.
 func hangupsOf(ctx context.Context) <-chan os.Signal {
 	hangups, _ := ctx.Value(hangupKey{}).(<-chan os.Signal)
 	return hangups
 }
 
-// reloader reads the configuration of a running server again. One goroutine uses it.
+// reloader reloads the configuration of a running server. It is used by one goroutine.
 type reloader struct {
 	settings *config.Settings
 	flags    *pflag.FlagSet
 	server   *server
 	level    *logLevel
 
-	started *config.Config // what the server was built from
-	last    *config.Config // what was read last, and was good
+	started *config.Config // with which the server was built
+	last    *config.Config // the last valid configuration that was read
 }
 
-// start reloads at every hangup, until the returned function is called.
+// start reloads on every hangup until the returned function is called.
 func (r *reloader) start(hangups <-chan os.Signal) (stop func()) {
 	ended := make(chan struct{})
 	var reloading sync.WaitGroup
@@ -55,16 +55,17 @@ func (r *reloader) start(hangups <-chan os.Signal) (stop func()) {
 	}
 }
 
-// reload reads flags, environment and file as at the start, applies what can change, and logs one line.
+// reload reads flags, environment and file as at the start, applies what can be changed, and logs
+// one line.
 func (r *reloader) reload() {
 	log := &r.server.log
-	if r.server.ready() == nil { // else the manager would hear that the server is
+	if r.server.ready() == nil { // otherwise the manager would be told that the server is ready
 		defer tellManagerReloading(log)()
 	}
 	next, err := r.settings.Load(r.flags, os.Environ())
 	var connections int
 	if err == nil {
-		connections, err = fitting(next)
+		connections, err = checkMachine(next)
 	}
 	var level zerolog.Level
 	if err == nil {
@@ -78,7 +79,7 @@ func (r *reloader) reload() {
 		return
 	}
 	changed, restart := r.settings.Differences(r.started, r.last, next)
-	if next.Log.Level != r.last.Log.Level { // the line is for whoever reads the log with the old level or the new
+	if next.Log.Level != r.last.Log.Level { // log the line if the old level or the new one allows it
 		r.level.set(min(level, zerolog.Level(r.level.Load())))
 		defer r.level.set(level)
 	}
@@ -90,13 +91,14 @@ func (r *reloader) reload() {
 	r.last = next
 }
 
-// apply changes what a running server can change. A rate that the configuration leaves as it was stays as the console set it.
+// apply changes the settings that a running server can change. If next leaves the rate unchanged, a
+// rate set through the console stays.
 func (s *server) apply(last, next *config.Config, connections int) error {
 	if next.Simulator.Rate != last.Simulator.Rate {
 		if err := s.flow.SetRate(next.Simulator.Rate); err != nil {
 			return next.Wrong("simulator.rate", "%w", err)
 		}
 	}
-	s.gw.SetLimits(limitsOf(next, connections))
+	s.gw.SetLimits(connectionLimits(next, connections))
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/papertape/papertape/console"
 )
 
-// logLine is what these tests look at in a line of the log.
+// logLine is the part of a log line that these tests examine.
 type logLine struct {
 	Level        string   `json:"level"`
 	Message      string   `json:"message"`
@@ -32,18 +32,19 @@ type logLine struct {
 	NeedsRestart []string `json:"needs_restart"`
 }
 
-// runningServe is a server in a process of its own.
+// runningServe is a server in its own process.
 type runningServe struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	lines chan logLine
 }
 
-// startServe runs papertape serve, in the working directory, with data of its own.
+// startServe runs papertape serve in the working directory, with its own data.
 func startServe(t *testing.T, args ...string) *runningServe {
 	t.Helper()
 	p := &runningServe{t: t, lines: make(chan logLine, 1000)}
-	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data")}, args...)
+	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data",
+		filepath.Join(t.TempDir(), "data")}, args...)
 	p.cmd = exec.Command("papertape", args...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -79,7 +80,7 @@ func (p *runningServe) signal(s syscall.Signal) {
 	}
 }
 
-// until returns the next line that begins with this message.
+// until returns the next line whose message begins with this text.
 func (p *runningServe) until(message string) logLine {
 	p.t.Helper()
 	limit := time.After(30 * time.Second)
@@ -98,11 +99,11 @@ func (p *runningServe) until(message string) logLine {
 	}
 }
 
-// stop ends the server, which must go in order.
+// stop stops the server, which must end cleanly.
 func (p *runningServe) stop() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
-	for range p.lines { // to the end
+	for range p.lines { // until its output ends
 	}
 	if err := p.cmd.Wait(); err != nil {
 		p.t.Errorf("the server ended with: %v", err)
@@ -116,10 +117,11 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
-// rate asks the server for the rate in force.
+// rate asks the server for its current rate.
 func (p *runningServe) rate(admin string) string {
 	p.t.Helper()
-	out, err := exec.Command("papertape", "simulate", "-o", "json", "--admin", admin, "--admin-token-file", "token").Output()
+	out, err := exec.Command("papertape", "simulate", "-o", "json", "--admin", admin, "--admin-token-file",
+		"token").Output()
 	var state struct{ Rate json.Number }
 	if err == nil {
 		err = json.Unmarshal(out, &state)
@@ -130,7 +132,7 @@ func (p *runningServe) rate(admin string) string {
 	return state.Rate.String()
 }
 
-// TestReload sends SIGHUP to a server again and again, with another file each time.
+// TestReload sends SIGHUP to a server repeatedly, each time with another file.
 func TestReload(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -148,27 +150,35 @@ func TestReload(t *testing.T) {
 		err               string
 	}{
 		{what: "nothing", file: "simulator.rate: 1\n", level: "info", rate: "1", changed: []string{}},
-		{what: "what can change", file: "simulator.rate: 7\nlog.level: debug\nconnections_max: 500\nconnections_per_ip_max: 3\n" +
+		{what: "what can change", file: "simulator.rate: 7\nlog.level: debug\nconnections_max: " +
+			"500\nconnections_per_ip_max: 3\n" +
 			"connections_prelogin_max: 4\n", level: "info", rate: "7",
-			changed: []string{"log.level: debug, was info", "simulator.rate: 7, was 1", "connections_max: 500, was auto",
+			changed: []string{"log.level: debug, was info", "simulator.rate: 7, was 1",
+				"connections_max: 500, was auto",
 				"connections_prelogin_max: 4, was 1000", "connections_per_ip_max: 3, was 0"}},
 		{what: "a bad line after a good one", file: "simulator.rate: 9\nhartbeat: 1s\n", level: "error", rate: "7",
 			err: "c.yaml:3: hartbeat is not a setting; did you mean heartbeat?"},
-		{what: "more than the machine gives", file: "simulator.rate: 9\nconnections_max: 2000000000\n", level: "error", rate: "7",
+		{what: "more than the machine gives", file: "simulator.rate: 9\nconnections_max: 2000000000\n",
+			level: "error", rate: "7",
 			err: "c.yaml:3: connections_max: 2000000000 connections are more than this machine gives: "},
-		{what: "a scenario that is not there", file: "simulator.rate: 9\nsimulator.script: nowhere\n", level: "error", rate: "7",
-			err: "c.yaml:3: simulator.script: scenario script: nowhere cannot be read: "},
-		{what: "what needs a restart", file: "simulator.rate: 8\naccounts: 50\ncpuprofile: cpu\n", level: "warn", rate: "8",
-			changed: []string{"log.level: info, was debug", "simulator.rate: 8, was 7", "connections_max: auto, was 500",
+		{what: "a scenario that is not there", file: "simulator.rate: 9\nsimulator.script: nowhere\n", level: "error",
+			rate: "7",
+			err:  "c.yaml:3: simulator.script: scenario script: nowhere cannot be read: "},
+		{what: "what needs a restart", file: "simulator.rate: 8\naccounts: 50\ncpuprofile: cpu\n", level: "warn",
+			rate: "8",
+			changed: []string{"log.level: info, was debug", "simulator.rate: 8, was 7",
+				"connections_max: auto, was 500",
 				"connections_prelogin_max: 1000, was 4", "connections_per_ip_max: 0, was 3"},
 			restart: []string{`cpuprofile: cpu, was ""`, "accounts: 50, was 100"}},
-		{what: "which is named until it is taken back", file: "simulator.rate: 8\naccounts: 50\nheartbeat: 1s\n", level: "warn",
-			rate: "8", changed: []string{}, restart: []string{"accounts: 50, was 100"}},
+		{what: "which is named until it is taken back", file: "simulator.rate: 8\naccounts: 50\nheartbeat: 1s\n",
+			level: "warn",
+			rate:  "8", changed: []string{}, restart: []string{"accounts: 50, was 100"}},
 		{what: "another token", file: "simulator.rate: 8\n", token: "fedcba9876543210\n", level: "warn", rate: "8",
 			changed: []string{}, restart: []string{"admin_token_file: another token is in the file"}},
 		{what: "a level at which the line is not wanted", file: "simulator.rate: 8\nlog.level: error\n", level: "info",
 			rate: "8", changed: []string{"log.level: error, was info"}},
-		{what: "and back", file: "simulator.rate: 8\n", level: "info", rate: "8", changed: []string{"log.level: info, was error"}},
+		{what: "and back", file: "simulator.rate: 8\n", level: "info", rate: "8",
+			changed: []string{"log.level: info, was error"}},
 	} {
 		write(t, "c.yaml", always+c.file)
 		if c.token != "" {
@@ -179,7 +189,8 @@ func TestReload(t *testing.T) {
 		if c.token != "" {
 			write(t, "token", "0123456789abcdef\n")
 		}
-		if line.Level != c.level || !slices.Equal(line.Changed, c.changed) || !slices.Equal(line.NeedsRestart, c.restart) ||
+		if line.Level != c.level || !slices.Equal(line.Changed, c.changed) ||
+			!slices.Equal(line.NeedsRestart, c.restart) ||
 			!strings.HasPrefix(line.Error, c.err) || (c.err == "") != (line.Error == "") {
 			t.Errorf("%s: %+v, want %+v", c.what, line, c)
 		}
@@ -190,14 +201,16 @@ func TestReload(t *testing.T) {
 	p.stop()
 }
 
-// TestReloadKeepsRate leaves alone what the console has set, unless the file says something else than it did.
+// TestReloadKeepsRate checks that a reload keeps a rate that was set through the console, unless
+// the rate in the file has changed.
 func TestReloadKeepsRate(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "token", "0123456789abcdef\n")
 	write(t, "c.yaml", "admin_token_file: token\n")
 	p := startServe(t, "--config", "c.yaml")
 	admin := p.until("listening").Admin
-	if out, err := exec.Command("papertape", "simulate", "--rate", "33", "--admin", admin, "--admin-token-file", "token").CombinedOutput(); err != nil {
+	if out, err := exec.Command("papertape", "simulate", "--rate", "33", "--admin", admin, "--admin-token-file",
+		"token").CombinedOutput(); err != nil {
 		t.Fatalf("simulate: %v: %s", err, out)
 	}
 	p.signal(syscall.SIGHUP)
@@ -208,7 +221,7 @@ func TestReloadKeepsRate(t *testing.T) {
 	p.stop()
 }
 
-// TestReloadLimits lets one connection in and then no more.
+// TestReloadLimits checks that a reload to a limit of one connection takes effect.
 func TestReloadLimits(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "c.yaml", "")
@@ -218,7 +231,7 @@ func TestReloadLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer first.Close() //nolint:errcheck // the end of the test
+	defer first.Close() //nolint:errcheck // the test is over
 	write(t, "c.yaml", "connections_max: 1\n")
 	p.signal(syscall.SIGHUP)
 	p.until("reloaded")
@@ -233,15 +246,15 @@ func TestReloadLimits(t *testing.T) {
 	p.stop()
 }
 
-// TestHangupWhileStarting sends SIGHUP while the server still reads its configuration: from a pipe, which it finds empty.
-// It starts all the same, and then reads the configuration again.
+// TestHangupWhileStarting sends SIGHUP while the server still reads its configuration from a pipe,
+// which is empty so far. The server starts all the same, and then reads the configuration again.
 func TestHangupWhileStarting(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := startServe(t, "--config", pipe)
-	f, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when the server has it open
+	f, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when the server has opened it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +272,7 @@ func TestHangupWhileStarting(t *testing.T) {
 	p.stop()
 }
 
-// TestLogLevel changes the level of a logger that was handed down before.
+// TestLogLevel changes the level after loggers have been derived.
 func TestLogLevel(t *testing.T) {
 	var out bytes.Buffer
 	cfg := config.Default()
@@ -279,7 +292,8 @@ func TestLogLevel(t *testing.T) {
 		return which
 	}
 	for l, want := range map[zerolog.Level]string{
-		zerolog.TraceLevel: "tdiwe", zerolog.DebugLevel: "diwe", zerolog.InfoLevel: "iwe", zerolog.WarnLevel: "we", zerolog.ErrorLevel: "e",
+		zerolog.TraceLevel: "tdiwe", zerolog.DebugLevel: "diwe", zerolog.InfoLevel: "iwe", zerolog.WarnLevel: "we",
+		zerolog.ErrorLevel: "e",
 	} {
 		level.set(l)
 		if got := wants(); got != want {
@@ -292,7 +306,7 @@ func TestLogLevel(t *testing.T) {
 	}
 }
 
-// TestLogLevelByConsole changes the level of a running server's log, and back.
+// TestLogLevelByConsole changes the log level of a running server, and changes it back.
 func TestLogLevelByConsole(t *testing.T) {
 	p := startServe(t, "--accounts", "1", "--log.format", "json")
 	c := console.NewClient(p.until("listening").Admin, "")
@@ -300,12 +314,13 @@ func TestLogLevelByConsole(t *testing.T) {
 		if got, err := c.SetLogLevel(t.Context(), step.set); err != nil || got != step.want {
 			t.Fatalf("level %q, %v; want %q", got, err, step.want)
 		}
-		if _, err := c.SetRate(t.Context(), 2); err != nil { // which is logged at info
+		if _, err := c.SetRate(t.Context(), 2); err != nil { // logged at level info
 			t.Fatal(err)
 		}
 	}
 	for _, wrong := range []string{"loud", "fatal", "disabled"} {
-		if _, err := c.SetLogLevel(t.Context(), wrong); err == nil || !strings.Contains(err.Error(), "write trace, debug, info, warn or error") {
+		if _, err := c.SetLogLevel(t.Context(), wrong); err == nil ||
+			!strings.Contains(err.Error(), "write trace, debug, info, warn or error") {
 			t.Errorf("level %q: %v", wrong, err)
 		}
 	}

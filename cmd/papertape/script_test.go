@@ -12,12 +12,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the scripts run the command itself, in processes of their own.
+// TestMain lets the scripts run the command in its own process.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"papertape": main})
 }
 
-// TestScripts plays the shell-like scripts of testdata/script against the real command.
+// TestScripts runs the scripts in testdata/script against the real command.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -35,7 +35,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freePort NAME... sets each variable to host:port of a free port.
+// freePort NAME... sets each variable to the host:port of a free port.
 func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: freeport NAME...")
@@ -48,7 +48,7 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waitReady HOST:PORT waits until the console there says that the server is ready.
+// waitReady HOST:PORT waits until the console there reports that the server is ready.
 func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitready HOST:PORT")
@@ -66,7 +66,7 @@ func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("no server is ready on %s", args[0])
 }
 
-// exits CODE COMMAND... runs papertape, which must end with that exit code.
+// exits CODE COMMAND... runs papertape, which must end with this exit code.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE papertape ARGS...")

@@ -26,7 +26,7 @@ nothing; log.level, simulator.rate and the limits of connections change at once,
 		Example: `  papertape serve
   papertape serve --listen 127.0.0.1:0 --simulator.rate 2000 --accounts 10000
   papertape serve --config papertape.json`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 	}
 	settings.Register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -35,13 +35,14 @@ nothing; log.level, simulator.rate and the limits of connections change at once,
 	return cmd
 }
 
-// serve runs the server that flags, environment and file ask for, until the context of the command ends.
+// serve runs the server that flags, environment and file describe, until the command's context
+// ends.
 func serve(cmd *cobra.Command, settings *config.Settings) error {
 	cfg, err := settings.Load(cmd.Flags(), os.Environ())
 	if err != nil {
 		return err
 	}
-	out := newLogQueue(cmd.ErrOrStderr().(*lossy)) // which settle has made of it
+	out := newLogQueue(cmd.ErrOrStderr().(*lossyWriter)) // prepareOutput has set it
 	defer out.stop()
 	log, level, err := newLog(cfg, out)
 	if err != nil {
@@ -75,10 +76,11 @@ func serve(cmd *cobra.Command, settings *config.Settings) error {
 	return nil
 }
 
-// announce says where the server is: in a log line, and on a terminal for a person too.
+// announce logs the server's addresses, and prints them for a person at a terminal.
 func announce(cfg *config.Config, at addresses, log zerolog.Logger, w io.Writer) {
-	line := log.Info().Str("listen", at.listen).Str("admin", at.admin).Int("accounts", at.accounts).Str("durability", cfg.Durability).
-		Str("which_means", keeps[cfg.Durability])
+	line := log.Info().Str("listen", at.listen).Str("admin", at.admin).Int("accounts", at.accounts).
+		Str("durability", cfg.Durability).
+		Str("which_means", durabilityText[cfg.Durability])
 	if cfg.Durability != config.DurabilityNone {
 		line.Str("data", cfg.Data)
 	}
@@ -105,7 +107,7 @@ func announce(cfg *config.Config, at addresses, log zerolog.Logger, w io.Writer)
   try          papertape holdings %d --admin %s
 
 `, version, at.listen, at.admin, at.accounts, simulator.FirstAccount, simulator.FirstAccount+at.accounts-1,
-		cfg.Durability, keeps[cfg.Durability], data, protection, simulator.FirstAccount, at.admin)
+		cfg.Durability, durabilityText[cfg.Durability], data, protection, simulator.FirstAccount, at.admin)
 }
 
 // profile writes a CPU profile until the returned function is called.

@@ -20,28 +20,30 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// server is a whole Papertape server in one value: what `serve` and `demo` run, and what tests run in their own process.
+// server is a complete Papertape server. serve and demo run it, and tests run it in their own
+// process.
 type server struct {
 	cfg     *config.Config
 	log     zerolog.Logger
 	feed    *market.Feed
 	gw      *gateway.Gateway
 	engine  *engine.Engine
-	ledger  *ledger // nil: nothing is kept
+	ledger  *ledger // nil: durability is none
 	opening openingRecord
-	// openingFound says that opening is from the data directory, and not what the configuration wants.
+	// openingFound means that opening was read from the data directory, and does not come from the
+	// configuration.
 	openingFound bool
 	flow         *simulator.Flow
 	runner       *simulator.Runner // nil: no script
-	level        *logLevel         // of log; nil: it cannot be changed
-	terminal     io.Writer         // for a person who waits; nil: there is none
-	out          *logQueue         // where log goes; nil: elsewhere
+	level        *logLevel         // the log's level; nil: fixed
+	terminal     io.Writer         // for messages to a person; nil: none
+	out          *logQueue         // the log's destination; nil: another one
 
-	unready   atomic.Pointer[string] // why not; nil: ready
-	recovered atomic.Bool            // the books are as they were, and the engine may be asked
+	unready   atomic.Pointer[string] // the reason; nil: ready
+	recovered atomic.Bool            // the books are restored, and the engine may be asked
 }
 
-// addresses are where a server can be reached, and which accounts it has.
+// addresses are the addresses of a running server, and the number of its accounts.
 type addresses struct {
 	listen, admin string
 	accounts      int
@@ -73,11 +75,13 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 	}
 	s.gw = gateway.New(gateway.Config{
 		Listen: cfg.Listen, EventLoops: cfg.EventLoopCount(), Server: "papertape " + version,
-		Limits:              limitsOf(cfg, connections),
-		RequestsInFlightMax: cfg.RequestsInFlightMax, OutboxBytesMax: int(cfg.OutboxBytesMax), OutboxTotalBytesMax: cfg.OutboxTotalBytesMax,
+		Limits:              connectionLimits(cfg, connections),
+		RequestsInFlightMax: cfg.RequestsInFlightMax, OutboxBytesMax: int(cfg.OutboxBytesMax),
+		OutboxTotalBytesMax:   cfg.OutboxTotalBytesMax,
 		SocketSendBufferBytes: int(cfg.SocketSendBufferBytes),
-		Heartbeat:             cfg.Heartbeat, LoginTimeout: cfg.LoginTimeout, StallTimeout: cfg.StallTimeout, ShutdownTimeout: cfg.ShutdownTimeout,
-		Universe: universe, Prices: s.feed.Snapshot, Log: log, PresenceAll: cfg.Presence == "all", Hooks: hooks,
+		Heartbeat:             cfg.Heartbeat, LoginTimeout: cfg.LoginTimeout, StallTimeout: cfg.StallTimeout,
+		ShutdownTimeout: cfg.ShutdownTimeout,
+		Universe:        universe, Prices: s.feed.Snapshot, Log: log, PresenceAll: cfg.Presence == "all", Hooks: hooks,
 	})
 	if err := s.chooseLedger(); err != nil {
 		return nil, err
@@ -105,7 +109,7 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 	return s, err
 }
 
-// chooseLedger decides where the ledger is kept, and which accounts it has or is to be opened with.
+// chooseLedger decides where the ledger is, and which accounts it has or will be opened with.
 func (s *server) chooseLedger() error {
 	s.opening = openingRecord{Accounts: s.cfg.Accounts, Seed: s.cfg.Seed}
 	if s.ledger = newLedger(s.cfg, s.log, s.fatal); s.ledger == nil {
@@ -118,7 +122,7 @@ func (s *server) chooseLedger() error {
 	return err
 }
 
-// fatal ends the process: an answer given now might be a lie.
+// fatal ends the process at once: any further answer might be wrong.
 func (s *server) fatal(err error) {
 	s.log.Error().Err(err).Msg("the server cannot go on")
 	if s.out != nil {
@@ -127,9 +131,9 @@ func (s *server) fatal(err error) {
 	os.Exit(1)
 }
 
-// run serves until ctx ends: start the console, which says how far the rest is; recover the ledger; start the prices, the
-// gateway and the simulators; then, in the other direction, stop the simulators, drain the gateway, close the ledger and stop
-// the console. ready is called once.
+// run serves until ctx ends. It starts the console, which reports progress; recovers the ledger;
+// and starts the prices, the gateway and the simulators. Then, in reverse order, it stops the
+// simulators, drains the gateway, closes the ledger and stops the console. ready is called once.
 func (s *server) run(ctx context.Context, ready func(addresses)) error {
 	admin, stopConsole, err := s.serveConsole(ctx)
 	if err != nil {
@@ -147,7 +151,7 @@ func (s *server) run(ctx context.Context, ready func(addresses)) error {
 	return err
 }
 
-// serveConsole starts the console, and returns where it is and how to stop it.
+// serveConsole starts the console, and returns its address and a function to stop it.
 func (s *server) serveConsole(ctx context.Context) (address string, stop func(), err error) {
 	ln, err := net.Listen("tcp", s.cfg.Admin)
 	if err != nil {
@@ -168,8 +172,8 @@ func (s *server) serveConsole(ctx context.Context) (address string, stop func(),
 	}, nil
 }
 
-// serve lets clients in until ctx ends, and returns when the last has been told goodbye and nobody submits any more. ready is
-// called once, with the address.
+// serve accepts clients until ctx ends. It returns when the last one has been sent GOODBYE and
+// nobody submits requests any more. ready is called once, with the address.
 func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
@@ -202,7 +206,7 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 	}
 	s.setUnready("draining")
 	stopWork()
-	simulators.Wait() // the gateway drains when nobody submits on his own account any more
+	simulators.Wait() // the gateway drains after the last simulator has stopped submitting
 	if err != nil {
 		return err
 	}
@@ -210,7 +214,7 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 	return <-served
 }
 
-// asConfigError makes an address that cannot be listened on a matter of configuration.
+// asConfigError turns an error to listen on an address into a configuration error.
 func asConfigError(err error) error {
 	if errors.Is(err, gateway.ErrListen) {
 		return config.Error{Err: err}
@@ -220,7 +224,7 @@ func asConfigError(err error) error {
 
 func (s *server) setUnready(why string) { s.unready.Store(&why) }
 
-// ready says why the server is not ready, if it is not.
+// ready returns the reason why the server is not ready, or nil.
 func (s *server) ready() error {
 	if why := s.unready.Load(); why != nil {
 		return errors.New(*why)
@@ -228,11 +232,12 @@ func (s *server) ready() error {
 	return nil
 }
 
-// console is the admin side of this server.
+// console returns the server's HTTP console.
 func (s *server) console() (*console.Server, error) {
 	cfg := console.Config{
-		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Sessions: s.gw, Simulator: s.flow,
-		Counters: s.counters, Ready: s.ready, Token: s.cfg.AdminToken, Hosts: s.cfg.AdminHosts, Log: s.log,
+		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Sessions: s.gw,
+		Simulator: s.flow,
+		Counters:  s.counters, Ready: s.ready, Token: s.cfg.AdminToken, Hosts: s.cfg.AdminHosts, Log: s.log,
 	}
 	if s.ledger != nil {
 		cfg.Backup = s.ledger.backUp

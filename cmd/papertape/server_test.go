@@ -20,8 +20,9 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// TestStopUnderLoad ends a server in the middle of orders and simulated fills. Every client must be told, must have read
-// every event of its account up to the last, and no more than that; the books are read after the server has returned.
+// TestStopUnderLoad stops a server during orders and simulated fills. Every client must get
+// GOODBYE, after exactly the events of its account up to the last. The books are read after the
+// server has returned.
 func TestStopUnderLoad(t *testing.T) {
 	const accounts = 8
 	cfg := config.Default()
@@ -37,7 +38,7 @@ func TestStopUnderLoad(t *testing.T) {
 	at := <-ready
 
 	var watchers sync.WaitGroup
-	shadows := make([]*shadow.Shadow, 2*accounts) // two sessions of each account
+	shadows := make([]*shadow.Shadow, 2*accounts) // two sessions for each account
 	enough := make(chan struct{}, len(shadows))
 	for i := range shadows {
 		c, err := client.Dial(ctx, at.listen, client.Options{Account: uint64(100001 + i%accounts)})
@@ -71,7 +72,8 @@ func TestStopUnderLoad(t *testing.T) {
 	for i, computed := range shadows {
 		book := books[computed.Account()]
 		if computed.Seq() != book.AsOfSeq {
-			t.Errorf("session %d of account %d has events up to %d, the book up to %d", i, computed.Account(), computed.Seq(), book.AsOfSeq)
+			t.Errorf("session %d of account %d has events up to %d, the book up to %d", i, computed.Account(),
+				computed.Seq(), book.AsOfSeq)
 			continue
 		}
 		for _, finding := range computed.CheckHoldings(listShown(t, book)) {
@@ -80,7 +82,7 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 }
 
-// listShown is a list of the wire as the SDK shows it.
+// listShown converts a list from the wire to the SDK's type.
 func listShown(t *testing.T, m *papertapev1.Holdings) *client.Holdings {
 	t.Helper()
 	payload, err := m.MarshalVT()
@@ -94,7 +96,8 @@ func listShown(t *testing.T, m *papertapev1.Holdings) *client.Holdings {
 	return h
 }
 
-// watch applies events until the server says goodbye. It reports when it has seen a good many.
+// watch applies events until the server sends GOODBYE. It reports when it has seen a good number of
+// them.
 func watch(t *testing.T, c *client.Client, computed *shadow.Shadow, enough chan<- struct{}) {
 	for n := 1; ; n++ {
 		ev, err := c.Next(context.Background())
@@ -114,7 +117,7 @@ func watch(t *testing.T, c *client.Client, computed *shadow.Shadow, enough chan<
 	}
 }
 
-// order buys and sells until the server takes no more orders.
+// order buys and sells until the server accepts no more orders.
 func order(c *client.Client) {
 	for {
 		for _, trade := range []func(context.Context, string, string, int64) (*client.Event, error){c.Buy, c.Sell} {
@@ -126,7 +129,7 @@ func order(c *client.Client) {
 	}
 }
 
-// onTheWire is what a client would be told of h.
+// onTheWire converts h to what a client would receive.
 func onTheWire(t *testing.T, h *positions.Holdings) *papertapev1.Holdings {
 	t.Helper()
 	f, _, err := codec.Cut(codec.AppendHoldings(nil, 1, h, market.Default()), codec.LimitToClient)
@@ -140,9 +143,11 @@ func onTheWire(t *testing.T, h *positions.Holdings) *papertapev1.Holdings {
 	return &m
 }
 
-// TestAdminHosts: a server that runs goes by the names it was given, and by no other.
+// TestAdminHosts checks that a running server answers to the host names it was given, and to no
+// others.
 func TestAdminHosts(t *testing.T) {
-	l := live(t, filepath.Join(t.TempDir(), "data"), func(s *server) { s.cfg.AdminHosts = []string{"desk.example"} })
+	l := startInProcess(t, filepath.Join(t.TempDir(), "data"),
+		func(s *server) { s.cfg.AdminHosts = []string{"desk.example"} })
 	address := l.at().admin
 	for host, want := range map[string]int{"": 200, "desk.example": 200, "evil.example": 421} {
 		req, err := http.NewRequest(http.MethodGet, "http://"+address+"/api/v1/accounts", http.NoBody)

@@ -21,14 +21,14 @@ import (
 // endsWith waits for a process, which must exit with this code.
 func endsWith(t *testing.T, cmd *exec.Cmd, code int, said fmt.Stringer) {
 	t.Helper()
-	_ = cmd.Wait() // of which the state tells more
+	_ = cmd.Wait() // the process state says more
 	if got := cmd.ProcessState.ExitCode(); got != code {
 		t.Errorf("%s ended with %v, want exit %d; it said\n%s", cmd, cmd.ProcessState, code, said)
 	}
 }
 
-// twice sends two signals that the process sees at the same moment, as timeout(1) does, which tells the process and
-// its group.
+// twice sends two signals that the process gets at the same moment, as from timeout(1), which
+// signals a process and its group.
 func twice(t *testing.T, p *os.Process, first, second syscall.Signal) {
 	t.Helper()
 	for _, s := range []syscall.Signal{syscall.SIGSTOP, first, second, syscall.SIGCONT} {
@@ -38,7 +38,8 @@ func twice(t *testing.T, p *os.Process, first, second syscall.Signal) {
 	}
 }
 
-// TestOneDecision: two signals at the same moment are one request to stop, for whatever command.
+// TestOneDecision checks that two signals at the same moment are one request to stop, for any
+// command.
 func TestOneDecision(t *testing.T) {
 	for _, first := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		second := syscall.SIGTERM + syscall.SIGINT - first
@@ -51,12 +52,13 @@ func TestOneDecision(t *testing.T) {
 		lines.until(t, "logged in")
 		twice(t, swarm.Process, first, second)
 		_ = swarm.Wait()
-		if code := swarm.ProcessState.ExitCode(); code == exitForced || !strings.Contains(said.String(), "2 of 2 clients found all of it right") {
+		if code := swarm.ProcessState.ExitCode(); code == exitForced ||
+			!strings.Contains(said.String(), "2 of 2 clients found all of it right") {
 			t.Errorf("the swarm ended with %v, and said\n%s", swarm.ProcessState, &said)
 		}
 
 		twice(t, p.cmd.Process, first, second)
-		for range 1000 { // while it drains and ends
+		for range 1000 { // during draining and stopping
 			_ = p.cmd.Process.Signal(first)
 			_ = p.cmd.Process.Signal(second)
 		}
@@ -67,7 +69,8 @@ func TestOneDecision(t *testing.T) {
 	}
 }
 
-// TestDecisions: what comes within a second of the first signal is the first; what comes later is another decision.
+// TestDecisions checks that signals within a second of the first count as its repetition, and that
+// a later one forces the end.
 func TestDecisions(t *testing.T) {
 	for _, c := range []struct {
 		at     []time.Duration
@@ -85,7 +88,7 @@ func TestDecisions(t *testing.T) {
 			ended := make(chan struct{})
 			go func() {
 				defer close(ended)
-				awaitDecisions(signals, func() { told++ }, func() { forced = true })
+				awaitStopSignals(signals, func() { told++ }, func() { forced = true })
 			}()
 			began := time.Now()
 			for _, at := range c.at {
@@ -102,8 +105,8 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
-// TestSecondDecision ends a process that cannot end by itself: its configuration comes from a pipe into which
-// nothing is written.
+// TestSecondDecision ends a process that cannot stop by itself: its configuration comes from a pipe
+// to which nothing is written.
 func TestSecondDecision(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -115,7 +118,7 @@ func TestSecondDecision(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	w, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when the server has it open, and signals are caught
+	w, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when the server has opened it and catches signals
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,12 +138,12 @@ func TestSecondDecision(t *testing.T) {
 			}
 			return
 		case <-again.C:
-			_ = cmd.Process.Signal(syscall.SIGTERM) // if it has not ended meanwhile
+			_ = cmd.Process.Signal(syscall.SIGTERM) // if it has not ended yet
 		}
 	}
 }
 
-// follower reads what a process says on stderr, line by line.
+// follower reads the stderr of a process line by line.
 type follower struct {
 	r *os.File
 	b bytes.Buffer
@@ -169,25 +172,26 @@ func followed(t *testing.T, cmd *exec.Cmd) *follower {
 // until reads up to a text.
 func (f *follower) until(t *testing.T, text string) {
 	t.Helper()
-	one := make([]byte, 1) // not a byte more: what is not read stays in the pipe
+	buf := make([]byte, 1) // single bytes, so that unread text stays in the pipe
 	for !strings.Contains(f.b.String(), text) {
-		if _, err := f.r.Read(one); err != nil {
+		if _, err := f.r.Read(buf); err != nil {
 			t.Fatalf("%v before %q in\n%s", err, text, &f.b)
 		}
-		f.b.Write(one)
+		f.b.Write(buf)
 	}
 }
 
-// TestLogReaderGone: the reader of a server's log ends. The server goes on, serves, counts the lines, and stops in
-// order.
+// TestLogReaderGone ends the reader of a server's log. The server continues to serve, counts the
+// lost lines, and stops cleanly.
 func TestLogReaderGone(t *testing.T) {
-	cmd := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data"))
+	cmd := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data",
+		filepath.Join(t.TempDir(), "data"))
 	log := followed(t, cmd)
 	log.until(t, `"message":"listening"}`)
 	admin := addressIn(t, log.b.Bytes(), "admin")
 	_ = log.r.Close()
 	c := console.NewClient(admin, "")
-	for _, rate := range []float64{2, 3} { // each is a line of the log
+	for _, rate := range []float64{2, 3} { // each change is logged
 		if _, err := c.SetRate(t.Context(), rate); err != nil {
 			t.Fatalf("after the reader of the log had gone: %v", err)
 		}
@@ -199,17 +203,18 @@ func TestLogReaderGone(t *testing.T) {
 	endsWith(t, cmd, 0, &log.b)
 }
 
-// TestLogReaderStalls: the reader of a server's log is there, and reads nothing. The server does not wait for it.
+// TestLogReaderStalls checks that a server does not wait for a log reader that stops reading.
 func TestLogReaderStalls(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
-	cmd := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data"))
+	cmd := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data",
+		filepath.Join(t.TempDir(), "data"))
 	log := followed(t, cmd)
 	log.until(t, `"message":"listening"}`)
 	c := console.NewClient(addressIn(t, log.b.Bytes(), "admin"), "")
 	lost := uint64(0)
-	for n := 0; lost == 0; n++ { // what fills the pipe, and then the queue
+	for n := 0; lost == 0; n++ { // fills the pipe and then the queue
 		if _, err := c.SetRate(t.Context(), float64(n%100+2)); err != nil {
 			t.Fatalf("after %d lines that nobody read: %v", n, err)
 		}
@@ -223,7 +228,7 @@ func TestLogReaderStalls(t *testing.T) {
 	endsWith(t, cmd, 0, &log.b)
 }
 
-// addressIn finds an address in the line of the log that says where the server listens.
+// addressIn finds an address in the log line that says where the server listens.
 func addressIn(t *testing.T, log []byte, key string) string {
 	t.Helper()
 	for line := range bytes.Lines(log) {
@@ -256,8 +261,8 @@ func awaitCounter(t *testing.T, c *console.Client, name string, want uint64) {
 	eventually(t, fmt.Sprintf("%s is %d", name, want), func() bool { return counterOf(t, c, name) >= want })
 }
 
-// TestReadersGone runs what takes a while with nobody at its stderr: it goes on to its end, and says how many lines
-// were lost.
+// TestReadersGone runs long-running commands whose stderr nobody reads. They continue to the end,
+// and report how many lines were lost.
 func TestReadersGone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -291,7 +296,7 @@ func TestReadersGone(t *testing.T) {
 	p.stop()
 }
 
-// nobody is the end of a pipe whose other end is closed.
+// nobody returns the write end of a pipe whose read end is closed.
 func nobody(t *testing.T) *os.File {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -303,7 +308,8 @@ func nobody(t *testing.T) *os.File {
 	return w
 }
 
-// TestUnit: the unit starts the server again however it has ended, but for what stays wrong.
+// TestUnit checks that the unit restarts the server however it ended, except after errors that
+// would persist.
 func TestUnit(t *testing.T) {
 	unit, err := os.ReadFile("../../docker/papertape.service")
 	if err != nil {
@@ -316,7 +322,7 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// TestHead: a command that answers and ends is ended by the reader of its answer, without a word.
+// TestHead checks that a short command whose reader goes away ends silently.
 func TestHead(t *testing.T) {
 	for _, args := range []string{"config init", "completion bash", "--help", "version"} {
 		var said bytes.Buffer

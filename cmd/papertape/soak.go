@@ -19,7 +19,7 @@ import (
 	"github.com/papertape/papertape/proof/soak"
 )
 
-// newSoak is for those who work on the server, so it is hidden; `make soak` runs it.
+// newSoak returns a command for developers of the server, so it is hidden; `make soak` runs it.
 func newSoak() *cobra.Command {
 	cfg := soak.Config{SetRate: func(ctx context.Context, admin string, rate float64) error {
 		_, err := console.NewClient(admin, "").SetRate(ctx, rate)
@@ -38,7 +38,7 @@ exit code is 99 if a check did not hold.`,
 		Example: `  papertape soak --duration 10m
   papertape soak --run crowd --clients 10000 --rate 2000 --duration 60s
   papertape soak --run flood --attackers 1000 --repeat 5 -o json`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 	}
 	registerSoak(cmd.Flags(), &cfg)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
@@ -58,7 +58,8 @@ exit code is 99 if a check did not hold.`,
 		if err != nil {
 			return err
 		}
-		if err := printReport(cmd, output, report, func(w io.Writer) error { return renderSoak(w, report) }); err != nil {
+		if err := printReport(cmd, output, report,
+			func(w io.Writer) error { return renderSoak(w, report) }); err != nil {
 			return err
 		}
 		if !report.OK() {
@@ -76,16 +77,18 @@ func registerSoak(flags *pflag.FlagSet, cfg *soak.Config) {
 		"clients that log in (crowd 10000, flood 1000, soak 2000)")
 	flags.Var(decimal.Whole(&cfg.Accounts, 0, 1, accountsMax), "accounts",
 		"accounts that they log in to, in turn (as many as clients)")
-	flags.Var(decimal.Real(&cfg.Rate, 0, 0, simulator.RateMax), "rate", "simulated fills a second (crowd 2000, soak 500)")
+	flags.Var(decimal.Real(&cfg.Rate, 0, 0, simulator.RateMax), "rate",
+		"simulated fills a second (crowd 2000, soak 500)")
 	flags.Var(decimal.Duration(&cfg.Duration, 0, time.Second, durationMax), "duration",
 		"of the load (crowd and flood 60s, soak 10m)")
 	flags.Var(decimal.Whole(&cfg.Attackers, 1000, 1, countMax), "attackers", "flood: attackers a second")
 	flags.Var(decimal.Whole(&cfg.Addresses, 32, 1, 250), "addresses",
 		"flood: addresses that they come from, 127.0.1.1 and on")
-	flags.Var(decimal.Whole(&cfg.Repeat, 1, 1, countMax), "repeat", "flood: how often calm and attack follow each other")
+	flags.Var(decimal.Whole(&cfg.Repeat, 1, 1, countMax), "repeat",
+		"flood: how often calm and attack follow each other")
 }
 
-// completeSoak puts defaults where nothing was said.
+// completeSoak fills in the defaults.
 func completeSoak(cfg *soak.Config) error {
 	d, ok := map[string]soak.Config{
 		soak.Crowd: {Clients: 10_000, Rate: 2000, Duration: time.Minute},

@@ -23,11 +23,10 @@ const (
 	partitionVariable = "PAPERTAPE_SWARM_PARTITION"
 
 	swarmClientsMax  = 100_000
-	swarmSpareFiles  = 64 // that the process has open beside its connections
+	swarmSpareFiles  = 64 // files that the process needs beside its connections
 	swarmRestartsMax = 1000
 )
 
-// swarmFlags are the command line as it was written.
 type swarmFlags struct {
 	server, scenario, profile, interval, mix, partition, output string
 	clients, restarts                                           int
@@ -53,7 +52,7 @@ four shares, each of --clients accounts. The exit code is 99 if a check did not 
 		Example: `  papertape swarm --clients 100 --interval 1s-2s --duration 60s
   papertape swarm --clients 500 --partition 2/4 --server 10.0.0.2:7300 --wait 60s -o json
   papertape swarm --scenario mission --duration 60s`,
-		Args: exactly(0, "no arguments"),
+		Args: exactArgs(0, "no arguments"),
 	}
 	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -80,31 +79,36 @@ func (f *swarmFlags) register(flags *pflag.FlagSet) {
 	peerAddress(flags, &f.server, "server", config.Default().Listen, "the server, host:port")
 	flags.StringVar(&f.scenario, "scenario", scenarioSwarm, "swarm or mission")
 	flags.Var(decimal.Whole(&f.clients, 100, 1, swarmClientsMax), "clients", "clients, each with an account of its own")
-	flags.StringVar(&f.profile, "profile", clientsim.Profiles()[0].Name, "what a client does: trader, watcher or quick; --interval and --mix change it")
-	flags.StringVar(&f.interval, "interval", "", "how long a client thinks between two requests, drawn from a range (trader 1s-2s)")
+	flags.StringVar(&f.profile, "profile", clientsim.Profiles()[0].Name,
+		"what a client does: trader, watcher or quick; --interval and --mix change it")
+	flags.StringVar(&f.interval, "interval", "", "how long a client thinks between two requests, drawn from a range "+
+		"(trader 1s-2s)")
 	flags.StringVar(&f.mix, "mix", "", "how often it does what (trader buy=40,sell=40,query=20)")
 	flags.Var(decimal.Duration(&f.duration, 0, time.Millisecond, durationMax), "duration",
 		"of the trading, from when all are logged in (swarm 60s; mission: until all is done, in about 5s)")
 	flags.Var(decimal.Whole(&f.firstAccount, 0, 1, math.MaxUint64), "first-account",
 		fmt.Sprintf("account of the first client, the others follow (swarm %d, mission 100091)",
 			simulator.FirstAccount))
-	flags.StringVar(&f.partition, "partition", "", "which of several swarms this is, for example 2/4, so that each has accounts of its own")
+	flags.StringVar(&f.partition, "partition", "",
+		"which of several swarms this is, for example 2/4, so that each has accounts of its own")
 	flags.Var(decimal.Whole(&f.seed, 1, 0, math.MaxUint64), "seed", "of what the clients choose")
 	flags.Var(decimal.Duration(&f.wait, 10*time.Second, 0, durationMax), "wait", "for a server that is not there yet")
 	flags.Var(decimal.Whole(&f.restarts, 0, 0, swarmRestartsMax), "restarts",
-		"mission: how often the server is restarted meanwhile, with all that it knew; each client has to come back and resume")
+		"mission: how often the server is restarted meanwhile, with all that it knew; each client has to come back "+
+			"and resume")
 	flags.Var(boolFlag{&f.printScript}, "print-script", "print what the server has to do in the mission, and exit")
 	flags.VarP(boolFlag{&f.verbose}, "verbose", "v", "mission: say all that each client sees")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
 }
 
-// check looks at what is common to the scenarios, and at what does not belong to the one asked for.
+// check validates the flags that the scenarios share, and rejects those of the other scenario.
 func (f *swarmFlags) check(flags *pflag.FlagSet) error {
 	if err := checkOutput(f.output); err != nil {
 		return err
 	}
 	foreign := map[string][]string{
-		scenarioSwarm: {"verbose", "restarts"}, scenarioMission: {"clients", "profile", "interval", "mix", "partition", "seed"},
+		scenarioSwarm: {"verbose", "restarts"}, scenarioMission: {"clients", "profile", "interval", "mix",
+			"partition", "seed"},
 	}
 	if _, ok := foreign[f.scenario]; !ok {
 		return usageError{fmt.Errorf("scenario %q: it is swarm or mission", f.scenario)}
@@ -117,10 +121,11 @@ func (f *swarmFlags) check(flags *pflag.FlagSet) error {
 	return nil
 }
 
-// config is what the flags ask a swarm to do.
+// config returns the swarm's configuration as the flags describe it.
 func (f *swarmFlags) config(flags *pflag.FlagSet) (cfg clientsim.SwarmConfig, err error) {
 	cfg = clientsim.SwarmConfig{
-		Addr: f.server, Clients: f.clients, FirstAccount: f.firstAccount, Duration: f.duration, Seed: f.seed, Wait: f.wait,
+		Addr: f.server, Clients: f.clients, FirstAccount: f.firstAccount, Duration: f.duration, Seed: f.seed,
+		Wait: f.wait,
 	}
 	if cfg.FirstAccount == 0 {
 		cfg.FirstAccount = simulator.FirstAccount
@@ -154,7 +159,8 @@ func (f *swarmFlags) config(flags *pflag.FlagSet) (cfg clientsim.SwarmConfig, er
 	}
 	files, err := process.RaiseFileLimit()
 	if err == nil && uint64(f.clients+swarmSpareFiles) > files { //nolint:gosec // not negative
-		err = fmt.Errorf("clients %d: each has an open file, and this process may open %d; raise the limit (ulimit -n) or start more swarms, "+
+		err = fmt.Errorf("clients %d: each has an open file, and this process may open %d; raise the limit (ulimit "+
+			"-n) or start more swarms, "+
 			"with --partition", f.clients, files)
 	}
 	if err != nil {
@@ -166,14 +172,15 @@ func (f *swarmFlags) config(flags *pflag.FlagSet) (cfg clientsim.SwarmConfig, er
 func runSwarm(cmd *cobra.Command, cfg clientsim.SwarmConfig, output string) error {
 	show := newSwarmScreen(cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr()), cfg.Duration)
 	cfg.Notice, cfg.Progress = show.line, show.progress
-	show.line(fmt.Sprintf("%d clients, accounts %d to %d, at %s: think %s, %s, for %s", cfg.Clients, cfg.FirstAccount,
-		cfg.FirstAccount+uint64(cfg.Clients)-1, cfg.Addr, cfg.Profile.Think, cfg.Profile.Mix, cfg.Duration)) //nolint:gosec // not negative
+	lastAccount := cfg.FirstAccount + uint64(cfg.Clients) - 1 //nolint:gosec // not negative
+	show.line(fmt.Sprintf("%d clients, accounts %d to %d, at %s: think %s, %s, for %s", cfg.Clients,
+		cfg.FirstAccount, lastAccount, cfg.Addr, cfg.Profile.Think, cfg.Profile.Mix, cfg.Duration))
 	report, err := clientsim.Swarm(cmd.Context(), cfg)
 	show.end()
 	if err != nil {
 		return err
 	}
-	if err := printReport(cmd, output, report, shown(report.Render)); err != nil {
+	if err := printReport(cmd, output, report, screenSafe(report.Render)); err != nil {
 		return err
 	}
 	if !report.OK() {
@@ -184,7 +191,8 @@ func runSwarm(cmd *cobra.Command, cfg clientsim.SwarmConfig, output string) erro
 
 func (f *swarmFlags) runMission(cmd *cobra.Command) error {
 	ctx, show := cmd.Context(), newSwarmScreen(cmd.ErrOrStderr(), false, f.duration)
-	cfg := clientsim.MissionConfig{Addr: f.server, FirstAccount: f.firstAccount, Wait: f.wait, Duration: f.duration, Restarts: f.restarts, Notice: show.line}
+	cfg := clientsim.MissionConfig{Addr: f.server, FirstAccount: f.firstAccount, Wait: f.wait, Duration: f.duration,
+		Restarts: f.restarts, Notice: show.line}
 	if f.verbose {
 		cfg.Progress = func(account uint64, text string) { show.line(fmt.Sprintf("account %d: %s", account, text)) }
 	}
@@ -195,7 +203,7 @@ func (f *swarmFlags) runMission(cmd *cobra.Command) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("the mission was interrupted: %w", ctx.Err())
 	}
-	if err := printReport(cmd, f.output, report, shown(report.Render)); err != nil {
+	if err := printReport(cmd, f.output, report, screenSafe(report.Render)); err != nil {
 		return err
 	}
 	if !report.OK() {

@@ -23,7 +23,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// swarmServer starts a server of twenty accounts, which stop ends.
+// swarmServer starts a server with twenty accounts, and returns its address and a function to stop
+// it.
 func swarmServer(t *testing.T, listen, data, durability string) (at string, stop func()) {
 	t.Helper()
 	cfg := config.Default()
@@ -53,7 +54,7 @@ func swarmServer(t *testing.T, listen, data, durability string) (at string, stop
 	}
 }
 
-// lineWriter calls hear for each line that is written. Lines come in one piece.
+// lineWriter calls hear for each line that is written. Each write must be a whole line.
 type lineWriter struct{ hear func(line string) }
 
 func (w lineWriter) Write(p []byte) (int, error) {
@@ -61,7 +62,7 @@ func (w lineWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// swarmJSON is what a test looks at of a swarm's report.
+// swarmJSON is the part of a swarm's report that the tests examine.
 type swarmJSON struct {
 	OK     bool `json:"ok"`
 	Totals struct {
@@ -74,8 +75,10 @@ type swarmJSON struct {
 	}
 }
 
-// runSwarmCommand runs papertape swarm with ten hasty clients until hear ends ctx.
-func runSwarmCommand(ctx context.Context, t *testing.T, at string, hear func(line string), args ...string) (swarmJSON, error) {
+// runSwarmCommand runs papertape swarm with ten fast clients until hear ends ctx.
+func runSwarmCommand(
+	ctx context.Context, t *testing.T, at string, hear func(line string), args ...string,
+) (swarmJSON, error) {
 	t.Helper()
 	var out bytes.Buffer
 	root := newRoot()
@@ -92,8 +95,8 @@ func runSwarmCommand(ctx context.Context, t *testing.T, at string, hear func(lin
 	return report, failed
 }
 
-// The server is stopped and started again in the middle. With its history the clients resume, without it they begin anew;
-// the verdict holds.
+// The server is stopped and restarted during the run. If it kept its history the clients resume,
+// otherwise they resync; either way all checks hold.
 func TestSwarmWhoseServerIsRestarted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -101,7 +104,7 @@ func TestSwarmWhoseServerIsRestarted(t *testing.T) {
 	for _, durability := range []string{"sync", "none"} {
 		t.Run(durability, func(t *testing.T) {
 			data := filepath.Join(t.TempDir(), "data")
-			// An address of its own, so that nobody takes the port while the server is away.
+			// Use a separate address, so that nobody takes the port while the server is down.
 			own := fmt.Sprintf("127.77.%d.%d:0", os.Getpid()>>8&0xff, os.Getpid()&0xff)
 			at, stop := swarmServer(t, own, data, durability)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -129,14 +132,16 @@ func TestSwarmWhoseServerIsRestarted(t *testing.T) {
 			if durability == "none" {
 				resyncs = 10
 			}
-			if n.Reconnects < 10 || n.Restarts != 10 || n.Resyncs != resyncs || n.Resumes != n.Reconnects-resyncs || n.Orders == 0 || len(report.Clients) != 10 {
+			if n.Reconnects < 10 || n.Restarts != 10 || n.Resyncs != resyncs || n.Resumes != n.Reconnects-resyncs ||
+				n.Orders == 0 || len(report.Clients) != 10 {
 				t.Errorf("%+v of %d clients, after\n%s", n, len(report.Clients), strings.Join(said, ""))
 			}
 		})
 	}
 }
 
-// A server that gets one number wrong fails the check, and the report says whose and which.
+// A server that gets one number wrong fails the check, and the report names the client and the
+// number.
 func TestSwarmAgainstALiar(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -153,7 +158,7 @@ func TestSwarmAgainstALiar(t *testing.T) {
 	defer trading.Stop()
 	report, err := runSwarmCommand(ctx, t, liar, func(line string) {
 		if strings.Contains(line, "logged in") {
-			trading.Reset(2 * time.Second) // a hundred orders or so; a dozen would do
+			trading.Reset(2 * time.Second) // about a hundred orders; a dozen would be enough
 		}
 	})
 	if !errors.Is(err, errCheck) || report.OK || report.Totals.Wrong == 0 {
@@ -169,7 +174,7 @@ func TestSwarmAgainstALiar(t *testing.T) {
 	}
 }
 
-// liarBefore stands between clients and a server, and changes events on their way to the clients.
+// liarBefore forwards connections to a server, and changes the events on their way to the clients.
 func liarBefore(t *testing.T, to string, change func(*papertapev1.AccountEvent)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -199,9 +204,10 @@ func liarBefore(t *testing.T, to string, change func(*papertapev1.AccountEvent))
 	return l.Addr().String()
 }
 
-// passBytes hands on what comes, as pass makes it of what it can, until either end has closed; then it closes both.
+// passBytes forwards data, as transformed by pass, until either side has closed. Then it closes
+// both.
 func passBytes(from, to net.Conn, pass func([]byte) (out []byte, used int)) {
-	defer from.Close() //nolint:errcheck // either end is over
+	defer from.Close() //nolint:errcheck // either side has closed
 	defer to.Close()   //nolint:errcheck // likewise
 	var waiting []byte
 	chunk := make([]byte, 32<<10)
@@ -216,7 +222,7 @@ func passBytes(from, to net.Conn, pass func([]byte) (out []byte, used int)) {
 	}
 }
 
-// changeEvents changes the events in the whole frames of b.
+// changeEvents changes the events in the complete frames of b.
 func changeEvents(b []byte, change func(*papertapev1.AccountEvent)) (out []byte, used int) {
 	for {
 		f, n, err := codec.Cut(b[used:], codec.LimitToClient)
@@ -234,16 +240,17 @@ func changeEvents(b []byte, change func(*papertapev1.AccountEvent)) (out []byte,
 	}
 }
 
-// Where there is no terminal, lines say how far it is, and not too often.
+// Without a terminal, progress is printed as lines, and not too often.
 func TestSwarmScreenWithoutATerminal(t *testing.T) {
 	var out bytes.Buffer
 	s := newSwarmScreen(&out, false, time.Hour)
 	s.line("all 3 clients are logged in")
-	p := clientsim.Progress{Phase: clientsim.PhaseTrade, Clients: 3, Online: 2, Elapsed: time.Minute, Duration: time.Hour, Events: 70, Wrong: 1}
+	p := clientsim.Progress{Phase: clientsim.PhaseTrade, Clients: 3, Online: 2, Elapsed: time.Minute,
+		Duration: time.Hour, Events: 70, Wrong: 1}
 	for range 100 {
 		s.progress(p)
 	}
-	s.said = s.said.Add(-time.Hour / swarmLines)
+	s.lineAt = s.lineAt.Add(-time.Hour / swarmLines)
 	for range 100 {
 		s.progress(p)
 	}
@@ -254,17 +261,20 @@ func TestSwarmScreenWithoutATerminal(t *testing.T) {
 	}
 }
 
-// On a terminal there is a bar, which makes room for lines.
+// On a terminal there is a bar, above which lines are printed.
 func TestSwarmScreenOnATerminal(t *testing.T) {
 	var out bytes.Buffer
 	s := newSwarmScreen(&out, true, 10*time.Second)
 	s.progress(clientsim.Progress{Phase: clientsim.PhaseLogin, Clients: 3, Online: 1})
 	s.line("all 3 clients are logged in")
-	s.progress(clientsim.Progress{Phase: clientsim.PhaseTrade, Clients: 3, Online: 3, Elapsed: 5 * time.Second, Duration: 10 * time.Second})
-	s.progress(clientsim.Progress{Phase: clientsim.PhaseCompare, Clients: 3, Online: 3, Compared: 2, Elapsed: 10 * time.Second, Duration: 10 * time.Second})
+	s.progress(clientsim.Progress{Phase: clientsim.PhaseTrade, Clients: 3, Online: 3, Elapsed: 5 * time.Second,
+		Duration: 10 * time.Second})
+	s.progress(clientsim.Progress{Phase: clientsim.PhaseCompare, Clients: 3, Online: 3, Compared: 2,
+		Elapsed: 10 * time.Second, Duration: 10 * time.Second})
 	s.end()
 	text := out.String()
-	for _, want := range []string{"1 of 3 are logged in", "\rswarm: all 3 clients are logged in\n", "5 of 10 s, 3 of 3 connected", " 50% |", "2 of 3 have compared"} {
+	for _, want := range []string{"1 of 3 are logged in", "\rswarm: all 3 clients are logged in\n",
+		"5 of 10 s, 3 of 3 connected", " 50% |", "2 of 3 have compared"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in %q", want, text)
 		}
@@ -274,15 +284,18 @@ func TestSwarmScreenOnATerminal(t *testing.T) {
 	}
 }
 
-// What is asked for becomes what is done.
+// The flags determine the configuration of the swarm.
 func TestSwarmFlags(t *testing.T) {
 	t.Setenv(partitionVariable, "2/3")
 	for line, want := range map[string]string{
 		"":                "10 clients from 100011, trader 1s-2s buy=40,sell=40,query=20, 1m0s, seed 1",
 		"--partition 3/3": "10 clients from 100021, trader 1s-2s buy=40,sell=40,query=20, 1m0s, seed 1",
-		"--first-account 7 --duration 3s --seed 9": "10 clients from 17, trader 1s-2s buy=40,sell=40,query=20, 3s, seed 9",
-		"--profile quick --mix query=1":            "10 clients from 100011, quick 100ms-300ms buy=0,sell=0,query=1, 1m0s, seed 1",
-		"--profile watcher --interval 1s":          "10 clients from 100011, watcher 1s buy=0,sell=0,query=100, 1m0s, seed 1",
+		"--first-account 7 --duration 3s --seed 9": "10 clients from 17, trader 1s-2s buy=40,sell=40,query=20, 3s, " +
+			"seed 9",
+		"--profile quick --mix query=1": "10 clients from 100011, quick 100ms-300ms " +
+			"buy=0,sell=0,query=1, 1m0s, seed 1",
+		"--profile watcher --interval 1s": "10 clients from 100011, watcher 1s buy=0,sell=0,query=100, " +
+			"1m0s, seed 1",
 	} {
 		var f swarmFlags
 		flags := pflag.NewFlagSet("swarm", pflag.ContinueOnError)
@@ -291,7 +304,8 @@ func TestSwarmFlags(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg, err := f.config(flags)
-		got := fmt.Sprintf("%d clients from %d, %s %s %s, %s, seed %d", cfg.Clients, cfg.FirstAccount, cfg.Profile.Name, cfg.Profile.Think,
+		got := fmt.Sprintf("%d clients from %d, %s %s %s, %s, seed %d", cfg.Clients, cfg.FirstAccount,
+			cfg.Profile.Name, cfg.Profile.Think,
 			cfg.Profile.Mix, cfg.Duration, cfg.Seed)
 		if err != nil || got != want {
 			t.Errorf("%q: %s, %v; want %s", line, got, err, want)

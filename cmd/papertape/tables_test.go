@@ -11,7 +11,8 @@ import (
 	"github.com/papertape/papertape/proof/soak"
 )
 
-// TestColumns: in tables words begin together and figures end together, whichever columns they are.
+// TestColumns checks that in every table columns of words are left-aligned and columns of figures
+// right-aligned.
 func TestColumns(t *testing.T) {
 	history := console.History{Account: 100001, OldestSeq: 1}
 	for i, quantity := range []int64{1400, 500} {
@@ -32,9 +33,12 @@ func TestColumns(t *testing.T) {
 		want   []string
 	}{
 		{"history", func(w io.Writer) error { return renderHistory(w, &history, fates{}) }, []string{
-			"│ seq │ time                 │ what           │ quantity │ price │ amount │ by       │ row after    │ cash after │",
-			"│  10 │ 1970-01-01T00:00:00Z │ buy SH 600030  │     1400 │  0.00 │   0.00 │ operator │ opened: 1400 │       0.00 │",
-			"│   9 │ 1970-01-01T00:00:00Z │ buy SH 600030  │      500 │  0.00 │   0.00 │ user     │ opened: 500  │       0.00 │",
+			"│ seq │ time                 │ what           │ quantity │ price │ amount │ by       │ " +
+				"row after    │ cash after │",
+			"│  10 │ 1970-01-01T00:00:00Z │ buy SH 600030  │     1400 │  0.00 │   0.00 │ operator │ " +
+				"opened: 1400 │       0.00 │",
+			"│   9 │ 1970-01-01T00:00:00Z │ buy SH 600030  │      500 │  0.00 │   0.00 │ user     │ " +
+				"opened: 500  │       0.00 │",
 		}},
 		{"soak", func(w io.Writer) error { return renderSoak(w, &figures) }, []string{
 			"│ measured │ value │ unit     │", "│ latency  │  1.50 │ ms       │", "│ events   │ 12345 │ a second │",

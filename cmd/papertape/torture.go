@@ -23,7 +23,7 @@ import (
 	"github.com/papertape/papertape/proof/torture/truth"
 )
 
-// tortureConfig is one run of all parts, or of some.
+// tortureConfig configures a run of all parts, or of some.
 type tortureConfig struct {
 	kills   torture.Config
 	truth   truth.Config
@@ -31,12 +31,13 @@ type tortureConfig struct {
 	synced  synced.Config
 	seed    uint64
 	rate    float64
-	journal string // what go test printed of engine/journal
+	journal string // a file with the output of go test for engine/journal
 	keep    bool
 	say     io.Writer
 }
 
-// newTorture is for those who work on the server, so it is hidden; `make torture` runs it.
+// newTorture returns a command for developers of the server, so it is hidden; `make torture` runs
+// it.
 func newTorture() *cobra.Command {
 	var cfg tortureConfig
 	var output string
@@ -83,7 +84,8 @@ Without a name all of them run. The exit code is 99 if anything did not hold; fi
 
 func (c *tortureConfig) register(flags *pflag.FlagSet) {
 	flags.Var(decimal.Whole(&c.kills.Kills, 20, 1, countMax), "kills", "kills: how often the server is killed")
-	flags.Var(decimal.Whole(&c.kills.Accounts, 60, 1, accountsMax), "accounts", "kills: accounts, with two clients each")
+	flags.Var(decimal.Whole(&c.kills.Accounts, 60, 1, accountsMax), "accounts",
+		"kills: accounts, with two clients each")
 	flags.StringVar(&c.kills.Durability, "durability", "sync",
 		"kills: of the server; with another than sync this is bound to fail")
 	flags.Var(pathFlag{&c.kills.Data}, "data",
@@ -116,7 +118,7 @@ func (c *tortureConfig) check(parts []string) error {
 	return nil
 }
 
-// run runs the parts, one after the other, and reads what the journal's tests have said.
+// run runs the parts one after the other, and reads the output of the journal's tests.
 func (c *tortureConfig) run(ctx context.Context, parts []string) (*tortureReport, error) {
 	if len(parts) == 0 {
 		parts = tortureParts
@@ -135,7 +137,7 @@ func (c *tortureConfig) run(ctx context.Context, parts []string) (*tortureReport
 	if err != nil {
 		return nil, err
 	}
-	c.divide(binary, files)
+	c.shareSettings(binary, files)
 	_, _ = fmt.Fprintf(c.say, "seed %d\n", c.seed)
 	for _, part := range parts {
 		_, _ = fmt.Fprintf(c.say, "%s\n", part)
@@ -155,13 +157,14 @@ func (c *tortureConfig) run(ctx context.Context, parts []string) (*tortureReport
 	return r, os.RemoveAll(files)
 }
 
-// divide gives each part what all have in common.
-func (c *tortureConfig) divide(binary, files string) {
+// shareSettings copies the common settings to each part.
+func (c *tortureConfig) shareSettings(binary, files string) {
 	c.kills.Binary, c.kills.Seed, c.kills.Rate, c.kills.Progress = binary, c.seed, c.rate, c.say
 	c.truth.Binary, c.truth.Seed, c.truth.Rate, c.truth.Progress = binary, c.seed, c.rate, c.say
 	c.linear.Binary, c.linear.Seed, c.linear.Progress = binary, c.seed, c.say
 	c.synced.Binary, c.synced.Seed, c.synced.Rate, c.synced.Keep = binary, c.seed, c.rate/2, c.keep
-	c.truth.Data, c.linear.Data, c.synced.Data = filepath.Join(files, "clients"), filepath.Join(files, "linear"), filepath.Join(files, "sync")
+	c.truth.Data, c.linear.Data, c.synced.Data = filepath.Join(files, "clients"), filepath.Join(files, "linear"),
+		filepath.Join(files, "sync")
 }
 
 func (c *tortureConfig) runPart(ctx context.Context, part string, r *tortureReport) (err error) {
@@ -178,19 +181,19 @@ func (c *tortureConfig) runPart(ctx context.Context, part string, r *tortureRepo
 	return err
 }
 
-// newTortureClient is a process of clients, as `torture clients` starts them.
+// newTortureClient returns the command of a client process, as `torture clients` starts it.
 func newTortureClient() *cobra.Command {
 	var cfg truth.ClientConfig
 	cmd := &cobra.Command{
 		Use:   "client",
 		Short: "Follow accounts and order for them, and tell in the end what they are",
-		Args:  exactly(0, "no arguments"),
+		Args:  exactArgs(0, "no arguments"),
 	}
 	flags := cmd.Flags()
 	peerAddress(flags, &cfg.Server, "server", "127.0.0.1:7300", "where the server is, `host:port`")
 	cfg.Dir = "."
 	flags.Var(pathFlag{&cfg.Dir}, "dir", "the `directory` of the cursor files")
-	flags.Var(wholesFlag{&cfg.Accounts}, "accounts", "the accounts")
+	flags.Var(wholeNumbersFlag{&cfg.Accounts}, "accounts", "the accounts")
 	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of the orders")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return truth.Client(cmd.Context(), cfg, cmd.InOrStdin(), cmd.OutOrStdout())

@@ -22,7 +22,7 @@ import (
 	"github.com/papertape/papertape/proof/torture/truth"
 )
 
-// tortureReport is what was tried and found, part by part. What was not run is nil.
+// tortureReport says for each part what was tried and found. Parts that were not run are nil.
 type tortureReport struct {
 	Seed       uint64             `json:"seed"`
 	Version    string             `json:"version"`
@@ -34,10 +34,10 @@ type tortureReport struct {
 	Journal    []journalTorture   `json:"journal,omitempty"`
 	Seconds    map[string]float64 `json:"seconds"`
 	Failures   []string           `json:"failures"`        // of the journal's tests as a whole
-	Files      string             `json:"files,omitempty"` // where they were left
+	Files      string             `json:"files,omitempty"` // where the files were left
 }
 
-// journalTorture is what a test of engine/journal says in one line.
+// journalTorture is the line that a test of engine/journal prints.
 type journalTorture struct {
 	What   string         `json:"what"`
 	Points int            `json:"points"`
@@ -48,7 +48,8 @@ type journalTorture struct {
 
 func newTortureReport(seed uint64) *tortureReport {
 	return &tortureReport{
-		Seed: seed, Version: version, Processors: runtime.NumCPU(), Seconds: make(map[string]float64), Failures: []string{},
+		Seed: seed, Version: version, Processors: runtime.NumCPU(), Seconds: make(map[string]float64),
+		Failures: []string{},
 	}
 }
 
@@ -56,11 +57,11 @@ func (r *tortureReport) took(part string, d time.Duration) {
 	r.Seconds[part] = d.Round(100 * time.Millisecond).Seconds()
 }
 
-// journalBytesMax bounds what is read of it: hundreds of times what it is.
+// journalBytesMax bounds how much of the output is read. It is hundreds of times its usual size.
 const journalBytesMax = 64 << 20
 
-// readJournal reads what go test -v has printed. A run that did not come to its end did not hold, and one that tried
-// nothing neither.
+// readJournal reads the output of go test -v. A run that did not finish counts as a failure, and so
+// does one that tried nothing.
 func (r *tortureReport) readJournal(path string) error {
 	b, err := userfile.Read(path, journalBytesMax)
 	if err != nil {
@@ -75,7 +76,8 @@ func (r *tortureReport) readJournal(path string) error {
 		if strings.HasPrefix(line, "ok ") && strings.HasSuffix(line, "[no tests to run]") {
 			r.Failures = append(r.Failures, "engine/journal: a run of its tests ran none, see "+path)
 		}
-		if strings.HasPrefix(line, "--- FAIL") || strings.HasPrefix(line, "FAIL\t") || strings.HasPrefix(line, "panic:") {
+		if strings.HasPrefix(line, "--- FAIL") || strings.HasPrefix(line, "FAIL\t") ||
+			strings.HasPrefix(line, "panic:") {
 			r.Failures = append(r.Failures, "engine/journal: "+line)
 		}
 		_, said, ok := strings.Cut(line, "torture: ")
@@ -100,14 +102,14 @@ func (r *tortureReport) readJournal(path string) error {
 	return lines.Err()
 }
 
-// OK tells whether all of it held.
+// OK reports whether everything held.
 func (r *tortureReport) OK() bool {
 	return len(r.Failures) == 0 && (r.Kills == nil || r.Kills.OK()) && (r.Clients == nil || r.Clients.OK()) &&
 		(r.Linear == nil || r.Linear.OK()) && (r.Sync == nil || r.Sync.OK()) &&
 		!slices.ContainsFunc(r.Journal, func(t journalTorture) bool { return t.Found > 0 })
 }
 
-// Render writes the table of what was tried and what was found.
+// Render writes the table of what was tried and found.
 func (r *tortureReport) Render(w io.Writer) error {
 	if r.Kills != nil {
 		if err := r.Kills.Render(w); err != nil {
@@ -125,12 +127,13 @@ func (r *tortureReport) Render(w io.Writer) error {
 	}
 	verdict := "all of it held"
 	if !r.OK() {
-		verdict = "DID NOT HOLD:\n  " + strings.Join(r.sentences(), "\n  ")
+		verdict = "DID NOT HOLD:\n  " + strings.Join(r.allFailures(), "\n  ")
 	}
 	if r.Files != "" {
 		verdict += "\nfiles are left in " + r.Files
 	}
-	_, err := fmt.Fprintf(w, "papertape %s, seed %d, %d processors\n%s\n%s\n", r.Version, r.Seed, r.Processors, t.Render(), verdict)
+	_, err := fmt.Fprintf(w, "papertape %s, seed %d, %d processors\n%s\n%s\n", r.Version, r.Seed, r.Processors,
+		t.Render(), verdict)
 	return err
 }
 
@@ -140,38 +143,49 @@ func (r *tortureReport) rows() (rows []table.Row) {
 		for _, what := range slices.Sorted(maps.Keys(t.Seen)) {
 			seen = append(seen, fmt.Sprintf("%d %s", t.Seen[what], what))
 		}
-		rows = append(rows, table.Row{"journal: " + t.What, text.WrapSoft(fmt.Sprintf("%d points, seed %d: %s", t.Points, t.Seed,
-			strings.Join(seen, ", ")), 70), t.Found, ""})
+		rows = append(rows, table.Row{"journal: " + t.What,
+			text.WrapSoft(fmt.Sprintf("%d points, seed %d: %s", t.Points, t.Seed,
+				strings.Join(seen, ", ")), 70), t.Found, ""})
 	}
 	if k := r.Kills; k != nil {
-		rows = append(rows, table.Row{"kill -9 under load", fmt.Sprintf("%d kills, %d clean stops\n%d events acknowledged, %d orders, %d busts, %d corrections\n"+
-			"%d events read again, %d holdings compared, %d verified", k.Kills, k.CleanStops, k.Events, k.Orders, k.Busts, k.Corrections,
-			k.ReadAgain, k.Holdings, k.Verified), len(k.Failures), r.Seconds["kills"]})
+		rows = append(rows, table.Row{"kill -9 under load",
+			fmt.Sprintf("%d kills, %d clean stops\n%d events acknowledged, %d orders, %d busts, %d corrections\n"+
+				"%d events read again, %d holdings compared, %d verified", k.Kills, k.CleanStops, k.Events, k.Orders,
+				k.Busts, k.Corrections,
+				k.ReadAgain, k.Holdings, k.Verified), len(k.Failures), r.Seconds["kills"]})
 	}
 	if c := r.Clients; c != nil {
 		f := &c.Faults
-		rows = append(rows, table.Row{"what clients believe in the end", fmt.Sprintf("clients: %d cuts, %d torn, %d stalls, %d freezes, %d kills, %d restarts\n"+
-			"server: %d kills, %d restarts\n%d events, %d orders, %d busts, %d corrections, %d resumes\n%d states compared, %d events digested",
-			f.Cuts, f.Torn, f.Stalls, f.Freezes, f.Kills, f.Restarts, f.ServerKills, f.ServerRestart,
-			c.Events, c.Orders, c.Busts, c.Corrections, c.Resumed, c.Compared, c.Digested), len(c.Failures), r.Seconds["clients"]})
+		rows = append(rows, table.Row{"what clients believe in the end",
+			fmt.Sprintf("clients: %d cuts, %d torn, %d stalls, %d freezes, %d kills, %d restarts\n"+
+				"server: %d kills, %d restarts\n%d events, %d orders, %d busts, %d corrections, %d resumes\n%d states "+
+				"compared, %d events digested",
+				f.Cuts, f.Torn, f.Stalls, f.Freezes, f.Kills, f.Restarts, f.ServerKills, f.ServerRestart,
+				c.Events, c.Orders, c.Busts, c.Corrections, c.Resumed, c.Compared, c.Digested), len(c.Failures),
+			r.Seconds["clients"]})
 	}
 	if l := r.Linear; l != nil {
-		rows = append(rows, table.Row{"linearizability", fmt.Sprintf("%d histories, %d kills\n%d calls, %d left open (%d carried out), %d repeated, %d refused\n"+
-			"%d orders, %d holdings, %d busts, %d corrections\nlongest search %d ms, %d undecided", l.Histories, l.Kills, l.Calls, l.Open, l.HadBeen, l.Repeated, l.Refused,
-			l.Executed, l.Holdings, l.Busts, l.Corrections, l.LongestMillis, l.Undecided), len(l.Failures), r.Seconds["linear"]})
+		rows = append(rows, table.Row{"linearizability",
+			fmt.Sprintf("%d histories, %d kills\n%d calls, %d left open (%d carried out), %d repeated, %d refused\n"+
+				"%d orders, %d holdings, %d busts, %d corrections\nlongest search %d ms, %d undecided", l.Histories,
+				l.Kills, l.Calls, l.Open, l.HadBeen, l.Repeated, l.Refused,
+				l.Executed, l.Holdings, l.Busts, l.Corrections, l.LongestMillis, l.Undecided), len(l.Failures),
+			r.Seconds["linear"]})
 	}
 	if s := r.Sync; s != nil && s.Skipped != "" {
 		rows = append(rows, table.Row{"sync before ack", "NOT RUN: " + s.Skipped, "", ""})
 	} else if s != nil {
-		rows = append(rows, table.Row{"sync before ack", fmt.Sprintf("%.0f s under strace, %d system calls\n%d log writes, %d syncs, %d socket writes\n"+
-			"%d frames of events, %d holdings, %d busts answered: %d events", s.Seconds, s.Calls, s.LogWrites, s.Syncs, s.SocketWrites,
-			s.Frames, s.Holdings, s.Busts, s.Events), s.Early, r.Seconds["sync"]})
+		rows = append(rows, table.Row{"sync before ack",
+			fmt.Sprintf("%.0f s under strace, %d system calls\n%d log writes, %d syncs, %d socket writes\n"+
+				"%d frames of events, %d holdings, %d busts answered: %d events", s.Seconds, s.Calls, s.LogWrites,
+				s.Syncs, s.SocketWrites,
+				s.Frames, s.Holdings, s.Busts, s.Events), s.Early, r.Seconds["sync"]})
 	}
 	return rows
 }
 
-// sentences are all breaches.
-func (r *tortureReport) sentences() (all []string) {
+// allFailures returns the failures of all parts.
+func (r *tortureReport) allFailures() (all []string) {
 	all = append(all, r.Failures...)
 	for _, t := range r.Journal {
 		if t.Found > 0 {

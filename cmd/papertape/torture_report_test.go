@@ -6,10 +6,12 @@ import (
 	"testing"
 )
 
-// TestReadJournal: what go test has printed counts for something where tests ran, came to their end, and tried something.
+// TestReadJournal checks that the output of go test counts only if tests ran, finished, and tried
+// something.
 func TestReadJournal(t *testing.T) {
 	const (
-		tried  = `    crash_test.go:300: torture: {"what":"power loss","points":300,"seed":7,"found":0,"seen":{"logs":12}}` + "\n"
+		tried = `    crash_test.go:300: torture: {"what":"power loss","points":300,"seed":7,"found":0,` +
+			`"seen":{"logs":12}}` + "\n"
 		nobody = `    crash_test.go:300: torture: {"what":"torn log","points":0,"seed":7,"found":0,"seen":{}}` + "\n"
 		ok     = "ok  \tgithub.com/papertape/papertape/engine/journal\t8.0s\n"
 	)
@@ -19,8 +21,10 @@ func TestReadJournal(t *testing.T) {
 		ok:                  "no test said what it has tried",
 		"":                  "its tests did not come to their end",
 		tried + nobody + ok: "torn log: nothing was tried",
-		tried + ok + "ok  \tgithub.com/papertape/papertape/engine/journal\t0.1s [no tests to run]\n": "a run of its tests ran none",
-		tried + "FAIL\tgithub.com/papertape/papertape/engine/journal [build failed]\n" + ok:          "FAIL\tgithub.com",
+		tried + ok + "ok  \tgithub.com/papertape/papertape/engine/journal\t0.1s " +
+			"[no tests to run]\n": "a run of its tests ran none",
+		tried + "FAIL\tgithub.com/papertape/papertape/engine/journal [build failed]\n" +
+			ok: "FAIL\tgithub.com",
 	} {
 		name := filepath.Join(t.TempDir(), "log")
 		write(t, name, text)

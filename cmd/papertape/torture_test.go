@@ -15,7 +15,8 @@ import (
 	"github.com/papertape/papertape/proof/torture"
 )
 
-// forgetful is a server that forgets: its second start keeps a copy of the data, and its seventh goes back to that.
+// forgetful is a server that loses data: its second start keeps a copy of the data, and its seventh
+// goes back to that copy.
 const forgetful = `#!/bin/sh
 set -e
 if [ "$1" = serve ]; then
@@ -29,8 +30,8 @@ fi
 exec papertape "$@"
 `
 
-// TestTortureFindsLoss holds a server to what it said that loses a part of it, and is otherwise in order: nobody could
-// tell from its data alone.
+// TestTortureFindsLoss runs torture against a server that loses a part of what it acknowledged, and
+// is otherwise correct. Its data alone does not reveal the loss.
 func TestTortureFindsLoss(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -44,7 +45,8 @@ func TestTortureFindsLoss(t *testing.T) {
 	defer cancel()
 	var said bytes.Buffer
 	report, err := torture.Run(ctx, torture.Config{
-		Binary: binary, Kills: 20, Seed: 3, Accounts: 8, Rate: 1000, Data: data, Durability: config.DurabilitySync, Progress: &said,
+		Binary: binary, Kills: 20, Seed: 3, Accounts: 8, Rate: 1000, Data: data, Durability: config.DurabilitySync,
+		Progress: &said,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +54,9 @@ func TestTortureFindsLoss(t *testing.T) {
 	if report.OK() || report.Lost == 0 || report.Kills > 7 {
 		t.Errorf("after %d kills %d acknowledged events are found lost: %q", report.Kills, report.Lost, report.Failures)
 	}
-	if !slices.ContainsFunc(report.Failures, func(f string) bool { return strings.Contains(f, "was told before the kill, and the newest is") }) {
+	if !slices.ContainsFunc(report.Failures, func(f string) bool {
+		return strings.Contains(f, "was told before the kill, and the newest is")
+	}) {
 		t.Errorf("the failures are %q", report.Failures)
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/papertape/papertape/decimal"
 )
 
-// CheckAddress says what is wrong with a host:port. low is 0 where a port that is free may be asked for.
+// CheckAddress returns an error that says what is wrong with a host:port. low is the lowest port
+// allowed: 0 where 0 may ask for any free port.
 func CheckAddress(text string, low int) error {
 	host, port, err := net.SplitHostPort(text)
 	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '/' }
@@ -26,7 +27,8 @@ func CheckAddress(text string, low int) error {
 	return nil
 }
 
-// IsLoopback says whether only this machine reaches an address. Names other than localhost are not looked up.
+// IsLoopback reports whether an address can be reached from this machine only. Host names other
+// than localhost are not resolved.
 func IsLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/papertape/papertape/cmd/papertape/userfile"
 )
 
-// check holds the rules that concern more than one setting, and reads the admin token.
+// check enforces the rules that involve several settings, and reads the admin token.
 func (c *Config) check() error {
 	if !IsLoopback(c.Listen) && !c.AllowPlaintext {
 		return c.Wrong("listen", "other machines reach %s, and this build neither encrypts nor authenticates; "+
@@ -24,7 +24,8 @@ func (c *Config) check() error {
 		}
 	}
 	if shards := c.ShardCount(); c.Workers != 0 && c.Workers < shards {
-		return c.Wrong("workers", "%d workers cannot drain %d shards; write at least %d, or auto", c.Workers, shards, shards)
+		return c.Wrong("workers", "%d workers cannot drain %d shards; write at least %d, or auto", c.Workers, shards,
+			shards)
 	}
 	if c.OutboxTotalBytesMax < c.OutboxBytesMax {
 		return c.Wrong("outbox_total_bytes_max", "%s for all outboxes is less than outbox_bytes_max, %s for one",
@@ -33,14 +34,14 @@ func (c *Config) check() error {
 	return nil
 }
 
-// Bounds of a token. A short one is guessed.
+// The length of a token is bounded. A short one could be guessed.
 const (
 	tokenMin = 16
 	tokenMax = 4096
 )
 
-// ReadToken reads the token of the console from a file that its owner alone may read. White space around it does not
-// count.
+// ReadToken reads the console's token from a file that only its owner may read. White space around
+// the token is ignored.
 func ReadToken(path string) (string, error) {
 	text, err := userfile.ReadSecret(path, tokenMax)
 	if err != nil {

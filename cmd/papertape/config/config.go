@@ -6,46 +6,47 @@ import (
 	"time"
 )
 
-// The modes of durability.
+// The durability modes.
 const (
 	DurabilitySync     = "sync"
 	DurabilityInterval = "interval"
 	DurabilityNone     = "none"
 )
 
-// Config is everything that a server can be told. It is handed down in pieces; nothing reads it as a global.
+// Config holds every setting of a server. Its parts are passed down explicitly; nothing reads it as
+// a global.
 type Config struct {
-	Listen         string   // host:port of the wire protocol
-	Admin          string   // host:port of the console
-	AdminTokenFile string   // "": no token
-	AdminToken     string   // what Load read from AdminTokenFile; a secret
-	AdminHosts     []string // names of the console, as console.ParseHost returns them
-	AllowPlaintext bool     // consent to a Listen that other machines can reach
-	Data           string   // directory
-	Durability     string   // sync, interval, none
+	Listen         string   // host:port for the wire protocol
+	Admin          string   // host:port for the console
+	AdminTokenFile string   // empty: no token
+	AdminToken     string   // what Load read from AdminTokenFile; secret
+	AdminHosts     []string // host names of the console, as console.ParseHost returns them
+	AllowPlaintext bool     // allows a Listen address that other machines can reach
+	Data           string   // the data directory
+	Durability     string   // sync, interval or none
 
 	Accounts  int
 	Seed      uint64
 	Rules     string // none
 	Simulator struct {
-		Rate   float64 // fills a second over all accounts; 0: off
-		Script string  // path of a scenario; "": none
+		Rate   float64 // fills per second over all accounts; 0: off
+		Script string  // path of a scenario; empty: none
 	}
 	Prices struct {
-		Source   string // walk, fixed
+		Source   string // walk or fixed
 		Interval time.Duration
 	}
-	Presence        string // own, all
-	OrdersPerSecond int    // per account; 0: no limit
+	Presence        string // own or all
+	OrdersPerSecond int    // per account; 0: unlimited
 
-	EventLoops int // 0: one for each processor
-	Shards     int // 0: one for each processor
+	EventLoops int // 0: one per processor
+	Shards     int // 0: one per processor
 	Workers    int // 0: twice Shards
 
-	ConnectionsMax          int // 0: as many as the limit of open files gives, which is not known here
+	ConnectionsMax          int // 0: as many as the limit of open files allows, which this package does not know
 	ConnectionsPreloginMax  int
-	ConnectionsPerIPMax     int // 0: no limit
-	ConnectionsPerSecondMax int // 0: no limit
+	ConnectionsPerIPMax     int // 0: unlimited
+	ConnectionsPerSecondMax int // 0: unlimited
 	SessionsPerAccountMax   int
 	InboxOrdersMax          int // per shard
 	RequestsInFlightMax     int // per connection
@@ -55,9 +56,9 @@ type Config struct {
 	OutboxTotalBytesMax    int64
 	SocketSendBufferBytes  int64
 	UncheckpointedBytesMax int64
-	DiskFreeBytesMin       int64 // below it orders are refused
+	DiskFreeBytesMin       int64 // with less free space orders are refused
 	HistoryMemoryBytesMax  int64
-	HugePages              bool // under the heap
+	HugePages              bool // for the heap
 
 	CheckpointInterval time.Duration
 	StallTimeout       time.Duration
@@ -66,15 +67,15 @@ type Config struct {
 	ShutdownTimeout    time.Duration
 
 	Log struct {
-		Level  string // trace, debug, info, warn, error
-		Format string // auto, console, json
+		Level  string // trace, debug, info, warn or error
+		Format string // auto, console or json
 	}
-	CPUProfile string // path; "": none
+	CPUProfile string // path; empty: none
 
-	sources map[string]source // by key; what is missing is a default
+	sources map[string]source // by key; a missing key has its default
 }
 
-// Default is the configuration of a server that was told nothing.
+// Default returns the configuration of a server with no settings given.
 func Default() *Config {
 	c := &Config{
 		Listen: "127.0.0.1:7300", Admin: "127.0.0.1:7301", Data: "./papertape-data", Durability: DurabilitySync,
@@ -93,27 +94,26 @@ func Default() *Config {
 	return c
 }
 
-// Error is a configuration that cannot be served: what is wrong, and where it was written.
+// Error reports a configuration that cannot be used: what is wrong, and where it was written.
 type Error struct{ Err error }
 
 func (e Error) Error() string { return e.Err.Error() }
 
-// Unwrap returns what is wrong.
 func (e Error) Unwrap() error { return e.Err }
 
-// Errorf is fmt.Errorf for an Error.
+// Errorf is fmt.Errorf, returning an Error.
 func Errorf(format string, args ...any) error {
 	return Error{fmt.Errorf(format, args...)}
 }
 
-// source is where a value came from. The zero source is the default.
+// source records where a value came from. The zero source means the default.
 type source struct {
-	place string // papertape.json:3, PAPERTAPE_HEARTBEAT, --heartbeat
-	named bool   // place says which setting it is
+	place string // papertape.json:3, PAPERTAPE_HEARTBEAT or --heartbeat
+	named bool   // place itself names the setting
 }
 
-// of begins an error message about key.
-func (s source) of(key string) string {
+// describe returns the beginning of an error message about key.
+func (s source) describe(key string) string {
 	switch {
 	case s.place == "":
 		return key
@@ -124,10 +124,11 @@ func (s source) of(key string) string {
 	}
 }
 
-// SourceDefault is the source of a value that nobody has written.
+// SourceDefault is the source of a value that was not set anywhere.
 const SourceDefault = "default"
 
-// Source says where the value of key came from: SourceDefault, papertape.json:3, PAPERTAPE_HEARTBEAT, --heartbeat.
+// Source returns where the value of key came from: SourceDefault, or a place such as
+// papertape.json:3, PAPERTAPE_HEARTBEAT or --heartbeat.
 func (c *Config) Source(key string) string {
 	if s, ok := c.sources[key]; ok {
 		return s.place
@@ -135,18 +136,20 @@ func (c *Config) Source(key string) string {
 	return SourceDefault
 }
 
-// Wrong is an Error about the value in force for key, which names the place that it came from.
+// Wrong returns an Error about the current value of key. The message names the place where the
+// value was set.
 func (c *Config) Wrong(key, format string, args ...any) error {
-	return Errorf("%s: %w", c.sources[key].of(key), fmt.Errorf(format, args...))
+	return Errorf("%s: %w", c.sources[key].describe(key), fmt.Errorf(format, args...))
 }
 
-// EventLoopCount is EventLoops, or one for each processor that Go uses.
+// EventLoopCount returns EventLoops, or one per processor that Go uses if EventLoops is 0.
 func (c *Config) EventLoopCount() int { return orProcessors(c.EventLoops) }
 
-// ShardCount is Shards, or one for each processor that Go uses.
+// ShardCount returns Shards, or one per processor that Go uses if Shards is 0.
 func (c *Config) ShardCount() int { return orProcessors(c.Shards) }
 
-// WorkerCount is Workers, or enough for every shard to be in a commit while the next drain is on its way.
+// WorkerCount returns Workers. If that is 0, it returns enough for every shard to commit while its
+// next drain is being prepared.
 func (c *Config) WorkerCount() int {
 	if c.Workers > 0 {
 		return c.Workers

@@ -20,7 +20,7 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// loadWith loads a configuration as serve does. The file's name is given to --config when there is one.
+// loadWith loads a configuration as serve does. If file is not empty, it is passed to --config.
 func loadWith(t testing.TB, file string, environ, args []string) (*Config, error) {
 	t.Helper()
 	s := NewSettings()
@@ -35,7 +35,8 @@ func loadWith(t testing.TB, file string, environ, args []string) (*Config, error
 	return s.Load(fs, environ)
 }
 
-// inDir writes a file into a directory of its own and makes that the working directory, so that errors name the file alone.
+// inDir writes a file to a new directory and makes that the working directory, so that errors
+// contain the file's bare name.
 func inDir(t *testing.T, name, text string) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -51,14 +52,19 @@ func TestDefaults(t *testing.T) {
 	}
 	for i, st := range allSettings() {
 		want := map[string]string{
-			"listen": "127.0.0.1:7300", "allow_plaintext": "false", "admin": "127.0.0.1:7301", "data": "./papertape-data",
-			"durability": "sync", "log.level": "info", "log.format": "auto", "accounts": "100", "seed": "1", "rules": "none",
-			"simulator.rate": "1", "prices": "walk", "prices.interval": "1s", "presence": "own", "orders_per_second": "0",
-			"event_loops": "auto", "shards": "auto", "workers": "auto", "connections_max": "auto",
-			"connections_prelogin_max": "1000", "connections_per_ip_max": "0", "connections_per_second_max": "10000", "sessions_per_account_max": "64",
-			"inbox_orders_max": "8192", "requests_in_flight_max": "256", "history_reads_max": "64",
+			"listen": "127.0.0.1:7300", "allow_plaintext": "false", "admin": "127.0.0.1:7301",
+			"data":       "./papertape-data",
+			"durability": "sync", "log.level": "info", "log.format": "auto", "accounts": "100", "seed": "1",
+			"rules":          "none",
+			"simulator.rate": "1", "prices": "walk", "prices.interval": "1s", "presence": "own",
+			"orders_per_second": "0",
+			"event_loops":       "auto", "shards": "auto", "workers": "auto", "connections_max": "auto",
+			"connections_prelogin_max": "1000", "connections_per_ip_max": "0", "connections_per_second_max": "10000",
+			"sessions_per_account_max": "64",
+			"inbox_orders_max":         "8192", "requests_in_flight_max": "256", "history_reads_max": "64",
 			"outbox_bytes_max": "256KiB", "outbox_total_bytes_max": "1GiB", "socket_send_buffer_bytes": "64KiB",
-			"uncheckpointed_bytes_max": "256MiB", "history_memory_bytes_max": "1GiB", "disk_free_bytes_min": "256MiB", "huge_pages": "true",
+			"uncheckpointed_bytes_max": "256MiB", "history_memory_bytes_max": "1GiB", "disk_free_bytes_min": "256MiB",
+			"huge_pages":          "true",
 			"checkpoint_interval": "5s",
 			"stall_timeout":       "10s", "heartbeat": "15s", "login_timeout": "5s", "shutdown_timeout": "10s",
 		}[st.key]
@@ -71,12 +77,16 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestSpelling gives every key in the file, the environment and as a flag, and looks where its value came from.
+// TestSpelling sets every key in the file, in the environment and as a flag, and checks the source
+// of its value.
 func TestSpelling(t *testing.T) {
 	other := map[string]string{
-		"allow_plaintext": "true", "durability": "interval", "rules": "none", "log.level": "debug", "log.format": "json",
-		"prices": "fixed", "presence": "all", "admin_token_file": "token", "admin_hosts": "desk.example,ops.example:8443",
-		"huge_pages": "false", "listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere", "cpuprofile": "cpu", "simulator.script": "script",
+		"allow_plaintext": "true", "durability": "interval", "rules": "none", "log.level": "debug",
+		"log.format": "json",
+		"prices":     "fixed", "presence": "all", "admin_token_file": "token",
+		"admin_hosts": "desk.example,ops.example:8443",
+		"huge_pages":  "false", "listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere",
+		"cpuprofile": "cpu", "simulator.script": "script",
 	}
 	inDir(t, "token", "0123456789abcdef\n")
 	for _, st := range allSettings() {
@@ -128,7 +138,8 @@ func TestSpelling(t *testing.T) {
 
 func TestPrecedence(t *testing.T) {
 	inDir(t, "c.yaml", "heartbeat: 7s\nstall_timeout: 7s\nlogin_timeout: 7s\n")
-	environ := []string{"PAPERTAPE_CONFIG=c.yaml", "PAPERTAPE_HEARTBEAT=8s", "PAPERTAPE_STALL_TIMEOUT=8s", "PAPERTAPE_SEED="}
+	environ := []string{"PAPERTAPE_CONFIG=c.yaml", "PAPERTAPE_HEARTBEAT=8s", "PAPERTAPE_STALL_TIMEOUT=8s",
+		"PAPERTAPE_SEED="}
 	cfg, err := loadWith(t, "", environ, []string{"--heartbeat", "9s"})
 	if err != nil {
 		t.Fatal(err)
@@ -142,12 +153,14 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// TestFiles reads the spellings that files may use.
+// TestFiles reads all the spellings that files may use.
 func TestFiles(t *testing.T) {
 	for name, text := range map[string]string{
-		"nested YAML":      "# comment\nsimulator:\n  rate: 2.5\nprices:\n  source: fixed\n  interval: 2s\naccounts: 7 # here too\n",
-		"dotted YAML":      "simulator.rate: 2.5\nprices: fixed\nprices.interval: 2s\naccounts: \"7\"\n",
-		"nested JSON":      "{\n\t\"simulator\": {\"rate\": 2.5},\n\t\"prices\": {\"source\": \"fixed\", \"interval\": \"2s\"},\n\t\"accounts\": 7\n}\n",
+		"nested YAML": "# comment\nsimulator:\n  rate: 2.5\nprices:\n  source: fixed\n  interval: " +
+			"2s\naccounts: 7 # here too\n",
+		"dotted YAML": "simulator.rate: 2.5\nprices: fixed\nprices.interval: 2s\naccounts: \"7\"\n",
+		"nested JSON": "{\n\t\"simulator\": {\"rate\": 2.5},\n\t\"prices\": {\"source\": \"fixed\", " +
+			"\"interval\": \"2s\"},\n\t\"accounts\": 7\n}\n",
 		"dotted JSON":      `{"simulator.rate": 2.5, "prices.source": "fixed", "prices.interval": "2s", "accounts": 7}`,
 		"with a BOM":       "\ufeffsimulator: {rate: 2.5}\r\nprices: fixed\r\nprices.interval: 2s\r\naccounts: 7\r\n",
 		"of an old Mac":    "simulator: {rate: 2.5}\rprices: fixed\rprices.interval: 2s\raccounts: 7",
@@ -159,7 +172,8 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if cfg.Simulator.Rate != 2.5 || cfg.Prices.Source != "fixed" || cfg.Prices.Interval != 2*time.Second || cfg.Accounts != 7 {
+		if cfg.Simulator.Rate != 2.5 || cfg.Prices.Source != "fixed" || cfg.Prices.Interval != 2*time.Second ||
+			cfg.Accounts != 7 {
 			t.Errorf("%s: read %+v %+v %d", name, cfg.Simulator, cfg.Prices, cfg.Accounts)
 		}
 	}
@@ -175,7 +189,8 @@ func TestFiles(t *testing.T) {
 func TestLists(t *testing.T) {
 	want := []string{"desk.example", "ops.example:8443"}
 	for _, text := range []string{
-		"admin_hosts: [desk.example, 'ops.example:8443']", "admin_hosts:\n- desk.example\n- ops.example:8443\n", "admin_hosts: Desk.Example. , ops.example:8443",
+		"admin_hosts: [desk.example, 'ops.example:8443']", "admin_hosts:\n- desk.example\n- ops.example:8443\n",
+		"admin_hosts: Desk.Example. , ops.example:8443",
 		`{"admin_hosts": ["desk.example", "ops.example:8443"]}`, `{"admin_hosts": "desk.example,ops.example:8443"}`,
 	} {
 		inDir(t, "c", text)
@@ -197,11 +212,12 @@ func TestLists(t *testing.T) {
 	checkSentence(t, "65 hosts", err, "--admin-hosts: there are more than 64; write at most so many")
 }
 
-// TestFileErrors holds each sentence about a file.
+// TestFileErrors checks every error message about a file.
 func TestFileErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"seed: 1\nhartbeat: 5s\n", "c.yaml:2: hartbeat is not a setting; did you mean heartbeat?"},
-		{"{\n \"outbox-bytes-max\": 1\n}", "c.yaml:2: outbox-bytes-max is not a setting; did you mean outbox_bytes_max?"},
+		{"{\n \"outbox-bytes-max\": 1\n}", "c.yaml:2: outbox-bytes-max is not a setting; did you mean " +
+			"outbox_bytes_max?"},
 		{"simulator:\n  rtae: 1\n", "c.yaml:2: simulator.rtae is not a setting; did you mean simulator.rate?"},
 		{"simulator.rate.x: 1\n", "c.yaml:1: simulator.rate.x is not a setting; did you mean simulator.rate?"},
 		{"colour: red\n", "c.yaml:1: colour is not a setting; papertape serve --help lists them"},
@@ -213,7 +229,8 @@ func TestFileErrors(t *testing.T) {
 		{"prices: walk\nprices:\n  source: walk\n", "c.yaml:3: prices.source is set twice; the first is on line 1"},
 		{"simulator.rate: 1\nsimulator: {rate: 1}\n", "c.yaml:2: simulator.rate is set twice; the first is on line 1"},
 		{"simulator: {rate: 1}\nsimulator:\n  script: x\n", "c.yaml:2: simulator is set twice; the first is on line 1"},
-		{`{"simulator": {"rate": 1}, "simulator": {"script": "x"}}`, "c.yaml:1: simulator is set twice; the first is on line 1"},
+		{`{"simulator": {"rate": 1}, "simulator": {"script": "x"}}`,
+			"c.yaml:1: simulator is set twice; the first is on line 1"},
 		{`{"data": "a", "\u0064ata": "b"}`, "c.yaml:1: data is set twice; the first is on line 1"},
 		{`{"Data": "a"}`, "c.yaml:1: Data is not a setting; did you mean data?"},
 		{`{"data": "a"} {"data": "b"}`, "c.yaml:1: this is neither JSON nor YAML: "},
@@ -224,7 +241,8 @@ func TestFileErrors(t *testing.T) {
 		{`{"admin_hosts": [["a.b"]]}`, "c.yaml:1: admin_hosts: a single value belongs here"},
 		{`{"admin_hosts": {"a": "b"}}`, "c.yaml:1: admin_hosts: a single value belongs here"},
 		{`{"admin_hosts": [null]}`, "c.yaml:1: admin_hosts: there is no value; write one, or leave the line out"},
-		{"admin_hosts: [desk.example,\n  Desk.Example.]\n", `c.yaml:1: admin_hosts: "desk.example" is there twice; write it once`},
+		{"admin_hosts: [desk.example,\n  Desk.Example.]\n",
+			`c.yaml:1: admin_hosts: "desk.example" is there twice; write it once`},
 		{"simulator: 5\n", "c.yaml:1: simulator is a group of settings; write one of them, as in simulator.rate"},
 		{"data:\n", "c.yaml:1: data: there is no value; write one, or leave the line out"},
 		{"simulator:\n", "c.yaml:1: simulator is a group of settings; write one of them, as in simulator.rate"},
@@ -244,10 +262,12 @@ func TestFileErrors(t *testing.T) {
 		{"data: \xff\n", "c.yaml:1: this is not text in UTF-8; save it as UTF-8"},
 		{"seed: 1\r\ndata: \xb2\xe2\r\n", "c.yaml:2: this is not text in UTF-8; save it as UTF-8"},
 		{"\xff\xfes\x00e\x00e\x00d\x00", "c.yaml:1: this is UTF-16; save it as UTF-8"},
-		{"seed: 1\ndata: a\x00b\n", "c.yaml:2: there is a NUL byte, which no text has; if this is UTF-16, save it as UTF-8"},
+		{"seed: 1\ndata: a\x00b\n", "c.yaml:2: there is a NUL byte, which no text has; if this is UTF-16, save it " +
+			"as UTF-8"},
 		{"\ufeffseed: 1\rhartbeat: 5s", "c.yaml:2: hartbeat is not a setting; did you mean heartbeat?"},
 		{strings.Repeat("#", fileBytesMax+1), "config: c.yaml is larger than 32768 bytes, the most that is read"},
-		{"seed: 1\nlisten: 0.0.0.0:7300\n", "c.yaml:2: listen: other machines reach 0.0.0.0:7300, and this build neither " +
+		{"seed: 1\nlisten: 0.0.0.0:7300\n", "c.yaml:2: listen: other machines reach 0.0.0.0:7300, and this build " +
+			"neither " +
 			"encrypts nor authenticates; use 127.0.0.1, or set allow_plaintext: true if the network is trusted"},
 	} {
 		inDir(t, "c.yaml", c.text)
@@ -258,7 +278,8 @@ func TestFileErrors(t *testing.T) {
 	checkSentence(t, "no file", err, "config: missing.json cannot be read: no such file or directory")
 }
 
-// checkSentence wants err to be an Error that says want, or begins with it where want ends in a colon.
+// checkSentence checks that err is an Error with the message want, or that its message begins with
+// want if that ends in a colon.
 func checkSentence(t *testing.T, what string, err error, want string) {
 	t.Helper()
 	var wrong Error
@@ -271,9 +292,10 @@ func checkSentence(t *testing.T, what string, err error, want string) {
 	}
 }
 
-// TestValueErrors holds each sentence about a value, given as a flag.
+// TestValueErrors checks every error message about a value that is given as a flag.
 func TestValueErrors(t *testing.T) {
-	const tls = "TLS is not in this build; leave it out, and set allow_plaintext: true if clients must come over a trusted network"
+	const tls = "TLS is not in this build; leave it out, and set allow_plaintext: true if clients must come over a " +
+		"trusted network"
 	t.Chdir(t.TempDir())
 	for _, c := range []struct{ arg, want string }{
 		{"--heartbeat=soon", `--heartbeat: "soon" is not a duration; write 5s or 1m30s`},
@@ -281,10 +303,14 @@ func TestValueErrors(t *testing.T) {
 		{"--heartbeat=601s", "--heartbeat: 601s is out of range; write 100ms to 10m"},
 		{"--stall-timeout=-5s", "--stall-timeout: -5s is out of range; write 100ms to 1h"},
 		{"--prices.interval=1us", "--prices.interval: 1us is out of range; write 1ms to 1h"},
-		{"--outbox-bytes-max=plenty", `--outbox-bytes-max: "plenty" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
-		{"--outbox-bytes-max=256KB", `--outbox-bytes-max: "256KB" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
-		{"--outbox-bytes-max=-1", `--outbox-bytes-max: "-1" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
-		{"--outbox-bytes-max=9007199254740993KiB", `--outbox-bytes-max: "9007199254740993KiB" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
+		{"--outbox-bytes-max=plenty",
+			`--outbox-bytes-max: "plenty" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
+		{"--outbox-bytes-max=256KB",
+			`--outbox-bytes-max: "256KB" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
+		{"--outbox-bytes-max=-1",
+			`--outbox-bytes-max: "-1" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
+		{"--outbox-bytes-max=9007199254740993KiB",
+			`--outbox-bytes-max: "9007199254740993KiB" is not a size; write 256KiB, 64MiB, 1GiB, or a number of bytes`},
 		{"--outbox-bytes-max=1000", "--outbox-bytes-max: 1000 is out of range; write 16KiB to 1GiB"},
 		{"--accounts=many", `--accounts: "many" is not a whole number; write 1 to 1000000`},
 		{"--accounts=1e2", `--accounts: "1e2" is not a whole number; write 1 to 1000000`},
@@ -310,22 +336,30 @@ func TestValueErrors(t *testing.T) {
 		{"--data=a\x00b", `--data: "a\x00b" has characters that do not belong in a path`},
 		{"--listen=nowhere", `--listen: "nowhere" is not an address; write host:port, as in 127.0.0.1:7300`},
 		{"--listen=http://x:1", `--listen: "http://x:1" is not an address; write host:port, as in 127.0.0.1:7300`},
-		{"--listen=127.0.0.1:http", `--listen: "http" is not a port; write 0 to 65535, as in 127.0.0.1:7300 (0: any that is free)`},
-		{"--admin=127.0.0.1:65536", `--admin: "65536" is not a port; write 0 to 65535, as in 127.0.0.1:7300 (0: any that is free)`},
+		{"--listen=127.0.0.1:http",
+			`--listen: "http" is not a port; write 0 to 65535, as in 127.0.0.1:7300 (0: any that is free)`},
+		{"--admin=127.0.0.1:65536",
+			`--admin: "65536" is not a port; write 0 to 65535, as in 127.0.0.1:7300 (0: any that is free)`},
 		{"--admin=:7301", "--admin: other machines reach :7301, and whoever reaches the console runs the server; " +
 			"use 127.0.0.1, or name a file with a token in admin_token_file"},
 		{"--admin-token-file=none", "--admin-token-file: none cannot be read: no such file or directory"},
-		{"--admin-hosts=desk.example,*", `--admin-hosts: "*" is not the name of a host; write one as browsers send it, as in desk.example.com`},
-		{"--admin-hosts=desk.example,", `--admin-hosts: "" is not the name of a host; write one as browsers send it, as in desk.example.com`},
-		{"--admin-hosts=http://desk.example", `--admin-hosts: "http://desk.example" has more than a name; write desk.example.com, without http:// and without a path`},
-		{"--admin-hosts=127.0.0.1", `--admin-hosts: "127.0.0.1" need not be named: the console answers to every address, and to localhost`},
+		{"--admin-hosts=desk.example,*",
+			`--admin-hosts: "*" is not the name of a host; write one as browsers send it, as in desk.example.com`},
+		{"--admin-hosts=desk.example,",
+			`--admin-hosts: "" is not the name of a host; write one as browsers send it, as in desk.example.com`},
+		{"--admin-hosts=http://desk.example",
+			`--admin-hosts: "http://desk.example" has more than a name; write desk.example.com, ` +
+				`without http:// and without a path`},
+		{"--admin-hosts=127.0.0.1",
+			`--admin-hosts: "127.0.0.1" need not be named: the console answers to every address, and to localhost`},
 		{"--admin-hosts=" + strings.Repeat("x,", 64) + "y", `--admin-hosts: "x" is there twice; write it once`},
 		{"--tls.cert=x", "--tls.cert: " + tls},
 		{"--tls.key=x", "--tls.key: " + tls},
 		{"--tls.listen=x", "--tls.listen: " + tls},
 		{"--tls.client-ca=", "--tls.client-ca: " + tls},
 		{"--auth.keys-file=x", "--auth.keys-file: authentication by keys is not in this build; leave it out"},
-		{"--outbox-total-bytes-max=128KiB", "--outbox-total-bytes-max: 128KiB for all outboxes is less than outbox_bytes_max, 256KiB for one"},
+		{"--outbox-total-bytes-max=128KiB", "--outbox-total-bytes-max: 128KiB for all outboxes is less than " +
+			"outbox_bytes_max, 256KiB for one"},
 		{"--workers=0", "--workers: 0 is out of range; write 1 to 65536, or auto"},
 		{"--config=gone.yaml", "config: gone.yaml cannot be read: no such file or directory"},
 	} {
@@ -347,12 +381,13 @@ func TestEnvironment(t *testing.T) {
 		_, err := loadWith(t, "", []string{"HOME=/", c.entry}, nil)
 		checkSentence(t, c.entry, err, c.want)
 	}
-	// A weaker place is judged though a flag overrides it.
+	// A value from a place of lower precedence is checked even if a flag overrides it.
 	_, err := loadWith(t, "", []string{"PAPERTAPE_HEARTBEAT=x"}, []string{"--heartbeat=5s"})
 	checkSentence(t, "overridden", err, `PAPERTAPE_HEARTBEAT: "x" is not a duration; write 5s or 1m30s`)
 
 	for _, entry := range []string{
-		"PAPERTAPE_SERVER=127.0.0.1:1", "PAPERTAPE_TEST_LONG=1", "PAPERTAPE_SERVICE_HOST=10.0.0.1", "PAPERTAPE_PORT=tcp://10.0.0.1:7300",
+		"PAPERTAPE_SERVER=127.0.0.1:1", "PAPERTAPE_TEST_LONG=1", "PAPERTAPE_SERVICE_HOST=10.0.0.1",
+		"PAPERTAPE_PORT=tcp://10.0.0.1:7300",
 		"PAPERTAPE_PORT_7300_TCP=tcp://10.0.0.1:7300", "PAPERTAPE=1", "OTHER=1", "=", "PAPERTAPE_COLOUR=",
 	} {
 		if _, err := loadWith(t, "", []string{entry}, nil); err != nil {
@@ -371,7 +406,8 @@ func TestReach(t *testing.T) {
 			t.Errorf("%v: %v", args, err)
 		}
 	}
-	for _, listen := range []string{":1", "0.0.0.0:1", "[::]:1", "192.168.0.1:1", "example.com:1", "localhost.example.com:1"} {
+	for _, listen := range []string{":1", "0.0.0.0:1", "[::]:1", "192.168.0.1:1", "example.com:1",
+		"localhost.example.com:1"} {
 		_, err := loadWith(t, "", nil, []string{"--listen", listen})
 		if err == nil || !strings.Contains(err.Error(), "allow_plaintext") {
 			t.Errorf("--listen %s without consent: %v", listen, err)
@@ -405,7 +441,8 @@ func TestReach(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	for text, want := range map[string]int64{
-		"0": 0, "1": 1, "65536": 65536, "64KiB": 65536, "64 KiB": 65536, "3MiB": 3 << 20, "1GiB": 1 << 30, "2TiB": 2 << 40,
+		"0": 0, "1": 1, "65536": 65536, "64KiB": 65536, "64 KiB": 65536, "3MiB": 3 << 20, "1GiB": 1 << 30,
+		"2TiB":                2 << 40,
 		"9223372036854775807": math.MaxInt64,
 	} {
 		got, err := parseSize(text)
@@ -431,7 +468,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestHelp finds every key of the page of the command, and nothing that pflag could not word.
+// TestHelp checks that the command's page has every key, and no usage text that pflag could not
+// print.
 func TestHelp(t *testing.T) {
 	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	NewSettings().Register(fs)
@@ -447,15 +485,16 @@ func TestHelp(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	if d := changes("kitten", "sitting"); d != 3 {
+	if d := editDistance("kitten", "sitting"); d != 3 {
 		t.Errorf("kitten to sitting are %d changes, want 3", d)
 	}
-	if d := changes("", "abc") + changes("abc", "") + changes("abc", "abc"); d != 6 {
+	if d := editDistance("", "abc") + editDistance("abc", "") + editDistance("abc", "abc"); d != 6 {
 		t.Errorf("the empty word is %d changes away in all, want 6", d)
 	}
 }
 
-// FuzzConfigFile never panics, and a file that is accepted is accepted again when it is printed, and means the same.
+// FuzzConfigFile checks that no file causes a panic, and that an accepted file is accepted again
+// after printing, with the same meaning.
 func FuzzConfigFile(f *testing.F) {
 	for _, name := range []string{"papertape.json", "papertape.yaml"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -465,7 +504,8 @@ func FuzzConfigFile(f *testing.F) {
 		f.Add(text)
 	}
 	for _, text := range []string{
-		"simulator: {rate: 2.5}\n", "prices: fixed\nprices.interval: 2s", "a: &b c\nd: *b\n", "? x\n: y\n", "[", "{\"seed\":1,}", "---\n---\n",
+		"simulator: {rate: 2.5}\n", "prices: fixed\nprices.interval: 2s", "a: &b c\nd: *b\n", "? x\n: y\n", "[",
+		"{\"seed\":1,}", "---\n---\n",
 	} {
 		f.Add([]byte(text))
 	}
@@ -509,7 +549,7 @@ func (s *Settings) fromText(raw []byte) (*Config, error) {
 	return cfg, err
 }
 
-// print writes what is in force as a file.
+// print formats the current configuration as a file.
 func (s *Settings) print(cfg *Config) string {
 	var b strings.Builder
 	for i := range s.list {
@@ -521,7 +561,7 @@ func (s *Settings) print(cfg *Config) string {
 	return b.String()
 }
 
-// TestInit takes the # from every line of the default file, which then says what the defaults say.
+// TestInit uncomments every line of the default file, which must then equal the defaults.
 func TestInit(t *testing.T) {
 	s := NewSettings()
 	if cfg, err := s.fromText([]byte(s.Commented())); err != nil || len(cfg.sources) != 0 {
@@ -546,10 +586,10 @@ func TestInit(t *testing.T) {
 	}
 }
 
-// misread are spellings of numbers that some program takes, and papertape refuses.
+// misread are spellings of numbers that some programs accept and papertape refuses.
 var misread = []string{"0x10", "0X10", "0o10", "0b10", "1_0", "+5", "1e1x", " 5", "5 ", "５", "", "NaN", "Inf", "0x1p4"}
 
-// TestOneReaderOfSettings is the same for what a server is configured with, by flag, variable or file.
+// TestOneReaderOfSettings checks the same for settings from flags, environment variables and files.
 func TestOneReaderOfSettings(t *testing.T) {
 	for _, st := range allSettings() {
 		if st.kind() != KindNumber && st.kind() != kindSize && st.kind() != KindDuration {

@@ -1,14 +1,16 @@
-// Package config reads how a server is to run: from a file (JSON or YAML), the environment and the command line.
+// Package config reads the configuration of a server from a file (JSON or YAML), the environment
+// and the command line.
 //
-// A setting has one key, and three places to write it: the key itself in a file (outbox_bytes_max), a flag
-// (--outbox-bytes-max), the environment (PAPERTAPE_OUTBOX_BYTES_MAX). Flags win over the environment, which wins over
-// the file, which wins over the default. A command registers the settings as its flags, and loads them when those
-// were parsed:
+// A setting has one key, which can be written in three places: as itself in a file
+// (outbox_bytes_max), as a flag (--outbox-bytes-max), or as an environment variable
+// (PAPERTAPE_OUTBOX_BYTES_MAX). Flags take precedence over the environment, the environment over
+// the file, and the file over the default. A command registers the settings as flags, and loads
+// them after the flags have been parsed:
 //
 //	settings := config.NewSettings()
 //	settings.Register(cmd.Flags())
 //	…
-//	started, err := settings.Load(cmd.Flags(), os.Environ()) // an Error names the place and what would be right
+//	started, err := settings.Load(cmd.Flags(), os.Environ()) // an Error names the place and says what is valid
 //	last := started
 //	for range hangups { // a running server reads everything again
 //		next, err := settings.Load(cmd.Flags(), os.Environ())
@@ -17,6 +19,6 @@
 //		last = next
 //	}
 //
-// What Load returns has been checked, as far as that is possible without asking the machine. Every value remembers
-// where it came from, so that whoever finds it wrong later says so by Config.Wrong.
+// Load checks everything that can be checked without asking the machine. Each value remembers where
+// it was set, so that code that rejects a value later can say so with Config.Wrong.
 package config

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Commented is a file that explains every key and sets none.
+// Commented returns a file that explains every key and sets none of them.
 func (s *Settings) Commented() string {
 	defaults := Default()
 	var b strings.Builder
@@ -35,18 +35,18 @@ func (s *Settings) Commented() string {
 	return b.String()
 }
 
-// InForce is a setting, its value and where that came from.
+// InForce is a setting with its current value and the source of that value.
 type InForce struct {
 	Key    string `json:"key"`
 	Value  string `json:"value"`
-	Source string `json:"source"` // default, papertape.json:3, PAPERTAPE_HEARTBEAT, --heartbeat
+	Source string `json:"source"` // default, papertape.json:3, PAPERTAPE_HEARTBEAT or --heartbeat
 	Secret string `json:"secret,omitempty"`
 }
 
-// mask stands for a secret, whatever its length.
+// mask replaces a secret, whatever its length.
 const mask = "********"
 
-// InForce lists the settings that can be set, in the order of the registry.
+// InForce lists the available settings in the order of the registry.
 func (s *Settings) InForce(cfg *Config) []InForce {
 	lines := make([]InForce, 0, len(s.list))
 	for i := range s.list {
@@ -63,10 +63,11 @@ func (s *Settings) InForce(cfg *Config) []InForce {
 	return lines
 }
 
-// Differences says what next changes in a running server: at once, compared with what was read last, and after a
-// restart, compared with what the server was started with.
+// Differences returns what a reload to next changes. changed lists what takes effect at once,
+// compared with the last configuration that was read. restart lists what needs a restart, compared
+// with the configuration that the server was started with.
 func (s *Settings) Differences(started, last, next *Config) (changed, restart []string) {
-	changed = []string{} // an empty list is a word too
+	changed = []string{} // encoded as an empty list, not as null
 	for i := range s.list {
 		st := &s.list[i]
 		before := started

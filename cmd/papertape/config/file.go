@@ -12,27 +12,30 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// fileBytesMax bounds a configuration file, and with it how deep the parser recurses and how long it takes.
+// fileBytesMax bounds the size of a configuration file, and so the parser's recursion depth and
+// running time.
 const fileBytesMax = 32 << 10
 
-// fileValue is what a file says about one setting.
+// fileValue is the value that a file gives to one setting.
 type fileValue struct {
 	setting *setting
 	text    string
 	line    int
 }
 
-// fileReader walks the syntax tree of a file. The tree, rather than an unmarshalled struct, since only the tree knows lines.
+// fileReader walks the syntax tree of a file. It uses the tree because an unmarshalled struct has
+// no line numbers.
 type fileReader struct {
 	*Settings
 	name     string
-	sections map[string]bool // simulator, prices …
-	groups   map[string]int  // sections that were written as mappings: the line of each
+	sections map[string]bool // for example simulator and prices
+	groups   map[string]int  // the sections that were written as mappings, with their lines
 	lines    map[*setting]int
 	values   []fileValue
 }
 
-// parseFile reads a configuration file, as usertext.ReadFile gives it: JSON, which is YAML, or YAML. name is for errors.
+// parseFile parses a configuration file in YAML, of which JSON is a subset. text is as
+// usertext.ReadFile returns it; name is for error messages.
 func (s *Settings) parseFile(name string, text []byte) ([]fileValue, error) {
 	r := fileReader{
 		Settings: s, name: name,
@@ -54,9 +57,9 @@ func (r *fileReader) wrong(line int, format string, args ...any) error {
 	return Errorf("%s:%d: %w", r.name, line, fmt.Errorf(format, args...))
 }
 
-// entries returns the lines of the outermost mapping; none for an empty file.
+// entries returns the entries of the outermost mapping, or none for an empty file.
 func (r *fileReader) entries(text []byte) ([]*ast.MappingValueNode, error) {
-	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // duplicates are found in mapping
+	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // mapping reports duplicates
 	if err != nil {
 		line, why := 1, err.Error()
 		var syntax yaml.Error
@@ -85,7 +88,8 @@ func (r *fileReader) entries(text []byte) ([]*ast.MappingValueNode, error) {
 	return entries, nil
 }
 
-// mapping reads the entries of a mapping whose keys begin with prefix: "" or "simulator.".
+// mapping reads the entries of a mapping whose keys have the given prefix: "" or, for example,
+// "simulator.".
 func (r *fileReader) mapping(prefix string, entries []*ast.MappingValueNode) error {
 	for _, entry := range entries {
 		line := lineOf(entry.Key)
@@ -117,7 +121,7 @@ func (r *fileReader) mapping(prefix string, entries []*ast.MappingValueNode) err
 	return nil
 }
 
-// setting takes the value of a key.
+// setting records the value of a key.
 func (r *fileReader) setting(st *setting, key string, line int, node ast.Node) error {
 	if first, ok := r.lines[st]; ok {
 		return r.wrong(line, "%s is set twice; the first is on line %d", key, first)
@@ -140,7 +144,7 @@ func (r *fileReader) example(section string) string {
 	return section
 }
 
-// valueOf returns what is set: a single value, or a list where the setting is one.
+// valueOf returns the text of a single value, or of a list if the setting takes a list.
 func valueOf(st *setting, node ast.Node) (string, error) {
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok || st.kind() != kindList {
@@ -156,11 +160,11 @@ func valueOf(st *setting, node ast.Node) (string, error) {
 	return strings.Join(texts, ","), nil
 }
 
-// scalar returns a single value as it was written.
+// scalar returns the text of a single value as it was written.
 func scalar(node ast.Node) (string, error) {
 	switch n := node.(type) {
 	case *ast.StringNode:
-		if strings.ContainsRune(n.Value, utf8.RuneError) { // what the parser makes of half a surrogate pair, too
+		if strings.ContainsRune(n.Value, utf8.RuneError) { // the parser's result for half a surrogate pair, too
 			return "", fmt.Errorf("%q has a character that is none", n.Value)
 		}
 		return n.Value, nil
@@ -186,7 +190,8 @@ func mappingOf(node ast.Node) ([]*ast.MappingValueNode, bool) {
 	}
 }
 
-// lineOf is where a node begins. A mapping's own token is its first colon or brace, which is on its first line too.
+// lineOf returns the line on which a node begins. The token of a mapping is its first colon or
+// brace, which is on the mapping's first line too.
 func lineOf(node ast.Node) int {
 	if node == nil || node.GetToken() == nil || node.GetToken().Position == nil {
 		return 1

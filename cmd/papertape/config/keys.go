@@ -9,12 +9,11 @@ import (
 	"github.com/papertape/papertape/engine/simulator"
 )
 
-// setting is one key of the configuration.
 type setting struct {
 	key   string
-	alias string // another spelling in files
+	alias string // another spelling that files may use
 	usage string
-	live  bool // a running server takes a new value on SIGHUP
+	live  bool // can be changed in a running server by SIGHUP
 	value
 }
 
@@ -24,12 +23,13 @@ func (st *setting) env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(st.key, ".", "_"))
 }
 
-// AccountsMax bounds the accounts of a server.
+// AccountsMax is the highest number of accounts of a server.
 const AccountsMax = 1_000_000
 
-// Bounds of other values. They keep a typing error from being taken seriously; what the machine gives is another matter.
+// Bounds of other values. They catch typing errors; what the machine can provide is checked
+// elsewhere.
 const (
-	loopsMax   = 256 // gnet has no more
+	loopsMax   = 256 // the most that gnet supports
 	shardsMax  = 1024
 	workersMax = 1 << 16
 	countMax   = math.MaxInt32
@@ -39,7 +39,7 @@ const (
 	adminHostsMax = 64
 )
 
-// allSettings lists the keys in the order in which people think of them.
+// allSettings lists the keys in the order in which they are documented.
 func allSettings() []setting {
 	list := append(placeSettings(), ledgerSettings()...)
 	return append(append(list, limitSettings()...), laterSettings()...)
@@ -55,16 +55,20 @@ func placeSettings() []setting {
 			value: addressValue(func(c *Config) *string { return &c.Admin })},
 		{key: "admin_token_file", usage: "`file` with the token that the console asks for",
 			value: pathValue(func(c *Config) *string { return &c.AdminTokenFile }, true)},
-		{key: "admin_hosts", usage: "`names` by which the console is asked, whose pages may ask it too; an address needs none",
+		{key: "admin_hosts", usage: "`names` by which the console is asked, whose pages may ask it too; an address " +
+			"needs none",
 			value: listValue(func(c *Config) *[]string { return &c.AdminHosts }, adminHostsMax, console.ParseHost)},
 		{key: "data", usage: "data `directory`, made on the first start; of one server at a time",
 			value: pathValue(func(c *Config) *string { return &c.Data }, false)},
-		{key: "durability", usage: "`mode`: sync (every answer is on the disk first), interval (synced every 100ms) or none (in memory)",
-			value: oneOfValue(func(c *Config) *string { return &c.Durability }, nil, DurabilitySync, DurabilityInterval, DurabilityNone)},
+		{key: "durability", usage: "`mode`: sync (every answer is on the disk first), interval (synced every 100ms) " +
+			"or none (in memory)",
+			value: oneOfValue(func(c *Config) *string { return &c.Durability }, nil, DurabilitySync,
+				DurabilityInterval, DurabilityNone)},
 		{key: "cpuprofile", usage: "write a CPU profile to this `file`",
 			value: pathValue(func(c *Config) *string { return &c.CPUProfile }, true)},
 		{key: "log.level", live: true, usage: "`level`: trace, debug, info, warn or error",
-			value: oneOfValue(func(c *Config) *string { return &c.Log.Level }, nil, "trace", "debug", "info", "warn", "error")},
+			value: oneOfValue(func(c *Config) *string { return &c.Log.Level }, nil, "trace", "debug", "info", "warn",
+				"error")},
 		{key: "log.format", usage: "`format`: auto (console on a terminal, else json), console or json",
 			value: oneOfValue(func(c *Config) *string { return &c.Log.Format }, nil, "auto", "console", "json")},
 	}
@@ -87,7 +91,8 @@ func ledgerSettings() []setting {
 		{key: "prices", alias: "prices.source", usage: "where prices `come` from: walk or fixed",
 			value: oneOfValue(func(c *Config) *string { return &c.Prices.Source }, nil, "walk", "fixed")},
 		{key: "prices.interval", usage: "time between two prices",
-			value: durationValue(func(c *Config) *time.Duration { return &c.Prices.Interval }, time.Millisecond, time.Hour)},
+			value: durationValue(func(c *Config) *time.Duration { return &c.Prices.Interval }, time.Millisecond,
+				time.Hour)},
 		{key: "presence", usage: "`whose` coming and going subscribers see: own or all accounts",
 			value: oneOfValue(func(c *Config) *string { return &c.Presence }, nil, "own", "all")},
 		{key: "orders_per_second", usage: "per account; 0 is no limit",
@@ -103,13 +108,15 @@ func limitSettings() []setting {
 			value: autoNumberValue(func(c *Config) *int { return &c.Shards }, 1, shardsMax)},
 		{key: "workers", usage: "size of the pool that drains the shards; auto: twice the shards",
 			value: autoNumberValue(func(c *Config) *int { return &c.Workers }, 1, workersMax)},
-		{key: "connections_max", live: true, usage: "connections in all; auto: min(100000, hard limit of open files - 1500)",
+		{key: "connections_max", live: true, usage: "connections in all; auto: min(100000, hard limit of open files " +
+			"- 1500)",
 			value: autoNumberValue(func(c *Config) *int { return &c.ConnectionsMax }, 1, countMax)},
 		{key: "connections_prelogin_max", live: true, usage: "connections that have not logged in",
 			value: numberValue(func(c *Config) *int { return &c.ConnectionsPreloginMax }, 1, countMax)},
 		{key: "connections_per_ip_max", live: true, usage: "connections from one address; 0 is no limit",
 			value: numberValue(func(c *Config) *int { return &c.ConnectionsPerIPMax }, 0, countMax)},
-		{key: "connections_per_second_max", live: true, usage: "connections let in, with a second's worth at once; 0 is no limit",
+		{key: "connections_per_second_max", live: true,
+			usage: "connections let in, with a second's worth at once; 0 is no limit",
 			value: numberValue(func(c *Config) *int { return &c.ConnectionsPerSecondMax }, 0, countMax)},
 		{key: "sessions_per_account_max", usage: "sessions of one account",
 			value: numberValue(func(c *Config) *int { return &c.SessionsPerAccountMax }, 1, countMax)},
@@ -119,13 +126,15 @@ func limitSettings() []setting {
 			value: numberValue(func(c *Config) *int { return &c.RequestsInFlightMax }, 1, 1<<20)},
 		{key: "history_reads_max", usage: "reads of history under way; more are answered BUSY",
 			value: numberValue(func(c *Config) *int { return &c.HistoryReadsMax }, 1, 1<<16)},
-		{key: "outbox_bytes_max", usage: "what may wait to be written to one session; beyond it the session is cut and resumes",
+		{key: "outbox_bytes_max", usage: "what may wait to be written to one session; beyond it the session is cut " +
+			"and resumes",
 			value: sizeValue(func(c *Config) *int64 { return &c.OutboxBytesMax }, outboxMin, 1<<30)},
 		{key: "outbox_total_bytes_max", usage: "what may wait to be written to all sessions together",
 			value: sizeValue(func(c *Config) *int64 { return &c.OutboxTotalBytesMax }, outboxMin, sizeMax)},
 		{key: "socket_send_buffer_bytes", usage: "SO_SNDBUF of each accepted socket",
 			value: sizeValue(func(c *Config) *int64 { return &c.SocketSendBufferBytes }, 4<<10, 1<<30)},
-		{key: "uncheckpointed_bytes_max", usage: "events not yet checkpointed, in memory; beyond it orders are answered BUSY",
+		{key: "uncheckpointed_bytes_max", usage: "events not yet checkpointed, in memory; beyond it orders are " +
+			"answered BUSY",
 			value: sizeValue(func(c *Config) *int64 { return &c.UncheckpointedBytesMax }, 1<<20, sizeMax)},
 		{key: "disk_free_bytes_min", usage: "room on the disk of data; with less, orders are answered READ_ONLY",
 			value: sizeValue(func(c *Config) *int64 { return &c.DiskFreeBytesMin }, 1<<20, sizeMax)},
@@ -139,8 +148,10 @@ func limitSettings() []setting {
 func timeSettings() []setting {
 	const shortest = 100 * time.Millisecond
 	return []setting{
-		{key: "checkpoint_interval", usage: "time between two checkpoints; what came since the last is replayed at the next start",
-			value: durationValue(func(c *Config) *time.Duration { return &c.CheckpointInterval }, 10*time.Millisecond, time.Hour)},
+		{key: "checkpoint_interval", usage: "time between two checkpoints; what came since the last is replayed at " +
+			"the next start",
+			value: durationValue(func(c *Config) *time.Duration { return &c.CheckpointInterval }, 10*time.Millisecond,
+				time.Hour)},
 		{key: "stall_timeout", usage: "bytes waiting and none taken for so long: the session is cut and resumes",
 			value: durationValue(func(c *Config) *time.Duration { return &c.StallTimeout }, shortest, time.Hour)},
 		{key: "heartbeat", usage: "silence after which a side pings",
@@ -152,10 +163,11 @@ func timeSettings() []setting {
 	}
 }
 
-// laterSettings are names that are taken: whoever sets one hears that it does nothing yet, rather than believing it.
+// laterSettings are reserved keys. Setting one is an error that says that it has no effect yet.
 func laterSettings() []setting {
 	const (
-		tls  = "TLS is not in this build; leave it out, and set allow_plaintext: true if clients must come over a trusted network"
+		tls = "TLS is not in this build; leave it out, and set allow_plaintext: true if clients must come over a " +
+			"trusted network"
 		auth = "authentication by keys is not in this build; leave it out"
 	)
 	return []setting{

@@ -2,16 +2,17 @@ package config
 
 import "iter"
 
-// nearest returns the candidate with the fewest changed letters, if there are few enough that it may have been meant, else "".
-// Of equally near ones it is the first in alphabetical order.
+// nearest returns the candidate with the smallest edit distance to name, if that is small enough
+// for a typing error, or else "". Of several with the same distance it returns the first in
+// alphabetical order.
 func nearest(name string, candidates iter.Seq[string]) string {
-	const lengthMax = 64 // what is longer was not a slip of the finger
+	const lengthMax = 64 // anything longer is not a typing error
 	if len(name) > lengthMax {
 		return ""
 	}
 	best, fewest := "", max(2, len(name)/3)+1
 	for candidate := range candidates {
-		if n := changes(name, candidate); n < fewest || n == fewest && best != "" && candidate < best {
+		if n := editDistance(name, candidate); n < fewest || n == fewest && best != "" && candidate < best {
 			best, fewest = candidate, n
 		}
 	}
@@ -21,8 +22,8 @@ func nearest(name string, candidates iter.Seq[string]) string {
 	return best
 }
 
-// changes is the Levenshtein distance in bytes.
-func changes(a, b string) int {
+// editDistance returns the Levenshtein distance in bytes.
+func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -12,13 +12,13 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// Settings is the registry of all keys: flags, environment and files are read through it.
+// Settings is the registry of all keys. Flags, environment variables and files are read through it.
 type Settings struct {
 	list  []setting
-	names map[string]*setting // by every spelling that a file may use
+	names map[string]*setting // by every spelling that files may use
 }
 
-// FileFlag is the name of the flag with the file to read.
+// FileFlag is the name of the flag for the configuration file.
 const FileFlag = "config"
 
 const (
@@ -26,7 +26,7 @@ const (
 	fileEnv   = envPrefix + "CONFIG"
 )
 
-// NewSettings returns all settings that there are.
+// NewSettings returns the registry with all settings.
 func NewSettings() *Settings {
 	s := &Settings{list: allSettings(), names: make(map[string]*setting)}
 	for i := range s.list {
@@ -39,7 +39,8 @@ func NewSettings() *Settings {
 	return s
 }
 
-// Register adds a flag for each key, and --config. What flags say is judged by Load, like the rest.
+// Register adds --config and a flag for each key. Values are validated by Load, as those from other
+// places are.
 func (s *Settings) Register(fs *pflag.FlagSet) {
 	fs.Var(&pathText{flagText{kind: KindText}}, FileFlag, "read settings from this `file`, JSON or YAML")
 	defaults := Default()
@@ -52,14 +53,13 @@ func (s *Settings) Register(fs *pflag.FlagSet) {
 	}
 }
 
-// flagText is the pflag.Value of every key: it keeps what was written, for Load to judge.
+// flagText is the pflag.Value of every key. It keeps the text as it was written; Load validates it.
 type flagText struct{ text, kind string }
 
 func (f *flagText) Set(text string) error { f.text = text; return nil }
 func (f *flagText) String() string        { return f.text }
 func (f *flagText) Type() string          { return f.kind }
 
-// pathText is the pflag.Value of --config.
 type pathText struct{ flagText }
 
 func (p *pathText) Set(text string) error {
@@ -69,9 +69,10 @@ func (p *pathText) Set(text string) error {
 	return p.flagText.Set(text)
 }
 
-// Load puts defaults, file, environment and flags together and checks the result. fs is the set given to Register,
-// after it was parsed; environ is as os.Environ returns it. It reads afresh each time, so it serves a reload too. A
-// value that is bad is an error also where a stronger place overrides it.
+// Load combines defaults, file, environment and flags, and checks the result. fs is the flag set
+// that was passed to Register, after parsing; environ is as returned by os.Environ. Each call reads
+// everything again, so Load also serves a reload. An invalid value is an error even if a place of
+// higher precedence overrides it.
 func (s *Settings) Load(fs *pflag.FlagSet, environ []string) (*Config, error) {
 	cfg := Default()
 	if err := s.loadFile(cfg, filePath(fs, environ)); err != nil {
@@ -95,16 +96,17 @@ func (s *Settings) Load(fs *pflag.FlagSet, environ []string) (*Config, error) {
 	return cfg, nil
 }
 
-// apply sets the value of one key from a text.
+// apply parses text as the value of this key and stores it.
 func (st *setting) apply(cfg *Config, text string, from source) error {
 	if err := st.set(cfg, text); err != nil {
-		return Errorf("%s: %w", from.of(st.key), err)
+		return Errorf("%s: %w", from.describe(st.key), err)
 	}
 	cfg.sources[st.key] = from
 	return nil
 }
 
-// filePath is the file to read: that of the flag, else that of the environment, else none.
+// filePath returns the path of the configuration file: from the flag, or else from the environment,
+// or else "".
 func filePath(fs *pflag.FlagSet, environ []string) string {
 	if fs.Changed(FileFlag) {
 		return fs.Lookup(FileFlag).Value.String()
@@ -124,7 +126,7 @@ func (s *Settings) loadFile(cfg *Config, path string) error {
 	}
 	text, err := userfile.Read(path, fileBytesMax)
 	if fault := (*usertext.Fault)(nil); errors.As(err, &fault) {
-		return Errorf("%w", err) // which begins with FILE:LINE, as those of parseFile do
+		return Errorf("%w", err) // the message begins with FILE:LINE, as those of parseFile do
 	}
 	if err != nil {
 		return Errorf("config: %w", err)
@@ -141,7 +143,8 @@ func (s *Settings) loadFile(cfg *Config, path string) error {
 	return nil
 }
 
-// loadEnv reads the PAPERTAPE_ variables. An empty one counts as not set; one that is no setting is an error.
+// loadEnv reads the PAPERTAPE_ variables. An empty variable counts as not set. A variable that is
+// not a setting is an error.
 func (s *Settings) loadEnv(cfg *Config, environ []string) error {
 	known := make(map[string]*setting, len(s.list))
 	for i := range s.list {
@@ -167,14 +170,16 @@ func (s *Settings) loadEnv(cfg *Config, environ []string) error {
 	return nil
 }
 
-// isOtherEnv tells the PAPERTAPE_ variables that are no settings of a server: those of other commands and of tests, and
-// those that Kubernetes puts into every container beside a service of the name papertape.
+// isOtherEnv reports whether a PAPERTAPE_ variable is something other than a server setting:
+// variables of other commands and of tests, and those that Kubernetes sets in every container next
+// to a service named papertape.
 func isOtherEnv(rest string) bool {
 	return rest == "CONFIG" || rest == "SERVER" || strings.HasPrefix(rest, "TEST_") ||
 		rest == "PORT" || strings.HasPrefix(rest, "PORT_") || strings.HasPrefix(rest, "SERVICE_")
 }
 
-// unknown is the error about a name that is no setting. near, if not empty, is what may have been meant.
+// unknown returns the error for a name that is not a setting. near, if not empty, is suggested
+// instead.
 func unknown(place, near, prefix string) error {
 	if near != "" {
 		return Errorf("%s is not a setting; did you mean %s%s?", place, prefix, near)

@@ -13,14 +13,14 @@ import (
 	"github.com/papertape/papertape/decimal"
 )
 
-// value is how the text of a setting becomes a field of Config, and back.
+// value converts between the text of a setting and a field of Config.
 type value interface {
-	set(c *Config, text string) error // the error is a sentence that does not name the key
-	text(c *Config) string            // set takes it again
+	set(c *Config, text string) error // errors are sentences without the key
+	text(c *Config) string            // in a form that set accepts
 	kind() string                     // a word for --help
 }
 
-// Words for --help, which a flag that is no setting uses too. pflag prints an argument for every kind but bool.
+// Words for --help, which other flags use too. pflag prints an argument for every kind except bool.
 const (
 	KindBool     = "bool"
 	kindSize     = "size"
@@ -30,7 +30,7 @@ const (
 	kindList     = "list"
 )
 
-// field is the value behind one field of Config.
+// field is a value that is stored in one field of Config.
 type field[T any] struct {
 	word   string
 	at     func(*Config) *T
@@ -57,7 +57,7 @@ func numberValue(at func(*Config) *int, low, high int) value {
 
 const auto = "auto"
 
-// autoNumberValue is a number, or auto, which the field holds as 0.
+// autoNumberValue accepts a number, or auto, which is stored as 0.
 func autoNumberValue(at func(*Config) *int, low, high int) value {
 	parse := func(text string) (int, error) {
 		if text == auto {
@@ -92,7 +92,7 @@ func booleanValue(at func(*Config) *bool) value {
 	return field[bool]{KindBool, at, ParseBool, strconv.FormatBool}
 }
 
-// ParseBool takes the words that a setting takes, true and false.
+// ParseBool accepts true and false only, as settings do.
 func ParseBool(text string) (bool, error) {
 	switch text {
 	case "true":
@@ -104,7 +104,8 @@ func ParseBool(text string) (bool, error) {
 	}
 }
 
-// oneOfValue is a word of a list. later holds words that are promised, and what to say to whoever uses one already.
+// oneOfValue accepts one of words. later maps words that are planned but not supported yet to the
+// message for whoever uses them.
 func oneOfValue(at func(*Config) *string, later map[string]string, words ...string) value {
 	parse := func(text string) (string, error) {
 		if slices.Contains(words, text) {
@@ -121,7 +122,7 @@ func oneOfValue(at func(*Config) *string, later map[string]string, words ...stri
 	return field[string]{KindText, at, parse, same}
 }
 
-// choice is a list for a sentence: "a", "a or b", "a, b or c".
+// choice joins words for a sentence: "a", "a or b", "a, b or c".
 func choice(words []string) string {
 	last := len(words) - 1
 	if last == 0 {
@@ -132,7 +133,7 @@ func choice(words []string) string {
 
 func same(text string) string { return text }
 
-// pathValue is the name of a file or directory. It may be empty where that means none.
+// pathValue accepts the path of a file or directory. If optional is set it may be empty.
 func pathValue(at func(*Config) *string, optional bool) value {
 	parse := func(text string) (string, error) {
 		if text == "" && !optional {
@@ -148,8 +149,8 @@ func addressValue(at func(*Config) *string) value {
 	return field[string]{KindText, at, parse, same}
 }
 
-// listValue is a list of at most most items, none of them twice; it may be empty.
-func listValue(at func(*Config) *[]string, most int, item func(string) (string, error)) value {
+// listValue accepts a list of at most itemsMax different items. The list may be empty.
+func listValue(at func(*Config) *[]string, itemsMax int, item func(string) (string, error)) value {
 	parse := func(text string) (list []string, err error) {
 		if strings.TrimSpace(text) == "" {
 			return nil, nil
@@ -162,8 +163,8 @@ func listValue(at func(*Config) *[]string, most int, item func(string) (string, 
 			case slices.Contains(list, one):
 				return nil, fmt.Errorf("%q is there twice; write it once", one)
 			}
-			if list = append(list, one); len(list) > most {
-				return nil, fmt.Errorf("there are more than %d; write at most so many", most)
+			if list = append(list, one); len(list) > itemsMax {
+				return nil, fmt.Errorf("there are more than %d; write at most so many", itemsMax)
 			}
 		}
 		return list, nil
@@ -190,7 +191,7 @@ func sizeValue(at func(*Config) *int64, low, high int64) value {
 	return field[int64]{kindSize, at, parse, printSize}
 }
 
-// sizeUnits, the largest first.
+// sizeUnits are in descending order.
 var sizeUnits = []struct {
 	name  string
 	shift uint
@@ -220,7 +221,8 @@ func printSize(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// laterValue is the value of a key that does nothing yet: the text is what whoever sets it is told.
+// laterValue is the value of a key that has no effect yet. Its text is the error message for
+// whoever sets it.
 type laterValue string
 
 func (l laterValue) set(*Config, string) error { return errors.New(string(l)) }

@@ -1,10 +1,12 @@
-// Package process asks the kernel for what the process of a large server needs. Both are asked for once, at the start:
+// Package process asks the kernel for resources that a large server needs. Both calls are made
+// once, at the start:
 //
-//	files, err := process.RaiseFileLimit()          // how many files, and so connections, there may be
-//	bytes, err := process.ReserveHugePages(4 << 30) // before the heap grows: 0 where there are none
+//	files, err := process.RaiseFileLimit()          // the limit of open files, and so of connections
+//	bytes, err := process.ReserveHugePages(4 << 30) // before the heap grows; 0 if there are none
 //
-// Why huge pages: a server that keeps its history in memory touches new memory for as long as it grows, and each 4
-// KiB of it the first time is a page fault, which has been seen to take twelve microseconds in a virtual machine. A
-// huge page is 512 of them for one fault. Where /sys/kernel/mm/transparent_hugepage/enabled says madvise, Linux gives
-// huge pages to those who ask; Go does not ask. ADR 0012 has what was measured.
+// Why huge pages: a server that keeps its history in memory touches new memory as long as it grows.
+// The first access to each 4 KiB page is a page fault, and faults of twelve microseconds have been
+// observed in a virtual machine. A huge page replaces 512 such faults by one. If
+// /sys/kernel/mm/transparent_hugepage/enabled says madvise, Linux gives huge pages to processes
+// that ask for them, which Go does not do by itself. ADR 0012 has the measurements.
 package process

@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RaiseFileLimit raises the process's limit of open files as far as the process may, and returns the limit. gnet's
-// engine ends if it accepts a connection with no file left, so the limit should be checked before the server starts.
+// RaiseFileLimit raises the process's soft limit of open files to the hard limit, and returns it.
+// gnet's engine stops when it accepts a connection and no file descriptor is left, so check the
+// limit before starting the server.
 func RaiseFileLimit() (uint64, error) {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {

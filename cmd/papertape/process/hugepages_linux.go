@@ -15,32 +15,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leastBytes is a heap that is not worth asking for.
-const leastBytes = 16 << 20
+// reserveBytesMin is the smallest heap that is worth the request.
+const reserveBytesMin = 16 << 20
 
-// ReserveHugePages asks for huge pages under the next so many bytes that the heap will use, and says under how many it
-// did: fewer, or none, where the process may not have so many. It takes address space, no memory. A program calls it
-// once, when it starts: it collects garbage, and address space that the heap has used before would be cleared, which
-// takes the memory.
+// ReserveHugePages asks for huge pages for the next bytes that the heap will use, and returns for
+// how many it asked: fewer, or 0, if the process may not have that many. It takes up address space
+// but no memory. Call it once, when the program starts. It runs a garbage collection, and the
+// runtime clears address space that the heap has used before, which would take up the memory.
 func ReserveHugePages(bytes int64) (int64, error) {
-	room, err := room()
+	available, err := reservableBytes()
 	if err != nil {
 		return 0, err
 	}
-	if bytes = min(bytes, room) &^ (int64(os.Getpagesize()) - 1); bytes < leastBytes {
+	if bytes = min(bytes, available) &^ (int64(os.Getpagesize()) - 1); bytes < reserveBytesMin {
 		return 0, nil
 	}
-	// The runtime takes address space for a piece of the heap this large and does not touch it, since what comes from
-	// the kernel is zero. What is asked for it outlives the piece: the next things that the heap needs are put there.
+	// The runtime allocates address space for a slice of this size without touching it, since
+	// memory from the kernel is zeroed. The advice outlives the slice: the next allocations of the
+	// heap are placed there.
 	heap := make([]byte, bytes)
-	start := (uintptr(unsafe.Pointer(unsafe.SliceData(heap))) + uintptr(os.Getpagesize()) - 1) &^ (uintptr(os.Getpagesize()) - 1)
+	start := (uintptr(unsafe.Pointer(unsafe.SliceData(heap))) +
+		uintptr(os.Getpagesize()) - 1) &^ (uintptr(os.Getpagesize()) - 1)
 	skip := int64(start - uintptr(unsafe.Pointer(unsafe.SliceData(heap))))
 	err = unix.Madvise(heap[skip:], unix.MADV_HUGEPAGE)
 	runtime.KeepAlive(heap)
 	heap = nil
-	debug.FreeOSMemory() // now: until the next collection it would count as used
+	debug.FreeOSMemory() // now, since it counts as used until the next collection
 	if errors.Is(err, unix.EINVAL) {
-		return 0, nil // a kernel without them
+		return 0, nil // the kernel has no huge pages
 	}
 	if err != nil {
 		return 0, fmt.Errorf("ask for huge pages under %d bytes of the heap: %w", bytes, err)
@@ -48,9 +50,10 @@ func ReserveHugePages(bytes int64) (int64, error) {
 	return bytes, nil
 }
 
-// room is how much address space the heap may take: half of the machine's memory, which the kernel does not take for
-// a mistake, and no more than GOMEMLIMIT; none where address space itself is limited.
-func room() (int64, error) {
+// reservableBytes returns how much address space the heap may take: half of the machine's memory,
+// which the kernel does not treat as a mistake, and at most GOMEMLIMIT. It returns 0 if address
+// space itself is limited.
+func reservableBytes() (int64, error) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0, fmt.Errorf("ask how much memory there is: %w", err)
@@ -66,7 +69,8 @@ func room() (int64, error) {
 	return min(int64(memory), debug.SetMemoryLimit(-1)), nil
 }
 
-// strictlyCommitted says that the kernel counts address space as memory (vm.overcommit_memory is 2).
+// strictlyCommitted reports whether the kernel counts address space as memory (vm.overcommit_memory
+// is 2).
 func strictlyCommitted() bool {
 	mode, err := os.ReadFile("/proc/sys/vm/overcommit_memory")
 	return err == nil && strings.TrimSpace(string(mode)) == "2"

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestReserveHugePages finds what the heap is given next under the mappings that huge pages were asked for, and no
-// memory taken for it.
+// TestReserveHugePages checks that the next allocations of the heap lie in mappings for which huge
+// pages were asked, and that the request itself took up no memory.
 func TestReserveHugePages(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil {
 		t.Skip("this kernel has no huge pages to ask for")
@@ -31,7 +31,8 @@ func TestReserveHugePages(t *testing.T) {
 	}
 	var stats runtime.MemStats
 	if runtime.ReadMemStats(&stats); stats.HeapInuse > bytes/8 || stats.HeapIdle-stats.HeapReleased > bytes/8 {
-		t.Errorf("of the heap %d bytes are in use and %d kept; what was asked for is to be neither", stats.HeapInuse, stats.HeapIdle-stats.HeapReleased)
+		t.Errorf("of the heap %d bytes are in use and %d kept; what was asked for is to be neither", stats.HeapInuse,
+			stats.HeapIdle-stats.HeapReleased)
 	}
 	var kept [][]byte
 	huge := 0
@@ -55,18 +56,18 @@ func TestReserveHugePagesIsBounded(t *testing.T) {
 	if err := unix.Sysinfo(&info); err != nil {
 		t.Fatal(err)
 	}
-	if room, err := room(); err != nil || room > int64(info.Totalram*uint64(info.Unit)/2) {
-		t.Errorf("room for %d bytes in %d, %v", room, info.Totalram, err)
+	if available, err := reservableBytes(); err != nil || available > int64(info.Totalram*uint64(info.Unit)/2) {
+		t.Errorf("room for %d bytes in %d, %v", available, info.Totalram, err)
 	}
-	for _, bytes := range []int64{0, -1, leastBytes - 1} {
+	for _, bytes := range []int64{0, -1, reserveBytesMin - 1} {
 		if n, err := ReserveHugePages(bytes); n != 0 || err != nil {
 			t.Errorf("asked for %d bytes: %d, %v", bytes, n, err)
 		}
 	}
 }
 
-// TestNoAddressSpaceToSpare limits it, and has nothing reserved: the runtime ends a program whose heap the kernel
-// refuses.
+// TestNoAddressSpaceToSpare limits the address space, and checks that nothing is reserved: the
+// runtime ends a program if the kernel refuses address space for its heap.
 func TestNoAddressSpaceToSpare(t *testing.T) {
 	var before unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &before); err != nil {
@@ -86,7 +87,7 @@ func TestNoAddressSpaceToSpare(t *testing.T) {
 	}
 }
 
-// resident is the memory of this process.
+// resident returns the resident memory of this process.
 func resident(t *testing.T) int64 {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/statm")
@@ -100,7 +101,7 @@ func resident(t *testing.T) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// askedFor are the mappings for which huge pages were asked for (hg), those that touch joined.
+// askedFor returns the mappings with advice to use huge pages (flag hg). Adjacent ones are joined.
 func askedFor(t *testing.T) (list [][2]uintptr) {
 	t.Helper()
 	f, err := os.Open("/proc/self/smaps")

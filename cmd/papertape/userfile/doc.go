@@ -1,9 +1,9 @@
-// Package userfile is about files that a person names, on a command line or in a configuration: whether a text can be
-// the path of one, and what is in it.
+// Package userfile handles files that a person names on a command line or in a configuration: it
+// checks their paths and reads them.
 //
 //	if err := userfile.CheckPath(name); err != nil { … } // when the name is given
 //	text, err := userfile.ReadSecret(name, 4096)
 //
-// Whatever a name leads to, an answer comes soon: a read has a bound, a pipe that nobody writes to is not waited for
-// without end. Errors are sentences with the name in them.
+// A read always ends soon, whatever a path leads to: its size is bounded, and a pipe that nobody
+// writes to times out. Error messages are sentences that contain the name.
 package userfile

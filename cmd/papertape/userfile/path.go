@@ -9,11 +9,12 @@ import (
 )
 
 const (
-	nameBytesMax = 255  // of a file or directory, on whatever file system
-	pathBytesMax = 4095 // of names and the slashes between them
+	nameBytesMax = 255  // of one file or directory, on any file system
+	pathBytesMax = 4095 // of all names and the slashes between them
 )
 
-// CheckPath says why a text cannot be the path of a file or directory, whatever there is on the disk.
+// CheckPath returns an error if text can never be the path of a file or directory, whatever is on
+// the disk.
 func CheckPath(path string) error {
 	if _, hides := usertext.Hidden(path); hides {
 		return fmt.Errorf("%q has characters that do not belong in a path", clip(path))
@@ -31,7 +32,7 @@ func CheckPath(path string) error {
 	return nil
 }
 
-// clip is a path for a sentence, which does not repeat all of one that is very long.
+// clip shortens a very long path for an error message.
 func clip(path string) string {
 	const longest, kept = 256, 64
 	if len(path) > longest {

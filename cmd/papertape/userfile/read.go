@@ -14,71 +14,75 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// pipeLimit is how long a pipe is waited for, and then read.
-const pipeLimit = 5 * time.Second
+// pipeTimeout bounds the wait for a writer of a pipe, and then the time for reading it.
+const pipeTimeout = 5 * time.Second
 
-// Read reads a text of at most that many bytes from a file, or a pipe, such as a shell makes of <(command).
-func Read(path string, most int) ([]byte, error) { return read(path, most, false, pipeLimit) }
+// Read reads a text of at most bytesMax bytes from a file, or from a pipe such as the shell's
+// <(command).
+func Read(path string, bytesMax int) ([]byte, error) { return read(path, bytesMax, false, pipeTimeout) }
 
-// ReadSecret is Read of a file that nobody but its owner may read.
-func ReadSecret(path string, most int) ([]byte, error) { return read(path, most, true, pipeLimit) }
+// ReadSecret is like Read, but refuses a file that others than its owner may read.
+func ReadSecret(path string, bytesMax int) ([]byte, error) {
+	return read(path, bytesMax, true, pipeTimeout)
+}
 
-func read(path string, most int, secret bool, limit time.Duration) ([]byte, error) {
-	// Without O_NONBLOCK to open a pipe waits, without end where nobody writes.
+func read(path string, bytesMax int, secret bool, timeout time.Duration) ([]byte, error) {
+	// Without O_NONBLOCK, opening a pipe blocks until somebody writes to it.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, usertext.Unreadable(clip(path), err)
 	}
-	defer f.Close() //nolint:errcheck // only read
-	in, err := f.Stat()
+	defer f.Close() //nolint:errcheck // it was only read
+	info, err := f.Stat()
 	switch {
 	case err != nil:
 		return nil, usertext.Unreadable(clip(path), err)
-	case in.IsDir():
+	case info.IsDir():
 		return nil, fmt.Errorf("%s cannot be read: it is a directory", path)
-	case secret && !isSecret(in):
+	case secret && !isSecret(info):
 		return nil, fmt.Errorf("%s may be read by others than its owner (its mode is %04o), and it holds a secret; "+
-			"chmod 600 %[1]s", path, in.Mode().Perm())
-	case in.Mode()&fs.ModeNamedPipe == 0:
-		return usertext.ReadNamed(f, path, most)
+			"chmod 600 %[1]s", path, info.Mode().Perm())
+	case info.Mode()&fs.ModeNamedPipe == 0:
+		return usertext.ReadNamed(f, path, bytesMax)
 	}
-	if err := awaitWriter(f, limit); err != nil {
+	if err := awaitWriter(f, timeout); err != nil {
 		return nil, usertext.Unreadable(path, err)
 	}
-	_ = f.SetReadDeadline(time.Now().Add(limit)) // a pipe has one
-	return usertext.ReadNamed(&pipeReader{File: f, limit: limit}, path, most)
+	_ = f.SetReadDeadline(time.Now().Add(timeout)) // pipes support deadlines
+	return usertext.ReadNamed(&pipeReader{File: f, timeout: timeout}, path, bytesMax)
 }
 
-// pipeReader says in a sentence what a pipe does not give.
+// pipeReader turns a timeout or an empty pipe into an error that is a sentence.
 type pipeReader struct {
 	*os.File
-	limit time.Duration
-	given bool
+	timeout  time.Duration
+	gotBytes bool
 }
 
 func (r *pipeReader) Read(p []byte) (int, error) {
 	n, err := r.File.Read(p)
-	r.given = r.given || n > 0
+	r.gotBytes = r.gotBytes || n > 0
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return n, fmt.Errorf("nothing more came out of it for %s", r.limit)
-	case errors.Is(err, io.EOF) && !r.given:
+		return n, fmt.Errorf("nothing more came out of it for %s", r.timeout)
+	case errors.Is(err, io.EOF) && !r.gotBytes:
 		return n, errors.New("it is a pipe that nobody writes to")
 	}
 	return n, err
 }
 
-// awaitWriter waits until somebody has written into a pipe, or has left it. Before that it gives an end of file.
-func awaitWriter(pipe *os.File, limit time.Duration) error {
+// awaitWriter waits until somebody has written to a pipe or closed it. Before that, a read would
+// return end of file.
+func awaitWriter(pipe *os.File, timeout time.Duration) error {
 	conn, err := pipe.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var failed error
 	err = conn.Control(func(fd uintptr) {
-		for end := time.Now().Add(limit); ; {
+		for end := time.Now().Add(timeout); ; {
 			left := max(0, time.Until(end))
-			wanted := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // a descriptor
+			wanted := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // a file descriptor
 			_, failed = unix.Poll(wanted, int(left.Milliseconds()))
 			if !errors.Is(failed, unix.EINTR) {
 				return
@@ -88,13 +92,14 @@ func awaitWriter(pipe *os.File, limit time.Duration) error {
 	return errors.Join(err, failed)
 }
 
-func isSecret(in fs.FileInfo) bool {
-	owner, ok := in.Sys().(*syscall.Stat_t)
-	return ok && secretMode(in.Mode(), owner.Uid, uint32(os.Geteuid())) //nolint:gosec // a user's number
+func isSecret(info fs.FileInfo) bool {
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	return ok && secretMode(info.Mode(), owner.Uid, uint32(os.Geteuid())) //nolint:gosec // a user ID
 }
 
-// secretMode tells whether a file of this mode and owner keeps a secret for a user: nobody else may do anything
-// with it. What belongs to root may be readable for a group, which is how a service of another user is given one.
+// secretMode reports whether a file with this mode and owner is a secret of user: nobody else may
+// access it. A file that belongs to root may be readable by its group, since services that run as
+// another user are given their secrets that way.
 func secretMode(mode fs.FileMode, owner, user uint32) bool {
 	const others, othersButGroupsReading = 0o077, 0o037
 	return mode&others == 0 || owner == 0 && user != 0 && mode&othersButGroupsReading == 0

@@ -12,11 +12,11 @@ import (
 	"github.com/papertape/papertape/cmd/papertape/config"
 )
 
-// patience bounds a wait for something that should come at once.
+// patience bounds a wait for something that should happen at once.
 const patience = 30 * time.Second
 
-// lived is a server that runs in the test's own process.
-type lived struct {
+// inProcessServer is a server that runs in the test's own process.
+type inProcessServer struct {
 	*server
 	t     *testing.T
 	ready chan addresses
@@ -24,8 +24,8 @@ type lived struct {
 	ended chan error
 }
 
-// live starts a server of a few accounts on dir. change may be nil.
-func live(t *testing.T, dir string, change func(*server)) *lived {
+// startInProcess starts a server with a few accounts on dir. change may be nil.
+func startInProcess(t *testing.T, dir string, change func(*server)) *inProcessServer {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Listen, cfg.Admin, cfg.Accounts, cfg.Simulator.Rate, cfg.Data = "127.0.0.1:0", "127.0.0.1:0", 3, 0, dir
@@ -37,16 +37,16 @@ func live(t *testing.T, dir string, change func(*server)) *lived {
 	if change != nil {
 		change(s)
 	}
-	l := &lived{server: s, t: t, ready: make(chan addresses, 1), ended: make(chan error, 1)}
+	l := &inProcessServer{server: s, t: t, ready: make(chan addresses, 1), ended: make(chan error, 1)}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	go func() { l.ended <- s.run(ctx, func(a addresses) { l.ready <- a }) }() // waited for by end
+	go func() { l.ended <- s.run(ctx, func(a addresses) { l.ready <- a }) }() // end waits for it
 	t.Cleanup(stop)
 	return l
 }
 
-// at returns where the server is, once it is ready.
-func (l *lived) at() addresses {
+// at returns the server's addresses once it is ready.
+func (l *inProcessServer) at() addresses {
 	l.t.Helper()
 	select {
 	case at := <-l.ready:
@@ -60,7 +60,7 @@ func (l *lived) at() addresses {
 }
 
 // end stops the server and waits for it.
-func (l *lived) end() error {
+func (l *inProcessServer) end() error {
 	l.t.Helper()
 	l.stop()
 	select {
@@ -72,7 +72,7 @@ func (l *lived) end() error {
 	return nil
 }
 
-// eventually waits until something is so.
+// eventually waits until a condition holds.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
@@ -82,7 +82,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// freeAddress is one that was free a moment ago.
+// freeAddress returns an address whose port was free a moment ago.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -93,12 +93,13 @@ func freeAddress(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// buyAs buys under an id.
+// buyAs buys with an order ID.
 func buyAs(t *testing.T, addr, id string) *client.Event {
 	t.Helper()
 	c := dial(t, addr)
-	defer c.Close() //nolint:errcheck // it was answered
-	ev, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100, ClientOrderID: id})
+	defer c.Close() //nolint:errcheck // the order was answered
+	ev, err := c.Order(t.Context(), client.Order{Side: client.Buy, Market: "SZ", Code: "000001", Quantity: 100,
+		ClientOrderID: id})
 	if err != nil {
 		t.Fatal(err)
 	}
