@@ -300,8 +300,7 @@ func TestDeciderOfASession(t *testing.T) {
 		}
 	})
 	c.expect("EXECUTION 2 #11", "REFUSED InsufficientShares #12", "DECLINED #13", "DECLINED #14")
-	twice := &decider{decide: func(positions.View, *market.Prices, uint64) (positions.Order,
-		bool) {
+	twice := &decider{decide: func(positions.View, *market.Prices, uint64) (positions.Order, bool) {
 		return buy(5, "x"), true
 	}}
 	w.together(func() {
