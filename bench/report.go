@@ -59,7 +59,8 @@ func newReport() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&out, "out", "bench/out", "directory of the results")
 	cmd.Flags().StringVar(&thresholds, "thresholds", "bench/thresholds.json", "the thresholds; empty: none")
-	cmd.Flags().StringVar(&docs, "docs", "", "write bench.md, its pictures and the few pages that are kept into this directory")
+	cmd.Flags().StringVar(&docs, "docs", "", "write bench.md, its pictures and the few pages that are kept "+
+		"into this directory")
 	cmd.Flags().StringVar(&set, "set-thresholds", "", "write what was reached, with slack, to this file")
 	return cmd
 }

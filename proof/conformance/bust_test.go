@@ -108,7 +108,8 @@ func tradeOf(ev *pb.AccountEvent) string { return ev.GetTrade().GetId() }
 // priced corrects a trade, which was executed at the fixed price, to another.
 func (s *session) priced(ev *pb.AccountEvent, price string) {
 	s.t.Helper()
-	v := s.server.carriedOut(s.t, "corrections", fields{"trade": tradeOf(ev), "price": price, "quantity": ev.GetTrade().Quantity, "reason": "the price was " + price})
+	v := s.server.carriedOut(s.t, "corrections", fields{"trade": tradeOf(ev), "price": price,
+		"quantity": ev.GetTrade().Quantity, "reason": "the price was " + price})
 	s.until(v.Seq)
 }
 
@@ -178,7 +179,8 @@ func TestBustGolden(t *testing.T) {
 	t.Run("figures", func(t *testing.T) { check(t, s.on(t).holdings()) })
 	t.Run("the event", func(t *testing.T) {
 		m := s.event(v.Seq).GetBust()
-		if m.TradeId != tradeOf(second) || m.Reason != "价格有误" || m.Actor != "ann" || m.BustId != "b-1" || m.Replacement != nil || m.Original.Revision != 1 {
+		if m.TradeId != tradeOf(second) || m.Reason != "价格有误" || m.Actor != "ann" || m.BustId != "b-1" ||
+			m.Replacement != nil || m.Original.Revision != 1 {
 			t.Errorf("bust {%v}, want that of revision 1 of %s", m, tradeOf(second))
 		}
 	})
@@ -199,11 +201,14 @@ func TestBustGolden(t *testing.T) {
 		check(t, back.holdings())
 	})
 	t.Run("the same again", func(t *testing.T) {
-		if w := again.operate(t, "busts", bust); w.status != 200 || !w.Repeated || w.Seq != v.Seq || w.Bust.Actor != "ann" {
+		if w := again.operate(t, "busts", bust); w.status != 200 || !w.Repeated || w.Seq != v.Seq ||
+			w.Bust.Actor != "ann" {
 			t.Errorf("%d %s, want 200 and event %d again", w.status, w.body, v.Seq)
 		}
-		again.refusedBy(t, 409, "bust_id_reused", "busts", fields{"trade": tradeOf(second), "reason": "another", "bust_id": "b-1"})
-		w := again.refusedBy(t, 409, "already_busted", "busts", fields{"trade": tradeOf(second), "reason": "价格有误", "bust_id": "b-2"})
+		again.refusedBy(t, 409, "bust_id_reused", "busts",
+			fields{"trade": tradeOf(second), "reason": "another", "bust_id": "b-1"})
+		w := again.refusedBy(t, 409, "already_busted", "busts",
+			fields{"trade": tradeOf(second), "reason": "价格有误", "bust_id": "b-2"})
 		if !strings.Contains(w.Error.Message, "already busted by b-1") {
 			t.Errorf("%s, want the name of the bust that did it", w.Error.Message)
 		}
@@ -216,7 +221,8 @@ func TestBustGolden(t *testing.T) {
 	})
 	t.Run("by command", func(t *testing.T) {
 		out := papertape(t, again, "holdings", fmt.Sprint(account), "-o", "json")
-		for _, want := range []string{`"quantity": 50,`, `"cost": "500.00",`, `"realised": "400.00"`, fmt.Sprintf(`"as_of_seq": %d,`, v.Seq)} {
+		for _, want := range []string{`"quantity": 50,`, `"cost": "500.00",`, `"realised": "400.00"`,
+			fmt.Sprintf(`"as_of_seq": %d,`, v.Seq)} {
 			if !strings.Contains(out, want) {
 				t.Errorf("holdings do not say %s:\n%s", want, out)
 			}
@@ -284,7 +290,8 @@ func TestCorrectTwiceThenBust(t *testing.T) {
 	for seq, want := range map[uint64]*pb.Trade{
 		one.Seq: {Quantity: 60, Price: 9_9800, Revision: 1}, two.Seq: {Quantity: 80, Price: 9_9701, Revision: 2},
 	} {
-		if got := s.event(seq).GetBust().Replacement; got.Quantity != want.Quantity || got.Price != want.Price || got.Revision != want.Revision {
+		if got := s.event(seq).GetBust().Replacement; got.Quantity != want.Quantity || got.Price != want.Price ||
+			got.Revision != want.Revision {
 			t.Errorf("event %d has it stand as {%v}, want {%v}", seq, got, want)
 		}
 	}
@@ -326,14 +333,16 @@ func TestBustInTheWay(t *testing.T) {
 		bust := fields{"trade": tradeOf(trade), "reason": "wrong account"}
 		want := []string{tradeOf(second), tradeOf(first)}
 		v := srv.refusedBy(t, 409, "shares_gone", "busts", bust)
-		if !slices.Equal(v.Error.InTheWay, want) || !strings.Contains(v.Error.Message, want[0]) || !strings.Contains(v.Error.Message, want[1]) {
+		if !slices.Equal(v.Error.InTheWay, want) || !strings.Contains(v.Error.Message, want[0]) ||
+			!strings.Contains(v.Error.Message, want[1]) {
 			t.Errorf("%s, want %v in the way", v.body, want)
 		}
 		s.alive()
 		bust["policy"] = "cascade"
 		v = srv.carriedOut(t, "busts", bust)
 		slices.Reverse(want)
-		if s.until(v.Seq); !slices.Equal(v.Bust.Cascade, want) || !slices.Equal(s.event(v.Seq).GetBust().Cascade, want) {
+		if s.until(v.Seq); !slices.Equal(v.Bust.Cascade, want) ||
+			!slices.Equal(s.event(v.Seq).GetBust().Cascade, want) {
 			t.Errorf("with it went %v, want %v", v.Bust.Cascade, want)
 		}
 		sameState(t, s.holdings(), before)
@@ -373,7 +382,8 @@ func TestBustRefused(t *testing.T) {
 	srv, account := operated(t), newAccount()
 	s := fromTheFirst(t, srv, account)
 	trade := tradeOf(s.execute(buy("SZ", "000001", 1)))
-	correction := srv.carriedOut(t, "corrections", fields{"trade": trade, "price": "10.01", "quantity": 1, "reason": "r"})
+	correction := srv.carriedOut(t, "corrections", fields{"trade": trade, "price": "10.01", "quantity": 1,
+		"reason": "r"})
 	s.until(correction.Seq)
 	of := func(seq uint64) string { return fmt.Sprintf("%d-%d", account, seq) }
 	for _, c := range []struct {
@@ -391,7 +401,8 @@ func TestBustRefused(t *testing.T) {
 		{400, "bad_request", "busts", fields{"trade": trade, "reason": "two\nlines"}},
 		{400, "bad_request", "corrections", fields{"trade": trade, "reason": "r", "price": "10", "quantity": 0}},
 		{400, "bad_request", "corrections", fields{"trade": trade, "reason": "r", "price": "0", "quantity": 1}},
-		{409, "cash_gone", "corrections", fields{"trade": trade, "reason": "r", "price": "1000000", "quantity": 1_000_000}},
+		{409, "cash_gone", "corrections", fields{"trade": trade, "reason": "r", "price": "1000000",
+			"quantity": 1_000_000}},
 	} {
 		srv.refusedBy(t, c.status, c.code, c.what, c.body)
 	}
@@ -452,7 +463,8 @@ func TestBustWhileTrading(t *testing.T) {
 	}, func(t testing.TB) {
 		for n := range 40 {
 			body := fields{
-				"trade": fmt.Sprintf("%d-%d", account, first+r.Uint64N(20)), "reason": "at random", "policy": "cascade", "bust_id": fmt.Sprint(first, n),
+				"trade": fmt.Sprintf("%d-%d", account, first+r.Uint64N(20)), "reason": "at random",
+				"policy": "cascade", "bust_id": fmt.Sprint(first, n),
 			}
 			what := "busts"
 			if n%2 == 0 {

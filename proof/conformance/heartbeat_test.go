@@ -200,7 +200,8 @@ func TestGlued(t *testing.T) {
 	}
 	for i := 1; i < len(ordered); i++ {
 		if ordered[i] < ordered[i-1] {
-			t.Errorf("request %d was answered before %d, want orders and lists in the order sent", ordered[i-1], ordered[i])
+			t.Errorf("request %d was answered before %d, want orders and lists in the order sent", ordered[i-1],
+				ordered[i])
 		}
 	}
 	if s.cursor != before+10 {

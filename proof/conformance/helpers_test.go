@@ -75,7 +75,8 @@ func TestToolShareOfCost(t *testing.T) {
 		{1000, 1, 3, 333}, {2000, 1, 3, 667},
 		{5, 1, 2, 2}, {15, 1, 10, 2}, {25, 1, 10, 2}, {35, 1, 10, 4}, // halves go to the even number
 		{7, 3, 3, 7}, {0, 1, 2, 0},
-		{9_000_000_000_000_000_000, 999_999_999, 1_000_000_000, 8_999_999_991_000_000_000}, // the product passes 64 bits
+		// the product passes 64 bits
+		{9_000_000_000_000_000_000, 999_999_999, 1_000_000_000, 8_999_999_991_000_000_000},
 	} {
 		if got := shareOfCost(c.cost, c.q, c.held); got != c.want {
 			t.Errorf("%d * %d / %d: %d, want %d", c.cost, c.q, c.held, got, c.want)
@@ -108,7 +109,8 @@ func goldenEvents() []*pb.AccountEvent {
 			What: &pb.AccountEvent_Adjustment{Adjustment: &pb.Adjustment{Cash: 10_000}},
 		},
 		tradeEvent(2, buys, 100, 10, pb.Change_CHANGE_OPENED, row{quantity: 100, cost: 1000}, &pb.Cash{Balance: 9000}),
-		tradeEvent(3, buys, 100, 20, pb.Change_CHANGE_INCREASED, row{quantity: 200, cost: 3000}, &pb.Cash{Balance: 7000}),
+		tradeEvent(3, buys, 100, 20, pb.Change_CHANGE_INCREASED, row{quantity: 200, cost: 3000},
+			&pb.Cash{Balance: 7000}),
 		tradeEvent(4, sells, 50, 18, pb.Change_CHANGE_DECREASED,
 			row{quantity: 150, cost: 2250, realised: 150}, &pb.Cash{Balance: 7900, Realised: 150}),
 	}
@@ -249,10 +251,11 @@ func TestToolJudge(t *testing.T) {
 		"pong with another head":  {frame{kPong, flagReply, 2, &pb.Pong{HeadSeq: 4}}, false},
 		"ping without an id":      {frame{kPing, 0, 0, &pb.Ping{HeadSeq: 3}}, false},
 		"unknown flag":            {frame{kEvent, 4, 0, ev}, false},
-		"reject without text":     {frame{kReject, flagReply, 1, &pb.Reject{Code: pb.RejectCode_REJECT_CODE_BUSY}}, false},
-		"reject without REPLY":    {frame{kReject, 0, 1, &pb.Reject{Code: 1, Text: "a long sentence"}}, false},
-		"second welcome":          {frame{kWelcome, 0, 0, &pb.Welcome{}}, false},
-		"other account":           {frame{kEvent, 0, 0, &pb.AccountEvent{Account: 8, Seq: 4}}, false},
+		"reject without text": {frame{kReject, flagReply, 1, &pb.Reject{Code: pb.RejectCode_REJECT_CODE_BUSY}},
+			false},
+		"reject without REPLY": {frame{kReject, 0, 1, &pb.Reject{Code: 1, Text: "a long sentence"}}, false},
+		"second welcome":       {frame{kWelcome, 0, 0, &pb.Welcome{}}, false},
+		"other account":        {frame{kEvent, 0, 0, &pb.AccountEvent{Account: 8, Seq: 4}}, false},
 	} {
 		if err := verdict(c.f); (err == nil) != c.fine {
 			t.Errorf("%s: the judge says %v", name, err)

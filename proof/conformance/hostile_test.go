@@ -207,11 +207,13 @@ func (a attacker) good() []byte {
 	case 2:
 		return appendFrame(nil, kHoldings, 0, id, nil)
 	case 3:
-		return appendFrame(nil, kHistory, 0, id, encode(&pb.HistoryRequest{BeforeSeq: a.Uint64N(20), Limit: a.Uint32N(120)}))
+		return appendFrame(nil, kHistory, 0, id, encode(&pb.HistoryRequest{BeforeSeq: a.Uint64N(20),
+			Limit: a.Uint32N(120)}))
 	case 4:
 		return appendFrame(nil, kInstruments, 0, id, encode(&pb.InstrumentsRequest{Codes: []string{"SZ.000001"}}))
 	case 5:
-		return appendFrame(nil, kSubscribe, 0, id, encode(&pb.Subscribe{Quotes: a.IntN(2) == 0, Presence: a.IntN(2) == 0}))
+		return appendFrame(nil, kSubscribe, 0, id, encode(&pb.Subscribe{Quotes: a.IntN(2) == 0,
+			Presence: a.IntN(2) == 0}))
 	default:
 		o := buy("SZ", "000001", 1+a.Int64N(50))
 		if a.IntN(2) == 0 {
@@ -226,7 +228,8 @@ func (a attacker) good() []byte {
 
 // extreme returns a well-formed request with values at the edges of their types.
 func (a attacker) extreme() []byte {
-	numbers := []int64{0, 1, -1, 1_000_000_000, 1_000_000_001, math.MaxInt32, math.MinInt32, math.MaxInt64, math.MinInt64}
+	numbers := []int64{0, 1, -1, 1_000_000_000, 1_000_000_001, math.MaxInt32, math.MinInt32, math.MaxInt64,
+		math.MinInt64}
 	texts := []string{
 		"", "SZ", "SH", "XSHE", "000001", "600519", "\x00", "\x7f", "价格",
 		strings.Repeat("A", 65), strings.Repeat("字", 300),

@@ -179,7 +179,8 @@ func TestStalledReader(t *testing.T) {
 		wait  time.Duration
 	}{
 		{"its outbox is full", []string{"--outbox-bytes-max", "64KiB"}, 0},
-		{"it takes nothing for too long", []string{"--outbox-bytes-max", "8MiB", "--stall-timeout", "1s"}, 4 * time.Second},
+		{"it takes nothing for too long", []string{"--outbox-bytes-max", "8MiB", "--stall-timeout", "1s"},
+			4 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.wait > 0 && testing.Short() {

@@ -24,7 +24,8 @@ func TestInstruments(t *testing.T) {
 			if i > 0 && (instrument{list[i-1].Market, list[i-1].Code}).compare(key) >= 0 {
 				t.Errorf("%s comes after %s.%s", key, list[i-1].Market, list[i-1].Code)
 			}
-			if in.Name == "" || len(in.Name) > 48 || in.Price <= 0 || in.PreviousClose <= 0 || in.Lot == 0 || in.Tick <= 0 {
+			if in.Name == "" || len(in.Name) > 48 || in.Price <= 0 || in.PreviousClose <= 0 || in.Lot == 0 ||
+				in.Tick <= 0 {
 				t.Errorf("instrument {%v}, want a name of at most 48 bytes, prices, lot and tick", in)
 			}
 		}
@@ -89,10 +90,12 @@ func TestMovements(t *testing.T) {
 			s.on(t)
 			seq := before.AsOfSeq + uint64(i) + 1
 			ev := s.execute(step.order)
-			if ev.Seq != seq || ev.Change != step.change || ev.GetTrade().GetId() != fmt.Sprintf("%d-%d", s.account, seq) {
+			if ev.Seq != seq || ev.Change != step.change ||
+				ev.GetTrade().GetId() != fmt.Sprintf("%d-%d", s.account, seq) {
 				t.Errorf("event {%v}, want sequence %d, %v, trade %d-%d", ev, seq, step.change, s.account, seq)
 			}
-			if tr := ev.GetTrade(); tr.Origin != pb.Origin_ORIGIN_CLIENT || tr.Price != ten || tr.Side != step.order.Side {
+			if tr := ev.GetTrade(); tr.Origin != pb.Origin_ORIGIN_CLIENT || tr.Price != ten ||
+				tr.Side != step.order.Side {
 				t.Errorf("trade {%v}, want a client's at 10.00", tr)
 			}
 			if err := differences("event",

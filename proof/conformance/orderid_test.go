@@ -100,7 +100,8 @@ func TestOrderIDs(t *testing.T) {
 		b.until(first + rounds - 1)
 		for i := range answers[0] {
 			x, y := answers[0][i], answers[1][i]
-			if x.kind != kExecution || y.kind != kExecution || x.replay() == y.replay() || !proto.Equal(x.body, y.body) {
+			if x.kind != kExecution || y.kind != kExecution || x.replay() == y.replay() ||
+				!proto.Equal(x.body, y.body) {
 				t.Fatalf("answers %v and %v, want the same execution, one of them with REPLAY", x, y)
 			}
 		}

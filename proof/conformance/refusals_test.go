@@ -39,15 +39,18 @@ func TestRefusedOrders(t *testing.T) {
 		{"quantity of 1e9+1 sold", sell("SZ", "000001", 1_000_000_001), pb.RejectCode_REJECT_CODE_BAD_QUANTITY},
 		{"largest number as quantity", buy("SZ", "000001", math.MaxInt64), pb.RejectCode_REJECT_CODE_BAD_QUANTITY},
 		{"smallest number as quantity", buy("SZ", "000001", math.MinInt64), pb.RejectCode_REJECT_CODE_BAD_QUANTITY},
-		{"negative limit", with(ordinary(), func(o *pb.Order) { o.LimitPrice = -1 }), pb.RejectCode_REJECT_CODE_BAD_PRICE},
+		{"negative limit", with(ordinary(), func(o *pb.Order) { o.LimitPrice = -1 }),
+			pb.RejectCode_REJECT_CODE_BAD_PRICE},
 		{"more than held", sell("SZ", "000001", 31), pb.RejectCode_REJECT_CODE_INSUFFICIENT_SHARES},
-		{"largest order without the cash", buy("SZ", "000001", 1_000_000_000), pb.RejectCode_REJECT_CODE_INSUFFICIENT_CASH},
+		{"largest order without the cash", buy("SZ", "000001", 1_000_000_000),
+			pb.RejectCode_REJECT_CODE_INSUFFICIENT_CASH},
 		{
 			"limit buy below the price", with(ordinary(), func(o *pb.Order) { o.LimitPrice = ten - 100 }),
 			pb.RejectCode_REJECT_CODE_LIMIT_NOT_MARKETABLE,
 		},
 		{
-			"limit sell above the price", with(sell("SZ", "000001", 10), func(o *pb.Order) { o.LimitPrice = ten + 100 }),
+			"limit sell above the price", with(sell("SZ", "000001", 10),
+				func(o *pb.Order) { o.LimitPrice = ten + 100 }),
 			pb.RejectCode_REJECT_CODE_LIMIT_NOT_MARKETABLE,
 		},
 		{"side 3", with(ordinary(), func(o *pb.Order) { o.Side = 3 }), pb.RejectCode_REJECT_CODE_MALFORMED},
@@ -114,7 +117,8 @@ func TestRefusedFrames(t *testing.T) {
 		})
 	}
 	for _, k := range []kind{
-		kWelcome, kLoginReply, kGoodbye, kReject, kExecution, kHoldingsReply, kHistoryReply, kInstrumentsReply, kSubscribed,
+		kWelcome, kLoginReply, kGoodbye, kReject, kExecution, kHoldingsReply, kHistoryReply, kInstrumentsReply,
+		kSubscribed,
 		kEvent, kQuotes, kPresence,
 	} {
 		t.Run(fmt.Sprintf("type %d, which only the server sends", k), func(t *testing.T) {

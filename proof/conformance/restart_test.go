@@ -71,7 +71,8 @@ func TestRestart(t *testing.T) {
 			}
 			back := dial(t, again)
 			if kept := back.welcome.Epoch == s.welcome.Epoch; kept != c.keeps {
-				t.Errorf("epoch %#x, and then %#x: kept is %v, want %v", s.welcome.Epoch, back.welcome.Epoch, kept, c.keeps)
+				t.Errorf("epoch %#x, and then %#x: kept is %v, want %v", s.welcome.Epoch, back.welcome.Epoch, kept,
+					c.keeps)
 			}
 			if back.welcome.Instance == s.welcome.Instance {
 				t.Errorf("instance %#x before and after a start", s.welcome.Instance)
@@ -105,7 +106,8 @@ func resumed(t *testing.T, before, back *session, late *pb.AccountEvent) {
 	t.Helper()
 	const missed = 20
 	back.resume(firstAccount, before.welcome.Epoch, before.cursor-missed)
-	if r := back.reply; r.Mode != pb.ResumeMode_RESUME_MODE_RESUME || r.Resynced || r.HeadSeq != before.cursor || r.OldestSeq != 1 {
+	if r := back.reply; r.Mode != pb.ResumeMode_RESUME_MODE_RESUME || r.Resynced || r.HeadSeq != before.cursor ||
+		r.OldestSeq != 1 {
 		t.Fatalf("reply {%v}, want RESUME with head %d, and all of it kept", r, before.cursor)
 	}
 	back.until(before.cursor)
@@ -190,7 +192,8 @@ func TestRestartManyIDs(t *testing.T) {
 	srv.kill()
 	back := open(t, l.start(t), firstAccount)
 	for _, n := range []int{total - remembered, total - remembered/2, total - 1} {
-		if f := back.place(id(n)); f.kind != kExecution || !f.replay() || !proto.Equal(f.body, s.event(first+uint64(n))) {
+		if f := back.place(id(n)); f.kind != kExecution || !f.replay() ||
+			!proto.Equal(f.body, s.event(first+uint64(n))) {
 			t.Errorf("order %d of %d again: %v, want event %d with REPLAY", n, total, f, first+uint64(n))
 		}
 	}

@@ -32,7 +32,8 @@ func TestSessionsOfOneAccount(t *testing.T) {
 						t.Fatalf("an order was answered %v, want EXECUTION", f)
 					}
 					if ev.Seq <= last {
-						t.Fatalf("order executed as %d after one executed as %d, want the order in which they were sent", ev.Seq, last)
+						t.Fatalf("order executed as %d after one executed as %d, want the order in which they "+
+							"were sent", ev.Seq, last)
 					}
 					last = ev.Seq
 				}
@@ -51,7 +52,8 @@ func TestSessionsOfOneAccount(t *testing.T) {
 		for i := range a.events {
 			at, bt := a.events[i], b.events[i]
 			if (at.kind == kExecution) == (bt.kind == kExecution) {
-				t.Fatalf("event %d came as type %d and %d, want one EXECUTION and one EVENT", at.event.Seq, at.kind, bt.kind)
+				t.Fatalf("event %d came as type %d and %d, want one EXECUTION and one EVENT", at.event.Seq, at.kind,
+					bt.kind)
 			}
 		}
 		if n := executions(a); n != orders {

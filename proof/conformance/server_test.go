@@ -60,7 +60,8 @@ func tooLittle(frames int64) string {
 	if frames >= judgedMin {
 		return ""
 	}
-	return fmt.Sprintf("%d frames of servers were judged, by all tests: fewer than %d is too little for a verdict", frames, judgedMin)
+	return fmt.Sprintf("%d frames of servers were judged, by all tests: fewer than %d is too little for a verdict",
+		frames, judgedMin)
 }
 
 // whole tells whether all tests were asked for.
@@ -75,7 +76,8 @@ func whole() bool {
 
 // serverPath builds the server once and returns its path.
 var serverPath = sync.OnceValues(func() (string, error) {
-	_ = os.Getenv("PAPERTAPE_DURABILITY") // for go test, which keeps results, and sees only what the tests themselves look at
+	// for go test, which keeps results, and sees only what the tests themselves look at
+	_ = os.Getenv("PAPERTAPE_DURABILITY")
 	if path := os.Getenv("PAPERTAPE_BINARY"); path != "" {
 		return filepath.Abs(path)
 	}

@@ -46,7 +46,8 @@ type shadow struct {
 
 // newShadow returns an account before its first event.
 func newShadow(account uint64, fixed bool) *shadow {
-	return &shadow{account: account, rows: map[instrument]row{}, closed: map[instrument]row{}, fixed: fixed, whole: true}
+	return &shadow{account: account, rows: map[instrument]row{}, closed: map[instrument]row{}, fixed: fixed,
+		whole: true}
 }
 
 // shadowOf returns the account that h describes.

@@ -39,7 +39,8 @@ func (b *shadow) foldBust(ev *pb.AccountEvent, m *pb.Bust) error {
 		b.adopt(ev)
 	}
 	if want := changeOf(held, b.rows[key].quantity); ev.Change != want {
-		return fmt.Errorf("change %v, want %v: %d shares were held, and %d are", ev.Change, want, held, b.rows[key].quantity)
+		return fmt.Errorf("change %v, want %v: %d shares were held, and %d are", ev.Change, want, held,
+			b.rows[key].quantity)
 	}
 	if b.fixed && ev.TotalMarketValue != b.marketValue() {
 		return fmt.Errorf("total market value %d, want %d", ev.TotalMarketValue, b.marketValue())
@@ -192,10 +193,13 @@ func (b *shadow) adopt(ev *pb.AccountEvent) {
 func bustEvent() *pb.AccountEvent {
 	original := goldenEvents()[2].GetTrade()
 	return &pb.AccountEvent{
-		Account: 9, Seq: 5, Time: 1, Change: pb.Change_CHANGE_DECREASED, Cash: &pb.Cash{Balance: 9900, Realised: 400}, TotalMarketValue: 50 * 18,
-		What: &pb.AccountEvent_Bust{Bust: &pb.Bust{TradeId: "9-3", Reason: "r", Actor: "a", Original: original}},
+		Account: 9, Seq: 5, Time: 1, Change: pb.Change_CHANGE_DECREASED, Cash: &pb.Cash{Balance: 9900, Realised: 400},
+		TotalMarketValue: 50 * 18,
+		What: &pb.AccountEvent_Bust{Bust: &pb.Bust{TradeId: "9-3", Reason: "r", Actor: "a",
+			Original: original}},
 		Positions: []*pb.Position{{
-			Market: "SZ", Code: "000001", Name: "x", Quantity: 50, Sellable: 50, Price: 18, MarketValue: 900, Cost: 500, Realised: 400, RowVersion: 5,
+			Market: "SZ", Code: "000001", Name: "x", Quantity: 50, Sellable: 50, Price: 18, MarketValue: 900,
+			Cost: 500, Realised: 400, RowVersion: 5,
 		}},
 	}
 }
@@ -222,23 +226,33 @@ func TestToolShadowBust(t *testing.T) {
 		return ev.GetBust().Replacement
 	}
 	for want, change := range map[string]func(ev *pb.AccountEvent){
-		"quantity 49, want 50":      func(ev *pb.AccountEvent) { ev.Positions[0].Quantity, ev.Positions[0].Sellable = 49, 49 },
-		"cost 750, want 500":        func(ev *pb.AccountEvent) { ev.Positions[0].Cost = 750 }, // of an opposite sale
-		"realised 650, want 400":    func(ev *pb.AccountEvent) { ev.Positions[0].Realised = 650 },
-		"row version 4, want 5":     func(ev *pb.AccountEvent) { ev.Positions[0].RowVersion = 4 },
-		"cash balance 7900":         func(ev *pb.AccountEvent) { ev.Cash.Balance = 7900 },
-		"realised of the account":   func(ev *pb.AccountEvent) { ev.Cash.Realised = 150 },
-		"change CHANGE_UNCHANGED":   func(ev *pb.AccountEvent) { ev.Change = pb.Change_CHANGE_UNCHANGED },
-		"total market value 901":    func(ev *pb.AccountEvent) { ev.TotalMarketValue++ },
-		"does not have it":          func(ev *pb.AccountEvent) { ev.Positions = nil },
-		"but the trade stood as":    func(ev *pb.AccountEvent) { ev.GetBust().Original.Revision = 1 },
-		"9-1 does not stand":        func(ev *pb.AccountEvent) { ev.GetBust().TradeId, ev.GetBust().Original.Id = "9-1", "9-1" },
-		"the trade itself":          func(ev *pb.AccountEvent) { replacement(ev); ev.GetBust().Cascade = []string{"9-3"} },
-		"9-6 does not stand":        func(ev *pb.AccountEvent) { ev.GetBust().Cascade = []string{"9-6"} },
-		"quantity 50, want 100":     func(ev *pb.AccountEvent) { ev.GetBust().Cascade = []string{"9-4"} },
-		"want a reason":             func(ev *pb.AccountEvent) { ev.GetBust().Reason = "" },
-		"replacement {":             func(ev *pb.AccountEvent) { replacement(ev).Amount++ },
-		"quantity 50, want 60":      func(ev *pb.AccountEvent) { r := replacement(ev); r.Quantity, r.Price, r.Amount = 10, 20, 200 },
+		"quantity 49, want 50": func(ev *pb.AccountEvent) {
+			ev.Positions[0].Quantity,
+				ev.Positions[0].Sellable = 49, 49
+		},
+		"cost 750, want 500":      func(ev *pb.AccountEvent) { ev.Positions[0].Cost = 750 }, // of an opposite sale
+		"realised 650, want 400":  func(ev *pb.AccountEvent) { ev.Positions[0].Realised = 650 },
+		"row version 4, want 5":   func(ev *pb.AccountEvent) { ev.Positions[0].RowVersion = 4 },
+		"cash balance 7900":       func(ev *pb.AccountEvent) { ev.Cash.Balance = 7900 },
+		"realised of the account": func(ev *pb.AccountEvent) { ev.Cash.Realised = 150 },
+		"change CHANGE_UNCHANGED": func(ev *pb.AccountEvent) { ev.Change = pb.Change_CHANGE_UNCHANGED },
+		"total market value 901":  func(ev *pb.AccountEvent) { ev.TotalMarketValue++ },
+		"does not have it":        func(ev *pb.AccountEvent) { ev.Positions = nil },
+		"but the trade stood as":  func(ev *pb.AccountEvent) { ev.GetBust().Original.Revision = 1 },
+		"9-1 does not stand": func(ev *pb.AccountEvent) {
+			ev.GetBust().TradeId,
+				ev.GetBust().Original.Id = "9-1", "9-1"
+		},
+		"the trade itself":      func(ev *pb.AccountEvent) { replacement(ev); ev.GetBust().Cascade = []string{"9-3"} },
+		"9-6 does not stand":    func(ev *pb.AccountEvent) { ev.GetBust().Cascade = []string{"9-6"} },
+		"quantity 50, want 100": func(ev *pb.AccountEvent) { ev.GetBust().Cascade = []string{"9-4"} },
+		"want a reason":         func(ev *pb.AccountEvent) { ev.GetBust().Reason = "" },
+		"replacement {":         func(ev *pb.AccountEvent) { replacement(ev).Amount++ },
+		"quantity 50, want 60": func(ev *pb.AccountEvent) {
+			r := replacement(ev)
+			r.Quantity, r.Price,
+				r.Amount = 10, 20, 200
+		},
 		"row SZ.000001 comes after": func(ev *pb.AccountEvent) { ev.Positions = slices.Repeat(ev.Positions, 2) },
 	} {
 		if err := fold(change); err == nil || !strings.Contains(err.Error(), want) {
@@ -249,7 +263,8 @@ func TestToolShadowBust(t *testing.T) {
 	late := newShadow(9, true)
 	late.seq, late.whole = 4, false
 	late.rows[instrument{"SZ", "000001"}] = row{quantity: 150, cost: 2250, realised: 150, price: 18, version: 4}
-	if err := late.fold(bustEvent()); err != nil || late.balance != 9900 || late.rows[instrument{"SZ", "000001"}] != (row{50, 500, 400, 18, 5}) {
+	if err := late.fold(bustEvent()); err != nil || late.balance != 9900 ||
+		late.rows[instrument{"SZ", "000001"}] != (row{50, 500, 400, 18, 5}) {
 		t.Errorf("a late shadow: %v, %+v", err, late)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// pretended is a server that is a shell script.
+// pretended returns a server that is a shell script.
 func pretended(t *testing.T, lines string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "papertape")
@@ -31,7 +31,7 @@ const listens = `echo '{"level":"error","message":"something"}' >&2
 echo '{"level":"info","message":"listening","listen":"127.0.0.1:1","admin":"127.0.0.1:2"}' >&2
 `
 
-// TestServer: where it listens, what its log complains of, how it was ended.
+// TestServer checks where the server listens, what its log complains of, and how it ended.
 func TestServer(t *testing.T) {
 	s, err := Start(pretended(t, listens+"exec sleep 60\n"))
 	if err != nil {
@@ -49,7 +49,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// TestServerThatStops ends as it should, or says that it did not.
+// TestServerThatStops: Stop returns an error exactly if the server did not end properly.
 func TestServerThatStops(t *testing.T) {
 	for lines, want := range map[string]string{
 		"trap 'exit 0' TERM\n" + listens + "while :; do sleep 0.01; done\n": "",
@@ -62,20 +62,23 @@ func TestServerThatStops(t *testing.T) {
 		if _, err := s.Await(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if err := s.Stop(); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if err := s.Stop(); want == "" && err != nil || want != "" &&
+			(err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("stopped: %v, want %q", err, want)
 		}
 	}
 }
 
-// TestServerThatDoesNotStart is reported with its log; one under another program is that program's to run.
+// TestServerThatDoesNotStart: the error has the log. A server under a tracer is started by the
+// tracer.
 func TestServerThatDoesNotStart(t *testing.T) {
 	s, err := StartUnder([]string{"/usr/bin/env", "-u", "NOTHING"}, pretended(t, "echo no room >&2; exit 1\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Kill()
-	if _, err := s.Await(t.Context()); err == nil || !strings.Contains(err.Error(), "no room") || !strings.Contains(err.Error(), "exit status 1") {
+	if _, err := s.Await(t.Context()); err == nil || !strings.Contains(err.Error(), "no room") ||
+		!strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("%v", err)
 	}
 }

@@ -54,7 +54,8 @@ func (r *run) crowd(ctx context.Context) error {
 	rep.count("gaps", t.gaps)
 	rep.count("repeats", t.repeats)
 	for _, u := range []usage{idle, loaded} {
-		rep.within("the server's number of goroutines with the connections", float64(u.goroutines), float64(before.goroutines+goroutinesMore), "")
+		rep.within("the server's number of goroutines with the connections", float64(u.goroutines),
+			float64(before.goroutines+goroutinesMore), "")
 	}
 	if t.events == 0 {
 		rep.fail("no event came: nothing was tested")

@@ -79,7 +79,8 @@ func (r *run) flood(ctx context.Context) error {
 	rep.count("repeats", t.repeats)
 	rep.within("the median ratio of p99 beside the attack to p99 in the calm", ratio, ratioMax, "")
 	if t.executions+t.refused() != t.orders {
-		rep.fail("%d orders were sent, %d executed and %d refused: not every one was answered", t.orders, t.executions, t.refused())
+		rep.fail("%d orders were sent, %d executed and %d refused: not every one was answered", t.orders,
+			t.executions, t.refused())
 	}
 	if t.live != r.Clients || t.executions == 0 {
 		rep.fail("%d of %d honest clients are logged in, %d orders were executed", t.live, r.Clients, t.executions)

@@ -51,7 +51,8 @@ func newLoop() (*loop, error) {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
 	return &loop{
-		epoll: fd, conns: make(map[int32]*conn), events: make([]unix.EpollEvent, readyMax), buf: make([]byte, readBytes),
+		epoll: fd, conns: make(map[int32]*conn), events: make([]unix.EpollEvent, readyMax),
+		buf: make([]byte, readBytes),
 	}, nil
 }
 
@@ -100,7 +101,8 @@ func (c *conn) control(op int) error {
 	if c.connecting || len(c.out) > 0 {
 		events |= unix.EPOLLOUT
 	}
-	if err := unix.EpollCtl(c.loop.epoll, op, c.fd, &unix.EpollEvent{Events: events, Fd: int32(c.fd), Pad: c.generation}); err != nil {
+	if err := unix.EpollCtl(c.loop.epoll, op, c.fd, &unix.EpollEvent{Events: events, Fd: int32(c.fd),
+		Pad: c.generation}); err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
 	return nil

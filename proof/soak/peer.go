@@ -32,8 +32,9 @@ type tally struct {
 	live, unanswered                          int // now
 	rejects                                   map[papertapev1.RejectCode]int
 	goodbyes                                  map[papertapev1.GoodbyeReason]int
-	lags, trips                               []time.Duration // kept while timed: from an event's time to here; of orders
-	timed                                     bool
+	// kept while timed: from an event's time to here; of orders
+	lags, trips []time.Duration
+	timed       bool
 
 	began  time.Time
 	offset time.Duration // from what has passed since then to the time of day
@@ -42,7 +43,8 @@ type tally struct {
 
 func newTally() *tally {
 	return &tally{
-		rejects: make(map[papertapev1.RejectCode]int), goodbyes: make(map[papertapev1.GoodbyeReason]int), began: time.Now(),
+		rejects: make(map[papertapev1.RejectCode]int), goodbyes: make(map[papertapev1.GoodbyeReason]int),
+		began: time.Now(),
 	}
 }
 
@@ -117,8 +119,9 @@ type peer struct {
 // newPeer is the number'th client, of an account in turn.
 func newPeer(l *loop, t *tally, port, number int, cfg *Config) *peer {
 	return &peer{
-		loop: l, tally: t, port: port, account: firstAccount + uint64(number%cfg.Accounts), name: fmt.Sprintf("soak %d", number),
-		rng: rand.New(rand.NewPCG(cfg.Seed, uint64(number))), asked: make(map[uint64]request),
+		loop: l, tally: t, port: port, account: firstAccount + uint64(number%cfg.Accounts),
+		name: fmt.Sprintf("soak %d", number),
+		rng:  rand.New(rand.NewPCG(cfg.Seed, uint64(number))), asked: make(map[uint64]request),
 		onLive: func() {}, onEnd: func(error) {},
 	}
 }
@@ -353,7 +356,8 @@ func (p *peer) beat(c *conn) {
 func (p *peer) compareHead(where string, head uint64) {
 	if p.live && head != p.shadow.Seq() {
 		p.tally.gaps++
-		p.tally.find(fmt.Sprintf("account %d: %s says that the newest sequence is %d; %d has come", p.account, where, head, p.shadow.Seq()))
+		p.tally.find(fmt.Sprintf("account %d: %s says that the newest sequence is %d; %d has come", p.account, where,
+			head, p.shadow.Seq()))
 	}
 }
 

@@ -28,7 +28,8 @@ func livePeer() *peer {
 func deposit(seq uint64) *papertapev1.AccountEvent {
 	return &papertapev1.AccountEvent{
 		Account: 100001, Seq: seq, Time: time.Now().UnixNano(), Cash: &papertapev1.Cash{Balance: 1e9 + int64(seq) - 4},
-		What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1, Reason: "test", Actor: "test"}},
+		What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1, Reason: "test",
+			Actor: "test"}},
 	}
 }
 
@@ -48,7 +49,8 @@ func TestLagWhenTheClockIsSet(t *testing.T) {
 			}
 		}
 		event(5)
-		p.tally.began = p.tally.began.Add(-by) // in place of setting the machine's clock: it and what passes differ by another amount
+		// in place of setting the machine's clock: it and what passes differ by another amount
+		p.tally.began = p.tally.began.Add(-by)
 		event(6)
 		if got := p.tally; len(got.lags) != 1 || got.findings != 0 || got.lags[0] < 0 || got.lags[0] > time.Minute {
 			t.Errorf("set by %v: lags %v, findings %v", by, got.lags, got.sentences)
@@ -64,12 +66,14 @@ func TestClientNotices(t *testing.T) {
 		frames []byte
 		want   string // gap, repeat or finding, or a word of the first sentence
 	}{
-		"nothing wrong":      {slices.Concat(event(5), event(6)), ""},
-		"a gap":              {slices.Concat(event(5), event(7)), "gap"},
-		"a repeat":           {slices.Concat(event(5), event(5)), "repeat"},
-		"a silent loss":      {slices.Concat(event(5), appendFrame(nil, typePong, flagReply, 9, &papertapev1.Pong{HeadSeq: 6})), "newest"},
-		"a replay too late":  {appendFrame(nil, typeEvent, flagReplay, 0, deposit(5)), "REPLAY"},
-		"other holdings":     {held(&papertapev1.Holdings{Account: 100001, AsOfSeq: 4, Cash: &papertapev1.Cash{Balance: 1e9 - 1}}), "state_hash"},
+		"nothing wrong": {slices.Concat(event(5), event(6)), ""},
+		"a gap":         {slices.Concat(event(5), event(7)), "gap"},
+		"a repeat":      {slices.Concat(event(5), event(5)), "repeat"},
+		"a silent loss": {slices.Concat(event(5), appendFrame(nil, typePong, flagReply, 9,
+			&papertapev1.Pong{HeadSeq: 6})), "newest"},
+		"a replay too late": {appendFrame(nil, typeEvent, flagReplay, 0, deposit(5)), "REPLAY"},
+		"other holdings": {held(&papertapev1.Holdings{Account: 100001, AsOfSeq: 4,
+			Cash: &papertapev1.Cash{Balance: 1e9 - 1}}), "state_hash"},
 		"not asked":          {appendFrame(nil, typeSubscribed, flagReply, 8, none{}), "not asked"},
 		"a second WELCOME":   {appendFrame(nil, typeWelcome, 0, 0, none{}), "first frame"},
 		"an unknown message": {appendFrame(nil, 77, 0, 0, none{}), "type 77"},
@@ -88,7 +92,8 @@ func TestClientNotices(t *testing.T) {
 			switch found := strings.Join(got.sentences, "\n"); c.want {
 			case "":
 				if got.gaps+got.repeats+got.findings != 0 || got.events != 2 || p.shadow.Seq() != 6 {
-					t.Errorf("%d gaps, %d repeats, %d events, at %d: %s", got.gaps, got.repeats, got.events, p.shadow.Seq(), found)
+					t.Errorf("%d gaps, %d repeats, %d events, at %d: %s", got.gaps, got.repeats, got.events,
+						p.shadow.Seq(), found)
 				}
 			case "gap":
 				if got.gaps != 1 || got.repeats != 0 {
@@ -198,7 +203,8 @@ func TestAttackersThatCannotConnect(t *testing.T) {
 // TestLacking: a soak in which nothing came up says what did not.
 func TestLacking(t *testing.T) {
 	r := &run{tally: newTally(), report: new(Report)}
-	if r.showSoak(); r.report.OK() || !strings.Contains(r.report.Failures[0], "no orders one by one, no bursts of orders,") {
+	if r.showSoak(); r.report.OK() || !strings.Contains(r.report.Failures[0],
+		"no orders one by one, no bursts of orders,") {
 		t.Errorf("it says %q", r.report.Failures)
 	}
 	for deed := range r.did {

@@ -100,7 +100,10 @@ func (r *run) login(ctx context.Context) error {
 			return err
 		}
 	}
-	err := r.loop.until(ctx, loginLimit, "logging in", func() bool { return refused != nil || r.tally.live == r.Clients })
+	err := r.loop.until(ctx, loginLimit, "logging in", func() bool {
+		return refused != nil ||
+			r.tally.live == r.Clients
+	})
 	return errors.Join(err, refused)
 }
 
@@ -108,7 +111,8 @@ func (r *run) login(ctx context.Context) error {
 func (r *run) lose() {
 	for _, p := range r.peers {
 		p.onEnd = func(err error) {
-			r.tally.find(fmt.Sprintf("account %d: the server ended the connection of a client that did nothing wrong: %s", p.account, p.endedBy(err)))
+			r.tally.find(fmt.Sprintf("account %d: the server ended the connection of a client that did nothing "+
+				"wrong: %s", p.account, p.endedBy(err)))
 		}
 	}
 }
@@ -121,8 +125,10 @@ func (r *run) pass(ctx context.Context, what string, d time.Duration) error {
 			return err
 		}
 		t := r.tally
-		_, _ = fmt.Fprintf(r.Progress, "%s %s: %d live, %d logins, %d events, %d orders, %d gaps, %d repeats, %d findings\n",
-			time.Since(r.start).Round(time.Second), what, t.live, t.logins, t.events, t.orders, t.gaps, t.repeats, t.findings)
+		_, _ = fmt.Fprintf(r.Progress, "%s %s: %d live, %d logins, %d events, %d orders, %d gaps, %d repeats, "+
+			"%d findings\n",
+			time.Since(r.start).Round(time.Second), what, t.live, t.logins, t.events, t.orders, t.gaps, t.repeats,
+			t.findings)
 	}
 	return nil
 }
@@ -202,12 +208,14 @@ func (r *run) recovered(ctx context.Context, before usage, heapMore, rssMore flo
 		if after, err = r.server.usage(ctx); err != nil {
 			return err
 		}
-		if after.goroutines <= before.goroutines+goroutinesMore && after.heap <= before.heap+heapMore && after.rss <= before.rss+rssMore {
+		if after.goroutines <= before.goroutines+goroutinesMore && after.heap <= before.heap+heapMore &&
+			after.rss <= before.rss+rssMore {
 			break
 		}
 	}
 	r.showUsage("after", after)
-	r.report.within("the server's number of goroutines", float64(after.goroutines), float64(before.goroutines+goroutinesMore), "")
+	r.report.within("the server's number of goroutines", float64(after.goroutines),
+		float64(before.goroutines+goroutinesMore), "")
 	r.report.within("the server's heap", after.heap, before.heap+heapMore, "MiB")
 	r.report.within("the server's RSS", after.rss, before.rss+rssMore, "MiB")
 	return nil

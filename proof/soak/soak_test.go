@@ -39,7 +39,8 @@ func TestRuns(t *testing.T) {
 			[]string{"gaps", "repeats"},
 		},
 		{
-			[]string{"--run", "flood", "--clients", "30", "--attackers", "200", "--addresses", "16", "--duration", "1s"},
+			[]string{"--run", "flood", "--clients", "30", "--attackers", "200", "--addresses", "16", "--duration",
+				"1s"},
 			[]string{"orders executed", "attackers ended by the server", "ratio, median"},
 			[]string{"gaps", "repeats", "attackers that could not connect"},
 		},

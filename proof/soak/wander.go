@@ -32,8 +32,10 @@ const (
 
 func soakFlags() []string {
 	return []string{
-		"--history-memory-bytes-max", strconv.Itoa(soakHistoryBytes), "--outbox-bytes-max", strconv.Itoa(soakOutboxBytes),
-		"--socket-send-buffer-bytes", strconv.Itoa(soakSendBuffer), "--stall-timeout", soakStall.String(), "--presence", "all",
+		"--history-memory-bytes-max", strconv.Itoa(soakHistoryBytes), "--outbox-bytes-max",
+		strconv.Itoa(soakOutboxBytes),
+		"--socket-send-buffer-bytes", strconv.Itoa(soakSendBuffer), "--stall-timeout", soakStall.String(),
+		"--presence", "all",
 	}
 }
 
@@ -61,7 +63,8 @@ const (
 )
 
 var deedNames = [deeds]string{
-	"orders one by one", "bursts of orders", "holdings asked", "history asked", "subscriptions", "left", "vanished", "stalled",
+	"orders one by one", "bursts of orders", "holdings asked", "history asked", "subscriptions", "left", "vanished",
+	"stalled",
 	"sent garbage", "sent half a frame",
 }
 
@@ -165,7 +168,8 @@ func (r *run) lacking() (what []string) {
 	for _, seen := range []struct {
 		what string
 		n    int
-	}{{"events", t.events}, {"orders executed", t.executions}, {"resumed", t.resumed}, {"events replayed", t.replayed}} {
+	}{{"events", t.events}, {"orders executed", t.executions}, {"resumed", t.resumed},
+		{"events replayed", t.replayed}} {
 		if seen.n == 0 {
 			what = append(what, seen.what)
 		}
@@ -176,7 +180,10 @@ func (r *run) lacking() (what []string) {
 // untilEnough lets a soak go on that was too short for everything to come up.
 func (r *run) untilEnough(ctx context.Context) error {
 	late := time.Now().Add(enoughLimit)
-	return r.loop.until(ctx, 2*enoughLimit, "soak", func() bool { return len(r.lacking()) == 0 || time.Now().After(late) })
+	return r.loop.until(ctx, 2*enoughLimit, "soak", func() bool {
+		return len(r.lacking()) == 0 ||
+			time.Now().After(late)
+	})
 }
 
 func (r *run) showSoak() {
@@ -203,7 +210,8 @@ func (r *run) showSoak() {
 	rep.count("gaps", t.gaps)
 	rep.count("repeats", t.repeats)
 	if lacking := r.lacking(); len(lacking) > 0 {
-		rep.fail("there were no %s: too little was tried, it takes more clients or longer", strings.Join(lacking, ", no "))
+		rep.fail("there were no %s: too little was tried, it takes more clients or longer",
+			strings.Join(lacking, ", no "))
 	}
 }
 
@@ -280,9 +288,11 @@ func (w *wanderer) stall() {
 
 // thrownOut comes back when the server has ended the connection, and says so if there was no reason.
 func (w *wanderer) thrownOut(err error) {
-	slow := w.bye == papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW // not always our doing: history may have been dropped
+	// not always our doing: history may have been dropped
+	slow := w.bye == papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW
 	if !w.culprit && !slow && !errors.Is(err, context.Canceled) {
-		w.tally.find(fmt.Sprintf("account %d: the server ended the connection of a client that did nothing wrong: %s", w.account, w.endedBy(err)))
+		w.tally.find(fmt.Sprintf("account %d: the server ended the connection of a client that did nothing wrong: %s",
+			w.account, w.endedBy(err)))
 	}
 	w.comeBack()
 }

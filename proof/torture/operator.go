@@ -69,7 +69,8 @@ func (a *account) takeBack(c *console.Client, b *takeback) error {
 	var done console.TakenBack
 	var err error
 	if b.correct {
-		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(b.price), Quantity: b.quantity})
+		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(b.price),
+			Quantity: b.quantity})
 	} else {
 		done, err = c.Bust(ctx, r)
 	}
@@ -77,12 +78,14 @@ func (a *account) takeBack(c *console.Client, b *takeback) error {
 	switch {
 	case err == nil:
 		if done.Bust == nil {
-			a.findings.add(other, 1, "account %d: bust id %q was answered with event %d, which takes nothing back", a.number, b.id, done.Seq)
+			a.findings.add(other, 1, "account %d: bust id %q was answered with event %d, which takes nothing back",
+				a.number, b.id, done.Seq)
 			return nil
 		}
 		a.done(b, done.Bust.BustID, done.Seq, done.Repeated)
 		return nil
-	case !errors.As(err, &refused) || refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusGatewayTimeout:
+	case !errors.As(err, &refused) || refused.Status == http.StatusServiceUnavailable ||
+		refused.Status == http.StatusGatewayTimeout:
 		return err
 	case refused.Status == http.StatusConflict:
 		a.declined(b, refused)

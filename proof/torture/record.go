@@ -102,7 +102,8 @@ func (a *account) traded(id string, seq uint64) {
 		o.seq = seq
 		a.executed = append(a.executed, o)
 	case o.seq != seq:
-		a.findings.add(twice, 1, "account %d: order %q was executed twice, as event %d and as event %d", a.number, id, o.seq, seq)
+		a.findings.add(twice, 1, "account %d: order %q was executed twice, as event %d and as event %d", a.number, id,
+			o.seq, seq)
 	}
 }
 
@@ -125,9 +126,11 @@ func (a *account) answer(o *order, ev *client.Event) {
 		a.findings.add(other, 1, "account %d: order %q was answered with event %d, of order %q", a.number, id, seq,
 			orderOf(ev))
 	case before != 0 && before != seq, !ev.Replay && o.answered != 0:
-		a.findings.add(twice, 1, "account %d: order %q, executed as event %d, was answered with event %d", a.number, id, before, seq)
+		a.findings.add(twice, 1, "account %d: order %q, executed as event %d, was answered with event %d", a.number,
+			id, before, seq)
 	case o.answered != 0 && o.digest != d:
-		a.findings.add(changed, 1, "account %d: order %q was answered differently the second time, with event %d", a.number, id, seq)
+		a.findings.add(changed, 1, "account %d: order %q was answered differently the second time, with event %d",
+			a.number, id, seq)
 	case ev.Replay && o.sent == 1:
 		a.findings.add(other, 1, "account %d: order %q, sent once, was answered as a repeat", a.number, id)
 	}
@@ -178,7 +181,8 @@ func (a *account) settle() {
 	defer a.mu.Unlock()
 	for _, o := range a.executed[a.checked:] {
 		if o.answered != 0 && (o.answered != o.seq || a.digests[o.seq-1] != o.digest) {
-			a.findings.add(changed, 1, "account %d: order %q was answered with event %d, and the stream has it as event %d, or otherwise",
+			a.findings.add(changed, 1, "account %d: order %q was answered with event %d, and the stream has it "+
+				"as event %d, or otherwise",
 				a.number, o.message.ClientOrderID, o.answered, o.seq)
 		}
 	}
@@ -198,7 +202,8 @@ func (a *account) unconfirmed() (n int) {
 	}
 	for _, b := range a.takebacks {
 		if b.answered != 0 && b.seq == 0 {
-			a.findings.add(lost, 1, "account %d: bust id %q was answered with event %d, which no stream has", a.number, b.id, b.answered)
+			a.findings.add(lost, 1, "account %d: bust id %q was answered with event %d, which no stream has",
+				a.number, b.id, b.answered)
 			n++
 		}
 	}

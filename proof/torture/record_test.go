@@ -98,7 +98,8 @@ func TestRecord(t *testing.T) {
 			a.asked(o)
 			a.answer(o, executed(event(2, "x"), false))
 		}, kind: twice, want: `order "x", executed as event 1, was answered with event 2`},
-		"an order that was nobody's": {story: func(a *account) { a.heard(event(1, "y")) }, kind: other, want: `order "y", which nobody sent`},
+		"an order that was nobody's": {story: func(a *account) { a.heard(event(1, "y")) }, kind: other,
+			want: `order "y", which nobody sent`},
 		"an order executed although refused": {story: func(a *account) {
 			o := named("x")
 			a.asked(o)

@@ -83,13 +83,15 @@ func (r *Report) tooLittle(kills int) (sentences []string) {
 		sentences = append(sentences, fmt.Sprintf("%d of %d kills struck: the others were not tried", r.Kills, kills))
 	}
 	if ends := r.Kills + r.CleanStops; r.Verified < ends {
-		sentences = append(sentences, fmt.Sprintf("%d of %d directories were verified: what the other servers left is not known", r.Verified, ends))
+		sentences = append(sentences, fmt.Sprintf("%d of %d directories were verified: what the other servers "+
+			"left is not known", r.Verified, ends))
 	}
 	for _, n := range []struct {
 		what string
 		done int
 	}{
-		{"order was executed", r.Orders}, {"event was read again and compared", r.ReadAgain}, {"holdings were compared", r.Holdings},
+		{"order was executed", r.Orders}, {"event was read again and compared", r.ReadAgain},
+		{"holdings were compared", r.Holdings},
 	} {
 		if n.done == 0 {
 			sentences = append(sentences, fmt.Sprintf("no %s: nothing was tried", n.what))
@@ -162,14 +164,17 @@ func (r *Report) Render(w io.Writer) error {
 	tried.AppendFooter(table.Row{"in all", r.Kills, r.Events, r.Unanswered})
 	found := newTable("found", "")
 	for _, row := range []table.Row{
-		{"acknowledged events lost", r.Lost}, {"executed or told twice", r.Twice}, {"holes", r.Holes}, {"events that changed", r.Changed},
+		{"acknowledged events lost", r.Lost}, {"executed or told twice", r.Twice}, {"holes", r.Holes},
+		{"events that changed", r.Changed},
 		{"verify clean", fmt.Sprintf("%d of %d", r.Verified, r.Kills+r.CleanStops)},
 		{"events read again and compared", r.ReadAgain}, {"clients resumed, same epoch", r.Resumed},
 		{"orders executed", r.Orders},
 		{"orders without an answer that had been executed", fmt.Sprintf("%d of %d", r.HadBeen, r.Unanswered)},
 		{"busts, corrections", fmt.Sprintf("%d, %d", r.Busts, r.Corrections)},
-		{"of these without an answer that had been carried out", fmt.Sprintf("%d of %d", r.BustsHadBeen, r.BustsUnanswered)},
-		{"answered orders sent again, answered alike", r.Repeated}, {"answered busts sent again, answered alike", r.BustsRepeated},
+		{"of these without an answer that had been carried out",
+			fmt.Sprintf("%d of %d", r.BustsHadBeen, r.BustsUnanswered)},
+		{"answered orders sent again, answered alike", r.Repeated},
+		{"answered busts sent again, answered alike", r.BustsRepeated},
 		{"holdings compared with a shadow", r.Holdings},
 		{"clean stops in between", r.CleanStops},
 		{"start until it listens, ms: median, largest", fmt.Sprintf("%.0f, %.0f", r.RecoveryMedian, r.RecoveryMax)},
@@ -179,7 +184,8 @@ func (r *Report) Render(w io.Writer) error {
 	}
 	verdict := "all of it held"
 	if !r.OK() {
-		verdict = "DID NOT HOLD:\n  " + strings.Join(r.Failures, "\n  ") + "\nthe directory is left as it was found: " + r.Data
+		verdict = "DID NOT HOLD:\n  " + strings.Join(r.Failures, "\n  ") +
+			"\nthe directory is left as it was found: " + r.Data
 	}
 	_, err := fmt.Fprintf(w, "seed %d, durability %s, %d accounts, %d connections\n%s\n%s\n%s\n",
 		r.Seed, r.Durability, r.Accounts, r.Connections, tried.Render(), found.Render(), verdict)
@@ -194,7 +200,8 @@ func newTable(header ...any) table.Writer {
 	t.AppendHeader(header)
 	configs := make([]table.ColumnConfig, 0, len(header))
 	for n := 2; n <= len(header); n++ {
-		configs = append(configs, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+		configs = append(configs, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight,
+			AlignFooter: text.AlignRight})
 	}
 	t.SetColumnConfigs(configs)
 	return t

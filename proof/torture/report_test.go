@@ -33,7 +33,8 @@ func TestTooLittle(t *testing.T) {
 // TestFinish: such a run does not hold, and leaves its directory.
 func TestFinish(t *testing.T) {
 	r := newRun(Config{Kills: 1, Accounts: 1, Data: "here"})
-	if r.finish(); r.report.OK() || r.report.Data != "here" || !strings.HasPrefix(r.report.Failures[0], "0 of 1 kills struck") {
+	if r.finish(); r.report.OK() || r.report.Data != "here" ||
+		!strings.HasPrefix(r.report.Failures[0], "0 of 1 kills struck") {
 		t.Errorf("a run in which nothing was done: %q, files in %q", r.report.Failures, r.report.Data)
 	}
 }
@@ -46,7 +47,8 @@ func TestAwaitOrder(t *testing.T) {
 	if err := awaitOrder(t.Context(), never, one); err != nil {
 		t.Errorf("an order was executed, and: %v", err)
 	}
-	if err := awaitOrder(t.Context(), now, never); err == nil || !strings.Contains(err.Error(), "ended before it executed an order") {
+	if err := awaitOrder(t.Context(), now, never); err == nil ||
+		!strings.Contains(err.Error(), "ended before it executed an order") {
 		t.Errorf("the server has ended, and: %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())

@@ -34,7 +34,10 @@ func (r *run) rest(ctx context.Context, s *process.Server) error {
 	if err := r.each(len(r.traders), func(t *trader) error { return r.repeat(ctx, t) }); err != nil {
 		return fmt.Errorf("an order could not be sent again: %w", err)
 	}
-	if err := r.each(repeatingMax, func(t *trader) error { return r.repeatBusts(ctx, t, console.NewClient(s.Admin(), "")) }); err != nil {
+	if err := r.each(repeatingMax, func(t *trader) error {
+		return r.repeatBusts(ctx, t,
+			console.NewClient(s.Admin(), ""))
+	}); err != nil {
 		return fmt.Errorf("a bust could not be sent again: %w", err)
 	}
 	if err := r.caughtUp(ctx); err != nil {

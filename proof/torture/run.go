@@ -104,7 +104,8 @@ func newRun(cfg Config) *run {
 	}
 	for i := range operators {
 		r.desk = append(r.desk, &operator{
-			name: fmt.Sprintf("b%d-%d", cfg.Seed, i), accounts: r.accounts, rng: rand.New(rand.NewPCG(cfg.Seed, uint64(1<<32+i))),
+			name: fmt.Sprintf("b%d-%d", cfg.Seed, i), accounts: r.accounts,
+			rng: rand.New(rand.NewPCG(cfg.Seed, uint64(1<<32+i))),
 		})
 	}
 	return r
@@ -135,7 +136,8 @@ func (r *run) kills() (n int) {
 }
 
 // ten kills are aimed so, in an order that is drawn.
-var ten = [...]fate{underLoad, underLoad, underLoad, underLoad, underLoad, underLoad, inStorm, starting, stopping, stopping}
+var ten = [...]fate{underLoad, underLoad, underLoad, underLoad, underLoad, underLoad, inStorm, starting, stopping,
+	stopping}
 
 // fate draws when the next kill is to strike. The first is under load, so that there is something to lose.
 func (r *run) fate() fate {
@@ -357,7 +359,8 @@ func (r *run) events() (n int) {
 // finish puts the report together.
 func (r *run) finish() {
 	rep := &r.report
-	rep.Seed, rep.Durability, rep.Kills, rep.Accounts, rep.Connections = r.Seed, r.Durability, r.kills(), len(r.accounts), len(r.traders)
+	rep.Seed, rep.Durability, rep.Kills, rep.Accounts, rep.Connections = r.Seed, r.Durability, r.kills(),
+		len(r.accounts), len(r.traders)
 	for f, t := range r.tried {
 		t.When = fate(f).String()
 		rep.Tried = append(rep.Tried, t)

@@ -63,9 +63,11 @@ func (a *account) takenBack(what *client.Bust, seq uint64) {
 	case b.refused:
 		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which was refused", a.number, seq, b.id)
 	case b.seq != 0 && b.seq != seq:
-		a.findings.add(twice, 1, "account %d: bust id %q was carried out twice, as event %d and as event %d", a.number, b.id, b.seq, seq)
+		a.findings.add(twice, 1, "account %d: bust id %q was carried out twice, as event %d and as event %d",
+			a.number, b.id, b.seq, seq)
 	case b.answered != 0 && b.answered != seq:
-		a.findings.add(twice, 1, "account %d: bust id %q, answered with event %d, was carried out as event %d", a.number, b.id, b.answered, seq)
+		a.findings.add(twice, 1, "account %d: bust id %q, answered with event %d, was carried out as event %d",
+			a.number, b.id, b.answered, seq)
 	case what.TradeID != b.trade.name(a.number) || b.correct != (what.Replacement != nil):
 		a.findings.add(other, 1, "account %d: event %d, of bust id %q, is not what was asked for: %+v", a.number, seq,
 			b.id, *what)
@@ -84,7 +86,8 @@ func (a *account) done(b *takeback, id string, seq uint64, repeated bool) {
 	case id != b.id:
 		a.findings.add(other, 1, "account %d: bust id %q was answered with event %d, of %q", a.number, b.id, seq, id)
 	case before != 0 && before != seq, !repeated && b.answered != 0:
-		a.findings.add(twice, 1, "account %d: bust id %q, carried out as event %d, was answered with event %d", a.number, b.id, before, seq)
+		a.findings.add(twice, 1, "account %d: bust id %q, carried out as event %d, was answered with event %d",
+			a.number, b.id, before, seq)
 	case repeated && b.sent == 1:
 		a.findings.add(other, 1, "account %d: bust id %q, sent once, was answered as a repeat", a.number, b.id)
 	}
@@ -96,7 +99,8 @@ func (a *account) declined(b *takeback, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if b.seq != 0 || b.answered != 0 {
-		a.findings.add(other, 1, "account %d: bust id %q, carried out as event %d, was refused: %v", a.number, b.id, max(b.seq, b.answered), why)
+		a.findings.add(other, 1, "account %d: bust id %q, carried out as event %d, was refused: %v", a.number, b.id,
+			max(b.seq, b.answered), why)
 	}
 	b.refused = true
 }

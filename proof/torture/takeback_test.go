@@ -72,9 +72,12 @@ func TestTakebacks(t *testing.T) {
 			a.done(b, "b", 3, false)
 			a.heard(busted(2, "b"))
 		}, kind: twice, want: "answered with event 3, was carried out as event 2"},
-		"a repeat of what was sent once": {story: func(a *account, b *takeback) { a.done(b, "b", 2, true) }, kind: other, want: "was answered as a repeat"},
-		"another's answer":               {story: func(a *account, b *takeback) { a.done(b, "c", 2, false) }, kind: other, want: `of "c"`},
-		"nobody's":                       {story: func(a *account, _ *takeback) { a.heard(busted(2, "x")) }, kind: other, want: "which nobody gave"},
+		"a repeat of what was sent once": {story: func(a *account, b *takeback) { a.done(b, "b", 2, true) },
+			kind: other, want: "was answered as a repeat"},
+		"another's answer": {story: func(a *account, b *takeback) { a.done(b, "c", 2, false) },
+			kind: other, want: `of "c"`},
+		"nobody's": {story: func(a *account, _ *takeback) { a.heard(busted(2, "x")) },
+			kind: other, want: "which nobody gave"},
 		"refused although carried out": {story: func(a *account, b *takeback) {
 			a.heard(busted(2, "b"))
 			a.declined(b, errors.New("already busted"))
@@ -120,7 +123,8 @@ func TestRecentTrades(t *testing.T) {
 		a.heard(event(uint64(n+1), fmt.Sprint(n)))
 	}
 	for n := range 3 * recentMax {
-		if got, ok := a.recentTrade(n); !ok || got.seq <= 10 || got.seq > recentMax+10 || got.name(7) != fmt.Sprintf("7-%d", got.seq) {
+		if got, ok := a.recentTrade(n); !ok || got.seq <= 10 || got.seq > recentMax+10 ||
+			got.name(7) != fmt.Sprintf("7-%d", got.seq) {
 			t.Fatalf("trade %v of the last %d of %d", got, recentMax, recentMax+10)
 		}
 	}

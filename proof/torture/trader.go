@@ -77,14 +77,16 @@ func (t *trader) connect(ctx context.Context, addr string) error {
 func (t *trader) judge(c *client.Client, o *client.Options, known uint64) {
 	f, reply := t.account.findings, c.LoginReply()
 	if now := c.Welcome().Epoch; !t.epoch.CompareAndSwap(0, now) && t.epoch.Load() != now {
-		f.add(other, 1, "account %d: the epoch is %x, and was %x before the kill", t.account.number, now, t.epoch.Load())
+		f.add(other, 1, "account %d: the epoch is %x, and was %x before the kill", t.account.number, now,
+			t.epoch.Load())
 	}
 	if reply.Mode != o.Mode || reply.Resynced {
 		f.add(other, 1, "account %d: the answer to a %v from event %d is a %v", t.account.number,
 			papertapev1.ResumeMode(o.Mode), o.LastSeq, papertapev1.ResumeMode(reply.Mode))
 	}
 	if head := reply.HeadSeq; head < known {
-		f.add(lost, int(known-head), "account %d: event %d was told before the kill, and the newest is %d now", t.account.number, known, head)
+		f.add(lost, int(known-head), "account %d: event %d was told before the kill, and the newest is %d now",
+			t.account.number, known, head)
 	}
 	if oldest := reply.OldestSeq; oldest > 1 {
 		f.add(lost, int(oldest-1), "account %d: the oldest event kept is %d", t.account.number, oldest)
@@ -248,9 +250,11 @@ func (t *trader) reach(ctx context.Context, seq uint64) error {
 			if t.seq.Load() >= seq {
 				return nil
 			}
-			return fmt.Errorf("account %d: the connection ended at event %d, on the way to %d: %w", t.account.number, t.seq.Load(), seq, t.err)
+			return fmt.Errorf("account %d: the connection ended at event %d, on the way to %d: %w", t.account.number,
+				t.seq.Load(), seq, t.err)
 		case <-ctx.Done():
-			return fmt.Errorf("account %d: event %d has not come; the last was %d: %w", t.account.number, seq, t.seq.Load(), ctx.Err())
+			return fmt.Errorf("account %d: event %d has not come; the last was %d: %w", t.account.number, seq,
+				t.seq.Load(), ctx.Err())
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// several takes a line of several commands, as a paste of several lines becomes. It is done as a script is: all of it
-// is understood before anything is begun, one command is answered before the next is asked, and the first that fails
-// ends it.
+// several executes a line of several commands, which a paste of several lines becomes. It works
+// like a script: all commands are parsed before the first begins, each is answered before the next
+// is sent, and the first failure ends it.
 func (s *session) several(ctx context.Context, lines []string) error {
 	var commands []*command
 	s.bundles++
@@ -35,7 +35,7 @@ func (s *session) several(ctx context.Context, lines []string) error {
 	return s.next(ctx)
 }
 
-// dropRest drops what is left of a line of several commands of which one has failed, and says so.
+// dropRest drops the remaining commands of a line after one of them has failed, and says so.
 func (s *session) dropRest(of int) {
 	before := len(s.waiting)
 	s.waiting = slices.DeleteFunc(s.waiting, func(c *command) bool { return of != 0 && c.of == of })

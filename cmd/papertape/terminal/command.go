@@ -12,7 +12,7 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// verb is what a command does.
+// verb identifies a command.
 type verb int
 
 const (
@@ -31,26 +31,26 @@ const (
 	historyMost    = 1000
 )
 
-// command is a line that was understood. Whether its instruments exist is not known yet.
+// command is a line that was parsed. Its instruments may not exist; that is not known yet.
 type command struct {
 	verb     verb
 	line     string   // as it was typed, without a comment
 	number   int      // of the line, from 1
-	of       int      // the line of several commands that it is one of, from 1; 0: it came alone
+	of       int      // the number, from 1, of the line of several commands that it is part of; 0 if it came alone
 	words    []string // buy, sell: the instrument; quote: instruments
 	quantity int64    // buy, sell: shares
-	limit    int64    // buy, sell: in 1/10000; 0: at the market
+	limit    int64    // buy, sell: in 1/10000; 0 means at the market
 	count    int      // history
 	on       bool     // presence
 }
 
 func (c *command) isOrder() bool { return c.verb == verbBuy || c.verb == verbSell }
 
-// isLocal says that no server is asked.
+// isLocal says that the command needs no server.
 func (c *command) isLocal() bool { return c.verb == verbQuit || c.verb == verbHelp }
 
-// parse understands a line up to a #, which begins a comment. It returns nil where there is no command. The error is a
-// sentence that says what was wrong and what would be right.
+// parse parses a line up to a #, which begins a comment. It returns nil if there is no command. The
+// error is a sentence that says what was wrong and what would be right.
 func (c *catalogue) parse(line string) (*command, error) {
 	line, _, _ = strings.Cut(narrow(line), "#")
 	line = strings.TrimSpace(line)
@@ -90,7 +90,7 @@ func (c *catalogue) parseRest(cmd *command, rest []string) (err error) {
 	return nil
 }
 
-// wrong is an error that is a sentence of the catalogue.
+// wrong returns a sentence of the catalogue as an error.
 func (c *catalogue) wrong(k key, values ...any) error { return errors.New(c.say(k, values...)) }
 
 // verbOf finds a command by any of its names in any language.
@@ -105,7 +105,8 @@ func (c *catalogue) verbOf(word string) (verb, error) {
 	}
 	for _, of := range []*catalogue{c, &english, &chinese} {
 		for i := range of.verbs {
-			if name := of.verbs[i].names[0]; distance(typed, name) <= 1+len([]rune(name))/5 && distance(typed, name) < len([]rune(name)) {
+			if name := of.verbs[i].names[0]; distance(typed, name) <= 1+len([]rune(name))/5 &&
+				distance(typed, name) < len([]rune(name)) {
 				return 0, c.wrong(keyMeant, word, name)
 			}
 		}
@@ -113,7 +114,7 @@ func (c *catalogue) verbOf(word string) (verb, error) {
 	return 0, c.wrong(keyUnknownCommand, word, c.name(verbHelp))
 }
 
-// parseOrder reads an instrument in one word or two, a quantity, and @ with a limit or not.
+// parseOrder parses an instrument of one or two words, a quantity, and optionally @ and a limit.
 func (c *catalogue) parseOrder(cmd *command, rest []string) error {
 	name := c.name(cmd.verb)
 	before, after, limited := strings.Cut(strings.Join(rest, " "), "@")
@@ -169,7 +170,8 @@ func (c *catalogue) parsePresence(cmd *command, rest []string) error {
 	return c.wrong(keyPresenceUsage, c.name(verbPresence))
 }
 
-// narrow makes of the wide forms that a Chinese keyboard types (Ｂ, １, ＠, ．) what they stand for.
+// narrow replaces the wide forms that a Chinese keyboard types (Ｂ, １, ＠, ．) by the plain
+// characters.
 func narrow(s string) string {
 	const wideFirst, wideLast, offset = '！', '～', '！' - '!'
 	return strings.Map(func(r rune) rune {
@@ -185,7 +187,7 @@ func narrow(s string) string {
 	}, s)
 }
 
-// distance is how many letters two words differ by: Levenshtein's.
+// distance is the Levenshtein distance of two words.
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	row := make([]int, len(y)+1)
@@ -193,7 +195,7 @@ func distance(a, b string) int {
 		row[j] = j
 	}
 	for i := range x {
-		above := row[0] // of the row before, one to the left
+		above := row[0] // the cell of the previous row, one to the left
 		row[0] = i + 1
 		for j := range y {
 			change := above

@@ -31,7 +31,8 @@ func newFake(t *testing.T, holdings *papertapev1.Holdings) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{t: t, addr: l.Addr().String(), holdings: holdings, requests: make(chan codec.Frame, 64), frames: make(chan []byte, 64)}
+	f := &fake{t: t, addr: l.Addr().String(), holdings: holdings, requests: make(chan codec.Frame, 64),
+		frames: make(chan []byte, 64)}
 	for _, in := range shipped(t).all() {
 		f.instruments = append(f.instruments, wireInstrument(in))
 	}
@@ -178,7 +179,8 @@ func start(t *testing.T, addr string, change func(*Config)) *runningRun {
 	in, write := io.Pipe()
 	r := &runningRun{t: t, in: write, out: newSyncBuffer(), notices: newSyncBuffer(), ended: make(chan error, 1)}
 	cfg := Config{
-		Account: customer, Server: addr, Name: "test", Lang: English, Scheme: SchemeCN, In: in, Out: r.out, Notes: r.notices,
+		Account: customer, Server: addr, Name: "test", Lang: English, Scheme: SchemeCN, In: in, Out: r.out,
+		Notes:  r.notices,
 		Getenv: func(string) string { return "" },
 	}
 	if change != nil {

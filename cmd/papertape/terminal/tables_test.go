@@ -9,8 +9,10 @@ import (
 
 func someRows() ([]client.Position, client.Money) {
 	rows := rowsShown(
-		row("SH", "600519", "贵州茅台", 100, 1480_0000, 140000_0000), row("SH", "609999", "ST虚构", 12345, 3_1200, 40000_0000),
-		row("SZ", "000002", "万科A", 1, 7_1000, 7_1000), row("US", "BRK.B", "Berkshire Hathaway Inc.", 5, 400_0000, 1999_0000),
+		row("SH", "600519", "贵州茅台", 100, 1480_0000, 140000_0000),
+		row("SH", "609999", "ST虚构", 12345, 3_1200, 40000_0000),
+		row("SZ", "000002", "万科A", 1, 7_1000, 7_1000), row("US", "BRK.B", "Berkshire Hathaway Inc.", 5, 400_0000,
+			1999_0000),
 	)
 	rows[0].Realised, rows[1].Realised = 12_5000, -7_0000
 	total := client.Money(0)
@@ -94,7 +96,8 @@ func checkWidths(t *testing.T, name, drawn string, width int) {
 	if width >= 100 && table >= width {
 		t.Errorf("%s takes %d columns of %d:\n%s", name, table, width, drawn)
 	}
-	if name == "holdings" && (!strings.Contains(drawn, "600519") || !strings.Contains(drawn, "148000.00") || !strings.Contains(drawn, "12345")) {
+	if name == "holdings" && (!strings.Contains(drawn, "600519") || !strings.Contains(drawn, "148000.00") ||
+		!strings.Contains(drawn, "12345")) {
 		t.Errorf("on %d columns what is held is missing:\n%s", width, drawn)
 	}
 }
@@ -114,7 +117,9 @@ func TestHistory(t *testing.T) {
 			t.Errorf("there is no %q in\n%s", line, got)
 		}
 	}
-	if got := printing(&english, style{}).history(events, 2, func(*client.Trade) bool { return false }); !strings.HasSuffix(got, "\nthe server keeps events from sequence 2 on") {
+	if got := printing(&english, style{}).history(events, 2,
+		func(*client.Trade) bool { return false }); !strings.HasSuffix(got,
+		"\nthe server keeps events from sequence 2 on") {
 		t.Errorf("history that is not whole:\n%s", got)
 	}
 	if got := printing(&chinese, style{}).history(nil, 0, nil); got != chinese.say(keyHistoryEmpty) {

@@ -22,7 +22,8 @@ func printing(c *catalogue, s style) *printer {
 
 func row(market, code, name string, quantity, price, cost int64) *papertapev1.Position {
 	return &papertapev1.Position{
-		Market: market, Code: code, Name: name, Quantity: quantity, Sellable: quantity, Price: price, MarketValue: quantity * price, Cost: cost,
+		Market: market, Code: code, Name: name, Quantity: quantity, Sellable: quantity, Price: price,
+		MarketValue: quantity * price, Cost: cost,
 	}
 }
 
@@ -79,7 +80,8 @@ func tape() (events []*client.Event, before []*picture) {
 		Cash:      &papertapev1.Cash{Balance: 900000_0000},
 		Positions: []*papertapev1.Position{maotai(100), row("SZ", "000001", "平安银行", 0, 10_0000, 0)},
 		What: &papertapev1.AccountEvent_Bust{Bust: &papertapev1.Bust{
-			TradeId: tradeID(customer, 2), Reason: "wrong\nprice", Actor: "ann", Original: sold, Cascade: []string{"100017-5", "100017-6"},
+			TradeId: tradeID(customer, 2), Reason: "wrong\nprice", Actor: "ann", Original: sold,
+			Cascade: []string{"100017-5", "100017-6"},
 		}},
 	}
 	corrected := &papertapev1.AccountEvent{
@@ -193,18 +195,22 @@ func TestTapeColumns(t *testing.T) {
 func TestTapeColours(t *testing.T) {
 	events, before := tape()
 	line := func(s style, i int) string { return printing(&english, s).event(events[i], before[i], false) }
-	cn, western := style{attributes: true, colours: true, scheme: SchemeCN}, style{attributes: true, colours: true, scheme: SchemeWestern}
+	cn, western := style{attributes: true, colours: true, scheme: SchemeCN},
+		style{attributes: true, colours: true, scheme: SchemeWestern}
 	for _, c := range []struct {
 		style  style
 		event  int
 		colour string
-	}{{cn, 0, "31"}, {cn, 1, "31"}, {cn, 2, "32"}, {cn, 3, "32"}, {western, 0, "32"}, {western, 2, "31"}, {western, 3, "31"}} {
+	}{{cn, 0, "31"}, {cn, 1, "31"}, {cn, 2, "32"}, {cn, 3, "32"}, {western, 0, "32"}, {western, 2, "31"},
+		{western, 3, "31"}} {
 		opposite := map[string]string{"31": "32", "32": "31"}[c.colour]
-		if got := line(c.style, c.event); !strings.Contains(got, "\x1b["+c.colour+"m") || strings.Contains(got, "\x1b["+opposite+"m") {
+		if got := line(c.style, c.event); !strings.Contains(got, "\x1b["+c.colour+"m") ||
+			strings.Contains(got, "\x1b["+opposite+"m") {
 			t.Errorf("%s, event %d: %q, want colour %s alone", c.style.scheme, c.event, got, c.colour)
 		}
 	}
-	if got := line(style{attributes: true}, 6); !strings.Contains(got, "\x1b[9mbuy ") || !strings.Contains(got, "\x1b[1mTAKEN BACK\x1b[0m") {
+	if got := line(style{attributes: true}, 6); !strings.Contains(got, "\x1b[9mbuy ") ||
+		!strings.Contains(got, "\x1b[1mTAKEN BACK\x1b[0m") {
 		t.Errorf("a trade taken back, with attributes: %q", got)
 	}
 	for _, s := range []style{cn, western, {attributes: true}, {}} {
@@ -227,7 +233,8 @@ func TestTapeFits(t *testing.T) {
 	for _, c := range []struct {
 		width int
 		last  string
-	}{{0, "100017-2"}, {120, "100017-2"}, {97, "holds 100"}, {80, "you"}, {70, "you"}, {60, "1480.00"}, {10, "1480.00"}} {
+	}{{0, "100017-2"}, {120, "100017-2"}, {97, "holds 100"}, {80, "you"}, {70, "you"}, {60, "1480.00"},
+		{10, "1480.00"}} {
 		p := printing(&english, style{width: func() int { return c.width }})
 		if got := p.event(events[0], before[0], true); !strings.HasSuffix(got, c.last) {
 			t.Errorf("on %d columns: %q, want %q last", c.width, got, c.last)
@@ -240,7 +247,8 @@ func TestResynced(t *testing.T) {
 		row("SH", "600036", "招商银行", 100, 1, 100), maotai(100), row("SZ", "000001", "平安银行", 300, 1, 1),
 	)}
 	after := &client.State{Cash: client.Cash{Balance: 20_0000}, Positions: rowsShown(
-		row("BJ", "899101", "虚构精工", 7, 1, 7), row("SH", "600036", "招商银行", 100, 1, 100), row("SZ", "000001", "平安银行", 200, 1, 1),
+		row("BJ", "899101", "虚构精工", 7, 1, 7), row("SH", "600036", "招商银行", 100, 1, 100),
+		row("SZ", "000001", "平安银行", 200, 1, 1),
 	)}
 	const want = `* what differs from before:
   BJ.899101 虚构精工: quantity 0 -> 7, cost 0.00 -> 0.0007

@@ -20,13 +20,15 @@ import (
 // without.
 func TestComment(t *testing.T) {
 	for _, command := range []string{
-		"buy SH.600519 100", "sell SH 600519 100 @ 1480", "holding", "history 5", "quote", "quote SH.600519", "presence on", "help", "quit",
+		"buy SH.600519 100", "sell SH 600519 100 @ 1480", "holding", "history 5", "quote", "quote SH.600519",
+		"presence on", "help", "quit",
 	} {
 		want, err := english.parse(command)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, comment := range []string{" # note", " #", "# note", "\t# 100 # twice", " ＃ 备注", " # buy SH.600519 5", " # \u200b"} {
+		for _, comment := range []string{" # note", " #", "# note", "\t# 100 # twice", " ＃ 备注", " # buy SH.600519 5",
+			" # \u200b"} {
 			got, err := english.parse(command + comment)
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("%q: %+v, %v, want %+v", command+comment, got, err, want)
@@ -34,7 +36,8 @@ func TestComment(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]string{
-		"buy SH.600519 # 100": "how many shares of SH.600519?", "buy # all of it": "buy what?", "buy SH.600519 100 @ # 12": "there is no price",
+		"buy SH.600519 # 100": "how many shares of SH.600519?", "buy # all of it": "buy what?",
+		"buy SH.600519 100 @ # 12": "there is no price",
 	} {
 		if _, err := english.parse(line); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", line, err, want)
@@ -53,7 +56,8 @@ func TestNumbersTyped(t *testing.T) {
 		t.Errorf("history 010: %+v, %v", cmd, err)
 	}
 	for _, n := range []string{"0x64", "1_000", "1e3", "0b1", "0o7", "1,000", "1000000001", "九"} {
-		for line, want := range map[string]string{"buy SH.600519 " + n: "is no quantity", "history " + n: "is no number of events"} {
+		for line, want := range map[string]string{"buy SH.600519 " + n: "is no quantity",
+			"history " + n: "is no number of events"} {
 			if _, err := english.parse(line); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: %v", line, err)
 			}
@@ -64,12 +68,14 @@ func TestNumbersTyped(t *testing.T) {
 // TestHiddenCharacters: what was copied with more in it than can be seen is said, and shown by its number.
 func TestHiddenCharacters(t *testing.T) {
 	for line, want := range map[string]string{
-		"buy SH.600519\u200b 100":   "\"SH.600519?\" has the character U+200B, which cannot be seen; type the word anew",
+		"buy SH.600519\u200b 100": "\"SH.600519?\" has the character U+200B, which cannot be seen; type the " +
+			"word anew",
 		"b\u202euy SH.600519 100":   `has the character U+202E`,
 		"buy SH.600519 100\x1b[31m": `has the character U+001B`,
 		"buy SH.600519 1\ufffd00":   `has the character U+FFFD`,
 	} {
-		if _, err := english.parse(line); err == nil || !strings.Contains(err.Error(), want) || usertext.Shown(err.Error()) != err.Error() {
+		if _, err := english.parse(line); err == nil || !strings.Contains(err.Error(), want) ||
+			usertext.Shown(err.Error()) != err.Error() {
 			t.Errorf("%q: %v, want %s", line, err, want)
 		}
 	}
@@ -81,7 +87,8 @@ func TestHiddenCharacters(t *testing.T) {
 // TestPipeText: commands are the same, whatever the file was written with; the last one may have no end.
 func TestPipeText(t *testing.T) {
 	for _, text := range []string{
-		"buy SH.600519 300\nbuy SH.600519 100", "\ufeffbuy SH.600519 300\r\nbuy SH.600519 100\r\n", "buy SH.600519 300\rbuy SH.600519 100\r",
+		"buy SH.600519 300\nbuy SH.600519 100", "\ufeffbuy SH.600519 300\r\nbuy SH.600519 100\r\n",
+		"buy SH.600519 300\rbuy SH.600519 100\r",
 		"buy SH.600519 300\r\n\r\n\ufeffbuy SH.600519 100",
 	} {
 		f := newFake(t, held(1, 100))
@@ -101,7 +108,8 @@ func TestPipeText(t *testing.T) {
 func TestPipeNoText(t *testing.T) {
 	for _, c := range []struct{ text, en, zh string }{
 		{
-			strings.Repeat("x", 100<<10), "line 2: it is longer than 65536 bytes, the most that a line may have; a line is one command",
+			strings.Repeat("x", 100<<10), "line 2: it is longer than 65536 bytes, the most that a line may " +
+				"have; a line is one command",
 			"第 2 行：超过 65536 字节，这是一行的上限；一行是一条命令",
 		},
 		{
@@ -157,7 +165,8 @@ func TestHostileServer(t *testing.T) {
 			Account: customer, Seq: 3, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED,
 			Cash:      &papertapev1.Cash{Balance: 999999_0000},
 			Positions: holdings.Positions, What: &papertapev1.AccountEvent_Bust{Bust: &papertapev1.Bust{
-				TradeId: hostile, Reason: "why" + hostile, Actor: "ann" + hostile, Original: bought.GetTrade(), Cascade: []string{hostile},
+				TradeId: hostile, Reason: "why" + hostile, Actor: "ann" + hostile, Original: bought.GetTrade(),
+				Cascade: []string{hostile},
 			}},
 		})
 		f.push(&papertapev1.AccountEvent{
@@ -171,7 +180,8 @@ func TestHostileServer(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("%v", err)
 		}
-		for where, text := range map[string]string{"data": r.out.String(), "notices": r.notices.String(), "error": err.Error()} {
+		for where, text := range map[string]string{"data": r.out.String(), "notices": r.notices.String(),
+			"error": err.Error()} {
 			for line := range strings.Lines(text) {
 				if c, hides := usertext.Hidden(strings.TrimSuffix(line, "\n")); hides {
 					t.Errorf("JSON %v: the %s has %U in %q", asJSON, where, c, line)
@@ -189,7 +199,8 @@ func TestEveryLineIsJSON(t *testing.T) {
 		r.say("help\n# a note\npresence on")
 		_ = r.in.Close()
 	}()
-	f.frames <- codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.request(codec.TypeSubscribe, new(papertapev1.Subscribe)), &papertapev1.Subscribed{Presence: true})
+	f.frames <- codec.Append(nil, codec.TypeSubscribed, codec.FlagReply,
+		f.request(codec.TypeSubscribe, new(papertapev1.Subscribe)), &papertapev1.Subscribed{Presence: true})
 	if err := r.end(); err != nil {
 		t.Error(err)
 	}
@@ -205,7 +216,8 @@ func TestEveryLineIsJSON(t *testing.T) {
 		t.Errorf("the lines are of types %s", got)
 	}
 	alone := start(t, "127.0.0.1:1", func(cfg *Config) { cfg.JSON, cfg.Words = true, []string{"help"} })
-	if err := alone.end(); err != nil || !strings.HasPrefix(alone.out.String(), `{"type":"help","commands":[{"names":["buy","b"],"form":"SH.600519 100`) {
+	if err := alone.end(); err != nil || !strings.HasPrefix(alone.out.String(),
+		`{"type":"help","commands":[{"names":["buy","b"],"form":"SH.600519 100`) {
 		t.Errorf("help alone: %v, %s", err, alone.out)
 	}
 }

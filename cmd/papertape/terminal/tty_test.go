@@ -13,7 +13,8 @@ import (
 // read.
 func keysOf(t *testing.T, in io.Reader, quiet bool) (keys string, tooLong []int) {
 	t.Helper()
-	s := &tty{in: in, quiet: func() bool { return quiet }, tooLong: func(n int) { tooLong = append(tooLong, n) }, crashed: func() {}}
+	s := &tty{in: in, quiet: func() bool { return quiet }, tooLong: func(n int) { tooLong = append(tooLong, n) },
+		crashed: func() {}}
 	all, err := io.ReadAll(s)
 	if err != nil {
 		t.Error(err)
@@ -48,14 +49,16 @@ func TestKeys(t *testing.T) {
 		"\x1b[200~\x03\x03\rsell\r\x1b[201~x":                          "\x03x",
 		"\x1b[200~" + strings.Repeat("x", pasteBytesMax) + "\x1b[201~": strings.Repeat("x", pasteBytesMax),
 	} {
-		for how, in := range map[string]io.Reader{"whole": strings.NewReader(sent), "byte by byte": iotest.OneByteReader(strings.NewReader(sent))} {
+		for how, in := range map[string]io.Reader{"whole": strings.NewReader(sent),
+			"byte by byte": iotest.OneByteReader(strings.NewReader(sent))} {
 			if got, tooLong := keysOf(t, in, false); got != want || tooLong != nil {
 				t.Errorf("%q, %s: %q, %v, want %q", sent, how, got, tooLong, want)
 			}
 		}
 	}
 	long := "a\x1b[200~" + strings.Repeat("x\r", pasteBytesMax) + "\x1b[201~b"
-	if got, tooLong := keysOf(t, strings.NewReader(long), false); got != "ab" || len(tooLong) != 1 || tooLong[0] != 2*pasteBytesMax {
+	if got, tooLong := keysOf(t, strings.NewReader(long), false); got != "ab" || len(tooLong) != 1 ||
+		tooLong[0] != 2*pasteBytesMax {
 		t.Errorf("too long: %q, %v", got, tooLong)
 	}
 }
@@ -119,7 +122,8 @@ func TestPanic(t *testing.T) {
 
 // FuzzKeys: the keys are the same however their bytes come, and of a paste none of them ends a line.
 func FuzzKeys(f *testing.F) {
-	for _, seed := range []string{"buy\r", "\x1b[200~a\nb\x1b[201~", "\x1b[200~\x03", "\x1b\x1b[A", "\x1b[1;2", "\xe8\xb4"} {
+	for _, seed := range []string{"buy\r", "\x1b[200~a\nb\x1b[201~", "\x1b[200~\x03", "\x1b\x1b[A", "\x1b[1;2",
+		"\xe8\xb4"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, sent string) {

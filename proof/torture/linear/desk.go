@@ -36,7 +36,8 @@ type desk struct {
 func (d *desk) dial(ctx context.Context, addr string) (*client.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	return client.Dial(ctx, addr, client.Options{Account: d.account, Mode: client.ModeQuick, Name: "linear", DiscardEvents: true})
+	return client.Dial(ctx, addr, client.Options{Account: d.account, Mode: client.ModeQuick, Name: "linear",
+		DiscardEvents: true})
 }
 
 // begin reads the account as it was opened, and the prices.
@@ -306,7 +307,8 @@ func (d *desk) takeBack(c *console.Client, asked *call) *answer {
 	var done console.TakenBack
 	var err error
 	if asked.kind == correct {
-		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(asked.price), Quantity: asked.quantity})
+		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(asked.price),
+			Quantity: asked.quantity})
 	} else {
 		done, err = c.Bust(ctx, r)
 	}
@@ -324,7 +326,8 @@ func (d *desk) takeBack(c *console.Client, asked *call) *answer {
 
 // carriedOut is the answer in that of the console.
 func carriedOut(done *console.TakenBack) *answer {
-	a := &answer{repeated: done.Repeated, seq: done.Seq, balance: int64(done.Cash.Balance), realised: int64(done.Cash.Realised)}
+	a := &answer{repeated: done.Repeated, seq: done.Seq, balance: int64(done.Cash.Balance),
+		realised: int64(done.Cash.Realised)}
 	for _, p := range done.Positions {
 		a.rows = append(a.rows, row{p.Market, p.Code, p.Quantity, int64(p.Cost), int64(p.Realised)})
 	}

@@ -99,9 +99,12 @@ func (h *history) model() porcupine.Model {
 			}
 			return a.says(given), after
 		},
-		Equal:             func(a, b any) bool { return a.(*state).same(b.(*state)) },
-		Hash:              func(s any) uint64 { return s.(*state).seq },
-		DescribeOperation: func(input, output any) string { return fmt.Sprintf("%v: %v", input.(*call), output.(*answer)) },
+		Equal: func(a, b any) bool { return a.(*state).same(b.(*state)) },
+		Hash:  func(s any) uint64 { return s.(*state).seq },
+		DescribeOperation: func(input, output any) string {
+			return fmt.Sprintf("%v: %v", input.(*call),
+				output.(*answer))
+		},
 		DescribeState: func(s any) string {
 			a, _ := s.(*state).step(&call{kind: holdings})
 			return fmt.Sprint(a)
@@ -144,5 +147,6 @@ func (a *answer) String() string {
 	case a.refused != "":
 		return a.refused
 	}
-	return fmt.Sprintf("seq %d, again %t, rows %v, cash %d, realised %d, cascade %v", a.seq, a.repeated, a.rows, a.balance, a.realised, a.cascade)
+	return fmt.Sprintf("seq %d, again %t, rows %v, cash %d, realised %d, cascade %v", a.seq, a.repeated, a.rows,
+		a.balance, a.realised, a.cascade)
 }

@@ -308,12 +308,18 @@ func (s *state) hash(a *answer) uint64 {
 // same tells whether two histories led to the same account.
 func (s *state) same(o *state) bool {
 	return s.seq == o.seq && slices.EqualFunc(s.trades, o.trades, func(a, b trade) bool {
-		return a.seq == b.seq && a.gone == b.gone && a.quantity == b.quantity && a.price == b.price && a.id == b.id && a.buy == b.buy && a.traded == b.traded
-	}) && slices.EqualFunc(s.taken, o.taken, func(a, b taken) bool { return a.id == b.id && a.first.seq == b.first.seq })
+		return a.seq == b.seq && a.gone == b.gone && a.quantity == b.quantity && a.price == b.price && a.id == b.id &&
+			a.buy == b.buy && a.traded == b.traded
+	}) && slices.EqualFunc(s.taken, o.taken, func(a, b taken) bool {
+		return a.id == b.id &&
+			a.first.seq == b.first.seq
+	})
 }
 
 // says tells whether the model's answer is the one that was given.
 func (a *answer) says(given *answer) bool {
-	return a.refused == given.refused && (a.refused != "" || a.repeated == given.repeated && a.seq == given.seq && a.balance == given.balance &&
-		a.realised == given.realised && a.hash == given.hash && slices.Equal(a.rows, given.rows) && slices.Equal(a.cascade, given.cascade))
+	return a.refused == given.refused && (a.refused != "" || a.repeated == given.repeated && a.seq == given.seq &&
+		a.balance == given.balance &&
+		a.realised == given.realised && a.hash == given.hash && slices.Equal(a.rows, given.rows) &&
+		slices.Equal(a.cascade, given.cascade))
 }

@@ -46,7 +46,8 @@ func TestGolden(t *testing.T) {
 	}
 	a, after := do(s, &call{kind: bust, id: "x", trade: 3})
 	want := row{"SZ", "000001", 50, 500, 400}
-	if a.refused != "" || a.seq != 5 || !slices.Equal(a.rows, []row{want}) || a.balance != 10_000-1000+900 || a.realised != 400 {
+	if a.refused != "" || a.seq != 5 || !slices.Equal(a.rows, []row{want}) || a.balance != 10_000-1000+900 ||
+		a.realised != 400 {
 		t.Errorf("busted: %v, want %v", a, want)
 	}
 	again, _ := do(after, &call{kind: bust, id: "x", trade: 3})
@@ -69,19 +70,25 @@ func TestCascade(t *testing.T) {
 		cascade []uint64
 		balance int64
 	}{
-		"shares are gone":                    {sold, call{kind: bust, trade: 2}, sharesGone, nil, 0},
-		"with all sales":                     {sold, call{kind: bust, trade: 2, cascade: true}, "", []uint64{3, 4}, 10_000},
-		"a correction that leaves enough":    {sold, call{kind: correct, trade: 2, quantity: 70, price: 10}, "", nil, 10_000},
-		"one that takes the newest sale":     {sold, call{kind: correct, trade: 2, quantity: 69, price: 10, cascade: true}, "", []uint64{4}, 9_710},
-		"a sale of more than there ever was": {sold, call{kind: correct, trade: 3, quantity: 101, price: 10, cascade: true}, sharesGone, nil, 0},
-		"cash is gone":                       {spent, call{kind: bust, trade: 3}, cashGone, nil, 0},
-		"with the newest buy":                {spent, call{kind: bust, trade: 3, cascade: true}, "", []uint64{4}, 0},
-		"nothing to correct":                 {sold, call{kind: correct, trade: 2, quantity: 100, price: 10}, nothingToCorrect, nil, 0},
-		"no trade":                           {sold, call{kind: bust, trade: 99}, unknownTrade, nil, 0},
+		"shares are gone": {sold, call{kind: bust, trade: 2}, sharesGone, nil, 0},
+		"with all sales": {sold, call{kind: bust, trade: 2, cascade: true}, "", []uint64{3, 4},
+			10_000},
+		"a correction that leaves enough": {sold, call{kind: correct, trade: 2, quantity: 70, price: 10}, "", nil,
+			10_000},
+		"one that takes the newest sale": {sold, call{kind: correct, trade: 2, quantity: 69, price: 10,
+			cascade: true}, "", []uint64{4}, 9_710},
+		"a sale of more than there ever was": {sold, call{kind: correct, trade: 3, quantity: 101, price: 10,
+			cascade: true}, sharesGone, nil, 0},
+		"cash is gone":        {spent, call{kind: bust, trade: 3}, cashGone, nil, 0},
+		"with the newest buy": {spent, call{kind: bust, trade: 3, cascade: true}, "", []uint64{4}, 0},
+		"nothing to correct": {sold, call{kind: correct, trade: 2, quantity: 100, price: 10},
+			nothingToCorrect, nil, 0},
+		"no trade": {sold, call{kind: bust, trade: 99}, unknownTrade, nil, 0},
 	} {
 		c.ask.id = "x"
 		a, after := do(c.before, &c.ask)
-		if a.refused != c.refused || a.refused == "" && (!slices.Equal(a.cascade, c.cascade) || a.balance != c.balance) {
+		if a.refused != c.refused || a.refused == "" &&
+			(!slices.Equal(a.cascade, c.cascade) || a.balance != c.balance) {
 			t.Errorf("%s: %v, want %q, cascade %v, cash %d", name, a, c.refused, c.cascade, c.balance)
 		}
 		if a.refused != "" && !after.same(c.before) {
@@ -92,7 +99,8 @@ func TestCascade(t *testing.T) {
 
 // TestHalfEven rounds to the nearest, and in the middle to the even one.
 func TestHalfEven(t *testing.T) {
-	for _, c := range [][4]int64{{10, 1, 4, 2}, {14, 1, 4, 4}, {5, 1, 2, 2}, {7, 1, 2, 4}, {100, 1, 3, 33}, {200, 1, 3, 67}, {9, 3, 3, 9}} {
+	for _, c := range [][4]int64{{10, 1, 4, 2}, {14, 1, 4, 4}, {5, 1, 2, 2}, {7, 1, 2, 4}, {100, 1, 3, 33},
+		{200, 1, 3, 67}, {9, 3, 3, 9}} {
 		if got := halfEven(c[0], c[1], c[2]); got != c[3] {
 			t.Errorf("%d × %d / %d is %d, want %d", c[0], c[1], c[2], got, c[3])
 		}
@@ -152,26 +160,37 @@ func TestJudgement(t *testing.T) {
 			{lane: 2, from: 2, to: 3, c: look}, {lane: 1, from: 0, to: 1, c: buys("a", cheap, 100)},
 		}, porcupine.Illegal, nil},
 		"a lost order": {[]line{
-			{lane: 1, from: 0, to: 1, c: buys("a", cheap, 100)}, {lane: 1, from: 2, to: 3, c: look, a: func() *answer { a, _ := do(account(10_000), look); return a }()},
+			{lane: 1, from: 0, to: 1, c: buys("a", cheap, 100)},
+			{lane: 1, from: 2, to: 3, c: look, a: func() *answer { a, _ := do(account(10_000), look); return a }()},
 		}, porcupine.Illegal, nil},
 		"an order that was executed twice": {[]line{
 			{lane: 1, from: 0, to: 1, c: buys("a", cheap, 100)},
-			{lane: 1, from: 2, to: 3, c: buys("a", cheap, 100), change: func(a *answer) { a.repeated, a.seq = false, 3 }},
+			{lane: 1, from: 2, to: 3, c: buys("a", cheap, 100),
+				change: func(a *answer) { a.repeated, a.seq = false, 3 }},
 		}, porcupine.Illegal, nil},
-		"an open order that was executed":      {[]line{{lane: 1, from: 0, c: buys("a", cheap, 100), openAnswer: true}, {lane: 2, from: 5, to: 6, c: look}}, porcupine.Ok, map[string]uint64{"a": 2}},
-		"an open order that never was":         {[]line{{lane: 2, from: 5, to: 6, c: look}, {lane: 1, from: 0, c: buys("a", cheap, 100), openAnswer: true}}, porcupine.Ok, nil},
-		"an open order that was, later":        {[]line{{lane: 2, from: 5, to: 6, c: look}, {lane: 1, from: 0, c: buys("a", cheap, 100), openAnswer: true}}, porcupine.Ok, map[string]uint64{"a": 2}},
-		"an open order that was seen and lost": {[]line{{lane: 1, from: 0, c: buys("a", cheap, 100), openAnswer: true}, {lane: 2, from: 5, to: 6, c: look}}, porcupine.Illegal, nil},
+		"an open order that was executed": {[]line{{lane: 1, from: 0, c: buys("a", cheap, 100),
+			openAnswer: true}, {lane: 2, from: 5, to: 6, c: look}}, porcupine.Ok, map[string]uint64{"a": 2}},
+		"an open order that never was": {[]line{{lane: 2, from: 5, to: 6, c: look},
+			{lane: 1, from: 0, c: buys("a", cheap, 100), openAnswer: true}}, porcupine.Ok, nil},
+		"an open order that was, later": {[]line{{lane: 2, from: 5, to: 6, c: look},
+			{lane: 1, from: 0, c: buys("a", cheap, 100), openAnswer: true}}, porcupine.Ok, map[string]uint64{"a": 2}},
+		"an open order that was seen and lost": {[]line{{lane: 1, from: 0, c: buys("a", cheap, 100),
+			openAnswer: true}, {lane: 2, from: 5, to: 6, c: look}}, porcupine.Illegal, nil},
 		"an open order, sent again and answered": {[]line{
-			{lane: 1, from: 0, c: buys("a", cheap, 100), openAnswer: true}, {lane: 2, from: 5, to: 6, c: buys("a", cheap, 100)},
+			{lane: 1, from: 0, c: buys("a", cheap, 100), openAnswer: true},
+			{lane: 2, from: 5, to: 6, c: buys("a", cheap, 100)},
 		}, porcupine.Ok, map[string]uint64{"a": 2}},
-		"one that was executed before it was": {[]line{{lane: 1, from: 7, c: buys("a", cheap, 100), openAnswer: true}, {lane: 2, from: 5, to: 6, c: look}}, porcupine.Illegal, map[string]uint64{"a": 2}},
+		"one that was executed before it was": {[]line{{lane: 1, from: 7, c: buys("a", cheap, 100), openAnswer: true},
+			{lane: 2, from: 5, to: 6, c: look}}, porcupine.Illegal, map[string]uint64{"a": 2}},
 		"a bust that left its trade in the cost": {[]line{
 			{lane: 1, from: 0, to: 1, c: buys("a", cheap, 100)}, {lane: 1, from: 2, to: 3, c: buys("b", cheap, 50)},
-			{lane: 1, from: 4, to: 5, c: &call{kind: bust, id: "x", trade: 3}, change: func(a *answer) { a.rows = []row{{"SZ", "000001", 100, 1500, 0}} }},
+			{lane: 1, from: 4, to: 5, c: &call{kind: bust, id: "x", trade: 3},
+				change: func(a *answer) { a.rows = []row{{"SZ", "000001", 100, 1500, 0}} }},
 		}, porcupine.Illegal, nil},
-		"a hash that is not of the rows": {[]line{{lane: 1, from: 0, to: 1, c: look, change: func(a *answer) { a.hash++ }}}, porcupine.Illegal, nil},
-		"a server that is busy":          {[]line{{lane: 1, from: 0, to: 1, c: look}, {lane: 1, from: 2, to: 3, c: buys("a", cheap, 1), a: &answer{unheard: true}}}, porcupine.Ok, nil},
+		"a hash that is not of the rows": {[]line{{lane: 1, from: 0, to: 1, c: look,
+			change: func(a *answer) { a.hash++ }}}, porcupine.Illegal, nil},
+		"a server that is busy": {[]line{{lane: 1, from: 0, to: 1, c: look},
+			{lane: 1, from: 2, to: 3, c: buys("a", cheap, 1), a: &answer{unheard: true}}}, porcupine.Ok, nil},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			place := filepath.Join(t.TempDir(), "picture.html")

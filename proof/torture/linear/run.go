@@ -129,7 +129,8 @@ func (r *run) record(ctx context.Context, data string, n int) ([]*desk, error) {
 	var desks []*desk
 	for phase := range phases {
 		s, err := process.Start(r.Binary, "--data", data, "--accounts", fmt.Sprint(n), "--seed", fmt.Sprint(r.Seed),
-			"--prices", "fixed", "--shards", fmt.Sprint(1+r.rng.IntN(3)), "--checkpoint-interval", [...]string{"20ms", "200ms"}[r.rng.IntN(2)])
+			"--prices", "fixed", "--shards", fmt.Sprint(1+r.rng.IntN(3)), "--checkpoint-interval",
+			[...]string{"20ms", "200ms"}[r.rng.IntN(2)])
 		if err != nil {
 			return nil, err
 		}
@@ -233,13 +234,16 @@ func (r *run) judge(h *history, place string) {
 	r.report.LongestMillis = max(r.report.LongestMillis, time.Since(began).Milliseconds())
 	switch {
 	case err != nil:
-		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: %s, and it cannot be shown: %v", h.start.account, result, err))
+		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: %s, and it cannot be shown: %v",
+			h.start.account, result, err))
 	case result == porcupine.Illegal:
-		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: no order of its %d calls explains their answers; shown in %s",
+		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: no order of its %d calls "+
+			"explains their answers; shown in %s",
 			h.start.account, len(h.calls), place))
 	case result == porcupine.Unknown:
 		r.report.Undecided++
-		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: the search over %d calls did not end within %s; shown in %s",
+		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: the search over %d calls did "+
+			"not end within %s; shown in %s",
 			h.start.account, len(h.calls), checkTimeout, place))
 	}
 }
@@ -279,5 +283,6 @@ func (r *run) say() {
 		return
 	}
 	r.said = time.Now()
-	_, _ = fmt.Fprintf(r.Progress, "%s: %d of %d histories, %d calls\n", time.Since(r.began).Round(time.Second), r.report.Histories, r.Histories, r.report.Calls)
+	_, _ = fmt.Fprintf(r.Progress, "%s: %d of %d histories, %d calls\n", time.Since(r.began).Round(time.Second),
+		r.report.Histories, r.Histories, r.report.Calls)
 }

@@ -56,7 +56,8 @@ func (s *stream) syncedBy(line int) int {
 	i := sort.Search(len(s.syncs), func(i int) bool { return s.syncs[i].began > line })
 	for _, c := range s.syncs[i:] {
 		if c.ended > 0 && c.result == 0 {
-			return c.ended // of those that began later none can have returned before it and be of use: there is one at a time
+			// of those that began later none can have returned before it and be of use: there is one at a time
+			return c.ended
 		}
 	}
 	return never
@@ -74,7 +75,8 @@ type judgement struct {
 
 // judge holds the trace of a server on a data directory against what the package comment says.
 func judge(calls []*syscall, data string, report *Report) error {
-	j := &judgement{logs: make(map[string]*stream), sockets: make(map[string]*stream), durable: make(map[name]int), report: report}
+	j := &judgement{logs: make(map[string]*stream), sockets: make(map[string]*stream), durable: make(map[name]int),
+		report: report}
 	j.sort(calls, data)
 	for _, socket := range j.sockets {
 		if err := j.listen(socket); err != nil {
@@ -150,7 +152,8 @@ func (j *judgement) frame(f *codec.Frame, line int) error {
 		if err := codec.Unmarshal(f.Payload, ev); err != nil {
 			return fmt.Errorf("an event that was written to a client: %w", err)
 		}
-		j.tellings = append(j.tellings, telling{name{ev.GetAccount(), ev.GetSeq()}, uint64(ev.GetTime()), line, f.Type.String()})
+		j.tellings = append(j.tellings, telling{name{ev.GetAccount(), ev.GetSeq()}, uint64(ev.GetTime()), line,
+			f.Type.String()})
 		j.report.Frames++
 	case codec.TypeHoldingsReply:
 		h := new(papertapev1.Holdings)
@@ -177,7 +180,8 @@ func (j *judgement) listenConsole(s *stream) error {
 	if err1 != nil || err2 != nil || err3 != nil {
 		return fmt.Errorf("the answer to a bust, %q", found[0])
 	}
-	j.tellings = append(j.tellings, telling{name{account, seq}, uint64(at.UnixNano()), s.pieces[0].began, "the answer to a bust"})
+	j.tellings = append(j.tellings, telling{name{account, seq}, uint64(at.UnixNano()), s.pieces[0].began,
+		"the answer to a bust"})
 	j.report.Busts++
 	return nil
 }
@@ -245,7 +249,8 @@ func (j *judgement) compare() {
 		case !found && t.time == 0: // of before there was anybody to be told of it
 			continue
 		case !found:
-			j.report.fail("event %d of account %d was told (%s, line %d of the trace), and is in no log", t.seq, t.account, t.as, t.line)
+			j.report.fail("event %d of account %d was told (%s, line %d of the trace), and is in no log", t.seq,
+				t.account, t.as, t.line)
 		case line >= t.line:
 			j.report.fail("event %d of account %d was told (%s, line %d of the trace) before it was on the disk (%s)",
 				t.seq, t.account, t.as, t.line, sayLine(line))

@@ -39,7 +39,8 @@ func (s *script) log(thread int, b []byte) {
 func (s *script) sync(thread int) { s.line(thread, `fdatasync(16<%s>) = 0`, quoted([]byte(logFile))) }
 
 func (s *script) socket(thread int, b []byte) {
-	s.line(thread, `writev(20<%s>, [{iov_base="%s", iov_len=%d}, {iov_base="%s", iov_len=%d}], 2) = %d`, quoted([]byte("socket:[77]")),
+	s.line(thread, `writev(20<%s>, [{iov_base="%s", iov_len=%d}, {iov_base="%s", iov_len=%d}], 2) = %d`,
+		quoted([]byte("socket:[77]")),
 		quoted(b[:7]), 7, quoted(b[7:]), len(b)-7, len(b))
 }
 
@@ -70,12 +71,19 @@ func TestOrder(t *testing.T) {
 		trace func(s *script)
 		want  string
 	}{
-		"written, synced, told":        {func(s *script) { s.log(1, record); s.sync(1); s.socket(2, told) }, ""},
-		"told before the sync":         {func(s *script) { s.log(1, record); s.socket(2, told); s.sync(1) }, "before it was on the disk (line 3)"},
-		"never synced":                 {func(s *script) { s.log(1, record); s.socket(2, told) }, "before it was on the disk (never)"},
+		"written, synced, told": {func(s *script) { s.log(1, record); s.sync(1); s.socket(2, told) }, ""},
+		"told before the sync": {func(s *script) { s.log(1, record); s.socket(2, told); s.sync(1) },
+			"before it was on the disk (line 3)"},
+		"never synced": {func(s *script) { s.log(1, record); s.socket(2, told) },
+			"before it was on the disk (never)"},
 		"synced before it was written": {func(s *script) { s.sync(1); s.log(1, record); s.socket(2, told) }, "(never)"},
 		"never written":                {func(s *script) { s.sync(1); s.socket(2, told) }, "is in no log"},
-		"another's":                    {func(s *script) { s.log(1, chunk(chunkFull, stored(account+1, seq, at))); s.sync(1); s.socket(2, told) }, "is in no log"},
+		"another's": {func(s *script) {
+			s.log(1,
+				chunk(chunkFull, stored(account+1, seq, at)))
+			s.sync(1)
+			s.socket(2, told)
+		}, "is in no log"},
 		"half of it synced": {func(s *script) {
 			s.log(1, record[:half])
 			s.sync(1)
@@ -158,7 +166,11 @@ func TestTooLittle(t *testing.T) {
 		"3 answers with events came, and the trace shows 2":   func(r *Report, _ *answers) { r.Frames = 2 },
 		"2 answers with holdings came, and the trace shows 0": func(r *Report, _ *answers) { r.Holdings = 0 },
 		"1 answers with busts came, and the trace shows 0":    func(r *Report, _ *answers) { r.Busts = 0 },
-		"no answer with busts came":                           func(r *Report, heard *answers) { r.Busts = 0; heard.busts.Store(0) },
+		"no answer with busts came": func(r *Report,
+			heard *answers) {
+			r.Busts = 0
+			heard.busts.Store(0)
+		},
 	} {
 		r, heard := whole()
 		spoil(r, heard)
@@ -172,7 +184,8 @@ func TestTooLittle(t *testing.T) {
 func TestNoStrace(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	r, err := Run(t.Context(), Config{})
-	if err != nil || r.OK() || r.Skipped == "" || r.Early != 0 || !strings.HasPrefix(r.Failures[0], "nothing was traced: strace is not installed") {
+	if err != nil || r.OK() || r.Skipped == "" || r.Early != 0 ||
+		!strings.HasPrefix(r.Failures[0], "nothing was traced: strace is not installed") {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -200,7 +213,8 @@ func TestTracesThatAreNone(t *testing.T) {
 			t.Errorf("%q: %v, want %q", trace, err, want)
 		}
 	}
-	for _, fine := range []string{"1 1.1 --- SIGURG {si_signo=SIGURG} ---\n", "1 1.1 +++ exited with 0 +++\n", "1 1.1 write(3<\\x2f>, \"\\x01\", 1) = ?\n"} {
+	for _, fine := range []string{"1 1.1 --- SIGURG {si_signo=SIGURG} ---\n", "1 1.1 +++ exited with 0 +++\n",
+		"1 1.1 write(3<\\x2f>, \"\\x01\", 1) = ?\n"} {
 		if _, err := readTrace(strings.NewReader(fine)); err != nil {
 			t.Errorf("%q: %v", fine, err)
 		}

@@ -63,7 +63,8 @@ type answers struct{ executions, holdings, busts atomic.Int64 }
 // in it is not judged.
 func (r *Report) tooLittle(heard *answers) (sentences []string) {
 	if r.Events == 0 || r.Syncs == 0 {
-		sentences = append(sentences, fmt.Sprintf("the trace shows %d events told and %d syncs: it is of no use", r.Events, r.Syncs))
+		sentences = append(sentences, fmt.Sprintf("the trace shows %d events told and %d syncs: it is of no use",
+			r.Events, r.Syncs))
 	}
 	for _, n := range []struct {
 		what         string
@@ -76,7 +77,8 @@ func (r *Report) tooLittle(heard *answers) (sentences []string) {
 		case n.heard == 0:
 			sentences = append(sentences, fmt.Sprintf("no answer with %s came: nothing was tried", n.what))
 		case n.shown < n.heard:
-			sentences = append(sentences, fmt.Sprintf("%d answers with %s came, and the trace shows %d: not all that was told was judged",
+			sentences = append(sentences, fmt.Sprintf("%d answers with %s came, and the trace shows %d: not "+
+				"all that was told was judged",
 				n.heard, n.what, n.shown))
 		}
 	}
@@ -98,7 +100,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		report.Skipped = "strace is not installed (apt-get install strace)"
-		report.Failures = append(report.Failures, "nothing was traced: "+report.Skipped+"; name the other parts to do without")
+		report.Failures = append(report.Failures, "nothing was traced: "+report.Skipped+"; name the other "+
+			"parts to do without")
 		return report, nil
 	}
 	root, err := filepath.EvalSymlinks(cfg.Data) // strace shows paths as the kernel has them
@@ -166,13 +169,15 @@ func load(ctx context.Context, cfg *Config, s *process.Server, heard *answers) e
 		}
 	}()
 	for i := range accounts * connections {
-		c, err := client.Dial(ctx, s.Listen(), client.Options{Account: uint64(firstAccount + i%accounts), DiscardEvents: true, Name: "synced"})
+		c, err := client.Dial(ctx, s.Listen(), client.Options{Account: uint64(firstAccount + i%accounts),
+			DiscardEvents: true, Name: "synced"})
 		if err != nil {
 			return err
 		}
 		conns = append(conns, c)
 	}
-	ctx, cancel := context.WithTimeout(ctx, cfg.Duration) // from when all are logged in, however long that took under strace
+	// from when all are logged in, however long that took under strace
+	ctx, cancel := context.WithTimeout(ctx, cfg.Duration)
 	defer cancel()
 	var all sync.WaitGroup
 	for i, c := range conns {
@@ -212,7 +217,8 @@ func takeBack(ctx context.Context, desk *console.Client, rng *rand.Rand, heard *
 		h, err := desk.History(ctx, uint64(firstAccount+rng.IntN(accounts)), 0, 10)
 		if err == nil && len(h.Events) > 0 {
 			if t := h.Events[rng.IntN(len(h.Events))].Trade; t != nil {
-				r := console.BustRequest{Trade: t.ID, Reason: "torture", Policy: "cascade", BustID: fmt.Sprintf("synced-%d", n)}
+				r := console.BustRequest{Trade: t.ID, Reason: "torture", Policy: "cascade",
+					BustID: fmt.Sprintf("synced-%d", n)}
 				if _, err := desk.Bust(ctx, r); err == nil {
 					heard.busts.Add(1)
 				}

@@ -180,7 +180,8 @@ type follower struct {
 	note    note
 }
 
-func (p *process) follow(ctx context.Context, number uint64, rng *rand.Rand, finish chan struct{}) (b belief, err error) {
+func (p *process) follow(ctx context.Context, number uint64, rng *rand.Rand, finish chan struct{}) (b belief,
+	err error) {
 	a, err := client.Open(ctx, p.Server, client.AccountOptions{
 		Account: number, Name: "truth", Cursor: filepath.Join(p.Dir, fmt.Sprintf("%d.cursor", number)), Wait: true,
 		BackoffMin: backoffLeast, BackoffMax: backoffMost,
@@ -287,7 +288,8 @@ func (f *follower) event(ev *client.Event) error {
 
 func (f *follower) connected(u *client.Connected) error {
 	if u.Resynced && f.known {
-		return fmt.Errorf("resynced after event %d, although nothing is ever lost; the epoch is %x now", f.note.Last, u.Epoch)
+		return fmt.Errorf("resynced after event %d, although nothing is ever lost; the epoch is %x now", f.note.Last,
+			u.Epoch)
 	}
 	if u.After != nil && !f.known {
 		f.known, f.note = true, note{First: u.After.Seq, Last: u.After.Seq}

@@ -22,12 +22,14 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 	}
 	r.report.Compared++
 	if h.AsOfSeq != b.Seq || uint64(h.StateHash) != b.Hash {
-		r.report.fail("account %d: the client's state is of event %d with hash %016x, and the server's of event %d with hash %s",
+		r.report.fail("account %d: the client's state is of event %d with hash %016x, and the server's of "+
+			"event %d with hash %s",
 			b.Account, b.Seq, b.Hash, h.AsOfSeq, h.StateHash)
 	}
 	ctx, cancel := context.WithTimeout(ctx, compareTimeout)
 	defer cancel()
-	fresh, err := client.Dial(ctx, s.Listen(), client.Options{Account: b.Account, Mode: client.ModeRestart, Name: "truth"})
+	fresh, err := client.Dial(ctx, s.Listen(), client.Options{Account: b.Account, Mode: client.ModeRestart,
+		Name: "truth"})
 	if err != nil {
 		return fmt.Errorf("read everything again: %w", err)
 	}
@@ -53,7 +55,8 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 		again.Last = again.First
 	}
 	if again != b.Note || b.Note.Last != b.Seq {
-		r.report.fail("account %d: the client counted events %d to %d with digest %016x, and the server has %d to %d with digest %016x",
+		r.report.fail("account %d: the client counted events %d to %d with digest %016x, and the server has %d "+
+			"to %d with digest %016x",
 			b.Account, b.Note.First+1, b.Note.Last, b.Note.Digest, again.First+1, again.Last, again.Digest)
 	}
 	list, err := fresh.Holdings(ctx)
@@ -105,14 +108,16 @@ func (d *desk) takeBack(ctx context.Context, c *console.Client, id string) {
 	if t == nil {
 		return
 	}
-	r := console.BustRequest{Trade: t.ID, Reason: "torture", BustID: id, Policy: [...]string{"", "cascade"}[d.rng.IntN(2)]}
+	r := console.BustRequest{Trade: t.ID, Reason: "torture", BustID: id,
+		Policy: [...]string{"", "cascade"}[d.rng.IntN(2)]}
 	if d.rng.IntN(3) > 0 {
 		if _, err = c.Bust(ctx, r); err == nil {
 			d.busts++
 		}
 		return
 	}
-	corrected := console.CorrectionRequest{BustRequest: r, Price: t.Price + console.Money(1+d.rng.IntN(100)), Quantity: max(1, t.Quantity-1)}
+	corrected := console.CorrectionRequest{BustRequest: r, Price: t.Price + console.Money(1+d.rng.IntN(100)),
+		Quantity: max(1, t.Quantity-1)}
 	if _, err = c.Correct(ctx, corrected); err == nil {
 		d.corrections++
 	}

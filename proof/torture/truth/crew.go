@@ -58,7 +58,8 @@ func (c *crew) start(ctx context.Context) error {
 		return c.endedEarly()
 	case <-late.C:
 		c.kill()
-		return fmt.Errorf("clients of account %d and others did not say within %s that they are up", c.Accounts[0], c.upWithin)
+		return fmt.Errorf("clients of account %d and others did not say within %s that they are up", c.Accounts[0],
+			c.upWithin)
 	case <-ctx.Done():
 		c.kill()
 		return ctx.Err()
@@ -73,7 +74,8 @@ func (c *crew) endedEarly() error {
 	default:
 	}
 	if err := c.end(); err != nil {
-		return fmt.Errorf("clients of account %d and others ended before they said that they are up: %w", c.Accounts[0], c.waitErr)
+		return fmt.Errorf("clients of account %d and others ended before they said that they are up: %w",
+			c.Accounts[0], c.waitErr)
 	}
 	return fmt.Errorf("clients of account %d and others ended before they said that they are up", c.Accounts[0])
 }
@@ -84,7 +86,8 @@ func (c *crew) launch() error {
 	for _, n := range c.Accounts {
 		numbers = append(numbers, strconv.FormatUint(n, 10))
 	}
-	cmd := runner.Command(context.Background(), c.binary, "torture", "client", "--server", c.proxy.address(), "--dir", c.Dir,
+	cmd := runner.Command(context.Background(), c.binary, "torture", "client", "--server", c.proxy.address(), "--dir",
+		c.Dir,
 		"--accounts", strings.Join(numbers, ","), "--seed", strconv.FormatUint(c.Seed+uint64(c.lives), 10))
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()

@@ -19,7 +19,8 @@ func pretended(t *testing.T, script string) *crew {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &crew{ClientConfig: ClientConfig{Dir: t.TempDir(), Accounts: []uint64{100019}}, binary: path, proxy: p, upWithin: patience}
+	c := &crew{ClientConfig: ClientConfig{Dir: t.TempDir(), Accounts: []uint64{100019}}, binary: path, proxy: p,
+		upWithin: patience}
 	t.Cleanup(func() {
 		c.kill()
 		p.close()

@@ -137,7 +137,8 @@ func TestNote(t *testing.T) {
 		t.Error("the same events have two digests")
 	}
 	for name, n := range map[string]note{
-		"one left out": digest(six), "one twice": digest(five, five, six), "another": digest(other, six), "the last left out": digest(five),
+		"one left out": digest(six), "one twice": digest(five, five, six), "another": digest(other, six),
+		"the last left out":   digest(five),
 		"the other way round": digest(six, five),
 	} {
 		if n.Digest == digest(five, six).Digest {

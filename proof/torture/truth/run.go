@@ -72,7 +72,8 @@ func (r *Report) OK() bool { return len(r.Failures) == 0 }
 // tooLittle says what a run has to do for its verdict to be worth something, and has not done.
 func (r *Report) tooLittle() (sentences []string) {
 	if r.Compared < r.Accounts {
-		sentences = append(sentences, fmt.Sprintf("%d of %d states were compared: what the other clients believe is not known", r.Compared, r.Accounts))
+		sentences = append(sentences, fmt.Sprintf("%d of %d states were compared: what the other clients "+
+			"believe is not known", r.Compared, r.Accounts))
 	}
 	for _, n := range []struct {
 		what string
@@ -147,7 +148,8 @@ func (r *run) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c := &crew{ClientConfig: ClientConfig{Dir: dir, Seed: r.Seed*1000 + uint64(i)*100_000}, binary: r.Binary, proxy: p, upWithin: upTimeout}
+		c := &crew{ClientConfig: ClientConfig{Dir: dir, Seed: r.Seed*1000 + uint64(i)*100_000}, binary: r.Binary,
+			proxy: p, upWithin: upTimeout}
 		for n := range accountsEach {
 			c.Accounts = append(c.Accounts, uint64(firstAccount+i*accountsEach+n))
 		}
@@ -161,8 +163,10 @@ func (r *run) begin(ctx context.Context) error {
 
 // serve starts a server on what there is.
 func (r *run) serve(ctx context.Context) error {
-	s, err := runner.Start(r.Binary, "--data", r.data, "--accounts", fmt.Sprint(crews*accountsEach), "--seed", fmt.Sprint(r.Seed),
-		"--heartbeat", "500ms", "--stall-timeout", "1s", "--outbox-bytes-max", "32KiB", "--socket-send-buffer-bytes", "16KiB",
+	s, err := runner.Start(r.Binary, "--data", r.data, "--accounts", fmt.Sprint(crews*accountsEach), "--seed",
+		fmt.Sprint(r.Seed),
+		"--heartbeat", "500ms", "--stall-timeout", "1s", "--outbox-bytes-max", "32KiB", "--socket-send-buffer-bytes",
+		"16KiB",
 		"--checkpoint-interval", [...]string{"50ms", "500ms", "5s"}[r.rng.IntN(3)])
 	if err != nil {
 		return err
@@ -222,7 +226,8 @@ func (r *run) torment(ctx context.Context) error {
 		}
 		if r.Progress != nil && time.Since(said) > progressEvery {
 			said = time.Now()
-			_, _ = fmt.Fprintf(r.Progress, "%s of %s: %+v\n", time.Since(began).Round(time.Second), r.Duration, r.report.Faults)
+			_, _ = fmt.Fprintf(r.Progress, "%s of %s: %+v\n", time.Since(began).Round(time.Second), r.Duration,
+				r.report.Faults)
 		}
 	}
 	return nil
