@@ -9,7 +9,8 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// account is what clients were told of one account by any server, and what they asked for. It outlives the servers.
+// account records what clients were told about one account by any server, and what they asked for.
+// It outlives the servers.
 type account struct {
 	number   uint64
 	findings *findings
@@ -18,17 +19,17 @@ type account struct {
 	undecided  unsettled[*takeback]
 
 	mu        sync.Mutex           // guards what follows
-	digests   []uint64             // of the events; digests[0] is of sequence 1
+	digests   []uint64             // of the events; digests[0] is that of sequence 1
 	orders    map[string]*order    // by client order id
 	executed  []*order             // by sequence
 	takebacks map[string]*takeback // by bust id
 	carried   []*takeback          // by sequence
 	recent    []told               // the last trades, at most recentMax
-	checked   int                  // of executed: their answers were compared with the stream
-	read      uint64               // the stream of a witness has been compared up to here, after a kill
+	checked   int                  // number of executed whose answers were compared with the stream
+	read      uint64               // after a kill, the witness's stream has been compared up to here
 }
 
-// order is one that was sent at least once. The account's mutex guards it.
+// order is an order that was sent at least once. The account's mutex guards it.
 type order struct {
 	request
 	message client.Order
@@ -39,21 +40,21 @@ func newAccount(number uint64, f *findings) *account {
 	return &account{number: number, findings: f, orders: make(map[string]*order), takebacks: make(map[string]*takeback)}
 }
 
-// digest is over all that an event says.
+// digest hashes the whole content of an event.
 func digest(ev *client.Event) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write(shadow.EventBytes(ev))
 	return h.Sum64()
 }
 
-// top is the newest sequence that anybody was told.
+// top returns the newest sequence that any client was told.
 func (a *account) top() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return uint64(len(a.digests))
 }
 
-// heard takes an event of a stream. It tells whether the event is one that nobody was told before.
+// heard records an event of a stream. fresh says that no client was told of it before.
 func (a *account) heard(ev *client.Event) (fresh bool) {
 	seq, d := ev.Seq, digest(ev)
 	a.mu.Lock()
@@ -82,7 +83,7 @@ func (a *account) heard(ev *client.Event) (fresh bool) {
 	return fresh
 }
 
-// orderOf is the client order id of the trade that an event is of, or none.
+// orderOf returns the client order id of an event's trade, or none.
 func orderOf(ev *client.Event) string {
 	if ev.Trade == nil {
 		return ""
@@ -90,7 +91,7 @@ func orderOf(ev *client.Event) string {
 	return ev.Trade.ClientOrderID
 }
 
-// traded notes which event an order led to. The mutex is held.
+// traded records which event an order led to. The caller holds the mutex.
 func (a *account) traded(id string, seq uint64) {
 	o := a.orders[id]
 	switch {
@@ -107,7 +108,7 @@ func (a *account) traded(id string, seq uint64) {
 	}
 }
 
-// asked notes an order before it is sent.
+// asked records an order before it is sent.
 func (a *account) asked(o *order) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -115,7 +116,7 @@ func (a *account) asked(o *order) {
 	o.sent++
 }
 
-// answer notes an execution that answered an order.
+// answer records the execution in the answer to an order.
 func (a *account) answer(o *order, ev *client.Event) {
 	seq, d, id := ev.Seq, digest(ev), o.message.ClientOrderID
 	a.mu.Lock()
@@ -137,7 +138,8 @@ func (a *account) answer(o *order, ev *client.Event) {
 	o.answered, o.digest = seq, d
 }
 
-// refuse notes that an order was not executed, and takes it for settled unless the refusal says nothing about it.
+// refuse records that an order was not executed. The order is settled unless the refusal leaves the
+// outcome open.
 func (a *account) refuse(o *order, r *client.Reject) (settled bool) {
 	switch r.Code {
 	case client.Busy, client.Draining, client.ReadOnly:
@@ -153,14 +155,15 @@ func (a *account) refuse(o *order, r *client.Reject) (settled bool) {
 	return true
 }
 
-// rememberedMax is how many order ids of an account a server remembers; idsSpare of the oldest may be forgotten while it is asked.
+// rememberedMax is how many order ids of an account a server remembers. The idsSpare oldest of them
+// may be forgotten while the server is asked.
 const (
 	rememberedMax = 4096
 	idsSpare      = 256
 )
 
-// answeredOrder picks an executed order whose id the server must still know: the n'th of those that there are, modulo their
-// number; nil if there are none.
+// answeredOrder picks an executed order whose id the server must still know: the n-th, modulo their
+// number. It returns nil if there are none.
 func (a *account) answeredOrder(n int) *order {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -174,8 +177,8 @@ func (a *account) answeredOrder(n int) *order {
 	return nil
 }
 
-// settle compares the answers that came since the last time with the events of the stream. The connections have ended, and
-// each has handed out all that it had.
+// settle compares the answers since the last call with the events of the stream. The connections
+// must have ended, and delivered all that they had.
 func (a *account) settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -189,7 +192,8 @@ func (a *account) settle() {
 	a.checked = len(a.executed)
 }
 
-// unconfirmed finds the answers that no event of a stream has confirmed. They were acknowledged all the same.
+// unconfirmed reports the answers that no event of a stream has confirmed. They were acknowledged
+// all the same.
 func (a *account) unconfirmed() (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -210,7 +214,7 @@ func (a *account) unconfirmed() (n int) {
 	return n
 }
 
-// asReject returns the refusal in an error, if it is one.
+// asReject returns the refusal in an error, or nil.
 func asReject(err error) *client.Reject {
 	var r *client.Reject
 	if errors.As(err, &r) {

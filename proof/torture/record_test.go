@@ -10,7 +10,7 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// event is an event of account 7; with an id it is the execution of that order.
+// event returns an event of account 7. With an id it is the execution of that order.
 func event(seq uint64, id string) *client.Event {
 	ev := &client.Event{Account: 7, Seq: seq, Time: time.Unix(0, int64(seq))}
 	if id != "" {
@@ -27,7 +27,8 @@ func executed(ev *client.Event, replay bool) *client.Event {
 	return &answer
 }
 
-// TestRecord tells an account's record a story each, and looks at what it finds wrong with it.
+// TestRecord tells the record of an account one story per case, and checks which breaches it
+// reports.
 func TestRecord(t *testing.T) {
 	for name, c := range map[string]struct {
 		story func(a *account)
@@ -157,7 +158,7 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// TestRefusalsThatSayNothing leaves an order to be sent again where the server only had no time for it.
+// TestRefusalsThatSayNothing: an order is sent again if the server only had no time for it.
 func TestRefusalsThatSayNothing(t *testing.T) {
 	var f findings
 	a, o := newAccount(7, &f), named("x")
@@ -175,7 +176,7 @@ func TestRefusalsThatSayNothing(t *testing.T) {
 	}
 }
 
-// TestAnsweredOrder picks only orders whose ids the server still knows.
+// TestAnsweredOrder: only orders whose ids the server still knows are picked.
 func TestAnsweredOrder(t *testing.T) {
 	var f findings
 	a := newAccount(7, &f)
@@ -201,7 +202,7 @@ func TestAnsweredOrder(t *testing.T) {
 	}
 }
 
-// TestWrong tells breaches from the end that a kill makes.
+// TestWrong tells breaches from the end that a kill causes.
 func TestWrong(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
@@ -222,7 +223,7 @@ func TestWrong(t *testing.T) {
 	}
 }
 
-// TestReport counts all breaches and tells the first of them.
+// TestReport: all breaches are counted, and the first ones are reported.
 func TestReport(t *testing.T) {
 	var f findings
 	for n := range sentencesMax + 5 {

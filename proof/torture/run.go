@@ -19,43 +19,44 @@ import (
 
 const (
 	firstAccount = 100001
-	dialingMax   = 32 // connections that log in at a time
+	dialingMax   = 32 // connections that log in at the same time
 
 	loadLeast, loadMost = 20 * time.Millisecond, 600 * time.Millisecond // of load before a kill
 	stormMax            = 60 * time.Millisecond                         // from the first connection to a kill
 	startingMax         = 150 * time.Millisecond                        // from the start of a process to a kill
 	stoppingMax         = 60 * time.Millisecond                         // from SIGTERM to a kill
-	restTimeout         = time.Minute                                   // for the clients to be where they were
-	cleanEvery          = 12                                            // kills from one clean stop to the next
+	restTimeout         = time.Minute                                   // for the clients to catch up
+	cleanEvery          = 12                                            // kills between two clean stops
 	progressEvery       = 5 * time.Second
 )
 
-// Config is one run.
+// Config describes a run.
 type Config struct {
-	Binary   string // the server: it is started as `Binary serve …`, and by the name of papertape
+	Binary   string // the server, started as `Binary serve …` under the name of papertape
 	Kills    int
 	Seed     uint64
-	Accounts int     // two clients each
-	Rate     float64 // simulated fills a second, while there is load
+	Accounts int     // each with two clients
+	Rate     float64 // simulated fills a second while there is load
 	Data     string  // the data directory, which must not exist; "": a temporary one
 
-	// Durability is the mode of the server: sync, but for whoever wants to see this fail.
+	// Durability is the mode of the server: sync, except to see this test fail.
 	Durability string
 
 	Progress io.Writer // a line every few seconds
 }
 
-// run is a run under way. One goroutine has it; while clients work, each has its own trader.
+// run is the state of a run. One goroutine owns it. While clients work, each goroutine owns its
+// trader.
 type run struct {
 	Config
 	rng      *rand.Rand
 	deck     []fate // of the next kills
 	accounts []*account
-	traders  []*trader // two of each account: with a shadow, and a witness
+	traders  []*trader // two for each account: one with a shadow, and a witness
 	desk     []*operator
 	epoch    epoch
 	findings findings
-	counting sync.Mutex // guards what count adds to
+	counting sync.Mutex // guards what count increments
 	report   Report
 	tried    [fates]Tried
 	recovery []time.Duration
@@ -64,7 +65,8 @@ type run struct {
 	began    time.Time
 }
 
-// Run kills servers as Config says. The error says why it could not be done; what was found is in the report.
+// Run kills servers as Config says. The error says why the run was not possible; what was found is
+// in the report.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	parent, err := os.MkdirTemp("", "papertape-torture-")
 	if err != nil {
@@ -111,7 +113,8 @@ func newRun(cfg Config) *run {
 	return r
 }
 
-// all kills as often as it should, or up to the first breach, and then looks at everything once more.
+// all kills servers the configured number of times, or until the first breach, and then checks
+// everything once more.
 func (r *run) all(ctx context.Context) error {
 	clean := false
 	for r.kills() < r.Kills {
@@ -135,11 +138,12 @@ func (r *run) kills() (n int) {
 	return n
 }
 
-// ten kills are aimed so, in an order that is drawn.
+// ten kills are aimed at these times, in random order.
 var ten = [...]fate{underLoad, underLoad, underLoad, underLoad, underLoad, underLoad, inStorm, starting, stopping,
 	stopping}
 
-// fate draws when the next kill is to strike. The first is under load, so that there is something to lose.
+// fate draws when the next kill strikes. The first is under load, so that there is something to
+// lose.
 func (r *run) fate() fate {
 	if len(r.deck) == 0 {
 		r.deck = slices.Clone(ten[:])
@@ -163,7 +167,8 @@ func (r *run) say() {
 		time.Since(r.began).Round(time.Second), r.kills(), r.Kills, r.events())
 }
 
-// start starts a server on the directory. What does not matter to the data is drawn each time.
+// start starts a server on the directory. Settings that do not affect the data are drawn anew each
+// time.
 func (r *run) start() (*process.Server, error) {
 	return process.Start(r.Binary, "--data", r.Data, "--durability", r.Durability,
 		"--accounts", fmt.Sprint(r.Accounts), "--seed", fmt.Sprint(r.Seed), "--connections-prelogin-max", "100000",
@@ -171,7 +176,8 @@ func (r *run) start() (*process.Server, error) {
 		"--shards", fmt.Sprint(1+r.rng.IntN(4)))
 }
 
-// cycle is the life of one server, from its start on what the last one left, to its end, and a look at what it left.
+// cycle is the life of one server, from its start on the data of the last one to its end, and the
+// check of what it left.
 func (r *run) cycle(ctx context.Context, f fate) error {
 	s, err := r.start()
 	if err != nil {
@@ -202,7 +208,8 @@ func (r *run) cycle(ctx context.Context, f fate) error {
 	return nil
 }
 
-// live brings a server to where it is to be killed. Breaches end it early, and so does a server that ends by itself.
+// live brings a server to the time of its kill. A breach, or a server that ends by itself, ends it
+// early.
 func (r *run) live(ctx context.Context, s *process.Server, f fate) error {
 	if f == starting {
 		return r.pass(ctx, 0, startingMax)
@@ -228,7 +235,7 @@ func (r *run) live(ctx context.Context, s *process.Server, f fate) error {
 	return r.load(ctx, s, f)
 }
 
-// load has clients trade on a server, and kills it in the middle of that if it is to be killed.
+// load makes clients trade on a server, and kills it meanwhile if it is to be killed.
 func (r *run) load(ctx context.Context, s *process.Server, f fate) error {
 	trading, stop := context.WithCancel(ctx)
 	var trades sync.WaitGroup
@@ -258,7 +265,8 @@ func (r *run) load(ctx context.Context, s *process.Server, f fate) error {
 	return nil
 }
 
-// awaitOrder returns when an order was executed: a server that is killed before that has promised nothing.
+// awaitOrder waits until an order was executed: a server that is killed earlier has promised
+// nothing.
 func awaitOrder(ctx context.Context, ended, began <-chan struct{}) error {
 	limit := time.NewTimer(restTimeout)
 	defer limit.Stop()
@@ -274,7 +282,7 @@ func awaitOrder(ctx context.Context, ended, began <-chan struct{}) error {
 	}
 }
 
-// strike kills while clients trade. Their orders end with their connections.
+// strike kills the server while clients trade. Their orders end with their connections.
 func (r *run) strike(ctx context.Context, s *process.Server, f fate) error {
 	if f == stopping {
 		s.Terminate()
@@ -286,7 +294,8 @@ func (r *run) strike(ctx context.Context, s *process.Server, f fate) error {
 	return nil
 }
 
-// broken makes a breach of what went wrong with a server that should have served, unless the caller gave up.
+// broken reports the failure of a server that should have served as a breach, unless the caller
+// gave up.
 func (r *run) broken(ctx context.Context, s *process.Server, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -295,7 +304,7 @@ func (r *run) broken(ctx context.Context, s *process.Server, err error) error {
 	return nil
 }
 
-// end ends a server, and counts it as what it was.
+// end ends a server, and counts how it ended.
 func (r *run) end(s *process.Server, f fate) {
 	if f == fates {
 		if err := s.Stop(); err != nil {
@@ -308,14 +317,14 @@ func (r *run) end(s *process.Server, f fate) {
 		r.tried[f].Kills++
 		return
 	}
-	if f == stopping && s.Err() == nil { // it was quicker
+	if f == stopping && s.Err() == nil { // it stopped before the kill
 		r.report.CleanStops++
 		return
 	}
 	r.findings.add(other, 1, "the server ended by itself: %v; the end of its log: %s", s.Err(), s.Log())
 }
 
-// tally adds up what clients heard of a server.
+// tally counts what clients heard of a server.
 func (r *run) tally(s *process.Server, f fate) {
 	for _, line := range s.Complaints() {
 		r.findings.add(other, 1, "the server's log complains: %s", line)
@@ -333,13 +342,13 @@ func (r *run) tally(s *process.Server, f fate) {
 	if f < fates {
 		r.tried[f].Acknowledged += fresh
 	}
-	if f == underLoad || f == stopping { // in the others nobody orders
+	if f == underLoad || f == stopping { // at other times nobody places orders
 		r.tried[f].Unanswered += orders
 		r.report.BustsUnanswered += takebacks
 	}
 }
 
-// pass waits for a time between the two.
+// pass waits for a random time between the two.
 func (r *run) pass(ctx context.Context, least, most time.Duration) error {
 	select {
 	case <-time.After(least + time.Duration(r.rng.Int64N(int64(most-least)))):
@@ -356,7 +365,7 @@ func (r *run) events() (n int) {
 	return n
 }
 
-// finish puts the report together.
+// finish completes the report.
 func (r *run) finish() {
 	rep := &r.report
 	rep.Seed, rep.Durability, rep.Kills, rep.Accounts, rep.Connections = r.Seed, r.Durability, r.kills(),

@@ -6,7 +6,8 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// takeback is a bust or a correction that was asked for at least once. The account's mutex guards it.
+// takeback is a bust or a correction that was requested at least once. The account's mutex guards
+// it.
 type takeback struct {
 	request
 	id       string
@@ -25,10 +26,10 @@ type told struct {
 
 func (t told) name(account uint64) string { return fmt.Sprintf("%d-%d", account, t.seq) }
 
-// recentMax is how many of an account's trades are recent enough to be taken back.
+// recentMax is how many of an account's latest trades may be taken back.
 const recentMax = 64
 
-// showed notes a trade that a stream has shown. The mutex is held.
+// showed records a trade that a stream has shown. The caller holds the mutex.
 func (a *account) showed(seq uint64, t *client.Trade) {
 	if len(a.recent) == recentMax {
 		a.recent = append(a.recent[:0], a.recent[1:]...)
@@ -36,7 +37,7 @@ func (a *account) showed(seq uint64, t *client.Trade) {
 	a.recent = append(a.recent, told{seq, int64(t.Price), t.Quantity})
 }
 
-// recentTrade picks one of the recent trades: the n'th, modulo their number.
+// recentTrade picks one of the recent trades: the n-th, modulo their number.
 func (a *account) recentTrade(n int) (t told, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -46,7 +47,7 @@ func (a *account) recentTrade(n int) (t told, ok bool) {
 	return a.recent[n%len(a.recent)], true
 }
 
-// wanted notes a request before it is sent.
+// wanted records a request before it is sent.
 func (a *account) wanted(b *takeback) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -54,7 +55,7 @@ func (a *account) wanted(b *takeback) {
 	b.sent++
 }
 
-// takenBack notes which event a request led to. The mutex is held.
+// takenBack records which event a request led to. The caller holds the mutex.
 func (a *account) takenBack(what *client.Bust, seq uint64) {
 	b := a.takebacks[what.BustID]
 	switch {
@@ -77,7 +78,7 @@ func (a *account) takenBack(what *client.Bust, seq uint64) {
 	}
 }
 
-// done notes the answer to a request that was carried out.
+// done records the answer to a request that was carried out.
 func (a *account) done(b *takeback, id string, seq uint64, repeated bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -94,7 +95,7 @@ func (a *account) done(b *takeback, id string, seq uint64, repeated bool) {
 	b.answered = seq
 }
 
-// declined notes that a request was refused.
+// declined records that a request was refused.
 func (a *account) declined(b *takeback, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -105,7 +106,8 @@ func (a *account) declined(b *takeback, why error) {
 	b.refused = true
 }
 
-// carriedOut picks a request that was carried out and answered: the n'th, modulo their number; nil if that was not answered.
+// carriedOut picks a request that was carried out: the n-th, modulo their number. It returns nil if
+// that one was not answered.
 func (a *account) carriedOut(n int) *takeback {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -118,7 +120,7 @@ func (a *account) carriedOut(n int) *takeback {
 	return nil
 }
 
-// tallied counts what was carried out: busts, corrections.
+// tallied returns how many busts and corrections were carried out.
 func (a *account) tallied() (busts, corrections int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -10,13 +10,13 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// busted is an event of account 7 that takes trade 1 back under an id.
+// busted returns an event of account 7 that takes trade 1 back under a bust id.
 func busted(seq uint64, id string) *client.Event {
 	return &client.Event{Account: 7, Seq: seq, Time: time.Unix(0, int64(seq)), Bust: &client.Bust{TradeID: "7-1",
 		BustID: id}}
 }
 
-// asking is a record with one trade, and a request to take it back that was sent.
+// asking returns a record with one trade and a request, already sent, to take it back.
 func asking(f *findings) (*account, *takeback) {
 	a, b := newAccount(7, f), &takeback{id: "b", trade: told{seq: 1}}
 	a.heard(&client.Event{Account: 7, Seq: 1, Time: time.Unix(0, 1), Trade: &client.Trade{ID: "7-1", Quantity: 5,
@@ -25,7 +25,7 @@ func asking(f *findings) (*account, *takeback) {
 	return a, b
 }
 
-// TestTakebacks tells a record what became of a request, and looks at what it finds wrong with that.
+// TestTakebacks tells the record what became of a request, and checks which breaches it reports.
 func TestTakebacks(t *testing.T) {
 	for name, c := range map[string]struct {
 		story func(a *account, b *takeback)
@@ -110,7 +110,7 @@ func TestTakebacks(t *testing.T) {
 	}
 }
 
-// TestRecentTrades keeps the newest, and each as it was executed.
+// TestRecentTrades: the newest trades are kept, each as it was executed.
 func TestRecentTrades(t *testing.T) {
 	var f findings
 	a := newAccount(7, &f)

@@ -15,40 +15,43 @@ import (
 )
 
 const (
-	burstMax    = 4 // orders that a trader has under way at a time
+	burstMax    = 4 // orders that a trader has in progress at the same time
 	pauseMax    = 60 * time.Millisecond
 	dialTimeout = 20 * time.Second
 	callTimeout = 20 * time.Second
 )
 
-// traded are the instruments of the orders; every server has them.
+// traded are the instruments of the orders. Every server has them.
 var traded = [...]struct{ market, code string }{
 	{"SZ", "000001"}, {"SH", "600036"}, {"SH", "601398"}, {"SZ", "000002"}, {"SH", "600030"}, {"SZ", "000858"},
 }
 
-// trader is a client that comes back after every kill. Its methods are called by one goroutine, but for what is said.
+// trader is a client that comes back after every kill. One goroutine calls its methods, except
+// where they say otherwise.
 type trader struct {
 	account *account
 	name    string
 	rng     *rand.Rand
-	shadow  *shadow.Shadow // nil: a witness, who reads again what was told since the last kill
+	shadow  *shadow.Shadow // nil for a witness, who reads again what was told since the last kill
 	epoch   *epoch
 	placed  int
-	began   chan<- struct{} // told of an order that was executed, if there is room; nil: nobody wants to know
+	// gets a value, if there is room, when an order is executed; nil if nobody wants to know
+	began chan<- struct{}
 
 	conn *client.Client
 	end  chan struct{} // closed when the stream has ended and err is set
-	err  error         // why
+	err  error         // why the stream ended
 	// Of the stream, by the goroutine that reads it.
 	seq          atomic.Uint64 // the last sequence
-	fresh, again atomic.Int64  // events that nobody had been told before; that somebody had, and that were replayed
+	fresh, again atomic.Int64  // new events that nobody had been told; replayed events that somebody had
 }
 
-// epoch is the one epoch that all servers of a run must have.
+// epoch is the epoch that all servers of a run must have.
 type epoch struct{ atomic.Uint64 }
 
-// connect logs in and resumes: where the stream broke off, or, a witness, where the account was compared last. The first
-// time it asks for everything. An error is not a breach; breaches go to the account's findings.
+// connect logs in and resumes where the stream broke off; a witness resumes where the account was
+// compared last. The first login asks for everything. An error is not a breach; breaches go to the
+// account's findings.
 func (t *trader) connect(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -73,7 +76,7 @@ func (t *trader) connect(ctx context.Context, addr string) error {
 	return nil
 }
 
-// judge looks at how the server took the login.
+// judge checks how the server took the login.
 func (t *trader) judge(c *client.Client, o *client.Options, known uint64) {
 	f, reply := t.account.findings, c.LoginReply()
 	if now := c.Welcome().Epoch; !t.epoch.CompareAndSwap(0, now) && t.epoch.Load() != now {
@@ -106,7 +109,7 @@ func (t *trader) follow() {
 		switch fresh := t.account.heard(ev); {
 		case fresh:
 			t.fresh.Add(1)
-		case ev.Replay: // else it came on the account's other connection first
+		case ev.Replay: // otherwise it came on the account's other connection first
 			t.again.Add(1)
 		}
 		if t.shadow != nil {
@@ -118,7 +121,7 @@ func (t *trader) follow() {
 	}
 }
 
-// wrong makes a breach of an end that a killed server does not explain.
+// wrong reports a breach if a connection ended in a way that a kill does not explain.
 func (t *trader) wrong(err error) {
 	var gap *client.GapError
 	var protocol *client.ProtocolError
@@ -132,7 +135,8 @@ func (t *trader) wrong(err error) {
 	}
 }
 
-// disconnect ends the connection, if there is one, and returns when all that came on it has been read.
+// disconnect ends the connection, if there is one, and returns when all that arrived on it has been
+// read.
 func (t *trader) disconnect() {
 	if t.conn == nil {
 		return
@@ -142,7 +146,7 @@ func (t *trader) disconnect() {
 	t.conn = nil
 }
 
-// gone tells whether the connection has ended.
+// gone says whether the connection has ended.
 func (t *trader) gone() bool {
 	select {
 	case <-t.end:
@@ -187,8 +191,8 @@ func (t *trader) order() *order {
 	}}
 }
 
-// place sends an order, for the first time or again, and notes its answer. The error says that there was none, or one that
-// settles nothing. Any goroutine may call it.
+// place sends an order, for the first time or again, and records its answer. It returns an error if
+// there was no answer, or one that leaves the outcome open. Any goroutine may call it.
 func (t *trader) place(o *order) error {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
@@ -208,8 +212,8 @@ func (t *trader) place(o *order) error {
 	return err
 }
 
-// settle places an order until its answer settles it: everybody asks at once for what has to be read from the disk, which
-// a server answers with BUSY.
+// settle places an order until an answer settles its outcome. All traders ask at once for what has
+// to be read from the disk, which a server may refuse with BUSY.
 func (t *trader) settle(ctx context.Context, o *order) error {
 	for {
 		err := t.place(o)
@@ -225,7 +229,7 @@ func (t *trader) settle(ctx context.Context, o *order) error {
 	}
 }
 
-// compare asks for the holdings, and compares them with the shadow. The account must be at rest.
+// compare asks for the holdings and compares them with the shadow. The account must be at rest.
 func (t *trader) compare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -242,7 +246,7 @@ func (t *trader) compare(ctx context.Context) error {
 	return nil
 }
 
-// reach waits until the stream has come to a sequence.
+// reach waits until the stream has reached a sequence.
 func (t *trader) reach(ctx context.Context, seq uint64) error {
 	for t.seq.Load() < seq {
 		select {

@@ -133,7 +133,9 @@ func (f *fake) lookUp(codes []string, reply func(codec.Type, codec.Message) []by
 		}
 	}
 	if len(found.GetInstruments()) < len(codes) {
-		return reply(codec.TypeReject, &papertapev1.Reject{Code: papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT, Text: "no such thing"})
+		return reply(codec.TypeReject, &papertapev1.Reject{
+			Code: papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT, Text: "no such thing",
+		})
 	}
 	return reply(codec.TypeInstrumentsReply, found)
 }

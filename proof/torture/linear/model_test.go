@@ -16,10 +16,10 @@ var (
 	dear  = instrument{"SZ", "000002", 20}
 )
 
-// account begins with cash alone.
+// account returns a state with only cash.
 func account(cash int64) *state { return &state{account: 7, seq: 1, cash: cash} }
 
-// do has a state take steps, and returns the last answer.
+// do makes calls on a state, and returns the last answer.
 func do(s *state, calls ...*call) (*answer, *state) {
 	var a *answer
 	for _, c := range calls {
@@ -59,7 +59,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestCascade: what rests on a trade that is taken back goes too, or is in the way.
+// TestCascade: trades that depend on a trade taken back are taken back too, or prevent the bust.
 func TestCascade(t *testing.T) {
 	_, sold := do(account(10_000), buys("a", cheap, 100), sells("b", cheap, 40), sells("c", cheap, 30))
 	_, spent := do(account(1_000), buys("a", cheap, 100), sells("b", cheap, 100), buys("c", dear, 40))
@@ -97,7 +97,7 @@ func TestCascade(t *testing.T) {
 	}
 }
 
-// TestHalfEven rounds to the nearest, and in the middle to the even one.
+// TestHalfEven: a half is rounded to the even number.
 func TestHalfEven(t *testing.T) {
 	for _, c := range [][4]int64{{10, 1, 4, 2}, {14, 1, 4, 4}, {5, 1, 2, 2}, {7, 1, 2, 4}, {100, 1, 3, 33},
 		{200, 1, 3, 67}, {9, 3, 3, 9}} {
@@ -107,7 +107,8 @@ func TestHalfEven(t *testing.T) {
 	}
 }
 
-// told is a history, one call a line: the answers are those of the model unless a line changes them.
+// line is a call of a history, made in one line of a test. The answers are those of the model
+// unless a line changes them.
 type line struct {
 	lane       int
 	from, to   int64
@@ -141,7 +142,7 @@ func historyOf(lines []line, done map[string]uint64) *history {
 	return h
 }
 
-// TestJudgement tells histories that one ledger could have given from those that none could.
+// TestJudgement tells histories that one ledger could have produced from those that none could.
 func TestJudgement(t *testing.T) {
 	look := &call{kind: holdings}
 	for name, c := range map[string]struct {

@@ -16,14 +16,14 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// name is an event's.
+// name identifies an event.
 type name struct{ account, seq uint64 }
 
-// telling is an event on its way to a client.
+// telling is the transmission of an event to a client.
 type telling struct {
 	name
-	time uint64 // 0: only its name is told
-	line int    // of the trace: where the write with its first byte begins
+	time uint64 // 0 if only the event's name is told
+	line int    // of the trace, where the write with its first byte begins
 	as   string
 }
 
@@ -34,7 +34,7 @@ type stream struct {
 	syncs  []*syscall // of a log, by when they began
 }
 
-// piece is one write: data up to end.
+// piece is one write: the data up to end.
 type piece struct {
 	end          int
 	began, ended int
@@ -45,18 +45,19 @@ func (s *stream) add(c *syscall) {
 	s.pieces = append(s.pieces, piece{len(s.data), c.began, c.ended})
 }
 
-// at is the write with the byte at a place.
+// at returns the write with the byte at a place.
 func (s *stream) at(place int) piece {
 	i := sort.Search(len(s.pieces), func(i int) bool { return s.pieces[i].end > place })
 	return s.pieces[i]
 }
 
-// syncedBy is the line at which a sync has returned that began after a line; never, where there was none.
+// syncedBy returns the line at which a sync returned that began after a line, or never if there was
+// none.
 func (s *stream) syncedBy(line int) int {
 	i := sort.Search(len(s.syncs), func(i int) bool { return s.syncs[i].began > line })
 	for _, c := range s.syncs[i:] {
 		if c.ended > 0 && c.result == 0 {
-			// of those that began later none can have returned before it and be of use: there is one at a time
+			// a sync that began later cannot have returned earlier: there is one at a time
 			return c.ended
 		}
 	}
@@ -73,7 +74,7 @@ type judgement struct {
 	report        *Report
 }
 
-// judge holds the trace of a server on a data directory against what the package comment says.
+// judge checks the trace of a server on a data directory against the rule in the package comment.
 func judge(calls []*syscall, data string, report *Report) error {
 	j := &judgement{logs: make(map[string]*stream), sockets: make(map[string]*stream), durable: make(map[name]int),
 		report: report}
@@ -98,7 +99,7 @@ func judge(calls []*syscall, data string, report *Report) error {
 	return nil
 }
 
-// sort gives each write to its socket or log, and each sync to its log.
+// sort assigns each write to its socket or log, and each sync to its log.
 func (j *judgement) sort(calls []*syscall, data string) {
 	of := func(streams map[string]*stream, file string) *stream {
 		if streams[file] == nil {
@@ -135,7 +136,7 @@ func (j *judgement) listen(s *stream) error {
 			return fmt.Errorf("what was written to a client is no frame: %w", err)
 		}
 		if n == 0 {
-			return nil // the last one was not written whole
+			return nil // the last frame was not written whole
 		}
 		if err := j.frame(&f, s.at(place).began); err != nil {
 			return err
@@ -166,13 +167,13 @@ func (j *judgement) frame(f *codec.Frame, line int) error {
 	return nil
 }
 
-// answered is the event of a bust in the console's answer.
+// answered matches the event of a bust in the console's answer.
 var answered = regexp.MustCompile(`"seq":(\d+),"time":"([^"]+)","bust":\{"trade_id":"(\d+)-`)
 
 func (j *judgement) listenConsole(s *stream) error {
 	found := answered.FindSubmatch(s.data)
 	if found == nil {
-		return nil // something else was asked
+		return nil // an answer to another request
 	}
 	seq, err1 := strconv.ParseUint(string(found[1]), 10, 64)
 	account, err2 := strconv.ParseUint(string(found[3]), 10, 64)
@@ -186,7 +187,7 @@ func (j *judgement) listenConsole(s *stream) error {
 	return nil
 }
 
-// A log of Pebble is 32 KiB blocks of chunks: engine/journal/wal.go has the layout.
+// A log of Pebble consists of 32 KiB blocks of chunks. engine/journal/wal.go has the layout.
 const (
 	logBlock  = 32 << 10
 	chunkHead = 19
@@ -194,7 +195,7 @@ const (
 	chunkLast = 12
 )
 
-// find looks for the events that are wanted in a log, and notes when each was on the disk.
+// find looks for the wanted events in a log, and records when each was on the disk.
 func (j *judgement) find(log *stream, wanted map[uint64][]name) error {
 	var record []byte
 	for place := 0; ; {
@@ -225,7 +226,8 @@ func (j *judgement) find(log *stream, wanted map[uint64][]name) error {
 	}
 }
 
-// findIn looks for events in a record that was on the disk by a line: account and sequence, then the time.
+// findIn looks for events in a record that was on the disk by a line: account and sequence, then
+// the time.
 func (j *judgement) findIn(record []byte, line int, wanted map[uint64][]name) {
 	j.report.Records++
 	for at := 0; at+8 <= len(record); at++ {
@@ -246,7 +248,7 @@ func (j *judgement) compare() {
 	for _, t := range j.tellings {
 		line, found := j.durable[t.name]
 		switch {
-		case !found && t.time == 0: // of before there was anybody to be told of it
+		case !found && t.time == 0: // it is older than the connections that could be told of it
 			continue
 		case !found:
 			j.report.fail("event %d of account %d was told (%s, line %d of the trace), and is in no log", t.seq,

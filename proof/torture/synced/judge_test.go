@@ -11,7 +11,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// script writes a trace by hand.
+// script builds a trace by hand.
 type script struct {
 	strings.Builder
 	moments int
@@ -44,20 +44,20 @@ func (s *script) socket(thread int, b []byte) {
 		quoted(b[:7]), 7, quoted(b[7:]), len(b)-7, len(b))
 }
 
-// chunk is one of Pebble's log, of a kind: 9 is a whole record.
+// chunk returns a chunk of Pebble's log, of a kind: 9 is a whole record.
 func chunk(kind byte, payload []byte) []byte {
 	b := binary.LittleEndian.AppendUint16(make([]byte, 4, chunkHead), uint16(len(payload)))
 	b = append(b, kind, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	return append(b, payload...)
 }
 
-// stored is how the journal begins an event.
+// stored returns the beginning of an event as the journal stores it.
 func stored(account, seq uint64, at int64) []byte {
 	b := binary.AppendUvarint(binary.AppendUvarint([]byte("before it"), account), seq)
 	return append(binary.LittleEndian.AppendUint64(b, uint64(at)), "after it"...)
 }
 
-// frame is how a client is told of it.
+// frame returns an event as a client is told of it.
 func frame(account, seq uint64, at int64) []byte {
 	return codec.Append(nil, codec.TypeEvent, 0, 0, &papertapev1.AccountEvent{Account: account, Seq: seq, Time: at})
 }
@@ -148,7 +148,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestTooLittle: a trace that does not show what clients were answered is not taken for one in which all is well.
+// TestTooLittle: a trace that lacks what clients were answered does not pass.
 func TestTooLittle(t *testing.T) {
 	whole := func() (*Report, *answers) {
 		heard := new(answers)
@@ -180,7 +180,7 @@ func TestTooLittle(t *testing.T) {
 	}
 }
 
-// TestNoStrace: a run that could trace nothing does not hold.
+// TestNoStrace: a run that could trace nothing fails.
 func TestNoStrace(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	r, err := Run(t.Context(), Config{})
@@ -190,7 +190,7 @@ func TestNoStrace(t *testing.T) {
 	}
 }
 
-// TestPartOfAWrite: what the kernel did not take was not written.
+// TestPartOfAWrite: what the kernel did not accept was not written.
 func TestPartOfAWrite(t *testing.T) {
 	record := chunk(chunkFull, stored(7, 2, 1795723543575240123))
 	s := new(script)
@@ -201,7 +201,8 @@ func TestPartOfAWrite(t *testing.T) {
 	}
 }
 
-// TestTracesThatAreNone are refused, and so is one in which strace has cut what was written.
+// TestTracesThatAreNone: text that is no trace is refused, and so is a trace in which strace has
+// cut data.
 func TestTracesThatAreNone(t *testing.T) {
 	for trace, want := range map[string]string{
 		"1 1.1 write(3<\\x2f>, \"\\x01\"..., 9) = 9\n": "larger -s",

@@ -21,16 +21,16 @@ const (
 	accounts     = 20
 	connections  = 2 // of an account
 	callTimeout  = 20 * time.Second
-	stringBytes  = 64 << 20 // of one write that strace is to show: all of it
+	stringBytes  = 64 << 20 // of one write that strace shows: all of it
 )
 
-// Config is one run.
+// Config describes a run.
 type Config struct {
 	Binary   string // of the server
 	Duration time.Duration
 	Seed     uint64
 	Rate     float64 // simulated fills a second
-	Data     string  // a directory for the server's data and the trace, which must exist
+	Data     string  // an existing directory for the server's data and the trace
 	Keep     bool    // leave the trace there
 }
 
@@ -47,20 +47,21 @@ type Report struct {
 	Frames       int      `json:"event_frames"` // EXECUTION and EVENT
 	Holdings     int      `json:"holdings"`
 	Busts        int      `json:"busts_answered"`
-	Tellings     int      `json:"tellings_checked"` // all of these
+	Tellings     int      `json:"tellings_checked"` // the sum of these
 	Events       int      `json:"events"`           // that they told
 	Early        int      `json:"told_before_the_sync"`
 	Failures     []string `json:"failures"`
 }
 
-// OK tells whether nothing was told too early.
+// OK reports whether nothing was told too early.
 func (r *Report) OK() bool { return len(r.Failures) == 0 }
 
-// answers are what clients and the operator were answered while the trace was made, so that what it shows can be held to it.
+// answers counts the answers to clients and to the operator while the trace was made. The trace
+// must show as many.
 type answers struct{ executions, holdings, busts atomic.Int64 }
 
-// tooLittle says what the trace has to show for its verdict to be worth something, and does not: a telling that is not recognised
-// in it is not judged.
+// tooLittle says what the trace does not show that it must show before its verdict means anything.
+// A telling that is not recognised in the trace is not judged.
 func (r *Report) tooLittle(heard *answers) (sentences []string) {
 	if r.Events == 0 || r.Syncs == 0 {
 		sentences = append(sentences, fmt.Sprintf("the trace shows %d events told and %d syncs: it is of no use",
@@ -85,7 +86,7 @@ func (r *Report) tooLittle(heard *answers) (sentences []string) {
 	return sentences
 }
 
-const failuresMax = 20 // sentences; all are counted
+const failuresMax = 20 // sentences that are reported; all are counted
 
 func (r *Report) fail(format string, args ...any) {
 	r.Early++
@@ -94,7 +95,7 @@ func (r *Report) fail(format string, args ...any) {
 	}
 }
 
-// Run traces a server under load, and judges the trace. The error says why that could not be done.
+// Run traces a server under load, and judges the trace. The error says why that was not possible.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	report := &Report{Seed: cfg.Seed, Failures: []string{}}
 	strace, err := exec.LookPath("strace")
@@ -135,7 +136,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	return report, err
 }
 
-// record runs a server under strace and load, and returns when both have ended, with the seconds of load.
+// record runs a server under strace and load, and returns when both have ended. seconds is how long
+// the load lasted.
 func record(ctx context.Context, cfg *Config, strace, trace, data string, heard *answers) (seconds float64, err error) {
 	s, err := process.StartUnder([]string{
 		strace, "-D", "-f", "--seccomp-bpf", "-ttt", "-y", "-xx", "-s", fmt.Sprint(stringBytes), "-o", trace,
@@ -153,10 +155,10 @@ func record(ctx context.Context, cfg *Config, strace, trace, data string, heard 
 		return 0, err
 	}
 	seconds = time.Since(began).Seconds()
-	return seconds, s.Stop() // strace has ended then too: what it says goes where the server's log goes
+	return seconds, s.Stop() // strace has ended too: its output goes where the server's log goes
 }
 
-// load has clients order, holdings asked for, and trades taken back, for the time.
+// load places orders, asks for holdings and takes trades back, for the configured time.
 func load(ctx context.Context, cfg *Config, s *process.Server, heard *answers) error {
 	desk := console.NewClient(s.Admin(), "")
 	if _, err := desk.SetRate(ctx, cfg.Rate); err != nil {
@@ -189,7 +191,8 @@ func load(ctx context.Context, cfg *Config, s *process.Server, heard *answers) e
 	return nil
 }
 
-// trade orders, and asks for holdings now and then, until ctx ends. What is refused is of no matter here.
+// trade places orders, and asks for holdings now and then, until ctx ends. Refusals do not matter
+// here.
 func trade(ctx context.Context, c *client.Client, rng *rand.Rand, heard *answers) {
 	for ctx.Err() == nil && c.Err() == nil {
 		call, cancel := context.WithTimeout(ctx, callTimeout)
@@ -211,7 +214,7 @@ func trade(ctx context.Context, c *client.Client, rng *rand.Rand, heard *answers
 	}
 }
 
-// takeBack takes back one of the newest trades of some account, again and again.
+// takeBack repeatedly takes back one of the newest trades of some account.
 func takeBack(ctx context.Context, desk *console.Client, rng *rand.Rand, heard *answers) {
 	for n := 0; ctx.Err() == nil; n++ {
 		h, err := desk.History(ctx, uint64(firstAccount+rng.IntN(accounts)), 0, 10)

@@ -30,15 +30,15 @@ const (
 // traded are the instruments of the orders.
 var traded = [...][2]string{{"SZ", "000001"}, {"SH", "601398"}, {"SH", "600036"}, {"SZ", "000858"}}
 
-// ClientConfig is one process of clients.
+// ClientConfig describes one process of clients.
 type ClientConfig struct {
-	Server   string // its address, or that of a proxy
-	Dir      string // of the cursor files
+	Server   string // the server's address, or that of a proxy
+	Dir      string // for the cursor files
 	Accounts []uint64
 	Seed     uint64
 }
 
-// Counts are what clients have seen since they told it last.
+// Counts are what clients have seen since their last report.
 type Counts struct {
 	Events      int `json:"events"`
 	Connections int `json:"connections"`
@@ -57,7 +57,7 @@ func (c *Counts) add(o *Counts) {
 	c.Unanswered += o.Unanswered
 }
 
-// belief is what a client holds its account to be, in the end.
+// belief is the final state of an account according to its client.
 type belief struct {
 	Account uint64 `json:"account"`
 	Seq     uint64 `json:"seq"`
@@ -65,14 +65,14 @@ type belief struct {
 	Note    note   `json:"note"`
 }
 
-// note is what a client keeps of the events, beside the state: a digest of all of them in order.
+// note is what a client keeps beside the state: a digest of all events in order.
 type note struct {
-	First  uint64 `json:"first"` // the sequence before the first of them
+	First  uint64 `json:"first"` // the sequence before the first event
 	Last   uint64 `json:"last"`
 	Digest uint64 `json:"digest"`
 }
 
-// add puts the next event into the digest.
+// add adds the next event to the digest.
 func (n *note) add(ev *client.Event) {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d ", n.Digest)
@@ -80,15 +80,16 @@ func (n *note) add(ev *client.Event) {
 	n.Last, n.Digest = ev.Seq, h.Sum64()
 }
 
-// told is a line of a process's output; one of its fields is set.
+// told is a line of a process's output. One of its fields is set.
 type told struct {
-	Up      bool     `json:"up,omitempty"` // it listens to signals and to its input; said first, and once
+	// the process handles signals and reads its input; said once, before anything else
+	Up      bool     `json:"up,omitempty"`
 	Counts  *Counts  `json:"counts,omitempty"`
 	Failure string   `json:"failure,omitempty"`
 	Beliefs []belief `json:"beliefs,omitempty"`
 }
 
-// process is the clients of one process.
+// process has the clients of one process.
 type process struct {
 	ClientConfig
 	mu     sync.Mutex
@@ -96,9 +97,10 @@ type process struct {
 	counts Counts
 }
 
-// Client follows accounts, and orders for them, until ctx ends; what is noted of them is saved then. Its caller sees to it that a
-// signal to the process ends ctx: the first thing that it says is that it is up. When in says "finish" it stops ordering, comes
-// to rest, and tells what it believes. It ends with in, so that nothing is left of a run that was killed.
+// Client follows accounts, and places orders for them, until ctx ends; then it saves their notes.
+// Its caller makes a signal to the process end ctx, because the first thing that Client reports is
+// that it is up. When in says "finish", Client stops ordering, comes to rest, and reports what it
+// believes. It ends with in, so that no process survives a run that was killed.
 func Client(ctx context.Context, cfg ClientConfig, in io.Reader, out io.Writer) error {
 	p := &process{ClientConfig: cfg, out: json.NewEncoder(out)}
 	ctx, cancel := context.WithCancel(ctx)
@@ -131,7 +133,7 @@ func Client(ctx context.Context, cfg ClientConfig, in io.Reader, out io.Writer) 
 	close(over)
 	teller.Wait()
 	if ctx.Err() != nil {
-		return nil // told to stop
+		return nil // it was told to stop
 	}
 	p.tell(told{Beliefs: beliefs})
 	return nil
@@ -140,7 +142,7 @@ func Client(ctx context.Context, cfg ClientConfig, in io.Reader, out io.Writer) 
 func (p *process) tell(t told) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.out.Encode(t) // whoever reads it has gone: so does this process, soon
+	_ = p.out.Encode(t) // if the reader has gone, this process goes soon too
 }
 
 func (p *process) fail(format string, args ...any) {
@@ -214,14 +216,14 @@ func (p *process) follow(ctx context.Context, number uint64, rng *rand.Rand, fin
 	if failed := <-ended; err == nil && !errors.Is(failed, context.Canceled) {
 		err = failed
 	}
-	if err == nil && f.known { // as a client that is told to stop
+	if err == nil && f.known { // like a client that is told to stop
 		err = a.Save(f.encoded())
 	}
 	b.Note = f.note
 	return b, errors.Join(err, a.Close())
 }
 
-// begin takes the note up where an earlier process left it.
+// begin continues the note of an earlier process.
 func (f *follower) begin() error {
 	state, saved := f.account.State(), f.account.Note()
 	if saved == nil {
@@ -242,7 +244,7 @@ func (f *follower) begin() error {
 func (f *follower) encoded() []byte {
 	b, err := json.Marshal(f.note)
 	if err != nil {
-		panic(err) // three numbers
+		panic(err) // three numbers can always be encoded
 	}
 	return b
 }
@@ -304,7 +306,7 @@ func (f *follower) connected(u *client.Connected) error {
 	return nil
 }
 
-// order places orders until ctx ends. Whatever becomes of them, the account follows.
+// order places orders until ctx ends. Whatever becomes of them, the account shows it.
 func (f *follower) order(ctx context.Context, rng *rand.Rand) {
 	for ctx.Err() == nil {
 		side, in := client.Buy, traded[rng.IntN(len(traded))]
@@ -329,7 +331,7 @@ func (f *follower) order(ctx context.Context, rng *rand.Rand) {
 	}
 }
 
-// rest waits until the state is as of the server's newest event, and returns what it is then.
+// rest waits until the state has reached the server's newest event, and returns the state.
 func (f *follower) rest(ctx context.Context) (b belief, err error) {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()

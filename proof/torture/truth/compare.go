@@ -14,7 +14,8 @@ import (
 
 const compareTimeout = 30 * time.Second // for one account
 
-// compare holds what a client believes against the server: as its console says it, and as a client reads it that knows nothing.
+// compare checks a client's belief against the server: against its console, and against a new
+// client that reads everything.
 func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, b *belief) error {
 	h, err := c.Holdings(ctx, b.Account)
 	if err != nil {
@@ -33,7 +34,7 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 	if err != nil {
 		return fmt.Errorf("read everything again: %w", err)
 	}
-	defer fresh.Close() //nolint:errcheck // it was read
+	defer fresh.Close() //nolint:errcheck // all was read
 	computed, again := shadow.New(b.Account), note{First: b.Note.First}
 	for seq := uint64(0); seq < fresh.LoginReply().HeadSeq; {
 		ev, err := fresh.Next(ctx)
@@ -69,7 +70,7 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 	return nil
 }
 
-// desk is an operator who takes trades back, wherever the server is.
+// desk is an operator who takes trades back on whichever server is current.
 type desk struct {
 	run                *run
 	rng                *rand.Rand
@@ -83,7 +84,8 @@ const (
 
 func newDesk(r *run) *desk { return &desk{run: r, rng: rand.New(rand.NewPCG(r.Seed, 41))} }
 
-// work goes on until ctx ends. What the server does not answer, since it is killed, is not asked again.
+// work takes trades back until ctx ends. A request without an answer, because the server is killed,
+// is not repeated.
 func (d *desk) work(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		if s := d.run.current(); s != nil {

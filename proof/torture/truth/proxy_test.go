@@ -15,10 +15,10 @@ import (
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // what is there before the first test was started by an import
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // goroutines from before the first test belong to imports
 }
 
-// echo is a server that sends back what it gets, behind a proxy.
+// echo returns a proxy to a server that sends back what it receives.
 func echo(t *testing.T) *proxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,7 +61,7 @@ func (p *proxy) dial(t *testing.T) net.Conn {
 	return c
 }
 
-// says sends a text and wants it back.
+// says sends a text and expects it back.
 func says(t *testing.T, c net.Conn, text string) {
 	t.Helper()
 	got := make([]byte, len(text))
@@ -73,7 +73,7 @@ func says(t *testing.T, c net.Conn, text string) {
 	}
 }
 
-// TestProxy carries, stalls and goes on, tears, cuts, and takes the next connection.
+// TestProxy: the proxy carries, stalls and resumes, tears, cuts, and accepts the next connection.
 func TestProxy(t *testing.T) {
 	p := echo(t)
 	if p.cut() {
@@ -120,7 +120,7 @@ func TestProxy(t *testing.T) {
 	says(t, p.dial(t), "and again")
 }
 
-// TestNote differs with each event, with its content and with the order.
+// TestNote: the digest depends on each event, its content and the order.
 func TestNote(t *testing.T) {
 	digest := func(events ...*client.Event) note {
 		n := note{First: 4, Last: 4}
