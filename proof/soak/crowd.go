@@ -4,11 +4,11 @@ package soak
 
 import "context"
 
-// goroutinesMore is how many goroutines more than before a server may have: those of the pool and of the console, which come
-// and go, not of connections.
+// goroutinesMore is how many more goroutines than before a server may have. Those of the pool and
+// of the console come and go; connections must not add any.
 const goroutinesMore = 16
 
-// crowd has everybody logged in at once beside the flow.
+// crowd logs all clients in at once beside the flow.
 func (r *run) crowd(ctx context.Context) error {
 	before, err := r.usage(ctx)
 	if err != nil {

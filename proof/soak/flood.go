@@ -10,18 +10,17 @@ import (
 	"time"
 )
 
-// The flood.
 const (
 	orderEvery        = time.Second
-	attackerStays     = 7 * time.Second // longer than the server gives for logging in
+	attackerStays     = 7 * time.Second // longer than the server's login timeout
 	attackStep        = 5 * time.Millisecond
-	ratioMax          = 3.0                // p99 beside the attack to p99 in the calm
-	floodHistoryBytes = 4 << 20            // little, so that what it takes is not mistaken for what attackers leave
+	ratioMax          = 3.0                // p99 during the attack to p99 in the calm
+	floodHistoryBytes = 4 << 20            // little, so that it cannot be mistaken for what attackers leave behind
 	floodHeapMore     = 16.0 + journalMore // MiB: that history, slack, the journal
 	floodRSSMore      = 48.0 + journalMore // MiB: twice the heap, what the runtime keeps, the journal
 )
 
-// flood times the orders of honest clients, alone and beside attackers, in turn.
+// flood times the orders of honest clients, alternately alone and beside attackers.
 func (r *run) flood(ctx context.Context) error {
 	before, err := r.usage(ctx)
 	if err != nil {
@@ -98,9 +97,9 @@ func (t *tally) refused() (n int) {
 	return n
 }
 
-// pace has every client place an order a second, each at its own moment of the second, while pacing is set. An
-// order that is not answered when the next is due is counted, and puts that off: nothing is hidden by it, as the wait is in
-// the time of the order that is late.
+// pace makes every client place an order a second, each at its own moment of the second, while
+// pacing is set. If an order has no answer when the next is due, that is counted and the next is
+// delayed. This hides nothing, because the wait is part of the late order's time.
 func (r *run) pace() (skipped *int) {
 	skipped, r.pacing = new(int), true
 	for i, p := range r.peers {
@@ -121,7 +120,7 @@ func (r *run) pace() (skipped *int) {
 	return skipped
 }
 
-// timed returns the p99 of the orders answered meanwhile.
+// timed returns the p99 of the orders that are answered during d.
 func (r *run) timed(ctx context.Context, what string, d time.Duration) (p99 time.Duration, err error) {
 	r.tally.timed, r.tally.trips, r.tally.lags = true, nil, nil
 	defer func() { r.tally.timed = false }()
@@ -134,11 +133,11 @@ func (r *run) timed(ctx context.Context, what string, d time.Duration) (p99 time
 	return percentile(r.tally.trips, 0.99), nil
 }
 
-// attacked counts attackers. It belongs to the attack while that is under way.
+// attacked counts attackers. It belongs to the attack while one is running.
 type attacked struct{ came, ended, failed int }
 
-// attack starts the attack, on a loop and a goroutine of its own, so that it does not stand in the way of what is timed. stop
-// ends it and waits for it, and for the last attackers.
+// attack starts the attack on a loop and a goroutine of its own, so that it does not disturb the
+// timing. stop ends it and waits for it and for the last attackers.
 func (r *run) attack(ctx context.Context, count *attacked) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
@@ -172,7 +171,7 @@ func (r *run) attackUntil(ctx context.Context, count *attacked, rng *rand.Rand) 
 	return nil
 }
 
-// attacker is one connection from one of the addresses; the kinds take turns.
+// attacker connects from one of the addresses. The kinds of attack take turns.
 func (r *run) attacker(l *loop, count *attacked, rng *rand.Rand, number int) bool {
 	a := &attacker{count: count}
 	c, err := l.dial(r.port, &[4]byte{127, 0, 1, byte(1 + number%r.Addresses)}, a)
@@ -187,7 +186,7 @@ func (r *run) attacker(l *loop, count *attacked, rng *rand.Rand, number int) boo
 	return true
 }
 
-// rubbish is what a client should not send: 0 garbage, 1 half a frame, 2 nothing.
+// rubbish returns what a client should not send: 0 garbage, 1 half a frame, 2 nothing.
 func rubbish(rng *rand.Rand, kind int) []byte {
 	switch kind {
 	case 0:
@@ -197,14 +196,14 @@ func rubbish(rng *rand.Rand, kind int) []byte {
 		}
 		return b
 	case 1:
-		b := binary.BigEndian.AppendUint32(nil, 40) // of which come at most 20
+		b := binary.BigEndian.AppendUint32(nil, 40) // at most 20 of them are sent
 		b = binary.BigEndian.AppendUint16(b, typeLogin)
 		return append(b, make([]byte, rng.IntN(18))...)
 	}
 	return nil
 }
 
-// attacker counts its end.
+// attacker is an attacking connection, which counts its end.
 type attacker struct {
 	count *attacked
 	conn  *conn

@@ -15,7 +15,8 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// livePeer is a client of account 100001 that is logged in, with a shadow as of sequence 4 and no rows.
+// livePeer returns a logged-in client of account 100001, with a shadow as of sequence 4 and no
+// rows.
 func livePeer() *peer {
 	t := newTally()
 	p := newPeer(nil, t, 0, 0, &Config{Accounts: 1})
@@ -24,7 +25,7 @@ func livePeer() *peer {
 	return p
 }
 
-// deposit is an event that only changes the balance, to which it adds 1.
+// deposit returns an event that only adds 1 to the balance.
 func deposit(seq uint64) *papertapev1.AccountEvent {
 	return &papertapev1.AccountEvent{
 		Account: 100001, Seq: seq, Time: time.Now().UnixNano(), Cash: &papertapev1.Cash{Balance: 1e9 + int64(seq) - 4},
@@ -33,8 +34,8 @@ func deposit(seq uint64) *papertapev1.AccountEvent {
 	}
 }
 
-// TestLagWhenTheClockIsSet: an event seems to be older, or younger, than any can be where the clock was set while it was under
-// way. It is not measured.
+// TestLagWhenTheClockIsSet: if the clock was set while an event was on its way, the event seems
+// older or younger than is possible. It is not measured.
 func TestLagWhenTheClockIsSet(t *testing.T) {
 	for _, by := range []time.Duration{-time.Hour, time.Hour} {
 		p := livePeer()
@@ -49,7 +50,8 @@ func TestLagWhenTheClockIsSet(t *testing.T) {
 			}
 		}
 		event(5)
-		// in place of setting the machine's clock: it and what passes differ by another amount
+		// instead of setting the machine's clock: the difference between it and the time passed is
+		// changed
 		p.tally.began = p.tally.began.Add(-by)
 		event(6)
 		if got := p.tally; len(got.lags) != 1 || got.findings != 0 || got.lags[0] < 0 || got.lags[0] > time.Minute {
@@ -58,7 +60,8 @@ func TestLagWhenTheClockIsSet(t *testing.T) {
 	}
 }
 
-// TestClientNotices feeds a client what a broken server would send. None of it may pass.
+// TestClientNotices feeds a client what a broken server would send. The client must report all of
+// it.
 func TestClientNotices(t *testing.T) {
 	event := func(seq uint64) []byte { return appendFrame(nil, typeEvent, 0, 0, deposit(seq)) }
 	held := func(h *papertapev1.Holdings) []byte { return appendFrame(nil, typeHeld, flagReply, 9, h) }
@@ -83,7 +86,7 @@ func TestClientNotices(t *testing.T) {
 			p := livePeer()
 			p.conn.fd = -1
 			p.asked[9] = request{kind: typeHoldings}
-			for i := range c.frames { // in the worst of pieces
+			for i := range c.frames { // in pieces of the worst size
 				if p.conn != nil {
 					p.received(c.frames[i : i+1])
 				}
@@ -116,7 +119,8 @@ func TestClientNotices(t *testing.T) {
 	}
 }
 
-// TestEndedForNothing has the server end the connection of one who behaved, of one who did not, and of one who was slow.
+// TestEndedForNothing: the server ends the connection of a client that behaved, of one that did
+// not, and of a slow one.
 func TestEndedForNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		culprit bool
@@ -157,7 +161,8 @@ func TestStatistics(t *testing.T) {
 	}
 }
 
-// TestDealer deals each deed once before any comes again, then by weight, and deals again what came back.
+// TestDealer: each deed is dealt once before any is repeated, then by weight; what was returned is
+// dealt again.
 func TestDealer(t *testing.T) {
 	for seed := range uint64(20) {
 		d := newDealer(seed)
@@ -181,7 +186,7 @@ func TestDealer(t *testing.T) {
 	}
 }
 
-// TestAttackersThatCannotConnect have attacked nobody.
+// TestAttackersThatCannotConnect: attackers that cannot connect have attacked nobody.
 func TestAttackersThatCannotConnect(t *testing.T) {
 	l, err := newLoop()
 	if err != nil {
@@ -200,7 +205,7 @@ func TestAttackersThatCannotConnect(t *testing.T) {
 	}
 }
 
-// TestLacking: a soak in which nothing came up says what did not.
+// TestLacking: a soak in which nothing occurred says what was missing.
 func TestLacking(t *testing.T) {
 	r := &run{tally: newTally(), report: new(Report)}
 	if r.showSoak(); r.report.OK() || !strings.Contains(r.report.Failures[0],

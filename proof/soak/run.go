@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	connectingMax = 400 // connections that are logging in at a time: below the server's bound
+	connectingMax = 400 // connections that log in at the same time; fewer than the server allows
 	loginLimit    = 2 * time.Minute
 	settleLimit   = 2 * time.Minute
-	quiet         = 500 * time.Millisecond // without an event: the flow has ended
+	quiet         = 500 * time.Millisecond // without an event for so long, the flow has ended
 	progressEvery = 5 * time.Second
 )
 
-// run is a run under way: the server, and the clients of the loop.
+// run is the state of a run: the server, and the clients of the loop.
 type run struct {
 	Config
 	server *server
@@ -30,12 +30,12 @@ type run struct {
 	report *Report
 	start  time.Time
 	pacing bool // orders are placed every second
-	over   bool // wanderers do nothing any more
+	over   bool // wanderers do nothing more
 	did    [deeds]int
 }
 
-// Run starts a server, runs a load against it, and stops it. The error says why it could not be run; what the load found is
-// in the report.
+// Run starts a server, runs a load against it, and stops it. The error says why the run was not
+// possible; what the load found is in the report.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	load, flags := (*run).crowd, []string{"--sessions-per-account-max", strconv.Itoa(cfg.Clients)}
 	switch cfg.Run {
@@ -85,7 +85,7 @@ func said(log []string) string {
 	return "; the server's log: " + log[len(log)-1]
 }
 
-// login logs all clients in. One that the server turns away is an error.
+// login logs all clients in. It is an error if the server refuses one.
 func (r *run) login(ctx context.Context) error {
 	var refused error
 	for i := range r.Clients {
@@ -107,7 +107,7 @@ func (r *run) login(ctx context.Context) error {
 	return errors.Join(err, refused)
 }
 
-// lose makes it a failure that the server ends a connection.
+// lose makes each end of a connection by the server a failure.
 func (r *run) lose() {
 	for _, p := range r.peers {
 		p.onEnd = func(err error) {
@@ -117,7 +117,7 @@ func (r *run) lose() {
 	}
 }
 
-// pass lets the load run for so long, and says every few seconds where it is.
+// pass lets the load run for a duration, and reports its progress every few seconds.
 func (r *run) pass(ctx context.Context, what string, d time.Duration) error {
 	end := time.Now().Add(d)
 	for left := d; left > 0; left = time.Until(end) {
@@ -133,7 +133,7 @@ func (r *run) pass(ctx context.Context, what string, d time.Duration) error {
 	return nil
 }
 
-// rate changes the simulated flow.
+// rate sets the rate of the simulated flow.
 func (r *run) rate(ctx context.Context, rate float64) error {
 	return r.loop.during(func() error { return r.SetRate(ctx, r.server.Admin(), rate) })
 }
@@ -154,8 +154,8 @@ func (r *run) showUsage(when string, u usage) {
 	r.report.count("server goroutines "+when, u.goroutines)
 }
 
-// settle waits until no event has come for a while and every request is answered, then has every client compare its shadow
-// with the server's holdings.
+// settle waits until no event has come for a while and every request is answered. Then every client
+// compares its shadow with the server's holdings.
 func (r *run) settle(ctx context.Context) error {
 	events, since := r.tally.events, time.Now()
 	err := r.loop.until(ctx, settleLimit, "waiting for the last events", func() bool {
@@ -192,15 +192,16 @@ func (r *run) settle(ctx context.Context) error {
 	return err
 }
 
-// journalMore is what the server's journal may come to hold while it works, in MiB: its cache (64), and four tables of 32 that
-// are being filled or written. It begins with next to nothing.
+// journalMore is how much the server's journal may hold while it works, in MiB: its cache (64), and
+// four tables of 32 that are being filled or written. It begins with almost nothing.
 const journalMore = 64.0 + 4*32
 
-// recovered closes all connections, and waits for the server's goroutines and memory to come back to the bounds.
+// recovered closes all connections, and waits until the server's goroutines and memory are back
+// within the bounds.
 func (r *run) recovered(ctx context.Context, before usage, heapMore, rssMore float64) error {
 	r.loop.close()
 	var after usage
-	for range 30 { // the Go runtime gives memory back slowly
+	for range 30 { // the Go runtime releases memory slowly
 		if err := pause(ctx, time.Second); err != nil {
 			return err
 		}
@@ -233,5 +234,4 @@ func pause(ctx context.Context, d time.Duration) error {
 // none is a message without fields.
 type none struct{}
 
-// MarshalVT is empty.
 func (none) MarshalVT() ([]byte, error) { return nil, nil }

@@ -16,8 +16,8 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// The soak. The server's bounds are made small, so that they are reached: a client that stops reading is cut, and history is
-// dropped.
+// The server's bounds are small, so that they are reached: a client that stops reading is cut, and
+// history is dropped.
 const (
 	soakHistoryBytes = 64 << 20
 	soakOutboxBytes  = 64 << 10
@@ -26,8 +26,8 @@ const (
 	soakHeapMore     = 64.0 + 32 + journalMore // MiB: the history, slack, the journal
 	soakRSSMore      = 2*64.0 + 96 + journalMore
 	ordersAtOnce     = 20
-	stallRequests    = 100         // whose answers are not read
-	enoughLimit      = time.Minute // for which a short soak goes on until everything has come up
+	stallRequests    = 100         // requests whose answers are not read
+	enoughLimit      = time.Minute // how long a short soak continues until everything has occurred
 )
 
 func soakFlags() []string {
@@ -44,10 +44,10 @@ type wanderer struct {
 	*peer
 	run     *run
 	dealer  *dealer
-	culprit bool // it did what the server may end the connection for
+	culprit bool // it did something for which the server may end the connection
 }
 
-// What a wanderer does next.
+// The deeds of a wanderer.
 const (
 	deedOrder = iota
 	deedOrders
@@ -71,8 +71,8 @@ var deedNames = [deeds]string{
 // weights are how often each deed is dealt in a round.
 var weights = [deeds]int{50, 5, 8, 5, 10, 8, 6, 4, 2, 2}
 
-// dealer says what a wanderer does next: first each deed once, in an order that is drawn, so that a short soak leaves none out,
-// and then as often as their weights say.
+// dealer chooses a wanderer's next deed: first each deed once in random order, so that a short soak
+// leaves none out, and then as often as the weights say.
 type dealer struct {
 	rng   *rand.Rand
 	cards []int
@@ -103,7 +103,7 @@ func (d *dealer) next() int {
 	return deed
 }
 
-// back takes a deed that could not be done, and deals it again later.
+// back returns a deed that could not be done, so that it is dealt again later.
 func (d *dealer) back(deed int) { d.cards = append(d.cards, deed) }
 
 // soak lets clients come and go until the time is over.
@@ -157,7 +157,7 @@ func (r *run) soak(ctx context.Context) error {
 
 func (r *run) allBack() bool { return r.tally.live == len(r.peers) }
 
-// lacking is what a soak has to have seen for its verdict to mean something, and has not.
+// lacking returns what the soak has not seen that it must see before its verdict means anything.
 func (r *run) lacking() (what []string) {
 	for deed, n := range r.did {
 		if n == 0 {
@@ -177,7 +177,7 @@ func (r *run) lacking() (what []string) {
 	return what
 }
 
-// untilEnough lets a soak go on that was too short for everything to come up.
+// untilEnough continues a soak that was too short for everything to occur.
 func (r *run) untilEnough(ctx context.Context) error {
 	late := time.Now().Add(enoughLimit)
 	return r.loop.until(ctx, 2*enoughLimit, "soak", func() bool {
@@ -215,7 +215,7 @@ func (r *run) showSoak() {
 	}
 }
 
-// plan has the next deed done soon, unless the time is over.
+// plan schedules the next deed, unless the time is over.
 func (w *wanderer) plan() {
 	c := w.conn
 	w.loop.after(time.Duration(100+w.rng.IntN(1900))*time.Millisecond, func() {
@@ -231,7 +231,7 @@ func (w *wanderer) plan() {
 	})
 }
 
-// do does a deed, unless it has to wait for the one before.
+// do does a deed. It returns false if the deed has to wait for the one before.
 func (w *wanderer) do(deed int) (done bool) {
 	if w.culprit && deed >= deedStall || w.conn.paused {
 		return false
@@ -255,7 +255,7 @@ func (w *wanderer) do(deed int) (done bool) {
 		w.leave(false)
 		w.comeBack()
 	case deedVanish:
-		w.order() // whose answer it will find on the tape, or not
+		w.order() // the tape may or may not have its answer later
 		w.leave(true)
 		w.comeBack()
 	case deedStall:
@@ -286,9 +286,10 @@ func (w *wanderer) stall() {
 	})
 }
 
-// thrownOut comes back when the server has ended the connection, and says so if there was no reason.
+// thrownOut reconnects after the server has ended the connection, and reports it if there was no
+// reason.
 func (w *wanderer) thrownOut(err error) {
-	// not always our doing: history may have been dropped
+	// not always caused by this client: history may have been dropped
 	slow := w.bye == papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW
 	if !w.culprit && !slow && !errors.Is(err, context.Canceled) {
 		w.tally.find(fmt.Sprintf("account %d: the server ended the connection of a client that did nothing wrong: %s",
