@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// decision is what the operator's side of a server answers who takes a trade back.
+// decision is the answer of the server's admin API to a bust or a correction.
 type decision struct {
 	status   int
 	body     string
@@ -38,7 +38,7 @@ type decision struct {
 // fields is the body of a request.
 type fields map[string]any
 
-// operate posts a request to the operator's side of the server.
+// operate posts a request to the server's admin API.
 func (s *server) operate(t testing.TB, what string, body fields) decision {
 	t.Helper()
 	text, err := json.Marshal(body)
@@ -62,7 +62,7 @@ func (s *server) operate(t testing.TB, what string, body fields) decision {
 	return v
 }
 
-// carriedOut posts a request that must be carried out now, and returns what it came to.
+// carriedOut posts a request that must be carried out now, and returns the decision.
 func (s *server) carriedOut(t testing.TB, what string, body fields) decision {
 	t.Helper()
 	v := s.operate(t, what, body)
@@ -72,7 +72,8 @@ func (s *server) carriedOut(t testing.TB, what string, body fields) decision {
 	return v
 }
 
-// refusedBy posts a request that must be refused so, with a sentence, and returns the decision.
+// refusedBy posts a request that must be refused with a status, a code and a sentence, and returns
+// the decision.
 func (s *server) refusedBy(t testing.TB, status int, code, what string, body fields) decision {
 	t.Helper()
 	v := s.operate(t, what, body)
@@ -85,7 +86,7 @@ func (s *server) refusedBy(t testing.TB, status int, code, what string, body fie
 	return v
 }
 
-// operated returns the shared server, if it has an operator's side that is known here.
+// operated returns the shared server, if the address of its admin API is known.
 func operated(t testing.TB) *server {
 	t.Helper()
 	srv := sharedServer(t)
@@ -95,7 +96,8 @@ func operated(t testing.TB) *server {
 	return srv
 }
 
-// fromTheFirst logs in and folds every event of the account: this shadow computes busts itself.
+// fromTheFirst logs in and folds every event of the account, so that the shadow can compute busts
+// itself.
 func fromTheFirst(t testing.TB, srv *server, account uint64) *session {
 	t.Helper()
 	s := dial(t, srv)
@@ -105,7 +107,7 @@ func fromTheFirst(t testing.TB, srv *server, account uint64) *session {
 
 func tradeOf(ev *pb.AccountEvent) string { return ev.GetTrade().GetId() }
 
-// priced corrects a trade, which was executed at the fixed price, to another.
+// priced corrects a trade, which was executed at the fixed price, to another price.
 func (s *session) priced(ev *pb.AccountEvent, price string) {
 	s.t.Helper()
 	v := s.server.carriedOut(s.t, "corrections", fields{"trade": tradeOf(ev), "price": price,
@@ -113,7 +115,7 @@ func (s *session) priced(ev *pb.AccountEvent, price string) {
 	s.until(v.Seq)
 }
 
-// sameState checks that nothing of an account but its sequence has changed.
+// sameState checks that only the sequence of an account has changed.
 func sameState(t *testing.T, is, was *pb.Holdings) {
 	t.Helper()
 	type held struct {
@@ -131,8 +133,9 @@ func sameState(t *testing.T, is, was *pb.Holdings) {
 	}
 }
 
-// golden is the golden case of the ledger's page up to the bust, on an account without the instrument: buy 100 @ 10, buy 100 @
-// 20, sell 50 @ 18, where the prices are put right by corrections. It returns the three trades.
+// golden is the golden case of the ledger's page up to the bust, on an account without the
+// instrument: buy 100 @ 10, buy 100 @ 20, sell 50 @ 18. Corrections set the prices. It returns the
+// three trades.
 func golden(s *session, name func(string) string) (first, second, sale *pb.AccountEvent) {
 	first = s.execute(named(buy("SZ", "000001", 100), name("first")))
 	second = s.execute(named(buy("SZ", "000001", 100), name("second")))
@@ -142,8 +145,9 @@ func golden(s *session, name func(string) string) (first, second, sale *pb.Accou
 	return first, second, sale
 }
 
-// TestBustGolden takes back the second buy of the golden case, before the eyes of one client, behind the back of another and
-// over a kill: 50 are left, that cost 500, with 400 realised; and the trade stays taken back.
+// TestBustGolden takes back the second buy of the golden case while one client watches and another
+// is away, and across a kill. 50 shares are left that cost 500, with 400 realised, and the trade
+// stays taken back.
 func TestBustGolden(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -248,7 +252,7 @@ func papertape(t *testing.T, srv *server, args ...string) string {
 	return string(out)
 }
 
-// verified has the ledger of a server that has ended reconciled offline.
+// verified reconciles the ledger of a server that has ended, offline.
 func verified(t *testing.T, dir string) {
 	t.Helper()
 	cmd, err := command(dir, nil, []string{"verify", "--data", "papertape-data"})
@@ -260,8 +264,9 @@ func verified(t *testing.T, dir string) {
 	}
 }
 
-// TestCorrectTwiceThenBust: each correction raises the revision and keeps the trade's place; a stale one is a conflict; a bust
-// takes back what stands; all of it reconciles.
+// TestCorrectTwiceThenBust: each correction raises the revision and keeps the trade's place. A
+// correction of an old revision is a conflict. A bust takes back the trade in its current form. The
+// ledger reconciles.
 func TestCorrectTwiceThenBust(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -317,8 +322,9 @@ func TestCorrectTwiceThenBust(t *testing.T) {
 	verified(t, l.dir)
 }
 
-// TestBustInTheWay: by default a trade on which others rest is not taken back, and the answer names them; a cascade takes all
-// of them back in one event, and leaves the account as if none of them had happened.
+// TestBustInTheWay: by default a trade on which others depend is not taken back, and the answer
+// names them. A cascade takes all of them back in one event, and leaves the account as if none of
+// them had happened.
 func TestBustInTheWay(t *testing.T) {
 	t.Parallel()
 	srv := operated(t)
@@ -329,7 +335,7 @@ func TestBustInTheWay(t *testing.T) {
 		before := s.holdings()
 		trade := s.execute(buy("SZ", "000001", 100))
 		first := s.execute(sell("SZ", "000001", 60))
-		second := s.execute(sell("SZ", "000001", 50)) // all of it
+		second := s.execute(sell("SZ", "000001", 50)) // all shares
 		bust := fields{"trade": tradeOf(trade), "reason": "wrong account"}
 		want := []string{tradeOf(second), tradeOf(first)}
 		v := srv.refusedBy(t, 409, "shares_gone", "busts", bust)
@@ -376,7 +382,8 @@ func TestBustInTheWay(t *testing.T) {
 	})
 }
 
-// TestBustRefused: what is no trade cannot be taken back, and what is not understood does nothing.
+// TestBustRefused: only a trade can be taken back, and a request that is not understood does
+// nothing.
 func TestBustRefused(t *testing.T) {
 	t.Parallel()
 	srv, account := operated(t), newAccount()
@@ -393,7 +400,7 @@ func TestBustRefused(t *testing.T) {
 	}{
 		{404, "unknown_account", "busts", fields{"trade": "99-1", "reason": "r"}},
 		{404, "unknown_trade", "busts", fields{"trade": of(s.cursor + 1), "reason": "r"}},
-		{404, "not_a_trade", "busts", fields{"trade": of(1), "reason": "r"}}, // the cash that it opened with
+		{404, "not_a_trade", "busts", fields{"trade": of(1), "reason": "r"}}, // the opening cash
 		{404, "not_a_trade", "busts", fields{"trade": of(correction.Seq), "reason": "r"}},
 		{400, "bad_request", "busts", fields{"trade": trade}},
 		{400, "bad_request", "busts", fields{"trade": "one", "reason": "r"}},
@@ -410,8 +417,8 @@ func TestBustRefused(t *testing.T) {
 	s.holdings()
 }
 
-// TestBustOnce: however many ask at once under one id, it is done once and all are told the same; of those who ask under ids of
-// their own one has its way.
+// TestBustOnce: however many requests have the same id, one is carried out and all get the same
+// answer. Of requests with different ids one succeeds.
 func TestBustOnce(t *testing.T) {
 	t.Parallel()
 	srv := operated(t)
@@ -448,8 +455,8 @@ func TestBustOnce(t *testing.T) {
 	}
 }
 
-// TestBustWhileTrading takes trades back and corrects them while their account goes on trading: the judge of each session folds
-// every event, whichever came between.
+// TestBustWhileTrading takes trades back and corrects them while their account goes on trading. The
+// judge of each session folds every event, in whatever order they come.
 func TestBustWhileTrading(t *testing.T) {
 	t.Parallel()
 	srv, account := operated(t), newAccount()

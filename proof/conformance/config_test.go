@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// quietly is a command line that would start a server, with more flags.
+// quietly returns the arguments that start a server with quietFlags and more flags.
 func quietly(flags ...string) []string { return append(append([]string{}, quietFlags...), flags...) }
 
-// file writes a configuration file into a directory of its own and returns both.
+// file writes a configuration file into a directory of its own, and returns both.
 func file(t *testing.T, name, text string) (dir, path string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -29,8 +29,8 @@ func file(t *testing.T, name, text string) (dir, path string) {
 	return dir, path
 }
 
-// wrong checks that the server refuses its configuration with exit code 2 and a sentence on stderr that says all of
-// want, each a regular expression without regard to case.
+// wrong checks that the server refuses its configuration with exit code 2 and a sentence on stderr.
+// The sentence must match each regular expression of want, regardless of case.
 func wrong(t *testing.T, got outcome, want ...string) {
 	t.Helper()
 	t.Logf("exit code %d: %s", got.code, got.stderr)
@@ -130,7 +130,8 @@ func TestWrongFiles(t *testing.T) {
 	}
 }
 
-// TestTakenPort starts a second server on the ports of a running one, and on one that something else listens on.
+// TestTakenPort starts a second server on the ports of a running one, and on a port that another
+// process listens on.
 func TestTakenPort(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -156,7 +157,7 @@ func TestTakenPort(t *testing.T) {
 	open(t, first, firstAccount).alive()
 }
 
-// TestPrecedence sets the heartbeat in several places and reads in WELCOME which one counts.
+// TestPrecedence sets the heartbeat in several places, and reads from WELCOME which setting counts.
 func TestPrecedence(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -195,7 +196,7 @@ func TestPrecedence(t *testing.T) {
 	})
 }
 
-// TestProbes asks a running server how it is.
+// TestProbes asks a running server for its health.
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	srv := start(t)

@@ -8,7 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// eventually repeats attempt until it succeeds; the server notices a closed connection a little later.
+// eventually repeats attempt until it succeeds, because the server notices a closed connection with
+// a delay.
 func eventually(t *testing.T, what string, attempt func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !attempt(); time.Sleep(20 * time.Millisecond) {
@@ -24,7 +25,7 @@ func full(t *testing.T, srv *server) {
 	dial(t, srv).goodbye(pb.GoodbyeReason_GOODBYE_REASON_FULL)
 }
 
-// admitted reports whether a new connection is let in; it stays open then.
+// admitted reports whether a new connection is let in. If so, the connection stays open.
 func admitted(t *testing.T, srv *server) bool {
 	t.Helper()
 	s := dial(t, srv)
@@ -42,7 +43,7 @@ func TestConnectionLimits(t *testing.T) {
 			s := []*session{dial(t, srv), dial(t, srv), dial(t, srv)}
 			full(t, srv)
 			full(t, srv)
-			s[0].ping() // those who are in stay in
+			s[0].ping() // open connections stay open
 			s[1].ping()
 			s[2].close()
 			eventually(t, "a place becoming free", func() bool { return admitted(t, srv) })
@@ -93,8 +94,8 @@ func TestSessionLimit(t *testing.T) {
 	})
 }
 
-// TestInFlight pipelines more orders than may be under way. Each is answered once, and what was executed was executed
-// in the order sent.
+// TestInFlight pipelines more orders than the limit allows. Each is answered once, and those
+// executed were executed in the order in which they were sent.
 func TestInFlight(t *testing.T) {
 	t.Parallel()
 	for name, flags := range map[string][]string{
@@ -166,8 +167,8 @@ func TestRateLimit(t *testing.T) {
 	s.holdings()
 }
 
-// TestStalledReader stops reading while another session of the account trades. It is cut, nobody else notices, and it
-// comes back to everything it missed.
+// TestStalledReader stops reading while another session of the account trades. The stalled session
+// is cut, no other session notices, and after a new login it gets everything that it missed.
 func TestStalledReader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -224,7 +225,8 @@ func TestStalledReader(t *testing.T) {
 	}
 }
 
-// readToTheEnd reads what a stalled session still has coming; its connection must have been cut before head.
+// readToTheEnd reads the rest of a stalled session's stream. Its connection must have been cut
+// before head.
 func readToTheEnd(t *testing.T, s *session, head uint64) {
 	t.Helper()
 	for {
@@ -245,7 +247,7 @@ func readToTheEnd(t *testing.T, s *session, head uint64) {
 	t.Logf("cut at sequence %d of %d", s.cursor, head)
 }
 
-// TestSlowCatchUp reads a long replay slowly: that alone is no reason to be cut.
+// TestSlowCatchUp reads a long replay slowly. Slow reading alone is no reason to be cut.
 func TestSlowCatchUp(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")

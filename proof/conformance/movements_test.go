@@ -63,8 +63,8 @@ func TestInstruments(t *testing.T) {
 	})
 }
 
-// TestMovements walks one row through its life with the figures of the first document: 100 at 10.00 are 1000, 200 are
-// 2000, back at 100 they are 1000, and then the row is gone.
+// TestMovements takes one row through all movements with the figures of the first document: 100 at
+// 10.00 cost 1000, 200 cost 2000, back at 100 they cost 1000, and then the row is gone.
 func TestMovements(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())
@@ -75,7 +75,7 @@ func TestMovements(t *testing.T) {
 		order    *pb.Order
 		change   pb.Change
 		quantity int64 // of the row after the step
-		spent    int64 // cash that the steps so far took
+		spent    int64 // cash that the steps so far have spent
 	}{
 		{"opened", buy("SZ", "000001", 100), pb.Change_CHANGE_OPENED, 100, 100 * ten},
 		{"increased", buy("SZ", "000001", 100), pb.Change_CHANGE_INCREASED, 200, 200 * ten},

@@ -11,7 +11,8 @@ import (
 	pb "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// TestRefusedOrders goes through the refusals that leave the connection open and the account as it was.
+// TestRefusedOrders goes through the refusals that leave the connection open and the account
+// unchanged.
 func TestRefusedOrders(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())
@@ -80,7 +81,8 @@ func TestRefusedOrders(t *testing.T) {
 		probe := open(t, s.server, s.account)
 		b, id := probe.requestBytes(nil, kOrder, []byte{0x08, 1, 0x12, 2, 0xff, 0xfe, 0x1a, 1, 'x', 0x20, 1})
 		probe.write(b)
-		if f := probe.answer(id); f.kind != kReject { // that the text parses is the point: it must not echo the bytes
+		// the text must not echo the bytes; it would not be valid UTF-8
+		if f := probe.answer(id); f.kind != kReject {
 			t.Errorf("got %v, want REJECT", f)
 		}
 	})
@@ -150,7 +152,8 @@ func TestRefusedFrames(t *testing.T) {
 	})
 }
 
-// TestFramesThatClose goes through what ends a connection: REJECT, GOODBYE PROTOCOL, end of the stream.
+// TestFramesThatClose goes through the frames that end a connection: REJECT, GOODBYE PROTOCOL, end
+// of the stream.
 func TestFramesThatClose(t *testing.T) {
 	t.Parallel()
 	srv, account := sharedServer(t), newAccount()
@@ -190,7 +193,7 @@ func TestFramesThatClose(t *testing.T) {
 		closes(t, s, b, id, pb.RejectCode_REJECT_CODE_MALFORMED)
 	})
 	lengths := []struct {
-		before, after uint32 // before and after login; 0: not tried
+		before, after uint32 // before and after login; 0 if not tried
 		code          pb.RejectCode
 	}{
 		{loginLength + 1, requestLength + 1, pb.RejectCode_REJECT_CODE_TOO_LARGE},
@@ -204,7 +207,7 @@ func TestFramesThatClose(t *testing.T) {
 			code          pb.RejectCode
 		}{short, short, pb.RejectCode_REJECT_CODE_MALFORMED})
 	}
-	// Only the length is sent: it is judged before one byte of the body has come.
+	// Only the length is sent, because the server judges it before any byte of the body has come.
 	for _, c := range lengths {
 		t.Run("length "+strconv.FormatUint(uint64(c.before), 10)+" before login", func(t *testing.T) {
 			closes(t, dial(t, srv), binary.BigEndian.AppendUint32(nil, c.before), 0, c.code)
@@ -224,11 +227,12 @@ func TestFramesThatClose(t *testing.T) {
 	})
 }
 
-// TestLargestFrames sends frames of exactly the largest length, which are taken.
+// TestLargestFrames sends frames of exactly the largest length. The server accepts them.
 func TestLargestFrames(t *testing.T) {
 	t.Parallel()
 	srv, account := sharedServer(t), newAccount()
-	// pad makes a payload as large as the length allows by a field of a later version: number 127, length-delimited.
+	// pad fills a payload up to a length with a field of a future version: number 127,
+	// length-delimited.
 	pad := func(payload []byte, length int) []byte {
 		room := length - minLength - len(payload) - 4 // 2 bytes of tag, 2 of length
 		payload = append(payload, 0xfa, 0x07, byte(room&0x7f|0x80), byte(room>>7))

@@ -8,13 +8,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// life is a server whose working directory, with the data in it, outlives it.
+// life is a series of servers in one working directory, which holds their data.
 type life struct {
 	dir   string
 	flags []string
 }
 
-// start starts a server in the directory; the test ends it.
+// start starts a server in the directory. It ends with the test.
 func (l *life) start(t *testing.T, more ...string) *server {
 	t.Helper()
 	s, err := launch(l.dir, nil, append(append(quietly(), l.flags...), more...))
@@ -30,8 +30,8 @@ func (l *life) start(t *testing.T, more ...string) *server {
 	return s
 }
 
-// TestRestart ends servers in every way, and starts them again on what they left and on the port that they have just left,
-// with clients connected at the time.
+// TestRestart ends servers in every way while clients are connected, and starts them again on the
+// data and the port that they left.
 func TestRestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -40,7 +40,7 @@ func TestRestart(t *testing.T) {
 	for _, c := range []struct {
 		durability string
 		killed     bool
-		keeps      bool // the epoch
+		keeps      bool // the epoch is kept
 	}{
 		{"sync", false, true}, {"sync", true, true},
 		{"interval", false, true}, {"interval", true, false},
@@ -92,7 +92,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// resynced: numbers of an epoch that is gone mean nothing.
+// resynced checks that sequences of an old epoch mean nothing.
 func resynced(t *testing.T, before, back *session) {
 	t.Helper()
 	r := back.resume(firstAccount, before.welcome.Epoch, before.cursor)
@@ -101,7 +101,7 @@ func resynced(t *testing.T, before, back *session) {
 	}
 }
 
-// resumed: all is as it was, to the last event and the last order id.
+// resumed checks that everything is unchanged, up to the last event and the last order id.
 func resumed(t *testing.T, before, back *session, late *pb.AccountEvent) {
 	t.Helper()
 	const missed = 20
@@ -126,7 +126,8 @@ func resumed(t *testing.T, before, back *session, late *pb.AccountEvent) {
 	all.holdings()
 }
 
-// TestRestartPaging pages through a history that a second server has from the first one's disk alone.
+// TestRestartPaging pages through a history that the second server can only read from the first
+// one's disk.
 func TestRestartPaging(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -158,7 +159,8 @@ func TestRestartPaging(t *testing.T) {
 	back.alive()
 }
 
-// TestRestartManyIDs repeats order ids over a restart: those that must be remembered, and one that was forgotten before.
+// TestRestartManyIDs repeats order ids after a restart: some that must be remembered, and one that
+// was forgotten before.
 func TestRestartManyIDs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("thousands of orders")

@@ -10,15 +10,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// booked is a trade as it stands.
+// booked is a trade in its current form.
 type booked struct {
 	seq   uint64
 	trade *pb.Trade
 	gone  bool
 }
 
-// foldBust takes a trade back, or corrects it: all trades that stand are folded from the first one on. A shadow that does not
-// know them all takes the event's word, as any client does.
+// foldBust takes a trade back, or corrects it, by folding all trades that stand from the first one
+// on. A shadow that does not know all of them adopts the event's values, as any client does.
 func (b *shadow) foldBust(ev *pb.AccountEvent, m *pb.Bust) error {
 	if m.Reason == "" || m.Actor == "" || m.Original == nil || m.Original.Id != m.TradeId {
 		return fmt.Errorf("bust {%v}: want a reason, who did it, and the trade as it stood", m)
@@ -72,7 +72,7 @@ func changeOf(was, is int64) pb.Change {
 	return pb.Change_CHANGE_DECREASED
 }
 
-// standing returns the trade of that name, which must stand.
+// standing returns a trade by its id. The trade must stand.
 func (b *shadow) standing(id string) (*booked, error) {
 	for i := range b.trades {
 		if t := &b.trades[i]; t.trade.Id == id && !t.gone {
@@ -82,7 +82,7 @@ func (b *shadow) standing(id string) (*booked, error) {
 	return nil, fmt.Errorf("trade %s does not stand", id)
 }
 
-// strike marks the trades that a bust takes back, and puts a correction in its place.
+// strike marks the trades that a bust takes back, and replaces a corrected trade.
 func (b *shadow) strike(m *pb.Bust) error {
 	target, err := b.standing(m.TradeId)
 	if err != nil {
@@ -115,8 +115,8 @@ func (b *shadow) strike(m *pb.Bust) error {
 	return nil
 }
 
-// refold folds the trades that stand anew and says where the event differs from what they come to. The event's rows are those
-// of which a trade was touched: all that changed are among them.
+// refold folds the standing trades anew, and returns an error if the event differs from the result.
+// The event's rows are those whose trades were touched. All rows that changed are among them.
 func (b *shadow) refold(ev *pb.AccountEvent) error {
 	fresh := newShadow(b.account, b.fixed)
 	fresh.balance = b.adjusted
@@ -148,7 +148,7 @@ func (b *shadow) refold(ev *pb.AccountEvent) error {
 	return nil
 }
 
-// at is a row, held or not.
+// at returns a row, held or not.
 func (b *shadow) at(key instrument) row {
 	if r, held := b.rows[key]; held {
 		return r
@@ -156,7 +156,7 @@ func (b *shadow) at(key instrument) row {
 	return b.closed[key]
 }
 
-// renew has a row be as it was folded anew, and compares it with what the event says.
+// renew sets a row to its newly folded value, and compares it with the event.
 func (b *shadow) renew(key instrument, is row, told *pb.Position, seq uint64) error {
 	was := b.at(key)
 	is.version, is.price = was.version, was.price
@@ -181,7 +181,7 @@ func (b *shadow) renew(key instrument, is row, told *pb.Position, seq uint64) er
 	)
 }
 
-// adopt takes the event's word for rows and cash.
+// adopt adopts the event's rows and cash.
 func (b *shadow) adopt(ev *pb.AccountEvent) {
 	for _, p := range ev.Positions {
 		b.set(instrument{p.Market, p.Code}, row{p.Quantity, p.Cost, p.Realised, p.Price, p.RowVersion})
@@ -189,7 +189,8 @@ func (b *shadow) adopt(ev *pb.AccountEvent) {
 	b.balance, b.fees, b.realised = ev.Cash.GetBalance(), ev.Cash.GetFeesPaid(), ev.Cash.GetRealised()
 }
 
-// bustEvent is the golden bust: the second buy of goldenEvents taken back, with the figures of the ledger's page.
+// bustEvent returns the golden bust: the second buy of goldenEvents is taken back, with the figures
+// of the ledger's page.
 func bustEvent() *pb.AccountEvent {
 	original := goldenEvents()[2].GetTrade()
 	return &pb.AccountEvent{
@@ -204,7 +205,8 @@ func bustEvent() *pb.AccountEvent {
 	}
 }
 
-// The figures of the golden bust are right, and nothing else is: neither an opposite sale, nor anything left as it was.
+// TestToolShadowBust: the figures of the golden bust are accepted, and no others: neither those of
+// an opposite sale, nor any left unchanged.
 func TestToolShadowBust(t *testing.T) {
 	fold := func(change func(ev *pb.AccountEvent)) error {
 		b := newShadow(9, true)
@@ -230,7 +232,8 @@ func TestToolShadowBust(t *testing.T) {
 			ev.Positions[0].Quantity,
 				ev.Positions[0].Sellable = 49, 49
 		},
-		"cost 750, want 500":      func(ev *pb.AccountEvent) { ev.Positions[0].Cost = 750 }, // of an opposite sale
+		// the cost after an opposite sale
+		"cost 750, want 500":      func(ev *pb.AccountEvent) { ev.Positions[0].Cost = 750 },
 		"realised 650, want 400":  func(ev *pb.AccountEvent) { ev.Positions[0].Realised = 650 },
 		"row version 4, want 5":   func(ev *pb.AccountEvent) { ev.Positions[0].RowVersion = 4 },
 		"cash balance 7900":       func(ev *pb.AccountEvent) { ev.Cash.Balance = 7900 },
@@ -259,7 +262,7 @@ func TestToolShadowBust(t *testing.T) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	// A shadow that begins later takes the word of the event.
+	// A shadow that begins later adopts the event's values.
 	late := newShadow(9, true)
 	late.seq, late.whole = 4, false
 	late.rows[instrument{"SZ", "000001"}] = row{quantity: 150, cost: 2250, realised: 150, price: 18, version: 4}
