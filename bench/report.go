@@ -95,8 +95,8 @@ func writeReport(results *scenario.Results, thresholds report.Thresholds, out st
 	return page, errors.Join(page.WriteHTML(f), f.Close(), page.WriteMarkdown(out, markdownFile))
 }
 
-// writeDocs writes a page for docs/ with its pictures, and copies the pages that it links to from out. What an earlier run left
-// there goes.
+// writeDocs writes a page for docs/ with its pictures, copies the pages that it links to from out, and
+// removes what an earlier run left there.
 func writeDocs(page *report.Page, out, docs string) error {
 	if err := os.RemoveAll(filepath.Join(docs, report.Pictures)); err != nil {
 		return err

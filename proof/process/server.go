@@ -162,6 +162,7 @@ func (s *Server) Admin() string { return s.told().Admin }
 // Await.
 func (s *Server) Debug() string { return s.told().Debug }
 
+// PID returns the id of the process.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Terminate tells the server to stop, and does not wait.

@@ -83,7 +83,7 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	}
 }
 
-// TestLongLines: the log is read on after a line of any length, of which a mebibyte is kept.
+// TestLongLines: the log is read past a line of any length. The first mebibyte of the line is kept.
 func TestLongLines(t *testing.T) {
 	for _, size := range []int{70_000, lineBytesMax - 1, lineBytesMax, 5_000_000} {
 		long := "{ head -c " + strconv.Itoa(size) + " /dev/zero | tr '\\0' x; echo; } >&2\n"
@@ -102,7 +102,7 @@ func TestLongLines(t *testing.T) {
 	}
 }
 
-// TestLines: every line is handed on, in order, also what is no JSON and what has no end.
+// TestLines: every line is passed on in order, also one that is not JSON and one without an end.
 func TestLines(t *testing.T) {
 	var got []Line
 	log := `{"level":"warn","message":"a"}` + "\r\n\npanic: b\n" + `{"listen":"l","debug":"d"}`
@@ -121,7 +121,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestServerOnStdout: a program that says on stdout where it listens, and each line of which somebody wants.
+// TestServerOnStdout: a program that reports its address on stdout, with a function that gets each
+// line.
 func TestServerOnStdout(t *testing.T) {
 	lines := make(chan Line, 10)
 	cmd := exec.Command(pretended(t, `echo '{"listen":"127.0.0.1:3","debug":"127.0.0.1:4"}'
@@ -144,7 +145,8 @@ exec sleep 60
 	}
 }
 
-// TestServerThatIsSilent is not waited for longer than was asked, and is killed where it does not end.
+// TestServerThatIsSilent: a silent server is waited for no longer than asked, and killed if it does
+// not end.
 func TestServerThatIsSilent(t *testing.T) {
 	s, err := Start(pretended(t, "trap '' TERM\necho begun >&2\nwhile :; do sleep 0.01; done\n"))
 	if err != nil {
@@ -161,7 +163,7 @@ func TestServerThatIsSilent(t *testing.T) {
 	if _, err := s.Await(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("awaited in vain: %v", err)
 	}
-	for s.Log() == "" { // it may not have come to ignore the signal yet
+	for s.Log() == "" { // it may not ignore the signal yet
 		time.Sleep(time.Millisecond)
 	}
 	if late, err := s.End(50 * time.Millisecond); !late || err == nil {

@@ -75,6 +75,7 @@ func (s *Shadow) Clone() *Shadow {
 	return &c
 }
 
+// Account returns the account's number.
 func (s *Shadow) Account() uint64 { return s.account }
 
 // Seq returns the last sequence applied.

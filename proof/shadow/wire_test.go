@@ -82,7 +82,7 @@ func wireHoldings(u *market.Universe, h *positions.Holdings) *papertapev1.Holdin
 	return out
 }
 
-// asShown is an event of the wire as the SDK shows it.
+// asShown converts an event of the wire to the SDK's form.
 func asShown(m *papertapev1.AccountEvent) *client.Event {
 	payload, err := m.MarshalVT()
 	if err != nil {
@@ -95,7 +95,7 @@ func asShown(m *papertapev1.AccountEvent) *client.Event {
 	return ev
 }
 
-// listShown is a list of the wire as the SDK shows it.
+// listShown converts a list of the wire to the SDK's form.
 func listShown(m *papertapev1.Holdings) *client.Holdings {
 	payload, err := m.MarshalVT()
 	if err != nil {
@@ -108,7 +108,7 @@ func listShown(m *papertapev1.Holdings) *client.Holdings {
 	return h
 }
 
-// cloneEvent shares nothing with ev that a test changes.
+// cloneEvent returns a copy that shares nothing which a test changes.
 func cloneEvent(ev *client.Event) *client.Event {
 	c := *ev
 	c.Trade, c.Cash, c.Positions = clone(ev.Trade), clone(ev.Cash), slices.Clone(ev.Positions)

@@ -234,4 +234,5 @@ func pause(ctx context.Context, d time.Duration) error {
 // none is a message without fields.
 type none struct{}
 
+// MarshalVT returns no bytes.
 func (none) MarshalVT() ([]byte, error) { return nil, nil }

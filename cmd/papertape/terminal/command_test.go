@@ -51,7 +51,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestBadInput: every line that cannot be understood gets a sentence that says what would be right, in both languages.
+// TestBadInput: every line that cannot be understood gets a sentence that says what would be right,
+// in both languages.
 func TestBadInput(t *testing.T) {
 	for _, c := range []struct{ line, en, zh string }{
 		{"frobnicate", `there is no command "frobnicate"; help lists them`, `没有命令 "frobnicate"；所有命令请看：帮助`},

@@ -99,8 +99,7 @@ func (l *line) watch() (stop func()) {
 			_ = l.leave() // there is nobody to tell
 			if s == syscall.SIGHUP || s == syscall.SIGQUIT {
 				signal.Reset(s)
-				// there is no other kind
-				_ = syscall.Kill(syscall.Getpid(), s.(syscall.Signal)) //nolint:forcetypeassert
+				_ = syscall.Kill(syscall.Getpid(), s.(syscall.Signal)) //nolint:forcetypeassert // no other type
 			}
 		case <-done:
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// shipped is what the server lists unless it is told otherwise.
+// shipped returns the listing of a server with its default instruments.
 func shipped(t *testing.T) *listing {
 	t.Helper()
 	u := market.Default()
@@ -71,7 +71,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestIsMarket holds the names against those that market reads: a code alone is found by no other word before it.
+// TestIsMarket compares isMarket with the names that package market accepts before a code.
 func TestIsMarket(t *testing.T) {
 	l := shipped(t)
 	for _, name := range []string{"BJ", "XBSE", "BJSE", "HK", "XHKG", "SH", "XSHG", "SZ", "XSHE", "US", "XNYS",

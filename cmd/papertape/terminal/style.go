@@ -12,6 +12,7 @@ import (
 // Scheme chooses the colours of rising and falling prices.
 type Scheme string
 
+// The two schemes.
 const (
 	SchemeCN      Scheme = "cn"      // red is up, as on the screens of Shanghai
 	SchemeWestern Scheme = "western" // green is up

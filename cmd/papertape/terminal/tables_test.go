@@ -22,7 +22,7 @@ func someRows() ([]client.Position, client.Money) {
 	return rows, total
 }
 
-// TestHoldings holds the list in Chinese, cell by cell.
+// TestHoldings checks the list in Chinese, cell by cell.
 func TestHoldings(t *testing.T) {
 	rows, total := someRows()
 	const want = `
@@ -47,8 +47,9 @@ func TestHoldings(t *testing.T) {
 	}
 }
 
-// TestTableWidths: every line of a table takes the same number of columns, in both languages, with colours or not, and fits
-// the screen where it can: the most important columns stay.
+// TestTableWidths: every line of a table takes the same number of columns, in both languages, with
+// or without colours. The table fits the screen where possible, and the most important columns
+// stay.
 func TestTableWidths(t *testing.T) {
 	rows, total := someRows()
 	events, _ := tape()
@@ -102,7 +103,7 @@ func checkWidths(t *testing.T, name, drawn string, width int) {
 	}
 }
 
-// TestHistory marks what was taken back, and says where the history begins.
+// TestHistory: the history marks trades that were taken back, and says where it begins.
 func TestHistory(t *testing.T) {
 	events, _ := tape()
 	got := printing(&english, style{}).history(events, 1, func(t *client.Trade) bool { return t.ID == "100017-2" })

@@ -13,7 +13,7 @@ import (
 
 const customer = 100017
 
-// noon is when everything happens in these tests.
+// noon is the time of everything in these tests.
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func printing(c *catalogue, s style) *printer {
@@ -27,7 +27,7 @@ func row(market, code, name string, quantity, price, cost int64) *papertapev1.Po
 	}
 }
 
-// traded is an event of a trade in the instrument of its row after it.
+// traded returns an event of a trade in an instrument. after is the instrument's row after it.
 func traded(seq uint64, side client.Side, quantity int64, change client.Change, after *papertapev1.Position,
 	origin client.Origin) *papertapev1.AccountEvent {
 	return &papertapev1.AccountEvent{
@@ -45,7 +45,7 @@ func maotai(quantity int64) *papertapev1.Position {
 	return row("SH", "600519", "贵州茅台", quantity, 1480_0000, quantity*1480_0000)
 }
 
-// asShown is an event of the wire as the SDK shows it.
+// asShown converts an event of the wire to the SDK's form.
 func asShown(m *papertapev1.AccountEvent) *client.Event {
 	payload, err := m.MarshalVT()
 	if err != nil {
@@ -58,7 +58,7 @@ func asShown(m *papertapev1.AccountEvent) *client.Event {
 	return ev
 }
 
-// rowsShown are rows of the wire as the SDK shows them.
+// rowsShown converts rows of the wire to the SDK's form.
 func rowsShown(rows ...*papertapev1.Position) []client.Position {
 	payload, err := (&papertapev1.Holdings{Positions: rows}).MarshalVT()
 	if err != nil {
@@ -71,7 +71,7 @@ func rowsShown(rows ...*papertapev1.Position) []client.Position {
 	return h.Positions
 }
 
-// tape is what happens in TestTape, one of each kind, with what the account was before each.
+// tape returns the events of TestTape, one of each kind, with the account before each.
 func tape() (events []*client.Event, before []*picture) {
 	st := row("SH", "609999", "ST虚构", 12345678, 3_1200, 1)
 	sold := traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginClient).GetTrade()
@@ -125,7 +125,7 @@ func render(p *printer) string {
 	return b.String()
 }
 
-// TestTape holds the tape line by line in both languages.
+// TestTape checks the tape line by line in both languages.
 func TestTape(t *testing.T) {
 	for of, want := range map[*catalogue]string{
 		&english: `
@@ -173,7 +173,7 @@ func TestTape(t *testing.T) {
 	}
 }
 
-// TestTapeColumns: what stands in a column of one line begins in the same column of the screen on the others.
+// TestTapeColumns: a column begins at the same place of the screen on every line.
 func TestTapeColumns(t *testing.T) {
 	for _, c := range []*catalogue{&english, &chinese} {
 		events, before := tape()
@@ -191,7 +191,8 @@ func TestTapeColumns(t *testing.T) {
 	}
 }
 
-// TestTapeColours: red is up, or green; what is struck through says it in a word too; without colours there is no escape.
+// TestTapeColours: red means up, or green does. What is struck through is also said in a word.
+// Without colours there is no escape sequence.
 func TestTapeColours(t *testing.T) {
 	events, before := tape()
 	line := func(s style, i int) string { return printing(&english, s).event(events[i], before[i], false) }
@@ -227,7 +228,7 @@ func TestTapeColours(t *testing.T) {
 	}
 }
 
-// TestTapeFits leaves out what is least important on a narrow screen, and never what was traded.
+// TestTapeFits: a narrow screen leaves out the least important parts, and never the trade itself.
 func TestTapeFits(t *testing.T) {
 	events, before := tape()
 	for _, c := range []struct {

@@ -16,8 +16,8 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// TestComment: # begins a comment wherever it stands, typed narrow or wide, and the command before it is what it would be
-// without.
+// TestComment: # begins a comment wherever it stands, typed narrow or wide. The command before it
+// means the same as without the comment.
 func TestComment(t *testing.T) {
 	for _, command := range []string{
 		"buy SH.600519 100", "sell SH 600519 100 @ 1480", "holding", "history 5", "quote", "quote SH.600519",
@@ -45,7 +45,7 @@ func TestComment(t *testing.T) {
 	}
 }
 
-// TestNumbersTyped: digits are decimal, and nothing else is a number.
+// TestNumbersTyped: only decimal digits are a number.
 func TestNumbersTyped(t *testing.T) {
 	for _, line := range []string{"buy SH.600519 0100", "buy SH.600519 １００", "buy SH.600519 100"} {
 		if cmd, err := english.parse(line); err != nil || cmd.quantity != 100 {
@@ -65,7 +65,7 @@ func TestNumbersTyped(t *testing.T) {
 	}
 }
 
-// TestHiddenCharacters: what was copied with more in it than can be seen is said, and shown by its number.
+// TestHiddenCharacters: invisible characters in pasted text are reported, by their number.
 func TestHiddenCharacters(t *testing.T) {
 	for line, want := range map[string]string{
 		"buy SH.600519\u200b 100": "\"SH.600519?\" has the character U+200B, which cannot be seen; type the " +
@@ -84,7 +84,8 @@ func TestHiddenCharacters(t *testing.T) {
 	}
 }
 
-// TestPipeText: commands are the same, whatever the file was written with; the last one may have no end.
+// TestPipeText: commands mean the same whatever program wrote the file. The last line may lack its
+// end.
 func TestPipeText(t *testing.T) {
 	for _, text := range []string{
 		"buy SH.600519 300\nbuy SH.600519 100", "\ufeffbuy SH.600519 300\r\nbuy SH.600519 100\r\n",
@@ -104,7 +105,8 @@ func TestPipeText(t *testing.T) {
 	}
 }
 
-// TestPipeNoText: what is no line of text is said with its number, after the lines before it were done.
+// TestPipeNoText: a line that is not text is reported with its number, after the lines before it
+// were executed.
 func TestPipeNoText(t *testing.T) {
 	for _, c := range []struct{ text, en, zh string }{
 		{
@@ -131,7 +133,7 @@ func TestPipeNoText(t *testing.T) {
 			if !errors.As(err, &line) || line.Number != 2 || !line.Usage || err.Error() != want {
 				t.Errorf("%.20q: %v\nwant %s", c.text, err, want)
 			}
-			_ = r.in.Close() // lets the writer go
+			_ = r.in.Close() // lets the writer end
 		}
 	}
 	f := newFake(t, held(1, 100))
@@ -147,7 +149,8 @@ func TestPipeNoText(t *testing.T) {
 
 const hostile = "\x1b[2J\x1b]0;owned\x07\u202e\u2066\u200b\u2028\u009b31m\r\n"
 
-// TestHostileServer: whatever a server calls things, and whatever reasons it gives, it moves no cursor and turns no letter round.
+// TestHostileServer: no name or reason from a server can move the cursor or reverse the direction
+// of text.
 func TestHostileServer(t *testing.T) {
 	for _, asJSON := range []bool{false, true} {
 		holdings := held(1, 100)
@@ -191,7 +194,8 @@ func TestHostileServer(t *testing.T) {
 	}
 }
 
-// TestEveryLineIsJSON: with -o json every answer is an object on a line of its own, that of help and of presence too.
+// TestEveryLineIsJSON: with -o json every answer is an object on a line of its own, also those of
+// help and presence.
 func TestEveryLineIsJSON(t *testing.T) {
 	f := newFake(t, held(1, 100))
 	r := start(t, f.addr, func(cfg *Config) { cfg.JSON, cfg.Echo = true, true })
@@ -222,7 +226,8 @@ func TestEveryLineIsJSON(t *testing.T) {
 	}
 }
 
-// TestHistoryFile: lines are kept in a file of the person's own, and what is no file is not waited for.
+// TestHistoryFile: lines are kept in a private file. If the path is not a regular file, nothing
+// waits for it.
 func TestHistoryFile(t *testing.T) {
 	state := t.TempDir()
 	getenv := func(name string) string { return map[string]string{"XDG_STATE_HOME": state}[name] }
