@@ -86,8 +86,8 @@ func (s *server) refusedBy(t testing.TB, status int, code, what string, body fie
 	return v
 }
 
-// operated returns the shared server, if the address of its admin API is known.
-func operated(t testing.TB) *server {
+// operatedServer returns the shared server, if the address of its admin API is known.
+func operatedServer(t testing.TB) *server {
 	t.Helper()
 	srv := sharedServer(t)
 	if srv.admin == "" {
@@ -235,7 +235,7 @@ func TestBustGolden(t *testing.T) {
 	if err := again.stop(); err != nil {
 		t.Fatal(err)
 	}
-	verified(t, l.dir)
+	reconciled(t, l.dir)
 }
 
 // papertape runs a command against the server, and returns what it printed.
@@ -252,8 +252,8 @@ func papertape(t *testing.T, srv *server, args ...string) string {
 	return string(out)
 }
 
-// verified reconciles the ledger of a server that has ended, offline.
-func verified(t *testing.T, dir string) {
+// reconciled reconciles the ledger of a server that has ended, offline.
+func reconciled(t *testing.T, dir string) {
 	t.Helper()
 	cmd, err := command(dir, nil, []string{"verify", "--data", "papertape-data"})
 	if err != nil {
@@ -319,7 +319,7 @@ func TestCorrectTwiceThenBust(t *testing.T) {
 	if err := srv.stop(); err != nil {
 		t.Fatal(err)
 	}
-	verified(t, l.dir)
+	reconciled(t, l.dir)
 }
 
 // TestBustInTheWay: by default a trade on which others depend is not taken back, and the answer
@@ -327,10 +327,10 @@ func TestCorrectTwiceThenBust(t *testing.T) {
 // them had happened.
 func TestBustInTheWay(t *testing.T) {
 	t.Parallel()
-	srv := operated(t)
+	srv := operatedServer(t)
 	t.Run("shares", func(t *testing.T) {
 		s := fromTheFirst(t, srv, newAccount())
-		s.flat("SZ", "000001")
+		s.sellAll("SZ", "000001")
 		s.execute(buy("SZ", "000001", 10))
 		before := s.holdings()
 		trade := s.execute(buy("SZ", "000001", 100))
@@ -357,7 +357,7 @@ func TestBustInTheWay(t *testing.T) {
 	})
 	t.Run("cash", func(t *testing.T) {
 		s := fromTheFirst(t, srv, newAccount())
-		s.flat("SZ", "000001")
+		s.sellAll("SZ", "000001")
 		cash := s.holdings().Cash.Balance
 		shares := cash / ten
 		s.execute(buy("SZ", "000001", shares))
@@ -386,7 +386,7 @@ func TestBustInTheWay(t *testing.T) {
 // nothing.
 func TestBustRefused(t *testing.T) {
 	t.Parallel()
-	srv, account := operated(t), newAccount()
+	srv, account := operatedServer(t), newAccount()
 	s := fromTheFirst(t, srv, account)
 	trade := tradeOf(s.execute(buy("SZ", "000001", 1)))
 	correction := srv.carriedOut(t, "corrections", fields{"trade": trade, "price": "10.01", "quantity": 1,
@@ -421,7 +421,7 @@ func TestBustRefused(t *testing.T) {
 // answer. Of requests with different ids one succeeds.
 func TestBustOnce(t *testing.T) {
 	t.Parallel()
-	srv := operated(t)
+	srv := operatedServer(t)
 	s := fromTheFirst(t, srv, newAccount())
 	for _, own := range []bool{false, true} {
 		trade := tradeOf(s.execute(buy("SZ", "000001", 1)))
@@ -459,7 +459,7 @@ func TestBustOnce(t *testing.T) {
 // judge of each session folds every event, in whatever order they come.
 func TestBustWhileTrading(t *testing.T) {
 	t.Parallel()
-	srv, account := operated(t), newAccount()
+	srv, account := operatedServer(t), newAccount()
 	mover, watcher := fromTheFirst(t, srv, account), fromTheFirst(t, srv, account)
 	first := mover.cursor + 1
 	mover.churn(20)

@@ -266,7 +266,7 @@ func TestToolJudge(t *testing.T) {
 }
 
 func TestToolTogether(t *testing.T) {
-	s := &strand{TB: t}
+	s := &testPart{TB: t}
 	s.run(func(t testing.TB) {
 		t.Fatalf("sequence %d is missing", 7)
 		t.Error("a part goes on after its failure")

@@ -115,19 +115,19 @@ func (a attacker) attack(t testing.TB, srv *server, n int) int {
 	for len(b) > 0 { // in pieces that ignore the frames
 		piece := min(len(b), 1+a.IntN(600))
 		if _, err := socket.Write(b[:piece]); err != nil {
-			if !cut(err) {
+			if !isCut(err) {
 				t.Fatalf("write: %v", err)
 			}
 			break
 		}
 		b = b[piece:]
 	}
-	if err := socket.(*net.TCPConn).CloseWrite(); err != nil && !cut(err) && !errors.Is(err, net.ErrClosed) {
+	if err := socket.(*net.TCPConn).CloseWrite(); err != nil && !isCut(err) && !errors.Is(err, net.ErrClosed) {
 		t.Logf("close for writing: %v", err) // the server may have reset the connection
 	}
 	for {
 		if _, err := readFrame(in); err != nil {
-			if !cut(err) {
+			if !isCut(err) {
 				t.Fatalf("read: %v", err)
 			}
 			return n

@@ -19,8 +19,8 @@ func eventually(t *testing.T, what string, attempt func() bool) {
 	}
 }
 
-// full checks that a new connection gets WELCOME, GOODBYE FULL and the end of the stream.
-func full(t *testing.T, srv *server) {
+// refusedAsFull checks that a new connection gets WELCOME, GOODBYE FULL and the end of the stream.
+func refusedAsFull(t *testing.T, srv *server) {
 	t.Helper()
 	dial(t, srv).goodbye(pb.GoodbyeReason_GOODBYE_REASON_FULL)
 }
@@ -41,13 +41,13 @@ func TestConnectionLimits(t *testing.T) {
 			t.Parallel()
 			srv := start(t, limit, "3")
 			s := []*session{dial(t, srv), dial(t, srv), dial(t, srv)}
-			full(t, srv)
-			full(t, srv)
+			refusedAsFull(t, srv)
+			refusedAsFull(t, srv)
 			s[0].ping() // open connections stay open
 			s[1].ping()
 			s[2].close()
 			eventually(t, "a place becoming free", func() bool { return admitted(t, srv) })
-			full(t, srv)
+			refusedAsFull(t, srv)
 			if limit == "--connections-prelogin-max" {
 				s[0].login(firstAccount, snapshot) // and so is no longer counted
 				eventually(t, "a place becoming free by a login", func() bool { return admitted(t, srv) })
@@ -109,7 +109,7 @@ func TestInFlight(t *testing.T) {
 				srv, account = start(t, flags...), firstAccount
 			}
 			s := open(t, srv, account)
-			s.flat("SZ", "000001")
+			s.sellAll("SZ", "000001")
 			before := s.cursor
 			const orders = 1000
 			batch := make([]*pb.Order, orders)
@@ -137,7 +137,7 @@ func TestInFlight(t *testing.T) {
 			}
 			s.alive()
 			s.holdings()
-			s.flat("SZ", "000001")
+			s.sellAll("SZ", "000001")
 		})
 	}
 }
@@ -190,7 +190,7 @@ func TestStalledReader(t *testing.T) {
 			t.Parallel()
 			srv := start(t, c.flags...)
 			mover, reader, bystander := open(t, srv, lastAccount), open(t, srv, lastAccount), open(t, srv, firstAccount)
-			stalled := dial(t, srv).narrow()
+			stalled := dial(t, srv).shrinkReceiveBuffer()
 			stalled.login(lastAccount, snapshot)
 			mover.churn(10)
 			stalled.until(mover.cursor)
@@ -232,7 +232,7 @@ func readToTheEnd(t *testing.T, s *session, head uint64) {
 	for {
 		f, err := s.tryNext()
 		if err != nil {
-			if !cut(err) {
+			if !isCut(err) {
 				t.Fatalf("at sequence %d: %v, want the connection cut", s.cursor, err)
 			}
 			break
@@ -256,7 +256,7 @@ func TestSlowCatchUp(t *testing.T) {
 	srv := start(t, "--outbox-bytes-max", "64KiB")
 	mover := open(t, srv, lastAccount)
 	mover.churn(3000)
-	s := dial(t, srv).narrow()
+	s := dial(t, srv).shrinkReceiveBuffer()
 	s.login(lastAccount, restart)
 	for s.cursor < mover.cursor {
 		s.until(min(s.cursor+200, mover.cursor))

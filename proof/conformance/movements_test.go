@@ -68,7 +68,7 @@ func TestInstruments(t *testing.T) {
 func TestMovements(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 	before := s.holdings()
 	steps := []struct {
 		name     string
@@ -126,7 +126,7 @@ func TestMovements(t *testing.T) {
 func TestOrderForms(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 	limit := func(o *pb.Order, price int64) *pb.Order {
 		o.LimitPrice = price
 		return o
@@ -163,7 +163,7 @@ func TestOrderForms(t *testing.T) {
 		}
 	})
 	s.on(t)
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 	s.holdings()
 }
 

@@ -20,7 +20,7 @@ func TestOrderIDs(t *testing.T) {
 	t.Parallel()
 	srv, account := sharedServer(t), newAccount()
 	s := open(t, srv, account)
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 	// A server with earlier trades remembers their ids.
 	name := func(text string) string { return fmt.Sprintf("%s-%x-%d", text, s.welcome.Uid, s.reply.HeadSeq) }
 	original := s.execute(named(buy("SZ", "000001", 100), name("A 1!~")))

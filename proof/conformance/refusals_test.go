@@ -16,7 +16,7 @@ import (
 func TestRefusedOrders(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 	s.execute(buy("SZ", "000001", 30))
 	before := s.holdings()
 	with := func(o *pb.Order, change func(o *pb.Order)) *pb.Order {
@@ -73,7 +73,7 @@ func TestRefusedOrders(t *testing.T) {
 	}
 	t.Run("an instrument not held", func(t *testing.T) {
 		s.on(t)
-		s.flat("SH", "600519")
+		s.sellAll("SH", "600519")
 		s.refused(sell("SH", "600519", 1), pb.RejectCode_REJECT_CODE_INSUFFICIENT_SHARES)
 		s.alive()
 	})
@@ -95,7 +95,7 @@ func TestRefusedOrders(t *testing.T) {
 		}
 	})
 	s.on(t)
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 }
 
 // TestRefusedFrames goes through frames that are refused for their type or id after login, with the connection open.

@@ -248,7 +248,7 @@ func TestOrderDuringReplay(t *testing.T) {
 	mover.churn(4000 - int(mover.cursor))
 	head := mover.cursor
 
-	s := dial(t, srv).narrow()
+	s := dial(t, srv).shrinkReceiveBuffer()
 	if r := s.login(account, restart); r.HeadSeq != head || r.OldestSeq != 1 {
 		t.Fatalf("reply {%v}, want all events up to %d", r, head)
 	}

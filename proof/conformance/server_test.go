@@ -43,7 +43,7 @@ func runAll(m *testing.M) (code int) {
 			return max(code, 1)
 		}
 	}
-	if said := tooLittle(judged.Load()); code == 0 && whole() && said != "" {
+	if said := tooLittle(judged.Load()); code == 0 && allTestsAsked() && said != "" {
 		fmt.Fprintln(os.Stderr, said)
 		return 1
 	}
@@ -65,8 +65,8 @@ func tooLittle(frames int64) string {
 		frames, judgedMin)
 }
 
-// whole reports whether all tests were asked for.
-func whole() bool {
+// allTestsAsked reports whether all tests were asked for.
+func allTestsAsked() bool {
 	for _, name := range []string{"test.run", "test.skip", "test.list"} {
 		if flag.Lookup(name).Value.String() != "" {
 			return false
@@ -363,26 +363,26 @@ func (l *tail) String() string {
 	return string(l.kept)
 }
 
-// strand is a part of a test that runs on a goroutine of its own. A failure ends the part, and the
+// testPart is a part of a test that runs on a goroutine of its own. A failure ends the part, and the
 // test reports it.
-type strand struct {
+type testPart struct {
 	testing.TB
 	failure string
 }
 
-func (s *strand) Helper() {}
+func (s *testPart) Helper() {}
 
-func (s *strand) FailNow() { panic("strands fail by Fatalf") }
+func (s *testPart) FailNow() { panic("strands fail by Fatalf") }
 
-func (s *strand) Fatal(args ...any) { s.Fatalf("%s", fmt.Sprintln(args...)) }
+func (s *testPart) Fatal(args ...any) { s.Fatalf("%s", fmt.Sprintln(args...)) }
 
-func (s *strand) Fatalf(format string, args ...any) {
+func (s *testPart) Fatalf(format string, args ...any) {
 	s.failure = fmt.Sprintf(format, args...)
 	panic(s)
 }
 
 // run runs one part and keeps its failure.
-func (s *strand) run(part func(testing.TB)) {
+func (s *testPart) run(part func(testing.TB)) {
 	defer func() {
 		if r := recover(); r != nil && r != any(s) {
 			panic(r)
@@ -395,10 +395,10 @@ func (s *strand) run(part func(testing.TB)) {
 // part may use only sessions that session.on gave to it.
 func together(t testing.TB, parts ...func(t testing.TB)) {
 	t.Helper()
-	strands := make([]*strand, len(parts))
+	strands := make([]*testPart, len(parts))
 	var running sync.WaitGroup
 	for i, part := range parts {
-		strands[i] = &strand{TB: t}
+		strands[i] = &testPart{TB: t}
 		running.Add(1)
 		go func() {
 			defer running.Done()

@@ -94,10 +94,10 @@ func (s *session) on(t testing.TB) *session {
 	return s
 }
 
-// narrow makes the receive buffer small, so that a server soon notices that nobody reads. With an
+// shrinkReceiveBuffer makes the receive buffer small, so that a server soon notices that nobody reads. With an
 // even smaller one, the kernel's timers for small windows would determine the speed of later
 // reading.
-func (s *session) narrow() *session {
+func (s *session) shrinkReceiveBuffer() *session {
 	s.t.Helper()
 	if err := s.socket.(*net.TCPConn).SetReadBuffer(32 << 10); err != nil {
 		s.t.Fatalf("set the receive buffer: %v", err)
@@ -349,9 +349,9 @@ func (s *session) eof() {
 	}
 }
 
-// cut reports whether err is the end of a connection that was closed without delivering what was on
+// isCut reports whether err is the end of a connection that was closed without delivering what was on
 // its way.
-func cut(err error) bool {
+func isCut(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
@@ -380,8 +380,8 @@ func (s *session) churn(n int) {
 	}
 }
 
-// flat sells all that the account holds of an instrument, so that a test can start without it.
-func (s *session) flat(market, code string) {
+// sellAll sells all that the account holds of an instrument, so that a test can start without it.
+func (s *session) sellAll(market, code string) {
 	s.t.Helper()
 	for _, p := range s.holdings().Positions {
 		if p.Market == market && p.Code == code {

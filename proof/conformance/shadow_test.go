@@ -122,7 +122,7 @@ func (b *shadow) foldTrade(ev *pb.AccountEvent, t *pb.Trade) error {
 		return fmt.Errorf("the trade leaves cash at %d", b.balance)
 	}
 	r.version, r.price = ev.Seq, p.Price
-	b.set(key, r)
+	b.setRow(key, r)
 	b.trades = append(b.trades, booked{seq: ev.Seq, trade: t})
 	if ev.Change != change {
 		return fmt.Errorf("change %v, want %v", ev.Change, change)
@@ -173,8 +173,8 @@ func (b *shadow) move(key instrument, t *pb.Trade) (row, pb.Change, error) {
 	return r, 0, fmt.Errorf("side %v, want a buy or a sell", t.Side)
 }
 
-// set sets the row of an instrument. A row without shares is removed.
-func (b *shadow) set(key instrument, r row) {
+// setRow sets the row of an instrument. A row without shares is removed.
+func (b *shadow) setRow(key instrument, r row) {
 	delete(b.rows, key)
 	delete(b.closed, key)
 	if r.quantity == 0 {

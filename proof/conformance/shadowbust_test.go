@@ -129,7 +129,7 @@ func (b *shadow) refold(ev *pb.AccountEvent) error {
 		if err != nil {
 			return fmt.Errorf("folded anew: %w", err)
 		}
-		fresh.set(key, r)
+		fresh.setRow(key, r)
 	}
 	if fresh.balance < 0 {
 		return fmt.Errorf("folded anew, cash is %d", fresh.balance)
@@ -141,24 +141,24 @@ func (b *shadow) refold(ev *pb.AccountEvent) error {
 	}
 	for _, t := range b.trades {
 		key := instrument{t.trade.Market, t.trade.Code}
-		if err := b.renew(key, fresh.at(key), told[key], ev.Seq); err != nil {
+		if err := b.setFolded(key, fresh.rowOf(key), told[key], ev.Seq); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// at returns a row, held or not.
-func (b *shadow) at(key instrument) row {
+// rowOf returns a row, held or not.
+func (b *shadow) rowOf(key instrument) row {
 	if r, held := b.rows[key]; held {
 		return r
 	}
 	return b.closed[key]
 }
 
-// renew sets a row to its newly folded value, and compares it with the event.
-func (b *shadow) renew(key instrument, is row, told *pb.Position, seq uint64) error {
-	was := b.at(key)
+// setFolded sets a row to its newly folded value, and compares it with the event.
+func (b *shadow) setFolded(key instrument, is row, told *pb.Position, seq uint64) error {
+	was := b.rowOf(key)
 	is.version, is.price = was.version, was.price
 	if is.quantity != was.quantity || is.cost != was.cost || is.realised != was.realised {
 		is.version = seq
@@ -170,7 +170,7 @@ func (b *shadow) renew(key instrument, is row, told *pb.Position, seq uint64) er
 		return nil
 	}
 	is.price = told.Price
-	b.set(key, is)
+	b.setRow(key, is)
 	return differences("row "+key.String(),
 		figure{"quantity", told.Quantity, is.quantity},
 		figure{"sellable", told.Sellable, is.quantity},
@@ -184,7 +184,7 @@ func (b *shadow) renew(key instrument, is row, told *pb.Position, seq uint64) er
 // adopt adopts the event's rows and cash.
 func (b *shadow) adopt(ev *pb.AccountEvent) {
 	for _, p := range ev.Positions {
-		b.set(instrument{p.Market, p.Code}, row{p.Quantity, p.Cost, p.Realised, p.Price, p.RowVersion})
+		b.setRow(instrument{p.Market, p.Code}, row{p.Quantity, p.Cost, p.Realised, p.Price, p.RowVersion})
 	}
 	b.balance, b.fees, b.realised = ev.Cash.GetBalance(), ev.Cash.GetFeesPaid(), ev.Cash.GetRealised()
 }

@@ -97,7 +97,7 @@ func orderUntilGoodbye(s *session, executed *atomic.Int64) {
 			if m.Reason != pb.GoodbyeReason_GOODBYE_REASON_SHUTDOWN {
 				s.t.Fatalf("got %v, want GOODBYE SHUTDOWN", f)
 			}
-			if f, err := s.tryNext(); err == nil || !cut(err) {
+			if f, err := s.tryNext(); err == nil || !isCut(err) {
 				s.t.Fatalf("got %v, error %v after GOODBYE, want the end", f, err)
 			}
 			return

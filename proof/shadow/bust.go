@@ -49,7 +49,7 @@ func (s *Shadow) checkBustID(f *Findings, id string, seq uint64) {
 // it is older than the shadow.
 func (s *Shadow) takeBack(f *Findings, trades []standing, b *client.Bust) bool {
 	known := true
-	if at := s.stands(f, trades, "trade_id", b.TradeID); at == older {
+	if at := s.indexOf(f, trades, "trade_id", b.TradeID); at == older {
 		known = false
 	} else if at >= 0 {
 		f.trade("bust original", trades[at].trade, &b.Original)
@@ -57,7 +57,7 @@ func (s *Shadow) takeBack(f *Findings, trades []standing, b *client.Bust) bool {
 	}
 	last := uint64(0)
 	for _, id := range b.Cascade {
-		at := s.stands(f, trades, "cascade", id)
+		at := s.indexOf(f, trades, "cascade", id)
 		if at == older {
 			known = false
 		}
@@ -79,8 +79,8 @@ const (
 	older   = -2 // it is older than the shadow
 )
 
-// stands returns the index of a trade by its id, if the trade stands.
-func (s *Shadow) stands(f *Findings, trades []standing, field, id string) int {
+// indexOf returns the index of a trade by its id, if the trade stands.
+func (s *Shadow) indexOf(f *Findings, trades []standing, field, id string) int {
 	seq := s.SeqOf(id)
 	if seq == 0 || seq >= s.seq {
 		f.Add("bust "+field, fmt.Sprintf("an earlier trade of the account, as %d-42", s.account), strconv.Quote(id))
@@ -107,7 +107,7 @@ func (s *Shadow) replacement(f *Findings, t, r *client.Trade) *client.Trade {
 	f.Positive("replacement price", int64(r.Price))
 	want := *t
 	want.Quantity, want.Price = r.Quantity, r.Price
-	want.Amount = client.Money(f.fit("replacement amount", times(r.Quantity, r.Price)))
+	want.Amount = client.Money(f.wireValue("replacement amount", times(r.Quantity, r.Price)))
 	want.Revision++
 	f.trade("replacement", &want, r)
 	return r
@@ -123,11 +123,11 @@ func (s *Shadow) compareBust(f *Findings, ev *client.Event, after []standing) {
 			continue
 		}
 		touched[KeyOf(was.trade.Market, was.trade.Code)] = was.trade.Name
-		b, fee := moved(was.trade)
+		b, fee := cashChange(was.trade)
 		balance.Sub(balance, b)
 		fees.Sub(fees, fee)
 		if is.trade != nil {
-			b, fee = moved(is.trade)
+			b, fee = cashChange(is.trade)
 			balance.Add(balance, b)
 			fees.Add(fees, fee)
 		}
@@ -137,7 +137,7 @@ func (s *Shadow) compareBust(f *Findings, ev *client.Event, after []standing) {
 	for i, k := range slices.SortedFunc(maps.Keys(touched), Key.compare) {
 		realised.Add(realised, s.compareFold(f, ev, i, k, after, touched[k]))
 	}
-	s.checkCash(f, ev.Cash, balance, f.fit("cash fees_paid", fees), f.fit("cash realised", realised))
+	s.checkCash(f, ev.Cash, balance, f.wireValue("cash fees_paid", fees), f.wireValue("cash realised", realised))
 }
 
 // compareFold compares the i-th row of a bust with the result of the instrument's trades. It
@@ -145,8 +145,8 @@ func (s *Shadow) compareBust(f *Findings, ev *client.Event, after []standing) {
 func (s *Shadow) compareFold(
 	f *Findings, ev *client.Event, i int, k Key, after []standing, name string,
 ) *big.Int {
-	was, before, _ := s.past.fold(new(Findings), s.past.trades, k)
-	want, gain, vague := s.past.fold(f, after, k)
+	was, before, _ := s.past.refold(new(Findings), s.past.trades, k)
+	want, gain, vague := s.past.refold(f, after, k)
 	want.Name = name
 	if o := &ev.Bust.Original; o.Market == k.Market && o.Code == k.Code {
 		f.Change(changeOf(was.Quantity, want.Quantity), ev.Change)

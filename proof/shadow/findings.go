@@ -93,8 +93,8 @@ func (f *Findings) position(what string, p *client.Position, want *Row) {
 	f.Integer(what+" sellable", want.Quantity, p.Sellable)
 }
 
-// fit returns v as the wire carries it. A value that does not fit should have been refused.
-func (f *Findings) fit(field string, v *big.Int) int64 {
+// wireValue returns v as the wire carries it. A value that does not fit should have been refused.
+func (f *Findings) wireValue(field string, v *big.Int) int64 {
 	if !v.IsInt64() {
 		f.Add(field, "no trade, as it passes 64 bits", v.String())
 	}

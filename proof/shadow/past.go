@@ -66,10 +66,10 @@ func (p *past) find(seq uint64) int {
 	return i
 }
 
-// fold replays the standing trades of an instrument in their order. gain is the profit that they
+// refold replays the standing trades of an instrument in their order. gain is the profit that they
 // realised. vague says that the profit which the row had realised when it was last gone is unknown,
 // because that was before the base.
-func (p *past) fold(f *Findings, trades []standing, k Key) (r Row, gain *big.Int, vague bool) {
+func (p *past) refold(f *Findings, trades []standing, k Key) (r Row, gain *big.Int, vague bool) {
 	r, known := p.base[k]
 	gain, vague = new(big.Int), !known && p.from > 0
 	for _, s := range trades {

@@ -39,15 +39,15 @@ func (r *Row) step(f *Findings, t *client.Trade) (gain *big.Int) {
 		if r.Quantity == 0 {
 			r.Realised = 0
 		}
-		r.Quantity = f.fit("quantity", plus(r.Quantity, t.Quantity))
-		r.Cost = f.fit("cost", amount.Add(amount, big.NewInt(r.Cost)))
+		r.Quantity = f.wireValue("quantity", plus(r.Quantity, t.Quantity))
+		r.Cost = f.wireValue("cost", amount.Add(amount, big.NewInt(r.Cost)))
 		return gain
 	}
-	taken := part(r.Cost, t.Quantity, r.Quantity)
+	taken := shareOfCost(r.Cost, t.Quantity, r.Quantity)
 	gain.Sub(amount, taken)
-	r.Quantity = f.fit("quantity", plus(r.Quantity, -t.Quantity))
-	r.Cost = f.fit("cost", taken.Sub(big.NewInt(r.Cost), taken))
-	r.Realised = f.fit("realised", new(big.Int).Add(gain, big.NewInt(r.Realised)))
+	r.Quantity = f.wireValue("quantity", plus(r.Quantity, -t.Quantity))
+	r.Cost = f.wireValue("cost", taken.Sub(big.NewInt(r.Cost), taken))
+	r.Realised = f.wireValue("realised", new(big.Int).Add(gain, big.NewInt(r.Realised)))
 	return gain
 }
 
@@ -73,8 +73,8 @@ func changeOf(before, after int64) client.Change {
 	return client.Decreased
 }
 
-// moved returns what a trade adds to the cash, and to the fees paid.
-func moved(t *client.Trade) (balance, fees *big.Int) {
+// cashChange returns what a trade adds to the cash, and to the fees paid.
+func cashChange(t *client.Trade) (balance, fees *big.Int) {
 	balance, fees = times(t.Quantity, t.Price), whole(t.Fees)
 	if t.Side == client.Buy {
 		balance.Neg(balance)
@@ -86,9 +86,9 @@ func whole[T ~int64](v T) *big.Int         { return big.NewInt(int64(v)) }
 func plus[A, B ~int64](a A, b B) *big.Int  { return new(big.Int).Add(whole(a), whole(b)) }
 func times[A, B ~int64](a A, b B) *big.Int { return new(big.Int).Mul(whole(a), whole(b)) }
 
-// part returns cost*q/held, rounded half to even. It returns the whole cost if all are sold, or
+// shareOfCost returns cost*q/held, rounded half to even. It returns the whole cost if all are sold, or
 // more than all, which is reported elsewhere.
-func part(cost, q, held int64) *big.Int {
+func shareOfCost(cost, q, held int64) *big.Int {
 	if q >= held || held <= 0 {
 		return big.NewInt(cost)
 	}

@@ -189,10 +189,10 @@ func (s *Shadow) applyTrade(f *Findings, ev *client.Event, t *client.Trade) {
 	after.Version = ev.Seq
 	f.Change(changeOf(before, after.Quantity), ev.Change)
 	s.checkRow(f, ev, t, &after)
-	balance, fees := moved(t)
+	balance, fees := cashChange(t)
 	s.checkCash(f, ev.Cash, balance.Add(balance, big.NewInt(s.cash.balance)),
-		f.fit("cash fees_paid", fees.Add(fees, big.NewInt(s.cash.fees))),
-		f.fit("cash realised", gain.Add(gain, big.NewInt(s.cash.realised))))
+		f.wireValue("cash fees_paid", fees.Add(fees, big.NewInt(s.cash.fees))),
+		f.wireValue("cash realised", gain.Add(gain, big.NewInt(s.cash.realised))))
 	s.past.add(ev.Seq, t)
 }
 

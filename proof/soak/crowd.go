@@ -17,7 +17,7 @@ func (r *run) crowd(ctx context.Context) error {
 	if err := r.login(ctx); err != nil {
 		return err
 	}
-	r.lose()
+	r.failOnEnd()
 	idle, err := r.usage(ctx)
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (r *run) crowd(ctx context.Context) error {
 	}
 	delivered := -r.tally.events
 	r.tally.timed = true
-	if err := r.pass(ctx, "crowd", r.Duration); err != nil {
+	if err := r.letRun(ctx, "crowd", r.Duration); err != nil {
 		return err
 	}
 	r.tally.timed = false

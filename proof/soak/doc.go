@@ -37,6 +37,7 @@ import (
 	"time"
 )
 
+// The runs.
 const (
 	Crowd = "crowd"
 	Flood = "flood"

@@ -200,7 +200,7 @@ func (p *peer) received(b []byte) {
 	for at := p.conn; p.conn == at; {
 		f, n, err := cut(b)
 		if err == nil && n > 0 {
-			err = p.take(f)
+			err = p.handle(f)
 		}
 		if err != nil {
 			p.tally.find(fmt.Sprintf("account %d: %v", p.account, err))
@@ -220,24 +220,24 @@ func (p *peer) received(b []byte) {
 
 type decodable interface{ UnmarshalVT(b []byte) error }
 
-// as decodes a payload into m, and calls f with it.
-func as[M decodable](payload []byte, m M, f func(M) error) error {
+// decodeAs decodes a payload into m, and calls f with it.
+func decodeAs[M decodable](payload []byte, m M, f func(M) error) error {
 	if err := m.UnmarshalVT(payload); err != nil {
 		return fmt.Errorf("a %T does not parse: %w", m, err)
 	}
 	return f(m)
 }
 
-// take handles one frame. It returns an error for a frame that a server never sends.
-func (p *peer) take(f frame) error {
+// handle handles one frame. It returns an error for a frame that a server never sends.
+func (p *peer) handle(f frame) error {
 	if p.welcomed == (f.kind == typeWelcome) {
 		return fmt.Errorf("type %d is out of place: WELCOME is the first frame of a connection, and only that", f.kind)
 	}
 	switch f.kind {
 	case typeWelcome:
-		return as(f.payload, new(papertapev1.Welcome), p.welcome)
+		return decodeAs(f.payload, new(papertapev1.Welcome), p.welcome)
 	case typeLoginReply:
-		return as(f.payload, new(papertapev1.LoginReply), p.loggedIn)
+		return decodeAs(f.payload, new(papertapev1.LoginReply), p.loggedIn)
 	case typeEvent, typeExecution:
 		ev, err := client.DecodeEvent(f.payload)
 		if err != nil {
@@ -253,26 +253,26 @@ func (p *peer) take(f frame) error {
 		p.tally.find(p.shadow.CheckHoldings(h)...)
 		return p.answered(f.id)
 	case typePing:
-		return as(f.payload, new(papertapev1.Ping), func(m *papertapev1.Ping) error {
+		return decodeAs(f.payload, new(papertapev1.Ping), func(m *papertapev1.Ping) error {
 			p.compareHead("PING", m.GetHeadSeq())
 			p.conn.send(appendFrame(nil, typePong, flagReply, f.id, &papertapev1.Pong{}))
 			return nil
 		})
 	case typePong:
-		return as(f.payload, new(papertapev1.Pong), func(m *papertapev1.Pong) error {
+		return decodeAs(f.payload, new(papertapev1.Pong), func(m *papertapev1.Pong) error {
 			p.compareHead("PONG", m.GetHeadSeq())
 			return p.answered(f.id)
 		})
 	case typeHistoric, typeSubscribed:
 		return p.answered(f.id)
 	case typeReject:
-		return as(f.payload, new(papertapev1.Reject), func(m *papertapev1.Reject) error { return p.rejected(f, m) })
+		return decodeAs(f.payload, new(papertapev1.Reject), func(m *papertapev1.Reject) error { return p.rejected(f, m) })
 	case typeQuotes:
 		p.tally.quotes++
 	case typePresence:
 		p.tally.presence++
 	case typeGoodbye:
-		return as(f.payload, new(papertapev1.Goodbye), func(m *papertapev1.Goodbye) error {
+		return decodeAs(f.payload, new(papertapev1.Goodbye), func(m *papertapev1.Goodbye) error {
 			p.bye = m.GetReason()
 			p.tally.goodbyes[p.bye]++
 			return nil

@@ -45,7 +45,7 @@ func TestLagWhenTheClockIsSet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.take(frame{kind: typeEvent, payload: payload}); err != nil {
+			if err := p.handle(frame{kind: typeEvent, payload: payload}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -193,7 +193,7 @@ func TestAttackersThatCannotConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.close()
-	r, count := &run{Config: Config{Addresses: 2}, port: 1}, new(attacked) // where nobody listens
+	r, count := &run{Config: Config{Addresses: 2}, port: 1}, new(attackCount) // where nobody listens
 	for n := range 6 {
 		if !r.attacker(l, count, rand.New(rand.NewPCG(1, 1)), n) {
 			count.failed++
@@ -216,7 +216,7 @@ func TestLacking(t *testing.T) {
 		r.did[deed] = 1
 	}
 	r.tally.events, r.tally.executions, r.tally.resumed, r.tally.replayed = 1, 1, 1, 0
-	if lacking := r.lacking(); !slices.Equal(lacking, []string{"events replayed"}) {
+	if lacking := r.notSeen(); !slices.Equal(lacking, []string{"events replayed"}) {
 		t.Errorf("it lacks %q", lacking)
 	}
 }

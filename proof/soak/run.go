@@ -15,7 +15,7 @@ const (
 	connectingMax = 400 // connections that log in at the same time; fewer than the server allows
 	loginLimit    = 2 * time.Minute
 	settleLimit   = 2 * time.Minute
-	quiet         = 500 * time.Millisecond // without an event for so long, the flow has ended
+	quietTime     = 500 * time.Millisecond // without an event for so long, the flow has ended
 	progressEvery = 5 * time.Second
 )
 
@@ -107,8 +107,8 @@ func (r *run) login(ctx context.Context) error {
 	return errors.Join(err, refused)
 }
 
-// lose makes each end of a connection by the server a failure.
-func (r *run) lose() {
+// failOnEnd makes each end of a connection by the server a failure.
+func (r *run) failOnEnd() {
 	for _, p := range r.peers {
 		p.onEnd = func(err error) {
 			r.tally.find(fmt.Sprintf("account %d: the server ended the connection of a client that did nothing "+
@@ -117,8 +117,8 @@ func (r *run) lose() {
 	}
 }
 
-// pass lets the load run for a duration, and reports its progress every few seconds.
-func (r *run) pass(ctx context.Context, what string, d time.Duration) error {
+// letRun lets the load run for a duration, and reports its progress every few seconds.
+func (r *run) letRun(ctx context.Context, what string, d time.Duration) error {
 	end := time.Now().Add(d)
 	for left := d; left > 0; left = time.Until(end) {
 		if err := r.loop.sleep(ctx, min(left, progressEvery)); err != nil {
@@ -162,7 +162,7 @@ func (r *run) settle(ctx context.Context) error {
 		if events != r.tally.events {
 			events, since = r.tally.events, time.Now()
 		}
-		return time.Since(since) > quiet && r.tally.unanswered == 0
+		return time.Since(since) > quietTime && r.tally.unanswered == 0
 	})
 	if err != nil {
 		return err

@@ -124,7 +124,7 @@ func (r *run) soak(ctx context.Context) error {
 		p.onEnd, p.onLive = w.thrownOut, w.plan
 		w.plan()
 	}
-	if err := r.pass(ctx, "soak", r.Duration); err != nil {
+	if err := r.letRun(ctx, "soak", r.Duration); err != nil {
 		return err
 	}
 	if err := r.untilEnough(ctx); err != nil {
@@ -157,8 +157,8 @@ func (r *run) soak(ctx context.Context) error {
 
 func (r *run) allBack() bool { return r.tally.live == len(r.peers) }
 
-// lacking returns what the soak has not seen that it must see before its verdict means anything.
-func (r *run) lacking() (what []string) {
+// notSeen returns what the soak has not seen that it must see before its verdict means anything.
+func (r *run) notSeen() (what []string) {
 	for deed, n := range r.did {
 		if n == 0 {
 			what = append(what, deedNames[deed])
@@ -181,7 +181,7 @@ func (r *run) lacking() (what []string) {
 func (r *run) untilEnough(ctx context.Context) error {
 	late := time.Now().Add(enoughLimit)
 	return r.loop.until(ctx, 2*enoughLimit, "soak", func() bool {
-		return len(r.lacking()) == 0 ||
+		return len(r.notSeen()) == 0 ||
 			time.Now().After(late)
 	})
 }
@@ -209,7 +209,7 @@ func (r *run) showSoak() {
 	}
 	rep.count("gaps", t.gaps)
 	rep.count("repeats", t.repeats)
-	if lacking := r.lacking(); len(lacking) > 0 {
+	if lacking := r.notSeen(); len(lacking) > 0 {
 		rep.fail("there were no %s: too little was tried, it takes more clients or longer",
 			strings.Join(lacking, ", no "))
 	}
@@ -262,7 +262,7 @@ func (w *wanderer) do(deed int) (done bool) {
 		w.stall()
 	case deedGarbage, deedHalf:
 		w.culprit = true
-		w.conn.send(rubbish(w.rng, deed-deedGarbage))
+		w.conn.send(attackBytes(w.rng, deed-deedGarbage))
 		if deed == deedHalf {
 			w.leave(true)
 			w.comeBack()

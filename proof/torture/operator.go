@@ -62,7 +62,7 @@ func (o *operator) request(a *account) (*takeback, bool) {
 func (a *account) takeBack(c *console.Client, b *takeback) error {
 	ctx, cancel := context.WithTimeout(context.Background(), bustTimeout)
 	defer cancel()
-	a.wanted(b)
+	a.takebackSent(b)
 	r := console.BustRequest{Trade: b.trade.name(a.number), Reason: "torture", BustID: b.id, Actor: "torture"}
 	if b.cascade {
 		r.Policy = "cascade"
@@ -83,13 +83,13 @@ func (a *account) takeBack(c *console.Client, b *takeback) error {
 				a.number, b.id, done.Seq)
 			return nil
 		}
-		a.done(b, done.Bust.BustID, done.Seq, done.Repeated)
+		a.takebackDone(b, done.Bust.BustID, done.Seq, done.Repeated)
 		return nil
 	case !errors.As(err, &refused) || refused.Status == http.StatusServiceUnavailable ||
 		refused.Status == http.StatusGatewayTimeout:
 		return err
 	case refused.Status == http.StatusConflict:
-		a.declined(b, refused)
+		a.takebackRefused(b, refused)
 	default: // for instance, a trade that a stream has shown is unknown now
 		a.findings.add(other, 1, "account %d: bust id %q: %v", a.number, b.id, refused)
 	}

@@ -24,7 +24,7 @@ type account struct {
 	executed  []*order             // by sequence
 	takebacks map[string]*takeback // by bust id
 	carried   []*takeback          // by sequence
-	recent    []told               // the last trades, at most recentMax
+	recent    []shownTrade         // the last trades, at most recentMax
 	checked   int                  // number of executed whose answers were compared with the stream
 	read      uint64               // after a kill, the witness's stream has been compared up to here
 }
@@ -47,8 +47,8 @@ func digest(ev *client.Event) uint64 {
 	return h.Sum64()
 }
 
-// top returns the newest sequence that any client was told.
-func (a *account) top() uint64 {
+// newestSeq returns the newest sequence that any client was told.
+func (a *account) newestSeq() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return uint64(len(a.digests))
@@ -75,7 +75,7 @@ func (a *account) heard(ev *client.Event) (fresh bool) {
 		a.takenBack(b, seq)
 	}
 	if t := ev.Trade; t != nil && fresh {
-		a.showed(seq, t)
+		a.rememberTrade(seq, t)
 	}
 	if id := orderOf(ev); id != "" {
 		a.traded(id, seq)
@@ -108,16 +108,16 @@ func (a *account) traded(id string, seq uint64) {
 	}
 }
 
-// asked records an order before it is sent.
-func (a *account) asked(o *order) {
+// orderSent records an order before it is sent.
+func (a *account) orderSent(o *order) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.orders[o.message.ClientOrderID] = o
 	o.sent++
 }
 
-// answer records the execution in the answer to an order.
-func (a *account) answer(o *order, ev *client.Event) {
+// orderExecuted records the execution in the answer to an order.
+func (a *account) orderExecuted(o *order, ev *client.Event) {
 	seq, d, id := ev.Seq, digest(ev), o.message.ClientOrderID
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -138,9 +138,9 @@ func (a *account) answer(o *order, ev *client.Event) {
 	o.answered, o.digest = seq, d
 }
 
-// refuse records that an order was not executed. The order is settled unless the refusal leaves the
+// orderRefused records that an order was not executed. The order is settled unless the refusal leaves the
 // outcome open.
-func (a *account) refuse(o *order, r *client.Reject) (settled bool) {
+func (a *account) orderRefused(o *order, r *client.Reject) (settled bool) {
 	switch r.Code {
 	case client.Busy, client.Draining, client.ReadOnly:
 		return false

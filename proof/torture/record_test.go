@@ -37,37 +37,37 @@ func TestRecord(t *testing.T) {
 	}{
 		"two streams and an answer": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			for range 2 {
 				a.heard(event(1, ""))
 				a.heard(event(2, "x"))
 			}
-			a.answer(o, executed(event(2, "x"), false))
+			a.orderExecuted(o, executed(event(2, "x"), false))
 			a.settle()
 		}},
 		"an order without an answer, executed before the kill": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			a.unanswered.leave(o)
 			a.heard(event(1, "x"))
 			for _, o := range a.unanswered.take() {
-				a.asked(o)
-				a.answer(o, executed(event(1, "x"), true))
+				a.orderSent(o)
+				a.orderExecuted(o, executed(event(1, "x"), true))
 			}
 		}},
 		"an order without an answer, executed after it": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			a.unanswered.leave(o)
-			a.asked(a.unanswered.take()[0])
-			a.answer(o, executed(event(1, "x"), false))
+			a.orderSent(a.unanswered.take()[0])
+			a.orderExecuted(o, executed(event(1, "x"), false))
 			a.heard(event(1, "x"))
 			a.settle()
 		}},
 		"a refused one": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.refuse(o, &client.Reject{Code: client.InsufficientCash})
+			a.orderSent(o)
+			a.orderRefused(o, &client.Reject{Code: client.InsufficientCash})
 		}},
 		"a hole": {story: func(a *account) {
 			a.heard(event(1, ""))
@@ -81,62 +81,62 @@ func TestRecord(t *testing.T) {
 			a.heard(other)
 		}, kind: changed, want: "event 1 is not what it was"},
 		"an order executed twice": {story: func(a *account) {
-			a.asked(named("x"))
+			a.orderSent(named("x"))
 			a.heard(event(1, "x"))
 			a.heard(event(2, "x"))
 		}, kind: twice, want: `order "x" was executed twice, as event 1 and as event 2`},
 		"an order answered with another execution": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.answer(o, executed(event(1, "x"), false))
-			a.asked(o)
-			a.answer(o, executed(event(2, "x"), true))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(1, "x"), false))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(2, "x"), true))
 		}, kind: twice, want: `order "x", executed as event 1, was answered with event 2`},
 		"an order executed again": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			a.heard(event(1, "x"))
-			a.asked(o)
-			a.answer(o, executed(event(2, "x"), false))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(2, "x"), false))
 		}, kind: twice, want: `order "x", executed as event 1, was answered with event 2`},
 		"an order that was nobody's": {story: func(a *account) { a.heard(event(1, "y")) }, kind: other,
 			want: `order "y", which nobody sent`},
 		"an order executed although refused": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.refuse(o, &client.Reject{Code: client.InsufficientCash})
+			a.orderSent(o)
+			a.orderRefused(o, &client.Reject{Code: client.InsufficientCash})
 			a.heard(event(1, "x"))
 		}, kind: other, want: `order "x", which was refused`},
 		"an order refused although executed": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			a.heard(event(1, "x"))
-			a.asked(o)
-			a.refuse(o, &client.Reject{Code: client.DuplicateOrderID})
+			a.orderSent(o)
+			a.orderRefused(o, &client.Reject{Code: client.DuplicateOrderID})
 		}, kind: other, want: `order "x", executed as event 1, was refused`},
 		"a repeat of an order sent once": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.answer(o, executed(event(1, "x"), true))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(1, "x"), true))
 		}, kind: other, want: "sent once, was answered as a repeat"},
 		"the answer to another order": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.answer(o, executed(event(1, "y"), false))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(1, "y"), false))
 		}, kind: other, want: `order "x" was answered with event 1, of order "y"`},
 		"an answer that the stream has otherwise": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			a.heard(event(1, "x"))
 			told := event(1, "x")
 			told.Time = told.Time.Add(1)
-			a.answer(o, executed(told, false))
+			a.orderExecuted(o, executed(told, false))
 			a.settle()
 		}, kind: changed, want: "the stream has it as event 1, or otherwise"},
 		"an answer that no stream has": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.answer(o, executed(event(1, "x"), false))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(1, "x"), false))
 			a.unconfirmed()
 		}, kind: lost, want: `order "x" was answered with event 1, which no stream has`},
 	} {
@@ -144,7 +144,7 @@ func TestRecord(t *testing.T) {
 			var f findings
 			c.story(newAccount(7, &f))
 			var r Report
-			f.into(&r)
+			f.addTo(&r)
 			if c.want == "" {
 				if len(r.Failures) > 0 {
 					t.Errorf("found %q, and nothing is wrong", r.Failures)
@@ -162,11 +162,11 @@ func TestRecord(t *testing.T) {
 func TestRefusalsThatSayNothing(t *testing.T) {
 	var f findings
 	a, o := newAccount(7, &f), named("x")
-	a.asked(o)
+	a.orderSent(o)
 	for _, code := range []client.RejectCode{
 		client.Busy, client.Draining, client.ReadOnly,
 	} {
-		if a.refuse(o, &client.Reject{Code: code}) {
+		if a.orderRefused(o, &client.Reject{Code: code}) {
 			t.Errorf("%v settles an order", code)
 		}
 	}
@@ -185,10 +185,10 @@ func TestAnsweredOrder(t *testing.T) {
 	}
 	for n := range rememberedMax + 100 {
 		o := named(fmt.Sprint(n))
-		a.asked(o)
+		a.orderSent(o)
 		a.heard(event(uint64(n+1), fmt.Sprint(n)))
 		if n%2 == 0 {
-			a.answer(o, executed(event(uint64(n+1), fmt.Sprint(n)), false))
+			a.orderExecuted(o, executed(event(uint64(n+1), fmt.Sprint(n)), false))
 		}
 	}
 	for n := range 2 * rememberedMax {
@@ -216,7 +216,7 @@ func TestWrong(t *testing.T) {
 	} {
 		var f findings
 		tr := trader{account: newAccount(7, &f)}
-		tr.wrong(c.err)
+		tr.judgeEnd(c.err)
 		if f.counts != c.want {
 			t.Errorf("%s: counted %v, want %v", name, f.counts, c.want)
 		}
@@ -230,7 +230,7 @@ func TestReport(t *testing.T) {
 		f.add(lost, 2, "number %d", n)
 	}
 	r := Report{Tried: []Tried{{When: underLoad.String(), Kills: 1}}, Data: "/d"}
-	f.into(&r)
+	f.addTo(&r)
 	if r.Lost != 2*(sentencesMax+5) || len(r.Failures) != sentencesMax || r.OK() {
 		t.Errorf("%d lost, %d sentences, ok %v", r.Lost, len(r.Failures), r.OK())
 	}

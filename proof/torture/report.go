@@ -137,8 +137,8 @@ func (f *findings) any() bool {
 	return len(f.sentences) > 0
 }
 
-// into copies the findings to the report.
-func (f *findings) into(r *Report) {
+// addTo copies the findings to the report.
+func (f *findings) addTo(r *Report) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r.Lost, r.Twice, r.Holes, r.Changed = f.counts[lost], f.counts[twice], f.counts[hole], f.counts[changed]

@@ -13,11 +13,11 @@ import (
 
 // Between two loads a server is at rest: nobody trades, so its state can be compared.
 
-// rest brings all clients back, sends the orders without an answer again, and compares everything.
-func (r *run) rest(ctx context.Context, s *process.Server) error {
+// checkAtRest brings all clients back, sends the orders without an answer again, and compares everything.
+func (r *run) checkAtRest(ctx context.Context, s *process.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()
-	if err := r.each(dialingMax, func(t *trader) error { return connect(ctx, t, s.Listen()) }); err != nil {
+	if err := r.eachTrader(dialingMax, func(t *trader) error { return connect(ctx, t, s.Listen()) }); err != nil {
 		return fmt.Errorf("a client could not come back: %w", err)
 	}
 	if r.findings.any() {
@@ -28,12 +28,12 @@ func (r *run) rest(ctx context.Context, s *process.Server) error {
 		return err
 	}
 	for _, a := range r.accounts {
-		a.read = a.top() // by the witness
+		a.read = a.newestSeq() // by the witness
 	}
-	if err := r.each(len(r.traders), func(t *trader) error { return r.repeat(ctx, t) }); err != nil {
+	if err := r.eachTrader(len(r.traders), func(t *trader) error { return r.repeat(ctx, t) }); err != nil {
 		return fmt.Errorf("an order could not be sent again: %w", err)
 	}
-	if err := r.each(repeatingMax, func(t *trader) error {
+	if err := r.eachTrader(repeatingMax, func(t *trader) error {
 		return r.repeatBusts(ctx, t,
 			console.NewClient(s.Admin(), ""))
 	}); err != nil {
@@ -42,7 +42,7 @@ func (r *run) rest(ctx context.Context, s *process.Server) error {
 	if err := r.caughtUp(ctx); err != nil {
 		return err
 	}
-	return r.each(len(r.traders), func(t *trader) error {
+	return r.eachTrader(len(r.traders), func(t *trader) error {
 		if t.shadow == nil {
 			return nil
 		}
@@ -71,7 +71,7 @@ func connect(ctx context.Context, t *trader, addr string) error {
 // knows.
 func (r *run) caughtUp(ctx context.Context) error {
 	for _, t := range r.traders {
-		if err := t.reach(ctx, max(t.conn.LoginReply().HeadSeq, t.account.top())); err != nil {
+		if err := t.reach(ctx, max(t.conn.LoginReply().HeadSeq, t.account.newestSeq())); err != nil {
 			return err
 		}
 	}
@@ -131,8 +131,8 @@ func (r *run) count(n *int) {
 	*n++
 }
 
-// each runs f for all traders, at most so many at a time, and returns the first error.
-func (r *run) each(most int, f func(*trader) error) error {
+// eachTrader runs f for all traders, at most so many at a time, and returns the first error.
+func (r *run) eachTrader(most int, f func(*trader) error) error {
 	slots := make(chan struct{}, most)
 	errs := make(chan error, len(r.traders))
 	for _, t := range r.traders {
@@ -164,26 +164,26 @@ func (r *run) storm(ctx context.Context, s *process.Server) error {
 			strike <- ctx.Err()
 		}
 	}()
-	_ = r.each(dialingMax, func(t *trader) error { return t.connect(ctx, s.Listen()) }) // most of them fail
+	_ = r.eachTrader(dialingMax, func(t *trader) error { return t.connect(ctx, s.Listen()) }) // most of them fail
 	return <-strike
 }
 
-// last starts a server once more, and makes it replay everything from the first event, to clients
+// replayAll starts a server once more, and makes it replay everything from the first event, to clients
 // that know nothing.
-func (r *run) last(ctx context.Context) error {
+func (r *run) replayAll(ctx context.Context) error {
 	s, err := r.start()
 	if err != nil {
 		return err
 	}
 	defer s.Kill()
 	if _, err := s.Await(ctx); err != nil {
-		return r.broken(ctx, s, err)
+		return r.reportBroken(ctx, s, err)
 	}
 	for _, a := range r.accounts {
 		a.read = 0
 	}
-	if err := r.rest(ctx, s); err != nil {
-		return r.broken(ctx, s, err)
+	if err := r.checkAtRest(ctx, s); err != nil {
+		return r.reportBroken(ctx, s, err)
 	}
 	for _, t := range r.traders {
 		t.disconnect()
@@ -193,7 +193,7 @@ func (r *run) last(ctx context.Context) error {
 		a.unconfirmed()
 	}
 	if err := s.Stop(); err != nil {
-		return r.broken(ctx, s, err)
+		return r.reportBroken(ctx, s, err)
 	}
 	r.report.CleanStops++
 	_, breach, err := process.Verify(ctx, r.Binary, r.Data)

@@ -78,7 +78,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, fmt.Errorf("%s exists: a run begins with no data, and writes over none", cfg.Data)
 	}
 	r := newRun(cfg)
-	err = r.all(ctx)
+	err = r.killAll(ctx)
 	for _, t := range r.traders {
 		t.disconnect()
 	}
@@ -113,9 +113,9 @@ func newRun(cfg Config) *run {
 	return r
 }
 
-// all kills servers the configured number of times, or until the first breach, and then checks
+// killAll kills servers the configured number of times, or until the first breach, and then checks
 // everything once more.
-func (r *run) all(ctx context.Context) error {
+func (r *run) killAll(ctx context.Context) error {
 	clean := false
 	for r.kills() < r.Kills {
 		if err := r.cycle(ctx, r.fate()); err != nil || r.findings.any() {
@@ -128,7 +128,7 @@ func (r *run) all(ctx context.Context) error {
 		}
 		r.say()
 	}
-	return r.last(ctx)
+	return r.replayAll(ctx)
 }
 
 func (r *run) kills() (n int) {
@@ -138,15 +138,15 @@ func (r *run) kills() (n int) {
 	return n
 }
 
-// ten kills are aimed at these times, in random order.
-var ten = [...]fate{underLoad, underLoad, underLoad, underLoad, underLoad, underLoad, inStorm, starting, stopping,
+// fatesOfTen kills are aimed at these times, in random order.
+var fatesOfTen = [...]fate{underLoad, underLoad, underLoad, underLoad, underLoad, underLoad, inStorm, starting, stopping,
 	stopping}
 
 // fate draws when the next kill strikes. The first is under load, so that there is something to
 // lose.
 func (r *run) fate() fate {
 	if len(r.deck) == 0 {
-		r.deck = slices.Clone(ten[:])
+		r.deck = slices.Clone(fatesOfTen[:])
 		r.rng.Shuffle(len(r.deck), func(i, j int) { r.deck[i], r.deck[j] = r.deck[j], r.deck[i] })
 		if r.kills() == 0 {
 			i := slices.Index(r.deck, underLoad)
@@ -183,7 +183,7 @@ func (r *run) cycle(ctx context.Context, f fate) error {
 	if err != nil {
 		return err
 	}
-	err = r.live(ctx, s, f)
+	err = r.liveUntilKill(ctx, s, f)
 	if err == nil {
 		r.end(s, f)
 	} else {
@@ -208,11 +208,11 @@ func (r *run) cycle(ctx context.Context, f fate) error {
 	return nil
 }
 
-// live brings a server to the time of its kill. A breach, or a server that ends by itself, ends it
+// liveUntilKill brings a server to the time of its kill. A breach, or a server that ends by itself, ends it
 // early.
-func (r *run) live(ctx context.Context, s *process.Server, f fate) error {
+func (r *run) liveUntilKill(ctx context.Context, s *process.Server, f fate) error {
 	if f == starting {
-		return r.pass(ctx, 0, startingMax)
+		return r.waitBetween(ctx, 0, startingMax)
 	}
 	took, err := s.Await(ctx)
 	if ctx.Err() != nil {
@@ -226,8 +226,8 @@ func (r *run) live(ctx context.Context, s *process.Server, f fate) error {
 	if f == inStorm {
 		return r.storm(ctx, s)
 	}
-	if err := r.rest(ctx, s); err != nil {
-		return r.broken(ctx, s, err)
+	if err := r.checkAtRest(ctx, s); err != nil {
+		return r.reportBroken(ctx, s, err)
 	}
 	if r.findings.any() {
 		return nil
@@ -252,7 +252,7 @@ func (r *run) load(ctx context.Context, s *process.Server, f fate) error {
 		err = awaitOrder(ctx, s.Ended(), began)
 	}
 	if err == nil {
-		err = r.pass(ctx, loadLeast, loadMost)
+		err = r.waitBetween(ctx, loadLeast, loadMost)
 	}
 	if err == nil && f != fates {
 		err = r.strike(ctx, s, f)
@@ -260,7 +260,7 @@ func (r *run) load(ctx context.Context, s *process.Server, f fate) error {
 	stop()
 	trades.Wait()
 	if err != nil {
-		return r.broken(ctx, s, err)
+		return r.reportBroken(ctx, s, err)
 	}
 	return nil
 }
@@ -286,7 +286,7 @@ func awaitOrder(ctx context.Context, ended, began <-chan struct{}) error {
 func (r *run) strike(ctx context.Context, s *process.Server, f fate) error {
 	if f == stopping {
 		s.Terminate()
-		if err := r.pass(ctx, 0, stoppingMax); err != nil {
+		if err := r.waitBetween(ctx, 0, stoppingMax); err != nil {
 			return err
 		}
 	}
@@ -294,9 +294,9 @@ func (r *run) strike(ctx context.Context, s *process.Server, f fate) error {
 	return nil
 }
 
-// broken reports the failure of a server that should have served as a breach, unless the caller
+// reportBroken reports the failure of a server that should have served as a breach, unless the caller
 // gave up.
-func (r *run) broken(ctx context.Context, s *process.Server, err error) error {
+func (r *run) reportBroken(ctx context.Context, s *process.Server, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -348,8 +348,8 @@ func (r *run) tally(s *process.Server, f fate) {
 	}
 }
 
-// pass waits for a random time between the two.
-func (r *run) pass(ctx context.Context, least, most time.Duration) error {
+// waitBetween waits for a random time between the two.
+func (r *run) waitBetween(ctx context.Context, least, most time.Duration) error {
 	select {
 	case <-time.After(least + time.Duration(r.rng.Int64N(int64(most-least)))):
 		return nil
@@ -360,7 +360,7 @@ func (r *run) pass(ctx context.Context, least, most time.Duration) error {
 
 func (r *run) events() (n int) {
 	for _, a := range r.accounts {
-		n += int(a.top())
+		n += int(a.newestSeq())
 	}
 	return n
 }
@@ -378,12 +378,12 @@ func (r *run) finish() {
 	rep.Events = r.events()
 	for _, a := range r.accounts {
 		rep.Orders += len(a.executed)
-		busts, corrections := a.tallied()
+		busts, corrections := a.countTakebacks()
 		rep.Busts, rep.Corrections = rep.Busts+busts, rep.Corrections+corrections
 	}
 	rep.RecoveryMedian, rep.RecoveryMax = spread(r.recovery)
 	rep.VerifyMax = milliseconds(r.verified)
-	if r.findings.into(rep); rep.OK() {
+	if r.findings.addTo(rep); rep.OK() {
 		rep.Failures = append(rep.Failures, rep.tooLittle(r.Kills)...)
 	}
 	if !rep.OK() {

@@ -11,44 +11,44 @@ import (
 type takeback struct {
 	request
 	id       string
-	trade    told
+	trade    shownTrade
 	correct  bool
 	price    int64
 	quantity int64
 	cascade  bool
 }
 
-// told is a trade that a stream has shown.
-type told struct {
+// shownTrade is a trade that a stream has shown.
+type shownTrade struct {
 	seq             uint64
 	price, quantity int64
 }
 
-func (t told) name(account uint64) string { return fmt.Sprintf("%d-%d", account, t.seq) }
+func (t shownTrade) name(account uint64) string { return fmt.Sprintf("%d-%d", account, t.seq) }
 
 // recentMax is how many of an account's latest trades may be taken back.
 const recentMax = 64
 
-// showed records a trade that a stream has shown. The caller holds the mutex.
-func (a *account) showed(seq uint64, t *client.Trade) {
+// rememberTrade records a trade that a stream has shown. The caller holds the mutex.
+func (a *account) rememberTrade(seq uint64, t *client.Trade) {
 	if len(a.recent) == recentMax {
 		a.recent = append(a.recent[:0], a.recent[1:]...)
 	}
-	a.recent = append(a.recent, told{seq, int64(t.Price), t.Quantity})
+	a.recent = append(a.recent, shownTrade{seq, int64(t.Price), t.Quantity})
 }
 
 // recentTrade picks one of the recent trades: the n-th, modulo their number.
-func (a *account) recentTrade(n int) (t told, ok bool) {
+func (a *account) recentTrade(n int) (t shownTrade, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.recent) == 0 {
-		return told{}, false
+		return shownTrade{}, false
 	}
 	return a.recent[n%len(a.recent)], true
 }
 
-// wanted records a request before it is sent.
-func (a *account) wanted(b *takeback) {
+// takebackSent records a request before it is sent.
+func (a *account) takebackSent(b *takeback) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.takebacks[b.id] = b
@@ -78,8 +78,8 @@ func (a *account) takenBack(what *client.Bust, seq uint64) {
 	}
 }
 
-// done records the answer to a request that was carried out.
-func (a *account) done(b *takeback, id string, seq uint64, repeated bool) {
+// takebackDone records the answer to a request that was carried out.
+func (a *account) takebackDone(b *takeback, id string, seq uint64, repeated bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before := b.known()
@@ -95,8 +95,8 @@ func (a *account) done(b *takeback, id string, seq uint64, repeated bool) {
 	b.answered = seq
 }
 
-// declined records that a request was refused.
-func (a *account) declined(b *takeback, why error) {
+// takebackRefused records that a request was refused.
+func (a *account) takebackRefused(b *takeback, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if b.seq != 0 || b.answered != 0 {
@@ -120,8 +120,8 @@ func (a *account) carriedOut(n int) *takeback {
 	return nil
 }
 
-// tallied returns how many busts and corrections were carried out.
-func (a *account) tallied() (busts, corrections int) {
+// countTakebacks returns how many busts and corrections were carried out.
+func (a *account) countTakebacks() (busts, corrections int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, b := range a.carried {

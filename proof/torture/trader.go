@@ -64,7 +64,7 @@ func (t *trader) connect(ctx context.Context, addr string) error {
 	if o.Epoch == 0 {
 		o.Mode = client.ModeRestart
 	}
-	known := t.account.top()
+	known := t.account.newestSeq()
 	c, err := client.Dial(ctx, addr, o)
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func (t *trader) follow() {
 		ev, err := t.conn.Next(context.Background())
 		if err != nil {
 			t.err = err
-			t.wrong(err)
+			t.judgeEnd(err)
 			return
 		}
 		switch fresh := t.account.heard(ev); {
@@ -121,8 +121,8 @@ func (t *trader) follow() {
 	}
 }
 
-// wrong reports a breach if a connection ended in a way that a kill does not explain.
-func (t *trader) wrong(err error) {
+// judgeEnd reports a breach if a connection ended in a way that a kill does not explain.
+func (t *trader) judgeEnd(err error) {
 	var gap *client.GapError
 	var protocol *client.ProtocolError
 	switch {
@@ -196,17 +196,17 @@ func (t *trader) order() *order {
 func (t *trader) place(o *order) error {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	t.account.asked(o)
+	t.account.orderSent(o)
 	ev, err := t.conn.Order(ctx, o.message)
 	switch r := asReject(err); {
 	case err == nil:
-		t.account.answer(o, ev)
+		t.account.orderExecuted(o, ev)
 		select {
 		case t.began <- struct{}{}:
 		default:
 		}
 		return nil
-	case r != nil && t.account.refuse(o, r):
+	case r != nil && t.account.orderRefused(o, r):
 		return nil
 	}
 	return err

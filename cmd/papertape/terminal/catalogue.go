@@ -10,6 +10,7 @@ import (
 // Language is a language of the terminal.
 type Language string
 
+// The languages.
 const (
 	English Language = "en"
 	Chinese Language = "zh"

@@ -36,7 +36,7 @@ type command struct {
 	verb     verb
 	line     string   // as it was typed, without a comment
 	number   int      // of the line, from 1
-	of       int      // the number, from 1, of the line of several commands that it is part of; 0 if it came alone
+	bundle   int      // the number, from 1, of the line of several commands that it is part of; 0 if it came alone
 	words    []string // buy, sell: the instrument; quote: instruments
 	quantity int64    // buy, sell: shares
 	limit    int64    // buy, sell: in 1/10000; 0 means at the market
@@ -52,7 +52,7 @@ func (c *command) isLocal() bool { return c.verb == verbQuit || c.verb == verbHe
 // parse parses a line up to a #, which begins a comment. It returns nil if there is no command. The
 // error is a sentence that says what was wrong and what would be right.
 func (c *catalogue) parse(line string) (*command, error) {
-	line, _, _ = strings.Cut(narrow(line), "#")
+	line, _, _ = strings.Cut(narrowForms(line), "#")
 	line = strings.TrimSpace(line)
 	words := strings.Fields(line)
 	if len(words) == 0 {
@@ -60,7 +60,7 @@ func (c *catalogue) parse(line string) (*command, error) {
 	}
 	for _, word := range words {
 		if r, hides := usertext.Hidden(word); hides {
-			return nil, c.wrong(keyHidden, tidy(word), fmt.Sprintf("%U", r))
+			return nil, c.sentenceError(keyHidden, tidy(word), fmt.Sprintf("%U", r))
 		}
 	}
 	v, err := c.verbOf(words[0])
@@ -85,13 +85,13 @@ func (c *catalogue) parseRest(cmd *command, rest []string) (err error) {
 		return c.parsePresence(cmd, rest)
 	}
 	if len(rest) > 0 {
-		return c.wrong(keyTakesNothing, c.name(cmd.verb), strings.Join(rest, " "))
+		return c.sentenceError(keyTakesNothing, c.name(cmd.verb), strings.Join(rest, " "))
 	}
 	return nil
 }
 
-// wrong returns a sentence of the catalogue as an error.
-func (c *catalogue) wrong(k key, values ...any) error { return errors.New(c.say(k, values...)) }
+// sentenceError returns a sentence of the catalogue as an error.
+func (c *catalogue) sentenceError(k key, values ...any) error { return errors.New(c.say(k, values...)) }
 
 // verbOf finds a command by any of its names in any language.
 func (c *catalogue) verbOf(word string) (verb, error) {
@@ -107,11 +107,11 @@ func (c *catalogue) verbOf(word string) (verb, error) {
 		for i := range of.verbs {
 			if name := of.verbs[i].names[0]; distance(typed, name) <= 1+len([]rune(name))/5 &&
 				distance(typed, name) < len([]rune(name)) {
-				return 0, c.wrong(keyMeant, word, name)
+				return 0, c.sentenceError(keyMeant, word, name)
 			}
 		}
 	}
-	return 0, c.wrong(keyUnknownCommand, word, c.name(verbHelp))
+	return 0, c.sentenceError(keyUnknownCommand, word, c.name(verbHelp))
 }
 
 // parseOrder parses an instrument of one or two words, a quantity, and optionally @ and a limit.
@@ -120,28 +120,28 @@ func (c *catalogue) parseOrder(cmd *command, rest []string) error {
 	before, after, limited := strings.Cut(strings.Join(rest, " "), "@")
 	words, price := strings.Fields(before), strings.Fields(after)
 	if len(words) == 0 {
-		return c.wrong(keyOrderUsage, name)
+		return c.sentenceError(keyOrderUsage, name)
 	}
 	last := words[len(words)-1]
 	var err error
 	cmd.quantity, err = decimal.ParseWhole[int64](last, 1, positions.MaxOrderShares)
 	switch {
 	case len(words) == 1, len(words) == 2 && isMarket(words[0]):
-		return c.wrong(keyNoQuantity, name, strings.Join(words, " "))
+		return c.sentenceError(keyNoQuantity, name, strings.Join(words, " "))
 	case err != nil:
-		return c.wrong(keyBadQuantity, last, positions.MaxOrderShares)
+		return c.sentenceError(keyBadQuantity, last, positions.MaxOrderShares)
 	}
 	cmd.words = words[:len(words)-1]
 	switch {
 	case !limited:
 		return nil
 	case len(price) == 0:
-		return c.wrong(keyNoPrice)
+		return c.sentenceError(keyNoPrice)
 	case len(price) > 1:
-		return c.wrong(keyAfterPrice, strings.Join(price[1:], " "))
+		return c.sentenceError(keyAfterPrice, strings.Join(price[1:], " "))
 	}
 	if cmd.limit, err = market.ParseMoney(price[0]); err != nil || cmd.limit <= 0 || cmd.limit > market.MaxPrice {
-		return c.wrong(keyBadPrice, price[0], market.FormatMoney(market.MaxPrice))
+		return c.sentenceError(keyBadPrice, price[0], market.FormatMoney(market.MaxPrice))
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (c *catalogue) parseCount(rest []string) (int, error) {
 	}
 	n, err := decimal.ParseWhole(rest[0], 1, historyMost)
 	if len(rest) > 1 || err != nil {
-		return 0, c.wrong(keyBadCount, strings.Join(rest, " "), historyMost)
+		return 0, c.sentenceError(keyBadCount, strings.Join(rest, " "), historyMost)
 	}
 	return n, nil
 }
@@ -167,12 +167,12 @@ func (c *catalogue) parsePresence(cmd *command, rest []string) error {
 			return nil
 		}
 	}
-	return c.wrong(keyPresenceUsage, c.name(verbPresence))
+	return c.sentenceError(keyPresenceUsage, c.name(verbPresence))
 }
 
-// narrow replaces the wide forms that a Chinese keyboard types (Ｂ, １, ＠, ．) by the plain
+// narrowForms replaces the wide forms that a Chinese keyboard types (Ｂ, １, ＠, ．) by the plain
 // characters.
-func narrow(s string) string {
+func narrowForms(s string) string {
 	const wideFirst, wideLast, offset = '！', '～', '！' - '!'
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -39,7 +39,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %v", c.line, err)
 			continue
 		}
-		c.want.line = strings.TrimSpace(narrow(c.line))
+		c.want.line = strings.TrimSpace(narrowForms(c.line))
 		if !reflect.DeepEqual(*got, c.want) {
 			t.Errorf("%q: %+v, want %+v", c.line, *got, c.want)
 		}

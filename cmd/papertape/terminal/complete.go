@@ -94,7 +94,7 @@ func (c *completer) commands(last string) (found []choice) {
 // before it, place, is a market, it returns those of that market by code. If only is not nil, no
 // others are returned.
 func (c *completer) instruments(place, last string, only []instrument) (found []choice) {
-	typed := strings.ToUpper(narrow(last))
+	typed := strings.ToUpper(narrowForms(last))
 	for _, in := range c.listing().all() {
 		switch {
 		case only != nil && !holds(only, in):
@@ -140,7 +140,7 @@ func pick(before, last string, candidates []choice) completion {
 	}
 	shared := []rune(candidates[0].word)
 	for _, c := range candidates[1:] {
-		shared = shared[:common(shared, []rune(c.word))]
+		shared = shared[:commonPrefix(shared, []rune(c.word))]
 	}
 	more := len(shared) > len([]rune(last))
 	if more && (strings.HasPrefix(string(shared), last) || strings.Contains(string(shared), strings.ToUpper(last))) {
@@ -149,8 +149,8 @@ func pick(before, last string, candidates []choice) completion {
 	return completion{line: before + last, choices: candidates}
 }
 
-// common returns how many letters two words have in common at their beginning.
-func common(a, b []rune) (n int) {
+// commonPrefix returns how many letters two words have in common at their beginning.
+func commonPrefix(a, b []rune) (n int) {
 	for n < len(a) && n < len(b) && a[n] == b[n] {
 		n++
 	}

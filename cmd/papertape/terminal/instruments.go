@@ -73,7 +73,7 @@ func (l *listing) find(typed string) (*market.Instrument, bool) {
 	}
 	var named []*market.Instrument
 	for _, in := range l.all() {
-		if narrow(in.Name) == narrow(typed) {
+		if narrowForms(in.Name) == narrowForms(typed) {
 			named = append(named, in)
 		}
 	}
@@ -115,13 +115,13 @@ func (l *listing) example() string {
 func (l *listing) unknown(c *catalogue, typed string) error {
 	near := l.near(typed)
 	if len(near) == 0 {
-		return c.wrong(keyUnknownInstrument, typed, l.example())
+		return c.sentenceError(keyUnknownInstrument, typed, l.example())
 	}
 	names := make([]string, len(near))
 	for i, in := range near {
 		names[i] = fmt.Sprintf("%s (%s)", in, in.Name)
 	}
-	return c.wrong(keyInstrumentNear, typed, strings.Join(names, c.say(keyOr)))
+	return c.sentenceError(keyInstrumentNear, typed, strings.Join(names, c.say(keyOr)))
 }
 
 // splitInstruments groups words into instruments. An instrument may take two words (SH 600519).

@@ -154,21 +154,21 @@ func (s *session) explain(r *running, err error) error {
 	var refused *client.Reject
 	switch {
 	case r.canceled && isOrder, isOrder && errors.Is(err, context.DeadlineExceeded):
-		return s.words.wrong(keyOrderGaveUp, r.line)
+		return s.words.sentenceError(keyOrderGaveUp, r.line)
 	case r.canceled, errors.Is(err, context.DeadlineExceeded):
-		return s.words.wrong(keyGaveUp, r.line)
+		return s.words.sentenceError(keyGaveUp, r.line)
 	case errors.Is(err, client.ErrOutcomeUnknown):
-		return s.words.wrong(keyOrderUnknown, s.because(err), s.words.name(verbHistory))
+		return s.words.sentenceError(keyOrderUnknown, s.reason(err), s.words.name(verbHistory))
 	case errors.As(err, &refused):
-		return errors.New(s.because(err))
+		return errors.New(s.reason(err))
 	case errors.Is(err, client.ErrDisconnected):
-		return s.words.wrong(keyNoAnswer, s.because(err))
+		return s.words.sentenceError(keyNoAnswer, s.reason(err))
 	}
 	return err
 }
 
-// because returns the reason for which the server, or the connection, did not do something.
-func (p *printer) because(err error) string {
+// reason returns the reason for which the server, or the connection, did not do something.
+func (p *printer) reason(err error) string {
 	var refused *client.Reject
 	var bye *client.Goodbye
 	var network *net.OpError

@@ -13,8 +13,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// held returns an account with some shares of one instrument, as of a sequence.
-func held(seq uint64, shares int64) *papertapev1.Holdings {
+// holdingsOf returns an account with some shares of one instrument, as of a sequence.
+func holdingsOf(seq uint64, shares int64) *papertapev1.Holdings {
 	s := client.State{Account: customer, Seq: seq, Positions: rowsShown(maotai(shares)),
 		Cash: client.Cash{Balance: 852000_0000}}
 	return &papertapev1.Holdings{
@@ -44,8 +44,8 @@ func (f *fake) refuse(code papertapev1.RejectCode, text string) {
 // TestBustOnTheTape: when the server takes back a trade that was shown, the tape says so and shows
 // the values before.
 func TestBustOnTheTape(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	f.push(traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginSimulator))
 	f.push(&papertapev1.AccountEvent{
 		Account: customer, Seq: 3, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED,
@@ -81,8 +81,8 @@ func TestBustOnTheTape(t *testing.T) {
 // TestPipeAnswersInTurn: a command is sent only when the one before was answered and its result is
 // on the tape.
 func TestPipeAnswersInTurn(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, func(cfg *Config) { cfg.Echo = true })
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, func(cfg *Config) { cfg.Echo = true })
 	go func() {
 		r.say("# two orders\n\nbuy SH 600519 300 @ 1480\nsell 600519.XSHG 400")
 		_ = r.in.Close()
@@ -132,8 +132,8 @@ func TestPipeStops(t *testing.T) {
 		{"# x\n# y\nbuy 600519 1", `line 3: buy 600519 1: "600519" is not traded here; did you mean SH.600519 ` +
 			`(贵州茅台)?`, false},
 	} {
-		f := newFake(t, held(1, 100))
-		r := start(t, f.addr, nil)
+		f := newFake(t, holdingsOf(1, 100))
+		r := startRun(t, f.addr, nil)
 		go func() { _, _ = r.in.Write([]byte(c.lines + "\nbuy SH.600519 2\n")); _ = r.in.Close() }()
 		if strings.Contains(c.want, "refused") {
 			f.refuse(papertapev1.RejectCode_REJECT_CODE_INSUFFICIENT_CASH, "it takes too much")
@@ -154,8 +154,8 @@ func TestPipeStops(t *testing.T) {
 
 // TestOneCommand: only the result of its own order is shown.
 func TestOneCommand(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, func(cfg *Config) { cfg.Words = []string{"buy", "SH.600519", "300"} })
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, func(cfg *Config) { cfg.Words = []string{"buy", "SH.600519", "300"} })
 	f.push(traded(2, client.Sell, 100, client.Closed, maotai(0), client.OriginSimulator))
 	f.filled(3, client.Opened, maotai(300))
 	if err := r.end(); err != nil {
@@ -175,14 +175,14 @@ func TestOneCommandWrong(t *testing.T) {
 		"presence on":    "logins and logouts show while a session lasts",
 		"buy x 1 @ 1 --": "follows the price",
 	} {
-		err := start(t, "127.0.0.1:1", func(cfg *Config) { cfg.Words = strings.Fields(words) }).end()
+		err := startRun(t, "127.0.0.1:1", func(cfg *Config) { cfg.Words = strings.Fields(words) }).end()
 		var line *LineError
 		if !errors.As(err, &line) || !line.Usage || !strings.HasPrefix(err.Error(), want) &&
 			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", words, err, want)
 		}
 	}
-	r := start(t, "127.0.0.1:1", func(cfg *Config) { cfg.Words = []string{"help"} })
+	r := startRun(t, "127.0.0.1:1", func(cfg *Config) { cfg.Words = []string{"help"} })
 	if err := r.end(); err != nil || r.out.String() != english.menu() {
 		t.Errorf("help: %v\n%s", err, r.out)
 	}
@@ -195,7 +195,7 @@ func TestNobodyThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	err = start(t, l.Addr().String(), nil).end()
+	err = startRun(t, l.Addr().String(), nil).end()
 	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) ||
 		!strings.HasSuffix(err.Error(), english.say(keyIsItRunning)) {
 		t.Errorf("%v", err)
@@ -204,15 +204,15 @@ func TestNobodyThere(t *testing.T) {
 
 // TestJSONLines: every line is an object with its type; amounts are decimal strings.
 func TestJSONLines(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, func(cfg *Config) { cfg.JSON = true })
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, func(cfg *Config) { cfg.JSON = true })
 	go func() {
 		r.say("buy SH.600519 300\nholding\nhistory 2\nquote SZ 000001")
 		_ = r.in.Close()
 	}()
 	f.filled(2, client.Increased, maotai(400))
 	f.frames <- codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply,
-		f.request(codec.TypeHoldings, new(papertapev1.HoldingsRequest)), held(2, 400))
+		f.request(codec.TypeHoldings, new(papertapev1.HoldingsRequest)), holdingsOf(2, 400))
 	page := new(papertapev1.HistoryRequest)
 	id := f.request(codec.TypeHistory, page)
 	f.frames <- codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, id, &papertapev1.History{OldestSeq: 1,
@@ -265,7 +265,7 @@ func TestJSONLines(t *testing.T) {
 
 // TestManyInstruments: an instrument that is not in the server's default list is asked for by code.
 func TestManyInstruments(t *testing.T) {
-	f := newFake(t, held(1, 100))
+	f := newFake(t, holdingsOf(1, 100))
 	f.instruments = nil
 	for n := range listingPage {
 		f.instruments = append(f.instruments, &papertapev1.Instrument{
@@ -275,7 +275,7 @@ func TestManyInstruments(t *testing.T) {
 	}
 	f.more = []*papertapev1.Instrument{{Market: "SZ", Code: "000001", Name: "平安银行", Price: 10_0000,
 		PreviousClose: 10_0000, Lot: 100, Tick: 100}}
-	r := start(t, f.addr, nil)
+	r := startRun(t, f.addr, nil)
 	go func() { r.say("quote\nquote SZ.000001\nquote 000001.SZ SH.000499\nquote SZ.000002") }()
 	err := r.end()
 	if err == nil || !strings.HasPrefix(err.Error(), `line 4: quote SZ.000002: "SZ.000002" is not traded here;`) {
@@ -290,8 +290,8 @@ func TestManyInstruments(t *testing.T) {
 
 // TestHistoryPages: pages are fetched until there are enough events.
 func TestHistoryPages(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	go func() { r.say("history 150") }()
 	next := uint64(200)
 	var asked []string
@@ -329,8 +329,8 @@ func TestHistoryPages(t *testing.T) {
 // TestInterrupted: an interrupt ends the wait for an answer at once, and says that an order may
 // still be executed.
 func TestInterrupted(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	go func() { r.say("buy SH.600519 100") }()
 	f.request(codec.TypeOrder, new(papertapev1.Order))
 	r.cancel()
@@ -342,8 +342,8 @@ func TestInterrupted(t *testing.T) {
 
 // TestInterruptedAnswer: an answer that waits for earlier events does not delay the end.
 func TestInterruptedAnswer(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	go func() { r.say("history") }()
 	id := f.request(codec.TypeHistory, new(papertapev1.HistoryRequest))
 	f.frames <- codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, id, &papertapev1.History{OldestSeq: 3,
@@ -363,8 +363,8 @@ func TestInterruptedAnswer(t *testing.T) {
 
 // TestConnectionGoes: messages about the connection are not among the data.
 func TestConnectionGoes(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	r.out.await(t, "cash 852000.00\n")
 	f.frames <- codec.Append(nil, codec.TypeGoodbye, 0, 0,
 		&papertapev1.Goodbye{Reason: papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, Text: "enough"})

@@ -175,8 +175,8 @@ type runningRun struct {
 	cancel  context.CancelFunc
 }
 
-// start runs the terminal on a pipe that the test writes to.
-func start(t *testing.T, addr string, change func(*Config)) *runningRun {
+// startRun runs the terminal on a pipe that the test writes to.
+func startRun(t *testing.T, addr string, change func(*Config)) *runningRun {
 	t.Helper()
 	in, write := io.Pipe()
 	r := &runningRun{t: t, in: write, out: newSyncBuffer(), notices: newSyncBuffer(), ended: make(chan error, 1)}

@@ -13,7 +13,7 @@ import (
 const (
 	batchMax   = 64  // updates that are written at once
 	waitingMax = 16  // commands that may wait for the one under way; further ones are dropped with a message
-	severalMax = 100 // commands of one line, which wait in addition to those; a line with more is refused whole
+	bundleMax  = 100 // commands of one line, which wait in addition to those; a line with more is refused whole
 	missedMax  = 100 // missed events that are shown one by one; of more, only the last ones are
 )
 
@@ -120,7 +120,7 @@ func (s *session) run(ctx context.Context, lines <-chan input, ended <-chan erro
 		case a := <-s.answered:
 			s.running.answer = a
 		case err = <-ended:
-			s.rest()
+			s.showWaiting()
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
@@ -150,14 +150,14 @@ func (s *session) input(ctx context.Context, in input) error {
 		s.data(echoPrompt + tidy(in.text))
 	}
 	if lines := strings.Split(in.text, lineBreak); len(lines) > 1 && !s.strict {
-		return s.several(ctx, lines)
+		return s.runBundle(ctx, lines)
 	}
 	cmd, err := s.words.parse(in.text)
 	switch {
 	case err != nil && s.strict:
 		return s.words.lineError(in.number, in.text, true, err)
 	case err != nil:
-		s.wrong(err)
+		s.complain(err)
 		return nil
 	case cmd == nil:
 		return nil
@@ -165,7 +165,7 @@ func (s *session) input(ctx context.Context, in input) error {
 	cmd.number = in.number
 	switch {
 	case cmd.isLocal(), s.running == nil:
-		return s.do(ctx, cmd)
+		return s.execute(ctx, cmd)
 	case len(s.waiting) >= waitingMax:
 		s.data(s.words.say(keyQueueFull, len(s.waiting), cmd.line))
 	default:
@@ -174,11 +174,11 @@ func (s *session) input(ctx context.Context, in input) error {
 	return nil
 }
 
-// wrong tells the person what was wrong.
-func (s *session) wrong(err error) { s.data(s.bold("?") + " " + err.Error()) }
+// complain tells the person what was wrong.
+func (s *session) complain(err error) { s.data(s.bold("?") + " " + err.Error()) }
 
-// do executes a command, or starts it.
-func (s *session) do(ctx context.Context, cmd *command) error {
+// execute executes a command, or starts it.
+func (s *session) execute(ctx context.Context, cmd *command) error {
 	switch cmd.verb {
 	case verbQuit:
 		return errLeave
@@ -235,14 +235,14 @@ func (s *session) settle(ctx context.Context) error {
 	s.running = nil
 	if err := r.answer.err; err != nil {
 		sentence := s.explain(r, err)
-		if s.strict || r.of != 0 {
+		if s.strict || r.bundle != 0 {
 			sentence = s.words.lineError(r.number, r.line, false, sentence)
 		}
 		if s.strict {
 			return sentence
 		}
-		s.wrong(sentence)
-		s.dropRest(r.of)
+		s.complain(sentence)
+		s.dropRest(r.bundle)
 	} else {
 		s.show(r.answer.text, r.answer.object)
 	}
@@ -254,7 +254,7 @@ func (s *session) next(ctx context.Context) error {
 	for s.running == nil && len(s.waiting) > 0 {
 		cmd := s.waiting[0]
 		s.waiting = s.waiting[1:]
-		if err := s.do(ctx, cmd); err != nil {
+		if err := s.execute(ctx, cmd); err != nil {
 			return err
 		}
 	}

@@ -50,8 +50,8 @@ func (s *style) bold(what string) string   { return s.attribute(sgrBold, what) }
 func (s *style) faint(what string) string  { return s.attribute(sgrFaint, what) }
 func (s *style) struck(what string) string { return s.attribute(sgrStruck, what) }
 
-// rose colours a text red or green by direction, and leaves it alone where the direction is 0.
-func (s *style) rose(direction int64, what string) string {
+// byDirection colours a text red or green by direction, and leaves it alone where the direction is 0.
+func (s *style) byDirection(direction int64, what string) string {
 	if !s.colours || direction == 0 {
 		return what
 	}
@@ -63,7 +63,7 @@ func (s *style) rose(direction int64, what string) string {
 
 // signedMoney formats an amount with its sign and the colour of that sign.
 func (s *style) signedMoney(v client.Money) string {
-	return s.rose(int64(v), plus(v)+v.String())
+	return s.byDirection(int64(v), plus(v)+v.String())
 }
 
 func plus(v client.Money) string {

@@ -220,9 +220,9 @@ func (p *printer) quotes(list []client.Instrument) string {
 		where.add(tidy(in.Market))
 		code.add(tidy(in.Code))
 		name.add(tidy(in.Name))
-		price.add(p.rose(d, in.Price.String()))
+		price.add(p.byDirection(d, in.Price.String()))
 		before.add(in.PreviousClose.String())
-		move.add(p.rose(d, percent(d, int64(in.PreviousClose))))
+		move.add(p.byDirection(d, percent(d, int64(in.PreviousClose))))
 	}
 	return p.draw([]*column{where, code, name, price, before, move})
 }

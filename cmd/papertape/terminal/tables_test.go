@@ -37,11 +37,11 @@ func TestHoldings(t *testing.T) {
 │      │        │ 合计                    │       │       │         │ 188523.50 │ 182006.10 │ +6517.40 │      +5.50 │
 └──────┴────────┴─────────────────────────┴───────┴───────┴─────────┴───────────┴───────────┴──────────┴────────────┘
 总市值 188523.50，现金 12.34`
-	got := printing(&chinese, style{}).holdings(rows, total, client.Cash{Balance: 12_3400})
+	got := newPrinter(&chinese, style{}).holdings(rows, total, client.Cash{Balance: 12_3400})
 	if "\n"+got != want {
 		t.Errorf("got\n%s\nwant%s", got, want)
 	}
-	empty := printing(&english, style{}).holdings(nil, 0, client.Cash{Balance: 12_3400})
+	empty := newPrinter(&english, style{}).holdings(nil, 0, client.Cash{Balance: 12_3400})
 	if empty != "no positions\ntotal market value 0.00, cash 12.34" {
 		t.Errorf("an empty list: %q", empty)
 	}
@@ -61,7 +61,7 @@ func TestTableWidths(t *testing.T) {
 	for _, c := range []*catalogue{&english, &chinese} {
 		for _, s := range []style{{}, {attributes: true, colours: true, scheme: SchemeCN}} {
 			for _, width := range []int{0, 200, 120, 100, 80, 60} {
-				p := printing(c, s)
+				p := newPrinter(c, s)
 				p.width = func() int { return width }
 				for name, drawn := range map[string]string{
 					"holdings": p.holdings(rows, total, client.Cash{}), "quotes": p.quotes(quotes),
@@ -106,7 +106,7 @@ func checkWidths(t *testing.T, name, drawn string, width int) {
 // TestHistory: the history marks trades that were taken back, and says where it begins.
 func TestHistory(t *testing.T) {
 	events, _ := tape()
-	got := printing(&english, style{}).history(events, 1, func(t *client.Trade) bool { return t.ID == "100017-2" })
+	got := newPrinter(&english, style{}).history(events, 1, func(t *client.Trade) bool { return t.ID == "100017-2" })
 	for _, line := range []string{
 		"the last 8 of 8 events, newest last\n",
 		"│   2 │ 2026-11-23T12:00:00Z │ +          │ buy SH.600519 贵州茅台, corrected  ",
@@ -118,12 +118,12 @@ func TestHistory(t *testing.T) {
 			t.Errorf("there is no %q in\n%s", line, got)
 		}
 	}
-	if got := printing(&english, style{}).history(events, 2,
+	if got := newPrinter(&english, style{}).history(events, 2,
 		func(*client.Trade) bool { return false }); !strings.HasSuffix(got,
 		"\nthe server keeps events from sequence 2 on") {
 		t.Errorf("history that is not whole:\n%s", got)
 	}
-	if got := printing(&chinese, style{}).history(nil, 0, nil); got != chinese.say(keyHistoryEmpty) {
+	if got := newPrinter(&chinese, style{}).history(nil, 0, nil); got != chinese.say(keyHistoryEmpty) {
 		t.Errorf("no history: %q", got)
 	}
 }

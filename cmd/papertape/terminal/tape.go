@@ -75,7 +75,7 @@ func (p *printer) mark(change client.Change, t *client.Trade) string {
 	default:
 		mark = fmt.Sprintf("Δ%+d", direction*t.Quantity)
 	}
-	return p.rose(direction, left(mark, markColumn))
+	return p.byDirection(direction, left(mark, markColumn))
 }
 
 // tradeColumns returns the columns of a trade without its time, reason and actor.
@@ -160,7 +160,7 @@ func (p *printer) presence(m *client.Presence) string {
 	if m.Online {
 		k, direction = keyOnline, 1
 	}
-	return p.rose(direction, p.words.say(k, m.Account, m.UID, m.Sessions))
+	return p.byDirection(direction, p.words.say(k, m.Account, m.UID, m.Sessions))
 }
 
 // fit joins the parts of a line, most important first, with two spaces. On a narrow screen it

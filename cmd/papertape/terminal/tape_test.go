@@ -16,7 +16,7 @@ const customer = 100017
 // noon is the time of everything in these tests.
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func printing(c *catalogue, s style) *printer {
+func newPrinter(c *catalogue, s style) *printer {
 	return &printer{style: s, words: c, zone: time.UTC}
 }
 
@@ -167,7 +167,7 @@ func TestTape(t *testing.T) {
           现金：500000.00 -> 900000.00
 `,
 	} {
-		if got := render(printing(of, style{})); "\n"+got != want {
+		if got := render(newPrinter(of, style{})); "\n"+got != want {
 			t.Errorf("got\n%s\nwant%s", got, want)
 		}
 	}
@@ -179,7 +179,7 @@ func TestTapeColumns(t *testing.T) {
 		events, before := tape()
 		var at []int
 		for i, ev := range events[:4] {
-			line := printing(c, style{}).event(ev, before[i], i == 0)
+			line := newPrinter(c, style{}).event(ev, before[i], i == 0)
 			trade, rest, _ := strings.Cut(line, "@")
 			at = append(at, columns(trade), columns(rest[:strings.LastIndex(rest, " ")+1]))
 		}
@@ -195,7 +195,7 @@ func TestTapeColumns(t *testing.T) {
 // Without colours there is no escape sequence.
 func TestTapeColours(t *testing.T) {
 	events, before := tape()
-	line := func(s style, i int) string { return printing(&english, s).event(events[i], before[i], false) }
+	line := func(s style, i int) string { return newPrinter(&english, s).event(events[i], before[i], false) }
 	cn, western := style{attributes: true, colours: true, scheme: SchemeCN},
 		style{attributes: true, colours: true, scheme: SchemeWestern}
 	for _, c := range []struct {
@@ -215,15 +215,15 @@ func TestTapeColours(t *testing.T) {
 		t.Errorf("a trade taken back, with attributes: %q", got)
 	}
 	for _, s := range []style{cn, western, {attributes: true}, {}} {
-		got := render(printing(&english, s))
-		if plain := text.StripEscape(got); plain != render(printing(&english, style{})) {
+		got := render(newPrinter(&english, s))
+		if plain := text.StripEscape(got); plain != render(newPrinter(&english, style{})) {
 			t.Errorf("%+v changes more than colours:\n%s", s, got)
 		}
 		if colour := strings.Contains(got, "\x1b[3"); colour != s.colours {
 			t.Errorf("%+v: %q", s, got)
 		}
 	}
-	if got := render(printing(&english, style{})); strings.Contains(got, "\x1b") {
+	if got := render(newPrinter(&english, style{})); strings.Contains(got, "\x1b") {
 		t.Errorf("without attributes: %q", got)
 	}
 }
@@ -236,7 +236,7 @@ func TestTapeFits(t *testing.T) {
 		last  string
 	}{{0, "100017-2"}, {120, "100017-2"}, {97, "holds 100"}, {80, "you"}, {70, "you"}, {60, "1480.00"},
 		{10, "1480.00"}} {
-		p := printing(&english, style{width: func() int { return c.width }})
+		p := newPrinter(&english, style{width: func() int { return c.width }})
 		if got := p.event(events[0], before[0], true); !strings.HasSuffix(got, c.last) {
 			t.Errorf("on %d columns: %q, want %q last", c.width, got, c.last)
 		}
@@ -256,10 +256,10 @@ func TestResynced(t *testing.T) {
   SH.600519 贵州茅台: quantity 100 -> 0, cost 148000.00 -> 0.00
   SZ.000001 平安银行: quantity 300 -> 200, cost 0.0001 -> 0.0001
   cash: 10.00 -> 20.00`
-	if got := printing(&english, style{}).resynced(before, after); got != want {
+	if got := newPrinter(&english, style{}).resynced(before, after); got != want {
 		t.Errorf("\n%s\nwant\n%s", got, want)
 	}
-	if got := printing(&english, style{}).resynced(before, before); got != english.say(keyResyncSame) {
+	if got := newPrinter(&english, style{}).resynced(before, before); got != english.say(keyResyncSame) {
 		t.Errorf("the same: %s", got)
 	}
 }

@@ -93,7 +93,7 @@ func Run(ctx context.Context, cfg Config) error {
 		account: account, json: cfg.JSON, echo: cfg.Echo, orderID: rand.Text()[:orderIDLetters] + "-",
 		updates: make(chan client.Update, batchMax), answered: make(chan *answer, 1),
 	}
-	first, err := s.begin(opening)
+	first, err := s.awaitLogin(opening)
 	if err != nil {
 		return unreachable(ctx, words, err)
 	}
@@ -111,7 +111,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}()
 	switch {
 	case len(cfg.Words) > 0:
-		return s.once(ctx, &cfg, ended)
+		return s.runOne(ctx, &cfg, ended)
 	case isTerminal(cfg.In) && isTerminal(cfg.Out) && cfg.Getenv("TERM") != "dumb" && !cfg.JSON:
 		return s.interact(ctx, &cfg, first, ended)
 	default:
@@ -136,13 +136,13 @@ func checkWords(words *catalogue, cfg *Config) (done bool, err error) {
 		_, err = io.WriteString(cfg.Out, words.menu())
 		return true, err
 	case cmd.verb == verbPresence:
-		return false, words.lineError(0, cmdLine, true, words.wrong(keyPresenceAlone))
+		return false, words.lineError(0, cmdLine, true, words.sentenceError(keyPresenceAlone))
 	}
 	return false, nil
 }
 
-// begin takes the first update, which is the login, and fetches the listing.
-func (s *session) begin(ctx context.Context) (*client.Connected, error) {
+// awaitLogin takes the first update, which is the login, and fetches the listing.
+func (s *session) awaitLogin(ctx context.Context) (*client.Connected, error) {
 	u, err := s.account.Next(ctx)
 	if err != nil {
 		return nil, err
@@ -168,10 +168,10 @@ func unreachable(ctx context.Context, words *catalogue, err error) error {
 	var refused *client.Reject
 	var bye *client.Goodbye
 	if ctx.Err() != nil {
-		return words.wrong(keyInterrupted)
+		return words.sentenceError(keyInterrupted)
 	}
 	if errors.As(err, &refused) || errors.As(err, &bye) {
-		return errors.New((&printer{words: words}).because(err))
+		return errors.New((&printer{words: words}).reason(err))
 	}
 	return fmt.Errorf("%w; %s", err, words.say(keyIsItRunning))
 }
@@ -278,8 +278,8 @@ func (s *session) readLines(r io.Reader, lines chan<- input, done <-chan struct{
 	}
 }
 
-// once executes one command.
-func (s *session) once(ctx context.Context, cfg *Config, ended <-chan error) error {
+// runOne executes one command.
+func (s *session) runOne(ctx context.Context, cfg *Config, ended <-chan error) error {
 	s.screen, s.strict, s.quiet, s.echo = plain{cfg.Out, cfg.Notes}, true, true, false
 	lines := make(chan input, 1)
 	lines <- input{text: strings.Join(cfg.Words, " ")}

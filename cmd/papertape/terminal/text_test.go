@@ -92,8 +92,8 @@ func TestPipeText(t *testing.T) {
 		"buy SH.600519 300\rbuy SH.600519 100\r",
 		"buy SH.600519 300\r\n\r\n\ufeffbuy SH.600519 100",
 	} {
-		f := newFake(t, held(1, 100))
-		r := start(t, f.addr, nil)
+		f := newFake(t, holdingsOf(1, 100))
+		r := startRun(t, f.addr, nil)
 		go func() {
 			_, _ = r.in.Write([]byte(text))
 			_ = r.in.Close()
@@ -121,8 +121,8 @@ func TestPipeNoText(t *testing.T) {
 		{"\xc2\xf2\xc8\xeb", "line 2: this is not text in UTF-8; save it as UTF-8", "第 2 行：这不是 UTF-8 文本；请另存为 UTF-8"},
 	} {
 		for lang, want := range map[Language]string{English: c.en, Chinese: c.zh} {
-			f := newFake(t, held(1, 100))
-			r := start(t, f.addr, func(cfg *Config) { cfg.Lang = lang })
+			f := newFake(t, holdingsOf(1, 100))
+			r := startRun(t, f.addr, func(cfg *Config) { cfg.Lang = lang })
 			go func() {
 				_, _ = r.in.Write([]byte("buy SH.600519 300\n" + c.text + "\nbuy SH.600519 100\n"))
 				_ = r.in.Close()
@@ -136,8 +136,8 @@ func TestPipeNoText(t *testing.T) {
 			_ = r.in.Close() // lets the writer end
 		}
 	}
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	go func() {
 		_, _ = r.in.Write([]byte("\xff\xfeb\x00u\x00y\x00\n\x00"))
 		_ = r.in.Close()
@@ -153,14 +153,14 @@ const hostile = "\x1b[2J\x1b]0;owned\x07\u202e\u2066\u200b\u2028\u009b31m\r\n"
 // of text.
 func TestHostileServer(t *testing.T) {
 	for _, asJSON := range []bool{false, true} {
-		holdings := held(1, 100)
+		holdings := holdingsOf(1, 100)
 		holdings.Positions[0].Name = "茅台" + hostile
 		f := newFake(t, holdings)
 		for _, in := range f.instruments {
 			in.Name += hostile
 		}
 		f.instruments[0].Name = hostile
-		r := start(t, f.addr, func(cfg *Config) { cfg.JSON = asJSON })
+		r := startRun(t, f.addr, func(cfg *Config) { cfg.JSON = asJSON })
 		bought := traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginSimulator)
 		bought.GetTrade().Name = hostile + "茅台"
 		f.push(bought)
@@ -197,8 +197,8 @@ func TestHostileServer(t *testing.T) {
 // TestEveryLineIsJSON: with -o json every answer is an object on a line of its own, also those of
 // help and presence.
 func TestEveryLineIsJSON(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, func(cfg *Config) { cfg.JSON, cfg.Echo = true, true })
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, func(cfg *Config) { cfg.JSON, cfg.Echo = true, true })
 	go func() {
 		r.say("help\n# a note\npresence on")
 		_ = r.in.Close()
@@ -219,7 +219,7 @@ func TestEveryLineIsJSON(t *testing.T) {
 	if got := strings.Join(types, " "); got != "login help subscription" {
 		t.Errorf("the lines are of types %s", got)
 	}
-	alone := start(t, "127.0.0.1:1", func(cfg *Config) { cfg.JSON, cfg.Words = true, []string{"help"} })
+	alone := startRun(t, "127.0.0.1:1", func(cfg *Config) { cfg.JSON, cfg.Words = true, []string{"help"} })
 	if err := alone.end(); err != nil || !strings.HasPrefix(alone.out.String(),
 		`{"type":"help","commands":[{"names":["buy","b"],"form":"SH.600519 100`) {
 		t.Errorf("help alone: %v, %s", err, alone.out)

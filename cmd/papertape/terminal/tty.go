@@ -99,14 +99,14 @@ func (t *tty) Read(p []byte) (int, error) {
 		var chunk [1024]byte
 		n, err := t.in.Read(chunk[:])
 		t.raw, t.err = append(t.raw, chunk[:n]...), err
-		for t.take() {
+		for t.takeInput() {
 			continue
 		}
 	}
 }
 
-// take examines what was read. It returns false if more input is needed.
-func (t *tty) take() bool {
+// takeInput examines what was read. It returns false if more input is needed.
+func (t *tty) takeInput() bool {
 	switch t.state {
 	case pasted:
 		return t.takePaste()

@@ -28,13 +28,13 @@ func (s *session) pump(ctx context.Context) error {
 func (s *session) batch(u client.Update) {
 	s.gathering = true
 	s.update(u)
-	s.rest()
+	s.showWaiting()
 	s.gathering = false
 	s.flush()
 }
 
-// rest shows the updates that are waiting, at most batchMax of them.
-func (s *session) rest() {
+// showWaiting shows the updates that are waiting, at most batchMax of them.
+func (s *session) showWaiting() {
 	for range batchMax {
 		select {
 		case u := <-s.updates:
@@ -131,8 +131,8 @@ func (s *session) disconnected(d *client.Disconnected) {
 	s.head, s.hidden = 0, 0
 	switch {
 	case d.Attempt == 0:
-		s.notice(s.words.say(keyLost, s.because(d.Err)))
+		s.notice(s.words.say(keyLost, s.reason(d.Err)))
 	case d.Retry >= time.Second:
-		s.notice(s.words.say(keyTrying, d.Attempt, s.because(d.Err), d.Retry.Round(time.Second/10)))
+		s.notice(s.words.say(keyTrying, d.Attempt, s.reason(d.Err), d.Retry.Round(time.Second/10)))
 	}
 }

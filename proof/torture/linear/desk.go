@@ -16,8 +16,8 @@ import (
 	"github.com/papertape/papertape/console"
 )
 
-// wanted are the instruments of the orders. One is expensive, so that the cash runs out.
-var wanted = [...]string{"SZ.000001", "SH.601398", "SH.600519"}
+// instrumentsTraded are the instruments of the orders. One is expensive, so that the cash runs out.
+var instrumentsTraded = [...]string{"SZ.000001", "SH.601398", "SH.600519"}
 
 // desk makes the calls of one account.
 type desk struct {
@@ -51,7 +51,7 @@ func (d *desk) begin(ctx context.Context, addr string) error {
 	defer c.Close() //nolint:errcheck // the answers have arrived
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	list, err := c.Instruments(ctx, wanted[:]...)
+	list, err := c.Instruments(ctx, instrumentsTraded[:]...)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (d *desk) begin(ctx context.Context, addr string) error {
 	for _, ev := range slices.Backward(h.Events) {
 		d.history.start.opened(ev)
 	}
-	if s := d.history.start; h.OldestSeq != 1 || uint64(len(h.Events)) != s.seq || len(d.instruments) != len(wanted) {
+	if s := d.history.start; h.OldestSeq != 1 || uint64(len(h.Events)) != s.seq || len(d.instruments) != len(instrumentsTraded) {
 		return fmt.Errorf("account %d begins with %d events up to %d, from %d on: all of them were wanted", d.account,
 			len(h.Events), s.seq, h.OldestSeq)
 	}
@@ -121,7 +121,7 @@ func (s *state) opened(ev *client.Event) {
 // script makes up n calls of a connection.
 func (d *desk) script(n int) (calls []*call) {
 	for range n {
-		if again := d.again(order); again != nil {
+		if again := d.repeatOpen(order); again != nil {
 			calls = append(calls, again)
 			continue
 		}
@@ -147,8 +147,8 @@ func (d *desk) name() string {
 	return fmt.Sprintf("%d-%d", d.account, d.named)
 }
 
-// again returns one of the calls that were left open, every other time.
-func (d *desk) again(kinds ...kind) *call {
+// repeatOpen returns one of the calls that were left open, every other time.
+func (d *desk) repeatOpen(kinds ...kind) *call {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	at := slices.IndexFunc(d.lost, func(c *call) bool { return slices.Contains(kinds, c.kind) })
@@ -169,7 +169,7 @@ type request struct {
 // requests makes up n requests of the operator.
 func (d *desk) requests(n int) (list []request) {
 	for range n {
-		if again := d.again(bust, correct); again != nil {
+		if again := d.repeatOpen(bust, correct); again != nil {
 			list = append(list, request{call: again})
 			continue
 		}
@@ -193,12 +193,12 @@ func (d *desk) trade(c *client.Client, calls []*call) {
 			d.leave(asked)
 			return
 		}
-		d.hear()
+		d.signalAnswer()
 	}
 }
 
-// hear signals that an answer arrived.
-func (d *desk) hear() {
+// signalAnswer signals that an answer arrived.
+func (d *desk) signalAnswer() {
 	select {
 	case d.heard <- struct{}{}:
 	default:

@@ -100,9 +100,9 @@ func (h *history) model() porcupine.Model {
 			if given.open {
 				return a.refused == "" && a.seq == given.did, after
 			}
-			return a.says(given), after
+			return a.matches(given), after
 		},
-		Equal: func(a, b any) bool { return a.(*state).same(b.(*state)) },
+		Equal: func(a, b any) bool { return a.(*state).equal(b.(*state)) },
 		Hash:  func(s any) uint64 { return s.(*state).seq },
 		DescribeOperation: func(input, output any) string {
 			return fmt.Sprintf("%v: %v", input.(*call),

@@ -63,7 +63,7 @@ type state struct {
 	account, seq uint64
 	cash         int64 // booked apart from trades
 	trades       []trade
-	taken        []taken
+	taken        []doneBust
 }
 
 // trade is a trade in its current form.
@@ -76,8 +76,8 @@ type trade struct {
 	first           *answer // the answer when it was executed
 }
 
-// taken is a bust or a correction that was carried out.
-type taken struct {
+// doneBust is a bust or a correction that was carried out.
+type doneBust struct {
 	id    string
 	first *answer
 }
@@ -189,7 +189,7 @@ func (s *state) takeBack(c *call) (*answer, *state) {
 	}
 	done := next.told(touched...)
 	done.cascade = slices.Sorted(slices.Values(gone))
-	next.taken = append(slices.Clone(s.taken), taken{c.id, done})
+	next.taken = append(slices.Clone(s.taken), doneBust{c.id, done})
 	return done, &next
 }
 
@@ -306,19 +306,19 @@ func (s *state) hash(a *answer) uint64 {
 	return h.Sum64()
 }
 
-// same says whether two histories led to the same account.
-func (s *state) same(o *state) bool {
+// equal says whether two histories led to the same account.
+func (s *state) equal(o *state) bool {
 	return s.seq == o.seq && slices.EqualFunc(s.trades, o.trades, func(a, b trade) bool {
 		return a.seq == b.seq && a.gone == b.gone && a.quantity == b.quantity && a.price == b.price && a.id == b.id &&
 			a.buy == b.buy && a.traded == b.traded
-	}) && slices.EqualFunc(s.taken, o.taken, func(a, b taken) bool {
+	}) && slices.EqualFunc(s.taken, o.taken, func(a, b doneBust) bool {
 		return a.id == b.id &&
 			a.first.seq == b.first.seq
 	})
 }
 
-// says reports whether the model's answer is the given one.
-func (a *answer) says(given *answer) bool {
+// matches reports whether the model's answer is the given one.
+func (a *answer) matches(given *answer) bool {
 	return a.refused == given.refused && (a.refused != "" || a.repeated == given.repeated && a.seq == given.seq &&
 		a.balance == given.balance &&
 		a.realised == given.realised && a.hash == given.hash && slices.Equal(a.rows, given.rows) &&

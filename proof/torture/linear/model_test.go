@@ -19,8 +19,8 @@ var (
 // account returns a state with only cash.
 func account(cash int64) *state { return &state{account: 7, seq: 1, cash: cash} }
 
-// do makes calls on a state, and returns the last answer.
-func do(s *state, calls ...*call) (*answer, *state) {
+// callAll makes calls on a state, and returns the last answer.
+func callAll(s *state, calls ...*call) (*answer, *state) {
 	var a *answer
 	for _, c := range calls {
 		a, s = s.step(c)
@@ -40,29 +40,29 @@ func sells(id string, in instrument, n int64) *call {
 func TestGolden(t *testing.T) {
 	at := func(price int64) instrument { return instrument{"SZ", "000001", price} }
 	s := account(10_000)
-	_, s = do(s, buys("a", at(10), 100), buys("b", at(20), 100), sells("c", at(18), 50))
+	_, s = callAll(s, buys("a", at(10), 100), buys("b", at(20), 100), sells("c", at(18), 50))
 	for i := range s.trades {
 		s.trades[i].traded = at(0) // one instrument, whatever the price was
 	}
-	a, after := do(s, &call{kind: bust, id: "x", trade: 3})
+	a, after := callAll(s, &call{kind: bust, id: "x", trade: 3})
 	want := row{"SZ", "000001", 50, 500, 400}
 	if a.refused != "" || a.seq != 5 || !slices.Equal(a.rows, []row{want}) || a.balance != 10_000-1000+900 ||
 		a.realised != 400 {
 		t.Errorf("busted: %v, want %v", a, want)
 	}
-	again, _ := do(after, &call{kind: bust, id: "x", trade: 3})
+	again, _ := callAll(after, &call{kind: bust, id: "x", trade: 3})
 	if !again.repeated || again.seq != a.seq {
 		t.Errorf("the same again: %v", again)
 	}
-	if other, _ := do(after, &call{kind: bust, id: "y", trade: 3}); other.refused != alreadyBusted {
+	if other, _ := callAll(after, &call{kind: bust, id: "y", trade: 3}); other.refused != alreadyBusted {
 		t.Errorf("under another id: %v", other)
 	}
 }
 
 // TestCascade: trades that depend on a trade taken back are taken back too, or prevent the bust.
 func TestCascade(t *testing.T) {
-	_, sold := do(account(10_000), buys("a", cheap, 100), sells("b", cheap, 40), sells("c", cheap, 30))
-	_, spent := do(account(1_000), buys("a", cheap, 100), sells("b", cheap, 100), buys("c", dear, 40))
+	_, sold := callAll(account(10_000), buys("a", cheap, 100), sells("b", cheap, 40), sells("c", cheap, 30))
+	_, spent := callAll(account(1_000), buys("a", cheap, 100), sells("b", cheap, 100), buys("c", dear, 40))
 	for name, c := range map[string]struct {
 		before  *state
 		ask     call
@@ -86,12 +86,12 @@ func TestCascade(t *testing.T) {
 		"no trade": {sold, call{kind: bust, trade: 99}, unknownTrade, nil, 0},
 	} {
 		c.ask.id = "x"
-		a, after := do(c.before, &c.ask)
+		a, after := callAll(c.before, &c.ask)
 		if a.refused != c.refused || a.refused == "" &&
 			(!slices.Equal(a.cascade, c.cascade) || a.balance != c.balance) {
 			t.Errorf("%s: %v, want %q, cascade %v, cash %d", name, a, c.refused, c.cascade, c.balance)
 		}
-		if a.refused != "" && !after.same(c.before) {
+		if a.refused != "" && !after.equal(c.before) {
 			t.Errorf("%s: refused, and something has changed", name)
 		}
 	}
@@ -162,7 +162,7 @@ func TestJudgement(t *testing.T) {
 		}, porcupine.Illegal, nil},
 		"a lost order": {[]line{
 			{lane: 1, from: 0, to: 1, c: buys("a", cheap, 100)},
-			{lane: 1, from: 2, to: 3, c: look, a: func() *answer { a, _ := do(account(10_000), look); return a }()},
+			{lane: 1, from: 2, to: 3, c: look, a: func() *answer { a, _ := callAll(account(10_000), look); return a }()},
 		}, porcupine.Illegal, nil},
 		"an order that was executed twice": {[]line{
 			{lane: 1, from: 0, to: 1, c: buys("a", cheap, 100)},

@@ -16,12 +16,12 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// name identifies an event.
-type name struct{ account, seq uint64 }
+// eventName identifies an event.
+type eventName struct{ account, seq uint64 }
 
 // telling is the transmission of an event to a client.
 type telling struct {
-	name
+	eventName
 	time uint64 // 0 if only the event's name is told
 	line int    // of the trace, where the write with its first byte begins
 	as   string
@@ -45,8 +45,8 @@ func (s *stream) add(c *syscall) {
 	s.pieces = append(s.pieces, piece{len(s.data), c.began, c.ended})
 }
 
-// at returns the write with the byte at a place.
-func (s *stream) at(place int) piece {
+// pieceAt returns the write with the byte at a place.
+func (s *stream) pieceAt(place int) piece {
 	i := sort.Search(len(s.pieces), func(i int) bool { return s.pieces[i].end > place })
 	return s.pieces[i]
 }
@@ -70,13 +70,13 @@ const never = math.MaxInt
 type judgement struct {
 	logs, sockets map[string]*stream
 	tellings      []telling
-	durable       map[name]int // the line at which an event was on the disk
+	durable       map[eventName]int // the line at which an event was on the disk
 	report        *Report
 }
 
 // judge checks the trace of a server on a data directory against the rule in the package comment.
 func judge(calls []*syscall, data string, report *Report) error {
-	j := &judgement{logs: make(map[string]*stream), sockets: make(map[string]*stream), durable: make(map[name]int),
+	j := &judgement{logs: make(map[string]*stream), sockets: make(map[string]*stream), durable: make(map[eventName]int),
 		report: report}
 	j.sort(calls, data)
 	for _, socket := range j.sockets {
@@ -84,10 +84,10 @@ func judge(calls []*syscall, data string, report *Report) error {
 			return err
 		}
 	}
-	wanted := make(map[uint64][]name)
+	wanted := make(map[uint64][]eventName)
 	for _, t := range j.tellings {
-		if t.time != 0 && !slices.Contains(wanted[t.time], t.name) {
-			wanted[t.time] = append(wanted[t.time], t.name)
+		if t.time != 0 && !slices.Contains(wanted[t.time], t.eventName) {
+			wanted[t.time] = append(wanted[t.time], t.eventName)
 		}
 	}
 	for path, log := range j.logs {
@@ -138,7 +138,7 @@ func (j *judgement) listen(s *stream) error {
 		if n == 0 {
 			return nil // the last frame was not written whole
 		}
-		if err := j.frame(&f, s.at(place).began); err != nil {
+		if err := j.frame(&f, s.pieceAt(place).began); err != nil {
 			return err
 		}
 		place += n
@@ -153,7 +153,7 @@ func (j *judgement) frame(f *codec.Frame, line int) error {
 		if err := codec.Unmarshal(f.Payload, ev); err != nil {
 			return fmt.Errorf("an event that was written to a client: %w", err)
 		}
-		j.tellings = append(j.tellings, telling{name{ev.GetAccount(), ev.GetSeq()}, uint64(ev.GetTime()), line,
+		j.tellings = append(j.tellings, telling{eventName{ev.GetAccount(), ev.GetSeq()}, uint64(ev.GetTime()), line,
 			f.Type.String()})
 		j.report.Frames++
 	case codec.TypeHoldingsReply:
@@ -161,17 +161,17 @@ func (j *judgement) frame(f *codec.Frame, line int) error {
 		if err := codec.Unmarshal(f.Payload, h); err != nil {
 			return fmt.Errorf("holdings that were written to a client: %w", err)
 		}
-		j.tellings = append(j.tellings, telling{name{h.GetAccount(), h.GetAsOfSeq()}, 0, line, f.Type.String()})
+		j.tellings = append(j.tellings, telling{eventName{h.GetAccount(), h.GetAsOfSeq()}, 0, line, f.Type.String()})
 		j.report.Holdings++
 	}
 	return nil
 }
 
-// answered matches the event of a bust in the console's answer.
-var answered = regexp.MustCompile(`"seq":(\d+),"time":"([^"]+)","bust":\{"trade_id":"(\d+)-`)
+// bustAnswer matches the event of a bust in the console's answer.
+var bustAnswer = regexp.MustCompile(`"seq":(\d+),"time":"([^"]+)","bust":\{"trade_id":"(\d+)-`)
 
 func (j *judgement) listenConsole(s *stream) error {
-	found := answered.FindSubmatch(s.data)
+	found := bustAnswer.FindSubmatch(s.data)
 	if found == nil {
 		return nil // an answer to another request
 	}
@@ -181,7 +181,7 @@ func (j *judgement) listenConsole(s *stream) error {
 	if err1 != nil || err2 != nil || err3 != nil {
 		return fmt.Errorf("the answer to a bust, %q", found[0])
 	}
-	j.tellings = append(j.tellings, telling{name{account, seq}, uint64(at.UnixNano()), s.pieces[0].began,
+	j.tellings = append(j.tellings, telling{eventName{account, seq}, uint64(at.UnixNano()), s.pieces[0].began,
 		"the answer to a bust"})
 	j.report.Busts++
 	return nil
@@ -196,7 +196,7 @@ const (
 )
 
 // find looks for the wanted events in a log, and records when each was on the disk.
-func (j *judgement) find(log *stream, wanted map[uint64][]name) error {
+func (j *judgement) find(log *stream, wanted map[uint64][]eventName) error {
 	var record []byte
 	for place := 0; ; {
 		if left := logBlock - place%logBlock; left < chunkHead {
@@ -216,7 +216,7 @@ func (j *judgement) find(log *stream, wanted map[uint64][]name) error {
 		record = append(record, head[chunkHead:size]...)
 		place += size
 		if kind == chunkFull || kind == chunkLast {
-			written := log.at(place - 1).ended
+			written := log.pieceAt(place - 1).ended
 			if written == 0 {
 				written = never // the write did not return
 			}
@@ -228,7 +228,7 @@ func (j *judgement) find(log *stream, wanted map[uint64][]name) error {
 
 // findIn looks for events in a record that was on the disk by a line: account and sequence, then
 // the time.
-func (j *judgement) findIn(record []byte, line int, wanted map[uint64][]name) {
+func (j *judgement) findIn(record []byte, line int, wanted map[uint64][]eventName) {
 	j.report.Records++
 	for at := 0; at+8 <= len(record); at++ {
 		for _, n := range wanted[binary.LittleEndian.Uint64(record[at:])] {
@@ -244,9 +244,9 @@ func (j *judgement) findIn(record []byte, line int, wanted map[uint64][]name) {
 
 // compare finds what was told too early.
 func (j *judgement) compare() {
-	events := make(map[name]struct{})
+	events := make(map[eventName]struct{})
 	for _, t := range j.tellings {
-		line, found := j.durable[t.name]
+		line, found := j.durable[t.eventName]
 		switch {
 		case !found && t.time == 0: // it is older than the connections that could be told of it
 			continue
@@ -257,7 +257,7 @@ func (j *judgement) compare() {
 			j.report.fail("event %d of account %d was told (%s, line %d of the trace) before it was on the disk (%s)",
 				t.seq, t.account, t.as, t.line, sayLine(line))
 		}
-		events[t.name] = struct{}{}
+		events[t.eventName] = struct{}{}
 		j.report.Tellings++
 	}
 	j.report.Events = len(events)

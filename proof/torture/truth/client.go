@@ -27,8 +27,8 @@ const (
 	finishLine                = "finish"
 )
 
-// traded are the instruments of the orders.
-var traded = [...][2]string{{"SZ", "000001"}, {"SH", "601398"}, {"SH", "600036"}, {"SZ", "000858"}}
+// instrumentsTraded are the instruments of the orders.
+var instrumentsTraded = [...][2]string{{"SZ", "000001"}, {"SH", "601398"}, {"SH", "600036"}, {"SZ", "000858"}}
 
 // ClientConfig describes one process of clients.
 type ClientConfig struct {
@@ -80,8 +80,8 @@ func (n *note) add(ev *client.Event) {
 	n.Last, n.Digest = ev.Seq, h.Sum64()
 }
 
-// told is a line of a process's output. One of its fields is set.
-type told struct {
+// processReport is a line of a process's output. One of its fields is set.
+type processReport struct {
 	// the process handles signals and reads its input; said once, before anything else
 	Up      bool     `json:"up,omitempty"`
 	Counts  *Counts  `json:"counts,omitempty"`
@@ -115,7 +115,7 @@ func Client(ctx context.Context, cfg ClientConfig, in io.Reader, out io.Writer) 
 		}
 		cancel()
 	}()
-	p.tell(told{Up: true})
+	p.tell(processReport{Up: true})
 	beliefs := make([]belief, len(cfg.Accounts))
 	var followers, teller sync.WaitGroup
 	for i, account := range cfg.Accounts {
@@ -135,18 +135,18 @@ func Client(ctx context.Context, cfg ClientConfig, in io.Reader, out io.Writer) 
 	if ctx.Err() != nil {
 		return nil // it was told to stop
 	}
-	p.tell(told{Beliefs: beliefs})
+	p.tell(processReport{Beliefs: beliefs})
 	return nil
 }
 
-func (p *process) tell(t told) {
+func (p *process) tell(t processReport) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = p.out.Encode(t) // if the reader has gone, this process goes soon too
 }
 
 func (p *process) fail(format string, args ...any) {
-	p.tell(told{Failure: fmt.Sprintf(format, args...)})
+	p.tell(processReport{Failure: fmt.Sprintf(format, args...)})
 }
 
 func (p *process) count(f func(*Counts)) {
@@ -168,7 +168,7 @@ func (p *process) tellCounts(over chan struct{}) {
 		counts := p.counts
 		p.counts = Counts{}
 		p.mu.Unlock()
-		p.tell(told{Counts: &counts})
+		p.tell(processReport{Counts: &counts})
 	}
 }
 
@@ -309,7 +309,7 @@ func (f *follower) connected(u *client.Connected) error {
 // order places orders until ctx ends. Whatever becomes of them, the account shows it.
 func (f *follower) order(ctx context.Context, rng *rand.Rand) {
 	for ctx.Err() == nil {
-		side, in := client.Buy, traded[rng.IntN(len(traded))]
+		side, in := client.Buy, instrumentsTraded[rng.IntN(len(instrumentsTraded))]
 		if rng.IntN(2) == 0 {
 			side = client.Sell
 		}

@@ -112,7 +112,7 @@ func (c *crew) listen(cmd *exec.Cmd, output io.Reader, up, ended chan struct{}) 
 	lines := bufio.NewScanner(output)
 	lines.Buffer(nil, linesBytes)
 	for once := true; lines.Scan(); {
-		var t told
+		var t processReport
 		err := json.Unmarshal(lines.Bytes(), &t) // the last line of a killed process may be torn
 		if err == nil && t.Up && once {
 			once = false

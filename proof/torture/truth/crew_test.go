@@ -29,12 +29,12 @@ func pretended(t *testing.T, script string) *crew {
 	return c
 }
 
-// goesOn ends a script: it does nothing until it is told to stop.
-const goesOn = "while :; do sleep 0.01; done\n"
+// untilStopped ends a script: it does nothing until it is told to stop.
+const untilStopped = "while :; do sleep 0.01; done\n"
 
 // TestCrewIsUp: clients that take their time to handle signals are not told to stop before they do.
 func TestCrewIsUp(t *testing.T) {
-	c := pretended(t, "sleep 0.2\ntrap 'exit 0' TERM\necho '{\"up\":true}'\n"+goesOn)
+	c := pretended(t, "sleep 0.2\ntrap 'exit 0' TERM\necho '{\"up\":true}'\n"+untilStopped)
 	for range 3 {
 		if err := c.start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -48,12 +48,12 @@ func TestCrewIsUp(t *testing.T) {
 // TestCrewThatIsNotUp: clients that never report that they are up are an error, and are cleaned up.
 func TestCrewThatIsNotUp(t *testing.T) {
 	for script, want := range map[string]string{
-		"exit 3\n": "ended before they said that they are up: exit status 3",
-		"exit 0\n": "ended before they said that they are up",
-		goesOn:     "did not say within 100ms that they are up",
+		"exit 3\n":   "ended before they said that they are up: exit status 3",
+		"exit 0\n":   "ended before they said that they are up",
+		untilStopped: "did not say within 100ms that they are up",
 	} {
 		c := pretended(t, script)
-		if script == goesOn {
+		if script == untilStopped {
 			c.upWithin = 100 * time.Millisecond
 		}
 		err := c.start(t.Context())

@@ -88,7 +88,7 @@ func (p *proxy) carry(to, from net.Conn) {
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			stall, torn := p.now(n)
+			stall, torn := p.fateOf(n)
 			if stall != nil {
 				<-stall
 			}
@@ -105,8 +105,8 @@ func (p *proxy) carry(to, from net.Conn) {
 	}
 }
 
-// now returns what happens to n bytes: they wait, or only torn of them are carried; -1 carries all.
-func (p *proxy) now(n int) (stall chan struct{}, torn int) {
+// fateOf returns what happens to n bytes: they wait, or only torn of them are carried; -1 carries all.
+func (p *proxy) fateOf(n int) (stall chan struct{}, torn int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.tear {
@@ -126,9 +126,9 @@ func (p *proxy) cut() bool {
 	return len(p.conns) > 0
 }
 
-// tearOne ends the connection that next carries data, in the middle of the data. It returns false
+// tearNext ends the connection that next carries data, in the middle of the data. It returns false
 // if that was already going to happen.
-func (p *proxy) tearOne() bool {
+func (p *proxy) tearNext() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.tear
@@ -136,8 +136,8 @@ func (p *proxy) tearOne() bool {
 	return !before
 }
 
-// hang lets nothing through until release.
-func (p *proxy) hang() {
+// stallAll lets nothing through until release.
+func (p *proxy) stallAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stall == nil {

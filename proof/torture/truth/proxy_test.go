@@ -61,8 +61,8 @@ func (p *proxy) dial(t *testing.T) net.Conn {
 	return c
 }
 
-// says sends a text and expects it back.
-func says(t *testing.T, c net.Conn, text string) {
+// echoes sends a text and expects it back.
+func echoes(t *testing.T, c net.Conn, text string) {
 	t.Helper()
 	got := make([]byte, len(text))
 	if _, err := io.WriteString(c, text); err != nil {
@@ -80,8 +80,8 @@ func TestProxy(t *testing.T) {
 		t.Error("connections were cut, of which there were none")
 	}
 	c := p.dial(t)
-	says(t, c, "hello")
-	p.hang()
+	echoes(t, c, "hello")
+	p.stallAll()
 	if _, err := io.WriteString(c, "wait"); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestProxy(t *testing.T) {
 	if _, err := io.ReadFull(c, got); err != nil || string(got) != "wait" {
 		t.Errorf("%q, %v after it", got, err)
 	}
-	if !p.tearOne() || p.tearOne() {
+	if !p.tearNext() || p.tearNext() {
 		t.Error("one connection is torn once")
 	}
 	torn := bytes.Repeat([]byte("x"), 1000)
@@ -110,14 +110,14 @@ func TestProxy(t *testing.T) {
 		t.Errorf("%d of %d bytes came through a torn connection", len(rest), len(torn))
 	}
 	c = p.dial(t)
-	says(t, c, "again")
+	echoes(t, c, "again")
 	if !p.cut() {
 		t.Error("the connection was not cut")
 	}
 	if n, err := c.Read(got); n > 0 || err == nil {
 		t.Errorf("%d bytes, %v after a cut", n, err)
 	}
-	says(t, p.dial(t), "and again")
+	echoes(t, p.dial(t), "and again")
 }
 
 // TestNote: the digest depends on each event, its content and the order.

@@ -243,12 +243,12 @@ func (r *run) fault(ctx context.Context, c *crew) error {
 			f.Cuts++
 		}
 	case n < 9:
-		if c.proxy.tearOne() {
+		if c.proxy.tearNext() {
 			f.Torn++
 		}
 	case n < 12:
 		f.Stalls++
-		c.proxy.hang()
+		c.proxy.stallAll()
 		defer c.proxy.release()
 		return r.pause(ctx)
 	case n < 14:
