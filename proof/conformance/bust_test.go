@@ -39,14 +39,14 @@ type decision struct {
 type fields map[string]any
 
 // operate posts a request to the server's admin API.
-func (s *server) operate(t testing.TB, what string, body fields) decision {
+func (s *server) operate(t testing.TB, collection string, body fields) decision {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	r, err := client.Post("http://"+s.admin+"/api/v1/"+what, "application/json", bytes.NewReader(text))
+	r, err := client.Post("http://"+s.admin+"/api/v1/"+collection, "application/json", bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,28 +57,28 @@ func (s *server) operate(t testing.TB, what string, body fields) decision {
 		err = json.Unmarshal(answer, &v)
 	}
 	if err != nil {
-		t.Fatalf("%s %s: %v in %s", what, text, err, answer)
+		t.Fatalf("%s %s: %v in %s", collection, text, err, answer)
 	}
 	return v
 }
 
 // carriedOut posts a request that must be carried out now, and returns the decision.
-func (s *server) carriedOut(t testing.TB, what string, body fields) decision {
+func (s *server) carriedOut(t testing.TB, collection string, body fields) decision {
 	t.Helper()
-	v := s.operate(t, what, body)
+	v := s.operate(t, collection, body)
 	if v.status != http.StatusOK || v.Repeated || v.Seq == 0 {
-		t.Fatalf("%s %v: %d %s, want 200", what, body, v.status, v.body)
+		t.Fatalf("%s %v: %d %s, want 200", collection, body, v.status, v.body)
 	}
 	return v
 }
 
 // refusedBy posts a request that must be refused with a status, a code and a sentence, and returns
 // the decision.
-func (s *server) refusedBy(t testing.TB, status int, code, what string, body fields) decision {
+func (s *server) refusedBy(t testing.TB, status int, code, collection string, body fields) decision {
 	t.Helper()
-	v := s.operate(t, what, body)
+	v := s.operate(t, collection, body)
 	if v.status != status || v.Error.Code != code {
-		t.Fatalf("%s %v: %d %s, want %d %s", what, body, v.status, v.body, status, code)
+		t.Fatalf("%s %v: %d %s, want %d %s", collection, body, v.status, v.body, status, code)
 	}
 	if err := sentence(v.Error.Message); err != nil {
 		t.Fatal(err)

@@ -81,16 +81,16 @@ func (f *Findings) trade(field string, want, got *client.Trade) {
 }
 
 // position compares a row with the expected one, and checks its own arithmetic.
-func (f *Findings) position(what string, p *client.Position, want *Row) {
-	f.Present(what+" name", p.Name)
-	f.Text(what+" name", want.Name, p.Name)
-	f.Integer(what+" quantity", want.Quantity, p.Quantity)
-	f.Money(what+" cost", big.NewInt(want.Cost), p.Cost)
-	f.Money(what+" realised", big.NewInt(want.Realised), p.Realised)
-	f.Number(what+" row_version", want.Version, p.RowVersion)
-	f.Positive(what+" price", int64(p.Price))
-	f.Money(what+" market_value", times(p.Quantity, p.Price), p.MarketValue)
-	f.Integer(what+" sellable", want.Quantity, p.Sellable)
+func (f *Findings) position(field string, p *client.Position, want *Row) {
+	f.Present(field+" name", p.Name)
+	f.Text(field+" name", want.Name, p.Name)
+	f.Integer(field+" quantity", want.Quantity, p.Quantity)
+	f.Money(field+" cost", big.NewInt(want.Cost), p.Cost)
+	f.Money(field+" realised", big.NewInt(want.Realised), p.Realised)
+	f.Number(field+" row_version", want.Version, p.RowVersion)
+	f.Positive(field+" price", int64(p.Price))
+	f.Money(field+" market_value", times(p.Quantity, p.Price), p.MarketValue)
+	f.Integer(field+" sellable", want.Quantity, p.Sellable)
 }
 
 // wireValue returns v as the wire carries it. A value that does not fit should have been refused.

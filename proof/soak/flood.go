@@ -121,14 +121,14 @@ func (r *run) placeOrders() (skipped *int) {
 }
 
 // timeOrders returns the p99 of the orders that are answered during d.
-func (r *run) timeOrders(ctx context.Context, what string, d time.Duration) (p99 time.Duration, err error) {
+func (r *run) timeOrders(ctx context.Context, stage string, d time.Duration) (p99 time.Duration, err error) {
 	r.tally.timed, r.tally.trips, r.tally.lags = true, nil, nil
 	defer func() { r.tally.timed = false }()
-	if err := r.letRun(ctx, what, d); err != nil {
+	if err := r.letRun(ctx, stage, d); err != nil {
 		return 0, err
 	}
 	if len(r.tally.trips) == 0 {
-		return 0, fmt.Errorf("%s: no order was answered in %s", what, d)
+		return 0, fmt.Errorf("%s: no order was answered in %s", stage, d)
 	}
 	return percentile(r.tally.trips, 0.99), nil
 }

@@ -207,14 +207,14 @@ func (l *loop) turn(most time.Duration) error {
 }
 
 // until runs turns until done returns true. Reaching the limit is an error.
-func (l *loop) until(ctx context.Context, limit time.Duration, what string, done func() bool) error {
+func (l *loop) until(ctx context.Context, limit time.Duration, goal string, done func() bool) error {
 	deadline := time.Now().Add(limit)
 	for !done() {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: not within %s", what, limit)
+			return fmt.Errorf("%s: not within %s", goal, limit)
 		}
 		if err := l.turn(20 * time.Millisecond); err != nil {
 			return err

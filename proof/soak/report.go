@@ -48,9 +48,9 @@ func (r *Report) fail(format string, args ...any) {
 }
 
 // within fails unless value <= most.
-func (r *Report) within(what string, value, most float64, unit string) {
+func (r *Report) within(name string, value, most float64, unit string) {
 	if value > most {
-		r.fail("%s is %s; the bound is %s", what, quantity(value, unit), quantity(most, unit))
+		r.fail("%s is %s; the bound is %s", name, quantity(value, unit), quantity(most, unit))
 	}
 }
 

@@ -101,8 +101,7 @@ func (r *run) login(ctx context.Context) error {
 		}
 	}
 	err := r.loop.until(ctx, loginLimit, "logging in", func() bool {
-		return refused != nil ||
-			r.tally.live == r.Clients
+		return refused != nil || r.tally.live == r.Clients
 	})
 	return errors.Join(err, refused)
 }
@@ -118,7 +117,7 @@ func (r *run) failOnEnd() {
 }
 
 // letRun lets the load run for a duration, and reports its progress every few seconds.
-func (r *run) letRun(ctx context.Context, what string, d time.Duration) error {
+func (r *run) letRun(ctx context.Context, stage string, d time.Duration) error {
 	end := time.Now().Add(d)
 	for left := d; left > 0; left = time.Until(end) {
 		if err := r.loop.sleep(ctx, min(left, progressEvery)); err != nil {
@@ -127,7 +126,7 @@ func (r *run) letRun(ctx context.Context, what string, d time.Duration) error {
 		t := r.tally
 		_, _ = fmt.Fprintf(r.Progress, "%s %s: %d live, %d logins, %d events, %d orders, %d gaps, %d repeats, "+
 			"%d findings\n",
-			time.Since(r.start).Round(time.Second), what, t.live, t.logins, t.events, t.orders, t.gaps, t.repeats,
+			time.Since(r.start).Round(time.Second), stage, t.live, t.logins, t.events, t.orders, t.gaps, t.repeats,
 			t.findings)
 	}
 	return nil

@@ -158,10 +158,10 @@ func (r *run) soak(ctx context.Context) error {
 func (r *run) allBack() bool { return r.tally.live == len(r.peers) }
 
 // notSeen returns what the soak has not seen that it must see before its verdict means anything.
-func (r *run) notSeen() (what []string) {
+func (r *run) notSeen() (missing []string) {
 	for deed, n := range r.did {
 		if n == 0 {
-			what = append(what, deedNames[deed])
+			missing = append(missing, deedNames[deed])
 		}
 	}
 	t := r.tally
@@ -171,10 +171,10 @@ func (r *run) notSeen() (what []string) {
 	}{{"events", t.events}, {"orders executed", t.executions}, {"resumed", t.resumed},
 		{"events replayed", t.replayed}} {
 		if seen.n == 0 {
-			what = append(what, seen.what)
+			missing = append(missing, seen.what)
 		}
 	}
-	return what
+	return missing
 }
 
 // untilEnough continues a soak that was too short for everything to occur.

@@ -56,11 +56,11 @@ func (a *account) takebackSent(b *takeback) {
 }
 
 // takenBack records which event a request led to. The caller holds the mutex.
-func (a *account) takenBack(what *client.Bust, seq uint64) {
-	b := a.takebacks[what.BustID]
+func (a *account) takenBack(bust *client.Bust, seq uint64) {
+	b := a.takebacks[bust.BustID]
 	switch {
 	case b == nil:
-		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which nobody gave", a.number, seq, what.BustID)
+		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which nobody gave", a.number, seq, bust.BustID)
 	case b.refused:
 		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which was refused", a.number, seq, b.id)
 	case b.seq != 0 && b.seq != seq:
@@ -69,9 +69,9 @@ func (a *account) takenBack(what *client.Bust, seq uint64) {
 	case b.answered != 0 && b.answered != seq:
 		a.findings.add(twice, 1, "account %d: bust id %q, answered with event %d, was carried out as event %d",
 			a.number, b.id, b.answered, seq)
-	case what.TradeID != b.trade.name(a.number) || b.correct != (what.Replacement != nil):
+	case bust.TradeID != b.trade.name(a.number) || b.correct != (bust.Replacement != nil):
 		a.findings.add(other, 1, "account %d: event %d, of bust id %q, is not what was asked for: %+v", a.number, seq,
-			b.id, *what)
+			b.id, *bust)
 	case b.seq == 0:
 		b.seq = seq
 		a.carried = append(a.carried, b)

@@ -39,26 +39,26 @@ const (
 
 func sgr(code, s string) string { return "\x1b[" + code + "m" + s + "\x1b[0m" }
 
-func (s *style) attribute(code, what string) string {
-	if !s.attributes || what == "" {
-		return what
+func (s *style) attribute(code, content string) string {
+	if !s.attributes || content == "" {
+		return content
 	}
-	return sgr(code, what)
+	return sgr(code, content)
 }
 
-func (s *style) bold(what string) string   { return s.attribute(sgrBold, what) }
-func (s *style) faint(what string) string  { return s.attribute(sgrFaint, what) }
-func (s *style) struck(what string) string { return s.attribute(sgrStruck, what) }
+func (s *style) bold(content string) string   { return s.attribute(sgrBold, content) }
+func (s *style) faint(content string) string  { return s.attribute(sgrFaint, content) }
+func (s *style) struck(content string) string { return s.attribute(sgrStruck, content) }
 
 // byDirection colours a text red or green by direction, and leaves it alone where the direction is 0.
-func (s *style) byDirection(direction int64, what string) string {
+func (s *style) byDirection(direction int64, content string) string {
 	if !s.colours || direction == 0 {
-		return what
+		return content
 	}
 	if (direction > 0) == (s.scheme == SchemeWestern) {
-		return sgr(sgrGreen, what)
+		return sgr(sgrGreen, content)
 	}
-	return sgr(sgrRed, what)
+	return sgr(sgrRed, content)
 }
 
 // signedMoney formats an amount with its sign and the colour of that sign.
