@@ -59,7 +59,8 @@ func newReport() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&out, "out", "bench/out", "directory of the results")
 	cmd.Flags().StringVar(&thresholds, "thresholds", "bench/thresholds.json", "the thresholds; empty: none")
-	cmd.Flags().StringVar(&docs, "docs", "", "write bench.md, its pictures and the few pages that are kept into this directory")
+	cmd.Flags().StringVar(&docs, "docs", "", "write bench.md, its pictures and the few pages that are kept "+
+		"into this directory")
 	cmd.Flags().StringVar(&set, "set-thresholds", "", "write what was reached, with slack, to this file")
 	return cmd
 }
@@ -94,8 +95,8 @@ func writeReport(results *scenario.Results, thresholds report.Thresholds, out st
 	return page, errors.Join(page.WriteHTML(f), f.Close(), page.WriteMarkdown(out, markdownFile))
 }
 
-// writeDocs writes a page for docs/ with its pictures, and copies the pages that it links to from out. What an earlier run left
-// there goes.
+// writeDocs writes a page for docs/ with its pictures, copies the pages that it links to from out, and
+// removes what an earlier run left there.
 func writeDocs(page *report.Page, out, docs string) error {
 	if err := os.RemoveAll(filepath.Join(docs, report.Pictures)); err != nil {
 		return err

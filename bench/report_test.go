@@ -81,11 +81,13 @@ func profiled(t *testing.T, r *scenario.Results, dir string) {
 	p := &pprof.Profile{
 		SampleType: []*pprof.ValueType{{Type: "samples", Unit: "count"}, {Type: "cpu", Unit: "nanoseconds"}},
 		PeriodType: &pprof.ValueType{Type: "cpu", Unit: "nanoseconds"}, Period: 10_000_000, DurationNanos: 1e9,
-		Mapping: []*pprof.Mapping{mapping}, Function: []*pprof.Function{function}, Location: []*pprof.Location{location},
-		Sample: []*pprof.Sample{{Location: []*pprof.Location{location}, Value: []int64{10, 100_000_000}}},
+		Mapping: []*pprof.Mapping{mapping}, Function: []*pprof.Function{function},
+		Location: []*pprof.Location{location},
+		Sample:   []*pprof.Sample{{Location: []*pprof.Location{location}, Value: []int64{10, 100_000_000}}},
 	}
 	for _, of := range scenario.Profiles() {
-		if of.Load == scenario.ProfilePipelined || of.Contender != scenario.Ours.Name && of.Contender != scenario.Baseline.Name {
+		if of.Load == scenario.ProfilePipelined || of.Contender != scenario.Ours.Name &&
+			of.Contender != scenario.Baseline.Name {
 			continue
 		}
 		r.Records = append(r.Records, scenario.Record{Scenario: "profiles", Cell: of.Load, Contender: of.Contender,
@@ -130,7 +132,8 @@ func TestDocsKeepFewPages(t *testing.T) {
 		}
 		return names
 	}
-	if got, want := pages(docs), []string{"flame-saturated-baseline.html", "flame-saturated-papertape.html"}; !slices.Equal(got, want) {
+	if got, want := pages(docs), []string{"flame-saturated-baseline.html",
+		"flame-saturated-papertape.html"}; !slices.Equal(got, want) {
 		t.Errorf("docs/ has %q, want %q", got, want)
 	}
 	if got := pages(out); len(got) != 6 {

@@ -19,7 +19,8 @@ import (
 	"github.com/papertape/papertape/bench/judge"
 )
 
-// buildProgram builds papertape-bench, the first time that it is called. The directory that it is in is removed after all tests.
+// buildProgram builds papertape-bench on the first call. The binary's directory is removed after all
+// tests.
 var buildProgram func() (string, error)
 
 func TestMain(m *testing.M) {

@@ -146,7 +146,8 @@ func (f *flames) pages(under string, p profiled) (links []Link, err error) {
 	if err != nil {
 		return nil, err
 	}
-	links = append(links, Link{Text: "Call graph: " + title, File: Pictures + "/graph-" + name + ".svg", InDocs: saturated && ours})
+	links = append(links, Link{Text: "Call graph: " + title, File: Pictures + "/graph-" + name + ".svg",
+		InDocs: saturated && ours})
 	return links, f.write("graph-"+name+".svg", graph)
 }
 

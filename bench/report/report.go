@@ -70,7 +70,8 @@ func (p *Page) ForDocs() *Page {
 	for _, s := range p.Sections {
 		links := slices.DeleteFunc(slices.Clone(s.Links), func(l Link) bool { return !l.InDocs })
 		if left := len(s.Links) - len(links); left > 0 {
-			s.Text = append(slices.Clone(s.Text), fmt.Sprintf("`make bench-full` makes %d more pages of this load (flame graphs, "+
+			s.Text = append(slices.Clone(s.Text), fmt.Sprintf("`make bench-full` makes %d more pages of this "+
+				"load (flame graphs, "+
 				"call graphs, differences) and leaves them in `bench/out/bench`.", left))
 		}
 		s.Links = links

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// decision is what the operator's side of a server answers who takes a trade back.
+// decision is the answer of the server's admin API to a bust or a correction.
 type decision struct {
 	status   int
 	body     string
@@ -38,15 +38,15 @@ type decision struct {
 // fields is the body of a request.
 type fields map[string]any
 
-// operate posts a request to the operator's side of the server.
-func (s *server) operate(t testing.TB, what string, body fields) decision {
+// operate posts a request to the server's admin API.
+func (s *server) operate(t testing.TB, collection string, body fields) decision {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	r, err := client.Post("http://"+s.admin+"/api/v1/"+what, "application/json", bytes.NewReader(text))
+	r, err := client.Post("http://"+s.admin+"/api/v1/"+collection, "application/json", bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,27 +57,28 @@ func (s *server) operate(t testing.TB, what string, body fields) decision {
 		err = json.Unmarshal(answer, &v)
 	}
 	if err != nil {
-		t.Fatalf("%s %s: %v in %s", what, text, err, answer)
+		t.Fatalf("%s %s: %v in %s", collection, text, err, answer)
 	}
 	return v
 }
 
-// carriedOut posts a request that must be carried out now, and returns what it came to.
-func (s *server) carriedOut(t testing.TB, what string, body fields) decision {
+// carriedOut posts a request that must be carried out now, and returns the decision.
+func (s *server) carriedOut(t testing.TB, collection string, body fields) decision {
 	t.Helper()
-	v := s.operate(t, what, body)
+	v := s.operate(t, collection, body)
 	if v.status != http.StatusOK || v.Repeated || v.Seq == 0 {
-		t.Fatalf("%s %v: %d %s, want 200", what, body, v.status, v.body)
+		t.Fatalf("%s %v: %d %s, want 200", collection, body, v.status, v.body)
 	}
 	return v
 }
 
-// refusedBy posts a request that must be refused so, with a sentence, and returns the decision.
-func (s *server) refusedBy(t testing.TB, status int, code, what string, body fields) decision {
+// refusedBy posts a request that must be refused with a status, a code and a sentence, and returns
+// the decision.
+func (s *server) refusedBy(t testing.TB, status int, code, collection string, body fields) decision {
 	t.Helper()
-	v := s.operate(t, what, body)
+	v := s.operate(t, collection, body)
 	if v.status != status || v.Error.Code != code {
-		t.Fatalf("%s %v: %d %s, want %d %s", what, body, v.status, v.body, status, code)
+		t.Fatalf("%s %v: %d %s, want %d %s", collection, body, v.status, v.body, status, code)
 	}
 	if err := sentence(v.Error.Message); err != nil {
 		t.Fatal(err)
@@ -85,8 +86,8 @@ func (s *server) refusedBy(t testing.TB, status int, code, what string, body fie
 	return v
 }
 
-// operated returns the shared server, if it has an operator's side that is known here.
-func operated(t testing.TB) *server {
+// operatedServer returns the shared server, if the address of its admin API is known.
+func operatedServer(t testing.TB) *server {
 	t.Helper()
 	srv := sharedServer(t)
 	if srv.admin == "" {
@@ -95,7 +96,8 @@ func operated(t testing.TB) *server {
 	return srv
 }
 
-// fromTheFirst logs in and folds every event of the account: this shadow computes busts itself.
+// fromTheFirst logs in and folds every event of the account, so that the shadow can compute busts
+// itself.
 func fromTheFirst(t testing.TB, srv *server, account uint64) *session {
 	t.Helper()
 	s := dial(t, srv)
@@ -105,14 +107,15 @@ func fromTheFirst(t testing.TB, srv *server, account uint64) *session {
 
 func tradeOf(ev *pb.AccountEvent) string { return ev.GetTrade().GetId() }
 
-// priced corrects a trade, which was executed at the fixed price, to another.
+// priced corrects a trade, which was executed at the fixed price, to another price.
 func (s *session) priced(ev *pb.AccountEvent, price string) {
 	s.t.Helper()
-	v := s.server.carriedOut(s.t, "corrections", fields{"trade": tradeOf(ev), "price": price, "quantity": ev.GetTrade().Quantity, "reason": "the price was " + price})
+	v := s.server.carriedOut(s.t, "corrections", fields{"trade": tradeOf(ev), "price": price,
+		"quantity": ev.GetTrade().Quantity, "reason": "the price was " + price})
 	s.until(v.Seq)
 }
 
-// sameState checks that nothing of an account but its sequence has changed.
+// sameState checks that only the sequence of an account has changed.
 func sameState(t *testing.T, is, was *pb.Holdings) {
 	t.Helper()
 	type held struct {
@@ -130,8 +133,9 @@ func sameState(t *testing.T, is, was *pb.Holdings) {
 	}
 }
 
-// golden is the golden case of the ledger's page up to the bust, on an account without the instrument: buy 100 @ 10, buy 100 @
-// 20, sell 50 @ 18, where the prices are put right by corrections. It returns the three trades.
+// golden is the golden case of the ledger's page up to the bust, on an account without the
+// instrument: buy 100 @ 10, buy 100 @ 20, sell 50 @ 18. Corrections set the prices. It returns the
+// three trades.
 func golden(s *session, name func(string) string) (first, second, sale *pb.AccountEvent) {
 	first = s.execute(named(buy("SZ", "000001", 100), name("first")))
 	second = s.execute(named(buy("SZ", "000001", 100), name("second")))
@@ -141,8 +145,9 @@ func golden(s *session, name func(string) string) (first, second, sale *pb.Accou
 	return first, second, sale
 }
 
-// TestBustGolden takes back the second buy of the golden case, before the eyes of one client, behind the back of another and
-// over a kill: 50 are left, that cost 500, with 400 realised; and the trade stays taken back.
+// TestBustGolden takes back the second buy of the golden case while one client watches and another
+// is away, and across a kill. 50 shares are left that cost 500, with 400 realised, and the trade
+// stays taken back.
 func TestBustGolden(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -178,7 +183,8 @@ func TestBustGolden(t *testing.T) {
 	t.Run("figures", func(t *testing.T) { check(t, s.on(t).holdings()) })
 	t.Run("the event", func(t *testing.T) {
 		m := s.event(v.Seq).GetBust()
-		if m.TradeId != tradeOf(second) || m.Reason != "价格有误" || m.Actor != "ann" || m.BustId != "b-1" || m.Replacement != nil || m.Original.Revision != 1 {
+		if m.TradeId != tradeOf(second) || m.Reason != "价格有误" || m.Actor != "ann" || m.BustId != "b-1" ||
+			m.Replacement != nil || m.Original.Revision != 1 {
 			t.Errorf("bust {%v}, want that of revision 1 of %s", m, tradeOf(second))
 		}
 	})
@@ -199,11 +205,14 @@ func TestBustGolden(t *testing.T) {
 		check(t, back.holdings())
 	})
 	t.Run("the same again", func(t *testing.T) {
-		if w := again.operate(t, "busts", bust); w.status != 200 || !w.Repeated || w.Seq != v.Seq || w.Bust.Actor != "ann" {
+		if w := again.operate(t, "busts", bust); w.status != 200 || !w.Repeated || w.Seq != v.Seq ||
+			w.Bust.Actor != "ann" {
 			t.Errorf("%d %s, want 200 and event %d again", w.status, w.body, v.Seq)
 		}
-		again.refusedBy(t, 409, "bust_id_reused", "busts", fields{"trade": tradeOf(second), "reason": "another", "bust_id": "b-1"})
-		w := again.refusedBy(t, 409, "already_busted", "busts", fields{"trade": tradeOf(second), "reason": "价格有误", "bust_id": "b-2"})
+		again.refusedBy(t, 409, "bust_id_reused", "busts",
+			fields{"trade": tradeOf(second), "reason": "another", "bust_id": "b-1"})
+		w := again.refusedBy(t, 409, "already_busted", "busts",
+			fields{"trade": tradeOf(second), "reason": "价格有误", "bust_id": "b-2"})
 		if !strings.Contains(w.Error.Message, "already busted by b-1") {
 			t.Errorf("%s, want the name of the bust that did it", w.Error.Message)
 		}
@@ -216,7 +225,8 @@ func TestBustGolden(t *testing.T) {
 	})
 	t.Run("by command", func(t *testing.T) {
 		out := papertape(t, again, "holdings", fmt.Sprint(account), "-o", "json")
-		for _, want := range []string{`"quantity": 50,`, `"cost": "500.00",`, `"realised": "400.00"`, fmt.Sprintf(`"as_of_seq": %d,`, v.Seq)} {
+		for _, want := range []string{`"quantity": 50,`, `"cost": "500.00",`, `"realised": "400.00"`,
+			fmt.Sprintf(`"as_of_seq": %d,`, v.Seq)} {
 			if !strings.Contains(out, want) {
 				t.Errorf("holdings do not say %s:\n%s", want, out)
 			}
@@ -225,7 +235,7 @@ func TestBustGolden(t *testing.T) {
 	if err := again.stop(); err != nil {
 		t.Fatal(err)
 	}
-	verified(t, l.dir)
+	reconciled(t, l.dir)
 }
 
 // papertape runs a command against the server, and returns what it printed.
@@ -242,8 +252,8 @@ func papertape(t *testing.T, srv *server, args ...string) string {
 	return string(out)
 }
 
-// verified has the ledger of a server that has ended reconciled offline.
-func verified(t *testing.T, dir string) {
+// reconciled reconciles the ledger of a server that has ended, offline.
+func reconciled(t *testing.T, dir string) {
 	t.Helper()
 	cmd, err := command(dir, nil, []string{"verify", "--data", "papertape-data"})
 	if err != nil {
@@ -254,8 +264,9 @@ func verified(t *testing.T, dir string) {
 	}
 }
 
-// TestCorrectTwiceThenBust: each correction raises the revision and keeps the trade's place; a stale one is a conflict; a bust
-// takes back what stands; all of it reconciles.
+// TestCorrectTwiceThenBust: each correction raises the revision and keeps the trade's place. A
+// correction of an old revision is a conflict. A bust takes back the trade in its current form. The
+// ledger reconciles.
 func TestCorrectTwiceThenBust(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -284,7 +295,8 @@ func TestCorrectTwiceThenBust(t *testing.T) {
 	for seq, want := range map[uint64]*pb.Trade{
 		one.Seq: {Quantity: 60, Price: 9_9800, Revision: 1}, two.Seq: {Quantity: 80, Price: 9_9701, Revision: 2},
 	} {
-		if got := s.event(seq).GetBust().Replacement; got.Quantity != want.Quantity || got.Price != want.Price || got.Revision != want.Revision {
+		if got := s.event(seq).GetBust().Replacement; got.Quantity != want.Quantity || got.Price != want.Price ||
+			got.Revision != want.Revision {
 			t.Errorf("event %d has it stand as {%v}, want {%v}", seq, got, want)
 		}
 	}
@@ -307,33 +319,36 @@ func TestCorrectTwiceThenBust(t *testing.T) {
 	if err := srv.stop(); err != nil {
 		t.Fatal(err)
 	}
-	verified(t, l.dir)
+	reconciled(t, l.dir)
 }
 
-// TestBustInTheWay: by default a trade on which others rest is not taken back, and the answer names them; a cascade takes all
-// of them back in one event, and leaves the account as if none of them had happened.
+// TestBustInTheWay: by default a trade on which others depend is not taken back, and the answer
+// names them. A cascade takes all of them back in one event, and leaves the account as if none of
+// them had happened.
 func TestBustInTheWay(t *testing.T) {
 	t.Parallel()
-	srv := operated(t)
+	srv := operatedServer(t)
 	t.Run("shares", func(t *testing.T) {
 		s := fromTheFirst(t, srv, newAccount())
-		s.flat("SZ", "000001")
+		s.sellAll("SZ", "000001")
 		s.execute(buy("SZ", "000001", 10))
 		before := s.holdings()
 		trade := s.execute(buy("SZ", "000001", 100))
 		first := s.execute(sell("SZ", "000001", 60))
-		second := s.execute(sell("SZ", "000001", 50)) // all of it
+		second := s.execute(sell("SZ", "000001", 50)) // all shares
 		bust := fields{"trade": tradeOf(trade), "reason": "wrong account"}
 		want := []string{tradeOf(second), tradeOf(first)}
 		v := srv.refusedBy(t, 409, "shares_gone", "busts", bust)
-		if !slices.Equal(v.Error.InTheWay, want) || !strings.Contains(v.Error.Message, want[0]) || !strings.Contains(v.Error.Message, want[1]) {
+		if !slices.Equal(v.Error.InTheWay, want) || !strings.Contains(v.Error.Message, want[0]) ||
+			!strings.Contains(v.Error.Message, want[1]) {
 			t.Errorf("%s, want %v in the way", v.body, want)
 		}
 		s.alive()
 		bust["policy"] = "cascade"
 		v = srv.carriedOut(t, "busts", bust)
 		slices.Reverse(want)
-		if s.until(v.Seq); !slices.Equal(v.Bust.Cascade, want) || !slices.Equal(s.event(v.Seq).GetBust().Cascade, want) {
+		if s.until(v.Seq); !slices.Equal(v.Bust.Cascade, want) ||
+			!slices.Equal(s.event(v.Seq).GetBust().Cascade, want) {
 			t.Errorf("with it went %v, want %v", v.Bust.Cascade, want)
 		}
 		sameState(t, s.holdings(), before)
@@ -342,7 +357,7 @@ func TestBustInTheWay(t *testing.T) {
 	})
 	t.Run("cash", func(t *testing.T) {
 		s := fromTheFirst(t, srv, newAccount())
-		s.flat("SZ", "000001")
+		s.sellAll("SZ", "000001")
 		cash := s.holdings().Cash.Balance
 		shares := cash / ten
 		s.execute(buy("SZ", "000001", shares))
@@ -367,13 +382,15 @@ func TestBustInTheWay(t *testing.T) {
 	})
 }
 
-// TestBustRefused: what is no trade cannot be taken back, and what is not understood does nothing.
+// TestBustRefused: only a trade can be taken back, and a request that is not understood does
+// nothing.
 func TestBustRefused(t *testing.T) {
 	t.Parallel()
-	srv, account := operated(t), newAccount()
+	srv, account := operatedServer(t), newAccount()
 	s := fromTheFirst(t, srv, account)
 	trade := tradeOf(s.execute(buy("SZ", "000001", 1)))
-	correction := srv.carriedOut(t, "corrections", fields{"trade": trade, "price": "10.01", "quantity": 1, "reason": "r"})
+	correction := srv.carriedOut(t, "corrections", fields{"trade": trade, "price": "10.01", "quantity": 1,
+		"reason": "r"})
 	s.until(correction.Seq)
 	of := func(seq uint64) string { return fmt.Sprintf("%d-%d", account, seq) }
 	for _, c := range []struct {
@@ -383,7 +400,7 @@ func TestBustRefused(t *testing.T) {
 	}{
 		{404, "unknown_account", "busts", fields{"trade": "99-1", "reason": "r"}},
 		{404, "unknown_trade", "busts", fields{"trade": of(s.cursor + 1), "reason": "r"}},
-		{404, "not_a_trade", "busts", fields{"trade": of(1), "reason": "r"}}, // the cash that it opened with
+		{404, "not_a_trade", "busts", fields{"trade": of(1), "reason": "r"}}, // the opening cash
 		{404, "not_a_trade", "busts", fields{"trade": of(correction.Seq), "reason": "r"}},
 		{400, "bad_request", "busts", fields{"trade": trade}},
 		{400, "bad_request", "busts", fields{"trade": "one", "reason": "r"}},
@@ -391,7 +408,8 @@ func TestBustRefused(t *testing.T) {
 		{400, "bad_request", "busts", fields{"trade": trade, "reason": "two\nlines"}},
 		{400, "bad_request", "corrections", fields{"trade": trade, "reason": "r", "price": "10", "quantity": 0}},
 		{400, "bad_request", "corrections", fields{"trade": trade, "reason": "r", "price": "0", "quantity": 1}},
-		{409, "cash_gone", "corrections", fields{"trade": trade, "reason": "r", "price": "1000000", "quantity": 1_000_000}},
+		{409, "cash_gone", "corrections", fields{"trade": trade, "reason": "r", "price": "1000000",
+			"quantity": 1_000_000}},
 	} {
 		srv.refusedBy(t, c.status, c.code, c.what, c.body)
 	}
@@ -399,11 +417,11 @@ func TestBustRefused(t *testing.T) {
 	s.holdings()
 }
 
-// TestBustOnce: however many ask at once under one id, it is done once and all are told the same; of those who ask under ids of
-// their own one has its way.
+// TestBustOnce: however many requests have the same id, one is carried out and all get the same
+// answer. Of requests with different ids one succeeds.
 func TestBustOnce(t *testing.T) {
 	t.Parallel()
-	srv := operated(t)
+	srv := operatedServer(t)
 	s := fromTheFirst(t, srv, newAccount())
 	for _, own := range []bool{false, true} {
 		trade := tradeOf(s.execute(buy("SZ", "000001", 1)))
@@ -437,11 +455,11 @@ func TestBustOnce(t *testing.T) {
 	}
 }
 
-// TestBustWhileTrading takes trades back and corrects them while their account goes on trading: the judge of each session folds
-// every event, whichever came between.
+// TestBustWhileTrading takes trades back and corrects them while their account goes on trading. The
+// judge of each session folds every event, in whatever order they come.
 func TestBustWhileTrading(t *testing.T) {
 	t.Parallel()
-	srv, account := operated(t), newAccount()
+	srv, account := operatedServer(t), newAccount()
 	mover, watcher := fromTheFirst(t, srv, account), fromTheFirst(t, srv, account)
 	first := mover.cursor + 1
 	mover.churn(20)
@@ -452,7 +470,8 @@ func TestBustWhileTrading(t *testing.T) {
 	}, func(t testing.TB) {
 		for n := range 40 {
 			body := fields{
-				"trade": fmt.Sprintf("%d-%d", account, first+r.Uint64N(20)), "reason": "at random", "policy": "cascade", "bust_id": fmt.Sprint(first, n),
+				"trade": fmt.Sprintf("%d-%d", account, first+r.Uint64N(20)), "reason": "at random",
+				"policy": "cascade", "bust_id": fmt.Sprint(first, n),
 			}
 			what := "busts"
 			if n%2 == 0 {

@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// quietly is a command line that would start a server, with more flags.
+// quietly returns the arguments that start a server with quietFlags and more flags.
 func quietly(flags ...string) []string { return append(append([]string{}, quietFlags...), flags...) }
 
-// file writes a configuration file into a directory of its own and returns both.
-func file(t *testing.T, name, text string) (dir, path string) {
+// configFile writes a configuration file into a directory of its own, and returns both.
+func configFile(t *testing.T, name, text string) (dir, path string) {
 	t.Helper()
 	dir = t.TempDir()
 	path = filepath.Join(dir, name)
@@ -29,9 +29,9 @@ func file(t *testing.T, name, text string) (dir, path string) {
 	return dir, path
 }
 
-// wrong checks that the server refuses its configuration with exit code 2 and a sentence on stderr that says all of
-// want, each a regular expression without regard to case.
-func wrong(t *testing.T, got outcome, want ...string) {
+// refusesConfig checks that the server refuses its configuration with exit code 2 and a sentence on stderr.
+// The sentence must match each regular expression of want, regardless of case.
+func refusesConfig(t *testing.T, got outcome, want ...string) {
 	t.Helper()
 	t.Logf("exit code %d: %s", got.code, got.stderr)
 	if got.code != 2 {
@@ -70,13 +70,13 @@ func TestWrongFlags(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			wrong(t, refusal(t, t.TempDir(), nil, quietly(c.flags...)...), c.want...)
+			refusesConfig(t, refusal(t, t.TempDir(), nil, quietly(c.flags...)...), c.want...)
 		})
 	}
 	t.Run("bad duration in the environment", func(t *testing.T) {
 		t.Parallel()
 		got := refusal(t, t.TempDir(), []string{"PAPERTAPE_STALL_TIMEOUT=soon"}, quietly()...)
-		wrong(t, got, "stall.timeout", "soon")
+		refusesConfig(t, got, "stall.timeout", "soon")
 	})
 	t.Run("more connections than files", func(t *testing.T) {
 		t.Parallel()
@@ -94,7 +94,7 @@ func TestWrongFlags(t *testing.T) {
 		asked := strconv.FormatUint(hard+1, 10)
 		got := refusal(t, t.TempDir(), nil, quietly("--connections-max", asked)...)
 		got.stderr = strings.NewReplacer(",", "", "_", "").Replace(got.stderr) // however it groups digits
-		wrong(t, got, "connections.?max", asked, strconv.FormatUint(hard, 10)+`\D`)
+		refusesConfig(t, got, "connections.?max", asked, strconv.FormatUint(hard, 10)+`\D`)
 	})
 }
 
@@ -124,13 +124,14 @@ func TestWrongFiles(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			dir, path := file(t, c.file, c.text)
-			wrong(t, refusal(t, dir, nil, quietly("--config", path)...), c.want...)
+			dir, path := configFile(t, c.file, c.text)
+			refusesConfig(t, refusal(t, dir, nil, quietly("--config", path)...), c.want...)
 		})
 	}
 }
 
-// TestTakenPort starts a second server on the ports of a running one, and on one that something else listens on.
+// TestTakenPort starts a second server on the ports of a running one, and on a port that another
+// process listens on.
 func TestTakenPort(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -150,13 +151,13 @@ func TestTakenPort(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, port, _ := net.SplitHostPort(flags[1])
-			wrong(t, refusal(t, t.TempDir(), nil, quietly(flags...)...), port)
+			refusesConfig(t, refusal(t, t.TempDir(), nil, quietly(flags...)...), port)
 		})
 	}
 	open(t, first, firstAccount).alive()
 }
 
-// TestPrecedence sets the heartbeat in several places and reads in WELCOME which one counts.
+// TestPrecedence sets the heartbeat in several places, and reads from WELCOME which setting counts.
 func TestPrecedence(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -178,7 +179,7 @@ func TestPrecedence(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir, path := file(t, c.file, c.text)
+			dir, path := configFile(t, c.file, c.text)
 			srv := startIn(t, dir, c.env, quietly(append(c.flags, "--config", path)...))
 			if got := dial(t, srv).welcome.HeartbeatMs; got != c.want {
 				t.Errorf("heartbeat_ms %d, want %d", got, c.want)
@@ -195,7 +196,7 @@ func TestPrecedence(t *testing.T) {
 	})
 }
 
-// TestProbes asks a running server how it is.
+// TestProbes asks a running server for its health.
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	srv := start(t)

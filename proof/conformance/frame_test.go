@@ -46,7 +46,7 @@ const (
 	answerLength  = 64 << 10 // largest length to a client
 )
 
-// answerTo names the reply of each request; any of them may be answered by REJECT instead.
+// answerTo has the reply to each request. Any request may be answered by REJECT instead.
 var answerTo = map[kind]kind{
 	kLogin:       kLoginReply,
 	kPing:        kPong,
@@ -57,8 +57,8 @@ var answerTo = map[kind]kind{
 	kSubscribe:   kSubscribed,
 }
 
-// payloadOf returns an empty message of the type that a server's frame of kind k carries, or nil if a server sends no
-// such frame.
+// payloadOf returns an empty message of the type that a server's frame of kind k carries, or nil if
+// a server sends no such frame.
 func payloadOf(k kind) proto.Message {
 	switch k {
 	case kWelcome:
@@ -91,7 +91,7 @@ func payloadOf(k kind) proto.Message {
 	return nil
 }
 
-// frame is one frame from the server, its payload parsed.
+// frame is one frame from the server, with its payload parsed.
 type frame struct {
 	kind  kind
 	flags uint16
@@ -124,7 +124,7 @@ func encode(m proto.Message) []byte {
 	return b
 }
 
-// readFrame reads one frame that a server sent. io.EOF means that the stream ended between two frames.
+// readFrame reads one frame from a server. io.EOF means that the stream ended between two frames.
 func readFrame(r io.Reader) (frame, error) {
 	var head [headerBytes]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -155,7 +155,7 @@ func readFrame(r io.Reader) (frame, error) {
 	return f, nil
 }
 
-// badFrameError is a frame that breaks the protocol, as opposed to a connection that ended.
+// badFrameError reports a frame that breaks the protocol, as opposed to a connection that ended.
 type badFrameError struct{ text string }
 
 func (e *badFrameError) Error() string { return "the server sent a frame of " + e.text }

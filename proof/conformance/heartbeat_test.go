@@ -7,7 +7,7 @@ import (
 	pb "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// TestHeartbeat runs a server that pings every 300 ms.
+// TestHeartbeat runs a server that sends a heartbeat every 300 ms.
 func TestHeartbeat(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -22,7 +22,7 @@ func TestHeartbeat(t *testing.T) {
 			t.Fatalf("heartbeat_ms %d, want 300", s.welcome.HeartbeatMs)
 		}
 		s.churn(2)
-		for s.pings < 8 { // twice as long as the server waits for a silent one
+		for s.pings < 8 { // twice as long as the server waits for a silent client
 			f, err := s.receive()
 			if err != nil || f.kind != kPing {
 				t.Fatalf("got %v, error %v; want PING", f, err)
@@ -60,7 +60,7 @@ func TestHeartbeat(t *testing.T) {
 	t.Run("before login the server does not ping", func(t *testing.T) {
 		t.Parallel()
 		s := dial(t, srv)
-		for range 10 { // the judge allows no ping before login
+		for range 10 { // the judge allows no heartbeat before login
 			s.ping()
 			time.Sleep(interval / 2)
 		}
@@ -80,7 +80,7 @@ func TestLoginTimeout(t *testing.T) {
 	unknown := refused.answer(refused.send(kLogin, &pb.Login{Account: 1}))
 	refused.rejected(unknown, pb.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT)
 	time.Sleep(3 * time.Second)
-	talking.ping() // still there, and not kept by it
+	talking.ping() // still open, but talking does not extend the limit
 	fine.login(newAccount(), snapshot)
 	for name, s := range map[string]*session{"silent": silent, "talking": talking, "refused once": refused} {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +200,8 @@ func TestGlued(t *testing.T) {
 	}
 	for i := 1; i < len(ordered); i++ {
 		if ordered[i] < ordered[i-1] {
-			t.Errorf("request %d was answered before %d, want orders and lists in the order sent", ordered[i-1], ordered[i])
+			t.Errorf("request %d was answered before %d, want orders and lists in the order sent", ordered[i-1],
+				ordered[i])
 		}
 	}
 	if s.cursor != before+10 {

@@ -30,8 +30,8 @@ func seed(t testing.TB) uint64 {
 	return value
 }
 
-// TestHostile sends ten thousand random malformed frames over many connections. What comes back is well formed, and
-// afterwards the server answers, and every account's list follows from its history.
+// TestHostile sends ten thousand random malformed frames over many connections. All that comes back
+// is well formed. Afterwards the server answers, and every account's list follows from its history.
 func TestHostile(t *testing.T) {
 	t.Parallel()
 	const workers = 8
@@ -88,8 +88,8 @@ func TestHostile(t *testing.T) {
 // attacker makes malformed frames.
 type attacker struct{ *rand.Rand }
 
-// attack opens a connection, logs in or not, sends n malformed frames, and reads until the connection ends. It returns
-// n.
+// attack opens a connection, logs in or not, sends n malformed frames, and reads until the
+// connection ends. It returns n.
 func (a attacker) attack(t testing.TB, srv *server, n int) int {
 	t.Helper()
 	socket, err := net.DialTimeout("tcp", srv.listen, patience)
@@ -112,22 +112,22 @@ func (a attacker) attack(t testing.TB, srv *server, n int) int {
 	for range n {
 		b = append(b, a.malformed()...)
 	}
-	for len(b) > 0 { // in pieces that do not respect frames
+	for len(b) > 0 { // in pieces that ignore the frames
 		piece := min(len(b), 1+a.IntN(600))
 		if _, err := socket.Write(b[:piece]); err != nil {
-			if !cut(err) {
+			if !isCut(err) {
 				t.Fatalf("write: %v", err)
 			}
 			break
 		}
 		b = b[piece:]
 	}
-	if err := socket.(*net.TCPConn).CloseWrite(); err != nil && !cut(err) && !errors.Is(err, net.ErrClosed) {
+	if err := socket.(*net.TCPConn).CloseWrite(); err != nil && !isCut(err) && !errors.Is(err, net.ErrClosed) {
 		t.Logf("close for writing: %v", err) // the server may have reset the connection
 	}
 	for {
 		if _, err := readFrame(in); err != nil {
-			if !cut(err) {
+			if !isCut(err) {
 				t.Fatalf("read: %v", err)
 			}
 			return n
@@ -135,7 +135,7 @@ func (a attacker) attack(t testing.TB, srv *server, n int) int {
 	}
 }
 
-// login logs in to some account, in some mode, and waits for the reply.
+// login logs in to a random account in a random mode, and waits for the reply.
 func (a attacker) login(t testing.TB, socket net.Conn, in *bufio.Reader) {
 	t.Helper()
 	account := firstAccount + a.Uint64N(lastAccount-firstAccount)
@@ -154,14 +154,15 @@ func (a attacker) login(t testing.TB, socket net.Conn, in *bufio.Reader) {
 	}
 }
 
-// malformed returns the bytes of one frame that is wrong in one way or another; some do pass as frames.
+// malformed returns the bytes of one frame with a random defect. Some are valid frames
+// nevertheless.
 func (a attacker) malformed() []byte {
 	switch a.IntN(6) {
 	case 0: // noise
 		return a.noise(1 + a.IntN(200))
 	case 1: // a good header, of any type, around noise
 		return appendFrame(nil, a.kind(), uint16(a.Uint32()), a.Uint64(), a.noise(a.IntN(400)))
-	case 2: // a good frame with some bits turned
+	case 2: // a good frame with some bits flipped
 		b := a.good()
 		for range 1 + a.IntN(3) {
 			b[a.IntN(len(b))] ^= 1 << a.IntN(8)
@@ -170,7 +171,7 @@ func (a attacker) malformed() []byte {
 	case 3: // a good frame cut off, so that what follows is read out of step
 		b := a.good()
 		return b[:a.IntN(len(b))]
-	case 4: // a length at or over the edge
+	case 4: // a length at or beyond a limit
 		lengths := []uint32{0, 1, 11, 12, 511, 512, 513, 4095, 4096, 4097, 65_536, 1 << 31, math.MaxUint32}
 		b := a.good()
 		binary.BigEndian.PutUint32(b, lengths[a.IntN(len(lengths))])
@@ -207,11 +208,13 @@ func (a attacker) good() []byte {
 	case 2:
 		return appendFrame(nil, kHoldings, 0, id, nil)
 	case 3:
-		return appendFrame(nil, kHistory, 0, id, encode(&pb.HistoryRequest{BeforeSeq: a.Uint64N(20), Limit: a.Uint32N(120)}))
+		return appendFrame(nil, kHistory, 0, id, encode(&pb.HistoryRequest{BeforeSeq: a.Uint64N(20),
+			Limit: a.Uint32N(120)}))
 	case 4:
 		return appendFrame(nil, kInstruments, 0, id, encode(&pb.InstrumentsRequest{Codes: []string{"SZ.000001"}}))
 	case 5:
-		return appendFrame(nil, kSubscribe, 0, id, encode(&pb.Subscribe{Quotes: a.IntN(2) == 0, Presence: a.IntN(2) == 0}))
+		return appendFrame(nil, kSubscribe, 0, id, encode(&pb.Subscribe{Quotes: a.IntN(2) == 0,
+			Presence: a.IntN(2) == 0}))
 	default:
 		o := buy("SZ", "000001", 1+a.Int64N(50))
 		if a.IntN(2) == 0 {
@@ -226,7 +229,8 @@ func (a attacker) good() []byte {
 
 // extreme returns a well-formed request with values at the edges of their types.
 func (a attacker) extreme() []byte {
-	numbers := []int64{0, 1, -1, 1_000_000_000, 1_000_000_001, math.MaxInt32, math.MinInt32, math.MaxInt64, math.MinInt64}
+	numbers := []int64{0, 1, -1, 1_000_000_000, 1_000_000_001, math.MaxInt32, math.MinInt32, math.MaxInt64,
+		math.MinInt64}
 	texts := []string{
 		"", "SZ", "SH", "XSHE", "000001", "600519", "\x00", "\x7f", "价格",
 		strings.Repeat("A", 65), strings.Repeat("字", 300),

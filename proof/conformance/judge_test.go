@@ -8,7 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// judge holds a frame against the rules that bind every frame of every session, and takes it into the session's state.
+// judge checks a frame against the rules for every frame of every session, and applies it to the
+// session's state.
 func (s *session) judge(f frame) error {
 	if err := s.judgeHeader(f); err != nil {
 		return err
@@ -54,7 +55,7 @@ func (s *session) judge(f frame) error {
 	return nil
 }
 
-// judgeHeader checks flags and id by type.
+// judgeHeader checks the flags and the id of a frame by its type.
 func (s *session) judgeHeader(f frame) error {
 	if f.flags&^(flagReply|flagReplay) != 0 {
 		return errors.New("only the flags REPLY and REPLAY are defined")
@@ -86,7 +87,7 @@ func (s *session) judgeHeader(f frame) error {
 	return nil
 }
 
-// judgeLogin checks a login reply and sets where the session is in the account's sequence.
+// judgeLogin checks a login reply and sets the session's position in the account's sequence.
 func (s *session) judgeLogin(m *pb.LoginReply) error {
 	if m.Account != s.account || m.Epoch != s.welcome.Epoch {
 		return fmt.Errorf("want account %d and the epoch of WELCOME, %#x", s.account, s.welcome.Epoch)
@@ -107,7 +108,7 @@ func (s *session) judgeLogin(m *pb.LoginReply) error {
 		s.cursor, s.book = m.HeadSeq, shadowOf(m.Holdings, fixed)
 		return consistent(m.Holdings)
 	case pb.ResumeMode_RESUME_MODE_RESUME:
-		// book, if the test has set it, is what was applied before.
+		// book, if the test has set it, is the account up to here
 		if s.from+1 < m.OldestSeq || s.from > m.HeadSeq {
 			return fmt.Errorf("it cannot resume after %d", s.from)
 		}
@@ -125,7 +126,8 @@ func (s *session) judgeLogin(m *pb.LoginReply) error {
 	return nil
 }
 
-// judgeEvent checks that an event comes in its place, once, and that its figures follow from its trade.
+// judgeEvent checks that an event comes in its place, once, and that its figures follow from its
+// trade.
 func (s *session) judgeEvent(f frame, ev *pb.AccountEvent) error {
 	if s.reply == nil {
 		return errors.New("an event before the login reply")
@@ -139,7 +141,7 @@ func (s *session) judgeEvent(f frame, ev *pb.AccountEvent) error {
 				return fmt.Errorf("it repeats an event that was {%v}", a.event)
 			}
 		}
-		return nil // it moves no cursor
+		return nil // it does not move the cursor
 	}
 	if ev.Seq != s.cursor+1 {
 		return fmt.Errorf("it follows sequence %d", s.cursor)
@@ -155,7 +157,7 @@ func (s *session) judgeEvent(f frame, ev *pb.AccountEvent) error {
 	return nil
 }
 
-// judgeHoldings checks a list by itself and against the events that came.
+// judgeHoldings checks that a list is consistent and agrees with the events so far.
 func (s *session) judgeHoldings(m *pb.Holdings) error {
 	if m.Account != s.account {
 		return fmt.Errorf("holdings of another account than %d", s.account)
@@ -188,7 +190,8 @@ func (s *session) judgeHistory(m *pb.History) error {
 	return nil
 }
 
-// judgeHead checks the sequence in a heartbeat: it is the newest at that place of the stream, 0 before login.
+// judgeHead checks the sequence in a heartbeat: the newest at that place of the stream, or 0 before
+// login.
 func (s *session) judgeHead(head uint64) error {
 	if head != s.cursor {
 		return fmt.Errorf("head_seq %d, but the newest sequence in this stream is %d", head, s.cursor)

@@ -8,7 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// eventually repeats attempt until it succeeds; the server notices a closed connection a little later.
+// eventually repeats attempt until it succeeds, because the server notices a closed connection with
+// a delay.
 func eventually(t *testing.T, what string, attempt func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !attempt(); time.Sleep(20 * time.Millisecond) {
@@ -18,13 +19,13 @@ func eventually(t *testing.T, what string, attempt func() bool) {
 	}
 }
 
-// full checks that a new connection gets WELCOME, GOODBYE FULL and the end of the stream.
-func full(t *testing.T, srv *server) {
+// refusedAsFull checks that a new connection gets WELCOME, GOODBYE FULL and the end of the stream.
+func refusedAsFull(t *testing.T, srv *server) {
 	t.Helper()
 	dial(t, srv).goodbye(pb.GoodbyeReason_GOODBYE_REASON_FULL)
 }
 
-// admitted reports whether a new connection is let in; it stays open then.
+// admitted reports whether a new connection is let in. If so, the connection stays open.
 func admitted(t *testing.T, srv *server) bool {
 	t.Helper()
 	s := dial(t, srv)
@@ -40,13 +41,13 @@ func TestConnectionLimits(t *testing.T) {
 			t.Parallel()
 			srv := start(t, limit, "3")
 			s := []*session{dial(t, srv), dial(t, srv), dial(t, srv)}
-			full(t, srv)
-			full(t, srv)
-			s[0].ping() // those who are in stay in
+			refusedAsFull(t, srv)
+			refusedAsFull(t, srv)
+			s[0].ping() // open connections stay open
 			s[1].ping()
 			s[2].close()
 			eventually(t, "a place becoming free", func() bool { return admitted(t, srv) })
-			full(t, srv)
+			refusedAsFull(t, srv)
 			if limit == "--connections-prelogin-max" {
 				s[0].login(firstAccount, snapshot) // and so is no longer counted
 				eventually(t, "a place becoming free by a login", func() bool { return admitted(t, srv) })
@@ -93,8 +94,8 @@ func TestSessionLimit(t *testing.T) {
 	})
 }
 
-// TestInFlight pipelines more orders than may be under way. Each is answered once, and what was executed was executed
-// in the order sent.
+// TestInFlight pipelines more orders than the limit allows. Each is answered once, and those
+// executed were executed in the order in which they were sent.
 func TestInFlight(t *testing.T) {
 	t.Parallel()
 	for name, flags := range map[string][]string{
@@ -108,7 +109,7 @@ func TestInFlight(t *testing.T) {
 				srv, account = start(t, flags...), firstAccount
 			}
 			s := open(t, srv, account)
-			s.flat("SZ", "000001")
+			s.sellAll("SZ", "000001")
 			before := s.cursor
 			const orders = 1000
 			batch := make([]*pb.Order, orders)
@@ -136,7 +137,7 @@ func TestInFlight(t *testing.T) {
 			}
 			s.alive()
 			s.holdings()
-			s.flat("SZ", "000001")
+			s.sellAll("SZ", "000001")
 		})
 	}
 }
@@ -166,8 +167,8 @@ func TestRateLimit(t *testing.T) {
 	s.holdings()
 }
 
-// TestStalledReader stops reading while another session of the account trades. It is cut, nobody else notices, and it
-// comes back to everything it missed.
+// TestStalledReader stops reading while another session of the account trades. The stalled session
+// is cut, no other session notices, and after a new login it gets everything that it missed.
 func TestStalledReader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -179,7 +180,8 @@ func TestStalledReader(t *testing.T) {
 		wait  time.Duration
 	}{
 		{"its outbox is full", []string{"--outbox-bytes-max", "64KiB"}, 0},
-		{"it takes nothing for too long", []string{"--outbox-bytes-max", "8MiB", "--stall-timeout", "1s"}, 4 * time.Second},
+		{"it takes nothing for too long", []string{"--outbox-bytes-max", "8MiB", "--stall-timeout", "1s"},
+			4 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.wait > 0 && testing.Short() {
@@ -188,7 +190,7 @@ func TestStalledReader(t *testing.T) {
 			t.Parallel()
 			srv := start(t, c.flags...)
 			mover, reader, bystander := open(t, srv, lastAccount), open(t, srv, lastAccount), open(t, srv, firstAccount)
-			stalled := dial(t, srv).narrow()
+			stalled := dial(t, srv).shrinkReceiveBuffer()
 			stalled.login(lastAccount, snapshot)
 			mover.churn(10)
 			stalled.until(mover.cursor)
@@ -223,13 +225,14 @@ func TestStalledReader(t *testing.T) {
 	}
 }
 
-// readToTheEnd reads what a stalled session still has coming; its connection must have been cut before head.
+// readToTheEnd reads the rest of a stalled session's stream. Its connection must have been cut
+// before head.
 func readToTheEnd(t *testing.T, s *session, head uint64) {
 	t.Helper()
 	for {
 		f, err := s.tryNext()
 		if err != nil {
-			if !cut(err) {
+			if !isCut(err) {
 				t.Fatalf("at sequence %d: %v, want the connection cut", s.cursor, err)
 			}
 			break
@@ -244,7 +247,7 @@ func readToTheEnd(t *testing.T, s *session, head uint64) {
 	t.Logf("cut at sequence %d of %d", s.cursor, head)
 }
 
-// TestSlowCatchUp reads a long replay slowly: that alone is no reason to be cut.
+// TestSlowCatchUp reads a long replay slowly. Slow reading alone is no reason to be cut.
 func TestSlowCatchUp(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -253,7 +256,7 @@ func TestSlowCatchUp(t *testing.T) {
 	srv := start(t, "--outbox-bytes-max", "64KiB")
 	mover := open(t, srv, lastAccount)
 	mover.churn(3000)
-	s := dial(t, srv).narrow()
+	s := dial(t, srv).shrinkReceiveBuffer()
 	s.login(lastAccount, restart)
 	for s.cursor < mover.cursor {
 		s.until(min(s.cursor+200, mover.cursor))

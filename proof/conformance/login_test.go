@@ -69,7 +69,7 @@ func TestLogin(t *testing.T) {
 	for _, mode := range []pb.ResumeMode{snapshot, pb.ResumeMode_RESUME_MODE_UNSPECIFIED} {
 		t.Run(mode.String(), func(t *testing.T) {
 			s := dial(t, srv)
-			// last_seq and epoch are read in mode RESUME only.
+			// Only mode RESUME reads last_seq and epoch.
 			r := s.loginWith(&pb.Login{Account: newAccount(), Mode: mode, LastSeq: 1 << 40, Epoch: 3})
 			if r.Mode != snapshot || r.Resynced || r.HeadSeq == 0 {
 				t.Fatalf("reply {%v}, want a snapshot, not resynced, with a head", r)
@@ -104,7 +104,8 @@ func TestLogin(t *testing.T) {
 	})
 }
 
-// TestOpening judges all hundred accounts of a fresh server: list, cash, and the history they were opened by.
+// TestOpening judges all hundred accounts of a fresh server: the list, the cash, and the history of
+// the opening.
 func TestOpening(t *testing.T) {
 	t.Parallel()
 	srv := start(t)

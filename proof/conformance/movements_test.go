@@ -24,7 +24,8 @@ func TestInstruments(t *testing.T) {
 			if i > 0 && (instrument{list[i-1].Market, list[i-1].Code}).compare(key) >= 0 {
 				t.Errorf("%s comes after %s.%s", key, list[i-1].Market, list[i-1].Code)
 			}
-			if in.Name == "" || len(in.Name) > 48 || in.Price <= 0 || in.PreviousClose <= 0 || in.Lot == 0 || in.Tick <= 0 {
+			if in.Name == "" || len(in.Name) > 48 || in.Price <= 0 || in.PreviousClose <= 0 || in.Lot == 0 ||
+				in.Tick <= 0 {
 				t.Errorf("instrument {%v}, want a name of at most 48 bytes, prices, lot and tick", in)
 			}
 		}
@@ -62,19 +63,19 @@ func TestInstruments(t *testing.T) {
 	})
 }
 
-// TestMovements walks one row through its life with the figures of the first document: 100 at 10.00 are 1000, 200 are
-// 2000, back at 100 they are 1000, and then the row is gone.
+// TestMovements takes one row through all movements with the figures of the first document: 100 at
+// 10.00 cost 1000, 200 cost 2000, back at 100 they cost 1000, and then the row is gone.
 func TestMovements(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 	before := s.holdings()
 	steps := []struct {
 		name     string
 		order    *pb.Order
 		change   pb.Change
 		quantity int64 // of the row after the step
-		spent    int64 // cash that the steps so far took
+		spent    int64 // cash that the steps so far have spent
 	}{
 		{"opened", buy("SZ", "000001", 100), pb.Change_CHANGE_OPENED, 100, 100 * ten},
 		{"increased", buy("SZ", "000001", 100), pb.Change_CHANGE_INCREASED, 200, 200 * ten},
@@ -89,10 +90,12 @@ func TestMovements(t *testing.T) {
 			s.on(t)
 			seq := before.AsOfSeq + uint64(i) + 1
 			ev := s.execute(step.order)
-			if ev.Seq != seq || ev.Change != step.change || ev.GetTrade().GetId() != fmt.Sprintf("%d-%d", s.account, seq) {
+			if ev.Seq != seq || ev.Change != step.change ||
+				ev.GetTrade().GetId() != fmt.Sprintf("%d-%d", s.account, seq) {
 				t.Errorf("event {%v}, want sequence %d, %v, trade %d-%d", ev, seq, step.change, s.account, seq)
 			}
-			if tr := ev.GetTrade(); tr.Origin != pb.Origin_ORIGIN_CLIENT || tr.Price != ten || tr.Side != step.order.Side {
+			if tr := ev.GetTrade(); tr.Origin != pb.Origin_ORIGIN_CLIENT || tr.Price != ten ||
+				tr.Side != step.order.Side {
 				t.Errorf("trade {%v}, want a client's at 10.00", tr)
 			}
 			if err := differences("event",
@@ -123,7 +126,7 @@ func TestMovements(t *testing.T) {
 func TestOrderForms(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 	limit := func(o *pb.Order, price int64) *pb.Order {
 		o.LimitPrice = price
 		return o
@@ -160,7 +163,7 @@ func TestOrderForms(t *testing.T) {
 		}
 	})
 	s.on(t)
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 	s.holdings()
 }
 

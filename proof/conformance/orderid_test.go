@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// repeated checks that f is original again: an EXECUTION with REPLAY, and nothing executed.
+// repeated checks that f repeats original: an EXECUTION with REPLAY, without a new event.
 func (s *session) repeated(f frame, original *pb.AccountEvent) {
 	s.t.Helper()
 	if f.kind != kExecution || !f.replay() || !proto.Equal(f.body, original) {
@@ -20,8 +20,8 @@ func TestOrderIDs(t *testing.T) {
 	t.Parallel()
 	srv, account := sharedServer(t), newAccount()
 	s := open(t, srv, account)
-	s.flat("SZ", "000001")
-	// A server that was traded on before remembers the ids of then.
+	s.sellAll("SZ", "000001")
+	// A server with earlier trades remembers their ids.
 	name := func(text string) string { return fmt.Sprintf("%s-%x-%d", text, s.welcome.Uid, s.reply.HeadSeq) }
 	original := s.execute(named(buy("SZ", "000001", 100), name("A 1!~")))
 	t.Run("the same again is answered with the original", func(t *testing.T) {
@@ -100,7 +100,8 @@ func TestOrderIDs(t *testing.T) {
 		b.until(first + rounds - 1)
 		for i := range answers[0] {
 			x, y := answers[0][i], answers[1][i]
-			if x.kind != kExecution || y.kind != kExecution || x.replay() == y.replay() || !proto.Equal(x.body, y.body) {
+			if x.kind != kExecution || y.kind != kExecution || x.replay() == y.replay() ||
+				!proto.Equal(x.body, y.body) {
 				t.Fatalf("answers %v and %v, want the same execution, one of them with REPLAY", x, y)
 			}
 		}

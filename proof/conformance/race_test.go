@@ -2,6 +2,6 @@
 
 package conformance
 
-// buildFlags: under the race detector the server that is judged runs under it too. It then ends with another exit code than
-// 0 if it has found a race, which every test that stops a server checks.
+// buildFlags: under the race detector the server is built with it too. If it has found a race, it
+// ends with an exit code other than 0, which every test that stops a server checks.
 var buildFlags = []string{"-race"}

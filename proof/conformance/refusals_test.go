@@ -11,11 +11,12 @@ import (
 	pb "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// TestRefusedOrders goes through the refusals that leave the connection open and the account as it was.
+// TestRefusedOrders goes through the refusals that leave the connection open and the account
+// unchanged.
 func TestRefusedOrders(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 	s.execute(buy("SZ", "000001", 30))
 	before := s.holdings()
 	with := func(o *pb.Order, change func(o *pb.Order)) *pb.Order {
@@ -39,15 +40,18 @@ func TestRefusedOrders(t *testing.T) {
 		{"quantity of 1e9+1 sold", sell("SZ", "000001", 1_000_000_001), pb.RejectCode_REJECT_CODE_BAD_QUANTITY},
 		{"largest number as quantity", buy("SZ", "000001", math.MaxInt64), pb.RejectCode_REJECT_CODE_BAD_QUANTITY},
 		{"smallest number as quantity", buy("SZ", "000001", math.MinInt64), pb.RejectCode_REJECT_CODE_BAD_QUANTITY},
-		{"negative limit", with(ordinary(), func(o *pb.Order) { o.LimitPrice = -1 }), pb.RejectCode_REJECT_CODE_BAD_PRICE},
+		{"negative limit", with(ordinary(), func(o *pb.Order) { o.LimitPrice = -1 }),
+			pb.RejectCode_REJECT_CODE_BAD_PRICE},
 		{"more than held", sell("SZ", "000001", 31), pb.RejectCode_REJECT_CODE_INSUFFICIENT_SHARES},
-		{"largest order without the cash", buy("SZ", "000001", 1_000_000_000), pb.RejectCode_REJECT_CODE_INSUFFICIENT_CASH},
+		{"largest order without the cash", buy("SZ", "000001", 1_000_000_000),
+			pb.RejectCode_REJECT_CODE_INSUFFICIENT_CASH},
 		{
 			"limit buy below the price", with(ordinary(), func(o *pb.Order) { o.LimitPrice = ten - 100 }),
 			pb.RejectCode_REJECT_CODE_LIMIT_NOT_MARKETABLE,
 		},
 		{
-			"limit sell above the price", with(sell("SZ", "000001", 10), func(o *pb.Order) { o.LimitPrice = ten + 100 }),
+			"limit sell above the price", with(sell("SZ", "000001", 10),
+				func(o *pb.Order) { o.LimitPrice = ten + 100 }),
 			pb.RejectCode_REJECT_CODE_LIMIT_NOT_MARKETABLE,
 		},
 		{"side 3", with(ordinary(), func(o *pb.Order) { o.Side = 3 }), pb.RejectCode_REJECT_CODE_MALFORMED},
@@ -69,7 +73,7 @@ func TestRefusedOrders(t *testing.T) {
 	}
 	t.Run("an instrument not held", func(t *testing.T) {
 		s.on(t)
-		s.flat("SH", "600519")
+		s.sellAll("SH", "600519")
 		s.refused(sell("SH", "600519", 1), pb.RejectCode_REJECT_CODE_INSUFFICIENT_SHARES)
 		s.alive()
 	})
@@ -77,7 +81,8 @@ func TestRefusedOrders(t *testing.T) {
 		probe := open(t, s.server, s.account)
 		b, id := probe.requestBytes(nil, kOrder, []byte{0x08, 1, 0x12, 2, 0xff, 0xfe, 0x1a, 1, 'x', 0x20, 1})
 		probe.write(b)
-		if f := probe.answer(id); f.kind != kReject { // that the text parses is the point: it must not echo the bytes
+		// the text must not echo the bytes; it would not be valid UTF-8
+		if f := probe.answer(id); f.kind != kReject {
 			t.Errorf("got %v, want REJECT", f)
 		}
 	})
@@ -90,7 +95,7 @@ func TestRefusedOrders(t *testing.T) {
 		}
 	})
 	s.on(t)
-	s.flat("SZ", "000001")
+	s.sellAll("SZ", "000001")
 }
 
 // TestRefusedFrames goes through frames that are refused for their type or id after login, with the connection open.
@@ -114,7 +119,8 @@ func TestRefusedFrames(t *testing.T) {
 		})
 	}
 	for _, k := range []kind{
-		kWelcome, kLoginReply, kGoodbye, kReject, kExecution, kHoldingsReply, kHistoryReply, kInstrumentsReply, kSubscribed,
+		kWelcome, kLoginReply, kGoodbye, kReject, kExecution, kHoldingsReply, kHistoryReply, kInstrumentsReply,
+		kSubscribed,
 		kEvent, kQuotes, kPresence,
 	} {
 		t.Run(fmt.Sprintf("type %d, which only the server sends", k), func(t *testing.T) {
@@ -146,7 +152,8 @@ func TestRefusedFrames(t *testing.T) {
 	})
 }
 
-// TestFramesThatClose goes through what ends a connection: REJECT, GOODBYE PROTOCOL, end of the stream.
+// TestFramesThatClose goes through the frames that end a connection: REJECT, GOODBYE PROTOCOL, end
+// of the stream.
 func TestFramesThatClose(t *testing.T) {
 	t.Parallel()
 	srv, account := sharedServer(t), newAccount()
@@ -186,7 +193,7 @@ func TestFramesThatClose(t *testing.T) {
 		closes(t, s, b, id, pb.RejectCode_REJECT_CODE_MALFORMED)
 	})
 	lengths := []struct {
-		before, after uint32 // before and after login; 0: not tried
+		before, after uint32 // before and after login; 0 if not tried
 		code          pb.RejectCode
 	}{
 		{loginLength + 1, requestLength + 1, pb.RejectCode_REJECT_CODE_TOO_LARGE},
@@ -200,7 +207,7 @@ func TestFramesThatClose(t *testing.T) {
 			code          pb.RejectCode
 		}{short, short, pb.RejectCode_REJECT_CODE_MALFORMED})
 	}
-	// Only the length is sent: it is judged before one byte of the body has come.
+	// Only the length is sent, because the server judges it before any byte of the body has come.
 	for _, c := range lengths {
 		t.Run("length "+strconv.FormatUint(uint64(c.before), 10)+" before login", func(t *testing.T) {
 			closes(t, dial(t, srv), binary.BigEndian.AppendUint32(nil, c.before), 0, c.code)
@@ -220,11 +227,12 @@ func TestFramesThatClose(t *testing.T) {
 	})
 }
 
-// TestLargestFrames sends frames of exactly the largest length, which are taken.
+// TestLargestFrames sends frames of exactly the largest length. The server accepts them.
 func TestLargestFrames(t *testing.T) {
 	t.Parallel()
 	srv, account := sharedServer(t), newAccount()
-	// pad makes a payload as large as the length allows by a field of a later version: number 127, length-delimited.
+	// pad fills a payload up to a length with a field of a future version: number 127,
+	// length-delimited.
 	pad := func(payload []byte, length int) []byte {
 		room := length - minLength - len(payload) - 4 // 2 bytes of tag, 2 of length
 		payload = append(payload, 0xfa, 0x07, byte(room&0x7f|0x80), byte(room>>7))

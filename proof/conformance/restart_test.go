@@ -8,13 +8,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// life is a server whose working directory, with the data in it, outlives it.
+// life is a series of servers in one working directory, which holds their data.
 type life struct {
 	dir   string
 	flags []string
 }
 
-// start starts a server in the directory; the test ends it.
+// start starts a server in the directory. It ends with the test.
 func (l *life) start(t *testing.T, more ...string) *server {
 	t.Helper()
 	s, err := launch(l.dir, nil, append(append(quietly(), l.flags...), more...))
@@ -30,8 +30,8 @@ func (l *life) start(t *testing.T, more ...string) *server {
 	return s
 }
 
-// TestRestart ends servers in every way, and starts them again on what they left and on the port that they have just left,
-// with clients connected at the time.
+// TestRestart ends servers in every way while clients are connected, and starts them again on the
+// data and the port that they left.
 func TestRestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -40,7 +40,7 @@ func TestRestart(t *testing.T) {
 	for _, c := range []struct {
 		durability string
 		killed     bool
-		keeps      bool // the epoch
+		keeps      bool // the epoch is kept
 	}{
 		{"sync", false, true}, {"sync", true, true},
 		{"interval", false, true}, {"interval", true, false},
@@ -71,7 +71,8 @@ func TestRestart(t *testing.T) {
 			}
 			back := dial(t, again)
 			if kept := back.welcome.Epoch == s.welcome.Epoch; kept != c.keeps {
-				t.Errorf("epoch %#x, and then %#x: kept is %v, want %v", s.welcome.Epoch, back.welcome.Epoch, kept, c.keeps)
+				t.Errorf("epoch %#x, and then %#x: kept is %v, want %v", s.welcome.Epoch, back.welcome.Epoch, kept,
+					c.keeps)
 			}
 			if back.welcome.Instance == s.welcome.Instance {
 				t.Errorf("instance %#x before and after a start", s.welcome.Instance)
@@ -91,7 +92,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// resynced: numbers of an epoch that is gone mean nothing.
+// resynced checks that sequences of an old epoch mean nothing.
 func resynced(t *testing.T, before, back *session) {
 	t.Helper()
 	r := back.resume(firstAccount, before.welcome.Epoch, before.cursor)
@@ -100,12 +101,13 @@ func resynced(t *testing.T, before, back *session) {
 	}
 }
 
-// resumed: all is as it was, to the last event and the last order id.
+// resumed checks that everything is unchanged, up to the last event and the last order id.
 func resumed(t *testing.T, before, back *session, late *pb.AccountEvent) {
 	t.Helper()
 	const missed = 20
 	back.resume(firstAccount, before.welcome.Epoch, before.cursor-missed)
-	if r := back.reply; r.Mode != pb.ResumeMode_RESUME_MODE_RESUME || r.Resynced || r.HeadSeq != before.cursor || r.OldestSeq != 1 {
+	if r := back.reply; r.Mode != pb.ResumeMode_RESUME_MODE_RESUME || r.Resynced || r.HeadSeq != before.cursor ||
+		r.OldestSeq != 1 {
 		t.Fatalf("reply {%v}, want RESUME with head %d, and all of it kept", r, before.cursor)
 	}
 	back.until(before.cursor)
@@ -124,7 +126,8 @@ func resumed(t *testing.T, before, back *session, late *pb.AccountEvent) {
 	all.holdings()
 }
 
-// TestRestartPaging pages through a history that a second server has from the first one's disk alone.
+// TestRestartPaging pages through a history that the second server can only read from the first
+// one's disk.
 func TestRestartPaging(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -156,7 +159,8 @@ func TestRestartPaging(t *testing.T) {
 	back.alive()
 }
 
-// TestRestartManyIDs repeats order ids over a restart: those that must be remembered, and one that was forgotten before.
+// TestRestartManyIDs repeats order ids after a restart: some that must be remembered, and one that
+// was forgotten before.
 func TestRestartManyIDs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("thousands of orders")
@@ -190,7 +194,8 @@ func TestRestartManyIDs(t *testing.T) {
 	srv.kill()
 	back := open(t, l.start(t), firstAccount)
 	for _, n := range []int{total - remembered, total - remembered/2, total - 1} {
-		if f := back.place(id(n)); f.kind != kExecution || !f.replay() || !proto.Equal(f.body, s.event(first+uint64(n))) {
+		if f := back.place(id(n)); f.kind != kExecution || !f.replay() ||
+			!proto.Equal(f.body, s.event(first+uint64(n))) {
 			t.Errorf("order %d of %d again: %v, want event %d with REPLAY", n, total, f, first+uint64(n))
 		}
 	}

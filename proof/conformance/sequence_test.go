@@ -32,7 +32,8 @@ func TestSessionsOfOneAccount(t *testing.T) {
 						t.Fatalf("an order was answered %v, want EXECUTION", f)
 					}
 					if ev.Seq <= last {
-						t.Fatalf("order executed as %d after one executed as %d, want the order in which they were sent", ev.Seq, last)
+						t.Fatalf("order executed as %d after one executed as %d, want the order in which they "+
+							"were sent", ev.Seq, last)
 					}
 					last = ev.Seq
 				}
@@ -51,7 +52,8 @@ func TestSessionsOfOneAccount(t *testing.T) {
 		for i := range a.events {
 			at, bt := a.events[i], b.events[i]
 			if (at.kind == kExecution) == (bt.kind == kExecution) {
-				t.Fatalf("event %d came as type %d and %d, want one EXECUTION and one EVENT", at.event.Seq, at.kind, bt.kind)
+				t.Fatalf("event %d came as type %d and %d, want one EXECUTION and one EVENT", at.event.Seq, at.kind,
+					bt.kind)
 			}
 		}
 		if n := executions(a); n != orders {
@@ -82,14 +84,15 @@ func executions(s *session) (n int) {
 	return n
 }
 
-// TestResume comes back to an account in every way there is.
+// TestResume logs in to an account again in every possible way.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	srv, account := sharedServer(t), newAccount()
 	mover := open(t, srv, account)
 	mover.churn(10)
 	head, epoch := mover.cursor, mover.welcome.Epoch
-	// live checks that events go on without REPLAY, and that the session then knows as much as the mover.
+	// live checks that events continue without REPLAY, and that the session then knows as much as
+	// the mover.
 	live := func(t *testing.T, s *session) {
 		t.Helper()
 		mover.on(t)
@@ -167,8 +170,8 @@ func TestResume(t *testing.T) {
 	})
 }
 
-// TestHistoryKept makes more events than are kept in memory, where memory is all there is: the oldest go, and what needs them
-// is resynced.
+// TestHistoryKept makes more events than memory keeps, on a server without a disk. The oldest
+// events are dropped, and a session that needs them is resynced.
 func TestHistoryKept(t *testing.T) {
 	if testing.Short() {
 		t.Skip("thousands of events")
@@ -233,7 +236,8 @@ func TestHistoryKept(t *testing.T) {
 	})
 }
 
-// TestOrderDuringReplay orders, asks for the list and pings while thousands of events are still to be replayed.
+// TestOrderDuringReplay places orders, asks for the list and sends heartbeats while thousands of
+// events are still to be replayed.
 func TestOrderDuringReplay(t *testing.T) {
 	t.Parallel()
 	srv, account := sharedServer(t), newAccount()
@@ -244,11 +248,11 @@ func TestOrderDuringReplay(t *testing.T) {
 	mover.churn(4000 - int(mover.cursor))
 	head := mover.cursor
 
-	s := dial(t, srv).narrow()
+	s := dial(t, srv).shrinkReceiveBuffer()
 	if r := s.login(account, restart); r.HeadSeq != head || r.OldestSeq != 1 {
 		t.Fatalf("reply {%v}, want all events up to %d", r, head)
 	}
-	// Nothing but the reply has been read: far more than the buffers hold is still to come.
+	// Only the reply has been read: far more than the buffers hold is still to come.
 	const orders = 20
 	holdings := s.send(kHoldings, &pb.HoldingsRequest{})
 	batch := make([]*pb.Order, orders)
@@ -267,7 +271,7 @@ func TestOrderDuringReplay(t *testing.T) {
 		s.on(t)
 		last := head
 		for _, id := range ids {
-			f := s.answer(id) // the judge has compared its place in the sequence
+			f := s.answer(id) // the judge has checked its place in the sequence
 			ev, ok := f.body.(*pb.AccountEvent)
 			if !ok || f.replay() || ev.Seq <= last {
 				t.Fatalf("got %v after sequence %d, want EXECUTION without REPLAY", f, last)
@@ -286,7 +290,7 @@ func TestOrderDuringReplay(t *testing.T) {
 	})
 	t.Run("holdings come after the events they hold", func(t *testing.T) {
 		s.on(t)
-		s.answer(holdings) // the judge has compared as_of_seq
+		s.answer(holdings) // the judge has checked as_of_seq
 		if h, ok := s.answer(holdingsAfter).body.(*pb.Holdings); !ok || h.AsOfSeq < head+orders {
 			t.Errorf("got {%v}, want holdings after the orders before them", h)
 		}

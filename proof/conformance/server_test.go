@@ -20,7 +20,8 @@ import (
 	"time"
 )
 
-// patience bounds every wait for something that should come at once; it is generous for busy machines.
+// patience bounds every wait for something that should come at once. It is generous for busy
+// machines.
 const patience = 10 * time.Second
 
 // scratch is a directory for the binary and the shared server, removed after all tests.
@@ -42,29 +43,30 @@ func runAll(m *testing.M) (code int) {
 			return max(code, 1)
 		}
 	}
-	if said := tooLittle(judged.Load()); code == 0 && whole() && said != "" {
+	if said := tooLittle(judged.Load()); code == 0 && allTestsAsked() && said != "" {
 		fmt.Fprintln(os.Stderr, said)
 		return 1
 	}
 	return code
 }
 
-// judged are the frames that passed the judge of any session.
+// judged counts the frames that passed the judge of any session.
 var judged atomic.Int64
 
-// judgedMin is how many frames there are at least where all tests have run; there are some 72,000.
+// judgedMin is the least number of frames judged when all tests have run. There are about 72,000.
 const judgedMin = 20_000
 
-// tooLittle says that the verdict of all tests means nothing.
+// tooLittle says that the verdict of all tests means nothing, if so few frames were judged.
 func tooLittle(frames int64) string {
 	if frames >= judgedMin {
 		return ""
 	}
-	return fmt.Sprintf("%d frames of servers were judged, by all tests: fewer than %d is too little for a verdict", frames, judgedMin)
+	return fmt.Sprintf("%d frames of servers were judged, by all tests: fewer than %d is too little for a verdict",
+		frames, judgedMin)
 }
 
-// whole tells whether all tests were asked for.
-func whole() bool {
+// allTestsAsked reports whether all tests were asked for.
+func allTestsAsked() bool {
 	for _, name := range []string{"test.run", "test.skip", "test.list"} {
 		if flag.Lookup(name).Value.String() != "" {
 			return false
@@ -75,7 +77,8 @@ func whole() bool {
 
 // serverPath builds the server once and returns its path.
 var serverPath = sync.OnceValues(func() (string, error) {
-	_ = os.Getenv("PAPERTAPE_DURABILITY") // for go test, which keeps results, and sees only what the tests themselves look at
+	// go test caches results, and watches only what the tests themselves read
+	_ = os.Getenv("PAPERTAPE_DURABILITY")
 	if path := os.Getenv("PAPERTAPE_BINARY"); path != "" {
 		return filepath.Abs(path)
 	}
@@ -91,8 +94,8 @@ var serverPath = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// touchSources lets go test know that the result depends on the sources of the server, which it does not import: go test
-// keeps results, and looks only at what the test itself opens.
+// touchSources makes go test notice changes of the server's sources, which this package does not
+// import. go test caches results, and watches only the files that the test itself opens.
 func touchSources(root string) error {
 	return filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(name, ".go") {
@@ -102,10 +105,11 @@ func touchSources(root string) error {
 	})
 }
 
-// durability is the mode of the servers that the tests start, but for those that need a certain one.
+// durability is the mode of the servers that the tests start, except for tests that need a certain
+// one.
 var durability = cmp.Or(os.Getenv("PAPERTAPE_DURABILITY"), "sync")
 
-// quietFlags make a server whose only events are those that the tests order, at prices that do not move.
+// quietFlags start a server whose only events are those of the tests' orders, at constant prices.
 var quietFlags = []string{
 	"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--durability", durability,
 	"--simulator.rate", "0", "--prices", "fixed", "--log.format", "json",
@@ -114,15 +118,15 @@ var quietFlags = []string{
 // server is a running server process.
 type server struct {
 	listen string // host:port of the wire protocol
-	admin  string // host:port of the HTTP side; empty for a server that was not started here
-	walks  bool   // prices move, so that totals cannot be computed
+	admin  string // host:port of the HTTP side; empty if the tests did not start the server
+	walks  bool   // prices move, so totals cannot be computed
 	cmd    *exec.Cmd
 	log    *tail         // of its stderr
 	done   chan struct{} // closed when the process has ended
 	ended  error         // its Wait; read after done
 }
 
-// shared is the server that most tests use, started by the first.
+// shared is the server that most tests use. The first of them starts it.
 var shared struct {
 	once   sync.Once
 	server *server
@@ -147,14 +151,15 @@ func sharedServer(t testing.TB) *server {
 	return shared.server
 }
 
-// start runs a server of the test's own, with quietFlags and then flags; when the test ends, it must end with exit
-// code 0.
+// start runs a server for one test, with quietFlags and then flags. At the end of the test it must
+// end with exit code 0.
 func start(t testing.TB, flags ...string) *server {
 	t.Helper()
 	return startIn(t, t.TempDir(), nil, append(append([]string{}, quietFlags...), flags...))
 }
 
-// startIn runs a server with a working directory, additional environment and the whole command line given.
+// startIn runs a server with a working directory, additional environment and a complete command
+// line.
 func startIn(t testing.TB, dir string, env, args []string) *server {
 	t.Helper()
 	s, err := launch(dir, env, args)
@@ -189,7 +194,7 @@ func command(dir string, env, args []string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// launch starts a server and waits until it says where it listens.
+// launch starts a server and waits until it reports where it listens.
 func launch(dir string, env, args []string) (*server, error) {
 	s, ready, err := spawn(dir, env, args)
 	if err != nil {
@@ -207,7 +212,7 @@ func launch(dir string, env, args []string) (*server, error) {
 	}
 }
 
-// spawn runs the binary; ready gets what it says about where it listens.
+// spawn runs the binary. ready receives the addresses on which it listens.
 func spawn(dir string, env, args []string) (s *server, ready chan listening, err error) {
 	cmd, err := command(dir, env, args)
 	if err != nil {
@@ -232,8 +237,8 @@ func (s *server) kill() {
 	<-s.done
 }
 
-// follow copies the server's stderr to its log, reports the line that says where it listens, and closes done at the end
-// of the process.
+// follow copies the server's stderr to its log, reports the line that says where it listens, and
+// closes done when the process has ended.
 func (s *server) follow(stderr io.Reader, ready chan<- listening) {
 	lines := bufio.NewReader(stderr)
 	for {
@@ -253,7 +258,8 @@ func (s *server) follow(stderr io.Reader, ready chan<- listening) {
 	close(s.done)
 }
 
-// stop asks the server to stop and waits for it; the error says why that was not a clean end.
+// stop asks the server to stop and waits for it. It returns an error if the server did not end
+// cleanly.
 func (s *server) stop() error {
 	select {
 	case <-s.done:
@@ -277,7 +283,7 @@ func (s *server) signal() error {
 	return nil
 }
 
-// wait waits for a server that was asked to stop; its exit code must be 0.
+// wait waits for a server that was asked to stop. Its exit code must be 0.
 func (s *server) wait() error {
 	select {
 	case <-s.done:
@@ -291,13 +297,13 @@ func (s *server) wait() error {
 	return nil
 }
 
-// outcome is what a command that ended by itself left behind.
+// outcome is the result of a command that ended by itself.
 type outcome struct {
 	code   int
 	stderr string
 }
 
-// refusal runs the binary with args, which must make it end by itself.
+// refusal runs the binary with args that must make it end by itself.
 func refusal(t *testing.T, dir string, env []string, args ...string) outcome {
 	t.Helper()
 	s, ready, err := spawn(dir, env, args)
@@ -317,14 +323,14 @@ func refusal(t *testing.T, dir string, env []string, args ...string) outcome {
 	return outcome{}
 }
 
-// listening is the log line by which a server says that it is ready, and where.
+// listening is the log line in which a server reports that it is ready, and where.
 type listening struct {
 	Message string `json:"message"`
 	Listen  string `json:"listen"`
 	Admin   string `json:"admin"`
 }
 
-// parseListening returns what a log line says if it is that line.
+// parseListening parses a log line, and reports whether it is that line.
 func parseListening(line []byte) (listening, bool) {
 	var l listening
 	if err := json.Unmarshal(line, &l); err != nil || l.Message != "listening" || l.Listen == "" {
@@ -333,7 +339,7 @@ func parseListening(line []byte) (listening, bool) {
 	return l, true
 }
 
-// tail keeps the last bytes of what a server printed.
+// tail keeps the last bytes of a server's output.
 type tail struct {
 	mu   sync.Mutex
 	kept []byte
@@ -357,25 +363,26 @@ func (l *tail) String() string {
 	return string(l.kept)
 }
 
-// strand is a part of a test that runs on a goroutine of its own: a failure ends the part, and is reported by the test.
-type strand struct {
+// testPart is a part of a test that runs on a goroutine of its own. A failure ends the part, and the
+// test reports it.
+type testPart struct {
 	testing.TB
 	failure string
 }
 
-func (s *strand) Helper() {}
+func (s *testPart) Helper() {}
 
-func (s *strand) FailNow() { panic("strands fail by Fatalf") }
+func (s *testPart) FailNow() { panic("strands fail by Fatalf") }
 
-func (s *strand) Fatal(args ...any) { s.Fatalf("%s", fmt.Sprintln(args...)) }
+func (s *testPart) Fatal(args ...any) { s.Fatalf("%s", fmt.Sprintln(args...)) }
 
-func (s *strand) Fatalf(format string, args ...any) {
+func (s *testPart) Fatalf(format string, args ...any) {
 	s.failure = fmt.Sprintf(format, args...)
 	panic(s)
 }
 
 // run runs one part and keeps its failure.
-func (s *strand) run(part func(testing.TB)) {
+func (s *testPart) run(part func(testing.TB)) {
 	defer func() {
 		if r := recover(); r != nil && r != any(s) {
 			panic(r)
@@ -384,14 +391,14 @@ func (s *strand) run(part func(testing.TB)) {
 	part(s)
 }
 
-// together runs the parts at once, waits for all of them, and fails the test if one of them failed. A part may only use
-// sessions that it was given by session.on.
+// together runs the parts concurrently, waits for all of them, and fails the test if one failed. A
+// part may use only sessions that session.on gave to it.
 func together(t testing.TB, parts ...func(t testing.TB)) {
 	t.Helper()
-	strands := make([]*strand, len(parts))
+	strands := make([]*testPart, len(parts))
 	var running sync.WaitGroup
 	for i, part := range parts {
-		strands[i] = &strand{TB: t}
+		strands[i] = &testPart{TB: t}
 		running.Add(1)
 		go func() {
 			defer running.Done()

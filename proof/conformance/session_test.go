@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// arrival is one event as it came on a session.
+// arrival is one event as it arrived on a session.
 type arrival struct {
 	kind  kind
 	flags uint16
@@ -24,7 +24,8 @@ type arrival struct {
 	event *pb.AccountEvent
 }
 
-// session is one connection as a strict client keeps it. One goroutine uses it at a time.
+// session is a connection with the state that a strict client keeps. One goroutine uses it at a
+// time.
 type session struct {
 	t       testing.TB
 	server  *server
@@ -36,18 +37,19 @@ type session struct {
 	stash   map[uint64]frame // answers that came while another was awaited
 	loose   []*pb.Reject     // rejects with id 0
 
-	// from the login on
+	// Set at login.
 	account uint64
 	from    uint64 // RESUME: the last sequence applied before
 	reply   *pb.LoginReply
-	cursor  uint64    // last sequence that came
+	cursor  uint64    // the last sequence that came
 	events  []arrival // all that came, in order
-	book    *shadow   // the account as folded here; nil where the session did not see its state
+	book    *shadow   // the account as folded here; nil if the session did not see its state
 	quotes  map[instrument]int64
 	pings   int // heartbeats from the server
 }
 
-// accounts hands out the accounts 100001 to 100099 to tests that share a server; each test keeps to its own.
+// accounts hands out the accounts 100001 to 100099 to tests that share a server. Each test uses
+// only its own.
 var accounts atomic.Uint64
 
 func newAccount() uint64 { return 100_001 + (accounts.Add(1)-1)%99 }
@@ -92,9 +94,10 @@ func (s *session) on(t testing.TB) *session {
 	return s
 }
 
-// narrow makes the receive buffer small, so that a server soon notices that nobody reads. With less than this, the
-// kernel's timers for small windows set the pace of what is read later.
-func (s *session) narrow() *session {
+// shrinkReceiveBuffer makes the receive buffer small, so that a server soon notices that nobody reads. With an
+// even smaller one, the kernel's timers for small windows would determine the speed of later
+// reading.
+func (s *session) shrinkReceiveBuffer() *session {
 	s.t.Helper()
 	if err := s.socket.(*net.TCPConn).SetReadBuffer(32 << 10); err != nil {
 		s.t.Fatalf("set the receive buffer: %v", err)
@@ -120,7 +123,7 @@ func (s *session) tryWrite(b []byte) error {
 	return err
 }
 
-// request appends a request frame to dst and notes that an answer is due.
+// request appends a request frame to dst and records that an answer is due.
 func (s *session) request(dst []byte, k kind, m proto.Message) ([]byte, uint64) {
 	return s.requestBytes(dst, k, encode(m))
 }
@@ -151,8 +154,8 @@ func (s *session) sendAll(orders ...*pb.Order) []uint64 {
 	return ids
 }
 
-// receive reads one frame and judges it. The error is of the connection; a frame that breaks the protocol fails the
-// test.
+// receive reads one frame and judges it. The error is that of the connection; a frame that breaks
+// the protocol fails the test.
 func (s *session) receive() (frame, error) {
 	s.t.Helper()
 	if err := s.socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -185,7 +188,7 @@ func (s *session) tryNext() (frame, error) {
 	}
 }
 
-// next is tryNext on a connection that must not end.
+// next is tryNext on a connection that must stay open.
 func (s *session) next() frame {
 	s.t.Helper()
 	f, err := s.tryNext()
@@ -195,7 +198,7 @@ func (s *session) next() frame {
 	return f
 }
 
-// step takes the next frame in, whatever it is; answers wait in the stash.
+// step takes the next frame, whatever it is. Answers go into the stash.
 func (s *session) step() {
 	s.t.Helper()
 	f := s.next()
@@ -209,7 +212,7 @@ func (s *session) step() {
 	}
 }
 
-// answer waits for the answer to request id.
+// answer waits for the answer to a request by its id.
 func (s *session) answer(id uint64) frame {
 	s.t.Helper()
 	for {
@@ -221,7 +224,7 @@ func (s *session) answer(id uint64) frame {
 	}
 }
 
-// ask sends a request and returns its answer, which must not be a reject.
+// ask sends a request and returns its answer, which must not be a REJECT.
 func (s *session) ask(k kind, m proto.Message) frame {
 	s.t.Helper()
 	f := s.answer(s.send(k, m))
@@ -245,7 +248,7 @@ func (s *session) login(account uint64, mode pb.ResumeMode) *pb.LoginReply {
 	return s.loginWith(&pb.Login{Account: account, Mode: mode, Client: "conformance"})
 }
 
-// resume logs in after last, which a session with this epoch applied.
+// resume logs in after last, the last sequence that a session with this epoch applied.
 func (s *session) resume(account, epoch, last uint64) *pb.LoginReply {
 	s.t.Helper()
 	return s.loginWith(&pb.Login{
@@ -291,7 +294,8 @@ func (s *session) rejected(f frame, code pb.RejectCode) string {
 	return r.Text
 }
 
-// holdings asks for the list. It must be of the session's place in the stream; the judge has checked the rest.
+// holdings asks for the list. It must be as of the session's place in the stream; the judge has
+// checked the rest.
 func (s *session) holdings() *pb.Holdings {
 	s.t.Helper()
 	h := s.ask(kHoldings, &pb.HoldingsRequest{}).body.(*pb.Holdings)
@@ -301,13 +305,13 @@ func (s *session) holdings() *pb.Holdings {
 	return h
 }
 
-// ping makes a round trip and returns the sequence in the answer; the judge has compared it.
+// ping makes a round trip and returns the sequence in the answer, which the judge has checked.
 func (s *session) ping() uint64 {
 	s.t.Helper()
 	return s.ask(kPing, &pb.Ping{}).body.(*pb.Pong).HeadSeq
 }
 
-// alive checks that the session stays open and that nothing new came, and nothing that was not asked for.
+// alive checks that the session stays open, and that nothing unexpected came.
 func (s *session) alive() {
 	s.t.Helper()
 	cursor, loose := s.cursor, len(s.loose)
@@ -345,16 +349,18 @@ func (s *session) eof() {
 	}
 }
 
-// cut reports whether err is how a connection ends that was closed without regard to what was under way.
-func cut(err error) bool {
+// isCut reports whether err is the end of a connection that was closed without delivering what was on
+// its way.
+func isCut(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// churnWindow is how many orders churn has under way, below the limit of requests in flight.
+// churnWindow is how many orders churn has in flight, below the limit of requests in flight.
 const churnWindow = 100
 
-// churn makes n events, buying and selling one share in turn, which leaves the account as it was if n is even.
+// churn makes n events by alternately buying and selling one share. An even n leaves the account as
+// it was.
 func (s *session) churn(n int) {
 	s.t.Helper()
 	for done := 0; done < n; done += churnWindow {
@@ -374,8 +380,8 @@ func (s *session) churn(n int) {
 	}
 }
 
-// flat sells what the account holds of an instrument, so that a test can start without it.
-func (s *session) flat(market, code string) {
+// sellAll sells all that the account holds of an instrument, so that a test can start without it.
+func (s *session) sellAll(market, code string) {
 	s.t.Helper()
 	for _, p := range s.holdings().Positions {
 		if p.Market == market && p.Code == code {
@@ -408,7 +414,8 @@ func (s *session) rejectWithoutID(code pb.RejectCode) {
 	s.loose = s.loose[1:]
 }
 
-// samePlace checks that both sessions got the same events from sequence first on, up to the same last one.
+// samePlace checks that both sessions got the same events from sequence first on, up to the same
+// last one.
 func samePlace(t testing.TB, a, b *session, first uint64) {
 	t.Helper()
 	if a.cursor != b.cursor {
@@ -439,7 +446,7 @@ func named(o *pb.Order, id string) *pb.Order {
 	return o
 }
 
-// sentence says why text is no sentence for people, or nil.
+// sentence returns an error if text is not a sentence for people.
 func sentence(text string) error {
 	if len(text) < 8 || !strings.Contains(text, " ") {
 		return fmt.Errorf("text %q, want a sentence that says what was wrong", text)

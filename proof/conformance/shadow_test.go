@@ -12,7 +12,7 @@ import (
 // money is one unit of the currency in ten-thousandths.
 const money = 10_000
 
-// instrument is the key of a row: a code alone is never one.
+// instrument is the key of a row. A code alone is not unique.
 type instrument struct{ market, code string }
 
 func (i instrument) String() string { return i.market + "." + i.code }
@@ -24,29 +24,30 @@ func (i instrument) compare(o instrument) int {
 // row is one position, as computed here from the trades.
 type row struct {
 	quantity, cost, realised int64
-	price                    int64 // latest known
+	price                    int64 // the latest known
 	version                  uint64
 }
 
-// shadow is an account computed from its events by this package's own arithmetic, for a server without rules: no fees,
-// everything sellable at once.
+// shadow is an account computed from its events by this package's own arithmetic, for a server
+// without rules: there are no fees, and everything is sellable at once.
 type shadow struct {
 	account                 uint64
 	seq                     uint64
 	balance, fees, realised int64
 	rows                    map[instrument]row
-	fixed                   bool // prices never change, so that totals can be computed
+	fixed                   bool // prices never change, so totals can be computed
 
-	// For busts, which are folded from the beginning.
-	whole    bool     // events are those from 1 on
-	adjusted int64    // cash that was no trade's
+	// For busts, which are folded from the first event.
+	whole    bool     // events starts at sequence 1
+	adjusted int64    // cash that did not come from trades
 	trades   []booked // all, in sequence order
 	closed   map[instrument]row
 }
 
 // newShadow returns an account before its first event.
 func newShadow(account uint64, fixed bool) *shadow {
-	return &shadow{account: account, rows: map[instrument]row{}, closed: map[instrument]row{}, fixed: fixed, whole: true}
+	return &shadow{account: account, rows: map[instrument]row{}, closed: map[instrument]row{}, fixed: fixed,
+		whole: true}
 }
 
 // shadowOf returns the account that h describes.
@@ -60,7 +61,8 @@ func shadowOf(h *pb.Holdings, fixed bool) *shadow {
 	return b
 }
 
-// fold takes ev into the account and says where ev's absolute values differ from what follows from its trade.
+// fold applies ev to the account, and returns an error if ev's absolute values differ from what
+// follows from its trade.
 func (b *shadow) fold(ev *pb.AccountEvent) error {
 	if ev.Account != b.account {
 		return fmt.Errorf("event %d is of account %d, want %d", ev.Seq, ev.Account, b.account)
@@ -97,7 +99,7 @@ func (b *shadow) fold(ev *pb.AccountEvent) error {
 	)
 }
 
-// foldTrade takes one trade into its row and the cash.
+// foldTrade applies one trade to its row and the cash.
 func (b *shadow) foldTrade(ev *pb.AccountEvent, t *pb.Trade) error {
 	if want := fmt.Sprintf("%d-%d", b.account, ev.Seq); t.Id != want {
 		return fmt.Errorf("trade id %q, want %q", t.Id, want)
@@ -120,7 +122,7 @@ func (b *shadow) foldTrade(ev *pb.AccountEvent, t *pb.Trade) error {
 		return fmt.Errorf("the trade leaves cash at %d", b.balance)
 	}
 	r.version, r.price = ev.Seq, p.Price
-	b.set(key, r)
+	b.setRow(key, r)
 	b.trades = append(b.trades, booked{seq: ev.Seq, trade: t})
 	if ev.Change != change {
 		return fmt.Errorf("change %v, want %v", ev.Change, change)
@@ -141,7 +143,7 @@ func (b *shadow) foldTrade(ev *pb.AccountEvent, t *pb.Trade) error {
 	)
 }
 
-// move returns the row of key after t, and which of the four movements that is; it books the cash.
+// move returns the row of key after t, and which of the four movements that is. It books the cash.
 func (b *shadow) move(key instrument, t *pb.Trade) (row, pb.Change, error) {
 	r, held := b.rows[key]
 	switch t.Side {
@@ -171,8 +173,8 @@ func (b *shadow) move(key instrument, t *pb.Trade) (row, pb.Change, error) {
 	return r, 0, fmt.Errorf("side %v, want a buy or a sell", t.Side)
 }
 
-// set has a row be so; without shares it is not held.
-func (b *shadow) set(key instrument, r row) {
+// setRow sets the row of an instrument. A row without shares is removed.
+func (b *shadow) setRow(key instrument, r row) {
 	delete(b.rows, key)
 	delete(b.closed, key)
 	if r.quantity == 0 {
@@ -182,7 +184,7 @@ func (b *shadow) set(key instrument, r row) {
 	}
 }
 
-// marketValue is the value of all rows at the latest prices known.
+// marketValue returns the value of all rows at the latest known prices.
 func (b *shadow) marketValue() int64 {
 	var total int64
 	for _, r := range b.rows {
@@ -201,7 +203,7 @@ func (b *shadow) keys() []instrument {
 	return keys
 }
 
-// hash is the state hash of the account as computed here.
+// hash returns the state hash of the account as computed here.
 func (b *shadow) hash() uint64 {
 	h := hasher(fnvOffset)
 	for _, v := range []uint64{b.account, b.seq, uint64(b.balance), uint64(b.fees), uint64(b.realised)} {
@@ -214,7 +216,7 @@ func (b *shadow) hash() uint64 {
 	return uint64(h)
 }
 
-// agrees says where h differs from the account as computed here.
+// agrees returns an error if h differs from the account as computed here.
 func (b *shadow) agrees(h *pb.Holdings) error {
 	if h.Account != b.account || h.AsOfSeq != b.seq {
 		return fmt.Errorf("holdings of account %d as of %d, want %d as of %d", h.Account, h.AsOfSeq, b.account, b.seq)
@@ -248,7 +250,8 @@ func (b *shadow) agrees(h *pb.Holdings) error {
 	)
 }
 
-// consistent says where h contradicts itself or the protocol: order of rows, products, totals, the state hash.
+// consistent returns an error if h contradicts itself or the protocol: order of rows, products,
+// totals, the state hash.
 func consistent(h *pb.Holdings) error {
 	if h.Cash == nil {
 		return fmt.Errorf("holdings of account %d carry no cash", h.Account)
@@ -288,7 +291,7 @@ func consistent(h *pb.Holdings) error {
 	return nil
 }
 
-// shareOfCost is cost*q/Q, half to even; the last share takes the rest.
+// shareOfCost returns cost*q/Q, rounded half to even. The last share takes the rest.
 func shareOfCost(cost, q, held int64) int64 {
 	if q == held {
 		return cost
@@ -311,7 +314,7 @@ type figure struct {
 	got, want int64
 }
 
-// differences returns an error that names the first figure of subject that is not as it should be.
+// differences returns an error that names the first wrong figure of subject.
 func differences(subject string, figures ...figure) error {
 	for _, f := range figures {
 		if f.got != f.want {

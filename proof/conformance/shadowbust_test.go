@@ -10,15 +10,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// booked is a trade as it stands.
+// booked is a trade in its current form.
 type booked struct {
 	seq   uint64
 	trade *pb.Trade
 	gone  bool
 }
 
-// foldBust takes a trade back, or corrects it: all trades that stand are folded from the first one on. A shadow that does not
-// know them all takes the event's word, as any client does.
+// foldBust takes a trade back, or corrects it, by folding all trades that stand from the first one
+// on. A shadow that does not know all of them adopts the event's values, as any client does.
 func (b *shadow) foldBust(ev *pb.AccountEvent, m *pb.Bust) error {
 	if m.Reason == "" || m.Actor == "" || m.Original == nil || m.Original.Id != m.TradeId {
 		return fmt.Errorf("bust {%v}: want a reason, who did it, and the trade as it stood", m)
@@ -39,7 +39,8 @@ func (b *shadow) foldBust(ev *pb.AccountEvent, m *pb.Bust) error {
 		b.adopt(ev)
 	}
 	if want := changeOf(held, b.rows[key].quantity); ev.Change != want {
-		return fmt.Errorf("change %v, want %v: %d shares were held, and %d are", ev.Change, want, held, b.rows[key].quantity)
+		return fmt.Errorf("change %v, want %v: %d shares were held, and %d are", ev.Change, want, held,
+			b.rows[key].quantity)
 	}
 	if b.fixed && ev.TotalMarketValue != b.marketValue() {
 		return fmt.Errorf("total market value %d, want %d", ev.TotalMarketValue, b.marketValue())
@@ -71,7 +72,7 @@ func changeOf(was, is int64) pb.Change {
 	return pb.Change_CHANGE_DECREASED
 }
 
-// standing returns the trade of that name, which must stand.
+// standing returns a trade by its id. The trade must stand.
 func (b *shadow) standing(id string) (*booked, error) {
 	for i := range b.trades {
 		if t := &b.trades[i]; t.trade.Id == id && !t.gone {
@@ -81,7 +82,7 @@ func (b *shadow) standing(id string) (*booked, error) {
 	return nil, fmt.Errorf("trade %s does not stand", id)
 }
 
-// strike marks the trades that a bust takes back, and puts a correction in its place.
+// strike marks the trades that a bust takes back, and replaces a corrected trade.
 func (b *shadow) strike(m *pb.Bust) error {
 	target, err := b.standing(m.TradeId)
 	if err != nil {
@@ -114,8 +115,8 @@ func (b *shadow) strike(m *pb.Bust) error {
 	return nil
 }
 
-// refold folds the trades that stand anew and says where the event differs from what they come to. The event's rows are those
-// of which a trade was touched: all that changed are among them.
+// refold folds the standing trades anew, and returns an error if the event differs from the result.
+// The event's rows are those whose trades were touched. All rows that changed are among them.
 func (b *shadow) refold(ev *pb.AccountEvent) error {
 	fresh := newShadow(b.account, b.fixed)
 	fresh.balance = b.adjusted
@@ -128,7 +129,7 @@ func (b *shadow) refold(ev *pb.AccountEvent) error {
 		if err != nil {
 			return fmt.Errorf("folded anew: %w", err)
 		}
-		fresh.set(key, r)
+		fresh.setRow(key, r)
 	}
 	if fresh.balance < 0 {
 		return fmt.Errorf("folded anew, cash is %d", fresh.balance)
@@ -140,24 +141,24 @@ func (b *shadow) refold(ev *pb.AccountEvent) error {
 	}
 	for _, t := range b.trades {
 		key := instrument{t.trade.Market, t.trade.Code}
-		if err := b.renew(key, fresh.at(key), told[key], ev.Seq); err != nil {
+		if err := b.setFolded(key, fresh.rowOf(key), told[key], ev.Seq); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// at is a row, held or not.
-func (b *shadow) at(key instrument) row {
+// rowOf returns a row, held or not.
+func (b *shadow) rowOf(key instrument) row {
 	if r, held := b.rows[key]; held {
 		return r
 	}
 	return b.closed[key]
 }
 
-// renew has a row be as it was folded anew, and compares it with what the event says.
-func (b *shadow) renew(key instrument, is row, told *pb.Position, seq uint64) error {
-	was := b.at(key)
+// setFolded sets a row to its newly folded value, and compares it with the event.
+func (b *shadow) setFolded(key instrument, is row, told *pb.Position, seq uint64) error {
+	was := b.rowOf(key)
 	is.version, is.price = was.version, was.price
 	if is.quantity != was.quantity || is.cost != was.cost || is.realised != was.realised {
 		is.version = seq
@@ -169,7 +170,7 @@ func (b *shadow) renew(key instrument, is row, told *pb.Position, seq uint64) er
 		return nil
 	}
 	is.price = told.Price
-	b.set(key, is)
+	b.setRow(key, is)
 	return differences("row "+key.String(),
 		figure{"quantity", told.Quantity, is.quantity},
 		figure{"sellable", told.Sellable, is.quantity},
@@ -180,27 +181,32 @@ func (b *shadow) renew(key instrument, is row, told *pb.Position, seq uint64) er
 	)
 }
 
-// adopt takes the event's word for rows and cash.
+// adopt adopts the event's rows and cash.
 func (b *shadow) adopt(ev *pb.AccountEvent) {
 	for _, p := range ev.Positions {
-		b.set(instrument{p.Market, p.Code}, row{p.Quantity, p.Cost, p.Realised, p.Price, p.RowVersion})
+		b.setRow(instrument{p.Market, p.Code}, row{p.Quantity, p.Cost, p.Realised, p.Price, p.RowVersion})
 	}
 	b.balance, b.fees, b.realised = ev.Cash.GetBalance(), ev.Cash.GetFeesPaid(), ev.Cash.GetRealised()
 }
 
-// bustEvent is the golden bust: the second buy of goldenEvents taken back, with the figures of the ledger's page.
+// bustEvent returns the golden bust: the second buy of goldenEvents is taken back, with the figures
+// of the ledger's page.
 func bustEvent() *pb.AccountEvent {
 	original := goldenEvents()[2].GetTrade()
 	return &pb.AccountEvent{
-		Account: 9, Seq: 5, Time: 1, Change: pb.Change_CHANGE_DECREASED, Cash: &pb.Cash{Balance: 9900, Realised: 400}, TotalMarketValue: 50 * 18,
-		What: &pb.AccountEvent_Bust{Bust: &pb.Bust{TradeId: "9-3", Reason: "r", Actor: "a", Original: original}},
+		Account: 9, Seq: 5, Time: 1, Change: pb.Change_CHANGE_DECREASED, Cash: &pb.Cash{Balance: 9900, Realised: 400},
+		TotalMarketValue: 50 * 18,
+		What: &pb.AccountEvent_Bust{Bust: &pb.Bust{TradeId: "9-3", Reason: "r", Actor: "a",
+			Original: original}},
 		Positions: []*pb.Position{{
-			Market: "SZ", Code: "000001", Name: "x", Quantity: 50, Sellable: 50, Price: 18, MarketValue: 900, Cost: 500, Realised: 400, RowVersion: 5,
+			Market: "SZ", Code: "000001", Name: "x", Quantity: 50, Sellable: 50, Price: 18, MarketValue: 900,
+			Cost: 500, Realised: 400, RowVersion: 5,
 		}},
 	}
 }
 
-// The figures of the golden bust are right, and nothing else is: neither an opposite sale, nor anything left as it was.
+// TestToolShadowBust: the figures of the golden bust are accepted, and no others: neither those of
+// an opposite sale, nor any left unchanged.
 func TestToolShadowBust(t *testing.T) {
 	fold := func(change func(ev *pb.AccountEvent)) error {
 		b := newShadow(9, true)
@@ -222,34 +228,46 @@ func TestToolShadowBust(t *testing.T) {
 		return ev.GetBust().Replacement
 	}
 	for want, change := range map[string]func(ev *pb.AccountEvent){
-		"quantity 49, want 50":      func(ev *pb.AccountEvent) { ev.Positions[0].Quantity, ev.Positions[0].Sellable = 49, 49 },
-		"cost 750, want 500":        func(ev *pb.AccountEvent) { ev.Positions[0].Cost = 750 }, // of an opposite sale
-		"realised 650, want 400":    func(ev *pb.AccountEvent) { ev.Positions[0].Realised = 650 },
-		"row version 4, want 5":     func(ev *pb.AccountEvent) { ev.Positions[0].RowVersion = 4 },
-		"cash balance 7900":         func(ev *pb.AccountEvent) { ev.Cash.Balance = 7900 },
-		"realised of the account":   func(ev *pb.AccountEvent) { ev.Cash.Realised = 150 },
-		"change CHANGE_UNCHANGED":   func(ev *pb.AccountEvent) { ev.Change = pb.Change_CHANGE_UNCHANGED },
-		"total market value 901":    func(ev *pb.AccountEvent) { ev.TotalMarketValue++ },
-		"does not have it":          func(ev *pb.AccountEvent) { ev.Positions = nil },
-		"but the trade stood as":    func(ev *pb.AccountEvent) { ev.GetBust().Original.Revision = 1 },
-		"9-1 does not stand":        func(ev *pb.AccountEvent) { ev.GetBust().TradeId, ev.GetBust().Original.Id = "9-1", "9-1" },
-		"the trade itself":          func(ev *pb.AccountEvent) { replacement(ev); ev.GetBust().Cascade = []string{"9-3"} },
-		"9-6 does not stand":        func(ev *pb.AccountEvent) { ev.GetBust().Cascade = []string{"9-6"} },
-		"quantity 50, want 100":     func(ev *pb.AccountEvent) { ev.GetBust().Cascade = []string{"9-4"} },
-		"want a reason":             func(ev *pb.AccountEvent) { ev.GetBust().Reason = "" },
-		"replacement {":             func(ev *pb.AccountEvent) { replacement(ev).Amount++ },
-		"quantity 50, want 60":      func(ev *pb.AccountEvent) { r := replacement(ev); r.Quantity, r.Price, r.Amount = 10, 20, 200 },
+		"quantity 49, want 50": func(ev *pb.AccountEvent) {
+			ev.Positions[0].Quantity,
+				ev.Positions[0].Sellable = 49, 49
+		},
+		// the cost after an opposite sale
+		"cost 750, want 500":      func(ev *pb.AccountEvent) { ev.Positions[0].Cost = 750 },
+		"realised 650, want 400":  func(ev *pb.AccountEvent) { ev.Positions[0].Realised = 650 },
+		"row version 4, want 5":   func(ev *pb.AccountEvent) { ev.Positions[0].RowVersion = 4 },
+		"cash balance 7900":       func(ev *pb.AccountEvent) { ev.Cash.Balance = 7900 },
+		"realised of the account": func(ev *pb.AccountEvent) { ev.Cash.Realised = 150 },
+		"change CHANGE_UNCHANGED": func(ev *pb.AccountEvent) { ev.Change = pb.Change_CHANGE_UNCHANGED },
+		"total market value 901":  func(ev *pb.AccountEvent) { ev.TotalMarketValue++ },
+		"does not have it":        func(ev *pb.AccountEvent) { ev.Positions = nil },
+		"but the trade stood as":  func(ev *pb.AccountEvent) { ev.GetBust().Original.Revision = 1 },
+		"9-1 does not stand": func(ev *pb.AccountEvent) {
+			ev.GetBust().TradeId,
+				ev.GetBust().Original.Id = "9-1", "9-1"
+		},
+		"the trade itself":      func(ev *pb.AccountEvent) { replacement(ev); ev.GetBust().Cascade = []string{"9-3"} },
+		"9-6 does not stand":    func(ev *pb.AccountEvent) { ev.GetBust().Cascade = []string{"9-6"} },
+		"quantity 50, want 100": func(ev *pb.AccountEvent) { ev.GetBust().Cascade = []string{"9-4"} },
+		"want a reason":         func(ev *pb.AccountEvent) { ev.GetBust().Reason = "" },
+		"replacement {":         func(ev *pb.AccountEvent) { replacement(ev).Amount++ },
+		"quantity 50, want 60": func(ev *pb.AccountEvent) {
+			r := replacement(ev)
+			r.Quantity, r.Price,
+				r.Amount = 10, 20, 200
+		},
 		"row SZ.000001 comes after": func(ev *pb.AccountEvent) { ev.Positions = slices.Repeat(ev.Positions, 2) },
 	} {
 		if err := fold(change); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	// A shadow that begins later takes the word of the event.
+	// A shadow that begins later adopts the event's values.
 	late := newShadow(9, true)
 	late.seq, late.whole = 4, false
 	late.rows[instrument{"SZ", "000001"}] = row{quantity: 150, cost: 2250, realised: 150, price: 18, version: 4}
-	if err := late.fold(bustEvent()); err != nil || late.balance != 9900 || late.rows[instrument{"SZ", "000001"}] != (row{50, 500, 400, 18, 5}) {
+	if err := late.fold(bustEvent()); err != nil || late.balance != 9900 ||
+		late.rows[instrument{"SZ", "000001"}] != (row{50, 500, 400, 18, 5}) {
 		t.Errorf("a late shadow: %v, %+v", err, late)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	pb "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// TestShutdownUnderLoad stops a server that eight clients are ordering from.
+// TestShutdownUnderLoad stops a server while eight clients place orders.
 func TestShutdownUnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -63,8 +63,8 @@ func TestShutdownUnderLoad(t *testing.T) {
 	})
 }
 
-// orderUntilGoodbye keeps sixteen orders under way until the server refuses them as draining, then reads up to the
-// goodbye. The judge sees to it that the events have no hole.
+// orderUntilGoodbye keeps sixteen orders in flight until the server refuses them as draining, then
+// reads up to the GOODBYE. The judge checks that the events have no hole.
 func orderUntilGoodbye(s *session, executed *atomic.Int64) {
 	s.t.Helper()
 	const window = 16
@@ -80,7 +80,7 @@ func orderUntilGoodbye(s *session, executed *atomic.Int64) {
 	for {
 		for !drained && len(s.asked) < window {
 			if err := s.tryWrite(more()); err != nil {
-				drained = true // the server has closed; what it said before is still to be read
+				drained = true // the server has closed; what it sent before is still to be read
 			}
 		}
 		f, err := s.tryNext()
@@ -97,7 +97,7 @@ func orderUntilGoodbye(s *session, executed *atomic.Int64) {
 			if m.Reason != pb.GoodbyeReason_GOODBYE_REASON_SHUTDOWN {
 				s.t.Fatalf("got %v, want GOODBYE SHUTDOWN", f)
 			}
-			if f, err := s.tryNext(); err == nil || !cut(err) {
+			if f, err := s.tryNext(); err == nil || !isCut(err) {
 				s.t.Fatalf("got %v, error %v after GOODBYE, want the end", f, err)
 			}
 			return

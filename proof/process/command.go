@@ -14,13 +14,13 @@ import (
 
 const verifyTimeout = 5 * time.Minute
 
-// Start starts `binary serve`. The process has to be killed or stopped, and then waited for.
+// Start starts `binary serve`. The caller must kill or stop the process, which also waits for it.
 func Start(binary string, flags ...string) (*Server, error) {
 	return start(Command(context.Background(), binary, Arguments(flags...)...))
 }
 
-// StartUnder is Start with another program, such as strace -D, that becomes the server by running the rest of its
-// arguments.
+// StartUnder is Start under another program, such as strace -D, which becomes the server by
+// executing the rest of its arguments.
 func StartUnder(tracer []string, binary string, flags ...string) (*Server, error) {
 	args := append(append(tracer[1:len(tracer):len(tracer)], binary), Arguments(flags...)...)
 	cmd := Command(context.Background(), tracer[0], args...)
@@ -36,16 +36,16 @@ func start(cmd *exec.Cmd) (*Server, error) {
 	return s, nil
 }
 
-// Arguments are those of papertape for a server on ports that are free, whose log this package can read, and where
-// nothing happens by itself; and then the flags.
+// Arguments returns the arguments for a server on free ports, with a log that this package can
+// read, and without activity of its own; the flags follow.
 func Arguments(flags ...string) []string {
 	return append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log.format", "json", "--simulator.rate", "0",
 	}, flags...)
 }
 
-// Command runs this program again, by the name that it has, without the settings of whoever called it and out of reach
-// of a ^C that is meant for the clients.
+// Command runs this program again under its own name, without the caller's settings, and out of
+// reach of a ^C that is meant for the clients.
 func Command(ctx context.Context, binary string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Args[0] = "papertape"
@@ -58,7 +58,8 @@ func Command(ctx context.Context, binary string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Verify runs `binary verify` on a directory that no server has open. A breach is what it printed.
+// Verify runs `binary verify` on a directory that no server has open. If it finds a breach, breach
+// is what it printed.
 func Verify(ctx context.Context, binary, data string) (took time.Duration, breach string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()

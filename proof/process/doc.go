@@ -1,5 +1,5 @@
-// Package process runs servers in processes of their own, reads their logs, and ends them. Whatever proves or measures
-// papertape starts it so:
+// Package process runs servers in processes of their own, reads their logs, and ends them. All code
+// that tests or measures papertape starts servers with it:
 //
 //	s, err := process.Start(binary, "--data", dir, "--accounts", "10")
 //	if err != nil {
@@ -12,8 +12,9 @@
 //	… s.Listen(), s.Admin() …
 //	err = s.Stop()
 //
-// Run is the same for a command of one's own, such as another program that says where it listens in the same way.
+// Run does the same for any command, such as another program that announces its address in the same
+// way.
 //
-// A server is ended by its process id, and by whoever started it. Its log is read until the process closes it, however
-// long the lines are: a server whose log nobody reads would stall.
+// A server is ended by its process id, and only by the code that started it. Its log is read until
+// the process closes it, however long the lines are: a server whose log nobody reads would stall.
 package process

@@ -11,21 +11,24 @@ import (
 // Line is one line of a server's log, without its end.
 type Line struct {
 	Text string
-	JSON bool // false: it is no line of a log, as those of a panic; what follows is then not to be relied on
+	// false for a line that is not of the log, as those of a panic; the other fields are then
+	// unreliable
+	JSON bool
 
 	Level, Message       string
-	Listen, Admin, Debug string // where the server is: of clients, of the console, of its profiles
+	Listen, Admin, Debug string // the addresses for clients, of the console, and of the profiles
 }
 
-// announces says whether the server tells by this line where it listens. Those that have no log say nothing else in it.
+// announces says whether this line tells where the server listens. A server without a log prints
+// only such a line.
 func (l *Line) announces() bool {
 	return l.JSON && l.Listen != "" && (l.Message == "" || l.Message == "listening")
 }
 
-// lineBytesMax is how much is kept of a line; the rest of a longer one is read and dropped.
+// lineBytesMax bounds what is kept of a line. The rest of a longer line is read and dropped.
 const lineBytesMax = 1 << 20
 
-// readLines gives each line of a log to each, until there are no more or reading fails.
+// readLines passes each line of a log to a function until the log ends or reading fails.
 func readLines(log io.Reader, each func(Line)) {
 	in := bufio.NewReaderSize(log, 1<<16)
 	var text []byte
@@ -33,7 +36,7 @@ func readLines(log io.Reader, each func(Line)) {
 		piece, err := in.ReadSlice('\n')
 		text = append(text, piece[:min(len(piece), lineBytesMax-len(text))]...)
 		if errors.Is(err, bufio.ErrBufferFull) {
-			continue // the line goes on
+			continue // the line continues
 		}
 		if err == nil || len(text) > 0 {
 			each(parse(bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))))

@@ -13,36 +13,38 @@ import (
 )
 
 const (
-	startTimeout = time.Minute // until it listens, on a machine that is busy with other things
+	startTimeout = time.Minute // until it listens, on a busy machine
 	stopTimeout  = 30 * time.Second
-	linesMax     = 20 // of the server's log kept
+	linesMax     = 20 // of the server's log that are kept
 )
 
-// Server is one process. It is killed by its id, and by nobody else.
+// Server is one process. It is killed only by its process id.
 type Server struct {
 	cmd     *exec.Cmd
-	each    func(Line) // nil: nobody wants the lines
+	each    func(Line) // nil if nobody wants the lines
 	started time.Time
-	ready   chan struct{} // closed when it listens, or has closed its log
+	ready   chan struct{} // closed when the server listens, or has closed its log
 	ended   chan struct{} // closed when the process has been waited for
 	err     error         // how it ended; read after ended
 
 	mu        sync.Mutex // guards what follows
-	where     Line       // by which it told where it listens; zero: it has not
+	where     Line       // the line that announced the address; zero if there was none yet
 	listening time.Time
-	lines     []string // the last of its log
+	lines     []string // the last lines of its log
 	errors    []string // lines of level error
 }
 
-// Options are how a server is followed.
+// Options say how a server's log is read.
 type Options struct {
-	// OnStdout says that the server has its log, in which it tells where it listens, on stdout. Else it is on stderr.
+	// OnStdout says that the server writes its log, and its address in it, to stdout instead of
+	// stderr.
 	OnStdout bool
-	// Each is given every line of the log, in order, by the goroutine that reads it. It must not wait for the server.
+	// Each is called with every line of the log, in order, by the goroutine that reads it. It must
+	// not wait for the server.
 	Each func(Line)
 }
 
-// Run starts a command that becomes a server. The process has to be killed, stopped or ended.
+// Run starts a command that becomes a server. The caller must kill, stop or end the process.
 func Run(cmd *exec.Cmd, o Options) (*Server, error) {
 	s := &Server{cmd: cmd, each: o.Each, started: time.Now(), ready: make(chan struct{}), ended: make(chan struct{})}
 	pipe := cmd.StderrPipe
@@ -80,7 +82,7 @@ func (s *Server) follow(log io.Reader) {
 	close(s.ended)
 }
 
-// note keeps what is asked for later.
+// note records what can be asked for later.
 func (s *Server) note(line Line, announces bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,10 +97,10 @@ func (s *Server) note(line Line, announces bool) {
 	}
 }
 
-// StartError says that a server did not come to listen.
+// StartError says that a server did not begin to listen.
 type StartError struct {
-	Within time.Duration // it runs, and did not listen within this time; 0: it has ended
-	Exit   error         // how it ended; nil: with exit code 0, or it runs
+	Within time.Duration // the server runs, and did not listen within this time; 0 if it has ended
+	Exit   error         // how it ended; nil if with exit code 0, or if it runs
 	Log    string        // the end of its log
 }
 
@@ -112,12 +114,13 @@ func (e *StartError) Error() string {
 // Unwrap returns how the server ended.
 func (e *StartError) Unwrap() error { return e.Exit }
 
-// Await returns when the server listens, and how long that took. The error is a *StartError, or that of the context.
+// Await waits until the server listens, and returns how long that took. The error is a *StartError,
+// or that of the context.
 func (s *Server) Await(ctx context.Context) (time.Duration, error) {
 	return s.AwaitWithin(ctx, startTimeout)
 }
 
-// AwaitWithin is Await, which waits a minute, with another limit.
+// AwaitWithin is Await with a limit other than a minute.
 func (s *Server) AwaitWithin(ctx context.Context, limit time.Duration) (time.Duration, error) {
 	late := time.NewTimer(limit)
 	defer late.Stop()
@@ -136,7 +139,7 @@ func (s *Server) AwaitWithin(ctx context.Context, limit time.Duration) (time.Dur
 	return 0, &StartError{Exit: s.err, Log: s.Log()}
 }
 
-// took is how long it took until the server listened, if it has said that it does.
+// took returns how long it took until the server listened, and whether it listens at all.
 func (s *Server) took() (took time.Duration, listens bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,16 +152,17 @@ func (s *Server) told() Line {
 	return s.where
 }
 
-// Listen is where clients go, after Await.
+// Listen returns the address for clients. It is known after Await.
 func (s *Server) Listen() string { return s.told().Listen }
 
-// Admin is where its console is, after Await.
+// Admin returns the address of the console. It is known after Await.
 func (s *Server) Admin() string { return s.told().Admin }
 
-// Debug is where its profiles are, after Await, if it has them apart from a console.
+// Debug returns the address of the profiles, if they are not on the console. It is known after
+// Await.
 func (s *Server) Debug() string { return s.told().Debug }
 
-// PID is the id of the process.
+// PID returns the id of the process.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Terminate tells the server to stop, and does not wait.
@@ -167,27 +171,28 @@ func (s *Server) Terminate() { _ = s.cmd.Process.Signal(syscall.SIGTERM) }
 // Ended is closed when the process has ended.
 func (s *Server) Ended() <-chan struct{} { return s.ended }
 
-// Err is how it ended, after Kill, Stop or End.
+// Err returns how the process ended. It is valid after Kill, Stop or End.
 func (s *Server) Err() error {
 	<-s.ended
 	return s.err
 }
 
-// Log is the end of what the server has logged.
+// Log returns the end of the server's log.
 func (s *Server) Log() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.lines, "\n")
 }
 
-// Complaints are the errors in the server's log.
+// Complaints returns the errors in the server's log.
 func (s *Server) Complaints() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.errors
 }
 
-// Kill sends SIGKILL and waits for the end. killed says whether that is what ended the process.
+// Kill sends SIGKILL and waits for the end. killed says whether the signal is what ended the
+// process.
 func (s *Server) Kill() (killed bool) {
 	_ = s.cmd.Process.Kill()
 	<-s.ended
@@ -200,7 +205,8 @@ func (s *Server) Kill() (killed bool) {
 	return false
 }
 
-// End tells the server to stop, kills it where it has not within the limit, and waits. err is how it ended.
+// End tells the server to stop, kills it if it has not stopped within the limit, and waits. err is
+// how it ended.
 func (s *Server) End(limit time.Duration) (late bool, err error) {
 	s.Terminate()
 	timer := time.NewTimer(limit)
@@ -214,7 +220,7 @@ func (s *Server) End(limit time.Duration) (late bool, err error) {
 	return late, s.err
 }
 
-// Stop tells the server to stop and waits for it. The error says if it did not end as it should.
+// Stop tells the server to stop and waits for it. The error says if it did not end properly.
 func (s *Server) Stop() error {
 	late, err := s.End(stopTimeout)
 	switch {

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// pretended is a server that is a shell script.
+// pretended returns a server that is a shell script.
 func pretended(t *testing.T, lines string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "papertape")
@@ -31,7 +31,7 @@ const listens = `echo '{"level":"error","message":"something"}' >&2
 echo '{"level":"info","message":"listening","listen":"127.0.0.1:1","admin":"127.0.0.1:2"}' >&2
 `
 
-// TestServer: where it listens, what its log complains of, how it was ended.
+// TestServer checks where the server listens, what its log complains of, and how it ended.
 func TestServer(t *testing.T) {
 	s, err := Start(pretended(t, listens+"exec sleep 60\n"))
 	if err != nil {
@@ -49,7 +49,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// TestServerThatStops ends as it should, or says that it did not.
+// TestServerThatStops: Stop returns an error exactly if the server did not end properly.
 func TestServerThatStops(t *testing.T) {
 	for lines, want := range map[string]string{
 		"trap 'exit 0' TERM\n" + listens + "while :; do sleep 0.01; done\n": "",
@@ -62,25 +62,28 @@ func TestServerThatStops(t *testing.T) {
 		if _, err := s.Await(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if err := s.Stop(); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if err := s.Stop(); want == "" && err != nil || want != "" &&
+			(err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("stopped: %v, want %q", err, want)
 		}
 	}
 }
 
-// TestServerThatDoesNotStart is reported with its log; one under another program is that program's to run.
+// TestServerThatDoesNotStart: the error has the log. A server under a tracer is started by the
+// tracer.
 func TestServerThatDoesNotStart(t *testing.T) {
 	s, err := StartUnder([]string{"/usr/bin/env", "-u", "NOTHING"}, pretended(t, "echo no room >&2; exit 1\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Kill()
-	if _, err := s.Await(t.Context()); err == nil || !strings.Contains(err.Error(), "no room") || !strings.Contains(err.Error(), "exit status 1") {
+	if _, err := s.Await(t.Context()); err == nil || !strings.Contains(err.Error(), "no room") ||
+		!strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestLongLines: the log is read on after a line of any length, of which a mebibyte is kept.
+// TestLongLines: the log is read past a line of any length. The first mebibyte of the line is kept.
 func TestLongLines(t *testing.T) {
 	for _, size := range []int{70_000, lineBytesMax - 1, lineBytesMax, 5_000_000} {
 		long := "{ head -c " + strconv.Itoa(size) + " /dev/zero | tr '\\0' x; echo; } >&2\n"
@@ -99,7 +102,7 @@ func TestLongLines(t *testing.T) {
 	}
 }
 
-// TestLines: every line is handed on, in order, also what is no JSON and what has no end.
+// TestLines: every line is passed on in order, also one that is not JSON and one without an end.
 func TestLines(t *testing.T) {
 	var got []Line
 	log := `{"level":"warn","message":"a"}` + "\r\n\npanic: b\n" + `{"listen":"l","debug":"d"}`
@@ -118,7 +121,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestServerOnStdout: a program that says on stdout where it listens, and each line of which somebody wants.
+// TestServerOnStdout: a program that reports its address on stdout, with a function that gets each
+// line.
 func TestServerOnStdout(t *testing.T) {
 	lines := make(chan Line, 10)
 	cmd := exec.Command(pretended(t, `echo '{"listen":"127.0.0.1:3","debug":"127.0.0.1:4"}'
@@ -141,7 +145,8 @@ exec sleep 60
 	}
 }
 
-// TestServerThatIsSilent is not waited for longer than was asked, and is killed where it does not end.
+// TestServerThatIsSilent: a silent server is waited for no longer than asked, and killed if it does
+// not end.
 func TestServerThatIsSilent(t *testing.T) {
 	s, err := Start(pretended(t, "trap '' TERM\necho begun >&2\nwhile :; do sleep 0.01; done\n"))
 	if err != nil {
@@ -158,7 +163,7 @@ func TestServerThatIsSilent(t *testing.T) {
 	if _, err := s.Await(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("awaited in vain: %v", err)
 	}
-	for s.Log() == "" { // it may not have come to ignore the signal yet
+	for s.Log() == "" { // it may not ignore the signal yet
 		time.Sleep(time.Millisecond)
 	}
 	if late, err := s.End(50 * time.Millisecond); !late || err == nil {

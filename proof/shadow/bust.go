@@ -11,12 +11,13 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// Unfolded is how many busts could not be computed, since they were of trades older than the shadow. Of these it has
-// checked what they say of themselves, and taken the rest. A shadow by New that is given the account's history from its
-// first event computes them all.
+// Unfolded returns how many busts the shadow could not compute because they concern trades older
+// than the shadow. It has checked what such busts say of themselves, and adopted the rest. A shadow
+// by New that is given the account's history from its first event computes all of them.
 func (s *Shadow) Unfolded() int { return s.blind }
 
-// applyBust takes back, or corrects, what the event says, does the trades that stand anew, and compares.
+// applyBust takes back or corrects the trades that the event names, replays the trades that stand,
+// and compares the result with the event.
 func (s *Shadow) applyBust(f *Findings, ev *client.Event, b *client.Bust) {
 	f.Present("bust reason", b.Reason)
 	f.Present("bust actor", b.Actor)
@@ -44,11 +45,11 @@ func (s *Shadow) checkBustID(f *Findings, id string, seq uint64) {
 	s.busts[id] = seq
 }
 
-// takeBack makes the changes of a bust to the trades. It is false where one of them is not known, being older than the
-// shadow.
+// takeBack applies a bust to the trades. It returns false if one of its trades is unknown, because
+// it is older than the shadow.
 func (s *Shadow) takeBack(f *Findings, trades []standing, b *client.Bust) bool {
 	known := true
-	if at := s.stands(f, trades, "trade_id", b.TradeID); at == older {
+	if at := s.indexOf(f, trades, "trade_id", b.TradeID); at == older {
 		known = false
 	} else if at >= 0 {
 		f.trade("bust original", trades[at].trade, &b.Original)
@@ -56,7 +57,7 @@ func (s *Shadow) takeBack(f *Findings, trades []standing, b *client.Bust) bool {
 	}
 	last := uint64(0)
 	for _, id := range b.Cascade {
-		at := s.stands(f, trades, "cascade", id)
+		at := s.indexOf(f, trades, "cascade", id)
 		if at == older {
 			known = false
 		}
@@ -72,14 +73,14 @@ func (s *Shadow) takeBack(f *Findings, trades []standing, b *client.Bust) bool {
 	return known
 }
 
-// Where a trade is that is not among those of a shadow.
+// What stands returns for a trade that is not among those of a shadow.
 const (
-	nowhere = -1 // there is none, or it does not stand, which was found
-	older   = -2 // before the shadow
+	nowhere = -1 // there is no such trade, or it does not stand; this was reported
+	older   = -2 // it is older than the shadow
 )
 
-// stands is where the trade of a name is, if it stands.
-func (s *Shadow) stands(f *Findings, trades []standing, field, id string) int {
+// indexOf returns the index of a trade by its id, if the trade stands.
+func (s *Shadow) indexOf(f *Findings, trades []standing, field, id string) int {
 	seq := s.SeqOf(id)
 	if seq == 0 || seq >= s.seq {
 		f.Add("bust "+field, fmt.Sprintf("an earlier trade of the account, as %d-42", s.account), strconv.Quote(id))
@@ -96,8 +97,8 @@ func (s *Shadow) stands(f *Findings, trades []standing, field, id string) int {
 	return at
 }
 
-// replacement is a trade as it is corrected to: its quantity and price are the operator's, all else is what it was, but
-// for the revision. nil: it is taken back.
+// replacement returns the corrected trade: quantity and price are the operator's, the revision is
+// the next one, and all else is unchanged. It returns nil if the trade is taken back.
 func (s *Shadow) replacement(f *Findings, t, r *client.Trade) *client.Trade {
 	if r == nil {
 		return nil
@@ -106,27 +107,27 @@ func (s *Shadow) replacement(f *Findings, t, r *client.Trade) *client.Trade {
 	f.Positive("replacement price", int64(r.Price))
 	want := *t
 	want.Quantity, want.Price = r.Quantity, r.Price
-	want.Amount = client.Money(f.fit("replacement amount", times(r.Quantity, r.Price)))
+	want.Amount = client.Money(f.wireValue("replacement amount", times(r.Quantity, r.Price)))
 	want.Revision++
 	f.trade("replacement", &want, r)
 	return r
 }
 
-// compareBust compares an event with what the trades come to, where after is what stands of them now.
+// compareBust compares an event with the result of the trades. after has the trades that stand now.
 func (s *Shadow) compareBust(f *Findings, ev *client.Event, after []standing) {
 	balance, fees := big.NewInt(s.cash.balance), big.NewInt(s.cash.fees)
-	touched := make(map[Key]string) // with what the trades call it
+	touched := make(map[Key]string) // with the name that the trades give the instrument
 	for i, was := range s.past.trades {
 		is := after[i]
 		if was.trade == is.trade {
 			continue
 		}
 		touched[KeyOf(was.trade.Market, was.trade.Code)] = was.trade.Name
-		b, fee := moved(was.trade)
+		b, fee := cashChange(was.trade)
 		balance.Sub(balance, b)
 		fees.Sub(fees, fee)
 		if is.trade != nil {
-			b, fee = moved(is.trade)
+			b, fee = cashChange(is.trade)
 			balance.Add(balance, b)
 			fees.Add(fees, fee)
 		}
@@ -136,16 +137,16 @@ func (s *Shadow) compareBust(f *Findings, ev *client.Event, after []standing) {
 	for i, k := range slices.SortedFunc(maps.Keys(touched), Key.compare) {
 		realised.Add(realised, s.compareFold(f, ev, i, k, after, touched[k]))
 	}
-	s.checkCash(f, ev.Cash, balance, f.fit("cash fees_paid", fees), f.fit("cash realised", realised))
+	s.checkCash(f, ev.Cash, balance, f.wireValue("cash fees_paid", fees), f.wireValue("cash realised", realised))
 }
 
-// compareFold compares the i-th row of a bust with what the trades of an instrument come to, and returns what they
-// realised more than before.
+// compareFold compares the i-th row of a bust with the result of the instrument's trades. It
+// returns by how much their realised profit rose.
 func (s *Shadow) compareFold(
 	f *Findings, ev *client.Event, i int, k Key, after []standing, name string,
 ) *big.Int {
-	was, before, _ := s.past.fold(new(Findings), s.past.trades, k)
-	want, gain, vague := s.past.fold(f, after, k)
+	was, before, _ := s.past.refold(new(Findings), s.past.trades, k)
+	want, gain, vague := s.past.refold(f, after, k)
 	want.Name = name
 	if o := &ev.Bust.Original; o.Market == k.Market && o.Code == k.Code {
 		f.Change(changeOf(was.Quantity, want.Quantity), ev.Change)

@@ -13,7 +13,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// bust is nil where the book refuses, and says why.
+// bust returns nil and the reason if the book refuses.
 func (l *ledger) bust(t rapid.TB, r *positions.BustRequest) (*client.Event, string) {
 	r.Account, r.Actor = l.account, "operator"
 	if r.Reason == "" {
@@ -34,7 +34,7 @@ func (l *ledger) bust(t rapid.TB, r *positions.BustRequest) (*client.Event, stri
 	return l.apply(&ev), ""
 }
 
-// at trades at a price.
+// at makes a trade at a price.
 func (l *ledger) at(t rapid.TB, side positions.Side, instrument string, quantity, price int64) *client.Event {
 	id := l.id(t, instrument)
 	l.prices = l.prices.With(id, price)
@@ -45,20 +45,24 @@ func (l *ledger) at(t rapid.TB, side positions.Side, instrument string, quantity
 	return ev
 }
 
-// with takes back or corrects trades of a random run: it makes of each draw a bust or a correction, as far as the book allows.
+// with adds busts and corrections to a random run of events: each draw becomes one, as far as the
+// book allows.
 func (l *ledger) with(t *rapid.T, events []*client.Event) []*client.Event {
 	for range rapid.IntRange(1, 12).Draw(t, "busts") {
 		r := &positions.BustRequest{
-			TradeSeq: rapid.Uint64Range(2, uint64(len(l.events))+1).Draw(t, "trade"), Policy: positions.BustPolicy(rapid.IntRange(0, 1).Draw(t, "policy")),
+			TradeSeq: rapid.Uint64Range(2, uint64(len(l.events))+1).Draw(t, "trade"),
+			Policy:   positions.BustPolicy(rapid.IntRange(0, 1).Draw(t, "policy")),
 		}
 		if r.Correct = rapid.Bool().Draw(t, "correct"); r.Correct {
-			r.Quantity, r.Price = rapid.Int64Range(1, 500).Draw(t, "quantity"), rapid.Int64Range(1, 200_0000).Draw(t, "price")
+			r.Quantity, r.Price = rapid.Int64Range(1, 500).Draw(t, "quantity"),
+				rapid.Int64Range(1, 200_0000).Draw(t, "price")
 		}
 		if ev, _ := l.bust(t, r); ev != nil {
 			events = append(events, ev)
 		}
 		if rapid.Bool().Draw(t, "trades on") {
-			if ev := l.trade(positions.Side(rapid.IntRange(1, 2).Draw(t, "side")), market.ID(rapid.IntRange(0, 5).Draw(t, "instrument")), 7); ev != nil {
+			if ev := l.trade(positions.Side(rapid.IntRange(1, 2).Draw(t, "side")),
+				market.ID(rapid.IntRange(0, 5).Draw(t, "instrument")), 7); ev != nil {
 				events = append(events, ev)
 			}
 		}
@@ -66,12 +70,13 @@ func (l *ledger) with(t *rapid.T, events []*client.Event) []*client.Event {
 	return events
 }
 
-// A shadow that saw the beginning computes every bust; so does one that folds older trades into a base, as far as it can, and it
-// never finds fault with what is right.
+// TestShadowAgreesWithTheBookOnBusts: a shadow from the first event computes every bust. A shadow
+// that folds older trades into a base computes those that it can. Neither reports a finding about
+// correct events.
 func TestShadowAgreesWithTheBookOnBusts(t *testing.T) {
 	computed, blind := 0, 0
 	enough := func() bool { return computed >= 100 && blind > 0 }
-	for rounds := 20; rounds > 0 && !t.Failed() && !enough(); rounds-- { // what a draw tries is chance
+	for rounds := 20; rounds > 0 && !t.Failed() && !enough(); rounds-- { // what a draw covers is chance
 		rapid.Check(t, func(t *rapid.T) {
 			c, b := shadowsAgree(t)
 			computed, blind = computed+c, blind+b
@@ -82,8 +87,8 @@ func TestShadowAgreesWithTheBookOnBusts(t *testing.T) {
 	}
 }
 
-// shadowsAgree draws one account's history and returns how many busts are in it, and how many of them the shadows that do not know
-// all of it could not compute.
+// shadowsAgree draws the history of one account. It returns how many busts are in it, and how many
+// of them the shadows with a partial history could not compute.
 func shadowsAgree(t *rapid.T) (computed, blind int) {
 	l := newLedger(testAccount)
 	whole, part := New(testAccount), New(testAccount)
@@ -96,7 +101,7 @@ func shadowsAgree(t *rapid.T) (computed, blind int) {
 				continue
 			}
 			clone := s.Clone()
-			for _, s := range []*Shadow{clone, s} { // what a clone does is not seen in the other
+			for _, s := range []*Shadow{clone, s} { // what is applied to the clone does not show in the other
 				if found := s.Apply(ev); len(found) > 0 {
 					t.Fatalf("a correct event was found wrong by the %s shadow: %q\n%v", name, found, ev)
 				}
@@ -124,7 +129,7 @@ func shadowsAgree(t *rapid.T) (computed, blind int) {
 	return computed, blind
 }
 
-// holdingsAfter is the list as it was after the first n events.
+// holdingsAfter returns the list of holdings after the first n events.
 func holdingsAfter(l *ledger, t rapid.TB, n int) *client.Holdings {
 	again := newLedger(l.account)
 	again.prices = l.prices
@@ -134,7 +139,8 @@ func holdingsAfter(l *ledger, t rapid.TB, n int) *client.Holdings {
 	return again.holdings(t)
 }
 
-// golden is the design's case, by hand: buy 100 @ 10, buy 100 @ 20, sell 50 @ 18, and the second buy is taken back.
+// golden is the case of the design, worked out by hand: buy 100 @ 10, buy 100 @ 20, sell 50 @ 18,
+// and the second buy is taken back.
 func golden() []*client.Event {
 	trade := func(seq uint64, side client.Side, quantity int64, price client.Money) *client.Trade {
 		return &client.Trade{
@@ -184,7 +190,8 @@ func TestShadowGoldenBust(t *testing.T) {
 	}
 }
 
-// An opposite trade comes to the same shares and the same cash, and to another cost: that is what the design warns of.
+// TestShadowCatchesAnOppositeTrade: an opposite trade results in the same shares and cash, but in
+// another cost. The design warns of this.
 func TestShadowCatchesAnOppositeTrade(t *testing.T) {
 	events := golden()
 	s := New(testAccount)
@@ -209,7 +216,8 @@ func TestShadowCatchesAnOppositeTrade(t *testing.T) {
 	}
 }
 
-// cascaded is a run of events that ends in a bust with a cascade of two, and the event after it, a correction of another trade.
+// cascaded is a run of events with a bust that has a cascade of two, and after it a correction of
+// another trade.
 func cascaded(t rapid.TB) []*client.Event {
 	l := newLedger(testAccount)
 	events := []*client.Event{
@@ -220,23 +228,26 @@ func cascaded(t rapid.TB) []*client.Event {
 		l.at(t, positions.Sell, "SZ.000001", 60, 13_0000),
 		l.at(t, positions.Buy, "SZ.000001", 10, 9_0000),
 	}
-	if _, why := l.bust(t, &positions.BustRequest{TradeSeq: 2}); !strings.Contains(why, "in the way, newest first: 100017-5, 100017-4") {
+	if _, why := l.bust(t, &positions.BustRequest{TradeSeq: 2}); !strings.Contains(why,
+		"in the way, newest first: 100017-5, 100017-4") {
 		t.Fatalf("refused: %q", why)
 	}
 	bust, why := l.bust(t, &positions.BustRequest{TradeSeq: 2, Policy: positions.PolicyCascade, ID: "b-1"})
 	if bust == nil {
 		t.Fatal(why)
 	}
-	corrected, why := l.bust(t, &positions.BustRequest{TradeSeq: 3, Correct: true, Quantity: 90, Price: 7_1000, ID: "b-2"})
+	corrected, why := l.bust(t, &positions.BustRequest{TradeSeq: 3, Correct: true, Quantity: 90, Price: 7_1000,
+		ID: "b-2"})
 	if corrected == nil {
 		t.Fatal(why)
 	}
 	return append(events, bust, corrected)
 }
 
-// bustMutations change one field of the bust, or of the correction, in a way that a shadow has to see, and name the field.
+// bustMutations change one field of the bust, or of the correction, such that a shadow has to
+// notice, and name the field.
 var bustMutations = map[string]struct {
-	at     int // 6: the bust, 7: the correction
+	at     int // 6 for the bust, 7 for the correction
 	change func(*client.Event)
 }{
 	"bust trade_id: expected an earlier trade": {6, func(ev *client.Event) { ev.Bust.TradeID = "100018-2" }},
@@ -303,7 +314,8 @@ func TestShadowCatchesAnyChangedFieldOfABust(t *testing.T) {
 	}
 }
 
-// A bust that leaves a row as it was leaves its version, too.
+// TestShadowRowThatABustLeavesAsItWas: a bust that does not change a row does not change its
+// version either.
 func TestShadowRowThatABustLeavesAsItWas(t *testing.T) {
 	l := newLedger(testAccount)
 	events := []*client.Event{
@@ -327,7 +339,8 @@ func TestShadowRowThatABustLeavesAsItWas(t *testing.T) {
 	}
 }
 
-// What a shadow cannot compute it counts; and it goes on from there.
+// TestShadowBustOfAnOlderTrade: a shadow counts the busts that it cannot compute, and continues
+// after them.
 func TestShadowBustOfAnOlderTrade(t *testing.T) {
 	l := newLedger(testAccount)
 	l.open(t, 1_000_000_0000)

@@ -1,5 +1,6 @@
-// Package shadow computes an account from its trades, with an arithmetic of its own, and compares it with what a server
-// says of it. It shares no code with the server's books, so that a mistake in them is not repeated here.
+// Package shadow computes an account from its trades with its own arithmetic, and compares it with
+// what a server says about the account. It shares no code with the server's books, so that it does
+// not repeat their mistakes.
 //
 // A client keeps a shadow beside its connection:
 //
@@ -10,6 +11,7 @@
 //		findings = append(findings, account.Apply(ev.AccountEvent)...)
 //	}
 //
-// A list of holdings is compared by CheckHoldings, as of exactly its own sequence, and an event that comes again by
-// CompareEvents. A shadow belongs to one goroutine at a time.
+// CheckHoldings compares a list of holdings, which must be of the shadow's own sequence.
+// CompareEvents compares an event with a second copy of it. A shadow belongs to one goroutine at a
+// time.
 package shadow

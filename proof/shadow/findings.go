@@ -12,15 +12,15 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// Findings collects the differences in one event or list. Each check is given the name of a field, what it must be and
-// what it is, and adds a sentence if they differ.
+// Findings collects the differences in one event or list. Each check takes the name of a field, its
+// expected and its actual value, and adds a sentence if they differ.
 type Findings struct {
 	Account, Seq uint64
 	Where        string // before "seq N"
 	List         []string
 }
 
-// Add adds a difference, whatever it is.
+// Add adds a difference unconditionally.
 func (f *Findings) Add(field, expected, got string) {
 	f.List = append(f.List, fmt.Sprintf("account %d %sseq %d, %s: expected %s, got %s",
 		f.Account, f.Where, f.Seq, field, expected, got))
@@ -47,19 +47,19 @@ func (f *Findings) Text(field, want, got string) {
 	}
 }
 
-// Change compares what an event says became of its row, by the names of the wire.
+// Change compares the kind of change that an event reports for its row, by its name on the wire.
 func (f *Findings) Change(want, got client.Change) {
 	f.Text("change", papertapev1.Change(want).String(), papertapev1.Change(got).String())
 }
 
-// Present finds a text that is empty.
+// Present reports a text that is empty.
 func (f *Findings) Present(field, got string) {
 	if got == "" {
 		f.Add(field, "some text", "none")
 	}
 }
 
-// Positive finds a number that is not above 0.
+// Positive reports a number that is not above 0.
 func (f *Findings) Positive(field string, got int64) {
 	if got <= 0 {
 		f.Add(field, "more than 0", strconv.FormatInt(got, 10))
@@ -80,21 +80,21 @@ func (f *Findings) trade(field string, want, got *client.Trade) {
 	}
 }
 
-// position compares a row with what it must be, and its own arithmetic.
-func (f *Findings) position(what string, p *client.Position, want *Row) {
-	f.Present(what+" name", p.Name)
-	f.Text(what+" name", want.Name, p.Name)
-	f.Integer(what+" quantity", want.Quantity, p.Quantity)
-	f.Money(what+" cost", big.NewInt(want.Cost), p.Cost)
-	f.Money(what+" realised", big.NewInt(want.Realised), p.Realised)
-	f.Number(what+" row_version", want.Version, p.RowVersion)
-	f.Positive(what+" price", int64(p.Price))
-	f.Money(what+" market_value", times(p.Quantity, p.Price), p.MarketValue)
-	f.Integer(what+" sellable", want.Quantity, p.Sellable)
+// position compares a row with the expected one, and checks its own arithmetic.
+func (f *Findings) position(field string, p *client.Position, want *Row) {
+	f.Present(field+" name", p.Name)
+	f.Text(field+" name", want.Name, p.Name)
+	f.Integer(field+" quantity", want.Quantity, p.Quantity)
+	f.Money(field+" cost", big.NewInt(want.Cost), p.Cost)
+	f.Money(field+" realised", big.NewInt(want.Realised), p.Realised)
+	f.Number(field+" row_version", want.Version, p.RowVersion)
+	f.Positive(field+" price", int64(p.Price))
+	f.Money(field+" market_value", times(p.Quantity, p.Price), p.MarketValue)
+	f.Integer(field+" sellable", want.Quantity, p.Sellable)
 }
 
-// fit is v as the wire carries it; what does not fit should have been refused.
-func (f *Findings) fit(field string, v *big.Int) int64 {
+// wireValue returns v as the wire carries it. A value that does not fit should have been refused.
+func (f *Findings) wireValue(field string, v *big.Int) int64 {
 	if !v.IsInt64() {
 		f.Add(field, "no trade, as it passes 64 bits", v.String())
 	}
@@ -108,8 +108,9 @@ func moneyText(v *big.Int) string {
 	return market.FormatMoney(v.Int64())
 }
 
-// CompareEvents says whether two events are the same in every field, as they must be wherever one comes twice: pushed,
-// replayed, and in the history. How they came does not count.
+// CompareEvents reports whether two copies of an event are equal in every field. They must be,
+// wherever an event is sent twice: pushed, replayed, and in the history. How an event was delivered
+// is not compared.
 func CompareEvents(shown, again *client.Event) []string {
 	a, b := *shown, *again
 	a.Replay, a.Execution = b.Replay, b.Execution
@@ -121,13 +122,14 @@ func CompareEvents(shown, again *client.Event) []string {
 	return f.List
 }
 
-// EventBytes are all that an event says, however it came: for a digest, or a look. Equal events have equal bytes.
+// EventBytes returns the content of an event without how it was delivered, for a digest or for
+// reading. Equal events have equal bytes.
 func EventBytes(ev *client.Event) []byte {
 	said := *ev
 	said.Replay, said.Execution = false, false
 	text, err := json.Marshal(&said)
 	if err != nil {
-		panic(err) // there is nothing in it that JSON does not know
+		panic(err) // JSON can represent every field
 	}
 	return text
 }

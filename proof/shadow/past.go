@@ -10,23 +10,24 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// past is the trades that the rows of a shadow come from, so that they can be done anew. Before them there is the base:
-// all rows as of a sequence.
+// past has the trades that the rows of a shadow result from, so that they can be replayed. Before
+// the trades there is the base: all rows as of a sequence.
 type past struct {
-	from   uint64      // the sequence of the base; 0: there is nothing before the trades
-	base   map[Key]Row // with those that are gone, as far as they are known; never changed
-	trades []standing  // since, in order; what is in it never changes, as clones share it
-	keep   int         // trades that are kept at least; 0: all
-	lost   bool        // a bust was of a trade before the base: the base is no longer right
+	from   uint64      // the sequence of the base; 0 if nothing precedes the trades
+	base   map[Key]Row // with rows that are gone, as far as they are known; immutable
+	trades []standing  // the trades after the base, in order; the elements are immutable, as clones share them
+	keep   int         // the least number of trades to keep; 0 keeps all
+	lost   bool        // a bust concerned a trade before the base, so the base is wrong now
 }
 
-// standing is a trade as it stands; nil: it was taken back.
+// standing is a trade in its current form; nil means that it was taken back.
 type standing struct {
 	seq   uint64
 	trade *client.Trade
 }
 
-// add takes the next trade. Where there are twice as many as are kept, the older half is done to the base.
+// add appends the next trade. When there are twice as many as have to be kept, the older half goes
+// into the base.
 func (p *past) add(seq uint64, t *client.Trade) {
 	p.trades = append(p.trades, standing{seq, t})
 	if p.keep == 0 || len(p.trades) < 2*p.keep {
@@ -41,14 +42,14 @@ func (p *past) add(seq uint64, t *client.Trade) {
 		if s.trade != nil {
 			k := KeyOf(s.trade.Market, s.trade.Code)
 			r := base[k]
-			r.step(new(Findings), s.trade) // what is wrong with it was found when it came
+			r.step(new(Findings), s.trade) // what is wrong with the trade was reported when it arrived
 			base[k] = r
 		}
 	}
 	p.from, p.base, p.trades = older[len(older)-1].seq, base, slices.Clone(p.trades[len(older):])
 }
 
-// find is where the trade of a sequence is; -1: there is none.
+// find returns the index of the trade with a sequence, or -1.
 func (p *past) find(seq uint64) int {
 	i, found := slices.BinarySearchFunc(p.trades, seq, func(s standing, seq uint64) int {
 		switch {
@@ -65,9 +66,10 @@ func (p *past) find(seq uint64) int {
 	return i
 }
 
-// fold does the trades of an instrument that stand anew, in their order. gain is what they realised. vague says that what
-// the row had realised when it was last gone is not known, as that was before the base.
-func (p *past) fold(f *Findings, trades []standing, k Key) (r Row, gain *big.Int, vague bool) {
+// refold replays the standing trades of an instrument in their order. gain is the profit that they
+// realised. vague says that the profit which the row had realised when it was last gone is unknown,
+// because that was before the base.
+func (p *past) refold(f *Findings, trades []standing, k Key) (r Row, gain *big.Int, vague bool) {
 	r, known := p.base[k]
 	gain, vague = new(big.Int), !known && p.from > 0
 	for _, s := range trades {
@@ -79,12 +81,12 @@ func (p *past) fold(f *Findings, trades []standing, k Key) (r Row, gain *big.Int
 				s.trade.ID, r.Quantity, k), strconv.FormatInt(s.trade.Quantity, 10))
 		}
 		gain.Add(gain, r.step(f, s.trade))
-		vague = false // a row begins anew with its first buy
+		vague = false // a row starts anew with its first buy
 	}
 	return r, gain, vague
 }
 
-// rebase begins the past anew with what is held now.
+// rebase makes what is held now the new base.
 func (s *Shadow) rebase() {
 	base := maps.Clone(s.gone)
 	for k, r := range s.rows {

@@ -7,10 +7,10 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// Key names an instrument, and thereby a row: a code alone is not enough.
+// Key identifies an instrument, and thereby a row. A code alone would be ambiguous.
 type Key struct{ Market, Code string }
 
-// KeyOf is the key of an instrument.
+// KeyOf returns the key of an instrument.
 func KeyOf(market, code string) Key { return Key{market, code} }
 
 func (k Key) String() string { return k.Market + " " + k.Code }
@@ -22,16 +22,16 @@ func (k Key) compare(o Key) int {
 	return strings.Compare(k.Code, o.Code)
 }
 
-// Row is what a shadow keeps of an instrument held. Money is in 1/10000.
+// Row is what a shadow knows of an instrument held. Money is in 1/10000.
 type Row struct {
 	Name                     string
 	Quantity, Cost, Realised int64
 	Version                  uint64 // the sequence of the last event that changed the row
 }
 
-// step does a trade to a row, as the ledger does: a buy adds its amount to the cost; a sale of q out of Q takes cost*q/Q
-// out of it, half to even, and realises the amount less that, which is gain. A row counts what it realised since its
-// quantity last left 0.
+// step applies a trade to a row as the ledger does. A buy adds its amount to the cost. A sale of q
+// out of Q takes cost*q/Q out of the cost, rounded half to even, and realises the rest of its
+// amount, which is gain. A row counts what it realised since its quantity last left 0.
 func (r *Row) step(f *Findings, t *client.Trade) (gain *big.Int) {
 	amount := times(t.Quantity, t.Price)
 	gain = new(big.Int)
@@ -39,15 +39,15 @@ func (r *Row) step(f *Findings, t *client.Trade) (gain *big.Int) {
 		if r.Quantity == 0 {
 			r.Realised = 0
 		}
-		r.Quantity = f.fit("quantity", plus(r.Quantity, t.Quantity))
-		r.Cost = f.fit("cost", amount.Add(amount, big.NewInt(r.Cost)))
+		r.Quantity = f.wireValue("quantity", plus(r.Quantity, t.Quantity))
+		r.Cost = f.wireValue("cost", amount.Add(amount, big.NewInt(r.Cost)))
 		return gain
 	}
-	taken := part(r.Cost, t.Quantity, r.Quantity)
+	taken := shareOfCost(r.Cost, t.Quantity, r.Quantity)
 	gain.Sub(amount, taken)
-	r.Quantity = f.fit("quantity", plus(r.Quantity, -t.Quantity))
-	r.Cost = f.fit("cost", taken.Sub(big.NewInt(r.Cost), taken))
-	r.Realised = f.fit("realised", new(big.Int).Add(gain, big.NewInt(r.Realised)))
+	r.Quantity = f.wireValue("quantity", plus(r.Quantity, -t.Quantity))
+	r.Cost = f.wireValue("cost", taken.Sub(big.NewInt(r.Cost), taken))
+	r.Realised = f.wireValue("realised", new(big.Int).Add(gain, big.NewInt(r.Realised)))
 	return gain
 }
 
@@ -58,7 +58,7 @@ func readRow(p *client.Position) *Row {
 	}
 }
 
-// changeOf is what became of a row whose quantity was before and is after.
+// changeOf returns the kind of change of a row from its quantity before and after.
 func changeOf(before, after int64) client.Change {
 	switch {
 	case before == after:
@@ -73,8 +73,8 @@ func changeOf(before, after int64) client.Change {
 	return client.Decreased
 }
 
-// moved is what a trade adds to the cash, and to the fees paid.
-func moved(t *client.Trade) (balance, fees *big.Int) {
+// cashChange returns what a trade adds to the cash, and to the fees paid.
+func cashChange(t *client.Trade) (balance, fees *big.Int) {
 	balance, fees = times(t.Quantity, t.Price), whole(t.Fees)
 	if t.Side == client.Buy {
 		balance.Neg(balance)
@@ -86,8 +86,9 @@ func whole[T ~int64](v T) *big.Int         { return big.NewInt(int64(v)) }
 func plus[A, B ~int64](a A, b B) *big.Int  { return new(big.Int).Add(whole(a), whole(b)) }
 func times[A, B ~int64](a A, b B) *big.Int { return new(big.Int).Mul(whole(a), whole(b)) }
 
-// part is cost*q/held, half to even; all of it where all are sold (or more, which is a finding of its own).
-func part(cost, q, held int64) *big.Int {
+// shareOfCost returns cost*q/held, rounded half to even. It returns the whole cost if all are sold, or
+// more than all, which is reported elsewhere.
+func shareOfCost(cost, q, held int64) *big.Int {
 	if q >= held || held <= 0 {
 		return big.NewInt(cost)
 	}

@@ -12,39 +12,43 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// Shadow is one account as it must be, computed from its trades. It does the ledger's arithmetic again in big integers
-// and shares no code with the server's books.
+// Shadow is one account as it must be, computed from its trades. It repeats the ledger's arithmetic
+// in big integers and shares no code with the server's books.
 //
-// A trade that is taken back or corrected is no arithmetic of its own: the trades that stand are done anew, in their
-// order. The shadow knows those that came since it began, or the newest of them (Keep). A bust of an older one it cannot
-// compute; it counts it (Unfolded), and a shadow that is given the account's whole history checks it.
+// A bust or a correction needs no arithmetic of its own: the trades that stand are replayed in
+// their order. The shadow knows the trades since it began, or the newest of them (Keep). It cannot
+// compute a bust of an older trade and only counts it (Unfolded). A shadow that is given the
+// account's whole history checks every bust.
 //
-// What an event says and a shadow cannot know: its time (only that there is one), who made a trade (only that it is one
-// of the three), the client order id, and the prices of rows that the event does not touch, so that the total market
-// value is checked exactly where the event's rows are all there are, and else to be no less than theirs. CompareEvents
-// and the mission's clients, who know their orders, check the rest.
+// An event has facts that a shadow cannot know: its time (only that there is one), who made a trade
+// (only that it is one of the three), the client order id, and the prices of rows that the event
+// does not touch. So the total market value is checked exactly where the event has all rows, and
+// else to be no less than the value of the event's rows. CompareEvents and the clients of the
+// torture run, who know their orders, check the rest.
 //
-// A finding is a sentence that names the account, the sequence, the field, what was expected and what came. After a
-// finding the shadow goes on from what the event says, so that one difference is not reported for ever after.
+// A finding is a sentence that names the account, the sequence, the field, the expected and the
+// actual value. After a finding the shadow adopts what the event says, so that one difference is
+// not reported again with every event.
 type Shadow struct {
 	account uint64
 	seq     uint64
 	cash    struct{ balance, fees, realised int64 }
-	rows    map[Key]*Row      // held
-	gone    map[Key]Row       // as they last were, with quantity 0
-	past    past              // what the rows come from
-	busts   map[string]uint64 // by bust id, the sequence; clones share it
-	blind   int               // busts that could not be computed
+	rows    map[Key]*Row      // held now
+	gone    map[Key]Row       // gone rows as they last were, with quantity 0
+	past    past              // what the rows result from
+	busts   map[string]uint64 // the sequence of each bust by its id; clones share it
+	blind   int               // number of busts that could not be computed
 }
 
-// New is the shadow of an account before its first event.
+// New returns the shadow of an account before its first event.
 func New(account uint64) *Shadow {
 	return &Shadow{
 		account: account, rows: make(map[Key]*Row), gone: make(map[Key]Row), busts: make(map[string]uint64),
 	}
 }
 
-// FromHoldings is the shadow of an account that begins with a list, and what is wrong with the list in itself.
+// FromHoldings returns the shadow of an account that begins with a list, and the inconsistencies of
+// the list.
 func FromHoldings(h *client.Holdings) (*Shadow, []string) {
 	s := New(h.Account)
 	s.seq = h.AsOfSeq
@@ -57,8 +61,8 @@ func FromHoldings(h *client.Holdings) (*Shadow, []string) {
 	return s, s.CheckHoldings(h)
 }
 
-// Clone is a shadow that goes on by itself: what is applied to it is not seen in s, nor the other way round. They share
-// the ids of busts alone, each of which belongs to one event of the account.
+// Clone returns an independent shadow: what is applied to one does not show in the other. They
+// share only the ids of busts, each of which belongs to one event of the account.
 func (s *Shadow) Clone() *Shadow {
 	c := *s
 	c.rows = make(map[Key]*Row, len(s.rows))
@@ -71,20 +75,20 @@ func (s *Shadow) Clone() *Shadow {
 	return &c
 }
 
-// Account is the account's number.
+// Account returns the account's number.
 func (s *Shadow) Account() uint64 { return s.account }
 
-// Seq is the last sequence applied.
+// Seq returns the last sequence applied.
 func (s *Shadow) Seq() uint64 { return s.seq }
 
-// Len is how many rows the account holds.
+// Len returns how many rows the account holds.
 func (s *Shadow) Len() int { return len(s.rows) }
 
-// Keep bounds the trades that the shadow remembers, and computes busts from: the newest n at least, twice as many at
-// most. 0 is the bound of a new shadow: all of them.
+// Keep bounds the trades that the shadow remembers and computes busts from: at least the newest n,
+// at most twice as many. A new shadow has the bound 0, which keeps all.
 func (s *Shadow) Keep(n int) { s.past.keep = n }
 
-// Quantity is how many shares the account holds of an instrument, 0 for none.
+// Quantity returns how many shares of an instrument the account holds, 0 for none.
 func (s *Shadow) Quantity(market, code string) int64 {
 	if r := s.rows[Key{market, code}]; r != nil {
 		return r.Quantity
@@ -92,7 +96,7 @@ func (s *Shadow) Quantity(market, code string) int64 {
 	return 0
 }
 
-// RowOf is a copy of the row of an instrument, with quantity 0 where there is none.
+// RowOf returns a copy of the row of an instrument, with quantity 0 if there is none.
 func (s *Shadow) RowOf(k Key) Row {
 	if r := s.rows[k]; r != nil {
 		return *r
@@ -100,10 +104,10 @@ func (s *Shadow) RowOf(k Key) Row {
 	return s.gone[k]
 }
 
-// Balance is the cash of the account, in 1/10000.
+// Balance returns the cash of the account, in 1/10000.
 func (s *Shadow) Balance() int64 { return s.cash.balance }
 
-// SeqOf is the sequence in the name of a trade of the account; 0: it is no such name.
+// SeqOf returns the sequence in the id of a trade of the account, or 0 if it is no such id.
 func (s *Shadow) SeqOf(tradeID string) uint64 {
 	number, found := strings.CutPrefix(tradeID, strconv.FormatUint(s.account, 10)+"-")
 	seq, err := strconv.ParseUint(number, 10, 64)
@@ -113,7 +117,7 @@ func (s *Shadow) SeqOf(tradeID string) uint64 {
 	return seq
 }
 
-// Held is the instruments the account holds, as "SH.600519", by market and code.
+// Held returns the instruments that the account holds, as "SH.600519", by market and code.
 func (s *Shadow) Held() []string {
 	held := make([]string, 0, len(s.rows))
 	for _, k := range s.keys() {
@@ -131,7 +135,7 @@ func (s *Shadow) keys() []Key {
 	return keys
 }
 
-// Apply computes what the event must say, compares, and returns what differs.
+// Apply computes what the event must say, and returns the differences from what it says.
 func (s *Shadow) Apply(ev *client.Event) []string {
 	f := Findings{Account: s.account, Seq: ev.Seq}
 	f.Number("account", s.account, ev.Account)
@@ -156,7 +160,7 @@ func (s *Shadow) Apply(ev *client.Event) []string {
 	s.checkTotal(&f, ev)
 	s.adopt(ev)
 	if len(f.List) > 0 || s.past.lost {
-		s.rebase() // the trades do not come to what is held now
+		s.rebase() // the trades no longer result in what is held now
 	}
 	return f.List
 }
@@ -185,14 +189,14 @@ func (s *Shadow) applyTrade(f *Findings, ev *client.Event, t *client.Trade) {
 	after.Version = ev.Seq
 	f.Change(changeOf(before, after.Quantity), ev.Change)
 	s.checkRow(f, ev, t, &after)
-	balance, fees := moved(t)
+	balance, fees := cashChange(t)
 	s.checkCash(f, ev.Cash, balance.Add(balance, big.NewInt(s.cash.balance)),
-		f.fit("cash fees_paid", fees.Add(fees, big.NewInt(s.cash.fees))),
-		f.fit("cash realised", gain.Add(gain, big.NewInt(s.cash.realised))))
+		f.wireValue("cash fees_paid", fees.Add(fees, big.NewInt(s.cash.fees))),
+		f.wireValue("cash realised", gain.Add(gain, big.NewInt(s.cash.realised))))
 	s.past.add(ev.Seq, t)
 }
 
-// checkTrade checks what a trade says of itself.
+// checkTrade checks what a trade says about itself.
 func (s *Shadow) checkTrade(f *Findings, ev *client.Event, t *client.Trade) {
 	f.Text("trade id", fmt.Sprintf("%d-%d", s.account, ev.Seq), t.ID)
 	if t.Side != client.Buy && t.Side != client.Sell {
@@ -233,7 +237,7 @@ func (s *Shadow) checkCash(f *Findings, told *client.Cash, balance *big.Int, fee
 	}
 }
 
-// checkTotal checks the total as far as the prices in the event go.
+// checkTotal checks the total market value as far as the prices in the event allow.
 func (s *Shadow) checkTotal(f *Findings, ev *client.Event) {
 	known, others := new(big.Int), len(s.rows)
 	for i := range ev.Positions {
@@ -252,7 +256,7 @@ func (s *Shadow) checkTotal(f *Findings, ev *client.Event) {
 	}
 }
 
-// adopt goes on from what the event says.
+// adopt sets the shadow to what the event says.
 func (s *Shadow) adopt(ev *client.Event) {
 	for i := range ev.Positions {
 		p := &ev.Positions[i]
@@ -268,13 +272,13 @@ func (s *Shadow) adopt(ev *client.Event) {
 	s.takeCash(ev.Cash)
 }
 
-// takeCash goes on from the cash as the server says it is.
+// takeCash sets the cash to what the server says.
 func (s *Shadow) takeCash(told *client.Cash) {
 	c := CashOf(told)
 	s.cash.balance, s.cash.fees, s.cash.realised = int64(c.Balance), int64(c.FeesPaid), int64(c.Realised)
 }
 
-// CashOf is the cash that a server told, or nothing where it told none, which is a finding of its own.
+// CashOf returns the cash that a server sent, or zero if it sent none, which is reported elsewhere.
 func CashOf(told *client.Cash) client.Cash {
 	if told == nil {
 		return client.Cash{}
@@ -282,8 +286,8 @@ func CashOf(told *client.Cash) client.Cash {
 	return *told
 }
 
-// CheckHoldings compares a whole list with the account as it must be: it has to be as of the last event applied. The
-// state hash is computed from the shadow, not from the list.
+// CheckHoldings compares a whole list with the account as it must be. The list has to be as of the
+// last event applied. The state hash is computed from the shadow, not from the list.
 func (s *Shadow) CheckHoldings(h *client.Holdings) []string {
 	f := Findings{Account: s.account, Seq: h.AsOfSeq, Where: "holdings as of "}
 	f.Number("account", s.account, h.Account)

@@ -22,7 +22,7 @@ type ledger struct {
 	prices   *market.Prices
 	now      int64
 	account  uint64
-	events   []positions.Event // all that was applied
+	events   []positions.Event // all events applied
 }
 
 func newLedger(account uint64) *ledger {
@@ -32,7 +32,8 @@ func newLedger(account uint64) *ledger {
 
 func (l *ledger) open(t rapid.TB, cash int64) *client.Event {
 	var ev positions.Event
-	r := l.book.DecideAdjustment(l.account, &positions.Adjustment{Cash: cash, Reason: "opened", Actor: "test"}, l.prices, l.now, &ev)
+	r := l.book.DecideAdjustment(l.account, &positions.Adjustment{Cash: cash, Reason: "opened", Actor: "test"},
+		l.prices, l.now, &ev)
 	if r.Reason != positions.NoRefusal {
 		t.Fatalf("open: %v", r)
 	}
@@ -45,11 +46,12 @@ func (l *ledger) apply(ev *positions.Event) *client.Event {
 	return asShown(wireEvent(l.universe, ev))
 }
 
-// trade is nil where the book refuses.
+// trade returns nil if the book refuses.
 func (l *ledger) trade(side positions.Side, id market.ID, quantity int64) *client.Event {
 	var ev positions.Event
 	l.now++
-	o := positions.Order{Account: l.account, Instrument: id, Side: side, Quantity: quantity, Origin: positions.OriginClient}
+	o := positions.Order{Account: l.account, Instrument: id, Side: side, Quantity: quantity,
+		Origin: positions.OriginClient}
 	if l.book.Decide(&o, l.prices, l.now, &ev).Reason != positions.NoRefusal {
 		return nil
 	}
@@ -72,8 +74,8 @@ func (l *ledger) id(t rapid.TB, instrument string) market.ID {
 	return id
 }
 
-// random makes a run of events: an opening, then trades at moving prices in few enough instruments that all movements
-// come.
+// random makes a run of events: an opening, then trades at moving prices, in so few instruments
+// that all kinds of change occur.
 func (l *ledger) random(t *rapid.T) []*client.Event {
 	events := []*client.Event{l.open(t, rapid.Int64Range(1, 1_000_000_0000).Draw(t, "cash"))}
 	for range rapid.IntRange(1, 60).Draw(t, "trades") {
@@ -130,7 +132,8 @@ func TestShadowFromHoldingsGoesOn(t *testing.T) {
 	})
 }
 
-// eventMutations change one field of a trade event in a way that a shadow has to see, and name the field.
+// eventMutations change one field of a trade event such that a shadow has to notice, and name the
+// field.
 var eventMutations = map[string]func(*client.Event, int64){
 	"account": func(ev *client.Event, by int64) { ev.Account += uint64(by) },
 	"seq":     func(ev *client.Event, by int64) { ev.Seq += uint64(by) },
@@ -242,7 +245,7 @@ func TestShadowCatchesAnyChangedFieldOfAList(t *testing.T) {
 	}
 }
 
-// The documents' figures, by hand and not from the book.
+// TestShadowByHand: the figures of the documentation, worked out by hand and not by the book.
 func TestShadowByHand(t *testing.T) {
 	s := New(1)
 	steps := []struct {
@@ -257,11 +260,11 @@ func TestShadowByHand(t *testing.T) {
 		{client.Buy, 100, 20_0000, client.Increased, 200, 3000_0000, 0, 2000_0000},
 		{client.Sell, 50, 18_0000, client.Decreased, 150, 2250_0000, 150_0000, 2900_0000},
 		{client.Sell, 150, 1, client.Closed, 0, 0, 150_0000 - 2250_0000 + 150, 2900_0150},
-		{client.Buy, 3, 1, client.Opened, 3, 3, 0, 2900_0147}, // realised begins anew with the row
+		{client.Buy, 3, 1, client.Opened, 3, 3, 0, 2900_0147}, // realised starts anew with the row
 		{client.Buy, 1, 2, client.Increased, 4, 5, 0, 2900_0145},
-		{client.Sell, 2, 1, client.Decreased, 2, 3, 0, 2900_0147},  // 5*2/4 = 2.5: to the even 2
+		{client.Sell, 2, 1, client.Decreased, 2, 3, 0, 2900_0147},  // 5*2/4 = 2.5, rounded to the even 2
 		{client.Buy, 2, 2, client.Increased, 4, 7, 0, 2900_0143},   //
-		{client.Sell, 2, 1, client.Decreased, 2, 3, -2, 2900_0145}, // 7*2/4 = 3.5: to the even 4
+		{client.Sell, 2, 1, client.Decreased, 2, 3, -2, 2900_0145}, // 7*2/4 = 3.5, rounded to the even 4
 	}
 	if found := s.Apply(adjustment(1, 1, 5000_0000)); len(found) > 0 {
 		t.Fatalf("%q", found)
@@ -301,7 +304,8 @@ func adjustment(account, seq uint64, cash client.Money) *client.Event {
 	}
 }
 
-// A finding names the account, the sequence, the field, what was expected and what came; and it comes once.
+// TestFindingIsASentence: a finding names the account, the sequence, the field, the expected and
+// the actual value, and is reported once.
 func TestFindingIsASentence(t *testing.T) {
 	l := newLedger(testAccount)
 	s := New(testAccount)
@@ -318,10 +322,11 @@ func TestFindingIsASentence(t *testing.T) {
 	}
 }
 
-// stateHashByPython is of the state in TestStateHash.
+// stateHashByPython is the hash of the state in TestStateHash.
 const stateHashByPython = 0x5ecb0cad8f58d8b7
 
-// The hash of a state that was worked out apart from this code, with Python, from the protocol's page.
+// TestStateHash: the hash of a state was computed independently of this code, in Python, from the
+// protocol's page.
 func TestStateHash(t *testing.T) {
 	s := New(100017)
 	s.seq = 42

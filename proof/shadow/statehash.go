@@ -6,19 +6,19 @@ const (
 	fnvPrime  = 0x100000001b3
 )
 
-// hash64 is an FNV-1a under way.
+// hash64 is a running FNV-1a hash.
 type hash64 uint64
 
 func (h *hash64) octet(b byte) { *h = (*h ^ hash64(b)) * fnvPrime }
 
-// number takes 8 bytes, big-endian; negative numbers come as their two's complement.
+// number hashes 8 bytes, big-endian. A negative number is passed as its two's complement.
 func (h *hash64) number(v uint64) {
 	for shift := 56; shift >= 0; shift -= 8 {
 		h.octet(byte(v >> shift))
 	}
 }
 
-// text takes the bytes and a zero byte.
+// text hashes the bytes of a text and a zero byte.
 func (h *hash64) text(s string) {
 	for i := range len(s) {
 		h.octet(s[i])

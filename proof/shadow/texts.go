@@ -7,7 +7,7 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// tradeText is all that a trade says.
+// tradeText has every field of a trade.
 func tradeText(t *client.Trade) string {
 	if t == nil || *t == (client.Trade{}) {
 		return "none"
@@ -18,7 +18,7 @@ func tradeText(t *client.Trade) string {
 		ValueText(t.Origin), t.ClientOrderID, t.Revision)
 }
 
-// SideText is a side as a word.
+// SideText returns a side as a word.
 func SideText(s client.Side) string {
 	switch s {
 	case client.Buy:
@@ -29,5 +29,5 @@ func SideText(s client.Side) string {
 	return s.String()
 }
 
-// ValueText is the value of an enumeration in small letters.
+// ValueText returns the value of an enumeration in lower case.
 func ValueText(v fmt.Stringer) string { return strings.ToLower(v.String()) }

@@ -10,7 +10,7 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// wireEvent is an event of the book as the wire has it.
+// wireEvent converts an event of the book to the wire's form.
 func wireEvent(u *market.Universe, ev *positions.Event) *papertapev1.AccountEvent {
 	out := &papertapev1.AccountEvent{
 		Account: ev.Account, Seq: ev.Seq, Time: ev.Time, Change: papertapev1.Change(ev.Change), Cash: wireCash(ev.Cash),
@@ -45,7 +45,8 @@ func wireTrade(u *market.Universe, account, seq uint64, t *positions.Trade) *pap
 
 func wireBust(u *market.Universe, account uint64, b *positions.Bust) *papertapev1.Bust {
 	out := &papertapev1.Bust{
-		TradeId: wireID(account, b.TradeSeq), Reason: b.Reason, Actor: b.Actor, BustId: b.ID, Original: wireTrade(u, account, b.TradeSeq, &b.Original),
+		TradeId: wireID(account, b.TradeSeq), Reason: b.Reason, Actor: b.Actor, BustId: b.ID,
+		Original: wireTrade(u, account, b.TradeSeq, &b.Original),
 	}
 	if b.Replacement != nil {
 		out.Replacement = wireTrade(u, account, b.TradeSeq, b.Replacement)
@@ -72,7 +73,8 @@ func wireCash(c positions.Cash) *papertapev1.Cash {
 
 func wireHoldings(u *market.Universe, h *positions.Holdings) *papertapev1.Holdings {
 	out := &papertapev1.Holdings{
-		Account: h.Account, AsOfSeq: h.Seq, TotalMarketValue: h.TotalMarketValue, Cash: wireCash(h.Cash), StateHash: h.Hash,
+		Account: h.Account, AsOfSeq: h.Seq, TotalMarketValue: h.TotalMarketValue, Cash: wireCash(h.Cash),
+		StateHash: h.Hash,
 	}
 	for i := range h.Positions {
 		out.Positions = append(out.Positions, wirePosition(u, &h.Positions[i]))
@@ -80,7 +82,7 @@ func wireHoldings(u *market.Universe, h *positions.Holdings) *papertapev1.Holdin
 	return out
 }
 
-// asShown is an event of the wire as the SDK shows it.
+// asShown converts an event of the wire to the SDK's form.
 func asShown(m *papertapev1.AccountEvent) *client.Event {
 	payload, err := m.MarshalVT()
 	if err != nil {
@@ -93,7 +95,7 @@ func asShown(m *papertapev1.AccountEvent) *client.Event {
 	return ev
 }
 
-// listShown is a list of the wire as the SDK shows it.
+// listShown converts a list of the wire to the SDK's form.
 func listShown(m *papertapev1.Holdings) *client.Holdings {
 	payload, err := m.MarshalVT()
 	if err != nil {
@@ -106,7 +108,7 @@ func listShown(m *papertapev1.Holdings) *client.Holdings {
 	return h
 }
 
-// cloneEvent shares nothing with ev that a test changes.
+// cloneEvent returns a copy that shares nothing which a test changes.
 func cloneEvent(ev *client.Event) *client.Event {
 	c := *ev
 	c.Trade, c.Cash, c.Positions = clone(ev.Trade), clone(ev.Cash), slices.Clone(ev.Positions)

@@ -1,16 +1,20 @@
-// Package soak runs loads against a server in a process of its own, and believes nothing that the server says. There are
-// three runs:
+// Package soak runs loads against a server in a process of its own, and believes nothing that the
+// server says. There are three runs:
 //
-//   - crowd: many connections at once beside a simulated flow; nothing may be lost, and goroutines may not grow with
-//     connections;
-//   - flood: honest clients, whose orders are timed, first alone and then beside attackers that send garbage, half a frame
-//     or nothing;
-//   - soak: clients that come and go, order, subscribe, stall, send garbage, vanish and resume, for minutes.
+//   - crowd: many connections at once beside a simulated flow; nothing may be lost, and goroutines
+//     may not grow with connections;
+//   - flood: honest clients, whose orders are timed, first alone and then beside attackers that
+//     send garbage, half a frame or nothing;
+//   - soak: clients that come and go, order, subscribe, stall, send garbage, vanish and resume, for
+//     minutes.
 //
-// In each of them every client keeps a shadow.Shadow of its account and compares it with every event, with every list of
-// holdings, and, when the traffic has ended, with what the server says it holds. The loop a caller would write:
+// In each run every client keeps a shadow.Shadow of its account and compares it with every event,
+// with every list of holdings, and, when the traffic has ended, with the server's holdings. A
+// caller writes:
 //
-//	report, err := soak.Run(ctx, soak.Config{Run: soak.Crowd, Binary: "bin/papertape", SetRate: setRate, Clients: 10_000, …})
+//	report, err := soak.Run(ctx, soak.Config{
+//		Run: soak.Crowd, Binary: "bin/papertape", SetRate: setRate, Clients: 10_000, …
+//	})
 //	if err != nil {
 //		return err // it could not be run
 //	}
@@ -18,11 +22,13 @@
 //		fmt.Println(failure)
 //	}
 //
-// Run starts the server, talks to it over 127.0.0.0/8 only, stops it, and returns. What clients choose follows from
-// Config.Seed; when it happens does not, since the server and the kernel have clocks of their own.
+// Run starts the server, talks to it over 127.0.0.0/8 only, stops it, and returns. What clients
+// choose follows from Config.Seed; when it happens does not, since the server and the kernel have
+// clocks of their own.
 //
-// The clients are driven by one thread with epoll rather than by package client, whose two goroutines for each connection
-// would make the load the bottleneck; the framing here is a few lines of its own. So this package runs on Linux only.
+// One thread drives the clients with epoll. Package client has two goroutines for each connection,
+// which would make the load generator the bottleneck; the framing here is a few lines of its own.
+// So this package runs on Linux only.
 package soak
 
 import (
@@ -38,22 +44,23 @@ const (
 	Soak  = "soak"
 )
 
-// Config is one run.
+// Config describes a run.
 type Config struct {
 	Run    string // Crowd, Flood or Soak
-	Binary string // the server: it is started as `Binary serve …`
+	Binary string // the server, started as `Binary serve …`
 
-	// SetRate changes the rate of the simulated flow, in fills a second, of the server whose console is at admin.
+	// SetRate changes the rate of the simulated flow, in fills a second. admin is the console of
+	// the server.
 	SetRate func(ctx context.Context, admin string, rate float64) error
 
 	Seed      uint64
 	Clients   int           // that log in
-	Accounts  int           // that they log in to, in turn
-	Rate      float64       // simulated fills a second, but for Flood
-	Duration  time.Duration // of the load; in Flood of the attack, the calm before it lasts a third of that
-	Attackers int           // Flood: a second
-	Addresses int           // Flood: from which the attackers come, 127.0.1.1 and on; at most 250
-	Repeat    int           // Flood: how often calm and attack follow each other
+	Accounts  int           // that the clients log in to, in turn
+	Rate      float64       // simulated fills a second, except for Flood
+	Duration  time.Duration // of the load; for Flood of the attack, after a calm of a third of that
+	Attackers int           // Flood: how many a second
+	Addresses int           // Flood: from which attackers connect, 127.0.1.1 and on; at most 250
+	Repeat    int           // Flood: how often calm and attack alternate
 
 	Progress io.Writer // a line every few seconds
 }

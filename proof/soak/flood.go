@@ -10,18 +10,17 @@ import (
 	"time"
 )
 
-// The flood.
 const (
 	orderEvery        = time.Second
-	attackerStays     = 7 * time.Second // longer than the server gives for logging in
+	attackerStays     = 7 * time.Second // longer than the server's login timeout
 	attackStep        = 5 * time.Millisecond
-	ratioMax          = 3.0                // p99 beside the attack to p99 in the calm
-	floodHistoryBytes = 4 << 20            // little, so that what it takes is not mistaken for what attackers leave
+	ratioMax          = 3.0                // p99 during the attack to p99 in the calm
+	floodHistoryBytes = 4 << 20            // little, so that it cannot be mistaken for what attackers leave behind
 	floodHeapMore     = 16.0 + journalMore // MiB: that history, slack, the journal
 	floodRSSMore      = 48.0 + journalMore // MiB: twice the heap, what the runtime keeps, the journal
 )
 
-// flood times the orders of honest clients, alone and beside attackers, in turn.
+// flood times the orders of honest clients, alternately alone and beside attackers.
 func (r *run) flood(ctx context.Context) error {
 	before, err := r.usage(ctx)
 	if err != nil {
@@ -30,10 +29,10 @@ func (r *run) flood(ctx context.Context) error {
 	if err := r.login(ctx); err != nil {
 		return err
 	}
-	r.lose()
-	skipped := r.pace()
+	r.failOnEnd()
+	skipped := r.placeOrders()
 	r.showUsage("before", before)
-	if err := r.pass(ctx, "warming up", min(2*orderEvery, r.Duration)); err != nil {
+	if err := r.letRun(ctx, "warming up", min(2*orderEvery, r.Duration)); err != nil {
 		return err
 	}
 	with, err := r.usage(ctx)
@@ -42,14 +41,14 @@ func (r *run) flood(ctx context.Context) error {
 	}
 	r.showUsage("with the honest clients", with)
 	var ratios []float64
-	attacks := attacked{}
+	attacks := attackCount{}
 	for range r.Repeat {
-		calm, err := r.timed(ctx, "calm", max(r.Duration/3, time.Second))
+		calm, err := r.timeOrders(ctx, "calm", max(r.Duration/3, time.Second))
 		if err != nil {
 			return err
 		}
 		stop := r.attack(ctx, &attacks)
-		beside, err := r.timed(ctx, "attack", r.Duration)
+		beside, err := r.timeOrders(ctx, "attack", r.Duration)
 		if err := stop(); err != nil {
 			return err
 		}
@@ -79,7 +78,8 @@ func (r *run) flood(ctx context.Context) error {
 	rep.count("repeats", t.repeats)
 	rep.within("the median ratio of p99 beside the attack to p99 in the calm", ratio, ratioMax, "")
 	if t.executions+t.refused() != t.orders {
-		rep.fail("%d orders were sent, %d executed and %d refused: not every one was answered", t.orders, t.executions, t.refused())
+		rep.fail("%d orders were sent, %d executed and %d refused: not every one was answered", t.orders,
+			t.executions, t.refused())
 	}
 	if t.live != r.Clients || t.executions == 0 {
 		rep.fail("%d of %d honest clients are logged in, %d orders were executed", t.live, r.Clients, t.executions)
@@ -97,10 +97,10 @@ func (t *tally) refused() (n int) {
 	return n
 }
 
-// pace has every client place an order a second, each at its own moment of the second, while pacing is set. An
-// order that is not answered when the next is due is counted, and puts that off: nothing is hidden by it, as the wait is in
-// the time of the order that is late.
-func (r *run) pace() (skipped *int) {
+// placeOrders makes every client place an order a second, each at its own moment of the second, while
+// pacing is set. If an order has no answer when the next is due, that is counted and the next is
+// delayed. This hides nothing, because the wait is part of the late order's time.
+func (r *run) placeOrders() (skipped *int) {
 	skipped, r.pacing = new(int), true
 	for i, p := range r.peers {
 		var next func()
@@ -120,25 +120,25 @@ func (r *run) pace() (skipped *int) {
 	return skipped
 }
 
-// timed returns the p99 of the orders answered meanwhile.
-func (r *run) timed(ctx context.Context, what string, d time.Duration) (p99 time.Duration, err error) {
+// timeOrders returns the p99 of the orders that are answered during d.
+func (r *run) timeOrders(ctx context.Context, stage string, d time.Duration) (p99 time.Duration, err error) {
 	r.tally.timed, r.tally.trips, r.tally.lags = true, nil, nil
 	defer func() { r.tally.timed = false }()
-	if err := r.pass(ctx, what, d); err != nil {
+	if err := r.letRun(ctx, stage, d); err != nil {
 		return 0, err
 	}
 	if len(r.tally.trips) == 0 {
-		return 0, fmt.Errorf("%s: no order was answered in %s", what, d)
+		return 0, fmt.Errorf("%s: no order was answered in %s", stage, d)
 	}
 	return percentile(r.tally.trips, 0.99), nil
 }
 
-// attacked counts attackers. It belongs to the attack while that is under way.
-type attacked struct{ came, ended, failed int }
+// attackCount counts attackers. It belongs to the attack while one is running.
+type attackCount struct{ came, ended, failed int }
 
-// attack starts the attack, on a loop and a goroutine of its own, so that it does not stand in the way of what is timed. stop
-// ends it and waits for it, and for the last attackers.
-func (r *run) attack(ctx context.Context, count *attacked) (stop func() error) {
+// attack starts the attack on a loop and a goroutine of its own, so that it does not disturb the
+// timing. stop ends it and waits for it and for the last attackers.
+func (r *run) attack(ctx context.Context, count *attackCount) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	rng := rand.New(rand.NewPCG(r.Seed, uint64(count.came)+1<<32))
@@ -149,7 +149,7 @@ func (r *run) attack(ctx context.Context, count *attacked) (stop func() error) {
 	}
 }
 
-func (r *run) attackUntil(ctx context.Context, count *attacked, rng *rand.Rand) error {
+func (r *run) attackUntil(ctx context.Context, count *attackCount, rng *rand.Rand) error {
 	l, err := newLoop()
 	if err != nil {
 		return err
@@ -171,23 +171,23 @@ func (r *run) attackUntil(ctx context.Context, count *attacked, rng *rand.Rand) 
 	return nil
 }
 
-// attacker is one connection from one of the addresses; the kinds take turns.
-func (r *run) attacker(l *loop, count *attacked, rng *rand.Rand, number int) bool {
+// attacker connects from one of the addresses. The kinds of attack take turns.
+func (r *run) attacker(l *loop, count *attackCount, rng *rand.Rand, number int) bool {
 	a := &attacker{count: count}
 	c, err := l.dial(r.port, &[4]byte{127, 0, 1, byte(1 + number%r.Addresses)}, a)
 	if err != nil {
 		return false
 	}
 	a.conn = c
-	if b := rubbish(rng, number%3); len(b) > 0 {
+	if b := attackBytes(rng, number%3); len(b) > 0 {
 		c.send(b)
 	}
 	l.after(attackerStays, func() { c.close() })
 	return true
 }
 
-// rubbish is what a client should not send: 0 garbage, 1 half a frame, 2 nothing.
-func rubbish(rng *rand.Rand, kind int) []byte {
+// attackBytes returns what a client should not send: 0 garbage, 1 half a frame, 2 nothing.
+func attackBytes(rng *rand.Rand, kind int) []byte {
 	switch kind {
 	case 0:
 		b := make([]byte, 16+rng.IntN(1024))
@@ -196,16 +196,16 @@ func rubbish(rng *rand.Rand, kind int) []byte {
 		}
 		return b
 	case 1:
-		b := binary.BigEndian.AppendUint32(nil, 40) // of which come at most 20
+		b := binary.BigEndian.AppendUint32(nil, 40) // at most 20 of them are sent
 		b = binary.BigEndian.AppendUint16(b, typeLogin)
 		return append(b, make([]byte, rng.IntN(18))...)
 	}
 	return nil
 }
 
-// attacker counts its end.
+// attacker is an attacking connection, which counts its end.
 type attacker struct {
-	count *attacked
+	count *attackCount
 	conn  *conn
 }
 

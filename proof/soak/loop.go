@@ -18,23 +18,25 @@ const (
 	readyMax  = 512
 )
 
-// loop drives many connections from one goroutine. Everything in it, and everything it calls, belongs to that goroutine.
+// loop drives many connections from one goroutine. Everything in it, and everything that it calls,
+// belongs to that goroutine.
 type loop struct {
 	epoll  int
 	conns  map[int32]*conn // by file descriptor
-	made   int32           // connections so far: tells a descriptor's users apart
+	made   int32           // number of connections so far; it tells the users of a descriptor apart
 	timers timers
 	events []unix.EpollEvent
 	buf    []byte
 }
 
-// owner is who a connection belongs to. ended is called once, unless the owner closed the connection itself.
+// owner is the owner of a connection. ended is called once, unless the owner closed the connection
+// itself.
 type owner interface {
-	received(b []byte) // b is the caller's again afterwards
-	ended(err error)   // io.EOF: the server closed in order
+	received(b []byte) // b belongs to the caller again afterwards
+	ended(err error)   // io.EOF: the server closed properly
 }
 
-// conn is a TCP connection that is never waited for.
+// conn is a non-blocking TCP connection.
 type conn struct {
 	loop       *loop
 	owner      owner
@@ -42,7 +44,7 @@ type conn struct {
 	generation int32
 	connecting bool
 	paused     bool   // not read
-	out        []byte // what the socket did not take
+	out        []byte // what the socket did not accept
 }
 
 func newLoop() (*loop, error) {
@@ -51,11 +53,12 @@ func newLoop() (*loop, error) {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
 	return &loop{
-		epoll: fd, conns: make(map[int32]*conn), events: make([]unix.EpollEvent, readyMax), buf: make([]byte, readBytes),
+		epoll: fd, conns: make(map[int32]*conn), events: make([]unix.EpollEvent, readyMax),
+		buf: make([]byte, readBytes),
 	}, nil
 }
 
-// close closes everything that is open. Twice does no harm.
+// close closes everything that is open. It may be called twice.
 func (l *loop) close() {
 	for _, c := range l.conns {
 		c.close()
@@ -66,7 +69,7 @@ func (l *loop) close() {
 	}
 }
 
-// dial connects to 127.0.0.1:port, from the address given (nil: any).
+// dial connects to 127.0.0.1:port from an address; nil means any address.
 func (l *loop) dial(port int, from *[4]byte, o owner) (*conn, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -100,18 +103,19 @@ func (c *conn) control(op int) error {
 	if c.connecting || len(c.out) > 0 {
 		events |= unix.EPOLLOUT
 	}
-	if err := unix.EpollCtl(c.loop.epoll, op, c.fd, &unix.EpollEvent{Events: events, Fd: int32(c.fd), Pad: c.generation}); err != nil {
+	if err := unix.EpollCtl(c.loop.epoll, op, c.fd, &unix.EpollEvent{Events: events, Fd: int32(c.fd),
+		Pad: c.generation}); err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
 	return nil
 }
 
-// send writes what the socket takes and keeps the rest.
+// send writes what the socket accepts and keeps the rest.
 func (c *conn) send(b []byte) {
 	if !c.connecting && len(c.out) == 0 {
 		n, err := unix.Write(c.fd, b)
 		if err != nil && !errors.Is(err, unix.EAGAIN) {
-			return // a read tells
+			return // the next read reports it
 		}
 		if b = b[max(n, 0):]; len(b) == 0 {
 			return
@@ -121,13 +125,13 @@ func (c *conn) send(b []byte) {
 	_ = c.control(unix.EPOLL_CTL_MOD)
 }
 
-// pause stops reading, or goes on with it.
+// pause stops reading, or resumes it.
 func (c *conn) pause(yes bool) {
 	c.paused = yes
 	_ = c.control(unix.EPOLL_CTL_MOD)
 }
 
-// close closes without telling the owner. Twice does no harm.
+// close closes the connection without telling the owner. It may be called twice.
 func (c *conn) close() {
 	if c.fd >= 0 {
 		delete(c.loop.conns, int32(c.fd))
@@ -136,7 +140,7 @@ func (c *conn) close() {
 	}
 }
 
-// reset closes with a TCP reset, as a machine that lost its power does when it is back.
+// reset closes the connection with a TCP reset, like a machine that is back after a loss of power.
 func (c *conn) reset() {
 	if c.fd >= 0 {
 		_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
@@ -149,7 +153,7 @@ func (c *conn) end(err error) {
 	c.owner.ended(err)
 }
 
-// ready does what the kernel says can be done.
+// ready handles the events that the kernel reported.
 func (c *conn) ready(events uint32) {
 	if c.connecting && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		if code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil || code != 0 {
@@ -182,7 +186,7 @@ func (c *conn) ready(events uint32) {
 	}
 }
 
-// turn waits for at most the time given, and does what there is to do.
+// turn waits for at most the given time, and handles what there is.
 func (l *loop) turn(most time.Duration) error {
 	if len(l.timers) > 0 {
 		most = min(most, time.Until(l.timers[0].at))
@@ -202,15 +206,15 @@ func (l *loop) turn(most time.Duration) error {
 	return nil
 }
 
-// until turns until done says so. Beyond the limit it is an error.
-func (l *loop) until(ctx context.Context, limit time.Duration, what string, done func() bool) error {
+// until runs turns until done returns true. Reaching the limit is an error.
+func (l *loop) until(ctx context.Context, limit time.Duration, goal string, done func() bool) error {
 	deadline := time.Now().Add(limit)
 	for !done() {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: not within %s", what, limit)
+			return fmt.Errorf("%s: not within %s", goal, limit)
 		}
 		if err := l.turn(20 * time.Millisecond); err != nil {
 			return err
@@ -219,13 +223,13 @@ func (l *loop) until(ctx context.Context, limit time.Duration, what string, done
 	return nil
 }
 
-// sleep turns for so long.
+// sleep runs turns for a duration.
 func (l *loop) sleep(ctx context.Context, d time.Duration) error {
 	end := time.Now().Add(d)
 	return l.until(ctx, d+time.Hour, "sleep", func() bool { return !time.Now().Before(end) })
 }
 
-// during runs f on a goroutine of its own, and turns until it returns: for what blocks.
+// during runs f, which may block, on a goroutine of its own, and runs turns until f returns.
 func (l *loop) during(f func() error) error {
 	result := make(chan error, 1)
 	go func() { result <- f() }() // waited for below
@@ -241,7 +245,7 @@ func (l *loop) during(f func() error) error {
 	}
 }
 
-// after has f called by a turn, not before d has passed.
+// after makes a turn call f once d has passed.
 func (l *loop) after(d time.Duration, f func()) {
 	heap.Push(&l.timers, &timer{at: time.Now().Add(d), do: f})
 }
@@ -251,7 +255,7 @@ type timer struct {
 	do func()
 }
 
-// timers are a heap, the next first.
+// timers are a heap with the next one first.
 type timers []*timer
 
 func (t timers) Len() int           { return len(t) }

@@ -16,38 +16,40 @@ import (
 
 const (
 	firstAccount = 100001
-	findingsMax  = 20 // sentences kept; all are counted
+	findingsMax  = 20 // sentences that are kept; all are counted
 
-	clockSetLeast = 10 * time.Millisecond // two readings of both clocks do not differ by that much unless one was set
-	clockSetPause = time.Second           // by then nothing is under way any more that was then
+	clockSetLeast = 10 * time.Millisecond // two readings of both clocks differ by less, unless a clock was set
+	clockSetPause = time.Second           // by then all that was in progress has ended
 )
 
-// tally is what the clients of a loop saw together.
+// tally has what all clients of a loop saw.
 type tally struct {
 	events, replayed, gaps, repeats, findings int
-	sentences                                 []string // of the findings, the first few
+	sentences                                 []string // the first few findings
 	orders, executions, holdings              int
 	logins, resumed, resynced                 int
 	quotes, presence                          int
 	live, unanswered                          int // now
 	rejects                                   map[papertapev1.RejectCode]int
 	goodbyes                                  map[papertapev1.GoodbyeReason]int
-	lags, trips                               []time.Duration // kept while timed: from an event's time to here; of orders
-	timed                                     bool
+	// kept while timed: from an event's time to its arrival; of orders
+	lags, trips []time.Duration
+	timed       bool
 
 	began  time.Time
-	offset time.Duration // from what has passed since then to the time of day
+	offset time.Duration // from the time passed since began to the time of day
 	from   time.Time     // lags are kept from then on
 }
 
 func newTally() *tally {
 	return &tally{
-		rejects: make(map[papertapev1.RejectCode]int), goodbyes: make(map[papertapev1.GoodbyeReason]int), began: time.Now(),
+		rejects: make(map[papertapev1.RejectCode]int), goodbyes: make(map[papertapev1.GoodbyeReason]int),
+		began: time.Now(),
 	}
 }
 
-// arrived notes how long ago an event was, by its time. That is a time of day: what was under way when somebody set the clock
-// cannot be measured.
+// arrived records how long ago an event was made, by its time. That is a time of day, so the lag
+// cannot be measured for events that were on their way when somebody set the clock.
 func (t *tally) arrived(made int64) {
 	now := time.Now()
 	offset := time.Duration(now.UnixNano()) - now.Sub(t.began)
@@ -60,7 +62,7 @@ func (t *tally) arrived(made int64) {
 	}
 }
 
-// find notes what is wrong.
+// find records findings.
 func (t *tally) find(sentences ...string) {
 	t.findings += len(sentences)
 	for _, s := range sentences {
@@ -70,7 +72,7 @@ func (t *tally) find(sentences ...string) {
 	}
 }
 
-// judge makes failures of what is wrong.
+// judge turns findings into failures.
 func (t *tally) judge(r *Report) {
 	r.within("the number of gaps", float64(t.gaps), 0, "")
 	r.within("the number of repeats", float64(t.repeats), 0, "")
@@ -80,13 +82,14 @@ func (t *tally) judge(r *Report) {
 	}
 }
 
-// request is one that waits for its answer.
+// request waits for its answer.
 type request struct {
 	kind uint16
 	at   time.Time
 }
 
-// peer is one simulated client: a connection at a time, and the shadow of its account, which outlives it.
+// peer is one simulated client. It has one connection at a time, and the shadow of its account,
+// which outlives the connection.
 type peer struct {
 	loop    *loop
 	tally   *tally
@@ -95,35 +98,36 @@ type peer struct {
 	rng     *rand.Rand
 	name    string
 
-	conn      *conn // nil: away
+	conn      *conn // nil if away
 	welcomed  bool
 	live      bool // logged in
 	pending   []byte
 	heartbeat time.Duration
 	replayTo  uint64 // events up to here are replayed
-	fresh     bool   // asks for a snapshot rather than to resume
+	fresh     bool   // asks for a snapshot instead of resuming
 	asked     map[uint64]request
-	orders    int // of those asked
+	orders    int // number of those requests that are orders
 	bye       papertapev1.GoodbyeReason
 	lastID    uint64
 
 	epoch  uint64
-	shadow *shadow.Shadow // nil: never logged in
+	shadow *shadow.Shadow // nil if never logged in
 
 	onLive func()
-	onEnd  func(err error) // the server ended the connection
+	onEnd  func(err error) // called when the server ended the connection
 }
 
-// newPeer is the number'th client, of an account in turn.
+// newPeer returns a client by its number. The accounts are assigned in turn.
 func newPeer(l *loop, t *tally, port, number int, cfg *Config) *peer {
 	return &peer{
-		loop: l, tally: t, port: port, account: firstAccount + uint64(number%cfg.Accounts), name: fmt.Sprintf("soak %d", number),
-		rng: rand.New(rand.NewPCG(cfg.Seed, uint64(number))), asked: make(map[uint64]request),
+		loop: l, tally: t, port: port, account: firstAccount + uint64(number%cfg.Accounts),
+		name: fmt.Sprintf("soak %d", number),
+		rng:  rand.New(rand.NewPCG(cfg.Seed, uint64(number))), asked: make(map[uint64]request),
 		onLive: func() {}, onEnd: func(error) {},
 	}
 }
 
-// dial connects and logs in: with what the shadow knows, if there is one.
+// dial connects and logs in, with what the shadow knows if there is one.
 func (p *peer) dial() error {
 	c, err := p.loop.dial(p.port, nil, p)
 	if err != nil {
@@ -133,7 +137,7 @@ func (p *peer) dial() error {
 	return nil
 }
 
-// leave closes the connection from here; reset: without a word.
+// leave closes the connection from this side, with a TCP reset if reset is set.
 func (p *peer) leave(reset bool) {
 	if p.conn == nil {
 		return
@@ -173,7 +177,8 @@ func (p *peer) ask(kind uint16, m message) {
 	p.conn.send(appendFrame(nil, kind, 0, p.lastID, m))
 }
 
-// order buys or sells 100 shares: of what it holds, or of one that every server has.
+// order buys or sells 100 shares of an instrument that the account holds, or of one that every
+// server has.
 func (p *peer) order() {
 	o := &papertapev1.Order{Side: papertapev1.Side_SIDE_BUY, Market: "SZ", Code: "000001", Quantity: 100}
 	if held := p.shadow.Held(); len(held) > 0 {
@@ -186,7 +191,7 @@ func (p *peer) order() {
 	p.ask(typeOrder, o)
 }
 
-// received cuts what came into frames. The connection may end with any of them.
+// received cuts the received bytes into frames. Any of them may end the connection.
 func (p *peer) received(b []byte) {
 	if len(p.pending) > 0 {
 		p.pending = append(p.pending, b...)
@@ -195,7 +200,7 @@ func (p *peer) received(b []byte) {
 	for at := p.conn; p.conn == at; {
 		f, n, err := cut(b)
 		if err == nil && n > 0 {
-			err = p.take(f)
+			err = p.handle(f)
 		}
 		if err != nil {
 			p.tally.find(fmt.Sprintf("account %d: %v", p.account, err))
@@ -215,24 +220,24 @@ func (p *peer) received(b []byte) {
 
 type decodable interface{ UnmarshalVT(b []byte) error }
 
-// as decodes a payload into m, and calls f with it.
-func as[M decodable](payload []byte, m M, f func(M) error) error {
+// decodeAs decodes a payload into m, and calls f with it.
+func decodeAs[M decodable](payload []byte, m M, f func(M) error) error {
 	if err := m.UnmarshalVT(payload); err != nil {
 		return fmt.Errorf("a %T does not parse: %w", m, err)
 	}
 	return f(m)
 }
 
-// take takes one frame. An error is something that a server never sends.
-func (p *peer) take(f frame) error {
+// handle handles one frame. It returns an error for a frame that a server never sends.
+func (p *peer) handle(f frame) error {
 	if p.welcomed == (f.kind == typeWelcome) {
 		return fmt.Errorf("type %d is out of place: WELCOME is the first frame of a connection, and only that", f.kind)
 	}
 	switch f.kind {
 	case typeWelcome:
-		return as(f.payload, new(papertapev1.Welcome), p.welcome)
+		return decodeAs(f.payload, new(papertapev1.Welcome), p.welcome)
 	case typeLoginReply:
-		return as(f.payload, new(papertapev1.LoginReply), p.loggedIn)
+		return decodeAs(f.payload, new(papertapev1.LoginReply), p.loggedIn)
 	case typeEvent, typeExecution:
 		ev, err := client.DecodeEvent(f.payload)
 		if err != nil {
@@ -248,26 +253,26 @@ func (p *peer) take(f frame) error {
 		p.tally.find(p.shadow.CheckHoldings(h)...)
 		return p.answered(f.id)
 	case typePing:
-		return as(f.payload, new(papertapev1.Ping), func(m *papertapev1.Ping) error {
+		return decodeAs(f.payload, new(papertapev1.Ping), func(m *papertapev1.Ping) error {
 			p.compareHead("PING", m.GetHeadSeq())
 			p.conn.send(appendFrame(nil, typePong, flagReply, f.id, &papertapev1.Pong{}))
 			return nil
 		})
 	case typePong:
-		return as(f.payload, new(papertapev1.Pong), func(m *papertapev1.Pong) error {
+		return decodeAs(f.payload, new(papertapev1.Pong), func(m *papertapev1.Pong) error {
 			p.compareHead("PONG", m.GetHeadSeq())
 			return p.answered(f.id)
 		})
 	case typeHistoric, typeSubscribed:
 		return p.answered(f.id)
 	case typeReject:
-		return as(f.payload, new(papertapev1.Reject), func(m *papertapev1.Reject) error { return p.rejected(f, m) })
+		return decodeAs(f.payload, new(papertapev1.Reject), func(m *papertapev1.Reject) error { return p.rejected(f, m) })
 	case typeQuotes:
 		p.tally.quotes++
 	case typePresence:
 		p.tally.presence++
 	case typeGoodbye:
-		return as(f.payload, new(papertapev1.Goodbye), func(m *papertapev1.Goodbye) error {
+		return decodeAs(f.payload, new(papertapev1.Goodbye), func(m *papertapev1.Goodbye) error {
 			p.bye = m.GetReason()
 			p.tally.goodbyes[p.bye]++
 			return nil
@@ -327,7 +332,7 @@ func (p *peer) loggedIn(r *papertapev1.LoginReply) error {
 	return nil
 }
 
-// listOf is the list in an answer to LOGIN.
+// listOf returns the list in an answer to LOGIN.
 func listOf(r *papertapev1.LoginReply) (*client.Holdings, error) {
 	payload, err := r.GetHoldings().MarshalVT()
 	if err != nil {
@@ -336,7 +341,7 @@ func listOf(r *papertapev1.LoginReply) (*client.Holdings, error) {
 	return client.DecodeHoldings(payload)
 }
 
-// beat pings in every heartbeat interval, for as long as the connection is this one.
+// beat sends a PING in every heartbeat interval while the connection is the current one.
 func (p *peer) beat(c *conn) {
 	p.loop.after(p.heartbeat, func() {
 		if p.conn != c {
@@ -349,15 +354,16 @@ func (p *peer) beat(c *conn) {
 	})
 }
 
-// compareHead shows a silent loss.
+// compareHead detects a silent loss.
 func (p *peer) compareHead(where string, head uint64) {
 	if p.live && head != p.shadow.Seq() {
 		p.tally.gaps++
-		p.tally.find(fmt.Sprintf("account %d: %s says that the newest sequence is %d; %d has come", p.account, where, head, p.shadow.Seq()))
+		p.tally.find(fmt.Sprintf("account %d: %s says that the newest sequence is %d; %d has come", p.account, where,
+			head, p.shadow.Seq()))
 	}
 }
 
-// event takes an EVENT or an EXECUTION.
+// event handles an EVENT or an EXECUTION.
 func (p *peer) event(f frame, ev *client.Event) error {
 	if !p.live {
 		return fmt.Errorf("event %d before the answer to LOGIN", ev.Seq)
@@ -375,7 +381,7 @@ func (p *peer) event(f frame, ev *client.Event) error {
 	}
 	switch next := p.shadow.Seq() + 1; {
 	case ev.Seq < next:
-		p.tally.repeats++ // and the shadow stays where it is
+		p.tally.repeats++ // the shadow stays where it is
 	default:
 		if ev.Seq > next {
 			p.tally.gaps++
@@ -389,7 +395,7 @@ func (p *peer) event(f frame, ev *client.Event) error {
 	return nil
 }
 
-// rejected takes a REJECT; one without an id comes before the end of the connection.
+// rejected handles a REJECT. One without an id precedes the end of the connection.
 func (p *peer) rejected(f frame, m *papertapev1.Reject) error {
 	p.tally.rejects[m.GetCode()]++
 	if f.flags&flagReply == 0 || !p.live {
@@ -398,7 +404,7 @@ func (p *peer) rejected(f frame, m *papertapev1.Reject) error {
 	return p.answered(f.id)
 }
 
-// answered strikes a request off.
+// answered removes the request with an id.
 func (p *peer) answered(id uint64) error {
 	r, ok := p.asked[id]
 	if !ok {

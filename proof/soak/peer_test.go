@@ -15,7 +15,8 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// livePeer is a client of account 100001 that is logged in, with a shadow as of sequence 4 and no rows.
+// livePeer returns a logged-in client of account 100001, with a shadow as of sequence 4 and no
+// rows.
 func livePeer() *peer {
 	t := newTally()
 	p := newPeer(nil, t, 0, 0, &Config{Accounts: 1})
@@ -24,16 +25,17 @@ func livePeer() *peer {
 	return p
 }
 
-// deposit is an event that only changes the balance, to which it adds 1.
+// deposit returns an event that only adds 1 to the balance.
 func deposit(seq uint64) *papertapev1.AccountEvent {
 	return &papertapev1.AccountEvent{
 		Account: 100001, Seq: seq, Time: time.Now().UnixNano(), Cash: &papertapev1.Cash{Balance: 1e9 + int64(seq) - 4},
-		What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1, Reason: "test", Actor: "test"}},
+		What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1, Reason: "test",
+			Actor: "test"}},
 	}
 }
 
-// TestLagWhenTheClockIsSet: an event seems to be older, or younger, than any can be where the clock was set while it was under
-// way. It is not measured.
+// TestLagWhenTheClockIsSet: if the clock was set while an event was on its way, the event seems
+// older or younger than is possible. It is not measured.
 func TestLagWhenTheClockIsSet(t *testing.T) {
 	for _, by := range []time.Duration{-time.Hour, time.Hour} {
 		p := livePeer()
@@ -43,12 +45,14 @@ func TestLagWhenTheClockIsSet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.take(frame{kind: typeEvent, payload: payload}); err != nil {
+			if err := p.handle(frame{kind: typeEvent, payload: payload}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		event(5)
-		p.tally.began = p.tally.began.Add(-by) // in place of setting the machine's clock: it and what passes differ by another amount
+		// instead of setting the machine's clock: the difference between it and the time passed is
+		// changed
+		p.tally.began = p.tally.began.Add(-by)
 		event(6)
 		if got := p.tally; len(got.lags) != 1 || got.findings != 0 || got.lags[0] < 0 || got.lags[0] > time.Minute {
 			t.Errorf("set by %v: lags %v, findings %v", by, got.lags, got.sentences)
@@ -56,7 +60,8 @@ func TestLagWhenTheClockIsSet(t *testing.T) {
 	}
 }
 
-// TestClientNotices feeds a client what a broken server would send. None of it may pass.
+// TestClientNotices feeds a client what a broken server would send. The client must report all of
+// it.
 func TestClientNotices(t *testing.T) {
 	event := func(seq uint64) []byte { return appendFrame(nil, typeEvent, 0, 0, deposit(seq)) }
 	held := func(h *papertapev1.Holdings) []byte { return appendFrame(nil, typeHeld, flagReply, 9, h) }
@@ -64,12 +69,14 @@ func TestClientNotices(t *testing.T) {
 		frames []byte
 		want   string // gap, repeat or finding, or a word of the first sentence
 	}{
-		"nothing wrong":      {slices.Concat(event(5), event(6)), ""},
-		"a gap":              {slices.Concat(event(5), event(7)), "gap"},
-		"a repeat":           {slices.Concat(event(5), event(5)), "repeat"},
-		"a silent loss":      {slices.Concat(event(5), appendFrame(nil, typePong, flagReply, 9, &papertapev1.Pong{HeadSeq: 6})), "newest"},
-		"a replay too late":  {appendFrame(nil, typeEvent, flagReplay, 0, deposit(5)), "REPLAY"},
-		"other holdings":     {held(&papertapev1.Holdings{Account: 100001, AsOfSeq: 4, Cash: &papertapev1.Cash{Balance: 1e9 - 1}}), "state_hash"},
+		"nothing wrong": {slices.Concat(event(5), event(6)), ""},
+		"a gap":         {slices.Concat(event(5), event(7)), "gap"},
+		"a repeat":      {slices.Concat(event(5), event(5)), "repeat"},
+		"a silent loss": {slices.Concat(event(5), appendFrame(nil, typePong, flagReply, 9,
+			&papertapev1.Pong{HeadSeq: 6})), "newest"},
+		"a replay too late": {appendFrame(nil, typeEvent, flagReplay, 0, deposit(5)), "REPLAY"},
+		"other holdings": {held(&papertapev1.Holdings{Account: 100001, AsOfSeq: 4,
+			Cash: &papertapev1.Cash{Balance: 1e9 - 1}}), "state_hash"},
 		"not asked":          {appendFrame(nil, typeSubscribed, flagReply, 8, none{}), "not asked"},
 		"a second WELCOME":   {appendFrame(nil, typeWelcome, 0, 0, none{}), "first frame"},
 		"an unknown message": {appendFrame(nil, 77, 0, 0, none{}), "type 77"},
@@ -79,7 +86,7 @@ func TestClientNotices(t *testing.T) {
 			p := livePeer()
 			p.conn.fd = -1
 			p.asked[9] = request{kind: typeHoldings}
-			for i := range c.frames { // in the worst of pieces
+			for i := range c.frames { // in pieces of the worst size
 				if p.conn != nil {
 					p.received(c.frames[i : i+1])
 				}
@@ -88,7 +95,8 @@ func TestClientNotices(t *testing.T) {
 			switch found := strings.Join(got.sentences, "\n"); c.want {
 			case "":
 				if got.gaps+got.repeats+got.findings != 0 || got.events != 2 || p.shadow.Seq() != 6 {
-					t.Errorf("%d gaps, %d repeats, %d events, at %d: %s", got.gaps, got.repeats, got.events, p.shadow.Seq(), found)
+					t.Errorf("%d gaps, %d repeats, %d events, at %d: %s", got.gaps, got.repeats, got.events,
+						p.shadow.Seq(), found)
 				}
 			case "gap":
 				if got.gaps != 1 || got.repeats != 0 {
@@ -111,7 +119,8 @@ func TestClientNotices(t *testing.T) {
 	}
 }
 
-// TestEndedForNothing has the server end the connection of one who behaved, of one who did not, and of one who was slow.
+// TestEndedForNothing: the server ends the connection of a client that behaved, of one that did
+// not, and of a slow one.
 func TestEndedForNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		culprit bool
@@ -152,7 +161,8 @@ func TestStatistics(t *testing.T) {
 	}
 }
 
-// TestDealer deals each deed once before any comes again, then by weight, and deals again what came back.
+// TestDealer: each deed is dealt once before any is repeated, then by weight; what was returned is
+// dealt again.
 func TestDealer(t *testing.T) {
 	for seed := range uint64(20) {
 		d := newDealer(seed)
@@ -176,14 +186,14 @@ func TestDealer(t *testing.T) {
 	}
 }
 
-// TestAttackersThatCannotConnect have attacked nobody.
+// TestAttackersThatCannotConnect: attackers that cannot connect have attacked nobody.
 func TestAttackersThatCannotConnect(t *testing.T) {
 	l, err := newLoop()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.close()
-	r, count := &run{Config: Config{Addresses: 2}, port: 1}, new(attacked) // where nobody listens
+	r, count := &run{Config: Config{Addresses: 2}, port: 1}, new(attackCount) // where nobody listens
 	for n := range 6 {
 		if !r.attacker(l, count, rand.New(rand.NewPCG(1, 1)), n) {
 			count.failed++
@@ -195,17 +205,18 @@ func TestAttackersThatCannotConnect(t *testing.T) {
 	}
 }
 
-// TestLacking: a soak in which nothing came up says what did not.
+// TestLacking: a soak in which nothing occurred says what was missing.
 func TestLacking(t *testing.T) {
 	r := &run{tally: newTally(), report: new(Report)}
-	if r.showSoak(); r.report.OK() || !strings.Contains(r.report.Failures[0], "no orders one by one, no bursts of orders,") {
+	if r.showSoak(); r.report.OK() || !strings.Contains(r.report.Failures[0],
+		"no orders one by one, no bursts of orders,") {
 		t.Errorf("it says %q", r.report.Failures)
 	}
 	for deed := range r.did {
 		r.did[deed] = 1
 	}
 	r.tally.events, r.tally.executions, r.tally.resumed, r.tally.replayed = 1, 1, 1, 0
-	if lacking := r.lacking(); !slices.Equal(lacking, []string{"events replayed"}) {
+	if lacking := r.notSeen(); !slices.Equal(lacking, []string{"events replayed"}) {
 		t.Errorf("it lacks %q", lacking)
 	}
 }

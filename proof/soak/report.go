@@ -14,7 +14,7 @@ type Report struct {
 	Run      string   `json:"run"`
 	Seed     uint64   `json:"seed"`
 	Figures  []Figure `json:"figures"`
-	Failures []string `json:"failures"` // sentences; none: all checks held
+	Failures []string `json:"failures"` // sentences; empty if all checks held
 }
 
 // Figure is one measured number.
@@ -24,10 +24,10 @@ type Figure struct {
 	Unit  string  `json:"unit,omitempty"`
 }
 
-// OK tells whether all checks held.
+// OK reports whether all checks held.
 func (r *Report) OK() bool { return len(r.Failures) == 0 }
 
-// Value returns the figure of a name, the last if it was measured several times.
+// Value returns the figure of a name, the last one if it was measured several times.
 func (r *Report) Value(name string) (v float64, ok bool) {
 	for _, f := range r.Figures {
 		if f.Name == name {
@@ -48,9 +48,9 @@ func (r *Report) fail(format string, args ...any) {
 }
 
 // within fails unless value <= most.
-func (r *Report) within(what string, value, most float64, unit string) {
+func (r *Report) within(name string, value, most float64, unit string) {
 	if value > most {
-		r.fail("%s is %s; the bound is %s", what, quantity(value, unit), quantity(most, unit))
+		r.fail("%s is %s; the bound is %s", name, quantity(value, unit), quantity(most, unit))
 	}
 }
 
@@ -58,7 +58,7 @@ func quantity(value float64, unit string) string {
 	return strings.TrimSpace(strconv.FormatFloat(math.Round(value*100)/100, 'f', -1, 64) + " " + unit)
 }
 
-// percentile is the q-th quantile of durations, 0 if there are none. It sorts them.
+// percentile returns the q-th quantile of durations, or 0 if there are none. It sorts them.
 func percentile(durations []time.Duration, q float64) time.Duration {
 	if len(durations) == 0 {
 		return 0
@@ -69,7 +69,7 @@ func percentile(durations []time.Duration, q float64) time.Duration {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
-// median of values, of which there is at least one. It sorts them.
+// median returns the median of at least one value. It sorts them.
 func median(values []float64) float64 {
 	slices.Sort(values)
 	if n := len(values); n%2 == 0 {

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	connectingMax = 400 // connections that are logging in at a time: below the server's bound
+	connectingMax = 400 // connections that log in at the same time; fewer than the server allows
 	loginLimit    = 2 * time.Minute
 	settleLimit   = 2 * time.Minute
-	quiet         = 500 * time.Millisecond // without an event: the flow has ended
+	quietTime     = 500 * time.Millisecond // without an event for so long, the flow has ended
 	progressEvery = 5 * time.Second
 )
 
-// run is a run under way: the server, and the clients of the loop.
+// run is the state of a run: the server, and the clients of the loop.
 type run struct {
 	Config
 	server *server
@@ -30,12 +30,12 @@ type run struct {
 	report *Report
 	start  time.Time
 	pacing bool // orders are placed every second
-	over   bool // wanderers do nothing any more
+	over   bool // wanderers do nothing more
 	did    [deeds]int
 }
 
-// Run starts a server, runs a load against it, and stops it. The error says why it could not be run; what the load found is
-// in the report.
+// Run starts a server, runs a load against it, and stops it. The error says why the run was not
+// possible; what the load found is in the report.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	load, flags := (*run).crowd, []string{"--sessions-per-account-max", strconv.Itoa(cfg.Clients)}
 	switch cfg.Run {
@@ -85,7 +85,7 @@ func said(log []string) string {
 	return "; the server's log: " + log[len(log)-1]
 }
 
-// login logs all clients in. One that the server turns away is an error.
+// login logs all clients in. It is an error if the server refuses one.
 func (r *run) login(ctx context.Context) error {
 	var refused error
 	for i := range r.Clients {
@@ -100,34 +100,39 @@ func (r *run) login(ctx context.Context) error {
 			return err
 		}
 	}
-	err := r.loop.until(ctx, loginLimit, "logging in", func() bool { return refused != nil || r.tally.live == r.Clients })
+	err := r.loop.until(ctx, loginLimit, "logging in", func() bool {
+		return refused != nil || r.tally.live == r.Clients
+	})
 	return errors.Join(err, refused)
 }
 
-// lose makes it a failure that the server ends a connection.
-func (r *run) lose() {
+// failOnEnd makes each end of a connection by the server a failure.
+func (r *run) failOnEnd() {
 	for _, p := range r.peers {
 		p.onEnd = func(err error) {
-			r.tally.find(fmt.Sprintf("account %d: the server ended the connection of a client that did nothing wrong: %s", p.account, p.endedBy(err)))
+			r.tally.find(fmt.Sprintf("account %d: the server ended the connection of a client that did nothing "+
+				"wrong: %s", p.account, p.endedBy(err)))
 		}
 	}
 }
 
-// pass lets the load run for so long, and says every few seconds where it is.
-func (r *run) pass(ctx context.Context, what string, d time.Duration) error {
+// letRun lets the load run for a duration, and reports its progress every few seconds.
+func (r *run) letRun(ctx context.Context, stage string, d time.Duration) error {
 	end := time.Now().Add(d)
 	for left := d; left > 0; left = time.Until(end) {
 		if err := r.loop.sleep(ctx, min(left, progressEvery)); err != nil {
 			return err
 		}
 		t := r.tally
-		_, _ = fmt.Fprintf(r.Progress, "%s %s: %d live, %d logins, %d events, %d orders, %d gaps, %d repeats, %d findings\n",
-			time.Since(r.start).Round(time.Second), what, t.live, t.logins, t.events, t.orders, t.gaps, t.repeats, t.findings)
+		_, _ = fmt.Fprintf(r.Progress, "%s %s: %d live, %d logins, %d events, %d orders, %d gaps, %d repeats, "+
+			"%d findings\n",
+			time.Since(r.start).Round(time.Second), stage, t.live, t.logins, t.events, t.orders, t.gaps, t.repeats,
+			t.findings)
 	}
 	return nil
 }
 
-// rate changes the simulated flow.
+// rate sets the rate of the simulated flow.
 func (r *run) rate(ctx context.Context, rate float64) error {
 	return r.loop.during(func() error { return r.SetRate(ctx, r.server.Admin(), rate) })
 }
@@ -148,15 +153,15 @@ func (r *run) showUsage(when string, u usage) {
 	r.report.count("server goroutines "+when, u.goroutines)
 }
 
-// settle waits until no event has come for a while and every request is answered, then has every client compare its shadow
-// with the server's holdings.
+// settle waits until no event has come for a while and every request is answered. Then every client
+// compares its shadow with the server's holdings.
 func (r *run) settle(ctx context.Context) error {
 	events, since := r.tally.events, time.Now()
 	err := r.loop.until(ctx, settleLimit, "waiting for the last events", func() bool {
 		if events != r.tally.events {
 			events, since = r.tally.events, time.Now()
 		}
-		return time.Since(since) > quiet && r.tally.unanswered == 0
+		return time.Since(since) > quietTime && r.tally.unanswered == 0
 	})
 	if err != nil {
 		return err
@@ -186,15 +191,16 @@ func (r *run) settle(ctx context.Context) error {
 	return err
 }
 
-// journalMore is what the server's journal may come to hold while it works, in MiB: its cache (64), and four tables of 32 that
-// are being filled or written. It begins with next to nothing.
+// journalMore is how much the server's journal may hold while it works, in MiB: its cache (64), and
+// four tables of 32 that are being filled or written. It begins with almost nothing.
 const journalMore = 64.0 + 4*32
 
-// recovered closes all connections, and waits for the server's goroutines and memory to come back to the bounds.
+// recovered closes all connections, and waits until the server's goroutines and memory are back
+// within the bounds.
 func (r *run) recovered(ctx context.Context, before usage, heapMore, rssMore float64) error {
 	r.loop.close()
 	var after usage
-	for range 30 { // the Go runtime gives memory back slowly
+	for range 30 { // the Go runtime releases memory slowly
 		if err := pause(ctx, time.Second); err != nil {
 			return err
 		}
@@ -202,12 +208,14 @@ func (r *run) recovered(ctx context.Context, before usage, heapMore, rssMore flo
 		if after, err = r.server.usage(ctx); err != nil {
 			return err
 		}
-		if after.goroutines <= before.goroutines+goroutinesMore && after.heap <= before.heap+heapMore && after.rss <= before.rss+rssMore {
+		if after.goroutines <= before.goroutines+goroutinesMore && after.heap <= before.heap+heapMore &&
+			after.rss <= before.rss+rssMore {
 			break
 		}
 	}
 	r.showUsage("after", after)
-	r.report.within("the server's number of goroutines", float64(after.goroutines), float64(before.goroutines+goroutinesMore), "")
+	r.report.within("the server's number of goroutines", float64(after.goroutines),
+		float64(before.goroutines+goroutinesMore), "")
 	r.report.within("the server's heap", after.heap, before.heap+heapMore, "MiB")
 	r.report.within("the server's RSS", after.rss, before.rss+rssMore, "MiB")
 	return nil
@@ -225,5 +233,5 @@ func pause(ctx context.Context, d time.Duration) error {
 // none is a message without fields.
 type none struct{}
 
-// MarshalVT is empty.
+// MarshalVT returns no bytes.
 func (none) MarshalVT() ([]byte, error) { return nil, nil }

@@ -21,12 +21,12 @@ import (
 
 const (
 	startTimeout = 30 * time.Second // opening very many accounts takes a while
-	stopTimeout  = 20 * time.Second // more than the server gives itself
-	complaints   = 20               // lines of the server's log kept
+	stopTimeout  = 20 * time.Second // longer than the server's own limit
+	complaints   = 20               // lines of the server's log that are kept
 )
 
-// staleEvent is in what gnet says where a loop has closed a connection while it still had an event of it to look at, both of one
-// epoll_wait. It looks no further, and nothing is wrong.
+// staleEvent is part of what gnet logs when a loop has closed a connection while the same
+// epoll_wait had another event for it. gnet ignores that event, and nothing is wrong.
 const staleEvent = "of a stale connection"
 
 // server is the server under load, in a process of its own.
@@ -38,7 +38,7 @@ type server struct {
 	complained []string   // lines of the log that are warnings or worse
 }
 
-// startServer starts the server and returns when it listens. The caller stops it.
+// startServer starts the server and returns when it listens. The caller must stop it.
 func startServer(ctx context.Context, binary string, flags ...string) (*server, error) {
 	dir, err := os.MkdirTemp("", "papertape-soak-")
 	if err != nil {
@@ -46,7 +46,8 @@ func startServer(ctx context.Context, binary string, flags ...string) (*server, 
 	}
 	s := &server{dir: dir}
 	cmd := exec.Command(binary, process.Arguments(append([]string{"--data", dir}, flags...)...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ^C reaches it through us, when the clients are done
+	// this process stops the server on ^C, after the clients
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if s.Server, err = process.Run(cmd, process.Options{Each: s.note}); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("start the server: %w", err)
@@ -66,7 +67,7 @@ func startServer(ctx context.Context, binary string, flags ...string) (*server, 
 	return nil, err
 }
 
-// note keeps what is worse than information.
+// note keeps warnings and errors.
 func (s *server) note(line process.Line) {
 	if line.JSON && (line.Level == "info" || line.Level == "debug") {
 		return
@@ -85,7 +86,7 @@ func (s *server) log() []string {
 	return append([]string(nil), s.complained...)
 }
 
-// stop ends the server and waits for it. The error says if it did not end as it should.
+// stop ends the server and waits for it. The error says if it did not end properly.
 func (s *server) stop() error {
 	_, err := s.End(stopTimeout)
 	_ = os.RemoveAll(s.dir)
@@ -101,7 +102,7 @@ type usage struct {
 	goroutines int
 }
 
-// usage collects garbage and measures.
+// usage makes the server collect garbage, and measures.
 func (s *server) usage(ctx context.Context) (u usage, err error) {
 	heap, err := s.get(ctx, "/debug/pprof/heap?gc=1&debug=1")
 	if err != nil {
@@ -124,7 +125,7 @@ func (s *server) usage(ctx context.Context) (u usage, err error) {
 	return u, nil
 }
 
-// number returns the number that follows a label, 0 if there is none.
+// number returns the number after a label, or 0 if there is none.
 func number(text, label string) int64 {
 	_, rest, _ := strings.Cut(text, label)
 	fields := strings.Fields(rest[:min(len(rest), 100)])
@@ -142,12 +143,12 @@ func (s *server) get(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	req.Close = true // a connection kept open costs the server goroutines, which are counted
+	req.Close = true // an open connection would cost the server goroutines, which are counted
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return "", fmt.Errorf("ask the server's console: %w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close() //nolint:errcheck // all was read
 	text, err := io.ReadAll(resp.Body)
 	return string(text), err
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/papertape/papertape/proof/soak"
 )
 
-// TestRuns has the real binary run each load for a second or two, with few clients. `make soak` runs them at length.
+// TestRuns runs each load on the real binary for a second or two, with few clients. `make soak`
+// runs them at length.
 func TestRuns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -39,7 +40,8 @@ func TestRuns(t *testing.T) {
 			[]string{"gaps", "repeats"},
 		},
 		{
-			[]string{"--run", "flood", "--clients", "30", "--attackers", "200", "--addresses", "16", "--duration", "1s"},
+			[]string{"--run", "flood", "--clients", "30", "--attackers", "200", "--addresses", "16", "--duration",
+				"1s"},
 			[]string{"orders executed", "attackers ended by the server", "ratio, median"},
 			[]string{"gaps", "repeats", "attackers that could not connect"},
 		},
@@ -66,7 +68,7 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// run returns the report. What depends on the machine's speed is not held against the server here.
+// run returns the report. It ignores failures that depend on the machine's speed.
 func run(t *testing.T, binary string, flags []string) *soak.Report {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -92,7 +94,7 @@ func run(t *testing.T, binary string, flags []string) *soak.Report {
 	return r
 }
 
-// TestRefusals asks for runs that there are not.
+// TestRefusals asks for runs that do not exist.
 func TestRefusals(t *testing.T) {
 	if _, err := soak.Run(t.Context(), soak.Config{Run: "stroll"}); err == nil {
 		t.Error("a run that there is not was run")
@@ -103,8 +105,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// touchSources lets go test know that the result depends on the sources of the server, which it does not import: go test
-// keeps results, and looks only at what the test itself opens.
+// touchSources makes go test notice changes of the server's sources, which this package does not
+// import. go test caches results, and watches only the files that the test itself opens.
 func touchSources(root string) error {
 	return filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(name, ".go") {

@@ -16,8 +16,8 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// The soak. The server's bounds are made small, so that they are reached: a client that stops reading is cut, and history is
-// dropped.
+// The server's bounds are small, so that they are reached: a client that stops reading is cut, and
+// history is dropped.
 const (
 	soakHistoryBytes = 64 << 20
 	soakOutboxBytes  = 64 << 10
@@ -26,14 +26,16 @@ const (
 	soakHeapMore     = 64.0 + 32 + journalMore // MiB: the history, slack, the journal
 	soakRSSMore      = 2*64.0 + 96 + journalMore
 	ordersAtOnce     = 20
-	stallRequests    = 100         // whose answers are not read
-	enoughLimit      = time.Minute // for which a short soak goes on until everything has come up
+	stallRequests    = 100         // requests whose answers are not read
+	enoughLimit      = time.Minute // how long a short soak continues until everything has occurred
 )
 
 func soakFlags() []string {
 	return []string{
-		"--history-memory-bytes-max", strconv.Itoa(soakHistoryBytes), "--outbox-bytes-max", strconv.Itoa(soakOutboxBytes),
-		"--socket-send-buffer-bytes", strconv.Itoa(soakSendBuffer), "--stall-timeout", soakStall.String(), "--presence", "all",
+		"--history-memory-bytes-max", strconv.Itoa(soakHistoryBytes), "--outbox-bytes-max",
+		strconv.Itoa(soakOutboxBytes),
+		"--socket-send-buffer-bytes", strconv.Itoa(soakSendBuffer), "--stall-timeout", soakStall.String(),
+		"--presence", "all",
 	}
 }
 
@@ -42,10 +44,10 @@ type wanderer struct {
 	*peer
 	run     *run
 	dealer  *dealer
-	culprit bool // it did what the server may end the connection for
+	culprit bool // it did something for which the server may end the connection
 }
 
-// What a wanderer does next.
+// The deeds of a wanderer.
 const (
 	deedOrder = iota
 	deedOrders
@@ -61,15 +63,16 @@ const (
 )
 
 var deedNames = [deeds]string{
-	"orders one by one", "bursts of orders", "holdings asked", "history asked", "subscriptions", "left", "vanished", "stalled",
+	"orders one by one", "bursts of orders", "holdings asked", "history asked", "subscriptions", "left", "vanished",
+	"stalled",
 	"sent garbage", "sent half a frame",
 }
 
 // weights are how often each deed is dealt in a round.
 var weights = [deeds]int{50, 5, 8, 5, 10, 8, 6, 4, 2, 2}
 
-// dealer says what a wanderer does next: first each deed once, in an order that is drawn, so that a short soak leaves none out,
-// and then as often as their weights say.
+// dealer chooses a wanderer's next deed: first each deed once in random order, so that a short soak
+// leaves none out, and then as often as the weights say.
 type dealer struct {
 	rng   *rand.Rand
 	cards []int
@@ -100,7 +103,7 @@ func (d *dealer) next() int {
 	return deed
 }
 
-// back takes a deed that could not be done, and deals it again later.
+// back returns a deed that could not be done, so that it is dealt again later.
 func (d *dealer) back(deed int) { d.cards = append(d.cards, deed) }
 
 // soak lets clients come and go until the time is over.
@@ -121,7 +124,7 @@ func (r *run) soak(ctx context.Context) error {
 		p.onEnd, p.onLive = w.thrownOut, w.plan
 		w.plan()
 	}
-	if err := r.pass(ctx, "soak", r.Duration); err != nil {
+	if err := r.letRun(ctx, "soak", r.Duration); err != nil {
 		return err
 	}
 	if err := r.untilEnough(ctx); err != nil {
@@ -154,29 +157,33 @@ func (r *run) soak(ctx context.Context) error {
 
 func (r *run) allBack() bool { return r.tally.live == len(r.peers) }
 
-// lacking is what a soak has to have seen for its verdict to mean something, and has not.
-func (r *run) lacking() (what []string) {
+// notSeen returns what the soak has not seen that it must see before its verdict means anything.
+func (r *run) notSeen() (missing []string) {
 	for deed, n := range r.did {
 		if n == 0 {
-			what = append(what, deedNames[deed])
+			missing = append(missing, deedNames[deed])
 		}
 	}
 	t := r.tally
 	for _, seen := range []struct {
 		what string
 		n    int
-	}{{"events", t.events}, {"orders executed", t.executions}, {"resumed", t.resumed}, {"events replayed", t.replayed}} {
+	}{{"events", t.events}, {"orders executed", t.executions}, {"resumed", t.resumed},
+		{"events replayed", t.replayed}} {
 		if seen.n == 0 {
-			what = append(what, seen.what)
+			missing = append(missing, seen.what)
 		}
 	}
-	return what
+	return missing
 }
 
-// untilEnough lets a soak go on that was too short for everything to come up.
+// untilEnough continues a soak that was too short for everything to occur.
 func (r *run) untilEnough(ctx context.Context) error {
 	late := time.Now().Add(enoughLimit)
-	return r.loop.until(ctx, 2*enoughLimit, "soak", func() bool { return len(r.lacking()) == 0 || time.Now().After(late) })
+	return r.loop.until(ctx, 2*enoughLimit, "soak", func() bool {
+		return len(r.notSeen()) == 0 ||
+			time.Now().After(late)
+	})
 }
 
 func (r *run) showSoak() {
@@ -202,12 +209,13 @@ func (r *run) showSoak() {
 	}
 	rep.count("gaps", t.gaps)
 	rep.count("repeats", t.repeats)
-	if lacking := r.lacking(); len(lacking) > 0 {
-		rep.fail("there were no %s: too little was tried, it takes more clients or longer", strings.Join(lacking, ", no "))
+	if lacking := r.notSeen(); len(lacking) > 0 {
+		rep.fail("there were no %s: too little was tried, it takes more clients or longer",
+			strings.Join(lacking, ", no "))
 	}
 }
 
-// plan has the next deed done soon, unless the time is over.
+// plan schedules the next deed, unless the time is over.
 func (w *wanderer) plan() {
 	c := w.conn
 	w.loop.after(time.Duration(100+w.rng.IntN(1900))*time.Millisecond, func() {
@@ -223,7 +231,7 @@ func (w *wanderer) plan() {
 	})
 }
 
-// do does a deed, unless it has to wait for the one before.
+// do does a deed. It returns false if the deed has to wait for the one before.
 func (w *wanderer) do(deed int) (done bool) {
 	if w.culprit && deed >= deedStall || w.conn.paused {
 		return false
@@ -247,14 +255,14 @@ func (w *wanderer) do(deed int) (done bool) {
 		w.leave(false)
 		w.comeBack()
 	case deedVanish:
-		w.order() // whose answer it will find on the tape, or not
+		w.order() // the tape may or may not have its answer later
 		w.leave(true)
 		w.comeBack()
 	case deedStall:
 		w.stall()
 	case deedGarbage, deedHalf:
 		w.culprit = true
-		w.conn.send(rubbish(w.rng, deed-deedGarbage))
+		w.conn.send(attackBytes(w.rng, deed-deedGarbage))
 		if deed == deedHalf {
 			w.leave(true)
 			w.comeBack()
@@ -278,11 +286,14 @@ func (w *wanderer) stall() {
 	})
 }
 
-// thrownOut comes back when the server has ended the connection, and says so if there was no reason.
+// thrownOut reconnects after the server has ended the connection, and reports it if there was no
+// reason.
 func (w *wanderer) thrownOut(err error) {
-	slow := w.bye == papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW // not always our doing: history may have been dropped
+	// not always caused by this client: history may have been dropped
+	slow := w.bye == papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW
 	if !w.culprit && !slow && !errors.Is(err, context.Canceled) {
-		w.tally.find(fmt.Sprintf("account %d: the server ended the connection of a client that did nothing wrong: %s", w.account, w.endedBy(err)))
+		w.tally.find(fmt.Sprintf("account %d: the server ended the connection of a client that did nothing wrong: %s",
+			w.account, w.endedBy(err)))
 	}
 	w.comeBack()
 }

@@ -39,10 +39,10 @@ const (
 type frame struct {
 	kind, flags uint16
 	id          uint64
-	payload     []byte // part of what was read
+	payload     []byte // a part of the read buffer
 }
 
-// cut takes the first frame off b, or returns n = 0 if b does not hold a whole one yet.
+// cut takes the first frame off b. It returns n = 0 if b does not yet hold a whole one.
 func cut(b []byte) (f frame, n int, err error) {
 	if len(b) < headerBytes {
 		return frame{}, 0, nil
@@ -69,7 +69,7 @@ type message interface {
 func appendFrame(dst []byte, kind, flags uint16, id uint64, m message) []byte {
 	payload, err := m.MarshalVT()
 	if err != nil {
-		panic(err) // it has no cause: messages of ours have only valid strings
+		panic(err) // cannot happen: these messages have only valid strings
 	}
 	dst = binary.BigEndian.AppendUint32(dst, uint32(headerBytes-4+len(payload)))
 	dst = binary.BigEndian.AppendUint16(dst, kind)

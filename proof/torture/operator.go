@@ -12,13 +12,14 @@ import (
 )
 
 const (
-	operators        = 6 // who take trades back at the same time
+	operators        = 6 // that take trades back at the same time
 	operatorPauseMax = 20 * time.Millisecond
 	bustTimeout      = 20 * time.Second
 	movePerMille     = 20 // by how much a correction moves a price, at most
 )
 
-// operator takes back, and corrects, trades that clients were shown a moment ago. Its methods are called by one goroutine.
+// operator takes back and corrects trades that clients were shown a moment ago. One goroutine calls
+// its methods.
 type operator struct {
 	name     string
 	accounts []*account
@@ -26,7 +27,7 @@ type operator struct {
 	asked    int
 }
 
-// work asks until ctx or the server ends.
+// work makes requests until ctx or the server ends.
 func (o *operator) work(ctx context.Context, admin string) {
 	c := console.NewClient(admin, "")
 	for ctx.Err() == nil {
@@ -41,7 +42,7 @@ func (o *operator) work(ctx context.Context, admin string) {
 	}
 }
 
-// request makes up the next request: three of four are busts.
+// request makes up the next request. Three of four are busts.
 func (o *operator) request(a *account) (*takeback, bool) {
 	t, ok := a.recentTrade(o.rng.Int())
 	if !ok {
@@ -56,12 +57,12 @@ func (o *operator) request(a *account) (*takeback, bool) {
 	return b, true
 }
 
-// takeBack sends a request, for the first time or again, and notes its answer. The error says that there was none, or one that
-// settles nothing. Any goroutine may call it.
+// takeBack sends a request, for the first time or again, and records its answer. It returns an
+// error if there was no answer, or one that leaves the outcome open. Any goroutine may call it.
 func (a *account) takeBack(c *console.Client, b *takeback) error {
 	ctx, cancel := context.WithTimeout(context.Background(), bustTimeout)
 	defer cancel()
-	a.wanted(b)
+	a.takebackSent(b)
 	r := console.BustRequest{Trade: b.trade.name(a.number), Reason: "torture", BustID: b.id, Actor: "torture"}
 	if b.cascade {
 		r.Policy = "cascade"
@@ -69,7 +70,8 @@ func (a *account) takeBack(c *console.Client, b *takeback) error {
 	var done console.TakenBack
 	var err error
 	if b.correct {
-		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(b.price), Quantity: b.quantity})
+		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(b.price),
+			Quantity: b.quantity})
 	} else {
 		done, err = c.Bust(ctx, r)
 	}
@@ -77,22 +79,24 @@ func (a *account) takeBack(c *console.Client, b *takeback) error {
 	switch {
 	case err == nil:
 		if done.Bust == nil {
-			a.findings.add(other, 1, "account %d: bust id %q was answered with event %d, which takes nothing back", a.number, b.id, done.Seq)
+			a.findings.add(other, 1, "account %d: bust id %q was answered with event %d, which takes nothing back",
+				a.number, b.id, done.Seq)
 			return nil
 		}
-		a.done(b, done.Bust.BustID, done.Seq, done.Repeated)
+		a.takebackDone(b, done.Bust.BustID, done.Seq, done.Repeated)
 		return nil
-	case !errors.As(err, &refused) || refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusGatewayTimeout:
+	case !errors.As(err, &refused) || refused.Status == http.StatusServiceUnavailable ||
+		refused.Status == http.StatusGatewayTimeout:
 		return err
 	case refused.Status == http.StatusConflict:
-		a.declined(b, refused)
-	default: // a trade that a stream has shown is not known any more, for instance
+		a.takebackRefused(b, refused)
+	default: // for instance, a trade that a stream has shown is unknown now
 		a.findings.add(other, 1, "account %d: bust id %q: %v", a.number, b.id, refused)
 	}
 	return nil
 }
 
-// settleBust sends a request until its answer settles it.
+// settleBust sends a request until an answer settles its outcome.
 func (a *account) settleBust(ctx context.Context, c *console.Client, b *takeback) error {
 	for {
 		err := a.takeBack(c, b)

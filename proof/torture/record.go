@@ -9,7 +9,8 @@ import (
 	"github.com/papertape/papertape/proof/shadow"
 )
 
-// account is what clients were told of one account by any server, and what they asked for. It outlives the servers.
+// account records what clients were told about one account by any server, and what they asked for.
+// It outlives the servers.
 type account struct {
 	number   uint64
 	findings *findings
@@ -18,17 +19,17 @@ type account struct {
 	undecided  unsettled[*takeback]
 
 	mu        sync.Mutex           // guards what follows
-	digests   []uint64             // of the events; digests[0] is of sequence 1
+	digests   []uint64             // of the events; digests[0] is that of sequence 1
 	orders    map[string]*order    // by client order id
 	executed  []*order             // by sequence
 	takebacks map[string]*takeback // by bust id
 	carried   []*takeback          // by sequence
-	recent    []told               // the last trades, at most recentMax
-	checked   int                  // of executed: their answers were compared with the stream
-	read      uint64               // the stream of a witness has been compared up to here, after a kill
+	recent    []shownTrade         // the last trades, at most recentMax
+	checked   int                  // number of executed whose answers were compared with the stream
+	read      uint64               // after a kill, the witness's stream has been compared up to here
 }
 
-// order is one that was sent at least once. The account's mutex guards it.
+// order is an order that was sent at least once. The account's mutex guards it.
 type order struct {
 	request
 	message client.Order
@@ -39,21 +40,21 @@ func newAccount(number uint64, f *findings) *account {
 	return &account{number: number, findings: f, orders: make(map[string]*order), takebacks: make(map[string]*takeback)}
 }
 
-// digest is over all that an event says.
+// digest hashes the whole content of an event.
 func digest(ev *client.Event) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write(shadow.EventBytes(ev))
 	return h.Sum64()
 }
 
-// top is the newest sequence that anybody was told.
-func (a *account) top() uint64 {
+// newestSeq returns the newest sequence that any client was told.
+func (a *account) newestSeq() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return uint64(len(a.digests))
 }
 
-// heard takes an event of a stream. It tells whether the event is one that nobody was told before.
+// heard records an event of a stream. fresh says that no client was told of it before.
 func (a *account) heard(ev *client.Event) (fresh bool) {
 	seq, d := ev.Seq, digest(ev)
 	a.mu.Lock()
@@ -74,7 +75,7 @@ func (a *account) heard(ev *client.Event) (fresh bool) {
 		a.takenBack(b, seq)
 	}
 	if t := ev.Trade; t != nil && fresh {
-		a.showed(seq, t)
+		a.rememberTrade(seq, t)
 	}
 	if id := orderOf(ev); id != "" {
 		a.traded(id, seq)
@@ -82,7 +83,7 @@ func (a *account) heard(ev *client.Event) (fresh bool) {
 	return fresh
 }
 
-// orderOf is the client order id of the trade that an event is of, or none.
+// orderOf returns the client order id of an event's trade, or none.
 func orderOf(ev *client.Event) string {
 	if ev.Trade == nil {
 		return ""
@@ -90,7 +91,7 @@ func orderOf(ev *client.Event) string {
 	return ev.Trade.ClientOrderID
 }
 
-// traded notes which event an order led to. The mutex is held.
+// traded records which event an order led to. The caller holds the mutex.
 func (a *account) traded(id string, seq uint64) {
 	o := a.orders[id]
 	switch {
@@ -102,20 +103,21 @@ func (a *account) traded(id string, seq uint64) {
 		o.seq = seq
 		a.executed = append(a.executed, o)
 	case o.seq != seq:
-		a.findings.add(twice, 1, "account %d: order %q was executed twice, as event %d and as event %d", a.number, id, o.seq, seq)
+		a.findings.add(twice, 1, "account %d: order %q was executed twice, as event %d and as event %d", a.number, id,
+			o.seq, seq)
 	}
 }
 
-// asked notes an order before it is sent.
-func (a *account) asked(o *order) {
+// orderSent records an order before it is sent.
+func (a *account) orderSent(o *order) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.orders[o.message.ClientOrderID] = o
 	o.sent++
 }
 
-// answer notes an execution that answered an order.
-func (a *account) answer(o *order, ev *client.Event) {
+// orderExecuted records the execution in the answer to an order.
+func (a *account) orderExecuted(o *order, ev *client.Event) {
 	seq, d, id := ev.Seq, digest(ev), o.message.ClientOrderID
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -125,17 +127,20 @@ func (a *account) answer(o *order, ev *client.Event) {
 		a.findings.add(other, 1, "account %d: order %q was answered with event %d, of order %q", a.number, id, seq,
 			orderOf(ev))
 	case before != 0 && before != seq, !ev.Replay && o.answered != 0:
-		a.findings.add(twice, 1, "account %d: order %q, executed as event %d, was answered with event %d", a.number, id, before, seq)
+		a.findings.add(twice, 1, "account %d: order %q, executed as event %d, was answered with event %d", a.number,
+			id, before, seq)
 	case o.answered != 0 && o.digest != d:
-		a.findings.add(changed, 1, "account %d: order %q was answered differently the second time, with event %d", a.number, id, seq)
+		a.findings.add(changed, 1, "account %d: order %q was answered differently the second time, with event %d",
+			a.number, id, seq)
 	case ev.Replay && o.sent == 1:
 		a.findings.add(other, 1, "account %d: order %q, sent once, was answered as a repeat", a.number, id)
 	}
 	o.answered, o.digest = seq, d
 }
 
-// refuse notes that an order was not executed, and takes it for settled unless the refusal says nothing about it.
-func (a *account) refuse(o *order, r *client.Reject) (settled bool) {
+// orderRefused records that an order was not executed. The order is settled unless the refusal leaves the
+// outcome open.
+func (a *account) orderRefused(o *order, r *client.Reject) (settled bool) {
 	switch r.Code {
 	case client.Busy, client.Draining, client.ReadOnly:
 		return false
@@ -150,14 +155,15 @@ func (a *account) refuse(o *order, r *client.Reject) (settled bool) {
 	return true
 }
 
-// rememberedMax is how many order ids of an account a server remembers; idsSpare of the oldest may be forgotten while it is asked.
+// rememberedMax is how many order ids of an account a server remembers. The idsSpare oldest of them
+// may be forgotten while the server is asked.
 const (
 	rememberedMax = 4096
 	idsSpare      = 256
 )
 
-// answeredOrder picks an executed order whose id the server must still know: the n'th of those that there are, modulo their
-// number; nil if there are none.
+// answeredOrder picks an executed order whose id the server must still know: the n-th, modulo their
+// number. It returns nil if there are none.
 func (a *account) answeredOrder(n int) *order {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -171,21 +177,23 @@ func (a *account) answeredOrder(n int) *order {
 	return nil
 }
 
-// settle compares the answers that came since the last time with the events of the stream. The connections have ended, and
-// each has handed out all that it had.
+// settle compares the answers since the last call with the events of the stream. The connections
+// must have ended, and delivered all that they had.
 func (a *account) settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, o := range a.executed[a.checked:] {
 		if o.answered != 0 && (o.answered != o.seq || a.digests[o.seq-1] != o.digest) {
-			a.findings.add(changed, 1, "account %d: order %q was answered with event %d, and the stream has it as event %d, or otherwise",
+			a.findings.add(changed, 1, "account %d: order %q was answered with event %d, and the stream has it "+
+				"as event %d, or otherwise",
 				a.number, o.message.ClientOrderID, o.answered, o.seq)
 		}
 	}
 	a.checked = len(a.executed)
 }
 
-// unconfirmed finds the answers that no event of a stream has confirmed. They were acknowledged all the same.
+// unconfirmed reports the answers that no event of a stream has confirmed. They were acknowledged
+// all the same.
 func (a *account) unconfirmed() (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -198,14 +206,15 @@ func (a *account) unconfirmed() (n int) {
 	}
 	for _, b := range a.takebacks {
 		if b.answered != 0 && b.seq == 0 {
-			a.findings.add(lost, 1, "account %d: bust id %q was answered with event %d, which no stream has", a.number, b.id, b.answered)
+			a.findings.add(lost, 1, "account %d: bust id %q was answered with event %d, which no stream has",
+				a.number, b.id, b.answered)
 			n++
 		}
 	}
 	return n
 }
 
-// asReject returns the refusal in an error, if it is one.
+// asReject returns the refusal in an error, or nil.
 func asReject(err error) *client.Reject {
 	var r *client.Reject
 	if errors.As(err, &r) {

@@ -10,7 +10,7 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// event is an event of account 7; with an id it is the execution of that order.
+// event returns an event of account 7. With an id it is the execution of that order.
 func event(seq uint64, id string) *client.Event {
 	ev := &client.Event{Account: 7, Seq: seq, Time: time.Unix(0, int64(seq))}
 	if id != "" {
@@ -27,7 +27,8 @@ func executed(ev *client.Event, replay bool) *client.Event {
 	return &answer
 }
 
-// TestRecord tells an account's record a story each, and looks at what it finds wrong with it.
+// TestRecord tells the record of an account one story per case, and checks which breaches it
+// reports.
 func TestRecord(t *testing.T) {
 	for name, c := range map[string]struct {
 		story func(a *account)
@@ -36,37 +37,37 @@ func TestRecord(t *testing.T) {
 	}{
 		"two streams and an answer": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			for range 2 {
 				a.heard(event(1, ""))
 				a.heard(event(2, "x"))
 			}
-			a.answer(o, executed(event(2, "x"), false))
+			a.orderExecuted(o, executed(event(2, "x"), false))
 			a.settle()
 		}},
 		"an order without an answer, executed before the kill": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			a.unanswered.leave(o)
 			a.heard(event(1, "x"))
 			for _, o := range a.unanswered.take() {
-				a.asked(o)
-				a.answer(o, executed(event(1, "x"), true))
+				a.orderSent(o)
+				a.orderExecuted(o, executed(event(1, "x"), true))
 			}
 		}},
 		"an order without an answer, executed after it": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			a.unanswered.leave(o)
-			a.asked(a.unanswered.take()[0])
-			a.answer(o, executed(event(1, "x"), false))
+			a.orderSent(a.unanswered.take()[0])
+			a.orderExecuted(o, executed(event(1, "x"), false))
 			a.heard(event(1, "x"))
 			a.settle()
 		}},
 		"a refused one": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.refuse(o, &client.Reject{Code: client.InsufficientCash})
+			a.orderSent(o)
+			a.orderRefused(o, &client.Reject{Code: client.InsufficientCash})
 		}},
 		"a hole": {story: func(a *account) {
 			a.heard(event(1, ""))
@@ -80,61 +81,62 @@ func TestRecord(t *testing.T) {
 			a.heard(other)
 		}, kind: changed, want: "event 1 is not what it was"},
 		"an order executed twice": {story: func(a *account) {
-			a.asked(named("x"))
+			a.orderSent(named("x"))
 			a.heard(event(1, "x"))
 			a.heard(event(2, "x"))
 		}, kind: twice, want: `order "x" was executed twice, as event 1 and as event 2`},
 		"an order answered with another execution": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.answer(o, executed(event(1, "x"), false))
-			a.asked(o)
-			a.answer(o, executed(event(2, "x"), true))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(1, "x"), false))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(2, "x"), true))
 		}, kind: twice, want: `order "x", executed as event 1, was answered with event 2`},
 		"an order executed again": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			a.heard(event(1, "x"))
-			a.asked(o)
-			a.answer(o, executed(event(2, "x"), false))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(2, "x"), false))
 		}, kind: twice, want: `order "x", executed as event 1, was answered with event 2`},
-		"an order that was nobody's": {story: func(a *account) { a.heard(event(1, "y")) }, kind: other, want: `order "y", which nobody sent`},
+		"an order that was nobody's": {story: func(a *account) { a.heard(event(1, "y")) }, kind: other,
+			want: `order "y", which nobody sent`},
 		"an order executed although refused": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.refuse(o, &client.Reject{Code: client.InsufficientCash})
+			a.orderSent(o)
+			a.orderRefused(o, &client.Reject{Code: client.InsufficientCash})
 			a.heard(event(1, "x"))
 		}, kind: other, want: `order "x", which was refused`},
 		"an order refused although executed": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			a.heard(event(1, "x"))
-			a.asked(o)
-			a.refuse(o, &client.Reject{Code: client.DuplicateOrderID})
+			a.orderSent(o)
+			a.orderRefused(o, &client.Reject{Code: client.DuplicateOrderID})
 		}, kind: other, want: `order "x", executed as event 1, was refused`},
 		"a repeat of an order sent once": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.answer(o, executed(event(1, "x"), true))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(1, "x"), true))
 		}, kind: other, want: "sent once, was answered as a repeat"},
 		"the answer to another order": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.answer(o, executed(event(1, "y"), false))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(1, "y"), false))
 		}, kind: other, want: `order "x" was answered with event 1, of order "y"`},
 		"an answer that the stream has otherwise": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
+			a.orderSent(o)
 			a.heard(event(1, "x"))
 			told := event(1, "x")
 			told.Time = told.Time.Add(1)
-			a.answer(o, executed(told, false))
+			a.orderExecuted(o, executed(told, false))
 			a.settle()
 		}, kind: changed, want: "the stream has it as event 1, or otherwise"},
 		"an answer that no stream has": {story: func(a *account) {
 			o := named("x")
-			a.asked(o)
-			a.answer(o, executed(event(1, "x"), false))
+			a.orderSent(o)
+			a.orderExecuted(o, executed(event(1, "x"), false))
 			a.unconfirmed()
 		}, kind: lost, want: `order "x" was answered with event 1, which no stream has`},
 	} {
@@ -142,7 +144,7 @@ func TestRecord(t *testing.T) {
 			var f findings
 			c.story(newAccount(7, &f))
 			var r Report
-			f.into(&r)
+			f.addTo(&r)
 			if c.want == "" {
 				if len(r.Failures) > 0 {
 					t.Errorf("found %q, and nothing is wrong", r.Failures)
@@ -156,15 +158,15 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// TestRefusalsThatSayNothing leaves an order to be sent again where the server only had no time for it.
+// TestRefusalsThatSayNothing: an order is sent again if the server only had no time for it.
 func TestRefusalsThatSayNothing(t *testing.T) {
 	var f findings
 	a, o := newAccount(7, &f), named("x")
-	a.asked(o)
+	a.orderSent(o)
 	for _, code := range []client.RejectCode{
 		client.Busy, client.Draining, client.ReadOnly,
 	} {
-		if a.refuse(o, &client.Reject{Code: code}) {
+		if a.orderRefused(o, &client.Reject{Code: code}) {
 			t.Errorf("%v settles an order", code)
 		}
 	}
@@ -174,7 +176,7 @@ func TestRefusalsThatSayNothing(t *testing.T) {
 	}
 }
 
-// TestAnsweredOrder picks only orders whose ids the server still knows.
+// TestAnsweredOrder: only orders whose ids the server still knows are picked.
 func TestAnsweredOrder(t *testing.T) {
 	var f findings
 	a := newAccount(7, &f)
@@ -183,10 +185,10 @@ func TestAnsweredOrder(t *testing.T) {
 	}
 	for n := range rememberedMax + 100 {
 		o := named(fmt.Sprint(n))
-		a.asked(o)
+		a.orderSent(o)
 		a.heard(event(uint64(n+1), fmt.Sprint(n)))
 		if n%2 == 0 {
-			a.answer(o, executed(event(uint64(n+1), fmt.Sprint(n)), false))
+			a.orderExecuted(o, executed(event(uint64(n+1), fmt.Sprint(n)), false))
 		}
 	}
 	for n := range 2 * rememberedMax {
@@ -200,7 +202,7 @@ func TestAnsweredOrder(t *testing.T) {
 	}
 }
 
-// TestWrong tells breaches from the end that a kill makes.
+// TestWrong tells breaches from the end that a kill causes.
 func TestWrong(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
@@ -214,21 +216,21 @@ func TestWrong(t *testing.T) {
 	} {
 		var f findings
 		tr := trader{account: newAccount(7, &f)}
-		tr.wrong(c.err)
+		tr.judgeEnd(c.err)
 		if f.counts != c.want {
 			t.Errorf("%s: counted %v, want %v", name, f.counts, c.want)
 		}
 	}
 }
 
-// TestReport counts all breaches and tells the first of them.
+// TestReport: all breaches are counted, and the first ones are reported.
 func TestReport(t *testing.T) {
 	var f findings
 	for n := range sentencesMax + 5 {
 		f.add(lost, 2, "number %d", n)
 	}
 	r := Report{Tried: []Tried{{When: underLoad.String(), Kills: 1}}, Data: "/d"}
-	f.into(&r)
+	f.addTo(&r)
 	if r.Lost != 2*(sentencesMax+5) || len(r.Failures) != sentencesMax || r.OK() {
 		t.Errorf("%d lost, %d sentences, ok %v", r.Lost, len(r.Failures), r.OK())
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestTooLittle: a run that found nothing, and did too little to find anything, says so.
+// TestTooLittle: a run that found nothing because it did too little says so.
 func TestTooLittle(t *testing.T) {
 	whole := func() *Report {
 		return &Report{Kills: 3, CleanStops: 1, Verified: 4, Orders: 1, ReadAgain: 1, Holdings: 1}
@@ -30,15 +30,16 @@ func TestTooLittle(t *testing.T) {
 	}
 }
 
-// TestFinish: such a run does not hold, and leaves its directory.
+// TestFinish: such a run fails, and leaves its directory.
 func TestFinish(t *testing.T) {
 	r := newRun(Config{Kills: 1, Accounts: 1, Data: "here"})
-	if r.finish(); r.report.OK() || r.report.Data != "here" || !strings.HasPrefix(r.report.Failures[0], "0 of 1 kills struck") {
+	if r.finish(); r.report.OK() || r.report.Data != "here" ||
+		!strings.HasPrefix(r.report.Failures[0], "0 of 1 kills struck") {
 		t.Errorf("a run in which nothing was done: %q, files in %q", r.report.Failures, r.report.Data)
 	}
 }
 
-// TestAwaitOrder: a kill waits for the first order that was executed, unless there will be none.
+// TestAwaitOrder: a kill waits for the first executed order, unless there will be none.
 func TestAwaitOrder(t *testing.T) {
 	never, now, one := make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
 	close(now)
@@ -46,7 +47,8 @@ func TestAwaitOrder(t *testing.T) {
 	if err := awaitOrder(t.Context(), never, one); err != nil {
 		t.Errorf("an order was executed, and: %v", err)
 	}
-	if err := awaitOrder(t.Context(), now, never); err == nil || !strings.Contains(err.Error(), "ended before it executed an order") {
+	if err := awaitOrder(t.Context(), now, never); err == nil ||
+		!strings.Contains(err.Error(), "ended before it executed an order") {
 		t.Errorf("the server has ended, and: %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())

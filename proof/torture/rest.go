@@ -11,14 +11,13 @@ import (
 	"github.com/papertape/papertape/proof/process"
 )
 
-// Between the end of one load and the beginning of the next a server is at rest: nobody trades, so what it holds can be
-// compared.
+// Between two loads a server is at rest: nobody trades, so its state can be compared.
 
-// rest brings all clients back, has orders without an answer sent again, and compares everything.
-func (r *run) rest(ctx context.Context, s *process.Server) error {
+// checkAtRest brings all clients back, sends the orders without an answer again, and compares everything.
+func (r *run) checkAtRest(ctx context.Context, s *process.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()
-	if err := r.each(dialingMax, func(t *trader) error { return connect(ctx, t, s.Listen()) }); err != nil {
+	if err := r.eachTrader(dialingMax, func(t *trader) error { return connect(ctx, t, s.Listen()) }); err != nil {
 		return fmt.Errorf("a client could not come back: %w", err)
 	}
 	if r.findings.any() {
@@ -29,18 +28,21 @@ func (r *run) rest(ctx context.Context, s *process.Server) error {
 		return err
 	}
 	for _, a := range r.accounts {
-		a.read = a.top() // by the witness
+		a.read = a.newestSeq() // by the witness
 	}
-	if err := r.each(len(r.traders), func(t *trader) error { return r.repeat(ctx, t) }); err != nil {
+	if err := r.eachTrader(len(r.traders), func(t *trader) error { return r.repeat(ctx, t) }); err != nil {
 		return fmt.Errorf("an order could not be sent again: %w", err)
 	}
-	if err := r.each(repeatingMax, func(t *trader) error { return r.repeatBusts(ctx, t, console.NewClient(s.Admin(), "")) }); err != nil {
+	if err := r.eachTrader(repeatingMax, func(t *trader) error {
+		return r.repeatBusts(ctx, t,
+			console.NewClient(s.Admin(), ""))
+	}); err != nil {
 		return fmt.Errorf("a bust could not be sent again: %w", err)
 	}
 	if err := r.caughtUp(ctx); err != nil {
 		return err
 	}
-	return r.each(len(r.traders), func(t *trader) error {
+	return r.eachTrader(len(r.traders), func(t *trader) error {
 		if t.shadow == nil {
 			return nil
 		}
@@ -49,7 +51,7 @@ func (r *run) rest(ctx context.Context, s *process.Server) error {
 	})
 }
 
-// connect tries again where the server has no room for so many at once.
+// connect retries while the server has no room for so many connections at once.
 func connect(ctx context.Context, t *trader, addr string) error {
 	for {
 		err := t.connect(ctx, addr)
@@ -65,17 +67,18 @@ func connect(ctx context.Context, t *trader, addr string) error {
 	}
 }
 
-// caughtUp waits until every stream has all that the server, or anybody, knows of its account.
+// caughtUp waits until every stream has all events of its account that the server, or any client,
+// knows.
 func (r *run) caughtUp(ctx context.Context) error {
 	for _, t := range r.traders {
-		if err := t.reach(ctx, max(t.conn.LoginReply().HeadSeq, t.account.top())); err != nil {
+		if err := t.reach(ctx, max(t.conn.LoginReply().HeadSeq, t.account.newestSeq())); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// repeat has a trader send the unanswered orders again, and a witness an order that was answered.
+// repeat makes a trader send the unanswered orders again, and a witness an order that was answered.
 func (r *run) repeat(ctx context.Context, t *trader) error {
 	if t.shadow == nil {
 		if o := t.account.answeredOrder(t.rng.Int()); o != nil {
@@ -95,7 +98,8 @@ func (r *run) repeat(ctx context.Context, t *trader) error {
 	return nil
 }
 
-// repeatBusts has the requests of an account that were left without an answer sent again, and one that was answered.
+// repeatBusts sends the account's unanswered busts and corrections again, and one that was
+// answered.
 func (r *run) repeatBusts(ctx context.Context, t *trader, c *console.Client) error {
 	a := t.account
 	if t.shadow == nil {
@@ -116,18 +120,19 @@ func (r *run) repeatBusts(ctx context.Context, t *trader, c *console.Client) err
 	return nil
 }
 
-// repeatingMax is how many accounts have busts sent again at a time: a server takes no more than it has room for.
+// repeatingMax is how many accounts send busts again at the same time. The server accepts a limited
+// number at once.
 const repeatingMax = 16
 
-// count adds one to a figure of the report. Any goroutine may call it.
+// count increments a figure of the report. Any goroutine may call it.
 func (r *run) count(n *int) {
 	r.counting.Lock()
 	defer r.counting.Unlock()
 	*n++
 }
 
-// each runs f for all traders, so many at a time, and returns what went wrong first.
-func (r *run) each(most int, f func(*trader) error) error {
+// eachTrader runs f for all traders, at most so many at a time, and returns the first error.
+func (r *run) eachTrader(most int, f func(*trader) error) error {
 	slots := make(chan struct{}, most)
 	errs := make(chan error, len(r.traders))
 	for _, t := range r.traders {
@@ -146,7 +151,7 @@ func (r *run) each(most int, f func(*trader) error) error {
 	return first
 }
 
-// storm lets all clients come, and kills in the middle of that.
+// storm lets all clients connect, and kills the server in the middle of that.
 func (r *run) storm(ctx context.Context, s *process.Server) error {
 	strike := make(chan error, 1)
 	after := time.Duration(r.rng.Int64N(int64(stormMax)))
@@ -159,25 +164,26 @@ func (r *run) storm(ctx context.Context, s *process.Server) error {
 			strike <- ctx.Err()
 		}
 	}()
-	_ = r.each(dialingMax, func(t *trader) error { return t.connect(ctx, s.Listen()) }) // most of them fail
+	_ = r.eachTrader(dialingMax, func(t *trader) error { return t.connect(ctx, s.Listen()) }) // most of them fail
 	return <-strike
 }
 
-// last starts a server once more, and has it tell everything from the first event on, to clients that know nothing.
-func (r *run) last(ctx context.Context) error {
+// replayAll starts a server once more, and makes it replay everything from the first event, to clients
+// that know nothing.
+func (r *run) replayAll(ctx context.Context) error {
 	s, err := r.start()
 	if err != nil {
 		return err
 	}
 	defer s.Kill()
 	if _, err := s.Await(ctx); err != nil {
-		return r.broken(ctx, s, err)
+		return r.reportBroken(ctx, s, err)
 	}
 	for _, a := range r.accounts {
 		a.read = 0
 	}
-	if err := r.rest(ctx, s); err != nil {
-		return r.broken(ctx, s, err)
+	if err := r.checkAtRest(ctx, s); err != nil {
+		return r.reportBroken(ctx, s, err)
 	}
 	for _, t := range r.traders {
 		t.disconnect()
@@ -187,7 +193,7 @@ func (r *run) last(ctx context.Context) error {
 		a.unconfirmed()
 	}
 	if err := s.Stop(); err != nil {
-		return r.broken(ctx, s, err)
+		return r.reportBroken(ctx, s, err)
 	}
 	r.report.CleanStops++
 	_, breach, err := process.Verify(ctx, r.Binary, r.Data)

@@ -19,43 +19,44 @@ import (
 
 const (
 	firstAccount = 100001
-	dialingMax   = 32 // connections that log in at a time
+	dialingMax   = 32 // connections that log in at the same time
 
 	loadLeast, loadMost = 20 * time.Millisecond, 600 * time.Millisecond // of load before a kill
 	stormMax            = 60 * time.Millisecond                         // from the first connection to a kill
 	startingMax         = 150 * time.Millisecond                        // from the start of a process to a kill
 	stoppingMax         = 60 * time.Millisecond                         // from SIGTERM to a kill
-	restTimeout         = time.Minute                                   // for the clients to be where they were
-	cleanEvery          = 12                                            // kills from one clean stop to the next
+	restTimeout         = time.Minute                                   // for the clients to catch up
+	cleanEvery          = 12                                            // kills between two clean stops
 	progressEvery       = 5 * time.Second
 )
 
-// Config is one run.
+// Config describes a run.
 type Config struct {
-	Binary   string // the server: it is started as `Binary serve …`, and by the name of papertape
+	Binary   string // the server, started as `Binary serve …` under the name of papertape
 	Kills    int
 	Seed     uint64
-	Accounts int     // two clients each
-	Rate     float64 // simulated fills a second, while there is load
+	Accounts int     // each with two clients
+	Rate     float64 // simulated fills a second while there is load
 	Data     string  // the data directory, which must not exist; "": a temporary one
 
-	// Durability is the mode of the server: sync, but for whoever wants to see this fail.
+	// Durability is the mode of the server: sync, except to see this test fail.
 	Durability string
 
 	Progress io.Writer // a line every few seconds
 }
 
-// run is a run under way. One goroutine has it; while clients work, each has its own trader.
+// run is the state of a run. One goroutine owns it. While clients work, each goroutine owns its
+// trader.
 type run struct {
 	Config
 	rng      *rand.Rand
 	deck     []fate // of the next kills
 	accounts []*account
-	traders  []*trader // two of each account: with a shadow, and a witness
+	traders  []*trader // two for each account: one with a shadow, and a witness
 	desk     []*operator
 	epoch    epoch
 	findings findings
-	counting sync.Mutex // guards what count adds to
+	counting sync.Mutex // guards what count increments
 	report   Report
 	tried    [fates]Tried
 	recovery []time.Duration
@@ -64,7 +65,8 @@ type run struct {
 	began    time.Time
 }
 
-// Run kills servers as Config says. The error says why it could not be done; what was found is in the report.
+// Run kills servers as Config says. The error says why the run was not possible; what was found is
+// in the report.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	parent, err := os.MkdirTemp("", "papertape-torture-")
 	if err != nil {
@@ -76,7 +78,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, fmt.Errorf("%s exists: a run begins with no data, and writes over none", cfg.Data)
 	}
 	r := newRun(cfg)
-	err = r.all(ctx)
+	err = r.killAll(ctx)
 	for _, t := range r.traders {
 		t.disconnect()
 	}
@@ -104,14 +106,16 @@ func newRun(cfg Config) *run {
 	}
 	for i := range operators {
 		r.desk = append(r.desk, &operator{
-			name: fmt.Sprintf("b%d-%d", cfg.Seed, i), accounts: r.accounts, rng: rand.New(rand.NewPCG(cfg.Seed, uint64(1<<32+i))),
+			name: fmt.Sprintf("b%d-%d", cfg.Seed, i), accounts: r.accounts,
+			rng: rand.New(rand.NewPCG(cfg.Seed, uint64(1<<32+i))),
 		})
 	}
 	return r
 }
 
-// all kills as often as it should, or up to the first breach, and then looks at everything once more.
-func (r *run) all(ctx context.Context) error {
+// killAll kills servers the configured number of times, or until the first breach, and then checks
+// everything once more.
+func (r *run) killAll(ctx context.Context) error {
 	clean := false
 	for r.kills() < r.Kills {
 		if err := r.cycle(ctx, r.fate()); err != nil || r.findings.any() {
@@ -124,7 +128,7 @@ func (r *run) all(ctx context.Context) error {
 		}
 		r.say()
 	}
-	return r.last(ctx)
+	return r.replayAll(ctx)
 }
 
 func (r *run) kills() (n int) {
@@ -134,13 +138,15 @@ func (r *run) kills() (n int) {
 	return n
 }
 
-// ten kills are aimed so, in an order that is drawn.
-var ten = [...]fate{underLoad, underLoad, underLoad, underLoad, underLoad, underLoad, inStorm, starting, stopping, stopping}
+// fatesOfTen kills are aimed at these times, in random order.
+var fatesOfTen = [...]fate{underLoad, underLoad, underLoad, underLoad, underLoad, underLoad, inStorm, starting, stopping,
+	stopping}
 
-// fate draws when the next kill is to strike. The first is under load, so that there is something to lose.
+// fate draws when the next kill strikes. The first is under load, so that there is something to
+// lose.
 func (r *run) fate() fate {
 	if len(r.deck) == 0 {
-		r.deck = slices.Clone(ten[:])
+		r.deck = slices.Clone(fatesOfTen[:])
 		r.rng.Shuffle(len(r.deck), func(i, j int) { r.deck[i], r.deck[j] = r.deck[j], r.deck[i] })
 		if r.kills() == 0 {
 			i := slices.Index(r.deck, underLoad)
@@ -161,7 +167,8 @@ func (r *run) say() {
 		time.Since(r.began).Round(time.Second), r.kills(), r.Kills, r.events())
 }
 
-// start starts a server on the directory. What does not matter to the data is drawn each time.
+// start starts a server on the directory. Settings that do not affect the data are drawn anew each
+// time.
 func (r *run) start() (*process.Server, error) {
 	return process.Start(r.Binary, "--data", r.Data, "--durability", r.Durability,
 		"--accounts", fmt.Sprint(r.Accounts), "--seed", fmt.Sprint(r.Seed), "--connections-prelogin-max", "100000",
@@ -169,13 +176,14 @@ func (r *run) start() (*process.Server, error) {
 		"--shards", fmt.Sprint(1+r.rng.IntN(4)))
 }
 
-// cycle is the life of one server, from its start on what the last one left, to its end, and a look at what it left.
+// cycle is the life of one server, from its start on the data of the last one to its end, and the
+// check of what it left.
 func (r *run) cycle(ctx context.Context, f fate) error {
 	s, err := r.start()
 	if err != nil {
 		return err
 	}
-	err = r.live(ctx, s, f)
+	err = r.liveUntilKill(ctx, s, f)
 	if err == nil {
 		r.end(s, f)
 	} else {
@@ -200,10 +208,11 @@ func (r *run) cycle(ctx context.Context, f fate) error {
 	return nil
 }
 
-// live brings a server to where it is to be killed. Breaches end it early, and so does a server that ends by itself.
-func (r *run) live(ctx context.Context, s *process.Server, f fate) error {
+// liveUntilKill brings a server to the time of its kill. A breach, or a server that ends by itself, ends it
+// early.
+func (r *run) liveUntilKill(ctx context.Context, s *process.Server, f fate) error {
 	if f == starting {
-		return r.pass(ctx, 0, startingMax)
+		return r.waitBetween(ctx, 0, startingMax)
 	}
 	took, err := s.Await(ctx)
 	if ctx.Err() != nil {
@@ -217,8 +226,8 @@ func (r *run) live(ctx context.Context, s *process.Server, f fate) error {
 	if f == inStorm {
 		return r.storm(ctx, s)
 	}
-	if err := r.rest(ctx, s); err != nil {
-		return r.broken(ctx, s, err)
+	if err := r.checkAtRest(ctx, s); err != nil {
+		return r.reportBroken(ctx, s, err)
 	}
 	if r.findings.any() {
 		return nil
@@ -226,7 +235,7 @@ func (r *run) live(ctx context.Context, s *process.Server, f fate) error {
 	return r.load(ctx, s, f)
 }
 
-// load has clients trade on a server, and kills it in the middle of that if it is to be killed.
+// load makes clients trade on a server, and kills it meanwhile if it is to be killed.
 func (r *run) load(ctx context.Context, s *process.Server, f fate) error {
 	trading, stop := context.WithCancel(ctx)
 	var trades sync.WaitGroup
@@ -243,7 +252,7 @@ func (r *run) load(ctx context.Context, s *process.Server, f fate) error {
 		err = awaitOrder(ctx, s.Ended(), began)
 	}
 	if err == nil {
-		err = r.pass(ctx, loadLeast, loadMost)
+		err = r.waitBetween(ctx, loadLeast, loadMost)
 	}
 	if err == nil && f != fates {
 		err = r.strike(ctx, s, f)
@@ -251,12 +260,13 @@ func (r *run) load(ctx context.Context, s *process.Server, f fate) error {
 	stop()
 	trades.Wait()
 	if err != nil {
-		return r.broken(ctx, s, err)
+		return r.reportBroken(ctx, s, err)
 	}
 	return nil
 }
 
-// awaitOrder returns when an order was executed: a server that is killed before that has promised nothing.
+// awaitOrder waits until an order was executed: a server that is killed earlier has promised
+// nothing.
 func awaitOrder(ctx context.Context, ended, began <-chan struct{}) error {
 	limit := time.NewTimer(restTimeout)
 	defer limit.Stop()
@@ -272,11 +282,11 @@ func awaitOrder(ctx context.Context, ended, began <-chan struct{}) error {
 	}
 }
 
-// strike kills while clients trade. Their orders end with their connections.
+// strike kills the server while clients trade. Their orders end with their connections.
 func (r *run) strike(ctx context.Context, s *process.Server, f fate) error {
 	if f == stopping {
 		s.Terminate()
-		if err := r.pass(ctx, 0, stoppingMax); err != nil {
+		if err := r.waitBetween(ctx, 0, stoppingMax); err != nil {
 			return err
 		}
 	}
@@ -284,8 +294,9 @@ func (r *run) strike(ctx context.Context, s *process.Server, f fate) error {
 	return nil
 }
 
-// broken makes a breach of what went wrong with a server that should have served, unless the caller gave up.
-func (r *run) broken(ctx context.Context, s *process.Server, err error) error {
+// reportBroken reports the failure of a server that should have served as a breach, unless the caller
+// gave up.
+func (r *run) reportBroken(ctx context.Context, s *process.Server, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -293,7 +304,7 @@ func (r *run) broken(ctx context.Context, s *process.Server, err error) error {
 	return nil
 }
 
-// end ends a server, and counts it as what it was.
+// end ends a server, and counts how it ended.
 func (r *run) end(s *process.Server, f fate) {
 	if f == fates {
 		if err := s.Stop(); err != nil {
@@ -306,14 +317,14 @@ func (r *run) end(s *process.Server, f fate) {
 		r.tried[f].Kills++
 		return
 	}
-	if f == stopping && s.Err() == nil { // it was quicker
+	if f == stopping && s.Err() == nil { // it stopped before the kill
 		r.report.CleanStops++
 		return
 	}
 	r.findings.add(other, 1, "the server ended by itself: %v; the end of its log: %s", s.Err(), s.Log())
 }
 
-// tally adds up what clients heard of a server.
+// tally counts what clients heard of a server.
 func (r *run) tally(s *process.Server, f fate) {
 	for _, line := range s.Complaints() {
 		r.findings.add(other, 1, "the server's log complains: %s", line)
@@ -331,14 +342,14 @@ func (r *run) tally(s *process.Server, f fate) {
 	if f < fates {
 		r.tried[f].Acknowledged += fresh
 	}
-	if f == underLoad || f == stopping { // in the others nobody orders
+	if f == underLoad || f == stopping { // at other times nobody places orders
 		r.tried[f].Unanswered += orders
 		r.report.BustsUnanswered += takebacks
 	}
 }
 
-// pass waits for a time between the two.
-func (r *run) pass(ctx context.Context, least, most time.Duration) error {
+// waitBetween waits for a random time between the two.
+func (r *run) waitBetween(ctx context.Context, least, most time.Duration) error {
 	select {
 	case <-time.After(least + time.Duration(r.rng.Int64N(int64(most-least)))):
 		return nil
@@ -349,15 +360,16 @@ func (r *run) pass(ctx context.Context, least, most time.Duration) error {
 
 func (r *run) events() (n int) {
 	for _, a := range r.accounts {
-		n += int(a.top())
+		n += int(a.newestSeq())
 	}
 	return n
 }
 
-// finish puts the report together.
+// finish completes the report.
 func (r *run) finish() {
 	rep := &r.report
-	rep.Seed, rep.Durability, rep.Kills, rep.Accounts, rep.Connections = r.Seed, r.Durability, r.kills(), len(r.accounts), len(r.traders)
+	rep.Seed, rep.Durability, rep.Kills, rep.Accounts, rep.Connections = r.Seed, r.Durability, r.kills(),
+		len(r.accounts), len(r.traders)
 	for f, t := range r.tried {
 		t.When = fate(f).String()
 		rep.Tried = append(rep.Tried, t)
@@ -366,12 +378,12 @@ func (r *run) finish() {
 	rep.Events = r.events()
 	for _, a := range r.accounts {
 		rep.Orders += len(a.executed)
-		busts, corrections := a.tallied()
+		busts, corrections := a.countTakebacks()
 		rep.Busts, rep.Corrections = rep.Busts+busts, rep.Corrections+corrections
 	}
 	rep.RecoveryMedian, rep.RecoveryMax = spread(r.recovery)
 	rep.VerifyMax = milliseconds(r.verified)
-	if r.findings.into(rep); rep.OK() {
+	if r.findings.addTo(rep); rep.OK() {
 		rep.Failures = append(rep.Failures, rep.tooLittle(r.Kills)...)
 	}
 	if !rep.OK() {

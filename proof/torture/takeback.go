@@ -6,77 +6,80 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// takeback is a bust or a correction that was asked for at least once. The account's mutex guards it.
+// takeback is a bust or a correction that was requested at least once. The account's mutex guards
+// it.
 type takeback struct {
 	request
 	id       string
-	trade    told
+	trade    shownTrade
 	correct  bool
 	price    int64
 	quantity int64
 	cascade  bool
 }
 
-// told is a trade that a stream has shown.
-type told struct {
+// shownTrade is a trade that a stream has shown.
+type shownTrade struct {
 	seq             uint64
 	price, quantity int64
 }
 
-func (t told) name(account uint64) string { return fmt.Sprintf("%d-%d", account, t.seq) }
+func (t shownTrade) name(account uint64) string { return fmt.Sprintf("%d-%d", account, t.seq) }
 
-// recentMax is how many of an account's trades are recent enough to be taken back.
+// recentMax is how many of an account's latest trades may be taken back.
 const recentMax = 64
 
-// showed notes a trade that a stream has shown. The mutex is held.
-func (a *account) showed(seq uint64, t *client.Trade) {
+// rememberTrade records a trade that a stream has shown. The caller holds the mutex.
+func (a *account) rememberTrade(seq uint64, t *client.Trade) {
 	if len(a.recent) == recentMax {
 		a.recent = append(a.recent[:0], a.recent[1:]...)
 	}
-	a.recent = append(a.recent, told{seq, int64(t.Price), t.Quantity})
+	a.recent = append(a.recent, shownTrade{seq, int64(t.Price), t.Quantity})
 }
 
-// recentTrade picks one of the recent trades: the n'th, modulo their number.
-func (a *account) recentTrade(n int) (t told, ok bool) {
+// recentTrade picks one of the recent trades: the n-th, modulo their number.
+func (a *account) recentTrade(n int) (t shownTrade, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.recent) == 0 {
-		return told{}, false
+		return shownTrade{}, false
 	}
 	return a.recent[n%len(a.recent)], true
 }
 
-// wanted notes a request before it is sent.
-func (a *account) wanted(b *takeback) {
+// takebackSent records a request before it is sent.
+func (a *account) takebackSent(b *takeback) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.takebacks[b.id] = b
 	b.sent++
 }
 
-// takenBack notes which event a request led to. The mutex is held.
-func (a *account) takenBack(what *client.Bust, seq uint64) {
-	b := a.takebacks[what.BustID]
+// takenBack records which event a request led to. The caller holds the mutex.
+func (a *account) takenBack(bust *client.Bust, seq uint64) {
+	b := a.takebacks[bust.BustID]
 	switch {
 	case b == nil:
-		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which nobody gave", a.number, seq, what.BustID)
+		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which nobody gave", a.number, seq, bust.BustID)
 	case b.refused:
 		a.findings.add(other, 1, "account %d: event %d is of bust id %q, which was refused", a.number, seq, b.id)
 	case b.seq != 0 && b.seq != seq:
-		a.findings.add(twice, 1, "account %d: bust id %q was carried out twice, as event %d and as event %d", a.number, b.id, b.seq, seq)
+		a.findings.add(twice, 1, "account %d: bust id %q was carried out twice, as event %d and as event %d",
+			a.number, b.id, b.seq, seq)
 	case b.answered != 0 && b.answered != seq:
-		a.findings.add(twice, 1, "account %d: bust id %q, answered with event %d, was carried out as event %d", a.number, b.id, b.answered, seq)
-	case what.TradeID != b.trade.name(a.number) || b.correct != (what.Replacement != nil):
+		a.findings.add(twice, 1, "account %d: bust id %q, answered with event %d, was carried out as event %d",
+			a.number, b.id, b.answered, seq)
+	case bust.TradeID != b.trade.name(a.number) || b.correct != (bust.Replacement != nil):
 		a.findings.add(other, 1, "account %d: event %d, of bust id %q, is not what was asked for: %+v", a.number, seq,
-			b.id, *what)
+			b.id, *bust)
 	case b.seq == 0:
 		b.seq = seq
 		a.carried = append(a.carried, b)
 	}
 }
 
-// done notes the answer to a request that was carried out.
-func (a *account) done(b *takeback, id string, seq uint64, repeated bool) {
+// takebackDone records the answer to a request that was carried out.
+func (a *account) takebackDone(b *takeback, id string, seq uint64, repeated bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before := b.known()
@@ -84,24 +87,27 @@ func (a *account) done(b *takeback, id string, seq uint64, repeated bool) {
 	case id != b.id:
 		a.findings.add(other, 1, "account %d: bust id %q was answered with event %d, of %q", a.number, b.id, seq, id)
 	case before != 0 && before != seq, !repeated && b.answered != 0:
-		a.findings.add(twice, 1, "account %d: bust id %q, carried out as event %d, was answered with event %d", a.number, b.id, before, seq)
+		a.findings.add(twice, 1, "account %d: bust id %q, carried out as event %d, was answered with event %d",
+			a.number, b.id, before, seq)
 	case repeated && b.sent == 1:
 		a.findings.add(other, 1, "account %d: bust id %q, sent once, was answered as a repeat", a.number, b.id)
 	}
 	b.answered = seq
 }
 
-// declined notes that a request was refused.
-func (a *account) declined(b *takeback, why error) {
+// takebackRefused records that a request was refused.
+func (a *account) takebackRefused(b *takeback, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if b.seq != 0 || b.answered != 0 {
-		a.findings.add(other, 1, "account %d: bust id %q, carried out as event %d, was refused: %v", a.number, b.id, max(b.seq, b.answered), why)
+		a.findings.add(other, 1, "account %d: bust id %q, carried out as event %d, was refused: %v", a.number, b.id,
+			max(b.seq, b.answered), why)
 	}
 	b.refused = true
 }
 
-// carriedOut picks a request that was carried out and answered: the n'th, modulo their number; nil if that was not answered.
+// carriedOut picks a request that was carried out: the n-th, modulo their number. It returns nil if
+// that one was not answered.
 func (a *account) carriedOut(n int) *takeback {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -114,8 +120,8 @@ func (a *account) carriedOut(n int) *takeback {
 	return nil
 }
 
-// tallied counts what was carried out: busts, corrections.
-func (a *account) tallied() (busts, corrections int) {
+// countTakebacks returns how many busts and corrections were carried out.
+func (a *account) countTakebacks() (busts, corrections int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, b := range a.carried {

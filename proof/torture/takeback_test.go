@@ -10,22 +10,22 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// busted is an event of account 7 that takes trade 1 back under an id.
+// busted returns an event of account 7 that takes trade 1 back under a bust id.
 func busted(seq uint64, id string) *client.Event {
 	return &client.Event{Account: 7, Seq: seq, Time: time.Unix(0, int64(seq)), Bust: &client.Bust{TradeID: "7-1",
 		BustID: id}}
 }
 
-// asking is a record with one trade, and a request to take it back that was sent.
-func asking(f *findings) (*account, *takeback) {
-	a, b := newAccount(7, f), &takeback{id: "b", trade: told{seq: 1}}
+// sentTakeback returns a record with one trade and a request, already sent, to take it back.
+func sentTakeback(f *findings) (*account, *takeback) {
+	a, b := newAccount(7, f), &takeback{id: "b", trade: shownTrade{seq: 1}}
 	a.heard(&client.Event{Account: 7, Seq: 1, Time: time.Unix(0, 1), Trade: &client.Trade{ID: "7-1", Quantity: 5,
 		Price: 9}})
-	a.wanted(b)
+	a.takebackSent(b)
 	return a, b
 }
 
-// TestTakebacks tells a record what became of a request, and looks at what it finds wrong with that.
+// TestTakebacks tells the record what became of a request, and checks which breaches it reports.
 func TestTakebacks(t *testing.T) {
 	for name, c := range map[string]struct {
 		story func(a *account, b *takeback)
@@ -33,30 +33,30 @@ func TestTakebacks(t *testing.T) {
 		want  string // "": nothing is wrong
 	}{
 		"answered, told, and asked again": {story: func(a *account, b *takeback) {
-			a.done(b, "b", 2, false)
+			a.takebackDone(b, "b", 2, false)
 			a.heard(busted(2, "b"))
-			a.wanted(b)
-			a.done(b, "b", 2, true)
+			a.takebackSent(b)
+			a.takebackDone(b, "b", 2, true)
 			a.unconfirmed()
 		}},
 		"not answered, and carried out": {story: func(a *account, b *takeback) {
 			a.undecided.leave(b)
 			a.heard(busted(2, "b"))
 			for _, b := range a.undecided.take() {
-				a.wanted(b)
-				a.done(b, "b", 2, true)
+				a.takebackSent(b)
+				a.takebackDone(b, "b", 2, true)
 			}
 			a.unconfirmed()
 		}},
 		"not answered, and not carried out": {story: func(a *account, b *takeback) {
 			a.undecided.leave(b)
-			a.wanted(a.undecided.take()[0])
-			a.done(b, "b", 2, false)
+			a.takebackSent(a.undecided.take()[0])
+			a.takebackDone(b, "b", 2, false)
 			a.heard(busted(2, "b"))
 		}},
-		"refused": {story: func(a *account, b *takeback) { a.declined(b, errors.New("the shares are gone")) }},
+		"refused": {story: func(a *account, b *takeback) { a.takebackRefused(b, errors.New("the shares are gone")) }},
 		"answered, and lost": {story: func(a *account, b *takeback) {
-			a.done(b, "b", 2, false)
+			a.takebackDone(b, "b", 2, false)
 			a.unconfirmed()
 		}, kind: lost, want: `bust id "b" was answered with event 2, which no stream has`},
 		"carried out twice": {story: func(a *account, b *takeback) {
@@ -65,22 +65,25 @@ func TestTakebacks(t *testing.T) {
 		}, kind: twice, want: "as event 2 and as event 3"},
 		"carried out again when it was asked again": {story: func(a *account, b *takeback) {
 			a.heard(busted(2, "b"))
-			a.wanted(b)
-			a.done(b, "b", 3, false)
+			a.takebackSent(b)
+			a.takebackDone(b, "b", 3, false)
 		}, kind: twice, want: "carried out as event 2, was answered with event 3"},
 		"answered with another event than the stream has": {story: func(a *account, b *takeback) {
-			a.done(b, "b", 3, false)
+			a.takebackDone(b, "b", 3, false)
 			a.heard(busted(2, "b"))
 		}, kind: twice, want: "answered with event 3, was carried out as event 2"},
-		"a repeat of what was sent once": {story: func(a *account, b *takeback) { a.done(b, "b", 2, true) }, kind: other, want: "was answered as a repeat"},
-		"another's answer":               {story: func(a *account, b *takeback) { a.done(b, "c", 2, false) }, kind: other, want: `of "c"`},
-		"nobody's":                       {story: func(a *account, _ *takeback) { a.heard(busted(2, "x")) }, kind: other, want: "which nobody gave"},
+		"a repeat of what was sent once": {story: func(a *account, b *takeback) { a.takebackDone(b, "b", 2, true) },
+			kind: other, want: "was answered as a repeat"},
+		"another's answer": {story: func(a *account, b *takeback) { a.takebackDone(b, "c", 2, false) },
+			kind: other, want: `of "c"`},
+		"nobody's": {story: func(a *account, _ *takeback) { a.heard(busted(2, "x")) },
+			kind: other, want: "which nobody gave"},
 		"refused although carried out": {story: func(a *account, b *takeback) {
 			a.heard(busted(2, "b"))
-			a.declined(b, errors.New("already busted"))
+			a.takebackRefused(b, errors.New("already busted"))
 		}, kind: other, want: "carried out as event 2, was refused: already busted"},
 		"carried out although refused": {story: func(a *account, b *takeback) {
-			a.declined(b, errors.New("the shares are gone"))
+			a.takebackRefused(b, errors.New("the shares are gone"))
 			a.heard(busted(2, "b"))
 		}, kind: other, want: "which was refused"},
 		"corrected in place of busted": {story: func(a *account, _ *takeback) {
@@ -91,9 +94,9 @@ func TestTakebacks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var f findings
-			c.story(asking(&f))
+			c.story(sentTakeback(&f))
 			var r Report
-			f.into(&r)
+			f.addTo(&r)
 			if c.want == "" {
 				if len(r.Failures) > 0 {
 					t.Errorf("found %q, and nothing is wrong", r.Failures)
@@ -107,7 +110,7 @@ func TestTakebacks(t *testing.T) {
 	}
 }
 
-// TestRecentTrades keeps the newest, and each as it was executed.
+// TestRecentTrades: the newest trades are kept, each as it was executed.
 func TestRecentTrades(t *testing.T) {
 	var f findings
 	a := newAccount(7, &f)
@@ -116,11 +119,12 @@ func TestRecentTrades(t *testing.T) {
 	}
 	for n := range recentMax + 10 {
 		o := named(fmt.Sprint(n))
-		a.asked(o)
+		a.orderSent(o)
 		a.heard(event(uint64(n+1), fmt.Sprint(n)))
 	}
 	for n := range 3 * recentMax {
-		if got, ok := a.recentTrade(n); !ok || got.seq <= 10 || got.seq > recentMax+10 || got.name(7) != fmt.Sprintf("7-%d", got.seq) {
+		if got, ok := a.recentTrade(n); !ok || got.seq <= 10 || got.seq > recentMax+10 ||
+			got.name(7) != fmt.Sprintf("7-%d", got.seq) {
 			t.Fatalf("trade %v of the last %d of %d", got, recentMax, recentMax+10)
 		}
 	}

@@ -15,40 +15,43 @@ import (
 )
 
 const (
-	burstMax    = 4 // orders that a trader has under way at a time
+	burstMax    = 4 // orders that a trader has in progress at the same time
 	pauseMax    = 60 * time.Millisecond
 	dialTimeout = 20 * time.Second
 	callTimeout = 20 * time.Second
 )
 
-// traded are the instruments of the orders; every server has them.
+// traded are the instruments of the orders. Every server has them.
 var traded = [...]struct{ market, code string }{
 	{"SZ", "000001"}, {"SH", "600036"}, {"SH", "601398"}, {"SZ", "000002"}, {"SH", "600030"}, {"SZ", "000858"},
 }
 
-// trader is a client that comes back after every kill. Its methods are called by one goroutine, but for what is said.
+// trader is a client that comes back after every kill. One goroutine calls its methods, except
+// where they say otherwise.
 type trader struct {
 	account *account
 	name    string
 	rng     *rand.Rand
-	shadow  *shadow.Shadow // nil: a witness, who reads again what was told since the last kill
+	shadow  *shadow.Shadow // nil for a witness, who reads again what was told since the last kill
 	epoch   *epoch
 	placed  int
-	began   chan<- struct{} // told of an order that was executed, if there is room; nil: nobody wants to know
+	// gets a value, if there is room, when an order is executed; nil if nobody wants to know
+	began chan<- struct{}
 
 	conn *client.Client
 	end  chan struct{} // closed when the stream has ended and err is set
-	err  error         // why
+	err  error         // why the stream ended
 	// Of the stream, by the goroutine that reads it.
 	seq          atomic.Uint64 // the last sequence
-	fresh, again atomic.Int64  // events that nobody had been told before; that somebody had, and that were replayed
+	fresh, again atomic.Int64  // new events that nobody had been told; replayed events that somebody had
 }
 
-// epoch is the one epoch that all servers of a run must have.
+// epoch is the epoch that all servers of a run must have.
 type epoch struct{ atomic.Uint64 }
 
-// connect logs in and resumes: where the stream broke off, or, a witness, where the account was compared last. The first
-// time it asks for everything. An error is not a breach; breaches go to the account's findings.
+// connect logs in and resumes where the stream broke off; a witness resumes where the account was
+// compared last. The first login asks for everything. An error is not a breach; breaches go to the
+// account's findings.
 func (t *trader) connect(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -61,7 +64,7 @@ func (t *trader) connect(ctx context.Context, addr string) error {
 	if o.Epoch == 0 {
 		o.Mode = client.ModeRestart
 	}
-	known := t.account.top()
+	known := t.account.newestSeq()
 	c, err := client.Dial(ctx, addr, o)
 	if err != nil {
 		return err
@@ -73,18 +76,20 @@ func (t *trader) connect(ctx context.Context, addr string) error {
 	return nil
 }
 
-// judge looks at how the server took the login.
+// judge checks how the server took the login.
 func (t *trader) judge(c *client.Client, o *client.Options, known uint64) {
 	f, reply := t.account.findings, c.LoginReply()
 	if now := c.Welcome().Epoch; !t.epoch.CompareAndSwap(0, now) && t.epoch.Load() != now {
-		f.add(other, 1, "account %d: the epoch is %x, and was %x before the kill", t.account.number, now, t.epoch.Load())
+		f.add(other, 1, "account %d: the epoch is %x, and was %x before the kill", t.account.number, now,
+			t.epoch.Load())
 	}
 	if reply.Mode != o.Mode || reply.Resynced {
 		f.add(other, 1, "account %d: the answer to a %v from event %d is a %v", t.account.number,
 			papertapev1.ResumeMode(o.Mode), o.LastSeq, papertapev1.ResumeMode(reply.Mode))
 	}
 	if head := reply.HeadSeq; head < known {
-		f.add(lost, int(known-head), "account %d: event %d was told before the kill, and the newest is %d now", t.account.number, known, head)
+		f.add(lost, int(known-head), "account %d: event %d was told before the kill, and the newest is %d now",
+			t.account.number, known, head)
 	}
 	if oldest := reply.OldestSeq; oldest > 1 {
 		f.add(lost, int(oldest-1), "account %d: the oldest event kept is %d", t.account.number, oldest)
@@ -98,13 +103,13 @@ func (t *trader) follow() {
 		ev, err := t.conn.Next(context.Background())
 		if err != nil {
 			t.err = err
-			t.wrong(err)
+			t.judgeEnd(err)
 			return
 		}
 		switch fresh := t.account.heard(ev); {
 		case fresh:
 			t.fresh.Add(1)
-		case ev.Replay: // else it came on the account's other connection first
+		case ev.Replay: // otherwise it came on the account's other connection first
 			t.again.Add(1)
 		}
 		if t.shadow != nil {
@@ -116,8 +121,8 @@ func (t *trader) follow() {
 	}
 }
 
-// wrong makes a breach of an end that a killed server does not explain.
-func (t *trader) wrong(err error) {
+// judgeEnd reports a breach if a connection ended in a way that a kill does not explain.
+func (t *trader) judgeEnd(err error) {
 	var gap *client.GapError
 	var protocol *client.ProtocolError
 	switch {
@@ -130,7 +135,8 @@ func (t *trader) wrong(err error) {
 	}
 }
 
-// disconnect ends the connection, if there is one, and returns when all that came on it has been read.
+// disconnect ends the connection, if there is one, and returns when all that arrived on it has been
+// read.
 func (t *trader) disconnect() {
 	if t.conn == nil {
 		return
@@ -140,7 +146,7 @@ func (t *trader) disconnect() {
 	t.conn = nil
 }
 
-// gone tells whether the connection has ended.
+// gone says whether the connection has ended.
 func (t *trader) gone() bool {
 	select {
 	case <-t.end:
@@ -185,29 +191,29 @@ func (t *trader) order() *order {
 	}}
 }
 
-// place sends an order, for the first time or again, and notes its answer. The error says that there was none, or one that
-// settles nothing. Any goroutine may call it.
+// place sends an order, for the first time or again, and records its answer. It returns an error if
+// there was no answer, or one that leaves the outcome open. Any goroutine may call it.
 func (t *trader) place(o *order) error {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	t.account.asked(o)
+	t.account.orderSent(o)
 	ev, err := t.conn.Order(ctx, o.message)
 	switch r := asReject(err); {
 	case err == nil:
-		t.account.answer(o, ev)
+		t.account.orderExecuted(o, ev)
 		select {
 		case t.began <- struct{}{}:
 		default:
 		}
 		return nil
-	case r != nil && t.account.refuse(o, r):
+	case r != nil && t.account.orderRefused(o, r):
 		return nil
 	}
 	return err
 }
 
-// settle places an order until its answer settles it: everybody asks at once for what has to be read from the disk, which
-// a server answers with BUSY.
+// settle places an order until an answer settles its outcome. All traders ask at once for what has
+// to be read from the disk, which a server may refuse with BUSY.
 func (t *trader) settle(ctx context.Context, o *order) error {
 	for {
 		err := t.place(o)
@@ -223,7 +229,7 @@ func (t *trader) settle(ctx context.Context, o *order) error {
 	}
 }
 
-// compare asks for the holdings, and compares them with the shadow. The account must be at rest.
+// compare asks for the holdings and compares them with the shadow. The account must be at rest.
 func (t *trader) compare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -240,7 +246,7 @@ func (t *trader) compare(ctx context.Context) error {
 	return nil
 }
 
-// reach waits until the stream has come to a sequence.
+// reach waits until the stream has reached a sequence.
 func (t *trader) reach(ctx context.Context, seq uint64) error {
 	for t.seq.Load() < seq {
 		select {
@@ -248,9 +254,11 @@ func (t *trader) reach(ctx context.Context, seq uint64) error {
 			if t.seq.Load() >= seq {
 				return nil
 			}
-			return fmt.Errorf("account %d: the connection ended at event %d, on the way to %d: %w", t.account.number, t.seq.Load(), seq, t.err)
+			return fmt.Errorf("account %d: the connection ended at event %d, on the way to %d: %w", t.account.number,
+				t.seq.Load(), seq, t.err)
 		case <-ctx.Done():
-			return fmt.Errorf("account %d: event %d has not come; the last was %d: %w", t.account.number, seq, t.seq.Load(), ctx.Err())
+			return fmt.Errorf("account %d: event %d has not come; the last was %d: %w", t.account.number, seq,
+				t.seq.Load(), ctx.Err())
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -6,26 +6,26 @@ import (
 	"strings"
 )
 
-// several takes a line of several commands, as a paste of several lines becomes. It is done as a script is: all of it
-// is understood before anything is begun, one command is answered before the next is asked, and the first that fails
-// ends it.
-func (s *session) several(ctx context.Context, lines []string) error {
+// runBundle executes a line of several commands, which a paste of several lines becomes. It works
+// like a script: all commands are parsed before the first begins, each is answered before the next
+// is sent, and the first failure ends it.
+func (s *session) runBundle(ctx context.Context, lines []string) error {
 	var commands []*command
 	s.bundles++
 	for i, line := range lines {
 		cmd, err := s.words.parse(line)
 		if err != nil {
-			s.wrong(s.words.wrong(keyNoneBegun, s.words.lineError(i+1, line, true, err).Error()))
+			s.complain(s.words.sentenceError(keyNoneBegun, s.words.lineError(i+1, line, true, err).Error()))
 			return nil
 		}
 		if cmd != nil {
-			cmd.number, cmd.of = i+1, s.bundles
+			cmd.number, cmd.bundle = i+1, s.bundles
 			commands = append(commands, cmd)
 		}
 	}
 	switch {
-	case len(commands) > severalMax:
-		s.wrong(s.words.wrong(keyNoneBegun, s.words.say(keyTooMany, len(commands), severalMax)))
+	case len(commands) > bundleMax:
+		s.complain(s.words.sentenceError(keyNoneBegun, s.words.say(keyTooMany, len(commands), bundleMax)))
 		return nil
 	case len(s.waiting) >= waitingMax:
 		s.data(s.words.say(keyQueueFull, len(s.waiting), strings.Join(lines, lineBreak)))
@@ -35,10 +35,10 @@ func (s *session) several(ctx context.Context, lines []string) error {
 	return s.next(ctx)
 }
 
-// dropRest drops what is left of a line of several commands of which one has failed, and says so.
+// dropRest drops the remaining commands of a line after one of them has failed, and says so.
 func (s *session) dropRest(of int) {
 	before := len(s.waiting)
-	s.waiting = slices.DeleteFunc(s.waiting, func(c *command) bool { return of != 0 && c.of == of })
+	s.waiting = slices.DeleteFunc(s.waiting, func(c *command) bool { return of != 0 && c.bundle == of })
 	if dropped := before - len(s.waiting); dropped > 0 {
 		s.data(s.words.say(keyRestDropped, dropped))
 	}

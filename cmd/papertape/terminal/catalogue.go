@@ -7,7 +7,7 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// Language is one that the terminal speaks.
+// Language is a language of the terminal.
 type Language string
 
 // The languages.
@@ -16,7 +16,8 @@ const (
 	Chinese Language = "zh"
 )
 
-// LanguageOf is the language that the environment asks for: Chinese where the locale for messages is, else English.
+// LanguageOf returns the language that the environment asks for: Chinese if the locale for messages
+// is Chinese, else English.
 func LanguageOf(getenv func(string) string) Language {
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if locale := getenv(name); locale != "" {
@@ -32,7 +33,7 @@ func LanguageOf(getenv func(string) string) Language {
 // key names a text of the catalogue.
 type key int
 
-// The texts, with the values that they take.
+// The texts, each with the values that it takes.
 const (
 	// Login, lists.
 	keyLoggedIn key = iota // uid, account, sequence, address
@@ -41,7 +42,7 @@ const (
 	keyMenu
 	keyHoldingsOf // account, sequence
 
-	// Heads of columns.
+	// Column heads.
 	keyMarket
 	keyCode
 	keyName
@@ -77,7 +78,7 @@ const (
 	keyCashMark
 	keyTakenBack
 	keyCorrected
-	keyBecause // who, why
+	keyBecause // actor, reason
 	keyStandsNow
 	keyCascade         // ids of trades
 	keyBeforeAfter     // SH.600519, name, shares, shares, amounts
@@ -153,20 +154,20 @@ const (
 	keys
 )
 
-// catalogue is what one language says.
+// catalogue has all texts of one language.
 type catalogue struct {
 	texts   [keys]string
-	refused map[client.RejectCode]string    // what a refusal is called
-	goodbye map[client.GoodbyeReason]string // what an end of the server's making is called
+	refused map[client.RejectCode]string    // titles of refusals
+	goodbye map[client.GoodbyeReason]string // titles of the reasons for which the server ends a connection
 	verbs   []verbNames                     // in the order of the menu
 }
 
-// verbNames are how a command is called in a language: the first of its names is the one that is completed and shown. The
-// names of the other language are understood as well.
+// verbNames are the names of a command in one language. The first is the one that completion and
+// the menu show. The names of the other language are understood as well.
 type verbNames struct {
 	verb  verb
 	names []string
-	form  string // what follows it, as in the menu
+	form  string // its arguments, as the menu shows them
 	help  string
 }
 
@@ -178,7 +179,7 @@ func catalogueOf(l Language) *catalogue {
 	return &english
 }
 
-// say is a text with its values.
+// say formats a text with its values.
 func (c *catalogue) say(k key, values ...any) string {
 	if len(values) == 0 {
 		return c.texts[k]
@@ -186,7 +187,7 @@ func (c *catalogue) say(k key, values ...any) string {
 	return fmt.Sprintf(c.texts[k], values...)
 }
 
-// name is the first name of a command.
+// name returns the first name of a command.
 func (c *catalogue) name(v verb) string {
 	for i := range c.verbs {
 		if c.verbs[i].verb == v {
@@ -196,7 +197,8 @@ func (c *catalogue) name(v verb) string {
 	return ""
 }
 
-// menu lists the commands, a line each. Where they are not called as in English, that name stands beside.
+// menu lists the commands, one a line. Where a command's name is not the English one, the English
+// name stands beside it.
 func (c *catalogue) menu() string {
 	names, wideName, wideForm := make([]string, len(c.verbs)), 0, 0
 	for i := range c.verbs {
@@ -209,12 +211,13 @@ func (c *catalogue) menu() string {
 	var b strings.Builder
 	b.WriteString(c.say(keyMenu) + "\n")
 	for i := range c.verbs {
-		b.WriteString("  " + left(names[i], wideName) + " " + left(c.verbs[i].form, wideForm) + "  " + c.verbs[i].help + "\n")
+		b.WriteString("  " + left(names[i], wideName) + " " + left(c.verbs[i].form, wideForm) + "  " +
+			c.verbs[i].help + "\n")
 	}
 	return b.String()
 }
 
-// CommandNames are the commands, as completion of a shell offers them.
+// CommandNames returns the names of the commands for a shell's completion.
 func CommandNames() []string {
 	names := make([]string, len(english.verbs))
 	for i := range english.verbs {

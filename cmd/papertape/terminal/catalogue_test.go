@@ -13,7 +13,7 @@ import (
 
 var formatVerb = regexp.MustCompile(`%(?:\[(\d+)\])?([a-z%])`)
 
-// verbsOf are the values that a text takes and how each is formatted, whatever their order in the text.
+// verbsOf returns the formatting verbs of a text with the values they take, sorted.
 func verbsOf(format string) (found []string) {
 	next := 1
 	for _, m := range formatVerb.FindAllStringSubmatch(format, -1) {
@@ -64,7 +64,8 @@ func TestVerbsOf(t *testing.T) {
 	}
 }
 
-// TestCommandNames: the languages have the same commands in the same order, and no name means two things.
+// TestCommandNames: the languages have the same commands in the same order, and no name has two
+// meanings.
 func TestCommandNames(t *testing.T) {
 	names := make(map[string]verb)
 	for i := range english.verbs {

@@ -12,7 +12,7 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// verb is what a command does.
+// verb identifies a command.
 type verb int
 
 const (
@@ -31,28 +31,28 @@ const (
 	historyMost    = 1000
 )
 
-// command is a line that was understood. Whether its instruments exist is not known yet.
+// command is a line that was parsed. Its instruments may not exist; that is not known yet.
 type command struct {
 	verb     verb
 	line     string   // as it was typed, without a comment
 	number   int      // of the line, from 1
-	of       int      // the line of several commands that it is one of, from 1; 0: it came alone
+	bundle   int      // the number, from 1, of the line of several commands that it is part of; 0 if it came alone
 	words    []string // buy, sell: the instrument; quote: instruments
 	quantity int64    // buy, sell: shares
-	limit    int64    // buy, sell: in 1/10000; 0: at the market
+	limit    int64    // buy, sell: in 1/10000; 0 means at the market
 	count    int      // history
 	on       bool     // presence
 }
 
 func (c *command) isOrder() bool { return c.verb == verbBuy || c.verb == verbSell }
 
-// isLocal says that no server is asked.
+// isLocal says that the command needs no server.
 func (c *command) isLocal() bool { return c.verb == verbQuit || c.verb == verbHelp }
 
-// parse understands a line up to a #, which begins a comment. It returns nil where there is no command. The error is a
-// sentence that says what was wrong and what would be right.
+// parse parses a line up to a #, which begins a comment. It returns nil if there is no command. The
+// error is a sentence that says what was wrong and what would be right.
 func (c *catalogue) parse(line string) (*command, error) {
-	line, _, _ = strings.Cut(narrow(line), "#")
+	line, _, _ = strings.Cut(narrowForms(line), "#")
 	line = strings.TrimSpace(line)
 	words := strings.Fields(line)
 	if len(words) == 0 {
@@ -60,7 +60,7 @@ func (c *catalogue) parse(line string) (*command, error) {
 	}
 	for _, word := range words {
 		if r, hides := usertext.Hidden(word); hides {
-			return nil, c.wrong(keyHidden, tidy(word), fmt.Sprintf("%U", r))
+			return nil, c.sentenceError(keyHidden, tidy(word), fmt.Sprintf("%U", r))
 		}
 	}
 	v, err := c.verbOf(words[0])
@@ -85,13 +85,13 @@ func (c *catalogue) parseRest(cmd *command, rest []string) (err error) {
 		return c.parsePresence(cmd, rest)
 	}
 	if len(rest) > 0 {
-		return c.wrong(keyTakesNothing, c.name(cmd.verb), strings.Join(rest, " "))
+		return c.sentenceError(keyTakesNothing, c.name(cmd.verb), strings.Join(rest, " "))
 	}
 	return nil
 }
 
-// wrong is an error that is a sentence of the catalogue.
-func (c *catalogue) wrong(k key, values ...any) error { return errors.New(c.say(k, values...)) }
+// sentenceError returns a sentence of the catalogue as an error.
+func (c *catalogue) sentenceError(k key, values ...any) error { return errors.New(c.say(k, values...)) }
 
 // verbOf finds a command by any of its names in any language.
 func (c *catalogue) verbOf(word string) (verb, error) {
@@ -105,42 +105,43 @@ func (c *catalogue) verbOf(word string) (verb, error) {
 	}
 	for _, of := range []*catalogue{c, &english, &chinese} {
 		for i := range of.verbs {
-			if name := of.verbs[i].names[0]; distance(typed, name) <= 1+len([]rune(name))/5 && distance(typed, name) < len([]rune(name)) {
-				return 0, c.wrong(keyMeant, word, name)
+			if name := of.verbs[i].names[0]; distance(typed, name) <= 1+len([]rune(name))/5 &&
+				distance(typed, name) < len([]rune(name)) {
+				return 0, c.sentenceError(keyMeant, word, name)
 			}
 		}
 	}
-	return 0, c.wrong(keyUnknownCommand, word, c.name(verbHelp))
+	return 0, c.sentenceError(keyUnknownCommand, word, c.name(verbHelp))
 }
 
-// parseOrder reads an instrument in one word or two, a quantity, and @ with a limit or not.
+// parseOrder parses an instrument of one or two words, a quantity, and optionally @ and a limit.
 func (c *catalogue) parseOrder(cmd *command, rest []string) error {
 	name := c.name(cmd.verb)
 	before, after, limited := strings.Cut(strings.Join(rest, " "), "@")
 	words, price := strings.Fields(before), strings.Fields(after)
 	if len(words) == 0 {
-		return c.wrong(keyOrderUsage, name)
+		return c.sentenceError(keyOrderUsage, name)
 	}
 	last := words[len(words)-1]
 	var err error
 	cmd.quantity, err = decimal.ParseWhole[int64](last, 1, positions.MaxOrderShares)
 	switch {
 	case len(words) == 1, len(words) == 2 && isMarket(words[0]):
-		return c.wrong(keyNoQuantity, name, strings.Join(words, " "))
+		return c.sentenceError(keyNoQuantity, name, strings.Join(words, " "))
 	case err != nil:
-		return c.wrong(keyBadQuantity, last, positions.MaxOrderShares)
+		return c.sentenceError(keyBadQuantity, last, positions.MaxOrderShares)
 	}
 	cmd.words = words[:len(words)-1]
 	switch {
 	case !limited:
 		return nil
 	case len(price) == 0:
-		return c.wrong(keyNoPrice)
+		return c.sentenceError(keyNoPrice)
 	case len(price) > 1:
-		return c.wrong(keyAfterPrice, strings.Join(price[1:], " "))
+		return c.sentenceError(keyAfterPrice, strings.Join(price[1:], " "))
 	}
 	if cmd.limit, err = market.ParseMoney(price[0]); err != nil || cmd.limit <= 0 || cmd.limit > market.MaxPrice {
-		return c.wrong(keyBadPrice, price[0], market.FormatMoney(market.MaxPrice))
+		return c.sentenceError(keyBadPrice, price[0], market.FormatMoney(market.MaxPrice))
 	}
 	return nil
 }
@@ -151,7 +152,7 @@ func (c *catalogue) parseCount(rest []string) (int, error) {
 	}
 	n, err := decimal.ParseWhole(rest[0], 1, historyMost)
 	if len(rest) > 1 || err != nil {
-		return 0, c.wrong(keyBadCount, strings.Join(rest, " "), historyMost)
+		return 0, c.sentenceError(keyBadCount, strings.Join(rest, " "), historyMost)
 	}
 	return n, nil
 }
@@ -166,11 +167,12 @@ func (c *catalogue) parsePresence(cmd *command, rest []string) error {
 			return nil
 		}
 	}
-	return c.wrong(keyPresenceUsage, c.name(verbPresence))
+	return c.sentenceError(keyPresenceUsage, c.name(verbPresence))
 }
 
-// narrow makes of the wide forms that a Chinese keyboard types (Ｂ, １, ＠, ．) what they stand for.
-func narrow(s string) string {
+// narrowForms replaces the wide forms that a Chinese keyboard types (Ｂ, １, ＠, ．) by the plain
+// characters.
+func narrowForms(s string) string {
 	const wideFirst, wideLast, offset = '！', '～', '！' - '!'
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -185,7 +187,7 @@ func narrow(s string) string {
 	}, s)
 }
 
-// distance is how many letters two words differ by: Levenshtein's.
+// distance is the Levenshtein distance of two words.
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	row := make([]int, len(y)+1)
@@ -193,7 +195,7 @@ func distance(a, b string) int {
 		row[j] = j
 	}
 	for i := range x {
-		above := row[0] // of the row before, one to the left
+		above := row[0] // the cell of the previous row, one to the left
 		row[0] = i + 1
 		for j := range y {
 			change := above

@@ -13,11 +13,15 @@ func TestParse(t *testing.T) {
 	}{
 		{"buy SH 600519 100", command{verb: verbBuy, words: []string{"SH", "600519"}, quantity: 100}},
 		{"  buy   SH.600519 100 ", command{verb: verbBuy, words: []string{"SH.600519"}, quantity: 100}},
-		{"b 600519.SH 100 @ 1480", command{verb: verbBuy, words: []string{"600519.SH"}, quantity: 100, limit: 1480_0000}},
-		{"BUY 600519.XSHG 100@1480.5", command{verb: verbBuy, words: []string{"600519.XSHG"}, quantity: 100, limit: 1480_5000}},
-		{"sell SH 600519 1 @1480.0001", command{verb: verbSell, words: []string{"SH", "600519"}, quantity: 1, limit: 1480_0001}},
+		{"b 600519.SH 100 @ 1480", command{verb: verbBuy, words: []string{"600519.SH"}, quantity: 100,
+			limit: 1480_0000}},
+		{"BUY 600519.XSHG 100@1480.5", command{verb: verbBuy, words: []string{"600519.XSHG"}, quantity: 100,
+			limit: 1480_5000}},
+		{"sell SH 600519 1 @1480.0001", command{verb: verbSell, words: []string{"SH", "600519"}, quantity: 1,
+			limit: 1480_0001}},
 		{"买入 贵州茅台 100", command{verb: verbBuy, words: []string{"贵州茅台"}, quantity: 100}},
-		{"卖出　ＳＨ。６００５１９　１００　＠　１４８０．５", command{verb: verbSell, words: []string{"SH.600519"}, quantity: 100, limit: 1480_5000}},
+		{"卖出　ＳＨ。６００５１９　１００　＠　１４８０．５", command{verb: verbSell, words: []string{"SH.600519"}, quantity: 100,
+			limit: 1480_5000}},
 		{"holding", command{verb: verbHolding}},
 		{"持仓", command{verb: verbHolding}},
 		{"history", command{verb: verbHistory, count: 20}},
@@ -35,7 +39,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %v", c.line, err)
 			continue
 		}
-		c.want.line = strings.TrimSpace(narrow(c.line))
+		c.want.line = strings.TrimSpace(narrowForms(c.line))
 		if !reflect.DeepEqual(*got, c.want) {
 			t.Errorf("%q: %+v, want %+v", c.line, *got, c.want)
 		}
@@ -47,18 +51,23 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestBadInput: every line that cannot be understood gets a sentence that says what would be right, in both languages.
+// TestBadInput: every line that cannot be understood gets a sentence that says what would be right,
+// in both languages.
 func TestBadInput(t *testing.T) {
 	for _, c := range []struct{ line, en, zh string }{
 		{"frobnicate", `there is no command "frobnicate"; help lists them`, `没有命令 "frobnicate"；所有命令请看：帮助`},
 		{"sel SH.600519 100", `there is no command "sel"; did you mean sell?`, `没有命令 "sel"；是不是 sell？`},
 		{"hitsory", `there is no command "hitsory"; did you mean history?`, `没有命令 "hitsory"；是不是 history？`},
 		{"买出 SH.600519 100", `there is no command "买出"; did you mean 买入?`, `没有命令 "买出"；是不是 买入？`},
-		{"buy", "buy what? Write market, code and quantity, as in: buy SH.600519 100, or with a limit: buy SH.600519 100 @ 1480.00", "买入什么？"},
+		{"buy", "buy what? Write market, code and quantity, as in: buy SH.600519 100, or with a limit: buy " +
+			"SH.600519 100 @ 1480.00", "买入什么？"},
 		{"buy @ 12", "buy what?", "买入什么？"},
-		{"buy SH.600519", "how many shares of SH.600519? Write the quantity last, as in: buy SH.600519 100", "SH.600519 要多少股？"},
-		{"sell SH 600519", "how many shares of SH 600519? Write the quantity last, as in: sell SH 600519 100", "SH 600519 要多少股？"},
-		{"buy SH.600519 many", `"many" is no quantity; it is a whole number of shares from 1 to 1000000000, as in 100`, `"many" 不是数量`},
+		{"buy SH.600519", "how many shares of SH.600519? Write the quantity last, as in: buy SH.600519 100",
+			"SH.600519 要多少股？"},
+		{"sell SH 600519", "how many shares of SH 600519? Write the quantity last, as in: sell SH 600519 100",
+			"SH 600519 要多少股？"},
+		{"buy SH.600519 many", `"many" is no quantity; it is a whole number of shares from 1 to 1000000000, as ` +
+			`in 100`, `"many" 不是数量`},
 		{"buy SH.600519 0", `"0" is no quantity`, `"0" 不是数量`},
 		{"buy SH.600519 -100", `"-100" is no quantity`, `"-100" 不是数量`},
 		{"buy SH.600519 +100", `"+100" is no quantity`, `"+100" 不是数量`},
@@ -67,11 +76,15 @@ func TestBadInput(t *testing.T) {
 		{"history +5", `"+5" is no number of events`, `"+5" 不是条数`},
 		{"buy SH.600519 1.5", `"1.5" is no quantity`, `"1.5" 不是数量`},
 		{"buy SH.600519 99999999999999999999", "is no quantity", "不是数量"},
-		{"buy SH.600519 100 @", "there is no price after the @; write one, as in @ 1480.00, or leave the @ out", "@ 后面没有价格"},
-		{"buy SH.600519 100 @ dear", `"dear" is no price; it is an amount above 0 and at most 1000000000.00, with at most four decimals, as in 1480.00`, `"dear" 不是价格`},
+		{"buy SH.600519 100 @", "there is no price after the @; write one, as in @ 1480.00, or leave the @ out",
+			"@ 后面没有价格"},
+		{"buy SH.600519 100 @ dear", `"dear" is no price; it is an amount above 0 and at most 1000000000.00, ` +
+			`with at most four decimals, as in 1480.00`, `"dear" 不是价格`},
 		{"buy SH.600519 100 @ 0", `"0" is no price`, `"0" 不是价格`},
-		{"buy SH.600519 100 @ 1000000000.01", `"1000000000.01" is no price; it is an amount above 0 and at most 1000000000.00`, `"1000000000.01" 不是价格`},
-		{"buy SH.600519 100 @ 99999999999999999999", `"99999999999999999999" is no price; it is an amount above 0 and at most`, "不是价格"},
+		{"buy SH.600519 100 @ 1000000000.01", `"1000000000.01" is no price; it is an amount above 0 and at ` +
+			`most 1000000000.00`, `"1000000000.01" 不是价格`},
+		{"buy SH.600519 100 @ 99999999999999999999", `"99999999999999999999" is no price; it is an amount ` +
+			`above 0 and at most`, "不是价格"},
 		{"buy SH.600519 100 @ -1", `"-1" is no price`, `"-1" 不是价格`},
 		{"buy SH.600519 100 @ 1.00001", `"1.00001" is no price`, `"1.00001" 不是价格`},
 		{"buy SH.600519 100 @ 1480 now please", `"now please" follows the price; nothing may`, `价格后面多了 "now please"`},
@@ -97,7 +110,8 @@ func TestDistance(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want int
-	}{{"", "", 0}, {"buy", "", 3}, {"sel", "sell", 1}, {"hitsory", "history", 2}, {"买出", "买入", 1}, {"kitten", "sitting", 3}} {
+	}{{"", "", 0}, {"buy", "", 3}, {"sel", "sell", 1}, {"hitsory", "history", 2}, {"买出", "买入", 1},
+		{"kitten", "sitting", 3}} {
 		if got := distance(c.a, c.b); got != c.want {
 			t.Errorf("%q to %q: %d, want %d", c.a, c.b, got, c.want)
 		}

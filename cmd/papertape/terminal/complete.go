@@ -6,19 +6,19 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// completion is what the tab key makes of a line.
+// completion is what the tab key does to a line.
 type completion struct {
-	line    string   // up to the cursor, as far as it is certain
-	choices []choice // what it may go on with, where that is more than one thing and nothing more is certain
+	line    string   // the text up to the cursor, completed as far as it is unambiguous
+	choices []choice // the possible continuations, if there are several and the line did not grow
 }
 
-// choice is one of several things that a word may become.
+// choice is one of several words that the typed word may become.
 type choice struct {
 	word  string
-	about string // for people
+	about string // a description for people
 }
 
-// completer knows what words a line can have.
+// completer knows the words that a line can have.
 type completer struct {
 	words   *catalogue
 	listing func() *listing
@@ -41,7 +41,7 @@ func (c *completer) complete(text string) completion {
 	return pick(strings.TrimSuffix(text, last), last, c.candidates(words, last))
 }
 
-// cutLast cuts behind the last of a separator.
+// cutLast cuts s around the last instance of a separator.
 func cutLast(text, separator string) (before, after string, found bool) {
 	at := strings.LastIndex(text, separator)
 	if at < 0 {
@@ -51,7 +51,7 @@ func cutLast(text, separator string) (before, after string, found bool) {
 	return text[:at], text[at:], true
 }
 
-// candidates are the words that last may become, after the words before it.
+// candidates returns the words that last may become after the words before it.
 func (c *completer) candidates(words []string, last string) []choice {
 	if len(words) == 0 {
 		return c.commands(last)
@@ -75,7 +75,8 @@ func (c *completer) candidates(words []string, last string) []choice {
 	return nil
 }
 
-// commands are the names, in the language of the terminal or in English, that begin so.
+// commands returns the command names, in the terminal's language or in English, that begin with
+// last.
 func (c *completer) commands(last string) (found []choice) {
 	for _, of := range []*catalogue{c.words, &english} {
 		for i := range of.verbs {
@@ -89,10 +90,11 @@ func (c *completer) commands(last string) (found []choice) {
 	return nil
 }
 
-// instruments are those whose spelling, code or name begins so; where their market stands before as a word of its own, those
-// of that market by code. Of only, if it is not nil, and no others.
+// instruments returns the instruments whose spelling, code or name begins with last. If the word
+// before it, place, is a market, it returns those of that market by code. If only is not nil, no
+// others are returned.
 func (c *completer) instruments(place, last string, only []instrument) (found []choice) {
-	typed := strings.ToUpper(narrow(last))
+	typed := strings.ToUpper(narrowForms(last))
 	for _, in := range c.listing().all() {
 		switch {
 		case only != nil && !holds(only, in):
@@ -126,8 +128,9 @@ func prefixed(last string, choices ...choice) (found []choice) {
 	return found
 }
 
-// pick completes a word from candidates: to the one there is and a space, or to what all have in common if that says more than
-// the word does, or not; then there are choices.
+// pick completes a word from its candidates. A single candidate is inserted with a space after it.
+// Of several, the common beginning is inserted if it is longer than the word; otherwise they become
+// the choices.
 func pick(before, last string, candidates []choice) completion {
 	switch len(candidates) {
 	case 0:
@@ -137,7 +140,7 @@ func pick(before, last string, candidates []choice) completion {
 	}
 	shared := []rune(candidates[0].word)
 	for _, c := range candidates[1:] {
-		shared = shared[:common(shared, []rune(c.word))]
+		shared = shared[:commonPrefix(shared, []rune(c.word))]
 	}
 	more := len(shared) > len([]rune(last))
 	if more && (strings.HasPrefix(string(shared), last) || strings.Contains(string(shared), strings.ToUpper(last))) {
@@ -146,15 +149,15 @@ func pick(before, last string, candidates []choice) completion {
 	return completion{line: before + last, choices: candidates}
 }
 
-// common is how many letters two words begin with alike.
-func common(a, b []rune) (n int) {
+// commonPrefix returns how many letters two words have in common at their beginning.
+func commonPrefix(a, b []rune) (n int) {
 	for n < len(a) && n < len(b) && a[n] == b[n] {
 		n++
 	}
 	return n
 }
 
-// list is the choices in columns, to be written above the line.
+// list renders the choices in columns, to be written above the line.
 func (c *completion) list(width int) string {
 	const gap = 2
 	cells, widest := make([]string, len(c.choices)), 0

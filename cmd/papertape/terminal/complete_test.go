@@ -62,9 +62,10 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// TestChoices lists choices in columns that line up, whatever the width of their letters.
+// TestChoices: choices are listed in aligned columns, whatever the width of their letters.
 func TestChoices(t *testing.T) {
-	c := completion{choices: []choice{{"SH.600519", "贵州茅台"}, {"SZ.000002", "万科A"}, {"SZ.000858", "五粮液"}, {"SZ.000001", "平安银行"}, {"buy", ""}}}
+	c := completion{choices: []choice{{"SH.600519", "贵州茅台"}, {"SZ.000002", "万科A"}, {"SZ.000858", "五粮液"},
+		{"SZ.000001", "平安银行"}, {"buy", ""}}}
 	const want = "" +
 		"SH.600519 贵州茅台  SZ.000001 平安银行\n" +
 		"SZ.000002 万科A     buy\n" +

@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// listingPage is how many instruments the server lists when it is not asked for any by code.
+	// listingPage is how many instruments the server lists when none is asked for by code.
 	listingPage = 500
-	nearMost    = 3 // instruments that a sentence names
+	nearMost    = 3 // instruments that a sentence suggests
 )
 
-// listing is what is traded, as the server lists it. It is for completion and for reading what a person typed; prices are
-// asked for when they are wanted. It does not change.
+// listing has the traded instruments as the server lists them. It serves completion and the parsing
+// of what a person typed; prices are asked for when they are needed. It is immutable.
 type listing struct {
 	instruments []client.Instrument
 	universe    *market.Universe
-	complete    bool // there is nothing else on the server
+	complete    bool // the server has no other instruments
 }
 
-// fetchListing asks the server.
+// fetchListing asks the server for the listing.
 func fetchListing(ctx context.Context, a *client.Account) (*listing, error) {
 	list, err := a.Instruments(ctx)
 	if err != nil {
@@ -51,7 +51,8 @@ func newListing(list []client.Instrument, complete bool) (*listing, error) {
 	return &listing{instruments: list, universe: u, complete: complete}, nil
 }
 
-// nameOf is an instrument's name as it is shown and typed; where a server's is no name, its code.
+// nameOf returns an instrument's name as it is shown and typed, or its code if the server's name is
+// not usable.
 func nameOf(in *client.Instrument) string {
 	name := strings.TrimSpace(tidy(in.Name))
 	if usertext.CheckLine(name, market.MaxNameBytes) != nil {
@@ -60,19 +61,19 @@ func nameOf(in *client.Instrument) string {
 	return name
 }
 
-// with is the listing and one instrument more.
+// with returns the listing with one more instrument.
 func (l *listing) with(in client.Instrument) (*listing, error) {
 	return newListing(append(slices.Clip(l.instruments), in), l.complete)
 }
 
-// find reads an instrument from what was typed: any spelling of market and code, or the very name.
+// find looks up what was typed: any spelling of market and code, or the exact name.
 func (l *listing) find(typed string) (*market.Instrument, bool) {
 	if id, err := l.universe.Parse(typed); err == nil {
 		return l.universe.At(id), true
 	}
 	var named []*market.Instrument
 	for _, in := range l.all() {
-		if narrow(in.Name) == narrow(typed) {
+		if narrowForms(in.Name) == narrowForms(typed) {
 			named = append(named, in)
 		}
 	}
@@ -82,7 +83,7 @@ func (l *listing) find(typed string) (*market.Instrument, bool) {
 	return nil, false
 }
 
-// near are instruments that may have been meant: those whose code or name is in what was typed.
+// near returns instruments that may have been meant: their code or name is part of what was typed.
 func (l *listing) near(typed string) (found []*market.Instrument) {
 	typed = strings.ToUpper(typed)
 	for _, in := range l.all() {
@@ -93,7 +94,7 @@ func (l *listing) near(typed string) (found []*market.Instrument) {
 	return found[:min(len(found), nearMost)]
 }
 
-// all are the instruments by market and code.
+// all returns the instruments by market and code.
 func (l *listing) all() []*market.Instrument {
 	list := make([]*market.Instrument, l.universe.Len())
 	for i := range list {
@@ -102,7 +103,7 @@ func (l *listing) all() []*market.Instrument {
 	return list
 }
 
-// example is an instrument that a sentence can name.
+// example returns an instrument for use in a sentence.
 func (l *listing) example() string {
 	if in, ok := l.find("SH.600519"); ok {
 		return in.String()
@@ -110,20 +111,20 @@ func (l *listing) example() string {
 	return l.universe.At(0).String()
 }
 
-// unknown is the sentence for what find does not find.
+// unknown returns the sentence for an instrument that find did not find.
 func (l *listing) unknown(c *catalogue, typed string) error {
 	near := l.near(typed)
 	if len(near) == 0 {
-		return c.wrong(keyUnknownInstrument, typed, l.example())
+		return c.sentenceError(keyUnknownInstrument, typed, l.example())
 	}
 	names := make([]string, len(near))
 	for i, in := range near {
 		names[i] = fmt.Sprintf("%s (%s)", in, in.Name)
 	}
-	return c.wrong(keyInstrumentNear, typed, strings.Join(names, c.say(keyOr)))
+	return c.sentenceError(keyInstrumentNear, typed, strings.Join(names, c.say(keyOr)))
 }
 
-// splitInstruments tells which words are an instrument each; one may be in two (SH 600519).
+// splitInstruments groups words into instruments. An instrument may take two words (SH 600519).
 func splitInstruments(words []string) (typed []string) {
 	for len(words) > 0 {
 		n := 1
@@ -136,7 +137,7 @@ func splitInstruments(words []string) (typed []string) {
 	return typed
 }
 
-// isMarket says whether a word is the name of a market and nothing else, canonical or MIC.
+// isMarket says whether a word is only the name of a market, canonical or MIC.
 func isMarket(word string) bool {
 	switch strings.ToUpper(word) {
 	case "BJ", "XBSE", "BJSE", "HK", "XHKG", "SH", "XSHG", "SZ", "XSHE", "US", "XNYS", "XNAS":
@@ -145,7 +146,7 @@ func isMarket(word string) bool {
 	return false
 }
 
-// resolve finds an instrument, here or, where the listing is not all there is, on the server.
+// resolve finds an instrument in the listing or, if the listing is incomplete, on the server.
 func (s *session) resolve(ctx context.Context, typed string) (*market.Instrument, error) {
 	l := s.listing.Load()
 	if in, ok := l.find(typed); ok {

@@ -10,7 +10,7 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// shipped is what the server lists unless it is told otherwise.
+// shipped returns the listing of a server with its default instruments.
 func shipped(t *testing.T) *listing {
 	t.Helper()
 	u := market.Default()
@@ -31,13 +31,15 @@ func shipped(t *testing.T) *listing {
 
 func wireInstrument(in *market.Instrument) *papertapev1.Instrument {
 	return &papertapev1.Instrument{
-		Market: in.Market, Code: in.Code, Name: in.Name, Price: in.PreviousClose, PreviousClose: in.PreviousClose, Lot: in.Lot, Tick: in.Tick,
+		Market: in.Market, Code: in.Code, Name: in.Name, Price: in.PreviousClose, PreviousClose: in.PreviousClose,
+		Lot: in.Lot, Tick: in.Tick,
 	}
 }
 
 func TestFind(t *testing.T) {
 	l := shipped(t)
-	for _, typed := range []string{"SH.600519", "600519.SH", "600519.XSHG", "XSHG.600519", "SH 600519", "sh600519", "SH:600519", "贵州茅台"} {
+	for _, typed := range []string{"SH.600519", "600519.SH", "600519.XSHG", "XSHG.600519", "SH 600519", "sh600519",
+		"SH:600519", "贵州茅台"} {
 		if in, ok := l.find(typed); !ok || in.String() != "SH.600519" {
 			t.Errorf("%q: %v, %v", typed, in, ok)
 		}
@@ -69,10 +71,11 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestIsMarket holds the names against those that market reads: a code alone is found by no other word before it.
+// TestIsMarket compares isMarket with the names that package market accepts before a code.
 func TestIsMarket(t *testing.T) {
 	l := shipped(t)
-	for _, name := range []string{"BJ", "XBSE", "BJSE", "HK", "XHKG", "SH", "XSHG", "SZ", "XSHE", "US", "XNYS", "XNAS"} {
+	for _, name := range []string{"BJ", "XBSE", "BJSE", "HK", "XHKG", "SH", "XSHG", "SZ", "XSHE", "US", "XNYS",
+		"XNAS"} {
 		_, err := l.universe.Parse(name + ".1")
 		if !isMarket(name) || !isMarket(strings.ToLower(name)) || !strings.HasPrefix(err.Error(), "there is no ") {
 			t.Errorf("%s: %v, %v", name, isMarket(name), err)

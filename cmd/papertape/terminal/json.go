@@ -12,7 +12,8 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// The lines of -o json: objects that say of what type they are and have otherwise the shape of the admin API's.
+// The lines of -o json. Each object names its type; otherwise it has the shape of the admin API's
+// objects.
 type (
 	loginLine struct {
 		Type   string `json:"type"` // login
@@ -27,7 +28,7 @@ type (
 	eventLine struct {
 		Type    string `json:"type"` // event
 		Account uint64 `json:"account"`
-		Mine    bool   `json:"mine"`   // an order of this program made it
+		Mine    bool   `json:"mine"`   // made by an order of this program
 		Replay  bool   `json:"replay"` // it happened while this program was not connected
 		console.Event
 	}
@@ -62,21 +63,21 @@ type (
 		Commands []helpCommand `json:"commands"`
 	}
 	helpCommand struct {
-		Names []string `json:"names"` // the first is that of the menu; those of other languages are understood too
+		Names []string `json:"names"` // the menu's name first; names of other languages are understood too
 		Form  string   `json:"form,omitempty"`
 		Help  string   `json:"help"`
 	}
 	connectedLine struct {
-		Type     string  `json:"type"` // connected: again
+		Type     string  `json:"type"` // connected: the connection is back
 		UID      uint64  `json:"uid"`
 		Server   string  `json:"server"`
 		Away     float64 `json:"away_seconds"`
-		Resynced bool    `json:"resynced"` // events were skipped, holdings follow
+		Resynced bool    `json:"resynced"` // events were skipped; the holdings follow
 		Missed   uint64  `json:"missed"`   // events that follow, or that were skipped
 	}
 )
 
-// helpJSON is the menu.
+// helpJSON returns the menu.
 func (c *catalogue) helpJSON() helpLine {
 	line := helpLine{Type: "help"}
 	for i := range c.verbs {
@@ -115,7 +116,7 @@ func cashJSON(c client.Cash) console.Cash {
 		Realised: console.Money(c.Realised)}
 }
 
-// positionsJSON never returns nil: a list without rows is [], not null.
+// positionsJSON never returns nil, so that an empty list is [] and not null.
 func positionsJSON(rows []client.Position) []console.Position {
 	list := make([]console.Position, len(rows))
 	for i := range rows {
@@ -165,7 +166,7 @@ func tradeJSON(t *client.Trade) *console.Trade {
 	}
 }
 
-// enumJSON is a value of an enumeration as the admin API writes it: BUY is buy.
+// enumJSON returns a value of an enumeration as the admin API writes it: BUY becomes buy.
 func enumJSON(value fmt.Stringer) string { return strings.ToLower(value.String()) }
 
 func quotesJSON(list []client.Instrument) quotesLine {

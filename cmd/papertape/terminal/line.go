@@ -18,38 +18,43 @@ import (
 const (
 	prompt       = ">>> "
 	echoPrompt   = prompt
-	historyLines = 1000 // of the line, kept
+	historyLines = 1000 // kept in the history file
 )
 
-// line is the line at the bottom of a terminal: one goroutine reads it, run writes above it.
+// line is the input line at the bottom of a terminal. One goroutine reads it, and run writes above
+// it.
 //
-// Readline redraws the line around what is written, but it handles the keys that end a line without holding its own lock:
-// a push in that moment would bring the line back, or a second prompt. So the reader holds keys from the moment that a key
-// comes until the key is done with, and whoever writes holds it too.
+// Readline redraws the line around what is written above it. But it handles the keys that end a
+// line without holding its own lock, so a write at that moment could bring the line back or draw a
+// second prompt. Therefore the reader holds the mutex keys from the arrival of a key until the key
+// has been handled, and every writer holds it too.
 //
-// Between two lines readline gives the terminal back to the kernel, which would show what is typed ahead in that moment, and
-// readline shows it again. So it is kept until the end, or until Ctrl-Z suspends the program. Whatever ends it, the terminal is
-// given back: a signal that ends the process, too, and a panic.
+// Between two lines readline would give the terminal back to the kernel, which would echo what is
+// typed ahead; readline would then show it again. So the terminal is kept until the session ends or
+// Ctrl-Z suspends the program. It is given back however the session ends, also by a fatal signal or
+// a panic.
 type line struct {
 	rl       *readline.Instance
 	out      io.Writer
 	complete func(line string) completion
-	tooLong  func(bytes int) string // the sentence for a paste
+	tooLong  func(bytes int) string // returns the sentence for a paste that is too long
 
 	keys       sync.Mutex
 	suspending atomic.Bool // the last key was Ctrl-Z
 
 	terminal sync.Mutex
-	take     func() error  // under terminal: it from the kernel
-	giveBack func() error  // under terminal: it to the kernel, as it was
-	taken    bool          // under terminal
-	over     bool          // under terminal: it is not taken again
-	resumed  chan struct{} // under terminal: closed when it is taken again after it was given back for Ctrl-Z; nil: it was not
+	take     func() error // guarded by terminal; takes the terminal from the kernel
+	giveBack func() error // guarded by terminal; gives it back to the kernel as it was
+	taken    bool         // guarded by terminal
+	over     bool         // guarded by terminal; the terminal is not taken again
+	// guarded by terminal; closed when it is taken again after Ctrl-Z; nil unless it was given back
+	// for Ctrl-Z
+	resumed chan struct{}
 
 	// Owned by the reader.
 	held  bool // it holds keys
 	last  rune // the last key
-	typed int  // letters on the line after it
+	typed int  // letters typed on the line after that key
 }
 
 // openLine takes the terminal. historyFile may be empty.
@@ -73,10 +78,11 @@ func openLine(in, out *os.File, historyFile string, complete func(string) comple
 	if err := l.rl.SetConfig(cfg); err != nil {
 		return nil, err
 	}
-	return l, l.begin() // what is typed from now on is not shown before the prompt is
+	return l, l.begin() // from now on, what is typed is not echoed before the prompt appears
 }
 
-// The size of a screen that does not say it: a serial line, a terminal that a program holds.
+// The size assumed for a screen that does not tell its own, such as a serial line or a terminal
+// held by another program.
 const (
 	widthDefault  = 80
 	heightDefault = 24
@@ -90,10 +96,10 @@ func sizeOf(out *os.File) (width, height int) {
 	return width, height
 }
 
-// quietTime is how long nothing has to come for what was given up to be over.
+// quietTime is how long no input must arrive before an abandoned paste counts as over.
 const quietTime = 300 * time.Millisecond
 
-// quiet waits for that, or until something comes.
+// quiet waits for quietTime, or until input arrives. It returns whether none did.
 func quiet(in *os.File) bool {
 	poll := []unix.PollFd{{Fd: int32(in.Fd()), Events: unix.POLLIN}} //nolint:gosec // a file descriptor
 	for {
@@ -104,8 +110,8 @@ func quiet(in *os.File) bool {
 	}
 }
 
-// historyFile is where lines are kept, made if it was not there; empty where that is not possible: then they are kept in
-// memory alone.
+// historyFile returns the file for the history of lines, and creates it if it is missing. The
+// result is empty if that fails; lines are then kept only in memory.
 func historyFile(getenv func(string) string) string {
 	state := getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(state) {
@@ -120,7 +126,8 @@ func historyFile(getenv func(string) string) string {
 		return ""
 	}
 	name := filepath.Join(dir, "history")
-	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY | unix.O_NONBLOCK // of a pipe nobody is waited for
+	// of a pipe: does not wait for its other end
+	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY | unix.O_NONBLOCK
 	f, err := os.OpenFile(name, flags, 0o600)
 	if err != nil {
 		return ""
@@ -130,7 +137,7 @@ func historyFile(getenv func(string) string) string {
 		err = fs.ErrInvalid
 	}
 	if err == nil {
-		err = f.Chmod(0o600) // readline leaves one that it has cut down as the umask says
+		err = f.Chmod(0o600) // readline, when it has shortened the file, leaves it with the umask's permissions
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return ""
@@ -138,10 +145,11 @@ func historyFile(getenv func(string) string) string {
 	return name
 }
 
-// read sends lines until the person leaves, the terminal goes, or done is closed. Then it closes lines.
+// read sends lines until the person leaves, the terminal goes away, or done is closed. Then it
+// closes lines.
 func (l *line) read(lines chan<- input, done <-chan struct{}) {
 	defer close(lines)
-	taken := make(chan struct{}, 1) // so that run need not wait for the reader
+	taken := make(chan struct{}, 1) // buffered, so that run need not wait for the reader
 	for {
 		l.last, l.typed = 0, 0
 		text, err := l.rl.ReadLine()
@@ -152,7 +160,7 @@ func (l *line) read(lines chan<- input, done <-chan struct{}) {
 		case err == nil && isEnter(last):
 			in.text = text
 		case err == nil:
-			return // the terminal went away in the middle of a line, which nobody has sent
+			return // the terminal went away in the middle of a line, which was never sent
 		case errors.Is(err, readline.ErrInterrupt) && typed > 0:
 			continue
 		case errors.Is(err, readline.ErrInterrupt):
@@ -175,7 +183,7 @@ func (l *line) read(lines chan<- input, done <-chan struct{}) {
 
 func isEnter(r rune) bool { return r == readline.CharEnter || r == readline.CharCtrlJ }
 
-// key is called by readline when a key has come.
+// key is called by readline when a key arrives.
 func (l *line) key(r rune) (rune, bool) {
 	if !l.held {
 		l.keys.Lock()
@@ -186,8 +194,8 @@ func (l *line) key(r rune) (rune, bool) {
 	return r, true
 }
 
-// keyDone is called by readline when a key is done with, unless it ended the line. The tab key has by then put its
-// character into the line: what it completes takes its place.
+// keyDone is called by readline after it has handled a key, unless the key ended the line. By then
+// a tab is in the line as a character; the completion replaces it.
 func (l *line) keyDone(text []rune, pos int, r rune) (newText []rune, newPos int, changed bool) {
 	defer l.release()
 	l.typed = len(text)
@@ -198,9 +206,11 @@ func (l *line) keyDone(text []rune, pos int, r rune) (newText []rune, newPos int
 	c := l.complete(before)
 	switch {
 	case len(c.choices) > 0:
-		_, _ = io.WriteString(l.rl.Stdout(), c.list(l.width())) // the screen is gone: the next read says so
+		// an error means that the screen is gone; the next read reports it
+		_, _ = io.WriteString(l.rl.Stdout(), c.list(l.width()))
 	case c.line == before:
-		_, _ = l.rl.GetConfig().Stdout.Write([]byte{'\a'}) // past readline, which would take it for a letter before the prompt
+		// past readline, which would count it as a letter before the prompt
+		_, _ = l.rl.GetConfig().Stdout.Write([]byte{'\a'})
 	}
 	completed := []rune(c.line)
 	l.typed = len(completed) + len(after)
@@ -214,15 +224,16 @@ func (l *line) release() {
 	}
 }
 
-// width is the screen's, in columns.
+// width returns the width of the screen in columns.
 func (l *line) width() int {
 	width, _ := l.rl.GetConfig().FuncGetSize()
 	return width
 }
 
-// refuse says above the line that a paste is none of it.
+// refuse says above the line that a paste was too long and was not inserted.
 func (l *line) refuse(bytes int) {
-	_ = l.data("\a" + l.tooLong(bytes) + "\n") // the screen is gone: the next read says so
+	// an error means that the screen is gone; the next read reports it
+	_ = l.data("\a" + l.tooLong(bytes) + "\n")
 }
 
 // data writes above the line.
@@ -233,7 +244,7 @@ func (l *line) data(text string) error {
 	return err
 }
 
-// notice writes above the line too.
+// notice also writes above the line.
 func (l *line) notice(text string) error { return l.data(text) }
 
 // close ends the line, waits for its reader, and gives the terminal back.

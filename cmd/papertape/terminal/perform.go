@@ -13,20 +13,21 @@ import (
 )
 
 const (
-	// answerPatience is how long an answer is waited for, times without a connection included.
+	// answerPatience is how long to wait for an answer, including times without a connection.
 	answerPatience = 30 * time.Second
-	historyPage    = 100 // events the server gives at once
+	historyPage    = 100 // events that the server returns at once
 )
 
-// answer is what a command came to.
+// answer is the result of a command.
 type answer struct {
 	err    error
-	text   string // empty: what there is to see is an event
+	text   string // empty if the result is seen as an event
 	object any    // the same for -o json
-	after  uint64 // it is to be shown after the event of this sequence
+	after  uint64 // the sequence of the event after which it is shown
 }
 
-// perform does a command and returns its answer. It runs beside the session and touches nothing that run owns.
+// perform executes a command and returns its answer. It runs beside the session and touches nothing
+// that run owns.
 func (s *session) perform(ctx context.Context, cmd *command, orderID string) *answer {
 	a, err := s.ask(ctx, cmd, orderID)
 	if err != nil {
@@ -80,7 +81,7 @@ func (s *session) askHoldings(ctx context.Context) (*answer, error) {
 	return &answer{text: text, object: holdingsLine{"holdings", holdingsJSON(h)}, after: h.AsOfSeq}, nil
 }
 
-// askHistory gathers pages until there are enough events, or no more.
+// askHistory fetches pages until it has enough events, or there are no more.
 func (s *session) askHistory(ctx context.Context, count int) (*answer, error) {
 	var events []*client.Event // newest first
 	var account, before, oldest uint64
@@ -147,27 +148,27 @@ func (s *session) askPresence(ctx context.Context, on bool) (*answer, error) {
 	return &answer{text: s.words.say(k), object: subscriptionLine{"subscription", on}}, nil
 }
 
-// explain is the sentence for a command that failed.
+// explain returns the sentence for a command that failed.
 func (s *session) explain(r *running, err error) error {
 	isOrder := r.isOrder()
 	var refused *client.Reject
 	switch {
 	case r.canceled && isOrder, isOrder && errors.Is(err, context.DeadlineExceeded):
-		return s.words.wrong(keyOrderGaveUp, r.line)
+		return s.words.sentenceError(keyOrderGaveUp, r.line)
 	case r.canceled, errors.Is(err, context.DeadlineExceeded):
-		return s.words.wrong(keyGaveUp, r.line)
+		return s.words.sentenceError(keyGaveUp, r.line)
 	case errors.Is(err, client.ErrOutcomeUnknown):
-		return s.words.wrong(keyOrderUnknown, s.because(err), s.words.name(verbHistory))
+		return s.words.sentenceError(keyOrderUnknown, s.reason(err), s.words.name(verbHistory))
 	case errors.As(err, &refused):
-		return errors.New(s.because(err))
+		return errors.New(s.reason(err))
 	case errors.Is(err, client.ErrDisconnected):
-		return s.words.wrong(keyNoAnswer, s.because(err))
+		return s.words.sentenceError(keyNoAnswer, s.reason(err))
 	}
 	return err
 }
 
-// because says why the server, or the connection, did not do something.
-func (p *printer) because(err error) string {
+// reason returns the reason for which the server, or the connection, did not do something.
+func (p *printer) reason(err error) string {
 	var refused *client.Reject
 	var bye *client.Goodbye
 	var network *net.OpError
@@ -182,7 +183,7 @@ func (p *printer) because(err error) string {
 	return tidy(err.Error())
 }
 
-// named is what a value is called; one that is younger than this program is a number.
+// named returns the name of a value. A value that is newer than this program is shown as a number.
 func named[V ~int32](names map[V]string, v V) string {
 	if name, known := names[v]; known {
 		return name

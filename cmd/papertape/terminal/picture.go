@@ -6,21 +6,21 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// picture is the account as it was last shown, so that what an event changes can be said with what was before.
+// picture is the account as it was last shown. It provides the values before an event.
 type picture struct {
 	seq       uint64
 	cash      client.Money
 	positions map[instrument]client.Position
 }
 
-// instrument is what a row is of.
+// instrument identifies the instrument of a row.
 type instrument struct{ market, code string }
 
 func (i instrument) String() string { return i.market + "." + i.code }
 
 func instrumentOf(market, code string) instrument { return instrument{tidy(market), tidy(code)} }
 
-// cashOf is a cash that a server told, or nothing where it told none.
+// cashOf returns the cash that a server sent, or zero if it sent none.
 func cashOf(told *client.Cash) client.Cash {
 	if told == nil {
 		return client.Cash{}
@@ -36,7 +36,7 @@ func pictureOf(s *client.State) *picture {
 	return p
 }
 
-// apply brings the picture to what it is after an event.
+// apply applies an event to the picture.
 func (p *picture) apply(ev *client.Event) {
 	p.seq = ev.Seq
 	if ev.Cash != nil {
@@ -51,7 +51,7 @@ func (p *picture) apply(ev *client.Event) {
 	}
 }
 
-// rowChange is a row before and after; where there is none, the quantity is 0.
+// rowChange is a row before and after. A missing row has quantity 0.
 type rowChange struct {
 	of            instrument
 	name          string
@@ -62,7 +62,7 @@ func (r *rowChange) differs() bool {
 	return r.before.Quantity != r.after.Quantity || r.before.Cost != r.after.Cost
 }
 
-// differences are the rows that are not the same in two states, by market and code.
+// differences returns the rows that differ between two states, by market and code.
 func differences(before, after *client.State) (found []rowChange) {
 	b, a := before.Positions, after.Positions
 	for len(b) > 0 || len(a) > 0 {
@@ -84,7 +84,8 @@ func differences(before, after *client.State) (found []rowChange) {
 	return found
 }
 
-// compareRows says which of two sorted lists has the row that comes first; 0: both have it.
+// compareRows compares the first rows of two sorted lists by market and code; 0 means that they are
+// of the same instrument.
 func compareRows(b, a []client.Position) int {
 	switch {
 	case len(b) == 0:
@@ -102,5 +103,5 @@ func compareRows(b, a []client.Position) int {
 	return 1
 }
 
-// tradeID is the name of the trade that an event of an account created.
+// tradeID returns the id of the trade that an event of an account created.
 func tradeID(account, seq uint64) string { return fmt.Sprintf("%d-%d", account, seq) }

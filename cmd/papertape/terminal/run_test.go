@@ -13,8 +13,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// held is an account that holds some shares of one instrument, as of a sequence.
-func held(seq uint64, shares int64) *papertapev1.Holdings {
+// holdingsOf returns an account with some shares of one instrument, as of a sequence.
+func holdingsOf(seq uint64, shares int64) *papertapev1.Holdings {
 	s := client.State{Account: customer, Seq: seq, Positions: rowsShown(maotai(shares)),
 		Cash: client.Cash{Balance: 852000_0000}}
 	return &papertapev1.Holdings{
@@ -41,10 +41,11 @@ func (f *fake) refuse(code papertapev1.RejectCode, text string) {
 	f.frames <- codec.Append(nil, codec.TypeReject, codec.FlagReply, id, &papertapev1.Reject{Code: code, Text: text})
 }
 
-// TestBustOnTheTape: a trade that was shown is taken back by the server, and the tape says so with what was before.
+// TestBustOnTheTape: when the server takes back a trade that was shown, the tape says so and shows
+// the values before.
 func TestBustOnTheTape(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	f.push(traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginSimulator))
 	f.push(&papertapev1.AccountEvent{
 		Account: customer, Seq: 3, Time: noon.UnixNano(), Change: papertapev1.Change_CHANGE_DECREASED,
@@ -65,7 +66,8 @@ func TestBustOnTheTape(t *testing.T) {
 		"│ SH     │ 600519 │ 贵州茅台 │      100 │",
 		"Δ+300    buy  SH.600519 贵州茅台      300 @   1480.00  simulator      holds 400      100017-2\n",
 		"x        buy  SH.600519 贵州茅台      300 @   1480.00  TAKEN BACK 100017-2\n          by ann: wrong price\n" +
-			"          SH.600519 贵州茅台: quantity 400 -> 100, cost 592000.00 -> 148000.00\n          cash: 852000.00 -> 999999.00\n",
+			"          SH.600519 贵州茅台: quantity 400 -> 100, cost 592000.00 -> 148000.00\n          cash: " +
+			"852000.00 -> 999999.00\n",
 	} {
 		if !strings.Contains(r.out.String(), want) {
 			t.Errorf("there is no %q in\n%s", want, r.out)
@@ -76,10 +78,11 @@ func TestBustOnTheTape(t *testing.T) {
 	}
 }
 
-// TestPipeAnswersInTurn: a command is asked only when the one before was answered and what it did is on the tape.
+// TestPipeAnswersInTurn: a command is sent only when the one before was answered and its result is
+// on the tape.
 func TestPipeAnswersInTurn(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, func(cfg *Config) { cfg.Echo = true })
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, func(cfg *Config) { cfg.Echo = true })
 	go func() {
 		r.say("# two orders\n\nbuy SH 600519 300 @ 1480\nsell 600519.XSHG 400")
 		_ = r.in.Close()
@@ -107,7 +110,8 @@ func TestPipeAnswersInTurn(t *testing.T) {
 		words = append(words, strings.Join(strings.Fields(line), " "))
 	}
 	want := []string{
-		">>> # two orders", ">>>", ">>> buy SH 600519 300", "12:00:00 Δ+300 buy SH.600519 贵州茅台 300", ">>> sell 600519.XSHG 400",
+		">>> # two orders", ">>>", ">>> buy SH 600519 300", "12:00:00 Δ+300 buy SH.600519 贵州茅台 300",
+		">>> sell 600519.XSHG 400",
 		"12:00:00 - sell SH.600519 贵州茅台 400", "",
 	}
 	got := strings.ReplaceAll(strings.Join(words, "\n"), noon.Local().Format(clock), "12:00:00")
@@ -116,18 +120,20 @@ func TestPipeAnswersInTurn(t *testing.T) {
 	}
 }
 
-// TestPipeStops at the first error and says which line it was.
+// TestPipeStops: a pipe stops at the first error, which names the line.
 func TestPipeStops(t *testing.T) {
 	for _, c := range []struct {
 		lines, want string
 		usage       bool
 	}{
 		{"\nbuy SH.600519 1\n", "line 2: buy SH.600519 1: refused, not enough cash: it takes too much", false},
-		{"buy SH.600519 1.5\nbuy SH.600519 1\n", `line 1: buy SH.600519 1.5: "1.5" is no quantity; it is a whole number of shares from 1 to 1000000000, as in 100`, true},
-		{"# x\n# y\nbuy 600519 1", `line 3: buy 600519 1: "600519" is not traded here; did you mean SH.600519 (贵州茅台)?`, false},
+		{"buy SH.600519 1.5\nbuy SH.600519 1\n", `line 1: buy SH.600519 1.5: "1.5" is no quantity; it is a ` +
+			`whole number of shares from 1 to 1000000000, as in 100`, true},
+		{"# x\n# y\nbuy 600519 1", `line 3: buy 600519 1: "600519" is not traded here; did you mean SH.600519 ` +
+			`(贵州茅台)?`, false},
 	} {
-		f := newFake(t, held(1, 100))
-		r := start(t, f.addr, nil)
+		f := newFake(t, holdingsOf(1, 100))
+		r := startRun(t, f.addr, nil)
 		go func() { _, _ = r.in.Write([]byte(c.lines + "\nbuy SH.600519 2\n")); _ = r.in.Close() }()
 		if strings.Contains(c.want, "refused") {
 			f.refuse(papertapev1.RejectCode_REJECT_CODE_INSUFFICIENT_CASH, "it takes too much")
@@ -142,25 +148,26 @@ func TestPipeStops(t *testing.T) {
 			t.Errorf("%q: after that, %v was asked", c.lines, frame.Type)
 		default:
 		}
-		_ = r.in.Close() // lets the writer go
+		_ = r.in.Close() // lets the writer end
 	}
 }
 
-// TestOneCommand shows what its order did and nothing else.
+// TestOneCommand: only the result of its own order is shown.
 func TestOneCommand(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, func(cfg *Config) { cfg.Words = []string{"buy", "SH.600519", "300"} })
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, func(cfg *Config) { cfg.Words = []string{"buy", "SH.600519", "300"} })
 	f.push(traded(2, client.Sell, 100, client.Closed, maotai(0), client.OriginSimulator))
 	f.filled(3, client.Opened, maotai(300))
 	if err := r.end(); err != nil {
 		t.Error(err)
 	}
-	if got := r.out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "+        buy  SH.600519 贵州茅台      300 @   1480.00  you ") {
+	if got := r.out.String(); strings.Count(got, "\n") != 1 ||
+		!strings.Contains(got, "+        buy  SH.600519 贵州茅台      300 @   1480.00  you ") {
 		t.Errorf("it wrote\n%s", got)
 	}
 }
 
-// TestOneCommandWrong is known before a server is asked.
+// TestOneCommandWrong: a bad command is refused before a server is asked.
 func TestOneCommandWrong(t *testing.T) {
 	for words, want := range map[string]string{
 		"buy SH.600519":  "how many shares",
@@ -168,41 +175,44 @@ func TestOneCommandWrong(t *testing.T) {
 		"presence on":    "logins and logouts show while a session lasts",
 		"buy x 1 @ 1 --": "follows the price",
 	} {
-		err := start(t, "127.0.0.1:1", func(cfg *Config) { cfg.Words = strings.Fields(words) }).end()
+		err := startRun(t, "127.0.0.1:1", func(cfg *Config) { cfg.Words = strings.Fields(words) }).end()
 		var line *LineError
-		if !errors.As(err, &line) || !line.Usage || !strings.HasPrefix(err.Error(), want) && !strings.Contains(err.Error(), want) {
+		if !errors.As(err, &line) || !line.Usage || !strings.HasPrefix(err.Error(), want) &&
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", words, err, want)
 		}
 	}
-	r := start(t, "127.0.0.1:1", func(cfg *Config) { cfg.Words = []string{"help"} })
+	r := startRun(t, "127.0.0.1:1", func(cfg *Config) { cfg.Words = []string{"help"} })
 	if err := r.end(); err != nil || r.out.String() != english.menu() {
 		t.Errorf("help: %v\n%s", err, r.out)
 	}
 }
 
-// TestNobodyThere says where it looked, and what to do.
+// TestNobodyThere: without a server, the error says which address was tried and what to do.
 func TestNobodyThere(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	err = start(t, l.Addr().String(), nil).end()
-	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) || !strings.HasSuffix(err.Error(), english.say(keyIsItRunning)) {
+	err = startRun(t, l.Addr().String(), nil).end()
+	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) ||
+		!strings.HasSuffix(err.Error(), english.say(keyIsItRunning)) {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestJSONLines: every line is an object that says its type; amounts are decimal strings.
+// TestJSONLines: every line is an object with its type; amounts are decimal strings.
 func TestJSONLines(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, func(cfg *Config) { cfg.JSON = true })
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, func(cfg *Config) { cfg.JSON = true })
 	go func() {
 		r.say("buy SH.600519 300\nholding\nhistory 2\nquote SZ 000001")
 		_ = r.in.Close()
 	}()
 	f.filled(2, client.Increased, maotai(400))
-	f.frames <- codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply, f.request(codec.TypeHoldings, new(papertapev1.HoldingsRequest)), held(2, 400))
+	f.frames <- codec.Append(nil, codec.TypeHoldingsReply, codec.FlagReply,
+		f.request(codec.TypeHoldings, new(papertapev1.HoldingsRequest)), holdingsOf(2, 400))
 	page := new(papertapev1.HistoryRequest)
 	id := f.request(codec.TypeHistory, page)
 	f.frames <- codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, id, &papertapev1.History{OldestSeq: 1,
@@ -244,7 +254,8 @@ func TestJSONLines(t *testing.T) {
 		"{Type:login UID:7 Mine:false Seq:0 Events:[] Total:148000.00 Quotes:[]}",
 		"{Type:event UID:0 Mine:true Seq:2 Events:[] Total:0.00 Quotes:[]}",
 		"{Type:holdings UID:0 Mine:false Seq:0 Events:[] Total:592000.00 Quotes:[]}",
-		"{Type:history UID:0 Mine:false Seq:0 Events:[{Seq:1 Trade:{Price:1480.00}} {Seq:2 Trade:{Price:1480.00}}] Total: Quotes:[]}",
+		"{Type:history UID:0 Mine:false Seq:0 Events:[{Seq:1 Trade:{Price:1480.00}} {Seq:2 " +
+			"Trade:{Price:1480.00}}] Total: Quotes:[]}",
 		"{Type:quotes UID:0 Mine:false Seq:0 Events:[] Total: Quotes:[{Code:000001 Price:10.00}]}",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -252,32 +263,35 @@ func TestJSONLines(t *testing.T) {
 	}
 }
 
-// TestManyInstruments: what is not in the list that the server gives unasked is asked for by code.
+// TestManyInstruments: an instrument that is not in the server's default list is asked for by code.
 func TestManyInstruments(t *testing.T) {
-	f := newFake(t, held(1, 100))
+	f := newFake(t, holdingsOf(1, 100))
 	f.instruments = nil
 	for n := range listingPage {
 		f.instruments = append(f.instruments, &papertapev1.Instrument{
-			Market: "SH", Code: fmt.Sprintf("%06d", n), Name: "some", Price: 1_0000, PreviousClose: 1_0000, Lot: 100, Tick: 100,
+			Market: "SH", Code: fmt.Sprintf("%06d", n), Name: "some", Price: 1_0000, PreviousClose: 1_0000, Lot: 100,
+			Tick: 100,
 		})
 	}
 	f.more = []*papertapev1.Instrument{{Market: "SZ", Code: "000001", Name: "平安银行", Price: 10_0000,
 		PreviousClose: 10_0000, Lot: 100, Tick: 100}}
-	r := start(t, f.addr, nil)
+	r := startRun(t, f.addr, nil)
 	go func() { r.say("quote\nquote SZ.000001\nquote 000001.SZ SH.000499\nquote SZ.000002") }()
 	err := r.end()
 	if err == nil || !strings.HasPrefix(err.Error(), `line 4: quote SZ.000002: "SZ.000002" is not traded here;`) {
 		t.Errorf("an instrument that nobody knows: %v", err)
 	}
-	if got := r.out.String(); strings.Count(got, "│ SZ     │ 000001 │ 平安银行 │ 10.00 │") != 2 || strings.Count(got, "the first 500 of all instruments; for others, name them\n") != 1 || !strings.Contains(got, "│ SH     │ 000499 │ some     │") {
+	if got := r.out.String(); strings.Count(got, "│ SZ     │ 000001 │ 平安银行 │ 10.00 │") != 2 ||
+		strings.Count(got, "the first 500 of all instruments; for others, name them\n") != 1 ||
+		!strings.Contains(got, "│ SH     │ 000499 │ some     │") {
 		t.Errorf("the quotes are\n%s", got)
 	}
 }
 
-// TestHistoryPages asks until there is enough.
+// TestHistoryPages: pages are fetched until there are enough events.
 func TestHistoryPages(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	go func() { r.say("history 150") }()
 	next := uint64(200)
 	var asked []string
@@ -287,12 +301,13 @@ func TestHistoryPages(t *testing.T) {
 		asked = append(asked, fmt.Sprintf("%d before %d", page.GetLimit(), page.GetBeforeSeq()))
 		reply := &papertapev1.History{OldestSeq: 1}
 		for range gives {
-			reply.Events = append(reply.Events, traded(next, client.Buy, 1, client.Increased, maotai(int64(next)), client.OriginSimulator))
+			reply.Events = append(reply.Events, traded(next, client.Buy, 1, client.Increased, maotai(int64(next)),
+				client.OriginSimulator))
 			next--
 		}
 		f.frames <- codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, id, reply)
 	}
-	// The answer is shown when the tape is as far as it.
+	// The answer is shown when the tape has reached it.
 	for seq := uint64(2); seq <= 200; seq++ {
 		f.push(traded(seq, client.Buy, 1, client.Increased, maotai(int64(seq)), client.OriginSimulator))
 	}
@@ -301,7 +316,8 @@ func TestHistoryPages(t *testing.T) {
 		t.Errorf("it asked for %s", got)
 	}
 	tape, table, _ := strings.Cut(r.out.String(), "the last 150")
-	if strings.Count(tape, "simulator") != 199 || strings.Count(table, "simulator") != 150 || !strings.Contains(table, "│  51 │") {
+	if strings.Count(tape, "simulator") != 199 || strings.Count(table, "simulator") != 150 ||
+		!strings.Contains(table, "│  51 │") {
 		t.Errorf("the tape and the history:\n%s", r.out)
 	}
 	_ = r.in.Close()
@@ -310,22 +326,24 @@ func TestHistoryPages(t *testing.T) {
 	}
 }
 
-// TestInterrupted ends at once what waits for an answer, and says that an order may be executed.
+// TestInterrupted: an interrupt ends the wait for an answer at once, and says that an order may
+// still be executed.
 func TestInterrupted(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	go func() { r.say("buy SH.600519 100") }()
 	f.request(codec.TypeOrder, new(papertapev1.Order))
 	r.cancel()
-	if err := r.end(); err == nil || err.Error() != "interrupted before the answer to: buy SH.600519 100; it may be executed all the same, see history" {
+	if err := r.end(); err == nil || err.Error() != "interrupted before the answer to: buy SH.600519 100; it "+
+		"may be executed all the same, see history" {
 		t.Errorf("it ended with: %v", err)
 	}
 }
 
-// TestInterruptedAnswer: an answer that waits for events to be shown before it does not hold up the end.
+// TestInterruptedAnswer: an answer that waits for earlier events does not delay the end.
 func TestInterruptedAnswer(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	go func() { r.say("history") }()
 	id := f.request(codec.TypeHistory, new(papertapev1.HistoryRequest))
 	f.frames <- codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, id, &papertapev1.History{OldestSeq: 3,
@@ -333,7 +351,7 @@ func TestInterruptedAnswer(t *testing.T) {
 			traded(3, client.Buy, 1, client.Increased, maotai(101), client.OriginSimulator),
 		}})
 	f.push(traded(2, client.Buy, 1, client.Increased, maotai(101), client.OriginSimulator))
-	r.out.await(t, "100017-2\n") // the answer came before it; the event 3 does not come
+	r.out.await(t, "100017-2\n") // the answer came first; event 3 never comes
 	r.cancel()
 	if err := r.end(); err == nil || err.Error() != "interrupted" {
 		t.Errorf("it ended with: %v", err)
@@ -343,12 +361,13 @@ func TestInterruptedAnswer(t *testing.T) {
 	}
 }
 
-// TestConnectionGoes: what is about the connection is not among the data.
+// TestConnectionGoes: messages about the connection are not among the data.
 func TestConnectionGoes(t *testing.T) {
-	f := newFake(t, held(1, 100))
-	r := start(t, f.addr, nil)
+	f := newFake(t, holdingsOf(1, 100))
+	r := startRun(t, f.addr, nil)
 	r.out.await(t, "cash 852000.00\n")
-	f.frames <- codec.Append(nil, codec.TypeGoodbye, 0, 0, &papertapev1.Goodbye{Reason: papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, Text: "enough"})
+	f.frames <- codec.Append(nil, codec.TypeGoodbye, 0, 0,
+		&papertapev1.Goodbye{Reason: papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, Text: "enough"})
 	r.notices.await(t, "! connection lost: the server ended it, by an operator: enough; trying again\n")
 	_ = r.in.Close()
 	if err := r.end(); err != nil {

@@ -13,25 +13,26 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// fake is a server of one connection at a time, which says what a test wants it to say.
+// fake is a server for one connection at a time. It says what a test wants.
 type fake struct {
 	t           *testing.T
 	addr        string
 	holdings    *papertapev1.Holdings     // at the login
-	instruments []*papertapev1.Instrument // listed; asked for by code, those of more are found too
-	more        []*papertapev1.Instrument
-	requests    chan codec.Frame // but LOGIN, PING and INSTRUMENTS
-	frames      chan []byte      // to be sent
+	instruments []*papertapev1.Instrument // the default list
+	more        []*papertapev1.Instrument // found only when asked for by code
+	requests    chan codec.Frame          // except LOGIN, PING and INSTRUMENTS
+	frames      chan []byte               // to be sent
 }
 
-// newFake runs until the test ends.
+// newFake starts a server that runs until the test ends.
 func newFake(t *testing.T, holdings *papertapev1.Holdings) *fake {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{t: t, addr: l.Addr().String(), holdings: holdings, requests: make(chan codec.Frame, 64), frames: make(chan []byte, 64)}
+	f := &fake{t: t, addr: l.Addr().String(), holdings: holdings, requests: make(chan codec.Frame, 64),
+		frames: make(chan []byte, 64)}
 	for _, in := range shipped(t).all() {
 		f.instruments = append(f.instruments, wireInstrument(in))
 	}
@@ -52,7 +53,7 @@ func newFake(t *testing.T, holdings *papertapev1.Holdings) *fake {
 	return f
 }
 
-// serve is the only one that writes; a goroutine of its own reads, until the client goes.
+// serve alone writes to the connection. A goroutine of its own reads until the client is gone.
 func (f *fake) serve(conn net.Conn) {
 	came := make(chan codec.Frame)
 	go func() {
@@ -75,7 +76,7 @@ func (f *fake) serve(conn net.Conn) {
 			}
 		}
 	}()
-	send := func(frame []byte) { _, _ = conn.Write(frame) } // a client that has gone is seen by the reader
+	send := func(frame []byte) { _, _ = conn.Write(frame) } // the reader notices if the client is gone
 	send(codec.Append(nil, codec.TypeWelcome, 0, 0, &papertapev1.Welcome{
 		Uid: 7, Protocol: 1, Server: "fake 1", Epoch: 99, HeartbeatMs: 60_000, MaxFrame: codec.LimitAfterLogin,
 	}))
@@ -98,7 +99,7 @@ func (f *fake) serve(conn net.Conn) {
 	}
 }
 
-// answer is what a request gets at once; nil leaves it to the test.
+// answer returns the immediate answer to a request, or nil to leave it to the test.
 func (f *fake) answer(frame codec.Frame) []byte {
 	reply := func(t codec.Type, m codec.Message) []byte { return codec.Append(nil, t, codec.FlagReply, frame.ID, m) }
 	switch frame.Type {
@@ -132,7 +133,9 @@ func (f *fake) lookUp(codes []string, reply func(codec.Type, codec.Message) []by
 		}
 	}
 	if len(found.GetInstruments()) < len(codes) {
-		return reply(codec.TypeReject, &papertapev1.Reject{Code: papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT, Text: "no such thing"})
+		return reply(codec.TypeReject, &papertapev1.Reject{
+			Code: papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT, Text: "no such thing",
+		})
 	}
 	return reply(codec.TypeInstrumentsReply, found)
 }
@@ -141,7 +144,7 @@ func (f *fake) push(ev *papertapev1.AccountEvent) {
 	f.frames <- codec.Append(nil, codec.TypeEvent, 0, 0, ev)
 }
 
-// request waits for one.
+// request waits for a request.
 func (f *fake) request(want codec.Type, into interface {
 	UnmarshalVT([]byte) error
 	Reset()
@@ -162,7 +165,7 @@ func (f *fake) request(want codec.Type, into interface {
 	return 0
 }
 
-// runningRun is Run on a pipe, beside a test.
+// runningRun is Run on a pipe, concurrent with a test.
 type runningRun struct {
 	t       *testing.T
 	in      *io.PipeWriter
@@ -172,13 +175,14 @@ type runningRun struct {
 	cancel  context.CancelFunc
 }
 
-// start runs the terminal on a pipe that the test writes to.
-func start(t *testing.T, addr string, change func(*Config)) *runningRun {
+// startRun runs the terminal on a pipe that the test writes to.
+func startRun(t *testing.T, addr string, change func(*Config)) *runningRun {
 	t.Helper()
 	in, write := io.Pipe()
 	r := &runningRun{t: t, in: write, out: newSyncBuffer(), notices: newSyncBuffer(), ended: make(chan error, 1)}
 	cfg := Config{
-		Account: customer, Server: addr, Name: "test", Lang: English, Scheme: SchemeCN, In: in, Out: r.out, Notes: r.notices,
+		Account: customer, Server: addr, Name: "test", Lang: English, Scheme: SchemeCN, In: in, Out: r.out,
+		Notes:  r.notices,
 		Getenv: func(string) string { return "" },
 	}
 	if change != nil {
@@ -206,7 +210,7 @@ func (r *runningRun) say(line string) {
 	}
 }
 
-// end waits for the end and returns what it was.
+// end waits for Run to end and returns its error.
 func (r *runningRun) end() error {
 	r.t.Helper()
 	select {
@@ -220,9 +224,9 @@ func (r *runningRun) end() error {
 
 // syncBuffer is written by one goroutine and read by another.
 type syncBuffer struct {
-	mu  chan struct{} // holds one: who has it may touch b
+	mu  chan struct{} // a mutex: whoever received its one element may touch b
 	b   bytes.Buffer
-	new chan struct{} // holds one when something was written
+	new chan struct{} // has one element when something was written
 }
 
 func newSyncBuffer() *syncBuffer {
@@ -247,7 +251,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// await waits until a text was written.
+// await waits until a text has been written.
 func (s *syncBuffer) await(t *testing.T, text string) {
 	t.Helper()
 	limit := time.After(20 * time.Second)

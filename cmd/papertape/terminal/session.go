@@ -10,26 +10,25 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// Bounds.
 const (
 	batchMax   = 64  // updates that are written at once
-	waitingMax = 16  // commands that wait for the one under way; one more is dropped, and said
-	severalMax = 100 // commands of one line, which wait beside those; with more, none is begun, and that is said
-	missedMax  = 100 // missed events that are shown one by one; of more, the last ones
+	waitingMax = 16  // commands that may wait for the one under way; further ones are dropped with a message
+	bundleMax  = 100 // commands of one line, which wait in addition to those; a line with more is refused whole
+	missedMax  = 100 // missed events that are shown one by one; of more, only the last ones are
 )
 
-// input is something from where the commands come.
+// input is a line or an interrupt from the source of commands.
 type input struct {
 	text      string
 	number    int           // of the line, from 1
 	interrupt bool          // Ctrl-C on an empty line
-	taken     chan struct{} // where not nil: told when the next one may come
+	taken     chan struct{} // if not nil, told when the next input may come
 }
 
-// screen is what output goes to.
+// screen is where output goes.
 type screen interface {
-	data(text string) error   // what was asked for, what happened to the account
-	notice(text string) error // what is about the connection
+	data(text string) error   // what was asked for, and what happened to the account
+	notice(text string) error // messages about the connection
 }
 
 // session is one run of the terminal.
@@ -39,15 +38,15 @@ type session struct {
 	account *client.Account
 	screen  screen
 	json    bool // data are lines of JSON
-	strict  bool // one command after the other, and none after one that failed
-	echo    bool // commands are data too
-	quiet   bool // of events, only those of one's own orders are shown
+	strict  bool // one command at a time, and none after a failure
+	echo    bool // commands are written as data too
+	quiet   bool // only events of this run's own orders are shown
 	orderID string
 
 	// Shared by the session and the command under way.
 	listing atomic.Pointer[listing]
 
-	// Shared by all goroutines: what has the terminal; nil: nothing has.
+	// Shared by all goroutines. What has the terminal; nil if nothing has.
 	line atomic.Pointer[line]
 
 	// Owned by run.
@@ -56,15 +55,15 @@ type session struct {
 	picture  *picture
 	waiting  []*command
 	running  *running
-	orders   int    // order ids given out
-	bundles  int    // lines of several commands taken
-	head     uint64 // until the picture is there, events are missed ones; 0: none is
-	hidden   uint64 // missed events that are yet to come and are not shown
-	hinted   bool   // the last input was an interrupt that was answered with how to leave
-	failed   error  // of the screen
+	orders   int    // number of order ids given out
+	bundles  int    // number of lines of several commands taken
+	head     uint64 // until the picture reaches this sequence, events are missed ones; 0: none is
+	hidden   uint64 // missed events that will still arrive and are not shown
+	hinted   bool   // the last input was an interrupt, and the answer said how to leave
+	failed   error  // the first error of the screen
 
-	gathering bool            // what is written is kept, to be written in one piece
-	gathered  strings.Builder // lines, all of them notices or none
+	gathering bool            // output is gathered, to be written in one piece
+	gathered  strings.Builder // gathered lines, either all notices or all data
 	notices   bool
 }
 
@@ -72,19 +71,19 @@ type session struct {
 type running struct {
 	*command
 	cancel   context.CancelFunc
-	answer   *answer // it has come, and waits for the events before it to be shown
+	answer   *answer // it has arrived, and waits until the events before it are shown
 	canceled bool
 }
 
-// errLeave ends run as the person at the terminal wants it.
+// errLeave ends run because the person wants to leave.
 var errLeave = errors.New("leave")
 
-// interruption is the end of run when the process is told to end.
+// interruption ends run because the process was told to end.
 type interruption struct{ text string }
 
 func (i *interruption) Error() string { return i.text }
 
-// interrupted says so, and what is not known.
+// interrupted returns the interruption, and says what is left unknown.
 func (s *session) interrupted() error {
 	if r := s.running; r != nil && r.isOrder() {
 		return &interruption{s.words.say(keyInterruptedOrder, r.line, s.words.name(verbHistory))}
@@ -121,7 +120,7 @@ func (s *session) run(ctx context.Context, lines <-chan input, ended <-chan erro
 		case a := <-s.answered:
 			s.running.answer = a
 		case err = <-ended:
-			s.rest()
+			s.showWaiting()
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
@@ -141,7 +140,7 @@ func (s *session) run(ctx context.Context, lines <-chan input, ended <-chan erro
 	}
 }
 
-// input takes a line. What can be answered here is; the rest waits for its turn.
+// input takes a line. It answers at once what needs no server; the rest waits for its turn.
 func (s *session) input(ctx context.Context, in input) error {
 	if in.interrupt {
 		return s.interrupt()
@@ -151,14 +150,14 @@ func (s *session) input(ctx context.Context, in input) error {
 		s.data(echoPrompt + tidy(in.text))
 	}
 	if lines := strings.Split(in.text, lineBreak); len(lines) > 1 && !s.strict {
-		return s.several(ctx, lines)
+		return s.runBundle(ctx, lines)
 	}
 	cmd, err := s.words.parse(in.text)
 	switch {
 	case err != nil && s.strict:
 		return s.words.lineError(in.number, in.text, true, err)
 	case err != nil:
-		s.wrong(err)
+		s.complain(err)
 		return nil
 	case cmd == nil:
 		return nil
@@ -166,7 +165,7 @@ func (s *session) input(ctx context.Context, in input) error {
 	cmd.number = in.number
 	switch {
 	case cmd.isLocal(), s.running == nil:
-		return s.do(ctx, cmd)
+		return s.execute(ctx, cmd)
 	case len(s.waiting) >= waitingMax:
 		s.data(s.words.say(keyQueueFull, len(s.waiting), cmd.line))
 	default:
@@ -175,11 +174,11 @@ func (s *session) input(ctx context.Context, in input) error {
 	return nil
 }
 
-// wrong says to the person what was wrong.
-func (s *session) wrong(err error) { s.data(s.bold("?") + " " + err.Error()) }
+// complain tells the person what was wrong.
+func (s *session) complain(err error) { s.data(s.bold("?") + " " + err.Error()) }
 
-// do does a command, or sets it going.
-func (s *session) do(ctx context.Context, cmd *command) error {
+// execute executes a command, or starts it.
+func (s *session) execute(ctx context.Context, cmd *command) error {
 	switch cmd.verb {
 	case verbQuit:
 		return errLeave
@@ -191,7 +190,7 @@ func (s *session) do(ctx context.Context, cmd *command) error {
 	return nil
 }
 
-// interrupt gives up the command under way, or says how to leave, or leaves.
+// interrupt abandons the command under way, or says how to leave, or leaves.
 func (s *session) interrupt() error {
 	switch {
 	case s.running != nil:
@@ -206,13 +205,13 @@ func (s *session) interrupt() error {
 	return nil
 }
 
-// start sets a command going. Its answer comes through answered.
+// start starts a command. Its answer arrives through answered.
 func (s *session) start(ctx context.Context, cmd *command) {
 	ctx, cancel := context.WithTimeout(ctx, answerPatience)
 	s.running = &running{command: cmd, cancel: cancel}
 	s.orders++
 	id := fmt.Sprintf("%s%d", s.orderID, s.orders)
-	go func() { // run waits for it, and has one under way at most
+	go func() { // run waits for it, and has at most one under way
 		defer onPanic(s.crashed)
 		s.answered <- s.perform(ctx, cmd, id)
 	}()
@@ -225,7 +224,8 @@ func (s *session) crashed() {
 	}
 }
 
-// settle shows the answer to the command under way once everything before it is shown, and sets the next one going.
+// settle shows the answer to the command under way once everything before it is shown, and starts
+// the next command.
 func (s *session) settle(ctx context.Context) error {
 	r := s.running
 	if r == nil || r.answer == nil || r.answer.after > s.picture.seq {
@@ -235,33 +235,33 @@ func (s *session) settle(ctx context.Context) error {
 	s.running = nil
 	if err := r.answer.err; err != nil {
 		sentence := s.explain(r, err)
-		if s.strict || r.of != 0 {
+		if s.strict || r.bundle != 0 {
 			sentence = s.words.lineError(r.number, r.line, false, sentence)
 		}
 		if s.strict {
 			return sentence
 		}
-		s.wrong(sentence)
-		s.dropRest(r.of)
+		s.complain(sentence)
+		s.dropRest(r.bundle)
 	} else {
 		s.show(r.answer.text, r.answer.object)
 	}
 	return s.next(ctx)
 }
 
-// next begins what waits, up to a command that has to be answered.
+// next starts waiting commands, up to the first that has to be answered.
 func (s *session) next(ctx context.Context) error {
 	for s.running == nil && len(s.waiting) > 0 {
 		cmd := s.waiting[0]
 		s.waiting = s.waiting[1:]
-		if err := s.do(ctx, cmd); err != nil {
+		if err := s.execute(ctx, cmd); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// show writes data as text or as a line of JSON. An empty text is none.
+// show writes data as text or as a line of JSON. An empty text is not written.
 func (s *session) show(text string, object any) {
 	switch {
 	case s.json && object != nil:
@@ -279,7 +279,7 @@ func (s *session) show(text string, object any) {
 func (s *session) data(text string)   { s.write(text, false) }
 func (s *session) notice(text string) { s.write(text, true) }
 
-// write writes, or gathers while updates are shown.
+// write writes a text, or gathers it while updates are being shown.
 func (s *session) write(text string, notice bool) {
 	if s.gathered.Len() > 0 && notice != s.notices {
 		s.flush()
@@ -302,7 +302,7 @@ func (s *session) flush() {
 	s.gathered.Reset()
 }
 
-// fail keeps the first error of the screen; it ends run.
+// fail keeps the first error of the screen, which ends run.
 func (s *session) fail(err error) {
 	if s.failed == nil {
 		s.failed = err

@@ -9,7 +9,7 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// Scheme says which colour means that something rose.
+// Scheme chooses the colours of rising and falling prices.
 type Scheme string
 
 // The two schemes.
@@ -18,15 +18,17 @@ const (
 	SchemeWestern Scheme = "western" // green is up
 )
 
-// style writes with colours and attributes, or without. What it says is said by signs and words as well.
+// style writes text with or without colours and attributes. Nothing is said by colour alone: signs
+// and words say it too.
 type style struct {
-	attributes bool // bold, faint, struck through: it is a terminal
-	colours    bool // and colours are wanted
+	attributes bool // bold, faint, struck through; set on a terminal
+	colours    bool // set on a terminal where colours are wanted
 	scheme     Scheme
-	width      func() int // of the screen, in columns; 0: not known, or it is no screen
+	width      func() int // of the screen, in columns; 0 if it is unknown or the output is no screen
 }
 
-// Select Graphic Rendition (ECMA-48) codes. Readline, which measures what is written above its line, knows these alone.
+// Select Graphic Rendition (ECMA-48) codes. Readline measures what is written above its line, and
+// knows only these.
 const (
 	sgrBold   = "1"
 	sgrFaint  = "2"
@@ -37,31 +39,31 @@ const (
 
 func sgr(code, s string) string { return "\x1b[" + code + "m" + s + "\x1b[0m" }
 
-func (s *style) attribute(code, what string) string {
-	if !s.attributes || what == "" {
-		return what
+func (s *style) attribute(code, content string) string {
+	if !s.attributes || content == "" {
+		return content
 	}
-	return sgr(code, what)
+	return sgr(code, content)
 }
 
-func (s *style) bold(what string) string   { return s.attribute(sgrBold, what) }
-func (s *style) faint(what string) string  { return s.attribute(sgrFaint, what) }
-func (s *style) struck(what string) string { return s.attribute(sgrStruck, what) }
+func (s *style) bold(content string) string   { return s.attribute(sgrBold, content) }
+func (s *style) faint(content string) string  { return s.attribute(sgrFaint, content) }
+func (s *style) struck(content string) string { return s.attribute(sgrStruck, content) }
 
-// rose colours what has a sign of its own: red or green by direction, nothing where there is none.
-func (s *style) rose(direction int64, what string) string {
+// byDirection colours a text red or green by direction, and leaves it alone where the direction is 0.
+func (s *style) byDirection(direction int64, content string) string {
 	if !s.colours || direction == 0 {
-		return what
+		return content
 	}
 	if (direction > 0) == (s.scheme == SchemeWestern) {
-		return sgr(sgrGreen, what)
+		return sgr(sgrGreen, content)
 	}
-	return sgr(sgrRed, what)
+	return sgr(sgrRed, content)
 }
 
-// signedMoney is an amount with its sign, coloured by it.
+// signedMoney formats an amount with its sign and the colour of that sign.
 func (s *style) signedMoney(v client.Money) string {
-	return s.rose(int64(v), plus(v)+v.String())
+	return s.byDirection(int64(v), plus(v)+v.String())
 }
 
 func plus(v client.Money) string {
@@ -71,12 +73,12 @@ func plus(v client.Money) string {
 	return ""
 }
 
-// columns is how many columns of a screen s takes: a wide character is two.
+// columns returns how many columns s takes on a screen. A wide character takes two.
 func columns(s string) int { return text.StringWidthWithoutEscSequences(s) }
 
-// left fills s up to a width, on its right; right fills it on its left. What is longer stays whole.
+// left pads s on its right to a width, right pads it on its left. A longer text is not cut.
 func left(s string, width int) string  { return s + strings.Repeat(" ", max(width-columns(s), 0)) }
 func right(s string, width int) string { return strings.Repeat(" ", max(width-columns(s), 0)) + s }
 
-// tidy makes what the server says fit for a screen: a name or a reason is a text and moves no cursor.
+// tidy makes text from the server safe for a screen: a name or a reason cannot move the cursor.
 func tidy(s string) string { return usertext.Shown(s) }

@@ -11,18 +11,19 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// column is one of a table that fits itself to the screen.
+// column is one column of a table that adapts to the width of the screen.
 type column struct {
 	head   key
-	text   bool // aligned to the left; numbers go to the right
-	spare  int  // of those above 0 the highest goes first where the screen is too narrow
+	text   bool // aligned to the left; numbers are aligned to the right
+	spare  int  // on a narrow screen the column with the highest value above 0 is left out first
 	cells  []string
 	footer string
 }
 
 func (c *column) add(cell string) { c.cells = append(c.cells, cell) }
 
-// draw renders columns of equal length. Where the screen is known and too narrow, spare columns are left out.
+// draw renders columns of equal length. If the screen's width is known and too small, columns with
+// a spare above 0 are left out.
 func (p *printer) draw(columns []*column) string {
 	limit := 0
 	if p.width != nil {
@@ -38,7 +39,7 @@ func (p *printer) draw(columns []*column) string {
 	}
 }
 
-// sparest is the index of the column to leave out next, or -1.
+// sparest returns the index of the column to leave out next, or -1.
 func sparest(columns []*column) int {
 	found := -1
 	for i, c := range columns {
@@ -80,7 +81,7 @@ func (p *printer) drawAll(columns []*column) string {
 	return t.Render()
 }
 
-// holdings is the list, or a word where it is empty, and the totals.
+// holdings draws the list of positions, or a word if there are none, and the totals.
 func (p *printer) holdings(rows []client.Position, total client.Money, cash client.Cash) string {
 	totals := p.words.say(keyTotals, p.bold(total.String()), p.bold(cash.Balance.String()))
 	if len(rows) == 0 {
@@ -90,10 +91,12 @@ func (p *printer) holdings(rows []client.Position, total client.Money, cash clie
 }
 
 func (p *printer) holdingColumns(rows []client.Position, total client.Money) []*column {
-	where, code, name := &column{head: keyMarket, text: true}, &column{head: keyCode, text: true}, &column{head: keyName, text: true}
+	where, code, name := &column{head: keyMarket, text: true}, &column{head: keyCode, text: true},
+		&column{head: keyName, text: true}
 	quantity, sellable := &column{head: keyQuantity}, &column{head: keySellable, spare: 4}
 	price, value := &column{head: keyPrice}, &column{head: keyMarketValue, footer: total.String()}
-	cost, profit, realised := &column{head: keyCost, spare: 2}, &column{head: keyProfit, spare: 1}, &column{head: keyRealised, spare: 3}
+	cost, profit, realised := &column{head: keyCost, spare: 2}, &column{head: keyProfit, spare: 1},
+		&column{head: keyRealised, spare: 3}
 	var allCost, allRealised client.Money
 	for i := range rows {
 		row := &rows[i]
@@ -116,7 +119,7 @@ func (p *printer) holdingColumns(rows []client.Position, total client.Money) []*
 	return []*column{where, code, name, quantity, sellable, price, value, cost, profit, realised}
 }
 
-// history is events, newest last, with what later took them back.
+// history draws events, newest last, and marks trades that later events took back or corrected.
 func (p *printer) history(events []*client.Event, oldest uint64, mine func(*client.Trade) bool) string {
 	if len(events) == 0 {
 		return p.words.say(keyHistoryEmpty)
@@ -124,8 +127,10 @@ func (p *printer) history(events []*client.Event, oldest uint64, mine func(*clie
 	fate := fates(events)
 	seq, when := &column{head: keySeq}, &column{head: keyTime, text: true, spare: 1}
 	row, what := &column{head: keyChange, text: true}, &column{head: keySide, text: true}
-	quantity, price, amount := &column{head: keyQuantity}, &column{head: keyTradePrice}, &column{head: keyAmount, spare: 4}
-	who, held, cash := &column{head: keyWho, text: true, spare: 3}, &column{head: keyHoldsAfter}, &column{head: keyCashAfter, spare: 2}
+	quantity, price, amount := &column{head: keyQuantity}, &column{head: keyTradePrice},
+		&column{head: keyAmount, spare: 4}
+	who, held, cash := &column{head: keyWho, text: true, spare: 3}, &column{head: keyHoldsAfter},
+		&column{head: keyCashAfter, spare: 2}
 	all := []*column{seq, when, row, what, quantity, price, amount, who, held, cash}
 	for _, ev := range events {
 		cells := p.historyRow(ev, fate, mine)
@@ -140,7 +145,7 @@ func (p *printer) history(events []*client.Event, oldest uint64, mine func(*clie
 	return drawn
 }
 
-// historyRow is an event's cells, in the order of the columns.
+// historyRow returns the cells of an event, in the order of the columns.
 func (p *printer) historyRow(ev *client.Event, fate map[string]key, mine func(*client.Trade) bool) [10]string {
 	cells := [10]string{0: strconv.FormatUint(ev.Seq, 10), 9: cashOf(ev.Cash).Balance.String()}
 	cells[1] = ev.Time.In(p.zone).Format(time.RFC3339)
@@ -173,7 +178,7 @@ func (p *printer) historyRow(ev *client.Event, fate map[string]key, mine func(*c
 	return cells
 }
 
-// heldAfter is how many shares of a trade's instrument are held after an event that touches it.
+// heldAfter returns how many shares of the trade's instrument the account holds after an event.
 func heldAfter(ev *client.Event, t *client.Trade) string {
 	for i := range ev.Positions {
 		row := &ev.Positions[i]
@@ -184,7 +189,8 @@ func heldAfter(ev *client.Event, t *client.Trade) string {
 	return ""
 }
 
-// fates are the trades that a later event took back or corrected, by id, with what to say of them.
+// fates maps the id of each trade that a later event took back or corrected to the text that says
+// so.
 func fates(events []*client.Event) map[string]key {
 	found := make(map[string]key)
 	for _, ev := range events {
@@ -203,9 +209,10 @@ func fates(events []*client.Event) map[string]key {
 	return found
 }
 
-// quotes are prices with how far they are from the previous close.
+// quotes draws prices and their distance from the previous close.
 func (p *printer) quotes(list []client.Instrument) string {
-	where, code, name := &column{head: keyMarket, text: true}, &column{head: keyCode, text: true}, &column{head: keyName, text: true}
+	where, code, name := &column{head: keyMarket, text: true}, &column{head: keyCode, text: true},
+		&column{head: keyName, text: true}
 	price, before, move := &column{head: keyPrice}, &column{head: keyPreviousClose, spare: 1}, &column{head: keyMove}
 	for i := range list {
 		in := &list[i]
@@ -213,14 +220,14 @@ func (p *printer) quotes(list []client.Instrument) string {
 		where.add(tidy(in.Market))
 		code.add(tidy(in.Code))
 		name.add(tidy(in.Name))
-		price.add(p.rose(d, in.Price.String()))
+		price.add(p.byDirection(d, in.Price.String()))
 		before.add(in.PreviousClose.String())
-		move.add(p.rose(d, percent(d, int64(in.PreviousClose))))
+		move.add(p.byDirection(d, percent(d, int64(in.PreviousClose))))
 	}
 	return p.draw([]*column{where, code, name, price, before, move})
 }
 
-// percent is part of whole with two decimals and its sign.
+// percent returns part as a percentage of whole, with a sign and two decimals.
 func percent(part, whole int64) string {
 	if whole == 0 {
 		return ""

@@ -9,8 +9,10 @@ import (
 
 func someRows() ([]client.Position, client.Money) {
 	rows := rowsShown(
-		row("SH", "600519", "贵州茅台", 100, 1480_0000, 140000_0000), row("SH", "609999", "ST虚构", 12345, 3_1200, 40000_0000),
-		row("SZ", "000002", "万科A", 1, 7_1000, 7_1000), row("US", "BRK.B", "Berkshire Hathaway Inc.", 5, 400_0000, 1999_0000),
+		row("SH", "600519", "贵州茅台", 100, 1480_0000, 140000_0000),
+		row("SH", "609999", "ST虚构", 12345, 3_1200, 40000_0000),
+		row("SZ", "000002", "万科A", 1, 7_1000, 7_1000), row("US", "BRK.B", "Berkshire Hathaway Inc.", 5, 400_0000,
+			1999_0000),
 	)
 	rows[0].Realised, rows[1].Realised = 12_5000, -7_0000
 	total := client.Money(0)
@@ -20,7 +22,7 @@ func someRows() ([]client.Position, client.Money) {
 	return rows, total
 }
 
-// TestHoldings holds the list in Chinese, cell by cell.
+// TestHoldings checks the list in Chinese, cell by cell.
 func TestHoldings(t *testing.T) {
 	rows, total := someRows()
 	const want = `
@@ -35,18 +37,19 @@ func TestHoldings(t *testing.T) {
 │      │        │ 合计                    │       │       │         │ 188523.50 │ 182006.10 │ +6517.40 │      +5.50 │
 └──────┴────────┴─────────────────────────┴───────┴───────┴─────────┴───────────┴───────────┴──────────┴────────────┘
 总市值 188523.50，现金 12.34`
-	got := printing(&chinese, style{}).holdings(rows, total, client.Cash{Balance: 12_3400})
+	got := newPrinter(&chinese, style{}).holdings(rows, total, client.Cash{Balance: 12_3400})
 	if "\n"+got != want {
 		t.Errorf("got\n%s\nwant%s", got, want)
 	}
-	empty := printing(&english, style{}).holdings(nil, 0, client.Cash{Balance: 12_3400})
+	empty := newPrinter(&english, style{}).holdings(nil, 0, client.Cash{Balance: 12_3400})
 	if empty != "no positions\ntotal market value 0.00, cash 12.34" {
 		t.Errorf("an empty list: %q", empty)
 	}
 }
 
-// TestTableWidths: every line of a table takes the same number of columns, in both languages, with colours or not, and fits
-// the screen where it can: the most important columns stay.
+// TestTableWidths: every line of a table takes the same number of columns, in both languages, with
+// or without colours. The table fits the screen where possible, and the most important columns
+// stay.
 func TestTableWidths(t *testing.T) {
 	rows, total := someRows()
 	events, _ := tape()
@@ -58,7 +61,7 @@ func TestTableWidths(t *testing.T) {
 	for _, c := range []*catalogue{&english, &chinese} {
 		for _, s := range []style{{}, {attributes: true, colours: true, scheme: SchemeCN}} {
 			for _, width := range []int{0, 200, 120, 100, 80, 60} {
-				p := printing(c, s)
+				p := newPrinter(c, s)
 				p.width = func() int { return width }
 				for name, drawn := range map[string]string{
 					"holdings": p.holdings(rows, total, client.Cash{}), "quotes": p.quotes(quotes),
@@ -94,15 +97,16 @@ func checkWidths(t *testing.T, name, drawn string, width int) {
 	if width >= 100 && table >= width {
 		t.Errorf("%s takes %d columns of %d:\n%s", name, table, width, drawn)
 	}
-	if name == "holdings" && (!strings.Contains(drawn, "600519") || !strings.Contains(drawn, "148000.00") || !strings.Contains(drawn, "12345")) {
+	if name == "holdings" && (!strings.Contains(drawn, "600519") || !strings.Contains(drawn, "148000.00") ||
+		!strings.Contains(drawn, "12345")) {
 		t.Errorf("on %d columns what is held is missing:\n%s", width, drawn)
 	}
 }
 
-// TestHistory marks what was taken back, and says where the history begins.
+// TestHistory: the history marks trades that were taken back, and says where it begins.
 func TestHistory(t *testing.T) {
 	events, _ := tape()
-	got := printing(&english, style{}).history(events, 1, func(t *client.Trade) bool { return t.ID == "100017-2" })
+	got := newPrinter(&english, style{}).history(events, 1, func(t *client.Trade) bool { return t.ID == "100017-2" })
 	for _, line := range []string{
 		"the last 8 of 8 events, newest last\n",
 		"│   2 │ 2026-11-23T12:00:00Z │ +          │ buy SH.600519 贵州茅台, corrected  ",
@@ -114,10 +118,12 @@ func TestHistory(t *testing.T) {
 			t.Errorf("there is no %q in\n%s", line, got)
 		}
 	}
-	if got := printing(&english, style{}).history(events, 2, func(*client.Trade) bool { return false }); !strings.HasSuffix(got, "\nthe server keeps events from sequence 2 on") {
+	if got := newPrinter(&english, style{}).history(events, 2,
+		func(*client.Trade) bool { return false }); !strings.HasSuffix(got,
+		"\nthe server keeps events from sequence 2 on") {
 		t.Errorf("history that is not whole:\n%s", got)
 	}
-	if got := printing(&chinese, style{}).history(nil, 0, nil); got != chinese.say(keyHistoryEmpty) {
+	if got := newPrinter(&chinese, style{}).history(nil, 0, nil); got != chinese.say(keyHistoryEmpty) {
 		t.Errorf("no history: %q", got)
 	}
 }

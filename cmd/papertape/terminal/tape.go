@@ -8,14 +8,14 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// printer turns what is to be shown into lines. It has no state of its own.
+// printer formats what is shown as lines. It has no state of its own.
 type printer struct {
 	style
 	words *catalogue
 	zone  *time.Location
 }
 
-// The widths of the tape's columns. What is wider moves the rest of its line to the right.
+// The widths of the tape's columns. A wider value moves the rest of its line to the right.
 const (
 	markColumn     = 8  // Δ+123456
 	sideColumn     = 4  // sell, 卖出
@@ -29,8 +29,8 @@ const (
 
 const clock = "15:04:05"
 
-// event is what the tape says of an event. before is the account as it was until then; mine says whether the trade is of an
-// order of this terminal.
+// event returns the lines of the tape for an event. before is the account before the event; mine
+// says whether the trade belongs to an order of this terminal.
 func (p *printer) event(ev *client.Event, before *picture, mine bool) string {
 	at := ev.Time.In(p.zone).Format(clock)
 	switch {
@@ -46,7 +46,8 @@ func (p *printer) event(ev *client.Event, before *picture, mine bool) string {
 	return p.fit(p.faint(at), tradeID(ev.Account, ev.Seq))
 }
 
-// trade is one line: when, what it did to the row, the trade, who made it, what is held then, its id.
+// trade returns one line: the time, the change of the row, the trade, who made it, the quantity
+// held afterwards, and the id.
 func (p *printer) trade(at string, ev *client.Event, t *client.Trade, mine bool) string {
 	held := int64(0)
 	for i := range ev.Positions {
@@ -60,7 +61,7 @@ func (p *printer) trade(at string, ev *client.Event, t *client.Trade, mine bool)
 			ev.Seq))
 }
 
-// mark is + for a new row, - for one that is gone, and else by how much its quantity changed.
+// mark is + for a new row, - for one that is gone, and otherwise the change of its quantity.
 func (p *printer) mark(change client.Change, t *client.Trade) string {
 	direction, mark := int64(1), ""
 	if t.Side == client.Sell {
@@ -74,10 +75,10 @@ func (p *printer) mark(change client.Change, t *client.Trade) string {
 	default:
 		mark = fmt.Sprintf("Δ%+d", direction*t.Quantity)
 	}
-	return p.rose(direction, left(mark, markColumn))
+	return p.byDirection(direction, left(mark, markColumn))
 }
 
-// tradeColumns is a trade without when, why and by whom.
+// tradeColumns returns the columns of a trade without its time, reason and actor.
 func (p *printer) tradeColumns(t *client.Trade) string {
 	return strings.Join([]string{
 		left(p.side(t.Side), sideColumn), left(instrumentOf(t.Market, t.Code).String(), codeColumn),
@@ -105,8 +106,8 @@ func (p *printer) who(t *client.Trade, mine bool) string {
 	return p.words.say(keyOther)
 }
 
-// bust is the line of a trade again, struck through and said to be taken back or corrected, with what that did to each row
-// and to the cash.
+// bust repeats the line of a trade, struck through and marked as taken back or corrected, with the
+// changes to each row and to the cash.
 func (p *printer) bust(at string, ev *client.Event, b *client.Bust, before *picture) string {
 	word := p.words.say(keyTakenBack)
 	if b.Replacement != nil {
@@ -131,13 +132,13 @@ func (p *printer) bust(at string, ev *client.Event, b *client.Bust, before *pict
 	return strings.Join(lines, "\n")
 }
 
-// change says a row before and after.
+// change shows a row before and after.
 func (p *printer) change(r *rowChange) string {
 	return p.words.say(keyBeforeAfter, r.of, r.name, r.before.Quantity, r.after.Quantity,
 		r.before.Cost, r.after.Cost)
 }
 
-// resynced says what a snapshot that replaced the state changed.
+// resynced shows what changed when a snapshot replaced the state.
 func (p *printer) resynced(before, after *client.State) string {
 	rows := differences(before, after)
 	cashSame := before.Cash.Balance == after.Cash.Balance
@@ -159,11 +160,11 @@ func (p *printer) presence(m *client.Presence) string {
 	if m.Online {
 		k, direction = keyOnline, 1
 	}
-	return p.rose(direction, p.words.say(k, m.Account, m.UID, m.Sessions))
+	return p.byDirection(direction, p.words.say(k, m.Account, m.UID, m.Sessions))
 }
 
-// fit joins the parts of a line, most important first, with two spaces. On a screen that is too narrow it leaves out the
-// last ones; the first two stay.
+// fit joins the parts of a line, most important first, with two spaces. On a narrow screen it
+// leaves out the last parts; the first two always stay.
 func (p *printer) fit(parts ...string) string {
 	const always = 2
 	limit := 0

@@ -13,20 +13,21 @@ import (
 
 const customer = 100017
 
-// noon is when everything happens in these tests.
+// noon is the time of everything in these tests.
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func printing(c *catalogue, s style) *printer {
+func newPrinter(c *catalogue, s style) *printer {
 	return &printer{style: s, words: c, zone: time.UTC}
 }
 
 func row(market, code, name string, quantity, price, cost int64) *papertapev1.Position {
 	return &papertapev1.Position{
-		Market: market, Code: code, Name: name, Quantity: quantity, Sellable: quantity, Price: price, MarketValue: quantity * price, Cost: cost,
+		Market: market, Code: code, Name: name, Quantity: quantity, Sellable: quantity, Price: price,
+		MarketValue: quantity * price, Cost: cost,
 	}
 }
 
-// traded is an event of a trade in the instrument of its row after it.
+// traded returns an event of a trade in an instrument. after is the instrument's row after it.
 func traded(seq uint64, side client.Side, quantity int64, change client.Change, after *papertapev1.Position,
 	origin client.Origin) *papertapev1.AccountEvent {
 	return &papertapev1.AccountEvent{
@@ -44,7 +45,7 @@ func maotai(quantity int64) *papertapev1.Position {
 	return row("SH", "600519", "贵州茅台", quantity, 1480_0000, quantity*1480_0000)
 }
 
-// asShown is an event of the wire as the SDK shows it.
+// asShown converts an event of the wire to the SDK's form.
 func asShown(m *papertapev1.AccountEvent) *client.Event {
 	payload, err := m.MarshalVT()
 	if err != nil {
@@ -57,7 +58,7 @@ func asShown(m *papertapev1.AccountEvent) *client.Event {
 	return ev
 }
 
-// rowsShown are rows of the wire as the SDK shows them.
+// rowsShown converts rows of the wire to the SDK's form.
 func rowsShown(rows ...*papertapev1.Position) []client.Position {
 	payload, err := (&papertapev1.Holdings{Positions: rows}).MarshalVT()
 	if err != nil {
@@ -70,7 +71,7 @@ func rowsShown(rows ...*papertapev1.Position) []client.Position {
 	return h.Positions
 }
 
-// tape is what happens in TestTape, one of each kind, with what the account was before each.
+// tape returns the events of TestTape, one of each kind, with the account before each.
 func tape() (events []*client.Event, before []*picture) {
 	st := row("SH", "609999", "ST虚构", 12345678, 3_1200, 1)
 	sold := traded(2, client.Buy, 300, client.Increased, maotai(400), client.OriginClient).GetTrade()
@@ -79,7 +80,8 @@ func tape() (events []*client.Event, before []*picture) {
 		Cash:      &papertapev1.Cash{Balance: 900000_0000},
 		Positions: []*papertapev1.Position{maotai(100), row("SZ", "000001", "平安银行", 0, 10_0000, 0)},
 		What: &papertapev1.AccountEvent_Bust{Bust: &papertapev1.Bust{
-			TradeId: tradeID(customer, 2), Reason: "wrong\nprice", Actor: "ann", Original: sold, Cascade: []string{"100017-5", "100017-6"},
+			TradeId: tradeID(customer, 2), Reason: "wrong\nprice", Actor: "ann", Original: sold,
+			Cascade: []string{"100017-5", "100017-6"},
 		}},
 	}
 	corrected := &papertapev1.AccountEvent{
@@ -123,7 +125,7 @@ func render(p *printer) string {
 	return b.String()
 }
 
-// TestTape holds the tape line by line in both languages.
+// TestTape checks the tape line by line in both languages.
 func TestTape(t *testing.T) {
 	for of, want := range map[*catalogue]string{
 		&english: `
@@ -165,19 +167,19 @@ func TestTape(t *testing.T) {
           现金：500000.00 -> 900000.00
 `,
 	} {
-		if got := render(printing(of, style{})); "\n"+got != want {
+		if got := render(newPrinter(of, style{})); "\n"+got != want {
 			t.Errorf("got\n%s\nwant%s", got, want)
 		}
 	}
 }
 
-// TestTapeColumns: what stands in a column of one line begins in the same column of the screen on the others.
+// TestTapeColumns: a column begins at the same place of the screen on every line.
 func TestTapeColumns(t *testing.T) {
 	for _, c := range []*catalogue{&english, &chinese} {
 		events, before := tape()
 		var at []int
 		for i, ev := range events[:4] {
-			line := printing(c, style{}).event(ev, before[i], i == 0)
+			line := newPrinter(c, style{}).event(ev, before[i], i == 0)
 			trade, rest, _ := strings.Cut(line, "@")
 			at = append(at, columns(trade), columns(rest[:strings.LastIndex(rest, " ")+1]))
 		}
@@ -189,46 +191,52 @@ func TestTapeColumns(t *testing.T) {
 	}
 }
 
-// TestTapeColours: red is up, or green; what is struck through says it in a word too; without colours there is no escape.
+// TestTapeColours: red means up, or green does. What is struck through is also said in a word.
+// Without colours there is no escape sequence.
 func TestTapeColours(t *testing.T) {
 	events, before := tape()
-	line := func(s style, i int) string { return printing(&english, s).event(events[i], before[i], false) }
-	cn, western := style{attributes: true, colours: true, scheme: SchemeCN}, style{attributes: true, colours: true, scheme: SchemeWestern}
+	line := func(s style, i int) string { return newPrinter(&english, s).event(events[i], before[i], false) }
+	cn, western := style{attributes: true, colours: true, scheme: SchemeCN},
+		style{attributes: true, colours: true, scheme: SchemeWestern}
 	for _, c := range []struct {
 		style  style
 		event  int
 		colour string
-	}{{cn, 0, "31"}, {cn, 1, "31"}, {cn, 2, "32"}, {cn, 3, "32"}, {western, 0, "32"}, {western, 2, "31"}, {western, 3, "31"}} {
+	}{{cn, 0, "31"}, {cn, 1, "31"}, {cn, 2, "32"}, {cn, 3, "32"}, {western, 0, "32"}, {western, 2, "31"},
+		{western, 3, "31"}} {
 		opposite := map[string]string{"31": "32", "32": "31"}[c.colour]
-		if got := line(c.style, c.event); !strings.Contains(got, "\x1b["+c.colour+"m") || strings.Contains(got, "\x1b["+opposite+"m") {
+		if got := line(c.style, c.event); !strings.Contains(got, "\x1b["+c.colour+"m") ||
+			strings.Contains(got, "\x1b["+opposite+"m") {
 			t.Errorf("%s, event %d: %q, want colour %s alone", c.style.scheme, c.event, got, c.colour)
 		}
 	}
-	if got := line(style{attributes: true}, 6); !strings.Contains(got, "\x1b[9mbuy ") || !strings.Contains(got, "\x1b[1mTAKEN BACK\x1b[0m") {
+	if got := line(style{attributes: true}, 6); !strings.Contains(got, "\x1b[9mbuy ") ||
+		!strings.Contains(got, "\x1b[1mTAKEN BACK\x1b[0m") {
 		t.Errorf("a trade taken back, with attributes: %q", got)
 	}
 	for _, s := range []style{cn, western, {attributes: true}, {}} {
-		got := render(printing(&english, s))
-		if plain := text.StripEscape(got); plain != render(printing(&english, style{})) {
+		got := render(newPrinter(&english, s))
+		if plain := text.StripEscape(got); plain != render(newPrinter(&english, style{})) {
 			t.Errorf("%+v changes more than colours:\n%s", s, got)
 		}
 		if colour := strings.Contains(got, "\x1b[3"); colour != s.colours {
 			t.Errorf("%+v: %q", s, got)
 		}
 	}
-	if got := render(printing(&english, style{})); strings.Contains(got, "\x1b") {
+	if got := render(newPrinter(&english, style{})); strings.Contains(got, "\x1b") {
 		t.Errorf("without attributes: %q", got)
 	}
 }
 
-// TestTapeFits leaves out what is least important on a narrow screen, and never what was traded.
+// TestTapeFits: a narrow screen leaves out the least important parts, and never the trade itself.
 func TestTapeFits(t *testing.T) {
 	events, before := tape()
 	for _, c := range []struct {
 		width int
 		last  string
-	}{{0, "100017-2"}, {120, "100017-2"}, {97, "holds 100"}, {80, "you"}, {70, "you"}, {60, "1480.00"}, {10, "1480.00"}} {
-		p := printing(&english, style{width: func() int { return c.width }})
+	}{{0, "100017-2"}, {120, "100017-2"}, {97, "holds 100"}, {80, "you"}, {70, "you"}, {60, "1480.00"},
+		{10, "1480.00"}} {
+		p := newPrinter(&english, style{width: func() int { return c.width }})
 		if got := p.event(events[0], before[0], true); !strings.HasSuffix(got, c.last) {
 			t.Errorf("on %d columns: %q, want %q last", c.width, got, c.last)
 		}
@@ -240,17 +248,18 @@ func TestResynced(t *testing.T) {
 		row("SH", "600036", "招商银行", 100, 1, 100), maotai(100), row("SZ", "000001", "平安银行", 300, 1, 1),
 	)}
 	after := &client.State{Cash: client.Cash{Balance: 20_0000}, Positions: rowsShown(
-		row("BJ", "899101", "虚构精工", 7, 1, 7), row("SH", "600036", "招商银行", 100, 1, 100), row("SZ", "000001", "平安银行", 200, 1, 1),
+		row("BJ", "899101", "虚构精工", 7, 1, 7), row("SH", "600036", "招商银行", 100, 1, 100),
+		row("SZ", "000001", "平安银行", 200, 1, 1),
 	)}
 	const want = `* what differs from before:
   BJ.899101 虚构精工: quantity 0 -> 7, cost 0.00 -> 0.0007
   SH.600519 贵州茅台: quantity 100 -> 0, cost 148000.00 -> 0.00
   SZ.000001 平安银行: quantity 300 -> 200, cost 0.0001 -> 0.0001
   cash: 10.00 -> 20.00`
-	if got := printing(&english, style{}).resynced(before, after); got != want {
+	if got := newPrinter(&english, style{}).resynced(before, after); got != want {
 		t.Errorf("\n%s\nwant\n%s", got, want)
 	}
-	if got := printing(&english, style{}).resynced(before, before); got != english.say(keyResyncSame) {
+	if got := newPrinter(&english, style{}).resynced(before, before); got != english.say(keyResyncSame) {
 		t.Errorf("the same: %s", got)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// Config says whose account it is, where, and how it is shown.
+// Config says which account to open, on which server, and how to show it.
 type Config struct {
 	Account uint64
 	Server  string // host:port
@@ -26,20 +26,20 @@ type Config struct {
 	Lang    Language
 	Scheme  Scheme
 	JSON    bool     // data as lines of JSON; not on a terminal
-	Echo    bool     // on a pipe: each command before its answer
-	Words   []string // one command; none: they come from In
+	Echo    bool     // on a pipe: print each command before its answer
+	Words   []string // the one command; empty if commands come from In
 
 	In     io.Reader
 	Out    io.Writer // data
-	Notes  io.Writer // what is about the connection, unless it is a terminal
+	Notes  io.Writer // messages about the connection, unless Out is a terminal
 	Getenv func(string) string
 }
 
-// LineError is what was wrong with a line of a pipe, or with the one command.
+// LineError says what was wrong with a line of a pipe, or with the only command.
 type LineError struct {
-	Number int // from 1; 0: there is but the one
+	Number int // from 1; 0 if there is only one command
 	Line   string
-	Usage  bool // it was not understood; nothing was asked of the server
+	Usage  bool // it was not understood, and the server was not asked
 	text   string
 }
 
@@ -54,7 +54,7 @@ func (c *catalogue) lineError(number int, line string, usage bool, err error) er
 	return e
 }
 
-// notText is the error for a line that is not one of text.
+// notText returns the error for a line that is not text.
 func (c *catalogue) notText(f *usertext.Fault) error {
 	why := map[error]string{
 		usertext.ErrTooLong: c.say(keyTooLong, f.Most), usertext.ErrUTF16: c.say(keyUTF16),
@@ -66,13 +66,15 @@ func (c *catalogue) notText(f *usertext.Fault) error {
 const (
 	connectPatience = 10 * time.Second // for the first connection
 	lineBytesMax    = 64 << 10         // of a pipe
-	orderIDLetters  = 12               // that tell one run from another
+	orderIDLetters  = 12               // letters of an order id that tell one run from another
 )
 
-// Run logs in and takes commands until they end, the person leaves, or an error ends it. The error is a *LineError where a
-// line was at fault, and what client.Open or client.Account's Next reported where the connection was.
+// Run logs in and takes commands until they end, the person leaves, or an error ends it. The error
+// is a *LineError if a line was at fault, and the error of client.Open or of client.Account's Next
+// if the connection was.
 func Run(ctx context.Context, cfg Config) error {
-	text.OverrideRuneWidthEastAsianWidth(false) // of the table's package: lines and Δ take one column, whatever the locale
+	// of the table's package: lines and Δ take one column, whatever the locale
+	text.OverrideRuneWidthEastAsianWidth(false)
 	words := catalogueOf(cfg.Lang)
 	if len(cfg.Words) > 0 {
 		if done, err := checkWords(words, &cfg); done || err != nil {
@@ -91,7 +93,7 @@ func Run(ctx context.Context, cfg Config) error {
 		account: account, json: cfg.JSON, echo: cfg.Echo, orderID: rand.Text()[:orderIDLetters] + "-",
 		updates: make(chan client.Update, batchMax), answered: make(chan *answer, 1),
 	}
-	first, err := s.begin(opening)
+	first, err := s.awaitLogin(opening)
 	if err != nil {
 		return unreachable(ctx, words, err)
 	}
@@ -109,7 +111,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}()
 	switch {
 	case len(cfg.Words) > 0:
-		return s.once(ctx, &cfg, ended)
+		return s.runOne(ctx, &cfg, ended)
 	case isTerminal(cfg.In) && isTerminal(cfg.Out) && cfg.Getenv("TERM") != "dumb" && !cfg.JSON:
 		return s.interact(ctx, &cfg, first, ended)
 	default:
@@ -117,8 +119,8 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 }
 
-// checkWords finds out before anything is asked of the server whether the one command can be understood. Some need no
-// server: then it is done.
+// checkWords finds out, before the server is asked, whether the one command can be understood. If
+// the command needs no server, it is executed here.
 func checkWords(words *catalogue, cfg *Config) (done bool, err error) {
 	cmdLine := strings.Join(cfg.Words, " ")
 	cmd, err := words.parse(cmdLine)
@@ -134,13 +136,13 @@ func checkWords(words *catalogue, cfg *Config) (done bool, err error) {
 		_, err = io.WriteString(cfg.Out, words.menu())
 		return true, err
 	case cmd.verb == verbPresence:
-		return false, words.lineError(0, cmdLine, true, words.wrong(keyPresenceAlone))
+		return false, words.lineError(0, cmdLine, true, words.sentenceError(keyPresenceAlone))
 	}
 	return false, nil
 }
 
-// begin takes the first update, which is the login, and what is traded.
-func (s *session) begin(ctx context.Context) (*client.Connected, error) {
+// awaitLogin takes the first update, which is the login, and fetches the listing.
+func (s *session) awaitLogin(ctx context.Context) (*client.Connected, error) {
 	u, err := s.account.Next(ctx)
 	if err != nil {
 		return nil, err
@@ -152,7 +154,7 @@ func (s *session) begin(ctx context.Context) (*client.Connected, error) {
 	s.picture = pictureOf(first.After)
 	l, err := fetchListing(ctx, s.account)
 	for errors.Is(err, client.ErrDisconnected) && ctx.Err() == nil {
-		l, err = fetchListing(ctx, s.account) // on the next connection
+		l, err = fetchListing(ctx, s.account) // again, on the next connection
 	}
 	if err != nil {
 		return nil, err
@@ -161,27 +163,27 @@ func (s *session) begin(ctx context.Context) (*client.Connected, error) {
 	return first, nil
 }
 
-// unreachable says in a sentence why there is no session.
+// unreachable returns a sentence that says why there is no session.
 func unreachable(ctx context.Context, words *catalogue, err error) error {
 	var refused *client.Reject
 	var bye *client.Goodbye
 	if ctx.Err() != nil {
-		return words.wrong(keyInterrupted)
+		return words.sentenceError(keyInterrupted)
 	}
 	if errors.As(err, &refused) || errors.As(err, &bye) {
-		return errors.New((&printer{words: words}).because(err))
+		return errors.New((&printer{words: words}).reason(err))
 	}
 	return fmt.Errorf("%w; %s", err, words.say(keyIsItRunning))
 }
 
-// login shows the account as it is at the login.
+// login shows the account as it is at login.
 func (s *session) login(first *client.Connected) {
 	head := s.words.say(keyLoggedIn, first.UID, first.After.Account, first.After.Seq, tidy(first.Addr))
 	s.show(head+"\n"+s.holdings(first.After.Positions, first.After.TotalMarketValue, first.After.Cash),
 		loginLine{"login", first.UID, first.Server, stateJSON(first.After)})
 }
 
-// interact is the session of a person at a terminal.
+// interact runs the session of a person at a terminal.
 func (s *session) interact(ctx context.Context, cfg *Config, first *client.Connected, ended <-chan error) error {
 	complete := completer{words: s.words, listing: s.listing.Load, held: s.held}
 	tooLong := func(bytes int) string { return s.words.say(keyPasteTooLong, bytes, pasteBytesMax) }
@@ -203,10 +205,10 @@ func (s *session) interact(ctx context.Context, cfg *Config, first *client.Conne
 		l.read(lines, done)
 	}()
 	err = s.run(ctx, lines, ended)
-	asked := err == nil // by the person, not in the middle of a line
+	asked := err == nil // by the person, and not in the middle of a line
 	var told *interruption
 	if errors.As(err, &told) && (s.running == nil || !s.running.isOrder()) {
-		err = nil // told to end, it ended
+		err = nil // it was told to end, and ended
 	}
 	if err == nil {
 		s.data(s.words.say(keyBye))
@@ -216,12 +218,12 @@ func (s *session) interact(ctx context.Context, cfg *Config, first *client.Conne
 		err = closing
 	}
 	if !asked {
-		_, _ = io.WriteString(cfg.Out, "\n") // the line stays as it was, what follows begins below it
+		_, _ = io.WriteString(cfg.Out, "\n") // the line stays as it was; what follows begins below it
 	}
 	return err
 }
 
-// held is what the account holds.
+// held returns what the account holds.
 func (s *session) held() []instrument {
 	state := s.account.State()
 	list := make([]instrument, len(state.Positions))
@@ -249,12 +251,12 @@ func (s *session) pipe(ctx context.Context, cfg *Config, first *client.Connected
 	case err := <-read:
 		return err
 	default:
-		return nil // it said quit
+		return nil // the command was quit
 	}
 }
 
-// readLines sends lines until there are no more. It may be blocked in a read when done is closed, and then ends with the
-// process, or with its input.
+// readLines sends lines until there are no more. If it is blocked in a read when done is closed, it
+// ends only with its input or with the process.
 func (s *session) readLines(r io.Reader, lines chan<- input, done <-chan struct{}) error {
 	text := usertext.NewLines(r, lineBytesMax)
 	for {
@@ -276,8 +278,8 @@ func (s *session) readLines(r io.Reader, lines chan<- input, done <-chan struct{
 	}
 }
 
-// once does one command.
-func (s *session) once(ctx context.Context, cfg *Config, ended <-chan error) error {
+// runOne executes one command.
+func (s *session) runOne(ctx context.Context, cfg *Config, ended <-chan error) error {
 	s.screen, s.strict, s.quiet, s.echo = plain{cfg.Out, cfg.Notes}, true, true, false
 	lines := make(chan input, 1)
 	lines <- input{text: strings.Join(cfg.Words, " ")}
@@ -285,7 +287,7 @@ func (s *session) once(ctx context.Context, cfg *Config, ended <-chan error) err
 	return s.run(ctx, lines, ended)
 }
 
-// plain is a screen without a line at its bottom.
+// plain is a screen without an input line.
 type plain struct{ out, notes io.Writer }
 
 func (p plain) data(text string) error {
@@ -298,7 +300,7 @@ func (p plain) notice(text string) error {
 	return err
 }
 
-// styleOf is what the output can and shall show.
+// styleOf chooses what the output can and should show.
 func styleOf(cfg *Config) style {
 	s := style{scheme: cfg.Scheme}
 	f, ok := cfg.Out.(*os.File)

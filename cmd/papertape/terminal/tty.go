@@ -11,9 +11,9 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// What is said to a terminal, and what it says (ECMA-48 and xterm's control sequences).
+// What is sent to a terminal, and what it answers (ECMA-48 and xterm's control sequences).
 const (
-	askCursor    = "\x1b[6n"   // where is the cursor?
+	askCursor    = "\x1b[6n"   // asks where the cursor is
 	firstColumn  = "\x1b[1;1R" // the answer: in the first column
 	pasteOn      = "\x1b[?2004h"
 	pasteOff     = "\x1b[?2004l"
@@ -21,46 +21,48 @@ const (
 	pasteEnds    = "\x1b[201~"
 	ctrlC        = '\x03'
 	escape       = '\x1b'
-	sequenceMost = 32 // bytes of a sequence that a key sends
+	sequenceMost = 32 // bytes of the longest sequence that a key sends
 )
 
-// lineBreak stands in a line where a paste of several lines ended one. Enter does them one after the other.
+// lineBreak replaces a line break in a paste of several lines. Enter executes them one after the
+// other.
 const lineBreak = "⏎"
 
-// pasteBytesMax bounds a paste. It is for the line, on which all of it is seen and can be changed; more belongs in a
-// file.
+// pasteBytesMax bounds a paste. A paste goes into the line, where all of it can be seen and edited;
+// longer input belongs in a file.
 const pasteBytesMax = 4 << 10
 
-// tty stands between readline and the terminal, and puts three things right.
+// tty stands between readline and the terminal, and corrects three things.
 //
-// Before each prompt readline asks the terminal where the cursor is, and waits: with one that does not answer there
-// would be no prompt, and no Ctrl-C. But all that is written here ends its line before a prompt comes. So the answer
-// is known, and the terminal is not asked.
+// Before each prompt readline asks the terminal where the cursor is, and waits for the answer. A
+// terminal that does not answer would get no prompt, and Ctrl-C would not work. Here the answer is
+// known, because all output ends its line before a prompt is shown. So tty answers, and the
+// terminal is not asked.
 //
-// To readline a paste is so many keys, Enter among them. The terminal puts marks around a paste (pasteOn), and what
-// is between them becomes letters of the line.
+// To readline a paste is a series of keys, Enter among them. With pasteOn the terminal puts marks
+// around a paste, and tty turns what is between them into letters of the line.
 //
-// A sequence that a key sends is handed on when it is whole, and if readline can know it. Of others it would take a
-// part for letters.
+// The sequence that a key sends is passed on once it is whole, and only if readline knows how to
+// read it. It would take a part of any other for letters.
 type tty struct {
 	in      io.Reader
 	out     io.Writer
-	quiet   func() bool // waits a moment; whether nothing has come meanwhile
+	quiet   func() bool // waits a moment, and returns whether nothing arrived
 	tooLong func(bytes int)
-	crashed func() // is called before a panic goes on
+	crashed func() // called before a panic continues
 
-	asked atomic.Bool // by Write, which Read answers
+	asked atomic.Bool // set by Write; Read answers
 
 	// Owned by Read.
 	err   error
-	raw   []byte // what has come and was not looked at
-	keys  []byte // what is for readline
+	raw   []byte // bytes that were read and not yet examined
+	keys  []byte // bytes for readline
 	paste []byte
-	size  int // of the paste, with what was not kept
+	size  int // of the paste, with the bytes that were not kept
 	state pasteState
 }
 
-// pasteState says what it is that comes.
+// pasteState says what the input belongs to.
 type pasteState int
 
 const (
@@ -78,7 +80,7 @@ func (t *tty) Write(p []byte) (int, error) {
 	return t.out.Write(p)
 }
 
-// Read is called by readline, on a goroutine of its own, which reads on when a key is wanted.
+// Read is called by readline, on a goroutine of its own, which reads when readline wants a key.
 func (t *tty) Read(p []byte) (int, error) {
 	defer onPanic(t.crashed)
 	for {
@@ -92,19 +94,19 @@ func (t *tty) Read(p []byte) (int, error) {
 		case t.err != nil:
 			return 0, t.err
 		case t.state == givenUp && t.quiet():
-			t.state, t.raw = typed, nil // its end has not come
+			t.state, t.raw = typed, nil // the end of the paste has not come
 		}
 		var chunk [1024]byte
 		n, err := t.in.Read(chunk[:])
 		t.raw, t.err = append(t.raw, chunk[:n]...), err
-		for t.take() {
+		for t.takeInput() {
 			continue
 		}
 	}
 }
 
-// take looks at what has come. It returns false where that is not enough to go on.
-func (t *tty) take() bool {
+// takeInput examines what was read. It returns false if more input is needed.
+func (t *tty) takeInput() bool {
 	switch t.state {
 	case pasted:
 		return t.takePaste()
@@ -130,8 +132,8 @@ func (t *tty) take() bool {
 	return true
 }
 
-// takePaste takes of a paste what has come. Ctrl-C gives it up: were its end lost on the way, nothing else could be
-// typed.
+// takePaste takes the part of a paste that has arrived. Ctrl-C abandons the paste: otherwise, if
+// the mark of its end were lost, nothing else could be typed.
 func (t *tty) takePaste() bool {
 	if at := bytes.IndexByte(t.raw, ctrlC); at >= 0 && !bytes.Contains(t.raw[:at], []byte(pasteEnds)) {
 		t.state, t.raw, t.keys = givenUp, t.raw[at+1:], append(t.keys, ctrlC)
@@ -154,7 +156,8 @@ func (t *tty) takePaste() bool {
 	return true
 }
 
-// untilEnd cuts off what comes before the end of a paste; the end may yet have to come, and be there in part.
+// untilEnd cuts off what comes before the end mark of a paste. The mark may be missing, or only its
+// beginning may be there.
 func (t *tty) untilEnd() (text []byte, whole bool) {
 	text, rest, whole := bytes.Cut(t.raw, []byte(pasteEnds))
 	for n := len(pasteEnds) - 1; !whole && n > 0; n-- {
@@ -167,8 +170,8 @@ func (t *tty) untilEnd() (text []byte, whole bool) {
 	return text, whole
 }
 
-// onOneLine is what becomes of a paste: what ends a line is shown, and empty lines are none. What cannot be seen is a
-// question mark, so that no command is made of it.
+// onOneLine puts a paste on one line: line breaks become visible, and empty lines are dropped. An
+// invisible character becomes a question mark, so that it cannot become part of a command.
 func onOneLine(paste string) string {
 	var lines []string
 	for line := range strings.SplitSeq(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(paste), "\n") {
@@ -179,8 +182,8 @@ func onOneLine(paste string) string {
 	return strings.Join(lines, " "+lineBreak+" ")
 }
 
-// keyLength is how many bytes the first key has sent; 0: there is more to come. An ESC that begins nothing is a key
-// by itself.
+// keyLength returns how many bytes the first key has sent; 0 means that more must come. An ESC that
+// begins no sequence is a key by itself.
 func keyLength(p []byte) int {
 	switch {
 	case len(p) == 0, len(p) == 1 && p[0] == escape:
@@ -210,11 +213,12 @@ func letterLength(p []byte) int {
 	return n
 }
 
-// sequenceLength is the length of a sequence: parameters, and one byte that ends it. One that breaks off is none.
+// sequenceLength returns the length of a sequence: parameters, and one byte that ends it. It is 0
+// for a sequence that is cut off.
 func sequenceLength(p []byte) int {
 	for i := 2; i < len(p); i++ {
 		switch c := p[i]; {
-		case c == '[' && i == 2: // a function key of the Linux console, which has a letter after it
+		case c == '[' && i == 2: // a function key of the Linux console, with a letter after it
 		case c >= '@' && c <= '~':
 			return i + 1
 		case c < ' ' || c > '?' || i == sequenceMost:
@@ -224,14 +228,15 @@ func sequenceLength(p []byte) int {
 	return 0
 }
 
-// sequences are those that readline takes whole, and knows or leaves. The cursor's place (R) is not among them:
-// nobody asked.
+// sequences are those that readline reads whole, whether it knows them or ignores them. The answer
+// with the cursor's position (R) is not among them, since nobody asked for it.
 var sequences = regexp.MustCompile(`^\x1b(?:[fb]|\x1b\[[@-~]|[\[O][0-9;]*[@-QS-~])$`)
 
-// isKey says that readline can be given what came.
+// isKey says whether readline can be given the sequence.
 func isKey(key []byte) bool { return key[0] != escape || sequences.Match(key) }
 
-// onPanic is deferred. A panic goes on when the terminal has been given back, so that what is said of it can be read.
+// onPanic is deferred. It gives the terminal back before a panic continues, so that its message can
+// be read.
 func onPanic(giveBack func()) {
 	if p := recover(); p != nil {
 		giveBack()

@@ -9,11 +9,12 @@ import (
 	"testing/iotest"
 )
 
-// keysOf is what readline is given of what a terminal sends. quiet says whether a moment without anything passes before each
-// read.
+// keysOf returns what readline gets for the input from a terminal. quiet says whether the input
+// pauses before each read.
 func keysOf(t *testing.T, in io.Reader, quiet bool) (keys string, tooLong []int) {
 	t.Helper()
-	s := &tty{in: in, quiet: func() bool { return quiet }, tooLong: func(n int) { tooLong = append(tooLong, n) }, crashed: func() {}}
+	s := &tty{in: in, quiet: func() bool { return quiet }, tooLong: func(n int) { tooLong = append(tooLong, n) },
+		crashed: func() {}}
 	all, err := io.ReadAll(s)
 	if err != nil {
 		t.Error(err)
@@ -21,14 +22,14 @@ func keysOf(t *testing.T, in io.Reader, quiet bool) (keys string, tooLong []int)
 	return string(all), tooLong
 }
 
-// TestKeys: keys come whole, however their bytes do; what readline does not know is no letters.
+// TestKeys: keys arrive whole, however their bytes do. An unknown sequence does not become letters.
 func TestKeys(t *testing.T) {
 	for sent, want := range map[string]string{
 		"buy 平安\r":                                "buy 平安\r",
 		"\x1b[A\x1b[1;3D\x1b[3~\x1bf\x1bb\x1bOH":  "\x1b[A\x1b[1;3D\x1b[3~\x1bf\x1bb\x1bOH",
 		"\x1b\x1b[C":                              "\x1b\x1b[C",
-		"a\x1b[12;40Rb":                           "ab", // the cursor's place
-		"a\x1b[?1;2cb":                            "ab", // what the terminal is
+		"a\x1b[12;40Rb":                           "ab", // the cursor's position
+		"a\x1b[?1;2cb":                            "ab", // the terminal's type
 		"a\x1b[[Ab\x1b[<0;1;1Mc":                  "abc",
 		"a\x1b\x1b[1;5Cb":                         "ab",
 		"a\x1bxb\x1b\x03c":                        "ab\x03c", // Ctrl-C after an ESC is Ctrl-C
@@ -42,25 +43,27 @@ func TestKeys(t *testing.T) {
 		"\x1b[200~ a\tb \x1b[201~":                                     " a b ",
 		"\x1b[200~a\x1b[20\x1b[200~b\x04\x1a\u202e\x1b[201~":           "a?[20?[200~b???",
 		"\x1b[200~a\xff\x1b[201~":                                      "a?",
-		"\x1b[200~buy\rsell\r":                                         "", // the end is yet to come
+		"\x1b[200~buy\rsell\r":                                         "", // the end has not come yet
 		"\x1b[200~buy\r\x03sell\r\x1b[201~quit":                        "\x03quit",
 		"\x1b[200~buy\r\x1b[201~\x03sell\r":                            "buy\x03sell\r",
 		"\x1b[200~\x03\x03\rsell\r\x1b[201~x":                          "\x03x",
 		"\x1b[200~" + strings.Repeat("x", pasteBytesMax) + "\x1b[201~": strings.Repeat("x", pasteBytesMax),
 	} {
-		for how, in := range map[string]io.Reader{"whole": strings.NewReader(sent), "byte by byte": iotest.OneByteReader(strings.NewReader(sent))} {
+		for how, in := range map[string]io.Reader{"whole": strings.NewReader(sent),
+			"byte by byte": iotest.OneByteReader(strings.NewReader(sent))} {
 			if got, tooLong := keysOf(t, in, false); got != want || tooLong != nil {
 				t.Errorf("%q, %s: %q, %v, want %q", sent, how, got, tooLong, want)
 			}
 		}
 	}
 	long := "a\x1b[200~" + strings.Repeat("x\r", pasteBytesMax) + "\x1b[201~b"
-	if got, tooLong := keysOf(t, strings.NewReader(long), false); got != "ab" || len(tooLong) != 1 || tooLong[0] != 2*pasteBytesMax {
+	if got, tooLong := keysOf(t, strings.NewReader(long), false); got != "ab" || len(tooLong) != 1 ||
+		tooLong[0] != 2*pasteBytesMax {
 		t.Errorf("too long: %q, %v", got, tooLong)
 	}
 }
 
-// TestPasteGivenUp: after Ctrl-C in a paste, what follows is the rest of it until a moment passes in which nothing comes.
+// TestPasteGivenUp: after Ctrl-C in a paste, all input belongs to the paste until there is a pause.
 func TestPasteGivenUp(t *testing.T) {
 	came := io.MultiReader(strings.NewReader("\x1b[200~buy\r\x03sell\r"), strings.NewReader("quit\r"))
 	if got, _ := keysOf(t, came, false); got != "\x03" {
@@ -72,7 +75,8 @@ func TestPasteGivenUp(t *testing.T) {
 	}
 }
 
-// TestCursorNotAsked: readline's question never reaches the terminal, and is answered before any key.
+// TestCursorNotAsked: readline's question never reaches the terminal, and is answered before any
+// key.
 func TestCursorNotAsked(t *testing.T) {
 	var out bytes.Buffer
 	s := &tty{in: strings.NewReader("buy"), out: &out, crashed: func() {}}
@@ -89,7 +93,8 @@ func TestCursorNotAsked(t *testing.T) {
 	}
 }
 
-// TestPanic: a panic goes on, after the terminal was given back, and it is not taken again.
+// TestPanic: a panic continues after the terminal was given back, and the terminal is not taken
+// again.
 func TestPanic(t *testing.T) {
 	var did bytes.Buffer
 	l := &line{out: &did}
@@ -117,9 +122,10 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// FuzzKeys: the keys are the same however their bytes come, and of a paste none of them ends a line.
+// FuzzKeys: the keys are the same however their bytes arrive, and no key of a paste ends a line.
 func FuzzKeys(f *testing.F) {
-	for _, seed := range []string{"buy\r", "\x1b[200~a\nb\x1b[201~", "\x1b[200~\x03", "\x1b\x1b[A", "\x1b[1;2", "\xe8\xb4"} {
+	for _, seed := range []string{"buy\r", "\x1b[200~a\nb\x1b[201~", "\x1b[200~\x03", "\x1b\x1b[A", "\x1b[1;2",
+		"\xe8\xb4"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, sent string) {

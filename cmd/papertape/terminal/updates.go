@@ -8,7 +8,7 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-// pump hands the account's updates to run, until the account ends: it then returns why.
+// pump passes the account's updates to run until the account ends, and returns the reason.
 func (s *session) pump(ctx context.Context) error {
 	for {
 		u, err := s.account.Next(ctx)
@@ -23,17 +23,18 @@ func (s *session) pump(ctx context.Context) error {
 	}
 }
 
-// batch shows an update and those that wait behind it, in one piece: a screen that has a line to redraw does so once.
+// batch shows an update and those that wait behind it in one write, so that a screen redraws its
+// line only once.
 func (s *session) batch(u client.Update) {
 	s.gathering = true
 	s.update(u)
-	s.rest()
+	s.showWaiting()
 	s.gathering = false
 	s.flush()
 }
 
-// rest shows what has come, batchMax of it at most.
-func (s *session) rest() {
+// showWaiting shows the updates that are waiting, at most batchMax of them.
+func (s *session) showWaiting() {
 	for range batchMax {
 		select {
 		case u := <-s.updates:
@@ -57,7 +58,7 @@ func (s *session) update(u client.Update) {
 	}
 }
 
-// event shows an event and brings the picture to where it is.
+// event shows an event and applies it to the picture.
 func (s *session) event(ev *client.Event) {
 	mine := ev.Execution || s.mine(ev.Trade)
 	switch {
@@ -75,12 +76,13 @@ func (s *session) event(ev *client.Event) {
 	}
 }
 
-// mine says whether a trade is of an order of this run.
+// mine says whether a trade belongs to an order of this run.
 func (s *session) mine(t *client.Trade) bool {
 	return t != nil && t.ClientOrderID != "" && strings.HasPrefix(t.ClientOrderID, s.orderID)
 }
 
-// connected says that there is a connection again, and what was missed meanwhile. The first one is shown by begin.
+// connected says that the connection is back, and what was missed. The first connection is shown by
+// begin.
 func (s *session) connected(c *client.Connected) {
 	away := c.Away.Round(time.Millisecond)
 	if away > time.Second {
@@ -107,7 +109,7 @@ func (s *session) connected(c *client.Connected) {
 	}
 }
 
-// resynced begins anew from a snapshot.
+// resynced starts anew from a snapshot.
 func (s *session) resynced(c *client.Connected, away time.Duration) {
 	s.notice(s.words.say(keyResynced, away, c.UID, c.Addr))
 	if c.Missed > 0 {
@@ -119,17 +121,18 @@ func (s *session) resynced(c *client.Connected, away time.Duration) {
 	s.show("", holdingsLine{"holdings", stateJSON(c.After)})
 	s.picture = pictureOf(c.After)
 	if s.running != nil && s.running.answer != nil {
-		s.running.answer.after = 0 // what it waited for was of the history before
+		s.running.answer.after = 0 // the event that it waited for belongs to the old history
 	}
 }
 
-// disconnected says that a connection is gone; of the attempts at a new one, those after which there is time to read.
+// disconnected says that the connection is lost. Of the attempts to restore it, it shows only those
+// after which there is time to read.
 func (s *session) disconnected(d *client.Disconnected) {
 	s.head, s.hidden = 0, 0
 	switch {
 	case d.Attempt == 0:
-		s.notice(s.words.say(keyLost, s.because(d.Err)))
+		s.notice(s.words.say(keyLost, s.reason(d.Err)))
 	case d.Retry >= time.Second:
-		s.notice(s.words.say(keyTrying, d.Attempt, s.because(d.Err), d.Retry.Round(time.Second/10)))
+		s.notice(s.words.say(keyTrying, d.Attempt, s.reason(d.Err), d.Retry.Round(time.Second/10)))
 	}
 }

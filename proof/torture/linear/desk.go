@@ -16,18 +16,20 @@ import (
 	"github.com/papertape/papertape/console"
 )
 
-// wanted are the instruments of the orders. One is dear, so that cash runs out.
-var wanted = [...]string{"SZ.000001", "SH.601398", "SH.600519"}
+// instrumentsTraded are the instruments of the orders. One is expensive, so that the cash runs out.
+var instrumentsTraded = [...]string{"SZ.000001", "SH.601398", "SH.600519"}
 
-// desk is where the calls of one account come from.
+// desk makes the calls of one account.
 type desk struct {
 	account     uint64
 	began       time.Time
 	rng         *rand.Rand // of the run's goroutine
 	instruments []instrument
 	history     *history
-	named       int             // ids given out
-	heard       chan<- struct{} // told of an answer, if there is room; of the run's goroutine while nobody asks
+	named       int // number of ids handed out
+	// gets a value, if there is room, when an answer arrives; owned by the run's goroutine while
+	// nobody asks
+	heard chan<- struct{}
 
 	mu   sync.Mutex
 	lost []*call // calls that were left open; some are made again
@@ -36,19 +38,20 @@ type desk struct {
 func (d *desk) dial(ctx context.Context, addr string) (*client.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	return client.Dial(ctx, addr, client.Options{Account: d.account, Mode: client.ModeQuick, Name: "linear", DiscardEvents: true})
+	return client.Dial(ctx, addr, client.Options{Account: d.account, Mode: client.ModeQuick, Name: "linear",
+		DiscardEvents: true})
 }
 
-// begin reads the account as it was opened, and the prices.
+// begin reads the account's opening and the prices.
 func (d *desk) begin(ctx context.Context, addr string) error {
 	c, err := d.dial(ctx, addr)
 	if err != nil {
 		return err
 	}
-	defer c.Close() //nolint:errcheck // it was answered
+	defer c.Close() //nolint:errcheck // the answers have arrived
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	list, err := c.Instruments(ctx, wanted[:]...)
+	list, err := c.Instruments(ctx, instrumentsTraded[:]...)
 	if err != nil {
 		return err
 	}
@@ -63,20 +66,20 @@ func (d *desk) begin(ctx context.Context, addr string) error {
 	for _, ev := range slices.Backward(h.Events) {
 		d.history.start.opened(ev)
 	}
-	if s := d.history.start; h.OldestSeq != 1 || uint64(len(h.Events)) != s.seq || len(d.instruments) != len(wanted) {
+	if s := d.history.start; h.OldestSeq != 1 || uint64(len(h.Events)) != s.seq || len(d.instruments) != len(instrumentsTraded) {
 		return fmt.Errorf("account %d begins with %d events up to %d, from %d on: all of them were wanted", d.account,
 			len(h.Events), s.seq, h.OldestSeq)
 	}
 	return nil
 }
 
-// conclude looks at the account once more, and reads what was done under which id.
+// conclude reads the account once more, and which id led to which event.
 func (d *desk) conclude(ctx context.Context, addr string) error {
 	c, err := d.dial(ctx, addr)
 	if err != nil {
 		return err
 	}
-	defer c.Close() //nolint:errcheck // it was answered
+	defer c.Close() //nolint:errcheck // the answers have arrived
 	d.trade(c, []*call{{kind: holdings}})
 	done := make(map[string]uint64)
 	for before := uint64(0); before != 1; {
@@ -101,7 +104,7 @@ func (d *desk) conclude(ctx context.Context, addr string) error {
 	return nil
 }
 
-// opened is an event of the opening.
+// opened applies an event of the opening.
 func (s *state) opened(ev *client.Event) {
 	s.seq = ev.Seq
 	if ev.Adjustment != nil {
@@ -118,7 +121,7 @@ func (s *state) opened(ev *client.Event) {
 // script makes up n calls of a connection.
 func (d *desk) script(n int) (calls []*call) {
 	for range n {
-		if again := d.again(order); again != nil {
+		if again := d.repeatOpen(order); again != nil {
 			calls = append(calls, again)
 			continue
 		}
@@ -127,13 +130,13 @@ func (d *desk) script(n int) (calls []*call) {
 			continue
 		}
 		in := d.instruments[d.rng.IntN(len(d.instruments))]
-		most := max(1, 5_000_000_000/in.price) // four or so of these are all the cash
+		most := max(1, 5_000_000_000/in.price) // about four of these use up the cash
 		c := &call{kind: order, id: d.name(), buy: d.rng.IntN(3) > 0, traded: in, quantity: 1 + d.rng.Int64N(most)}
 		if !c.buy {
 			c.quantity = 1 + c.quantity/3
 		}
 		if calls = append(calls, c); d.rng.IntN(8) == 0 {
-			calls = append(calls, c) // the same again
+			calls = append(calls, c) // repeated
 		}
 	}
 	return calls
@@ -144,8 +147,8 @@ func (d *desk) name() string {
 	return fmt.Sprintf("%d-%d", d.account, d.named)
 }
 
-// again takes one of the calls that were left open, every other time.
-func (d *desk) again(kinds ...kind) *call {
+// repeatOpen returns one of the calls that were left open, every other time.
+func (d *desk) repeatOpen(kinds ...kind) *call {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	at := slices.IndexFunc(d.lost, func(c *call) bool { return slices.Contains(kinds, c.kind) })
@@ -157,16 +160,16 @@ func (d *desk) again(kinds ...kind) *call {
 	return c
 }
 
-// request is a bust or a correction whose trade is chosen when it is made.
+// request is a bust or a correction. Its trade is chosen when the request is made.
 type request struct {
 	*call
 	pick, scale int
 }
 
-// requests makes up n of the operator's.
+// requests makes up n requests of the operator.
 func (d *desk) requests(n int) (list []request) {
 	for range n {
-		if again := d.again(bust, correct); again != nil {
+		if again := d.repeatOpen(bust, correct); again != nil {
 			list = append(list, request{call: again})
 			continue
 		}
@@ -190,12 +193,12 @@ func (d *desk) trade(c *client.Client, calls []*call) {
 			d.leave(asked)
 			return
 		}
-		d.hear()
+		d.signalAnswer()
 	}
 }
 
-// hear tells whoever waits for it that there was an answer.
-func (d *desk) hear() {
+// signalAnswer signals that an answer arrived.
+func (d *desk) signalAnswer() {
 	select {
 	case d.heard <- struct{}{}:
 	default:
@@ -239,7 +242,7 @@ func ask(c *client.Client, asked *call) *answer {
 	return a
 }
 
-// cash takes the cash of an answer, which a server always tells.
+// cash takes the cash of an answer. A server always sends it.
 func (a *answer) cash(c *client.Cash) {
 	if c != nil {
 		a.balance, a.realised = int64(c.Balance), int64(c.Realised)
@@ -254,7 +257,7 @@ func rowsOf(list []client.Position) (rows []row) {
 	return rows
 }
 
-// refusal is the answer in an error, or that there was none.
+// refusal converts an error to an answer: the refusal, or that there was no answer.
 func refusal(err error) *answer {
 	var r *client.Reject
 	switch {
@@ -284,7 +287,7 @@ func (d *desk) operate(admin string, list []request) {
 	}
 }
 
-// choose picks the trade of a request, and what it is corrected to.
+// choose picks the trade of a request, and its corrected values.
 func (d *desk) choose(r *request) bool {
 	t, ok := d.history.someTrade(r.pick)
 	if !ok {
@@ -306,7 +309,8 @@ func (d *desk) takeBack(c *console.Client, asked *call) *answer {
 	var done console.TakenBack
 	var err error
 	if asked.kind == correct {
-		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(asked.price), Quantity: asked.quantity})
+		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(asked.price),
+			Quantity: asked.quantity})
 	} else {
 		done, err = c.Bust(ctx, r)
 	}
@@ -322,9 +326,10 @@ func (d *desk) takeBack(c *console.Client, asked *call) *answer {
 	return carriedOut(&done)
 }
 
-// carriedOut is the answer in that of the console.
+// carriedOut converts the console's answer.
 func carriedOut(done *console.TakenBack) *answer {
-	a := &answer{repeated: done.Repeated, seq: done.Seq, balance: int64(done.Cash.Balance), realised: int64(done.Cash.Realised)}
+	a := &answer{repeated: done.Repeated, seq: done.Seq, balance: int64(done.Cash.Balance),
+		realised: int64(done.Cash.Realised)}
 	for _, p := range done.Positions {
 		a.rows = append(a.rows, row{p.Market, p.Code, p.Quantity, int64(p.Cost), int64(p.Realised)})
 	}
@@ -332,7 +337,7 @@ func carriedOut(done *console.TakenBack) *answer {
 		_, seq, _ := strings.Cut(name, "-")
 		n, err := strconv.ParseUint(seq, 10, 64)
 		if err != nil {
-			n = 0 // which no trade has
+			n = 0 // no trade has this number
 		}
 		a.cascade = append(a.cascade, n)
 	}

@@ -11,18 +11,19 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// history is the calls of one account. Any goroutine may add one.
+// history has the calls of one account. Any goroutine may add one.
 type history struct {
 	start *state
 
 	mu    sync.Mutex
 	calls []porcupine.Operation
-	open  int // of them, those that were left open
-	lane  int // the last one given out
+	open  int // number of calls that were left open
+	lane  int // the last lane handed out
 	known []trade
 }
 
-// newLane is a number for who makes one call after the other. An open call ends it: what its client does then is beside it.
+// newLane returns a number for a client that makes one call after the other. An open call ends the
+// lane, because what the client does next may overlap with it.
 func (h *history) newLane() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -30,7 +31,8 @@ func (h *history) newLane() int {
 	return h.lane
 }
 
-// add notes a call that was made at a time and answered now. It returns the lane for the next.
+// add records a call that was made at a time and answered now. It returns the lane for the next
+// call.
 func (h *history) add(lane int, c *call, a *answer, made time.Duration, now time.Duration) int {
 	back := int64(now)
 	if a.open {
@@ -48,7 +50,7 @@ func (h *history) add(lane int, c *call, a *answer, made time.Duration, now time
 	return lane
 }
 
-// someTrade is the n'th trade that a client was told of, modulo their number.
+// someTrade returns the n-th trade that a client was told of, modulo their number.
 func (h *history) someTrade(n int) (trade, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -58,10 +60,11 @@ func (h *history) someTrade(n int) (trade, bool) {
 	return h.known[n%len(h.known)], true
 }
 
-// conclude makes use of what the account's history says in the end, so that the search need not try out each open call at each
-// place, and as not carried out: done has the sequences of what was, by id. Where nobody was told that he was the first to
-// ask, it was the open call that began first, or might as well have been. All other open calls changed nothing and told nobody
-// anything: without them there is an order if there is one with them.
+// conclude applies what the account's history says in the end, so that the search need not try each
+// open call at each place, and as not carried out. done maps the id of everything that was carried
+// out to its sequence. If no client was told that its call was the first with an id, the open call
+// that began first did it, or as well could have. All other open calls changed nothing and told
+// nobody anything: if there is an order with them, there is one without them.
 func (h *history) conclude(done map[string]uint64) {
 	slices.SortStableFunc(h.calls, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	for _, op := range h.calls {
@@ -84,7 +87,7 @@ func (h *history) conclude(done map[string]uint64) {
 	h.calls = kept
 }
 
-// model is one account for porcupine.
+// model returns the porcupine model of one account.
 func (h *history) model() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return h.start },
@@ -97,11 +100,14 @@ func (h *history) model() porcupine.Model {
 			if given.open {
 				return a.refused == "" && a.seq == given.did, after
 			}
-			return a.says(given), after
+			return a.matches(given), after
 		},
-		Equal:             func(a, b any) bool { return a.(*state).same(b.(*state)) },
-		Hash:              func(s any) uint64 { return s.(*state).seq },
-		DescribeOperation: func(input, output any) string { return fmt.Sprintf("%v: %v", input.(*call), output.(*answer)) },
+		Equal: func(a, b any) bool { return a.(*state).equal(b.(*state)) },
+		Hash:  func(s any) uint64 { return s.(*state).seq },
+		DescribeOperation: func(input, output any) string {
+			return fmt.Sprintf("%v: %v", input.(*call),
+				output.(*answer))
+		},
 		DescribeState: func(s any) string {
 			a, _ := s.(*state).step(&call{kind: holdings})
 			return fmt.Sprint(a)
@@ -109,7 +115,8 @@ func (h *history) model() porcupine.Model {
 	}
 }
 
-// linearizable looks for an order of the calls, for a time. The place, where there is none, is a file that shows the history.
+// linearizable searches for an order of the calls, within a time limit. If there is none, it writes
+// a picture of the history to the file place.
 func (h *history) linearizable(limit time.Duration, place string) (porcupine.CheckResult, error) {
 	model := h.model()
 	result, info := porcupine.CheckOperationsVerbose(model, h.calls, limit)
@@ -144,5 +151,6 @@ func (a *answer) String() string {
 	case a.refused != "":
 		return a.refused
 	}
-	return fmt.Sprintf("seq %d, again %t, rows %v, cash %d, realised %d, cascade %v", a.seq, a.repeated, a.rows, a.balance, a.realised, a.cascade)
+	return fmt.Sprintf("seq %d, again %t, rows %v, cash %d, realised %d, cascade %v", a.seq, a.repeated, a.rows,
+		a.balance, a.realised, a.cascade)
 }

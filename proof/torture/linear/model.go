@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// instrument is what is traded, at one price.
+// instrument is an instrument and its constant price.
 type instrument struct {
 	market, code string
 	price        int64
@@ -37,52 +37,52 @@ const (
 	correct
 )
 
-// answer is what it was told.
+// answer is the answer to a call.
 type answer struct {
-	open     bool   // nothing: the server was killed
-	did      uint64 // open: the sequence at which it was carried out, as history has it in the end
-	unheard  bool   // that the server has no time for it
-	refused  string // the code
+	open     bool   // there was none: the server was killed
+	did      uint64 // of an open call: the sequence at which it was carried out, according to the final history
+	unheard  bool   // the server had no time for the call
+	refused  string // the code of the refusal
 	repeated bool
 	seq      uint64
-	rows     []row // holdings: all; else those that the event touches
+	rows     []row // of holdings: all; otherwise those that the event touches
 	balance  int64
 	realised int64
 	hash     uint64 // of holdings
 	cascade  []uint64
 }
 
-// row is a position. One of no shares is in events alone.
+// row is a position. Rows with no shares occur only in events.
 type row struct {
 	market, code             string
 	quantity, cost, realised int64
 }
 
-// state is an account: all that ever happened to it. A state is never written again.
+// state is the whole history of an account. It is immutable.
 type state struct {
 	account, seq uint64
-	cash         int64 // booked, apart from trades
+	cash         int64 // booked apart from trades
 	trades       []trade
-	taken        []taken
+	taken        []doneBust
 }
 
-// trade is one as it stands.
+// trade is a trade in its current form.
 type trade struct {
 	seq             uint64
 	buy, gone       bool
 	traded          instrument
 	quantity, price int64
 	id              string
-	first           *answer // when it was executed
+	first           *answer // the answer when it was executed
 }
 
-// taken is a bust or a correction that was carried out.
-type taken struct {
+// doneBust is a bust or a correction that was carried out.
+type doneBust struct {
 	id    string
 	first *answer
 }
 
-// step says what the account would answer to c, and what it is then.
+// step returns the account's answer to c, and the state afterwards.
 func (s *state) step(c *call) (*answer, *state) {
 	switch c.kind {
 	case order:
@@ -126,7 +126,7 @@ func (s *state) order(c *call) (*answer, *state) {
 	return first, &next
 }
 
-// told is what an event says of the instruments that it touches.
+// told returns what an event says about the instruments that it touches.
 func (s *state) told(touched ...instrument) *answer {
 	f := s.fold()
 	a := &answer{seq: s.seq, balance: f.balance, realised: f.realised}
@@ -138,7 +138,7 @@ func (s *state) told(touched ...instrument) *answer {
 	return a
 }
 
-// The codes of refusals: of the protocol, and of the console.
+// The codes of refusals, those of the protocol and of the console.
 const (
 	insufficientCash   = "INSUFFICIENT_CASH"
 	insufficientShares = "INSUFFICIENT_SHARES"
@@ -189,12 +189,13 @@ func (s *state) takeBack(c *call) (*answer, *state) {
 	}
 	done := next.told(touched...)
 	done.cascade = slices.Sorted(slices.Values(gone))
-	next.taken = append(slices.Clone(s.taken), taken{c.id, done})
+	next.taken = append(slices.Clone(s.taken), doneBust{c.id, done})
 	return done, &next
 }
 
-// settle takes back what cannot have been since the trade at a place changed, in trades that are next's own. It says what was
-// short first, and what no taking back helps.
+// settle takes back the trades that have become impossible since the trade at a place was changed.
+// It changes the trades of s, which must be its own. It returns what was short first, and what no
+// further bust can repair.
 func (s *state) settle(at int) (cascade []int, first, stuck string) {
 	takeBack := func(buy bool, traded *instrument, after int) bool {
 		for i := len(s.trades) - 1; i > after; i-- {
@@ -227,11 +228,11 @@ func (s *state) settle(at int) (cascade []int, first, stuck string) {
 	return cascade, first, ""
 }
 
-// folded is what the trades that stand come to.
+// folded is the result of the standing trades.
 type folded struct {
 	rows              []row // by market and code
 	balance, realised int64
-	short             instrument // of which more was sold than there was; none
+	short             instrument // the instrument of which more was sold than held, if any
 }
 
 func (s *state) fold() *folded {
@@ -266,7 +267,7 @@ func (f *folded) trade(t *trade) {
 	f.balance, f.realised = f.balance+amount, f.realised+amount-out
 }
 
-// halfEven is cost*q/held, and in the middle between two the even one.
+// halfEven returns cost*q/held, rounded half to even.
 func halfEven(cost, q, held int64) int64 {
 	twice := new(big.Int).Mul(big.NewInt(2*cost), big.NewInt(q))
 	quotient, rest := new(big.Int).QuoRem(twice, big.NewInt(2*held), new(big.Int))
@@ -289,7 +290,7 @@ func (r row) compare(o row) int {
 	return cmp.Or(cmp.Compare(r.market, o.market), cmp.Compare(r.code, o.code))
 }
 
-// hash is the state hash of the protocol. Fees are 0 here.
+// hash returns the state hash of the protocol. Fees are 0 here.
 func (s *state) hash(a *answer) uint64 {
 	h := fnv.New64a()
 	number := func(values ...int64) {
@@ -305,15 +306,21 @@ func (s *state) hash(a *answer) uint64 {
 	return h.Sum64()
 }
 
-// same tells whether two histories led to the same account.
-func (s *state) same(o *state) bool {
+// equal says whether two histories led to the same account.
+func (s *state) equal(o *state) bool {
 	return s.seq == o.seq && slices.EqualFunc(s.trades, o.trades, func(a, b trade) bool {
-		return a.seq == b.seq && a.gone == b.gone && a.quantity == b.quantity && a.price == b.price && a.id == b.id && a.buy == b.buy && a.traded == b.traded
-	}) && slices.EqualFunc(s.taken, o.taken, func(a, b taken) bool { return a.id == b.id && a.first.seq == b.first.seq })
+		return a.seq == b.seq && a.gone == b.gone && a.quantity == b.quantity && a.price == b.price && a.id == b.id &&
+			a.buy == b.buy && a.traded == b.traded
+	}) && slices.EqualFunc(s.taken, o.taken, func(a, b doneBust) bool {
+		return a.id == b.id &&
+			a.first.seq == b.first.seq
+	})
 }
 
-// says tells whether the model's answer is the one that was given.
-func (a *answer) says(given *answer) bool {
-	return a.refused == given.refused && (a.refused != "" || a.repeated == given.repeated && a.seq == given.seq && a.balance == given.balance &&
-		a.realised == given.realised && a.hash == given.hash && slices.Equal(a.rows, given.rows) && slices.Equal(a.cascade, given.cascade))
+// matches reports whether the model's answer is the given one.
+func (a *answer) matches(given *answer) bool {
+	return a.refused == given.refused && (a.refused != "" || a.repeated == given.repeated && a.seq == given.seq &&
+		a.balance == given.balance &&
+		a.realised == given.realised && a.hash == given.hash && slices.Equal(a.rows, given.rows) &&
+		slices.Equal(a.cascade, given.cascade))
 }

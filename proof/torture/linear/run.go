@@ -19,7 +19,7 @@ import (
 const (
 	firstAccount  = 100001
 	together      = 8 // accounts whose histories are made at the same time
-	phases        = 3 // of a history; between two of them the server is killed
+	phases        = 3 // of a history; the server is killed between two of them
 	clients       = 4 // connections of an account
 	callsOfClient = 8 // in a phase
 	callsOfDesk   = 8
@@ -31,12 +31,12 @@ const (
 	progressEvery = 5 * time.Second
 )
 
-// Config is one run.
+// Config describes a run.
 type Config struct {
 	Binary    string // of the server
 	Histories int    // accounts
 	Seed      uint64
-	Data      string    // a directory for the server's data and for pictures of what is wrong, which must exist
+	Data      string    // an existing directory for the server's data and for pictures of failures
 	Progress  io.Writer // a line every few seconds
 }
 
@@ -62,10 +62,10 @@ type Report struct {
 	Failures      []string `json:"failures"`
 }
 
-// OK tells whether every history was found to be linearizable.
+// OK reports whether every history was found to be linearizable.
 func (r *Report) OK() bool { return len(r.Failures) == 0 }
 
-// tooLittle says what a run that found nothing has to have done for that to be worth something, and has not.
+// tooLittle says what the run has not done that it must do before finding nothing means anything.
 func (r *Report) tooLittle(histories int) (sentences []string) {
 	if r.Histories < histories {
 		sentences = append(sentences, fmt.Sprintf("%d of %d histories were judged", r.Histories, histories))
@@ -83,7 +83,7 @@ func (r *Report) tooLittle(histories int) (sentences []string) {
 	return sentences
 }
 
-// run is a run under way. One goroutine has it.
+// run is the state of a run. One goroutine owns it.
 type run struct {
 	Config
 	rng    *rand.Rand
@@ -92,7 +92,7 @@ type run struct {
 	report Report
 }
 
-// Run makes histories and judges them. The error says why that could not be done.
+// Run makes histories and judges them. The error says why that was not possible.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	r := &run{Config: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 11)), began: time.Now(), said: time.Now()}
 	r.report = Report{Seed: cfg.Seed, Failures: []string{}}
@@ -124,12 +124,13 @@ func (r *run) round(ctx context.Context, first, n int) error {
 	return os.RemoveAll(data)
 }
 
-// record has the calls made, over the lives of a few servers.
+// record makes the calls, over the lives of several servers.
 func (r *run) record(ctx context.Context, data string, n int) ([]*desk, error) {
 	var desks []*desk
 	for phase := range phases {
 		s, err := process.Start(r.Binary, "--data", data, "--accounts", fmt.Sprint(n), "--seed", fmt.Sprint(r.Seed),
-			"--prices", "fixed", "--shards", fmt.Sprint(1+r.rng.IntN(3)), "--checkpoint-interval", [...]string{"20ms", "200ms"}[r.rng.IntN(2)])
+			"--prices", "fixed", "--shards", fmt.Sprint(1+r.rng.IntN(3)), "--checkpoint-interval",
+			[...]string{"20ms", "200ms"}[r.rng.IntN(2)])
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +149,7 @@ func (r *run) record(ctx context.Context, data string, n int) ([]*desk, error) {
 	return desks, r.conclude(ctx, data, desks)
 }
 
-// conclude asks once more, of a server that is at rest, and reads the whole history.
+// conclude asks a server at rest once more, and reads the whole history.
 func (r *run) conclude(ctx context.Context, data string, desks []*desk) error {
 	s, err := process.Start(r.Binary, "--data", data, "--seed", fmt.Sprint(r.Seed), "--prices", "fixed")
 	if err != nil {
@@ -166,7 +167,7 @@ func (r *run) conclude(ctx context.Context, data string, desks []*desk) error {
 	return s.Stop()
 }
 
-// open learns how the accounts begin, and what there is to trade.
+// open reads how the accounts begin, and what can be traded.
 func (r *run) open(ctx context.Context, s *process.Server, n int) (desks []*desk, err error) {
 	for i := range n {
 		d := &desk{account: uint64(firstAccount + i), began: r.began, rng: rand.New(rand.NewPCG(r.rng.Uint64(), 1))}
@@ -178,7 +179,8 @@ func (r *run) open(ctx context.Context, s *process.Server, n int) (desks []*desk
 	return desks, nil
 }
 
-// phase has all accounts' clients ask, and kills the server in the middle of it, or lets it live until all is answered.
+// phase makes the clients of all accounts ask, and kills the server meanwhile, or lets it live
+// until all is answered.
 func (r *run) phase(ctx context.Context, s *process.Server, desks []*desk) error {
 	var conns []*client.Client
 	defer func() {
@@ -213,7 +215,7 @@ func (r *run) phase(ctx context.Context, s *process.Server, desks []*desk) error
 	done := make(chan struct{})
 	go func() { asking.Wait(); close(done) }() // ends with the calls, which the kill ends
 	select {
-	case <-heard: // a server that is killed before it answered anybody has said nothing that could be judged
+	case <-heard: // a server that is killed before its first answer has said nothing to judge
 	case <-done:
 	}
 	select {
@@ -225,7 +227,7 @@ func (r *run) phase(ctx context.Context, s *process.Server, desks []*desk) error
 	return ctx.Err()
 }
 
-// judge looks for an order of a history's calls.
+// judge searches for an order of a history's calls.
 func (r *run) judge(h *history, place string) {
 	r.count(h)
 	began := time.Now()
@@ -233,13 +235,16 @@ func (r *run) judge(h *history, place string) {
 	r.report.LongestMillis = max(r.report.LongestMillis, time.Since(began).Milliseconds())
 	switch {
 	case err != nil:
-		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: %s, and it cannot be shown: %v", h.start.account, result, err))
+		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: %s, and it cannot be shown: %v",
+			h.start.account, result, err))
 	case result == porcupine.Illegal:
-		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: no order of its %d calls explains their answers; shown in %s",
+		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: no order of its %d calls "+
+			"explains their answers; shown in %s",
 			h.start.account, len(h.calls), place))
 	case result == porcupine.Unknown:
 		r.report.Undecided++
-		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: the search over %d calls did not end within %s; shown in %s",
+		r.report.Failures = append(r.report.Failures, fmt.Sprintf("account %d: the search over %d calls did "+
+			"not end within %s; shown in %s",
 			h.start.account, len(h.calls), checkTimeout, place))
 	}
 }
@@ -279,5 +284,6 @@ func (r *run) say() {
 		return
 	}
 	r.said = time.Now()
-	_, _ = fmt.Fprintf(r.Progress, "%s: %d of %d histories, %d calls\n", time.Since(r.began).Round(time.Second), r.report.Histories, r.Histories, r.report.Calls)
+	_, _ = fmt.Fprintf(r.Progress, "%s: %d of %d histories, %d calls\n", time.Since(r.began).Round(time.Second),
+		r.report.Histories, r.Histories, r.report.Calls)
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestTooLittle: a run that found nothing, and did too little to find anything, says so.
+// TestTooLittle: a run that found nothing because it did too little says so.
 func TestTooLittle(t *testing.T) {
 	whole := func() *Report { return &Report{Histories: 4, Kills: 3, Executed: 1, Holdings: 1} }
 	if said := whole().tooLittle(4); len(said) > 0 {
@@ -25,7 +25,7 @@ func TestTooLittle(t *testing.T) {
 	}
 }
 
-// TestNothingToJudge: a run of no histories is none that held.
+// TestNothingToJudge: a run without histories fails.
 func TestNothingToJudge(t *testing.T) {
 	if r, err := Run(t.Context(), Config{}); err != nil || r.OK() {
 		t.Errorf("%+v, %v", r, err)

@@ -16,14 +16,14 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// name is an event's.
-type name struct{ account, seq uint64 }
+// eventName identifies an event.
+type eventName struct{ account, seq uint64 }
 
-// telling is an event on its way to a client.
+// telling is the transmission of an event to a client.
 type telling struct {
-	name
-	time uint64 // 0: only its name is told
-	line int    // of the trace: where the write with its first byte begins
+	eventName
+	time uint64 // 0 if only the event's name is told
+	line int    // of the trace, where the write with its first byte begins
 	as   string
 }
 
@@ -34,7 +34,7 @@ type stream struct {
 	syncs  []*syscall // of a log, by when they began
 }
 
-// piece is one write: data up to end.
+// piece is one write: the data up to end.
 type piece struct {
 	end          int
 	began, ended int
@@ -45,18 +45,20 @@ func (s *stream) add(c *syscall) {
 	s.pieces = append(s.pieces, piece{len(s.data), c.began, c.ended})
 }
 
-// at is the write with the byte at a place.
-func (s *stream) at(place int) piece {
+// pieceAt returns the write with the byte at a place.
+func (s *stream) pieceAt(place int) piece {
 	i := sort.Search(len(s.pieces), func(i int) bool { return s.pieces[i].end > place })
 	return s.pieces[i]
 }
 
-// syncedBy is the line at which a sync has returned that began after a line; never, where there was none.
+// syncedBy returns the line at which a sync returned that began after a line, or never if there was
+// none.
 func (s *stream) syncedBy(line int) int {
 	i := sort.Search(len(s.syncs), func(i int) bool { return s.syncs[i].began > line })
 	for _, c := range s.syncs[i:] {
 		if c.ended > 0 && c.result == 0 {
-			return c.ended // of those that began later none can have returned before it and be of use: there is one at a time
+			// a sync that began later cannot have returned earlier: there is one at a time
+			return c.ended
 		}
 	}
 	return never
@@ -68,23 +70,24 @@ const never = math.MaxInt
 type judgement struct {
 	logs, sockets map[string]*stream
 	tellings      []telling
-	durable       map[name]int // the line at which an event was on the disk
+	durable       map[eventName]int // the line at which an event was on the disk
 	report        *Report
 }
 
-// judge holds the trace of a server on a data directory against what the package comment says.
+// judge checks the trace of a server on a data directory against the rule in the package comment.
 func judge(calls []*syscall, data string, report *Report) error {
-	j := &judgement{logs: make(map[string]*stream), sockets: make(map[string]*stream), durable: make(map[name]int), report: report}
+	j := &judgement{logs: make(map[string]*stream), sockets: make(map[string]*stream), durable: make(map[eventName]int),
+		report: report}
 	j.sort(calls, data)
 	for _, socket := range j.sockets {
 		if err := j.listen(socket); err != nil {
 			return err
 		}
 	}
-	wanted := make(map[uint64][]name)
+	wanted := make(map[uint64][]eventName)
 	for _, t := range j.tellings {
-		if t.time != 0 && !slices.Contains(wanted[t.time], t.name) {
-			wanted[t.time] = append(wanted[t.time], t.name)
+		if t.time != 0 && !slices.Contains(wanted[t.time], t.eventName) {
+			wanted[t.time] = append(wanted[t.time], t.eventName)
 		}
 	}
 	for path, log := range j.logs {
@@ -96,7 +99,7 @@ func judge(calls []*syscall, data string, report *Report) error {
 	return nil
 }
 
-// sort gives each write to its socket or log, and each sync to its log.
+// sort assigns each write to its socket or log, and each sync to its log.
 func (j *judgement) sort(calls []*syscall, data string) {
 	of := func(streams map[string]*stream, file string) *stream {
 		if streams[file] == nil {
@@ -133,9 +136,9 @@ func (j *judgement) listen(s *stream) error {
 			return fmt.Errorf("what was written to a client is no frame: %w", err)
 		}
 		if n == 0 {
-			return nil // the last one was not written whole
+			return nil // the last frame was not written whole
 		}
-		if err := j.frame(&f, s.at(place).began); err != nil {
+		if err := j.frame(&f, s.pieceAt(place).began); err != nil {
 			return err
 		}
 		place += n
@@ -150,26 +153,27 @@ func (j *judgement) frame(f *codec.Frame, line int) error {
 		if err := codec.Unmarshal(f.Payload, ev); err != nil {
 			return fmt.Errorf("an event that was written to a client: %w", err)
 		}
-		j.tellings = append(j.tellings, telling{name{ev.GetAccount(), ev.GetSeq()}, uint64(ev.GetTime()), line, f.Type.String()})
+		j.tellings = append(j.tellings, telling{eventName{ev.GetAccount(), ev.GetSeq()}, uint64(ev.GetTime()), line,
+			f.Type.String()})
 		j.report.Frames++
 	case codec.TypeHoldingsReply:
 		h := new(papertapev1.Holdings)
 		if err := codec.Unmarshal(f.Payload, h); err != nil {
 			return fmt.Errorf("holdings that were written to a client: %w", err)
 		}
-		j.tellings = append(j.tellings, telling{name{h.GetAccount(), h.GetAsOfSeq()}, 0, line, f.Type.String()})
+		j.tellings = append(j.tellings, telling{eventName{h.GetAccount(), h.GetAsOfSeq()}, 0, line, f.Type.String()})
 		j.report.Holdings++
 	}
 	return nil
 }
 
-// answered is the event of a bust in the console's answer.
-var answered = regexp.MustCompile(`"seq":(\d+),"time":"([^"]+)","bust":\{"trade_id":"(\d+)-`)
+// bustAnswer matches the event of a bust in the console's answer.
+var bustAnswer = regexp.MustCompile(`"seq":(\d+),"time":"([^"]+)","bust":\{"trade_id":"(\d+)-`)
 
 func (j *judgement) listenConsole(s *stream) error {
-	found := answered.FindSubmatch(s.data)
+	found := bustAnswer.FindSubmatch(s.data)
 	if found == nil {
-		return nil // something else was asked
+		return nil // an answer to another request
 	}
 	seq, err1 := strconv.ParseUint(string(found[1]), 10, 64)
 	account, err2 := strconv.ParseUint(string(found[3]), 10, 64)
@@ -177,12 +181,13 @@ func (j *judgement) listenConsole(s *stream) error {
 	if err1 != nil || err2 != nil || err3 != nil {
 		return fmt.Errorf("the answer to a bust, %q", found[0])
 	}
-	j.tellings = append(j.tellings, telling{name{account, seq}, uint64(at.UnixNano()), s.pieces[0].began, "the answer to a bust"})
+	j.tellings = append(j.tellings, telling{eventName{account, seq}, uint64(at.UnixNano()), s.pieces[0].began,
+		"the answer to a bust"})
 	j.report.Busts++
 	return nil
 }
 
-// A log of Pebble is 32 KiB blocks of chunks: engine/journal/wal.go has the layout.
+// A log of Pebble consists of 32 KiB blocks of chunks. engine/journal/wal.go has the layout.
 const (
 	logBlock  = 32 << 10
 	chunkHead = 19
@@ -190,8 +195,8 @@ const (
 	chunkLast = 12
 )
 
-// find looks for the events that are wanted in a log, and notes when each was on the disk.
-func (j *judgement) find(log *stream, wanted map[uint64][]name) error {
+// find looks for the wanted events in a log, and records when each was on the disk.
+func (j *judgement) find(log *stream, wanted map[uint64][]eventName) error {
 	var record []byte
 	for place := 0; ; {
 		if left := logBlock - place%logBlock; left < chunkHead {
@@ -211,7 +216,7 @@ func (j *judgement) find(log *stream, wanted map[uint64][]name) error {
 		record = append(record, head[chunkHead:size]...)
 		place += size
 		if kind == chunkFull || kind == chunkLast {
-			written := log.at(place - 1).ended
+			written := log.pieceAt(place - 1).ended
 			if written == 0 {
 				written = never // the write did not return
 			}
@@ -221,8 +226,9 @@ func (j *judgement) find(log *stream, wanted map[uint64][]name) error {
 	}
 }
 
-// findIn looks for events in a record that was on the disk by a line: account and sequence, then the time.
-func (j *judgement) findIn(record []byte, line int, wanted map[uint64][]name) {
+// findIn looks for events in a record that was on the disk by a line: account and sequence, then
+// the time.
+func (j *judgement) findIn(record []byte, line int, wanted map[uint64][]eventName) {
 	j.report.Records++
 	for at := 0; at+8 <= len(record); at++ {
 		for _, n := range wanted[binary.LittleEndian.Uint64(record[at:])] {
@@ -238,19 +244,20 @@ func (j *judgement) findIn(record []byte, line int, wanted map[uint64][]name) {
 
 // compare finds what was told too early.
 func (j *judgement) compare() {
-	events := make(map[name]struct{})
+	events := make(map[eventName]struct{})
 	for _, t := range j.tellings {
-		line, found := j.durable[t.name]
+		line, found := j.durable[t.eventName]
 		switch {
-		case !found && t.time == 0: // of before there was anybody to be told of it
+		case !found && t.time == 0: // it is older than the connections that could be told of it
 			continue
 		case !found:
-			j.report.fail("event %d of account %d was told (%s, line %d of the trace), and is in no log", t.seq, t.account, t.as, t.line)
+			j.report.fail("event %d of account %d was told (%s, line %d of the trace), and is in no log", t.seq,
+				t.account, t.as, t.line)
 		case line >= t.line:
 			j.report.fail("event %d of account %d was told (%s, line %d of the trace) before it was on the disk (%s)",
 				t.seq, t.account, t.as, t.line, sayLine(line))
 		}
-		events[t.name] = struct{}{}
+		events[t.eventName] = struct{}{}
 		j.report.Tellings++
 	}
 	j.report.Events = len(events)

@@ -11,7 +11,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// script writes a trace by hand.
+// script builds a trace by hand.
 type script struct {
 	strings.Builder
 	moments int
@@ -39,24 +39,25 @@ func (s *script) log(thread int, b []byte) {
 func (s *script) sync(thread int) { s.line(thread, `fdatasync(16<%s>) = 0`, quoted([]byte(logFile))) }
 
 func (s *script) socket(thread int, b []byte) {
-	s.line(thread, `writev(20<%s>, [{iov_base="%s", iov_len=%d}, {iov_base="%s", iov_len=%d}], 2) = %d`, quoted([]byte("socket:[77]")),
+	s.line(thread, `writev(20<%s>, [{iov_base="%s", iov_len=%d}, {iov_base="%s", iov_len=%d}], 2) = %d`,
+		quoted([]byte("socket:[77]")),
 		quoted(b[:7]), 7, quoted(b[7:]), len(b)-7, len(b))
 }
 
-// chunk is one of Pebble's log, of a kind: 9 is a whole record.
+// chunk returns a chunk of Pebble's log, of a kind: 9 is a whole record.
 func chunk(kind byte, payload []byte) []byte {
 	b := binary.LittleEndian.AppendUint16(make([]byte, 4, chunkHead), uint16(len(payload)))
 	b = append(b, kind, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	return append(b, payload...)
 }
 
-// stored is how the journal begins an event.
+// stored returns the beginning of an event as the journal stores it.
 func stored(account, seq uint64, at int64) []byte {
 	b := binary.AppendUvarint(binary.AppendUvarint([]byte("before it"), account), seq)
 	return append(binary.LittleEndian.AppendUint64(b, uint64(at)), "after it"...)
 }
 
-// frame is how a client is told of it.
+// frame returns an event as a client is told of it.
 func frame(account, seq uint64, at int64) []byte {
 	return codec.Append(nil, codec.TypeEvent, 0, 0, &papertapev1.AccountEvent{Account: account, Seq: seq, Time: at})
 }
@@ -70,12 +71,19 @@ func TestOrder(t *testing.T) {
 		trace func(s *script)
 		want  string
 	}{
-		"written, synced, told":        {func(s *script) { s.log(1, record); s.sync(1); s.socket(2, told) }, ""},
-		"told before the sync":         {func(s *script) { s.log(1, record); s.socket(2, told); s.sync(1) }, "before it was on the disk (line 3)"},
-		"never synced":                 {func(s *script) { s.log(1, record); s.socket(2, told) }, "before it was on the disk (never)"},
+		"written, synced, told": {func(s *script) { s.log(1, record); s.sync(1); s.socket(2, told) }, ""},
+		"told before the sync": {func(s *script) { s.log(1, record); s.socket(2, told); s.sync(1) },
+			"before it was on the disk (line 3)"},
+		"never synced": {func(s *script) { s.log(1, record); s.socket(2, told) },
+			"before it was on the disk (never)"},
 		"synced before it was written": {func(s *script) { s.sync(1); s.log(1, record); s.socket(2, told) }, "(never)"},
 		"never written":                {func(s *script) { s.sync(1); s.socket(2, told) }, "is in no log"},
-		"another's":                    {func(s *script) { s.log(1, chunk(chunkFull, stored(account+1, seq, at))); s.sync(1); s.socket(2, told) }, "is in no log"},
+		"another's": {func(s *script) {
+			s.log(1,
+				chunk(chunkFull, stored(account+1, seq, at)))
+			s.sync(1)
+			s.socket(2, told)
+		}, "is in no log"},
 		"half of it synced": {func(s *script) {
 			s.log(1, record[:half])
 			s.sync(1)
@@ -140,7 +148,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestTooLittle: a trace that does not show what clients were answered is not taken for one in which all is well.
+// TestTooLittle: a trace that lacks what clients were answered does not pass.
 func TestTooLittle(t *testing.T) {
 	whole := func() (*Report, *answers) {
 		heard := new(answers)
@@ -158,7 +166,11 @@ func TestTooLittle(t *testing.T) {
 		"3 answers with events came, and the trace shows 2":   func(r *Report, _ *answers) { r.Frames = 2 },
 		"2 answers with holdings came, and the trace shows 0": func(r *Report, _ *answers) { r.Holdings = 0 },
 		"1 answers with busts came, and the trace shows 0":    func(r *Report, _ *answers) { r.Busts = 0 },
-		"no answer with busts came":                           func(r *Report, heard *answers) { r.Busts = 0; heard.busts.Store(0) },
+		"no answer with busts came": func(r *Report,
+			heard *answers) {
+			r.Busts = 0
+			heard.busts.Store(0)
+		},
 	} {
 		r, heard := whole()
 		spoil(r, heard)
@@ -168,16 +180,17 @@ func TestTooLittle(t *testing.T) {
 	}
 }
 
-// TestNoStrace: a run that could trace nothing does not hold.
+// TestNoStrace: a run that could trace nothing fails.
 func TestNoStrace(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	r, err := Run(t.Context(), Config{})
-	if err != nil || r.OK() || r.Skipped == "" || r.Early != 0 || !strings.HasPrefix(r.Failures[0], "nothing was traced: strace is not installed") {
+	if err != nil || r.OK() || r.Skipped == "" || r.Early != 0 ||
+		!strings.HasPrefix(r.Failures[0], "nothing was traced: strace is not installed") {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
 
-// TestPartOfAWrite: what the kernel did not take was not written.
+// TestPartOfAWrite: what the kernel did not accept was not written.
 func TestPartOfAWrite(t *testing.T) {
 	record := chunk(chunkFull, stored(7, 2, 1795723543575240123))
 	s := new(script)
@@ -188,7 +201,8 @@ func TestPartOfAWrite(t *testing.T) {
 	}
 }
 
-// TestTracesThatAreNone are refused, and so is one in which strace has cut what was written.
+// TestTracesThatAreNone: text that is no trace is refused, and so is a trace in which strace has
+// cut data.
 func TestTracesThatAreNone(t *testing.T) {
 	for trace, want := range map[string]string{
 		"1 1.1 write(3<\\x2f>, \"\\x01\"..., 9) = 9\n": "larger -s",
@@ -200,7 +214,8 @@ func TestTracesThatAreNone(t *testing.T) {
 			t.Errorf("%q: %v, want %q", trace, err, want)
 		}
 	}
-	for _, fine := range []string{"1 1.1 --- SIGURG {si_signo=SIGURG} ---\n", "1 1.1 +++ exited with 0 +++\n", "1 1.1 write(3<\\x2f>, \"\\x01\", 1) = ?\n"} {
+	for _, fine := range []string{"1 1.1 --- SIGURG {si_signo=SIGURG} ---\n", "1 1.1 +++ exited with 0 +++\n",
+		"1 1.1 write(3<\\x2f>, \"\\x01\", 1) = ?\n"} {
 		if _, err := readTrace(strings.NewReader(fine)); err != nil {
 			t.Errorf("%q: %v", fine, err)
 		}

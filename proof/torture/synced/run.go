@@ -21,16 +21,16 @@ const (
 	accounts     = 20
 	connections  = 2 // of an account
 	callTimeout  = 20 * time.Second
-	stringBytes  = 64 << 20 // of one write that strace is to show: all of it
+	stringBytes  = 64 << 20 // of one write that strace shows: all of it
 )
 
-// Config is one run.
+// Config describes a run.
 type Config struct {
 	Binary   string // of the server
 	Duration time.Duration
 	Seed     uint64
 	Rate     float64 // simulated fills a second
-	Data     string  // a directory for the server's data and the trace, which must exist
+	Data     string  // an existing directory for the server's data and the trace
 	Keep     bool    // leave the trace there
 }
 
@@ -47,23 +47,25 @@ type Report struct {
 	Frames       int      `json:"event_frames"` // EXECUTION and EVENT
 	Holdings     int      `json:"holdings"`
 	Busts        int      `json:"busts_answered"`
-	Tellings     int      `json:"tellings_checked"` // all of these
+	Tellings     int      `json:"tellings_checked"` // the sum of these
 	Events       int      `json:"events"`           // that they told
 	Early        int      `json:"told_before_the_sync"`
 	Failures     []string `json:"failures"`
 }
 
-// OK tells whether nothing was told too early.
+// OK reports whether nothing was told too early.
 func (r *Report) OK() bool { return len(r.Failures) == 0 }
 
-// answers are what clients and the operator were answered while the trace was made, so that what it shows can be held to it.
+// answers counts the answers to clients and to the operator while the trace was made. The trace
+// must show as many.
 type answers struct{ executions, holdings, busts atomic.Int64 }
 
-// tooLittle says what the trace has to show for its verdict to be worth something, and does not: a telling that is not recognised
-// in it is not judged.
+// tooLittle says what the trace does not show that it must show before its verdict means anything.
+// A telling that is not recognised in the trace is not judged.
 func (r *Report) tooLittle(heard *answers) (sentences []string) {
 	if r.Events == 0 || r.Syncs == 0 {
-		sentences = append(sentences, fmt.Sprintf("the trace shows %d events told and %d syncs: it is of no use", r.Events, r.Syncs))
+		sentences = append(sentences, fmt.Sprintf("the trace shows %d events told and %d syncs: it is of no use",
+			r.Events, r.Syncs))
 	}
 	for _, n := range []struct {
 		what         string
@@ -76,14 +78,15 @@ func (r *Report) tooLittle(heard *answers) (sentences []string) {
 		case n.heard == 0:
 			sentences = append(sentences, fmt.Sprintf("no answer with %s came: nothing was tried", n.what))
 		case n.shown < n.heard:
-			sentences = append(sentences, fmt.Sprintf("%d answers with %s came, and the trace shows %d: not all that was told was judged",
+			sentences = append(sentences, fmt.Sprintf("%d answers with %s came, and the trace shows %d: not "+
+				"all that was told was judged",
 				n.heard, n.what, n.shown))
 		}
 	}
 	return sentences
 }
 
-const failuresMax = 20 // sentences; all are counted
+const failuresMax = 20 // sentences that are reported; all are counted
 
 func (r *Report) fail(format string, args ...any) {
 	r.Early++
@@ -92,13 +95,14 @@ func (r *Report) fail(format string, args ...any) {
 	}
 }
 
-// Run traces a server under load, and judges the trace. The error says why that could not be done.
+// Run traces a server under load, and judges the trace. The error says why that was not possible.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	report := &Report{Seed: cfg.Seed, Failures: []string{}}
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		report.Skipped = "strace is not installed (apt-get install strace)"
-		report.Failures = append(report.Failures, "nothing was traced: "+report.Skipped+"; name the other parts to do without")
+		report.Failures = append(report.Failures, "nothing was traced: "+report.Skipped+"; name the other "+
+			"parts to do without")
 		return report, nil
 	}
 	root, err := filepath.EvalSymlinks(cfg.Data) // strace shows paths as the kernel has them
@@ -132,7 +136,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	return report, err
 }
 
-// record runs a server under strace and load, and returns when both have ended, with the seconds of load.
+// record runs a server under strace and load, and returns when both have ended. seconds is how long
+// the load lasted.
 func record(ctx context.Context, cfg *Config, strace, trace, data string, heard *answers) (seconds float64, err error) {
 	s, err := process.StartUnder([]string{
 		strace, "-D", "-f", "--seccomp-bpf", "-ttt", "-y", "-xx", "-s", fmt.Sprint(stringBytes), "-o", trace,
@@ -150,10 +155,10 @@ func record(ctx context.Context, cfg *Config, strace, trace, data string, heard 
 		return 0, err
 	}
 	seconds = time.Since(began).Seconds()
-	return seconds, s.Stop() // strace has ended then too: what it says goes where the server's log goes
+	return seconds, s.Stop() // strace has ended too: its output goes where the server's log goes
 }
 
-// load has clients order, holdings asked for, and trades taken back, for the time.
+// load places orders, asks for holdings and takes trades back, for the configured time.
 func load(ctx context.Context, cfg *Config, s *process.Server, heard *answers) error {
 	desk := console.NewClient(s.Admin(), "")
 	if _, err := desk.SetRate(ctx, cfg.Rate); err != nil {
@@ -166,13 +171,15 @@ func load(ctx context.Context, cfg *Config, s *process.Server, heard *answers) e
 		}
 	}()
 	for i := range accounts * connections {
-		c, err := client.Dial(ctx, s.Listen(), client.Options{Account: uint64(firstAccount + i%accounts), DiscardEvents: true, Name: "synced"})
+		c, err := client.Dial(ctx, s.Listen(), client.Options{Account: uint64(firstAccount + i%accounts),
+			DiscardEvents: true, Name: "synced"})
 		if err != nil {
 			return err
 		}
 		conns = append(conns, c)
 	}
-	ctx, cancel := context.WithTimeout(ctx, cfg.Duration) // from when all are logged in, however long that took under strace
+	// from when all are logged in, however long that took under strace
+	ctx, cancel := context.WithTimeout(ctx, cfg.Duration)
 	defer cancel()
 	var all sync.WaitGroup
 	for i, c := range conns {
@@ -184,7 +191,8 @@ func load(ctx context.Context, cfg *Config, s *process.Server, heard *answers) e
 	return nil
 }
 
-// trade orders, and asks for holdings now and then, until ctx ends. What is refused is of no matter here.
+// trade places orders, and asks for holdings now and then, until ctx ends. Refusals do not matter
+// here.
 func trade(ctx context.Context, c *client.Client, rng *rand.Rand, heard *answers) {
 	for ctx.Err() == nil && c.Err() == nil {
 		call, cancel := context.WithTimeout(ctx, callTimeout)
@@ -206,13 +214,14 @@ func trade(ctx context.Context, c *client.Client, rng *rand.Rand, heard *answers
 	}
 }
 
-// takeBack takes back one of the newest trades of some account, again and again.
+// takeBack repeatedly takes back one of the newest trades of some account.
 func takeBack(ctx context.Context, desk *console.Client, rng *rand.Rand, heard *answers) {
 	for n := 0; ctx.Err() == nil; n++ {
 		h, err := desk.History(ctx, uint64(firstAccount+rng.IntN(accounts)), 0, 10)
 		if err == nil && len(h.Events) > 0 {
 			if t := h.Events[rng.IntN(len(h.Events))].Trade; t != nil {
-				r := console.BustRequest{Trade: t.ID, Reason: "torture", Policy: "cascade", BustID: fmt.Sprintf("synced-%d", n)}
+				r := console.BustRequest{Trade: t.ID, Reason: "torture", Policy: "cascade",
+					BustID: fmt.Sprintf("synced-%d", n)}
 				if _, err := desk.Bust(ctx, r); err == nil {
 					heard.busts.Add(1)
 				}

@@ -11,17 +11,18 @@ import (
 	"strings"
 )
 
-// syscall is one system call of the trace. Lines are numbered from 1, in the order in which strace saw things happen.
+// syscall is one system call of the trace. Lines are numbered from 1, in the order in which strace
+// saw them.
 type syscall struct {
 	name   string
-	file   string // the path, or socket:[…], that the descriptor was of
+	file   string // the path, or socket:[…], behind the descriptor
 	data   []byte // what was written
 	began  int    // line
-	ended  int    // line; 0: never
+	ended  int    // line; 0 if it never ended
 	result int64
 }
 
-// readTrace reads what strace -f -ttt -y -xx wrote.
+// readTrace reads the output of strace -f -ttt -y -xx.
 func readTrace(r io.Reader) (calls []*syscall, err error) {
 	lines := 0
 	in := bufio.NewReaderSize(r, 1<<20)
@@ -45,7 +46,8 @@ func readTrace(r io.Reader) (calls []*syscall, err error) {
 	}
 }
 
-// readLine returns the call that begins in a line; where the line ends one that began before, it is noted there.
+// readLine returns the call that begins in a line. If the line ends an earlier call, it records
+// that instead.
 func readLine(line string, number int, under map[string]*syscall) (*syscall, error) {
 	thread, rest, _ := strings.Cut(line, " ")
 	_, rest, ok := strings.Cut(strings.TrimSpace(rest), " ") // the time
@@ -55,7 +57,7 @@ func readLine(line string, number int, under map[string]*syscall) (*syscall, err
 	case strings.HasPrefix(rest, "<... "):
 		call := under[thread]
 		if call == nil {
-			return nil, nil // of before the trace
+			return nil, nil // from before the trace
 		}
 		delete(under, thread)
 		return nil, call.end(rest, number)
@@ -79,11 +81,11 @@ func readLine(line string, number int, under map[string]*syscall) (*syscall, err
 	return call, call.end(rest, number)
 }
 
-// end reads the result at the end of a line.
+// end parses the result at the end of a line.
 func (c *syscall) end(line string, number int) error {
 	at := strings.LastIndex(line, ") = ")
 	if at < 0 {
-		if strings.HasSuffix(line, "= ?") { // the process ended in it
+		if strings.HasSuffix(line, "= ?") { // the process ended in this call
 			return nil
 		}
 		return fmt.Errorf("%.80q has no result", line[max(0, len(line)-80):])
@@ -98,12 +100,12 @@ func (c *syscall) end(line string, number int) error {
 	}
 	c.ended, c.result = number, n
 	if len(c.data) > int(max(0, n)) {
-		c.data = c.data[:max(0, n)] // what was taken of it
+		c.data = c.data[:max(0, n)] // the part that was accepted
 	}
 	return nil
 }
 
-// fileOf is what the first argument, a descriptor, is of.
+// fileOf returns the file behind the first argument, a descriptor.
 func fileOf(arguments string) (string, error) {
 	_, rest, ok := strings.Cut(arguments, "<")
 	text, _, closed := strings.Cut(rest, ">")
@@ -117,7 +119,7 @@ func fileOf(arguments string) (string, error) {
 	return string(b), err
 }
 
-// dataOf is all that stands between quotes: what is written, in one piece or in several.
+// dataOf returns all that stands between quotes: what is written, in one piece or in several.
 func dataOf(arguments string) ([]byte, error) {
 	var data []byte
 	for {

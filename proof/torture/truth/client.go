@@ -27,18 +27,18 @@ const (
 	finishLine                = "finish"
 )
 
-// traded are the instruments of the orders.
-var traded = [...][2]string{{"SZ", "000001"}, {"SH", "601398"}, {"SH", "600036"}, {"SZ", "000858"}}
+// instrumentsTraded are the instruments of the orders.
+var instrumentsTraded = [...][2]string{{"SZ", "000001"}, {"SH", "601398"}, {"SH", "600036"}, {"SZ", "000858"}}
 
-// ClientConfig is one process of clients.
+// ClientConfig describes one process of clients.
 type ClientConfig struct {
-	Server   string // its address, or that of a proxy
-	Dir      string // of the cursor files
+	Server   string // the server's address, or that of a proxy
+	Dir      string // for the cursor files
 	Accounts []uint64
 	Seed     uint64
 }
 
-// Counts are what clients have seen since they told it last.
+// Counts are what clients have seen since their last report.
 type Counts struct {
 	Events      int `json:"events"`
 	Connections int `json:"connections"`
@@ -57,7 +57,7 @@ func (c *Counts) add(o *Counts) {
 	c.Unanswered += o.Unanswered
 }
 
-// belief is what a client holds its account to be, in the end.
+// belief is the final state of an account according to its client.
 type belief struct {
 	Account uint64 `json:"account"`
 	Seq     uint64 `json:"seq"`
@@ -65,14 +65,14 @@ type belief struct {
 	Note    note   `json:"note"`
 }
 
-// note is what a client keeps of the events, beside the state: a digest of all of them in order.
+// note is what a client keeps beside the state: a digest of all events in order.
 type note struct {
-	First  uint64 `json:"first"` // the sequence before the first of them
+	First  uint64 `json:"first"` // the sequence before the first event
 	Last   uint64 `json:"last"`
 	Digest uint64 `json:"digest"`
 }
 
-// add puts the next event into the digest.
+// add adds the next event to the digest.
 func (n *note) add(ev *client.Event) {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d ", n.Digest)
@@ -80,15 +80,16 @@ func (n *note) add(ev *client.Event) {
 	n.Last, n.Digest = ev.Seq, h.Sum64()
 }
 
-// told is a line of a process's output; one of its fields is set.
-type told struct {
-	Up      bool     `json:"up,omitempty"` // it listens to signals and to its input; said first, and once
+// processReport is a line of a process's output. One of its fields is set.
+type processReport struct {
+	// the process handles signals and reads its input; said once, before anything else
+	Up      bool     `json:"up,omitempty"`
 	Counts  *Counts  `json:"counts,omitempty"`
 	Failure string   `json:"failure,omitempty"`
 	Beliefs []belief `json:"beliefs,omitempty"`
 }
 
-// process is the clients of one process.
+// process has the clients of one process.
 type process struct {
 	ClientConfig
 	mu     sync.Mutex
@@ -96,9 +97,10 @@ type process struct {
 	counts Counts
 }
 
-// Client follows accounts, and orders for them, until ctx ends; what is noted of them is saved then. Its caller sees to it that a
-// signal to the process ends ctx: the first thing that it says is that it is up. When in says "finish" it stops ordering, comes
-// to rest, and tells what it believes. It ends with in, so that nothing is left of a run that was killed.
+// Client follows accounts, and places orders for them, until ctx ends; then it saves their notes.
+// Its caller makes a signal to the process end ctx, because the first thing that Client reports is
+// that it is up. When in says "finish", Client stops ordering, comes to rest, and reports what it
+// believes. It ends with in, so that no process survives a run that was killed.
 func Client(ctx context.Context, cfg ClientConfig, in io.Reader, out io.Writer) error {
 	p := &process{ClientConfig: cfg, out: json.NewEncoder(out)}
 	ctx, cancel := context.WithCancel(ctx)
@@ -113,7 +115,7 @@ func Client(ctx context.Context, cfg ClientConfig, in io.Reader, out io.Writer) 
 		}
 		cancel()
 	}()
-	p.tell(told{Up: true})
+	p.tell(processReport{Up: true})
 	beliefs := make([]belief, len(cfg.Accounts))
 	var followers, teller sync.WaitGroup
 	for i, account := range cfg.Accounts {
@@ -131,20 +133,20 @@ func Client(ctx context.Context, cfg ClientConfig, in io.Reader, out io.Writer) 
 	close(over)
 	teller.Wait()
 	if ctx.Err() != nil {
-		return nil // told to stop
+		return nil // it was told to stop
 	}
-	p.tell(told{Beliefs: beliefs})
+	p.tell(processReport{Beliefs: beliefs})
 	return nil
 }
 
-func (p *process) tell(t told) {
+func (p *process) tell(t processReport) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.out.Encode(t) // whoever reads it has gone: so does this process, soon
+	_ = p.out.Encode(t) // if the reader has gone, this process goes soon too
 }
 
 func (p *process) fail(format string, args ...any) {
-	p.tell(told{Failure: fmt.Sprintf(format, args...)})
+	p.tell(processReport{Failure: fmt.Sprintf(format, args...)})
 }
 
 func (p *process) count(f func(*Counts)) {
@@ -166,7 +168,7 @@ func (p *process) tellCounts(over chan struct{}) {
 		counts := p.counts
 		p.counts = Counts{}
 		p.mu.Unlock()
-		p.tell(told{Counts: &counts})
+		p.tell(processReport{Counts: &counts})
 	}
 }
 
@@ -180,7 +182,8 @@ type follower struct {
 	note    note
 }
 
-func (p *process) follow(ctx context.Context, number uint64, rng *rand.Rand, finish chan struct{}) (b belief, err error) {
+func (p *process) follow(ctx context.Context, number uint64, rng *rand.Rand, finish chan struct{}) (b belief,
+	err error) {
 	a, err := client.Open(ctx, p.Server, client.AccountOptions{
 		Account: number, Name: "truth", Cursor: filepath.Join(p.Dir, fmt.Sprintf("%d.cursor", number)), Wait: true,
 		BackoffMin: backoffLeast, BackoffMax: backoffMost,
@@ -213,14 +216,14 @@ func (p *process) follow(ctx context.Context, number uint64, rng *rand.Rand, fin
 	if failed := <-ended; err == nil && !errors.Is(failed, context.Canceled) {
 		err = failed
 	}
-	if err == nil && f.known { // as a client that is told to stop
+	if err == nil && f.known { // like a client that is told to stop
 		err = a.Save(f.encoded())
 	}
 	b.Note = f.note
 	return b, errors.Join(err, a.Close())
 }
 
-// begin takes the note up where an earlier process left it.
+// begin continues the note of an earlier process.
 func (f *follower) begin() error {
 	state, saved := f.account.State(), f.account.Note()
 	if saved == nil {
@@ -241,7 +244,7 @@ func (f *follower) begin() error {
 func (f *follower) encoded() []byte {
 	b, err := json.Marshal(f.note)
 	if err != nil {
-		panic(err) // three numbers
+		panic(err) // three numbers can always be encoded
 	}
 	return b
 }
@@ -287,7 +290,8 @@ func (f *follower) event(ev *client.Event) error {
 
 func (f *follower) connected(u *client.Connected) error {
 	if u.Resynced && f.known {
-		return fmt.Errorf("resynced after event %d, although nothing is ever lost; the epoch is %x now", f.note.Last, u.Epoch)
+		return fmt.Errorf("resynced after event %d, although nothing is ever lost; the epoch is %x now", f.note.Last,
+			u.Epoch)
 	}
 	if u.After != nil && !f.known {
 		f.known, f.note = true, note{First: u.After.Seq, Last: u.After.Seq}
@@ -302,10 +306,10 @@ func (f *follower) connected(u *client.Connected) error {
 	return nil
 }
 
-// order places orders until ctx ends. Whatever becomes of them, the account follows.
+// order places orders until ctx ends. Whatever becomes of them, the account shows it.
 func (f *follower) order(ctx context.Context, rng *rand.Rand) {
 	for ctx.Err() == nil {
-		side, in := client.Buy, traded[rng.IntN(len(traded))]
+		side, in := client.Buy, instrumentsTraded[rng.IntN(len(instrumentsTraded))]
 		if rng.IntN(2) == 0 {
 			side = client.Sell
 		}
@@ -327,7 +331,7 @@ func (f *follower) order(ctx context.Context, rng *rand.Rand) {
 	}
 }
 
-// rest waits until the state is as of the server's newest event, and returns what it is then.
+// rest waits until the state has reached the server's newest event, and returns the state.
 func (f *follower) rest(ctx context.Context) (b belief, err error) {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()

@@ -14,7 +14,8 @@ import (
 
 const compareTimeout = 30 * time.Second // for one account
 
-// compare holds what a client believes against the server: as its console says it, and as a client reads it that knows nothing.
+// compare checks a client's belief against the server: against its console, and against a new
+// client that reads everything.
 func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, b *belief) error {
 	h, err := c.Holdings(ctx, b.Account)
 	if err != nil {
@@ -22,16 +23,18 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 	}
 	r.report.Compared++
 	if h.AsOfSeq != b.Seq || uint64(h.StateHash) != b.Hash {
-		r.report.fail("account %d: the client's state is of event %d with hash %016x, and the server's of event %d with hash %s",
+		r.report.fail("account %d: the client's state is of event %d with hash %016x, and the server's of "+
+			"event %d with hash %s",
 			b.Account, b.Seq, b.Hash, h.AsOfSeq, h.StateHash)
 	}
 	ctx, cancel := context.WithTimeout(ctx, compareTimeout)
 	defer cancel()
-	fresh, err := client.Dial(ctx, s.Listen(), client.Options{Account: b.Account, Mode: client.ModeRestart, Name: "truth"})
+	fresh, err := client.Dial(ctx, s.Listen(), client.Options{Account: b.Account, Mode: client.ModeRestart,
+		Name: "truth"})
 	if err != nil {
 		return fmt.Errorf("read everything again: %w", err)
 	}
-	defer fresh.Close() //nolint:errcheck // it was read
+	defer fresh.Close() //nolint:errcheck // all was read
 	computed, again := shadow.New(b.Account), note{First: b.Note.First}
 	for seq := uint64(0); seq < fresh.LoginReply().HeadSeq; {
 		ev, err := fresh.Next(ctx)
@@ -53,7 +56,8 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 		again.Last = again.First
 	}
 	if again != b.Note || b.Note.Last != b.Seq {
-		r.report.fail("account %d: the client counted events %d to %d with digest %016x, and the server has %d to %d with digest %016x",
+		r.report.fail("account %d: the client counted events %d to %d with digest %016x, and the server has %d "+
+			"to %d with digest %016x",
 			b.Account, b.Note.First+1, b.Note.Last, b.Note.Digest, again.First+1, again.Last, again.Digest)
 	}
 	list, err := fresh.Holdings(ctx)
@@ -66,7 +70,7 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 	return nil
 }
 
-// desk is an operator who takes trades back, wherever the server is.
+// desk is an operator who takes trades back on whichever server is current.
 type desk struct {
 	run                *run
 	rng                *rand.Rand
@@ -80,7 +84,8 @@ const (
 
 func newDesk(r *run) *desk { return &desk{run: r, rng: rand.New(rand.NewPCG(r.Seed, 41))} }
 
-// work goes on until ctx ends. What the server does not answer, since it is killed, is not asked again.
+// work takes trades back until ctx ends. A request without an answer, because the server is killed,
+// is not repeated.
 func (d *desk) work(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		if s := d.run.current(); s != nil {
@@ -105,14 +110,16 @@ func (d *desk) takeBack(ctx context.Context, c *console.Client, id string) {
 	if t == nil {
 		return
 	}
-	r := console.BustRequest{Trade: t.ID, Reason: "torture", BustID: id, Policy: [...]string{"", "cascade"}[d.rng.IntN(2)]}
+	r := console.BustRequest{Trade: t.ID, Reason: "torture", BustID: id,
+		Policy: [...]string{"", "cascade"}[d.rng.IntN(2)]}
 	if d.rng.IntN(3) > 0 {
 		if _, err = c.Bust(ctx, r); err == nil {
 			d.busts++
 		}
 		return
 	}
-	corrected := console.CorrectionRequest{BustRequest: r, Price: t.Price + console.Money(1+d.rng.IntN(100)), Quantity: max(1, t.Quantity-1)}
+	corrected := console.CorrectionRequest{BustRequest: r, Price: t.Price + console.Money(1+d.rng.IntN(100)),
+		Quantity: max(1, t.Quantity-1)}
 	if _, err = c.Correct(ctx, corrected); err == nil {
 		d.corrections++
 	}

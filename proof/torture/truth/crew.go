@@ -18,33 +18,35 @@ import (
 )
 
 const (
-	upTimeout   = time.Minute // from the start of a process until it is up, on a machine that is busy with other things
+	upTimeout   = time.Minute // from the start of a process until it is up, on a busy machine
 	stopTimeout = 30 * time.Second
-	linesBytes  = 1 << 20 // the longest line of a process
+	linesBytes  = 1 << 20 // the longest line of a process's output
 )
 
-// crew is one process of clients and the proxy before it. The process comes and goes; what it has told stays. One goroutine has it.
+// crew is one process of clients and the proxy in front of it. The process is replaced now and
+// then; what it reported stays. One goroutine owns the crew.
 type crew struct {
 	ClientConfig
 	binary   string
 	proxy    *proxy
 	lives    int
-	upWithin time.Duration // how long a process has to say that it is up
+	upWithin time.Duration // the time that a process has to report that it is up
 
-	cmd   *exec.Cmd // nil: not running
+	cmd   *exec.Cmd // nil if not running
 	input io.Closer
 	say   io.Writer
-	up    chan struct{} // closed when it has said that it is up
+	up    chan struct{} // closed when it has reported that it is up
 	ended chan struct{} // closed when its output has ended and it has been waited for
 
-	mu       sync.Mutex // of what it has told
+	mu       sync.Mutex // guards what it has reported
 	counts   Counts
 	failures []string
 	beliefs  []belief
 	waitErr  error
 }
 
-// start starts the process, and returns when it is up: from then on it may be signalled, cut and judged.
+// start starts the process, and returns when it is up. From then on it may be signalled, cut and
+// judged.
 func (c *crew) start(ctx context.Context) error {
 	if err := c.launch(); err != nil {
 		return fmt.Errorf("start clients: %w", err)
@@ -58,22 +60,24 @@ func (c *crew) start(ctx context.Context) error {
 		return c.endedEarly()
 	case <-late.C:
 		c.kill()
-		return fmt.Errorf("clients of account %d and others did not say within %s that they are up", c.Accounts[0], c.upWithin)
+		return fmt.Errorf("clients of account %d and others did not say within %s that they are up", c.Accounts[0],
+			c.upWithin)
 	case <-ctx.Done():
 		c.kill()
 		return ctx.Err()
 	}
 }
 
-// endedEarly is why the process has ended, unless it was up before that.
+// endedEarly returns why the process ended before it was up, or nil.
 func (c *crew) endedEarly() error {
 	select {
 	case <-c.up:
-		return nil // whoever has to do with it next learns how it ended
+		return nil // the next call for the process returns how it ended
 	default:
 	}
 	if err := c.end(); err != nil {
-		return fmt.Errorf("clients of account %d and others ended before they said that they are up: %w", c.Accounts[0], c.waitErr)
+		return fmt.Errorf("clients of account %d and others ended before they said that they are up: %w",
+			c.Accounts[0], c.waitErr)
 	}
 	return fmt.Errorf("clients of account %d and others ended before they said that they are up", c.Accounts[0])
 }
@@ -84,7 +88,8 @@ func (c *crew) launch() error {
 	for _, n := range c.Accounts {
 		numbers = append(numbers, strconv.FormatUint(n, 10))
 	}
-	cmd := runner.Command(context.Background(), c.binary, "torture", "client", "--server", c.proxy.address(), "--dir", c.Dir,
+	cmd := runner.Command(context.Background(), c.binary, "torture", "client", "--server", c.proxy.address(), "--dir",
+		c.Dir,
 		"--accounts", strings.Join(numbers, ","), "--seed", strconv.FormatUint(c.Seed+uint64(c.lives), 10))
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
@@ -107,8 +112,8 @@ func (c *crew) listen(cmd *exec.Cmd, output io.Reader, up, ended chan struct{}) 
 	lines := bufio.NewScanner(output)
 	lines.Buffer(nil, linesBytes)
 	for once := true; lines.Scan(); {
-		var t told
-		err := json.Unmarshal(lines.Bytes(), &t) // the last line of one that was killed may be torn
+		var t processReport
+		err := json.Unmarshal(lines.Bytes(), &t) // the last line of a killed process may be torn
 		if err == nil && t.Up && once {
 			once = false
 			close(up)
@@ -132,10 +137,10 @@ func (c *crew) listen(cmd *exec.Cmd, output io.Reader, up, ended chan struct{}) 
 	close(ended)
 }
 
-// signal sends a signal to the process, by its id.
+// signal sends a signal to the process by its id.
 func (c *crew) signal(sig syscall.Signal) { _ = c.cmd.Process.Signal(sig) }
 
-// kill ends the process as kill -9 does.
+// kill ends the process like kill -9.
 func (c *crew) kill() {
 	if c.cmd == nil {
 		return
@@ -170,7 +175,7 @@ func (c *crew) stop() error {
 	return c.end()
 }
 
-// finish has it come to rest and tell what it believes.
+// finish makes the process come to rest and report what it believes.
 func (c *crew) finish() error {
 	if _, err := fmt.Fprintln(c.say, finishLine); err != nil {
 		return fmt.Errorf("clients of account %d and others are gone: %w", c.Accounts[0], err)
@@ -178,7 +183,7 @@ func (c *crew) finish() error {
 	return c.end()
 }
 
-// failed is what has gone wrong so far.
+// failed returns what has gone wrong so far.
 func (c *crew) failed() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

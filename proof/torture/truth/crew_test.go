@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// pretended is a crew whose clients are a shell script, behind a proxy to nowhere. The test ends it.
+// pretended returns a crew whose clients are a shell script, behind a proxy to nowhere. It ends
+// with the test.
 func pretended(t *testing.T, script string) *crew {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "papertape")
@@ -19,7 +20,8 @@ func pretended(t *testing.T, script string) *crew {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &crew{ClientConfig: ClientConfig{Dir: t.TempDir(), Accounts: []uint64{100019}}, binary: path, proxy: p, upWithin: patience}
+	c := &crew{ClientConfig: ClientConfig{Dir: t.TempDir(), Accounts: []uint64{100019}}, binary: path, proxy: p,
+		upWithin: patience}
 	t.Cleanup(func() {
 		c.kill()
 		p.close()
@@ -27,12 +29,12 @@ func pretended(t *testing.T, script string) *crew {
 	return c
 }
 
-// goesOn is the rest of a client that does nothing until it is told to stop.
-const goesOn = "while :; do sleep 0.01; done\n"
+// untilStopped ends a script: it does nothing until it is told to stop.
+const untilStopped = "while :; do sleep 0.01; done\n"
 
-// TestCrewIsUp: clients that take their time to listen for signals are not told to stop before they do.
+// TestCrewIsUp: clients that take their time to handle signals are not told to stop before they do.
 func TestCrewIsUp(t *testing.T) {
-	c := pretended(t, "sleep 0.2\ntrap 'exit 0' TERM\necho '{\"up\":true}'\n"+goesOn)
+	c := pretended(t, "sleep 0.2\ntrap 'exit 0' TERM\necho '{\"up\":true}'\n"+untilStopped)
 	for range 3 {
 		if err := c.start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -43,15 +45,15 @@ func TestCrewIsUp(t *testing.T) {
 	}
 }
 
-// TestCrewThatIsNotUp: clients that never say that they are up are reported, and nothing is left of them.
+// TestCrewThatIsNotUp: clients that never report that they are up are an error, and are cleaned up.
 func TestCrewThatIsNotUp(t *testing.T) {
 	for script, want := range map[string]string{
-		"exit 3\n": "ended before they said that they are up: exit status 3",
-		"exit 0\n": "ended before they said that they are up",
-		goesOn:     "did not say within 100ms that they are up",
+		"exit 3\n":   "ended before they said that they are up: exit status 3",
+		"exit 0\n":   "ended before they said that they are up",
+		untilStopped: "did not say within 100ms that they are up",
 	} {
 		c := pretended(t, script)
-		if script == goesOn {
+		if script == untilStopped {
 			c.upWithin = 100 * time.Millisecond
 		}
 		err := c.start(t.Context())
@@ -64,7 +66,7 @@ func TestCrewThatIsNotUp(t *testing.T) {
 	}
 }
 
-// TestCrewSaysItIsUp: clients that end as soon as they have said that they are up were up.
+// TestCrewSaysItIsUp: clients that end right after they reported that they are up were up.
 func TestCrewSaysItIsUp(t *testing.T) {
 	c := pretended(t, "echo '{\"up\":true}'\n")
 	for range 10 {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// proxy is the way from the clients of one process to the server: an address that stays, and that can be cut and stalled.
+// proxy stands between the clients of one process and the server. Its address stays the same, and
+// it can cut and stall connections.
 type proxy struct {
 	listener net.Listener
 	target   func() string // where the server is now; "": nowhere
@@ -16,8 +17,8 @@ type proxy struct {
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
-	stall  chan struct{} // not nil: nothing gets through until it is closed
-	tear   bool          // the next bytes are the last, and not all of them
+	stall  chan struct{} // if not nil, nothing gets through until it is closed
+	tear   bool          // the next bytes are the last, and only some of them get through
 	closed bool
 	rng    *rand.Rand
 }
@@ -43,7 +44,7 @@ func (p *proxy) accept() {
 	for {
 		near, err := p.listener.Accept()
 		if err != nil {
-			return // closed
+			return // the listener is closed
 		}
 		p.all.Go(func() { p.serve(near) })
 	}
@@ -51,7 +52,7 @@ func (p *proxy) accept() {
 
 // serve carries bytes both ways until either side ends.
 func (p *proxy) serve(near net.Conn) {
-	defer near.Close() //nolint:errcheck // whatever was under way is lost, which is the purpose
+	defer near.Close() //nolint:errcheck // losing data in transit is the purpose
 	far, err := net.DialTimeout("tcp", p.target(), proxyDialTimeout)
 	if err != nil {
 		return
@@ -79,7 +80,7 @@ func (p *proxy) hold(conns ...net.Conn) bool {
 	return !p.closed
 }
 
-// carry copies, and closes both when it ends.
+// carry copies data, and closes both connections when it ends.
 func (p *proxy) carry(to, from net.Conn) {
 	defer to.Close()   //nolint:errcheck // the other direction ends too
 	defer from.Close() //nolint:errcheck // likewise
@@ -87,7 +88,7 @@ func (p *proxy) carry(to, from net.Conn) {
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			stall, torn := p.now(n)
+			stall, torn := p.fateOf(n)
 			if stall != nil {
 				<-stall
 			}
@@ -104,8 +105,8 @@ func (p *proxy) carry(to, from net.Conn) {
 	}
 }
 
-// now is what becomes of n bytes: they wait, or only some of them are carried; -1: all.
-func (p *proxy) now(n int) (stall chan struct{}, torn int) {
+// fateOf returns what happens to n bytes: they wait, or only torn of them are carried; -1 carries all.
+func (p *proxy) fateOf(n int) (stall chan struct{}, torn int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.tear {
@@ -115,7 +116,7 @@ func (p *proxy) now(n int) (stall chan struct{}, torn int) {
 	return p.stall, p.rng.IntN(n)
 }
 
-// cut ends all connections. It tells whether there were any.
+// cut ends all connections. It reports whether there were any.
 func (p *proxy) cut() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,8 +126,9 @@ func (p *proxy) cut() bool {
 	return len(p.conns) > 0
 }
 
-// tearOne ends the connection that carries something next, in the middle of that. It tells whether that was not to happen anyway.
-func (p *proxy) tearOne() bool {
+// tearNext ends the connection that next carries data, in the middle of the data. It returns false
+// if that was already going to happen.
+func (p *proxy) tearNext() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.tear
@@ -134,8 +136,8 @@ func (p *proxy) tearOne() bool {
 	return !before
 }
 
-// hang lets nothing through until release.
-func (p *proxy) hang() {
+// stallAll lets nothing through until release.
+func (p *proxy) stallAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stall == nil {

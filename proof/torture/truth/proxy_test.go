@@ -15,10 +15,10 @@ import (
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // what is there before the first test was started by an import
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // goroutines from before the first test belong to imports
 }
 
-// echo is a server that sends back what it gets, behind a proxy.
+// echo returns a proxy to a server that sends back what it receives.
 func echo(t *testing.T) *proxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,8 +61,8 @@ func (p *proxy) dial(t *testing.T) net.Conn {
 	return c
 }
 
-// says sends a text and wants it back.
-func says(t *testing.T, c net.Conn, text string) {
+// echoes sends a text and expects it back.
+func echoes(t *testing.T, c net.Conn, text string) {
 	t.Helper()
 	got := make([]byte, len(text))
 	if _, err := io.WriteString(c, text); err != nil {
@@ -73,15 +73,15 @@ func says(t *testing.T, c net.Conn, text string) {
 	}
 }
 
-// TestProxy carries, stalls and goes on, tears, cuts, and takes the next connection.
+// TestProxy: the proxy carries, stalls and resumes, tears, cuts, and accepts the next connection.
 func TestProxy(t *testing.T) {
 	p := echo(t)
 	if p.cut() {
 		t.Error("connections were cut, of which there were none")
 	}
 	c := p.dial(t)
-	says(t, c, "hello")
-	p.hang()
+	echoes(t, c, "hello")
+	p.stallAll()
 	if _, err := io.WriteString(c, "wait"); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestProxy(t *testing.T) {
 	if _, err := io.ReadFull(c, got); err != nil || string(got) != "wait" {
 		t.Errorf("%q, %v after it", got, err)
 	}
-	if !p.tearOne() || p.tearOne() {
+	if !p.tearNext() || p.tearNext() {
 		t.Error("one connection is torn once")
 	}
 	torn := bytes.Repeat([]byte("x"), 1000)
@@ -110,17 +110,17 @@ func TestProxy(t *testing.T) {
 		t.Errorf("%d of %d bytes came through a torn connection", len(rest), len(torn))
 	}
 	c = p.dial(t)
-	says(t, c, "again")
+	echoes(t, c, "again")
 	if !p.cut() {
 		t.Error("the connection was not cut")
 	}
 	if n, err := c.Read(got); n > 0 || err == nil {
 		t.Errorf("%d bytes, %v after a cut", n, err)
 	}
-	says(t, p.dial(t), "and again")
+	echoes(t, p.dial(t), "and again")
 }
 
-// TestNote differs with each event, with its content and with the order.
+// TestNote: the digest depends on each event, its content and the order.
 func TestNote(t *testing.T) {
 	digest := func(events ...*client.Event) note {
 		n := note{First: 4, Last: 4}
@@ -137,7 +137,8 @@ func TestNote(t *testing.T) {
 		t.Error("the same events have two digests")
 	}
 	for name, n := range map[string]note{
-		"one left out": digest(six), "one twice": digest(five, five, six), "another": digest(other, six), "the last left out": digest(five),
+		"one left out": digest(six), "one twice": digest(five, five, six), "another": digest(other, six),
+		"the last left out":   digest(five),
 		"the other way round": digest(six, five),
 	} {
 		if n.Digest == digest(five, six).Digest {

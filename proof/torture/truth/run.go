@@ -25,19 +25,19 @@ const (
 	progressEvery = 5 * time.Second
 )
 
-// Config is one run.
+// Config describes a run.
 type Config struct {
 	Binary   string // of the server and of the clients
 	Duration time.Duration
 	Seed     uint64
 	Rate     float64   // simulated fills a second
-	Data     string    // a directory for all files, which must exist
+	Data     string    // an existing directory for all files
 	Progress io.Writer // a line every few seconds
 }
 
 // Faults count what was done to clients and server.
 type Faults struct {
-	Cuts          int `json:"connections_cut"` // all of a process at a time
+	Cuts          int `json:"connections_cut"` // all of a process's at a time
 	Torn          int `json:"connections_torn"`
 	Stalls        int `json:"connections_stalled"`
 	Freezes       int `json:"clients_frozen"`
@@ -61,18 +61,19 @@ type Report struct {
 	Busts       int      `json:"busts"`
 	Corrections int      `json:"corrections"`
 	Compared    int      `json:"states_compared"`
-	Digested    int      `json:"events_digested"` // by clients, and read again and compared
+	Digested    int      `json:"events_digested"` // by clients, and compared after a second reading
 	Shadowed    int      `json:"events_shadowed"`
 	Failures    []string `json:"failures"`
 }
 
-// OK tells whether all clients have the truth.
+// OK reports whether all clients have the truth.
 func (r *Report) OK() bool { return len(r.Failures) == 0 }
 
-// tooLittle says what a run has to do for its verdict to be worth something, and has not done.
+// tooLittle says what the run has not done that it must do before its verdict means anything.
 func (r *Report) tooLittle() (sentences []string) {
 	if r.Compared < r.Accounts {
-		sentences = append(sentences, fmt.Sprintf("%d of %d states were compared: what the other clients believe is not known", r.Compared, r.Accounts))
+		sentences = append(sentences, fmt.Sprintf("%d of %d states were compared: what the other clients "+
+			"believe is not known", r.Compared, r.Accounts))
 	}
 	for _, n := range []struct {
 		what string
@@ -87,7 +88,7 @@ func (r *Report) tooLittle() (sentences []string) {
 	return sentences
 }
 
-const failuresMax = 20 // sentences
+const failuresMax = 20 // sentences that are reported
 
 func (r *Report) fail(format string, args ...any) {
 	if len(r.Failures) < failuresMax {
@@ -95,7 +96,7 @@ func (r *Report) fail(format string, args ...any) {
 	}
 }
 
-// run is a run under way. One goroutine has it, but for what is said.
+// run is the state of a run. One goroutine owns it, except where a field says otherwise.
 type run struct {
 	Config
 	rng    *rand.Rand
@@ -104,10 +105,10 @@ type run struct {
 	report Report
 
 	mu     sync.Mutex
-	server *runner.Server // nil: there is none
+	server *runner.Server // nil if there is none
 }
 
-// Run does all of it. The error says why it could not be done.
+// Run makes the whole run. The error says why it was not possible.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	r := &run{Config: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 31)), data: filepath.Join(cfg.Data, "data")}
 	r.report = Report{Seed: cfg.Seed, Accounts: crews * accountsEach, Processes: crews, Failures: []string{}}
@@ -147,7 +148,8 @@ func (r *run) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c := &crew{ClientConfig: ClientConfig{Dir: dir, Seed: r.Seed*1000 + uint64(i)*100_000}, binary: r.Binary, proxy: p, upWithin: upTimeout}
+		c := &crew{ClientConfig: ClientConfig{Dir: dir, Seed: r.Seed*1000 + uint64(i)*100_000}, binary: r.Binary,
+			proxy: p, upWithin: upTimeout}
 		for n := range accountsEach {
 			c.Accounts = append(c.Accounts, uint64(firstAccount+i*accountsEach+n))
 		}
@@ -159,10 +161,12 @@ func (r *run) begin(ctx context.Context) error {
 	return nil
 }
 
-// serve starts a server on what there is.
+// serve starts a server on the existing data.
 func (r *run) serve(ctx context.Context) error {
-	s, err := runner.Start(r.Binary, "--data", r.data, "--accounts", fmt.Sprint(crews*accountsEach), "--seed", fmt.Sprint(r.Seed),
-		"--heartbeat", "500ms", "--stall-timeout", "1s", "--outbox-bytes-max", "32KiB", "--socket-send-buffer-bytes", "16KiB",
+	s, err := runner.Start(r.Binary, "--data", r.data, "--accounts", fmt.Sprint(crews*accountsEach), "--seed",
+		fmt.Sprint(r.Seed),
+		"--heartbeat", "500ms", "--stall-timeout", "1s", "--outbox-bytes-max", "32KiB", "--socket-send-buffer-bytes",
+		"16KiB",
 		"--checkpoint-interval", [...]string{"50ms", "500ms", "5s"}[r.rng.IntN(3)])
 	if err != nil {
 		return err
@@ -180,7 +184,7 @@ func (r *run) serve(ctx context.Context) error {
 	return nil
 }
 
-// current is the server there is. Any goroutine may ask.
+// current returns the running server. Any goroutine may call it.
 func (r *run) current() *runner.Server {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -194,7 +198,7 @@ func (r *run) address() string {
 	return ""
 }
 
-// takeServer makes the server nobody's but the caller's.
+// takeServer makes the caller the only owner of the server.
 func (r *run) takeServer() *runner.Server {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -222,13 +226,15 @@ func (r *run) torment(ctx context.Context) error {
 		}
 		if r.Progress != nil && time.Since(said) > progressEvery {
 			said = time.Now()
-			_, _ = fmt.Fprintf(r.Progress, "%s of %s: %+v\n", time.Since(began).Round(time.Second), r.Duration, r.report.Faults)
+			_, _ = fmt.Fprintf(r.Progress, "%s of %s: %+v\n", time.Since(began).Round(time.Second), r.Duration,
+				r.report.Faults)
 		}
 	}
 	return nil
 }
 
-// fault does one thing to some clients, or to the server. Stalls and freezes last while others are not touched.
+// fault does one thing to some clients, or to the server. During a stall or a freeze the others are
+// left alone.
 func (r *run) fault(ctx context.Context, c *crew) error {
 	f := &r.report.Faults
 	switch n := r.rng.IntN(20); {
@@ -237,12 +243,12 @@ func (r *run) fault(ctx context.Context, c *crew) error {
 			f.Cuts++
 		}
 	case n < 9:
-		if c.proxy.tearOne() {
+		if c.proxy.tearNext() {
 			f.Torn++
 		}
 	case n < 12:
 		f.Stalls++
-		c.proxy.hang()
+		c.proxy.stallAll()
 		defer c.proxy.release()
 		return r.pause(ctx)
 	case n < 14:
@@ -324,7 +330,7 @@ func (r *run) settle(ctx context.Context) error {
 	return err
 }
 
-// compareAll compares what was told, also where something was found before: that is not all there may be.
+// compareAll compares all beliefs, even after a failure, since there may be more.
 func (r *run) compareAll(ctx context.Context, s *runner.Server, c *console.Client) error {
 	for _, crew := range r.crews {
 		for _, b := range crew.beliefs {

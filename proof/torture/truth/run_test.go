@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestTooLittle: a run whose verdict is worth nothing says why.
+// TestTooLittle: a run whose verdict means nothing says why.
 func TestTooLittle(t *testing.T) {
 	whole := func() *Report {
 		return &Report{Accounts: 30, Compared: 30, Digested: 1, Faults: Faults{Freezes: 1}, Counts: Counts{Orders: 1}}

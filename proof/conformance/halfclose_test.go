@@ -7,7 +7,7 @@ import (
 	pb "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// twentyOrders sends twenty orders at once, and whatever comes behind them in the same write.
+// twentyOrders sends twenty orders, and the given bytes after them in the same write.
 func (s *session) twentyOrders(behind ...byte) (ids []uint64) {
 	s.t.Helper()
 	var b []byte
@@ -31,7 +31,8 @@ func (s *session) executed(ids []uint64) {
 	}
 }
 
-// TestSendingHalfShutDown sends orders and then nothing more, and reads: every order is answered, then the server closes.
+// TestSendingHalfShutDown sends orders, shuts down its sending side, and reads: every order is
+// answered, then the server closes.
 func TestSendingHalfShutDown(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())
@@ -43,7 +44,8 @@ func TestSendingHalfShutDown(t *testing.T) {
 	s.eof()
 }
 
-// TestOrdersBeforeWhatEndsTheConnection glues orders before bytes that are no frame: they are answered first.
+// TestOrdersBeforeWhatEndsTheConnection sends orders, and directly after them bytes that are no
+// frame. The orders are answered first.
 func TestOrdersBeforeWhatEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())

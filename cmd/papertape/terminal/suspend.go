@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// begin is called by readline at the beginning of each line, and when the program was suspended and goes on. It takes
-// the terminal from the kernel, and has it mark what is pasted.
+// begin is called by readline at the beginning of each line, and when the suspended program
+// resumes. It takes the terminal from the kernel, and has it mark pastes.
 func (l *line) begin() error {
 	l.terminal.Lock()
 	defer l.terminal.Unlock()
@@ -29,7 +29,8 @@ func (l *line) begin() error {
 	return err
 }
 
-// pause is called by readline at the end of each line, and when the program is to be suspended.
+// pause is called by readline at the end of each line, and when the program is about to be
+// suspended.
 func (l *line) pause() error {
 	if !l.suspending.Load() {
 		return nil
@@ -51,7 +52,7 @@ func (l *line) end() error {
 	return errors.Join(err, l.giveBack())
 }
 
-// leave is end for good.
+// leave gives the terminal back for good.
 func (l *line) leave() error {
 	l.terminal.Lock()
 	l.over = true
@@ -59,21 +60,22 @@ func (l *line) leave() error {
 	return l.end()
 }
 
-// crashed is leave where there is something worse to say.
+// crashed is leave when something worse has to be reported.
 func (l *line) crashed() { _ = l.leave() }
 
-// wakeTime is how long a suspension is given to happen.
+// wakeTime is how long to wait for a suspension to happen.
 const wakeTime = 200 * time.Millisecond
 
-// wakeSoon is for a suspension that does not happen. Readline then waits until the program is told to go on
-// (SIGCONT), which a shell does; but the kernel suspends nobody who has no shell to come back to, as in a container,
-// and then it never comes. So the program tells itself. One that is suspended does not come to that until it goes on.
+// wakeSoon handles a suspension that does not happen. Readline waits until the program is told to
+// continue (SIGCONT), which a shell does. But the kernel does not suspend a program that has no
+// shell to return to, as in a container, and then SIGCONT never comes. So the program sends it to
+// itself. If it is really suspended, it does so only after it has been resumed.
 func (l *line) wakeSoon() {
 	resumed := make(chan struct{})
 	l.terminal.Lock()
 	l.resumed = resumed
 	l.terminal.Unlock()
-	go func() { // ends when the line goes on
+	go func() { // ends when the line resumes
 		for {
 			select {
 			case <-resumed:
@@ -85,8 +87,8 @@ func (l *line) wakeSoon() {
 	}()
 }
 
-// watch gives the terminal back when a signal ends the process, however it ends it: what SIGINT and SIGTERM do is for
-// others to say, SIGHUP and SIGQUIT do what they do without a terminal. The returned function ends it.
+// watch gives the terminal back when a signal ends the process. What SIGINT and SIGTERM do is left
+// to others; SIGHUP and SIGQUIT do what they do without a terminal. The returned function stops it.
 func (l *line) watch() (stop func()) {
 	signals, done, ended := make(chan os.Signal, 4), make(chan struct{}), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
@@ -97,7 +99,7 @@ func (l *line) watch() (stop func()) {
 			_ = l.leave() // there is nobody to tell
 			if s == syscall.SIGHUP || s == syscall.SIGQUIT {
 				signal.Reset(s)
-				_ = syscall.Kill(syscall.Getpid(), s.(syscall.Signal)) //nolint:forcetypeassert // there is no other
+				_ = syscall.Kill(syscall.Getpid(), s.(syscall.Signal)) //nolint:forcetypeassert // no other type
 			}
 		case <-done:
 		}

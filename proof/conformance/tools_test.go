@@ -10,7 +10,7 @@ import (
 	pb "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// The suite's own tools, judged by published vectors and by hand-computed figures.
+// Tests of the suite's own tools, by published vectors and by hand-computed figures.
 
 func TestToolFrame(t *testing.T) {
 	got := appendFrame(nil, kOrder, flagReply, 0x0102030405060708, []byte{0xaa, 0xbb})
@@ -73,9 +73,10 @@ func TestToolHash(t *testing.T) {
 func TestToolShareOfCost(t *testing.T) {
 	for _, c := range []struct{ cost, q, held, want int64 }{
 		{1000, 1, 3, 333}, {2000, 1, 3, 667},
-		{5, 1, 2, 2}, {15, 1, 10, 2}, {25, 1, 10, 2}, {35, 1, 10, 4}, // halves go to the even number
+		{5, 1, 2, 2}, {15, 1, 10, 2}, {25, 1, 10, 2}, {35, 1, 10, 4}, // halves are rounded to the even number
 		{7, 3, 3, 7}, {0, 1, 2, 0},
-		{9_000_000_000_000_000_000, 999_999_999, 1_000_000_000, 8_999_999_991_000_000_000}, // the product passes 64 bits
+		// the product exceeds 64 bits
+		{9_000_000_000_000_000_000, 999_999_999, 1_000_000_000, 8_999_999_991_000_000_000},
 	} {
 		if got := shareOfCost(c.cost, c.q, c.held); got != c.want {
 			t.Errorf("%d * %d / %d: %d, want %d", c.cost, c.q, c.held, got, c.want)
@@ -83,7 +84,8 @@ func TestToolShareOfCost(t *testing.T) {
 	}
 }
 
-// tradeEvent is the event of a trade in SZ.000001 with the row and the cash that should follow from it.
+// tradeEvent returns the event of a trade in SZ.000001 with the row and the cash that should follow
+// from it.
 func tradeEvent(seq uint64, side pb.Side, q, price int64, change pb.Change, r row, cash *pb.Cash) *pb.AccountEvent {
 	id := map[uint64]string{2: "9-2", 3: "9-3", 4: "9-4"}[seq]
 	return &pb.AccountEvent{
@@ -108,7 +110,8 @@ func goldenEvents() []*pb.AccountEvent {
 			What: &pb.AccountEvent_Adjustment{Adjustment: &pb.Adjustment{Cash: 10_000}},
 		},
 		tradeEvent(2, buys, 100, 10, pb.Change_CHANGE_OPENED, row{quantity: 100, cost: 1000}, &pb.Cash{Balance: 9000}),
-		tradeEvent(3, buys, 100, 20, pb.Change_CHANGE_INCREASED, row{quantity: 200, cost: 3000}, &pb.Cash{Balance: 7000}),
+		tradeEvent(3, buys, 100, 20, pb.Change_CHANGE_INCREASED, row{quantity: 200, cost: 3000},
+			&pb.Cash{Balance: 7000}),
 		tradeEvent(4, sells, 50, 18, pb.Change_CHANGE_DECREASED,
 			row{quantity: 150, cost: 2250, realised: 150}, &pb.Cash{Balance: 7900, Realised: 150}),
 	}
@@ -219,7 +222,8 @@ func TestToolListening(t *testing.T) {
 	}
 }
 
-// verdict is how the judge sees one frame of a session that is logged in to account 9 at sequence 4.
+// verdict returns how the judge sees one frame of a session that is logged in to account 9 at
+// sequence 4.
 func verdict(f frame) error {
 	s := &session{
 		server: &server{}, asked: map[uint64]kind{1: kOrder, 2: kPing}, stash: map[uint64]frame{},
@@ -249,10 +253,11 @@ func TestToolJudge(t *testing.T) {
 		"pong with another head":  {frame{kPong, flagReply, 2, &pb.Pong{HeadSeq: 4}}, false},
 		"ping without an id":      {frame{kPing, 0, 0, &pb.Ping{HeadSeq: 3}}, false},
 		"unknown flag":            {frame{kEvent, 4, 0, ev}, false},
-		"reject without text":     {frame{kReject, flagReply, 1, &pb.Reject{Code: pb.RejectCode_REJECT_CODE_BUSY}}, false},
-		"reject without REPLY":    {frame{kReject, 0, 1, &pb.Reject{Code: 1, Text: "a long sentence"}}, false},
-		"second welcome":          {frame{kWelcome, 0, 0, &pb.Welcome{}}, false},
-		"other account":           {frame{kEvent, 0, 0, &pb.AccountEvent{Account: 8, Seq: 4}}, false},
+		"reject without text": {frame{kReject, flagReply, 1, &pb.Reject{Code: pb.RejectCode_REJECT_CODE_BUSY}},
+			false},
+		"reject without REPLY": {frame{kReject, 0, 1, &pb.Reject{Code: 1, Text: "a long sentence"}}, false},
+		"second welcome":       {frame{kWelcome, 0, 0, &pb.Welcome{}}, false},
+		"other account":        {frame{kEvent, 0, 0, &pb.AccountEvent{Account: 8, Seq: 4}}, false},
 	} {
 		if err := verdict(c.f); (err == nil) != c.fine {
 			t.Errorf("%s: the judge says %v", name, err)
@@ -261,7 +266,7 @@ func TestToolJudge(t *testing.T) {
 }
 
 func TestToolTogether(t *testing.T) {
-	s := &strand{TB: t}
+	s := &testPart{TB: t}
 	s.run(func(t testing.TB) {
 		t.Fatalf("sequence %d is missing", 7)
 		t.Error("a part goes on after its failure")
@@ -271,7 +276,7 @@ func TestToolTogether(t *testing.T) {
 	}
 }
 
-// TestToolTooLittle: all tests together are no verdict where hardly a frame was judged.
+// TestToolTooLittle: if hardly a frame was judged, the tests together mean nothing.
 func TestToolTooLittle(t *testing.T) {
 	if said := tooLittle(0); !strings.HasPrefix(said, "0 frames of servers were judged") {
 		t.Errorf("no frame: %q", said)
