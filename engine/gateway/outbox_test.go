@@ -152,7 +152,7 @@ func TestSlowReaderIsNotStalled(t *testing.T) {
 	t.Parallel()
 	s := start(t, longStalls)
 	slow, trader := s.lazy(t, alice), s.user(t, alice)
-	s.stall(t, slow, trader, 100<<10)
+	s.stall(t, slow, trader, 48<<10)
 	const pause = stallTimeout * 2 / 3
 	var took time.Duration
 	for slow.seq < trader.seq {
@@ -163,6 +163,7 @@ func TestSlowReaderIsNotStalled(t *testing.T) {
 		s.tick(t)
 		for waiting := waited; waiting == waited && slow.seq < trader.seq; { // until the kernel has taken something
 			slow.until(min(slow.seq+25, trader.seq)) // some 4 kB
+			s.tick(t)                                // the loop looks what was taken
 			_, waiting = s.stallOn(slow, 0)
 		}
 	}
