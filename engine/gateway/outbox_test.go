@@ -88,14 +88,53 @@ func (s *server) settled(t *testing.T, p *peer) {
 	})
 }
 
+const stallTimeout = time.Hour
+
+// longStalls gives sessions an outbox that holds all of a test, and deadlines so far away that only the test brings
+// them about (stallOn): how long the machine takes to stall a client, or to have it read, decides nothing.
+func longStalls(g *Config, _ *engine.Config) {
+	g.SocketSendBufferBytes, g.OutboxBytesMax = 8<<10, 8<<20
+	g.StallTimeout, g.Heartbeat = stallTimeout, time.Hour
+}
+
+// stallOn has a client that is stalled have been so for a while longer. It reports whether it was, and how many bytes
+// wait for it.
+func (s *server) stallOn(p *peer, longer time.Duration) (stalled bool, waiting int) {
+	s.onLoops(func(l *loop) {
+		var ses *Session
+		l.wheel.each(func(other *Session) {
+			if other.uid == p.uid {
+				ses = other
+			}
+		})
+		if ses == nil {
+			return
+		}
+		ses.mu.Lock()
+		waiting = ses.waiting()
+		ses.mu.Unlock()
+		if stalled = ses.stalled != 0; stalled {
+			ses.stalled -= toMillis(longer)
+			l.schedule(ses)
+		}
+	})
+	return stalled, waiting
+}
+
 func TestStallTimeout(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(g *Config, _ *engine.Config) {
-		g.SocketSendBufferBytes, g.OutboxBytesMax, g.StallTimeout = 8<<10, 8<<20, time.Second
-	})
+	s := start(t, longStalls)
 	stalled, trader := s.lazy(t, alice), s.user(t, alice)
-	s.stall(t, stalled, trader, 32<<10) // more than the kernel will take later
-	eventually(t, "the stalled one is cut", func() bool { return s.gw.Stats().CutStalled.Load() == 1 })
+	s.stall(t, stalled, trader, 32<<10)
+	s.stallOn(stalled, stallTimeout/2)
+	s.tick(t)
+	if n := s.gw.Stats().CutStalled.Load(); n != 0 {
+		t.Fatalf("%d sessions cut after half the stall timeout, want none", n)
+	}
+	eventually(t, "the stalled one is cut", func() bool {
+		s.stallOn(stalled, stallTimeout) // again, where the kernel has taken something meanwhile
+		return s.gw.Stats().CutStalled.Load() == 1
+	})
 	eventually(t, "and gone", func() bool { return s.gw.Connections() == 1 })
 	stalled.cut()
 	trader.trade(2)
@@ -111,18 +150,24 @@ func TestSlowReaderIsNotStalled(t *testing.T) {
 		t.Skip("it takes seconds")
 	}
 	t.Parallel()
-	const timeout = 1500 * time.Millisecond
-	s := start(t, func(g *Config, _ *engine.Config) {
-		g.SocketSendBufferBytes, g.OutboxBytesMax, g.StallTimeout = 8<<10, 8<<20, timeout
-	})
+	s := start(t, longStalls)
 	slow, trader := s.lazy(t, alice), s.user(t, alice)
-	s.stall(t, slow, trader, 100<<10)
-	began := time.Now()
+	s.stall(t, slow, trader, 48<<10)
+	const pause = stallTimeout * 2 / 3
+	var took time.Duration
 	for slow.seq < trader.seq {
-		slow.until(min(slow.seq+25, trader.seq)) // some 4 kB
-		time.Sleep(80 * time.Millisecond)        // this client is slow on purpose
+		stalled, waited := s.stallOn(slow, pause)
+		if stalled {
+			took += pause
+		}
+		s.tick(t)
+		for waiting := waited; waiting == waited && slow.seq < trader.seq; { // until the kernel has taken something
+			slow.until(min(slow.seq+25, trader.seq)) // some 4 kB
+			s.tick(t)                                // the loop looks what was taken
+			_, waiting = s.stallOn(slow, 0)
+		}
 	}
-	if took := time.Since(began); took < timeout {
+	if took <= 2*stallTimeout {
 		t.Fatalf("everything was taken within %v, so nothing was tried", took)
 	}
 	slow.alive()
