@@ -163,8 +163,7 @@ func TestJudgement(t *testing.T) {
 		"a lost order": {[]line{
 			{lane: 1, from: 0, to: 1, c: buys("a", cheap, 100)},
 			{lane: 1, from: 2, to: 3, c: look, a: func() *answer {
-				a,
-					_ := callAll(account(10_000), look)
+				a, _ := callAll(account(10_000), look)
 				return a
 			}()},
 		}, porcupine.Illegal, nil},
