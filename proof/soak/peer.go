@@ -266,7 +266,8 @@ func (p *peer) handle(f frame) error {
 	case typeHistoric, typeSubscribed:
 		return p.answered(f.id)
 	case typeReject:
-		return decodeAs(f.payload, new(papertapev1.Reject), func(m *papertapev1.Reject) error { return p.rejected(f, m) })
+		return decodeAs(f.payload, new(papertapev1.Reject),
+			func(m *papertapev1.Reject) error { return p.rejected(f, m) })
 	case typeQuotes:
 		p.tally.quotes++
 	case typePresence:

@@ -139,7 +139,8 @@ func (r *run) kills() (n int) {
 }
 
 // fatesOfTen kills are aimed at these times, in random order.
-var fatesOfTen = [...]fate{underLoad, underLoad, underLoad, underLoad, underLoad, underLoad, inStorm, starting, stopping,
+var fatesOfTen = [...]fate{underLoad, underLoad, underLoad, underLoad, underLoad, underLoad, inStorm, starting,
+	stopping,
 	stopping}
 
 // fate draws when the next kill strikes. The first is under load, so that there is something to

@@ -82,7 +82,7 @@ func (s *session) mine(t *client.Trade) bool {
 }
 
 // connected says that the connection is back, and what was missed. The first connection is shown by
-// begin.
+// login.
 func (s *session) connected(c *client.Connected) {
 	away := c.Away.Round(time.Millisecond)
 	if away > time.Second {

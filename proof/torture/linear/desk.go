@@ -66,7 +66,8 @@ func (d *desk) begin(ctx context.Context, addr string) error {
 	for _, ev := range slices.Backward(h.Events) {
 		d.history.start.opened(ev)
 	}
-	if s := d.history.start; h.OldestSeq != 1 || uint64(len(h.Events)) != s.seq || len(d.instruments) != len(instrumentsTraded) {
+	if s := d.history.start; h.OldestSeq != 1 || uint64(len(h.Events)) != s.seq ||
+		len(d.instruments) != len(instrumentsTraded) {
 		return fmt.Errorf("account %d begins with %d events up to %d, from %d on: all of them were wanted", d.account,
 			len(h.Events), s.seq, h.OldestSeq)
 	}

@@ -162,7 +162,10 @@ func TestJudgement(t *testing.T) {
 		}, porcupine.Illegal, nil},
 		"a lost order": {[]line{
 			{lane: 1, from: 0, to: 1, c: buys("a", cheap, 100)},
-			{lane: 1, from: 2, to: 3, c: look, a: func() *answer { a, _ := callAll(account(10_000), look); return a }()},
+			{lane: 1, from: 2, to: 3, c: look, a: func() *answer {
+				a, _ := callAll(account(10_000), look)
+				return a
+			}()},
 		}, porcupine.Illegal, nil},
 		"an order that was executed twice": {[]line{
 			{lane: 1, from: 0, to: 1, c: buys("a", cheap, 100)},
