@@ -17,13 +17,6 @@ const (
 	tabColumns = 4
 )
 
-// wide are the directories whose Go files, and those below, may still have longer lines, and such files. It only gets
-// shorter.
-var wide = []string{
-	"architecture_test.go", "bench", "client", "clientsim", "cmd", "codec", "console", "decimal", "engine", "market",
-	"pace", "positions", "proof", "tools", "usertext",
-}
-
 // columns is how wide a line is on a screen, if each letter takes one column.
 func columns(line string) int {
 	n := 0
@@ -130,10 +123,7 @@ func TestLineLengths(t *testing.T) {
 				return err
 			}
 			sources++
-			top, _, _ := strings.Cut(name, "/")
-			if !slices.Contains(wide, top) {
-				long = longOfGo(text)
-			}
+			long = longOfGo(text)
 		}
 		for _, n := range long {
 			t.Errorf("%s:%d has more than %d columns", name, n, columnsMax)

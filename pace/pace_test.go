@@ -16,10 +16,10 @@ func TestAllow(t *testing.T) {
 		{0, 10, 20, 10},                       // a second's worth
 		{99 * time.Millisecond, 10, 5, 0},     // not yet
 		{100 * time.Millisecond, 10, 5, 1},    // one more
-		{500 * time.Millisecond, 10, 9, 4}, // accumulated in 400 ms
-		{500 * time.Millisecond, 100, 9, 0}, // a change of rate does not forget
-		{time.Hour, 10, 20, 10}, // after a quiet hour no more than a second's worth
-		{time.Hour + time.Second, 0, 30, 30}, // no limit, and nothing is counted
+		{500 * time.Millisecond, 10, 9, 4},    // accumulated in 400 ms
+		{500 * time.Millisecond, 100, 9, 0},   // a change of rate does not forget
+		{time.Hour, 10, 20, 10},               // after a quiet hour no more than a second's worth
+		{time.Hour + time.Second, 0, 30, 30},  // no limit, and nothing is counted
 		{time.Hour + time.Second, 10, 30, 10}, // a second later
 	} {
 		allowed := 0

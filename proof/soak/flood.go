@@ -40,30 +40,44 @@ func (r *run) flood(ctx context.Context) error {
 		return err
 	}
 	r.showUsage("with the honest clients", with)
-	var ratios []float64
 	attacks := attackCount{}
+	ratios, err := r.alternate(ctx, &attacks)
+	if err != nil {
+		return err
+	}
+	r.pacing = false
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	r.judgeFlood(ratios, &attacks, *skipped)
+	return r.recovered(ctx, with, floodHeapMore, floodRSSMore)
+}
+
+// alternate times the orders again and again, alone and beside attackers, and returns the ratio of each round.
+func (r *run) alternate(ctx context.Context, attacks *attackCount) (ratios []float64, err error) {
 	for range r.Repeat {
 		calm, err := r.timeOrders(ctx, "calm", max(r.Duration/3, time.Second))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		stop := r.attack(ctx, &attacks)
+		stop := r.attack(ctx, attacks)
 		beside, err := r.timeOrders(ctx, "attack", r.Duration)
 		if err := stop(); err != nil {
-			return err
+			return nil, err
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		r.report.add("order p99, calm", milliseconds(calm), "ms")
 		r.report.add("order p99, attack", milliseconds(beside), "ms")
 		ratios = append(ratios, float64(beside)/float64(max(calm, time.Microsecond)))
 		r.report.add("ratio", ratios[len(ratios)-1], "")
 	}
-	r.pacing = false
-	if err := r.settle(ctx); err != nil {
-		return err
-	}
+	return ratios, nil
+}
+
+// judgeFlood reports what was counted, and fails where a promise did not hold.
+func (r *run) judgeFlood(ratios []float64, attacks *attackCount, skipped int) {
 	rep, t := r.report, r.tally
 	ratio := median(ratios)
 	rep.add("ratio, median", ratio, "")
@@ -73,7 +87,7 @@ func (r *run) flood(ctx context.Context) error {
 	rep.count("orders", t.orders)
 	rep.count("orders executed", t.executions)
 	rep.count("orders refused", t.refused())
-	rep.count("orders late by a second", *skipped)
+	rep.count("orders late by a second", skipped)
 	rep.count("gaps", t.gaps)
 	rep.count("repeats", t.repeats)
 	rep.within("the median ratio of p99 beside the attack to p99 in the calm", ratio, ratioMax, "")
@@ -87,7 +101,6 @@ func (r *run) flood(ctx context.Context) error {
 	if attacks.came == attacks.failed {
 		rep.fail("%d attackers came, and %d of them could not connect: nobody attacked", attacks.came, attacks.failed)
 	}
-	return r.recovered(ctx, with, floodHeapMore, floodRSSMore)
 }
 
 func (t *tally) refused() (n int) {

@@ -121,7 +121,8 @@ func TestOrder(t *testing.T) {
 		}, "(never)"},
 		"an answer of the console": {func(s *script) {
 			s.log(1, record)
-			s.socket(2, []byte(`HTTP/1.1 201 Created\r\n\r\n{"seq":300,"time":"2026-11-26T20:05:43.575240123Z","bust":{"trade_id":"100017-2"`))
+			s.socket(2, []byte(`HTTP/1.1 201 Created\r\n\r\n`+
+				`{"seq":300,"time":"2026-11-26T20:05:43.575240123Z","bust":{"trade_id":"100017-2"`))
 			s.sync(1)
 		}, "the answer to a bust"},
 	} {
