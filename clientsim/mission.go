@@ -53,7 +53,8 @@ type MissionConfig struct {
 	Progress func(account uint64, text string)
 	Notice   func(text string)
 
-	patience time.Duration // for what the server does by itself, while connected; 0: pushPatience
+	patience time.Duration        // for what the server does by itself, while connected; 0: pushPatience
+	cutting  func(account uint64) // called before a client cuts itself off, while it takes updates; nil: nobody is
 }
 
 // Mission runs the ten clients of the scenario, all at once, each on a connection of its own. Each logs in, pulls its
