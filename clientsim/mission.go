@@ -55,7 +55,8 @@ type MissionConfig struct {
 	Progress func(account uint64, text string)
 	Notice   func(text string)
 
-	patience time.Duration // for what the server does by itself, while connected; 0 means pushPatience
+	patience time.Duration        // for what the server does by itself, while connected; 0 means pushPatience
+	cutting  func(account uint64) // called before a client cuts itself off, while it takes updates; may be nil
 }
 
 // Mission runs the ten clients of the scenario at the same time, each on its own connection.

@@ -214,6 +214,9 @@ func (t *trader) cutAndResume(ctx context.Context) error {
 func (t *trader) cutWith(ctx context.Context, o *client.Order) (int, error) {
 	resumes := t.tally.Resumes
 	_, err := t.during(ctx, func(ctx context.Context) error {
+		if t.cfg.cutting != nil {
+			t.cfg.cutting(t.account)
+		}
 		answered := make(chan error, 1)
 		go func() { // waited for below
 			_, err := t.acc.Order(ctx, *o)

@@ -1,6 +1,7 @@
 package clientsim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -39,7 +40,9 @@ type world struct {
 	shut     bool   // new connections are closed at once
 	forgets  bool   // no client can resume, although the history is the same
 	idle     bool   // the script is not played
-	polite   bool   // the script leaves accounts alone that nobody is logged in to
+	polite   bool   // the script leaves accounts alone that nobody is logged in to, or that are held
+	onList   bool   // the script begins for an account with the first list that its client asks for, not with its login
+	held     uint64 // the account whose client is about to be cut off, until it logs in again
 	book     *positions.Book
 	prices   *market.Feed
 	history  map[uint64][]*papertapev1.AccountEvent
@@ -47,6 +50,7 @@ type world struct {
 	byID     map[string]*papertapev1.AccountEvent // executed orders with an id; one account per id is enough here
 	sessions map[*session]bool
 	logins   map[uint64]int
+	lists    map[uint64]int // asked for
 }
 
 // outFrame is a frame on its way to a client.
@@ -95,6 +99,7 @@ func startWorld(t *testing.T, rows [10]int, spoil func(*outFrame) bool) *world {
 func (w *world) begin(rows [10]int) {
 	w.book, w.history, w.byID = positions.NewBook(w.universe), make(map[uint64][]*papertapev1.AccountEvent),
 		make(map[string]*papertapev1.AccountEvent)
+	w.lists = make(map[uint64]int)
 	w.logins, w.events = make(map[uint64]int), make(map[uint64][]positions.Event)
 	for i, n := range rows {
 		w.openAccount(firstAccountDefault+uint64(i), n)
@@ -245,6 +250,9 @@ func (w *world) answer(s *session, f codec.Frame) {
 		reply(codec.TypePong, &papertapev1.Pong{HeadSeq: uint64(len(w.history[s.account]))})
 	case codec.TypeHoldings:
 		reply(codec.TypeHoldingsReply, w.holdings(s.account))
+		if w.lists[s.account]++; w.lists[s.account] == 1 && w.onList {
+			w.play(s.account)
+		}
 	case codec.TypeInstruments:
 		list, asked := new(papertapev1.Instruments), new(papertapev1.InstrumentsRequest)
 		if err := codec.Unmarshal(f.Payload, asked); err != nil {
@@ -318,7 +326,10 @@ func (w *world) login(s *session, f codec.Frame) {
 	for _, ev := range w.history[s.account][from:] {
 		w.send(s, outFrame{t: codec.TypeEvent, flags: codec.FlagReplay, m: ev})
 	}
-	if w.logins[s.account]++; w.logins[s.account] == 1 {
+	if w.held == s.account {
+		w.held = 0
+	}
+	if w.logins[s.account]++; w.logins[s.account] == 1 && !w.onList {
 		w.play(s.account)
 	}
 }
@@ -399,27 +410,35 @@ func (w *world) bust(r *positions.BustRequest) {
 	}
 }
 
-// play starts the script's steps for an account.
+// play starts the steps of the script for an account: one after the other, in the order of their times, however late
+// each of them is.
 func (w *world) play(account uint64) {
-	epoch := w.epoch
-	for _, step := range w.script() {
-		if step.Account != account {
-			continue
-		}
-		w.work.Go(func() {
-			wait := step.After
-			for range max(step.Times, 1) {
-				select {
-				case <-time.After(wait):
-				case <-w.ctx.Done():
-					return
-				}
-				if wait = step.Every; !w.fill(step, epoch) {
-					return
-				}
-			}
-		})
+	epoch, begun := w.epoch, time.Now()
+	type turn struct {
+		after time.Duration
+		step  scriptStep
 	}
+	var turns []turn
+	for _, step := range w.script() {
+		for n := range max(step.Times, 1) {
+			if step.Account == account {
+				turns = append(turns, turn{step.After + time.Duration(n)*step.Every, step})
+			}
+		}
+	}
+	slices.SortStableFunc(turns, func(a, b turn) int { return cmp.Compare(a.after, b.after) })
+	w.work.Go(func() {
+		for _, t := range turns {
+			select {
+			case <-time.After(time.Until(begun.Add(t.after))):
+			case <-w.ctx.Done():
+				return
+			}
+			if !w.fill(t.step, epoch) {
+				return
+			}
+		}
+	})
 }
 
 // scriptStep is a step as the mission's script uses it.
@@ -471,7 +490,7 @@ func (w *world) fill(step scriptStep, epoch uint64) bool {
 	if w.idle {
 		return false
 	}
-	if w.polite && !w.attended(step.Account) {
+	if w.polite && (w.held == step.Account || !w.attended(step.Account)) {
 		return true
 	}
 	id, err := w.universe.Parse(step.Instrument)
@@ -497,6 +516,20 @@ func (w *world) fill(step scriptStep, epoch uint64) bool {
 	}
 	w.order(nil, o, 0)
 	return true
+}
+
+// hold makes the script leave an account alone until its client logs in again, and returns how many fills of the
+// simulator the account has had.
+func (w *world) hold(account uint64) (fills int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = account
+	for _, ev := range w.history[account] {
+		if ev.GetTrade().GetOrigin() == papertapev1.Origin_ORIGIN_SIMULATOR {
+			fills++
+		}
+	}
+	return fills
 }
 
 // attended reports whether anybody is logged in to an account.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -29,22 +31,38 @@ func smallDisk(t *testing.T) string {
 	return dir
 }
 
-// fill leaves mib MiB of a disk free.
+// fill leaves mib MiB of a disk free, or fewer. It can be called again for what has become free since.
 func fill(t *testing.T, dir string, mib uint64) string {
 	t.Helper()
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		t.Fatal(err)
-	}
 	name := filepath.Join(dir, "ballast")
-	f, err := os.Create(name)
-	if err == nil {
-		err = errors.Join(syscall.Fallocate(int(f.Fd()), 0, 0, int64(st.Bavail*uint64(st.Bsize)-mib<<20)), f.Close())
-	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return name
+	defer f.Close() //nolint:errcheck // nothing is written to it
+	for {
+		err := growTo(f, mib)
+		if err == nil {
+			return name
+		}
+		if !errors.Is(err, syscall.ENOSPC) { // what is free changes between question and answer: a server writes
+			t.Fatal(err)
+		}
+	}
+}
+
+// growTo has a file take what is free on its disk, except for so many MiB.
+func growTo(f *os.File, mib uint64) error {
+	var st syscall.Statfs_t
+	if err := syscall.Fstatfs(int(f.Fd()), &st); err != nil {
+		return err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	free := int64(st.Bavail*uint64(st.Bsize)) - int64(mib)<<20
+	if err != nil || free <= 0 {
+		return err
+	}
+	return syscall.Fallocate(int(f.Fd()), 0, size, free)
 }
 
 // TestDiskNearlyFull checks that a real server refuses orders when its disk is below the low-water
@@ -105,6 +123,7 @@ func TestDiskFull(t *testing.T) {
 	ballast = fill(t, disk, 0)
 	p.until("no checkpoint: what was committed is safe")
 	p.stop()
+	fill(t, disk, 0) // also what the server has given back since
 
 	before := namesIn(t, filepath.Join(disk, "data"))
 	p = startServe(t, args...)
@@ -181,6 +200,7 @@ func TestNoRoomForFiles(t *testing.T) {
 	files := takeFiles(t, disk)
 	stop := n.order()
 	p.until(full)
+	n.stopping.Store(true)
 	p.signal(syscall.SIGTERM)
 	if line := p.until("the server cannot go on"); !strings.Contains(line.Error, "no space left on device") {
 		t.Errorf("it ended with: %s", line.Error)
@@ -225,9 +245,12 @@ type orderer struct {
 	t            *testing.T
 	at           string
 	acknowledged int
+	stopping     atomic.Bool // the server was told to stop, so that it may answer DRAINING
 }
 
-// order sends orders until stop is called or no answer comes. It repeats an order that is refused.
+// order sends orders until stop is called or no answer comes. It repeats an order that is refused. What waits for room
+// may be an order, which then gets no answer, or the journal's own work: then a stopping server refuses orders as
+// DRAINING.
 func (o *orderer) order() (stop func()) {
 	ctx, cancel := context.WithCancel(o.t.Context())
 	c := dial(o.t, o.at)
@@ -241,6 +264,8 @@ func (o *orderer) order() (stop func()) {
 			case err == nil:
 				o.acknowledged++
 			case !errors.As(err, &refused):
+				return
+			case refused.Code == client.Draining && o.stopping.Load():
 				return
 			case refused.Code != client.ReadOnly && refused.Code != client.Busy:
 				o.t.Errorf("order %d: %v", o.acknowledged, err)
