@@ -322,8 +322,8 @@ func TestMissionInWhichNothingIsMissed(t *testing.T) {
 	w.mu.Lock()
 	w.polite = true
 	w.mu.Unlock()
-	// What is on its way when the connection is cut would be missed, and a server learns late that it was: it is held back
-	// until the client has been shown all, and is back.
+	// What is on its way when the connection is cut would be missed, and a server learns late that the connection was
+	// cut. So the script is held until the client has been shown everything and is back.
 	var shown atomic.Int64
 	report := fly(t, MissionConfig{
 		Addr: w.listener.Addr().String(),
