@@ -19,23 +19,10 @@ import (
 // spareFiles is the number of files that a server has open besides its connections.
 const spareFiles = 64
 
-// raiseFiles raises the limit of open files as far as possible.
-func raiseFiles() error {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("the limit of open files: %w", err)
-	}
-	limit.Cur = limit.Max
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("raising the limit of open files to %d: %w", limit.Max, err)
-	}
-	return nil
-}
-
 // connectionsMax returns how many connections the limit of open files allows.
 func connectionsMax() int {
 	var limit unix.Rlimit
-	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) // raiseFiles has read it before
+	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) // it was read when it was raised
 	return int(min(max(limit.Cur, spareFiles+1)-spareFiles, 1<<30))
 }
 

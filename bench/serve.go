@@ -234,7 +234,7 @@ type announcement struct {
 
 // serve runs a server, with its profile and its debug address.
 func serve(cmd *cobra.Command, f *serveFlags, k kind) (err error) {
-	if err := raiseFiles(); err != nil {
+	if _, err := process.RaiseFileLimit(); err != nil {
 		return err
 	}
 	s, err := k.start(f)

@@ -62,15 +62,10 @@ func (s *shard) list(after uint64, limit int) []AccountInfo {
 	found := make([]AccountInfo, len(numbers))
 	for i, number := range numbers {
 		v, _ := s.book.View(number)
-		info := AccountInfo{Number: number, Seq: v.Seq(), Cash: v.Cash(), Rows: v.Len(),
-			Sessions: s.accounts[number].sessions}
-		for n := range v.Len() {
-			row := v.Row(n)
-			p := positions.Position{Row: row, Price: s.step.prices.At(row.Instrument)}
-			value := p.MarketValue()
-			info.TotalMarketValue += min(value, math.MaxInt64-info.TotalMarketValue)
+		found[i] = AccountInfo{
+			Number: number, Seq: v.Seq(), Cash: v.Cash(), TotalMarketValue: v.MarketValue(s.step.prices),
+			Rows: v.Len(), Sessions: s.accounts[number].sessions,
 		}
-		found[i] = info
 	}
 	return found
 }
