@@ -12,8 +12,8 @@ import (
 
 // Waits between two attempts to compare, if the server was busy or the sequences differed.
 const (
-	comparePauseMin = 50 * time.Millisecond
-	comparePauseMax = 2 * time.Second
+	comparePauseShortest = 50 * time.Millisecond
+	comparePauseLongest = 2 * time.Second
 )
 
 // Verify compares the state with the server's by their hashes as of exactly the same sequence.
@@ -35,7 +35,7 @@ func (a *Account) Verify(ctx context.Context) error {
 // reader does it before it reads on, and applies what waits for Next to a copy of the state. A
 // mismatch ends the connection, and the next one begins with a snapshot.
 func (a *Account) compare(ctx context.Context, c *Client) error {
-	for pause := comparePauseMin; ; pause = min(2*pause, comparePauseMax) {
+	for pause := comparePauseShortest; ; pause = min(2*pause, comparePauseLongest) {
 		err := a.compareOnce(ctx, c)
 		var reject *Reject
 		var laterEvents *laterEventsError
