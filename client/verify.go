@@ -13,7 +13,7 @@ import (
 // Waits between two attempts to compare, if the server was busy or the sequences differed.
 const (
 	comparePauseShortest = 50 * time.Millisecond
-	comparePauseLongest = 2 * time.Second
+	comparePauseLongest  = 2 * time.Second
 )
 
 // Verify compares the state with the server's by their hashes as of exactly the same sequence.
