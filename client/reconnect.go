@@ -203,12 +203,14 @@ func (a *Account) acceptLogin(c *Client, o *Options) (*Connected, error) {
 	return update, nil
 }
 
-// acceptSnapshot replaces the state by the snapshot in the answer, if its hash is right.
+// acceptSnapshot checks the snapshot in the answer to a login, with which the state is replaced.
 func (a *Account) acceptSnapshot(update *Connected, r *LoginReply) error {
 	update.After = stateOf(r.Holdings, r.Epoch)
 	if hash := update.After.Hash(); hash != r.Holdings.StateHash {
 		a.noteMismatch()
-		return &StateMismatch{Account: a.options.Account, Seq: update.After.Seq, Local: hash, Server: r.Holdings.StateHash}
+		return &StateMismatch{
+			Account: a.options.Account, Seq: update.After.Seq, Local: hash, Server: r.Holdings.StateHash,
+		}
 	}
 	if update.After.Account != a.options.Account {
 		return protocolErrorf("the answer to LOGIN has the holdings of account %d", update.After.Account)
