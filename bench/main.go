@@ -1,9 +1,9 @@
 // Command papertape-bench measures Papertape against the design it replaces, and both
 // against bare echo servers.
 //
-// It is a program and a module of its own, so that the peers it measures are no
-// dependencies of Papertape. Each file here is one subcommand. serve.go runs a server to be
-// measured, in a process of its own; the other commands drive such processes.
+// It is a program and a module of its own, so that Papertape does not depend on the peers it
+// is compared with. Each other file here is one subcommand. The one in serve.go runs one of
+// the measured servers in its own process; the others drive such processes.
 package main
 
 import (
@@ -20,15 +20,15 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The exit codes are those of papertape.
+// The exit codes are the same as papertape's.
 const (
 	exitFailed = 1  // failed at run time
 	exitUsage  = 2  // wrong usage
 	exitCheck  = 99 // a threshold was not met, or a check of an answer failed
 )
 
-// errCheck means that a measured value or an answer did not pass. The details have been
-// printed.
+// errCheck means that a measured value or an answer did not pass its check. The details have
+// already been printed.
 var errCheck = errors.New("a check did not hold")
 
 // usageError is a command line that could not be parsed.
@@ -38,17 +38,17 @@ func main() {
 	os.Exit(Main(signalled(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// oneDecision is the time within which two signals count as one: timeout(1) signals both a
-// process and its group.
-const oneDecision = time.Second
+// repeatWindow is how long after the first signal others are ignored as repeats of it:
+// timeout(1) signals both a process and its group.
+const repeatWindow = time.Second
 
-// signalled returns the context of a command. SIGINT and SIGTERM end it. A second signal,
-// more than a second later, ends the process. Until the process is gone signals are caught,
-// so one that arrives while it ends changes nothing.
+// signalled returns the context of a command, which SIGINT or SIGTERM ends. Signals within
+// repeatWindow after that are ignored, even while the process exits. A later one ends the
+// process at once.
 func signalled() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// After oneDecision, a signal has its default effect again.
-	context.AfterFunc(ctx, func() { time.AfterFunc(oneDecision, stop) })
+	// After repeatWindow, a signal has its default effect again.
+	context.AfterFunc(ctx, func() { time.AfterFunc(repeatWindow, stop) })
 	return ctx
 }
 

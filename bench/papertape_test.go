@@ -12,8 +12,8 @@ import (
 	"github.com/papertape/papertape/bench/judge"
 )
 
-// TestJudge applies the checks for the compared servers to Papertape itself: they demand
-// nothing that it does not do.
+// TestJudge runs the checks that the compared servers must pass on Papertape itself. So they
+// demand nothing that Papertape does not do.
 func TestJudge(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")

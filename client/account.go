@@ -112,7 +112,7 @@ func Open(ctx context.Context, addr string, o AccountOptions) (*Account, error) 
 			return nil, err
 		}
 	}
-	go a.keep(s, err)
+	go a.runKeeper(s, err)
 	return a, nil
 }
 

@@ -10,20 +10,20 @@ import (
 
 const (
 	connectPatience = 15 * time.Second // for connecting and logging in
-	mismatchesMax   = 2                // mismatches of the state hash in a row after which a snapshot is no cure
-	doublingsMax    = 32               // doublings of the backoff; by then it has reached its maximum
+	mismatchesMax   = 2                // consecutive mismatches of the state hash; one more snapshot would not help
+	doublingsMax    = 32               // doublings of the backoff, which is then at its maximum
 )
 
-// session is a connection that is logged in but not started, and what Next will report about
-// it.
+// session is a connection that has logged in but is not started, and the update with which
+// Next will report it.
 type session struct {
 	client    *Client
 	connected *Connected
 }
 
-// keep is the keeper, the only goroutine of an account besides those of its connection. It
-// begins with the result of Open's attempt.
-func (a *Account) keep(s *session, err error) {
+// runKeeper keeps the account connected. It is the only goroutine of an account besides those
+// of its connection. It begins with the result of Open's attempt to log in.
+func (a *Account) runKeeper(s *session, err error) {
 	defer close(a.keeperDone)
 	attempt, since := 1, time.Now()
 	for {
@@ -67,8 +67,8 @@ func (a *Account) serve(s *session) error {
 }
 
 // subscribeAndCompare sends the subscriptions on a new connection. It also compares the state,
-// unless that came as a snapshot with the login. If either fails because the connection ends,
-// the next connection does it.
+// unless the login brought a new snapshot of it. What fails because the connection ends is
+// repeated on the next one.
 func (a *Account) subscribeAndCompare(s *session) {
 	_ = a.subscribe(a.lifetime, s.client, false)
 	if s.connected.Resumed || a.mismatches > 0 {
@@ -85,8 +85,8 @@ func (a *Account) noteMismatch() {
 }
 
 // reconnect makes the next connection, however many attempts that takes. attempt is how many
-// have failed so far; err is why the last attempt failed or the last connection ended. The
-// returned error is one that another attempt cannot cure.
+// have failed so far; err is why the last attempt failed or the last connection ended.
+// reconnect fails only if another attempt would not help.
 func (a *Account) reconnect(attempt int, since time.Time, err error) (*session, error) {
 	for {
 		switch {
@@ -108,10 +108,9 @@ func (a *Account) reconnect(attempt int, since time.Time, err error) (*session, 
 	}
 }
 
-// backoff returns how long to wait: the time that the server asked for, plus a random part of a
-// bound. The bound doubles with every failed attempt and every connection that did not last.
-// The random part is added so that the clients of a server that stopped do not all return at
-// once.
+// backoff returns how long to wait: the time that the server asked for, plus a random time up
+// to a bound. The bound doubles with every failed attempt and every connection that did not
+// last. The random time keeps the clients of a stopped server from all returning at once.
 func (a *Account) backoff(attempt int, err error) time.Duration {
 	bound := a.options.BackoffMin
 	for range min(attempt+a.flaps, doublingsMax) {
@@ -158,7 +157,8 @@ func permanent(err error) bool {
 	return false
 }
 
-// login makes one attempt at a connection that continues where the stream ends.
+// login makes one attempt to connect and log in, such that the new connection continues where
+// the account's stream ends.
 func (a *Account) login(ctx context.Context, attempt int, since time.Time) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
@@ -180,10 +180,10 @@ func (a *Account) login(ctx context.Context, attempt int, since time.Time) (*ses
 	return &session{c, connected}, nil
 }
 
-// acceptLogin checks the answer to a login and returns what it means for the account.
+// acceptLogin checks the answer to a login and returns the update that reports it.
 func (a *Account) acceptLogin(c *Client, o *Options) (*Connected, error) {
 	r := c.login
-	u := &Connected{
+	update := &Connected{
 		UID: c.welcome.UID, Addr: a.addr, Server: c.welcome.Server, Epoch: r.Epoch, HeadSeq: r.HeadSeq,
 		Instance: c.welcome.Instance,
 	}
@@ -191,7 +191,7 @@ func (a *Account) acceptLogin(c *Client, o *Options) (*Connected, error) {
 	case r.Epoch == 0:
 		return nil, protocolErrorf("the answer to LOGIN is of epoch 0")
 	case r.Mode == ModeSnapshot:
-		return u, a.acceptSnapshot(u, r)
+		return update, a.acceptSnapshot(update, r)
 	case r.Mode != o.Mode:
 		return nil, protocolErrorf("the answer to LOGIN is of mode %v: asked for %v", r.Mode, o.Mode)
 	case r.Epoch != o.Epoch || r.HeadSeq < o.LastSeq:
@@ -199,23 +199,26 @@ func (a *Account) acceptLogin(c *Client, o *Options) (*Connected, error) {
 			"after seq %d",
 			r.Epoch, r.HeadSeq, o.Epoch, o.LastSeq)
 	}
-	u.Resumed, u.Missed = true, r.HeadSeq-a.received.seq
-	return u, nil
+	update.Resumed, update.Missed = true, r.HeadSeq-a.received.seq
+	return update, nil
 }
 
-// acceptSnapshot replaces the state by a snapshot.
-func (a *Account) acceptSnapshot(u *Connected, r *LoginReply) error {
-	u.After = stateOf(r.Holdings, r.Epoch)
-	if hash := u.After.Hash(); hash != r.Holdings.StateHash {
+// acceptSnapshot checks the snapshot in the answer to a login, with which the state is replaced.
+func (a *Account) acceptSnapshot(update *Connected, r *LoginReply) error {
+	update.After = stateOf(r.Holdings, r.Epoch)
+	if hash := update.After.Hash(); hash != r.Holdings.StateHash {
 		a.noteMismatch()
-		return &StateMismatch{Account: a.options.Account, Seq: u.After.Seq, Local: hash, Server: r.Holdings.StateHash}
+		return &StateMismatch{
+			Account: a.options.Account, Seq: update.After.Seq, Local: hash, Server: r.Holdings.StateHash,
+		}
 	}
-	if u.After.Account != a.options.Account {
-		return protocolErrorf("the answer to LOGIN has the holdings of account %d", u.After.Account)
+	if update.After.Account != a.options.Account {
+		return protocolErrorf("the answer to LOGIN has the holdings of account %d", update.After.Account)
 	}
 	a.resync = false
-	if u.Resynced = a.received.epoch != 0; u.Resynced && u.Epoch == a.received.epoch && u.After.Seq > a.received.seq {
-		u.Missed = u.After.Seq - a.received.seq
+	update.Resynced = a.received.epoch != 0
+	if update.Resynced && update.Epoch == a.received.epoch && update.After.Seq > a.received.seq {
+		update.Missed = update.After.Seq - a.received.seq
 	}
 	return nil
 }

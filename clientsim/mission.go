@@ -17,8 +17,8 @@ var missionScript []byte
 
 // MissionScript returns what the server has to do during the mission, as a scenario script for
 // its simulator. It covers the accounts 100091 to 100100 and counts from the first login of
-// each. It goes on for an hour, so that a mission can take long, be run again, and find the
-// same after a restart of the server.
+// each. It goes on for an hour. So a mission can take long and can be run again, and a restarted
+// server still plays it.
 func MissionScript() []byte { return slices.Clone(missionScript) }
 
 // missionName identifies the clients in the server's log.
@@ -50,8 +50,9 @@ type MissionConfig struct {
 	LoggedIn func()
 
 	// Progress, if not nil, is called with each line about what a client sees and does. Notice,
-	// if not nil, is told when all clients are logged in and, if Progress is nil, what happens
-	// to their connections and what each has missed. Neither is called concurrently.
+	// if not nil, is called when all clients are logged in. If Progress is nil, Notice is also
+	// called with what happens to their connections and what each has missed. Neither is called
+	// concurrently.
 	Progress func(account uint64, text string)
 	Notice   func(text string)
 
@@ -186,7 +187,7 @@ func (t *trader) play(ctx context.Context, task func(*trader, context.Context) e
 }
 
 // repeatUntilDone runs a step until it succeeds. If the account begins anew from a snapshot, or
-// a connection that the step needs breaks, the step begins anew, from what the account is then.
+// a connection that the step needs breaks, the step begins anew, from the account as it then is.
 func (t *trader) repeatUntilDone(ctx context.Context, step string, do func(context.Context) error) error {
 	for try := 1; ; try++ {
 		t.resyncs = t.tally.Resyncs

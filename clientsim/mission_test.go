@@ -18,7 +18,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// fly runs a mission that all can log in to, and shows what came of it.
+// fly runs a mission to which all clients can log in, and logs its outcome.
 func fly(t *testing.T, cfg MissionConfig) *Report {
 	t.Helper()
 	report, err := Mission(t.Context(), cfg)
@@ -40,7 +40,7 @@ func show(t *testing.T, report *Report) {
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Each task has to do with what it finds: nothing, or many rows.
+// Each task must cope with the account as it finds it: with no rows, or with many.
 func TestMission(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -77,7 +77,7 @@ func TestMission(t *testing.T) {
 	}
 }
 
-// A server with one fault is found out, by the client whom it hits and with a sentence that names it.
+// A server with one fault is detected by the client that the fault hits. Its report names the fault.
 func TestMissionFindsTheFault(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -266,14 +266,15 @@ func TestMissionWhoseServerIsAway(t *testing.T) {
 	}
 }
 
-// outcome is what came of a mission.
+// outcome is the result of a mission.
 type outcome struct {
 	report  *Report
 	notices []string
 	err     error
 }
 
-// missionAway runs a mission whose server goes away when so many things were seen, and comes back.
+// missionAway runs a mission whose server goes away when the clients have seen the given number of things. Then it
+// comes back.
 func missionAway(ctx context.Context, w *world, anew bool, at int) (o outcome) {
 	seen := 0
 	var outage sync.WaitGroup
@@ -294,7 +295,7 @@ func missionAway(ctx context.Context, w *world, anew bool, at int) (o outcome) {
 	return o
 }
 
-// Where nobody is told everything, what happens to connections is said with the account.
+// Without Progress, lines about connections name the account.
 func TestMissionSaysWhatWasMissed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -351,7 +352,7 @@ func TestMissionInWhichNothingIsMissed(t *testing.T) {
 	}
 }
 
-// A server that does not play the script is no server that is wrong: each client says what it waits for.
+// A server that does not play the script is not reported as wrong: each client says what it waits for.
 func TestMissionWithoutItsScript(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -377,8 +378,8 @@ func TestMissionWithoutItsScript(t *testing.T) {
 	}
 }
 
-// The server was to be restarted, and was not, though connections may have broken; or it was,
-// and had forgotten; or it does not tell one from the other.
+// A restart of the server was expected. But it was not restarted, though connections may have broken;
+// or it was restarted and had lost its history; or it does not say which of its runs this is.
 func TestMissionWithoutTheRestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
@@ -422,8 +423,8 @@ func TestMissionWithoutTheRestart(t *testing.T) {
 	}
 }
 
-// A server that is restarted is seen to be, by everybody and once, also where connections have
-// broken before and after it.
+// Every client notices a restart of the server, and exactly once, even if connections have broken
+// before and after it.
 func TestMissionWithTheRestart(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, [10]int{4, 3, 7, 2, 5, 12, 3, 1, 6, 0}, nil)

@@ -34,9 +34,9 @@ type SwarmConfig struct {
 	Seed         uint64        // of the clients' random choices, together with the account
 	Wait         time.Duration // for a server that is not there yet
 
-	// Notice, if not nil, is told in one line what happens to the swarm: that all are logged
-	// in, and that connections end and come back. Progress, if not nil, is told about twice a
-	// second how far the swarm is. Neither is called concurrently.
+	// Notice, if not nil, is called with one line about each thing that happens to the swarm:
+	// all are logged in, or connections end and come back. Progress, if not nil, is called about
+	// twice a second with how far the swarm is. Neither is called concurrently.
 	Notice   func(text string)
 	Progress func(p Progress)
 }

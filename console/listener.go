@@ -9,14 +9,14 @@ import (
 )
 
 // boundedListener is a listener with a bound on the connections that are open at a time. The
-// process's files are for its clients, and a console that too many hold open must not take
-// them.
+// process's file descriptors are for its clients, and too many open connections to the console
+// must not use them up.
 //
 // It accepts every connection. When the bound is reached it closes the connection that has been
 // waiting longest for its peer to send a request: idle between two requests, or with a first
-// request that is missing or slow. It does not close those being answered. Because there are
-// fewer of them (requestsMax) than places, whoever sends a request at once always gets in, and
-// whoever merely holds a connection open has to go.
+// request that is missing or slow. It does not close connections that are being answered. There
+// are fewer of these (requestsMax) than places. So a client that sends its request at once always
+// gets a place, and one that merely holds a connection open has to go.
 type boundedListener struct {
 	net.Listener
 	limit int

@@ -13,13 +13,13 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// taking returns a request to bust a trade of alice.
-func taking(trade uint64, id string) *positions.BustRequest {
+// bustRequest returns a request to bust a trade of alice.
+func bustRequest(trade uint64, id string) *positions.BustRequest {
 	return &positions.BustRequest{Account: alice, TradeSeq: trade, Reason: "wrong price", Actor: "ops", ID: id}
 }
 
-// busted busts a trade, which must succeed.
-func (w *world) busted(r *positions.BustRequest) positions.Event {
+// mustBust busts a trade, which must succeed.
+func (w *world) mustBust(r *positions.BustRequest) positions.Event {
 	w.t.Helper()
 	ev, repeated, err := w.eng.Bust(context.Background(), r)
 	if err != nil || repeated {
@@ -28,8 +28,8 @@ func (w *world) busted(r *positions.BustRequest) positions.Event {
 	return ev
 }
 
-// refused makes a request that must be refused for the given reason.
-func (w *world) refused(r *positions.BustRequest, reason positions.BustReason) positions.BustOutcome {
+// mustRefuse makes a request that must be refused for the given reason.
+func (w *world) mustRefuse(r *positions.BustRequest, reason positions.BustReason) positions.BustOutcome {
 	w.t.Helper()
 	head := w.journal.head(alice)
 	_, _, err := w.eng.Bust(context.Background(), r)
@@ -43,9 +43,9 @@ func (w *world) refused(r *positions.BustRequest, reason positions.BustReason) p
 	return refusal.Outcome
 }
 
-// golden makes the trades of the documentation's example: alice buys 100 @ 10 (event 2) and 100 @
-// 20 (3), and sells 50 @ 18 (4).
-func (w *world) golden() {
+// tradeExample makes the trades of the example in docs/ledger.md: alice buys 100 @ 10 (event 2),
+// buys 100 @ 20 (event 3), and sells 50 @ 18 (event 4).
+func (w *world) tradeExample() {
 	w.t.Helper()
 	for _, trade := range []struct {
 		side     positions.Side
@@ -60,15 +60,15 @@ func (w *world) golden() {
 	}
 }
 
-// TestBustGolden: a bust gives the figures of the documentation's example, reaches every session in
-// sequence, and survives a crash.
+// TestBustGolden: a bust gives the figures of the example in docs/ledger.md, reaches every session
+// in sequence, and survives a crash.
 func TestBustGolden(t *testing.T) {
 	for _, keeps := range []bool{true, false} {
 		t.Run(fmt.Sprintf("keeps=%t", keeps), func(t *testing.T) {
 			w := newWorld(t, options{keeps: keeps}, alice, bob)
 			c, other, stranger := w.loggedIn(alice), w.loggedIn(alice), w.loggedIn(bob)
-			w.golden()
-			ev := w.busted(taking(3, "b1"))
+			w.tradeExample()
+			ev := w.mustBust(bustRequest(3, "b1"))
 			if ev.Seq != 5 || ev.Kind != positions.KindBust || ev.Bust.TradeSeq != 3 || ev.Bust.ID != "b1" ||
 				ev.Change != positions.Decreased {
 				t.Errorf("the event is %+v", ev)
@@ -97,8 +97,8 @@ func TestBustGolden(t *testing.T) {
 				!sameHoldings(after, h) && after.Hash != h.Hash {
 				t.Errorf("after a restart %+v, %v", after, err)
 			}
-			again.refused(taking(3, "b2"), positions.BustAlready)
-			first, repeated, err := again.eng.Bust(t.Context(), taking(3, "b1"))
+			again.mustRefuse(bustRequest(3, "b2"), positions.BustAlready)
+			first, repeated, err := again.eng.Bust(t.Context(), bustRequest(3, "b1"))
 			if err != nil || !repeated || !reflect.DeepEqual(first, ev) {
 				t.Errorf("the same id after a restart: %t, %v, %+v", repeated, err, first)
 			}
@@ -110,23 +110,23 @@ func TestBustGolden(t *testing.T) {
 // answer.
 func TestBustAnswers(t *testing.T) {
 	w := newWorld(t, options{keeps: true}, alice)
-	w.golden()
-	wrong := taking(3, "")
+	w.tradeExample()
+	wrong := bustRequest(3, "")
 	wrong.Reason = ""
-	w.refused(wrong, positions.BustMalformed)
-	w.refused(taking(99, ""), positions.BustUnknownTrade)
-	w.refused(taking(1, ""), positions.BustNotATrade)
-	unknown := taking(3, "")
+	w.mustRefuse(wrong, positions.BustMalformed)
+	w.mustRefuse(bustRequest(99, ""), positions.BustUnknownTrade)
+	w.mustRefuse(bustRequest(1, ""), positions.BustNotATrade)
+	unknown := bustRequest(3, "")
 	unknown.Account = 7
-	w.refused(unknown, positions.BustUnknownAccount)
-	w.busted(taking(3, "one"))
-	w.busted(taking(4, "two"))
-	if ev, repeated, err := w.eng.Bust(t.Context(), taking(3, "one")); err != nil || !repeated || ev.Seq != 5 {
+	w.mustRefuse(unknown, positions.BustUnknownAccount)
+	w.mustBust(bustRequest(3, "one"))
+	w.mustBust(bustRequest(4, "two"))
+	if ev, repeated, err := w.eng.Bust(t.Context(), bustRequest(3, "one")); err != nil || !repeated || ev.Seq != 5 {
 		t.Errorf("the same again: event %d, %t, %v", ev.Seq, repeated, err)
 	}
-	w.refused(taking(2, "one"), positions.BustIDReused)
-	w.refused(taking(3, "three"), positions.BustAlready)
-	w.refused(taking(5, ""), positions.BustNotATrade)
+	w.mustRefuse(bustRequest(2, "one"), positions.BustIDReused)
+	w.mustRefuse(bustRequest(3, "three"), positions.BustAlready)
+	w.mustRefuse(bustRequest(5, ""), positions.BustNotATrade)
 	if _, err := w.eng.event(t.Context(), alice, 99); err == nil {
 		t.Error("event 99 was found")
 	}
@@ -136,48 +136,48 @@ func TestBustAnswers(t *testing.T) {
 // it.
 func TestBustPolicies(t *testing.T) {
 	w := newWorld(t, options{keeps: true}, alice)
-	w.golden()
+	w.tradeExample()
 	// Event 5 sells more shares than there would be without event 2.
 	sell := Request{Kind: KindOrder, Order: orderOf(positions.Sell, ten, 100)}
 	sell.Account = alice
 	w.eng.Submit(alice, []Request{sell})
 	w.settle()
-	if o := w.refused(taking(2, ""), positions.BustSharesGone); !slices.Equal(o.InTheWay, []uint64{5}) {
+	if o := w.mustRefuse(bustRequest(2, ""), positions.BustSharesGone); !slices.Equal(o.InTheWay, []uint64{5}) {
 		t.Errorf("in the way are %v", o.InTheWay)
 	}
-	r := taking(2, "")
+	r := bustRequest(2, "")
 	r.Policy = positions.PolicyCascade
-	ev := w.busted(r)
+	ev := w.mustBust(r)
 	if row := ev.Bust.Positions[0]; !slices.Equal(ev.Bust.Cascade, []uint64{5}) || row.Quantity != 50 ||
 		row.Cost != 1000_0000 {
 		t.Errorf("it took back %v, and left %+v", ev.Bust.Cascade, row)
 	}
 }
 
-// TestCorrections: a trade that was corrected twice and then busted leaves the account as if it had
-// never been.
+// TestCorrections: after a trade was corrected twice and then busted, the account is as if the trade
+// had never been made.
 func TestCorrections(t *testing.T) {
 	w := newWorld(t, options{keeps: true}, alice)
-	w.golden()
+	w.tradeExample()
 	for i, price := range []int64{21_0000, 22_0000} {
-		r := taking(3, fmt.Sprint("c", i))
+		r := bustRequest(3, fmt.Sprint("c", i))
 		revision := uint32(i)
 		r.Correct, r.Price, r.Quantity, r.Revision = true, price, 100, &revision
-		if ev := w.busted(r); ev.Bust.Replacement.Revision != revision+1 || ev.Bust.Replacement.Price != price {
+		if ev := w.mustBust(r); ev.Bust.Replacement.Revision != revision+1 || ev.Bust.Replacement.Price != price {
 			t.Errorf("correction %d is %+v", i, ev.Bust.Replacement)
 		}
 		r.ID = ""
-		w.refused(r, positions.BustStaleRevision)
+		w.mustRefuse(r, positions.BustStaleRevision)
 	}
-	ev := w.busted(taking(3, ""))
+	ev := w.mustBust(bustRequest(3, ""))
 	if row := ev.Bust.Positions[0]; row.Quantity != 50 || row.Cost != 500_0000 || ev.Cash.Realised != 400_0000 ||
 		ev.Bust.Original.Revision != 2 {
 		t.Errorf("it left %+v, %+v", row, ev.Cash)
 	}
 }
 
-// TestBustBelowTail: events below the tail come from the journal, in pieces, and events that no
-// checkpoint has stored come from the tail.
+// TestBustBelowTail: a bust reads events older than the tail from the journal, in pieces, and events
+// that are not checkpointed yet from the tail.
 func TestBustBelowTail(t *testing.T) {
 	w := newWorld(t, options{keeps: true, tail: 3, reads: 1}, alice)
 	w.trade(alice, 2*walkEvents+10)
@@ -187,48 +187,48 @@ func TestBustBelowTail(t *testing.T) {
 		t.Fatalf("the tail begins with %d", a.tail.oldest)
 	}
 	head := w.journal.head(alice)
-	ev := w.busted(taking(7, ""))
+	ev := w.mustBust(bustRequest(7, ""))
 	if ev.Seq != head+1 || ev.Bust.Positions[0].Quantity != int64(head)-2 {
 		t.Errorf("event %d leaves %+v", ev.Seq, ev.Bust.Positions)
 	}
 
 	failure := errors.New("the disk is gone")
 	w.journal.set(func() { w.journal.readErr = failure })
-	if _, _, err := w.eng.Bust(t.Context(), taking(8, "")); !errors.Is(err, failure) {
+	if _, _, err := w.eng.Bust(t.Context(), bustRequest(8, "")); !errors.Is(err, failure) {
 		t.Errorf("with a journal that cannot be read: %v", err)
 	}
 	w.journal.set(func() {
 		w.journal.readErr = nil
 		w.journal.misread = func([]positions.Event) []positions.Event { return nil }
 	})
-	if _, _, err := w.eng.Bust(t.Context(), taking(8, "")); err == nil ||
+	if _, _, err := w.eng.Bust(t.Context(), bustRequest(8, "")); err == nil ||
 		!strings.Contains(err.Error(), "event 1: history could not be read") {
 		t.Errorf("with a journal that has nothing: %v", err)
 	}
 	w.journal.set(func() { w.journal.misread = func(all []positions.Event) []positions.Event { return all[1:] } })
-	w.refused(taking(8, ""), positions.BustDamaged)
+	w.mustRefuse(bustRequest(8, ""), positions.BustDamaged)
 	w.journal.set(func() {
 		w.journal.misread = func(all []positions.Event) []positions.Event {
 			all[3].Trade.Quantity++
 			return all
 		}
 	})
-	w.refused(taking(8, ""), positions.BustDamaged)
+	w.mustRefuse(bustRequest(8, ""), positions.BustDamaged)
 	w.journal.set(func() { w.journal.misread = nil })
-	w.busted(taking(8, ""))
+	w.mustBust(bustRequest(8, ""))
 }
 
-// TestBustOlderThanKept: if only the tail is kept, neither a trade older than it can be busted nor
-// one that builds on such a trade.
+// TestBustOlderThanKept: if only the tail is kept, a trade older than the tail cannot be busted.
+// Neither can a trade that builds on such a trade.
 func TestBustOlderThanKept(t *testing.T) {
 	w := newWorld(t, options{tail: 3}, alice)
 	w.trade(alice, 5)
-	w.refused(taking(2, ""), positions.BustNotKept)
-	w.refused(taking(6, ""), positions.BustNotKept)
+	w.mustRefuse(bustRequest(2, ""), positions.BustNotKept)
+	w.mustRefuse(bustRequest(6, ""), positions.BustNotKept)
 }
 
-// TestBustWhileTrading: events that come while a reader is at work are folded too, even if they
-// were dropped or checkpointed meanwhile.
+// TestBustWhileTrading: events made while a bust reads the history are folded too, even if they are
+// dropped from memory or checkpointed meanwhile.
 func TestBustWhileTrading(t *testing.T) {
 	for _, o := range []options{{keeps: true, tail: 2}, {keeps: true}, {tail: 20}} {
 		t.Run(fmt.Sprintf("keeps=%t,tail=%d", o.keeps, o.tail), func(t *testing.T) {
@@ -239,7 +239,7 @@ func TestBustWhileTrading(t *testing.T) {
 			defer release()
 			done := make(chan error, 1)
 			go func() {
-				ev, _, err := w.eng.Bust(context.Background(), taking(3, ""))
+				ev, _, err := w.eng.Bust(context.Background(), bustRequest(3, ""))
 				if err == nil && ev.Bust.Positions[0].Quantity != int64(ev.Seq)-3 {
 					err = fmt.Errorf("event %d leaves %+v", ev.Seq, ev.Bust.Positions)
 				}
@@ -266,8 +266,8 @@ func TestBustWhileTrading(t *testing.T) {
 	}
 }
 
-// TestBustsOfOneAccount: busts of one account are serialised, those of several accounts are
-// concurrent.
+// TestBustsOfOneAccount: busts of one account run one after another, busts of different accounts
+// concurrently.
 func TestBustsOfOneAccount(t *testing.T) {
 	w := newWorld(t, options{keeps: true, shards: 2}, alice, bob)
 	w.trade(alice, 30)
@@ -277,7 +277,7 @@ func TestBustsOfOneAccount(t *testing.T) {
 	for trade := uint64(2); trade <= 31; trade++ {
 		for _, account := range []uint64{alice, bob} {
 			busts.Go(func() {
-				r := taking(trade, "")
+				r := bustRequest(trade, "")
 				r.Account = account
 				if _, _, err := w.eng.Bust(context.Background(), r); err != nil {
 					t.Errorf("%d-%d: %v", account, trade, err)
@@ -310,12 +310,12 @@ func TestBustBounds(t *testing.T) {
 	var full bool
 	w := newWorld(t, options{keeps: true, reads: 1, uncheckpointed: 8, readOnly: func() bool { return full }}, alice)
 	w.trade(alice, 4)
-	w.busted(taking(2, "done"))
+	w.mustBust(bustRequest(2, "done"))
 	full = true
-	if _, _, err := w.eng.Bust(t.Context(), taking(3, "")); !errors.Is(err, ErrReadOnly) {
+	if _, _, err := w.eng.Bust(t.Context(), bustRequest(3, "")); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("read-only: %v", err)
 	}
-	if _, repeated, err := w.eng.Bust(t.Context(), taking(2, "done")); err != nil || !repeated {
+	if _, repeated, err := w.eng.Bust(t.Context(), bustRequest(2, "done")); err != nil || !repeated {
 		t.Errorf("a repeat: %t, %v", repeated, err)
 	}
 	full = false
@@ -323,7 +323,7 @@ func TestBustBounds(t *testing.T) {
 		w.trade1(alice)
 	}
 	w.settle()
-	if _, _, err := w.eng.Bust(t.Context(), taking(3, "")); !errors.Is(err, ErrBusy) {
+	if _, _, err := w.eng.Bust(t.Context(), bustRequest(3, "")); !errors.Is(err, ErrBusy) {
 		t.Errorf("with too much that is not checkpointed: %v", err)
 	}
 	w.checkpoint()
@@ -334,7 +334,7 @@ func TestBustBounds(t *testing.T) {
 	var busts sync.WaitGroup
 	for range bustsMax {
 		busts.Go(func() {
-			if _, _, err := w.eng.Bust(ctx, taking(3, "")); !errors.Is(err, context.Canceled) {
+			if _, _, err := w.eng.Bust(ctx, bustRequest(3, "")); !errors.Is(err, context.Canceled) {
 				t.Errorf("a bust given up: %v", err)
 			}
 		})
@@ -344,31 +344,31 @@ func TestBustBounds(t *testing.T) {
 		defer w.eng.busts.mu.Unlock()
 		return w.eng.busts.count == bustsMax
 	})
-	if _, _, err := w.eng.Bust(t.Context(), taking(3, "")); !errors.Is(err, ErrBusy) ||
+	if _, _, err := w.eng.Bust(t.Context(), bustRequest(3, "")); !errors.Is(err, ErrBusy) ||
 		!strings.Contains(err.Error(), "64 busts") {
 		t.Errorf("one too many: %v", err)
 	}
 	cancel()
 	busts.Wait()
 	release()
-	w.busted(taking(4, ""))
+	w.mustBust(bustRequest(4, ""))
 }
 
 // TestBustPanics: a panic in the decision is recovered, and the account stays usable.
 func TestBustPanics(t *testing.T) {
 	w := newWorld(t, options{}, alice)
-	w.golden()
+	w.tradeExample()
 	w.prices.Store(nil)
-	_, _, err := w.eng.Bust(t.Context(), taking(3, ""))
+	_, _, err := w.eng.Bust(t.Context(), bustRequest(3, ""))
 	w.prices.Store(testUniverse.Opening())
 	if err == nil || !strings.Contains(err.Error(), "a defect") || w.eng.Stats().Panics != 1 ||
 		w.journal.head(alice) != 4 {
 		t.Errorf("%v, %d panics, event %d", err, w.eng.Stats().Panics, w.journal.head(alice))
 	}
-	w.busted(taking(3, ""))
+	w.mustBust(bustRequest(3, ""))
 }
 
-// TestBustWhenStopped: all callers, also waiting ones, learn that the engine has stopped.
+// TestBustWhenStopped: all callers, including waiting ones, learn that the engine has stopped.
 func TestBustWhenStopped(t *testing.T) {
 	w := newWorld(t, options{keeps: true, reads: 1}, alice)
 	w.trade(alice, 3)
@@ -376,7 +376,7 @@ func TestBustWhenStopped(t *testing.T) {
 	done := make(chan error, 2)
 	for range 2 {
 		go func() {
-			_, _, err := w.eng.Bust(context.Background(), taking(2, ""))
+			_, _, err := w.eng.Bust(context.Background(), bustRequest(2, ""))
 			done <- err
 		}()
 	}
@@ -394,7 +394,7 @@ func TestBustWhenStopped(t *testing.T) {
 	}
 }
 
-// holdReader takes the only slot for readers, until release is called.
+// holdReader occupies the only slot for readers until release is called.
 func (w *world) holdReader() (release func()) {
 	r := &w.eng.reads
 	r.mu.Lock()

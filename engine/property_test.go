@@ -134,7 +134,7 @@ func (m *model) takeBack() {
 	}
 	number := rapid.SampledFrom(m.accounts).Draw(m.t, "of account")
 	head, _ := m.book.Seq(number)
-	r := taking(rapid.Uint64Range(1, head).Draw(m.t, "trade"), "")
+	r := bustRequest(rapid.Uint64Range(1, head).Draw(m.t, "trade"), "")
 	r.Account, r.Policy = number, positions.PolicyCascade
 	ev, _, err := m.w.eng.Bust(context.Background(), r)
 	refusal := (*BustRefusedError)(nil)

@@ -110,7 +110,7 @@ func isKey(id string) bool {
 // Repeats reports whether b is the result of a request with the same content: the same
 // trade, the same change, the same reason. It uses only what a bust's event stores. Three
 // things are therefore not part of the content: a policy that made no difference, a
-// revision that was not named, and who asks.
+// revision that was not named, and the actor.
 func (r *BustRequest) Repeats(b *Bust) bool {
 	if r.TradeSeq != b.TradeSeq || r.Reason != b.Reason || r.Correct != (b.Replacement != nil) {
 		return false

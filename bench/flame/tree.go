@@ -8,7 +8,7 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// node is a function called by its parent, with the time of the function and everything it
+// node is a function, as called by its parent. The total includes the functions that it
 // called.
 type node struct {
 	name     string
@@ -17,16 +17,17 @@ type node struct {
 	callees  map[string]*node
 }
 
-// treeOf merges the stacks of a profile, starting with their outermost functions.
+// treeOf merges the stacks of a profile into a tree. Below its root are their outermost
+// functions.
 func treeOf(p *profile.Profile) *node {
-	at := cpuIndex(p)
+	cpu := cpuIndex(p)
 	root := &node{name: "all", category: Other}
 	for _, s := range p.Sample {
-		root.total += s.Value[at]
+		root.total += s.Value[cpu]
 		n := root
 		for _, name := range slices.Backward(stackOf(s)) {
 			n = n.call(name)
-			n.total += s.Value[at]
+			n.total += s.Value[cpu]
 		}
 	}
 	return root
@@ -44,7 +45,7 @@ func (n *node) call(name string) *node {
 	return callee
 }
 
-// sorted returns the called functions by name, so that two profiles look alike.
+// sorted returns the callees in order of name, so that similar profiles are drawn alike.
 func (n *node) sorted() []*node {
 	list := make([]*node, 0, len(n.callees))
 	for _, name := range slices.Sorted(maps.Keys(n.callees)) {
@@ -64,9 +65,9 @@ func (n *node) depth(least int64) int {
 	return deepest + 1
 }
 
-// short returns a function's name without the path of its package:
-// gateway.handler.OnTraffic. If the path ends in a version, the package's name is the
-// element before it.
+// short returns a function's name with only the last element of its package's path, such as
+// gateway.handler.OnTraffic. If that element is a version, such as v2, the one before it is
+// the package's name.
 func short(name string) string {
 	i := strings.LastIndexByte(name, '/')
 	if i < 0 {

@@ -72,7 +72,7 @@ func TestGo(t *testing.T) {
 	}
 	server := http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(ln) }() // ends with Close
-	defer server.Close()                 //nolint:errcheck // it is over
+	defer server.Close()                 //nolint:errcheck // the test is over
 	d := Debug(ln.Addr().String())
 	g, err := d.Go(t.Context(), true)
 	if err != nil {
@@ -107,8 +107,8 @@ func TestSyscalls(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer child.Wait()         //nolint:errcheck // it was killed
-	defer child.Process.Kill() //nolint:errcheck // it runs
+	defer child.Wait()         //nolint:errcheck // fails, since it was killed
+	defer child.Process.Kill() //nolint:errcheck // cannot fail, since it still runs
 	trace, err := Process(child.Process.Pid).Trace(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -13,42 +13,42 @@ import (
 	"github.com/papertape/papertape/pace"
 )
 
-// Limits are how many connections there may be. They can change while the gateway serves.
+// Limits bound the number of connections. They can change while the gateway serves.
 type Limits struct {
 	ConnectionsMax          int
 	ConnectionsPreloginMax  int
 	ConnectionsPerIPMax     int // 0: no limit
-	ConnectionsPerSecondMax int // let in, with a second's worth at once; 0: no limit
+	ConnectionsPerSecondMax int // admitted, with a burst of one second's worth; 0: no limit
 }
 
-// refusedMax is how many refused connections may wait for their client to close. More are closed at once, so that a
-// crowd at the door does not hold files.
+// refusedMax is how many refused connections may wait for their client to close. Any more are closed at once, so that
+// a flood of refused connections does not use up the file descriptors.
 const refusedMax = 256
 
-// admission counts connections and decides who may come in.
+// admission counts connections and decides which ones are admitted.
 type admission struct {
 	limits atomic.Pointer[Limits] // replaced, never changed
 
-	open     atomic.Int64 // connections that were let in
+	open     atomic.Int64 // admitted connections
 	prelogin atomic.Int64 // connections that are not logged in, refused ones included
 	refused  atomic.Int64 // refused connections that wait for their client to close
 
 	admissionMu sync.Mutex
 	// Shared, under admissionMu.
 	perIP map[netip.Addr]int
-	rate  pace.Limiter // of letting connections in
+	rate  pace.Limiter // of admitted connections
 }
 
-// SetLimits replaces the limits. Any goroutine may call it. They hold for new connections: those that are open stay
-// open, even if they are more than the new limits allow.
+// SetLimits replaces the limits. Any goroutine may call it. The limits apply to new connections. Open connections stay
+// open, even if there are more than the new limits allow.
 func (g *Gateway) SetLimits(limits Limits) { g.limits.Store(&limits) }
 
 // Connections returns how many connections are open.
 func (g *Gateway) Connections() int { return int(g.open.Load()) }
 
 // admit counts a new connection, and returns the limit that it exceeds, or "". Only connections within all other
-// limits count for the rate. The rate is limited because after a restart everybody comes back at once, and every
-// connection that is let in has a login, and perhaps a replay, to be served.
+// limits count for the rate. The rate is limited because after a restart all clients come back at once, and each
+// admitted connection costs a login, and perhaps a replay.
 func (a *admission) admit(from net.Addr, now time.Duration) (exceeded string) {
 	open, prelogin, perIP := a.open.Add(1), a.prelogin.Add(1), a.countIP(from, 1)
 	switch limits := a.limits.Load(); {
@@ -70,7 +70,7 @@ func (a *admission) withinRate(now time.Duration, perSecond int) bool {
 	return a.rate.Allow(now, perSecond)
 }
 
-// leave counts a connection that was let in as gone.
+// leave counts an admitted connection as gone.
 func (a *admission) leave(from net.Addr) {
 	a.open.Add(-1)
 	a.countIP(from, -1)

@@ -8,7 +8,7 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// Answers of the loop itself go to the outbox, which is written when the read has been handled.
+// Answers that the loop gives itself go to the session's outbox. It is written when the read has been handled.
 
 // send appends l.frame to the session's outbox. s.mu must be held.
 func (l *loop) send(s *Session) {
@@ -46,7 +46,7 @@ func (l *loop) busy(s *Session, id uint64, text string) {
 	l.reply(s)
 }
 
-// refuse answers a frame that codec did not accept, and ends the session if the stream cannot go on.
+// refuse answers a frame that codec did not accept. It ends the session if the error is fatal.
 func (l *loop) refuse(s *Session, f codec.Frame, err error) {
 	var bad *codec.Error
 	if errors.As(err, &bad) && !bad.Fatal {
@@ -56,8 +56,8 @@ func (l *loop) refuse(s *Session, f codec.Frame, err error) {
 	l.violation(s, f, err)
 }
 
-// violation ends a session that broke the protocol. What came before is answered; then come REJECT, GOODBYE PROTOCOL
-// and the close.
+// violation ends a session that broke the protocol. Earlier frames are answered first; then the server sends REJECT
+// and GOODBYE PROTOCOL, and closes.
 func (l *loop) violation(s *Session, f codec.Frame, err error) {
 	l.gw.stats.ProtocolErrors.Add(1)
 	bad := &codec.Error{Code: papertapev1.RejectCode_REJECT_CODE_MALFORMED, Text: err.Error()}
@@ -69,7 +69,7 @@ func (l *loop) violation(s *Session, f codec.Frame, err error) {
 
 const protocolViolated = papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL
 
-// refuseLogin answers a login that the loop refuses itself; the engine does not see it.
+// refuseLogin answers a login that the loop refuses without passing it to the engine.
 func (l *loop) refuseLogin(s *Session, id uint64, code papertapev1.RejectCode, text string) {
 	l.gw.stats.LoginsRefused.Add(1)
 	l.reject(s, id, code, text)
@@ -78,5 +78,5 @@ func (l *loop) refuseLogin(s *Session, id uint64, code papertapev1.RejectCode, t
 	}
 }
 
-// busyRetryAfter is when to try again what was refused for overload.
+// busyRetryAfter is how long a client should wait before it repeats a request that was refused for overload.
 const busyRetryAfter = 50 * time.Millisecond

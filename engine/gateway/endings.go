@@ -10,8 +10,8 @@ import (
 	"github.com/papertape/papertape/codec"
 )
 
-// closing is what the loop keeps of a session that takes no more requests: the server has ended it, the client has shut
-// down its sending half, or a panic was contained. The requests that were taken are answered first.
+// closing is what the loop keeps for a session that accepts no more requests: the server has ended it, the client has
+// shut down its sending half, or a panic was contained. The requests accepted before are answered first.
 type closing struct {
 	reason   papertapev1.GoodbyeReason // 0: the client gets no GOODBYE
 	farewell []byte                    // the last frames: GOODBYE, and before it perhaps the REJECT that says why
@@ -19,13 +19,13 @@ type closing struct {
 	socket   *socket                   // the connection, if it is half-closed and gnet has let go of it
 }
 
-// unanswered says whether a request was taken and is not answered yet. An answer is in the outbox before it counts as
-// given: a caller that gets false and then looks at the outbox finds it there.
+// unanswered says whether a request was accepted and is not answered yet. An answer counts as given only when it is in
+// the outbox: a caller that gets false and then looks at the outbox finds it there.
 func (s *Session) unanswered() bool {
 	return s.phase.Load() == phaseLoggingIn || s.engine.InFlight() > 0
 }
 
-// inputOver says whether the session takes no more requests. What still comes is thrown away.
+// inputOver says whether the session accepts no more requests. Later input is discarded.
 func (s *Session) inputOver() bool { return s.closing != nil || s.phase.Load() >= phaseEnding }
 
 // endedByServer says whether the server has ended the session.
@@ -41,8 +41,8 @@ func (s *Session) socket() *socket {
 	return s.closing.socket
 }
 
-// beginClose begins to end a session: it takes no more requests, those that it took are answered, and then the
-// farewell is sent, at until at the latest. The caller sees to it that the session is written.
+// beginClose begins to end a session. The session accepts no more requests; the accepted ones are answered; then the
+// farewell is sent, at the time until at the latest. The caller must make sure that the session is written.
 func (l *loop) beginClose(s *Session, reason papertapev1.GoodbyeReason, farewell []byte, until millis) {
 	l.goroutine.Check()
 	switch {
@@ -67,7 +67,7 @@ func (l *loop) closeAfterAnswers(s *Session, reason papertapev1.GoodbyeReason, t
 	l.write(s)
 }
 
-// answersBy is how long a session that ends now may wait for its answers.
+// answersBy returns until when a session that ends now may wait for its answers.
 func (l *loop) answersBy() millis { return l.now + toMillis(l.gw.cfg.StallTimeout) }
 
 // sayFarewell appends the farewell if everything has been answered, or the time for that is over.
@@ -91,7 +91,7 @@ func (l *loop) goodbye(s *Session, reason papertapev1.GoodbyeReason, text string
 	l.write(s)
 }
 
-// cut ends a session that does not read: GOODBYE SLOW, as far as the socket takes it, and a reset.
+// cut ends a session whose client does not read: with GOODBYE SLOW, as far as the socket accepts it, and a reset.
 func (l *loop) cut(s *Session, text string) {
 	l.goodbye(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW, text)
 	if s.phase.Load() != phaseClosed { // it was ending for another reason
@@ -99,7 +99,7 @@ func (l *loop) cut(s *Session, text string) {
 	}
 }
 
-// reset closes a connection and drops what its socket has not sent.
+// reset closes a connection and drops the bytes that its socket has not sent yet.
 func (l *loop) reset(s *Session) {
 	if k := s.socket(); k != nil {
 		_ = unix.SetsockoptLinger(k.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
@@ -109,7 +109,7 @@ func (l *loop) reset(s *Session) {
 	l.close(s)
 }
 
-// close closes a connection. What its socket has taken is still sent.
+// close closes a connection. Bytes that its socket has accepted are still sent.
 func (l *loop) close(s *Session) {
 	if s.socket() != nil {
 		l.closeHalfClosed(s)
@@ -148,8 +148,8 @@ const (
 	loginsText = "three logins were refused"
 )
 
-// outOfLogins says whether a session whose login was refused ends for that. The loop and the drainer that answers a
-// login ask it: the loop counts a login before the drainer sees it, and no other while the drainer has it.
+// outOfLogins says whether a session must end because a login was refused too often. Both the loop and the drainer that
+// answers a login call it: the loop counts a login before the drainer sees it, and no other while the drainer has it.
 func (s *Session) outOfLogins() bool { return s.logins >= loginsMax }
 
 // leavePhase moves the session to phaseEnding or phaseClosed and counts what it no longer is.
@@ -195,7 +195,7 @@ func (l *loop) forget(s *Session, from net.Addr) {
 	s.closing = nil // its socket is closed
 }
 
-// retryAfter is when a client that was sent away for this reason may come back.
+// retryAfter returns how long a client that was sent away for this reason should wait before it comes back.
 func retryAfter(reason papertapev1.GoodbyeReason) time.Duration {
 	switch reason {
 	case papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL:

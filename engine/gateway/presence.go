@@ -14,7 +14,7 @@ const (
 	presenceMax = 4096
 
 	// presenceBytes is how much a subscriber is sent at a time, and how much may wait for it before it is sent more.
-	// It is little, because what waits is better kept once for all than in each outbox.
+	// It is little, because it is better to keep updates once for all subscribers than in each outbox.
 	presenceBytes = 8 << 10
 
 	// presenceEvery is how often a loop tells its subscribers what has changed.
@@ -25,9 +25,9 @@ const (
 )
 
 // presence knows which accounts are online. It is built on the hooks: it learns of logins and logouts as any embedder
-// would. What it tells is conflated: only the latest state of an account counts. Each state is kept once, in the order
-// of change, and of a subscriber only the version that it has been told. So a subscriber that does not read costs one
-// number, and a login waits for no subscriber.
+// would. Its messages are conflated: only the latest state of an account counts. Each state is kept once for all
+// subscribers, in the order of change. For each subscriber only the version up to which it is informed is kept. So a
+// subscriber that does not read costs one number, and a login does not wait for subscribers.
 type presence struct {
 	gw  *Gateway
 	all bool // subscribers are told of every account
@@ -41,7 +41,7 @@ type presence struct {
 	floor   uint64            // the newest version that left the ring
 }
 
-// state is what is told of an account: which session came or went last, and how many there are now.
+// state is what subscribers learn about an account: which session came or went last, and how many there are now.
 type state struct {
 	account, uid, version uint64
 	sessions              uint32
@@ -63,7 +63,7 @@ func (p *presence) hooks() Hooks {
 	}
 }
 
-// changed notes that s has logged in or out, and sees to it that the subscribers are told.
+// changed notes that s has logged in or out, and makes sure that the subscribers are informed.
 func (p *presence) changed(s *Session, online bool) {
 	p.note(s.Account(), s.uid, online)
 	for _, l := range *p.gw.loops.Load() {
@@ -124,7 +124,7 @@ func (p *presence) now() uint64 {
 	return p.version
 }
 
-// since appends to dst the states that are newer than version, oldest first, most of them at most. It also returns the
+// since appends to dst the states that are newer than version, oldest first, but no more than most. It also returns the
 // version up to which they are complete, and false if some newer states are no longer in the ring.
 func (p *presence) since(dst []state, version uint64, most int) (states []state, upTo uint64, ok bool) {
 	p.mu.Lock()
@@ -156,23 +156,23 @@ func (p *presence) of(account uint64) state {
 	return state{}
 }
 
-// watching is what a loop keeps of its subscribers of presence.
+// watching is what a loop knows about its subscribers of presence.
 type watching struct {
 	hasWatchers atomic.Bool // read by anyone
-	telling     atomic.Bool // a round is on its way
+	telling     atomic.Bool // a round is scheduled
 
 	// Owned by the loop.
 	watchers map[uint64][]*Session // by account, or under everyone
 	round    sweep                 // of the watchers of everyone
-	seen     uint64                // the version that the watchers of single accounts have been told
+	seen     uint64                // the version up to which the watchers of single accounts are informed
 	states   []state               // scratch
 	batch    batch
 }
 
-// batch is what subscribers that are at the same version are sent.
+// batch is what is sent to the subscribers that are at the same version.
 type batch struct {
 	from, upTo uint64 // versions
-	frames     []byte // PRESENCE of what is newer than from; nil: not made yet
+	frames     []byte // PRESENCE of the states that are newer than from; nil: not made yet
 	kept       bool   // everything newer is still in the ring
 }
 
@@ -211,7 +211,7 @@ func (l *loop) tellSoon() {
 	}
 }
 
-// tellPresence is a round: it tells the loop's subscribers what is new to them.
+// tellPresence is a round: it sends the loop's subscribers the states that are new to them.
 func (l *loop) tellPresence() {
 	l.telling.Store(false)
 	l.now = l.gw.millis()
@@ -231,7 +231,7 @@ func (l *loop) goOnTelling() {
 	l.sweepOn(&l.round, func() []*Session { return l.watchers[everyone] }, l.tellAll, l.tasks.presenceNext)
 }
 
-// tellOfAccounts tells those who watch one account.
+// tellOfAccounts informs the subscribers that watch one account.
 func (l *loop) tellOfAccounts() {
 	states, upTo, kept := l.gw.presence.since(l.states[:0], l.seen, presenceMax)
 	l.states, l.seen = states, upTo
@@ -248,7 +248,7 @@ func (l *loop) tellOfAccounts() {
 	}
 }
 
-// tellOf tells a session a state of its account.
+// tellOf sends a session a state of its account.
 func (l *loop) tellOf(s *Session, st *state) {
 	if st.version <= s.presenceTold {
 		return
@@ -257,7 +257,7 @@ func (l *loop) tellOf(s *Session, st *state) {
 	l.sendPresence(s, l.frame, st.version)
 }
 
-// tellAll tells a session what is new to it of all accounts, one batch at a time.
+// tellAll sends a session the states of all accounts that are new to it, one batch at a time.
 func (l *loop) tellAll(s *Session) {
 	b := &l.batch
 	if b.frames == nil || b.from != s.presenceTold {
@@ -271,7 +271,7 @@ func (l *loop) tellAll(s *Session) {
 	}
 }
 
-// fillBatch encodes what is newer than a version.
+// fillBatch encodes the states that are newer than a version.
 func (l *loop) fillBatch(from uint64) {
 	const frame = 48 // bytes of a PRESENCE at most
 	b := &l.batch
@@ -288,7 +288,7 @@ func (l *loop) fillBatch(from uint64) {
 
 func (g *Gateway) presenceBytes() int { return min(presenceBytes, g.cfg.OutboxBytesMax/2) }
 
-// sendPresence writes frames to a subscriber. If much waits for it already, it is told when it has read that.
+// sendPresence writes frames to a subscriber. If much waits for it already, it gets them when it has read that.
 func (l *loop) sendPresence(s *Session, frames []byte, upTo uint64) {
 	s.mu.Lock()
 	if s.presenceMissed = s.waiting() > l.gw.presenceBytes(); s.presenceMissed {
@@ -302,7 +302,7 @@ func (l *loop) sendPresence(s *Session, frames []byte, upTo uint64) {
 	l.write(s)
 }
 
-// tellMissed tells a subscriber what it missed, now that it has read what waited for it.
+// tellMissed sends a subscriber what it missed, now that it has read its outbox.
 func (l *loop) tellMissed(s *Session) {
 	s.presenceMissed = false
 	if l.gw.presence.all {

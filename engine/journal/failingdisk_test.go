@@ -260,7 +260,7 @@ func failEach(t *testing.T, y *tally, base *lifeBase, mode Mode, f diskFault, st
 // operation reaches.
 const faultsAtOnce = 4
 
-// failAt fails the n-th of some operations of a life. hit says whether there were so many.
+// failAt fails the n-th of some operations of a life. hit is false if there were fewer than n.
 func failAt(t *testing.T, y *tally, l *shortLife, f diskFault, n int) (hit bool, err error) {
 	failing := &failingDisk{is: f.is, err: syscall.EIO, once: f.once, stage: l.at}
 	failing.left.Store(int64(n))

@@ -7,8 +7,8 @@ import (
 	pb "github.com/papertape/papertape/api/papertape/v1"
 )
 
-// twentyOrders sends twenty orders, and the given bytes after them in the same write.
-func (s *session) twentyOrders(behind ...byte) (ids []uint64) {
+// twentyOrders sends twenty orders, and the trailing bytes after them in the same write.
+func (s *session) twentyOrders(trailing ...byte) (ids []uint64) {
 	s.t.Helper()
 	var b []byte
 	for range 10 {
@@ -18,11 +18,12 @@ func (s *session) twentyOrders(behind ...byte) (ids []uint64) {
 			ids = append(ids, id)
 		}
 	}
-	s.write(append(b, behind...))
+	s.write(append(b, trailing...))
 	return ids
 }
 
-func (s *session) executed(ids []uint64) {
+// mustExecute waits until each of the orders is answered with EXECUTION.
+func (s *session) mustExecute(ids []uint64) {
 	s.t.Helper()
 	for _, id := range ids {
 		if f := s.answer(id); f.kind != kExecution {
@@ -40,16 +41,16 @@ func TestSendingHalfShutDown(t *testing.T) {
 	if err := s.socket.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	s.executed(ids)
+	s.mustExecute(ids)
 	s.eof()
 }
 
-// TestOrdersBeforeWhatEndsTheConnection sends orders, and directly after them bytes that are no
-// frame. The orders are answered first.
+// TestOrdersBeforeWhatEndsTheConnection sends orders and, directly after them, bytes that are not
+// a frame and end the connection. The orders are answered first.
 func TestOrdersBeforeWhatEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	s := open(t, sharedServer(t), newAccount())
-	s.executed(s.twentyOrders(0, 0, 0, 0))
+	s.mustExecute(s.twentyOrders(0, 0, 0, 0))
 	s.rejectWithoutID(pb.RejectCode_REJECT_CODE_MALFORMED)
 	s.goodbye(pb.GoodbyeReason_GOODBYE_REASON_PROTOCOL)
 }

@@ -1,14 +1,14 @@
-// Package torture kills a server with SIGKILL, again and again, and holds it to everything that it
-// said before.
+// Package torture kills a server with SIGKILL, again and again, and checks that it keeps everything
+// that it acknowledged before.
 //
 // The clients live in this process, which survives. They record every event and every answer that
 // reaches them: what has arrived was acknowledged. After each kill the server is started on the
 // same data directory, and these must hold:
 //
 //   - it comes back by itself, in the same epoch, and resumes every client without a resync;
-//   - one connection of each account, the witness, reads again all that was told since the last
-//     kill but one: each event is there, at its sequence, byte for byte, and none between them is
-//     missing;
+//   - one connection of each account, the witness, reads again all events that clients received
+//     since the last kill but one: each is there, at its sequence, byte for byte, and none between
+//     them is missing;
 //   - orders that were left without an answer are sent again under their id, and so are some that
 //     had one: each is executed exactly once, and answered with that execution;
 //   - so are busts and corrections, which operators request while clients trade: those without an

@@ -24,15 +24,15 @@ const (
 // line is the input line at the bottom of a terminal. One goroutine reads it, and run writes above
 // it.
 //
-// Readline redraws the line around what is written above it. But it handles the keys that end a
-// line without holding its own lock, so a write at that moment could bring the line back or draw a
-// second prompt. Therefore the reader holds the mutex keys from the arrival of a key until the key
-// has been handled, and every writer holds it too.
+// When text is written above the line, readline redraws the line below it. But readline handles the
+// keys that end a line without holding its own lock, so a write at that moment could bring the line
+// back or draw a second prompt. Therefore the reader holds the mutex keys from the arrival of a key
+// until the key has been handled, and every writer holds it too.
 //
-// Between two lines readline would give the terminal back to the kernel, which would echo what is
-// typed ahead; readline would then show it again. So the terminal is kept until the session ends or
-// Ctrl-Z suspends the program. It is given back however the session ends, also by a fatal signal or
-// a panic.
+// Between two lines readline would give the terminal back to the kernel. The kernel would echo keys
+// that are typed ahead, and readline would then show them a second time. So the terminal is kept
+// until the session ends or Ctrl-Z suspends the program. It is given back however the session ends,
+// even by a fatal signal or a panic.
 type line struct {
 	rl       *readline.Instance
 	out      io.Writer
@@ -47,14 +47,14 @@ type line struct {
 	giveBack func() error // guarded by terminal; gives it back to the kernel as it was
 	taken    bool         // guarded by terminal
 	over     bool         // guarded by terminal; the terminal is not taken again
-	// guarded by terminal; closed when it is taken again after Ctrl-Z; nil unless it was given back
-	// for Ctrl-Z
+	// guarded by terminal; nil unless the terminal was given back for Ctrl-Z; closed when it is
+	// taken again
 	resumed chan struct{}
 
 	// Owned by the reader.
-	held  bool // it holds keys
-	last  rune // the last key
-	typed int  // letters typed on the line after that key
+	held  bool // the reader holds the mutex keys
+	last  rune // the last key that arrived
+	typed int  // letters on the line after that key was handled
 }
 
 // openLine takes the terminal. historyFile may be empty.
@@ -81,7 +81,7 @@ func openLine(in, out *os.File, historyFile string, complete func(string) comple
 	return l, l.begin() // from now on, what is typed is not echoed before the prompt appears
 }
 
-// The size assumed for a screen that does not tell its own, such as a serial line or a terminal
+// The size assumed for a screen that does not report its own, such as a serial line or a terminal
 // held by another program.
 const (
 	widthDefault  = 80
@@ -96,10 +96,10 @@ func sizeOf(out *os.File) (width, height int) {
 	return width, height
 }
 
-// quietTime is how long no input must arrive before an abandoned paste counts as over.
+// quietTime is how long input must pause before an abandoned paste counts as over.
 const quietTime = 300 * time.Millisecond
 
-// quiet waits for quietTime, or until input arrives. It returns whether none did.
+// quiet waits for quietTime, or until input arrives. It reports whether none arrived.
 func quiet(in *os.File) bool {
 	poll := []unix.PollFd{{Fd: int32(in.Fd()), Events: unix.POLLIN}} //nolint:gosec // a file descriptor
 	for {
@@ -110,8 +110,8 @@ func quiet(in *os.File) bool {
 	}
 }
 
-// historyFile returns the file for the history of lines, and creates it if it is missing. The
-// result is empty if that fails; lines are then kept only in memory.
+// historyFile returns the path of the file that keeps entered lines, and creates the file if it is
+// missing. The path is empty if that fails; lines are then kept only in memory.
 func historyFile(getenv func(string) string) string {
 	state := getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(state) {
@@ -126,7 +126,7 @@ func historyFile(getenv func(string) string) string {
 		return ""
 	}
 	name := filepath.Join(dir, "history")
-	// of a pipe: does not wait for its other end
+	// O_NONBLOCK, so that opening a pipe does not wait for its other end
 	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY | unix.O_NONBLOCK
 	f, err := os.OpenFile(name, flags, 0o600)
 	if err != nil {
@@ -137,7 +137,7 @@ func historyFile(getenv func(string) string) string {
 		err = fs.ErrInvalid
 	}
 	if err == nil {
-		err = f.Chmod(0o600) // readline, when it has shortened the file, leaves it with the umask's permissions
+		err = f.Chmod(0o600) // after readline shortens the file, its permissions follow the umask
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return ""
@@ -149,7 +149,7 @@ func historyFile(getenv func(string) string) string {
 // closes lines.
 func (l *line) read(lines chan<- input, done <-chan struct{}) {
 	defer close(lines)
-	taken := make(chan struct{}, 1) // buffered, so that run need not wait for the reader
+	taken := make(chan struct{}, 1) // buffered, so that run does not wait for the reader
 	for {
 		l.last, l.typed = 0, 0
 		text, err := l.rl.ReadLine()
@@ -194,8 +194,8 @@ func (l *line) key(r rune) (rune, bool) {
 	return r, true
 }
 
-// keyDone is called by readline after it has handled a key, unless the key ended the line. By then
-// a tab is in the line as a character; the completion replaces it.
+// keyDone is called by readline after it has handled a key, unless the key ended the line. If the
+// key was a tab, readline has already inserted it as a character, which the completion replaces.
 func (l *line) keyDone(text []rune, pos int, r rune) (newText []rune, newPos int, changed bool) {
 	defer l.release()
 	l.typed = len(text)
@@ -209,7 +209,7 @@ func (l *line) keyDone(text []rune, pos int, r rune) (newText []rune, newPos int
 		// an error means that the screen is gone; the next read reports it
 		_, _ = io.WriteString(l.rl.Stdout(), c.list(l.width()))
 	case c.line == before:
-		// past readline, which would count it as a letter before the prompt
+		// written past readline, which would count the bell as a letter before the prompt
 		_, _ = l.rl.GetConfig().Stdout.Write([]byte{'\a'})
 	}
 	completed := []rune(c.line)
@@ -236,7 +236,7 @@ func (l *line) refuse(bytes int) {
 	_ = l.data("\a" + l.tooLong(bytes) + "\n")
 }
 
-// data writes above the line.
+// data writes text above the line.
 func (l *line) data(text string) error {
 	l.keys.Lock()
 	defer l.keys.Unlock()
@@ -244,7 +244,7 @@ func (l *line) data(text string) error {
 	return err
 }
 
-// notice also writes above the line.
+// notice does the same as data.
 func (l *line) notice(text string) error { return l.data(text) }
 
 // close ends the line, waits for its reader, and gives the terminal back.

@@ -19,10 +19,10 @@ import (
 // eventName identifies an event.
 type eventName struct{ account, seq uint64 }
 
-// telling is the transmission of an event to a client.
+// telling is the sending of an event to a client.
 type telling struct {
 	eventName
-	time uint64 // 0 if only the event's name is told
+	time uint64 // 0 if only the event's name was sent
 	line int    // of the trace, where the write with its first byte begins
 	as   string
 }
@@ -51,8 +51,8 @@ func (s *stream) pieceAt(place int) piece {
 	return s.pieces[i]
 }
 
-// syncedBy returns the line at which a sync returned that began after a line, or never if there was
-// none.
+// syncedBy returns the line at which the first successful sync that began after a given line
+// returned, or never if there was none.
 func (s *stream) syncedBy(line int) int {
 	i := sort.Search(len(s.syncs), func(i int) bool { return s.syncs[i].began > line })
 	for _, c := range s.syncs[i:] {
@@ -125,7 +125,7 @@ func (j *judgement) sort(calls []*syscall, data string) {
 	}
 }
 
-// listen reads what a socket was told: frames, or the answer of the console.
+// listen reads what was written to a socket: frames, or the answer of the console.
 func (j *judgement) listen(s *stream) error {
 	if bytes.HasPrefix(s.data, []byte("HTTP/")) {
 		return j.listenConsole(s)
@@ -226,8 +226,8 @@ func (j *judgement) find(log *stream, wanted map[uint64][]eventName) error {
 	}
 }
 
-// findIn looks for events in a record that was on the disk by a line: account and sequence, then
-// the time.
+// findIn looks for events (account and sequence, then the time) in a record. The record was on the
+// disk by the given line.
 func (j *judgement) findIn(record []byte, line int, wanted map[uint64][]eventName) {
 	j.report.Records++
 	for at := 0; at+8 <= len(record); at++ {
@@ -242,13 +242,13 @@ func (j *judgement) findIn(record []byte, line int, wanted map[uint64][]eventNam
 	}
 }
 
-// compare finds what was told too early.
+// compare finds the events that were sent too early.
 func (j *judgement) compare() {
 	events := make(map[eventName]struct{})
 	for _, t := range j.tellings {
 		line, found := j.durable[t.eventName]
 		switch {
-		case !found && t.time == 0: // it is older than the connections that could be told of it
+		case !found && t.time == 0: // it is older than the connections to which it could be sent
 			continue
 		case !found:
 			j.report.fail("event %d of account %d was told (%s, line %d of the trace), and is in no log", t.seq,
