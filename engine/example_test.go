@@ -44,9 +44,7 @@ func Example() {
 		SessionsPerAccountMax: 1, Universe: universe, Prices: universe.Opening, Clock: func() int64 { return 1 },
 		Journal: engine.NewMemoryJournal(), Outlet: printer{}, Fatal: func(err error) { log.Fatal(err) },
 	})
-	if err != nil {
-		log.Fatal(err)
-	}
+	must(err)
 	defer eng.Stop()
 	ctx := context.Background()
 	const account = 100_001
@@ -55,15 +53,11 @@ func Example() {
 			Adjustment: positions.Adjustment{Cash: 10_000_0000, Reason: "opened", Actor: "example"},
 		}
 	}
-	if err := eng.Open(ctx, slices.Values([]uint64{account}), opening); err != nil {
-		log.Fatal(err)
-	}
+	must(eng.Open(ctx, slices.Values([]uint64{account}), opening))
 
 	session := new(engine.Session)
 	eng.Login(session, engine.Login{ID: 1, Account: account, Mode: engine.ModeQuick})
-	if err := eng.Drain(ctx); err != nil {
-		log.Fatal(err)
-	}
+	must(eng.Drain(ctx))
 	instrument, _ := universe.Parse("SZ.000001")
 	for id, side := range []positions.Side{positions.Buy, positions.Sell} {
 		session.Begin(10)
@@ -72,11 +66,15 @@ func Example() {
 			Kind: engine.KindOrder, Account: account, Session: session, ID: uint64(id + 2), Order: order,
 		}})
 	}
-	if err := eng.Drain(ctx); err != nil { // all of it is answered
-		log.Fatal(err)
-	}
+	must(eng.Drain(ctx)) // everything is answered
 	// Output:
 	// logged in, as of event 1
 	// event 2 to 1 session(s), answer to request 2: true; 100 shares for 1000.00
 	// refused: true
+}
+
+func must(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
 }
