@@ -84,13 +84,14 @@ const (
 
 func newDesk(r *run) *desk { return &desk{run: r, rng: rand.New(rand.NewPCG(r.Seed, 41))} }
 
-// work takes trades back until ctx ends. It waits for the answer to its last request: the server would carry it out even
-// if nobody waited, and perhaps only after the clients were asked for their state. A request without an answer, because
-// the server is killed, is not repeated.
+// work takes trades back until ctx ends. It waits for the answer to its last request: the server would
+// carry it out even if nobody waited, and perhaps only after the clients were asked for their state. A
+// request without an answer, because the server is killed, is not repeated.
 func (d *desk) work(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		if s := d.run.current(); s != nil {
-			d.takeBack(context.WithoutCancel(ctx), console.NewClient(s.Admin(), ""), fmt.Sprintf("truth-%d-%d", d.run.Seed, n))
+			answered := context.WithoutCancel(ctx)
+			d.takeBack(answered, console.NewClient(s.Admin(), ""), fmt.Sprintf("truth-%d-%d", d.run.Seed, n))
 		}
 		select {
 		case <-time.After(time.Duration(d.rng.Int64N(int64(deskPauseMax)))):
