@@ -26,9 +26,9 @@ import (
 //
 //	torture: {"what":"power loss","points":100000,"seed":1,"found":0,"seen":{"logs":12345}}
 var (
-	crashPoints = flag.Int("crashpoints", 120, "moments of power loss to try")
+	crashPoints = flag.Int("crashpoints", crashPointsDefault, "moments of power loss to try")
 	crashSeed   = flag.Uint64("crashseed", 0, "seed of power losses and flipped bits; 0: a new one")
-	flips       = flag.Int("flips", 150, "bits to flip, over all files")
+	flips       = flag.Int("flips", flipsDefault, "bits to flip, over all files")
 )
 
 // thorough reports whether tests without a flag of their own should leave nothing out.
