@@ -51,8 +51,10 @@ test: ## all tests
 	$(GO) test -p $(JOBS) $(TESTFLAGS) ./...
 	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test -p $(JOBS) $(TESTFLAGS) ./...; fi
 
+# A process that was built with the race detector waits a second before it ends, unless GORACE says otherwise. The tests
+# start hundreds.
 race: ## all tests under the race detector, with the checks of package engine/owner
-	@$(MAKE) --no-print-directory test TESTFLAGS='-race -tags ownercheck $(TESTFLAGS)'
+	@GORACE='atexit_sleep_ms=50 $(GORACE)' $(MAKE) --no-print-directory test TESTFLAGS='-race -tags ownercheck $(TESTFLAGS)'
 
 long: ## what is long by nature, each in its time limit, an hour or two: torture, soak, crowd, flood, 18,500 connections; STEPS="soak flood"
 	@MAKE='$(MAKE)' tools/long.sh $(STEPS)

@@ -39,7 +39,8 @@ func startClient(t *testing.T, env []string, args ...string) *person {
 func startOnTerminal(t *testing.T, env []string, command string, args ...string) *person {
 	t.Helper()
 	p := &person{t: t, cmd: exec.Command(command, args...), ended: make(chan struct{})}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TERM=xterm-256color", "LANG=C.UTF-8", "TZ=UTC"}, env...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TERM=xterm-256color", "LANG=C.UTF-8", "TZ=UTC",
+		"GORACE=" + os.Getenv("GORACE")}, env...)
 	tty, err := pty.StartWithSize(p.cmd, &pty.Winsize{Rows: screenHeight, Cols: screenWidth})
 	if err != nil {
 		t.Fatal(err)

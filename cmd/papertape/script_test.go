@@ -24,6 +24,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("NO_COLOR", "1")
+			env.Setenv("GORACE", os.Getenv("GORACE")) // as in the Makefile
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
