@@ -72,6 +72,9 @@ type Instrument struct {
 // String returns the canonical spelling: SH.600519.
 func (i *Instrument) String() string { return i.Market + "." + i.Code }
 
+// Currency returns the currency of its market, by ISO 4217.
+func (i *Instrument) Currency() string { return markets[marketIndex(i.Market)].currency }
+
 // Limits returns the lowest and the highest price of the day, in 1/10000 of the currency:
 // PreviousClose × (1 ± LimitBps), each rounded half up to the tick. Without a limit they
 // are one tick and MaxPrice.
@@ -188,14 +191,14 @@ func (u *Universe) Opening() *Prices {
 
 // markets lists the markets an instrument can be listed on, with their MIC codes.
 var markets = [...]struct {
-	name string
-	mics []string
+	name, currency string
+	mics           []string
 }{
-	{"BJ", []string{"XBSE", "BJSE"}},
-	{"HK", []string{"XHKG"}},
-	{"SH", []string{"XSHG"}},
-	{"SZ", []string{"XSHE"}},
-	{"US", []string{"XNYS", "XNAS"}},
+	{"BJ", "CNY", []string{"XBSE", "BJSE"}},
+	{"HK", "HKD", []string{"XHKG"}},
+	{"SH", "CNY", []string{"XSHG"}},
+	{"SZ", "CNY", []string{"XSHE"}},
+	{"US", "USD", []string{"XNYS", "XNAS"}},
 }
 
 const maxMarketBytes = 4
