@@ -13,11 +13,11 @@ const (
 	flagRow    = 1 << 3 // the row's version, instrument, sellable and price follow
 	flagsKnown = changeMask | flagRow
 
-	withOrderID   = 1 << 4
-	withLimit     = 1 << 5
-	withFees      = 1 << 6
-	withRest      = 1 << 7 // revision and amount
-	tradeKnown    = 1<<8 - 1
+	withOrderID = 1 << 4
+	withLimit   = 1 << 5
+	withFees    = 1 << 6
+	withRest    = 1 << 7 // revision and amount
+	tradeKnown  = 1<<8 - 1
 )
 
 // plainBytesMax is more than a record of a trade takes, and more than any record takes without
