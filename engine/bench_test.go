@@ -104,6 +104,7 @@ func recovered(tb testing.TB, shards int) *Engine {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	eng.Use(testTable, testIDKey)
 	return eng
 }
 
@@ -134,6 +135,18 @@ func history(n, accounts int, ids bool) []positions.Event {
 	return all
 }
 
+// encoded returns the record of each event.
+func encoded(events []positions.Event) [][]byte {
+	records := make([][]byte, len(events))
+	var all []byte
+	for i := range events {
+		n := len(all)
+		all = testTable.Append(all, &events[i]) // earlier records may keep an earlier array
+		records[i] = all[n:len(all):len(all)]
+	}
+	return records
+}
+
 // BenchmarkReplay measures recovery without the disk: events are applied and pinned in memory, on
 // one goroutine.
 func BenchmarkReplay(b *testing.B) {
@@ -144,13 +157,14 @@ func BenchmarkReplay(b *testing.B) {
 		b.Run(fmt.Sprintf("accounts=%d/ids=%v", test.accounts, test.ids), func(b *testing.B) {
 			const n = 1_000_000
 			events := history(n, test.accounts, test.ids)
+			records := encoded(events)
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 			for b.Loop() {
 				eng := recovered(b, 2)
 				for i := range events {
-					if err := eng.Replay(&events[i]); err != nil {
+					if err := eng.Replay(&events[i], records[i]); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -166,7 +180,7 @@ func BenchmarkReplay(b *testing.B) {
 }
 
 // BenchmarkCheckpoint measures a checkpoint of accounts with ten events each, without the disk: the
-// slices of the drainer, and joining the events outside it. The longest pause is that of a drainer,
+// slices of the drainer. The longest pause is that of a drainer,
 // including pauses of the machine.
 func BenchmarkCheckpoint(b *testing.B) {
 	for _, accounts := range []int{1000, 100_000} {
@@ -174,8 +188,9 @@ func BenchmarkCheckpoint(b *testing.B) {
 			events := history(10*accounts, accounts, true)
 			eng := recovered(b, 1)
 			defer eng.Stop()
+			records := encoded(events)
 			for i := range events {
-				if err := eng.Replay(&events[i]); err != nil {
+				if err := eng.Replay(&events[i], records[i]); err != nil {
 					b.Fatal(err)
 				}
 			}

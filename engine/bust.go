@@ -8,11 +8,14 @@ import (
 
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 const (
 	bustsMax    = 64   // bust requests under way, including those that wait for their turn
 	foldRestMax = 1024 // events that a drainer may add to a fold: about a tenth of a millisecond of work
+
+	foldCopyMax = 1 << 20 // bytes of records that a drainer copies for a reader at a time: as long
 
 	// foldRoundMax is how many rounds a reader gets. After them the drainer adds all the remaining
 	// events, so that even an account that trades without a pause is caught up with.
@@ -93,10 +96,11 @@ type bust struct {
 	ctx     context.Context // of the caller
 	request *positions.BustRequest
 	fold    *positions.Fold
-	runs    [][]positions.Event // events of the tail, for the reader; events in chunks never change
-	rounds  int                 // rounds of reading so far
-	damaged bool                // the history contradicts itself
-	result  chan bustResult     // has a buffer of one, so the drainer never blocks
+	records []byte          // of the tail, copied for the reader
+	before  uint64          // the sequence after the last of records
+	rounds  int             // rounds of reading up to what was the newest event, so far
+	damaged bool            // the history contradicts itself
+	result  chan bustResult // has a buffer of one, so the drainer never blocks
 }
 
 // bustResult is the outcome of a bust request.
@@ -167,11 +171,14 @@ func (s *shard) foldHistory(b *bust) {
 		s.answerBust(b, bustResult{outcome: positions.BustOutcome{Reason: positions.BustUnknownAccount}})
 		return
 	}
-	b.rounds++
 	firstInTail := a.tail.head + 1
-	if a.tail.oldest != 0 {
+	b.records, b.before = b.records[:0], firstInTail
+	if a.tail.oldest != 0 && b.fold.Seq() < a.tail.head {
 		firstInTail = max(a.tail.oldest, b.fold.Seq()+1)
-		b.runs = a.tail.appendFrom(b.runs[:0], firstInTail)
+		b.records, b.before = a.tail.copyFrom(b.records, firstInTail, foldCopyMax)
+	}
+	if b.before > a.tail.head {
+		b.rounds++
 	}
 	s.eng.reads.enqueue(&read{fetch: func(slot *readSlot) {
 		err := s.foldRead(b, slot, firstInTail)
@@ -201,12 +208,13 @@ func (s *shard) foldRead(b *bust, slot *readSlot, firstInTail uint64) error {
 			}
 		}
 	}
-	for _, run := range b.runs {
-		for i := range run {
-			if !b.add(&run[i]) {
-				return nil
-			}
+	var ev positions.Event
+	for rest := b.records; len(rest) > 0; {
+		n := record.Size(rest)
+		if s.decode(rest[:n], &ev); !b.add(&ev) {
+			return nil
 		}
+		rest = rest[n:]
 	}
 	return nil
 }
@@ -218,7 +226,7 @@ func (s *shard) foldUp(b *bust) bool {
 		return true
 	}
 	a := s.find(b.request.Account)
-	if a.tail.head-b.fold.Seq() > foldRestMax && b.rounds < foldRoundMax {
+	if a.tail.head >= b.before+foldRestMax && b.rounds < foldRoundMax {
 		return false
 	}
 	return s.foldRest(b, a)
@@ -249,8 +257,7 @@ func (s *shard) decideBust(b *bust, act *action) (result bustResult) {
 		result.err = errUncheckpointed
 		s.stats.busy.Add(1)
 	default:
-		s.book.Apply(ev)
-		act.events.add(n)
+		s.accept(act)
 		return result
 	}
 	s.step.events = s.step.events[:n]
@@ -271,9 +278,13 @@ func (s *shard) foldRest(b *bust, a *account) bool {
 			from = a.tail.head + 1
 		}
 	}
-	for seq := from; seq <= a.tail.head; seq++ {
-		if !b.add(a.tail.at(seq)) {
-			return true
+	if from <= a.tail.head {
+		var ev positions.Event
+		r := a.tail.reader(from)
+		for seq := from; seq <= a.tail.head; seq++ {
+			if s.decode(r.next(), &ev); !b.add(&ev) {
+				return true
+			}
 		}
 	}
 	for i := range s.step.events {

@@ -54,13 +54,16 @@ func (s *shard) bringForward(ses *Session) {
 		return
 	}
 	a, c := ses.account, ses.catchup
-	for c.cursor < a.tail.head {
+	if c.cursor < a.tail.head {
 		if !a.tail.has(c.cursor + 1) {
 			s.readForward(ses)
 			return
 		}
-		if !s.replayOne(ses, a.tail.at(c.cursor+1)) {
-			return // the outlet calls CatchUp when the piece has been written
+		var ev positions.Event
+		for r := a.tail.reader(c.cursor + 1); c.cursor < a.tail.head; {
+			if s.decode(r.next(), &ev); !s.replayOne(ses, &ev) {
+				return // the outlet calls CatchUp when the piece has been written
+			}
 		}
 	}
 	s.join(ses)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/papertape/papertape/engine/owner"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // AccountState is the state of an account as a checkpoint stores it, and as Load takes it.
@@ -16,9 +17,10 @@ type AccountState struct {
 	Cash    positions.Cash
 	Rows    []positions.Row // all its rows, by instrument
 
-	// Events are the events since the account's last checkpoint, without a gap and ending at Seq.
-	// Empty in a state that is loaded.
-	Events []positions.Event
+	// Runs are the records of the events since the account's last checkpoint, without a gap and
+	// ending at Seq. Each run is whole records. Empty in a state that is loaded.
+	Runs  [][]byte
+	Count uint64 // of the records
 
 	// IDs are the order ids remembered since the last checkpoint. In a state that is loaded they
 	// are all the remembered ids, oldest first.
@@ -30,7 +32,10 @@ type AccountState struct {
 
 // OrderIDRecord is what is remembered of an executed order with a client order id: a hash of the
 // id, a hash of the content of the order, and the sequence of the event.
-type OrderIDRecord struct{ ID, Content, Seq uint64 }
+type OrderIDRecord struct {
+	ID           record.IDHash
+	Content, Seq uint64
+}
 
 // sliceSize bounds the work that a drainer does for a checkpoint at the end of a step. A slice of
 // this size takes about a millisecond, and is about what a store takes at a time. A slice ends as
@@ -38,8 +43,7 @@ type OrderIDRecord struct{ ID, Content, Seq uint64 }
 //
 // An account is never split. The last account of a slice may have up to 512 rows, and all the
 // events of the shard that are not checkpointed yet, at most the shard's share of
-// Config.UncheckpointedBytesMax. These events cost the drainer one pointer per chunk of up to 64;
-// they are joined into one slice outside the drainer.
+// Config.UncheckpointedBytesMax. These events cost the drainer one pointer per chunk.
 type sliceSize struct{ accounts, rows, events int }
 
 // releaseSize bounds how much is unpinned at the end of one step.
@@ -189,17 +193,15 @@ type slice struct {
 	noted    uint64 // the newest commit, set with the first slice
 	accounts []copiedAccount
 	rows     []positions.Row
-	runs     [][]positions.Event // events of all the accounts, as they lie in the chunks
+	runs     [][]byte // records of all the accounts, as they lie in the chunks
 	events   int
 
-	// Scratch, used outside the drainer.
-	scratch []AccountState
-	joined  []positions.Event
+	scratch []AccountState // used outside the drainer
 }
 
 // copiedAccount is an account in a slice.
 type copiedAccount struct {
-	state AccountState // without events
+	state AccountState // without runs
 	runs  int          // end of its runs in slice.runs; they start where those of the previous account end
 }
 
@@ -213,23 +215,14 @@ func (sl *slice) full(size sliceSize) bool {
 	return len(sl.accounts) >= size.accounts || len(sl.rows) >= size.rows || sl.events >= size.events
 }
 
-// states returns the accounts, each with its events as one slice. Events are only copied if they
-// lie in several chunks.
+// states returns the accounts, each with its runs.
 func (sl *slice) states() []AccountState {
 	sl.holder.Check()
-	sl.scratch, sl.joined = sl.scratch[:0], sl.joined[:0]
+	sl.scratch = sl.scratch[:0]
 	from := 0
 	for _, a := range sl.accounts {
-		st, runs := a.state, sl.runs[from:a.runs]
-		if len(runs) == 1 {
-			st.Events = runs[0]
-		} else {
-			n := len(sl.joined)
-			for _, run := range runs {
-				sl.joined = append(sl.joined, run...) // if this reallocates, earlier accounts keep the old array
-			}
-			st.Events = sl.joined[n:len(sl.joined):len(sl.joined)]
-		}
+		st := a.state
+		st.Runs = sl.runs[from:a.runs:a.runs]
 		sl.scratch = append(sl.scratch, st)
 		from = a.runs
 	}
@@ -291,7 +284,8 @@ func (s *shard) copyAccount(a *account, sl *slice) {
 	sl.rows = v.AppendRows(sl.rows)
 	st.Rows = sl.rows[n:len(sl.rows):len(sl.rows)]
 	sl.runs = a.tail.appendUnstored(sl.runs)
-	sl.events += int(a.tail.head - a.tail.stored)
+	st.Count = a.tail.head - a.tail.stored
+	sl.events += int(st.Count)
 	if a.ids != nil {
 		st.IDs, st.Forgotten = a.ids.offer(a.tail.stored, a.copied)
 	}
@@ -324,7 +318,7 @@ func (s *shard) releaseSlice(sl *slice) {
 // uncheckpointedFull reports whether the shard has as many events without a checkpoint as it may.
 // It decides no more events until a checkpoint has stored some.
 func (s *shard) uncheckpointedFull() bool {
-	return s.keeps && s.memory.unstored+int64(len(s.step.events)) >= s.unstoredMax
+	return s.keeps && s.memory.unstored+int64(len(s.step.records)) >= s.unstoredMax
 }
 
 // wantsCheckpoint reports whether half of that limit is reached.

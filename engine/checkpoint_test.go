@@ -23,8 +23,8 @@ func (w *world) stored() []string {
 	_, err := w.eng.Checkpoint(context.Background(), func(states []AccountState) error {
 		for _, st := range states {
 			text := fmt.Sprintf("%d at %d", st.Account, st.Seq)
-			if n := len(st.Events); n > 0 {
-				text += fmt.Sprintf(" from %d", st.Events[0].Seq)
+			if st.Count > 0 {
+				text += fmt.Sprintf(" from %d", decoded(st.Runs[0])[0].Seq)
 			}
 			for _, r := range st.IDs {
 				text += fmt.Sprintf(" +%d", r.Seq)
@@ -82,8 +82,8 @@ func TestCheckpoint(t *testing.T) {
 	w.settle()
 	expectStored(t, w.stored(), "100100 at 7 from 5 +6 +7 -2 -3")
 	w.eng.Checkpointed()
-	if ids := w.account(alice).ids; len(ids.queue) != 2 || len(ids.seen) != 2 {
-		t.Errorf("%d records in the queue, %d ids are remembered", len(ids.queue), len(ids.seen))
+	if ids := w.account(alice).ids; len(ids.queue) != 2 || ids.places.used != 2 {
+		t.Errorf("%d records in the queue, %d ids are remembered", len(ids.queue), ids.places.used)
 	}
 	if got := len(w.journal.stored[alice].IDs); got != 2 {
 		t.Errorf("%d ids are stored", got)
@@ -244,7 +244,7 @@ func TestUncheckpointedFull(t *testing.T) {
 	if fmt.Sprint(d.args, d.events) != "[1 2] [0 0]" || d.refusals[0].Reason != positions.NoRefusal {
 		t.Errorf("Done was told %v %v %v", d.args, d.events, d.refusals)
 	}
-	if st := w.eng.Stats(); st.Busy != 3 || st.UncheckpointedBytes != 4*eventBytes {
+	if st := w.eng.Stats(); st.Busy != 3 || st.UncheckpointedBytes != w.account(alice).tail.unstored {
 		t.Errorf("%d orders were counted as BUSY, %d bytes are not checkpointed", st.Busy, st.UncheckpointedBytes)
 	}
 	w.checkpoint()
@@ -254,7 +254,7 @@ func TestUncheckpointedFull(t *testing.T) {
 	c.order(buy(5, "z")) // the refused id is free
 	w.settle()
 	c.expect("EXECUTION 6 #10")
-	if st := w.eng.Stats(); st.UncheckpointedBytes != eventBytes || c.InFlight() != 0 {
+	if st := w.eng.Stats(); st.UncheckpointedBytes != int64(len(w.account(alice).tail.at(6))) || c.InFlight() != 0 {
 		t.Errorf("%d bytes are not checkpointed, %d requests in flight", st.UncheckpointedBytes, c.InFlight())
 	}
 }

@@ -13,9 +13,10 @@ import (
 
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
-// Config describes an engine. All fields are required except Elapsed, ReadOnly and Log.
+// Config describes an engine. All fields are required except Elapsed, ReadOnly, AdviseMemory and Log.
 type Config struct {
 	Shards                 int
 	Workers                int   // size of the ants pool; at least Shards, better twice that
@@ -42,6 +43,10 @@ type Config struct {
 	// ReadOnly reports whether orders are refused at the moment. It is called once per step. nil:
 	// never.
 	ReadOnly func() bool
+
+	// AdviseMemory is given each piece of memory, of several megabytes, that will hold history, before
+	// it is used: it may ask the kernel for huge pages. nil: nobody does.
+	AdviseMemory func([]byte)
 
 	// Fatal is called when no answer could be trusted any more. It must not return.
 	Fatal func(error)
@@ -83,9 +88,9 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.InboxOrdersMax < 1 || cfg.HistoryReadsMax < 1 || cfg.SessionsPerAccountMax < 1 {
 		return nil, errors.New("engine: every bound must be at least 1")
 	}
-	if share := cfg.UncheckpointedBytesMax / int64(cfg.Shards); cfg.Journal.Keeps() && share < eventBytes {
+	if share := cfg.UncheckpointedBytesMax / int64(cfg.Shards); cfg.Journal.Keeps() && share < blockBytes {
 		return nil, fmt.Errorf("engine: events that are not checkpointed may come to %d bytes; "+
-			"each of %d shards needs at least %d", cfg.UncheckpointedBytesMax, cfg.Shards, eventBytes)
+			"each of %d shards needs at least %d", cfg.UncheckpointedBytesMax, cfg.Shards, blockBytes)
 	}
 	if cfg.Elapsed == nil {
 		start := time.Now()
@@ -106,14 +111,15 @@ func New(cfg Config) (*Engine, error) {
 	for range cfg.Shards {
 		s := &shard{
 			eng: e, keeps: cfg.Journal.Keeps(), idsMax: orderIDsMax,
-			unstoredMax: cfg.UncheckpointedBytesMax / int64(cfg.Shards) / eventBytes,
+			unstoredMax: cfg.UncheckpointedBytesMax / int64(cfg.Shards),
 			book:        positions.NewBook(cfg.Universe), accounts: make(map[uint64]*account),
 			publisher: cfg.Outlet.Publisher(),
 		}
 		s.drainFunc = s.drain
-		s.memory.init(tailEvents, cfg.HistoryMemoryBytesMax/int64(cfg.Shards), s.keeps)
+		s.memory.init(tailEvents, cfg.HistoryMemoryBytesMax/int64(cfg.Shards), s.keeps, newBlocks(cfg.AdviseMemory))
 		e.shards = append(e.shards, s)
 	}
+	e.Use(record.NewTable(cfg.Universe), record.NewIDKey())
 	return e, nil
 }
 
@@ -185,6 +191,7 @@ type Stats struct {
 	UncheckpointedBytes              int64  // at present
 	HistoryBusy                      uint64 // reads of history refused because too many were under way
 	EventsDropped                    uint64 // events dropped from memory
+	HistoryEvents, HistoryBytes      int64  // events in memory, and what they take
 	PoolOverflows                    uint64 // drains that ran on a new goroutine because the pool was full
 	Panics                           uint64 // panics that were recovered
 }
@@ -200,9 +207,11 @@ func (e *Engine) Stats() Stats {
 		st.RateLimited += s.stats.rateLimited.Load()
 		st.Busy += s.stats.busy.Load()
 		st.ReadOnly += s.stats.readOnly.Load()
-		st.UncheckpointedBytes += s.stats.unstored.Load() * eventBytes
+		st.UncheckpointedBytes += s.stats.unstored.Load()
 		st.HistoryBusy += s.stats.historyBusy.Load()
 		st.EventsDropped += s.stats.dropped.Load()
+		st.HistoryEvents += s.stats.historyEvents.Load()
+		st.HistoryBytes += s.stats.historyBytes.Load()
 	}
 	return st
 }

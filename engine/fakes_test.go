@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // fakeJournal records everything that is committed, for tests to compare with. As a Journal it
@@ -37,6 +38,28 @@ type fakeJournal struct {
 	wrong      []string
 }
 
+// What the records of the tests are made with.
+var (
+	testTable = record.NewTable(testUniverse)
+	testIDKey = record.IDKey{1, 2, 3}
+)
+
+// decoded returns the events of records.
+func decoded(records []byte) (events []positions.Event) {
+	for len(records) > 0 {
+		rec, rest, err := record.Cut(records)
+		var ev positions.Event
+		if err == nil {
+			err = testTable.Decode(rec, &ev)
+		}
+		if err != nil {
+			panic(err)
+		}
+		events, records = append(events, ev), rest
+	}
+	return events
+}
+
 func newFakeJournal(keeps bool) *fakeJournal {
 	return &fakeJournal{epoch: 77, keeps: keeps, committed: make(map[uint64][]positions.Event),
 		stored: make(map[uint64]AccountState)}
@@ -51,13 +74,17 @@ func (j *fakeJournal) Committed() uint64 {
 	return uint64(j.commits)
 }
 
-func (j *fakeJournal) Commit(events []positions.Event) error {
+func (j *fakeJournal) Commit(records []byte, count int) error {
+	events := decoded(records)
+	if len(events) != count {
+		j.set(func() { j.wrong = append(j.wrong, fmt.Sprintf("%d records, said to be %d", len(events), count)) })
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.committing++
 	defer func() { j.committing-- }()
 	if gate := j.commitGate; gate != nil {
-		j.pending = append(j.pending, slices.Clone(events))
+		j.pending = append(j.pending, events)
 		j.mu.Unlock()
 		<-gate
 		j.mu.Lock()
@@ -82,7 +109,7 @@ func (j *fakeJournal) add(events []positions.Event) {
 		j.committed[ev.Account] = append(j.committed[ev.Account], ev)
 	}
 	j.commits++
-	j.blocks = append(j.blocks, slices.Clone(events))
+	j.blocks = append(j.blocks, events)
 }
 
 func (j *fakeJournal) Read(dst []positions.Event, account, from uint64, limit int) ([]positions.Event, error) {
@@ -137,9 +164,10 @@ func (j *fakeJournal) storeOne(st *AccountState) error {
 	if st.Seq < before.Seq || st.Seq > uint64(len(committed)) {
 		return fmt.Errorf("it was stored as of %d, %d events were committed", before.Seq, len(committed))
 	}
-	first := st.Seq - uint64(len(st.Events)) + 1
-	if len(st.Events) == 0 || first > before.Seq+1 || !reflect.DeepEqual(st.Events, committed[first-1:st.Seq]) {
-		return fmt.Errorf("its run begins with %d and is not what was committed", first)
+	events := decoded(slices.Concat(st.Runs...))
+	first := st.Seq - st.Count + 1
+	if st.Count == 0 || first > before.Seq+1 || !reflect.DeepEqual(events, committed[first-1:st.Seq]) {
+		return fmt.Errorf("its runs begin with %d and are not what was committed", first)
 	}
 	book := positions.NewBook(testUniverse)
 	for _, ev := range committed[:st.Seq] {
@@ -182,6 +210,7 @@ func (j *fakeJournal) restart(survivors int) *fakeJournal {
 // recover loads an engine from the journal: the states that checkpoints stored, and only the blocks
 // after the mark.
 func (j *fakeJournal) recover(eng *Engine) error {
+	eng.Use(testTable, testIDKey)
 	for _, number := range slices.Sorted(maps.Keys(j.stored)) {
 		st := j.stored[number]
 		if err := eng.Load(&st); err != nil {
@@ -190,7 +219,7 @@ func (j *fakeJournal) recover(eng *Engine) error {
 	}
 	for _, block := range j.blocks[j.mark:] {
 		for i := range block {
-			if err := eng.Replay(&block[i]); err != nil {
+			if err := eng.Replay(&block[i], testTable.Append(nil, &block[i])); err != nil {
 				return err
 			}
 		}

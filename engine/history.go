@@ -56,17 +56,21 @@ func (s *shard) history(p *historyPage) {
 	if p.before == 0 || p.before > a.tail.head {
 		p.before = a.tail.head + 1
 	}
-	st := &s.step
-	st.page = st.page[:0]
-	seq := p.before - 1
-	for ; len(st.page) < p.limit && a.tail.has(seq); seq-- {
-		st.page = append(st.page, a.tail.at(seq))
+	var page []*positions.Event
+	seq := p.before - 1 // the newest that is still missing
+	if a.tail.has(seq) && p.limit > 0 {
+		from := a.tail.oldest
+		if p.before-from > uint64(p.limit) {
+			from = p.before - uint64(p.limit)
+		}
+		page = s.recall(a, from, seq)
+		seq = from - 1
 	}
-	if len(st.page) == p.limit || seq == 0 || !s.keeps {
-		p.asker.page(s, st.page, p.oldest)
+	if len(page) == p.limit || seq == 0 || !s.keeps {
+		p.asker.page(s, page, p.oldest)
 		return
 	}
-	for _, ev := range st.page {
+	for _, ev := range page {
 		p.events = append(p.events, *ev)
 	}
 	s.read(p)

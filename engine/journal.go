@@ -22,9 +22,9 @@ type Journal interface {
 	Keeps() bool
 
 	// Commit returns once events are as durable as the journal makes them: either all of them or
-	// none. It does not keep the slice. After an error nothing may be answered any more, so the
-	// engine ends the process.
-	Commit(events []positions.Event) error
+	// none. records are the records of count events, one behind the other. It does not keep the
+	// slice. After an error nothing may be answered any more, so the engine ends the process.
+	Commit(records []byte, count int) error
 
 	// Committed returns the number of the newest commit that has returned. Commits are numbered 1,
 	// 2, 3, … without a gap. A journal that keeps nothing returns 0.
@@ -56,7 +56,7 @@ func (j *MemoryJournal) Epoch() uint64 { return j.epoch }
 func (j *MemoryJournal) Keeps() bool { return false }
 
 // Commit does nothing.
-func (j *MemoryJournal) Commit([]positions.Event) error { return nil }
+func (j *MemoryJournal) Commit([]byte, int) error { return nil }
 
 // Committed returns 0, since no commit is kept.
 func (j *MemoryJournal) Committed() uint64 { return 0 }

@@ -63,7 +63,7 @@ func newLives(t *rapid.T) *lives {
 		o: options{
 			keeps: true, shards: rapid.IntRange(1, 3).Draw(t, "shards"), tail: rapid.IntRange(1, 5).Draw(t, "tail"),
 			ids: rapid.IntRange(1, 4).Draw(t, "ids"), slice: rapid.IntRange(1, 2).Draw(t, "accounts of a slice"),
-			bytes:          rapid.SampledFrom([]int64{0, -1, 8 * eventBytes}).Draw(t, "bytes"),
+			bytes:          rapid.SampledFrom([]int64{0, -1, 5 * chunkBytesMin}).Draw(t, "bytes"),
 			uncheckpointed: rapid.SampledFrom([]int64{0, 0, 25}).Draw(t, "uncheckpointed"),
 		},
 	}

@@ -221,6 +221,7 @@ func TestOneStep(t *testing.T) {
 	want := Stats{
 		Requests: before.Requests + 6, Events: before.Events + 3, Refused: before.Refused + 1,
 		Steps: before.Steps + 3, PoolOverflows: before.PoolOverflows,
+		HistoryEvents: before.HistoryEvents + 3, HistoryBytes: after.HistoryBytes,
 	}
 	if after != want {
 		t.Errorf("stats %+v, want %+v", after, want)
@@ -259,7 +260,7 @@ func TestMemoryJournal(t *testing.T) {
 	if first.Keeps() {
 		t.Error("it says that it keeps everything")
 	}
-	if err := first.Commit([]positions.Event{{Account: 1, Seq: 1}}); err != nil {
+	if err := first.Commit([]byte{1, 2}, 1); err != nil {
 		t.Error(err)
 	}
 	before := []positions.Event{{Seq: 5}}

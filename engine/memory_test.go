@@ -2,15 +2,31 @@ package engine
 
 import (
 	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
-// check verifies the invariants of the memory: its counters, its list of chunks, and its bounds.
+// check verifies the invariants of the memory: its counters, its list of chunks, its bounds, and the
+// records that it holds.
 func (m *memory) check(accounts []*account) error {
+	if err := m.checkBounds(accounts); err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		if err := a.tail.checkRecords(a.number, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) checkBounds(accounts []*account) error {
 	bytes, chunks, clean := int64(0), 0, int64(0)
 	linked := make(map[*chunk]bool)
 	for c := m.root.next; c != &m.root; c = c.next {
@@ -24,9 +40,12 @@ func (m *memory) check(accounts []*account) error {
 	if chunks != m.chunks {
 		return fmt.Errorf("%d chunks are counted in the list; there are %d", m.chunks, chunks)
 	}
-	unstored := int64(0)
+	unstored, unstoredBytes, events := int64(0), int64(0), int64(0)
 	for _, a := range accounts {
 		t := &a.tail
+		if t.oldest != 0 {
+			events += int64(t.head - t.oldest + 1)
+		}
 		for _, c := range t.chunks {
 			if pinned := m.pins && c.end() > t.stored+1; c.owner != a || c.pinned != pinned || linked[c] == pinned {
 				return fmt.Errorf("account %d, stored up to %d: its chunk from %d is of %d, "+
@@ -38,6 +57,7 @@ func (m *memory) check(accounts []*account) error {
 		}
 		if m.pins {
 			unstored += int64(t.head - t.stored)
+			unstoredBytes += t.unstored
 		}
 		if err := t.check(a.number, m); err != nil {
 			return err
@@ -46,12 +66,14 @@ func (m *memory) check(accounts []*account) error {
 	switch {
 	case len(linked) != 0:
 		return fmt.Errorf("%d chunks of the list belong to no account", len(linked))
-	case bytes != m.bytes || bytes-clean != m.pinned || unstored != m.unstored:
-		return fmt.Errorf("%d bytes, %d pinned, and %d events not stored are counted; there are %d, %d and %d",
-			m.bytes, m.pinned, m.unstored, bytes, bytes-clean, unstored)
+	case bytes != m.bytes || bytes-clean != m.pinned || unstoredBytes != m.unstored:
+		return fmt.Errorf("%d bytes, %d pinned, and %d not stored are counted; there are %d, %d and %d",
+			m.bytes, m.pinned, m.unstored, bytes, bytes-clean, unstoredBytes)
+	case events != m.events:
+		return fmt.Errorf("%d events are counted; there are %d", m.events, events)
 	case bytes > m.bytesMax && clean > 0:
 		return fmt.Errorf("%d bytes are held, %d of them not pinned; %d may be", bytes, clean, m.bytesMax)
-	case bytes > m.bytesMax+chunkEventsMin*eventBytes*unstored:
+	case bytes > m.bytesMax+unstoredBytes+(chunkBytesMin+chunkOverhead)*unstored:
 		return fmt.Errorf("%d bytes are held for %d events that are not stored; %d may be besides", bytes, unstored,
 			m.bytesMax)
 	}
@@ -78,10 +100,27 @@ func (t *tail) check(number uint64, m *memory) error {
 	if t.has(t.oldest-1) || t.has(t.head+1) {
 		return fmt.Errorf("account %d says that it has more than %d to %d", number, t.oldest, t.head)
 	}
+	return nil
+}
+
+func (t *tail) checkRecords(number uint64, m *memory) error {
+	if t.oldest == 0 {
+		return nil
+	}
 	for seq := t.oldest; seq <= t.head; seq++ {
-		if ev := t.at(seq); !t.has(seq) || ev.Seq != seq || ev.Account != number {
+		if ev := decoded(t.at(seq))[0]; !t.has(seq) || ev.Seq != seq || ev.Account != number {
 			return fmt.Errorf("account %d: at %d is event %d of %d", number, seq, ev.Seq, ev.Account)
 		}
+	}
+	r := t.reader(t.oldest)
+	for seq := t.oldest; seq <= t.head; seq++ {
+		if ev := decoded(r.next())[0]; ev.Seq != seq {
+			return fmt.Errorf("account %d: event %d was read instead of %d", number, ev.Seq, seq)
+		}
+	}
+	copied, next := t.copyFrom(nil, t.oldest, 1<<30)
+	if n := len(decoded(copied)); n != int(t.head+1-t.oldest) || next != t.head+1 {
+		return fmt.Errorf("account %d: a copy of all has %d events, and ends before %d", number, n, next)
 	}
 	if m.pins {
 		return t.checkUnstored(number)
@@ -90,23 +129,36 @@ func (t *tail) check(number uint64, m *memory) error {
 }
 
 func (t *tail) checkUnstored(number uint64) error {
-	next := t.stored + 1
+	next, bytes := t.stored+1, 0
 	for _, run := range t.appendUnstored(nil) {
 		if len(run) == 0 || len(run) != cap(run) {
-			return fmt.Errorf("account %d: a run of %d events with room for %d", number, len(run), cap(run))
+			return fmt.Errorf("account %d: a run of %d bytes with room for %d", number, len(run), cap(run))
 		}
-		for i := range run {
-			if run[i].Seq != next || run[i].Account != number {
-				return fmt.Errorf("account %d: event %d of %d in the run where %d comes next", number, run[i].Seq,
-					run[i].Account, next)
+		bytes += len(run)
+		for _, ev := range decoded(run) {
+			if ev.Seq != next || ev.Account != number {
+				return fmt.Errorf("account %d: event %d of %d in the run where %d comes next", number, ev.Seq,
+					ev.Account, next)
 			}
 			next++
 		}
+	}
+	if int64(bytes) != t.unstored {
+		return fmt.Errorf("account %d: %d bytes are not stored, and %d are counted", number, bytes, t.unstored)
 	}
 	if next != t.head+1 {
 		return fmt.Errorf("account %d: the run ends before %d, the account with %d", number, next, t.head)
 	}
 	return nil
+}
+
+// add appends the next event of a: an adjustment whose record has size bytes, or somewhat more.
+func (m *memory) add(a *account, size int) {
+	ev := positions.Event{
+		Account: a.number, Seq: a.tail.head + 1, Kind: positions.KindAdjustment,
+		Adjustment: &positions.Adjustment{Reason: strings.Repeat("x", max(0, size-20))},
+	}
+	m.append(a, ev.Seq, testTable.Append(nil, &ev))
 }
 
 // TestMemoryProperty: whatever happens, the tails are consistent and within their bounds, hold
@@ -116,8 +168,8 @@ func TestMemoryProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var m memory
 		pins := rapid.Bool().Draw(t, "pins")
-		bytesMax := rapid.Int64Range(0, 300).Draw(t, "bytesMax, in events") * eventBytes
-		m.init(rapid.IntRange(1, 200).Draw(t, "eventsMax"), bytesMax, pins)
+		bytesMax := rapid.Int64Range(0, 40_000).Draw(t, "bytesMax")
+		m.init(rapid.IntRange(1, 200).Draw(t, "eventsMax"), bytesMax, pins, newBlocks(nil))
 		past := make(map[*account]uint64)
 		accounts := make([]*account, rapid.IntRange(1, 6).Draw(t, "accounts"))
 		for i := range accounts {
@@ -138,16 +190,24 @@ func TestMemoryProperty(t *testing.T) {
 				}
 				continue
 			}
+			usual := rapid.SampledFrom([]int{20, 50, 54, 75, 200, 1000}).Draw(t, "usual size")
 			for range rapid.IntRange(1, 90).Draw(t, "events") {
 				seq := a.tail.head + 1
-				a.ids.remember(OrderIDRecord{ID: seq * 1000, Seq: seq}, nil, orderIDsMax)
-				m.append(a, &positions.Event{Account: a.number, Seq: seq})
-				if (pins || m.bytesMax >= chunkEventsMax*eventBytes) && !a.tail.has(seq) {
+				a.ids.remember(OrderIDRecord{ID: record.IDHash{High: 1, Low: seq * 1000}, Seq: seq}, orderIDsMax)
+				size := usual
+				if rapid.IntRange(0, 30).Draw(t, "an unusual one") == 0 {
+					size = rapid.SampledFrom([]int{20, 300, 5000}).Draw(t, "size")
+				}
+				m.add(a, size)
+				if (pins || m.bytesMax >= 2*blockBytes) && !a.tail.has(seq) {
 					t.Fatalf("event %d of %d was dropped though there is room for it", seq, a.number)
 				}
-				if err := m.check(accounts); err != nil {
+				if err := m.checkBounds(accounts); err != nil {
 					t.Fatalf("after event %d of %d: %v", seq, a.number, err)
 				}
+			}
+			if err := m.check(accounts); err != nil {
+				t.Fatalf("account %d: %v", a.number, err)
 			}
 		}
 		dropped := uint64(0)
@@ -162,7 +222,8 @@ func TestMemoryProperty(t *testing.T) {
 		}
 		for _, a := range accounts {
 			for seq := past[a] + 1; seq <= a.tail.head; seq++ {
-				if _, known := a.ids.find(new(positions.OrderID), seq*1000); known != (a.tail.has(seq) || pins) {
+				id := record.IDHash{High: 1, Low: seq * 1000}
+				if _, known := a.ids.find(new(positions.OrderID), id); known != (a.tail.has(seq) || pins) {
 					t.Fatalf("account %d: the id of event %d is remembered: %v; the tail holds %d to %d",
 						a.number, seq, known, a.tail.oldest, a.tail.head)
 				}
@@ -175,23 +236,28 @@ func TestMemoryProperty(t *testing.T) {
 // filled stays while there are full ones.
 func TestMemoryDropsTheOldest(t *testing.T) {
 	var m memory
-	m.init(4096, 12*eventBytes, false) // room for three chunks of the smallest size
+	m.init(4096, 2*(blockBytes+chunkOverhead)+chunkBytesMin+chunkOverhead, false, newBlocks(nil))
 	busy, quiet := &account{number: 1}, &account{number: 2}
-	add := func(a *account, n int) {
-		for range n {
-			m.append(a, &positions.Event{Account: a.number, Seq: a.tail.head + 1})
-		}
+	m.add(quiet, 50)
+	full := func() bool {
+		last := busy.tail.chunks[len(busy.tail.chunks)-1].records
+		return cap(last)-len(last) < 70
 	}
-	add(quiet, 2)
-	add(busy, 4)
-	if quiet.tail.oldest != 1 || busy.tail.oldest != 1 {
+	for m.add(busy, 64); len(busy.tail.chunks) < 2 || !full(); {
+		m.add(busy, 64)
+	}
+	if quiet.tail.oldest != 1 || busy.tail.oldest != 1 || len(busy.tail.chunks) != 2 {
 		t.Fatalf("something was dropped though there is room: %d, %d", quiet.tail.oldest, busy.tail.oldest)
 	}
-	add(busy, 1) // begins a chunk of 8 events, with room for 4 left
-	if quiet.tail.oldest != 1 || busy.tail.oldest != 5 {
+	second := busy.tail.chunks[1].first
+	m.add(busy, 70) // begins a third block
+	if quiet.tail.oldest != 1 || busy.tail.oldest != second {
 		t.Errorf("the quiet account holds from %d, the busy one from %d; "+
-			"want 1 and 5: a full chunk goes before one that is being filled",
-			quiet.tail.oldest, busy.tail.oldest)
+			"want 1 and %d: a full chunk goes before one that is being filled",
+			quiet.tail.oldest, busy.tail.oldest, second)
+	}
+	if len(m.blocks.free) != 1 {
+		t.Errorf("%d blocks were given back, want 1", len(m.blocks.free))
 	}
 }
 
@@ -199,14 +265,14 @@ func TestMemoryDropsTheOldest(t *testing.T) {
 // begun.
 func TestMemoryKeepsTheNewest(t *testing.T) {
 	var m memory
-	m.init(4096, 33*eventBytes, false)
+	m.init(4096, blockBytes+chunkOverhead, false, newBlocks(nil))
 	busy, quiet := &account{number: 1}, &account{number: 2}
-	m.append(quiet, &positions.Event{Account: 2, Seq: 1})
-	for seq := uint64(1); seq <= 29; seq++ { // chunks of 4, 8, 16 and 32
-		m.append(busy, &positions.Event{Account: 1, Seq: seq})
+	m.add(quiet, 50)
+	for !busy.tail.has(0) && m.bytes <= m.bytesMax && busy.tail.head < blockBytes/64 {
+		m.add(busy, 64)
 	}
-	if quiet.tail.oldest != 0 || !busy.tail.has(29) {
-		t.Errorf("the event just added is held: %v; the quiet account holds from %d", busy.tail.has(29),
+	if quiet.tail.oldest != 0 || !busy.tail.has(blockBytes/64) {
+		t.Errorf("the event just added is held: %v; the quiet account holds from %d", busy.tail.has(blockBytes/64),
 			quiet.tail.oldest)
 	}
 }
@@ -216,30 +282,58 @@ func TestMemoryKeepsTheNewest(t *testing.T) {
 // each.
 func TestPinnedMemoryBounded(t *testing.T) {
 	var m memory
-	m.init(4096, 200*eventBytes, true)
+	m.init(4096, 12*blockBytes, true, newBlocks(nil))
 	var accounts []*account
 	for number := range uint64(40) {
 		a := &account{number: number + 1}
 		accounts = append(accounts, a)
 		for range 200 {
-			m.append(a, &positions.Event{Account: a.number, Seq: a.tail.head + 1})
-			if last := a.tail.chunks[len(a.tail.chunks)-1]; len(last.events) == cap(last.events) {
+			m.add(a, 54)
+			if last := a.tail.chunks[len(a.tail.chunks)-1]; cap(last.records)-len(last.records) < 54 {
 				m.markStored(a, a.tail.head-1) // all but the newest
 			}
-			if err := m.check(accounts); err != nil {
+			if err := m.checkBounds(accounts); err != nil {
 				t.Fatalf("after event %d of %d: %v", a.tail.head, a.number, err)
 			}
 		}
+	}
+	if err := m.check(accounts); err != nil {
+		t.Error(err)
 	}
 	if m.pinned < m.bytesMax {
 		t.Errorf("%d bytes are pinned, and the bound is %d: the test needs more", m.pinned, m.bytesMax)
 	}
 }
 
+// TestBlocksAreUsedAgain: once the memory is full, no more is asked of the kernel.
+func TestBlocksAreUsedAgain(t *testing.T) {
+	var m memory
+	m.init(4096, 2<<20, false, newBlocks(nil))
+	a := &account{number: 1}
+	for range 100 * 2 << 20 / blockBytes { // blocks
+		for range blockBytes / 512 {
+			m.add(a, 512)
+		}
+	}
+	if m.blocks.acquired != slabBytes {
+		t.Errorf("%d bytes were acquired, want %d", m.blocks.acquired, slabBytes)
+	}
+}
+
+// TestBlocksHaveNoPointers: the collector has nothing to look at in a block, or in what a small chunk
+// holds.
+func TestBlocksHaveNoPointers(t *testing.T) {
+	for _, bytes := range []reflect.Type{reflect.TypeFor[block](), reflect.TypeFor[chunk]().Field(0).Type} {
+		if kind := bytes.Elem().Kind(); kind != reflect.Uint8 {
+			t.Errorf("%v is of %v", bytes, kind)
+		}
+	}
+}
+
 // TestHistoryMemoryBounded: the accounts of a shard together stay within the bound, and the oldest
 // sequence rises.
 func TestHistoryMemoryBounded(t *testing.T) {
-	const bytes = 100 * int64(1000)
+	const bytes = int64(25_000)
 	w := newWorld(t, options{bytes: bytes}, alice, bob, carol)
 	c := w.loggedIn(alice)
 	c.order(buy(3, "x"))
@@ -262,7 +356,7 @@ func TestHistoryMemoryBounded(t *testing.T) {
 	if before < 3 {
 		t.Fatalf("nothing was dropped: oldest is %d", before)
 	}
-	if n := len(w.account(alice).ids.seen); n != 0 {
+	if n := w.account(alice).ids.places.used; n != 0 {
 		t.Errorf("%d ids outlived their events", n)
 	}
 	c.seen = len(c.all())

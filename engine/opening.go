@@ -128,10 +128,9 @@ func (s *shard) open(number uint64, o *Opening, act *action) {
 			st.events = st.events[:len(st.events)-1]
 			return
 		}
-		s.book.Apply(ev)
+		s.accept(act)
 		if i == 0 {
 			s.addAccount(number)
 		}
-		act.events.add(len(st.events) - 1)
 	}
 }

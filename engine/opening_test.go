@@ -117,7 +117,7 @@ func TestOpeningWaits(t *testing.T) {
 		case <-w.eng.CheckpointWanted():
 			w.settle()
 			// an account is opened whole
-			if n := w.eng.Stats().UncheckpointedBytes / eventBytes; n > 2*(30+1+openingRowsMax) {
+			if n := w.eng.Stats().UncheckpointedBytes / testRecordBytes; n > 2*(30+1+openingRowsMax) {
 				t.Fatalf("%d events are not checkpointed; there may be 30 in each of two shards", n)
 			}
 			w.checkpoint()

@@ -19,27 +19,23 @@ func (s *shard) decideOrder(r *Request, act *action) {
 		s.decide(&r.Order, act)
 		return
 	}
-	id := idHash(&r.Order.ID)
+	id := s.idKey.Hash(&r.Order.ID)
 	content, ok := s.tryContentHash(&r.Order)
 	if !ok {
 		act.outcome, act.failure = outcomeFailed, FailureInternal
 		return
 	}
-	var clash *positions.OrderID
 	if a := s.find(r.Account); a != nil && a.ids != nil {
-		first, known := a.ids.find(&r.Order.ID, id)
-		if known && !s.repeat(a, first, &r.Order, content, act) {
+		if first, known := a.ids.find(&r.Order.ID, id); known {
+			s.repeat(a, first, &r.Order, content, act)
 			return
-		}
-		if known {
-			clash = &r.Order.ID
 		}
 	}
 	if !s.decide(&r.Order, act) {
 		return
 	}
-	record := OrderIDRecord{ID: id, Content: content, Seq: s.step.events[len(s.step.events)-1].Seq}
-	s.find(r.Account).remember(record, clash, s.idsMax)
+	first := OrderIDRecord{ID: id, Content: content, Seq: s.step.events[len(s.step.events)-1].Seq}
+	s.find(r.Account).remember(first, s.idsMax)
 }
 
 // tryContentHash recovers from the panic over an instrument that is not in the universe.
@@ -87,8 +83,7 @@ func (s *shard) decide(o *positions.Order, act *action) (executed bool) {
 		st.refused++
 	default:
 		act.outcome = outcomeExecuted
-		act.events.add(n)
-		s.book.Apply(ev)
+		s.accept(act)
 		return true
 	}
 	st.events = st.events[:n]

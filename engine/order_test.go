@@ -111,7 +111,7 @@ func TestOrderIDDropped(t *testing.T) {
 	c.order(buy(11, "x"))
 	w.settle()
 	c.expect("FAILED DUPLICATE_ORDER_ID #6")
-	if n := len(w.account(alice).ids.seen); n != 1 {
+	if n := w.account(alice).ids.places.used; n != 1 {
 		t.Errorf("%d ids are remembered", n)
 	}
 }
@@ -173,8 +173,8 @@ func TestOrderIDsMax(t *testing.T) {
 		fmt.Sprintf("EXECUTION %d #%d", head+1, head+3), fmt.Sprintf("EXECUTION %d #%d", head+2, head+4))
 	ids := w.account(alice).ids
 	for range 2 { // a checkpoint changes only the forgotten records
-		if len(ids.seen) != orderIDsMax || ids.base+len(ids.queue)-ids.first != orderIDsMax {
-			t.Errorf("%d ids in the map, %d to %d in the queue", len(ids.seen), ids.first, ids.base+len(ids.queue))
+		if ids.places.used != orderIDsMax || ids.base+len(ids.queue)-ids.first != orderIDsMax {
+			t.Errorf("%d ids in the table, %d to %d in the queue", ids.places.used, ids.first, ids.base+len(ids.queue))
 		}
 		w.checkpoint()
 	}

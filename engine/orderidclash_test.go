@@ -1,17 +1,21 @@
 package engine
 
 import (
+	"maps"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/papertape/papertape/fnv1a"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // Two client order ids with the same hash (64-bit FNV-1a, which is what the disk keeps).
 const clashOne, clashTwo = "8yn0iYCKYHlIj4-BwPqk", "GReLUrM4wMqfg9yzV3KQ"
 
-// TestOrderIDsWithOneHash: an order whose id has the hash of another id is executed. When either is
-// repeated it is answered with its own execution, also after a start from events.
+// TestOrderIDsWithOneHash: the keyed hash tells ids apart that have the same unkeyed one, also after
+// starts from events and from a checkpoint.
 func TestOrderIDsWithOneHash(t *testing.T) {
 	if one, two := fnv1a.New.Text(clashOne), fnv1a.New.Text(clashTwo); one != two {
 		t.Fatalf("the ids of this test have the hashes %#x and %#x: it wants two that clash", one, two)
@@ -25,70 +29,101 @@ func TestOrderIDsWithOneHash(t *testing.T) {
 		c.order(buy(2, clashTwo))
 	})
 	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "REPEAT 2 #4", "REPEAT 3 #5")
-	again := func(w *world, c *conn) {
-		w.together(func() {
-			c.order(buy(1, clashOne))
-			c.order(buy(2, clashTwo))
-			c.order(buy(2, clashOne))
-			c.order(buy(1, clashTwo))
-		})
+	again := func(w *world) {
+		w.t.Helper()
+		next := newWorld(t, options{journal: w.journal.restart(0)})
+		c := next.loggedIn(alice)
+		for _, o := range []positions.Order{buy(1, clashOne), buy(2, clashTwo), buy(2, clashOne), buy(1, clashTwo)} {
+			c.order(o)
+			next.settle()
+		}
+		c.expect("REPEAT 2 #2", "REPEAT 3 #3", "FAILED DUPLICATE_ORDER_ID #4", "FAILED DUPLICATE_ORDER_ID #5")
 	}
-	again(w, c)
-	c.expect("REPEAT 2 #6", "REPEAT 3 #7", "FAILED DUPLICATE_ORDER_ID #8", "FAILED DUPLICATE_ORDER_ID #9")
-
-	next := newWorld(t, options{journal: w.journal.restart(0)})
-	c = next.loggedIn(alice)
-	again(next, c)
-	c.expect("REPEAT 2 #2", "REPEAT 3 #3", "FAILED DUPLICATE_ORDER_ID #4", "FAILED DUPLICATE_ORDER_ID #5")
+	again(w)
+	w.checkpoint()
+	again(w)
 }
 
-// TestOrderIDsWithOneHashFromACheckpoint: when only hashes are left, an id that cannot be told from
-// another one is refused. It is neither executed again nor answered with the other one's execution.
-func TestOrderIDsWithOneHashFromACheckpoint(t *testing.T) {
+// unkeyed turns all order ids of an account's checkpoint into those that format 1 has stored.
+func (j *fakeJournal) unkeyed(account uint64) {
+	st := j.stored[account]
+	for i := range st.IDs {
+		id := j.committed[account][st.IDs[i].Seq-1].Trade.OrderID
+		st.IDs[i].ID = record.UnkeyedHash(&id)
+	}
+}
+
+// TestUnkeyedOrderIDs: an order is answered with its first execution even if only an unkeyed hash is
+// left of its id. If that is the hash of another id, the order is refused: it is neither executed
+// again nor answered with the other one's execution.
+func TestUnkeyedOrderIDs(t *testing.T) {
 	w := newWorld(t, options{keeps: true}, alice)
 	c := w.loggedIn(alice)
 	w.together(func() {
 		c.order(buy(1, clashOne))
-		c.order(buy(2, clashTwo))
+		c.order(buy(2, "another"))
 	})
 	w.checkpoint()
-	next := newWorld(t, options{journal: w.journal.restart(0)})
+	w.journal.unkeyed(alice)
+	next := newWorld(t, options{journal: w.journal.restart(0), ids: 3})
 	c = next.loggedIn(alice)
-	for _, o := range []positions.Order{buy(2, clashTwo), buy(2, clashOne)} {
+	for _, o := range []positions.Order{
+		buy(1, clashOne), buy(2, "another"), buy(3, "another"), // 2 to 4
+		buy(1, clashTwo), buy(2, clashTwo), // 5, 6
+		buy(1, "new"), buy(1, "new"), // 7, 8
+	} {
 		c.order(o)
 		next.settle()
 	}
-	c.expect("REPEAT 3 #2", "FAILED ORDER_ID_CLASH #3")
-	c.order(buy(1, clashOne)) // its content differs from the one remembered for that hash
-	next.settle()
-	c.expect("FAILED DUPLICATE_ORDER_ID #4")
-	if head := next.journal.head(alice); head != 3 {
-		t.Errorf("%d events, want 3", head)
+	c.expect("REPEAT 2 #2", "REPEAT 3 #3", "FAILED DUPLICATE_ORDER_ID #4", "FAILED ORDER_ID_CLASH #5",
+		"FAILED DUPLICATE_ORDER_ID #6", "EXECUTION 4 #7", "REPEAT 4 #8")
+	ids := next.account(alice).ids
+	if ids.unkeyed != 2 {
+		t.Errorf("%d unkeyed hashes are remembered, want 2", ids.unkeyed)
 	}
-	if n := c.InFlight(); n != 0 {
-		t.Errorf("%d requests in flight", n)
+	next.together(func() { // three are remembered: the first of them is forgotten
+		c.order(buy(1, "newer"))
+		c.order(buy(1, clashTwo))
+	})
+	c.expect("EXECUTION 5 #9", "EXECUTION 6 #10")
+	if n := c.InFlight(); n != 0 || ids.unkeyed != 0 {
+		t.Errorf("%d requests in flight, %d unkeyed hashes", n, ids.unkeyed)
 	}
 }
 
-// TestOrderIDsWithOneHashForgotten: each id is forgotten with its own place in the queue.
-func TestOrderIDsWithOneHashForgotten(t *testing.T) {
-	w := newWorld(t, options{ids: 2}, alice)
-	c := w.loggedIn(alice)
-	w.together(func() {
-		c.order(buy(1, clashOne))
-		c.order(buy(2, clashTwo))
-		c.order(buy(3, "three")) // the first is forgotten
-		c.order(buy(2, clashTwo))
-		c.order(buy(4, "four")) // the second is forgotten
-		c.order(buy(5, clashTwo))
-		c.order(buy(5, clashTwo))
+// TestIDTable compares the table with a map. Few slots, and hashes that begin at few of them, make
+// long searches that wrap around.
+func TestIDTable(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var m orderIDs
+		want := make(map[record.IDHash]uint64) // by hash: the newest sequence
+		seq := uint64(0)
+		limit := rapid.IntRange(1, 40).Draw(t, "limit")
+		for range rapid.IntRange(1, 200).Draw(t, "ids") {
+			low := rapid.SampledFrom([]uint64{0, 1, 6, 7, 8, 1 << 31, 1<<32 - 1}).Draw(t, "low")
+			seq++
+			r := OrderIDRecord{ID: record.IDHash{High: seq, Low: low}, Seq: seq}
+			m.remember(r, limit)
+			want[r.ID] = seq
+			if seq > uint64(limit) {
+				maps.DeleteFunc(want, func(_ record.IDHash, s uint64) bool { return s == seq-uint64(limit) })
+			}
+			if rapid.IntRange(0, 9).Draw(t, "cut") == 0 {
+				m.cut(m.first)
+			}
+			if m.places.used != len(want) {
+				t.Fatalf("%d entries, want %d", m.places.used, len(want))
+			}
+			for hash, s := range want {
+				if r, ok := m.findHash(hash); !ok || r.Seq != s {
+					t.Fatalf("%v: found %v, %v, want %d", hash, r, ok, s)
+				}
+			}
+			if _, ok := m.findHash(record.IDHash{High: seq + 1, Low: low}); ok {
+				t.Fatal("found what was never remembered")
+			}
+		}
 	})
-	c.expect("EXECUTION 2 #2", "EXECUTION 3 #3", "EXECUTION 4 #4", "REPEAT 3 #5", "EXECUTION 5 #6", "EXECUTION 6 #7",
-		"REPEAT 6 #8")
-	ids := w.account(alice).ids
-	if len(ids.clashes) != 0 || len(ids.texts) != 0 || len(ids.seen) != 2 {
-		t.Errorf("%d ids are remembered by their text, %d by their hash", len(ids.clashes), len(ids.seen))
-	}
 }
 
 // TestContentsWithOneHash: the content of an order is compared with the event, not only by its

@@ -6,68 +6,77 @@ import (
 	"github.com/papertape/papertape/fnv1a"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // orderIDsMax is how many client order ids of an account are remembered.
 const orderIDsMax = 4096
 
 // orderIDs are the client order ids of an account's executed orders, so that a repeated order is
-// not executed twice. It keeps hashes, as the disk does, and two ids may have the same hash. So
-// when a hash is found, the id is compared with the one in the first order's event. If they differ,
-// the order is executed, and its id is remembered by its text beside the first. After a restart
-// such ids are known by their hash alone, as long as their events are not in memory. An order whose
-// id cannot be told from another one is then refused: it is never executed twice, and never
-// answered with the execution of the other order.
+// not executed twice. It keeps hashes, as the disk does. Equal keyed hashes are those of equal ids.
+// A ledger of format 1 has left hashes without a key, and two ids may have the same one. The events
+// of such ids are not in memory. They are read before anything is answered, and an order whose id
+// turns out to be another one is refused: it is never answered with the execution of the other
+// order. Unkeyed hashes are forgotten in the course of time, as all ids are.
 //
 // A record never changes once it is written, so a checkpoint may read part of the queue outside the
 // drainer. Forgotten records stay at the front of the queue until a checkpoint has forgotten them
 // too. There are no more of them than events that are not checkpointed yet, since each was pushed
 // out by the id of such an event.
 type orderIDs struct {
-	seen    map[uint64]int            // by hash of the id: its place in the queue, counted from the first id ever
-	clashes map[positions.OrderID]int // by the id itself, if its hash was already that of another id
-	texts   map[int]positions.OrderID // the keys of clashes, by place
-	queue   []OrderIDRecord           // by sequence
-	base    int                       // place of queue[0]
-	first   int                       // place of the oldest remembered record
+	places  idTable         // of the remembered records
+	queue   []OrderIDRecord // by sequence
+	base    int             // place of queue[0], counted from the first id ever
+	first   int             // place of the oldest remembered record
+	unkeyed int             // remembered records whose hash has no key
 	// records before this place were forgotten when a checkpoint last copied the account
 	offered int
 }
 
-// find returns the record of an id, or of another id with the same hash.
-func (m *orderIDs) find(id *positions.OrderID, hash uint64) (OrderIDRecord, bool) {
-	if len(m.clashes) > 0 {
-		if place, ok := m.clashes[*id]; ok {
-			return m.queue[place-m.base], true
-		}
+// find returns the record of an id, or one with the same unkeyed hash.
+func (m *orderIDs) find(id *positions.OrderID, hash record.IDHash) (OrderIDRecord, bool) {
+	if r, ok := m.findHash(hash); ok {
+		return r, true
 	}
-	place, ok := m.seen[hash]
-	if !ok {
+	if m.unkeyed == 0 {
 		return OrderIDRecord{}, false
 	}
-	return m.queue[place-m.base], true
+	return m.findHash(record.UnkeyedHash(id))
 }
 
-// remember adds the record of an executed id, by its hash, or, if clash is not nil, by that id
-// itself, since another id has its hash. It forgets the oldest record if there would be more than
-// limit.
-func (m *orderIDs) remember(r OrderIDRecord, clash *positions.OrderID, limit int) {
-	if m.seen == nil {
-		m.seen = make(map[uint64]int)
+func (m *orderIDs) findHash(hash record.IDHash) (OrderIDRecord, bool) {
+	for i := m.places.start(hash); ; i++ {
+		place, used := m.places.at(i)
+		if !used {
+			return OrderIDRecord{}, false
+		}
+		if r := m.record(place); r.ID == hash {
+			return *r, true
+		}
 	}
+}
+
+// record returns the record at a place, of which the lowest 32 bits are enough.
+func (m *orderIDs) record(place uint32) *OrderIDRecord { return &m.queue[place-uint32(m.base)] }
+
+// remember adds the record of an executed id. It forgets the oldest record if there would be more
+// than limit.
+func (m *orderIDs) remember(r OrderIDRecord, limit int) {
 	end := m.base + len(m.queue)
 	if end-m.first >= limit {
 		m.forgetOldest()
 	}
-	if clash != nil {
-		if m.clashes == nil {
-			m.clashes, m.texts = make(map[positions.OrderID]int), make(map[int]positions.OrderID)
-		}
-		m.clashes[*clash], m.texts[end] = end, *clash
-	} else {
-		m.seen[r.ID] = end
-	}
 	m.queue = append(m.queue, r)
+	if !r.ID.Keyed() {
+		m.unkeyed++
+	}
+	if m.places.full() {
+		m.places.resize()
+		for place := m.first; place < end; place++ {
+			m.places.add(m.record(uint32(place)).ID, uint32(place))
+		}
+	}
+	m.places.add(r.ID, uint32(end))
 }
 
 // forgetBefore forgets the ids of all events before seq.
@@ -79,12 +88,9 @@ func (m *orderIDs) forgetBefore(seq uint64) {
 
 func (m *orderIDs) forgetOldest() {
 	id := m.queue[m.first-m.base].ID
-	if place, ok := m.seen[id]; ok && place == m.first { // unless the hash was remembered again since
-		delete(m.seen, id)
-	}
-	if text, clashed := m.texts[m.first]; clashed {
-		delete(m.texts, m.first)
-		delete(m.clashes, text) // a text is in clashes only once at a time
+	m.places.remove(id, uint32(m.first), func(place uint32) record.IDHash { return m.record(place).ID })
+	if !id.Keyed() {
+		m.unkeyed--
 	}
 	m.first++
 }
@@ -111,11 +117,8 @@ func sameContent(t *positions.Trade, o *positions.Order) bool {
 	return t.Instrument == o.Instrument && t.Side == o.Side && t.Limit == o.Limit && t.Quantity == o.Quantity
 }
 
-// idHash is the hash of a client order id. Like the content hash it is stored on disk.
-func idHash(id *positions.OrderID) uint64 { return uint64(fnv1a.New.TextBytes(id.Bytes())) }
-
 // contentHash is the hash of the fields in which two orders must agree to be the same: instrument,
-// side, quantity and limit.
+// side, quantity and limit. It is stored on disk.
 func contentHash(id market.ID, side positions.Side, quantity, limit int64, u *market.Universe) uint64 {
 	in := u.At(id)
 	h := fnv1a.New.Text(in.Market).Text(in.Code)
@@ -123,8 +126,7 @@ func contentHash(id market.ID, side positions.Side, quantity, limit int64, u *ma
 }
 
 // orderIDRecord returns the record of an executed trade that has an order id.
-func orderIDRecord(t *positions.Trade, seq uint64, u *market.Universe) OrderIDRecord {
-	return OrderIDRecord{
-		ID: idHash(&t.OrderID), Content: contentHash(t.Instrument, t.Side, t.Quantity, t.Limit, u), Seq: seq,
-	}
+func (s *shard) orderIDRecord(t *positions.Trade, seq uint64) OrderIDRecord {
+	content := contentHash(t.Instrument, t.Side, t.Quantity, t.Limit, s.eng.cfg.Universe)
+	return OrderIDRecord{ID: s.idKey.Hash(&t.OrderID), Content: content, Seq: seq}
 }

@@ -17,7 +17,7 @@ func TestWrongGoroutine(t *testing.T) {
 	s := w.eng.shardOf(alice)
 	touches := map[string]func(){
 		"find":         func() { s.find(alice) },
-		"appendToTail": func() { s.appendToTail(nil, nil) },
+		"appendToTail": func() { s.appendToTail(nil, 0, nil) },
 		"runStep":      func() { s.runStep(nil, nil) },
 		"publish":      func() { s.publish(new(action)) },
 		"decide":       func() { s.decide(nil, nil) },
@@ -38,7 +38,7 @@ func TestWrongGoroutine(t *testing.T) {
 			t.Errorf("%s, while a drainer commits: %q", name, said)
 		}
 	}
-	if said := panicOf(func() { _ = w.eng.Replay(&w.journal.pending[0][0]) }); !strings.Contains(said, "takes") {
+	if said := panicOf(func() { _ = w.eng.Replay(&w.journal.pending[0][0], nil) }); !strings.Contains(said, "takes") {
 		t.Errorf("Replay, while a drainer commits: %q", said)
 	}
 	release()

@@ -23,7 +23,7 @@ func TestProperty(t *testing.T) {
 			keeps: rapid.Bool().Draw(t, "keeps"), shards: rapid.IntRange(1, 2).Draw(t, "shards"),
 			tail: rapid.IntRange(1, 12).Draw(t, "tail"), reads: rapid.IntRange(1, 2).Draw(t, "reads"),
 			inbox: rapid.IntRange(2, 10).Draw(t, "inbox"), sessions: rapid.IntRange(1, 4).Draw(t, "sessions"),
-			bytes: rapid.SampledFrom([]int64{0, -1, 8 * eventBytes, 30 * eventBytes}).Draw(t, "bytes"),
+			bytes: rapid.SampledFrom([]int64{0, -1, 5 * chunkBytesMin, 8 * blockBytes}).Draw(t, "bytes"),
 			slice: 1,
 		}
 		w := makeWorld(t, o, accounts...)

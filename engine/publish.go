@@ -1,7 +1,5 @@
 package engine
 
-import "github.com/papertape/papertape/positions"
-
 // publish is the third pass of one action, after the commit. Sessions see the actions in this
 // order.
 func (s *shard) publish(act *action) {
@@ -35,16 +33,16 @@ func (s *shard) publish(act *action) {
 // publishEvents adds events to the tails of their accounts and sends them to the sessions. r is the
 // request that caused them, or nil: the first event answers it.
 func (s *shard) publishEvents(caused span, r *Request) {
-	events := caused.in(s.step.events)
-	for i := range events {
-		s.publishEvent(&events[i], r)
+	for i := range caused.count {
+		s.publishEvent(int(caused.first+i), r)
 		r = nil
 	}
 }
 
-// publishEvent adds the event to the tail and sends it to the account's sessions. r is the request
-// that it answers, or nil.
-func (s *shard) publishEvent(ev *positions.Event, r *Request) {
+// publishEvent adds the event at index i to the tail and sends it to the account's sessions. r is
+// the request that it answers, or nil.
+func (s *shard) publishEvent(i int, r *Request) {
+	ev := &s.step.events[i]
 	a := s.find(ev.Account)
 	var owner *Session
 	var id uint64
@@ -57,7 +55,7 @@ func (s *shard) publishEvent(ev *positions.Event, r *Request) {
 			owner = nil
 		}
 	}
-	s.appendToTail(a, ev)
+	s.appendToTail(a, ev.Seq, s.step.record(i))
 	if len(a.live) > 0 {
 		s.publisher.Event(ev, a.live, owner, id)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // Recovery happens before the first request. Load every account that a checkpoint stored, on one
@@ -12,6 +13,17 @@ import (
 // were before the crash, so they take no more than the Config.UncheckpointedBytesMax of that time.
 // If that is more than the present limit, orders are refused until a checkpoint is durable, and one
 // is requested at once.
+
+// Use sets the table of instruments and the key of order ids with which events are recorded. It is
+// called before the first event, unless the engine's own may be used, as with a journal that keeps
+// nothing.
+func (e *Engine) Use(t *record.Table, key record.IDKey) {
+	for _, s := range e.shards {
+		s.drainer.Take()
+		s.table, s.idKey = t, key
+		s.drainer.Release()
+	}
+}
 
 // Load adds an account in the state that a checkpoint stored. It keeps nothing of st. It is an
 // error if no account can be in the state st, or if the account exists already; the engine is then
@@ -29,7 +41,7 @@ func (e *Engine) Load(st *AccountState) error {
 	a := &account{number: st.Account, copied: st.Seq}
 	a.tail.head, a.tail.stored = st.Seq, st.Seq
 	for _, r := range st.IDs {
-		a.remember(r, nil, s.idsMax)
+		a.remember(r, s.idsMax)
 	}
 	s.accounts[st.Account] = a
 	return nil
@@ -39,7 +51,7 @@ func (st *AccountState) checkIDs(limit int) error {
 	if n := len(st.IDs); n > limit {
 		return fmt.Errorf("account %d remembers %d order ids; at most %d can be", st.Account, n, limit)
 	}
-	if n := len(st.Events) + len(st.Forgotten); n > 0 {
+	if n := len(st.Runs) + len(st.Forgotten); n > 0 {
 		return fmt.Errorf("account %d is loaded with events or forgotten order ids", st.Account)
 	}
 	before := uint64(0)
@@ -55,16 +67,16 @@ func (st *AccountState) checkIDs(limit int) error {
 
 // Replay applies an event that was committed after the mark. An event that its account already has
 // is skipped. Any other event that is not the next one, or is not possible, is an error, and the
-// engine is then unusable. Nothing of ev is kept except what its pointers lead to.
-func (e *Engine) Replay(ev *positions.Event) error {
+// engine is then unusable. rec is the event's record. Neither is kept.
+func (e *Engine) Replay(ev *positions.Event, rec []byte) error {
 	s := e.shardOf(ev.Account)
 	s.drainer.Take() // for the goroutine that replays the shard
-	err := s.replay(ev)
+	err := s.replay(ev, rec)
 	s.drainer.Release()
 	return err
 }
 
-func (s *shard) replay(ev *positions.Event) error {
+func (s *shard) replay(ev *positions.Event, rec []byte) error {
 	a := s.find(ev.Account)
 	if a != nil && ev.Seq <= a.tail.head {
 		return nil
@@ -77,9 +89,9 @@ func (s *shard) replay(ev *positions.Event) error {
 		a = s.addAccount(ev.Account)
 	}
 	if ev.Kind == positions.KindTrade && !ev.Trade.OrderID.IsZero() {
-		a.remember(orderIDRecord(&ev.Trade, ev.Seq, s.eng.cfg.Universe), a.clash(&ev.Trade.OrderID), s.idsMax)
+		a.remember(s.orderIDRecord(&ev.Trade, ev.Seq), s.idsMax)
 	}
-	s.appendToTail(a, ev)
+	s.appendToTail(a, ev.Seq, rec)
 	if s.wantsCheckpoint() {
 		s.eng.requestCheckpoint()
 	}
@@ -94,30 +106,18 @@ func (s *shard) addAccount(number uint64) *account {
 	return a
 }
 
-// appendToTail adds the event to the tail, and marks the account as dirty.
-func (s *shard) appendToTail(a *account, ev *positions.Event) {
+// appendToTail adds the record of event seq to the tail, and marks the account as dirty.
+func (s *shard) appendToTail(a *account, seq uint64, rec []byte) {
 	s.drainer.Check()
-	s.memory.append(a, ev)
+	s.memory.append(a, seq, rec)
 	if s.keeps {
 		s.dirty.add(a)
 	}
 }
 
-// clash returns id if an id with its hash is remembered, else nil. Since the order with id was
-// executed, the remembered id is another one.
-func (a *account) clash(id *positions.OrderID) *positions.OrderID {
-	if a.ids == nil {
-		return nil
-	}
-	if _, known := a.ids.find(id, idHash(id)); !known {
-		return nil
-	}
-	return id
-}
-
-func (a *account) remember(r OrderIDRecord, clash *positions.OrderID, limit int) {
+func (a *account) remember(r OrderIDRecord, limit int) {
 	if a.ids == nil {
 		a.ids = new(orderIDs)
 	}
-	a.ids.remember(r, clash, limit)
+	a.ids.remember(r, limit)
 }

@@ -67,7 +67,7 @@ func TestRecoveryWantsACheckpoint(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eng.shards[0].unstoredMax = shrunk
+		eng.shards[0].unstoredMax = shrunk * testRecordBytes
 		if err := w.journal.recover(eng); err != nil {
 			t.Fatal(err)
 		}
@@ -101,13 +101,13 @@ func TestLoadRefuses(t *testing.T) {
 		"ids backward": {func(st *AccountState) { st.IDs[1].Seq = 2 }, "an order id of event 2 after one of 2"},
 		"id's future": {func(st *AccountState) { st.IDs[1].Seq = 6 },
 			"account 100100 as of event 5 has an order id of event 6"},
-		"with events": {func(st *AccountState) { st.Events = make([]positions.Event, 1) }, "loaded with events"},
+		"with events": {func(st *AccountState) { st.Runs = make([][]byte, 1) }, "loaded with events"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, options{keeps: true}, bob)
 			st := AccountState{
 				Account: alice, Seq: 5, Cash: positions.Cash{Balance: 7}, Rows: []positions.Row{row},
-				IDs: []OrderIDRecord{{ID: 1, Seq: 2}, {ID: 2, Seq: 5}},
+				IDs: []OrderIDRecord{{Seq: 2}, {Seq: 5}},
 			}
 			test.change(&st)
 			err := w.eng.Load(&st)
@@ -145,7 +145,7 @@ func TestReplayRefuses(t *testing.T) {
 			ev.Seq = 3
 			ev.Position.Version = 3
 			test.change(&ev)
-			err := w.eng.Replay(&ev)
+			err := w.eng.Replay(&ev, []byte("record"))
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Replay: %v, want %q", err, test.want)
 			}

@@ -1,36 +1,57 @@
 package engine
 
-import "github.com/papertape/papertape/positions"
+import (
+	"fmt"
+	"slices"
 
-// repeat answers an order whose id was used before with its first execution. If the event shows
-// that the first order's id only has the same hash, it answers nothing and returns true: the order
-// is a new one.
-//
-// If the event is not in memory, the remembered hashes decide until it has been read from the
-// journal: see repeatedOrder.
-func (s *shard) repeat(a *account, first OrderIDRecord, o *positions.Order, content uint64, act *action) (other bool) {
+	"github.com/papertape/papertape/positions"
+)
+
+// repeat answers an order whose id was used before with its first execution. If the event is not in
+// memory, the remembered hashes decide until it has been read from the journal: see repeatedOrder.
+func (s *shard) repeat(a *account, first OrderIDRecord, o *positions.Order, content uint64, act *action) {
 	st := &s.step
 	ev := s.recent(a, first.Seq)
-	switch {
-	case ev != nil && ev.Trade.OrderID != o.ID:
-		return true
-	case ev != nil && !sameContent(&ev.Trade, o), ev == nil && first.Content != content:
+	if ev != nil && !sameContent(&ev.Trade, o) || ev == nil && first.Content != content {
 		act.outcome, act.failure = outcomeFailed, FailureDuplicateOrderID
-		return false
+		return
 	}
 	act.outcome, act.index = outcomeRepeated, int32(len(st.repeats))
 	if ev == nil { // it is read outside the drainer when the action is published
 		ev = &positions.Event{Account: a.number, Seq: first.Seq}
 	}
 	st.repeats = append(st.repeats, *ev)
-	return false
+}
+
+// recall decodes the events of the tail from one sequence to another, both included. It returns them
+// newest first. They are valid until the next call.
+func (s *shard) recall(a *account, from, to uint64) []*positions.Event {
+	st := &s.step
+	st.page = st.page[:0]
+	n := int(to - from + 1)
+	st.recalled = slices.Grow(st.recalled[:0], n)[:n]
+	r := a.tail.reader(from)
+	for i := range st.recalled {
+		s.decode(r.next(), &st.recalled[i])
+	}
+	for i := n - 1; i >= 0; i-- {
+		st.page = append(st.page, &st.recalled[i])
+	}
+	return st.page
+}
+
+// decode decodes a record that is in memory.
+func (s *shard) decode(rec []byte, ev *positions.Event) {
+	if err := s.table.Decode(rec, ev); err != nil {
+		panic(fmt.Sprintf("a record in memory is spoilt: %v", err))
+	}
 }
 
 // recent returns an event of the account if it is in memory, either in the tail or decided earlier
-// in this step, else nil.
+// in this step, else nil. It is valid until the next call of recall.
 func (s *shard) recent(a *account, seq uint64) *positions.Event {
 	if a.tail.has(seq) {
-		return a.tail.at(seq)
+		return s.recall(a, seq, seq)[0]
 	}
 	if seq > a.tail.head {
 		for i := len(s.step.events) - 1; i >= 0; i-- {

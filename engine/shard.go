@@ -9,6 +9,7 @@ import (
 	"github.com/papertape/papertape/engine/owner"
 	"github.com/papertape/papertape/pace"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // stepRequestsMax is the largest number of requests that share a commit and a round of writes.
@@ -19,8 +20,11 @@ type shard struct {
 	eng         *Engine
 	drainFunc   func() // the method value drain, made once so that submitting it does not allocate
 	keeps       bool   // Journal.Keeps
-	unstoredMax int64  // if keeps: events that may be without a checkpoint
+	unstoredMax int64  // if keeps: bytes of records that may be without a checkpoint
 	idsMax      int    // order ids remembered per account
+	// set by Use, before the first event
+	table *record.Table
+	idKey record.IDKey
 
 	mu sync.Mutex
 	// Shared, guarded by mu.
@@ -65,8 +69,9 @@ type shardStats struct {
 	requests, events, refused, steps  atomic.Uint64
 	rateLimited, historyBusy, dropped atomic.Uint64
 	busy, readOnly                    atomic.Uint64
-	unstored                          atomic.Int64 // current number of events that no checkpoint has stored
-	_                                 [6]uint64    // keeps the next shard's counters on another cache line
+	unstored                          atomic.Int64 // current size of the records that no checkpoint has stored
+	historyEvents, historyBytes       atomic.Int64 // current; of the tails
+	_                                 [4]uint64    // keeps the next shard's counters on another cache line
 }
 
 // submit puts as many requests as fit into the inbox and returns how many that were.

@@ -10,6 +10,8 @@ import (
 // step is the scratch memory of one step. The next step reuses it.
 type step struct {
 	events   []positions.Event // decided in this step, in order
+	records  []byte            // of the events, one behind the other
+	ends     []int             // where in records the record of each event ends
 	orders   []positions.Order // of the current Decider
 	repeats  []positions.Event // first executions of repeated orders
 	actions  []action          // what to publish, in order
@@ -18,6 +20,7 @@ type step struct {
 	joining  []*Session           // catching up; they get their next piece at the end of the step
 	slices   []*sliceItem         // checkpoint slices to serve at the end of the step
 	page     []*positions.Event
+	recalled []positions.Event // events of the tail, decoded
 
 	prices   *market.Prices
 	now      int64 // for the times of events
@@ -83,7 +86,7 @@ func (s *shard) runStep(requests []Request, lane []item) {
 		s.decideRequest(&requests[i])
 	}
 	if len(st.events) > 0 {
-		if err := s.eng.cfg.Journal.Commit(st.events); err != nil {
+		if err := s.eng.cfg.Journal.Commit(st.records, len(st.events)); err != nil {
 			s.eng.fatal(fmt.Errorf("journal: a commit failed, so nothing more may be answered: %w", err))
 		}
 	}
@@ -115,10 +118,16 @@ func (s *shard) endStep() {
 	}
 	s.stats.dropped.Store(s.memory.dropped)
 	s.stats.unstored.Store(s.memory.unstored)
+	s.stats.historyEvents.Store(s.memory.events)
+	s.stats.historyBytes.Store(s.memory.bytes)
 }
 
-// scratchRowsMax is how many rows of scratch memory for queries are kept between steps.
-const scratchRowsMax = 8 * positions.MaxRows
+const (
+	// scratchRowsMax is how many rows of scratch memory for queries are kept between steps.
+	scratchRowsMax = 8 * positions.MaxRows
+	// scratchRecordsMax is how many bytes of scratch memory for records are kept between steps.
+	scratchRecordsMax = 1 << 20
+)
 
 // resetStep empties the scratch memory. The next step overwrites the pointers that are left in it.
 // Memory that one unusually large step needed is freed.
@@ -127,6 +136,9 @@ func (s *shard) resetStep() {
 	if cap(st.rows) > scratchRowsMax {
 		st.rows, st.holdings = nil, nil
 	}
+	if cap(st.records) > scratchRecordsMax {
+		st.records = nil
+	}
 	clear(st.joining)
 	clear(st.slices)
 	clear(st.page)
@@ -134,6 +146,7 @@ func (s *shard) resetStep() {
 	st.events, st.repeats, st.actions = st.events[:0], st.repeats[:0], st.actions[:0]
 	st.holdings, st.rows, st.joining = st.holdings[:0], st.rows[:0], st.joining[:0]
 	st.slices, st.page = st.slices[:0], st.page[:0]
+	st.records, st.ends = st.records[:0], st.ends[:0]
 	st.refused = 0
 }
 
@@ -147,6 +160,26 @@ func (st *step) nextEvent() *positions.Event {
 		st.events = append(st.events, positions.Event{})
 	}
 	return &st.events[n]
+}
+
+// accept applies the newest event of the step, which an action has decided, and encodes it.
+func (s *shard) accept(act *action) {
+	st := &s.step
+	n := len(st.events) - 1
+	ev := &st.events[n]
+	s.book.Apply(ev)
+	st.records = s.table.Append(st.records, ev)
+	st.ends = append(st.ends, len(st.records))
+	act.events.add(n)
+}
+
+// record returns the record of the event at index i.
+func (st *step) record(i int) []byte {
+	begin := 0
+	if i > 0 {
+		begin = st.ends[i-1]
+	}
+	return st.records[begin:st.ends[i]]
 }
 
 // nextAction returns room for one more action of the step. It is zero, since resetStep has cleared

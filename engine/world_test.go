@@ -60,6 +60,10 @@ type world struct {
 	ended   bool         // a call of Fatal was expected, and its shard is gone
 }
 
+// testRecordBytes is what the smallest records of these tests take. Others are a little larger, which
+// matters only where there are many.
+const testRecordBytes = 33
+
 // options are the engine settings that tests change. The zero value gives one shard with room for
 // everything.
 type options struct {
@@ -69,7 +73,7 @@ type options struct {
 	tail                                    int   // events kept per account
 	ids                                     int   // order ids remembered per account
 	bytes                                   int64 // for all tails of a shard; -1: none
-	uncheckpointed                          int64 // events of a shard that may be without a checkpoint
+	uncheckpointed                          int64 // of a shard, in records of testRecordBytes
 	readOnly                                func() bool
 	slice                                   int          // accounts per slice of a checkpoint
 	journal                                 *fakeJournal // from an earlier run; the engine recovers from it
@@ -103,7 +107,7 @@ func makeWorld(t tester, o options, accounts ...uint64) *world {
 		Shards: shards, Workers: or(o.workers, 2*shards), InboxOrdersMax: or(o.inbox, 8192),
 		HistoryReadsMax: or(o.reads, 4), HistoryMemoryBytesMax: 1 << 30, SessionsPerAccountMax: or(o.sessions, 64),
 		OrdersPerSecond: o.perSecond, ReadOnly: o.readOnly,
-		UncheckpointedBytesMax: int64(shards) * eventBytes * int64(or(int(o.uncheckpointed), 1<<20)),
+		UncheckpointedBytesMax: 1 << 30,
 		Universe:               testUniverse, Prices: w.prices.Load, Clock: func() int64 { return w.clock.Add(1) },
 		Elapsed: w.elapsed.Load,
 		Journal: w.journal, Outlet: w.outlet,
@@ -119,6 +123,9 @@ func makeWorld(t tester, o options, accounts ...uint64) *world {
 	for _, s := range eng.shards {
 		s.memory.eventsMax = or(o.tail, tailEvents)
 		s.idsMax = or(o.ids, orderIDsMax)
+		if o.uncheckpointed > 0 {
+			s.unstoredMax = o.uncheckpointed * testRecordBytes
+		}
 		switch {
 		case o.bytes > 0:
 			s.memory.bytesMax = o.bytes

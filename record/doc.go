@@ -18,8 +18,10 @@
 //	record      uv length of what follows, uv kind, uv flags, uv account, uv seq, 8 bytes time (little-endian),
 //	            sv cash balance, sv fees paid, sv realised, sv total market value, and then by kind
 //	flags       change (3 bits) | row<<3
-//	trade       trade, sv row quantity, sv cost, sv realised [, with row: uv version, instrument, sv sellable, sv price]
-//	bust        uv seq of the trade, text reason, text actor, text id, trade original, uv 0 or 1 [, 1: trade replacement],
+//	trade       trade, sv row quantity, sv cost, sv realised
+//	            [, with row: uv version, instrument, sv sellable, sv price]
+//	bust        uv seq of the trade, text reason, text actor, text id, trade original, uv 0 or 1
+//	            [, with 1: trade replacement],
 //	            uv n, n × uv seq of the cascade, uv n, n × position
 //	adjustment  sv cash, text reason, text actor
 //

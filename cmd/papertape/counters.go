@@ -45,6 +45,8 @@ func (s *server) counters() []console.Counter {
 		{Name: "orders_refused", Value: e.Refused, What: "orders refused by the book"},
 		{Name: "steps", Value: e.Steps, What: "steps of the shards: one commit and one round of writes each"},
 		{Name: "events_dropped", Value: e.EventsDropped, What: "events that memory no longer holds"},
+		{Name: "history_events", Value: uint64(e.HistoryEvents), What: "events in memory"},
+		{Name: "history_bytes", Value: uint64(e.HistoryBytes), What: "what the events in memory take"},
 		{Name: "pool_overflows", Value: e.PoolOverflows, What: "drains that found the pool full; should be 0"},
 		{Name: "panics", Value: e.Panics + g.Panics.Load(), What: "panics contained; should be 0"},
 		{Name: "log_lines_lost", Value: lost, What: "lines of the log that could not be written, or that nobody read"},

@@ -70,7 +70,9 @@ func (l *ledger) Epoch() uint64 { return l.journal.Load().Epoch() }
 
 func (l *ledger) Keeps() bool { return true }
 
-func (l *ledger) Commit(events []positions.Event) error { return l.journal.Load().Commit(events) }
+func (l *ledger) Commit(records []byte, count int) error {
+	return l.journal.Load().Commit(records, count)
+}
 
 func (l *ledger) Committed() uint64 { return l.journal.Load().Committed() }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/journal"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // TestLastCheckpoint checks that a clean stop makes a last checkpoint, so that the next start
@@ -115,6 +116,7 @@ func TestLedgerErrors(t *testing.T) {
 		{fmt.Errorf("open: %w", &journal.DamageError{Dir: "d", Where: "commit 7", Err: errors.New("it is missing")}),
 			false},
 		{fmt.Errorf("recover: %w", context.Canceled), false},
+		{fmt.Errorf("the journal in d: commit 7: %w", &record.NewerError{What: "event 1 is of kind 4"}), true},
 	} {
 		err := asLedgerError(c.err)
 		var config config.Error
@@ -131,4 +133,6 @@ func (discard) Load(*engine.AccountState) error { return nil }
 
 func (discard) ShardOf(uint64) int { return 0 }
 
-func (discard) Replay(*positions.Event) error { return nil }
+func (discard) Use(*record.Table, record.IDKey) {}
+
+func (discard) Replay(*positions.Event, []byte) error { return nil }

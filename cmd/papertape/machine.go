@@ -83,13 +83,21 @@ func connectionLimits(c *config.Config, connections int) gateway.Limits {
 	}
 }
 
-// reserveHeap asks for huge pages for what the server keeps in memory, and as much again, which is
-// Go's headroom.
+// adviseMemory returns what the engine calls for each piece of memory that will hold history.
+func adviseMemory(cfg *config.Config) func([]byte) {
+	if !cfg.HugePages {
+		return nil
+	}
+	return process.AdviseHugePages
+}
+
+// reserveHeap asks for huge pages for what the heap holds. Most of the history is not in the heap;
+// that of many small accounts is.
 func reserveHeap(cfg *config.Config, log zerolog.Logger) {
 	if !cfg.HugePages {
 		return
 	}
-	bytes, err := process.ReserveHugePages(2 * (cfg.HistoryMemoryBytesMax + cfg.UncheckpointedBytesMax))
+	bytes, err := process.ReserveHugePages(cfg.HistoryMemoryBytesMax + cfg.UncheckpointedBytesMax)
 	if err != nil {
 		log.Warn().Err(err).Msg("no huge pages")
 		return

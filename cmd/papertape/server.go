@@ -98,7 +98,7 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		OrdersPerSecond: cfg.OrdersPerSecond,
 		Universe:        universe, Prices: s.feed.Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
 		Journal: journal, UncheckpointedBytesMax: cfg.UncheckpointedBytesMax, ReadOnly: readOnly,
-		Outlet: s.gw, Log: log, Fatal: s.fatal,
+		Outlet: s.gw, Log: log, Fatal: s.fatal, AdviseMemory: adviseMemory(cfg),
 	})
 	if err != nil {
 		return nil, err

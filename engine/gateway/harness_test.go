@@ -298,7 +298,7 @@ func (j *gatedJournal) shut(t testing.TB) (open func()) {
 }
 
 // Commit waits for the gate.
-func (j *gatedJournal) Commit([]positions.Event) error {
+func (j *gatedJournal) Commit([]byte, int) error {
 	j.mu.Lock()
 	gate := j.gate
 	j.waiting++

@@ -35,7 +35,7 @@ func TestJournalRefusals(t *testing.T) {
 	t.Parallel()
 	var readOnly atomic.Bool
 	s := start(t, func(_ *Config, e *engine.Config) {
-		e.Journal, e.UncheckpointedBytesMax, e.ReadOnly = keeping{engine.NewMemoryJournal()}, 2<<20, readOnly.Load
+		e.Journal, e.UncheckpointedBytesMax, e.ReadOnly = keeping{engine.NewMemoryJournal()}, 256<<10, readOnly.Load
 	})
 	p := s.user(t, alice)
 	refused := func(code papertapev1.RejectCode, about string) bool {
@@ -61,7 +61,7 @@ func TestJournalRefusals(t *testing.T) {
 	readOnly.Store(false)
 	n := 0
 	for ; !refused(papertapev1.RejectCode_REJECT_CODE_BUSY, "checkpoint"); n++ {
-		if n == 10_000 { // 2 MiB hold fewer events
+		if n == 10_000 { // 256 KiB hold fewer events
 			t.Fatal("orders are executed though nothing is ever checkpointed")
 		}
 	}

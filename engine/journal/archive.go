@@ -13,6 +13,7 @@ import (
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // Summary is what Verify and Export have found.
@@ -20,6 +21,7 @@ type Summary struct {
 	Accounts uint64
 	Events   uint64
 	Commits  uint64 // number of the newest commit
+	Format   uint64
 	Epoch    uint64
 	Mode     Mode // of the last run
 	Clean    bool // whether the last run ended cleanly
@@ -27,9 +29,8 @@ type Summary struct {
 	Torn     bool // whether the end of the log is torn; the next start will truncate it
 }
 
-// archive reads a journal that no server has open, and changes nothing. It keeps the encoded
-// events of all blocks in memory, as the engine does, and everything else one account at a
-// time.
+// archive reads a journal that no server has open, and changes nothing. It keeps the records of the
+// events of all blocks in memory, as the engine does, and everything else one account at a time.
 type archive struct {
 	store
 	head head
@@ -41,7 +42,7 @@ type archive struct {
 type tailEvent struct {
 	account, seq uint64
 	commit       uint64
-	encoded      []byte
+	rec          []byte
 }
 
 func openArchive(ctx context.Context, dir string, o Options) (*archive, error) {
@@ -53,7 +54,7 @@ func openArchive(ctx context.Context, dir string, o Options) (*archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &archive{store: store{disk: disk, dir: dir, lock: lock, l: newListings(o.Universe)}}
+	a := &archive{store: store{disk: disk, dir: dir, lock: lock, universe: o.Universe}}
 	if err := a.open(ctx, &o); err != nil {
 		return nil, errors.Join(err, a.unlock())
 	}
@@ -72,7 +73,7 @@ func (a *archive) open(ctx context.Context, o *Options) error {
 		return err
 	}
 	a.sum = Summary{
-		Commits: a.head.last.number, Epoch: a.head.record.epoch, Mode: a.head.record.mode,
+		Commits: a.head.last.number, Format: a.head.record.format, Epoch: a.head.record.epoch, Mode: a.head.record.mode,
 		Clean: found.clean != nil, Backup: found.backup, Torn: len(found.torn) > 0,
 	}
 	return a.readTail(ctx)
@@ -80,18 +81,25 @@ func (a *archive) open(ctx context.Context, o *Options) error {
 
 // readTail verifies the chain of blocks and collects their events.
 func (a *archive) readTail(ctx context.Context) error {
-	var ev positions.Event
+	var all []byte
 	reached, err := a.eachBlock(a.head.mark.blockID, func(number uint64, events *decoder, count int) error {
-		encoded := bytes.Clone(events.b)
-		events.b = encoded
+		all = all[:0]
 		for range count {
-			before := events.b
-			if events.event(&ev); events.err != nil {
-				return events.err
-			}
-			a.tail = append(a.tail, tailEvent{ev.Account, ev.Seq, number, before[:len(before)-len(events.b)]})
+			all = events.appendRecord(all)
 		}
-		return errors.Join(events.end(), ctx.Err())
+		if err := events.End(); err != nil {
+			return err
+		}
+		for records := bytes.Clone(all); len(records) > 0; {
+			rec := records[:record.Size(records)]
+			records = records[len(rec):]
+			account, seq, err := record.Head(rec)
+			if err != nil {
+				return err
+			}
+			a.tail = append(a.tail, tailEvent{account, seq, number, rec})
+		}
+		return ctx.Err()
 	})
 	if err != nil {
 		return err
@@ -176,9 +184,10 @@ func (a *archive) nextAccount(it *pebble.Iterator, from uint64) (account uint64,
 // the same in both.
 func (a *archive) eachEvent(account, stored, upTo uint64, f func(ev *positions.Event) error) error {
 	tail := a.tailOf(account)
+	var rec []byte
 	seq, err := a.eachStoredEvent(account, upTo, func(ev *positions.Event) error {
 		if len(tail) > 0 && tail[0].seq == ev.Seq {
-			if !bytes.Equal(a.l.appendEvent(nil, ev), tail[0].encoded) {
+			if rec = a.table.Append(rec[:0], ev); !bytes.Equal(rec, tail[0].rec) {
 				return a.damage(fmt.Sprintf("event %d of account %d", ev.Seq, account),
 					fmt.Errorf("the history has another than commit %d", tail[0].commit))
 			}
@@ -199,9 +208,8 @@ func (a *archive) eachEvent(account, stored, upTo uint64, f func(ev *positions.E
 			return a.damage(fmt.Sprintf("commit %d", tail[0].commit),
 				fmt.Errorf("event %d of account %d is where event %d should be", tail[0].seq, account, seq))
 		}
-		d := decoder{l: a.l, b: tail[0].encoded}
-		if d.event(&ev); d.err != nil {
-			return a.damage(fmt.Sprintf("commit %d", tail[0].commit), d.err)
+		if err := a.table.Decode(tail[0].rec, &ev); err != nil {
+			return a.damage(fmt.Sprintf("commit %d", tail[0].commit), err)
 		}
 		if err := f(&ev); err != nil {
 			return err

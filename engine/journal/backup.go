@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -29,11 +30,16 @@ func (j *Journal) Backup(out string) error {
 		return err
 	}
 	return makeBackup(j.disk, out, func(unfinished string) (io.Closer, error) {
-		if err := j.copyTo(unfinished); err != nil {
-			return nil, err
-		}
-		return nil, copyFiles(j.disk, j.dir, j.disk, unfinished, j.o.Beside)
+		return nil, j.copyAll(unfinished)
 	})
+}
+
+// copyAll writes the database's files, and those beside it, to dir.
+func (j *Journal) copyAll(dir string) error {
+	if err := j.copyTo(dir); err != nil {
+		return err
+	}
+	return copyFiles(j.disk, j.dir, j.disk, dir, j.o.Beside)
 }
 
 // copyTo writes the database's files to dir. Pebble panics if the directory of the copy cannot
@@ -44,7 +50,7 @@ func (j *Journal) Backup(out string) error {
 func (j *Journal) copyTo(dir string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
+			err = panicError(p)
 		}
 	}()
 	if err := j.syncWritten(); err != nil {
@@ -53,7 +59,34 @@ func (j *Journal) copyTo(dir string) (err error) {
 	if err := j.db.Checkpoint(dir); err != nil {
 		return err
 	}
+	if empty, err := hasEmptyManifest(j.disk, dir); err != nil || empty {
+		if err = errors.Join(err, j.disk.RemoveAll(dir)); err == nil {
+			err = j.db.Flush()
+		}
+		if err == nil {
+			err = j.db.Checkpoint(dir)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return writeFile(j.disk, dir, lockFile, "") // readers of the backup lock it
+}
+
+// hasEmptyManifest reports whether a copy of the database lacks its content. Pebble v2.1.7 copies as
+// much of its manifest as it has written since it was opened. Until it first writes to it, which a
+// flush makes it do, that is nothing, although there are tables.
+func hasEmptyManifest(disk vfs.FS, dir string) (bool, error) {
+	names, err := disk.List(dir)
+	for _, name := range names {
+		if !strings.HasPrefix(name, "MANIFEST-") {
+			continue
+		}
+		if in, err := disk.Stat(disk.PathJoin(dir, name)); err != nil || in.Size() == 0 {
+			return true, err
+		}
+	}
+	return false, err
 }
 
 // BackupStopped is Backup for the journal in dir, which no server may have open.

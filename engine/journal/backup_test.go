@@ -76,6 +76,42 @@ func TestBackup(t *testing.T) {
 	}
 }
 
+// TestBackupBeforeFirstFlush: a copy that is made before Pebble has written to its manifest is whole.
+// Pebble has nothing to write there if the start before was cut off between its flush and its new log.
+func TestBackupBeforeFirstFlush(t *testing.T) {
+	start, w := crashDisk{vfs.NewCrashableMem()}, newWorld(2, 4, 7)
+	j, _ := mustRecover(t, "data", testOptions(t, start, Sync))
+	w.run(t, j, 60, 5)
+	mustClose(t, j)
+	var lost []*vfs.MemFS
+	j, err := Open("data", testOptions(t, start.beforeWrites(func(op errorfs.Op) {
+		if strings.HasSuffix(op.Path, ".log") && (op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpRename) {
+			lost = append(lost, start.CrashClone(vfs.CrashCloneCfg{}))
+		}
+	}), Sync))
+	must(t, err)
+	must(t, j.Close())
+	for _, disk := range lost {
+		o := testOptions(t, disk, Sync)
+		j, err := Open("data", o)
+		must(t, err)
+		must(t, errors.Join(j.copyTo("copy"), j.Close(), disk.Remove("copy/"+unfinishedFile)))
+		if _, err := Verify(context.Background(), "copy", o); err != nil {
+			t.Error(err)
+		}
+		b, r, err := recoverFrom("copy", o)
+		if err == nil {
+			err = errors.Join(w.compare(b, r, w.acked(everything)), b.Close())
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if len(lost) == 0 {
+		t.Error("no log was made")
+	}
+}
+
 // TestBackupStopped makes backups of a journal that was closed, and of one that lost power.
 func TestBackupStopped(t *testing.T) {
 	disk, w := vfs.NewCrashableMem(), newWorld(3, 6, 9)

@@ -30,7 +30,7 @@ func BenchmarkRecover(b *testing.B) {
 	events := make([]positions.Event, 256)
 	for range *benchEvents / len(events) {
 		f.fill(events)
-		if err := j.Commit(events); err != nil {
+		if err := commit(j, events...); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 var benchEvents = flag.Int("benchevents", 1_000_000,
@@ -194,14 +195,24 @@ type flowShard struct {
 	mu     sync.Mutex
 	flow   *flow
 	events [flowBatch]positions.Event
+	table  *record.Table
+	commit []byte
 	keep   bool
-	dirty  map[uint64][]positions.Event // by account, since the last checkpoint
+	dirty  map[uint64]*flowAccount // since the last checkpoint
+}
+
+type flowAccount struct {
+	last    positions.Event
+	records []byte
+	count   uint64
 }
 
 func newFlows(shards int, keep bool) *flows {
 	f := new(flows)
 	for i := range shards {
-		f.shards = append(f.shards, &flowShard{flow: newFlow(uint64(1_000_000*(i+1)), 1000), keep: keep})
+		f.shards = append(f.shards, &flowShard{
+			flow: newFlow(uint64(1_000_000*(i+1)), 1000), table: record.NewTable(universe), keep: keep,
+		})
 	}
 	return f
 }
@@ -233,15 +244,24 @@ func (s *flowShard) step(j engine.Journal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flow.fill(s.events[:])
-	if err := j.Commit(s.events[:]); err != nil {
+	s.commit = s.commit[:0]
+	for i := range s.events {
+		s.commit = s.table.Append(s.commit, &s.events[i])
+	}
+	if err := j.Commit(s.commit, len(s.events)); err != nil {
 		return err
 	}
 	if s.keep {
 		if s.dirty == nil {
-			s.dirty = make(map[uint64][]positions.Event)
+			s.dirty = make(map[uint64]*flowAccount)
 		}
 		for i := range s.events {
-			s.dirty[s.events[i].Account] = append(s.dirty[s.events[i].Account], s.events[i])
+			a := s.dirty[s.events[i].Account]
+			if a == nil {
+				a = new(flowAccount)
+				s.dirty[s.events[i].Account] = a
+			}
+			a.last, a.records, a.count = s.events[i], s.table.Append(a.records, &s.events[i]), a.count+1
 		}
 	}
 	return nil
@@ -255,9 +275,11 @@ func (f *flows) Checkpoint(_ context.Context, store func([]engine.AccountState) 
 		dirty := s.dirty
 		s.dirty = nil
 		s.mu.Unlock()
-		for number, events := range dirty {
-			last := &events[len(events)-1]
-			st := engine.AccountState{Account: number, Seq: last.Seq, Cash: last.Cash, Events: events}
+		for number, a := range dirty {
+			last := &a.last
+			st := engine.AccountState{
+				Account: number, Seq: last.Seq, Cash: last.Cash, Runs: [][]byte{a.records}, Count: a.count,
+			}
 			for id := range market.ID(10) {
 				row := last.Position.Row
 				row.Instrument = id
@@ -284,10 +306,13 @@ func BenchmarkRead(b *testing.B) {
 	for range max(1, *benchEvents/accounts/perCheckpoint) {
 		w := checkpointWriter{j: j}
 		for account := range uint64(accounts) {
-			st := engine.AccountState{Account: 100_001 + account, Seq: seq + perCheckpoint}
+			st := engine.AccountState{Account: 100_001 + account, Seq: seq + perCheckpoint, Count: perCheckpoint}
+			var run []byte
 			for i := range uint64(perCheckpoint) {
-				st.Events = append(st.Events, flowEvent(st.Account, seq+i+1))
+				ev := flowEvent(st.Account, seq+i+1)
+				run = j.table.Append(run, &ev)
 			}
+			st.Runs = [][]byte{run}
 			if err := w.accounts([]engine.AccountState{st}); err != nil {
 				b.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/record"
 )
 
 // Checkpointer is what Run and Checkpoint make checkpoints of: *engine.Engine.
@@ -119,25 +121,27 @@ func (w *checkpointWriter) accounts(states []engine.AccountState) error {
 // account adds everything about an account to one batch: events, rows, cash, sequence, order
 // ids.
 func (w *checkpointWriter) account(st *engine.AccountState) error {
-	n := uint64(len(st.Events))
-	if n == 0 || st.Seq < n || st.Events[0].Seq != st.Seq-n+1 || st.Events[n-1].Seq != st.Seq {
-		return fmt.Errorf("account %d at event %d: the %d events since its last checkpoint do not lead there",
-			st.Account, st.Seq, n)
+	if err := checkRuns(st); err != nil {
+		return fmt.Errorf("account %d at event %d: the %d events since its last checkpoint do not lead there: %w",
+			st.Account, st.Seq, st.Count, err)
 	}
 	if w.batch == nil {
 		w.batch = w.j.db.NewBatch()
 	}
-	if st.Events[0].Seq == 1 {
+	first := st.Seq - st.Count + 1
+	if first == 1 {
 		w.opened++
 	}
 	var err error
-	for events := st.Events; len(events) > 0 && err == nil; {
-		n := min(len(events), runEventsMax)
-		w.value = w.j.l.appendRun(newValue(w.value), events[:n])
-		err = w.set(runKey(st.Account, events[0].Seq))
-		events = events[n:]
+	records := recordCutter{runs: st.Runs}
+	for left := st.Count; left > 0 && err == nil; {
+		n := min(left, runEventsMax)
+		w.value = binary.AppendUvarint(newValue(w.value), n)
+		w.value = records.append(w.value, n)
+		err = w.set(runKey(st.Account, first))
+		first, left = first+n, left-n
 	}
-	w.value = w.j.l.appendAccount(newValue(w.value), st)
+	w.value = appendAccount(newValue(w.value), st, w.j.table)
 	err = errors.Join(err, w.set(accountKey(st.Account)))
 	for i := range st.Forgotten {
 		err = errors.Join(err, w.batch.Delete(orderIDKey(st.Account, st.Forgotten[i].Seq), nil))
@@ -153,6 +157,56 @@ func (w *checkpointWriter) account(st *engine.AccountState) error {
 		return w.flush()
 	}
 	return nil
+}
+
+// checkRuns checks that the runs are st.Count whole records, and that the first and the last one are
+// of the events that they should be of.
+func checkRuns(st *engine.AccountState) error {
+	if st.Count == 0 || st.Count > st.Seq {
+		return errors.New("there cannot be so many")
+	}
+	n := uint64(0)
+	for _, run := range st.Runs {
+		for len(run) > 0 {
+			rec, rest, err := record.Cut(run)
+			if err != nil {
+				return fmt.Errorf("record %d: %w", n+1, err)
+			}
+			run = rest
+			if n++; n != 1 && n != st.Count {
+				continue
+			}
+			account, seq, err := record.Head(rec)
+			if want := st.Seq - st.Count + n; err == nil && (account != st.Account || seq != want) {
+				err = fmt.Errorf("it is of event %d of account %d, and should be of event %d", seq, account, want)
+			}
+			if err != nil {
+				return fmt.Errorf("record %d: %w", n, err)
+			}
+		}
+	}
+	if n != st.Count {
+		return fmt.Errorf("there are %d records", n)
+	}
+	return nil
+}
+
+// recordCutter goes through runs that checkRuns has checked.
+type recordCutter struct{ runs [][]byte }
+
+// append appends the next n records to dst.
+func (c *recordCutter) append(dst []byte, n uint64) []byte {
+	for n > 0 {
+		run, end := c.runs[0], 0
+		for ; n > 0 && end < len(run); n-- {
+			end += record.Size(run[end:])
+		}
+		dst = append(dst, run[:end]...)
+		if c.runs[0] = run[end:]; end == len(run) {
+			c.runs = c.runs[1:]
+		}
+	}
+	return dst
 }
 
 func (w *checkpointWriter) set(key []byte) error {
@@ -210,7 +264,7 @@ func (j *Journal) blockHashOf(number uint64) (uint64, error) {
 	if err != nil {
 		return 0, j.damage(nameKey(key), err)
 	}
-	_, err = openValue(key, value)
+	_, _, err = openValue(key, value)
 	hash := blockHash(number, value)
 	if err = errors.Join(err, closer.Close()); err != nil {
 		return 0, j.damage(nameKey(key), err)

@@ -121,12 +121,22 @@ func TestCheckpointGivenUp(t *testing.T) {
 // stored.
 func TestCheckpointChecksRuns(t *testing.T) {
 	j, _ := mustRecover(t, "data", testOptions(t, vfs.NewMem(), Sync))
-	first := opening(7)
+	rec := func(account, seq uint64) []byte {
+		ev := opening(account)
+		ev.Seq = seq
+		return j.table.Append(nil, &ev)
+	}
+	first, cut := rec(7, 1), rec(7, 1)
 	for name, st := range map[string]engine.AccountState{
-		"no events":   {Account: 7, Seq: 1},
-		"too few":     {Account: 7, Seq: 2, Events: []positions.Event{first}},
-		"too many":    {Account: 7, Seq: 1, Events: []positions.Event{first, first}},
-		"another end": {Account: 7, Seq: 3, Events: []positions.Event{{Seq: 2}, {Seq: 4}}},
+		"no events":       {Account: 7, Seq: 1},
+		"no records":      {Account: 7, Seq: 1, Count: 1},
+		"too few":         {Account: 7, Seq: 2, Count: 2, Runs: [][]byte{rec(7, 1)}},
+		"too many":        {Account: 7, Seq: 1, Count: 1, Runs: [][]byte{first, first}},
+		"more than there": {Account: 7, Seq: 1, Count: 2, Runs: [][]byte{first, first}},
+		"another begin":   {Account: 7, Seq: 3, Count: 2, Runs: [][]byte{rec(7, 1), rec(7, 3)}},
+		"another end":     {Account: 7, Seq: 3, Count: 2, Runs: [][]byte{append(rec(7, 2), rec(7, 4)...)}},
+		"another account": {Account: 7, Seq: 2, Count: 2, Runs: [][]byte{first, rec(8, 2)}},
+		"cut":             {Account: 7, Seq: 1, Count: 1, Runs: [][]byte{cut[:len(cut)-1]}},
 	} {
 		w := checkpointWriter{j: j}
 		if err := w.accounts([]engine.AccountState{st}); err == nil || !strings.Contains(err.Error(), "account 7") ||
@@ -141,11 +151,11 @@ func TestCheckpointBatches(t *testing.T) {
 	j, _ := mustRecover(t, "data", testOptions(t, vfs.NewMem(), Sync))
 	w := checkpointWriter{j: j}
 	account := func(number uint64, events int) engine.AccountState {
-		st := engine.AccountState{Account: number, Seq: uint64(events)}
+		st := engine.AccountState{Account: number, Seq: uint64(events), Count: uint64(events)}
 		for i := range events {
 			ev := opening(number)
 			ev.Seq, ev.Adjustment = uint64(i+1), &positions.Adjustment{Reason: strings.Repeat("x", 1000)}
-			st.Events = append(st.Events, ev)
+			st.Runs = append(st.Runs, j.table.Append(nil, &ev))
 		}
 		return st
 	}
@@ -248,14 +258,14 @@ func TestOrderIDs(t *testing.T) {
 			s.apply(ev)
 			events = append(events, ev)
 		}
-		if err := j.Commit(events); err != nil {
+		if err := commit(j, events...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, n := range []int{100, 3900, 500, 5000, 7} {
 		trade(n)
 		mustCheckpoint(t, j, w)
-		want := rememberedIDs(s.accounts[100001].events)
+		want := s.accounts[100001].rememberedIDs(len(s.accounts[100001].events), &j.idKey)
 		if keys := keysOf(t, j, keyOrderID); len(keys) != len(want) {
 			t.Fatalf("%d order ids are kept, of %d", len(keys), len(want))
 		}

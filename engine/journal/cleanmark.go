@@ -24,10 +24,14 @@ type cleanMark struct {
 	markNumber uint64
 }
 
+// The number of the format in this file stays 1, since the file has not changed: a program of format 1
+// reads it, and then refuses the ledger by the format in the record of the run.
+const cleanFormatNumber = 1
+
 const cleanFormat = "papertape journal closed\nformat %d\nepoch %016x\ncommit %d\nhash %016x\nmark %d\n"
 
 func (c *cleanMark) text() string {
-	text := fmt.Sprintf(cleanFormat, formatNumber, c.epoch, c.last.number, c.last.hash, c.markNumber)
+	text := fmt.Sprintf(cleanFormat, cleanFormatNumber, c.epoch, c.last.number, c.last.hash, c.markNumber)
 	return text + fmt.Sprintf("sum %08x\n", crc32.Checksum([]byte(text), castagnoli))
 }
 
@@ -36,7 +40,7 @@ var errClean = errors.New("it does not say what a clean end of a run writes")
 func parseCleanMark(text string) (c cleanMark, err error) {
 	var format int
 	_, err = fmt.Sscanf(text, cleanFormat, &format, &c.epoch, &c.last.number, &c.last.hash, &c.markNumber)
-	if err != nil || format != formatNumber || c.text() != text { // the checksum included
+	if err != nil || format != cleanFormatNumber || c.text() != text { // the checksum included
 		return c, errClean
 	}
 	return c, nil

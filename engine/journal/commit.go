@@ -6,39 +6,33 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	"github.com/papertape/papertape/positions"
 )
 
 const (
-	queueCommitsMax = 256       // commits waiting for the committer; further ones block until there is room
-	blockBytesMax   = 4 << 20   // a block of this size takes no further commits
-	requestKeepMax  = 256 << 10 // a request's buffer larger than this is not reused
+	queueCommitsMax = 256     // commits waiting for the committer; further ones block until there is room
+	blockBytesMax   = 4 << 20 // a block of this size takes no further commits
 )
 
-// request is a commit on its way to the committer. The committing shard encodes the events
-// itself.
+// request is a commit on its way to the committer.
 type request struct {
-	encoded []byte
-	events  int
+	records []byte // the caller's, who waits
+	count   int
 	done    chan struct{} // capacity 1
 }
 
 var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
 
 func (r *request) release() {
-	if cap(r.encoded) > requestKeepMax {
-		r.encoded = nil
-	}
-	r.encoded, r.events = r.encoded[:0], 0
+	r.records, r.count = nil, 0
 	requests.Put(r)
 }
 
 // Commit returns when the events are in a block that is on the disk (Sync) or written
-// (Interval). It is safe for concurrent use, but events of one account must come in sequence.
-// It does not keep the slice.
-func (j *Journal) Commit(events []positions.Event) error {
-	if len(events) == 0 {
+// (Interval). records are count records by the ledger's table (see Recovery), one behind the other.
+// It is safe for concurrent use, but events of one account must come in sequence. Without an error
+// it does not keep the slice.
+func (j *Journal) Commit(records []byte, count int) error {
+	if count == 0 {
 		return nil
 	}
 	j.mu.RLock()
@@ -47,10 +41,7 @@ func (j *Journal) Commit(events []positions.Event) error {
 		return err
 	}
 	r := requests.Get().(*request)
-	for i := range events {
-		r.encoded = j.l.appendEvent(r.encoded, &events[i])
-	}
-	r.events = len(events)
+	r.records, r.count = records, count
 	select {
 	case j.queue <- r:
 	case <-j.failed:
@@ -89,13 +80,13 @@ func (j *Journal) commitBlocks() {
 	ready := make([]*request, 0, queueCommitsMax)
 	for r := range j.queue {
 		ready = append(ready[:0], r)
-		size := len(r.encoded)
+		size := len(r.records)
 		for more := true; more && size < blockBytesMax; {
 			select {
 			case r, ok := <-j.queue:
 				if more = ok; ok {
 					ready = append(ready, r)
-					size += len(r.encoded)
+					size += len(r.records)
 				}
 			default:
 				more = false
@@ -106,12 +97,12 @@ func (j *Journal) commitBlocks() {
 	}
 }
 
-// commitBlock writes a block of the encoded events, size bytes in all. If that fails it does
+// commitBlock writes a block of the records, size bytes in all. If that fails it does
 // not return, so that nobody is released.
 func (j *Journal) commitBlock(ready []*request, size int) {
 	events := 0
 	for _, r := range ready {
-		events += r.events
+		events += r.count
 	}
 	head := block{before: j.newest.hash, synced: j.synced.Load(), count: uint64(events)}
 	var headBytes [blockHeadMax]byte
@@ -124,7 +115,7 @@ func (j *Journal) commitBlock(ready []*request, size int) {
 	binary.BigEndian.PutUint64(op.Key[1:], number)
 	rest := op.Value[copy(op.Value, encodedHead):]
 	for _, r := range ready {
-		rest = rest[copy(rest, r.encoded):]
+		rest = rest[copy(rest, r.records):]
 	}
 	sealValue(op.Key, op.Value)
 	newest := blockID{number, blockHash(number, op.Value)}

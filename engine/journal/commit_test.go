@@ -68,7 +68,7 @@ func TestGroupCommit(t *testing.T) {
 	first.Add(1)
 	go func() {
 		defer first.Done()
-		if err := j.Commit([]positions.Event{opening(1)}); err != nil {
+		if err := commit(j, opening(1)); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -77,7 +77,7 @@ func TestGroupCommit(t *testing.T) {
 		committed.Add(1)
 		go func() {
 			defer committed.Done()
-			if err := j.Commit([]positions.Event{opening(2 + 2*i), opening(3 + 2*i)}); err != nil {
+			if err := commit(j, opening(2+2*i), opening(3+2*i)); err != nil {
 				t.Error(err)
 			}
 		}()
@@ -103,7 +103,7 @@ func TestIntervalDoesNotWait(t *testing.T) {
 	j, _ := mustRecover(t, "data", o)
 	g.mu.Lock()
 	for i := range uint64(50) {
-		if err := j.Commit([]positions.Event{opening(1 + i)}); err != nil {
+		if err := commit(j, opening(1+i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestLargeCommits(t *testing.T) {
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			if err := j.Commit(large(1 + i)); err != nil {
+			if err := commit(j, large(1+i)...); err != nil {
 				t.Error(err)
 			}
 		}()
@@ -177,7 +177,7 @@ func TestAnswerAfterTheSync(t *testing.T) {
 	}
 	g.mu.Lock()
 	returned := make(chan error, 1)
-	go func() { returned <- j.Commit([]positions.Event{opening(1)}) }()
+	go func() { returned <- commit(j, opening(1)) }()
 	synced := false
 	for limit := time.After(patience); !synced; {
 		select {

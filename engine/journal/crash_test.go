@@ -130,9 +130,18 @@ func kindOfFile(path string) string {
 	return "others"
 }
 
+// beginWithFormatOne has the first run start from a ledger of format 1.
+func (c *crashRun) beginWithFormatOne(run uint64) {
+	c.disk.MemFS, c.w = formatOneLedger(c.t, c.tally.seed+run, run%2 == 0)
+	sum, err := Verify(context.Background(), "data", testOptions(c.t, c.disk, Sync))
+	must(c.t, err)
+	c.epoch.Store(sum.Epoch)
+	c.tally.saw("ledgers of format 1", 1)
+}
+
 // live is a few runs of a server, each with a clean end.
 func (c *crashRun) live() error {
-	disk := c.disk.beforeWrites(c.moment)
+	disk := noLinkFS{c.disk.beforeWrites(c.moment)}
 	o := testOptions(c.t, disk, c.mode)
 	for range 3 {
 		j, err := Open("data", o)
@@ -350,6 +359,9 @@ func TestPowerLoss(t *testing.T) {
 		if run%4 == 1 {
 			c.mode = Interval
 		}
+		if run%3 == 2 {
+			c.beginWithFormatOne(run)
+		}
 		if err := c.live(); err != nil {
 			y.found("run %d: %v", run, err)
 			return
@@ -363,6 +375,7 @@ func TestPowerLoss(t *testing.T) {
 		y.mustHaveSeen("logs", "tables", "manifests", "flushes", "compactions", "marks of clean ends",
 			"losses with more than two logs", "starts again")
 		y.mustHaveSeen("busts", "corrections", "corrections of corrections", "busts of corrections", "cascades")
+		y.mustHaveSeen("ledgers of format 1")
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/papertape/papertape/record"
 )
 
 // DamageError says that what is on the disk is not what was written there. Where names the
@@ -24,15 +26,17 @@ func (e *DamageError) Error() string {
 
 func (e *DamageError) Unwrap() error { return e.Err }
 
-// damage makes a DamageError that names the place. An error of the operating system is not
-// damage, and stays what it is.
+// damage makes a DamageError that names the place. An error of the operating system is not damage,
+// and stays what it is. Nor is it damage if the universe lacks an instrument, or if a newer program
+// has written what this one does not know.
 func (s *store) damage(where string, err error) error {
 	var already *DamageError
-	var unlisted unlistedError
+	var unlisted record.UnlistedError
+	var newer *record.NewerError
 	switch {
 	case errors.As(err, &already):
 		return err
-	case errors.As(err, &unlisted):
+	case errors.As(err, &unlisted), errors.As(err, &newer):
 		return fmt.Errorf("the journal in %s: %s: %w", s.dir, where, err)
 	case isFault(err):
 		return fmt.Errorf("the journal in %s cannot be read: %s: %w", s.dir, where, err)
@@ -61,6 +65,14 @@ func (s *store) contain(where string, err *error) {
 	if p := recover(); p != nil {
 		*err = s.damage(where, fmt.Errorf("%v", p))
 	}
+}
+
+// panicError returns what a panic was over as an error.
+func panicError(p any) error {
+	if err, ok := p.(error); ok {
+		return err
+	}
+	return fmt.Errorf("%v", p)
 }
 
 // damageUnlessCanceled names the place of an error, unless it only says that a context ended.

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // cloneDisk copies a directory of a disk in memory.
@@ -87,17 +89,26 @@ func TestFlippedBits(t *testing.T) {
 	y := newTally(t, "flipped bits")
 	w.each(func(_ uint64, a *worldAccount) { y.sawBusts(a.events) })
 	var files []spoilable
-	for _, name := range filesOf(t, afterCrash) {
-		files = append(files, spoilable{afterCrash, name, false})
+	add := func(disk *vfs.MemFS, w *world, clean bool, format string) {
+		for _, name := range filesOf(t, disk) {
+			files = append(files, spoilable{disk, w, name, clean, format})
+		}
 	}
-	for _, name := range filesOf(t, disk) {
-		files = append(files, spoilable{disk, name, true})
+	add(afterCrash, w, false, "format 2")
+	add(disk, w, true, "format 2")
+	for _, clean := range []bool{false, true} {
+		disk, w := formatOneLedger(t, 3, clean)
+		add(disk, w, clean, "format 1")
 	}
+	disk, w = formatOneFixture(t, "killed")
+	add(disk, w, false, "format 1")
 	forEach(*flips, func(n int) {
 		f := files[n%len(files)]
 		y.saw(kindOfFile(f.name), 1)
-		f.flip(t, y, w, n)
+		y.saw(f.format, 1)
+		f.flip(t, y, n)
 	})
+	y.mustHaveSeen("format 1")
 	y.mustHaveSeen("damage", "as it was", "busts")
 	if *flips >= 3000 {
 		y.mustHaveSeen("cut back", "logs", "tables", "manifests", "marks of clean ends")
@@ -106,13 +117,15 @@ func TestFlippedBits(t *testing.T) {
 
 // spoilable is a file on a disk, after a clean end or after a crash.
 type spoilable struct {
-	disk  *vfs.MemFS
-	name  string
-	clean bool
+	disk   *vfs.MemFS
+	w      *world // what is on it
+	name   string
+	clean  bool
+	format string
 }
 
 // flip flips a bit that depends on n.
-func (f spoilable) flip(t *testing.T, y *tally, w *world, n int) {
+func (f spoilable) flip(t *testing.T, y *tally, n int) {
 	rng := rand.New(rand.NewPCG(y.seed, uint64(n)))
 	original, err := f.disk.UnsafeGetFileDataBuffer("data/" + f.name)
 	if err != nil {
@@ -128,10 +141,10 @@ func (f spoilable) flip(t *testing.T, y *tally, w *world, n int) {
 	spoilt[at] ^= bit
 	disk := cloneDisk(t, f.disk)
 	overwrite(t, disk, f.name, spoilt)
-	what, err := judgeSpoilt(t, w, disk, f.clean)
+	what, err := judgeSpoilt(t, f.w, disk, f.clean)
 	if err != nil {
-		y.found("flip %d, %s (after a clean end: %t), byte %d of %d, bit %02x: %v",
-			n, f.name, f.clean, at, len(original), bit, err)
+		y.found("flip %d, %s (%s, after a clean end: %t), byte %d of %d, bit %02x: %v",
+			n, f.name, f.format, f.clean, at, len(original), bit, err)
 	}
 	y.saw(what, 1)
 	y.tried(1)
@@ -217,6 +230,7 @@ func TestDamagedValues(t *testing.T) {
 	last := j.Committed()
 	mustClose(t, j)
 	cases := append(damagedBlocks(mark, last), damagedAccounts(w.shards[0].accounts[100002].events[:1])...)
+	cases = append(cases, damagedTable()...)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			spoilt := cloneDisk(t, disk)
@@ -279,7 +293,7 @@ func damagedBlocks(mark, last uint64) []damagedValue {
 		}, fmt.Sprintf("commit %d: it follows another commit %d than the one there is", mark+3, mark+2), false},
 		{"the run record", flipLast(metaKey(metaRun)), `the record "run": its checksum does not match`, false},
 		{"no run record", removeKey(metaKey(metaRun)), "the record of the last run: it is missing", false},
-		{"an impossible run record", setBody(metaKey(metaRun), []byte{formatNumber, 1, 0, 0, 0, 0, 0, 0, 0, 9, 1}),
+		{"an impossible run record", setBody(metaKey(metaRun), []byte{formatNumber, 1, 0, 0, 0, 0, 0, 0, 0, 9, 1, 50}),
 			`the record "run": a number in it is out of range`, false},
 		{"the mark", flipLast(metaKey(metaMark)), `the record "mark": its checksum does not match`, false},
 		{"no mark", removeKey(metaKey(metaMark)), "the last run ended cleanly", false},
@@ -297,21 +311,21 @@ func damagedAccounts(other []positions.Event) []damagedValue {
 		{"an account that is missing", removeKey(accountKey(100001)), "account 100001", false},
 		{"an account by another number", copyValue(accountKey(100001), accountKey(7)),
 			"account 7: its checksum does not match", false},
-		{"an order id of nobody", setBody(orderIDKey(7, 1), make([]byte, 16)),
+		{"an order id of nobody", setBody(orderIDKey(7, 1), make([]byte, 24)),
 			"the order id of event 1 of account 7: there is no such account", false},
-		{"an order id of the future", setBody(orderIDKey(100001, 1<<40), make([]byte, 16)),
+		{"an order id of the future", setBody(orderIDKey(100001, 1<<40), make([]byte, 24)),
 			"the order id of event 1099511627776 of account 100001: the account is at event", false},
-		{"a short order id", setBody(orderIDKey(100001, 1), make([]byte, 15)),
+		{"a short order id", setBody(orderIDKey(100001, 1), make([]byte, 23)),
 			"the order id of event 1 of account 100001: it ends too early", false},
 		{"a run", flipLast(runKey(100001, 1)),
 			"the history of account 100001 from event 1 on: its checksum does not match", true},
 		{"no run", removeKey(runKey(100001, 1)),
 			"the history of account 100001: it ends with event 0, and the account's checkpoint is of event", true},
 		{"a run of another account",
-			setBody(runKey(100001, 1), newListings(universe).appendRun(nil, other)),
+			setBody(runKey(100001, 1), runOf(other)),
 			"the history of account 100001 from event 1 on: event 1 of account 100002 is where event 1 should be",
 			true},
-		{"a run too many", setBody(runKey(100001, 1<<40), newListings(universe).appendRun(nil, nil)),
+		{"a run too many", setBody(runKey(100001, 1<<40), runOf(nil)),
 			"the history of account 100001 from event 1099511627776 on: it should begin with event", true},
 		{"a run of nobody", setBody(runKey(7, 1), []byte{0}), "account 7: there is something of it, and no event",
 			true},
@@ -354,10 +368,16 @@ func setBody(key, body []byte) func(*pebble.DB) error {
 }
 
 func rowsOutOfOrder() []byte {
-	l := newListings(universe)
+	t := record.NewTable(universe)
 	body := []byte{1, 0, 0, 0, 2}
-	body = l.appendRow(body, &positions.Row{Quantity: 1, Version: 1, Instrument: 2})
-	return l.appendRow(body, &positions.Row{Quantity: 1, Version: 1, Instrument: 1})
+	body = t.AppendRow(body, &positions.Row{Quantity: 1, Version: 1, Instrument: 2})
+	return t.AppendRow(body, &positions.Row{Quantity: 1, Version: 1, Instrument: 1})
+}
+
+// runOf returns the body of a run.
+func runOf(events []positions.Event) []byte {
+	body := binary.AppendUvarint(nil, uint64(len(events)))
+	return append(body, recordsOf(record.NewTable(universe), events)...)
 }
 
 // TestReadNamesDamage: Read returns an error for a damaged run rather than events from it.

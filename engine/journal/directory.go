@@ -21,8 +21,8 @@ const (
 	manifestMarker = markerPrefix + "manifest."
 )
 
-// isOurs reports whether a file in the journal's directory is the journal's own, going by its
-// name.
+// isOurs reports whether a file in the journal's directory is the journal's own, going by its name.
+// The backup of format 1 is a directory, and no part of the journal.
 func isOurs(name string) bool {
 	name = strings.TrimSuffix(name, temporarySuffix)
 	switch name {

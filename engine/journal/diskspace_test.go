@@ -387,7 +387,7 @@ func TestBackupOfFullDisk(t *testing.T) {
 // much it has to flush.
 func TestPebbleKeepsReplay(t *testing.T) {
 	l := newLogWorld(t, Sync, 40, 5)
-	s := store{disk: l.disk, dir: "data", l: newListings(universe)}
+	s := store{disk: l.disk, dir: "data", universe: universe}
 	lock, err := pebble.LockDirectory("data", l.disk)
 	must(t, err)
 	s.lock = lock

@@ -1,6 +1,6 @@
 // Package journal makes the engine's events durable, and gives them back. It implements
 // engine.Journal with durability sync and interval on top of Pebble, and is the only package that
-// knows Pebble. It has its own encoding of events for the disk.
+// knows Pebble. What it stores of an event is the record that the engine has made (package record).
 //
 //	j, err := journal.Open(dir, journal.Options{Mode: journal.Sync, Universe: universe, Fatal: fatal})
 //	eng, err := engine.New(engine.Config{Journal: j, ReadOnly: j.ReadOnly, …})
@@ -22,9 +22,12 @@
 //	H account, sequence  its events up to the checkpoint, in runs: history, resume
 //	I account, sequence  the order ids that it remembers
 //	J number             blocks: the events of all commits that were written together; number and hash form a chain
+//	T number             the instruments that records name by number: market, code, name, currency
 //	M run, mark          epoch and mode of the last run; the block up to which the checkpoints have everything
+//	M idkey              the key with which order ids are hashed
 //	CLEAN, BACKUP        files beside the database: how the last run ended; that this is a backup
 //	UNFINISHED           file that marks an incomplete backup, which nobody opens
+//	format-1             directory with a backup: the ledger as the last program that wrote format 1 left it
 //
 //	H 100017,1 ── H 100017,257 ── A 100017 (at event 300)
 //	H 100018,1 ── A 100018 (at event 12)
@@ -34,12 +37,28 @@
 //
 // An account is one value, not one per row. It is replaced as a whole, so no row ever has to be
 // deleted, and the rows are never partly old and partly new. Every value has a checksum, which also
-// covers its key.
+// covers its key, and a version.
+//
+// # Formats
+//
+// What is written is format 2: values of version 2, which values.go describes. Values of version 1
+// (format1.go) are read for ever, and stay as they are; nothing is rewritten. A record of version 2
+// names an instrument by its number in the ledger's own table, so that the universe may change around
+// it: a start adds what the table lacks, in the batch of the run record, before any event can use it.
+// Version 1 names it by market and code. The hashes of order ids have 128 bits and a key of the ledger;
+// those of version 1 have 64 bits and none, and are forgotten as newer ids come.
+//
+// The first start on a ledger of format 1 first recovers it, then makes a backup by hard links in the
+// ledger's directory, and only then writes the record of the run, which says format 2 from then on.
+// Until that is synced the ledger is of format 1, and the next start makes the backup anew. An older
+// program reads the format in the record of the run and refuses the ledger; so that record, and the
+// file CLEAN, are still written as in format 1. A program refuses a newer format, and a record of a
+// kind that it does not know, with a sentence that says that a newer program wrote it.
 //
 // # Commits
 //
-// The shard encodes its events. A single committer takes the commits of all shards that are
-// waiting, writes them as one block, in one Pebble batch with one sync, and releases their callers.
+// The shard brings the records of its events. A single committer takes the commits of all shards that
+// are waiting, writes them as one block, in one Pebble batch with one sync, and releases their callers.
 // What arrives meanwhile is the next block. This is the group commit.
 //
 // A simpler idea was rejected: one row per event, and an index entry, in the batch of its commit.

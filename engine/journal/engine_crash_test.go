@@ -18,6 +18,7 @@ import (
 	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // ledger is the dumb model beside a real engine: the events that were decided, and how many of
@@ -45,13 +46,22 @@ type notingJournal struct {
 	l *ledger
 }
 
-func (n notingJournal) Commit(events []positions.Event) error {
+func (n notingJournal) Commit(records []byte, count int) error {
+	events := make([]positions.Event, count)
+	rest := records
+	for i := range events {
+		rec, after, err := record.Cut(rest)
+		if err = errors.Join(err, n.table.Decode(rec, &events[i])); err != nil {
+			return err
+		}
+		rest = after
+	}
 	n.l.mu.Lock()
 	for _, ev := range events {
 		n.l.decided[ev.Account] = append(n.l.decided[ev.Account], ev)
 	}
 	n.l.mu.Unlock()
-	if err := n.Journal.Commit(events); err != nil {
+	if err := n.Journal.Commit(records, count); err != nil {
 		return err
 	}
 	n.l.mu.Lock()
@@ -288,7 +298,7 @@ func engineRun(t *testing.T, y *tally, run uint64, most int) (tried int) {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(y.seed+run, 3))
 	var losses []engineLoss
-	o := testOptions(t, disk.beforeWrites(func(op errorfs.Op) {
+	o := testOptions(t, noLinkFS{disk.beforeWrites(func(op errorfs.Op) {
 		mu.Lock()
 		defer mu.Unlock()
 		if len(losses) < most && rng.IntN(oneIn) == 0 {
@@ -296,9 +306,16 @@ func engineRun(t *testing.T, y *tally, run uint64, most int) (tried int) {
 			losses = append(losses, engineLoss{disk.lose(rng), heard, op})
 			y.saw("losses after something was acknowledged", min(1, len(heard)))
 		}
-	}), Sync)
+	})}, Sync)
 	o.CheckpointInterval = 500 * time.Microsecond
 	orders := rand.New(rand.NewPCG(y.seed+run, 4))
+	if run%3 == 2 {
+		if err := beginEngineWithFormatOne(t, disk, l, orders); err != nil {
+			y.found("run %d: before format 2: %v", run, err)
+			return most
+		}
+		y.saw("ledgers of format 1", 1)
+	}
 	for range 2 {
 		life, err := startLife(t, o, l)
 		if err == nil {
@@ -321,6 +338,21 @@ func engineRun(t *testing.T, y *tally, run uint64, most int) (tried int) {
 		y.tried(1)
 	})
 	return len(losses)
+}
+
+// beginEngineWithFormatOne leaves a ledger of format 1 on the disk, of a server that has traded.
+func beginEngineWithFormatOne(t *testing.T, disk crashDisk, l *ledger, orders *rand.Rand) error {
+	o := testOptions(t, disk.MemFS, Sync)
+	o.CheckpointInterval = 500 * time.Microsecond
+	life, err := startLife(t, o, l)
+	if err == nil {
+		err = errors.Join(life.trade(orders, 200), life.end())
+	}
+	if err == nil {
+		makeFormatOne(t, disk)
+		err = syncDir(disk, "/")
+	}
+	return err
 }
 
 // judgeEngine starts a server on what is left, trades, and verifies the journal offline.

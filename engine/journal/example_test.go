@@ -10,19 +10,25 @@ import (
 	"github.com/papertape/papertape/engine/journal"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // books stands in for the engine: it is what a journal is recovered into.
-type books struct{ *positions.Book }
+type books struct {
+	*positions.Book
+	table *record.Table
+}
 
-func (b books) Load(st *engine.AccountState) error {
+func (b *books) Use(t *record.Table, _ record.IDKey) { b.table = t }
+
+func (b *books) Load(st *engine.AccountState) error {
 	fmt.Printf("account %d as of event %d\n", st.Account, st.Seq)
 	return nil
 }
 
-func (b books) ShardOf(uint64) int { return 0 }
+func (b *books) ShardOf(uint64) int { return 0 }
 
-func (b books) Replay(ev *positions.Event) error {
+func (b *books) Replay(ev *positions.Event, _ []byte) error {
 	b.Apply(ev)
 	fmt.Printf("account %d, event %d: cash %s\n", ev.Account, ev.Seq, market.FormatMoney(ev.Cash.Balance))
 	return nil
@@ -42,7 +48,7 @@ func Example() {
 	opening := positions.Adjustment{Cash: 10_000_0000, Reason: "account opened", Actor: "example"}
 	b.DecideAdjustment(100_001, &opening, universe.Opening(), 1, &ev)
 	b.Apply(&ev)
-	must(j.Commit([]positions.Event{ev})) // when it returns, the event is on the disk
+	must(j.Commit(b.table.Append(nil, &ev), 1)) // when it returns, the event is on the disk
 	must(j.Close())
 
 	j, _ = start(dir, universe)
@@ -56,10 +62,10 @@ func Example() {
 }
 
 // start opens the journal in dir, or begins one, and recovers what is in it.
-func start(dir string, universe *market.Universe) (*journal.Journal, books) {
+func start(dir string, universe *market.Universe) (*journal.Journal, *books) {
 	j, err := journal.Open(dir, journal.Options{Mode: journal.Sync, Universe: universe, Fatal: fatal})
 	must(err)
-	b := books{positions.NewBook(universe)}
+	b := &books{Book: positions.NewBook(universe)}
 	must(j.Recover(context.Background(), b, nil))
 	return j, b
 }

@@ -161,7 +161,7 @@ func (l *shortLife) comesBack(tb testing.TB, fatal bool) error {
 			return fmt.Errorf("with %d %% of what was not synced: %w", percent, err)
 		}
 	}
-	if fatal && j != nil && l.at() == "run" && j.Commit(goldenEvents(tb)[:1]) == nil {
+	if fatal && j != nil && l.at() == "run" && commit(j, goldenEvents(tb)[0]) == nil {
 		return errors.New("a commit after the failure was acknowledged")
 	}
 	return nil

@@ -3,17 +3,21 @@ package journal
 import (
 	"errors"
 	"fmt"
+
+	"github.com/papertape/papertape/record"
 )
 
 // head says where a journal stands.
 type head struct {
-	record runRecord
-	mark   markRecord
-	last   blockID // the newest block
+	record   runRecord
+	mark     markRecord
+	last     blockID          // the newest block
+	listings []record.Listing // the stored instruments, by number
+	idKey    record.IDKey     // zero in format 1
 }
 
-// readHead reads the records and finds the newest block, and compares them with what the last
-// run wrote down when it ended.
+// readHead reads the records, the table of instruments and the newest block, and compares them with
+// what the last run wrote down when it ended. After it, events can be read.
 func (s *store) readHead(f *inspection) (h head, err error) {
 	defer s.contain("the database", &err)
 	has, err := s.get(metaKey(metaRun), func(d *decoder) { d.runRecord(&h.record) })
@@ -21,13 +25,18 @@ func (s *store) readHead(f *inspection) (h head, err error) {
 		return h, err
 	}
 	if !has {
+		s.instruments = newInstruments(nil, s.universe)
 		return h, s.mustBeEmpty(f)
 	}
-	if h.record.format != formatNumber {
+	if h.record.format > formatNumber {
 		return h, fmt.Errorf("the journal in %s is of format %d, "+
-			"and this papertape knows format %d: use a newer papertape",
+			"and this papertape knows the formats up to %d: use a newer papertape",
 			s.dir, h.record.format, formatNumber)
 	}
+	if err := s.readTable(&h); err != nil {
+		return h, err
+	}
+	s.instruments = newInstruments(h.listings, s.universe)
 	if _, err = s.get(metaKey(metaMark), func(d *decoder) { d.markRecord(&h.mark) }); err != nil {
 		return h, err
 	}
@@ -69,7 +78,7 @@ func (s *store) lastBlock(mark blockID) (last blockID, err error) {
 	last = mark
 	if it.Last() {
 		number, value := numberOf(it.Key(), 0), it.Value()
-		if _, err := openValue(it.Key(), value); err != nil {
+		if _, _, err := openValue(it.Key(), value); err != nil {
 			return last, errors.Join(s.damage(nameKey(it.Key()), err), it.Close())
 		}
 		last = blockID{number, blockHash(number, value)}

@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // Read appends to dst the events of account that checkpoints have stored, beginning with
@@ -84,7 +85,7 @@ func (r *historyReader) fail(err error) {
 
 // openRun opens the run at the iterator, which must begin with the event runSeq.
 func (r *historyReader) openRun() {
-	body, err := openValue(r.it.Key(), r.it.Value())
+	d, err := r.s.decode(r.it.Key(), r.it.Value())
 	if first := numberOf(r.it.Key(), 1); err == nil && first != r.runSeq {
 		err = fmt.Errorf("it should begin with event %d", r.runSeq)
 	}
@@ -92,10 +93,10 @@ func (r *historyReader) openRun() {
 		r.fail(err)
 		return
 	}
-	r.d = decoder{l: r.s.l, b: body}
-	r.left = r.d.count(eventBytesMin)
-	if r.d.err != nil {
-		r.fail(r.d.err)
+	r.d = d
+	r.left = r.d.events()
+	if r.d.Err != nil {
+		r.fail(r.d.Err)
 	}
 }
 
@@ -106,7 +107,9 @@ func (r *historyReader) next(ev *positions.Event) bool {
 			return false
 		}
 		for r.left > 0 && r.err == nil {
-			if r.decode(ev); r.err == nil && ev.Seq == r.nextSeq {
+			if r.runSeq < r.nextSeq && r.d.version != valueVersion1 {
+				r.skip()
+			} else if r.decode(ev); r.err == nil && ev.Seq == r.nextSeq {
 				r.nextSeq++
 				return true
 			}
@@ -117,7 +120,7 @@ func (r *historyReader) next(ev *positions.Event) bool {
 
 func (r *historyReader) nextRun() bool {
 	if r.it.Valid() {
-		if err := r.d.end(); err != nil {
+		if err := r.d.End(); err != nil {
 			r.fail(err)
 			return false
 		}
@@ -133,13 +136,24 @@ func (r *historyReader) nextRun() bool {
 	return r.err == nil
 }
 
+// skip passes over an event that is before the one wanted.
+func (r *historyReader) skip() {
+	account, seq, err := record.Head(r.d.cut())
+	r.passed(account, seq, errors.Join(r.d.Err, err))
+}
+
 func (r *historyReader) decode(ev *positions.Event) {
 	r.d.event(ev)
+	r.passed(ev.Account, ev.Seq, r.d.Err)
+}
+
+// passed is called with an event of the run that was read, or with the error of that.
+func (r *historyReader) passed(account, seq uint64, err error) {
 	switch {
-	case r.d.err != nil:
-		r.fail(r.d.err)
-	case ev.Account != r.account || ev.Seq != r.runSeq:
-		r.fail(fmt.Errorf("event %d of account %d is where event %d should be", ev.Seq, ev.Account, r.runSeq))
+	case err != nil:
+		r.fail(err)
+	case account != r.account || seq != r.runSeq:
+		r.fail(fmt.Errorf("event %d of account %d is where event %d should be", seq, account, r.runSeq))
 	default:
 		r.runSeq++
 		r.left--

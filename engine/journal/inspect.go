@@ -105,5 +105,5 @@ func (s *store) withReadOnlyDB(f func(as *store) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(&store{disk: disk, dir: s.dir, db: db, l: s.l}), db.Close())
+	return errors.Join(f(&store{disk: disk, dir: s.dir, db: db, universe: s.universe}), db.Close())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/record"
 )
 
 // Journal implements engine.Journal. Call Open first, then Recover, then anything else, and
@@ -25,6 +26,7 @@ type Journal struct {
 	record   runRecord // of the last run; after Recover, of this one
 	mark     markRecord
 	openedAt blockID // the newest block when the journal was opened
+	idKey    record.IDKey
 
 	// mu is read-locked while the database is used, and locked by Close.
 	mu    sync.RWMutex
@@ -107,7 +109,7 @@ func Open(dir string, o Options) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{
-		store:         store{disk: o.FS, dir: dir, lock: lock, l: newListings(o.Universe)},
+		store:         store{disk: o.FS, dir: dir, lock: lock, universe: o.Universe},
 		o:             o,
 		queue:         make(chan *request, queueCommitsMax),
 		checkpointDue: make(chan struct{}, 1),
@@ -144,9 +146,15 @@ func (j *Journal) open() error {
 	if err != nil {
 		return err
 	}
-	j.record, j.mark, j.openedAt = head.record, head.mark, head.last
+	j.record, j.mark, j.openedAt, j.idKey = head.record, head.mark, head.last, head.idKey
+	if j.record.format != formatNumber {
+		j.idKey = record.NewIDKey()
+	}
 	j.epoch = nextEpoch(head.record, found)
 	j.logStart(found, head)
+	if j.migrates() {
+		j.logMigration()
+	}
 	return nil
 }
 
@@ -182,17 +190,30 @@ func (j *Journal) logStart(found *inspection, head head) {
 	}
 }
 
-// begin records this run for the next one, before anything else is written.
+// begin records this run for the next one, before anything else is written. In the same batch are
+// the instruments that the ledger has not had so far, so no event can name one that is not stored.
 func (j *Journal) begin() error {
 	if err := removeFile(j.disk, j.dir, cleanFile); err != nil {
 		return err
 	}
-	j.record = runRecord{format: formatNumber, epoch: j.epoch, mode: j.o.Mode, runs: j.record.runs + 1}
-	key, value := metaKey(metaRun), j.record.append(newValue(nil))
+	next := runRecord{
+		format: formatNumber, epoch: j.epoch, mode: j.o.Mode, runs: j.record.runs + 1,
+		listings: uint64(len(j.table.Listings())),
+	}
+	key, value := metaKey(metaRun), next.append(newRunValue(nil))
 	sealValue(key, value)
-	if err := j.db.Set(key, value, pebble.Sync); err != nil {
+	b := j.db.NewBatch()
+	err := errors.Join(j.storeTable(b), b.Set(key, value, nil))
+	if err == nil {
+		err = b.Commit(pebble.Sync)
+	}
+	if err = errors.Join(err, b.Close()); err != nil {
 		return err
 	}
+	if j.migrates() {
+		j.o.Log.Info().Str("dir", j.dir).Msg("the ledger is of format 2 now")
+	}
+	j.record = next
 	return removeFile(j.disk, j.dir, backupFile)
 }
 

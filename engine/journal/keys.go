@@ -13,6 +13,7 @@ const (
 	keyOrderID = 'I' // account, sequence
 	keyBlock   = 'J' // number
 	keyMeta    = 'M' // a name
+	keyListing = 'T' // number of an instrument
 )
 
 const (
@@ -27,6 +28,8 @@ func blockKey(number uint64) []byte { return numberKey(keyBlock, number) }
 func runKey(account, first uint64) []byte { return pairKey(keyRun, account, first) }
 
 func orderIDKey(account, seq uint64) []byte { return pairKey(keyOrderID, account, seq) }
+
+func listingKey(number uint64) []byte { return numberKey(keyListing, number) }
 
 func metaKey(name string) []byte { return append([]byte{keyMeta}, name...) }
 
@@ -60,6 +63,8 @@ func nameKey(key []byte) string {
 		return fmt.Sprintf("commit %d", numberOf(key, 0))
 	case len(key) == blockKeyBytes && key[0] == keyAccount:
 		return fmt.Sprintf("account %d", numberOf(key, 0))
+	case len(key) == blockKeyBytes && key[0] == keyListing:
+		return fmt.Sprintf("instrument %d", numberOf(key, 0))
 	case len(key) == pairKeyBytes && key[0] == keyRun:
 		return fmt.Sprintf("the history of account %d from event %d on", numberOf(key, 0), numberOf(key, 1))
 	case len(key) == pairKeyBytes && key[0] == keyOrderID:

@@ -28,11 +28,7 @@ func openPebble(disk vfs.FS, dir string, lock *pebble.Lock, readOnly bool, o *Op
 ) {
 	defer func() {
 		if p := recover(); p != nil {
-			cause, ok := p.(error)
-			if !ok {
-				cause = fmt.Errorf("%v", p)
-			}
-			db, err = nil, openError(dir, cause)
+			db, err = nil, openError(dir, panicError(p))
 		}
 	}()
 	peek, err := pebble.Peek(dir, disk)

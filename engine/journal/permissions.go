@@ -32,7 +32,7 @@ func tighten(dir string, mine func(name string) bool) (tightened bool, err error
 			if mine(e.Name()) && err == nil { // if one file fails, all others would too
 				err = narrow(filepath.Join(dir, e.Name()), privateFile, &tightened)
 			}
-		case e.Name() != lostFound:
+		case e.Name() != lostFound && !isFormatOneDir(e.Name()):
 			alone = false
 		}
 	}

@@ -8,20 +8,27 @@ import (
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
-// Recovery is what a journal is recovered into: *engine.Engine. It may keep its arguments only
-// until it returns. First Load is called for one account after the other, then Replay for the
-// events: those of one shard in order, those of different shards concurrently.
+// Recovery is what a journal is recovered into: *engine.Engine. First Use is called, with the table
+// by which records are made and the key with which order ids are hashed; both are kept. Then Load is
+// called for one account after the other, then Replay for the events: those of one shard in order,
+// those of different shards concurrently. rec is the event's record by that table. Load and Replay
+// may keep their arguments only until they return.
 type Recovery interface {
+	Use(t *record.Table, key record.IDKey)
 	Load(*engine.AccountState) error
 	ShardOf(account uint64) int
-	Replay(*positions.Event) error
+	Replay(ev *positions.Event, rec []byte) error
 }
 
 // Recover gives everything to into: first the accounts as of their last checkpoints, then the
 // events since the mark. After that the journal is ready for Commit. It is called once, before
 // anything else but Epoch. If it fails, nothing was written.
+//
+// A journal of format 1 becomes one of format 2 at the end of that, after a backup of it is made in
+// its directory (see migrate.go).
 //
 // progress, which may be nil, is called after each account and each block. total is an estimate
 // until done has reached it.
@@ -31,6 +38,7 @@ func (j *Journal) Recover(ctx context.Context, into Recovery, progress func(done
 	if j.state != opened {
 		return errors.New("the journal was recovered already, or is closed")
 	}
+	into.Use(j.table, j.idKey)
 	blocks := j.openedAt.number - j.mark.number
 	p := recoveryProgress{total: j.mark.accounts + blocks, report: progress}
 	err := j.eachAccount(func(st *engine.AccountState) error {
@@ -61,6 +69,11 @@ func (j *Journal) Recover(ctx context.Context, into Recovery, progress func(done
 	}
 	if err := j.endOfRecovery(); err != nil {
 		return err
+	}
+	if j.migrates() {
+		if err := j.backUpFormatOne(); err != nil {
+			return err
+		}
 	}
 	if err := j.begin(); err != nil {
 		return fmt.Errorf("the journal in %s cannot be written: %w", j.dir, err)

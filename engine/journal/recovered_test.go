@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -10,10 +11,12 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // recovered collects what a journal gives at its start.
 type recovered struct {
+	table    *record.Table
 	accounts map[uint64]*recoveredAccount
 	replayed int
 }
@@ -25,6 +28,8 @@ type recoveredAccount struct {
 	rows   map[market.ID]positions.Row
 	events []positions.Event // replayed, after loaded.Seq
 }
+
+func (r *recovered) Use(t *record.Table, _ record.IDKey) { r.table = t }
 
 func (r *recovered) Load(st *engine.AccountState) error {
 	a := &recoveredAccount{loaded: *st, seq: st.Seq, cash: st.Cash, rows: make(map[market.ID]positions.Row)}
@@ -42,8 +47,11 @@ func (r *recovered) Load(st *engine.AccountState) error {
 // ShardOf puts all accounts into one shard, so that only one goroutine uses r.
 func (r *recovered) ShardOf(uint64) int { return 0 }
 
-func (r *recovered) Replay(ev *positions.Event) error {
+func (r *recovered) Replay(ev *positions.Event, rec []byte) error {
 	r.replayed++
+	if !bytes.Equal(rec, r.table.Append(nil, ev)) {
+		return fmt.Errorf("event %d of account %d came with the record %x", ev.Seq, ev.Account, rec)
+	}
 	a := r.accounts[ev.Account]
 	if a == nil {
 		a = &recoveredAccount{rows: make(map[market.ID]positions.Row)}
@@ -137,7 +145,7 @@ func (a *worldAccount) compare(j *Journal, number uint64, got *recoveredAccount,
 	if hash := stateHash(number, history); hash != stateHash(number, a.events[:n]) {
 		return fmt.Errorf("account %d as of event %d has another state hash", number, n)
 	}
-	if ids := rememberedIDs(a.events[:got.loaded.Seq]); !slices.Equal(ids, got.loaded.IDs) {
+	if ids := a.rememberedIDs(int(got.loaded.Seq), &j.idKey); !slices.Equal(ids, got.loaded.IDs) {
 		return fmt.Errorf("account %d: order ids\n got %v\nwant %v", number, got.loaded.IDs, ids)
 	}
 	return nil

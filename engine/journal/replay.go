@@ -7,18 +7,20 @@ import (
 	"sync/atomic"
 
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 const (
 	batchEvents   = 1024 // large enough that waking a lane costs nothing compared with replaying a batch
-	replayBatches = 4    // in circulation; some 2 MB together
+	recordBytes   = 80   // about what a record takes; a batch grows if it is more
+	replayBatches = 4    // in circulation; some 500 KB together
 )
 
 // errNoMore ends the reading after a lane has failed to replay an event.
 var errNoMore = errors.New("what was read before could not be replayed")
 
-// replay replays events on several goroutines (lanes) while the reader reads and decodes
-// further ones: replaying takes longer than reading.
+// replay replays events on several goroutines (lanes) while the reader reads further blocks: decoding
+// and replaying take longer than reading.
 //
 // Events are passed in batches, of which there are replayBatches. Every lane gets every batch
 // and takes the events of its own shards, so the events of an account stay in order. When the
@@ -39,7 +41,8 @@ type replay struct {
 // batch is owned by the reader until it is handed out. Then the lanes share it, and only read
 // it.
 type batch struct {
-	events  []positions.Event
+	records []byte       // one behind the other
+	ends    []int        // where the record of each event ends
 	commits []uint64     // the commit of each event
 	lanes   []int        // the lane of each event
 	first   uint64       // number of events in earlier batches
@@ -53,7 +56,8 @@ type lane struct {
 
 	// Owned by the goroutine until it has ended.
 	at  uint64 // position of its current event among all events
-	err error  // its first error, after which it replays nothing
+	ev  positions.Event
+	err error // its first error, after which it replays nothing
 }
 
 // startReplay starts a replay on the given number of lanes, at least one. The caller must call
@@ -62,7 +66,8 @@ func (s *store) startReplay(into Recovery, lanes int) *replay {
 	r := &replay{s: s, into: into, free: make(chan *batch, replayBatches)}
 	for range replayBatches {
 		r.free <- &batch{
-			events:  make([]positions.Event, 0, batchEvents),
+			records: make([]byte, 0, batchEvents*recordBytes),
+			ends:    make([]int, 0, batchEvents),
 			commits: make([]uint64, 0, batchEvents),
 			lanes:   make([]int, 0, batchEvents),
 		}
@@ -77,40 +82,44 @@ func (s *store) startReplay(into Recovery, lanes int) *replay {
 	return r
 }
 
-// add decodes the events of a commit and passes them on to the lanes.
+// add passes the events of a commit on to the lanes.
 func (r *replay) add(commit uint64, events *decoder, count int) error {
 	for range count {
-		if len(r.filling.events) == batchEvents {
+		if len(r.filling.ends) == batchEvents {
 			r.handOut()
 		}
 		if r.failed.Load() {
 			return errNoMore
 		}
 		b := r.filling
-		n := len(b.events)
-		ev := &b.events[:n+1][n]
-		if events.event(ev); events.err != nil {
-			return events.err
+		begin := len(b.records)
+		if b.records = events.appendRecord(b.records); events.Err != nil {
+			return events.Err
 		}
-		b.events = b.events[:n+1]
+		account, _, err := record.Head(b.records[begin:])
+		if err != nil {
+			return err
+		}
+		b.ends = append(b.ends, len(b.records))
 		b.commits = append(b.commits, commit)
-		b.lanes = append(b.lanes, r.into.ShardOf(ev.Account)%len(r.lanes))
+		b.lanes = append(b.lanes, r.into.ShardOf(account)%len(r.lanes))
 	}
-	return events.end()
+	return events.End()
 }
 
 // handOut gives the current batch to the lanes, and takes another to fill.
 func (r *replay) handOut() {
 	b := r.filling
 	b.first = r.count
-	r.count += uint64(len(b.events))
+	r.count += uint64(len(b.ends))
 	b.left.Store(int32(len(r.lanes)))
 	for _, l := range r.lanes {
 		l.batches <- b
 	}
 	r.filling = <-r.free
 	next := r.filling
-	next.events, next.commits, next.lanes = next.events[:0], next.commits[:0], next.lanes[:0]
+	next.records, next.ends = next.records[:0], next.ends[:0]
+	next.commits, next.lanes = next.commits[:0], next.lanes[:0]
 }
 
 // finish waits until all events that were added are replayed, and returns the error of the
@@ -152,12 +161,19 @@ func (r *replay) replayLane(l *lane) {
 
 func (r *replay) apply(l *lane, b *batch) (err error) {
 	defer r.s.contain("the commits", &err)
+	begin := 0
 	for i, number := range b.lanes {
+		rec := b.records[begin:b.ends[i]:b.ends[i]]
+		begin = b.ends[i]
 		if number != l.number {
 			continue
 		}
 		l.at = b.first + uint64(i)
-		if err := r.into.Replay(&b.events[i]); err != nil {
+		err := r.s.table.Decode(rec, &l.ev)
+		if err == nil {
+			err = r.into.Replay(&l.ev, rec)
+		}
+		if err != nil {
 			return r.s.damageUnlessCanceled(fmt.Sprintf("commit %d", b.commits[i]), err)
 		}
 	}

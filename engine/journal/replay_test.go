@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // sharded collects what each of its shards is given, without a lock, as the engine does.
@@ -18,11 +20,16 @@ type sharded struct {
 	refuse func(*positions.Event) error // may be nil
 }
 
+func (s *sharded) Use(*record.Table, record.IDKey) {}
+
 func (s *sharded) Load(*engine.AccountState) error { return nil }
 
 func (s *sharded) ShardOf(account uint64) int { return int(account % uint64(len(s.shards))) }
 
-func (s *sharded) Replay(ev *positions.Event) error {
+func (s *sharded) Replay(ev *positions.Event, rec []byte) error {
+	if account, seq, err := record.Head(rec); err != nil || account != ev.Account || seq != ev.Seq {
+		return fmt.Errorf("event %d of account %d with the record of another, %w", ev.Seq, ev.Account, err)
+	}
 	if s.refuse != nil {
 		if err := s.refuse(ev); err != nil {
 			return err
@@ -39,16 +46,19 @@ func replayed(t *testing.T, into Recovery, lanes, commits int) error {
 	t.Helper()
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	const accounts = 7
-	l, f := newListings(universe), newFlow(100_001, accounts)
-	r := (&store{l: l, dir: "data", disk: vfs.NewMem()}).startReplay(into, lanes)
+	known, f := newInstruments(nil, universe), newFlow(100_001, accounts)
+	r := (&store{instruments: known, dir: "data", disk: vfs.NewMem()}).startReplay(into, lanes)
 	for n := range commits {
-		var block []byte
 		events := make([]positions.Event, accounts)
 		f.fill(events)
-		for i := range events {
-			block = l.appendEvent(block, &events[i])
+		d := decoder{instruments: known, version: valueVersion2}
+		if d.B = recordsOf(known.table, events); n%5 == 4 {
+			d.version, d.B = valueVersion1, nil
+			for i := range events {
+				d.B = newEncoder1(universe).appendEvent(d.B, &events[i])
+			}
 		}
-		if err := r.add(uint64(n+1), &decoder{l: l, b: block}, accounts); err != nil {
+		if err := r.add(uint64(n+1), &d, accounts); err != nil {
 			if !errors.Is(err, errNoMore) {
 				t.Fatal(err)
 			}

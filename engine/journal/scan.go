@@ -46,15 +46,14 @@ func (s *store) eachAccount(f func(*engine.AccountState) error) (err error) {
 }
 
 func (s *store) decodeAccount(key, value []byte, st *engine.AccountState) error {
-	body, err := openValue(key, value)
+	d, err := s.decode(key, value)
 	if err == nil && len(key) != blockKeyBytes {
 		err = errors.New("it is no account")
 	}
 	if err == nil {
 		st.Account = numberOf(key, 0)
-		d := decoder{l: s.l, b: body}
 		d.account(st)
-		err = d.end()
+		err = d.End()
 	}
 	if err != nil {
 		return s.damage(nameKey(key), err)
@@ -76,12 +75,11 @@ func (s *store) readOrderIDs(it *pebble.Iterator, st *engine.AccountState) error
 		if numberOf(key, 0) > st.Account {
 			return nil
 		}
-		body, err := openValue(key, it.Value())
+		d, err := s.decode(key, it.Value())
 		r := engine.OrderIDRecord{Seq: numberOf(key, 1)}
 		if err == nil {
-			d := decoder{b: body}
 			d.orderID(&r)
-			err = d.end()
+			err = d.End()
 		}
 		switch {
 		case err != nil:
@@ -121,17 +119,16 @@ func (s *store) eachBlock(after blockID, f func(number uint64, events *decoder, 
 			return reached, s.damage(fmt.Sprintf("commit %d", reached.number+1),
 				fmt.Errorf("it is missing; the next one is %d", number))
 		}
-		body, err := openValue(it.Key(), value)
+		d, err := s.decode(it.Key(), value)
 		if err != nil {
 			return reached, s.damage(nameKey(it.Key()), err)
 		}
-		d := decoder{l: s.l, b: body}
 		head := d.block()
-		if d.err == nil && head.before != reached.hash {
-			d.err = fmt.Errorf("it follows another commit %d than the one there is", reached.number)
+		if d.Err == nil && head.before != reached.hash {
+			d.Err = fmt.Errorf("it follows another commit %d than the one there is", reached.number)
 		}
-		if d.err != nil {
-			return reached, s.damage(nameKey(it.Key()), d.err)
+		if d.Err != nil {
+			return reached, s.damage(nameKey(it.Key()), d.Err)
 		}
 		if err := f(number, &d, int(head.count)); err != nil {
 			return reached, s.damageUnlessCanceled(nameKey(it.Key()), err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // TestRuns: each run has what the one before committed and checkpointed, in any mix of modes.
@@ -200,7 +201,7 @@ func TestNewerFormats(t *testing.T) {
 			putValue(t, db, metaKey(metaRun), append([]byte{formatNumber + 1}, "whatever a later format says"...))
 		})
 		for name, err := range openAll(o) {
-			want := fmt.Sprintf("is of format %d, and this papertape knows format %d: use a newer papertape",
+			want := fmt.Sprintf("is of format %d, and this papertape knows the formats up to %d: use a newer papertape",
 				formatNumber+1, formatNumber)
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v", name, err)
@@ -225,6 +226,26 @@ func TestNewerFormats(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "was written by a newer papertape: use that one") {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+	})
+}
+
+// TestOlderProgramRefuses: a program of format 1 reads the file CLEAN and the record of the run, and there
+// it finds a newer format.
+func TestOlderProgramRefuses(t *testing.T) {
+	disk := vfs.NewMem()
+	o := testOptions(t, disk, Sync)
+	j, _ := mustRecover(t, "data", o)
+	newWorld(1, 3, 1).run(t, j, 5, 3)
+	mustClose(t, j)
+	text, ok, err := readFile(disk, "data", cleanFile)
+	if err != nil || !ok || !strings.HasPrefix(text, "papertape journal closed\nformat 1\n") {
+		t.Errorf("CLEAN: %q, %v", text, err)
+	}
+	editDB(t, disk, func(db *pebble.DB) {
+		value := mustGet(db, metaKey(metaRun))
+		if value[sumBytes] != 1 || value[valueHead] != formatNumber {
+			t.Errorf("the record of the run is %x", value)
 		}
 	})
 }
@@ -282,7 +303,7 @@ func TestOrderOfCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	events := goldenEvents(t)[:1]
-	if err := j.Commit(events); err != errNotRecovered {
+	if err := commit(j, events...); err != errNotRecovered {
 		t.Errorf("commit before Recover: %v", err)
 	}
 	if err := j.Backup("backup"); err != errNotRecovered {
@@ -295,12 +316,12 @@ func TestOrderOfCalls(t *testing.T) {
 	if err := j.Recover(context.Background(), r, nil); err == nil {
 		t.Error("recovered twice")
 	}
-	if err := j.Commit(nil); err != nil || j.Committed() != 0 {
+	if err := j.Commit(nil, 0); err != nil || j.Committed() != 0 {
 		t.Errorf("a commit of nothing: %v, commit %d", err, j.Committed())
 	}
 	mustClose(t, j)
 	mustClose(t, j)
-	if err := j.Commit(events); err != errClosed {
+	if err := commit(j, events...); err != errClosed {
 		t.Errorf("commit after Close: %v", err)
 	}
 	if _, err := j.Read(nil, 1, 1, 1); err != errClosed {
@@ -360,9 +381,10 @@ func TestRecoverFails(t *testing.T) {
 
 type refusing struct{ load, replay error }
 
-func (r refusing) Load(*engine.AccountState) error { return r.load }
-func (r refusing) ShardOf(account uint64) int      { return int(account) }
-func (r refusing) Replay(*positions.Event) error   { return r.replay }
+func (r refusing) Use(*record.Table, record.IDKey)       {}
+func (r refusing) Load(*engine.AccountState) error       { return r.load }
+func (r refusing) ShardOf(account uint64) int            { return int(account) }
+func (r refusing) Replay(*positions.Event, []byte) error { return r.replay }
 
 // TestProgress: the progress reaches the total and never exceeds it.
 func TestProgress(t *testing.T) {

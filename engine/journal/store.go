@@ -8,6 +8,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/papertape/papertape/market"
 )
 
 // store is an open Pebble and what belongs to it. The lock on the directory is held until
@@ -17,7 +19,9 @@ type store struct {
 	dir  string
 	db   *pebble.DB
 	lock *pebble.Lock
-	l    *listings
+
+	universe    *market.Universe
+	instruments // of the ledger, once its head is read
 }
 
 // lockDir takes Pebble's lock against other processes. On a readOnlyFS it is one that readers
@@ -50,11 +54,10 @@ func (s *store) get(key []byte, decode func(*decoder)) (ok bool, err error) {
 	if err != nil {
 		return false, s.damage(nameKey(key), err)
 	}
-	body, err := openValue(key, value)
+	d, err := s.decode(key, value)
 	if err == nil {
-		d := decoder{l: s.l, b: body}
 		decode(&d)
-		err = d.end()
+		err = d.End()
 	}
 	if err = errors.Join(err, closer.Close()); err != nil {
 		return false, s.damage(nameKey(key), err)

@@ -36,7 +36,7 @@ func Verify(ctx context.Context, dir string, o Options) (sum Summary, err error)
 // verify folds the history of one account and compares its checkpoint with the result.
 func (a *archive) verify(ctx context.Context, stored *engine.AccountState, u *market.Universe) error {
 	account := stored.Account
-	f := newFold(u, account, func(upTo uint64, f func(*positions.Event) error) error {
+	f := newFold(u, &a.head.idKey, account, func(upTo uint64, f func(*positions.Event) error) error {
 		return a.eachEvent(account, stored.Seq, upTo, f)
 	})
 	err := a.eachEvent(account, stored.Seq, math.MaxUint64, func(ev *positions.Event) error {
@@ -81,7 +81,8 @@ func (a *archive) contradiction(err error) error {
 	return fmt.Errorf("the journal in %s: %w", a.dir, err)
 }
 
-const keyKinds = string(keyAccount) + string(keyRun) + string(keyOrderID) + string(keyBlock) + string(keyMeta)
+const keyKinds = string(keyAccount) + string(keyRun) + string(keyOrderID) + string(keyBlock) + string(keyMeta) +
+	string(keyListing)
 
 // checkKeys looks for keys of an unknown kind.
 func (a *archive) checkKeys() (err error) {

@@ -17,11 +17,12 @@ import (
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // foldAll folds a history. It returns how many events it could fold, and the error of the next.
 func foldAll(account uint64, events []positions.Event) (n int, err error) {
-	f := newFold(universe, account, func(upTo uint64, f func(*positions.Event) error) error {
+	f := newFold(universe, new(record.IDKey), account, func(upTo uint64, f func(*positions.Event) error) error {
 		for i := range events[:upTo] {
 			if err := f(&events[i]); err != nil {
 				return err
@@ -311,14 +312,15 @@ func TestVerifyCheckpoints(t *testing.T) {
 		"sequence": {func(st *engine.AccountState, _ *pebble.DB) {
 			st.Seq++
 		}, "and the account's checkpoint is of event"},
-		"an earlier": {func(st *engine.AccountState, _ *pebble.DB) { st.Seq-- }, ""},
-		"order id":   {func(st *engine.AccountState, db *pebble.DB) { spoilID(t, db, st.IDs[0], 1) }, "order ids"},
-		"content":    {func(st *engine.AccountState, db *pebble.DB) { spoilID(t, db, st.IDs[0], 8) }, "order ids"},
+		"an earlier":     {func(st *engine.AccountState, _ *pebble.DB) { st.Seq-- }, ""},
+		"order id":       {func(st *engine.AccountState, db *pebble.DB) { spoilID(t, db, st.IDs[0], 1) }, "order ids"},
+		"order id's end": {func(st *engine.AccountState, db *pebble.DB) { spoilID(t, db, st.IDs[0], 15) }, "order ids"},
+		"content":        {func(st *engine.AccountState, db *pebble.DB) { spoilID(t, db, st.IDs[0], 16) }, "order ids"},
 		"an id less": {func(st *engine.AccountState, db *pebble.DB) {
 			must(t, db.Delete(orderIDKey(100001, st.IDs[0].Seq), nil))
 		}, "order ids"},
 		"an id more": {
-			func(_ *engine.AccountState, db *pebble.DB) { putValue(t, db, orderIDKey(100001, 1), make([]byte, 16)) },
+			func(_ *engine.AccountState, db *pebble.DB) { putValue(t, db, orderIDKey(100001, 1), make([]byte, 24)) },
 			"order ids",
 		},
 		"other events": {func(_ *engine.AccountState, db *pebble.DB) {
@@ -331,7 +333,7 @@ func TestVerifyCheckpoints(t *testing.T) {
 				st := account
 				st.Rows = slices.Clone(st.Rows)
 				c.spoil(&st, db)
-				putValue(t, db, accountKey(100001), newListings(universe).appendAccount(nil, &st))
+				putValue(t, db, accountKey(100001), appendAccount(nil, &st, record.NewTable(universe)))
 			})
 			_, err := Verify(context.Background(), "data", testOptions(t, spoilt, Sync))
 			if err == nil || !strings.Contains(err.Error(), "account 100001") ||
@@ -361,7 +363,7 @@ func spoilRun(tb testing.TB, db *pebble.DB, events []positions.Event) {
 	tb.Helper()
 	events = slices.Clone(events[:min(len(events), runEventsMax)])
 	events[1].Cash.Balance++
-	putValue(tb, db, runKey(100001, 1), newListings(universe).appendRun(nil, events))
+	putValue(tb, db, runKey(100001, 1), runOf(events))
 }
 
 // TestVerifyBlocksAgainstRuns: an event that is in a block and in a run must be the same in
@@ -383,8 +385,7 @@ func TestVerifyBlocksAgainstRuns(t *testing.T) {
 	events := slices.Clone(w.shards[0].accounts[100001].events)
 	events[0].TotalMarketValue++ // no other check would notice
 	editDB(t, disk, func(db *pebble.DB) {
-		putValue(t, db, runKey(100001, 1),
-			newListings(universe).appendRun(nil, events[:min(len(events), runEventsMax)]))
+		putValue(t, db, runKey(100001, 1), runOf(events[:min(len(events), runEventsMax)]))
 	})
 	const want = "event 1 of account 100001: the history has another than commit 1"
 	if _, err := Verify(context.Background(), "data", o); err == nil || !strings.Contains(err.Error(), want) {
@@ -419,14 +420,14 @@ func TestExport(t *testing.T) {
 	s.accountNumber = func(int) uint64 { return 7 }
 	for i, ev := range history {
 		s.apply(ev)
-		if err := j.Commit([]positions.Event{ev}); err != nil {
+		if err := commit(j, ev); err != nil {
 			t.Fatal(err)
 		}
 		if i == 3 {
 			mustCheckpoint(t, j, w)
 		}
 	}
-	if err := j.Commit([]positions.Event{opening(8)}); err != nil {
+	if err := commit(j, opening(8)); err != nil {
 		t.Fatal(err)
 	}
 	mustClose(t, j)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/wal"
+
+	"github.com/papertape/papertape/record"
 )
 
 // Pebble reads its newest log up to the first invalid chunk and takes that for the end: a crash
@@ -232,11 +234,12 @@ func blockOfRecord(head []byte) (b block, ok bool) {
 	if len(head) < key+blockKeyBytes+1 || head[12] != 1 || head[13] != blockKeyBytes || head[key] != keyBlock {
 		return b, false
 	}
-	d := decoder{b: head[key+blockKeyBytes:]}
-	if size := d.unsigned(); size < valueHead || len(d.b) < valueHead || d.b[sumBytes] != valueVersion {
+	r := record.Reader{B: head[key+blockKeyBytes:]}
+	if size := r.Unsigned(); size < valueHead || len(r.B) < valueHead ||
+		r.B[sumBytes] != valueVersion1 && r.B[sumBytes] != valueVersion2 {
 		return b, false
 	}
-	d.b = d.b[valueHead:]
-	b.before, b.synced = d.fixed(), d.unsigned()
-	return b, d.err == nil
+	r.B = r.B[valueHead:]
+	b.before, b.synced = r.Fixed(), r.Unsigned()
+	return b, r.Err == nil
 }

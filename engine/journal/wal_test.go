@@ -35,6 +35,8 @@ func newLogWorld(t *testing.T, mode Mode, steps, events int, more ...func(*Journ
 	o := testOptions(t, disk, mode)
 	o.tune, o.SyncInterval = nil, time.Hour // no flush, and no sync in mode Interval
 	j, _ := mustRecover(t, "data", o)
+	mustClose(t, j) // the table of instruments is in an earlier log
+	j, _ = mustRecover(t, "data", o)
 	l := &logWorld{w: w}
 	for range steps {
 		w.run(t, j, 1, events)

@@ -19,6 +19,7 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 // world is a deliberately dumb engine. Its shards are a mutex and a book. An account is the
@@ -56,6 +57,20 @@ type worldShard struct {
 type worldAccount struct {
 	events         []positions.Event // events[n].Seq == n+1
 	copied, stored int               // up to which event it was copied for a checkpoint, and stored with a mark
+	unkeyed        int               // up to which event format 1 has remembered its order ids
+}
+
+// recordsOf returns the records of events.
+func recordsOf(t *record.Table, events []positions.Event) (records []byte) {
+	for i := range events {
+		records = t.Append(records, &events[i])
+	}
+	return records
+}
+
+// commit commits events, as the engine does.
+func commit(j *Journal, events ...positions.Event) error {
+	return j.Commit(recordsOf(j.table, events), len(events))
 }
 
 func newWorld(shards, accounts int, seed uint64) *world {
@@ -82,7 +97,7 @@ func (w *world) step(shard int, j *Journal, n int) error {
 			events = append(events, ev)
 		}
 	}
-	if err := j.Commit(events); err != nil {
+	if err := commit(j, events...); err != nil {
 		return err
 	}
 	w.acks.Lock()
@@ -179,7 +194,7 @@ func (w *world) Checkpoint(ctx context.Context, store func([]engine.AccountState
 		noted, numbers := w.note(s)
 		mark = min(mark, noted)
 		for _, number := range numbers {
-			st, ok := s.copy(number)
+			st, ok := s.copy(number, w.journal.Load())
 			if !ok {
 				continue
 			}
@@ -200,7 +215,7 @@ func (w *world) note(s *worldShard) (noted uint64, numbers []uint64) {
 	return w.journal.Load().Committed(), slices.Clone(s.numbers)
 }
 
-func (s *worldShard) copy(number uint64) (st engine.AccountState, ok bool) {
+func (s *worldShard) copy(number uint64, j *Journal) (st engine.AccountState, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.accounts[number]
@@ -209,8 +224,12 @@ func (s *worldShard) copy(number uint64) (st engine.AccountState, ok bool) {
 	}
 	v, _ := s.book.View(number)
 	st = engine.AccountState{Account: number, Seq: v.Seq(), Cash: v.Cash(), Rows: v.AppendRows(nil)}
-	st.Events = slices.Clone(a.events[a.stored:])
-	before, now := rememberedIDs(a.events[:a.stored]), rememberedIDs(a.events)
+	for left := a.events[a.stored:]; len(left) > 0; { // as they lie in the chunks of the engine's memory
+		n := min(len(left), 1+s.rng.IntN(64))
+		st.Runs = append(st.Runs, recordsOf(j.table, left[:n]))
+		st.Count, left = st.Count+uint64(n), left[n:]
+	}
+	before, now := a.rememberedIDs(a.stored, &j.idKey), a.rememberedIDs(len(a.events), &j.idKey)
 	for _, r := range now {
 		if !slices.Contains(before, r) {
 			st.IDs = append(st.IDs, r)
@@ -238,11 +257,12 @@ func (w *world) Checkpointed() {
 
 func (w *world) CheckpointWanted() <-chan struct{} { return w.wanted }
 
-// rememberedIDs returns the order ids of the last orderIDsMax trades that have one.
-func rememberedIDs(events []positions.Event) (ids []engine.OrderIDRecord) {
-	for i := range events {
-		if ev := &events[i]; ev.Kind == positions.KindTrade && !ev.Trade.OrderID.IsZero() {
-			ids = append(ids, orderIDOf(ev.Seq, &ev.Trade, universe))
+// rememberedIDs returns the order ids of the last orderIDsMax trades that have one, among the first n
+// events.
+func (a *worldAccount) rememberedIDs(n int, key *record.IDKey) (ids []engine.OrderIDRecord) {
+	for i := range a.events[:n] {
+		if ev := &a.events[i]; ev.Kind == positions.KindTrade && !ev.Trade.OrderID.IsZero() {
+			ids = append(ids, orderIDOf(&orderOf{ev.Seq, ev.Trade}, universe, key, i >= a.unkeyed))
 		}
 	}
 	return ids[max(0, len(ids)-orderIDsMax):]
@@ -320,6 +340,7 @@ func (w *world) goOnFrom(r *recovered, seed uint64) *world {
 				s.apply(ev)
 			}
 			s.accounts[number].stored = int(got.loaded.Seq)
+			s.accounts[number].unkeyed = w.shards[i].accounts[number].unkeyed
 			next.acks.list = append(next.acks.list, ack{number, int(got.seq), 0})
 		}
 	}

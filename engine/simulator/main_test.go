@@ -12,6 +12,7 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/record"
 )
 
 func TestMain(m *testing.M) {
@@ -32,7 +33,19 @@ func (j *tape) Epoch() uint64     { return 1 }
 func (j *tape) Keeps() bool       { return false }
 func (j *tape) Committed() uint64 { return 0 }
 
-func (j *tape) Commit(events []positions.Event) error {
+func (j *tape) Commit(records []byte, count int) error {
+	table := record.NewTable(market.Default())
+	events := make([]positions.Event, count)
+	for i := range events {
+		rec, rest, err := record.Cut(records)
+		if err == nil {
+			err = table.Decode(rec, &events[i])
+		}
+		if err != nil {
+			return err
+		}
+		records = rest
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if gate := j.gate; gate != nil {
@@ -43,7 +56,7 @@ func (j *tape) Commit(events []positions.Event) error {
 		j.held--
 	}
 	j.events = append(j.events, events...)
-	j.blocks = append(j.blocks, slices.Clone(events))
+	j.blocks = append(j.blocks, events)
 	return nil
 }
 

@@ -1,8 +1,8 @@
-// Package process asks the kernel for resources that a large server needs. Both calls are made
-// once, at the start:
+// Package process asks the kernel for resources that a large server needs:
 //
 //	files, err := process.RaiseFileLimit()          // the limit of open files, and so of connections
 //	bytes, err := process.ReserveHugePages(4 << 30) // before the heap grows; 0 if there are none
+//	process.AdviseHugePages(memory)                 // for memory outside the heap
 //
 // Why huge pages: a server that keeps its history in memory touches new memory as long as it grows.
 // The first access to each 4 KiB page is a page fault, and faults of twelve microseconds have been
