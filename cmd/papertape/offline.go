@@ -46,6 +46,7 @@ type ledgerSummary struct {
 	Accounts uint64  `json:"accounts"`
 	Events   uint64  `json:"events"`
 	Commits  uint64  `json:"commits"`
+	Format   uint64  `json:"format"`
 	Epoch    string  `json:"epoch"`
 	Clean    bool    `json:"stopped_cleanly"`
 	Seconds  float64 `json:"seconds"`
@@ -53,8 +54,8 @@ type ledgerSummary struct {
 
 func newLedgerSummary(data string, s *journal.Summary, took time.Duration) ledgerSummary {
 	return ledgerSummary{
-		Data: data, Accounts: s.Accounts, Events: s.Events, Commits: s.Commits, Epoch: fmt.Sprintf("%016x", s.Epoch),
-		Clean:   s.Clean,
+		Data: data, Accounts: s.Accounts, Events: s.Events, Commits: s.Commits, Format: s.Format,
+		Epoch: fmt.Sprintf("%016x", s.Epoch), Clean: s.Clean,
 		Seconds: float64(took.Milliseconds()) / 1e3,
 	}
 }
@@ -63,6 +64,9 @@ func (c *ledgerSummary) String() string {
 	end := "stopped cleanly"
 	if !c.Clean {
 		end = "not stopped cleanly, which does no harm"
+	}
+	if c.Format == 1 {
+		end += ", of format 1"
 	}
 	return fmt.Sprintf("%d accounts, %d events, %d commits, epoch %s, %s", c.Accounts, c.Events, c.Commits, c.Epoch,
 		end)

@@ -381,3 +381,23 @@ func TestFormatOneOnDisk(t *testing.T) {
 		t.Errorf("beside nothing but such a backup: %v", err)
 	}
 }
+
+// TestCopyIsChecked: a copy that is not what the journal is does not count as its backup.
+func TestCopyIsChecked(t *testing.T) {
+	disk, _ := formatOneFixture(t, "killed")
+	other, _ := formatOneFixture(t, "clean")
+	if _, err := vfs.Clone(other, disk, "data", "other"); err != nil {
+		t.Fatal(err)
+	}
+	j, err := Open("data", testOptions(t, disk, Sync))
+	must(t, err)
+	must(t, j.copyAll("copy"))
+	if err := j.checkFormatOne("copy"); err != nil {
+		t.Error(err)
+	}
+	const want = "and the journal with commit 1062"
+	if err := j.checkFormatOne("other"); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("another ledger: %v", err)
+	}
+	mustClose(t, j)
+}
