@@ -37,6 +37,12 @@ func startInProcess(t *testing.T, dir string, change func(*server)) *inProcessSe
 	if change != nil {
 		change(s)
 	}
+	return run(t, s)
+}
+
+// run runs a server until the test, or end, stops it.
+func run(t *testing.T, s *server) *inProcessServer {
+	t.Helper()
 	l := &inProcessServer{server: s, t: t, ready: make(chan addresses, 1), ended: make(chan error, 1)}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
