@@ -27,25 +27,30 @@ const anyPackage = "*"
 var imports = map[string][]string{
 	".":                {}, // the package comment
 	"api":              {},
+	"audit":            {},
 	"decimal":          {},
 	"pace":             {},
+	"memtls":           {},
+	"selfsigned":       {},
 	"fnv1a":            {},
 	"usertext":         {},
+	"keys":             {"decimal", "usertext"},
 	"market":           {"usertext"},
 	"positions":        {"fnv1a", "market", "usertext"},
 	"record":           {"fnv1a", "market", "positions"},
 	"codec":            {"api", "market", "positions", "usertext"},
 	"engine":           {"fnv1a", "market", "pace", "positions", "record"},
 	"engine/journal":   {"fnv1a", "market", "positions", "record", "engine"},
-	"engine/gateway":   {"codec", "api", "engine", "market", "pace", "positions"},
+	"engine/gateway":   {"codec", "api", "engine", "keys", "market", "memtls", "pace", "positions"},
 	"engine/simulator": {"decimal", "engine", "market", "positions", "usertext"},
-	"client":           {"api", "codec", "market", "positions", "usertext"},
+	"client":           {"api", "codec", "keys", "market", "positions", "usertext"},
 	// Each simulated user checks what it receives against a shadow, so the demo can claim that
 	// everything was correct.
 	"clientsim": {"client", "api", "decimal", "market", "positions", "proof/shadow"},
-	"console":   {"engine", "engine/gateway", "engine/journal", "engine/simulator", "market", "positions", "usertext"},
+	"console": {"audit", "engine", "engine/gateway", "engine/journal", "engine/simulator", "market", "positions",
+		"usertext"},
 	// Apart from the exception above, only cmd and bench may import packages below proof.
-	"proof":        {"api", "client", "clientsim", "codec", "console", "proof/shadow"},
+	"proof":        {"api", "client", "clientsim", "codec", "console", "memtls", "proof/shadow", "selfsigned"},
 	"proof/shadow": {"api", "client", "market"}, // never positions, which it reimplements
 	"cmd":          {anyPackage},
 	"bench":        {anyPackage},
@@ -227,7 +232,7 @@ func TestBreaches(t *testing.T) {
 		{"engine/simulator", ours("client"),
 			"engine/simulator imports client; it may import of ours: decimal, engine, market, positions, usertext"},
 		{"client", ours("engine"),
-			"client imports engine; it may import of ours: api, codec, market, positions, usertext"},
+			"client imports engine; it may import of ours: api, codec, keys, market, positions, usertext"},
 		{"clientsim", ours("codec"),
 			"clientsim imports codec; it may import of ours: client, api, decimal, market, positions, proof/shadow"},
 		{"clientsim", ours("proof/soak"),
@@ -237,7 +242,7 @@ func TestBreaches(t *testing.T) {
 			"proof/shadow imports positions; it may import of ours: api, client, market"},
 		{"proof/torture", ours("engine"),
 			"proof/torture imports engine; it may import of ours: api, client, clientsim, codec, console, " +
-				"proof/shadow"},
+				"memtls, proof/shadow, selfsigned"},
 		{"codec", ours("engine"), "codec imports engine; it may import of ours: api, market, positions, usertext"},
 		{"engine", gnet, "engine imports " + gnet + ", which is for engine/gateway"},
 		{"cmd/papertape", gnet, "cmd/papertape imports " + gnet + ", which is for engine/gateway"},

@@ -1,6 +1,6 @@
 module github.com/papertape/papertape
 
-go 1.26.0
+go 1.26.2
 
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
@@ -15,6 +15,7 @@ require (
 	github.com/mattn/go-isatty v0.0.22
 	github.com/panjf2000/ants/v2 v2.12.1
 	github.com/panjf2000/gnet/v2 v2.10.0
+	github.com/pires/go-proxyproto v0.7.0
 	github.com/planetscale/vtprotobuf v0.6.1-0.20250313105119-ba97887b0a25
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/rs/zerolog v1.35.1

@@ -24,6 +24,8 @@ const durationMax = 7 * 24 * time.Hour
 
 // loadFlags holds the flags of load.
 type loadFlags struct {
+	tls            bool
+	ca             string
 	plan           load.Plan
 	mode, output   string
 	warm, duration time.Duration
@@ -53,6 +55,8 @@ Exit code 99: an answer was wrong, or the load was late itself, and its figures 
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.plan.Address, "server", "127.0.0.1:7300", "the server, host:port")
+	flags.BoolVar(&f.tls, "tls", false, "come over TLS; needs --tls-ca")
+	flags.StringVar(&f.ca, "tls-ca", "", "a `file` with the server's certificate, or that of its authority (PEM)")
 	flags.Var(decimal.Whole(&f.plan.Connections, 100, 1, math.MaxInt32), "connections",
 		"connections, all logged in before the first request")
 	flags.Var(decimal.Whole(&f.plan.Accounts, 0, 0, math.MaxInt32), "accounts",
@@ -86,6 +90,10 @@ func (f *loadFlags) check() error {
 	if f.output != "text" && f.output != "json" {
 		return usageError{fmt.Errorf("-o %s: it is text or json", f.output)}
 	}
+	if f.tls != (f.ca != "") {
+		return usageError{errors.New("--tls and --tls-ca need each other")}
+	}
+	f.plan.Authority = f.ca
 	host, _, err := net.SplitHostPort(f.plan.Address)
 	if err != nil {
 		return usageError{fmt.Errorf("--server %s: it is host:port", f.plan.Address)}

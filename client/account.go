@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -39,6 +40,9 @@ type AccountOptions struct {
 	NoOrderID bool
 
 	Key *Key // proves who logs in, if the server asks for it
+
+	TLS            *tls.Config // encrypts the connections, see Options
+	AllowPlaintext bool        // permits a Key without TLS, see Options
 }
 
 const (

@@ -1,9 +1,11 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -350,6 +352,12 @@ func TestCloseWithoutAConnection(t *testing.T) {
 	}
 }
 
+func hmacOf(key []byte, text string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
+}
+
 func closeTwice(t *testing.T, a *client.Account) {
 	t.Helper()
 	for range 2 {
@@ -361,19 +369,27 @@ func closeTwice(t *testing.T, a *client.Account) {
 
 // If the server asks for a proof, the login contains it.
 func TestKey(t *testing.T) {
-	key := &client.Key{ID: "desk", Secret: []byte("between us")}
+	secret := []byte("thirty-two bytes between us only")
+	key, err := client.NewKey("desk", base64.RawURLEncoding.EncodeToString(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
 	nonce := []byte("thirty-two bytes of the server's")
 	addr := serve(t, func(p *peer) {
 		p.send(codec.AppendWelcome(nil, &papertapev1.Welcome{Protocol: 1, Epoch: epoch, HeartbeatMs: 60_000,
-			Nonce: nonce}))
+			Nonce: nonce, ProofVersion: 2}))
 		f := p.expect(codec.TypeLogin)
 		login := new(papertapev1.Login)
 		p.unmarshal(f, login)
-		mac := hmac.New(sha256.New, []byte("between us"))
-		mac.Write([]byte("papertape-v1" + string(nonce) + string(login.GetClientNonce()) +
-			"\x00\x00\x00\x00\x00\x01\x86\xb1"))
+		clientKey := hmacOf(secret, "papertape-v2 client key")
+		verifier := sha256.Sum256(clientKey)
+		proof := hmacOf(verifier[:], "papertape-v2"+string(nonce)+string(login.GetClientNonce())+
+			"\x00\x00\x00\x00\x00\x01\x86\xb1")
+		for i := range proof {
+			proof[i] ^= clientKey[i]
+		}
 		if len(login.GetClientNonce()) != 32 || login.GetKeyId() != "desk" ||
-			!hmac.Equal(mac.Sum(nil), login.GetProof()) {
+			!bytes.Equal(proof, login.GetProof()) {
 			t.Errorf("the login is %v", login)
 		}
 		p.send(loggedIn(f.ID, bookSnapshot(1, epoch)))

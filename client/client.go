@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -35,8 +36,15 @@ type Options struct {
 	// dropped, as are quotes and presence. Answers still come.
 	DiscardEvents bool
 
-	// Key proves who logs in, if the server asks for it.
+	// Key proves who logs in, if the server asks for it. Without one, ErrKeyNeeded is returned then.
 	Key *Key
+
+	// TLS encrypts the connection: with its RootCAs, and its Certificates if the server asks for
+	// one. Without a ServerName the server has to be who the address says. If TLS is nil, the
+	// connection is plain, and a Key is then refused with ErrPlaintext unless the server is on
+	// this machine or AllowPlaintext is set.
+	TLS            *tls.Config
+	AllowPlaintext bool
 
 	// Dial opens the connection. If it is nil, a net.Dialer opens it over TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -95,12 +103,18 @@ func connect(ctx context.Context, addr string, o *Options, to *stream) (*Client,
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
+	interrupt := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	line, err := encrypt(ctx, conn, addr, o)
+	if err != nil {
+		interrupt()
+		_ = conn.Close()
+		return nil, fmt.Errorf("connect to %s: %w", addr, err)
+	}
 	c := &Client{
-		conn: conn, discard: o.DiscardEvents, frames: frameReader{conn: conn, patience: loginPatience},
+		conn: line, discard: o.DiscardEvents, frames: frameReader{conn: line, patience: loginPatience},
 		stream: to, out: make(chan []byte, outFramesMax), done: make(chan struct{}),
 		inFlight: make(map[uint64]*call),
 	}
-	interrupt := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	err = c.handshake(o)
 	if !interrupt() {
 		err = errors.Join(ctx.Err(), err) // it was ctx that closed the connection
@@ -214,8 +228,8 @@ func (c *Client) handshake(o *Options) error {
 	request := &papertapev1.Login{
 		Account: o.Account, Mode: papertapev1.ResumeMode(o.Mode), LastSeq: o.LastSeq, Epoch: o.Epoch, Client: o.Name,
 	}
-	if o.Key != nil && len(c.welcome.Nonce) > 0 {
-		o.Key.prove(request, c.welcome.Nonce)
+	if err := c.welcome.proveTo(o.Key, request); err != nil {
+		return err
 	}
 	if _, err := c.conn.Write(codec.Append(nil, codec.TypeLogin, 0, c.lastID, request)); err != nil {
 		// What the server said before it closed explains more than the failed write.

@@ -28,6 +28,10 @@
 // [Account.Holdings], [Account.History], [Account.Instruments], [Account.Subscribe],
 // [Account.Ping] and [Account.Verify]. Each of these has an example.
 //
+// Where the server asks for keys, AccountOptions.Key is one from [ReadKey], [ParseKey] or [NewKey];
+// without it Open returns [ErrKeyNeeded]. A session whose key is revoked ends with a [*Goodbye] of
+// reason GoodbyeKicked, and the next login with a [*Reject] of code Unauthorized.
+//
 // # The types
 //
 // All types belong to this package, so the messages of the wire can change without a change for

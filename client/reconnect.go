@@ -154,7 +154,7 @@ func permanent(err error) bool {
 		}
 		return true
 	}
-	return false
+	return errors.Is(err, ErrPlaintext) || errors.Is(err, ErrKeyNeeded) || errors.Is(err, errProofVersion)
 }
 
 // login makes one attempt to connect and log in, such that the new connection continues where
@@ -163,7 +163,7 @@ func (a *Account) login(ctx context.Context, attempt int, since time.Time) (*ses
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
 	o := Options{Account: a.options.Account, Name: a.options.Name, Dial: a.options.Dial, Key: a.options.Key,
-		Mode: ModeSnapshot}
+		Mode: ModeSnapshot, TLS: a.options.TLS, AllowPlaintext: a.options.AllowPlaintext}
 	if a.received.epoch != 0 && !a.resync {
 		o.Mode, o.Epoch, o.LastSeq = ModeResume, a.received.epoch, a.received.seq
 	}

@@ -158,7 +158,8 @@ func presenceFrom(m *papertapev1.Presence) *Presence {
 func welcomeFrom(m *papertapev1.Welcome) *Welcome {
 	return &Welcome{
 		UID: m.GetUid(), Protocol: m.GetProtocol(), Server: m.GetServer(), Epoch: m.GetEpoch(), Nonce: m.GetNonce(),
-		Heartbeat: milliseconds(m.GetHeartbeatMs()), MaxFrame: m.GetMaxFrame(), Instance: m.GetInstance(),
+		ProofVersion: m.GetProofVersion(), Heartbeat: milliseconds(m.GetHeartbeatMs()), MaxFrame: m.GetMaxFrame(),
+		Instance: m.GetInstance(),
 	}
 }
 

@@ -2,6 +2,7 @@ package clientsim
 
 import (
 	"context"
+	"crypto/tls"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -34,11 +35,15 @@ const (
 
 // MissionConfig configures a mission. Only the field Addr is required.
 type MissionConfig struct {
-	Addr         string        // of the server, HOST:PORT
-	FirstAccount uint64        // of ten in a row; 0 means 100091, as in MissionScript
-	Wait         time.Duration // for a server that is not there yet
-	Duration     time.Duration // of the trading, from when all are logged in; 0 means until done, about 5 s
-	Timeout      time.Duration // for everything, in addition to Duration; 0 means two minutes
+	Addr string      // of the server, HOST:PORT
+	TLS  *tls.Config // nil: connections are not encrypted
+	Key  *client.Key // of all clients; nil: none
+	// AllowPlaintext permits a Key without TLS beyond this machine.
+	AllowPlaintext bool
+	FirstAccount   uint64        // of ten in a row; 0 means 100091, as in MissionScript
+	Wait           time.Duration // for a server that is not there yet
+	Duration       time.Duration // of the trading, from when all are logged in; 0 means until done, about 5 s
+	Timeout        time.Duration // for everything, in addition to Duration; 0 means two minutes
 
 	// Restarts is how often the server is stopped and started again during the mission, with
 	// its whole history. Each client has to come back to that many other runs of the server,

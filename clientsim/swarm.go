@@ -2,6 +2,7 @@ package clientsim
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,13 +27,17 @@ var ErrCannotRun = errors.New("the clients could not log in")
 
 // SwarmConfig configures a swarm.
 type SwarmConfig struct {
-	Addr         string // of the server, HOST:PORT
-	Clients      int
-	FirstAccount uint64 // client i has account FirstAccount+i
-	Profile      Profile
-	Duration     time.Duration // of the trading, from when all are logged in
-	Seed         uint64        // of the clients' random choices, together with the account
-	Wait         time.Duration // for a server that is not there yet
+	Addr string      // of the server, HOST:PORT
+	TLS  *tls.Config // nil: connections are not encrypted
+	Key  *client.Key // of all clients; nil: none
+	// AllowPlaintext permits a Key without TLS beyond this machine.
+	AllowPlaintext bool
+	Clients        int
+	FirstAccount   uint64 // client i has account FirstAccount+i
+	Profile        Profile
+	Duration       time.Duration // of the trading, from when all are logged in
+	Seed           uint64        // of the clients' random choices, together with the account
+	Wait           time.Duration // for a server that is not there yet
 
 	// Notice, if not nil, is called with one line about each thing that happens to the swarm:
 	// all are logged in, or connections end and come back. Progress, if not nil, is called about

@@ -36,7 +36,8 @@ func newMember(s *swarm, account uint64) *member {
 	m := &member{swarm: s, rand: rand.New(rand.NewPCG(s.cfg.Seed, account))}
 	m.result.Account = account
 	m.user = user{
-		account: account, keep: seenMax, link: &link{gate: s.gate}, tally: &m.result.Tally, observer: &s.board,
+		account: account, keep: seenMax, link: &link{gate: s.gate}, tls: s.cfg.TLS, tally: &m.result.Tally,
+		observer: &s.board, key: s.cfg.Key, allowPlaintext: s.cfg.AllowPlaintext,
 	}
 	return m
 }

@@ -86,8 +86,9 @@ func (t *trader) replayAll(ctx context.Context) error {
 	if _, err := t.list(ctx); err != nil { // as of now, there is a connection
 		return err
 	}
-	second, err := client.Dial(ctx, t.cfg.Addr, client.Options{Account: t.account, Mode: client.ModeRestart,
-		Name: missionName, Dial: new(link).dial})
+	second, err := client.Dial(ctx, t.cfg.Addr, client.Options{Account: t.account, Key: t.cfg.Key,
+		Mode: client.ModeRestart, Name: missionName, Dial: new(link).dial, TLS: t.tls,
+		AllowPlaintext: t.cfg.AllowPlaintext})
 	if err != nil {
 		return t.inSecond("log in", err)
 	}

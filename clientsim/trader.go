@@ -31,7 +31,8 @@ type trader struct {
 
 func newTrader(cfg *MissionConfig, r *ClientReport) *trader {
 	t := &trader{cfg: cfg, report: r}
-	t.user = user{account: r.Account, link: new(link), tally: &r.Tally}
+	t.user = user{account: r.Account, key: cfg.Key, link: new(link), tls: cfg.TLS,
+		allowPlaintext: cfg.AllowPlaintext, tally: &r.Tally}
 	if cfg.Progress != nil {
 		t.onProgress = func(text string) { cfg.Progress(r.Account, text) }
 	} else {

@@ -2,6 +2,7 @@ package clientsim
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,12 +17,16 @@ import (
 // of its own is under way.
 type user struct {
 	// Constant after open.
-	account    uint64
-	keep       int               // how many of the newest events to keep for comparison; 0 means all
-	link       *link             // makes its connections
-	onProgress func(text string) // called with everything that the user sees; may be nil
-	onNotice   func(text string) // called with the account and what happens to its connections; may be nil
-	observer   observer          // counts over all users of a swarm; may be nil
+	account uint64
+	keep    int         // how many of the newest events to keep for comparison; 0 means all
+	link    *link       // makes its connections
+	tls     *tls.Config // nil: they are not encrypted
+	key     *client.Key // nil: none
+	// permits a key without TLS beyond this machine
+	allowPlaintext bool
+	onProgress     func(text string) // called with everything that the user sees; may be nil
+	onNotice       func(text string) // called with the account and what happens to its connections; may be nil
+	observer       observer          // counts over all users of a swarm; may be nil
 
 	acc    *client.Account
 	tally  *Tally
@@ -58,7 +63,8 @@ type observer interface {
 // open logs in and starts the shadow with the list that comes.
 func (u *user) open(ctx context.Context, addr, name string) error {
 	acc, err := client.Open(ctx, addr, client.AccountOptions{
-		Account: u.account, Name: name, Dial: u.link.dial, BackoffMax: backoffMax,
+		Account: u.account, Name: name, Dial: u.link.dial, Key: u.key, TLS: u.tls,
+		AllowPlaintext: u.allowPlaintext, BackoffMax: backoffMax,
 	})
 	if err != nil {
 		u.link.loggedIn()

@@ -54,7 +54,7 @@ func goldenSession(t failer) []goldenCase {
 	welcome := &papertapev1.Welcome{
 		Uid: 7, Protocol: 1, Server: "papertape 0.1.0", Epoch: goldenEpoch, Nonce: countingBytes(0x00,
 			32), HeartbeatMs: 10_000,
-		MaxFrame: 4096,
+		MaxFrame: 4096, ProofVersion: 2,
 	}
 	login := &papertapev1.Login{
 		Account: goldenAccount, Mode: papertapev1.ResumeMode_RESUME_MODE_RESUME, LastSeq: 41, Epoch: goldenEpoch,
@@ -64,12 +64,8 @@ func goldenSession(t failer) []goldenCase {
 		Account: goldenAccount, Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, KeyId: "desk-1",
 		ClientNonce: countingBytes(0x80, 32),
 	}
-	mac := hmac.New(sha256.New, countingBytes(0x40, 32))
-	mac.Write(bytes.Join([][]byte{
-		[]byte("papertape-v1"), welcome.GetNonce(), withProof.GetClientNonce(),
-		binary.BigEndian.AppendUint64(nil, goldenAccount),
-	}, nil))
-	withProof.Proof = mac.Sum(nil)
+	withProof.Proof = goldenProof(countingBytes(0x40, 32), welcome.GetNonce(), withProof.GetClientNonce(),
+		goldenAccount)
 	h := goldenHoldings(t)
 	reply := &codec.LoginReply{
 		Account: goldenAccount, HeadSeq: 42, OldestSeq: 1, Epoch: goldenEpoch,
@@ -99,6 +95,22 @@ func goldenSession(t failer) []goldenCase {
 		{"reject_push", "REJECT", codec.AppendReject(nil, 0, tooLarge, "the frame is too long", 0),
 			&papertapev1.Reject{Code: tooLarge, Text: "the frame is too long"}, nil},
 	}
+}
+
+// goldenProof is the proof of a login, as protocol.md has it.
+func goldenProof(secret, nonce, clientNonce []byte, account uint64) []byte {
+	mac := func(key []byte, parts ...[]byte) []byte {
+		m := hmac.New(sha256.New, key)
+		m.Write(bytes.Join(parts, nil))
+		return m.Sum(nil)
+	}
+	clientKey := mac(secret, []byte("papertape-v2 client key"))
+	verifier := sha256.Sum256(clientKey)
+	proof := mac(verifier[:], []byte("papertape-v2"), nonce, clientNonce, binary.BigEndian.AppendUint64(nil, account))
+	for i := range proof {
+		proof[i] ^= clientKey[i]
+	}
+	return proof
 }
 
 func goldenRequests(t failer) []goldenCase {

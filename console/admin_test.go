@@ -86,18 +86,22 @@ func TestKick(t *testing.T) {
 // TestKickRefused: a malformed reason or uid ends no session.
 func TestKickRefused(t *testing.T) {
 	f := newFixture(t, "")
-	for target, want := range map[string]string{
-		"ann":                   `"ann" is not a session; write its uid`,
-		"-1":                    `"-1" is not a session`,
-		"18446744073709551616":  `"18446744073709551616" is not a session`,
-		"7?reason=a%0Ab":        "reason: must be one line of plain text; it has the character U+000A",
-		"7?reason=%E2%80%AEb":   "it has the character U+202E",
-		"7?reason=%20%E3%80%80": "reason: must say something; it is blank",
-		"7?reason=a%20":         "reason: must neither begin nor end with a blank",
-		"7?reason=%ff":          "reason: must be text in UTF-8; it is not",
-		"7?reason=" + strings.Repeat("x", reasonBytesMax+1): "reason: must be one line of 1 to 200 bytes; it has 201",
+	for request, want := range map[[2]string]string{
+		{"ann"}:                           `"ann" is not a session; write its uid`,
+		{"-1"}:                            `"-1" is not a session`,
+		{"18446744073709551616"}:          `"18446744073709551616" is not a session`,
+		{"7?reason=x"}:                    `there is no parameter "reason" here`,
+		{"7", `{"reason":"a\nb"}`}:        "reason: must be one line of plain text; it has the character U+000A",
+		{"7", "{\"reason\":\"\u202eb\"}"}: "it has the character U+202E",
+		{"7", `{"reason":" \u3000"}`}:     "reason: must say something; it is blank",
+		{"7", `{"reason":"a "}`}:          "reason: must neither begin nor end with a blank",
+		{"7", `{"reason":""}`}:            "reason: must be one line of 1 to 200 bytes; it has 0",
+		{"7", `{"why":"x"}`}:              `there is no "why" here; it takes reason`,
+		{"7", `x`}:                        "it is no JSON",
+		{"7", `{"reason":"` + strings.Repeat("x", reasonBytesMax+1) + `"}`}: "one line of 1 to 200 bytes; it has 201",
 	} {
-		w := f.ask("DELETE", "/api/v1/sessions/"+target, "")
+		target := request[0]
+		w := f.ask("DELETE", "/api/v1/sessions/"+target, request[1])
 		var got failure
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 400 ||
 			!strings.Contains(got.Error.Message, want) {
@@ -110,7 +114,8 @@ func TestKickRefused(t *testing.T) {
 	if len(f.list.infos) != 3 {
 		t.Errorf("left are %+v", f.list.infos)
 	}
-	if w := f.ask("DELETE", "/api/v1/sessions/7?reason="+strings.Repeat("x", reasonBytesMax), ""); w.Code != 200 {
+	longest := `{"reason":"` + strings.Repeat("x", reasonBytesMax) + `"}`
+	if w := f.ask("DELETE", "/api/v1/sessions/7", longest); w.Code != 200 {
 		t.Errorf("the longest reason: %d %s", w.Code, w.Body)
 	}
 }
@@ -190,7 +195,7 @@ func TestLogged(t *testing.T) {
 	f := newFixture(t, "")
 	var log bytes.Buffer
 	f.server.cfg.Log = zerolog.New(&log)
-	f.ask("DELETE", "/api/v1/sessions/7?reason=late", "")
+	f.ask("DELETE", "/api/v1/sessions/7", `{"reason":"late"}`)
 	f.server.cfg.Log = f.server.cfg.Log.Level(zerolog.ErrorLevel)
 	f.ask("PUT", "/api/v1/log", `{"level":"debug"}`)
 	for _, want := range []string{

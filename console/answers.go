@@ -17,6 +17,7 @@ const (
 	codeBadRequest     = "bad_request"
 	codeConflict       = "conflict"
 	codeForbidden      = "forbidden"
+	codeLimited        = "too_many_failures"
 	codeInternal       = "internal"
 	codeMediaType      = "unsupported_media_type"
 	codeMethod         = "method_not_allowed"

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -44,17 +46,28 @@ type backupRequest struct {
 func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 	var body backupRequest
 	err := decodeBody(w, r, &body)
+	named := body.Out
+	if err == nil && s.cfg.BackupDir != "" && filepath.IsLocal(named) && filepath.Clean(named) == named {
+		named = filepath.Join(s.cfg.BackupDir, named)
+	}
 	if err == nil {
-		err = checkOut(body.Out)
+		err = checkOut(named)
 	}
 	if err != nil {
 		badRequest(w, err.Error())
 		return
 	}
+	if !connOf(r).socket {
+		if err := s.checkBackupDir(named); err != nil {
+			fail(w, http.StatusForbidden, codeForbidden, err.Error())
+			return
+		}
+	}
 	if s.cfg.Backup == nil {
 		fail(w, http.StatusConflict, codeConflict, nothingToBackUp)
 		return
 	}
+	body.Out = named
 	extendDeadline(w, backupTimeout)
 	began := time.Now()
 	size, err := s.cfg.Backup(body.Out)
@@ -62,14 +75,14 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		s.cfg.Log.Info().Str("out", body.Out).Int64("bytes", size).Dur("took_ms", time.Since(began)).
-			Str("by", r.RemoteAddr).Msg("backed up")
+			Func(signedBy(r)).Msg("backed up")
 		answer(w, Backup{Out: body.Out, Bytes: size})
 	case errors.As(err, &conflict):
 		fail(w, http.StatusConflict, codeConflict, err.Error())
 	case errors.Is(err, ErrNotReady):
 		fail(w, http.StatusServiceUnavailable, codeNotReady, err.Error())
 	default:
-		s.cfg.Log.Error().Err(err).Str("out", body.Out).Str("by", r.RemoteAddr).Msg("the backup failed")
+		s.cfg.Log.Error().Err(err).Str("out", body.Out).Str("by", remoteOf(r)).Msg("the backup failed")
 		fail(w, http.StatusInternalServerError, codeInternal, "the backup failed: "+err.Error())
 	}
 }
@@ -89,6 +102,28 @@ func checkOut(out string) error {
 		return fmt.Errorf("%q has characters that do not belong in a path", out)
 	case filepath.Clean(out) != out:
 		return fmt.Errorf("%q has more in it than it says; write %q", out, filepath.Clean(out))
+	}
+	return nil
+}
+
+// checkBackupDir returns why a backup that is asked for by HTTP may not be made at a place: it may only
+// be below the directory that the operator has set aside, whatever links are in there.
+func (s *Server) checkBackupDir(out string) error {
+	if s.cfg.BackupDir == "" {
+		return errors.New("by HTTP this server makes no backups, since none of its directories is for them: " +
+			"set backup_dir, or ask on the server's machine with papertape backup")
+	}
+	name, err := filepath.Rel(s.cfg.BackupDir, out)
+	if err != nil || name == "." || !filepath.IsLocal(name) {
+		return fmt.Errorf("by HTTP backups are made below %s, and %s is not", s.cfg.BackupDir, out)
+	}
+	root, err := os.OpenRoot(s.cfg.BackupDir)
+	if err != nil {
+		return fmt.Errorf("backup_dir cannot be used: %w", err)
+	}
+	defer root.Close() //nolint:errcheck // nothing was written
+	if _, err := root.Stat(filepath.Dir(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("by HTTP backups are made below %s: %w", s.cfg.BackupDir, err)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func TestBackupRefused(t *testing.T) {
 	f := newFixture(t, "")
 	for body, want := range map[string]string{
 		`{}`:                            "the directory is missing",
-		`{"out":"backup"}`:              "is not an absolute path",
+		`{"out":"../backup"}`:           "is not an absolute path",
 		`{"out":"./backup"}`:            "is not an absolute path",
 		`{"out":"/a/../b"}`:             `write \"/b\"`,
 		`{"out":"/a/"}`:                 `write \"/a\"`,

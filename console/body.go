@@ -22,6 +22,7 @@ type bodyKind uint8
 const (
 	noBody bodyKind = iota
 	jsonBody
+	optionalJSONBody
 	textBody
 )
 
@@ -30,7 +31,7 @@ func (k bodyKind) refuse(w http.ResponseWriter, r *http.Request) bool {
 	switch {
 	case k == noBody && r.ContentLength != 0:
 		badRequest(w, r.Method+" "+r.URL.Path+" takes no body")
-	case k == jsonBody && !isJSON(r.Header):
+	case (k == jsonBody || k == optionalJSONBody && r.ContentLength != 0) && !isJSON(r.Header):
 		fail(w, http.StatusUnsupportedMediaType, codeMediaType,
 			"the body must be JSON in UTF-8, as it is: send it with Content-Type: application/json")
 	default:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/usertext"
 )
 
 const (
@@ -28,7 +29,7 @@ type BustRequest struct {
 	Reason string `json:"reason"`            // one line, which the client is told
 	Policy string `json:"policy,omitempty"`  // reject (the default) or cascade
 	BustID string `json:"bust_id,omitempty"` // a request that is repeated under the same id is done once
-	Actor  string `json:"actor,omitempty"`   // who asks; by default "operator"
+	Actor  string `json:"actor,omitempty"`   // for whom, as the audit keeps it; the actor is whose key it is
 }
 
 // CorrectionRequest asks for a trade to be corrected to another price and quantity.
@@ -50,7 +51,7 @@ func (s *Server) bust(w http.ResponseWriter, r *http.Request) {
 	err := decodeBody(w, r, &body)
 	var request positions.BustRequest
 	if err == nil {
-		request, err = body.request()
+		request, err = body.request(actorOf(r))
 	}
 	s.takeBack(w, r, &request, err)
 }
@@ -60,18 +61,21 @@ func (s *Server) correct(w http.ResponseWriter, r *http.Request) {
 	err := decodeBody(w, r, &body)
 	var request positions.BustRequest
 	if err == nil {
-		request, err = body.request()
+		request, err = body.request(actorOf(r))
 	}
 	request.Correct, request.Price = true, int64(body.Price)
 	request.Quantity, request.Revision = body.Quantity, body.Revision
 	s.takeBack(w, r, &request, err)
 }
 
-// request parses the name of the trade and the policy. The ledger checks the rest.
-func (b *BustRequest) request() (r positions.BustRequest, err error) {
-	r = positions.BustRequest{Reason: b.Reason, ID: b.BustID, Actor: b.Actor}
-	if r.Actor == "" {
-		r.Actor = actorDefault
+// request parses the name of the trade and the policy. The ledger checks the rest. The actor is the
+// one whose key it is, whatever the body says.
+func (b *BustRequest) request(actor string) (r positions.BustRequest, err error) {
+	r = positions.BustRequest{Reason: b.Reason, ID: b.BustID, Actor: actor}
+	if b.Actor != "" {
+		if err := usertext.CheckLine(b.Actor, positions.MaxBustNameBytes); err != nil {
+			return r, fmt.Errorf("the actor %w", err)
+		}
 	}
 	if b.Trade == "" {
 		return r, errors.New(`the trade is missing: write {"trade": "100017-42", "reason": "why"}`)
@@ -112,7 +116,7 @@ func (s *Server) takeBack(w http.ResponseWriter, r *http.Request, request *posit
 	}
 	s.cfg.Log.Info().Str("trade", answered.Bust.TradeID).Uint64("seq", ev.Seq).Strs("cascade", answered.Bust.Cascade).
 		Str("reason", request.Reason).Str("actor", request.Actor).Str("bust_id", request.ID).
-		Str("by", r.RemoteAddr).Msg(said)
+		Str("by", remoteOf(r)).Msg(said)
 	answer(w, answered)
 }
 

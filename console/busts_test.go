@@ -38,7 +38,7 @@ func TestBust(t *testing.T) {
 	}
 	r := positions.BustRequest{
 		Account: 100017, TradeSeq: 42, Price: 9_9800, Quantity: 100, Revision: &revision, Reason: "mistyped",
-		Actor: "ann", ID: "b-1", Policy: positions.PolicyCascade, Correct: true,
+		Actor: "operator", ID: "b-1", Policy: positions.PolicyCascade, Correct: true,
 	}
 	if !reflect.DeepEqual(*f.desk.asked, r) {
 		t.Errorf("the ledger was asked %+v, want %+v", *f.desk.asked, r)
@@ -233,7 +233,7 @@ func TestBustLogged(t *testing.T) {
 	f.desk.repeated = true
 	f.ask("POST", "/api/v1/busts", bustOperations["POST /api/v1/busts"])
 	const fields = `"trade":"100017-42","seq":44,"cascade":["100017-43"],"reason":"mistyped",` +
-		`"actor":"ann","bust_id":"b-1","by":"192.0.2.1:1234",`
+		`"actor":"operator","bust_id":"b-1","by":"192.0.2.1:1234",`
 	for _, message := range []string{"trade taken back by an operator", "trade corrected by an operator"} {
 		if n := strings.Count(log.String(), fields+`"message":"`+message+`"`); n != 1 {
 			t.Errorf("%q is %d times in the log:\n%s", message, n, &log)

@@ -3,13 +3,17 @@ package console
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/papertape/papertape/usertext"
@@ -20,23 +24,72 @@ const (
 	answerBytesMax = 64 << 20         // the sessions of 100,000 connections take some 20 MB
 )
 
-// Client talks to a server's console. Make one with NewClient. It is safe for concurrent use.
+// Client talks to a server's console. Make one with NewClient or Dial. It is safe for concurrent use.
 type Client struct {
 	address string
+	base    string // with which URLs begin
 	token   string
 	http    http.Client
 }
 
-// NewClient returns a client of the console at address, a host:port. token is empty if the
-// console needs none.
+// ClientConfig says how to reach a console.
+type ClientConfig struct {
+	Address string      // host:port, with https:// in front of it for TLS
+	Token   string      // of a key, or of the server's token file; "": none
+	TLS     *tls.Config // nil: the machine's certificates
+	NoLocal bool        // do not use the socket, although the server is on this machine
+}
+
+// NewClient returns a client of the console at address, a host:port. token is empty if there is
+// none. Then a server of the same user on this machine is asked by its socket, where it needs none.
 func NewClient(address, token string) *Client {
-	return &Client{address: address, token: token, http: http.Client{
+	return Dial(ClientConfig{Address: address, Token: token})
+}
+
+// Dial returns a client. It connects when it is used.
+func Dial(cfg ClientConfig) *Client {
+	address, secure := strings.CutPrefix(cfg.Address, httpsScheme)
+	transport := &http.Transport{DisableKeepAlives: true} // a command makes one request and ends
+	c := &Client{address: address, base: "http://" + address, token: cfg.Token}
+	switch {
+	case secure:
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS13}
+		if cfg.TLS != nil {
+			transport.TLSClientConfig = cfg.TLS.Clone()
+		}
+		c.base = httpsScheme + address
+	case cfg.Token == "" && !cfg.NoLocal && isLoopback(address):
+		transport.DialContext = dialLocalFirst
+	}
+	c.http = http.Client{
 		Timeout:   clientTimeout,
-		Transport: &http.Transport{DisableKeepAlives: true}, // a command makes one request and ends
+		Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a console never redirects, and the token must not go to another server
 		},
-	}}
+	}
+	return c
+}
+
+const httpsScheme = "https://"
+
+// dialLocalFirst connects by the socket on this machine, or else by TCP.
+func dialLocalFirst(ctx context.Context, network, address string) (net.Conn, error) {
+	if conn, ok := dialLocal(ctx, address); ok {
+		return conn, nil
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, address)
+}
+
+// isLoopback reports whether an address can be reached from this machine only.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == localhost || err == nil && ip.Unmap().IsLoopback()
 }
 
 // Error is an answer other than 200. Its message is the console's sentence.
@@ -105,12 +158,15 @@ func (c *Client) Sessions(ctx context.Context) (Sessions, error) {
 // Kick ends a session, and returns it as it was. The client is told the reason; if that is
 // empty, that an operator did it.
 func (c *Client) Kick(ctx context.Context, uid uint64, reason string) (Session, error) {
-	path := fmt.Sprintf("/api/v1/sessions/%d", uid)
+	var body []byte
 	if reason != "" {
-		path += "?" + url.Values{"reason": {reason}}.Encode()
+		var err error
+		if body, err = json.Marshal(kickRequest{&reason}); err != nil {
+			return Session{}, fmt.Errorf("the reason %q cannot be sent: %w", reason, err)
+		}
 	}
 	var s Session
-	err := c.do(ctx, http.MethodDelete, path, nil, &s)
+	err := c.do(ctx, http.MethodDelete, fmt.Sprintf("/api/v1/sessions/%d", uid), body, &s)
 	return s, err
 }
 
@@ -162,7 +218,11 @@ func accountPath(account uint64, what string) string {
 
 // do sends a request and decodes the answer into v.
 func (c *Client) do(ctx context.Context, method, path string, body []byte, v any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, bytes.NewReader(body))
+	if c.token != "" && !strings.HasPrefix(c.base, httpsScheme) && !isLoopback(c.address) {
+		return fmt.Errorf("the token is not sent to %s unencrypted, where others on the way would read it; "+
+			"write https://%[1]s, or forward a port of this machine to it", c.address)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("%q is not the address of a console; write host:port, as in 127.0.0.1:7301", c.address)
 	}

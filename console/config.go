@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"crypto/tls"
 
 	"github.com/rs/zerolog"
 
@@ -54,17 +55,22 @@ type SimulatedFlow interface {
 
 // Config is what a console shows. Its functions are called by several goroutines at a time.
 type Config struct {
-	Universe  *market.Universe
-	Prices    func() *market.Prices // the current prices
-	Books     Books
-	Busts     Busts
-	Sessions  SessionList
-	Simulator SimulatedFlow
-	LogLevel  LogLevel     // nil: there is nothing at /api/v1/log
-	Ready     func() error // nil, or why the server is not ready
-	Counters  func() []Counter
-	Backup    func(dir string) (bytes int64, err error) // to a new directory; nil: the server keeps nothing on disk
-	Token     string                                    // "": no token is required
-	Hosts     []string                                  // names besides localhost, as ParseHost returns them
-	Log       zerolog.Logger
+	Universe   *market.Universe
+	Prices     func() *market.Prices // the current prices
+	Books      Books
+	Busts      Busts
+	Sessions   SessionList
+	Simulator  SimulatedFlow
+	LogLevel   LogLevel     // nil: there is nothing at /api/v1/log
+	Ready      func() error // nil, or why the server is not ready
+	Counters   func() []Counter
+	Backup     func(dir string) (bytes int64, err error) // to a new directory; nil: the server keeps nothing on disk
+	BackupDir  string                                    // where backups asked for by HTTP go; "": none may be
+	Keys       Authenticator                             // nil: nobody has a key
+	ReloadKeys func() (KeysReload, error)                // nil: there is nothing at /api/v1/keys/reload
+	Anonymous  Role                                      // of who shows no key, and comes by HTTP
+	Audit      Audit                                     // nil: nothing is written down
+	TLS        func() *tls.Config                        // the current one, for each handshake; nil: no TLS
+	Hosts      []string                                  // names besides localhost, as ParseHost returns them
+	Log        zerolog.Logger
 }

@@ -9,11 +9,13 @@ import (
 	"maps"
 	"mime"
 	"net/http/httptest"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -295,15 +297,18 @@ func (l *questionList) aboutBusts() {
 func (l *questionList) aboutChanges() {
 	const backup, out = "POST /api/v1/backup", `{"out":"/var/backups/papertape-1"}`
 	l.ask(200, backup, "", out)
-	l.ask(400, backup, "", `{"out":"papertape-1"}`)
+	l.ask(400, backup, "", `{"out":"./papertape-1"}`)
 	for status, err := range map[int]error{
 		409: Conflict("it exists"), 500: errors.New("no space left on device"), 503: ErrNotReady,
 	} {
 		l.ask(status, backup, "", out, func(f *fixture) { f.backupErr = err })
 	}
-	l.ask(200, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/7", "")
+	l.ask(200, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/7", "{\"reason\":\"late\"}")
 	l.ask(400, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/x", "")
 	l.ask(404, "DELETE /api/v1/sessions/{uid}", "/api/v1/sessions/8", "")
+	l.ask(200, "POST /api/v1/keys/reload", "", "")
+	l.ask(400, "POST /api/v1/keys/reload", "", "{}")
+	l.ask(409, "POST /api/v1/keys/reload", "", "", func(f *fixture) { f.reloadErr = errors.New("line 3 is wrong") })
 	l.ask(200, "PUT /api/v1/log", "", `{"level":"debug"}`)
 	l.ask(400, "PUT /api/v1/log", "", "{}")
 	l.ask(200, "PUT /api/v1/simulator", "", `{"rate":2.5}`)
@@ -361,7 +366,7 @@ func TestContract(t *testing.T) {
 
 // served returns the operations of the mux.
 func served(s *Server) (all []string) {
-	for _, r := range []routes{s.healthRoutes(), s.guardedRoutes()} {
+	for _, r := range []routes{healthRoutes(s.cfg.Ready), s.guardedRoutes()} {
 		for path, m := range r {
 			for method := range m {
 				all = append(all, method+" "+strings.TrimSuffix(path, "{$}"))
@@ -403,6 +408,10 @@ func (c *contract) matchBody(op node, q *question) error {
 // parameter, and while the console is busy.
 func (c *contract) checkRefusals(t *testing.T, described map[string]node) {
 	f, locked, full := newFixture(t, ""), newFixture(t, "0123456789abcdef"), newFixture(t, "")
+	guessed := newFixture(t, "0123456789abcdef")
+	for range 1000 { // more than are forgotten while this test runs
+		guessed.server.guard.failures.count(sourceOf(netip.MustParseAddr("192.0.2.1"), false), time.Now())
+	}
 	for range requestsMax {
 		full.server.guard.slots <- struct{}{}
 	}
@@ -414,6 +423,7 @@ func (c *contract) checkRefusals(t *testing.T, described map[string]node) {
 			401: locked.ask(method, path, ""),
 			403: f.ask(method, path, "", "Sec-Fetch-Site", "cross-site"),
 			421: f.askHost("evil.example", method, path, ""),
+			429: guessed.ask(method, path, "", "Authorization", "Bearer x"),
 			503: full.ask(method, path, ""),
 		} {
 			if open && status != 400 {

@@ -7,6 +7,7 @@
 //		Universe: u, Prices: prices, Books: eng, Busts: eng, Sessions: gw, Simulator: flow, Ready: ready, Log: log,
 //	})
 //	go c.Serve(ln)       // returns nil after Shutdown
+//	go c.ServeSocket(s)  // likewise; ListenSocket has made s
 //	...
 //	c.Shutdown(ctx)      // cancels what handlers wait for, then waits for the handlers
 //
@@ -29,7 +30,7 @@
 //	POST /api/v1/corrections                    takes a CorrectionRequest; answers TakenBack
 //	GET /api/v1/instruments                     Instruments
 //	GET /api/v1/sessions                        Sessions
-//	DELETE /api/v1/sessions/{uid}               kicks a client, with ?reason=TEXT; answers its Session as it was
+//	DELETE /api/v1/sessions/{uid}               kicks a client; takes {"reason": TEXT} or nothing; answers its Session
 //	GET, PUT /api/v1/log                        {"level": "info"}; PUT takes the same
 //	GET, PUT /api/v1/simulator                  Simulator; PUT takes {"rate": 2000} and answers the resulting state
 //	GET /api/v1/trades/{id}                     TradeRecord: a trade and what happened to it
@@ -41,6 +42,14 @@
 //
 // Amounts are decimal strings. Times are RFC 3339 with nanoseconds, in UTC. The state hash is 16
 // hexadecimal digits. An error is {"error": {"code", "message"}}, with a code for programs and a
-// sentence for people. If a token is configured, every request but those for health must send it:
-// Authorization: Bearer TOKEN.
+// sentence for people.
+//
+// Each operation is for a role (see routes.go). By HTTP, who has which role is for Config.Keys to say,
+// which is asked for the token in Authorization: Bearer TOKEN; who shows none has the role of
+// Config.Anonymous. By the socket on the server's machine, the server's user and root are operators.
+// What changes something is written to Config.Audit before and after it is carried out (see audited).
+//
+// The place of a login for browsers: a route that takes a key and sets a cookie, and in
+// guard.authenticate, beside the bearer token, the cookie, for /api only and never for /debug. The
+// checks of host, site and content type hold for it as they are.
 package console

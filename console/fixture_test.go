@@ -232,12 +232,17 @@ type fixture struct {
 
 	backups          []string // the directories requested
 	backupErr        error
+	reloadErr        error
 	stopOtherProfile func() // ends a profile that record has started; nil: there is none
 }
 
 func newFixture(t *testing.T, token string) *fixture {
 	t.Helper()
-	return newFixtureWith(t, func(c *Config) { c.Token = token })
+	return newFixtureWith(t, func(c *Config) {
+		if token != "" {
+			c.Keys, c.Anonymous = Token(token), Nobody
+		}
+	})
 }
 
 // newFixtureWith makes a fixture whose console has a changed configuration.
@@ -255,6 +260,8 @@ func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 		Books: f.ledger, Busts: f.desk, Sessions: f.list, Simulator: f.flow,
 		Counters: func() []Counter { return []Counter{{Name: "events", Value: 7, What: "changes of accounts"}} },
 		LogLevel: &f.level, Ready: func() error { return f.ready }, Log: zerolog.Nop(), Backup: f.backup,
+		ReloadKeys: f.reloadKeys,
+		BackupDir:  "/", Anonymous: Operate, // so that most tests need no key
 	}
 	change(&cfg)
 	var err error
@@ -277,8 +284,22 @@ func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 		}
 	})
 	f.url = "http://" + ln.Addr().String()
-	f.client = NewClient(ln.Addr().String(), cfg.Token)
+	f.client = NewClient(ln.Addr().String(), fixtureToken(cfg.Keys))
 	return f
+}
+
+func (f *fixture) reloadKeys() (KeysReload, error) {
+	r := KeysReload{Keys: 2, Added: []string{"PK1"}, Gone: []string{"PK2"}, SessionsEnded: 1}
+	r.Expired, r.Less = []string{}, []string{}
+	return r, f.reloadErr
+}
+
+// fixtureToken returns the token of a fixture's console, if it has one.
+func fixtureToken(keys Authenticator) string {
+	if keys == nil {
+		return ""
+	}
+	return "0123456789abcdef"
 }
 
 // backup pretends to write a copy of 4711 bytes.

@@ -1,59 +1,93 @@
 package console
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"path"
+	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 )
 
 // guard refuses requests for a host name that is not the console's, requests that other sites'
-// pages have a visitor's browser send, and requests without the token if one is configured. It
-// answers at most requestsMax others at a time.
+// pages have a visitor's browser send, and requests of somebody who may not even read. It tells the
+// operations who asks; what a role allows is in the table of routes. It answers at most requestsMax
+// others at a time.
 type guard struct {
-	hosts   hosts
-	origins *origins
-	token   *[sha256.Size]byte // hashed, so that comparing does not reveal the length; nil: no token is required
-	slots   chan struct{}      // one element for each request being answered
-	next    http.Handler
+	hosts     hosts
+	origins   *origins
+	keys      Authenticator // nil: nobody has a key
+	anonymous Role          // of who has shown no key
+	failures  failures
+	refusals  *refusals
+	slots     chan struct{} // one element for each request being answered
+	next      http.Handler
+
+	wrong, limited atomic.Uint64 // failures to authenticate; requests refused because of earlier ones
 }
 
-// newGuard returns a guard for the console's names, as Config.Hosts has them.
-func newGuard(names []string, token string, next http.Handler) (*guard, error) {
-	origins, err := newOrigins(names)
+// newGuard returns a guard for a console.
+func newGuard(cfg *Config, next http.Handler) (*guard, error) {
+	origins, err := newOrigins(cfg.Hosts)
 	if err != nil {
 		return nil, err
 	}
-	g := &guard{hosts: newHosts(names), origins: origins, slots: make(chan struct{}, requestsMax), next: next}
-	if token != "" {
-		hashed := sha256.Sum256([]byte(token))
-		g.token = &hashed
-	}
-	return g, nil
+	return &guard{
+		hosts: newHosts(cfg.Hosts), origins: origins, keys: cfg.Keys, anonymous: cfg.Anonymous,
+		refusals: newRefusals(cfg.Audit), slots: make(chan struct{}, requestsMax), next: next,
+	}, nil
+}
+
+// Why a request is not authenticated.
+var (
+	errNoKey    = errors.New("no key was shown")
+	errWrongKey = errors.New("the key is wrong")
+)
+
+// limitedError says that an address has shown too many wrong keys, and how long it has to wait.
+type limitedError time.Duration
+
+func (e limitedError) Error() string {
+	return "too many wrong keys or tokens came from this address; try again later"
 }
 
 // ServeHTTP checks the host name first: if it is wrong, a page may have been rebound to this
-// address, and nothing else that its request says can be trusted.
+// address, and nothing else that its request says can be trusted. No page has a key, though.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	authorized := g.authorized(r)
+	c := connOf(r)
+	foreign := !c.socket && (r.URL.User != nil || !g.hosts.has(r.Host))
+	who, err := g.authenticate(r, c, foreign)
+	var limited limitedError
 	switch {
-	case !authorized && (r.URL.User != nil || !g.hosts.has(r.Host)): // no page of another site has the token
-		fail(w, http.StatusMisdirectedRequest, codeMisdirected, misdirected(r.Host))
+	case errors.As(err, &limited):
+		g.limited.Add(1)
+		seconds := int((time.Duration(limited) + time.Second - 1) / time.Second)
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, seconds)))
+		g.refuse(w, r, who, http.StatusTooManyRequests, codeLimited, limited.Error())
+	case foreign && err != nil:
+		g.refuse(w, r, who, http.StatusMisdirectedRequest, codeMisdirected, misdirected(r.Host))
 	case g.origins.check(r) != nil:
-		fail(w, http.StatusForbidden, codeForbidden,
+		g.refuse(w, r, who, http.StatusForbidden, codeForbidden,
 			"a page of another site may not ask this server; where it is yours, name its host in admin_hosts")
-	case g.token != nil && !authorized:
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		fail(w, http.StatusUnauthorized, codeUnauthorized,
-			"this console wants its token: name the file that holds it with --admin-token-file")
+	case errors.Is(err, errWrongKey):
+		g.unauthorized(w, r, who, "the key or token is not one that this console knows")
+	case who.Role == Nobody && err == nil:
+		g.refuse(w, r, who, http.StatusForbidden, codeForbidden, "this key is not for the console: it needs the role "+
+			"watch or operate")
+	case who.Role == Nobody:
+		g.unauthorized(w, r, who, wanted)
 	case !isClean(r.URL.Path):
 		notFound(w, r)
 	default:
-		g.admit(w, r)
+		g.admit(w, withIdentity(r, who))
 	}
 }
+
+// wanted says to whoever has shown no key how to show one.
+const wanted = "this console wants its token: name the file that holds it with --admin-token-file"
 
 func misdirected(host string) string {
 	if host == "" {
@@ -63,15 +97,66 @@ func misdirected(host string) string {
 		"or send the token", clip(host))
 }
 
-// authorized reports whether a request has the token.
-func (g *guard) authorized(r *http.Request) bool {
-	const scheme = "Bearer "
-	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), scheme)
-	if !ok || g.token == nil {
-		return false
+// authenticate returns who makes a request. With errNoKey, that is somebody who has the role of
+// everybody.
+func (g *guard) authenticate(r *http.Request, c *connection, foreign bool) (Identity, error) {
+	anonymous := Identity{Role: g.anonymous}
+	if c.socket && c.ours { // a process of another user is asked for what it would be by HTTP
+		return Identity{socketKey, actorDefault, Operate}, nil
 	}
-	got := sha256.Sum256([]byte(given))
-	return subtle.ConstantTimeCompare(got[:], g.token[:]) == 1
+	given := r.Header["Authorization"]
+	if len(given) == 0 || g.keys == nil {
+		return anonymous, errNoKey
+	}
+	address := remoteAddress(r)
+	from, now := sourceOf(address, foreign), time.Now()
+	if wait := g.failures.wait(from, now); wait > 0 {
+		return Identity{}, limitedError(wait)
+	}
+	const scheme = "Bearer "
+	if bearer, ok := strings.CutPrefix(given[0], scheme); ok && len(given) == 1 {
+		if who, ok := g.keys.Authenticate(bearer, address); ok {
+			return who, nil
+		}
+	}
+	g.failures.count(from, now)
+	return Identity{}, errWrongKey
+}
+
+// remoteAddress returns the address that a request comes from.
+func remoteAddress(r *http.Request) netip.Addr {
+	at, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return at.Addr()
+}
+
+// unauthorized answers 401.
+func (g *guard) unauthorized(w http.ResponseWriter, r *http.Request, who Identity, message string) {
+	g.wrong.Add(1)
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	g.refuse(w, r, who, http.StatusUnauthorized, codeUnauthorized, message)
+}
+
+// refuse answers a request that is not let in, and has the audit know.
+func (g *guard) refuse(w http.ResponseWriter, r *http.Request, who Identity, status int, code, message string) {
+	g.refusals.note(r, who, status, code)
+	fail(w, status, code, message)
+}
+
+// allow reports whether who makes a request has a role, and refuses the request if not.
+func (g *guard) allow(w http.ResponseWriter, r *http.Request, need Role) bool {
+	who := identityOf(r)
+	switch {
+	case who.Role >= need:
+		return true
+	case who.Key == "":
+		g.unauthorized(w, r, who, fmt.Sprintf("%s %s needs a key or token of role %s, as admin.token in the data "+
+			"directory has one: name a file that holds it with --admin-token-file. On the server's machine its user "+
+			"and root need none", r.Method, clip(r.URL.Path), need))
+	default:
+		g.refuse(w, r, who, http.StatusForbidden, codeForbidden,
+			fmt.Sprintf("%s %s needs the role %s, and this key has %s", r.Method, clip(r.URL.Path), need, who.Role))
+	}
+	return false
 }
 
 // isClean reports whether a path is in its shortest form. http.ServeMux would redirect the

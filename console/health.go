@@ -1,15 +1,75 @@
 package console
 
 import (
+	"context"
+	"errors"
+	stdlog "log"
+	"net"
 	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
 )
 
-func (s *Server) live(w http.ResponseWriter, _ *http.Request) { answer(w, status{"alive"}) }
+func live(w http.ResponseWriter, _ *http.Request) { answer(w, status{"alive"}) }
 
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	if err := s.cfg.Ready(); err != nil {
-		fail(w, http.StatusServiceUnavailable, codeNotReady, err.Error())
-		return
+// answerReady returns a handler that says whether a server is ready.
+func answerReady(ready func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if err := ready(); err != nil {
+			fail(w, http.StatusServiceUnavailable, codeNotReady, err.Error())
+			return
+		}
+		answer(w, status{"ready"})
 	}
-	answer(w, status{"ready"})
+}
+
+// Limits of a health server. What asks it needs one connection for a moment.
+const (
+	healthConnectionsMax = 64
+	healthHeaderBytesMax = 4 << 10
+	healthTimeout        = 2 * time.Second
+)
+
+// Health answers /livez and /readyz on an address of its own, and nothing else: so whoever may reach
+// it reaches nothing more, and what happens to the console does not happen to it. Make one with
+// NewHealth.
+type Health struct{ http *http.Server }
+
+// NewHealth returns a health server that does not serve yet. ready returns nil, or why the server is
+// not ready.
+func NewHealth(ready func() error, log zerolog.Logger) *Health {
+	all := healthRoutes(ready)
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		m, ok := all[r.URL.Path]
+		if !ok {
+			fail(w, http.StatusNotFound, codeNotFound,
+				"there is nothing but /livez and /readyz here; the rest is at the address of the console")
+			return
+		}
+		m.ServeHTTP(w, r)
+	}
+	return &Health{&http.Server{
+		Handler:     secureHeaders(trackRequests(http.HandlerFunc(serve))),
+		ConnContext: withConn, ReadHeaderTimeout: healthTimeout, ReadTimeout: healthTimeout,
+		WriteTimeout: healthTimeout, IdleTimeout: healthTimeout, MaxHeaderBytes: healthHeaderBytesMax,
+		ErrorLog: stdlog.New(log, "", 0), DisableGeneralOptionsHandler: true,
+	}}
+}
+
+// Serve serves on ln until Shutdown; then it returns nil. It closes ln.
+func (h *Health) Serve(ln net.Listener) error {
+	err := h.http.Serve(&boundedListener{Listener: ln, limit: healthConnectionsMax})
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// Shutdown stops it. If ctx ends before all have their answers, it closes the connections.
+func (h *Health) Shutdown(ctx context.Context) error {
+	if err := h.http.Shutdown(ctx); err != nil {
+		return errors.Join(err, h.http.Close())
+	}
+	return nil
 }

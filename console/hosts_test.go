@@ -126,6 +126,7 @@ func TestRebinding(t *testing.T) {
 				}
 			}
 		}
+		locked.server.guard.failures = failures{}
 		if w := locked.askHost("evil.example:7301", "OPTIONS", path, "", "Authorization", "Bearer x"); w.Code != 421 {
 			t.Errorf("OPTIONS %s with another token: %d", path, w.Code)
 		}

@@ -24,8 +24,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// count returns the number of open connections.
-func (l *boundedListener) count() int {
+// connections returns the number of open connections.
+func (l *boundedListener) connections() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open
@@ -58,7 +58,14 @@ func newCrowd(t *testing.T, f *fixture) *crowd {
 // dial opens a connection and sends a text on it.
 func (c *crowd) dial(text string) net.Conn {
 	c.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(c.f.url, "http://"))
+	return c.dialFrom(1, text)
+}
+
+// dialFrom is dial from 127.0.1.host.
+func (c *crowd) dialFrom(host byte, text string) net.Conn {
+	c.t.Helper()
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, host)}}
+	conn, err := from.Dial("tcp", strings.TrimPrefix(c.f.url, "http://"))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -126,7 +133,7 @@ func TestHealthInACrowd(t *testing.T) {
 					c.healthy(while)
 				}
 			}
-			if open := f.server.listener.count(); open > connectionsMax {
+			if open := f.server.listener.connections(); open > connectionsMax {
 				t.Errorf("%d connections are open, of %d", open, connectionsMax)
 			}
 			if err := c.ask(c.dial(""), "/readyz"); err != nil {
@@ -145,18 +152,18 @@ func TestLongestIdle(t *testing.T) {
 	working := c.dial("GET /api/v1/accounts/100017/holdings HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	<-f.ledger.wait
 	first := c.dial("")
-	eventually(t, "the first is in", func() bool { return f.server.listener.count() == 2 })
+	eventually(t, "the first is in", func() bool { return f.server.listener.connections() == 2 })
 	second := c.dial("")
-	eventually(t, "the second is in", func() bool { return f.server.listener.count() == 3 })
-	for range connectionsMax - 3 {
-		c.dial("")
+	eventually(t, "the second is in", func() bool { return f.server.listener.connections() == 3 })
+	for i := range connectionsMax - 3 {
+		c.dialFrom(byte(2+i/perAddressMax), "")
 	}
-	eventually(t, "all places are taken", func() bool { return f.server.listener.count() == connectionsMax })
+	eventually(t, "all places are taken", func() bool { return f.server.listener.connections() == connectionsMax })
 	if err := c.ask(first, "/livez"); err != nil {
 		t.Fatalf("the first, when all places are taken: %v", err)
 	}
 	eventually(t, "the first is idle again", func() bool { return f.server.listener.idle() == connectionsMax-1 })
-	c.dial("")
+	c.dialFrom(100, "")
 	if n, err := second.Read(make([]byte, 1)); err == nil || !isClosedByPeer(err) {
 		t.Errorf("the second was to give way, and has %d bytes, %v", n, err)
 	}
@@ -238,7 +245,9 @@ func TestUnread(t *testing.T) {
 	if _, err := io.WriteString(ours, "GET /api/v1/accounts HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is given up", func() bool { return server.listener.count() == 0 && len(server.guard.slots) == 0 })
+	eventually(t, "it is given up", func() bool {
+		return server.listener.connections() == 0 && len(server.guard.slots) == 0
+	})
 	_ = ours.Close()
 	_ = server.Shutdown(t.Context())
 	serving.Wait()
@@ -296,7 +305,7 @@ func TestPlaces(t *testing.T) {
 	}
 	second.endRequest()
 	_ = second.Close()
-	if open, idle := ln.count(), ln.idle(); open != 2 || idle != 1 {
+	if open, idle := ln.connections(), ln.idle(); open != 2 || idle != 1 {
 		t.Errorf("%d open, %d idle; want 2 and 1", open, idle)
 	}
 	first.endRequest()
@@ -307,7 +316,7 @@ func TestPlaces(t *testing.T) {
 	_ = first.Close()
 	third.endRequest()
 	_ = third.Close()
-	if open, idle := ln.count(), ln.idle(); open != 0 || idle != 0 {
+	if open, idle := ln.connections(), ln.idle(); open != 0 || idle != 0 {
 		t.Errorf("%d open, %d idle; want none", open, idle)
 	}
 }

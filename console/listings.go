@@ -35,6 +35,7 @@ type Sessions struct {
 type Session struct {
 	UID          uint64    `json:"uid"`
 	Account      uint64    `json:"account"` // 0: not logged in
+	Key          string    `json:"key"`     // name of the key that it logged in with; empty: none
 	Remote       string    `json:"remote"`  // host:port
 	Since        time.Time `json:"since"`
 	WaitingBytes int       `json:"waiting_bytes"` // that the client has not read yet
@@ -98,8 +99,9 @@ func newSessions(infos []gateway.SessionInfo) Sessions {
 
 func newSession(in *gateway.SessionInfo) Session {
 	return Session{
-		UID: in.UID, Account: in.Account, Remote: in.Remote, Since: in.Since.UTC(), WaitingBytes: in.WaitingBytes,
-		InFlight: in.InFlight, CatchingUp: in.CatchingUp,
+		UID: in.UID, Account: in.Account, Key: in.Key, Remote: in.Remote, Since: in.Since.UTC(),
+		WaitingBytes: in.WaitingBytes,
+		InFlight:     in.InFlight, CatchingUp: in.CatchingUp,
 	}
 }
 

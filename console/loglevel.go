@@ -24,7 +24,7 @@ func (s *Server) setLogLevel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The message has no level, so that it is logged whatever the level is now.
-	s.cfg.Log.Log().Str("from", before).Str("to", s.cfg.LogLevel.Level()).Str("by", r.RemoteAddr).
+	s.cfg.Log.Log().Str("from", before).Str("to", s.cfg.LogLevel.Level()).Func(signedBy(r)).
 		Msg("log level changed")
 	s.logLevel(w, r)
 }

@@ -54,17 +54,21 @@ type profiles struct{ recording, snapshot exclusive }
 func (p *profiles) routes() routes {
 	debug, gc := oneOf("debug", "0", "1", "2"), oneOf("gc", "0", "1")
 	return routes{
-		profilesPath + "{$}":     {"GET": {handle: p.index}},
-		profilesPath + "{name}":  {"GET": {handle: p.profile, query: acceptParameters(debug, gc, seconds)}},
-		profilesPath + "cmdline": {"GET": {handle: pprof.Cmdline}},
-		profilesPath + "profile": {"GET": {handle: p.cpu, query: acceptParameters(seconds)}},
-		profilesPath + "symbol": {
-			"GET":  {handle: pprof.Symbol, query: func(r *http.Request) error { return checkCounters(r.URL.RawQuery) }},
-			"POST": {handle: p.symbols, body: textBody},
+		profilesPath + "{$}": {"GET": {role: Operate, handle: p.index}},
+		profilesPath + "{name}": {
+			"GET": {role: Operate, handle: p.profile, query: acceptParameters(debug, gc, seconds)},
 		},
-		profilesPath + "trace": {"GET": {handle: p.trace, query: acceptParameters(seconds)}},
+		profilesPath + "cmdline": {"GET": {role: Operate, handle: pprof.Cmdline}},
+		profilesPath + "profile": {"GET": {role: Operate, handle: p.cpu, query: acceptParameters(seconds)}},
+		profilesPath + "symbol": {
+			"GET":  {role: Operate, handle: pprof.Symbol, query: checkSymbolQuery},
+			"POST": {role: Operate, handle: p.symbols, body: textBody},
+		},
+		profilesPath + "trace": {"GET": {role: Operate, handle: p.trace, query: acceptParameters(seconds)}},
 	}
 }
+
+func checkSymbolQuery(r *http.Request) error { return checkCounters(r.URL.RawQuery) }
 
 var seconds = parameter{"seconds", func(value string) error {
 	if n, err := parseNumber(value); err != nil || n < 1 || n > profileSecondsMax {

@@ -2,6 +2,7 @@ package console
 
 import (
 	_ "embed"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -9,10 +10,25 @@ import (
 
 // operation is what a method does at a path.
 type operation struct {
+	role   Role // who may do it; Nobody is for health alone
 	handle http.HandlerFunc
 	query  func(*http.Request) error // checks the query; nil: it takes no parameters
 	body   bodyKind
+	audit  auditing
+	check  func(http.ResponseWriter, *http.Request) bool // refuses whoever has not the role; nil for health
 }
+
+// auditing says what the audit has to do with an operation.
+type auditing uint8
+
+const (
+	reads   auditing = iota // it changes nothing
+	changes                 // it is written down before and after, or refused
+	urgent                  // it is carried out although it cannot be written down
+)
+
+// everybody may ask for health.
+const everybody = Nobody
 
 // methods are the operations of a path.
 type methods map[string]operation
@@ -22,56 +38,82 @@ type routes map[string]methods
 
 // healthRoutes are open to everybody, under any host name: a supervisor has no token, and
 // health reveals nothing secret.
-func (s *Server) healthRoutes() routes {
+func healthRoutes(ready func() error) routes {
 	return routes{
-		"/livez":  {"GET": {handle: s.live}},
-		"/readyz": {"GET": {handle: s.ready}},
+		"/livez":  {"GET": {role: everybody, handle: live}},
+		"/readyz": {"GET": {role: everybody, handle: answerReady(ready)}},
 	}
 }
 
 // guardedRoutes are behind the guard.
 func (s *Server) guardedRoutes() routes {
-	reason := parameter{"reason", checkReason}
 	page := func(from string) func(*http.Request) error { return acceptParameters(number(from), number("limit")) }
 	all := routes{
-		"/api/v1/openapi.yaml":                {"GET": {handle: s.openapi}},
-		"/api/v1/accounts":                    {"GET": {handle: s.accounts, query: page("after")}},
-		"/api/v1/accounts/{account}/holdings": {"GET": {handle: s.holdings}},
-		"/api/v1/accounts/{account}/history":  {"GET": {handle: s.history, query: page("before")}},
-		backupPath:                            {"POST": {handle: s.backup, body: jsonBody}},
-		bustsPath:                             {"POST": {handle: s.bust, body: jsonBody}},
-		correctionsPath:                       {"POST": {handle: s.correct, body: jsonBody}},
-		"/api/v1/counters":                    {"GET": {handle: s.counters}},
-		"/api/v1/instruments":                 {"GET": {handle: s.instruments}},
-		"/api/v1/sessions":                    {"GET": {handle: s.sessions}},
-		"/api/v1/sessions/{uid}":              {"DELETE": {handle: s.kick, query: acceptParameters(reason)}},
-		"/api/v1/simulator": {
-			"GET": {handle: s.simulator}, "PUT": {handle: s.setSimulator, body: jsonBody},
+		"/api/v1/openapi.yaml":                {"GET": {role: Watch, handle: s.openapi}},
+		"/api/v1/accounts":                    {"GET": {role: Watch, handle: s.accounts, query: page("after")}},
+		"/api/v1/accounts/{account}/holdings": {"GET": {role: Watch, handle: s.holdings}},
+		"/api/v1/accounts/{account}/history":  {"GET": {role: Watch, handle: s.history, query: page("before")}},
+		backupPath:                            {"POST": change(s.backup)},
+		bustsPath:                             {"POST": change(s.bust)},
+		correctionsPath:                       {"POST": change(s.correct)},
+		"/api/v1/counters":                    {"GET": {role: Watch, handle: s.counters}},
+		"/api/v1/instruments":                 {"GET": {role: Watch, handle: s.instruments}},
+		"/api/v1/sessions":                    {"GET": {role: Watch, handle: s.sessions}},
+		"/api/v1/sessions/{uid}": {
+			"DELETE": {role: Operate, handle: s.kick, body: optionalJSONBody, audit: urgent},
 		},
-		"/api/v1/trades/{id}": {"GET": {handle: s.trade}},
+		simulatorPath:         {"GET": {role: Watch, handle: s.simulator}, "PUT": change(s.setSimulator)},
+		"/api/v1/trades/{id}": {"GET": {role: Watch, handle: s.trade}},
 	}
 	if s.cfg.LogLevel != nil {
-		all["/api/v1/log"] = methods{"GET": {handle: s.logLevel}, "PUT": {handle: s.setLogLevel, body: jsonBody}}
+		all[logPath] = methods{"GET": {role: Watch, handle: s.logLevel}, "PUT": change(s.setLogLevel)}
+	}
+	if s.cfg.ReloadKeys != nil {
+		all[keysReloadPath] = methods{"POST": {role: Operate, handle: s.reloadKeys, audit: urgent}}
 	}
 	maps.Copy(all, s.profiles.routes())
 	return all
+}
+
+// change is an operation that takes a JSON body and changes something.
+func change(handle http.HandlerFunc) operation {
+	return operation{role: Operate, handle: handle, body: jsonBody, audit: changes}
 }
 
 // mux is the handler behind the guard.
 func (s *Server) mux() http.Handler {
 	guarded := http.NewServeMux()
 	for path, m := range s.guardedRoutes() {
-		guarded.Handle(path, m)
+		guarded.Handle(path, s.protected(m))
 	}
 	guarded.HandleFunc("/", notFound)
 	return guarded
 }
 
+// protected returns operations that look at the role first, and are audited.
+func (s *Server) protected(all methods) methods {
+	as := make(methods, len(all))
+	for method, o := range all {
+		handle, role, kind := o.handle, o.role, o.audit
+		o.check = func(w http.ResponseWriter, r *http.Request) bool { return s.guard.allow(w, r, role) }
+		if kind != reads {
+			o.handle = func(w http.ResponseWriter, r *http.Request) { s.audited(w, r, kind == urgent, handle) }
+		}
+		as[method] = o
+	}
+	return as
+}
+
 func (s *Server) handler() http.Handler {
-	health := s.healthRoutes()
+	health := healthRoutes(s.cfg.Ready)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m, ok := health[r.URL.Path]; ok {
 			m.ServeHTTP(w, r)
+			return
+		}
+		if p := connOf(r).place; p != nil && p.spare {
+			w.Header().Set("Connection", "close")
+			busy(w, 1, fmt.Sprintf("%d requests of this address are being answered already; try again", perAddressMax))
 			return
 		}
 		s.guard.ServeHTTP(w, r)
@@ -100,8 +142,11 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.URL.Path+" takes "+strings.Join(allowed, " or ")+", not "+clip(r.Method))
 }
 
-// serve handles a request whose query and body have the right form.
+// serve handles a request of somebody who may make it, and whose query and body have the right form.
 func (o *operation) serve(w http.ResponseWriter, r *http.Request) {
+	if o.check != nil && !o.check(w, r) {
+		return
+	}
 	query := o.query
 	if query == nil {
 		query = acceptParameters()

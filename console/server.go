@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	stdlog "log"
@@ -14,6 +15,7 @@ import (
 // than it answers requests at a time; the rest are always available for health checks.
 const (
 	connectionsMax = 512 // a further one closes the connection that has waited longest for a request
+	perAddressMax  = 64  // likewise, of one address
 	requestsMax    = 128 // answered at a time, not counting health; further ones are told to try again
 	headerBytesMax = 16 << 10
 	bodyBytesMax   = 64 << 10
@@ -33,15 +35,19 @@ type Server struct {
 	guard    *guard
 	profiles profiles
 	listener *boundedListener
+	socket   *boundedListener   // of its own, so that what comes by the network takes no place from it
 	stop     context.CancelFunc // cancels the contexts of all requests
 }
 
 // New returns a console that does not serve yet.
 func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Server{cfg: cfg, stop: stop, listener: &boundedListener{limit: connectionsMax}}
+	s := &Server{
+		cfg: cfg, stop: stop, listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
+		socket: &boundedListener{limit: socketConnectionsMax},
+	}
 	var err error
-	if s.guard, err = newGuard(cfg.Hosts, cfg.Token, s.mux()); err != nil {
+	if s.guard, err = newGuard(&cfg, s.mux()); err != nil {
 		stop()
 		return nil, fmt.Errorf("console: %w", err)
 	}
@@ -64,11 +70,47 @@ func New(cfg Config) (*Server, error) {
 // Serve serves on ln until Shutdown; then it returns nil. It closes ln.
 func (s *Server) Serve(ln net.Listener) error {
 	s.listener.Listener = ln
-	err := s.http.Serve(s.listener)
+	var on net.Listener = s.listener
+	if s.cfg.TLS != nil {
+		on = tls.NewListener(on, tlsConfig(s.cfg.TLS))
+	}
+	return withoutClosed(s.http.Serve(on))
+}
+
+// ServeSocket is Serve for the socket on this machine, which ListenSocket has made. Both may serve at
+// the same time.
+func (s *Server) ServeSocket(ln net.Listener) error {
+	s.socket.Listener = ln
+	return withoutClosed(s.http.Serve(s.socket))
+}
+
+func withoutClosed(err error) error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
+}
+
+// tlsConfig returns the configuration of a listener, which asks for the current one at each handshake.
+// It offers HTTP/1 alone: a connection of HTTP/2 would be many requests, and have one place.
+func tlsConfig(current func() *tls.Config) *tls.Config {
+	harden := func(c *tls.Config) *tls.Config {
+		c = c.Clone()
+		c.MinVersion, c.NextProtos = tls.VersionTLS13, []string{"http/1.1"}
+		return c
+	}
+	outer := harden(current())
+	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return harden(current()), nil }
+	return outer
+}
+
+// FlushRefusals writes to the audit what is still to be said of refused requests.
+func (s *Server) FlushRefusals() { s.guard.refusals.flush() }
+
+// Refused returns how many requests had no key, or a wrong one, and how many were refused because of
+// earlier wrong ones.
+func (s *Server) Refused() (wrong, limited uint64) {
+	return s.guard.wrong.Load(), s.guard.limited.Load()
 }
 
 // Shutdown stops listening, cancels what handlers wait for, and waits until they have answered.

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
 
@@ -12,6 +11,11 @@ const reasonBytesMax = 200 // of a kick; it is a sentence for the client, not a 
 
 // reasonDefault is what a client is told when it is kicked without a reason.
 const reasonDefault = "an operator ended the session"
+
+// kickRequest is the body of a kick, which may be left out.
+type kickRequest struct {
+	Reason *string `json:"reason,omitempty"` // what the client is told
+}
 
 func (s *Server) sessions(w http.ResponseWriter, _ *http.Request) {
 	answer(w, newSessions(s.cfg.Sessions.Sessions()))
@@ -26,11 +30,27 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 			clip(text)))
 		return
 	}
-	reason := cmp.Or(r.URL.Query().Get("reason"), reasonDefault)
+	var body kickRequest
+	if r.ContentLength != 0 {
+		err = decodeBody(w, r, &body)
+	}
+	if err == nil && body.Reason != nil {
+		if err = checkReason(*body.Reason); err != nil {
+			err = fmt.Errorf("reason: %w", err)
+		}
+	}
+	if err != nil {
+		badRequest(w, err.Error())
+		return
+	}
+	reason := reasonDefault
+	if body.Reason != nil {
+		reason = *body.Reason
+	}
 	for _, in := range s.cfg.Sessions.Sessions() {
 		if in.UID == uid && s.cfg.Sessions.Kick(uid, reason) {
 			s.cfg.Log.Info().Uint64("uid", uid).Uint64("account", in.Account).Str("remote", in.Remote).
-				Str("reason", reason).Str("by", r.RemoteAddr).Msg("session ended by an operator")
+				Str("reason", reason).Func(signedBy(r)).Msg("session ended by an operator")
 			answer(w, newSession(&in))
 			return
 		}

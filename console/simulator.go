@@ -23,6 +23,6 @@ func (s *Server) setSimulator(w http.ResponseWriter, r *http.Request) {
 		badRequest(w, err.Error())
 		return
 	}
-	s.cfg.Log.Info().Float64("rate", *body.Rate).Str("by", r.RemoteAddr).Msg("simulator rate changed")
+	s.cfg.Log.Info().Float64("rate", *body.Rate).Func(signedBy(r)).Msg("simulator rate changed")
 	s.simulator(w, r)
 }

@@ -47,10 +47,12 @@ user=$(docker image inspect --format '{{.Config.User}}' "$image")
 [[ $user =~ ^[1-9][0-9]*(:[1-9][0-9]*)?$ ]] || fail "the image's user is '$user'; it should be a number, and not root's"
 
 docker volume create "$name" >/dev/null
+docker run --rm --read-only --network none --volume "$name:/data" "$image" \
+	keys add --keys-file /data/keys --role trade --accounts '*' --name check --out /data/check.key >/dev/null
 # Asked more often than in the Dockerfile, which says what is asked.
 docker run --detach --name "$name" --read-only --cap-drop ALL --security-opt no-new-privileges --network none \
 	--volume "$name:/data" --health-interval 1s --health-timeout 5s --health-retries 2 "$image" \
-	serve --listen 0.0.0.0:7300 --allow-plaintext --data /data/papertape >/dev/null
+	serve --listen 0.0.0.0:7300 --allow-plaintext --auth.keys-file /data/keys --data /data/papertape >/dev/null
 becomes healthy
 pid=$(of_container '{{.State.Pid}}')
 uid=$(docker top "$name" -o pid,uid | awk -v pid="$pid" '$1 == pid { print $2 }')

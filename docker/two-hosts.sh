@@ -12,14 +12,18 @@
 #   restart    the server is stopped (SIGTERM), and started again after 3 s on the same volume
 #   kill       the same with SIGKILL
 #
+# With TLS=1 the clients come over TLS, and the server makes its certificate itself.
+#
 # Every run has a project name, a network, a volume and an image tag of its own, and removes them at the end. It takes a bash,
 # the docker command, `docker compose` or `docker-compose`, and bin/papertape (make build).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+readonly TLS=${TLS:-}
 readonly CUT=${CUT:-20} CLIENTS=${CLIENTS:-500}
 readonly LIMIT=${LIMIT:-180} # seconds, for everything; more for many clients
 project=papertape-$$-$(date +%s)
+encryption=(--allow-plaintext) # flags of the clients
 clients=() # their containers
 server=    # its container
 follower=  # the process that prints what the clients say while they say it
@@ -97,6 +101,11 @@ healthy() { [[ $(docker inspect --format '{{.State.Health.Status}}' "$server") =
 running() { [[ $(docker inspect --format '{{.State.Running}}' "$1") == true ]]; }
 
 start_server() {
+	if [[ -n $TLS ]]; then
+		quietly compose run --rm --no-deps server tls self-signed server --out /data
+		export PAPERTAPE_ENCRYPTION="--tls.cert /data/tls.crt --tls.key /data/tls.key"
+		encryption=(--tls --tls-ca /server/tls.crt)
+	fi
 	quietly compose up --detach --no-build server
 	server=$(compose ps -q server)
 	await 60 "the server to be healthy" healthy
@@ -107,7 +116,7 @@ start_server() {
 start_clients() {
 	local name=$1
 	shift
-	quietly compose run --detach --no-deps --name "$project-$name" clients "$@"
+	quietly compose run --detach --no-deps --name "$project-$name" clients "$@" "${encryption[@]}"
 	clients+=("$project-$name")
 }
 
@@ -224,7 +233,7 @@ mission() {
 	duration=$(duration_with "$fault") # none: until all is done
 	[[ ! $fault =~ ^(restart|kill)$ ]] || restarts=1 # after which every client has to resume
 	start_server
-	start_clients clients swarm --scenario mission --server server:7300 --restarts "$restarts" ${duration:+--duration "$duration"}
+	start_clients clients swarm --scenario mission --server server:7300 --key /keys/clients.key --restarts "$restarts" ${duration:+--duration "$duration"}
 	docker logs --follow "${clients[0]}" &
 	follower=$!
 	run_clients "$fault" 10
@@ -236,7 +245,7 @@ swarm() {
 	export PAPERTAPE_ACCOUNTS=$((n * CLIENTS > 100 ? n * CLIENTS : 100)) # the script of the mission is about ten of 100
 	start_server
 	for ((k = 1; k <= n; k++)); do
-		start_clients "clients-$k" swarm --server server:7300 --partition "$k/$n" --clients "$CLIENTS" --duration "${duration:-30s}"
+		start_clients "clients-$k" swarm --server server:7300 --key /keys/clients.key --partition "$k/$n" --clients "$CLIENTS" --duration "${duration:-30s}"
 	done
 	run_clients "$fault" $((n * CLIENTS))
 }

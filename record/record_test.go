@@ -432,7 +432,7 @@ func TestIDHash(t *testing.T) {
 	if h := key.Hash(&id); h.Low == 0x2aa0f8274e026309 || h.High == 0xf78638c2b4759b8f {
 		t.Errorf("with another key: %#v", h)
 	}
-	if NewIDKey() == NewIDKey() {
+	if one, other := NewIDKey(), NewIDKey(); one == other {
 		t.Error("two keys are the same")
 	}
 }

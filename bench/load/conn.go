@@ -45,6 +45,7 @@ type conn struct {
 	waiting []pendingRequest // a ring: id n is at n mod its length, a power of two
 	pending []byte           // the start of an incomplete frame
 	unsent  []byte           // what the socket has not accepted yet
+	sealed  *sealed          // TLS; nil: none
 }
 
 // ask appends a request to out. Its latency counts from at.
@@ -87,8 +88,8 @@ func (w *worker) nextKind(c *conn) kind {
 	return kindSell
 }
 
-// send writes b, and keeps what the socket does not accept.
-func (w *worker) send(c *conn, b []byte) {
+// sendRaw writes b, and keeps what the socket does not accept.
+func (w *worker) sendRaw(c *conn, b []byte) {
 	c.sentAt = w.now
 	if len(c.unsent) > 0 {
 		c.unsent = append(c.unsent, b...)
@@ -126,7 +127,13 @@ func (w *worker) flush(c *conn) {
 // answered.
 func (w *worker) receive(c *conn) (answers int) {
 	have := copy(w.in, c.pending)
-	n, err := read(int(c.fd), w.in[have:])
+	var n int
+	var err error
+	if c.sealed == nil {
+		n, err = read(int(c.fd), w.in[have:])
+	} else {
+		n, err = w.readSealed(c, w.in[have:])
+	}
 	switch {
 	case errors.Is(err, unix.EAGAIN):
 		return 0

@@ -29,6 +29,10 @@ func Open(ctx context.Context, p Plan) (*Generator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the server's address: %w", err)
 	}
+	sealing, err := p.config()
+	if err != nil {
+		return nil, err
+	}
 	to := unix.SockaddrInet4{Port: tcp.Port, Addr: [4]byte(tcp.IP.To4())}
 	g := &Generator{plan: p}
 	opened := make(chan error, p.Threads)
@@ -37,6 +41,9 @@ func Open(ctx context.Context, p Plan) (*Generator, error) {
 		if err != nil {
 			g.Close()
 			return nil, err
+		}
+		if sealing != nil {
+			w.tls, w.raw = sealing, make([]byte, readBytes/2) // what is decrypted has to fit into one read
 		}
 		g.workers = append(g.workers, w)
 		go w.run() // ends with Close

@@ -52,7 +52,9 @@ func (w *worker) connected(c *conn) {
 	if w.plan.Echo {
 		w.becomeLive(c)
 	}
-	w.watch(c)
+	if w.watch(c); w.tls != nil {
+		w.seal(c)
+	}
 }
 
 // login answers a WELCOME.
@@ -118,6 +120,10 @@ func (w *worker) ended(c *conn, why error) {
 	}
 	c.state = away
 	_ = unix.Close(int(c.fd))
+	if c.sealed != nil {
+		c.sealed.Drop()
+		c.sealed = nil
+	}
 	clear(c.waiting)
 	w.tally.cut++
 	switch {

@@ -55,6 +55,9 @@ type Plan struct {
 	// Echo: the server is not ours and returns every frame. There is no login, and the
 	// contents of answers are not checked.
 	Echo bool
+	// Authority is a file with the server's certificate, or that of its authority: the load comes
+	// over TLS. Empty: it does not.
+	Authority string
 
 	Mode        Mode
 	Outstanding int
@@ -107,6 +110,8 @@ func (p *Plan) Check() error {
 		return fmt.Errorf("a share of %v queries: it must be 0 to 1", p.Queries)
 	case p.Echo && (p.Quotes || p.Queries > 0 || p.Mode == Receive):
 		return errors.New("a server that echoes has no queries and pushes nothing")
+	case p.Echo && p.Authority != "":
+		return errors.New("a server that echoes has no TLS")
 	}
 	return p.checkMode()
 }

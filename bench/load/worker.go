@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"math/rand/v2"
 	"runtime"
 	"time"
@@ -39,6 +40,9 @@ type worker struct {
 	lag       lagClock
 	heartbeat int64 // nanoseconds, as the server requires
 	in, out   []byte
+
+	tls             *tls.Config // nil: none
+	raw, ciphertext []byte      // scratch, of TLS
 
 	dialed, onTheWay, alive          int
 	opened, started, failed, stopped bool

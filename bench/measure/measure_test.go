@@ -73,7 +73,7 @@ func TestGo(t *testing.T) {
 	server := http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(ln) }() // ends with Close
 	defer server.Close()                 //nolint:errcheck // the test is over
-	d := Debug(ln.Addr().String())
+	d := Debug{Address: ln.Addr().String()}
 	g, err := d.Go(t.Context(), true)
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,18 @@ import (
 	"time"
 )
 
-// Debug is the address of a server's HTTP endpoint with /debug/pprof/.
-type Debug string
+// Debug is a server's HTTP endpoint with /debug/pprof/.
+type Debug struct {
+	Address string
+	Token   string // "": it needs none
+}
+
+// Authorize adds the token to a request.
+func (d Debug) Authorize(r *http.Request) {
+	if d.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+d.Token)
+	}
+}
 
 // Go is what the runtime of a Go server reports about itself.
 type Go struct {
@@ -53,7 +63,7 @@ func (d Debug) Go(ctx context.Context, forceGC bool) (Go, error) {
 		}
 	}
 	if err != nil {
-		return Go{}, fmt.Errorf("what http://%s/debug/pprof/ says does not parse: %w", d, err)
+		return Go{}, fmt.Errorf("what http://%s/debug/pprof/ says does not parse: %w", d.Address, err)
 	}
 	return g, nil
 }
@@ -66,10 +76,11 @@ func (d Debug) Profile(ctx context.Context, length time.Duration) ([]byte, error
 const profileBytesMost = 64 << 20
 
 func (d Debug) get(ctx context.Context, what string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/%s", d, what), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.Address+"/debug/pprof/"+what, nil)
 	if err != nil {
 		return nil, err
 	}
+	d.Authorize(req)
 	// An idle connection would be another goroutine of the server.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -92,6 +93,13 @@ func (p Programs) Start(ctx context.Context, c Contender, accounts int, flags ..
 		return nil, err
 	}
 	s := &Server{contender: c, dir: dir}
+	if c.Kind == papertape { // it asks for a token, whatever it keeps on the disk
+		s.Debug.Token = rand.Text()
+		if err := os.WriteFile(s.tokenFile(), []byte(s.Debug.Token), 0o600); err != nil {
+			s.Stop()
+			return nil, err
+		}
+	}
 	args := slices.Concat(s.arguments(accounts), c.Flags, flags)
 	program := p.Bench
 	if c.Kind == papertape {
@@ -104,13 +112,15 @@ func (p Programs) Start(ctx context.Context, c Contender, accounts int, flags ..
 	return s, nil
 }
 
+func (s *Server) tokenFile() string { return filepath.Join(s.dir, "token") }
+
 // arguments returns the arguments common to the kind: the server has no activity except the
 // load.
 func (s *Server) arguments(accounts int) []string {
 	if s.contender.Kind == papertape {
 		return process.Arguments("--prices", "fixed", "--accounts", strconv.Itoa(accounts),
 			"--connections-prelogin-max", "20000", "--connections-per-second-max", "0",
-			"--durability", "none", "--data", s.dir)
+			"--durability", "none", "--data", filepath.Join(s.dir, "data"), "--admin-token-file", s.tokenFile())
 	}
 	return []string{"serve", s.contender.Kind, "--listen", "127.0.0.1:0", "--debug", "127.0.0.1:0",
 		"--accounts", strconv.Itoa(accounts), "--data", s.dir}
@@ -136,9 +146,9 @@ func (s *Server) begin(ctx context.Context, cmd *exec.Cmd) (err error) {
 	default:
 		return errors.New("it ended before it said where it listens")
 	}
-	s.Listen, s.Debug, s.PID = s.process.Listen(), measure.Debug(s.process.Debug()), measure.Process(s.process.PID())
+	s.Listen, s.Debug.Address, s.PID = s.process.Listen(), s.process.Debug(), measure.Process(s.process.PID())
 	if ours {
-		s.Debug = measure.Debug(s.process.Admin())
+		s.Debug.Address = s.process.Admin()
 	}
 	return nil
 }
@@ -153,12 +163,13 @@ func passTrouble(line process.Line) {
 // SetRate changes how many simulated fills per second our server makes.
 func (s *Server) SetRate(ctx context.Context, rate float64) error {
 	body := fmt.Sprintf(`{"rate": %s}`, strconv.FormatFloat(rate, 'f', -1, 64))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("http://%s/api/v1/simulator", s.Debug),
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://"+s.Debug.Address+"/api/v1/simulator",
 		strings.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	s.Debug.Authorize(req)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("set the rate of the simulated flow: %w", err)

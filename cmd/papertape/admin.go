@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -15,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/papertape/papertape/cmd/papertape/config"
+	"github.com/papertape/papertape/cmd/papertape/userfile"
 	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine/simulator"
@@ -23,14 +27,18 @@ import (
 
 // consoleFlags are the flags of every command that asks a running server.
 type consoleFlags struct {
-	admin     string
+	admin     string // host:port, or https://host:port
 	tokenFile string
+	ca        string
 	output    string
 }
 
 func (a *consoleFlags) register(flags *pflag.FlagSet) {
-	peerAddress(flags, &a.admin, "admin", config.Default().Admin, "the server's console, host:port")
-	flags.Var(pathFlag{&a.tokenFile}, "admin-token-file", "`file` with the console's token")
+	a.admin = config.Default().Admin
+	flags.Var(adminFlag{&a.admin}, "admin", "the server's console, host:port; https://host:port with TLS")
+	flags.Var(pathFlag{&a.tokenFile}, "admin-token-file",
+		"`file` with a token of the console; on its own machine none is needed")
+	flags.Var(pathFlag{&a.ca}, "admin-ca", "`file` with the certificates (PEM) that the console's is to be checked by")
 	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
 }
 
@@ -46,7 +54,30 @@ func (a *consoleFlags) client() (*console.Client, error) {
 			return nil, config.Errorf("--admin-token-file: %w", err)
 		}
 	}
-	return console.NewClient(a.admin, token), nil
+	cfg := console.ClientConfig{Address: a.admin, Token: token}
+	if a.ca != "" {
+		var err error
+		if cfg.TLS, err = tlsTrusting(a.ca); err != nil {
+			return nil, config.Errorf("--admin-ca: %w", err)
+		}
+	}
+	return console.Dial(cfg), nil
+}
+
+// caBytesMax bounds a file of certificates.
+const caBytesMax = 1 << 20
+
+// tlsTrusting returns a configuration that trusts the certificates of a file alone.
+func tlsTrusting(path string) (*tls.Config, error) {
+	text, err := userfile.Read(path, caBytesMax)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("there is no certificate in %s; it is to have them in PEM", path)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}, nil
 }
 
 func checkOutput(output string) error {
@@ -214,18 +245,22 @@ func newSimulate() *cobra.Command {
 
 func newHealthcheck() *cobra.Command {
 	var server consoleFlags
+	var health string
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
 		Short: "Ask a running server whether it is ready; exit 0 if it is, 1 if not",
 		Example: `  papertape healthcheck
-  papertape healthcheck --admin 127.0.0.1:7301`,
+  papertape healthcheck --admin 127.0.0.1:7301
+  papertape healthcheck --health 127.0.0.1:7303`,
+		Long: `Ask a running server whether it is ready: its health listener where it has one (health_listen, 127.0.0.1:7303 by default),
+else its console. Neither needs a token. With --admin only the console is asked, and with --health only the listener.`,
 		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := server.client()
 			if err != nil {
 				return err
 			}
-			if err := c.Ready(cmd.Context()); err != nil {
+			if err := askHealth(cmd, c, health); err != nil {
 				return err
 			}
 			status := struct {
@@ -238,5 +273,25 @@ func newHealthcheck() *cobra.Command {
 		},
 	}
 	server.register(cmd.Flags())
+	peerAddress(cmd.Flags(), &health, "health", healthDefault, "the server's health listener, host:port")
 	return cmd
+}
+
+// askHealth returns nil if the server is ready. The health listener may be that of another server only if both are
+// named.
+func askHealth(cmd *cobra.Command, c *console.Client, health string) error {
+	flags, ctx := cmd.Flags(), cmd.Context()
+	listener := console.Dial(console.ClientConfig{Address: health, NoLocal: true})
+	switch {
+	case flags.Changed("health"):
+		return listener.Ready(ctx)
+	case flags.Changed("admin"):
+		return c.Ready(ctx)
+	}
+	err := listener.Ready(ctx)
+	var answered *console.Error
+	if err == nil || errors.As(err, &answered) && answered.Code != "" {
+		return err
+	}
+	return c.Ready(ctx) // nothing listens there, or something else does
 }

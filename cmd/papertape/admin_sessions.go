@@ -99,10 +99,10 @@ func newSessions() *cobra.Command {
 }
 
 func renderSessions(w io.Writer, sessions []console.Session) error {
-	t := newTable(table.Row{"state", "remote", "since", "uid", "account", "waiting bytes", "in flight"}, 4)
+	t := newTable(table.Row{"state", "remote", "since", "key", "uid", "account", "waiting bytes", "in flight"}, 5)
 	for i := range sessions {
 		s := &sessions[i]
-		t.AppendRow(table.Row{sessionState(s), s.Remote, s.Since.Format(time.RFC3339), s.UID, s.Account,
+		t.AppendRow(table.Row{sessionState(s), s.Remote, s.Since.Format(time.RFC3339), s.Key, s.UID, s.Account,
 			s.WaitingBytes, s.InFlight})
 	}
 	_, err := fmt.Fprintf(w, "%s\n%s\n", t.Render(), plural(len(sessions), "session"))

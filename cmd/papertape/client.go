@@ -18,6 +18,8 @@ type clientFlags struct {
 	account                       uint64
 	server, lang, colours, output string
 	echo                          bool
+	tls                           tlsFlags
+	key                           keyFlag
 }
 
 func newClient() *cobra.Command {
@@ -50,6 +52,8 @@ func (f *clientFlags) register(flags *pflag.FlagSet) {
 	flags.Var(decimal.Whole(&f.account, 0, 1, math.MaxUint64), "account",
 		"whose account it is, a customer number such as 100017")
 	peerAddress(flags, &f.server, "server", config.Default().Listen, "the server, host:port")
+	f.tls.register(flags)
+	f.key.register(flags)
 	flags.StringVar(&f.lang, "lang", "", "zh or en; without it as LC_ALL, LC_MESSAGES or LANG say")
 	flags.StringVar(&f.colours, "colors", string(terminal.SchemeCN), "cn (red is up) or western (green is up)")
 	flags.StringVarP(&f.output, "output", "o", "text",
@@ -73,9 +77,14 @@ func (f *clientFlags) run(cmd *cobra.Command, words []string) error {
 	if scheme != terminal.SchemeCN && scheme != terminal.SchemeWestern {
 		return usageError{fmt.Errorf("colors %q: it is cn or western", f.colours)}
 	}
+	sealed, err := f.tls.config()
+	if err != nil {
+		return err
+	}
 	err = terminal.Run(cmd.Context(), terminal.Config{
-		Account: f.account, Server: f.server, Name: "papertape " + version, Lang: language, Scheme: scheme,
-		JSON: f.output == "json", Echo: f.echo, Words: words, In: cmd.InOrStdin(),
+		Account: f.account, Server: f.server, TLS: sealed, Key: f.key.key,
+		AllowPlaintext: f.tls.allowPlaintext, Name: "papertape " + version, Lang: language,
+		Scheme: scheme, JSON: f.output == "json", Echo: f.echo, Words: words, In: cmd.InOrStdin(),
 		Out: cmd.OutOrStdout(), Notes: cmd.ErrOrStderr(), Getenv: os.Getenv,
 	})
 	var line *terminal.LineError

@@ -46,7 +46,7 @@ func TestTakenBackAboveLine(t *testing.T) {
 		"--actor", "ann")
 	p.until("what was corrected", func(s screenState) bool {
 		return s.inOrder("x        buy  SH.600036 招商银行      100 @     42.30  CORRECTED 100100-4",
-			"          by ann: a typing error",
+			"          by operator: a typing error",
 			"          now      buy  SH.600036 招商银行       50 @     42.00",
 			"          SH.600036 招商银行: quantity 100 -> 50, cost 4230.00 -> 2100.00",
 			"          cash: 994770.00 -> 996900.00")

@@ -15,6 +15,10 @@ import (
 func (s *server) counters() []console.Counter {
 	e, g := s.engine.Stats(), s.gw.Stats()
 	lost := uint64(0)
+	var wrong, limited uint64
+	if s.console != nil {
+		wrong, limited = s.console.Refused()
+	}
 	if s.out != nil {
 		lost = s.out.to.lost.Load()
 	}
@@ -24,7 +28,16 @@ func (s *server) counters() []console.Counter {
 		{Name: "logins", Value: g.Logins.Load(), What: "logins that succeeded"},
 		{Name: "logins_refused", Value: g.LoginsRefused.Load(),
 			What: "logins refused: unknown account, too many sessions, malformed"},
+		{Name: "auth_failed", Value: g.AuthFailed.Load(), What: "logins refused: no key, a wrong one, or not for that"},
+		{Name: "auth_limited", Value: g.AuthLimited.Load(),
+			What: "logins refused unseen: too many of their address had failed"},
+		{Name: "auth_revoked", Value: g.AuthRevoked.Load(),
+			What: "sessions ended since their key was revoked or expired"},
 		{Name: "refused_full", Value: g.RefusedFull.Load(), What: "connections over a limit (GOODBYE FULL)"},
+		{Name: "tls_handshakes", Value: g.Handshakes.Load(), What: "TLS handshakes that were completed"},
+		{Name: "tls_failed", Value: g.HandshakesFailed.Load(), What: "TLS handshakes that failed"},
+		{Name: "tls_refused", Value: g.HandshakesRefused.Load(),
+			What: "connections closed since too many TLS handshakes began at once"},
 		{Name: "login_timeouts", Value: g.LoginTimeouts.Load(), What: "connections that did not log in in time"},
 		{Name: "idle", Value: g.Idle.Load(), What: "sessions that were silent for three heartbeats"},
 		{Name: "kicked", Value: g.Kicked.Load(), What: "sessions ended by an operator"},
@@ -49,6 +62,10 @@ func (s *server) counters() []console.Counter {
 		{Name: "history_bytes", Value: uint64(e.HistoryBytes), What: "what the events in memory take"},
 		{Name: "pool_overflows", Value: e.PoolOverflows, What: "drains that found the pool full; should be 0"},
 		{Name: "panics", Value: e.Panics + g.Panics.Load(), What: "panics contained; should be 0"},
+		{Name: "console_unauthorized", Value: wrong,
+			What: "requests to the console without a key, or with a wrong one"},
+		{Name: "console_limited", Value: limited,
+			What: "requests to the console refused since too many wrong keys came from their address"},
 		{Name: "log_lines_lost", Value: lost, What: "lines of the log that could not be written, or that nobody read"},
 	}, s.ledger.counters()...)
 }

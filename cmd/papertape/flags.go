@@ -67,6 +67,20 @@ func (f peerFlag) Set(text string) error {
 func (f peerFlag) String() string { return *f.to }
 func (peerFlag) Type() string     { return config.KindText }
 
+// adminFlag is the address of a console: host:port, with https:// in front of it for TLS.
+type adminFlag struct{ to *string }
+
+func (f adminFlag) Set(text string) error {
+	if err := config.CheckAddress(strings.TrimPrefix(text, "https://"), 1); err != nil {
+		return err
+	}
+	*f.to = text
+	return nil
+}
+
+func (f adminFlag) String() string { return *f.to }
+func (adminFlag) Type() string     { return config.KindText }
+
 // peerAddress registers a flag for the address of a server to connect to.
 func peerAddress(flags *pflag.FlagSet, to *string, name, address, usage string) {
 	*to = address

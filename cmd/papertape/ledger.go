@@ -87,10 +87,16 @@ func (l *ledger) readOnly() bool {
 }
 
 // open opens the journal and restores the engine's state from it.
-func (l *ledger) open(ctx context.Context, into journal.Recovery, progress func(done, total uint64)) error {
+// When the directory is locked it calls locked.
+func (l *ledger) open(
+	ctx context.Context, into journal.Recovery, locked func() error, progress func(done, total uint64),
+) error {
 	j, err := journal.Open(l.dir, l.options)
 	if err != nil {
 		return asLedgerError(err)
+	}
+	if err := locked(); err != nil {
+		return errors.Join(err, j.Close())
 	}
 	// Recovery keeps everything that it allocates. Garbage collections would free nothing, and take
 	// longer than the replay itself.
@@ -147,12 +153,15 @@ func (l *ledger) close() error {
 // once nobody submits requests any more.
 func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err error) {
 	if s.ledger == nil {
+		if err := s.openAccess(); err != nil {
+			return s.closeMemory, err
+		}
 		s.recovered.Store(true)
 		return s.closeMemory, s.openAccounts(ctx)
 	}
 	s.setUnready("recovering: opening the journal")
 	progress := newRecoveryProgress(s)
-	err = s.ledger.open(ctx, s.engine, progress.show)
+	err = s.ledger.open(ctx, s.engine, s.openAccess, progress.show)
 	progress.end()
 	if err != nil {
 		return s.closeMemory, err
@@ -168,7 +177,7 @@ func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err 
 	closeLedger = func() error {
 		stopCheckpoints()
 		s.engine.Stop()
-		return s.ledger.close()
+		return errors.Join(s.closeAccess(), s.ledger.close())
 	}
 	s.setUnready("opening accounts")
 	return closeLedger, s.openAccounts(ctx)
@@ -176,7 +185,7 @@ func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err 
 
 func (s *server) closeMemory() error {
 	s.engine.Stop()
-	return nil
+	return s.closeAccess()
 }
 
 // checkpoint starts the goroutine that makes checkpoints. The returned function stops it and makes

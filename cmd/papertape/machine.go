@@ -10,16 +10,22 @@ import (
 	"github.com/papertape/papertape/cmd/papertape/userfile"
 	"github.com/papertape/papertape/engine/gateway"
 	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/keys"
 	"github.com/papertape/papertape/market"
 )
 
 // checkMachine checks what a valid configuration requires of the machine: that the scenario can be
-// read, and that there are enough files for the connections. It returns the maximum number of
+// read and the keys too, and that there are enough files for the connections. It returns the maximum number of
 // connections.
 func checkMachine(cfg *config.Config) (connections int, err error) {
 	if cfg.Simulator.Script != "" {
 		if _, err := loadScript(cfg.Simulator.Script, market.Default()); err != nil {
 			return 0, cfg.Wrong("simulator.script", "%w", err)
+		}
+	}
+	if cfg.AuthKeysFile != "" {
+		if _, err := keys.Inspect(cfg.AuthKeysFile); err != nil {
+			return 0, cfg.Wrong("auth.keys_file", "%w", err)
 		}
 	}
 	return connectionsMax(cfg)
@@ -80,6 +86,7 @@ func connectionLimits(c *config.Config, connections int) gateway.Limits {
 	return gateway.Limits{
 		ConnectionsMax: connections, ConnectionsPreloginMax: c.ConnectionsPreloginMax,
 		ConnectionsPerIPMax: c.ConnectionsPerIPMax, ConnectionsPerSecondMax: c.ConnectionsPerSecondMax,
+		HandshakesPerSecondMax: c.HandshakesPerSecond(),
 	}
 }
 

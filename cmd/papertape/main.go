@@ -95,9 +95,9 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newServe(), newDemo(), newSwarm(), newAccounts(), newHoldings(), newHistory(), newSessions(),
 		newKick(), newStats(), newSimulate(), newHealthcheck(),
-		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newVersion())
+		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newKeys(), newVersion())
 	root.AddCommand(newBust(), newCorrect(), newTrade())
-	root.AddCommand(newVerify(), newExport(), newBackup(), newTorture())
+	root.AddCommand(newTLS(), newVerify(), newExport(), newBackup(), newAudit(), newTorture())
 	describeHelp(root)
 	return root
 }

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 
+	"github.com/papertape/papertape/audit"
 	"github.com/papertape/papertape/cmd/papertape/config"
 )
 
@@ -76,6 +79,7 @@ func (r *reloader) reload() {
 	}
 	if err != nil {
 		log.Error().Err(err).Msg("reload: nothing was changed")
+		r.server.note(audit.Record{What: "reload", Detail: "nothing was changed: " + err.Error()})
 		return
 	}
 	changed, restart := r.settings.Differences(r.started, r.last, next)
@@ -88,17 +92,31 @@ func (r *reloader) reload() {
 		line = log.Warn().Strs("needs_restart", restart)
 	}
 	line.Strs("changed", changed).Msg("reloaded")
+	r.server.note(audit.Record{What: "reload", Detail: strings.Join(slices.Concat(changed, restart), "; ")})
 	r.last = next
 }
 
 // apply changes the settings that a running server can change. If next leaves the rate unchanged, a
 // rate set through the console stays.
 func (s *server) apply(last, next *config.Config, connections int) error {
+	if (last.TLSConfig == nil) != (next.TLSConfig == nil) {
+		return next.Wrong("tls.cert", "TLS is turned on or off by a restart only")
+	}
+	if _, err := s.reloadKeys(); err != nil {
+		return err
+	}
 	if next.Simulator.Rate != last.Simulator.Rate {
 		if err := s.flow.SetRate(next.Simulator.Rate); err != nil {
 			return next.Wrong("simulator.rate", "%w", err)
 		}
 	}
+	if next.TLSConfig != nil {
+		s.gw.SetTLS(next.TLSConfig)
+		s.useCertificate(next.TLSConfig)
+	}
 	s.gw.SetLimits(connectionLimits(next, connections))
+	if last.AdminToken != "" && next.AdminToken != "" {
+		s.access.setGiven(next.AdminToken)
+	}
 	return nil
 }

@@ -22,7 +22,8 @@ func newServe() *cobra.Command {
 
 Zero configuration works. A key is a flag (--outbox-bytes-max), an environment variable (PAPERTAPE_OUTBOX_BYTES_MAX) or a
 line of the file named by --config (outbox_bytes_max), in this order of precedence. SIGHUP reads them again: a bad file changes
-nothing; log.level, simulator.rate and the limits of connections change at once, and what needs a restart is named in the log.`,
+nothing; log.level, simulator.rate, the limits of connections and the keys of clients change at once, and what needs a
+restart is named in the log.`,
 		Example: `  papertape serve
   papertape serve --listen 127.0.0.1:0 --simulator.rate 2000 --accounts 10000
   papertape serve --config papertape.json`,
@@ -78,8 +79,8 @@ func serve(cmd *cobra.Command, settings *config.Settings) error {
 
 // announce logs the server's addresses, and prints them for a person at a terminal.
 func announce(cfg *config.Config, at addresses, log zerolog.Logger, w io.Writer) {
-	line := log.Info().Str("listen", at.listen).Str("admin", at.admin).Int("accounts", at.accounts).
-		Str("durability", cfg.Durability).
+	line := log.Info().Str("listen", at.listen).Str("admin", at.admin).Str("health", at.health).
+		Int("accounts", at.accounts).Str("durability", cfg.Durability).
 		Str("which_means", durabilityText[cfg.Durability])
 	if cfg.Durability != config.DurabilityNone {
 		line.Str("data", cfg.Data)
@@ -93,8 +94,16 @@ func announce(cfg *config.Config, at addresses, log zerolog.Logger, w io.Writer)
 		data = "nowhere"
 	}
 	protection := "loopback only, no encryption, no authentication"
-	if cfg.AllowPlaintext {
+	switch {
+	case cfg.TLS.ClientCA != "":
+		protection = "TLS, with certificates of clients"
+	case cfg.TLSConfig != nil:
+		protection = "TLS, no authentication"
+	case cfg.AllowPlaintext:
 		protection = "none: plaintext is allowed (allow_plaintext), no authentication"
+	}
+	if cfg.AuthKeysFile != "" {
+		protection = "clients need a key (auth.keys_file), no encryption"
 	}
 	_, _ = fmt.Fprintf(w, `
   papertape %s

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +20,7 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/gateway"
 	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/keys"
 	"github.com/papertape/papertape/market"
 )
 
@@ -27,8 +31,11 @@ type server struct {
 	log     zerolog.Logger
 	feed    *market.Feed
 	gw      *gateway.Gateway
+	keys    *keys.Store // nil: clients need none
 	engine  *engine.Engine
 	ledger  *ledger // nil: durability is none
+	access  *access
+	console *console.Server // nil until it serves
 	opening openingRecord
 	// openingFound means that opening was read from the data directory, and does not come from the
 	// configuration.
@@ -39,6 +46,9 @@ type server struct {
 	terminal     io.Writer         // for messages to a person; nil: none
 	out          *logQueue         // the log's destination; nil: another one
 
+	certificate atomic.Pointer[x509.Certificate] // of TLS; nil: none
+	consoleTLS  atomic.Pointer[tls.Config]       // of the console, where other machines reach it
+
 	unready   atomic.Pointer[string] // the reason; nil: ready
 	recovered atomic.Bool            // the books are restored, and the engine may be asked
 }
@@ -46,12 +56,13 @@ type server struct {
 // addresses are the addresses of a running server, and the number of its accounts.
 type addresses struct {
 	listen, admin string
+	health        string // or why health has no listener of its own
 	accounts      int
 }
 
 // newServer builds a server from a checked configuration. script overrides cfg.Simulator.Script.
 func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger) (*server, error) {
-	s := &server{cfg: cfg, log: log}
+	s := &server{cfg: cfg, log: log, access: newAccess(cfg)}
 	s.setUnready("starting")
 	universe := market.Default()
 	s.feed = market.Walk(universe, cfg.Seed)
@@ -73,6 +84,10 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 	if err != nil {
 		return nil, err
 	}
+	if s.keys, err = openKeys(cfg); err != nil {
+		return nil, err
+	}
+	s.access.keys = s.keys
 	s.gw = gateway.New(gateway.Config{
 		Listen: cfg.Listen, EventLoops: cfg.EventLoopCount(), Server: "papertape " + version,
 		Limits:              connectionLimits(cfg, connections),
@@ -81,7 +96,9 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		SocketSendBufferBytes: int(cfg.SocketSendBufferBytes),
 		Heartbeat:             cfg.Heartbeat, LoginTimeout: cfg.LoginTimeout, StallTimeout: cfg.StallTimeout,
 		ShutdownTimeout: cfg.ShutdownTimeout,
-		Universe:        universe, Prices: s.feed.Snapshot, Log: log, PresenceAll: cfg.Presence == "all", Hooks: hooks,
+		TLS:             cfg.TLSConfig, ProxyFrom: cfg.ProxyProtocolFrom,
+		Universe: universe, Prices: s.feed.Snapshot, Log: log, PresenceAll: cfg.Presence == "all", Hooks: hooks,
+		Keys: s.keys,
 	})
 	if err := s.chooseLedger(); err != nil {
 		return nil, err
@@ -140,9 +157,14 @@ func (s *server) run(ctx context.Context, ready func(addresses)) error {
 		return err
 	}
 	defer stopConsole()
+	health, stopHealth, err := s.serveHealth(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopHealth()
 	closeLedger, err := s.openLedger(ctx)
 	if err == nil {
-		err = s.serve(ctx, func(listen string) { ready(addresses{listen, admin, s.opening.Accounts}) })
+		err = s.serve(ctx, func(listen string) { ready(addresses{listen, admin, health, s.opening.Accounts}) })
 	}
 	if err = errors.Join(err, closeLedger()); err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		s.log.Info().Msg("told to stop before it was ready")
@@ -158,12 +180,19 @@ func (s *server) serveConsole(ctx context.Context) (address string, stop func(),
 		return "", nil, config.Errorf("admin: listen on %s: %w "+
 			"(is another server running there? name another address with --admin)", s.cfg.Admin, err)
 	}
-	admin, err := s.console()
+	admin, err := s.newConsole()
 	if err != nil {
 		return "", nil, errors.Join(err, ln.Close())
 	}
+	s.console = admin
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = admin.Serve(ln) }) // ends with Shutdown
+	switch socket, err := console.ListenSocket(ln.Addr().String()); {
+	case err != nil:
+		s.log.Warn().Err(err).Msg("there is no socket for the commands, so they need a token to change something")
+	default:
+		serving.Go(func() { _ = admin.ServeSocket(socket) }) // likewise
+	}
 	return ln.Addr().String(), func() {
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -179,7 +208,10 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stopWork()
+	s.useCertificate(s.cfg.TLSConfig)
+	background.Go(func() { s.warnOfExpiry(work) })
 	background.Go(func() { s.feed.Run(work, s.cfg.Prices.Interval, s.gw.Quote) })
+	s.logHeads(work, &background)
 
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
@@ -224,26 +256,40 @@ func asConfigError(err error) error {
 
 func (s *server) setUnready(why string) { s.unready.Store(&why) }
 
-// ready returns the reason why the server is not ready, or nil.
+// ready returns the reason why the server is not ready, or nil. A server with an event loop that stands still is not.
 func (s *server) ready() error {
 	if why := s.unready.Load(); why != nil {
 		return errors.New(*why)
 	}
-	return nil
+	return s.gw.Late()
 }
 
-// console returns the server's HTTP console.
-func (s *server) console() (*console.Server, error) {
+// newConsole returns the server's console.
+func (s *server) newConsole() (*console.Server, error) {
 	cfg := console.Config{
 		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Sessions: s.gw,
 		Simulator: s.flow,
-		Counters:  s.counters, Ready: s.ready, Token: s.cfg.AdminToken, Hosts: s.cfg.AdminHosts, Log: s.log,
+		Counters:  s.counters, Ready: s.ready, Hosts: s.cfg.AdminHosts, Log: s.log,
+		Keys: s.access, Anonymous: anonymousRole(s.cfg), Audit: s.access.audit,
+	}
+	if s.cfg.BackupDir != "" {
+		var err error
+		if cfg.BackupDir, err = filepath.Abs(s.cfg.BackupDir); err != nil {
+			return nil, err
+		}
 	}
 	if s.ledger != nil {
 		cfg.Backup = s.ledger.backUp
 	}
 	if s.level != nil {
 		cfg.LogLevel = s.level
+	}
+	if s.keys != nil {
+		cfg.ReloadKeys = s.reloadKeysFor
+	}
+	if s.cfg.TLSConfig != nil && !config.IsLoopback(s.cfg.Admin) {
+		s.consoleTLS.Store(s.cfg.TLSConfig)
+		cfg.TLS = s.consoleTLS.Load
 	}
 	return console.New(cfg)
 }

@@ -32,7 +32,9 @@ type swarmFlags struct {
 	clients, restarts                                           int
 	duration, wait                                              time.Duration
 	firstAccount, seed                                          uint64
+	key                                                         keyFlag
 	printScript, verbose                                        bool
+	tls                                                         tlsFlags
 }
 
 func newSwarm() *cobra.Command {
@@ -77,6 +79,8 @@ four shares, each of --clients accounts. The exit code is 99 if a check did not 
 
 func (f *swarmFlags) register(flags *pflag.FlagSet) {
 	peerAddress(flags, &f.server, "server", config.Default().Listen, "the server, host:port")
+	f.tls.register(flags)
+	f.key.register(flags)
 	flags.StringVar(&f.scenario, "scenario", scenarioSwarm, "swarm or mission")
 	flags.Var(decimal.Whole(&f.clients, 100, 1, swarmClientsMax), "clients", "clients, each with an account of its own")
 	flags.StringVar(&f.profile, "profile", clientsim.Profiles()[0].Name,
@@ -125,7 +129,10 @@ func (f *swarmFlags) check(flags *pflag.FlagSet) error {
 func (f *swarmFlags) config(flags *pflag.FlagSet) (cfg clientsim.SwarmConfig, err error) {
 	cfg = clientsim.SwarmConfig{
 		Addr: f.server, Clients: f.clients, FirstAccount: f.firstAccount, Duration: f.duration, Seed: f.seed,
-		Wait: f.wait,
+		Wait: f.wait, Key: f.key.key, AllowPlaintext: f.tls.allowPlaintext,
+	}
+	if cfg.TLS, err = f.tls.config(); err != nil {
+		return cfg, err
 	}
 	if cfg.FirstAccount == 0 {
 		cfg.FirstAccount = simulator.FirstAccount
@@ -190,9 +197,14 @@ func runSwarm(cmd *cobra.Command, cfg clientsim.SwarmConfig, output string) erro
 }
 
 func (f *swarmFlags) runMission(cmd *cobra.Command) error {
+	sealed, err := f.tls.config()
+	if err != nil {
+		return err
+	}
 	ctx, show := cmd.Context(), newSwarmScreen(cmd.ErrOrStderr(), false, f.duration)
-	cfg := clientsim.MissionConfig{Addr: f.server, FirstAccount: f.firstAccount, Wait: f.wait, Duration: f.duration,
-		Restarts: f.restarts, Notice: show.line}
+	cfg := clientsim.MissionConfig{Addr: f.server, Key: f.key.key, FirstAccount: f.firstAccount, Wait: f.wait,
+		Duration: f.duration, Restarts: f.restarts, Notice: show.line, TLS: sealed,
+		AllowPlaintext: f.tls.allowPlaintext}
 	if f.verbose {
 		cfg.Progress = func(account uint64, text string) { show.line(fmt.Sprintf("account %d: %s", account, text)) }
 	}

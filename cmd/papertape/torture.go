@@ -17,6 +17,7 @@ import (
 
 	"github.com/papertape/papertape/decimal"
 	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/proof/process"
 	"github.com/papertape/papertape/proof/torture"
 	"github.com/papertape/papertape/proof/torture/linear"
 	"github.com/papertape/papertape/proof/torture/synced"
@@ -33,6 +34,7 @@ type tortureConfig struct {
 	rate    float64
 	journal string // a file with the output of go test for engine/journal
 	keep    bool
+	tls     bool
 	say     io.Writer
 }
 
@@ -101,6 +103,8 @@ func (c *tortureConfig) register(flags *pflag.FlagSet) {
 	flags.Var(decimal.Real(&c.rate, 1000, 0, simulator.RateMax), "rate", "simulated fills a second while there is load")
 	flags.Var(pathFlag{&c.journal}, "journal",
 		"a `file` with what go test -v printed of the torture of engine/journal, for the table")
+	flags.Var(boolFlag{&c.tls}, "tls", "the clients come over TLS; sync reads what is told from its trace, and stays "+
+		"plain")
 	flags.Var(boolFlag{&c.keep}, "keep", "leave the files where they are, whatever was found")
 }
 
@@ -138,6 +142,13 @@ func (c *tortureConfig) run(ctx context.Context, parts []string) (*tortureReport
 		return nil, err
 	}
 	c.shareSettings(binary, files)
+	if c.tls {
+		keys, err := process.NewSealed(files)
+		if err != nil {
+			return nil, err
+		}
+		c.kills.Sealed, c.truth.Sealed, c.linear.Sealed = keys, keys, keys
+	}
 	_, _ = fmt.Fprintf(c.say, "seed %d\n", c.seed)
 	for _, part := range parts {
 		_, _ = fmt.Fprintf(c.say, "%s\n", part)
@@ -193,9 +204,14 @@ func newTortureClient() *cobra.Command {
 	peerAddress(flags, &cfg.Server, "server", "127.0.0.1:7300", "where the server is, `host:port`")
 	cfg.Dir = "."
 	flags.Var(pathFlag{&cfg.Dir}, "dir", "the `directory` of the cursor files")
+	var sealed tlsFlags
+	sealed.register(flags)
 	flags.Var(wholeNumbersFlag{&cfg.Accounts}, "accounts", "the accounts")
 	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of the orders")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if cfg.TLS, err = sealed.config(); err != nil {
+			return err
+		}
 		return truth.Client(cmd.Context(), cfg, cmd.InOrStdin(), cmd.OutOrStdout())
 	}
 	return cmd

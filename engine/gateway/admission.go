@@ -19,6 +19,7 @@ type Limits struct {
 	ConnectionsPreloginMax  int
 	ConnectionsPerIPMax     int // 0: no limit
 	ConnectionsPerSecondMax int // admitted, with a burst of one second's worth; 0: no limit
+	HandshakesPerSecondMax  int // of TLS, with a burst of one second's worth; 0: no limit
 }
 
 // refusedMax is how many refused connections may wait for their client to close. Any more are closed at once, so that
@@ -35,8 +36,9 @@ type admission struct {
 
 	admissionMu sync.Mutex
 	// Shared, under admissionMu.
-	perIP map[netip.Addr]int
-	rate  pace.Limiter // of admitted connections
+	perIP      map[netip.Addr]int
+	rate       pace.Limiter // of admitted connections
+	handshakes pace.Limiter // of TLS
 }
 
 // SetLimits replaces the limits. Any goroutine may call it. The limits apply to new connections. Open connections stay
@@ -68,6 +70,14 @@ func (a *admission) withinRate(now time.Duration, perSecond int) bool {
 	a.admissionMu.Lock()
 	defer a.admissionMu.Unlock()
 	return a.rate.Allow(now, perSecond)
+}
+
+// mayHandshake says whether another TLS handshake may begin. Each costs as much as thousands of orders, so their rate
+// has a limit of its own.
+func (a *admission) mayHandshake(now time.Duration) bool {
+	a.admissionMu.Lock()
+	defer a.admissionMu.Unlock()
+	return a.handshakes.Allow(now, a.limits.Load().HandshakesPerSecondMax)
 }
 
 // leave counts an admitted connection as gone.
@@ -104,7 +114,7 @@ func (l *loop) refuseConnection(s *Session, reason papertapev1.GoodbyeReason, te
 		return gnet.None
 	}
 	s.refused = true
-	l.gw.leave(s.conn.RemoteAddr())
+	l.gw.leave(s.limitedAs(s.conn.RemoteAddr()))
 	if l.gw.refused.Add(1) > refusedMax {
 		return gnet.Close
 	}

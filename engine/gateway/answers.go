@@ -72,7 +72,12 @@ const protocolViolated = papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL
 // refuseLogin answers a login that the loop refuses without passing it to the engine.
 func (l *loop) refuseLogin(s *Session, id uint64, code papertapev1.RejectCode, text string) {
 	l.gw.stats.LoginsRefused.Add(1)
-	l.reject(s, id, code, text)
+	retry := time.Duration(0)
+	if code == papertapev1.RejectCode_REJECT_CODE_BUSY {
+		retry = failureEvery
+	}
+	l.frame = codec.AppendReject(l.frame[:0], id, code, text, retry)
+	l.reply(s)
 	if s.outOfLogins() {
 		l.beginClose(s, protocolViolated, codec.AppendGoodbye(nil, protocolViolated, loginsText, 0), l.now)
 	}

@@ -95,7 +95,7 @@ func (l *loop) deadline(s *Session) millis {
 	case s.closing != nil && s.closing.until != 0:
 		d = s.closing.until
 	case s.phase.Load() == phaseIn:
-		d = min(s.lastRead+3*toMillis(cfg.Heartbeat), s.lastWrite+toMillis(cfg.Heartbeat))
+		d = l.keyDeadline(s, min(s.lastRead+3*toMillis(cfg.Heartbeat), s.lastWrite+toMillis(cfg.Heartbeat)))
 	default:
 		d = s.opened + toMillis(cfg.LoginTimeout)
 	}
@@ -131,6 +131,8 @@ func (l *loop) due(s *Session) {
 		l.gw.stats.LoginTimeouts.Add(1)
 		text := "no login within " + cfg.LoginTimeout.String() + " of connecting"
 		l.goodbye(s, papertapev1.GoodbyeReason_GOODBYE_REASON_LOGIN_TIMEOUT, text)
+	case in && s.keyExpired():
+		l.revoke(s, revokedText+": it has expired")
 	case in && l.now >= s.lastRead+3*toMillis(cfg.Heartbeat):
 		l.gw.stats.Idle.Add(1)
 		text := "nothing was heard for three heartbeats of " + cfg.Heartbeat.String()

@@ -23,6 +23,13 @@
 // (ADR 0002). Loops are rung through EventLoop.Execute because Conn.Wake is silently lost when its connection has
 // closed. The loop clears its rung flag before it takes the dirty list, so that a later addition rings again.
 //
+// # TLS and PROXY headers
+//
+// A session that needs either has a front (front.go), which stands between its socket and its frames. Ciphertext that
+// came is given to package memtls, and what that has decrypted to the cutter of frames. A write encrypts the whole
+// outbox into the loop's scratch. Nothing is written while crypto/tls is at work: a write that fails would close the
+// session under it (ADR 0016). A plain session pays one comparison with nil for each read and write.
+//
 // # Deadlines
 //
 // gnet has none. Each loop has a timing wheel. Every session of the loop is in it once, at the deadline that was its
@@ -35,6 +42,13 @@
 // What a loop does for all its sessions (quotes, presence, pings) it does for a millisecond at a time, with reads and
 // answers in between. Presence is kept once for all subscribers, as the latest state of each account in the order of
 // change. For each subscriber only the version up to which it is informed is kept.
+//
+// # Keys
+//
+// Where keys are asked for, LOGIN is checked on the loop before the engine sees it, in a few microseconds. The nonce of
+// a
+// connection is a MAC of its uid, so none is kept. A session points to its key: after a reload each loop judges its
+// sessions, and a key's end is one more deadline. Refused logins are limited by address, never by key.
 //
 // # Endings
 //

@@ -56,10 +56,11 @@ func (g *Gateway) Handle(t codec.Type, h Handler) {
 
 // embedded is a call under way. To the engine it is a Decider.
 type embedded struct {
-	session *Session
-	handler Handler
-	payload []byte
-	answer  Answer // owned by the drainer
+	session  *Session
+	handler  Handler
+	payload  []byte
+	readOnly bool
+	answer   Answer // owned by the drainer
 }
 
 // Decide runs the handler.
@@ -68,7 +69,7 @@ func (e *embedded) Decide(
 ) []positions.Order {
 	e.answer = e.handler(&Call{
 		Session: e.session, Account: v.Account(), Time: now, Prices: prices, View: v, Payload: e.payload,
-	})
+	}).unlessReadOnly(e.readOnly)
 	if e.answer.Order == nil {
 		return orders
 	}
@@ -88,7 +89,9 @@ func (l *loop) embed(s *Session, f codec.Frame) bool {
 		return false
 	}
 	if r := l.add(s, f, engine.KindDecide); r != nil {
-		r.Decider = &embedded{session: s, handler: h, payload: append([]byte(nil), f.Payload...)}
+		r.Decider = &embedded{
+			session: s, handler: h, payload: append([]byte(nil), f.Payload...), readOnly: s.readOnly(),
+		}
 	}
 	return true
 }

@@ -134,6 +134,7 @@ func (l *loop) finishEnding(s *Session, reason papertapev1.GoodbyeReason, left i
 	switch {
 	case reason == papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW:
 		l.reset(s)
+	case left == 0 && !l.notifyClose(s): // this was called again meanwhile
 	case left == 0 && s.socket() != nil: // the client has ended its side already
 		l.close(s)
 	case left == 0 && !s.shutDown:
@@ -165,7 +166,10 @@ func (l *loop) forget(s *Session, from net.Addr) {
 	if s.refused {
 		l.gw.refused.Add(-1)
 	} else {
-		l.gw.leave(from)
+		l.gw.leave(s.limitedAs(from))
+	}
+	if s.front != nil {
+		l.dropFront(s.front)
 	}
 	l.leavePhase(s, phaseClosed)
 	if s.ending != 0 {
@@ -189,7 +193,7 @@ func (l *loop) forget(s *Session, from net.Addr) {
 	if s.greeted {
 		l.callHooks(s, onLogout)
 	}
-	if !s.refused {
+	if !s.refused && (s.front == nil || s.front.hooked) {
 		l.callHooks(s, onDisconnect)
 	}
 	s.closing = nil // its socket is closed

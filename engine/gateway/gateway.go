@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	cryptorand "crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/keys"
 	"github.com/papertape/papertape/market"
 )
 
@@ -41,7 +44,12 @@ type Config struct {
 	Prices   func() *market.Prices // the current snapshot; any goroutine
 	Log      zerolog.Logger
 
+	TLS       *tls.Config    // nil: connections are not encrypted; see SetTLS
+	ProxyFrom []netip.Prefix // peers of which a PROXY header is required; it is never looked for elsewhere
+
 	PresenceAll bool // subscribers of presence are told of all accounts, not only of their own
+
+	Keys *keys.Store // who may log in to what; nil: everybody to everything. See KeysChanged
 
 	Hooks    []Hooks   // called in this order
 	Wrappers []Wrapper // called in this order
@@ -55,12 +63,14 @@ type Gateway struct {
 	instance uint64                 // in every WELCOME
 	handlers map[codec.Type]Handler // of the embedder's messages; not changed after Serve
 	presence *presence
+	nonceKey [32]byte // random
 
 	gnet   gnet.Engine   // set by OnBoot
 	booted chan struct{} // closed when gnet's loops have started
 	ended  chan struct{} // closed when gnet has stopped
 
 	admission
+	attempts    attempts
 	uids        atomic.Uint64
 	outboxBytes atomic.Int64 // bytes that clients have still to take, of all sessions
 	halfFrames  atomic.Int64 // bytes of frames that have not come whole yet, of all sessions
@@ -68,10 +78,13 @@ type Gateway struct {
 	draining    atomic.Bool  // orders and logins are refused
 	closing     atomic.Bool  // everything else that needs the engine is refused too
 
-	loops   atomic.Pointer[[]*loop] // replaced, never changed, under loopsMu
+	tls     atomic.Pointer[tls.Config] // replaced, never changed; nil: none
+	loops   atomic.Pointer[[]*loop]    // replaced, never changed, under loopsMu
 	loopsMu sync.Mutex
 
 	quoted *market.Prices // the snapshot that was quoted last; owned by the caller of Quote
+
+	lateAfter time.Duration // the constant, except in a test
 
 	stats Stats
 }
@@ -81,7 +94,10 @@ type Stats struct {
 	Accepted, RefusedFull, LoginTimeouts, Idle  atomic.Uint64
 	CutOutbox, CutStalled, CutTotal, Lost       atomic.Uint64
 	Busy, ProtocolErrors, LoginsRefused, Logins atomic.Uint64
+	Handshakes, HandshakesFailed                atomic.Uint64
+	HandshakesRefused                           atomic.Uint64 // too many began at once
 	QuotesSkipped, Kicked                       atomic.Uint64
+	AuthFailed, AuthLimited, AuthRevoked        atomic.Uint64
 	Panics                                      atomic.Uint64
 }
 
@@ -89,12 +105,17 @@ type Stats struct {
 func New(cfg Config) *Gateway {
 	g := &Gateway{
 		cfg: cfg, start: time.Now(), instance: 1 + rand.Uint64N(math.MaxUint64),
-		booted: make(chan struct{}), ended: make(chan struct{}), handlers: make(map[codec.Type]Handler),
+		lateAfter: lateAfter,
+		booted:    make(chan struct{}), ended: make(chan struct{}), handlers: make(map[codec.Type]Handler),
 	}
+	_, _ = cryptorand.Read(g.nonceKey[:]) // never fails
 	g.perIP = make(map[netip.Addr]int)
 	g.presence = newPresence(g, cfg.PresenceAll)
 	g.cfg.Hooks = append([]Hooks{g.presence.hooks()}, cfg.Hooks...)
 	g.loops.Store(new([]*loop))
+	if cfg.TLS != nil {
+		g.tls.Store(serverTLS(cfg.TLS))
+	}
 	g.SetLimits(cfg.Limits)
 	return g
 }

@@ -36,6 +36,9 @@ func (l *loop) keepHalfClosed(s *Session, c gnet.Conn, err error) bool {
 	if !endOfInput(err) || s.refused || s.phase.Load() == phaseClosed {
 		return false
 	}
+	if s.front != nil && s.front.stage < stageSealed {
+		return false
+	}
 	behind := c.OutboundBuffered() > 0
 	if !behind && (s.phase.Load() == phaseEnding || s.closing == nil && s.fullyAnswered()) {
 		return false

@@ -32,10 +32,12 @@ func (h handler) OnTick() (time.Duration, gnet.Action) {
 		close(h.g.booted)
 	}
 	for _, l := range *h.g.loops.Load() {
-		if l.tickPosted.CompareAndSwap(false, true) {
+		ran := l.tickPosted.CompareAndSwap(false, true)
+		if l.watchdog(ran); ran {
 			_ = l.el.Execute(context.Background(), l.tasks.tick) // fails only when the loop has stopped
 		}
 	}
+	h.g.tellFailures()
 	return h.g.idleTick(), gnet.None
 }
 
@@ -50,31 +52,46 @@ func (h handler) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	}
 	s.engine.Peer = s
 	c.SetContext(s)
+	if s.front = g.newFront(c.RemoteAddr()); s.front != nil && s.front.stage == stageHeader {
+		return nil, l.awaitHeader(s)
+	}
+	return nil, l.letIn(s)
+}
+
+// letIn admits a connection whose client is known.
+func (l *loop) letIn(s *Session) gnet.Action {
+	g := l.gw
 	g.stats.Accepted.Add(1)
-	exceeded := g.admit(c.RemoteAddr(), time.Since(g.start))
+	exceeded := g.admit(s.limitedAs(s.conn.RemoteAddr()), time.Since(g.start))
 	l.schedule(s)
 	defer l.contain("open", s)
+	if s.front != nil && s.front.stage == stageHandshake {
+		return l.letInToHandshake(exceeded)
+	}
 	l.welcome(s)
 	switch {
 	case g.draining.Load():
-		return nil, l.refuseConnection(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, stoppingText)
+		return l.refuseConnection(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, stoppingText)
 	case exceeded != "":
 		g.stats.RefusedFull.Add(1)
-		return nil, l.refuseConnection(s, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, exceeded)
+		return l.refuseConnection(s, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, exceeded)
 	default:
+		if s.front != nil {
+			s.front.hooked = true
+		}
 		l.callHooks(s, onConnect)
 		l.write(s)
 	}
-	return nil, gnet.None
+	return gnet.None
 }
 
 // welcome appends the first frame of a connection.
 func (l *loop) welcome(s *Session) {
 	g := l.gw
-	l.frame = codec.AppendWelcome(l.frame[:0], &papertapev1.Welcome{
+	l.frame = codec.AppendWelcome(l.frame[:0], g.askForProof(&papertapev1.Welcome{
 		Uid: s.uid, Protocol: 1, Server: g.cfg.Server, Epoch: g.engine.Epoch(),
 		HeartbeatMs: uint32(g.cfg.Heartbeat / time.Millisecond), MaxFrame: codec.LimitAfterLogin, Instance: g.instance,
-	})
+	}))
 	s.mu.Lock()
 	l.send(s)
 	s.mu.Unlock()

@@ -23,6 +23,7 @@ type loop struct {
 
 	rung          atomic.Bool            // a flush is on its way
 	tickPosted    atomic.Bool            // a tick of the ticker is on its way
+	late          atomic.Bool            // it stands still
 	longest       atomic.Int64           // since when its longest-stalled session has stalled, in millis; 0: none has
 	quotes        atomic.Pointer[quotes] // what to send the subscribers next; nil: nothing
 	quotesSkipped atomic.Bool            // some quotes were replaced before they were sent
@@ -46,6 +47,8 @@ type loop struct {
 	reads        int              // since the loop gave way
 	requests     []engine.Request // of the read being handled
 	frame        []byte           // scratch for encoding
+	plain        []byte           // scratch for decrypted input; nil: not needed yet
+	sealed       []byte           // scratch for what crypto/tls writes; empty outside of a call to it
 	subscribers  []*Session       // of quotes
 	quoting      sweep            // of them
 	quoted       *quotes          // what it sends
@@ -53,6 +56,8 @@ type loop struct {
 	overdue      bool             // more deadlines have passed; they are looked at after a pause
 
 	watching
+
+	missed int // ticks since the loop ran one; owned by the ticker
 }
 
 // tasks are what a loop can be asked to run, made once so that posting one allocates nothing for it.

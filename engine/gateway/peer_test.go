@@ -16,6 +16,7 @@ import (
 type peer struct {
 	t     testing.TB
 	conn  *net.TCPConn
+	tls   net.Conn // TLS over conn; nil: plain
 	buf   []byte
 	start int // buf[start:] was read and not yet cut
 
@@ -85,7 +86,7 @@ func (p *peer) fill() error {
 	if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
-	n, err := p.conn.Read(p.buf[len(p.buf):cap(p.buf)])
+	n, err := p.line().Read(p.buf[len(p.buf):cap(p.buf)])
 	p.buf = p.buf[:len(p.buf)+n]
 	if n > 0 {
 		return nil
@@ -170,9 +171,17 @@ func (p *peer) write(b []byte) {
 	if err := p.conn.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 		p.t.Fatal(err)
 	}
-	if _, err := p.conn.Write(b); err != nil {
+	if _, err := p.line().Write(b); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// line is what frames go over.
+func (p *peer) line() net.Conn {
+	if p.tls != nil {
+		return p.tls
+	}
+	return p.conn
 }
 
 // welcome takes the first frame.

@@ -180,7 +180,7 @@ type batch struct {
 func (l *loop) watch(s *Session, on bool) {
 	l.goroutine.Check()
 	p, key := l.gw.presence, uint64(everyone)
-	if !p.all {
+	if !l.gw.seesAll(s) {
 		key = s.Account()
 	}
 	list := l.watchers[key]
@@ -215,9 +215,12 @@ func (l *loop) tellSoon() {
 func (l *loop) tellPresence() {
 	l.telling.Store(false)
 	l.now = l.gw.millis()
-	switch {
-	case !l.gw.presence.all:
+	all := len(l.watchers[everyone]) > 0
+	if !all || len(l.watchers) > 1 {
 		l.tellOfAccounts()
+	}
+	switch {
+	case !all:
 	case l.round.underWay:
 		l.tellSoon()
 	default:
@@ -236,7 +239,7 @@ func (l *loop) tellOfAccounts() {
 	states, upTo, kept := l.gw.presence.since(l.states[:0], l.seen, presenceMax)
 	l.states, l.seen = states, upTo
 	if !kept { // more has changed than the ring holds: look at all accounts that are watched
-		for account := range l.watchers {
+		for account := range l.watchers { // of everyone there is no state
 			l.states = append(l.states, l.gw.presence.of(account))
 		}
 	}
@@ -305,7 +308,7 @@ func (l *loop) sendPresence(s *Session, frames []byte, upTo uint64) {
 // tellMissed sends a subscriber what it missed, now that it has read its outbox.
 func (l *loop) tellMissed(s *Session) {
 	s.presenceMissed = false
-	if l.gw.presence.all {
+	if l.gw.seesAll(s) {
 		l.tellSoon()
 		return
 	}

@@ -29,6 +29,14 @@ func (l *loop) read(s *Session, c gnet.Conn) gnet.Action {
 	if err != nil {
 		return gnet.Close
 	}
+	if s.front != nil {
+		return l.readThrough(s, c, in)
+	}
+	return l.readPlain(s, c, in)
+}
+
+// readPlain handles input that is frames as they are.
+func (l *loop) readPlain(s *Session, c gnet.Conn, in []byte) gnet.Action {
 	used := l.handleFrames(s, in)
 	l.submit(s)
 	if s.phase.Load() == phaseClosed {

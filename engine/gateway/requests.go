@@ -32,10 +32,14 @@ func login(l *loop, s *Session, f codec.Frame) {
 	case l.gw.draining.Load():
 		l.refuseLogin(s, f.ID, papertapev1.RejectCode_REJECT_CODE_DRAINING, "the server is stopping")
 	default:
+		if refusal := l.authorize(s, &in); refusal != nil {
+			l.refuseLogin(s, f.ID, refusal.Code, refusal.Text)
+			return
+		}
 		s.account.Store(in.Account)
 		s.phase.Store(phaseLoggingIn)
 		// The first ping may be due before the login would have been.
-		l.wheel.put(s, min(l.deadline(s), l.now+toMillis(l.gw.cfg.Heartbeat)))
+		l.wheel.put(s, l.keyDeadline(s, min(l.deadline(s), l.now+toMillis(l.gw.cfg.Heartbeat))))
 		l.gw.engine.Login(&s.engine, engine.Login{
 			ID: f.ID, Account: in.Account, Mode: engine.ResumeMode(in.Mode), LastSeq: in.LastSeq, Epoch: in.Epoch,
 		})
@@ -76,6 +80,10 @@ func pong(l *loop, s *Session, f codec.Frame) {
 }
 
 func order(l *loop, s *Session, f codec.Frame) {
+	if s.readOnly() {
+		l.refuseReadOnly(s, f)
+		return
+	}
 	r := l.add(s, f, engine.KindOrder)
 	if r == nil {
 		return

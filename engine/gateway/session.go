@@ -9,6 +9,7 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/keys"
 )
 
 // Session is one connection, from its first byte to its last.
@@ -20,37 +21,39 @@ type Session struct {
 	loop *loop
 	uid  uint64
 
-	// phase is moved by the loop, and from phaseLoggingIn by the drainer that answers the login.
-	phase atomic.Uint32
-
 	// account is that of the last login. The loop stores it before the engine sees the session.
 	account atomic.Uint64
 
+	// phase is moved by the loop, and from phaseLoggingIn by the drainer that answers the login.
+	phase atomic.Uint32
+
 	mu sync.Mutex
-	// Shared, under mu.
+	// Shared, under mu. They and their neighbours are in an order without gaps.
+	end        papertapev1.GoodbyeReason // not 0: GOODBYE was appended, nothing follows
 	out        *buffer                   // what waits to be written; nil: nothing
 	unsent     int                       // bytes that the loop took from out and the socket has not taken yet
 	head       uint64                    // the account's newest sequence in this connection's stream
 	announced  uint64                    // the newest sequence when it logged in, up to which a replay goes
-	end        papertapev1.GoodbyeReason // not 0: GOODBYE was appended, nothing follows
-	dirty      bool                      // in, or on its way to, a loop's dirty list
-	catchUp    bool                      // the engine wants to know when all has been written
-	detached   bool                      // the connection is gone
-	greet      bool                      // it has logged in, and OnLogin was not told yet
 	properties map[string]any
+	dirty      bool // in, or on its way to, a loop's dirty list
+	catchUp    bool // the engine wants to know when all has been written
+	detached   bool // the connection is gone
+	greet      bool // it has logged in, and OnLogin was not told yet
 
 	// Owned by the loop.
-	closing        *closing // takes no more requests; nil: takes them, or has ended
-	presenceTold   uint64   // the version of presence that the client has been told
-	logins         uint8    // tries
-	inBacklog      bool     // in the loop's backlog
-	inRetries      bool     // in the loop's retries
-	quotesMissed   bool     // it was not sent some quotes
-	presenceMissed bool     // it is to be told of presence when it has read what waits
-	greeted        bool     // OnLogin was told
-	refused        bool     // counted as refused, not as open
-	shutDown       bool     // the sending half is shut down
-	pings          uint32   // sent
+	pings          uint32    // sent
+	key            *keys.Key // with which it logged in; nil: without
+	front          *front    // a PROXY header and TLS; nil: neither
+	closing        *closing  // takes no more requests; nil: takes them, or has ended
+	presenceTold   uint64    // the version of presence that the client has been told
+	logins         uint8     // tries
+	inBacklog      bool      // in the loop's backlog
+	inRetries      bool      // in the loop's retries
+	quotesMissed   bool      // it was not sent some quotes
+	presenceMissed bool      // it is to be told of presence when it has read what waits
+	greeted        bool      // OnLogin was told
+	refused        bool      // counted as refused, not as open
+	shutDown       bool      // the sending half is shut down
 	opened         millis
 	lastRead       millis
 	lastWrite      millis
@@ -80,14 +83,11 @@ func (s *Session) UID() uint64 { return s.uid }
 // Account is the account that the connection has logged in to, or is logging in to; 0 before that.
 func (s *Session) Account() uint64 { return s.account.Load() }
 
-// RemoteAddr is the client's address, or nil when the connection is gone. It may be called in hooks and in
-// Wrapper.Request only.
+// RemoteAddr is the client's address, or nil when the connection is gone. If the connection came through a trusted
+// proxy, it is the address that the proxy named. It may be called in hooks and in Wrapper.Request only.
 func (s *Session) RemoteAddr() net.Addr {
 	s.loop.goroutine.Check()
-	if k := s.socket(); k != nil {
-		return k.remote
-	}
-	return s.conn.RemoteAddr()
+	return s.remote()
 }
 
 // SetProperty keeps a value with the session while the session lasts. Any goroutine may call it.

@@ -14,6 +14,7 @@ import (
 type SessionInfo struct {
 	UID          uint64
 	Account      uint64 // 0: not logged in
+	Key          string // the name of the key that it logged in with; empty: none
 	Remote       string
 	Since        time.Time
 	WaitingBytes int // that the client has still to take
@@ -53,6 +54,9 @@ func (s *Session) info() SessionInfo {
 	}
 	if s.phase.Load() == phaseIn {
 		in.Account = s.Account()
+		if s.key != nil {
+			in.Key = s.key.Name
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

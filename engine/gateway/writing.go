@@ -23,15 +23,26 @@ func (l *loop) write(s *Session) {
 		s.greeted = true
 		l.callHooks(s, onLogin)
 	}
-	if s.socket() == nil {
-		_, _ = s.conn.Write(buf.b) // on an error gnet has closed the connection, and OnClose has run
-	} else {
-		l.writeHalfClosed(s, buf.b)
+	b := buf.b
+	if s.front != nil {
+		b, unsent = l.seal(s, b, unsent)
+	}
+	if s.phase.Load() != phaseClosed {
+		l.give(s, b)
 	}
 	buf.free()
 	if s.phase.Load() != phaseClosed {
 		s.lastWrite = l.now
 		l.settle(s, unsent)
+	}
+}
+
+// give hands bytes to the socket.
+func (l *loop) give(s *Session, b []byte) {
+	if s.socket() == nil {
+		_, _ = s.conn.Write(b) // on an error gnet has closed the connection, and OnClose has run
+	} else {
+		l.writeHalfClosed(s, b)
 	}
 }
 
@@ -74,7 +85,9 @@ func (l *loop) settle(s *Session, unsent int) {
 	case end != 0:
 		l.finishEnding(s, end, left)
 	case done && s.closing != nil && s.closing.reason == 0:
-		l.close(s)
+		if l.notifyClose(s) {
+			l.close(s)
+		}
 	}
 }
 

@@ -63,7 +63,9 @@ func TestWrongFlags(t *testing.T) {
 		{"rules that come later", []string{"--rules", "cn-a"}, []string{"rules", "cn-a"}},
 		{"a certificate, which comes later", []string{"--tls.cert", "x"}, []string{`tls\.cert`}},
 		{"a key, which comes later", []string{"--tls.key", "x"}, []string{`tls\.key`}},
-		{"keys, which come later", []string{"--auth.keys-file", "x"}, []string{`auth\.keys.file`}},
+		{"keys that are not there", []string{"--auth.keys-file", "x"}, []string{`auth\.keys.file`}},
+		{"all addresses without keys", []string{"--listen", "0.0.0.0:0", "--allow-plaintext"},
+			[]string{`0\.0\.0\.0`, "auth.keys.file"}},
 		{"all addresses without consent", []string{"--listen", "0.0.0.0:0"}, []string{`0\.0\.0\.0`, "allow.plaintext"}},
 		{"admin to all without a token", []string{"--admin", "0.0.0.0:0"}, []string{"admin.token.file"}},
 		{"bad address", []string{"--listen", "nowhere"}, []string{"listen", "nowhere"}},
@@ -187,12 +189,17 @@ func TestPrecedence(t *testing.T) {
 		})
 	}
 	t.Run("plaintext by consent", func(t *testing.T) {
-		srv := start(t, "--listen", "0.0.0.0:0", "--allow-plaintext=true")
+		dir := t.TempDir()
+		desk := addKey(t, dir, "desk", "--role", "trade", "--accounts", "100001")
+		srv := start(t, "--listen", "0.0.0.0:0", "--allow-plaintext=true", "--auth.keys-file", filepath.Join(dir,
+			"keys"))
 		_, port, err := net.SplitHostPort(srv.listen)
 		if err != nil {
 			t.Fatal(err)
 		}
-		open(t, &server{listen: net.JoinHostPort("127.0.0.1", port)}, firstAccount).alive()
+		s := dial(t, &server{listen: net.JoinHostPort("127.0.0.1", port)})
+		s.loginWith(desk.login(s, firstAccount))
+		s.alive()
 	})
 }
 

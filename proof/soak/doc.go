@@ -48,6 +48,7 @@ const (
 type Config struct {
 	Run    string // Crowd, Flood or Soak
 	Binary string // the server, started as `Binary serve …`
+	TLS    bool   // the clients come over TLS; attackers do not
 
 	// SetRate changes the rate of the simulated flow, in fills a second. admin is the console of
 	// the server.

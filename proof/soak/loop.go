@@ -5,6 +5,7 @@ package soak
 import (
 	"container/heap"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,10 @@ type loop struct {
 	timers timers
 	events []unix.EpollEvent
 	buf    []byte
+
+	tls        *tls.Config // of its connections; nil: they are plain
+	ciphertext []byte      // scratch for what crypto/tls writes
+	plain      []byte      // scratch for what it has decrypted
 }
 
 // owner is the owner of a connection. ended is called once, unless the owner closed the connection
@@ -45,6 +50,8 @@ type conn struct {
 	connecting bool
 	paused     bool   // not read
 	out        []byte // what the socket did not accept
+	sealed     *sealed
+	early      []byte // frames that wait for the end of the handshake
 }
 
 func newLoop() (*loop, error) {
@@ -54,7 +61,7 @@ func newLoop() (*loop, error) {
 	}
 	return &loop{
 		epoll: fd, conns: make(map[int32]*conn), events: make([]unix.EpollEvent, readyMax),
-		buf: make([]byte, readBytes),
+		buf: make([]byte, readBytes), plain: make([]byte, readBytes),
 	}, nil
 }
 
@@ -110,8 +117,8 @@ func (c *conn) control(op int) error {
 	return nil
 }
 
-// send writes what the socket accepts and keeps the rest.
-func (c *conn) send(b []byte) {
+// sendRaw writes what the socket accepts and keeps the rest.
+func (c *conn) sendRaw(b []byte) {
 	if !c.connecting && len(c.out) == 0 {
 		n, err := unix.Write(c.fd, b)
 		if err != nil && !errors.Is(err, unix.EAGAIN) {
@@ -137,6 +144,7 @@ func (c *conn) close() {
 		delete(c.loop.conns, int32(c.fd))
 		_ = unix.Close(c.fd)
 		c.fd = -1
+		c.drop()
 	}
 }
 
@@ -161,12 +169,13 @@ func (c *conn) ready(events uint32) {
 			return
 		}
 		c.connecting = false
+		c.loop.seal(c)
 		_ = c.control(unix.EPOLL_CTL_MOD)
 	}
 	if events&unix.EPOLLOUT != 0 && len(c.out) > 0 {
 		rest := c.out
 		c.out = nil
-		c.send(rest)
+		c.sendRaw(rest)
 		if len(c.out) == 0 {
 			_ = c.control(unix.EPOLL_CTL_MOD)
 		}
@@ -181,6 +190,8 @@ func (c *conn) ready(events uint32) {
 		c.end(err)
 	case n == 0:
 		c.end(io.EOF)
+	case c.sealed != nil:
+		c.openSealed(c.loop.buf[:n])
 	default:
 		c.owner.received(c.loop.buf[:n])
 	}

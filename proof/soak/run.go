@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"time"
+
+	"github.com/papertape/papertape/proof/process"
 )
 
 const (
@@ -55,6 +58,19 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	defer l.close()
+	if cfg.TLS {
+		files, err := os.MkdirTemp("", "papertape-soak-tls-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(files) //nolint:errcheck // temporary files
+		keys, err := process.NewSealed(files)
+		if err != nil {
+			return nil, err
+		}
+		l.tls = keys.Client()
+		flags = append(flags, keys.Flags()...)
+	}
 	srv, err := startServer(ctx, cfg.Binary, flags...)
 	if err != nil {
 		return nil, err

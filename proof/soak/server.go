@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -69,7 +70,7 @@ func startServer(ctx context.Context, binary string, flags ...string) (*server, 
 
 // note keeps warnings and errors.
 func (s *server) note(line process.Line) {
-	if line.JSON && (line.Level == "info" || line.Level == "debug") {
+	if line.JSON && (line.Level == "" || line.Level == "info" || line.Level == "debug") {
 		return
 	}
 	s.mu.Lock()
@@ -143,6 +144,11 @@ func (s *server) get(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	token, err := os.ReadFile(filepath.Join(s.dir, "admin.token")) // profiles are for operators
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	req.Close = true // an open connection would cost the server goroutines, which are counted
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -150,5 +156,8 @@ func (s *server) get(ctx context.Context, path string) (string, error) {
 	}
 	defer resp.Body.Close() //nolint:errcheck // all was read
 	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("ask the server's console for %s: %s: %.200s", path, resp.Status, text)
+	}
 	return string(text), err
 }

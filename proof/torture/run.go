@@ -32,7 +32,8 @@ const (
 
 // Config describes a run.
 type Config struct {
-	Binary   string // the server, started as `Binary serve …` under the name of papertape
+	Binary   string          // the server, started as `Binary serve …` under the name of papertape
+	Sealed   *process.Sealed // nil: no TLS
 	Kills    int
 	Seed     uint64
 	Accounts int     // each with two clients
@@ -100,6 +101,7 @@ func newRun(cfg Config) *run {
 		for n, computed := range []*shadow.Shadow{shadow.New(a.number), nil} {
 			r.traders = append(r.traders, &trader{
 				account: a, name: fmt.Sprintf("t%d-%d-%d", cfg.Seed, i, n), shadow: computed, epoch: &r.epoch,
+				tls: cfg.Sealed.Client(),
 				rng: rand.New(rand.NewPCG(cfg.Seed, uint64(1+2*i+n))),
 			})
 		}
@@ -171,10 +173,10 @@ func (r *run) say() {
 // start starts a server on the directory. Settings that do not affect the data are drawn anew each
 // time.
 func (r *run) start() (*process.Server, error) {
-	return process.Start(r.Binary, "--data", r.Data, "--durability", r.Durability,
+	return process.Start(r.Binary, append(r.Sealed.Flags(), "--data", r.Data, "--durability", r.Durability,
 		"--accounts", fmt.Sprint(r.Accounts), "--seed", fmt.Sprint(r.Seed), "--connections-prelogin-max", "100000",
 		"--checkpoint-interval", [...]string{"20ms", "100ms", "500ms", "5s"}[r.rng.IntN(4)],
-		"--shards", fmt.Sprint(1+r.rng.IntN(4)))
+		"--shards", fmt.Sprint(1+r.rng.IntN(4)))...)
 }
 
 // cycle is the life of one server, from its start on the data of the last one to its end, and the

@@ -2,6 +2,7 @@ package torture
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -31,6 +32,7 @@ var traded = [...]struct{ market, code string }{
 type trader struct {
 	account *account
 	name    string
+	tls     *tls.Config // nil: none
 	rng     *rand.Rand
 	shadow  *shadow.Shadow // nil for a witness, who reads again what was told since the last kill
 	epoch   *epoch
@@ -55,7 +57,8 @@ type epoch struct{ atomic.Uint64 }
 func (t *trader) connect(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	o := client.Options{Account: t.account.number, Name: t.name, Mode: client.ModeResume, Epoch: t.epoch.Load()}
+	o := client.Options{Account: t.account.number, Name: t.name, Mode: client.ModeResume, Epoch: t.epoch.Load(),
+		TLS: t.tls}
 	if t.shadow != nil {
 		o.LastSeq = t.shadow.Seq()
 	} else {

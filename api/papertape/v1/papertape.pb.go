@@ -88,7 +88,7 @@ const (
 	GoodbyeReason_GOODBYE_REASON_LOGIN_TIMEOUT GoodbyeReason = 2
 	GoodbyeReason_GOODBYE_REASON_IDLE          GoodbyeReason = 3
 	GoodbyeReason_GOODBYE_REASON_SLOW          GoodbyeReason = 4 // the client did not read fast enough: come back and resume, nothing is lost
-	GoodbyeReason_GOODBYE_REASON_KICKED        GoodbyeReason = 5 // by an operator
+	GoodbyeReason_GOODBYE_REASON_KICKED        GoodbyeReason = 5 // by an operator, or the key was revoked
 	GoodbyeReason_GOODBYE_REASON_FULL          GoodbyeReason = 6 // connection limit
 	GoodbyeReason_GOODBYE_REASON_PROTOCOL      GoodbyeReason = 7
 )
@@ -153,7 +153,7 @@ const (
 	RejectCode_REJECT_CODE_TOO_LARGE            RejectCode = 3
 	RejectCode_REJECT_CODE_NOT_LOGGED_IN        RejectCode = 4
 	RejectCode_REJECT_CODE_ALREADY_LOGGED_IN    RejectCode = 5
-	RejectCode_REJECT_CODE_UNAUTHORIZED         RejectCode = 6
+	RejectCode_REJECT_CODE_UNAUTHORIZED         RejectCode = 6 // LOGIN: no key, the wrong one, or not for this account; later: not for this
 	RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT      RejectCode = 7
 	RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT   RejectCode = 8
 	RejectCode_REJECT_CODE_BAD_QUANTITY         RejectCode = 9  // not positive, not a lot, over the largest order
@@ -418,10 +418,11 @@ type Welcome struct {
 	Protocol      uint32                 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"` // 1
 	Server        string                 `protobuf:"bytes,3,opt,name=server,proto3" json:"server,omitempty"`      // name and version, for people
 	Epoch         uint64                 `protobuf:"fixed64,4,opt,name=epoch,proto3" json:"epoch,omitempty"`      // identity of the history behind the sequences; never 0
-	Nonce         []byte                 `protobuf:"bytes,5,opt,name=nonce,proto3" json:"nonce,omitempty"`        // 32 random bytes when authentication is on, else empty
+	Nonce         []byte                 `protobuf:"bytes,5,opt,name=nonce,proto3" json:"nonce,omitempty"`        // 32 bytes, others on each connection, where the server asks for keys; else empty
 	HeartbeatMs   uint32                 `protobuf:"varint,6,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
-	MaxFrame      uint32                 `protobuf:"varint,7,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"` // largest `length` that the server accepts after login
-	Instance      uint64                 `protobuf:"fixed64,9,opt,name=instance,proto3" json:"instance,omitempty"`                // of this run of the server: another after each start, also where the epoch stays; 0: not told
+	MaxFrame      uint32                 `protobuf:"varint,7,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"`             // largest `length` that the server accepts after login
+	ProofVersion  uint32                 `protobuf:"varint,8,opt,name=proof_version,json=proofVersion,proto3" json:"proof_version,omitempty"` // set exactly where nonce is; 2: Login.proof is as described there
+	Instance      uint64                 `protobuf:"fixed64,9,opt,name=instance,proto3" json:"instance,omitempty"`                            // of this run of the server: another after each start, also where the epoch stays; 0: not told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -505,6 +506,13 @@ func (x *Welcome) GetMaxFrame() uint32 {
 	return 0
 }
 
+func (x *Welcome) GetProofVersion() uint32 {
+	if x != nil {
+		return x.ProofVersion
+	}
+	return 0
+}
+
 func (x *Welcome) GetInstance() uint64 {
 	if x != nil {
 		return x.Instance
@@ -519,9 +527,9 @@ type Login struct {
 	LastSeq       uint64                 `protobuf:"varint,3,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`            // RESUME: the last sequence applied
 	Epoch         uint64                 `protobuf:"fixed64,4,opt,name=epoch,proto3" json:"epoch,omitempty"`                              // RESUME: the epoch it belongs to
 	Client        string                 `protobuf:"bytes,5,opt,name=client,proto3" json:"client,omitempty"`                              // name and version, for logs; at most 64 bytes
-	KeyId         string                 `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`                   // authentication on: which key
-	ClientNonce   []byte                 `protobuf:"bytes,7,opt,name=client_nonce,json=clientNonce,proto3" json:"client_nonce,omitempty"` // authentication on: 32 random bytes
-	Proof         []byte                 `protobuf:"bytes,8,opt,name=proof,proto3" json:"proof,omitempty"`                                // HMAC-SHA256(secret, "papertape-v1" | nonce | client_nonce | account as 8 bytes BE)
+	KeyId         string                 `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`                   // where the server asks for keys, as are the next two: which key; 1 to 64 printable ASCII
+	ClientNonce   []byte                 `protobuf:"bytes,7,opt,name=client_nonce,json=clientNonce,proto3" json:"client_nonce,omitempty"` // 32 random bytes
+	Proof         []byte                 `protobuf:"bytes,8,opt,name=proof,proto3" json:"proof,omitempty"`                                // 32 bytes: CK XOR HMAC-SHA256(V, "papertape-v2" | nonce | client_nonce | account as 8 bytes BE)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2304,7 +2312,7 @@ var File_papertape_v1_papertape_proto protoreflect.FileDescriptor
 
 const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"\n" +
-	"\x1cpapertape/v1/papertape.proto\x12\fpapertape.v1\"\xd7\x01\n" +
+	"\x1cpapertape/v1/papertape.proto\x12\fpapertape.v1\"\xfc\x01\n" +
 	"\aWelcome\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\x04R\x03uid\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x16\n" +
@@ -2312,7 +2320,8 @@ const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"\x05epoch\x18\x04 \x01(\x06R\x05epoch\x12\x14\n" +
 	"\x05nonce\x18\x05 \x01(\fR\x05nonce\x12!\n" +
 	"\fheartbeat_ms\x18\x06 \x01(\rR\vheartbeatMs\x12\x1b\n" +
-	"\tmax_frame\x18\a \x01(\rR\bmaxFrame\x12\x1a\n" +
+	"\tmax_frame\x18\a \x01(\rR\bmaxFrame\x12#\n" +
+	"\rproof_version\x18\b \x01(\rR\fproofVersion\x12\x1a\n" +
 	"\binstance\x18\t \x01(\x06R\binstance\"\xe8\x01\n" +
 	"\x05Login\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12,\n" +

@@ -55,6 +55,11 @@ func (m *Welcome) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0x49
 	}
+	if m.ProofVersion != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.ProofVersion))
+		i--
+		dAtA[i] = 0x40
+	}
 	if m.MaxFrame != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.MaxFrame))
 		i--
@@ -1702,6 +1707,9 @@ func (m *Welcome) SizeVT() (n int) {
 	if m.MaxFrame != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.MaxFrame))
 	}
+	if m.ProofVersion != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.ProofVersion))
+	}
 	if m.Instance != 0 {
 		n += 9
 	}
@@ -2544,6 +2552,25 @@ func (m *Welcome) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.MaxFrame |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ProofVersion", wireType)
+			}
+			m.ProofVersion = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ProofVersion |= uint32(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

@@ -9,11 +9,19 @@ import (
 
 // check enforces the rules that involve several settings, and reads the admin token.
 func (c *Config) check() error {
-	if !IsLoopback(c.Listen) && !c.AllowPlaintext {
-		return c.Wrong("listen", "other machines reach %s, and this build neither encrypts nor authenticates; "+
-			"use 127.0.0.1, or set allow_plaintext: true if the network is trusted", c.Listen)
+	if err := c.loadTLS(); err != nil {
+		return err
 	}
-	if !IsLoopback(c.Admin) && c.AdminTokenFile == "" {
+	if !IsLoopback(c.Listen) && !c.AllowPlaintext && c.TLSConfig == nil {
+		return c.Wrong("listen", "other machines reach %s, and nothing is encrypted; use 127.0.0.1, or name a "+
+			"certificate in tls.cert and tls.key, or set allow_plaintext: true if the network is trusted", c.Listen)
+	}
+	if !IsLoopback(c.Listen) && c.AuthKeysFile == "" {
+		return c.Wrong("listen",
+			"other machines reach %s, and without keys whoever reaches it trades for any account; "+
+				"use 127.0.0.1, or name a file of keys in auth.keys_file (papertape keys add makes one)", c.Listen)
+	}
+	if !IsLoopback(c.Admin) && c.AdminTokenFile == "" && c.AuthKeysFile == "" {
 		return c.Wrong("admin", "other machines reach %s, and whoever reaches the console runs the server; "+
 			"use 127.0.0.1, or name a file with a token in admin_token_file", c.Admin)
 	}

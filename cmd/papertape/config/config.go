@@ -1,7 +1,9 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -21,9 +23,20 @@ type Config struct {
 	AdminTokenFile string   // empty: no token
 	AdminToken     string   // what Load read from AdminTokenFile; secret
 	AdminHosts     []string // host names of the console, as console.ParseHost returns them
+	AuthKeysFile   string   // path of the keys that clients log in with; empty: none are asked for
+	HealthListen   string   // host:port of health alone; empty: see keys.go
+	BackupDir      string   // where backups that are asked for by HTTP go; empty: there are none
+	AuditFile      string   // empty: audit.log in Data
 	AllowPlaintext bool     // allows a Listen address that other machines can reach
-	Data           string   // the data directory
-	Durability     string   // sync, interval or none
+	TLS            struct {
+		Cert, Key, ClientCA    string // paths; Cert empty: no TLS
+		HandshakesPerSecondMax int    // 0: as HandshakesPerSecond says
+	}
+	TLSConfig         *tls.Config    // what Load read from the files of TLS; nil: no TLS; secret
+	ProxyProtocolFrom []netip.Prefix // proxies, of which a PROXY header is required
+
+	Data       string // the data directory
+	Durability string // sync, interval or none
 
 	Accounts  int
 	Seed      uint64

@@ -64,7 +64,7 @@ func TestDefaults(t *testing.T) {
 			"inbox_orders_max":         "8192", "requests_in_flight_max": "256", "history_reads_max": "64",
 			"outbox_bytes_max": "256KiB", "outbox_total_bytes_max": "1GiB", "socket_send_buffer_bytes": "64KiB",
 			"uncheckpointed_bytes_max": "256MiB", "history_memory_bytes_max": "1GiB", "disk_free_bytes_min": "256MiB",
-			"huge_pages":          "true",
+			"huge_pages": "true", "tls.handshakes_per_second_max": "auto",
 			"checkpoint_interval": "5s",
 			"stall_timeout":       "10s", "heartbeat": "15s", "login_timeout": "5s", "shutdown_timeout": "10s",
 		}[st.key]
@@ -83,9 +83,11 @@ func TestSpelling(t *testing.T) {
 	other := map[string]string{
 		"allow_plaintext": "true", "durability": "interval", "rules": "none", "log.level": "debug",
 		"log.format": "json",
-		"prices":     "fixed", "presence": "all", "admin_token_file": "token",
-		"admin_hosts": "desk.example,ops.example:8443",
-		"huge_pages":  "false", "listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere",
+		"prices":     "fixed", "presence": "all", "admin_token_file": "token", "auth.keys_file": "keys",
+		"proxy_protocol_from": "10.0.0.0/24,2001:db8::7/128",
+		"admin_hosts":         "desk.example,ops.example:8443", "health_listen": "127.0.0.1:3", "backup_dir": "backups",
+		"audit_file": "audit",
+		"huge_pages": "false", "listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere",
 		"cpuprofile": "cpu", "simulator.script": "script",
 	}
 	inDir(t, "token", "0123456789abcdef\n")
@@ -99,7 +101,7 @@ func TestSpelling(t *testing.T) {
 		case KindDuration:
 			text = "1m30s"
 		}
-		if strings.HasPrefix(st.key, "tls.") || strings.HasPrefix(st.key, "auth.") {
+		if st.kind() == KindText && strings.HasPrefix(st.key, "tls.") {
 			continue
 		}
 		if st.key == "outbox_total_bytes_max" {
@@ -266,9 +268,9 @@ func TestFileErrors(t *testing.T) {
 			"as UTF-8"},
 		{"\ufeffseed: 1\rhartbeat: 5s", "c.yaml:2: hartbeat is not a setting; did you mean heartbeat?"},
 		{strings.Repeat("#", fileBytesMax+1), "config: c.yaml is larger than 32768 bytes, the most that is read"},
-		{"seed: 1\nlisten: 0.0.0.0:7300\n", "c.yaml:2: listen: other machines reach 0.0.0.0:7300, and this build " +
-			"neither " +
-			"encrypts nor authenticates; use 127.0.0.1, or set allow_plaintext: true if the network is trusted"},
+		{"seed: 1\nlisten: 0.0.0.0:7300\n", "c.yaml:2: listen: other machines reach 0.0.0.0:7300, and nothing is " +
+			"encrypted; use 127.0.0.1, or name a certificate in tls.cert and tls.key, or set allow_plaintext: true " +
+			"if the network is trusted"},
 	} {
 		inDir(t, "c.yaml", c.text)
 		_, err := loadWith(t, "c.yaml", nil, nil)
@@ -294,8 +296,6 @@ func checkSentence(t *testing.T, what string, err error, want string) {
 
 // TestValueErrors checks every error message about a value that is given as a flag.
 func TestValueErrors(t *testing.T) {
-	const tls = "TLS is not in this build; leave it out, and set allow_plaintext: true if clients must come over a " +
-		"trusted network"
 	t.Chdir(t.TempDir())
 	for _, c := range []struct{ arg, want string }{
 		{"--heartbeat=soon", `--heartbeat: "soon" is not a duration; write 5s or 1m30s`},
@@ -353,11 +353,19 @@ func TestValueErrors(t *testing.T) {
 		{"--admin-hosts=127.0.0.1",
 			`--admin-hosts: "127.0.0.1" need not be named: the console answers to every address, and to localhost`},
 		{"--admin-hosts=" + strings.Repeat("x,", 64) + "y", `--admin-hosts: "x" is there twice; write it once`},
-		{"--tls.cert=x", "--tls.cert: " + tls},
-		{"--tls.key=x", "--tls.key: " + tls},
-		{"--tls.listen=x", "--tls.listen: " + tls},
-		{"--tls.client-ca=", "--tls.client-ca: " + tls},
-		{"--auth.keys-file=x", "--auth.keys-file: authentication by keys is not in this build; leave it out"},
+		{"--tls.cert=x", "--tls.cert: it needs tls.key too"},
+		{"--tls.key=x", "--tls.key: it needs tls.cert too"},
+		{"--tls.client-ca=x", "--tls.client-ca: it needs tls.cert too"},
+		{"--tls.handshakes-per-second-max=0",
+			"--tls.handshakes-per-second-max: 0 is out of range; write 1 to 2147483647, or auto"},
+		{"--proxy-protocol-from=lb",
+			`--proxy-protocol-from: "lb" is not a network; write one as 10.0.0.0/24, or an address`},
+		{"--proxy-protocol-from=10.0.0.1/24", "--proxy-protocol-from: 10.0.0.1/24 has bits beyond its length; " +
+			"write 10.0.0.0/24"},
+		{"--proxy-protocol-from=0.0.0.0/0", "--proxy-protocol-from: a header believed from anyone is worse than " +
+			"none; name the proxies' networks"},
+		{"--proxy-protocol-from=10.0.0.1,10.0.0.1/32",
+			`--proxy-protocol-from: "10.0.0.1/32" is there twice; write it once`},
 		{"--outbox-total-bytes-max=128KiB", "--outbox-total-bytes-max: 128KiB for all outboxes is less than " +
 			"outbox_bytes_max, 256KiB for one"},
 		{"--workers=0", "--workers: 0 is out of range; write 1 to 65536, or auto"},
@@ -400,7 +408,8 @@ func TestReach(t *testing.T) {
 	inDir(t, "token", "  0123456789abcdef \n")
 	for _, args := range [][]string{
 		{"--listen=localhost:1"}, {"--listen=127.9.9.9:0"}, {"--listen=[::1]:1"}, {"--listen=[::ffff:127.0.0.1]:1"},
-		{"--listen=0.0.0.0:1", "--allow-plaintext"}, {"--listen=:1", "--allow-plaintext=true"},
+		{"--listen=0.0.0.0:1", "--allow-plaintext", "--auth.keys-file=keys"},
+		{"--listen=:1", "--allow-plaintext=true", "--auth.keys-file=keys"},
 	} {
 		if _, err := loadWith(t, "", nil, args); err != nil {
 			t.Errorf("%v: %v", args, err)
@@ -411,6 +420,10 @@ func TestReach(t *testing.T) {
 		_, err := loadWith(t, "", nil, []string{"--listen", listen})
 		if err == nil || !strings.Contains(err.Error(), "allow_plaintext") {
 			t.Errorf("--listen %s without consent: %v", listen, err)
+		}
+		_, err = loadWith(t, "", nil, []string{"--listen", listen, "--allow-plaintext"})
+		if err == nil || !strings.Contains(err.Error(), "auth.keys_file") {
+			t.Errorf("--listen %s without keys: %v", listen, err)
 		}
 		_, err = loadWith(t, "", nil, []string{"--admin", listen})
 		if err == nil || !strings.Contains(err.Error(), "admin_token_file") {
@@ -554,9 +567,7 @@ func (s *Settings) print(cfg *Config) string {
 	var b strings.Builder
 	for i := range s.list {
 		st := &s.list[i]
-		if _, ok := st.value.(laterValue); !ok {
-			b.WriteString(st.key + ": " + strconv.Quote(st.text(cfg)) + "\n")
-		}
+		b.WriteString(st.key + ": " + strconv.Quote(st.text(cfg)) + "\n")
 	}
 	return b.String()
 }

@@ -10,7 +10,6 @@ import (
 func (s *Settings) Commented() string {
 	defaults := Default()
 	var b strings.Builder
-	var later []string
 	b.WriteString(`# The configuration of papertape serve. Every line below is a default: take the # away from one to change it.
 # Flags (--outbox-bytes-max) win over the environment (PAPERTAPE_OUTBOX_BYTES_MAX), which wins over this file.
 # "papertape config check FILE" says whether it would be taken, "papertape config print --config FILE" what is in force.
@@ -18,10 +17,6 @@ func (s *Settings) Commented() string {
 `)
 	for i := range s.list {
 		st := &s.list[i]
-		if _, ok := st.value.(laterValue); ok {
-			later = append(later, st.key)
-			continue
-		}
 		text, live := st.text(defaults), ""
 		if text == "" {
 			text = strconv.Quote(text)
@@ -31,7 +26,6 @@ func (s *Settings) Commented() string {
 		}
 		fmt.Fprintf(&b, "\n# %s%s\n#%s: %s\n", strings.ReplaceAll(st.usage, "`", ""), live, st.key, text)
 	}
-	fmt.Fprintf(&b, "\n# These come later, and are refused until then: %s.\n", strings.Join(later, ", "))
 	return b.String()
 }
 
@@ -51,9 +45,6 @@ func (s *Settings) InForce(cfg *Config) []InForce {
 	lines := make([]InForce, 0, len(s.list))
 	for i := range s.list {
 		st := &s.list[i]
-		if _, ok := st.value.(laterValue); ok {
-			continue
-		}
 		line := InForce{Key: st.key, Value: st.text(cfg), Source: cfg.Source(st.key)}
 		if st.key == "admin_token_file" && cfg.AdminToken != "" {
 			line.Secret = mask
@@ -76,8 +67,10 @@ func (s *Settings) Differences(started, last, next *Config) (changed, restart []
 		}
 		was, is := st.text(before), st.text(next)
 		switch {
-		case st.key == "admin_token_file" && was == is && next.AdminToken != before.AdminToken:
-			restart = append(restart, st.key+": another token is in the file")
+		case st.key == "admin_token_file" && last.AdminToken != "" && next.AdminToken != "":
+			if next.AdminToken != last.AdminToken {
+				changed = append(changed, st.key+": another token is in force")
+			}
 		case was == is:
 		case st.live:
 			changed = append(changed, fmt.Sprintf("%s: %s, was %s", st.key, is, was))

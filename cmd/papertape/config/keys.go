@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -36,21 +37,35 @@ const (
 	outboxMin  = 16 << 10
 	sizeMax    = 1 << 40
 
-	adminHostsMax = 64
+	adminHostsMax = 64 // and networks of proxies
 )
 
 // allSettings lists the keys in the order in which they are documented.
 func allSettings() []setting {
 	list := append(placeSettings(), ledgerSettings()...)
-	return append(append(list, limitSettings()...), laterSettings()...)
+	return append(list, limitSettings()...)
 }
 
 func placeSettings() []setting {
 	return []setting{
-		{key: "listen", usage: "`address` of the wire protocol; one that other machines reach needs allow_plaintext",
+		{key: "listen", usage: "`address` of the wire protocol; one that other machines reach needs auth.keys_file, " +
+			"and tls.cert or allow_plaintext",
 			value: addressValue(func(c *Config) *string { return &c.Listen })},
 		{key: "allow_plaintext", usage: "consent to a listen address that other machines reach, without encryption",
 			value: booleanValue(func(c *Config) *bool { return &c.AllowPlaintext })},
+		{key: "auth.keys_file",
+			usage: "`file` of keys that clients log in with (papertape keys add); SIGHUP reads it " +
+				"again",
+			value: pathValue(func(c *Config) *string { return &c.AuthKeysFile }, true)},
+		{key: "tls.cert", live: true, usage: "`file` with the server's certificate and its chain (PEM); clients then " +
+			"come over TLS",
+			value: pathValue(func(c *Config) *string { return &c.TLS.Cert }, true)},
+		{key: "tls.key", live: true, usage: "`file` with the key of tls.cert (PEM), which only its owner may read",
+			value: pathValue(func(c *Config) *string { return &c.TLS.Key }, true)},
+		{key: "tls.client_ca", live: true, usage: "`file` with authorities (PEM); a client needs a certificate of one",
+			value: pathValue(func(c *Config) *string { return &c.TLS.ClientCA }, true)},
+		{key: "proxy_protocol_from", usage: "`networks` of proxies, which have to send a PROXY header of version 2",
+			value: prefixesValue(func(c *Config) *[]netip.Prefix { return &c.ProxyProtocolFrom }, adminHostsMax)},
 		{key: "admin", usage: "`address` of the console (HTTP); one that other machines reach needs admin_token_file",
 			value: addressValue(func(c *Config) *string { return &c.Admin })},
 		{key: "admin_token_file", usage: "`file` with the token that the console asks for",
@@ -58,6 +73,14 @@ func placeSettings() []setting {
 		{key: "admin_hosts", usage: "`names` by which the console is asked, whose pages may ask it too; an address " +
 			"needs none",
 			value: listValue(func(c *Config) *[]string { return &c.AdminHosts }, adminHostsMax, console.ParseHost)},
+		{key: "health_listen", usage: "`address` of /livez and /readyz alone; without it 127.0.0.1:7303 where that " +
+			"is free and admin is the default, else none",
+			value: optionalAddressValue(func(c *Config) *string { return &c.HealthListen })},
+		{key: "backup_dir", usage: "`directory` below which backups go that are asked for by HTTP; without it there " +
+			"are none",
+			value: pathValue(func(c *Config) *string { return &c.BackupDir }, true)},
+		{key: "audit_file", usage: "`file` that says who changed what; without it audit.log in data",
+			value: pathValue(func(c *Config) *string { return &c.AuditFile }, true)},
 		{key: "data", usage: "data `directory`, made on the first start; of one server at a time",
 			value: pathValue(func(c *Config) *string { return &c.Data }, false)},
 		{key: "durability", usage: "`mode`: sync (every answer is on the disk first), interval (synced every 100ms) " +
@@ -118,6 +141,9 @@ func limitSettings() []setting {
 		{key: "connections_per_second_max", live: true,
 			usage: "connections let in, with a second's worth at once; 0 is no limit",
 			value: numberValue(func(c *Config) *int { return &c.ConnectionsPerSecondMax }, 0, countMax)},
+		{key: "tls.handshakes_per_second_max", live: true,
+			usage: "TLS handshakes begun, with a second's worth at once; auto: 500 for each processor",
+			value: autoNumberValue(func(c *Config) *int { return &c.TLS.HandshakesPerSecondMax }, 1, countMax)},
 		{key: "sessions_per_account_max", usage: "sessions of one account",
 			value: numberValue(func(c *Config) *int { return &c.SessionsPerAccountMax }, 1, countMax)},
 		{key: "inbox_orders_max", usage: "requests that wait in a shard; more are answered BUSY",
@@ -160,21 +186,5 @@ func timeSettings() []setting {
 			value: durationValue(func(c *Config) *time.Duration { return &c.LoginTimeout }, shortest, 10*time.Minute)},
 		{key: "shutdown_timeout", usage: "time to finish what was taken when the server is stopped",
 			value: durationValue(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, shortest, time.Hour)},
-	}
-}
-
-// laterSettings are reserved keys. Setting one is an error that says that it has no effect yet.
-func laterSettings() []setting {
-	const (
-		tls = "TLS is not in this build; leave it out, and set allow_plaintext: true if clients must come over a " +
-			"trusted network"
-		auth = "authentication by keys is not in this build; leave it out"
-	)
-	return []setting{
-		{key: "tls.cert", usage: "(comes later)", value: laterValue(tls)},
-		{key: "tls.key", usage: "(comes later)", value: laterValue(tls)},
-		{key: "tls.listen", usage: "(comes later)", value: laterValue(tls)},
-		{key: "tls.client_ca", usage: "(comes later)", value: laterValue(tls)},
-		{key: "auth.keys_file", usage: "(comes later)", value: laterValue(auth)},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -149,9 +150,37 @@ func addressValue(at func(*Config) *string) value {
 	return field[string]{KindText, at, parse, same}
 }
 
+// optionalAddressValue is addressValue, and accepts the empty text too.
+func optionalAddressValue(at func(*Config) *string) value {
+	parse := func(text string) (string, error) {
+		if text == "" {
+			return "", nil
+		}
+		return text, CheckAddress(text, 0)
+	}
+	return field[string]{KindText, at, parse, same}
+}
+
 // listValue accepts a list of at most itemsMax different items. The list may be empty.
 func listValue(at func(*Config) *[]string, itemsMax int, item func(string) (string, error)) value {
-	parse := func(text string) (list []string, err error) {
+	format := func(list []string) string { return strings.Join(list, ",") }
+	return field[[]string]{kindList, at, parseList(itemsMax, item), format}
+}
+
+// prefixesValue accepts a list of networks. The list may be empty.
+func prefixesValue(at func(*Config) *[]netip.Prefix, itemsMax int) value {
+	format := func(list []netip.Prefix) string {
+		var all []string
+		for _, p := range list {
+			all = append(all, p.String())
+		}
+		return strings.Join(all, ",")
+	}
+	return field[[]netip.Prefix]{kindList, at, parseList(itemsMax, parsePrefix), format}
+}
+
+func parseList[T comparable](itemsMax int, item func(string) (T, error)) func(string) ([]T, error) {
+	return func(text string) (list []T, err error) {
 		if strings.TrimSpace(text) == "" {
 			return nil, nil
 		}
@@ -161,7 +190,7 @@ func listValue(at func(*Config) *[]string, itemsMax int, item func(string) (stri
 			case err != nil:
 				return nil, err
 			case slices.Contains(list, one):
-				return nil, fmt.Errorf("%q is there twice; write it once", one)
+				return nil, fmt.Errorf("%q is there twice; write it once", fmt.Sprint(one))
 			}
 			if list = append(list, one); len(list) > itemsMax {
 				return nil, fmt.Errorf("there are more than %d; write at most so many", itemsMax)
@@ -169,7 +198,6 @@ func listValue(at func(*Config) *[]string, itemsMax int, item func(string) (stri
 		}
 		return list, nil
 	}
-	return field[[]string]{kindList, at, parse, func(list []string) string { return strings.Join(list, ",") }}
 }
 
 func durationValue(at func(*Config) *time.Duration, low, high time.Duration) value {
@@ -220,11 +248,3 @@ func printSize(n int64) string {
 	}
 	return strconv.FormatInt(n, 10)
 }
-
-// laterValue is the value of a key that has no effect yet. Its text is the error message for
-// whoever sets it.
-type laterValue string
-
-func (l laterValue) set(*Config, string) error { return errors.New(string(l)) }
-func (l laterValue) text(*Config) string       { return "" }
-func (l laterValue) kind() string              { return KindText }

@@ -3,6 +3,7 @@ package terminal
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,13 +22,17 @@ import (
 // Config says which account to open, on which server, and how to show it.
 type Config struct {
 	Account uint64
-	Server  string // host:port
-	Name    string // name and version of the program, for the server's log
-	Lang    Language
-	Scheme  Scheme
-	JSON    bool     // data as lines of JSON; not on a terminal
-	Echo    bool     // on a pipe: print each command before its answer
-	Words   []string // the one command; empty if commands come from In
+	Server  string      // host:port
+	TLS     *tls.Config // nil: the connection is not encrypted
+	Key     *client.Key // to log in with; nil: none
+	// AllowPlaintext permits a Key without TLS beyond this machine.
+	AllowPlaintext bool
+	Name           string // name and version of the program, for the server's log
+	Lang           Language
+	Scheme         Scheme
+	JSON           bool     // data as lines of JSON; not on a terminal
+	Echo           bool     // on a pipe: print each command before its answer
+	Words          []string // the one command; empty if commands come from In
 
 	In     io.Reader
 	Out    io.Writer // data
@@ -83,7 +88,10 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	opening, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
-	account, err := client.Open(opening, cfg.Server, client.AccountOptions{Account: cfg.Account, Name: cfg.Name})
+	account, err := client.Open(opening, cfg.Server, client.AccountOptions{
+		Account: cfg.Account, Name: cfg.Name, Key: cfg.Key, TLS: cfg.TLS,
+		AllowPlaintext: cfg.AllowPlaintext,
+	})
 	if err != nil {
 		return unreachable(ctx, words, err)
 	}
@@ -172,6 +180,9 @@ func unreachable(ctx context.Context, words *catalogue, err error) error {
 	}
 	if errors.As(err, &refused) || errors.As(err, &bye) {
 		return errors.New((&printer{words: words}).reason(err))
+	}
+	if errors.Is(err, client.ErrKeyNeeded) {
+		return err
 	}
 	return fmt.Errorf("%w; %s", err, words.say(keyIsItRunning))
 }

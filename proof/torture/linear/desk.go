@@ -2,6 +2,7 @@ package linear
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -22,6 +23,7 @@ var instrumentsTraded = [...]string{"SZ.000001", "SH.601398", "SH.600519"}
 // desk makes the calls of one account.
 type desk struct {
 	account     uint64
+	tls         *tls.Config // nil: none
 	began       time.Time
 	rng         *rand.Rand // of the run's goroutine
 	instruments []instrument
@@ -39,7 +41,7 @@ func (d *desk) dial(ctx context.Context, addr string) (*client.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	return client.Dial(ctx, addr, client.Options{Account: d.account, Mode: client.ModeQuick, Name: "linear",
-		DiscardEvents: true})
+		DiscardEvents: true, TLS: d.tls})
 }
 
 // begin reads the account's opening and the prices.

@@ -33,8 +33,9 @@ const (
 
 // Config describes a run.
 type Config struct {
-	Binary    string // of the server
-	Histories int    // accounts
+	Binary    string          // of the server
+	Sealed    *process.Sealed // nil: no TLS
+	Histories int             // accounts
 	Seed      uint64
 	Data      string    // an existing directory for the server's data and for pictures of failures
 	Progress  io.Writer // a line every few seconds
@@ -128,9 +129,10 @@ func (r *run) round(ctx context.Context, first, n int) error {
 func (r *run) record(ctx context.Context, data string, n int) ([]*desk, error) {
 	var desks []*desk
 	for phase := range phases {
-		s, err := process.Start(r.Binary, "--data", data, "--accounts", fmt.Sprint(n), "--seed", fmt.Sprint(r.Seed),
+		s, err := process.Start(r.Binary, append(r.Sealed.Flags(), "--data", data, "--accounts", fmt.Sprint(n),
+			"--seed", fmt.Sprint(r.Seed),
 			"--prices", "fixed", "--shards", fmt.Sprint(1+r.rng.IntN(3)), "--checkpoint-interval",
-			[...]string{"20ms", "200ms"}[r.rng.IntN(2)])
+			[...]string{"20ms", "200ms"}[r.rng.IntN(2)])...)
 		if err != nil {
 			return nil, err
 		}
@@ -151,7 +153,8 @@ func (r *run) record(ctx context.Context, data string, n int) ([]*desk, error) {
 
 // conclude asks a server at rest once more, and reads the whole history.
 func (r *run) conclude(ctx context.Context, data string, desks []*desk) error {
-	s, err := process.Start(r.Binary, "--data", data, "--seed", fmt.Sprint(r.Seed), "--prices", "fixed")
+	s, err := process.Start(r.Binary, append(r.Sealed.Flags(), "--data", data, "--seed", fmt.Sprint(r.Seed),
+		"--prices", "fixed")...)
 	if err != nil {
 		return err
 	}
@@ -170,7 +173,10 @@ func (r *run) conclude(ctx context.Context, data string, desks []*desk) error {
 // open reads how the accounts begin, and what can be traded.
 func (r *run) open(ctx context.Context, s *process.Server, n int) (desks []*desk, err error) {
 	for i := range n {
-		d := &desk{account: uint64(firstAccount + i), began: r.began, rng: rand.New(rand.NewPCG(r.rng.Uint64(), 1))}
+		d := &desk{
+			account: uint64(firstAccount + i), tls: r.Sealed.Client(), began: r.began,
+			rng: rand.New(rand.NewPCG(r.rng.Uint64(), 1)),
+		}
 		if err := d.begin(ctx, s.Listen()); err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package truth
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,8 +33,9 @@ var instrumentsTraded = [...][2]string{{"SZ", "000001"}, {"SH", "601398"}, {"SH"
 
 // ClientConfig describes one process of clients.
 type ClientConfig struct {
-	Server   string // the server's address, or that of a proxy
-	Dir      string // for the cursor files
+	Server   string      // the server's address, or that of a proxy
+	TLS      *tls.Config // nil: none
+	Dir      string      // for the cursor files
 	Accounts []uint64
 	Seed     uint64
 }
@@ -186,6 +188,7 @@ func (p *process) follow(ctx context.Context, number uint64, rng *rand.Rand, fin
 	err error) {
 	a, err := client.Open(ctx, p.Server, client.AccountOptions{
 		Account: number, Name: "truth", Cursor: filepath.Join(p.Dir, fmt.Sprintf("%d.cursor", number)), Wait: true,
+		TLS:        p.TLS,
 		BackoffMin: backoffLeast, BackoffMax: backoffMost,
 	})
 	if err != nil {

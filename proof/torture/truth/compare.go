@@ -30,7 +30,7 @@ func (r *run) compare(ctx context.Context, s *runner.Server, c *console.Client, 
 	ctx, cancel := context.WithTimeout(ctx, compareTimeout)
 	defer cancel()
 	fresh, err := client.Dial(ctx, s.Listen(), client.Options{Account: b.Account, Mode: client.ModeRestart,
-		Name: "truth"})
+		Name: "truth", TLS: r.Sealed.Client()})
 	if err != nil {
 		return fmt.Errorf("read everything again: %w", err)
 	}

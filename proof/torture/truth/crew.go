@@ -28,6 +28,7 @@ const (
 type crew struct {
 	ClientConfig
 	binary   string
+	sealed   *runner.Sealed // nil: no TLS
 	proxy    *proxy
 	lives    int
 	upWithin time.Duration // the time that a process has to report that it is up
@@ -88,9 +89,10 @@ func (c *crew) launch() error {
 	for _, n := range c.Accounts {
 		numbers = append(numbers, strconv.FormatUint(n, 10))
 	}
-	cmd := runner.Command(context.Background(), c.binary, "torture", "client", "--server", c.proxy.address(), "--dir",
-		c.Dir,
-		"--accounts", strings.Join(numbers, ","), "--seed", strconv.FormatUint(c.Seed+uint64(c.lives), 10))
+	arguments := append(c.sealed.ClientFlags(), "--server", c.proxy.address(), "--dir", c.Dir, "--accounts",
+		strings.Join(numbers, ","), "--seed", strconv.FormatUint(c.Seed+uint64(c.lives), 10))
+	arguments = append([]string{"torture", "client"}, arguments...)
+	cmd := runner.Command(context.Background(), c.binary, arguments...)
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {

@@ -27,7 +27,8 @@ const (
 
 // Config describes a run.
 type Config struct {
-	Binary   string // of the server and of the clients
+	Binary   string         // of the server and of the clients
+	Sealed   *runner.Sealed // nil: no TLS
 	Duration time.Duration
 	Seed     uint64
 	Rate     float64   // simulated fills a second
@@ -149,7 +150,8 @@ func (r *run) begin(ctx context.Context) error {
 			return err
 		}
 		c := &crew{ClientConfig: ClientConfig{Dir: dir, Seed: r.Seed*1000 + uint64(i)*100_000}, binary: r.Binary,
-			proxy: p, upWithin: upTimeout}
+			sealed: r.Sealed,
+			proxy:  p, upWithin: upTimeout}
 		for n := range accountsEach {
 			c.Accounts = append(c.Accounts, uint64(firstAccount+i*accountsEach+n))
 		}
@@ -163,11 +165,12 @@ func (r *run) begin(ctx context.Context) error {
 
 // serve starts a server on the existing data.
 func (r *run) serve(ctx context.Context) error {
-	s, err := runner.Start(r.Binary, "--data", r.data, "--accounts", fmt.Sprint(crews*accountsEach), "--seed",
+	s, err := runner.Start(r.Binary, append(r.Sealed.Flags(), "--data", r.data, "--accounts",
+		fmt.Sprint(crews*accountsEach), "--seed",
 		fmt.Sprint(r.Seed),
 		"--heartbeat", "500ms", "--stall-timeout", "1s", "--outbox-bytes-max", "32KiB", "--socket-send-buffer-bytes",
 		"16KiB",
-		"--checkpoint-interval", [...]string{"50ms", "500ms", "5s"}[r.rng.IntN(3)])
+		"--checkpoint-interval", [...]string{"50ms", "500ms", "5s"}[r.rng.IntN(3)])...)
 	if err != nil {
 		return err
 	}
