@@ -269,11 +269,28 @@ func TestEndWhileWaiting(t *testing.T) {
 			}
 			w.journal.Store(j)
 			f.armed.Store(true)
-			go func() { // blocks for ever in Fatal
-				for w.step(0, j, 5) == nil {
+			var enough atomic.Bool
+			stepped := make(chan struct{})
+			go func() {
+				defer close(stepped)
+				for !enough.Load() && w.step(0, j, 5) == nil {
 				}
 			}()
 			waitUntil(t, "something waits", func() bool { return j.waiting.Load() > 0 })
+			// Close never returns, so no step may begin behind it: it would hold its shard for ever.
+			enough.Store(true)
+			waitUntil(t, "the last step is over, or in its commit", func() bool {
+				select {
+				case <-stepped:
+					return true
+				default:
+				}
+				if !j.mu.TryLock() {
+					return true
+				}
+				j.mu.Unlock()
+				return false
+			})
 			go end(j, w)
 			if err := <-fatal; !errors.Is(err, syscall.ENOSPC) {
 				t.Errorf("it says: %v", err)
