@@ -14,8 +14,8 @@ import (
 // TestMissionHistory counts what the events of the mission take in memory: those of ten clients, with
 // order ids, and those of a script, with busts and corrections (P12 in docs/performance.md).
 func TestMissionHistory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the mission takes 5 s")
+	if testing.Short() || raceDetector {
+		t.Skip("the mission takes 5 s, and it counts bytes, which the race detector has no part in")
 	}
 	t.Parallel()
 	script, err := simulator.ParseScript(clientsim.MissionScript(), market.Default())

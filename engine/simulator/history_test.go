@@ -17,6 +17,9 @@ func (kept) Keeps() bool { return true }
 // TestHistoryBytes counts what the simulator's events take as records, and in memory (P12 in
 // docs/performance.md), without and with client order ids of 18 characters.
 func TestHistoryBytes(t *testing.T) {
+	if raceDetector {
+		t.Skip("it counts bytes, which the race detector has no part in")
+	}
 	for _, test := range []struct {
 		name              string
 		accounts, perEach int
