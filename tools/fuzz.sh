@@ -8,6 +8,8 @@ set -eu
 cd "$(dirname "$0")/.."
 time=${1:?usage: tools/fuzz.sh TIME [PACKAGE TARGET], as in 60s}
 go=${GO:-go}
+# As the product is built. What has C in it would be compiled anew for fuzzing.
+export CGO_ENABLED=0
 
 if [ $# -eq 1 ]; then
 	# Only packages that have targets are linked and asked. For each package `go test -list` prints the names and then
