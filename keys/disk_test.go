@@ -151,9 +151,8 @@ func TestEditMakes(t *testing.T) {
 	}
 }
 
-// TestEditTogether: what many editors add at the same time, to a file that is not there, is all there, and a reader
-// never
-// finds a part of a file.
+// TestEditTogether: what many editors add at the same time, to a file that is not there, is all there,
+// and a reader never finds a part of a file.
 func TestEditTogether(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys")

@@ -11,9 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestProofs compares with vectors that another language computed (python3, hmac and hashlib). They are for whoever
-// writes
-// a client.
+// TestProofs compares with vectors that another language computed (python3, hmac and hashlib). They
+// are for whoever writes a client.
 func TestProofs(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("testdata/proofs.json")

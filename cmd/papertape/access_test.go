@@ -69,6 +69,23 @@ func TestZeroConfiguration(t *testing.T) {
 	}
 }
 
+// TestAnonymousRole: without a key one may read where nobody else can ask, and only as long as nobody wants keys.
+func TestAnonymousRole(t *testing.T) {
+	for want, list := range map[console.Role][]config.Config{
+		console.Watch: {{Admin: "127.0.0.1:7301"}},
+		console.Nobody: {
+			{Admin: "127.0.0.1:7301", AuthKeysFile: "keys"}, {Admin: "127.0.0.1:7301", AdminToken: "token"},
+			{Admin: "0.0.0.0:7301"},
+		},
+	} {
+		for _, cfg := range list {
+			if got := anonymousRole(&cfg); got != want {
+				t.Errorf("%s, keys %q, token %q: %s, want %s", cfg.Admin, cfg.AuthKeysFile, cfg.AdminToken, got, want)
+			}
+		}
+	}
+}
+
 // TestAdminToken checks that with admin_token_file reading by HTTP needs a token too, and that the data directory's
 // is as good.
 func TestAdminToken(t *testing.T) {

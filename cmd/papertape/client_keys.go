@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/papertape/papertape/audit"
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/cmd/papertape/userfile"
@@ -45,6 +46,8 @@ func (s *server) reloadKeys() (*keysReload, error) {
 	s.log.Info().Int("keys", r.Keys).Strs("added", idsOf(r.Added)).Strs("gone", idsOf(r.Gone)).
 		Strs("expired", idsOf(r.Expired)).Strs("less", idsOf(r.Less)).Int("sessions_ended", r.SessionsEnded).
 		Msg("keys reloaded")
+	s.note(audit.Record{What: "keys", Detail: fmt.Sprintf("added %v, gone %v, expired %v, less %v, sessions ended: %d",
+		idsOf(r.Added), idsOf(r.Gone), idsOf(r.Expired), idsOf(r.Less), r.SessionsEnded)})
 	return r, nil
 }
 

@@ -3,21 +3,28 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/cmd/papertape/config"
+	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/keys"
 )
 
@@ -113,15 +120,121 @@ func TestKeyRevokedWhileLive(t *testing.T) {
 	server.stop()
 }
 
-// TestSecretsStaySecret looks for secrets, and for what follows from them, in everything that a run says: the log at
-// its
-// most talkative, the answers of the console, and what the commands print.
+// TestKeysAtTheConsole asks a console that other machines reach, over TLS, with keys of each role; and has a key
+// revoked by it.
+func TestKeysAtTheConsole(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pool := newCertificate(t, "server", 20*24*time.Hour)
+	certificate, err := tls.LoadX509KeyPair("tls.crt", "tls.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk, risk := makeKey(t, "desk"), makeKey(t, "risk", "--role", "read")
+	watch := makeKey(t, "watch", "--role", "watch", "--accounts", "-")
+	operate := makeKey(t, "operate", "--role", "operate", "--accounts", "-")
+	cfg := config.Default()
+	cfg.Listen, cfg.Admin, cfg.Accounts, cfg.Data = "127.0.0.1:0", "0.0.0.0:0", 3, t.TempDir()
+	cfg.Simulator.Rate, cfg.AuthKeysFile = 0, "keys"
+	cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	s, err := newServer(cfg, nil, zerolog.New(zerolog.NewTestWriter(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := run(t, s)
+	at := l.at()
+	_, port, err := net.SplitHostPort(at.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(c *keys.Credential) *console.Client {
+		token := ""
+		if c != nil {
+			token = c.ID + "." + c.Secret.Reveal()
+		}
+		return console.Dial(console.ClientConfig{Address: "https://127.0.0.1:" + port, Token: token, NoLocal: true,
+			TLS: &tls.Config{RootCAs: pool}})
+	}
+	forged := keys.Credential{ID: operate.ID, Secret: keys.NewSecret()}
+	for _, test := range []struct {
+		key          *keys.Credential
+		read, change int
+	}{
+		{nil, 401, 401}, {&forged, 401, 401}, {&desk, 403, 403}, {&risk, 403, 403}, {&watch, 200, 403},
+		{&operate, 200, 200},
+	} {
+		c := ask(test.key)
+		_, read := c.Simulator(t.Context())
+		_, change := c.SetRate(t.Context(), 0)
+		if statusOf(read) != test.read || statusOf(change) != test.change {
+			t.Errorf("with %v: %v and %v, want %d and %d", test.key, read, change, test.read, test.change)
+		}
+	}
+
+	secret, err := client.ReadKey("desk.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := client.Dial(t.Context(), at.listen, client.Options{Account: 100001, Key: secret,
+		TLS: &tls.Config{RootCAs: pool}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	papertape(t, "keys", "revoke", desk.ID, "--keys-file", "keys")
+	r, err := http.NewRequestWithContext(t.Context(), "POST", "https://127.0.0.1:"+port+"/api/v1/keys/reload", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+operate.ID+"."+operate.Secret.Reveal())
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+	answer, err := web.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	var got console.KeysReload
+	if err != nil || answer.StatusCode != 200 || !jsonInto(string(text), &got) || got.SessionsEnded != 1 ||
+		!slices.Equal(got.Gone, []string{desk.ID}) {
+		t.Errorf("reload: %d %s, %v", answer.StatusCode, text, err)
+	}
+	for err == nil {
+		_, err = session.Next(t.Context())
+	}
+	var bye *client.Goodbye
+	if !errors.As(err, &bye) || bye.Reason != client.GoodbyeKicked {
+		t.Errorf("the session ends with %v", err)
+	}
+	if err := l.end(); err != nil {
+		t.Error(err)
+	}
+	lines, err := os.ReadFile(filepath.Join(cfg.Data, auditFile))
+	if err != nil || !bytes.Contains(lines, []byte("gone ["+desk.ID+"]")) ||
+		!bytes.Contains(lines, []byte(`"key":"`+operate.ID+`"`)) || bytes.Contains(lines, []byte(operate.Secret.Reveal())) {
+		t.Errorf("the audit: %v\n%s", err, lines)
+	}
+}
+
+// statusOf returns the status of an answer of the console by the error of its client; 200 without one.
+func statusOf(err error) int {
+	var answered *console.Error
+	switch {
+	case err == nil:
+		return 200
+	case errors.As(err, &answered):
+		return answered.Status
+	}
+	return 0
+}
+
+// TestSecretsStaySecret looks for secrets, and for what follows from them, in everything that a run
+// says: the log at its most talkative, the answers of the console, and what the commands print.
 func TestSecretsStaySecret(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a process")
 	}
 	t.Chdir(t.TempDir())
 	desk := makeKey(t, "desk")
+	operate := makeKey(t, "operate", "--role", "operate", "--accounts", "-")
 	said := new(bytes.Buffer)
 	cmd := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--durability",
 		"none",
@@ -156,9 +269,14 @@ func TestSecretsStaySecret(t *testing.T) {
 		fmt.Fprintln(said, string(out), err)
 	}
 	for _, path := range []string{"/metrics", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2"} {
-		answer, err := http.Get("http://" + at.Admin + path)
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+at.Admin+path, nil)
 		if err != nil {
 			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+operate.ID+"."+operate.Secret.Reveal())
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil || strings.Contains(path, "pprof") && answer.StatusCode != 200 {
+			t.Fatalf("%s: %v, %v", path, answer, err)
 		}
 		_, _ = io.Copy(said, answer.Body)
 		_ = answer.Body.Close()
@@ -177,7 +295,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	if !strings.Contains(said.String(), desk.ID) || !bytes.Contains(logged, []byte("a login was refused")) {
 		t.Errorf("it says nothing of the key:\n%s", said)
 	}
-	for _, c := range []keys.Credential{desk, wrong} {
+	for _, c := range []keys.Credential{desk, operate, wrong} {
 		verifier := c.Secret.Verifier()
 		for what, text := range map[string]string{
 			"the secret": c.Secret.Reveal(), "a part of the secret": c.Secret.Reveal()[8:24],

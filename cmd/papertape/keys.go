@@ -145,9 +145,8 @@ func (f *keysAddFlags) key() (*keys.Key, error) {
 	return k, k.Check()
 }
 
-// giveKey makes the secret of a key, changes the file of keys, and prints the secret or writes it to out. It writes
-// first:
-// a key whose secret nobody has would be of no use.
+// giveKey makes the secret of a key, changes the file of keys, and prints the secret or writes it to
+// out. It writes first: a key whose secret nobody has would be of no use.
 func giveKey(w io.Writer, path, out string, k *keys.Key, change func(*keys.File) error) error {
 	secret := keys.NewSecret()
 	k.Verifier = secret.Verifier()

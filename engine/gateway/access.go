@@ -33,11 +33,9 @@ func (g *Gateway) askForProof(w *papertapev1.Welcome) *papertapev1.Welcome {
 	return w
 }
 
-// authorize checks the key of a LOGIN. It returns nil if the session may log in to the account. Whether there is such
-// an
-// account is not known here, and so cannot be told from the answer. The answer to a key that does not exist is that to
-// a
-// wrong proof.
+// authorize checks the key of a LOGIN. It returns nil if the session may log in to the account. Whether
+// there is such an account is not known here, and so cannot be told from the answer. The answer to a key
+// that does not exist is that to a wrong proof.
 func (l *loop) authorize(s *Session, in *codec.Login) *codec.Error {
 	g := l.gw
 	if g.cfg.Keys == nil {

@@ -356,9 +356,8 @@ func TestExpires(t *testing.T) {
 	q.trade(1)
 }
 
-// TestFailedLogins: an address that has failed too often is not listened to for a while, whatever the key; that costs
-// the
-// others nothing, and is in the log once.
+// TestFailedLogins: an address that has failed too often is not listened to for a while, whatever the
+// key; that costs the others nothing, and is in the log once.
 func TestFailedLogins(t *testing.T) {
 	t.Parallel()
 	k := startKeyed(t, nil, "desk trade *")

@@ -45,10 +45,10 @@
 //
 // # Keys
 //
-// Where keys are asked for, LOGIN is checked on the loop before the engine sees it, in a few microseconds. The nonce of
-// a
-// connection is a MAC of its uid, so none is kept. A session points to its key: after a reload each loop judges its
-// sessions, and a key's end is one more deadline. Refused logins are limited by address, never by key.
+// Where keys are asked for, LOGIN is checked on the loop before the engine sees it, in a few
+// microseconds. The nonce of a connection is a MAC of its uid, so none is kept. A session points to
+// its key: after a reload each loop judges its sessions, and a key's end is one more deadline. Refused
+// logins are limited by address, never by key.
 //
 // # Endings
 //
