@@ -185,7 +185,9 @@ func TestKeysAtTheConsole(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+operate.ID+"."+operate.Secret.Reveal())
-	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+	web := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true,
+	}}
 	answer, err := web.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +211,8 @@ func TestKeysAtTheConsole(t *testing.T) {
 	}
 	lines, err := os.ReadFile(filepath.Join(cfg.Data, auditFile))
 	if err != nil || !bytes.Contains(lines, []byte("gone ["+desk.ID+"]")) ||
-		!bytes.Contains(lines, []byte(`"key":"`+operate.ID+`"`)) || bytes.Contains(lines, []byte(operate.Secret.Reveal())) {
+		!bytes.Contains(lines, []byte(`"key":"`+operate.ID+`"`)) ||
+		bytes.Contains(lines, []byte(operate.Secret.Reveal())) {
 		t.Errorf("the audit: %v\n%s", err, lines)
 	}
 }

@@ -153,7 +153,7 @@ const (
 	RejectCode_REJECT_CODE_TOO_LARGE            RejectCode = 3
 	RejectCode_REJECT_CODE_NOT_LOGGED_IN        RejectCode = 4
 	RejectCode_REJECT_CODE_ALREADY_LOGGED_IN    RejectCode = 5
-	RejectCode_REJECT_CODE_UNAUTHORIZED         RejectCode = 6 // LOGIN: no key, the wrong one, or not for this account; later: not for this
+	RejectCode_REJECT_CODE_UNAUTHORIZED         RejectCode = 6 // LOGIN: no key, a wrong one, or not for this account; ORDER: the key only reads
 	RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT      RejectCode = 7
 	RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT   RejectCode = 8
 	RejectCode_REJECT_CODE_BAD_QUANTITY         RejectCode = 9  // not positive, not a lot, over the largest order
