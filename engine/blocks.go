@@ -18,11 +18,10 @@ type block [blockBytes]byte
 //
 // The drainer of a shard owns it.
 type blocks struct {
-	free     []*block
-	unused   []byte // the rest of the newest slab
-	slabs    *slabs
-	advise   func([]byte) // asks for huge pages; nil: does not
-	acquired int64        // slabs, in bytes
+	free   []*block
+	unused []byte // the rest of the newest slab
+	slabs  *slabs
+	advise func([]byte) // asks for huge pages; nil: does not
 }
 
 // slabs are what was asked of the kernel. They are apart, since they outlive the blocks by a moment.
@@ -47,7 +46,6 @@ func (b *blocks) take() *block {
 	}
 	if len(b.unused) < blockBytes {
 		b.unused = b.slabs.acquire(slabBytes)
-		b.acquired += slabBytes
 		if b.advise != nil {
 			b.advise(b.unused)
 		}
