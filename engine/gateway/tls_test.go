@@ -317,9 +317,11 @@ func TestTLSDeafClient(t *testing.T) {
 		}
 		most = max(most, s.gw.outboxBytes.Load())
 	}
-	if n := s.gw.Stats().CutOutbox.Load(); n != 1 {
-		t.Fatalf("%d sessions cut for their outbox, want 1", n)
-	}
+	// What was written may still wait in the server's socket, and the count may come after the end of the connection.
+	eventually(t, "a session is cut for its outbox", func() bool {
+		most = max(most, s.gw.outboxBytes.Load())
+		return s.gw.Stats().CutOutbox.Load() == 1
+	})
 	if most == 0 || most > 2*64<<10 {
 		t.Errorf("up to %d bytes were counted, with a bound of %d", most, 64<<10)
 	}

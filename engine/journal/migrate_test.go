@@ -220,15 +220,14 @@ func TestPowerLossInFirstStart(t *testing.T) {
 		})}, Sync)
 		j, _ := mustRecover(t, "data", o)
 		mu.Lock()
-		lost := slices.Clone(losses)
+		lost, before := append(slices.Clone(losses), crashed(start)), append(slices.Clone(ops), "the end") // compactions go on
 		mu.Unlock()
-		lost, ops = append(lost, crashed(start)), append(ops, "the end")
 		epoch := j.Epoch()
 		mustClose(t, j)
 		forEach(len(lost), func(n int) {
 			format, err := judgeFirstStart(t, lost[n], w, want, epoch)
 			if err != nil {
-				y.found("before operation %s: format %d: %v", ops[n], format, err)
+				y.found("before operation %s: format %d: %v", before[n], format, err)
 			}
 			y.saw(fmt.Sprintf("of format %d", format), 1)
 			y.tried(1)
