@@ -13,7 +13,8 @@ N         ?= 4
 FAULT     ?= none
 # Given to go test, as in `make test TESTFLAGS=-race`.
 TESTFLAGS ?=
-# Packages that are tested at a time: more than there are cores, since most tests wait more than they compute.
+# Packages that are tested at a time, and tests of one of them: more than there are cores, since most tests wait more than
+# they compute.
 JOBS      ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN || echo 2))
 # What `make check` takes for changed is what differs from this commit.
 BASE      ?= HEAD
@@ -48,8 +49,8 @@ check: ## before each commit, under a minute: gofmt, go vet, lint of the package
 	cd bench && $(GO) test -p $(JOBS) -short ./...
 
 test: ## all tests
-	$(GO) test -p $(JOBS) $(TESTFLAGS) ./...
-	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test -p $(JOBS) $(TESTFLAGS) ./...; fi
+	$(GO) test -p $(JOBS) -parallel $(JOBS) $(TESTFLAGS) ./...
+	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test -p $(JOBS) -parallel $(JOBS) $(TESTFLAGS) ./...; fi
 
 # A process that was built with the race detector waits a second before it ends, unless GORACE says otherwise. The tests
 # start hundreds.

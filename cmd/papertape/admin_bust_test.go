@@ -15,6 +15,7 @@ import (
 // TestTakenBackFarBack checks that trades are marked, and earlier rows found, across several pages
 // of history.
 func TestTakenBackFarBack(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	at := runServer(t)

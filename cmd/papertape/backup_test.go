@@ -142,6 +142,7 @@ func TestNewDirectory(t *testing.T) {
 // one has exactly the state at the backup, and an epoch of its own, so a client with newer events
 // gets a snapshot.
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first := startInProcess(t, filepath.Join(dir, "data"), nil)
 	at := first.at()

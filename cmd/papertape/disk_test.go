@@ -71,6 +71,7 @@ func TestDiskNearlyFull(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	disk := smallDisk(t)
 	p := startServe(t, "--data", filepath.Join(disk, "data"), "--disk-free-bytes-min", "64MiB", "--simulator.rate",
 		"0", "--accounts", "3")
@@ -97,6 +98,7 @@ func TestDiskNearlyFull(t *testing.T) {
 // and accepts orders again when there is room. A server that starts on a full disk says so, and
 // changes nothing.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	disk := smallDisk(t)
 	args := []string{"--data", filepath.Join(disk, "data"), "--disk-free-bytes-min", "64MiB", "--checkpoint-interval",
 		"100ms", "--accounts", "2000"}
@@ -191,6 +193,7 @@ func TestNoRoomForFiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	disk := smallDisk(t)
 	args := []string{"--data", filepath.Join(disk, "data"), "--simulator.rate", "0", "--accounts", "3",
 		"--disk-free-bytes-min", "1MiB",

@@ -22,6 +22,7 @@ import (
 // TestLastCheckpoint checks that a clean stop makes a last checkpoint, so that the next start
 // replays nothing.
 func TestLastCheckpoint(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	first := startInProcess(t, dir, nil)
 	buyAs(t, first.at().listen, "x")
@@ -50,6 +51,7 @@ func TestReadOnly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	var free atomic.Uint64
 	free.Store(1 << 40)
 	l := startInProcess(t, filepath.Join(t.TempDir(), "data"), func(s *server) {

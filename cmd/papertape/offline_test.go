@@ -16,6 +16,7 @@ func TestReadOnlyData(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	dir, mounted := t.TempDir(), t.TempDir()
 	data := filepath.Join(dir, "data")
 	p := startServe(t, "--data", data, "--simulator.rate", "0", "--accounts", "3")

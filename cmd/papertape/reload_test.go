@@ -310,6 +310,7 @@ func TestLogLevel(t *testing.T) {
 
 // TestLogLevelByConsole changes the log level of a running server, and changes it back.
 func TestLogLevelByConsole(t *testing.T) {
+	t.Parallel()
 	p := startServe(t, "--accounts", "1", "--log.format", "json")
 	c := console.NewClient(p.until("listening").Admin, "")
 	for _, step := range []struct{ set, want string }{{"error", "error"}, {"info", "info"}} {

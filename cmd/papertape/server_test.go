@@ -24,6 +24,7 @@ import (
 // GOODBYE, after exactly the events of its account up to the last. The books are read after the
 // server has returned.
 func TestStopUnderLoad(t *testing.T) {
+	t.Parallel()
 	const accounts = 8
 	cfg := config.Default()
 	cfg.Listen, cfg.Admin, cfg.Accounts, cfg.Simulator.Rate = "127.0.0.1:0", "127.0.0.1:0", accounts, 4000

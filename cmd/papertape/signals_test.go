@@ -41,6 +41,7 @@ func twice(t *testing.T, p *os.Process, first, second syscall.Signal) {
 // TestOneDecision checks that two signals at the same moment are one request to stop, for any
 // command.
 func TestOneDecision(t *testing.T) {
+	t.Parallel()
 	for _, first := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		second := syscall.SIGTERM + syscall.SIGINT - first
 		p := startServe(t)
@@ -108,6 +109,7 @@ func TestDecisions(t *testing.T) {
 // TestSecondDecision ends a process that cannot stop by itself: its configuration comes from a pipe
 // to which nothing is written.
 func TestSecondDecision(t *testing.T) {
+	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
@@ -184,6 +186,7 @@ func (f *follower) until(t *testing.T, text string) {
 // TestLogReaderGone ends the reader of a server's log. The server continues to serve, counts the
 // lost lines, and stops cleanly.
 func TestLogReaderGone(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data",
 		filepath.Join(t.TempDir(), "data"))
 	log := followed(t, cmd)
@@ -208,6 +211,7 @@ func TestLogReaderStalls(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	cmd := exec.Command("papertape", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data",
 		filepath.Join(t.TempDir(), "data"))
 	log := followed(t, cmd)
@@ -267,6 +271,7 @@ func TestReadersGone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	p := startServe(t, "--accounts", "10")
 	listen := p.until("listening").Listen
 	for _, args := range []string{

@@ -101,6 +101,7 @@ func TestSwarmWhoseServerIsRestarted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	for _, durability := range []string{"sync", "none"} {
 		t.Run(durability, func(t *testing.T) {
 			data := filepath.Join(t.TempDir(), "data")
@@ -146,6 +147,7 @@ func TestSwarmAgainstALiar(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	at, _ := swarmServer(t, "127.0.0.1:0", filepath.Join(t.TempDir(), "data"), "none")
 	liar := liarBefore(t, at, func(ev *papertapev1.AccountEvent) {
 		if ev.GetAccount() == 100004 && len(ev.GetPositions()) > 0 {

@@ -36,6 +36,7 @@ func TestTortureFindsLoss(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	dir := t.TempDir()
 	binary, data := filepath.Join(dir, "forgetful"), filepath.Join(dir, "data")
 	if err := os.WriteFile(binary, fmt.Appendf(nil, forgetful, data), 0o700); err != nil {

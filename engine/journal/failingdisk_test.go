@@ -213,7 +213,7 @@ func TestFailingDisk(t *testing.T) {
 	}
 	y := newTally(t, "failing disk")
 	bases := lifeBases(t)
-	often, sometimes := 3, 24 // every third, and every 24th, in a quick test
+	often, sometimes := 3*faultsLeftOut, 24*faultsLeftOut // every third, and every 24th, in a quick test
 	if thorough() {
 		often, sometimes = 1, 1
 	}

@@ -213,7 +213,7 @@ func TestPowerLossInFirstStart(t *testing.T) {
 		o := testOptions(t, noLinkFS{disk.beforeWrites(func(op errorfs.Op) {
 			mu.Lock()
 			defer mu.Unlock()
-			if !thorough() && rng.IntN(4) != 0 {
+			if !thorough() && len(losses) > 0 && rng.IntN(4*faultsLeftOut) != 0 { // the first is of format 1
 				return
 			}
 			losses, ops = append(losses, disk.lose(rng)), append(ops, fmt.Sprintf("%d of %s", op.Kind, op.Path))
@@ -284,7 +284,7 @@ func TestNoBackupNoFormatTwo(t *testing.T) {
 			}}
 			o := testOptions(t, noLinkFS{f.on(disk)}, Sync)
 			n := int64(0)
-			for ; ; n++ {
+			for ; ; n += faultsLeftOut {
 				f.left.Store(n)
 				f.armed.Store(true)
 				j, r, err := recoverFrom("data", o)

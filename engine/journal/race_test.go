@@ -7,4 +7,5 @@ package journal
 const (
 	crashPointsDefault = 30
 	flipsDefault       = 40
+	faultsLeftOut      = 3
 )
