@@ -220,8 +220,8 @@ func TestPowerLossInFirstStart(t *testing.T) {
 		})}, Sync)
 		j, _ := mustRecover(t, "data", o)
 		mu.Lock()
-		lost, before := append(slices.Clone(losses), crashed(start)), append(slices.Clone(ops), "the end") // compactions go on
-		mu.Unlock()
+		lost, before := append(slices.Clone(losses), crashed(start)), append(slices.Clone(ops), "the end")
+		mu.Unlock() // compactions go on
 		epoch := j.Epoch()
 		mustClose(t, j)
 		forEach(len(lost), func(n int) {
