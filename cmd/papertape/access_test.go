@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -9,10 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/papertape/papertape/audit"
+	"github.com/rs/zerolog"
+
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/console"
+	"github.com/papertape/papertape/selfsigned"
 )
 
 // TestZeroConfiguration checks that on loopback, with no settings, whoever is at the command line may do
@@ -176,4 +181,63 @@ func TestHealthDefault(t *testing.T) {
 		t.Fatalf("a second server: %s, %v", where, err)
 	}
 	stopSecond()
+}
+
+// TestNotReadyWhileALoopStands has the handshake of a client block an event loop: /readyz says so, and is well again
+// afterwards.
+func TestNotReadyWhileALoopStands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
+	t.Parallel()
+	block := make(chan struct{})
+	cfg := config.Default()
+	cfg.Listen, cfg.Admin, cfg.Accounts, cfg.Simulator.Rate = "127.0.0.1:0", "127.0.0.1:0", 3, 0
+	cfg.Data = filepath.Join(t.TempDir(), "data")
+	certificate, key, err := selfsigned.Make([]string{"127.0.0.1"}, 60*24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		<-block
+		return nil, errors.New("it waited long enough")
+	}}
+	s, err := newServer(cfg, nil, zerolog.New(zerolog.NewTestWriter(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := run(t, s)
+	at := l.at()
+	c, err := net.Dial("tcp", at.listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // it never gets so far
+	ended := make(chan error, 1)
+	go func() { ended <- hello.HandshakeContext(t.Context()) }()
+	status := func() int {
+		resp, err := http.Get("http://" + at.admin + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close() //nolint:errcheck // it was only read
+		return resp.StatusCode
+	}
+	if n := status(); n != http.StatusOK {
+		t.Errorf("/readyz of a server that is well: %d", n)
+	}
+	eventually(t, "/readyz is 503", func() bool { return status() == http.StatusServiceUnavailable })
+	close(block)
+	eventually(t, "/readyz is 200", func() bool { return status() == http.StatusOK })
+	if err := <-ended; err == nil {
+		t.Error("the handshake succeeded")
+	}
+	_ = c.Close()
+	if err := l.end(); err != nil {
+		t.Error(err)
+	}
 }

@@ -73,6 +73,8 @@ exit code is 99 if a check did not hold.`,
 func registerSoak(flags *pflag.FlagSet, cfg *soak.Config) {
 	flags.StringVar(&cfg.Run, "run", soak.Soak, "crowd, flood or soak")
 	flags.Var(boolFlag{&cfg.TLS}, "tls", "the clients come over TLS; attackers of flood do not")
+	flags.Var(boolFlag{&cfg.Keys}, "keys", "the clients have a key; attackers of flood try it without its secret, from one "+
+		"address unless --addresses says otherwise")
 	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of what clients choose, and of the server")
 	flags.Var(decimal.Whole(&cfg.Clients, 0, 1, countMax), "clients",
 		"clients that log in (crowd 10000, flood 1000, soak 2000)")
@@ -83,8 +85,8 @@ func registerSoak(flags *pflag.FlagSet, cfg *soak.Config) {
 	flags.Var(decimal.Duration(&cfg.Duration, 0, time.Second, durationMax), "duration",
 		"of the load (crowd and flood 60s, soak 10m)")
 	flags.Var(decimal.Whole(&cfg.Attackers, 1000, 1, countMax), "attackers", "flood: attackers a second")
-	flags.Var(decimal.Whole(&cfg.Addresses, 32, 1, 250), "addresses",
-		"flood: addresses that they come from, 127.0.1.1 and on")
+	flags.Var(decimal.Whole(&cfg.Addresses, 0, 1, 250), "addresses",
+		"flood: addresses that they come from, 127.0.1.1 and on (32, with --keys 1)")
 	flags.Var(decimal.Whole(&cfg.Repeat, 1, 1, countMax), "repeat",
 		"flood: how often calm and attack follow each other")
 }
@@ -110,6 +112,12 @@ func completeSoak(cfg *soak.Config) error {
 	}
 	if cfg.Duration == 0 {
 		cfg.Duration = d.Duration
+	}
+	if cfg.Addresses == 0 {
+		cfg.Addresses = 32
+		if cfg.Keys {
+			cfg.Addresses = 1
+		}
 	}
 	if cfg.Accounts > accountsMax {
 		return fmt.Errorf("accounts %d: a server has at most %d", cfg.Accounts, accountsMax)

@@ -505,6 +505,21 @@ func TestTLSHalfRecords(t *testing.T) {
 	eventually(t, "the records are counted", func() bool { return s.gw.halfFrames.Load() > 30000 })
 }
 
+// TestTLSHelloRetry has the server ask for another share of the key: a handshake of one more round trip.
+func TestTLSHelloRetry(t *testing.T) {
+	t.Parallel()
+	s := startTLS(t, func(g *Config, _ *engine.Config) { g.TLS.CurvePreferences = []tls.CurveID{tls.CurveP256} })
+	cfg := clientTLS()
+	cfg.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256} // a share of the first is sent
+	p := s.sealed(t, cfg, nil)
+	p.welcome()
+	p.login(alice, quick, 0)
+	p.trade(3)
+	if state := p.tls.(*tls.Conn).ConnectionState(); !state.HelloRetryRequest || state.CurveID != tls.CurveP256 {
+		t.Errorf("hello retried: %v, with %v; want a retry, and P-256", state.HelloRetryRequest, state.CurveID)
+	}
+}
+
 // TestTLSDrain stops a server with clients in each state.
 func TestTLSDrain(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,7 @@
 //   - crowd: many connections at once beside a simulated flow; nothing may be lost, and goroutines
 //     may not grow with connections;
 //   - flood: honest clients, whose orders are timed, first alone and then beside attackers that
-//     send garbage, half a frame or nothing;
+//     send garbage, half a frame or nothing, or try wrong keys;
 //   - soak: clients that come and go, order, subscribe, stall, send garbage, vanish and resume, for
 //     minutes.
 //
@@ -49,6 +49,7 @@ type Config struct {
 	Run    string // Crowd, Flood or Soak
 	Binary string // the server, started as `Binary serve …`
 	TLS    bool   // the clients come over TLS; attackers do not
+	Keys   bool   // the clients have a key; attackers of Flood try it from one address, without knowing its secret
 
 	// SetRate changes the rate of the simulated flow, in fills a second. admin is the console of
 	// the server.

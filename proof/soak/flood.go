@@ -15,10 +15,14 @@ const (
 	attackerStays     = 7 * time.Second // longer than the server's login timeout
 	attackStep        = 5 * time.Millisecond
 	ratioMax          = 3.0                // p99 during the attack to p99 in the calm
+	ratioMaxKeys      = 1.2                // the same, beside those who try wrong keys
 	floodHistoryBytes = 4 << 20            // little, so that it cannot be mistaken for what attackers leave behind
 	floodHeapMore     = 16.0 + journalMore // MiB: that history, slack, the journal
 	floodRSSMore      = 48.0 + journalMore // MiB: twice the heap, what the runtime keeps, the journal
 )
+
+// wrongKeys is part of what a server logs about those who try wrong keys, as it should.
+const wrongKeys = "refused"
 
 // flood times the orders of honest clients, alternately alone and beside attackers.
 func (r *run) flood(ctx context.Context) error {
@@ -90,7 +94,15 @@ func (r *run) judgeFlood(ratios []float64, attacks *attackCount, skipped int) {
 	rep.count("orders late by a second", skipped)
 	rep.count("gaps", t.gaps)
 	rep.count("repeats", t.repeats)
-	rep.within("the median ratio of p99 beside the attack to p99 in the calm", ratio, ratioMax, "")
+	most := ratioMax
+	if r.Keys {
+		most = ratioMaxKeys
+		rep.count("wrong keys tried", attacks.tried)
+		if attacks.tried == 0 {
+			rep.fail("nobody tried a wrong key")
+		}
+	}
+	rep.within("the median ratio of p99 beside the attack to p99 in the calm", ratio, most, "")
 	if t.executions+t.refused() != t.orders {
 		rep.fail("%d orders were sent, %d executed and %d refused: not every one was answered", t.orders,
 			t.executions, t.refused())
@@ -147,7 +159,7 @@ func (r *run) timeOrders(ctx context.Context, stage string, d time.Duration) (p9
 }
 
 // attackCount counts attackers. It belongs to the attack while one is running.
-type attackCount struct{ came, ended, failed int }
+type attackCount struct{ came, ended, failed, tried int }
 
 // attack starts the attack on a loop and a goroutine of its own, so that it does not disturb the
 // timing. stop ends it and waits for it and for the last attackers.
@@ -184,16 +196,25 @@ func (r *run) attackUntil(ctx context.Context, count *attackCount, rng *rand.Ran
 	return nil
 }
 
-// attacker connects from one of the addresses. The kinds of attack take turns.
+// attacker connects from one of the addresses. The kinds of attack take turns; where there are keys, all try wrong ones.
 func (r *run) attacker(l *loop, count *attackCount, rng *rand.Rand, number int) bool {
+	if k := r.loop.keyed; k != nil {
+		f := &forger{attacker: attacker{count: count}, keyed: k}
+		return r.comes(l, f, &f.attacker, number, nil)
+	}
 	a := &attacker{count: count}
-	c, err := l.dial(r.port, &[4]byte{127, 0, 1, byte(1 + number%r.Addresses)}, a)
+	return r.comes(l, a, a, number, attackBytes(rng, number%3))
+}
+
+// comes connects an attacker, which begins with these bytes.
+func (r *run) comes(l *loop, o owner, a *attacker, number int, begin []byte) bool {
+	c, err := l.dial(r.port, &[4]byte{127, 0, 1, byte(1 + number%r.Addresses)}, o)
 	if err != nil {
 		return false
 	}
 	a.conn = c
-	if b := attackBytes(rng, number%3); len(b) > 0 {
-		c.send(b)
+	if len(begin) > 0 {
+		c.send(begin)
 	}
 	l.after(attackerStays, func() { c.close() })
 	return true

@@ -30,6 +30,7 @@ type loop struct {
 	buf    []byte
 
 	tls        *tls.Config // of its connections; nil: they are plain
+	keyed      *keyed      // of its clients; nil: they have no key
 	ciphertext []byte      // scratch for what crypto/tls writes
 	plain      []byte      // scratch for what it has decrypted
 }

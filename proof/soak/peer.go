@@ -295,6 +295,9 @@ func (p *peer) welcome(w *papertapev1.Welcome) error {
 	if p.shadow != nil && !p.fresh {
 		login.Mode, login.Epoch, login.LastSeq = papertapev1.ResumeMode_RESUME_MODE_RESUME, p.epoch, p.shadow.Seq()
 	}
+	if k := p.loop.keyed; k != nil {
+		k.sign(w, login, &k.secret)
+	}
 	p.lastID++
 	p.conn.send(appendFrame(nil, typeLogin, 0, p.lastID, login))
 	return nil

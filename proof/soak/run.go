@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/papertape/papertape/proof/process"
@@ -58,18 +59,24 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	defer l.close()
+	files, err := os.MkdirTemp("", "papertape-soak-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(files) //nolint:errcheck // temporary files
 	if cfg.TLS {
-		files, err := os.MkdirTemp("", "papertape-soak-tls-")
+		sealed, err := process.NewSealed(files)
 		if err != nil {
 			return nil, err
 		}
-		defer os.RemoveAll(files) //nolint:errcheck // temporary files
-		keys, err := process.NewSealed(files)
-		if err != nil {
+		l.tls = sealed.Client()
+		flags = append(flags, sealed.Flags()...)
+	}
+	if cfg.Keys {
+		if l.keyed, err = newKeyed(files); err != nil {
 			return nil, err
 		}
-		l.tls = keys.Client()
-		flags = append(flags, keys.Flags()...)
+		flags = append(flags, "--auth.keys-file", l.keyed.file)
 	}
 	srv, err := startServer(ctx, cfg.Binary, flags...)
 	if err != nil {
@@ -89,6 +96,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	r.tally.judge(r.report)
 	for _, line := range srv.log() {
+		if cfg.Keys && strings.Contains(line, wrongKeys) {
+			continue
+		}
 		r.report.fail("the server's log complains: %s", line)
 	}
 	return r.report, nil

@@ -46,6 +46,11 @@ func TestRuns(t *testing.T) {
 			[]string{"gaps", "repeats", "attackers that could not connect"},
 		},
 		{
+			[]string{"--run", "flood", "--keys", "--clients", "30", "--attackers", "200", "--duration", "1s"},
+			[]string{"orders executed", "wrong keys tried", "ratio, median"},
+			[]string{"gaps", "repeats", "attackers that could not connect"},
+		},
+		{
 			[]string{"--run", "soak", "--clients", "300", "--rate", "300", "--duration", "1s"},
 			[]string{"orders executed", "resumed", "events replayed", "clients: sent garbage", "clients: stalled"},
 			[]string{"gaps", "repeats"},
