@@ -196,7 +196,7 @@ func (r *run) attackUntil(ctx context.Context, count *attackCount, rng *rand.Ran
 	return nil
 }
 
-// attacker connects from one of the addresses. The kinds of attack take turns; where there are keys, all try wrong ones.
+// attacker connects from one of the addresses. The kinds of attack take turns. With keys, all try wrong ones.
 func (r *run) attacker(l *loop, count *attackCount, rng *rand.Rand, number int) bool {
 	if k := r.loop.keyed; k != nil {
 		f := &forger{attacker: attacker{count: count}, keyed: k}
