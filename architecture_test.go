@@ -50,7 +50,7 @@ var imports = map[string][]string{
 	"console": {"audit", "engine", "engine/gateway", "engine/journal", "engine/simulator", "market", "positions",
 		"usertext"},
 	// Apart from the exception above, only cmd and bench may import packages below proof.
-	"proof":        {"api", "client", "clientsim", "codec", "console", "memtls", "proof/shadow", "selfsigned"},
+	"proof":        {"api", "client", "clientsim", "codec", "console", "keys", "memtls", "proof/shadow", "selfsigned"},
 	"proof/shadow": {"api", "client", "market"}, // never positions, which it reimplements
 	"cmd":          {anyPackage},
 	"bench":        {anyPackage},
@@ -242,7 +242,7 @@ func TestBreaches(t *testing.T) {
 			"proof/shadow imports positions; it may import of ours: api, client, market"},
 		{"proof/torture", ours("engine"),
 			"proof/torture imports engine; it may import of ours: api, client, clientsim, codec, console, " +
-				"memtls, proof/shadow, selfsigned"},
+				"keys, memtls, proof/shadow, selfsigned"},
 		{"codec", ours("engine"), "codec imports engine; it may import of ours: api, market, positions, usertext"},
 		{"engine", gnet, "engine imports " + gnet + ", which is for engine/gateway"},
 		{"cmd/papertape", gnet, "cmd/papertape imports " + gnet + ", which is for engine/gateway"},

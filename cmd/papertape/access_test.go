@@ -202,10 +202,11 @@ func TestNotReadyWhileALoopStands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	waits := func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		<-block
 		return nil, errors.New("it waited long enough")
-	}}
+	}
+	cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, GetConfigForClient: waits}
 	s, err := newServer(cfg, nil, zerolog.New(zerolog.NewTestWriter(t)))
 	if err != nil {
 		t.Fatal(err)
