@@ -61,6 +61,13 @@ say "user: $uid"
 [[ $(of_container '{{.HostConfig.ReadonlyRootfs}}') == true ]] || fail "the root is not read-only"
 say "healthy with a read-only root, no capability and a fresh volume"
 
+# By the socket of the server's own machine, without a token; what it changes is what it then says.
+docker exec "$name" papertape simulate --rate 7 >/dev/null || fail "docker exec cannot change the simulator's rate"
+said=$(docker exec "$name" papertape simulate)
+[[ $said == "7 fills a second"* ]] || fail "the simulator's rate was set to 7, and it says: $said"
+docker exec "$name" papertape stats >/dev/null || fail "docker exec cannot read the counters"
+say "docker exec papertape: works without a token"
+
 docker kill --signal STOP "$name" >/dev/null
 becomes unhealthy
 say "unhealthy while the server does not answer"
