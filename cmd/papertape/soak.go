@@ -72,7 +72,7 @@ exit code is 99 if a check did not hold.`,
 
 func registerSoak(flags *pflag.FlagSet, cfg *soak.Config) {
 	flags.StringVar(&cfg.Run, "run", soak.Soak, "crowd, flood or soak")
-	flags.Var(boolFlag{&cfg.TLS}, "tls", "the clients come over TLS; attackers of flood do not")
+	flags.Var(boolFlag{&cfg.TLS}, "tls", "the clients come over TLS; every fourth attacker of flood begins a handshake")
 	flags.Var(boolFlag{&cfg.Keys}, "keys", "the clients have a key; attackers of flood try it without its secret, "+
 		"from one address unless --addresses says otherwise")
 	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of what clients choose, and of the server")

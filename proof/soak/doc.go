@@ -48,7 +48,7 @@ const (
 type Config struct {
 	Run    string // Crowd, Flood or Soak
 	Binary string // the server, started as `Binary serve …`
-	TLS    bool   // the clients come over TLS; attackers do not
+	TLS    bool   // the clients come over TLS; every fourth attacker begins a handshake and leaves it
 	Keys   bool   // the clients have a key; attackers of Flood try it from one address, without knowing its secret
 
 	// SetRate changes the rate of the simulated flow, in fills a second. admin is the console of

@@ -86,6 +86,9 @@ func (r *run) judgeFlood(ratios []float64, attacks *attackCount, skipped int) {
 	ratio := median(ratios)
 	rep.add("ratio, median", ratio, "")
 	rep.count("attackers", attacks.came)
+	if r.hello != nil {
+		rep.count("attackers that began a handshake", attacks.hellos)
+	}
 	rep.count("attackers ended by the server", attacks.ended)
 	rep.count("attackers that could not connect", attacks.failed)
 	rep.count("orders", t.orders)
@@ -159,7 +162,7 @@ func (r *run) timeOrders(ctx context.Context, stage string, d time.Duration) (p9
 }
 
 // attackCount counts attackers. It belongs to the attack while one is running.
-type attackCount struct{ came, ended, failed, tried int }
+type attackCount struct{ came, ended, failed, tried, hellos int }
 
 // attack starts the attack on a loop and a goroutine of its own, so that it does not disturb the
 // timing. stop ends it and waits for it and for the last attackers.
@@ -198,11 +201,15 @@ func (r *run) attackUntil(ctx context.Context, count *attackCount, rng *rand.Ran
 
 // attacker connects from one of the addresses. The kinds of attack take turns. With keys, all try wrong ones.
 func (r *run) attacker(l *loop, count *attackCount, rng *rand.Rand, number int) bool {
-	if k := r.loop.keyed; k != nil {
+	if k := r.keyed; k != nil {
 		f := &forger{attacker: attacker{count: count}, keyed: k}
 		return r.comes(l, f, &f.attacker, number, nil)
 	}
 	a := &attacker{count: count}
+	if r.hello != nil && number%4 == 3 {
+		count.hellos++
+		return r.comes(l, a, a, number, r.hello)
+	}
 	return r.comes(l, a, a, number, attackBytes(rng, number%3))
 }
 

@@ -33,8 +33,10 @@ type run struct {
 	peers  []*peer
 	report *Report
 	start  time.Time
-	pacing bool // orders are placed every second
-	over   bool // wanderers do nothing more
+	hello  []byte // of a client of TLS; nil: there is no TLS
+	keyed  *keyed // what attackers try; nil: there are no keys
+	pacing bool   // orders are placed every second
+	over   bool   // wanderers do nothing more
 	did    [deeds]int
 }
 
@@ -59,6 +61,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	defer l.close()
+	var hello []byte
 	files, err := os.MkdirTemp("", "papertape-soak-")
 	if err != nil {
 		return nil, err
@@ -70,6 +73,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 			return nil, err
 		}
 		l.tls = sealed.Client()
+		hello = helloOf(l.tls)
 		flags = append(flags, sealed.Flags()...)
 	}
 	if cfg.Keys {
@@ -84,6 +88,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	r := &run{
 		Config: cfg, server: srv, loop: l, tally: newTally(), start: time.Now(),
+		hello: hello, keyed: l.keyed,
 		report: &Report{Run: cfg.Run, Seed: cfg.Seed, Figures: []Figure{}, Failures: []string{}},
 	}
 	_, port, _ := net.SplitHostPort(srv.Listen())

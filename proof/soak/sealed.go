@@ -3,6 +3,7 @@
 package soak
 
 import (
+	"crypto/tls"
 	"errors"
 
 	"github.com/papertape/papertape/memtls"
@@ -21,6 +22,14 @@ func (l *loop) seal(c *conn) {
 	}
 	c.sealed = &sealed{Conn: memtls.Client(l.tls, &l.ciphertext)}
 	c.openSealed(nil)
+}
+
+// helloOf returns what a client of TLS says first.
+func helloOf(cfg *tls.Config) (hello []byte) {
+	c := memtls.Client(cfg, &hello)
+	_, _ = c.Handshake() // waits for the server
+	c.Drop()
+	return hello
 }
 
 // flush sends what crypto/tls has to say.
