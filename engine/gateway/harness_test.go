@@ -91,8 +91,9 @@ func newServer(t testing.TB, change func(*Config, *engine.Config)) *server {
 		Listen: "127.0.0.1:0", EventLoops: 2, Server: "test",
 		Limits: Limits{ConnectionsMax: 1000, ConnectionsPreloginMax: 1000}, RequestsInFlightMax: 256,
 		OutboxBytesMax: 256 << 10, OutboxTotalBytesMax: 1 << 30, SocketSendBufferBytes: 64 << 10,
-		Heartbeat: 15 * time.Second, LoginTimeout: 5 * time.Second,
-		StallTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second,
+		// A busy machine must not end what a test does not want to end.
+		Heartbeat: time.Hour, LoginTimeout: 5 * time.Second,
+		StallTimeout: time.Hour, ShutdownTimeout: 5 * time.Second,
 		Universe: universe, Prices: feed.Snapshot, Log: log,
 	}
 	ec := engine.Config{

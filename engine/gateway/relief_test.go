@@ -28,6 +28,9 @@ func TestOutboxTotalBytesMax(t *testing.T) {
 	for s.gw.Stats().CutTotal.Load() == 0 {
 		traders[2].trade(20)
 		s.tick(t)
+		if traders[2].seq > 10_000 {
+			t.Fatal("nobody is cut")
+		}
 		if n := s.gw.outboxBytes.Load(); n > total+32<<10 {
 			t.Fatalf("%d bytes wait in all outboxes, of %d at most", n, total)
 		}
@@ -108,7 +111,9 @@ func TestOutboxTotalMetByAnEndingSession(t *testing.T) {
 	ending.write([]byte{0, 0, 0, 0}) // no frame: REJECT, GOODBYE PROTOCOL
 	eventually(t, "it is ending", func() bool { return s.gw.Stats().ProtocolErrors.Load() == 1 })
 	for s.gw.outboxBytes.Load() <= total {
-		other.trade(20)
+		if other.trade(20); other.seq > 10_000 {
+			t.Fatalf("%d bytes wait, want more than %d", s.gw.outboxBytes.Load(), total)
+		}
 	}
 	eventually(t, "somebody is cut", func() bool { return s.gw.Stats().CutTotal.Load() > 0 || s.gw.Connections() < 4 })
 	other.trade(2)
