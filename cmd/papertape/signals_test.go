@@ -275,7 +275,7 @@ func TestReadersGone(t *testing.T) {
 	p := startServe(t, "--accounts", "10")
 	listen := p.until("listening").Listen
 	for _, args := range []string{
-		"swarm --clients 2 --profile quick --duration 200ms --server " + listen,
+		"swarm --clients 2 --profile quick --duration 2s --server " + listen,
 		"soak --run crowd --clients 3 --rate 50 --duration 1s",
 		"torture linear --histories 1",
 	} {
