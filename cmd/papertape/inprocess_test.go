@@ -29,7 +29,7 @@ func startInProcess(t *testing.T, dir string, change func(*server)) *inProcessSe
 	t.Helper()
 	cfg := config.Default()
 	cfg.Listen, cfg.Admin, cfg.Accounts, cfg.Simulator.Rate, cfg.Data = "127.0.0.1:0", "127.0.0.1:0", 3, 0, dir
-	cfg.CheckpointInterval = time.Hour
+	cfg.CheckpointInterval, cfg.LoginTimeout = time.Hour, time.Minute // which a busy machine may need
 	s, err := newServer(cfg, nil, zerolog.New(zerolog.NewTestWriter(t)))
 	if err != nil {
 		t.Fatal(err)

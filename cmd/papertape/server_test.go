@@ -28,7 +28,7 @@ func TestStopUnderLoad(t *testing.T) {
 	const accounts = 8
 	cfg := config.Default()
 	cfg.Listen, cfg.Admin, cfg.Accounts, cfg.Simulator.Rate = "127.0.0.1:0", "127.0.0.1:0", accounts, 4000
-	cfg.Data = filepath.Join(t.TempDir(), "data")
+	cfg.Data, cfg.LoginTimeout = filepath.Join(t.TempDir(), "data"), time.Minute
 	s, err := newServer(cfg, nil, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel))
 	if err != nil {
 		t.Fatal(err)

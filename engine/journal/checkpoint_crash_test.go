@@ -37,8 +37,8 @@ func TestPowerLossInACheckpoint(t *testing.T) {
 	var mu sync.Mutex
 	var losses []powerLoss // nil: none are recorded
 	lose := func(when string) {
-		losses = append(losses,
-			powerLoss{disk: disk.CrashClone(vfs.CrashCloneCfg{}), op: when, acked: w.acked(everything)})
+		acked := w.acked(everything) // before the power is lost
+		losses = append(losses, powerLoss{disk: disk.CrashClone(vfs.CrashCloneCfg{}), op: when, acked: acked})
 	}
 	j, _ := mustRecover(t, "data", testOptions(t, disk.beforeWrites(func(op errorfs.Op) {
 		mu.Lock()
