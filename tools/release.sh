@@ -62,6 +62,9 @@ pack() {
 		--mode=go-w "$@" | gzip -n -9 >"$archive"
 }
 
+# this_machine is the platform of the binary that says what it can do; it is built but once.
+this_machine=$("$GO" env GOHOSTOS)/$("$GO" env GOHOSTARCH)
+
 # go_build OS ARCH FILE: nothing of the machine's settings goes into the binary.
 go_build() {
 	env GOFLAGS= GOEXPERIMENT= GOFIPS140=off GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=0 GOOS="$1" GOARCH="$2" \
@@ -72,7 +75,7 @@ go_build() {
 common() {
 	local dir=$work/common host=$work/host/papertape
 	mkdir -p "$work/host" "$dir/completions"
-	go_build "$("$GO" env GOHOSTOS)" "$("$GO" env GOHOSTARCH)" "$host"
+	go_build "${this_machine%/*}" "${this_machine#*/}" "$host"
 	"$host" man --out "$dir/man/man1"
 	"$host" completion bash >"$dir/completions/papertape.bash"
 	"$host" completion zsh >"$dir/completions/_papertape"
@@ -96,7 +99,11 @@ tree() {
 	local os=$1 arch=$2
 	rm -rf "$work/tree"
 	cp -r "$work/common" "$work/tree"
-	go_build "$os" "$arch" "$work/tree/papertape"
+	if [[ $os/$arch == "$this_machine" ]]; then
+		cp "$work/host/papertape" "$work/tree/papertape"
+	else
+		go_build "$os" "$arch" "$work/tree/papertape"
+	fi
 	"$work/release" licenses --source "$work/source" "$work/tree/papertape" >"$work/tree/THIRD-PARTY-LICENSES.txt"
 	"$work/release" sbom --source "$work/source" --version "$version" --time "$SOURCE_DATE_EPOCH" "$work/tree/papertape" \
 		>"$out/papertape_${version}_${os}_$arch.cdx.json"
@@ -184,7 +191,7 @@ image() {
 
 # wants_image says whether the image is made: an engine builds for the processor that it runs on.
 wants_image() {
-	[[ $IMAGE != no && $1 == linux/$("$GO" env GOHOSTARCH) ]] || return 1
+	[[ $IMAGE != no && $1 == "$this_machine" ]] || return 1
 	if ! docker info >/dev/null 2>&1; then
 		[[ $IMAGE == auto ]] || fail "no container engine answers, and IMAGE=yes asks for the image"
 		say "no image: no container engine answers on this machine"

@@ -83,7 +83,9 @@ func readArchive(in io.Reader) (map[string][]byte, error) {
 }
 
 func writeFile(w *tar.Writer, name string, content []byte, at time.Time) error {
-	header := &tar.Header{Name: name, Size: int64(len(content)), Mode: 0o644, ModTime: at, Format: tar.FormatUSTAR}
+	header := &tar.Header{
+		Name: name, Size: int64(len(content)), Mode: 0o644, ModTime: at, Format: tar.FormatUSTAR,
+	}
 	if err := w.WriteHeader(header); err != nil {
 		return err
 	}
@@ -114,8 +116,8 @@ func normalizeLayer(layer []byte, at time.Time) ([]byte, error) {
 			return nil, err
 		}
 		clean := &tar.Header{
-			Typeflag: header.Typeflag, Name: header.Name, Linkname: header.Linkname, Size: header.Size, Mode: header.Mode,
-			Uid: header.Uid, Gid: header.Gid, ModTime: at,
+			Typeflag: header.Typeflag, Name: header.Name, Linkname: header.Linkname, Size: header.Size,
+			Mode: header.Mode, Uid: header.Uid, Gid: header.Gid, ModTime: at,
 		}
 		if err := w.WriteHeader(clean); err != nil {
 			return nil, err

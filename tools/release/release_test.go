@@ -135,7 +135,9 @@ func archiveOf(t *testing.T, at time.Time, files ...file) []byte {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
 	for _, f := range files {
-		header := &tar.Header{Name: f.name, Size: int64(len(f.body)), Mode: f.mode, Uid: f.uid, ModTime: at, Uname: "ann"}
+		header := &tar.Header{
+			Name: f.name, Size: int64(len(f.body)), Mode: f.mode, Uid: f.uid, ModTime: at, Uname: "ann",
+		}
 		if err := w.WriteHeader(header); err != nil {
 			t.Fatal(err)
 		}
@@ -172,8 +174,8 @@ func saved(t *testing.T, at time.Time, container string, compressed bool) []byte
 		created, container, container, container, container, created, sha256.Sum256(layer))
 	list := fmt.Appendf(nil, `[{"Config": "%s.json", "RepoTags": ["papertape:1"], "Layers": ["%s/layer.tar"]}]`,
 		container, container)
-	return archiveOf(t, at, file{container + "/layer.tar", layer, 0o644, 0}, file{container + ".json", config, 0o644, 0},
-		file{"manifest.json", list, 0o644, 0})
+	return archiveOf(t, at, file{container + "/layer.tar", layer, 0o644, 0},
+		file{container + ".json", config, 0o644, 0}, file{"manifest.json", list, 0o644, 0})
 }
 
 // TestImage: an image that is built again is the same archive, with everything in it that makes it
@@ -185,7 +187,8 @@ func TestImage(t *testing.T) {
 		saved(t, releasedAt.Add(2*time.Hour+time.Nanosecond), "c2", true),
 	} {
 		var out bytes.Buffer
-		if err := run([]string{"image", "--time", fmt.Sprint(releasedAt.Unix())}, bytes.NewReader(in), &out); err != nil {
+		args := []string{"image", "--time", fmt.Sprint(releasedAt.Unix())}
+		if err := run(args, bytes.NewReader(in), &out); err != nil {
 			t.Fatal(err)
 		}
 		if i == 0 {

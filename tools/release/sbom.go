@@ -72,8 +72,8 @@ func writeSBOM(w io.Writer, b binary, version string, at time.Time) error {
 	}
 	for _, m := range b.modules {
 		c := component{
-			Type: "library", Ref: purl(m.path, m.version), Name: m.path, Version: m.version, Purl: purl(m.path, m.version),
-			Licenses: licensed(m.license),
+			Type: "library", Ref: purl(m.path, m.version), Name: m.path, Version: m.version,
+			Licenses: licensed(m.license), Purl: purl(m.path, m.version),
 		}
 		if m.sum != "" {
 			c.Properties = []property{{"papertape:go.sum", m.sum}}
