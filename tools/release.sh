@@ -59,7 +59,7 @@ pack() {
 	local archive=$1 dir=$2
 	shift 2
 	tar --create --directory "$dir" --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=root:0 --group=root:0 \
-		--mode=go-w "$@" | gzip -n -9 >"$archive"
+		--mode=go-w "$@" | gzip -n >"$archive"
 }
 
 # this_machine is the platform of the binary that says what it can do; it is built but once.
@@ -165,9 +165,10 @@ ar_of() {
 }
 
 copyright() {
-	printf 'Papertape, https://github.com/papertape/papertape\n\n'
-	printf 'Copyright: the Papertape authors\n\nLicense: Apache-2.0; on Debian systems /usr/share/common-licenses/Apache-2.0\n'
-	printf 'has its text. The binary has parts of others in it; THIRD-PARTY-LICENSES.txt.gz beside\nthis file has their licenses.\n'
+	printf 'Papertape, https://github.com/papertape/papertape\n\nCopyright %s the Papertape authors\n\n' \
+		"$(date -d "@$SOURCE_DATE_EPOCH" +%Y)"
+	printf 'License: Apache-2.0; on Debian systems /usr/share/common-licenses/Apache-2.0 has its\ntext. The binary has parts of '
+	printf 'others in it; THIRD-PARTY-LICENSES.txt.gz beside this file\nhas their licenses.\n'
 }
 
 # debian_changelog VERSION: what changed is in CHANGELOG.md, for every way to install it.
@@ -185,7 +186,7 @@ image() {
 		cp "$work/tree/papertape" bin/papertape
 		VERSION=$version docker/build.sh "$tag" >/dev/null
 	)
-	docker save "$tag" | "$work/release" image --time "$SOURCE_DATE_EPOCH" | gzip -n -9 >"$out/$name"
+	docker save "$tag" | "$work/release" image --time "$SOURCE_DATE_EPOCH" | gzip -n >"$out/$name"
 	docker image rm "$tag" >/dev/null
 }
 
