@@ -146,7 +146,7 @@ holds "$config" "$edited"
 dpkg --purge papertape >/tmp/purge.log 2>&1
 grep -q "ledger stays in $ledger" /tmp/purge.log || fail "the purge does not say where the ledger is: $(</tmp/purge.log)"
 [[ ! -e $config ]] || fail "the configuration is there after a purge"
-[[ ! -e /etc/systemd/system/multi-user.target.wants/papertape.service ]] || fail "the service is enabled after a purge"
+[[ ! -L /etc/systemd/system/multi-user.target.wants/papertape.service ]] || fail "the service is enabled after a purge"
 [[ -d $ledger/data ]] || fail "the ledger is gone"
 say "removed and purged, the ledger kept"
 
