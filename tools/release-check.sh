@@ -61,6 +61,30 @@ same_bytes() {
 	say "two runs made the same $(wc -l <"$work/dist/SHA256SUMS") files"
 }
 
+# versions checks what tags make of the version, in the clone, and that dpkg takes a later one for the newer one.
+versions() {
+	local clone="$work/a clone" release="$work/a clone/tools/release.sh" short before
+	short=$(git -C "$clone" rev-parse --short=7 HEAD)
+	before=$(version_of "$(archive linux amd64)")
+	[[ $before =~ ^0\.0\.0\+[0-9]{14}\.g$short$ || -n $(git -C "$clone" tag --list 'v[0-9]*') ]] ||
+		fail "without a tag the version is $before"
+	is_version() { [[ $("$release" version HEAD) == "$1" ]] || fail "the version is $("$release" version HEAD), and should be $1"; }
+	git -C "$clone" tag v70.1.0 HEAD~1
+	is_version "70.1.0+$(git -C "$clone" rev-list --count HEAD ^HEAD~1).g$short"
+	git -C "$clone" tag v70.2.0-rc1
+	is_version 70.2.0-rc1
+	[[ $("$release" version HEAD~1) == 70.1.0 ]] || fail "the commit before has another version than its tag"
+	if command -v dpkg >/dev/null; then
+		dpkg --compare-versions "$before" lt 70.1.0 && dpkg --compare-versions 70.1.0 lt "70.1.0+1.g$short" &&
+			dpkg --compare-versions "70.1.0+1.g$short" lt 70.2.0~rc1 && dpkg --compare-versions 70.2.0~rc1 lt 70.2.0 ||
+			fail "dpkg takes a later version for an older one"
+	fi
+	if "$release" version nowhere 2>/dev/null; then
+		fail "a release was made of a commit that there is not"
+	fi
+	say "tags make the version"
+}
+
 # archive OS ARCH prints the path of an archive.
 archive() { printf '%s\n' "$work"/dist/papertape_*_"$1_$2".tar.gz; }
 
@@ -180,6 +204,7 @@ upgrade() {
 }
 
 same_bytes
+versions
 binaries
 packages
 if [[ ${1:-all} == all ]]; then

@@ -4,6 +4,7 @@
 # SHA256SUMS of all. Two runs on one commit, with one version of Go, make the same bytes. docs/releases.md says more.
 #
 #	tools/release.sh [COMMIT]                         HEAD
+#	tools/release.sh version [COMMIT]                 only says which version it would be
 #	OUT=dir PLATFORMS="linux/amd64" IMAGE=no tools/release.sh
 #
 # It takes git, Go, GNU tar and gzip, and no Debian: a package is three files in an ar archive, which has a simple form.
@@ -24,6 +25,11 @@ fail() {
 	exit 1
 }
 
+only_version=
+if [[ ${1:-} == version ]]; then
+	only_version=yes
+	shift
+fi
 commit=$(git -C "$root" rev-parse --verify --quiet "${1:-HEAD}^{commit}") ||
 	fail "there is no commit ${1:-HEAD}; name a tag or a commit of this repository"
 [[ $IMAGE =~ ^(auto|yes|no)$ ]] || fail "IMAGE is '$IMAGE'; it can be auto, yes or no"
@@ -44,6 +50,10 @@ version_of() {
 	fi
 }
 version=$(version_of "$commit")
+if [[ -n $only_version ]]; then
+	printf '%s\n' "$version"
+	exit
+fi
 
 out=${OUT:-$root/dist}
 mkdir -p "$out"
