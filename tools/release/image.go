@@ -132,9 +132,7 @@ func normalizeLayer(layer []byte, at time.Time) ([]byte, error) {
 // the layers as they are now.
 func normalizeConfig(text []byte, layers []string, at time.Time) ([]byte, error) {
 	var all map[string]any
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber() // intervals are too large for a float
-	if err := d.Decode(&all); err != nil {
+	if err := json.Unmarshal(text, &all); err != nil {
 		return nil, err
 	}
 	created := at.Format(time.RFC3339)
