@@ -18,6 +18,10 @@ TESTFLAGS ?=
 JOBS      ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN || echo 2))
 # What `make check` takes for changed is what differs from this commit.
 BASE      ?= HEAD
+# What `make release` makes a release of.
+COMMIT    ?= HEAD
+# Of `make release-check`: all or short.
+WHAT      ?= all
 # Steps of `make long`; none: all.
 STEPS     ?=
 
@@ -28,7 +32,7 @@ LINT    := $(GO) tool -modfile=$(CURDIR)/tools/lint.mod golangci-lint
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo check test race long lint fuzz bench bench-full bench-build bench-go soak torture mutants generate docker-build docker-check docker-mission docker-swarm clean
+.PHONY: help build demo check test race long lint fuzz bench bench-full bench-build bench-go soak torture mutants generate docker-build docker-check docker-mission docker-swarm release release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,5 +125,11 @@ docker-mission: build ## the ten clients on one host, the server on another; FAU
 docker-swarm: build ## N=4 hosts of 500 clients each against a server on another
 	@VERSION='$(VERSION)' docker/two-hosts.sh swarm $(N) $(FAULT)
 
+release: ## dist/: archives, Debian packages, the image, SBOMs and checksums of the commit COMMIT=HEAD; docs/releases.md
+	@GO='$(GO)' tools/release.sh $(COMMIT)
+
+release-check: ## a release made twice, and its package installed, upgraded from an old commit, removed; WHAT=short is a part
+	@GO='$(GO)' tools/release-check.sh $(WHAT)
+
 clean: ## remove what was built
-	rm -rf bin bench/bin
+	rm -rf bin bench/bin dist

@@ -71,7 +71,7 @@ func documents(t *testing.T) map[string]document {
 			return err
 		}
 		hidden := strings.HasPrefix(entry.Name(), ".") && name != "."
-		if entry.IsDir() && (hidden || name == "bench/out") {
+		if entry.IsDir() && (hidden || name == "bench/out" || name == "dist") {
 			return fs.SkipDir
 		}
 		if filepath.Ext(name) != ".md" {

@@ -28,6 +28,7 @@ steps=(
 	"tls        5m  env PAPERTAPE_TEST_LONG=1 ${GO:-go} test ./engine/gateway -run ^TestTLSIdleMemory$ -count=1 -v"
 	"packages  20m  $make bench-go COUNT=1"
 	"fuzz      30m  $make fuzz FUZZTIME=60s"
+	"release   15m  $make release-check"
 )
 
 for asked; do
