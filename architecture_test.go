@@ -39,10 +39,12 @@ var imports = map[string][]string{
 	"positions":        {"fnv1a", "market", "usertext"},
 	"record":           {"fnv1a", "market", "positions"},
 	"codec":            {"api", "market", "positions", "usertext"},
-	"engine":           {"fnv1a", "market", "pace", "positions", "record"},
-	"engine/journal":   {"fnv1a", "market", "positions", "record", "engine"},
-	"engine/gateway":   {"codec", "api", "engine", "keys", "market", "memtls", "pace", "positions"},
-	"engine/simulator": {"decimal", "engine", "market", "positions", "usertext"},
+	"tally":            {},
+	"engine":           {"fnv1a", "market", "pace", "positions", "record", "tally"},
+	"engine/journal":   {"fnv1a", "market", "positions", "record", "tally", "engine"},
+	"engine/gateway":   {"codec", "api", "engine", "keys", "market", "memtls", "pace", "positions", "tally"},
+	"engine/simulator": {"decimal", "engine", "market", "positions", "tally", "usertext"},
+	"metrics":          {"engine", "engine/gateway", "engine/journal", "engine/simulator", "tally"},
 	"client":           {"api", "codec", "keys", "market", "positions", "usertext"},
 	// Each simulated user checks what it receives against a shadow, so the demo can claim that
 	// everything was correct.
@@ -68,6 +70,7 @@ var reserved = map[string]string{
 	"github.com/panjf2000/gnet":     "engine/gateway",
 	"github.com/panjf2000/ants":     "engine",
 	"github.com/cockroachdb/pebble": "engine/journal",
+	"github.com/prometheus":         "metrics",
 }
 
 // genericNames are package names that do not say what a package contains.
