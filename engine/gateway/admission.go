@@ -45,6 +45,9 @@ type admission struct {
 // open, even if there are more than the new limits allow.
 func (g *Gateway) SetLimits(limits Limits) { g.limits.Store(&limits) }
 
+// ConnectionsLimit returns how many connections may be open.
+func (g *Gateway) ConnectionsLimit() int { return g.limits.Load().ConnectionsMax }
+
 // Connections returns how many connections are open.
 func (g *Gateway) Connections() int { return int(g.open.Load()) }
 

@@ -69,12 +69,17 @@ type Measures struct {
 	WALBytes      uint64
 }
 
+// NoMeasures returns those of a journal that has done nothing.
+func NoMeasures() Measures {
+	return Measures{
+		Commit: tally.NewSum(tally.Syncs), Sync: tally.NewSum(tally.Syncs), Events: tally.NewSum(blockSizes),
+	}
+}
+
 // Measures returns what has been measured. Any goroutine may call it, once Recover has returned.
 func (j *Journal) Measures() Measures {
-	m := Measures{
-		Commit: tally.NewSum(tally.Syncs), Sync: tally.NewSum(tally.Syncs), Events: tally.NewSum(blockSizes),
-		LowWaterBytes: j.o.LowWaterBytes, SyncTook: time.Duration(j.measures.lastSyncTook.Load()),
-	}
+	m := NoMeasures()
+	m.LowWaterBytes, m.SyncTook = j.o.LowWaterBytes, time.Duration(j.measures.lastSyncTook.Load())
 	m.Commit.Add(&j.measures.block)
 	m.Sync.Add(&j.measures.sync)
 	m.Events.Add(&j.measures.events)
