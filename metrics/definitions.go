@@ -255,7 +255,7 @@ var disk = []definition{
 	count("journal_bytes_total", "Bytes of the blocks.", func(r *reading) uint64 { return r.disk.Bytes }),
 	level("journal_disk_bytes", "What the journal takes up on the disk.",
 		func(r *reading) float64 { return float64(r.disk.DiskBytes) }),
-	level("journal_wal_bytes", "Of that: its log, which the next flush makes superfluous.",
+	level("journal_wal_bytes", "What is in the journal's log, which a start reads and the next flush makes superfluous.",
 		func(r *reading) float64 { return float64(r.jour.WALBytes) }),
 	level("journal_uncheckpointed_bytes", "Events that no checkpoint has stored yet, which a start would replay.",
 		func(r *reading) float64 { return float64(r.stats.UncheckpointedBytes) }),
