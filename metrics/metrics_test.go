@@ -266,25 +266,22 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// document returns the list of metrics. Meanings are sentences, and too long for a table of 120 columns.
+// document returns the table of metrics.
 func document(all map[string]*dto.MetricFamily) string {
 	var text strings.Builder
+	text.WriteString("| name | type | labels | meaning |\n|---|---|---|---|\n")
 	for i := range definitions {
 		d := &definitions[i]
-		_, _ = fmt.Fprintf(&text, "- `%s%s` %s", prefix, d.name, d.kind)
+		labels := make([]string, len(d.labels))
 		for j, label := range d.labels {
-			if j > 0 {
-				text.WriteString(",")
-			}
-			_, _ = fmt.Fprintf(&text, " `%s`", label)
+			labels[j] = "`" + label + "`"
 			if values := valuesOf(all[prefix+d.name], label); values != "" {
-				_, _ = fmt.Fprintf(&text, " (%s)", values)
+				labels[j] += ": " + values
 			}
 		}
-		text.WriteString("\n")
-		_, _ = fmt.Fprintf(&text, "%s\n", wrap(d.help))
+		_, _ = fmt.Fprintf(&text, "| `%s%s` | %s | %s | %s |\n", prefix, d.name, d.kind, strings.Join(labels, "; "), d.help)
 	}
-	return wrapLines(text.String())
+	return text.String()
 }
 
 // valuesOf returns the values of a label, if they are not those of one machine.
@@ -301,24 +298,6 @@ func valuesOf(f *dto.MetricFamily, label string) string {
 		}
 	}
 	return strings.Join(slices.Sorted(maps.Keys(seen)), ", ")
-}
-
-// wrap indents a text under its point.
-func wrap(text string) string { return "  " + text }
-
-// wrapLines breaks lines after at most 118 columns.
-func wrapLines(text string) string {
-	const most = 118
-	var out strings.Builder
-	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		for len(line) > most {
-			at := strings.LastIndexByte(line[:most], ' ')
-			out.WriteString(line[:at] + "\n")
-			line = "  " + line[at+1:]
-		}
-		out.WriteString(line + "\n")
-	}
-	return out.String()
 }
 
 func BenchmarkScrape(b *testing.B) {
