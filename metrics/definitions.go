@@ -80,11 +80,13 @@ var process = []definition{
 		read: func(r *reading, put func(float64, ...string)) {
 			put(1, r.from.Version, runtime.Version(), r.from.Durability)
 		}},
-	level("ready", "1: the server takes clients. 0: it starts, drains, or an event loop stands still; /readyz says which.",
+	level("ready",
+		"1: the server takes clients. 0: it starts, drains, or an event loop stands still; /readyz says which.",
 		func(r *reading) float64 { return truth(r.from.Ready() == nil) }),
 	level("read_only", "1: the disk is nearly full, and orders are refused.",
 		func(r *reading) float64 { return truth(r.full) }),
-	count("panics_total", "Panics contained, each a bug; the request or connection that caused one is lost, nothing else.",
+	count("panics_total",
+		"Panics contained, each a bug; the request or connection that caused one is lost, nothing else.",
 		func(r *reading) uint64 { return r.stats.Panics + r.edge.Panics.Load() }),
 	count("pool_overflows_total", "Drains of shards that found the pool of workers full, and ran on a new goroutine.",
 		func(r *reading) uint64 { return r.stats.PoolOverflows }),
@@ -144,11 +146,14 @@ var clients = []definition{
 	by("resumes_total", "result",
 		"Sessions that resumed where they had been, and those that could not and started from a snapshot.",
 		func(r *reading) []gateway.Count {
-			return []gateway.Count{{Name: "resumed", Count: r.loops.Resumed}, {Name: "resynced", Count: r.loops.Resynced}}
+			return []gateway.Count{
+				{Name: "resumed", Count: r.loops.Resumed}, {Name: "resynced", Count: r.loops.Resynced},
+			}
 		}),
 	level("outbox_bytes", "Bytes that clients have still to take, of all sessions.",
 		func(r *reading) float64 { return float64(r.loops.OutboxBytes) }),
-	level("outbox_limit_bytes", "Above this many the sessions that have stalled longest are cut, outbox_total_bytes_max.",
+	level("outbox_limit_bytes",
+		"Above this many the sessions that have stalled longest are cut, outbox_total_bytes_max.",
 		func(r *reading) float64 { return float64(r.from.OutboxTotalBytesMax) }),
 	level("outbox_sessions", "Sessions whose sockets have not taken all that was written to them.",
 		func(r *reading) float64 { return float64(r.loops.OutboxSessions) }),
@@ -180,7 +185,8 @@ var traffic = []definition{
 				{Name: "read_only", Count: r.stats.ReadOnly},
 			}
 		}),
-	by("orders_total", "result", "Orders decided by the books, the simulator's included. repeated: executed before, under its id.",
+	by("orders_total", "result",
+		"Orders decided by the books, the simulator's included. repeated: executed before, under its id.",
 		func(r *reading) []gateway.Count {
 			return []gateway.Count{
 				{Name: "executed", Count: r.shards.Executed}, {Name: "refused", Count: r.stats.Refused},
@@ -197,13 +203,15 @@ var traffic = []definition{
 }
 
 var latencies = []definition{
-	seconds("push_latency_seconds", "From the decision to the write to a client's socket: one sample a write, of its oldest event.",
+	seconds("push_latency_seconds",
+		"From the decision to the write to a client's socket: one sample a write, of its oldest event.",
 		func(r *reading) tally.Sum { return r.loops.Push }),
 	seconds("request_latency_seconds",
-		"From the read of a request to the write of its answer: one sample a write, of the oldest request that it answers. "+
+		"From the read of a request to the write of its answer: one sample a write, of the oldest that it answers. "+
 			"Logins and what is read from the disk are not in it.",
 		func(r *reading) tally.Sum { return r.loops.Request }),
-	seconds("inbox_wait_seconds", "From the read of a request to the step that decides it: one sample a drain, of its first.",
+	seconds("inbox_wait_seconds",
+		"From the read of a request to the step that decides it: one sample a drain, of its first.",
 		func(r *reading) tally.Sum { return r.shards.InboxWait }),
 	{name: "step_seconds", kind: histogram, labels: []string{"phase"},
 		help: "What the steps of the shards take. commit is of those alone that changed something.",
@@ -220,7 +228,8 @@ var latencies = []definition{
 var shards = []definition{
 	sizes("step_requests", "Requests that were decided, committed and answered together.",
 		func(r *reading) tally.Sum { return r.shards.StepRequests }),
-	{name: "inbox_requests", kind: gauge, labels: []string{"shard"}, help: "Requests that wait in the inbox of a shard.",
+	{name: "inbox_requests", kind: gauge, labels: []string{"shard"},
+		help: "Requests that wait in the inbox of a shard.",
 		read: func(r *reading, put func(float64, ...string)) {
 			for i, n := range r.shards.Inbox {
 				put(float64(n), strconv.Itoa(i))
@@ -247,7 +256,8 @@ var shards = []definition{
 var disk = []definition{
 	seconds("journal_commit_seconds", "What a block takes, from its write until its commits return.",
 		func(r *reading) tally.Sum { return r.jour.Commit }),
-	seconds("journal_sync_seconds", "What it takes until a block is on the disk. With interval: the syncs in the background.",
+	seconds("journal_sync_seconds",
+		"What it takes until a block is on the disk. With interval: the syncs in the background.",
 		func(r *reading) tally.Sum { return r.jour.Sync }),
 	sizes("journal_commit_events", "Events of a block.", func(r *reading) tally.Sum { return r.jour.Events }),
 	count("journal_commits_total", "Number of the newest commit, counted since the ledger was begun.",
@@ -255,7 +265,8 @@ var disk = []definition{
 	count("journal_bytes_total", "Bytes of the blocks.", func(r *reading) uint64 { return r.disk.Bytes }),
 	level("journal_disk_bytes", "What the journal takes up on the disk.",
 		func(r *reading) float64 { return float64(r.disk.DiskBytes) }),
-	level("journal_wal_bytes", "What is in the journal's log, which a start reads and the next flush makes superfluous.",
+	level("journal_wal_bytes",
+		"What is in the journal's log, which a start reads and the next flush makes superfluous.",
 		func(r *reading) float64 { return float64(r.jour.WALBytes) }),
 	level("journal_uncheckpointed_bytes", "Events that no checkpoint has stored yet, which a start would replay.",
 		func(r *reading) float64 { return float64(r.stats.UncheckpointedBytes) }),
@@ -265,7 +276,8 @@ var disk = []definition{
 	level("checkpoint_duration_seconds", "What the last checkpoint took.",
 		func(r *reading) float64 { return r.disk.CheckpointTook.Seconds() }),
 	kept("checkpoint_last_success_timestamp_seconds",
-		"When the last checkpoint was durable; before the first: when the ledger was recovered. Absent without a journal.",
+		"When the last checkpoint was durable; before the first: when the ledger was recovered. "+
+			"Absent without a journal.",
 		func(r *reading) float64 { return float64(r.jour.CheckpointAt.UnixNano()) / float64(time.Second) }),
 	{name: "disk_free_bytes", kind: gauge,
 		help: "What is free on the journal's disk. Absent without a journal, and where the file system does not say.",
@@ -279,7 +291,8 @@ var disk = []definition{
 }
 
 var others = []definition{
-	level("simulator_rate", "Simulated fills a second that are asked for.", func(r *reading) float64 { return r.flow.Rate }),
+	level("simulator_rate",
+		"Simulated fills a second that are asked for.", func(r *reading) float64 { return r.flow.Rate }),
 	by("simulator_fills_total", "result",
 		"Draws of the simulator. nothing: the account had no suitable trade. skipped: dropped, as the server was busy.",
 		func(r *reading) []gateway.Count {

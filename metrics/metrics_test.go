@@ -37,8 +37,8 @@ func sources(t testing.TB, shards int, dir string) *Sources {
 	fatal := func(err error) { t.Error(err); runtime.Goexit() }
 	from := &Sources{
 		Version: "test", Durability: "none", Ready: func() error { return nil }, HTTP: func() HTTP { return HTTP{} },
-		LogLinesLost: func() uint64 { return 0 }, InboxOrdersMax: 10, OutboxTotalBytesMax: 20, HistoryMemoryBytesMax: 1 << 30,
-		UncheckpointedBytesMax: 1 << 30,
+		LogLinesLost: func() uint64 { return 0 }, InboxOrdersMax: 10, OutboxTotalBytesMax: 20,
+		HistoryMemoryBytesMax: 1 << 30, UncheckpointedBytesMax: 1 << 30,
 	}
 	from.Gateway = gateway.New(gateway.Config{
 		Universe: universe, Prices: feed.Snapshot, Heartbeat: time.Second, LoginTimeout: time.Second,
@@ -215,7 +215,8 @@ func TestValues(t *testing.T) {
 	text := "\n" + scrape(t, from, "text/plain")
 	stats := from.Engine.Stats()
 	for _, line := range []string{
-		"papertape_ready 0", `papertape_http_requests_total{code="2xx"} 1`, `papertape_http_requests_total{code="5xx"} 4`,
+		"papertape_ready 0", `papertape_http_requests_total{code="2xx"} 1`,
+		`papertape_http_requests_total{code="5xx"} 4`,
 		`papertape_http_denied_total{cause="key"} 5`, `papertape_http_denied_total{cause="limited"} 6`,
 		"papertape_live_streams 7", "papertape_log_lines_lost_total 8", "papertape_connections_limit 70",
 		"papertape_outbox_limit_bytes 20", `papertape_inbox_limit{shard="1"} 10`, "papertape_read_only 0",
@@ -243,7 +244,8 @@ var update = flag.Bool("update", false, "write docs/metrics.md")
 
 // TestDocument: the tables of docs/metrics.md are those of this program.
 func TestDocument(t *testing.T) {
-	const begin, end = "<!-- what follows is written by go test ./metrics -run TestDocument -update -->\n", "<!-- end -->\n"
+	const begin = "<!-- what follows is written by go test ./metrics -run TestDocument -update -->\n"
+	const end = "<!-- end -->\n"
 	file := filepath.Join("..", "docs", "metrics.md")
 	before, err := os.ReadFile(file)
 	if err != nil {
@@ -279,7 +281,8 @@ func document(all map[string]*dto.MetricFamily) string {
 				labels[j] += ": " + values
 			}
 		}
-		_, _ = fmt.Fprintf(&text, "| `%s%s` | %s | %s | %s |\n", prefix, d.name, d.kind, strings.Join(labels, "; "), d.help)
+		_, _ = fmt.Fprintf(&text, "| `%s%s` | %s | %s | %s |\n", prefix, d.name, d.kind,
+			strings.Join(labels, "; "), d.help)
 	}
 	return text.String()
 }

@@ -62,7 +62,8 @@ func (s *server) counters() []console.Counter {
 			What: "requests to the console without a key, or with a wrong one"},
 		{Name: "console_limited", Value: limited,
 			What: "requests to the console refused since too many wrong keys came from their address"},
-		{Name: "log_lines_lost", Value: s.logLinesLost(), What: "lines of the log that could not be written, or that nobody read"},
+		{Name: "log_lines_lost", Value: s.logLinesLost(),
+			What: "lines of the log that could not be written, or that nobody read"},
 	}, s.ledger.counters()...)
 }
 

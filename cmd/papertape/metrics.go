@@ -14,7 +14,8 @@ import (
 func (s *server) metrics() http.Handler {
 	from := metrics.Sources{
 		Version: version, Durability: s.cfg.Durability,
-		Engine: s.engine, Gateway: s.gw, Flow: s.flow, Ready: s.ready, HTTP: s.httpMetrics, LogLinesLost: s.logLinesLost,
+		Engine: s.engine, Gateway: s.gw, Flow: s.flow, Ready: s.ready, HTTP: s.httpMetrics,
+		LogLinesLost:   s.logLinesLost,
 		InboxOrdersMax: s.cfg.InboxOrdersMax, OutboxTotalBytesMax: s.cfg.OutboxTotalBytesMax,
 		HistoryMemoryBytesMax: s.cfg.HistoryMemoryBytesMax, UncheckpointedBytesMax: s.cfg.UncheckpointedBytesMax,
 	}
@@ -78,7 +79,8 @@ func checkLoops(lag time.Duration, late error) console.Check {
 func checkJournal(readOnly bool, m journal.Measures) []console.Check {
 	disk := console.Check{Name: "disk", Bad: readOnly, Text: "the file system does not say how much is free"}
 	if m.DiskFreeKnown {
-		disk.Text = fmt.Sprintf("%d MiB free, orders are refused below %d MiB", m.DiskFreeBytes>>20, m.LowWaterBytes>>20)
+		disk.Text = fmt.Sprintf("%d MiB free, orders are refused below %d MiB",
+			m.DiskFreeBytes>>20, m.LowWaterBytes>>20)
 	}
 	age := time.Since(m.CheckpointAt)
 	checkpoint := console.Check{

@@ -80,7 +80,8 @@ func newLoop(g *Gateway, el gnet.EventLoop, index int) *loop {
 	l := &loop{gw: g, el: el, index: index, now: g.millis(), measures: newMeasures()}
 	l.goroutine.Take()
 	l.tasks = tasks{
-		flush: l.task(l.flushDirty), tick: l.task(l.tickOnTime), earlyTick: l.task(l.tickEarly), dues: l.task(l.goOnTurning),
+		flush: l.task(l.flushDirty), tick: l.task(l.tickOnTime),
+		earlyTick: l.task(l.tickEarly), dues: l.task(l.goOnTurning),
 		retry: l.task(l.retryCatchingUp), quote: l.task(l.sendQuotes), quoteOn: l.task(l.goOnQuoting),
 		presence: l.task(l.tellPresence), presenceNext: l.task(l.goOnTelling),
 	}

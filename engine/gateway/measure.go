@@ -213,7 +213,8 @@ func (g *Gateway) Measures() Measures {
 		Refused: make([]Count, len(refusedNames)),
 	}
 	for i := range m.Rejects {
-		m.Rejects[i].Name = strings.TrimPrefix(papertapev1.RejectCode(i).String(), "REJECT_CODE_") //nolint:gosec // a code
+		code := papertapev1.RejectCode(i) //nolint:gosec // a code
+		m.Rejects[i].Name = strings.TrimPrefix(code.String(), "REJECT_CODE_")
 	}
 	for _, l := range *g.loops.Load() {
 		m.addLoop(&l.measures)

@@ -137,7 +137,8 @@ func TestDashboard(t *testing.T) {
 	for i := range d.Panels {
 		p := &d.Panels[i]
 		if ids[p.ID] || p.ID == 0 || titles[p.Title] || p.Title == "" || !known[p.Type] {
-			t.Errorf("panel %d, %s %q: id and title must be its own, and its type one of Grafana's", p.ID, p.Type, p.Title)
+			t.Errorf("panel %d, %s %q: id and title must be its own, and its type one of Grafana's", p.ID, p.Type,
+				p.Title)
 		}
 		ids[p.ID], titles[p.Title] = true, true
 		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {

@@ -229,8 +229,9 @@ func busyServer(t *testing.T, binary string) *process.Server {
 
 // slowServer has clients that do not read.
 func slowServer(t *testing.T, binary string) *process.Server {
-	s := serve(t, binary, filepath.Join(t.TempDir(), "data"), "--simulator.rate", "20000", "--outbox-bytes-max", "64KiB",
-		"--socket-send-buffer-bytes", "16KiB", "--stall-timeout", "1m", "--shutdown-timeout", "1m", "--durability", "none")
+	s := serve(t, binary, filepath.Join(t.TempDir(), "data"), "--simulator.rate", "20000",
+		"--outbox-bytes-max", "64KiB", "--socket-send-buffer-bytes", "16KiB", "--stall-timeout", "1m",
+		"--shutdown-timeout", "1m", "--durability", "none")
 	work := newWork(t)
 	for i := range uint64(6) {
 		work.loop(func(ctx context.Context) error { return deaf(ctx, s.Listen(), firstAccount+i) })

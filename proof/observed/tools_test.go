@@ -87,7 +87,8 @@ scrape_configs:
     static_configs: [{targets: ["%s"]}]
 `, strings.Join(addresses, `", "`)))
 	at := freeAddress(t)
-	cmd := exec.Command(tool(t, "prometheus"), "--config.file="+filepath.Join(dir, "prometheus.yaml"), //nolint:gosec // own
+	cmd := exec.Command(tool(t, "prometheus"), //nolint:gosec // the arguments are the test's own
+		"--config.file="+filepath.Join(dir, "prometheus.yaml"),
 		"--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address="+at, "--log.level=warn")
 	cmd.Dir = dir
 	var log bytes.Buffer
