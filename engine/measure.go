@@ -17,6 +17,7 @@ type measures struct {
 
 	// Owned by the drainer.
 	live, catching int // sessions now
+	untimed        int // steps since the last one whose passes were timed
 
 	_ [128]byte
 }
@@ -85,15 +86,55 @@ func (m *measures) sessions(state sessionState, by int) {
 	}
 }
 
-// stepEnds counts a step, whose passes began and ended at these times, and publishes everything.
-func (m *measures) stepEnds(requests int, began, decided, committed, published int64) {
-	m.decide.Observe(decided - began)
-	if committed != decided {
-		m.commit.Observe(committed - decided)
+// Where nothing goes to a disk, a step of a few requests takes hardly longer than to read the clock for
+// each pass. Of such steps one in timedOneIn is timed.
+const (
+	timedAlways = 16 // a step of so many requests
+	timedOneIn  = 16
+)
+
+// passes times the passes of a step.
+type passes struct {
+	m     *measures // nil: this step is not timed
+	since int64     // when the current pass began, by tally.Now
+}
+
+// timePasses is called when the requests of a step have been decided.
+func (s *shard) timePasses(requests int) passes {
+	m := &s.measures
+	if !s.keeps && requests < timedAlways {
+		if m.untimed++; m.untimed < timedOneIn {
+			return passes{}
+		}
 	}
-	m.publish.Observe(published - committed)
+	m.untimed = 0
+	p := passes{m, s.step.began}
+	p.ends(&m.decide)
+	return p
+}
+
+func (p *passes) ends(h *tally.Histogram) {
+	now := tally.Now()
+	h.Observe(now - p.since)
+	p.since = now
+}
+
+func (p *passes) committed() {
+	if p.m != nil {
+		p.ends(&p.m.commit)
+	}
+}
+
+func (p *passes) published() {
+	if p.m != nil {
+		p.ends(&p.m.publish)
+	}
+}
+
+// stepEnds counts a step, and publishes everything.
+func (m *measures) stepEnds(requests int) {
 	m.requests.Observe(int64(requests))
-	for _, h := range []*tally.Histogram{&m.decide, &m.commit, &m.publish, &m.requests, &m.wait} {
+	for _, h := range [...]*tally.Histogram{&m.decide, &m.commit, &m.publish, &m.requests, &m.wait} {
 		h.Publish()
 	}
 	m.counts.Publish()

@@ -106,6 +106,36 @@ func TestMeasures(t *testing.T) {
 	}
 }
 
+// TestSmallStepsAreTimedNowAndThen: without a disk, of those with few requests one in sixteen is, and all are counted.
+func TestSmallStepsAreTimedNowAndThen(t *testing.T) {
+	w := newWorld(t, options{}, alice)
+	before := w.eng.Measures()
+	for range 2 * timedOneIn {
+		w.trade(alice, 1)
+	}
+	m := w.eng.Measures()
+	if n := m.StepRequests.Count() - before.StepRequests.Count(); n != 2*timedOneIn {
+		t.Fatalf("%d steps counted, want %d", n, 2*timedOneIn)
+	}
+	for what, n := range map[string]uint64{
+		"decide": m.Decide.Count() - before.Decide.Count(), "commit": m.Commit.Count() - before.Commit.Count(),
+		"publish": m.Publish.Count() - before.Publish.Count(),
+	} {
+		if n != 2 {
+			t.Errorf("%s: %d of %d steps timed, want 2", what, n, 2*timedOneIn)
+		}
+	}
+	w.together(func() {
+		for range timedAlways {
+			r := Request{Kind: KindOrder, Account: alice, Order: buy(1)}
+			w.eng.Submit(alice, []Request{r})
+		}
+	})
+	if n := w.eng.Measures().Decide.Count() - m.Decide.Count(); n != 1 {
+		t.Errorf("a step of %d requests was timed %d times, want once", timedAlways, n)
+	}
+}
+
 // TestMeasuresWhileCatchingUp follows a session from its replay to the live list.
 func TestMeasuresWhileCatchingUp(t *testing.T) {
 	w := newWorld(t, options{keeps: true}, alice)

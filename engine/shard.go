@@ -10,7 +10,6 @@ import (
 	"github.com/papertape/papertape/pace"
 	"github.com/papertape/papertape/positions"
 	"github.com/papertape/papertape/record"
-	"github.com/papertape/papertape/tally"
 )
 
 // stepRequestsMax is the largest number of requests that share a commit and a round of writes.
@@ -152,8 +151,8 @@ func (s *shard) drain() {
 // runSteps serves what was taken from the mailbox.
 func (s *shard) runSteps(inbox []Request, lane []item) {
 	n := min(len(inbox), stepRequestsMax)
-	if n > 0 && inbox[0].Asked != 0 {
-		s.measures.wait.Observe(tally.Now() - inbox[0].Asked)
+	if n > 0 {
+		s.step.first = inbox[0].Asked
 	}
 	s.runStep(inbox[:n], lane)
 	for rest := inbox[n:]; len(rest) > 0; rest = rest[n:] {

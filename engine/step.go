@@ -30,6 +30,7 @@ type step struct {
 	refused  uint64
 
 	began int64 // by tally.Now
+	first int64 // when the first request of the drain was read; 0: it is not measured, or was in a step before
 	asked int64 // when the request that is being published was read; 0: it is not measured
 }
 
@@ -79,6 +80,10 @@ func (s *shard) runStep(requests []Request, lane []item) {
 	s.drainer.Check()
 	st := &s.step
 	st.began = tally.Now()
+	if st.first != 0 {
+		s.measures.wait.Observe(st.began - st.first)
+		st.first = 0
+	}
 	st.prices, st.now = s.eng.cfg.Prices(), s.eng.cfg.Clock()
 	if s.eng.cfg.OrdersPerSecond > 0 {
 		st.elapsed = s.eng.cfg.Elapsed()
@@ -90,13 +95,12 @@ func (s *shard) runStep(requests []Request, lane []item) {
 	for i := range requests {
 		s.decideRequest(&requests[i])
 	}
-	decided := tally.Now()
-	committed := decided
+	pass := s.timePasses(len(requests))
 	if len(st.events) > 0 {
 		if err := s.eng.cfg.Journal.Commit(st.records, len(st.events)); err != nil {
 			s.eng.fatal(fmt.Errorf("journal: a commit failed, so nothing more may be answered: %w", err))
 		}
-		committed = tally.Now()
+		pass.committed()
 	}
 	// Counted before anything is answered, so that the counters include every request whose answer
 	// has been received.
@@ -115,7 +119,8 @@ func (s *shard) runStep(requests []Request, lane []item) {
 	}
 	s.publisher.Flush()
 	s.endStep()
-	s.measures.stepEnds(len(requests), st.began, decided, committed, tally.Now())
+	pass.published()
+	s.measures.stepEnds(len(requests))
 	s.resetStep()
 }
 
