@@ -42,7 +42,7 @@ func TestEveryRouteHasARole(t *testing.T) {
 			}
 		}
 	}
-	for path, m := range healthRoutes(f.server.cfg.Ready) {
+	for path, m := range healthRoutes(f.server.cfg.Ready, nil) {
 		for method, o := range m {
 			if o.role != everybody || method != http.MethodGet {
 				t.Errorf("%s %s is health, and not for everybody to read", method, path)
@@ -447,7 +447,7 @@ func (b waitingBooks) Holdings(ctx context.Context, _ uint64) (h positions.Holdi
 // TestHealthServer: it answers health, and nothing else.
 func TestHealthServer(t *testing.T) {
 	ready := errors.New("starting")
-	h := NewHealth(func() error { return ready }, zerolog.Nop())
+	h := NewHealth(func() error { return ready }, nil, zerolog.Nop())
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"crypto/tls"
+	"net/http"
 
 	"github.com/rs/zerolog"
 
@@ -61,9 +62,11 @@ type Config struct {
 	Busts      Busts
 	Sessions   SessionList
 	Simulator  SimulatedFlow
-	LogLevel   LogLevel     // nil: there is nothing at /api/v1/log
-	Ready      func() error // nil, or why the server is not ready
+	LogLevel   LogLevel       // nil: there is nothing at /api/v1/log
+	Ready      func() error   // nil, or why the server is not ready
+	Checks     func() []Check // what is behind Ready, for /readyz?verbose; nil: there is no more to say
 	Counters   func() []Counter
+	Metrics    http.Handler                              // answers GET /metrics; nil: there is nothing there
 	Backup     func(dir string) (bytes int64, err error) // to a new directory; nil: the server keeps nothing on disk
 	BackupDir  string                                    // where backups asked for by HTTP go; "": none may be
 	Keys       Authenticator                             // nil: nobody has a key

@@ -236,6 +236,7 @@ func (l *questionList) aboutServer() {
 		"/livez", "/readyz", "/api/v1/openapi.yaml", "/api/v1/accounts", "/api/v1/counters",
 		"/api/v1/instruments", "/api/v1/sessions", "/api/v1/log", "/api/v1/simulator", "/debug/pprof/",
 		"/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/pprof/symbol", "/debug/pprof/trace",
+		"/metrics",
 	} {
 		l.ask(200, "GET "+path, "", "")
 	}
@@ -247,6 +248,8 @@ func (l *questionList) aboutServer() {
 		l.ask(409, "GET /debug/pprof/"+what, "", "", func(f *fixture) { f.stopOtherProfile = record(what) })
 	}
 	l.ask(503, "GET /readyz", "", "", func(f *fixture) { f.ready = errors.New("draining") })
+	l.ask(200, "GET /readyz", "/readyz?verbose", "")
+	l.ask(503, "GET /readyz", "/readyz?verbose", "", func(f *fixture) { f.ready = errors.New("draining") })
 	l.ask(200, "POST /debug/pprof/symbol", "", "0x1")
 }
 
@@ -366,7 +369,7 @@ func TestContract(t *testing.T) {
 
 // served returns the operations of the mux.
 func served(s *Server) (all []string) {
-	for _, r := range []routes{healthRoutes(s.cfg.Ready), s.guardedRoutes()} {
+	for _, r := range []routes{healthRoutes(s.cfg.Ready, s.cfg.Checks), s.guardedRoutes()} {
 		for path, m := range r {
 			for method := range m {
 				all = append(all, method+" "+strings.TrimSuffix(path, "{$}"))

@@ -18,7 +18,8 @@
 // These are the operations:
 //
 //	GET /livez                                  200 while the process answers at all
-//	GET /readyz                                 200, or 503 with the reason
+//	GET /readyz                                 200, or 503 with the reason; ?verbose: a line a check
+//	GET /metrics                                what Config.Metrics answers
 //	GET /debug/pprof/                           the profiles of net/http/pprof, bounded, one at a time
 //	GET /api/v1/openapi.yaml                    the description of this API for programs
 //	GET /api/v1/accounts                        Accounts; ?after=NUMBER&limit=N, by number

@@ -261,7 +261,12 @@ func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 		Counters: func() []Counter { return []Counter{{Name: "events", Value: 7, What: "changes of accounts"}} },
 		LogLevel: &f.level, Ready: func() error { return f.ready }, Log: zerolog.Nop(), Backup: f.backup,
 		ReloadKeys: f.reloadKeys,
-		BackupDir:  "/", Anonymous: Operate, // so that most tests need no key
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+			_, _ = io.WriteString(w, "up 1\n")
+		}),
+		Checks:    func() []Check { return []Check{{Name: "loops", Text: "lag 1ms"}, {"disk", true, "1 MiB free"}} },
+		BackupDir: "/", Anonymous: Operate, // so that most tests need no key
 	}
 	change(&cfg)
 	var err error

@@ -3,9 +3,12 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	stdlog "log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -13,15 +16,50 @@ import (
 
 func live(w http.ResponseWriter, _ *http.Request) { answer(w, status{"alive"}) }
 
-// answerReady returns a handler that says whether a server is ready.
-func answerReady(ready func() error) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+// Check is a thing that may keep a server from being ready, or be worth a look.
+type Check struct {
+	Name string // a word
+	Bad  bool
+	Text string // a few words on how it is
+}
+
+// answerReady returns a handler that says whether a server is ready. Asked with verbose, it says in plain
+// text how each check stands, for people and for kubectl.
+func answerReady(ready func() error, checks func() []Check) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("verbose") {
+			answerChecks(w, ready(), checks)
+			return
+		}
 		if err := ready(); err != nil {
 			fail(w, http.StatusServiceUnavailable, codeNotReady, err.Error())
 			return
 		}
 		answer(w, status{"ready"})
 	}
+}
+
+// answerChecks answers a line a check. The status is that of an answer without verbose: a check that is bad
+// does not make a server unready by itself.
+func answerChecks(w http.ResponseWriter, unready error, checks func() []Check) {
+	var text strings.Builder
+	if checks != nil {
+		for _, c := range checks() {
+			mark := '+'
+			if c.Bad {
+				mark = '-'
+			}
+			_, _ = fmt.Fprintf(&text, "[%c]%s %s\n", mark, c.Name, c.Text)
+		}
+	}
+	header(w, "text/plain; charset=utf-8")
+	if unready != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = fmt.Fprintf(&text, "readyz check failed: %v\n", unready)
+	} else {
+		text.WriteString("readyz check passed\n")
+	}
+	_, _ = io.WriteString(w, text.String())
 }
 
 // Limits of a health server. What asks it needs one connection for a moment.
@@ -37,9 +75,9 @@ const (
 type Health struct{ http *http.Server }
 
 // NewHealth returns a health server that does not serve yet. ready returns nil, or why the server is
-// not ready.
-func NewHealth(ready func() error, log zerolog.Logger) *Health {
-	all := healthRoutes(ready)
+// not ready; checks are what /readyz?verbose says.
+func NewHealth(ready func() error, checks func() []Check, log zerolog.Logger) *Health {
+	all := healthRoutes(ready, checks)
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		m, ok := all[r.URL.Path]
 		if !ok {

@@ -70,7 +70,7 @@ func (p *profiles) routes() routes {
 
 func checkSymbolQuery(r *http.Request) error { return checkCounters(r.URL.RawQuery) }
 
-var seconds = parameter{"seconds", func(value string) error {
+var seconds = parameter{name: "seconds", check: func(value string) error {
 	if n, err := parseNumber(value); err != nil || n < 1 || n > profileSecondsMax {
 		return fmt.Errorf("%q is not possible; write a whole number from 1 to %d", clip(value), profileSecondsMax)
 	}
@@ -79,7 +79,7 @@ var seconds = parameter{"seconds", func(value string) error {
 
 // oneOf is a parameter that takes one of a few words.
 func oneOf(name string, words ...string) parameter {
-	return parameter{name, func(value string) error {
+	return parameter{name: name, check: func(value string) error {
 		if !slices.Contains(words, value) {
 			return fmt.Errorf("%q is not possible; it is one of %s", clip(value), inWords(words))
 		}

@@ -14,6 +14,7 @@ import (
 type parameter struct {
 	name  string
 	check func(value string) error // the error is a sentence about the value
+	bare  bool                     // it has no value: it is there, or it is not
 }
 
 // acceptParameters returns a check of queries that accepts only these parameters. A misspelt or
@@ -42,6 +43,10 @@ func (p *parameter) checkAll(values []string) error {
 	switch {
 	case len(values) > 1:
 		return fmt.Errorf("%s is there %d times; write it once", p.name, len(values))
+	case p.bare && values[0] != "":
+		return fmt.Errorf("%s is %q; it takes no value: write ?%s alone", p.name, clip(values[0]), p.name)
+	case p.bare:
+		return nil
 	case values[0] == "":
 		return fmt.Errorf("%s is empty; give it a value, or leave it out", p.name)
 	}
@@ -74,7 +79,7 @@ func parseNumber(text string) (uint64, error) {
 
 // number is a parameter that takes a whole number.
 func number(name string) parameter {
-	return parameter{name, func(value string) error {
+	return parameter{name: name, check: func(value string) error {
 		if _, err := parseNumber(value); err != nil {
 			return fmt.Errorf("%q is not a whole number; write digits alone, without zeros in front, from 0 to %d",
 				clip(value), uint64(1<<64-1))
@@ -82,6 +87,9 @@ func number(name string) parameter {
 		return nil
 	}}
 }
+
+// bare is a parameter without a value.
+func bare(name string) parameter { return parameter{name: name, bare: true} }
 
 // queryNumber returns a number from a query that has been checked, or 0 if it is not there.
 func queryNumber(r *http.Request, name string) uint64 {

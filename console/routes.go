@@ -38,10 +38,12 @@ type routes map[string]methods
 
 // healthRoutes are open to everybody, under any host name: a supervisor has no token, and
 // health reveals nothing secret.
-func healthRoutes(ready func() error) routes {
+func healthRoutes(ready func() error, checks func() []Check) routes {
 	return routes{
-		"/livez":  {"GET": {role: everybody, handle: live}},
-		"/readyz": {"GET": {role: everybody, handle: answerReady(ready)}},
+		"/livez": {"GET": {role: everybody, handle: live}},
+		"/readyz": {
+			"GET": {role: everybody, handle: answerReady(ready, checks), query: acceptParameters(bare("verbose"))},
+		},
 	}
 }
 
@@ -64,6 +66,9 @@ func (s *Server) guardedRoutes() routes {
 		},
 		simulatorPath:         {"GET": {role: Watch, handle: s.simulator}, "PUT": change(s.setSimulator)},
 		"/api/v1/trades/{id}": {"GET": {role: Watch, handle: s.trade}},
+	}
+	if s.cfg.Metrics != nil {
+		all["/metrics"] = methods{"GET": {role: Watch, handle: s.cfg.Metrics.ServeHTTP}}
 	}
 	if s.cfg.LogLevel != nil {
 		all[logPath] = methods{"GET": {role: Watch, handle: s.logLevel}, "PUT": change(s.setLogLevel)}
@@ -105,7 +110,7 @@ func (s *Server) protected(all methods) methods {
 }
 
 func (s *Server) handler() http.Handler {
-	health := healthRoutes(s.cfg.Ready)
+	health := healthRoutes(s.cfg.Ready, s.cfg.Checks)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m, ok := health[r.URL.Path]; ok {
 			m.ServeHTTP(w, r)

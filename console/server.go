@@ -33,6 +33,7 @@ type Server struct {
 	cfg      Config
 	http     *http.Server
 	guard    *guard
+	counted  counted
 	profiles profiles
 	listener *boundedListener
 	socket   *boundedListener   // of its own, so that what comes by the network takes no place from it
@@ -52,7 +53,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	s.http = &http.Server{
-		Handler:           secureHeaders(trackRequests(s.handler())),
+		Handler:           secureHeaders(trackRequests(s.counted.countAnswers(s.handler()))),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       withConn,
 		ReadHeaderTimeout: headerTimeout,

@@ -92,6 +92,8 @@ func (s *shard) replayOne(ses *Session, ev *positions.Event) bool {
 func (s *shard) join(ses *Session) {
 	a, ids := ses.account, ses.catchup.holdings
 	ses.state, ses.catchup = sessionLive, nil
+	s.measures.sessions(sessionCatching, -1)
+	s.measures.sessions(sessionLive, 1)
 	a.live = append(a.live, ses)
 	for _, id := range ids {
 		i := s.snapshot(a.number)

@@ -113,7 +113,7 @@ func New(cfg Config) (*Engine, error) {
 			eng: e, keeps: cfg.Journal.Keeps(), idsMax: orderIDsMax,
 			unstoredMax: cfg.UncheckpointedBytesMax / int64(cfg.Shards),
 			book:        positions.NewBook(cfg.Universe), accounts: make(map[uint64]*account),
-			publisher: cfg.Outlet.Publisher(),
+			publisher: cfg.Outlet.Publisher(), measures: newMeasures(),
 		}
 		s.drainFunc = s.drain
 		s.memory.init(tailEvents, cfg.HistoryMemoryBytesMax/int64(cfg.Shards), s.keeps, newBlocks(cfg.AdviseMemory))

@@ -33,7 +33,9 @@ func (printer) Answer(a engine.Answer) {
 }
 
 func (printer) Lost(*engine.Session) {}
-func (printer) Flush()               {}
+
+func (printer) Timed(int64, int64) {}
+func (printer) Flush()             {}
 
 // An engine without sockets and without a disk: an account is opened, logs in, buys, and may not
 // sell what it does not have.

@@ -333,9 +333,10 @@ type conn struct {
 
 	// Guarded by the outlet's mutex.
 	frames  []frame
-	unread  int  // frames since the client last read
-	piece   int  // Replay lets unread grow no larger than this
-	catchUp bool // Replay returned false, and CatchUp was not called since
+	timings []timing // of each frame
+	unread  int      // frames since the client last read
+	piece   int      // Replay lets unread grow no larger than this
+	catchUp bool     // Replay returned false, and CatchUp was not called since
 }
 
 // fakeOutlet records the calls of all shards' publishers.
@@ -361,6 +362,13 @@ type fakePublisher struct {
 	outlet *fakeOutlet
 	used   int  // deliberately without a lock: two concurrent drainers of one shard are a data race here
 	dirty  bool // something was sent after the last Flush
+	now    timing
+}
+
+// timing is what Timed had said when a frame was sent.
+type timing struct {
+	kind           string // of the frame
+	decided, asked int64
 }
 
 func (p *fakePublisher) send(s *Session, f frame) {
@@ -387,6 +395,7 @@ func (p *fakePublisher) record(s *Session, f frame) {
 		o.wrong = append(o.wrong, fmt.Sprintf("%s of account %d sent to a session of %d", f, f.ev.Account, c.account))
 	}
 	c.frames = append(c.frames, f)
+	c.timings = append(c.timings, timing{f.kind, p.now.decided, p.now.asked})
 	c.unread++
 }
 
@@ -459,6 +468,11 @@ func (p *fakePublisher) Answer(a Answer) {
 		p.outlet.complain("DUPLICATE_ORDER_ID without the order")
 	}
 	p.send(a.Session, f)
+}
+
+func (p *fakePublisher) Timed(decided, asked int64) {
+	p.used++
+	p.now = timing{decided: decided, asked: asked}
 }
 
 func (p *fakePublisher) Lost(s *Session) { p.send(s, frame{kind: "LOST"}) }

@@ -108,6 +108,7 @@ func (s *shard) login(ses *Session, l *Login, h *positions.Holdings) {
 		ses.state = sessionLive
 		a.live = append(a.live, ses)
 	}
+	s.measures.sessions(ses.state, 1)
 	s.publisher.Answer(Answer{Kind: AnswerLoggedIn, Session: ses, ID: l.ID, Login: &reply})
 }
 
@@ -144,6 +145,7 @@ func (s *shard) logout(ses *Session) {
 	}
 	a := ses.account
 	a.sessions--
+	s.measures.sessions(ses.state, -1)
 	if i := slices.Index(a.live, ses); i >= 0 {
 		last := len(a.live) - 1
 		a.live[i] = a.live[last]

@@ -84,6 +84,7 @@ func (s *shard) decide(o *positions.Order, act *action) (executed bool) {
 	default:
 		act.outcome = outcomeExecuted
 		s.accept(act)
+		s.measures.counts.Count(countExecuted, 1)
 		return true
 	}
 	st.events = st.events[:n]

@@ -32,6 +32,11 @@ type Publisher interface {
 	// a snapshot.
 	Lost(s *Session)
 
+	// Timed says of what is sent next when its events were decided and when its request was read, by
+	// tally.Now, for the outlet to measure how long they take to their sockets. 0: that is not
+	// measured. What is read from history is not, whatever was said.
+	Timed(decided, asked int64)
+
 	// Flush is called at the end of each step: the output so far must reach the event loops now.
 	Flush()
 }

@@ -9,6 +9,7 @@ func (s *shard) publish(act *action) {
 		return
 	}
 	r := act.req
+	s.timed(r.Asked)
 	switch act.outcome {
 	case outcomeExecuted:
 		s.publishEvents(act.events, r)

@@ -17,6 +17,7 @@ func (s *shard) repeat(a *account, first OrderIDRecord, o *positions.Order, cont
 		return
 	}
 	act.outcome, act.index = outcomeRepeated, int32(len(st.repeats))
+	s.measures.counts.Count(countRepeated, 1)
 	if ev == nil { // it is read outside the drainer when the action is published
 		ev = &positions.Event{Account: a.number, Seq: first.Seq}
 	}

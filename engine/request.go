@@ -25,6 +25,7 @@ type Request struct {
 	ID      uint64          // of the request, for the answer
 	Before  uint64          // KindHistory: the newest events below this sequence; 0: the newest of all
 	Arg     uint64          // KindDecide: passed to Decider
+	Asked   int64           // when it was read, by tally.Now; 0: nobody measures how long it takes
 	Decider Decider         // KindDecide
 	Order   positions.Order // KindOrder; the engine sets its account
 }

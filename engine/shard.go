@@ -37,7 +37,8 @@ type shard struct {
 	spareControl []item
 
 	// Read by any goroutine.
-	stats shardStats
+	stats    shardStats
+	measures measures
 
 	// Owned by the drainer; before the first request by the goroutine that loads and replays, and
 	// after Stop by the one that calls Books. A drain may run on any goroutine of the pool, so each
@@ -150,6 +151,9 @@ func (s *shard) drain() {
 // runSteps serves what was taken from the mailbox.
 func (s *shard) runSteps(inbox []Request, lane []item) {
 	n := min(len(inbox), stepRequestsMax)
+	if n > 0 {
+		s.step.first = inbox[0].Asked
+	}
 	s.runStep(inbox[:n], lane)
 	for rest := inbox[n:]; len(rest) > 0; rest = rest[n:] {
 		n = min(len(rest), stepRequestsMax)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/tally"
 )
 
 // step is the scratch memory of one step. The next step reuses it.
@@ -27,6 +28,10 @@ type step struct {
 	elapsed  int64 // for intervals; only set if the rate of orders is limited
 	readOnly bool
 	refused  uint64
+
+	began int64 // by tally.Now
+	first int64 // when the first request of the drain was read; 0: it is not measured, or was in a step before
+	asked int64 // when the request that is being published was read; 0: it is not measured
 }
 
 // action is what an item of the control lane, or a request, has decided and still has to publish.
@@ -74,6 +79,11 @@ const (
 func (s *shard) runStep(requests []Request, lane []item) {
 	s.drainer.Check()
 	st := &s.step
+	st.began = tally.Now()
+	if st.first != 0 {
+		s.measures.wait.Observe(st.began - st.first)
+		st.first = 0
+	}
 	st.prices, st.now = s.eng.cfg.Prices(), s.eng.cfg.Clock()
 	if s.eng.cfg.OrdersPerSecond > 0 {
 		st.elapsed = s.eng.cfg.Elapsed()
@@ -85,10 +95,12 @@ func (s *shard) runStep(requests []Request, lane []item) {
 	for i := range requests {
 		s.decideRequest(&requests[i])
 	}
+	pass := s.timePasses(len(requests))
 	if len(st.events) > 0 {
 		if err := s.eng.cfg.Journal.Commit(st.records, len(st.events)); err != nil {
 			s.eng.fatal(fmt.Errorf("journal: a commit failed, so nothing more may be answered: %w", err))
 		}
+		pass.committed()
 	}
 	// Counted before anything is answered, so that the counters include every request whose answer
 	// has been received.
@@ -96,15 +108,29 @@ func (s *shard) runStep(requests []Request, lane []item) {
 	s.stats.events.Add(uint64(len(st.events)))
 	s.stats.refused.Add(st.refused)
 	s.stats.steps.Add(1)
+	s.measures.counts.Publish()
+	s.publisher.Timed(st.began, 0)
 	for i := range st.actions {
 		s.publish(&st.actions[i])
 	}
+	s.timed(0)
 	for _, ses := range st.joining {
 		s.bringForward(ses)
 	}
 	s.publisher.Flush()
 	s.endStep()
+	pass.published()
+	s.measures.stepEnds(len(requests))
 	s.resetStep()
+}
+
+// timed tells the outlet when the request that is published next was read. Those of one read come
+// one after the other.
+func (s *shard) timed(asked int64) {
+	if st := &s.step; st.asked != asked {
+		st.asked = asked
+		s.publisher.Timed(st.began, asked)
+	}
 }
 
 // endStep runs when the whole step has been published. This is the point at which a checkpoint
@@ -147,7 +173,7 @@ func (s *shard) resetStep() {
 	st.holdings, st.rows, st.joining = st.holdings[:0], st.rows[:0], st.joining[:0]
 	st.slices, st.page = st.slices[:0], st.page[:0]
 	st.records, st.ends = st.records[:0], st.ends[:0]
-	st.refused = 0
+	st.refused, st.asked = 0, 0
 }
 
 // nextEvent returns room for one more event of the step. If no event comes of it, the caller
@@ -168,6 +194,7 @@ func (s *shard) accept(act *action) {
 	n := len(st.events) - 1
 	ev := &st.events[n]
 	s.book.Apply(ev)
+	s.measures.event(ev)
 	st.records = s.table.Append(st.records, ev)
 	st.ends = append(st.ends, len(st.records))
 	act.events.add(n)

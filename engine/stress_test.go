@@ -11,8 +11,8 @@ import (
 	"github.com/papertape/papertape/positions"
 )
 
-// tally counts the answers to one submitter, by request id. It is the Peer of sessions under load.
-type tally struct {
+// tallied counts the answers to one submitter, by request id. It is the Peer of sessions under load.
+type tallied struct {
 	Session
 	answers []atomic.Int32
 	pushed  atomic.Int64
@@ -29,12 +29,12 @@ type tallyPublisher struct{ used int }
 
 func (p *tallyPublisher) answer(s *Session, id uint64) {
 	p.used++ // without a lock: two concurrent drainers of one shard are a data race here
-	s.Peer.(*tally).answers[id].Add(1)
+	s.Peer.(*tallied).answers[id].Add(1)
 }
 
 func (p *tallyPublisher) Event(ev *positions.Event, live []*Session, owner *Session, id uint64) {
 	for _, s := range live {
-		to := s.Peer.(*tally)
+		to := s.Peer.(*tallied)
 		if to.seq++; to.seq != ev.Seq {
 			to.holes.Add(1)
 		}
@@ -51,13 +51,14 @@ func (p *tallyPublisher) Answer(a Answer) {
 	case AnswerLoginRefused:
 		return
 	case AnswerLoggedIn:
-		a.Session.Peer.(*tally).seq = a.Login.HeadSeq
+		a.Session.Peer.(*tallied).seq = a.Login.HeadSeq
 	}
 	p.answer(a.Session, a.ID)
 }
 
 func (p *tallyPublisher) Replay(*positions.Event, *Session, uint64, bool) bool { return true }
 func (p *tallyPublisher) Lost(*Session)                                        {}
+func (p *tallyPublisher) Timed(int64, int64)                                   {}
 func (p *tallyPublisher) Flush()                                               { p.used++ }
 
 // doneCounter is a Decider that counts its calls.
@@ -134,7 +135,7 @@ func handOffEngine(t *testing.T, workers int) *Engine {
 
 // submitter is one of many. Its account belongs to one of four shards.
 type submitter struct {
-	tally
+	tallied
 	account  uint64
 	taken    []bool
 	fills    int64
@@ -148,7 +149,7 @@ func handOff(t *testing.T, eng *Engine) {
 	for i := range all {
 		s := &submitter{account: firstAccount + uint64(i%8), taken: make([]bool, requests), deciders: new(doneCounter)}
 		s.answers = make([]atomic.Int32, requests)
-		s.Peer = &s.tally
+		s.Peer = &s.tallied
 		eng.Login(&s.Session, Login{ID: 0, Account: s.account, Mode: ModeQuick})
 		s.taken[0] = true
 		all[i] = s
@@ -236,7 +237,7 @@ func TestHandOffOfControls(t *testing.T) {
 		account := firstAccount + uint64(i)
 		done.Go(func() {
 			for range 200 {
-				s := &tally{answers: make([]atomic.Int32, 2)}
+				s := &tallied{answers: make([]atomic.Int32, 2)}
 				s.Peer = s
 				eng.Login(&s.Session, Login{ID: 1, Account: account, Mode: ModeSnapshot})
 				eng.Logout(&s.Session, account)

@@ -14,13 +14,9 @@ import (
 // docs/operations.md says which counter belongs to which limit.
 func (s *server) counters() []console.Counter {
 	e, g := s.engine.Stats(), s.gw.Stats()
-	lost := uint64(0)
 	var wrong, limited uint64
 	if s.console != nil {
 		wrong, limited = s.console.Refused()
-	}
-	if s.out != nil {
-		lost = s.out.to.lost.Load()
 	}
 	return append([]console.Counter{
 		{Name: "connections", Value: uint64(s.gw.Connections()), What: "open now"},
@@ -66,7 +62,8 @@ func (s *server) counters() []console.Counter {
 			What: "requests to the console without a key, or with a wrong one"},
 		{Name: "console_limited", Value: limited,
 			What: "requests to the console refused since too many wrong keys came from their address"},
-		{Name: "log_lines_lost", Value: lost, What: "lines of the log that could not be written, or that nobody read"},
+		{Name: "log_lines_lost", Value: s.logLinesLost(),
+			What: "lines of the log that could not be written, or that nobody read"},
 	}, s.ledger.counters()...)
 }
 

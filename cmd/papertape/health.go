@@ -33,7 +33,7 @@ func (s *server) serveHealth(ctx context.Context) (where string, stop func(), er
 	case err != nil:
 		return "", nil, config.Errorf("health_listen: listen on %s: %w", address, err)
 	}
-	health := console.NewHealth(s.ready, s.log)
+	health := console.NewHealth(s.ready, s.checks, s.log)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = health.Serve(ln) }) // ends with Shutdown
 	return ln.Addr().String(), func() {

@@ -269,7 +269,8 @@ func (s *server) newConsole() (*console.Server, error) {
 	cfg := console.Config{
 		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Sessions: s.gw,
 		Simulator: s.flow,
-		Counters:  s.counters, Ready: s.ready, Hosts: s.cfg.AdminHosts, Log: s.log,
+		Counters:  s.counters, Metrics: s.metrics(), Ready: s.ready, Checks: s.checks,
+		Hosts: s.cfg.AdminHosts, Log: s.log,
 		Keys: s.access, Anonymous: anonymousRole(s.cfg), Audit: s.access.audit,
 	}
 	if s.cfg.BackupDir != "" {

@@ -131,7 +131,7 @@ func (g *Gateway) KeysChanged() int {
 	before := g.stats.AuthRevoked.Load()
 	now := time.Now()
 	g.onEachLoop(func(l *loop) {
-		l.now = g.millis()
+		l.tellTime()
 		l.eachKeyed(func(s *Session) { l.judgeKey(s, now) })
 	})
 	return int(g.stats.AuthRevoked.Load() - before) //nolint:gosec // sessions

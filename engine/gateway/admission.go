@@ -45,25 +45,55 @@ type admission struct {
 // open, even if there are more than the new limits allow.
 func (g *Gateway) SetLimits(limits Limits) { g.limits.Store(&limits) }
 
+// ConnectionsLimit returns how many connections may be open.
+func (g *Gateway) ConnectionsLimit() int { return g.limits.Load().ConnectionsMax }
+
 // Connections returns how many connections are open.
 func (g *Gateway) Connections() int { return int(g.open.Load()) }
 
-// admit counts a new connection, and returns the limit that it exceeds, or "". Only connections within all other
+// limit is a limit that a new connection exceeds. 0: none.
+type limit uint8
+
+// The limits, in the order of their counters from countFull on.
+const (
+	limitOpen limit = iota + 1
+	limitPrelogin
+	limitPerIP
+	limitRate
+)
+
+// String says what a client is told.
+func (exceeded limit) String() string {
+	return [...]string{
+		limitOpen:     "the server holds as many connections as it may",
+		limitPrelogin: "too many connections have not logged in yet",
+		limitPerIP:    "your address has as many connections as it may",
+		limitRate:     "too many connections come at once",
+	}[exceeded]
+}
+
+// countRefused counts a connection that exceeds a limit.
+func (l *loop) countRefused(exceeded limit) {
+	l.gw.stats.RefusedFull.Add(1)
+	l.counts.Count(countFull+int(exceeded-limitOpen), 1)
+}
+
+// admit counts a new connection, and returns the limit that it exceeds, if any. Only connections within all other
 // limits count for the rate. The rate is limited because after a restart all clients come back at once, and each
 // admitted connection costs a login, and perhaps a replay.
-func (a *admission) admit(from net.Addr, now time.Duration) (exceeded string) {
+func (a *admission) admit(from net.Addr, now time.Duration) (exceeded limit) {
 	open, prelogin, perIP := a.open.Add(1), a.prelogin.Add(1), a.countIP(from, 1)
 	switch limits := a.limits.Load(); {
 	case open > int64(limits.ConnectionsMax):
-		return "the server holds as many connections as it may"
+		return limitOpen
 	case prelogin > int64(limits.ConnectionsPreloginMax):
-		return "too many connections have not logged in yet"
+		return limitPrelogin
 	case limits.ConnectionsPerIPMax > 0 && perIP > limits.ConnectionsPerIPMax:
-		return "your address has as many connections as it may"
+		return limitPerIP
 	case !a.withinRate(now, limits.ConnectionsPerSecondMax):
-		return "too many connections come at once"
+		return limitRate
 	}
-	return ""
+	return 0
 }
 
 func (a *admission) withinRate(now time.Duration, perSecond int) bool {

@@ -27,13 +27,22 @@ func (l *loop) reply(s *Session) {
 	l.gw.replied(s, l.frame)
 	s.mu.Lock()
 	l.send(s)
+	l.answered(s)
 	s.mu.Unlock()
+}
+
+// answered times the frame that was sent last: it answers a request of this read. s.mu must be held.
+func (l *loop) answered(s *Session) {
+	if s.out != nil {
+		s.out.timed(0, l.readAt)
+	}
 }
 
 // slowText goes with the GOODBYE to a client whose outbox is full.
 const slowText = "too much was waiting to be read: come back and resume, nothing is lost"
 
 func (l *loop) reject(s *Session, id uint64, code papertapev1.RejectCode, text string) {
+	l.countReject(code)
 	l.frame = codec.AppendReject(l.frame[:0], id, code, text, 0)
 	l.reply(s)
 }
@@ -41,6 +50,7 @@ func (l *loop) reject(s *Session, id uint64, code papertapev1.RejectCode, text s
 // busy answers a request that was refused for overload.
 func (l *loop) busy(s *Session, id uint64, text string) {
 	l.gw.stats.Busy.Add(1)
+	l.countReject(papertapev1.RejectCode_REJECT_CODE_BUSY)
 	l.frame = codec.AppendReject(l.frame[:0], id, papertapev1.RejectCode_REJECT_CODE_BUSY,
 		text+": try again", busyRetryAfter)
 	l.reply(s)
@@ -62,6 +72,7 @@ func (l *loop) violation(s *Session, f codec.Frame, err error) {
 	l.gw.stats.ProtocolErrors.Add(1)
 	bad := &codec.Error{Code: papertapev1.RejectCode_REJECT_CODE_MALFORMED, Text: err.Error()}
 	errors.As(err, &bad)
+	l.countReject(bad.Code)
 	farewell := codec.AppendReject(nil, f.ID, bad.Code, bad.Text, 0)
 	l.gw.replied(s, farewell)
 	l.beginClose(s, protocolViolated, codec.AppendGoodbye(farewell, protocolViolated, bad.Text, 0), l.answersBy())
@@ -76,6 +87,7 @@ func (l *loop) refuseLogin(s *Session, id uint64, code papertapev1.RejectCode, t
 	if code == papertapev1.RejectCode_REJECT_CODE_BUSY {
 		retry = failureEvery
 	}
+	l.countReject(code)
 	l.frame = codec.AppendReject(l.frame[:0], id, code, text, retry)
 	l.reply(s)
 	if s.outOfLogins() {

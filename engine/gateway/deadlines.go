@@ -46,11 +46,17 @@ func (l *loop) tickEarly() {
 	}
 }
 
+// tickOnTime is the ticker's tick.
+func (l *loop) tickOnTime() {
+	l.measureTick()
+	l.tick()
+}
+
 // tick looks at the backlog and at the deadlines.
 func (l *loop) tick() {
 	l.tickPosted.Store(false)
 	before := l.ticked
-	l.now = l.gw.millis()
+	l.tellTime()
 	l.ticked = l.now
 	if before != 0 && l.now-before > toMillis(l.gw.cfg.Heartbeat) {
 		// The process stood still. What clients sent meanwhile may not have been read yet: nobody is idle for that.
@@ -75,7 +81,7 @@ func (l *loop) turnWheel() {
 }
 
 func (l *loop) goOnTurning() {
-	l.now = l.gw.millis()
+	l.tellTime()
 	l.turnWheel()
 }
 

@@ -101,6 +101,7 @@ func (p *publisher) declined(id uint64, d engine.Decider) {
 	e, ok := d.(*embedded)
 	switch {
 	case ok && e.answer.Reject != nil:
+		p.countReject(e.answer.Reject.Code)
 		p.frame = codec.AppendReject(p.frame[:0], id, e.answer.Reject.Code, e.answer.Reject.Text, 0)
 	case ok && e.answer.Type >= codec.TypeEmbedder && len(e.answer.Payload) <= codec.LimitToClient-12:
 		p.frame = codec.AppendFrame(p.frame[:0], e.answer.Type, codec.FlagReply, id, e.answer.Payload)

@@ -172,6 +172,7 @@ func (l *loop) forget(s *Session, from net.Addr) {
 		l.dropFront(s.front)
 	}
 	l.leavePhase(s, phaseClosed)
+	l.countEnd(s)
 	if s.ending != 0 {
 		l.endings--
 	}
@@ -197,6 +198,38 @@ func (l *loop) forget(s *Session, from net.Addr) {
 		l.callHooks(s, onDisconnect)
 	}
 	s.closing = nil // its socket is closed
+}
+
+// endUnsaid notes that the server resets a session as slow, without a GOODBYE: it has been counted as that.
+func (s *Session) endUnsaid() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end == 0 {
+		s.end = papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW
+	}
+}
+
+// countEnd counts the end of a session by its cause, where nothing else has: who ends a session for another reason
+// than these counts that there.
+func (l *loop) countEnd(s *Session) {
+	if s.stalled != 0 {
+		l.countWaiting(-1)
+	}
+	if s.refused || s.front != nil && !s.front.hooked {
+		return
+	}
+	s.mu.Lock()
+	reason := s.end
+	s.mu.Unlock()
+	if reason == 0 && s.closing != nil {
+		reason = s.closing.reason
+	}
+	switch reason {
+	case 0:
+		l.counts.Count(countLeft, 1)
+	case papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN:
+		l.counts.Count(countShutDown, 1)
+	}
 }
 
 // retryAfter returns how long a client that was sent away for this reason should wait before it comes back.

@@ -101,11 +101,16 @@ func (l *loop) awaitHeader(s *Session) gnet.Action {
 	open, prelogin := g.open.Add(1), g.prelogin.Add(1)
 	l.schedule(s)
 	limits := g.limits.Load()
-	if open > int64(limits.ConnectionsMax) || prelogin > int64(limits.ConnectionsPreloginMax) {
-		g.stats.RefusedFull.Add(1)
+	if open > int64(limits.ConnectionsMax) {
+		l.countRefused(limitOpen)
+		return gnet.Close
+	}
+	if prelogin > int64(limits.ConnectionsPreloginMax) {
+		l.countRefused(limitPrelogin)
 		return gnet.Close
 	}
 	if g.draining.Load() {
+		l.counts.Count(countDraining, 1)
 		return gnet.Close
 	}
 	return gnet.None
@@ -128,12 +133,13 @@ func (l *loop) headerCame(s *Session, client netip.AddrPort) gnet.Action {
 
 // letInToHandshake is letIn for a connection that begins with TLS. It is welcomed when the handshake is done. If it is
 // over a limit it is closed without a word: to say so would cost a handshake.
-func (l *loop) letInToHandshake(exceeded string) gnet.Action {
-	if exceeded != "" {
-		l.gw.stats.RefusedFull.Add(1)
+func (l *loop) letInToHandshake(exceeded limit) gnet.Action {
+	if exceeded != 0 {
+		l.countRefused(exceeded)
 		return gnet.Close
 	}
 	if l.gw.draining.Load() {
+		l.counts.Count(countDraining, 1)
 		return gnet.Close
 	}
 	return gnet.None
@@ -153,6 +159,7 @@ func (l *loop) readThrough(s *Session, c gnet.Conn, in []byte) gnet.Action {
 		if n == 0 {
 			return gnet.None
 		}
+		l.counts.Count(countBytesIn, uint64(n)) //nolint:gosec // a length
 		if _, err := c.Discard(n); err != nil {
 			return gnet.Close
 		}
@@ -172,6 +179,7 @@ func (l *loop) readThrough(s *Session, c gnet.Conn, in []byte) gnet.Action {
 	if s.phase.Load() == phaseClosed {
 		return gnet.None
 	}
+	l.counts.Count(countBytesIn, uint64(len(in)))
 	if len(in) > 0 { // Discard(0) means everything
 		if _, err := c.Discard(len(in)); err != nil {
 			return gnet.Close

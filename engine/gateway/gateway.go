@@ -21,6 +21,7 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/keys"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/tally"
 )
 
 // Config is what a gateway is made of. All fields are required except Log, Hooks, Wrappers and those that say so.
@@ -60,6 +61,7 @@ type Gateway struct {
 	cfg      Config
 	engine   *engine.Engine // set by Serve before the first connection
 	start    time.Time
+	began    int64                  // start, by tally.Now
 	instance uint64                 // in every WELCOME
 	handlers map[codec.Type]Handler // of the embedder's messages; not changed after Serve
 	presence *presence
@@ -86,7 +88,8 @@ type Gateway struct {
 
 	lateAfter time.Duration // the constant, except in a test
 
-	stats Stats
+	stats      Stats
+	publishers []*publisher // complete before the first request
 }
 
 // Stats are counters since the start.
@@ -104,7 +107,7 @@ type Stats struct {
 // New returns a gateway that does not listen yet.
 func New(cfg Config) *Gateway {
 	g := &Gateway{
-		cfg: cfg, start: time.Now(), instance: 1 + rand.Uint64N(math.MaxUint64),
+		cfg: cfg, start: time.Now(), began: tally.Now(), instance: 1 + rand.Uint64N(math.MaxUint64),
 		lateAfter: lateAfter,
 		booted:    make(chan struct{}), ended: make(chan struct{}), handlers: make(map[codec.Type]Handler),
 	}

@@ -45,6 +45,7 @@ func (l *loop) keepHalfClosed(s *Session, c gnet.Conn, err error) bool {
 	}
 	if behind && l.gw.stuck.Load() >= stuckMax {
 		l.gw.stats.CutStalled.Add(1)
+		s.endUnsaid()
 		return false
 	}
 	if behind && !flushToKernel(c) {
@@ -169,6 +170,7 @@ func (l *loop) countStuck(s *Session, stuck bool) {
 		k.stuck = true
 		if l.gw.stuck.Add(1) > stuckMax {
 			l.gw.stats.CutStalled.Add(1)
+			s.endUnsaid()
 			l.reset(s)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
+	"github.com/papertape/papertape/tally"
 )
 
 // handler is what gnet calls.
@@ -34,6 +35,7 @@ func (h handler) OnTick() (time.Duration, gnet.Action) {
 	for _, l := range *h.g.loops.Load() {
 		ran := l.tickPosted.CompareAndSwap(false, true)
 		if l.watchdog(ran); ran {
+			l.tickAsked.CompareAndSwap(0, tally.Now())
 			_ = l.el.Execute(context.Background(), l.tasks.tick) // fails only when the loop has stopped
 		}
 	}
@@ -46,7 +48,8 @@ func (h handler) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	g := h.g
 	l := g.loopOf(c.EventLoop())
 	l.goroutine.Check()
-	l.now = g.millis()
+	defer l.publishMeasures()
+	l.tellTime()
 	s := &Session{
 		conn: c, loop: l, uid: g.uids.Add(1), slot: -1, opened: l.now, lastRead: l.now, lastWrite: l.now,
 	}
@@ -71,10 +74,11 @@ func (l *loop) letIn(s *Session) gnet.Action {
 	l.welcome(s)
 	switch {
 	case g.draining.Load():
+		l.counts.Count(countDraining, 1)
 		return l.refuseConnection(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, stoppingText)
-	case exceeded != "":
-		g.stats.RefusedFull.Add(1)
-		return l.refuseConnection(s, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, exceeded)
+	case exceeded != 0:
+		l.countRefused(exceeded)
+		return l.refuseConnection(s, papertapev1.GoodbyeReason_GOODBYE_REASON_FULL, exceeded.String())
 	default:
 		if s.front != nil {
 			s.front.hooked = true
@@ -101,7 +105,9 @@ func (l *loop) welcome(s *Session) {
 func (h handler) OnTraffic(c gnet.Conn) gnet.Action {
 	s := c.Context().(*Session)
 	s.loop.goroutine.Check()
-	return s.loop.read(s, c)
+	action := s.loop.read(s, c)
+	s.loop.publishMeasures()
+	return action
 }
 
 // OnClose forgets the connection, unless answers are due to it that can still be given.
@@ -112,8 +118,9 @@ func (h handler) OnClose(c gnet.Conn, err error) gnet.Action {
 	}
 	l := s.loop
 	l.goroutine.Check()
+	defer l.publishMeasures()
 	defer l.contain("close", s)
-	l.now = h.g.millis()
+	l.tellTime()
 	if !l.keepHalfClosed(s, c, err) {
 		l.forget(s, c.RemoteAddr())
 	}

@@ -190,6 +190,7 @@ func (s *server) nothingLeft(t testing.TB) {
 		l.retryCatchingUp()
 		for what, n := range map[string]int{
 			"sessions in its wheel": l.wheel.count, "to look at again": len(l.backlog),
+			"waiting":     l.waiting,
 			"catching up": len(l.retries), "subscribers of quotes": len(l.subscribers),
 			"watched accounts": len(l.watchers), "requests": len(l.requests),
 		} {

@@ -24,6 +24,7 @@ type loop struct {
 	rung          atomic.Bool            // a flush is on its way
 	tickPosted    atomic.Bool            // a tick of the ticker is on its way
 	late          atomic.Bool            // it stands still
+	tickAsked     atomic.Int64           // when the ticker asked for the tick that has not run, by tally.Now; 0: none
 	longest       atomic.Int64           // since when its longest-stalled session has stalled, in millis; 0: none has
 	quotes        atomic.Pointer[quotes] // what to send the subscribers next; nil: nothing
 	quotesSkipped atomic.Bool            // some quotes were replaced before they were sent
@@ -56,6 +57,7 @@ type loop struct {
 	overdue      bool             // more deadlines have passed; they are looked at after a pause
 
 	watching
+	measures
 
 	missed int // ticks since the loop ran one; owned by the ticker
 }
@@ -75,10 +77,11 @@ type tasks struct {
 
 // newLoop makes the gateway's part of a gnet loop. It runs on that loop, and makes its goroutine the owner.
 func newLoop(g *Gateway, el gnet.EventLoop, index int) *loop {
-	l := &loop{gw: g, el: el, index: index, now: g.millis()}
+	l := &loop{gw: g, el: el, index: index, now: g.millis(), measures: newMeasures()}
 	l.goroutine.Take()
 	l.tasks = tasks{
-		flush: l.task(l.flushDirty), tick: l.task(l.tick), earlyTick: l.task(l.tickEarly), dues: l.task(l.goOnTurning),
+		flush: l.task(l.flushDirty), tick: l.task(l.tickOnTime),
+		earlyTick: l.task(l.tickEarly), dues: l.task(l.goOnTurning),
 		retry: l.task(l.retryCatchingUp), quote: l.task(l.sendQuotes), quoteOn: l.task(l.goOnQuoting),
 		presence: l.task(l.tellPresence), presenceNext: l.task(l.goOnTelling),
 	}
@@ -91,6 +94,7 @@ func newLoop(g *Gateway, el gnet.EventLoop, index int) *loop {
 func (l *loop) task(run func()) gnet.Runnable {
 	return gnet.RunnableFunc(func(context.Context) error {
 		l.goroutine.Check()
+		defer l.publishMeasures()
 		defer l.contain("loop", nil)
 		run()
 		return nil
@@ -122,6 +126,7 @@ func (g *Gateway) onEachLoop(f func(*loop)) {
 		if l.el.Execute(context.Background(), gnet.RunnableFunc(func(context.Context) error {
 			l.goroutine.Check()
 			defer func() { ran <- struct{}{} }()
+			defer l.publishMeasures()
 			defer l.contain("loop", nil)
 			f(l)
 			return nil
@@ -154,7 +159,7 @@ func (l *loop) ring() {
 // after that rings again.
 func (l *loop) flushDirty() {
 	l.rung.Store(false)
-	l.now = l.gw.millis()
+	l.tellTime()
 	l.mu.Lock()
 	list := l.dirty
 	l.dirty, l.spareDirty = l.spareDirty, nil

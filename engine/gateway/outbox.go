@@ -16,6 +16,7 @@ func (s *Session) append(frame []byte) bool {
 		s.out = newBuffer()
 	}
 	s.out.b = append(s.out.b, frame...)
+	s.out.frames++
 	return true
 }
 
@@ -37,6 +38,9 @@ func (s *Session) finishWith(reason papertapev1.GoodbyeReason, farewell []byte) 
 	if !s.append(farewell) {
 		return 0
 	}
+	if _, n, _ := codec.Cut(farewell, len(farewell)); n > 0 && n < len(farewell) {
+		s.out.frames++ // a REJECT before GOODBYE
+	}
 	s.end = reason
 	return len(farewell)
 }
@@ -50,7 +54,22 @@ func (s *Session) buffered() int {
 }
 
 // buffer is an outbox's memory. Idle sessions hold none.
-type buffer struct{ b []byte }
+type buffer struct {
+	b       []byte
+	frames  int32 // in b
+	decided int64 // when the oldest event in b was decided, by tally.Now; 0: none is measured
+	asked   int64 // when the oldest request that b answers was read; likewise
+}
+
+// timed notes when an event and a request were decided and read, of which b has a frame. 0: there is none.
+func (b *buffer) timed(decided, asked int64) {
+	if b.decided == 0 {
+		b.decided = decided
+	}
+	if b.asked == 0 {
+		b.asked = asked
+	}
+}
 
 // bufferKept is the largest buffer that is used again.
 const bufferKept = 128 << 10
@@ -61,7 +80,7 @@ func newBuffer() *buffer { return buffers.Get().(*buffer) }
 
 func (b *buffer) free() {
 	if cap(b.b) <= bufferKept {
-		b.b = b.b[:0]
+		*b = buffer{b: b.b[:0]}
 		buffers.Put(b)
 	}
 }

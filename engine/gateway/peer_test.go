@@ -27,6 +27,9 @@ type peer struct {
 	id      uint64 // last request's
 	last    uint64 // id of the last order that was executed; checked to go up
 	orders  int    // made by appendOrder
+
+	framesIn          uint64
+	bytesIn, bytesOut uint64 // without TLS
 }
 
 // peer dials.
@@ -67,6 +70,7 @@ func (p *peer) next() (codec.Frame, error) {
 		}
 		if n > 0 {
 			p.start += n
+			p.framesIn++
 			return f, nil
 		}
 		if err := p.fill(); err != nil {
@@ -88,6 +92,7 @@ func (p *peer) fill() error {
 	}
 	n, err := p.line().Read(p.buf[len(p.buf):cap(p.buf)])
 	p.buf = p.buf[:len(p.buf)+n]
+	p.bytesIn += uint64(n)
 	if n > 0 {
 		return nil
 	}
@@ -174,6 +179,7 @@ func (p *peer) write(b []byte) {
 	if _, err := p.line().Write(b); err != nil {
 		p.t.Fatal(err)
 	}
+	p.bytesOut += uint64(len(b))
 }
 
 // line is what frames go over.

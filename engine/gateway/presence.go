@@ -214,7 +214,7 @@ func (l *loop) tellSoon() {
 // tellPresence is a round: it sends the loop's subscribers the states that are new to them.
 func (l *loop) tellPresence() {
 	l.telling.Store(false)
-	l.now = l.gw.millis()
+	l.tellTime()
 	all := len(l.watchers[everyone]) > 0
 	if !all || len(l.watchers) > 1 {
 		l.tellOfAccounts()

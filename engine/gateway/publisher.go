@@ -8,6 +8,7 @@ import (
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/tally"
 )
 
 // pieceBytes is how much a session that is catching up is sent at a time: about what the socket
@@ -30,32 +31,44 @@ type publisher struct {
 	frame []byte
 	dirty [][]*Session // by index of the loop: sessions that this step made dirty
 	added int64        // bytes appended in this step
+
+	counts         tally.Counters
+	decided, asked int64 // see Timed
 }
 
 // Publisher returns a shard's way out.
-func (g *Gateway) Publisher() engine.Publisher { return &publisher{gw: g} }
+func (g *Gateway) Publisher() engine.Publisher {
+	p := &publisher{gw: g}
+	g.publishers = append(g.publishers, p)
+	return p
+}
+
+// Timed keeps when what comes next was decided and asked for.
+func (p *publisher) Timed(decided, asked int64) { p.decided, p.asked = decided, asked }
 
 // Event encodes once, and appends to the outbox of each session.
 func (p *publisher) Event(ev *positions.Event, live []*engine.Session, owner *engine.Session, id uint64) {
 	p.frame = codec.AppendEvent(p.frame[:0], codec.TypeEvent, 0, 0, ev, p.gw.cfg.Universe)
 	for _, to := range live {
 		if to != owner {
-			p.sequenced(to, ev.Seq)
+			p.sequenced(to, ev.Seq, 0)
 		}
 	}
 	if owner != nil {
 		codec.PutHeader(p.frame, codec.TypeExecution, codec.FlagReply, id)
 		p.gw.replied(owner.Peer.(*Session), p.frame)
-		p.sequenced(owner, ev.Seq)
+		p.sequenced(owner, ev.Seq, p.asked)
 	}
 }
 
-// sequenced appends the frame, which carries the account's sequence seq.
-func (p *publisher) sequenced(to *engine.Session, seq uint64) {
+// sequenced appends the frame, which carries the account's sequence seq. asked is when the request that it answers was
+// read, 0 if it answers none.
+func (p *publisher) sequenced(to *engine.Session, seq uint64, asked int64) {
 	s := to.Peer.(*Session)
 	s.mu.Lock()
 	if p.add(s) {
 		s.head = seq
+		s.out.timed(p.decided, asked)
 	}
 	s.mu.Unlock()
 }
@@ -65,7 +78,9 @@ func (p *publisher) send(to *engine.Session) {
 	s := to.Peer.(*Session)
 	p.gw.replied(s, p.frame)
 	s.mu.Lock()
-	p.add(s)
+	if p.add(s) {
+		s.out.timed(0, p.asked)
+	}
 	s.mu.Unlock()
 }
 
@@ -103,6 +118,7 @@ func (p *publisher) mark(s *Session) {
 
 // Flush hands each loop the sessions that became dirty and rings it once.
 func (p *publisher) Flush() {
+	p.counts.Publish()
 	p.gw.outboxBytes.Add(p.added)
 	p.added = 0
 	for i, list := range p.dirty {
@@ -164,8 +180,9 @@ func (p *publisher) Answer(a engine.Answer) {
 	case engine.AnswerHistory:
 		p.frame = codec.AppendHistory(p.frame[:0], a.ID, a.History, a.Oldest, universe)
 	case engine.AnswerRefused:
-		text := a.Refusal.Sentence(a.Order, universe)
-		p.frame = codec.AppendReject(p.frame[:0], a.ID, codec.CodeOf(a.Refusal.Reason), text, 0)
+		text, code := a.Refusal.Sentence(a.Order, universe), codec.CodeOf(a.Refusal.Reason)
+		p.countReject(code)
+		p.frame = codec.AppendReject(p.frame[:0], a.ID, code, text, 0)
 	case engine.AnswerDeclined:
 		p.declined(a.ID, a.Decider)
 	default:
@@ -193,6 +210,12 @@ func (p *publisher) loggedIn(to *engine.Session, id uint64, r *engine.LoginReply
 	}
 	p.gw.prelogin.Add(-1)
 	p.gw.stats.Logins.Add(1)
+	switch {
+	case r.Resynced:
+		p.counts.Count(countResynced, 1)
+	case r.Mode == engine.ModeResume:
+		p.counts.Count(countResumed, 1)
+	}
 	p.gw.replied(s, p.frame)
 }
 
@@ -206,6 +229,7 @@ func (p *publisher) loginRefused(to *engine.Session, id, account uint64, f engin
 		code, retry = papertapev1.RejectCode_REJECT_CODE_BUSY, busyRetryAfter
 		text = fmt.Sprintf("account %d has as many sessions as it may", account)
 	}
+	p.countReject(code)
 	p.frame = codec.AppendReject(p.frame[:0], id, code, text, retry)
 	p.send(to)
 	s.mu.Lock()
@@ -249,6 +273,7 @@ func (p *publisher) failed(id uint64, o *positions.Order, f engine.Failure) {
 	case engine.FailureUnknownAccount:
 		code, text = papertapev1.RejectCode_REJECT_CODE_UNKNOWN_ACCOUNT, "there is no such account"
 	}
+	p.countReject(code)
 	p.frame = codec.AppendReject(p.frame[:0], id, code, text, retry)
 }
 

@@ -83,7 +83,7 @@ func (l *loop) sendQuotes() {
 	if q == nil {
 		return
 	}
-	l.now = l.gw.millis()
+	l.tellTime()
 	l.quoted, l.quotedAll = q, skipped
 	l.quoting.begin(len(l.subscribers))
 	l.goOnQuoting()

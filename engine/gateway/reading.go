@@ -23,7 +23,8 @@ func (l *loop) read(s *Session, c gnet.Conn) gnet.Action {
 			return gnet.None // the write found it closed
 		}
 	}
-	l.now = l.gw.millis()
+	l.tellTime()
+	l.readAt = l.clock
 	s.lastRead = l.now
 	in, err := c.Peek(-1)
 	if err != nil {
@@ -45,7 +46,8 @@ func (l *loop) readPlain(s *Session, c gnet.Conn, in []byte) gnet.Action {
 	if s.inputOver() {
 		used = len(in) // thrown away
 	}
-	if used > 0 { // Discard(0) would throw everything away
+	l.counts.Count(countBytesIn, uint64(used)) //nolint:gosec // a length
+	if used > 0 {                              // Discard(0) would throw everything away
 		if _, err := c.Discard(used); err != nil {
 			return gnet.Close
 		}
@@ -81,6 +83,8 @@ func (l *loop) handleFrames(s *Session, in []byte) (used int) {
 			break
 		}
 		used += n
+		l.counts.Count(countFramesIn, 1)
+		l.countRequest(f.Type)
 		l.handle(s, f)
 	}
 	return used
@@ -111,7 +115,9 @@ func (l *loop) add(s *Session, f codec.Frame, kind engine.Kind) *engine.Request 
 		l.busy(s, f.ID, "this connection has too many requests in flight")
 		return nil
 	}
-	l.requests = append(l.requests, engine.Request{Kind: kind, Account: s.Account(), Session: &s.engine, ID: f.ID})
+	l.requests = append(l.requests, engine.Request{
+		Kind: kind, Account: s.Account(), Session: &s.engine, ID: f.ID, Asked: l.readAt,
+	})
 	return &l.requests[len(l.requests)-1]
 }
 

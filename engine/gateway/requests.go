@@ -69,6 +69,7 @@ func ping(l *loop, s *Session, f codec.Frame) {
 	s.mu.Lock() // head must be the one at this place in the stream
 	l.frame = codec.AppendPong(l.frame[:0], f.ID, s.head)
 	l.send(s)
+	l.answered(s)
 	s.mu.Unlock()
 	l.gw.replied(s, l.frame)
 }

@@ -78,7 +78,7 @@ func (g *Gateway) Kick(uid uint64, reason string) bool {
 		if victim != nil && !victim.endedByServer() {
 			found.Store(uid, true)
 			l.gw.stats.Kicked.Add(1)
-			l.now = g.millis()
+			l.tellTime()
 			l.closeAfterAnswers(victim, papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, reason, l.answersBy())
 		}
 	})

@@ -28,7 +28,7 @@ func (g *Gateway) drain(ctx context.Context) error {
 		rest = max(0, time.Until(until))
 	}
 	g.onEachLoop(func(l *loop) {
-		l.now = g.millis()
+		l.tellTime()
 		until := l.now + toMillis(rest)
 		l.wheel.each(func(s *Session) {
 			l.closeAfterAnswers(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN, stoppingText, until)

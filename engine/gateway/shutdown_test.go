@@ -21,8 +21,8 @@ const (
 	draining = papertapev1.RejectCode_REJECT_CODE_DRAINING
 )
 
-// tally counts what a client sent, and how it was answered.
-type tally struct{ sent, executed, draining int }
+// tallied counts what a client sent, and how it was answered.
+type tallied struct{ sent, executed, draining int }
 
 // orderOn sends orders while there is room, until ended is closed or the server has closed. It returns how many.
 func (p *peer) orderOn(room chan<- struct{}, ended <-chan struct{}) (sent int) {
@@ -42,7 +42,7 @@ func (p *peer) orderOn(room chan<- struct{}, ended <-chan struct{}) (sent int) {
 }
 
 // trader keeps up to sixteen orders in flight until GOODBYE SHUTDOWN and the end of the connection.
-func (p *peer) trader(began *atomic.Int64) (n tally) {
+func (p *peer) trader(began *atomic.Int64) (n tallied) {
 	var writing sync.WaitGroup
 	room := make(chan struct{}, 16)
 	ended := make(chan struct{})
@@ -91,7 +91,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 		s := start(t, func(g *Config, _ *engine.Config) { g.OutboxBytesMax, g.ShutdownTimeout = 1<<30, 20*time.Second })
 		accounts := []uint64{alice, alice + 1, bob, bob + 1, carol, carol - 1}
 		peers := make([]*peer, len(accounts))
-		tallies := make([]tally, len(accounts))
+		tallies := make([]tallied, len(accounts))
 		watchers := make([]*peer, len(accounts)) // a second session of each account, which only reads
 		var began atomic.Int64
 		var clients sync.WaitGroup

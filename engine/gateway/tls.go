@@ -67,11 +67,14 @@ func (l *loop) flush(s *Session) {
 	}
 	unsent := l.countMore(s, len(sealed))
 	l.give(s, sealed)
+	l.counts.Count(countWrites, 1)
+	l.counts.Count(countBytesOut, uint64(len(sealed)))
 	if s.phase.Load() == phaseClosed {
 		return
 	}
 	if l.settle(s, unsent); s.phase.Load() != phaseClosed && s.unsent > l.gw.cfg.OutboxBytesMax {
 		l.gw.stats.CutOutbox.Add(1)
+		s.endUnsaid()
 		l.reset(s)
 	}
 }

@@ -29,6 +29,7 @@ func (l *loop) write(s *Session) {
 	}
 	if s.phase.Load() != phaseClosed {
 		l.give(s, b)
+		l.countWrite(len(b), buf)
 	}
 	buf.free()
 	if s.phase.Load() != phaseClosed {
@@ -94,9 +95,14 @@ func (l *loop) settle(s *Session, unsent int) {
 // noteStall notes since when the socket has taken nothing.
 func (l *loop) noteStall(s *Session, left, unsent int) {
 	switch {
-	case left == 0:
+	case left == 0 && s.stalled != 0:
 		s.stalled = 0
-	case left < unsent || s.stalled == 0:
+		l.countWaiting(-1)
+	case left == 0:
+	case s.stalled == 0:
+		s.stalled = l.now
+		l.countWaiting(1)
+	case left < unsent:
 		s.stalled = l.now
 	}
 }
@@ -132,7 +138,7 @@ func (l *loop) retrySoon(s *Session) {
 // retryCatchingUp looks again at the sessions that are catching up.
 func (l *loop) retryCatchingUp() {
 	l.retryPosted = false
-	l.now = l.gw.millis()
+	l.tellTime()
 	list := l.retries
 	l.retries, l.spareRetries = l.spareRetries, nil
 	for _, s := range list {

@@ -53,7 +53,7 @@ func (j *Journal) copyTo(dir string) (err error) {
 			err = panicError(p)
 		}
 	}()
-	if err := j.syncWritten(); err != nil {
+	if _, err := j.syncWritten(); err != nil {
 		return err
 	}
 	if err := j.db.Checkpoint(dir); err != nil {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/papertape/papertape/tally"
 )
 
 const (
@@ -124,6 +126,7 @@ func (j *Journal) commitBlock(ready []*request, size int) {
 		err = j.commit(b)
 	}
 	if err == nil {
+		j.measures.committed(b, events, j.o.Mode)
 		err = b.Close()
 	}
 	if err != nil {
@@ -178,23 +181,28 @@ func (j *Journal) syncBlocks() {
 		case <-j.stop:
 			return // Close syncs
 		}
-		if err := j.syncWritten(); err != nil {
+		began := tally.Now()
+		synced, err := j.syncWritten()
+		if err != nil {
 			j.fail(err)
+		}
+		if synced {
+			j.measures.synced(time.Duration(tally.Now() - began))
 		}
 	}
 }
 
-// syncWritten syncs everything that has been committed so far.
-func (j *Journal) syncWritten() error {
+// syncWritten syncs everything that has been committed so far. It returns false if that was synced already.
+func (j *Journal) syncWritten() (synced bool, err error) {
 	number := j.committed.Load()
 	if number == j.synced.Load() {
-		return nil
+		return false, nil
 	}
 	if err := j.db.LogData(nil, pebble.Sync); err != nil { // a sync of Pebble's log covers all earlier writes
-		return err
+		return false, err
 	}
 	j.raiseSynced(number)
-	return nil
+	return true, nil
 }
 
 func (j *Journal) raiseSynced(number uint64) {

@@ -65,7 +65,7 @@ type powerLoss struct {
 // crashRun is the life of one disk: several runs of a server, with power lost at many moments.
 type crashRun struct {
 	t     *testing.T
-	tally *tally
+	tally *counted
 	mode  Mode
 	disk  crashDisk
 	w     *world

@@ -125,7 +125,7 @@ type spoilable struct {
 }
 
 // flip flips a bit that depends on n.
-func (f spoilable) flip(t *testing.T, y *tally, n int) {
+func (f spoilable) flip(t *testing.T, y *counted, n int) {
 	rng := rand.New(rand.NewPCG(y.seed, uint64(n)))
 	original, err := f.disk.UnsafeGetFileDataBuffer("data/" + f.name)
 	if err != nil {

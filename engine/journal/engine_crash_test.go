@@ -81,6 +81,7 @@ type listener struct {
 
 func (listener) Flush()               {}
 func (listener) Answer(engine.Answer) {}
+func (listener) Timed(int64, int64)   {}
 
 const engineAccounts = 8
 
@@ -293,7 +294,7 @@ type engineLoss struct {
 }
 
 // engineRun is two runs of a server on a disk that loses power at up to most moments.
-func engineRun(t *testing.T, y *tally, run uint64, most int) (tried int) {
+func engineRun(t *testing.T, y *counted, run uint64, most int) (tried int) {
 	disk, l := crashDisk{vfs.NewCrashableMem()}, newLedger()
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(y.seed+run, 3))

@@ -240,7 +240,7 @@ func TestFailingDisk(t *testing.T) {
 
 // failEach fails the first of the operations, then the one that comes step later, and so on to
 // the last.
-func failEach(t *testing.T, y *tally, base *lifeBase, mode Mode, f diskFault, step int) {
+func failEach(t *testing.T, y *counted, base *lifeBase, mode Mode, f diskFault, step int) {
 	t.Helper()
 	for n, reached := 0, new(atomic.Bool); n == 0 || reached.Load(); n += faultsAtOnce * step {
 		reached.Store(false)
@@ -261,7 +261,7 @@ func failEach(t *testing.T, y *tally, base *lifeBase, mode Mode, f diskFault, st
 const faultsAtOnce = 4
 
 // failAt fails the n-th of some operations of a life. hit is false if there were fewer than n.
-func failAt(t *testing.T, y *tally, l *shortLife, f diskFault, n int) (hit bool, err error) {
+func failAt(t *testing.T, y *counted, l *shortLife, f diskFault, n int) (hit bool, err error) {
 	failing := &failingDisk{is: f.is, err: syscall.EIO, once: f.once, stage: l.at}
 	failing.left.Store(int64(n))
 	failing.armed.Store(true)

@@ -131,7 +131,7 @@ func TestFullDisk(t *testing.T) {
 
 // fillAt makes the disk of a life full at its n-th operation that needs room. hit is false if there
 // were fewer than n.
-func fillAt(t *testing.T, y *tally, l *shortLife, logs bool, n int) (hit bool, err error) {
+func fillAt(t *testing.T, y *counted, l *shortLife, logs bool, n int) (hit bool, err error) {
 	disk := newFullDisk(l.disk, logs, n, l.at)
 	l.o.FS = disk
 	ended := make(chan struct{})

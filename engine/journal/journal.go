@@ -47,6 +47,8 @@ type Journal struct {
 	checkpoints   atomic.Uint64
 	checkpointed  atomic.Int64 // nanoseconds that the last checkpoint took
 
+	measures measures
+
 	low     atomic.Bool  // less than LowWaterBytes of the disk is free
 	waiting atomic.Int32 // writes that wait for room on the disk
 
@@ -117,6 +119,7 @@ func Open(dir string, o Options) (*Journal, error) {
 		stop:          make(chan struct{}),
 		failed:        make(chan struct{}),
 	}
+	j.measures.init()
 	if err := j.open(); err != nil {
 		return nil, errors.Join(err, j.unlock())
 	}

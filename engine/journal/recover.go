@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
@@ -88,6 +89,7 @@ func (j *Journal) startWork() {
 	j.committed.Store(j.openedAt.number)
 	j.synced.Store(j.openedAt.number)
 	j.state = running
+	j.measures.checkpointAt.Store(time.Now().UnixNano()) // the first is due from now on
 	j.serving.Store(true)
 	j.checkDisk(false)
 	j.workers.Add(2)

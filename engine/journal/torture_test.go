@@ -34,8 +34,8 @@ var (
 // thorough reports whether tests without a flag of their own should leave nothing out.
 func thorough() bool { return *crashPoints >= 3000 || *flips >= 3000 }
 
-// tally counts what a test has tried and found. It is safe for concurrent use.
-type tally struct {
+// counted counts what a test has tried and found. It is safe for concurrent use.
+type counted struct {
 	tb   testing.TB
 	seed uint64
 
@@ -49,11 +49,11 @@ type tally struct {
 	}
 }
 
-// newTally returns the tally of a test, which logs it at its end, whether or not the test has
+// newTally returns the counted of a test, which logs it at its end, whether or not the test has
 // failed.
-func newTally(tb testing.TB, what string) *tally {
+func newTally(tb testing.TB, what string) *counted {
 	tb.Helper()
-	y := &tally{tb: tb, seed: *crashSeed}
+	y := &counted{tb: tb, seed: *crashSeed}
 	if y.seed == 0 {
 		y.seed = rand.Uint64() >> 1
 	}
@@ -71,27 +71,27 @@ func newTally(tb testing.TB, what string) *tally {
 }
 
 // tried counts faults whose effects have been checked.
-func (y *tally) tried(n int) {
+func (y *counted) tried(n int) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	y.report.Points += n
 }
 
 // saw counts something that should occur in the test, but may not.
-func (y *tally) saw(what string, n int) {
+func (y *counted) saw(what string, n int) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	y.report.Seen[what] += n
 }
 
-func (y *tally) seen(what string) int {
+func (y *counted) seen(what string) int {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	return y.report.Seen[what]
 }
 
 // found reports a breach.
-func (y *tally) found(format string, args ...any) {
+func (y *counted) found(format string, args ...any) {
 	y.tb.Helper()
 	y.mu.Lock()
 	y.report.Found++
@@ -100,7 +100,7 @@ func (y *tally) found(format string, args ...any) {
 }
 
 // mustHaveSeen fails the test if something did not occur.
-func (y *tally) mustHaveSeen(whats ...string) {
+func (y *counted) mustHaveSeen(whats ...string) {
 	y.tb.Helper()
 	for _, what := range whats {
 		if y.seen(what) == 0 {
@@ -110,7 +110,7 @@ func (y *tally) mustHaveSeen(whats ...string) {
 }
 
 // sawBusts counts the busts and corrections among an account's events.
-func (y *tally) sawBusts(events []positions.Event) {
+func (y *counted) sawBusts(events []positions.Event) {
 	for i := range events {
 		if events[i].Kind != positions.KindBust {
 			continue

@@ -132,7 +132,7 @@ func TestFlippedLog(t *testing.T) {
 }
 
 // flip flips a bit of the log.
-func (l *logWorld) flip(t *testing.T, y *tally, at int, bit byte) {
+func (l *logWorld) flip(t *testing.T, y *counted, at int, bit byte) {
 	last, before := l.ends[len(l.ends)-1], l.ends[len(l.ends)-2]
 	log := slices.Clone(l.log)
 	log[at] ^= bit
@@ -243,7 +243,7 @@ func TestTornLog(t *testing.T) {
 }
 
 // tear replaces the log from a byte on with something else.
-func (l *logWorld) tear(t *testing.T, y *tally, at int, what string, rest []byte) {
+func (l *logWorld) tear(t *testing.T, y *counted, at int, what string, rest []byte) {
 	log := append(slices.Clone(l.log[:at]), rest...)
 	for at < len(log) && log[at] == l.log[at] {
 		at++ // equal by chance

@@ -18,6 +18,7 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/tally"
 )
 
 // RateMax is the largest rate, in fills a second.
@@ -136,10 +137,11 @@ func wakeDelay(rate, due float64) time.Duration {
 
 // submit submits n draws.
 func (f *Flow) submit(n int) {
+	asked := tally.Now()
 	for range n {
 		account := FirstAccount + f.rng.Uint64N(uint64(f.cfg.Accounts))
 		shard := f.eng.ShardOf(account)
-		r := engine.Request{Kind: engine.KindDecide, Decider: f, Arg: f.rng.Uint64()}
+		r := engine.Request{Kind: engine.KindDecide, Decider: f, Arg: f.rng.Uint64(), Asked: asked}
 		r.Account = account
 		f.batches[shard] = append(f.batches[shard], r)
 	}

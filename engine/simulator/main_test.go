@@ -111,6 +111,7 @@ func (nobody) Event(*positions.Event, []*engine.Session, *engine.Session, uint64
 func (nobody) Replay(*positions.Event, *engine.Session, uint64, bool) bool        { return true }
 func (nobody) Answer(engine.Answer)                                               {}
 func (nobody) Lost(*engine.Session)                                               {}
+func (nobody) Timed(int64, int64)                                                 {}
 func (nobody) Flush()                                                             {}
 
 // exchange is an engine with opened accounts, at fixed prices.

@@ -394,7 +394,7 @@ func TestEnvironment(t *testing.T) {
 	checkSentence(t, "overridden", err, `PAPERTAPE_HEARTBEAT: "x" is not a duration; write 5s or 1m30s`)
 
 	for _, entry := range []string{
-		"PAPERTAPE_SERVER=127.0.0.1:1", "PAPERTAPE_TEST_LONG=1", "PAPERTAPE_SERVICE_HOST=10.0.0.1",
+		"PAPERTAPE_SERVER=127.0.0.1:1", "PAPERTAPE_TEST_LONG=1", "PAPERTAPE_CI=1", "PAPERTAPE_SERVICE_HOST=10.0.0.1",
 		"PAPERTAPE_PORT=tcp://10.0.0.1:7300",
 		"PAPERTAPE_PORT_7300_TCP=tcp://10.0.0.1:7300", "PAPERTAPE=1", "OTHER=1", "=", "PAPERTAPE_COLOUR=",
 	} {

@@ -174,7 +174,7 @@ func (s *Settings) loadEnv(cfg *Config, environ []string) error {
 // variables of other commands and of tests, and those that Kubernetes sets in every container next
 // to a service named papertape.
 func isOtherEnv(rest string) bool {
-	return rest == "CONFIG" || rest == "SERVER" || strings.HasPrefix(rest, "TEST_") ||
+	return rest == "CONFIG" || rest == "SERVER" || rest == "CI" || strings.HasPrefix(rest, "TEST_") ||
 		rest == "PORT" || strings.HasPrefix(rest, "PORT_") || strings.HasPrefix(rest, "SERVICE_")
 }
 
