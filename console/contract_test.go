@@ -298,6 +298,11 @@ func (l *questionList) aboutServer() {
 func (l *questionList) aboutAccounts() {
 	const account = "/api/v1/accounts/100017/"
 	l.ask(400, "GET /api/v1/accounts", "/api/v1/accounts?after=x", "")
+	l.ask(200, "GET /api/v1/accounts", "/api/v1/accounts?sort=-value", "")
+	const one = "GET /api/v1/accounts/{account}"
+	l.ask(200, one, "/api/v1/accounts/100017", "")
+	l.ask(400, one, "/api/v1/accounts/ann", "")
+	l.ask(404, one, "/api/v1/accounts/7", "")
 	for _, what := range []string{"holdings", "history"} {
 		operation := "GET /api/v1/accounts/{account}/" + what
 		l.ask(200, operation, account+what, "")
@@ -321,6 +326,7 @@ func (l *questionList) aboutAccounts() {
 		}
 		l.ask(status, trade, "/api/v1/trades/100017-42", "", broken)
 		l.ask(status, "GET /api/v1/accounts", "", "", broken)
+		l.ask(status, one, "/api/v1/accounts/100017", "", broken)
 		l.ask(status, "GET /api/v1/accounts/{account}/holdings", account+"holdings", "", broken)
 		l.ask(status, "GET /api/v1/accounts/{account}/history", account+"history", "", broken)
 	}
