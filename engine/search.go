@@ -5,6 +5,7 @@ import (
 
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
+	"github.com/papertape/papertape/ranking"
 )
 
 // AccountOrder is what accounts are sorted by.
@@ -41,25 +42,25 @@ const SearchMax = accountsMax
 func (e *Engine) FindAccounts(ctx context.Context, q AccountSearch) (list []AccountInfo, total int, err error) {
 	q.Offset, q.Limit = max(0, q.Offset), max(0, q.Limit)
 	keep := min(q.Offset+q.Limit, SearchMax)
-	found := make([]*ranking[AccountInfo], len(e.shards))
+	found := make([]*ranking.Ranking[AccountInfo], len(e.shards))
 	totals := make([]int, len(e.shards))
 	err = e.survey(ctx, func(i int) func(*shard, positions.View) {
-		r := newRanking[AccountInfo](keep, q.Descending)
+		r := ranking.New[AccountInfo](keep, q.Descending)
 		found[i] = r
 		return func(s *shard, v positions.View) {
 			if v.Len() < q.MinRows || !hasPrefix(v.Account(), q.Prefix) {
 				return
 			}
 			totals[i]++
-			if key := q.keyOf(s, v); r.wants(key, v.Account()) {
-				r.add(key, v.Account(), s.info(v))
+			if key := q.keyOf(s, v); r.Wants(key, v.Account()) {
+				r.Add(key, v.Account(), s.info(v))
 			}
 		}
 	})
 	if err != nil {
 		return nil, 0, err
 	}
-	list = merged(found)
+	list = ranking.Merge(found...)
 	for _, n := range totals {
 		total += n
 	}
@@ -86,18 +87,15 @@ func (q *AccountSearch) keyOf(s *shard, v positions.View) int64 {
 	case ByRealised:
 		return v.Cash().Realised
 	case BySeq:
-		return ordered(v.Seq())
+		return ranking.Unsigned(v.Seq())
 	case ByRows:
 		return int64(v.Len())
 	case BySessions:
 		return int64(s.accounts[v.Account()].sessions)
 	default:
-		return ordered(v.Account())
+		return ranking.Unsigned(v.Account())
 	}
 }
-
-// ordered returns a number that compares with others as n does.
-func ordered(n uint64) int64 { return int64(n ^ 1<<63) } //nolint:gosec // a change of scale
 
 // Held is what all accounts hold of an instrument, and who holds most.
 type Held struct {
@@ -116,9 +114,9 @@ type Holder struct {
 // hold most. It looks at every account, some at a time (see survey).
 func (e *Engine) Holders(ctx context.Context, id market.ID, limit int) (Held, error) {
 	limit = max(0, min(limit, SearchMax))
-	found, held := make([]*ranking[Holder], len(e.shards)), make([]Held, len(e.shards))
+	found, held := make([]*ranking.Ranking[Holder], len(e.shards)), make([]Held, len(e.shards))
 	err := e.survey(ctx, func(i int) func(*shard, positions.View) {
-		r := newRanking[Holder](limit, true)
+		r := ranking.New[Holder](limit, true)
 		found[i] = r
 		return func(_ *shard, v positions.View) {
 			row, holds := v.Find(id)
@@ -127,15 +125,15 @@ func (e *Engine) Holders(ctx context.Context, id market.ID, limit int) (Held, er
 			}
 			held[i].Accounts++
 			held[i].Shares = saturated(held[i].Shares, row.Quantity)
-			if r.wants(row.Quantity, v.Account()) {
-				r.add(row.Quantity, v.Account(), Holder{v.Account(), row})
+			if r.Wants(row.Quantity, v.Account()) {
+				r.Add(row.Quantity, v.Account(), Holder{v.Account(), row})
 			}
 		}
 	})
 	if err != nil {
 		return Held{}, err
 	}
-	all := Held{Most: merged(found)}
+	all := Held{Most: ranking.Merge(found...)}
 	for i := range held {
 		all.Accounts, all.Shares = all.Accounts+held[i].Accounts, saturated(all.Shares, held[i].Shares)
 	}
