@@ -28,7 +28,7 @@ const (
 	kindAdjustment = "adjustment"
 )
 
-// kindOf names the kind of an event.
+// kindOfEvent names the kind of an event.
 func kindOfEvent(ev *positions.Event) string {
 	switch {
 	case ev.Kind == positions.KindTrade:
