@@ -343,7 +343,8 @@ func (l *questionList) aboutBusts() {
 		l.ask(200, operation, "", body, func(f *fixture) { f.desk.repeated = true })
 		l.ask(200, operation, "", body)
 		l.ask(400, operation, "", "{}")
-		preview := strings.NewReplacer(`"bust_id":"b-1"`, `"preview":true`, `,"expect_cascade":["100017-43"]`, "").Replace(body)
+		preview := strings.NewReplacer(`"bust_id":"b-1"`, `"preview":true`, `,"expect_cascade":["100017-43"]`,
+			"").Replace(body)
 		l.ask(200, operation, "", preview)
 		for reason := positions.BustUnknownAccount; reason <= positions.BustCascadeChanged; reason++ {
 			l.ask(bustRefusals[reason].status, operation, "", body, func(f *fixture) {

@@ -21,10 +21,16 @@
 //	GET /readyz                                 200, or 503 with the reason
 //	GET /debug/pprof/                           the profiles of net/http/pprof, bounded, one at a time
 //	GET /api/v1/openapi.yaml                    the description of this API for programs
-//	GET /api/v1/accounts                        Accounts; ?after=NUMBER&limit=N, by number; or ?sort, q, min_rows, offset
+//	GET /api/v1/accounts                        Accounts; ?after=NUMBER&limit=N, by number; or ?sort, q, min_rows,
+//
+// offset
+//
 //	GET /api/v1/accounts/{n}                    Account
 //	GET /api/v1/accounts/{n}/equity             EquityCurve; ?points=N&since=TIME
-//	GET /api/v1/audit                           AuditPage; ?before=NUMBER&limit=N, action, actor, result; for operators
+//	GET /api/v1/audit                           AuditPage; ?before=NUMBER&limit=N, action, actor, result; for
+//
+// operators
+//
 //	GET /api/v1/config                          Settings
 //	GET /api/v1/counters                        Counters of engine and gateway
 //	GET /api/v1/accounts/{n}/holdings           Holdings
@@ -43,7 +49,10 @@
 //	GET /api/v1/sessions/ended                  EndedSessions; ?limit, account, cause
 //	DELETE /api/v1/sessions/{uid}               kicks a client; takes {"reason": TEXT} or nothing; answers its Session
 //	GET, PUT /api/v1/log                        {"level": "info"}; PUT takes the same
-//	GET, PUT /api/v1/simulator                  Simulator; PUT takes {"rate": 2000}, {"paused": true} and answers the state
+//	GET, PUT /api/v1/simulator                  Simulator; PUT takes {"rate": 2000}, {"paused": true} and answers
+//
+// the state
+//
 //	GET /api/v1/trades/{id}                     TradeRecord: a trade and what happened to it
 //
 // What happens live is seen by a sampler, which looks once a second while somebody watches and makes the

@@ -100,7 +100,8 @@ func (f *historyFilter) wants(ev *positions.Event) bool {
 		return ev.Trade.Instrument == f.instrument
 	case ev.Kind == positions.KindBust:
 		return ev.Bust.Original.Instrument == f.instrument ||
-			slices.ContainsFunc(ev.Bust.Positions, func(p positions.Position) bool { return p.Instrument == f.instrument })
+			slices.ContainsFunc(ev.Bust.Positions,
+				func(p positions.Position) bool { return p.Instrument == f.instrument })
 	}
 	return false
 }

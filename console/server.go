@@ -46,8 +46,9 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		cfg: cfg, stop: stop, stopped: ctx, surveys: newSurveys(), listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
-		socket: &boundedListener{limit: socketConnectionsMax},
+		cfg: cfg, stop: stop, stopped: ctx, surveys: newSurveys(),
+		listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
+		socket:   &boundedListener{limit: socketConnectionsMax},
 	}
 	s.sampler = newSampler(s)
 	var err error

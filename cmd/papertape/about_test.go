@@ -60,8 +60,10 @@ func TestConsolePages(t *testing.T) {
 	}
 	var s console.ServerInfo
 	askConsole(t, at, data, "/api/v1/server", &s)
-	if s.State != console.StateReady || s.Addresses.Clients != at.listen || s.Addresses.Console != at.admin || s.Epoch == nil ||
-		s.Role != "operate" || s.Accounts.First != 100001 || s.Accounts.Count != at.accounts || s.Durability != "sync" ||
+	if s.State != console.StateReady || s.Addresses.Clients != at.listen || s.Addresses.Console != at.admin ||
+		s.Epoch == nil ||
+		s.Role != "operate" || s.Accounts.First != 100001 || s.Accounts.Count != at.accounts ||
+		s.Durability != "sync" ||
 		time.Since(s.Started) > time.Hour || len(s.Limits) != 6 || s.Limits[0].Value != 1 || s.Limits[0].Limit < 1 {
 		t.Errorf("%+v", s)
 	}
@@ -147,14 +149,16 @@ func checkLive(t *testing.T, at addresses, epoch console.Hash) {
 		}
 		seen++
 		for _, want := range []string{
-			fmt.Sprintf(`"epoch":"%s"`, epoch), `"state":"ready"`, `"overview":{"figures":[{"name":"events"`, `"sessions":{`,
+			fmt.Sprintf(`"epoch":"%s"`, epoch), `"state":"ready"`, `"overview":{"figures":[{"name":"events"`,
+			`"sessions":{`,
 			`"prices":["`,
 		} {
 			if !strings.Contains(data, want) {
 				t.Errorf("event %d has no %s: %.300s", seen, want, data)
 			}
 		}
-		if first := seen == 1; strings.Contains(data, `"rings":{`) != first || strings.Contains(data, `"account":100002`) != first {
+		if first := seen == 1; strings.Contains(data, `"rings":{`) != first || strings.Contains(data,
+			`"account":100002`) != first {
 			t.Errorf("event %d: %.300s", seen, data)
 		}
 	}

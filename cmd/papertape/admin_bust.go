@@ -52,7 +52,9 @@ func (b *bustFlags) request(cmd *cobra.Command, trade string) (r console.BustReq
 		return r, usageError{err}
 	}
 	if b.preview && b.bustID != "" {
-		return r, usageError{errors.New("--preview does nothing, so it takes no --bust-id; its answer has one to do it under")}
+		return r,
+			usageError{errors.New("--preview does nothing, so it takes no --bust-id; " +
+				"its answer has one to do it under")}
 	}
 	if b.bustID == "" && !b.preview {
 		b.bustID = "b-" + strings.ToLower(rand.Text()[:16]) // 80 bits

@@ -59,8 +59,9 @@ func takeBefore(rows, preview []console.RowChange) {
 // renderPreview shows what a bust or a correction would do.
 func renderPreview(w io.Writer, p *console.BustPreview) error {
 	b := &console.Bust{TradeID: p.TradeID, Original: p.Original, Replacement: p.Replacement, Cascade: p.Cascade}
-	_, err := fmt.Fprintf(w, "%s would be %s, as of event %d; nothing was done\n%s\n%s\ncash before: %s\ncash after:  %s\n"+
-		"to do it: --bust-id %s\n", usertext.Shown(p.TradeID), bustVerb(b), p.AsOfSeq, bustTrades(b).Render(),
+	_, err := fmt.Fprintf(w,
+		"%s would be %s, as of event %d; nothing was done\n%s\n%s\ncash before: %s\ncash after:  %s\n"+
+			"to do it: --bust-id %s\n", usertext.Shown(p.TradeID), bustVerb(b), p.AsOfSeq, bustTrades(b).Render(),
 		renderRows(p.Rows, true), describeCash(p.CashBefore), describeCash(p.CashAfter), p.BustID)
 	return err
 }
