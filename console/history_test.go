@@ -333,7 +333,7 @@ func TestPreviewIsNoChange(t *testing.T) {
 	}
 	f.ask("POST", "/api/v1/busts",
 		`{"trade":"100017-42","reason":"r","policy":"cascade","expect_cascade":["100017-50"]}`)
-	if r := f.desk.asked; r == nil || !r.Expects || !slices.Equal(r.Expected, []uint64{50}) {
+	if r := f.desk.asked; r == nil || r.Expected == nil || !slices.Equal(*r.Expected, []uint64{50}) {
 		t.Errorf("asked %+v", r)
 	}
 }
