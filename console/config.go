@@ -21,8 +21,12 @@ type Books interface {
 	// History returns up to limit events with sequences below before (0: from the newest), newest
 	// first, and the oldest sequence kept (0: none).
 	History(ctx context.Context, account, before uint64, limit int) (events []positions.Event, oldest uint64, err error)
-	// Accounts lists up to limit accounts with numbers above after, ascending.
-	Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, error)
+	// Accounts lists up to limit accounts with numbers above after, ascending, and tells how many there are.
+	Accounts(ctx context.Context, after uint64, limit int) (list []engine.AccountInfo, total int, err error)
+	Account(ctx context.Context, number uint64) (engine.AccountInfo, error)
+	// FindAccounts and Holders look at every account.
+	FindAccounts(ctx context.Context, q engine.AccountSearch) (list []engine.AccountInfo, total int, err error)
+	Holders(ctx context.Context, id market.ID, limit int) (engine.Held, error)
 	// Walk calls see for the account's events, in order, beginning with sequence from. Its errors also
 	// include engine.ErrNotKept and engine.ErrBusy.
 	Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error
@@ -34,11 +38,16 @@ type Busts interface {
 	// A refusal is an *engine.BustRefusedError. Other errors are those of Books, engine.ErrBusy and
 	// engine.ErrReadOnly.
 	Bust(ctx context.Context, r *positions.BustRequest) (ev positions.Event, repeated bool, err error)
+	// PreviewBust returns what Bust would do. Its errors are those of Bust.
+	PreviewBust(ctx context.Context, r *positions.BustRequest) (engine.BustPreview, error)
 }
 
 // SessionList lists the client connections. Its methods are safe for concurrent use.
 type SessionList interface {
 	Sessions() []gateway.SessionInfo
+	FindSessions(q gateway.SessionSearch) (list []gateway.SessionInfo, total int, totals gateway.SessionTotals)
+	// Ended returns up to limit of the wanted among those that ended last, newest first, and how many have ended.
+	Ended(limit int, wanted func(*gateway.EndedSession) bool) (list []gateway.EndedSession, all uint64)
 	Kick(uid uint64, reason string) bool // false: there is no such session
 }
 
@@ -50,7 +59,10 @@ type LogLevel interface {
 
 // SimulatedFlow makes simulated trades. Its methods are safe for concurrent use.
 type SimulatedFlow interface {
-	SetRate(rate float64) error // in fills per second; the error says which rates are allowed
+	// Change sets the rate, in fills per second, and pauses the flow or has it go on; nil leaves it. The error says
+	// which
+	// rates are allowed.
+	Change(rate *float64, paused *bool) error
 	State() simulator.State
 }
 
@@ -62,9 +74,16 @@ type Config struct {
 	Busts      Busts
 	Sessions   SessionList
 	Simulator  SimulatedFlow
-	LogLevel   LogLevel       // nil: there is nothing at /api/v1/log
-	Ready      func() error   // nil, or why the server is not ready
-	Checks     func() []Check // what is behind Ready, for /readyz?verbose; nil: there is no more to say
+	Script     func() simulator.Progress // nil: no script is played
+	About      func() About
+	Limits     func() []Limit
+	Checks     func() []Check
+	Journal    func() JournalState
+	Settings   func() []Setting
+	Latencies  Latencies    // nil: there are no percentiles
+	AuditPages AuditPages   // nil: there is nothing at /api/v1/audit
+	LogLevel   LogLevel     // nil: there is nothing at /api/v1/log
+	Ready      func() error // nil, or why the server is not ready
 	Counters   func() []Counter
 	Metrics    http.Handler                              // answers GET /metrics; nil: there is nothing there
 	Backup     func(dir string) (bytes int64, err error) // to a new directory; nil: the server keeps nothing on disk

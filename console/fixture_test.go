@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/papertape/papertape/audit"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/gateway"
 	"github.com/papertape/papertape/engine/simulator"
@@ -35,14 +36,39 @@ type ledger struct {
 	oldest uint64 // the oldest event kept; 0: the first
 
 	before, after uint64 // of the last call
+	search        engine.AccountSearch
+	searches      int
 	walked        uint64 // where the last Walk began
 	limit         int
 }
 
-func (l *ledger) Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, error) {
+func (l *ledger) Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, int, error) {
 	l.after, l.limit = after, limit
 	err := l.ask(ctx, l.holdings.Account)
-	return l.accounts, err
+	return l.accounts, len(l.accounts), err
+}
+
+func (l *ledger) Account(ctx context.Context, number uint64) (engine.AccountInfo, error) {
+	err := l.ask(ctx, number)
+	return l.accounts[0], err
+}
+
+func (l *ledger) FindAccounts(ctx context.Context, q engine.AccountSearch) ([]engine.AccountInfo, int, error) {
+	l.search, l.limit = q, q.Limit
+	l.searches++
+	err := l.ask(ctx, l.holdings.Account)
+	return l.accounts[:min(1, q.Limit)], 1, err
+}
+
+func (l *ledger) Holders(ctx context.Context, id market.ID, limit int) (engine.Held, error) {
+	l.limit = limit
+	l.searches++
+	row := l.holdings.Positions[0].Row
+	row.Instrument = id
+	err := l.ask(ctx, l.holdings.Account)
+	return engine.Held{
+		Accounts: 1, Shares: row.Quantity, Most: []engine.Holder{{Account: l.holdings.Account, Row: row}},
+	}, err
 }
 
 func (l *ledger) ask(ctx context.Context, account uint64) error {
@@ -71,7 +97,8 @@ func (l *ledger) History(ctx context.Context, account, before uint64, limit int)
 	if older < 0 {
 		return nil, max(1, l.oldest), nil
 	}
-	page := l.events[older:]
+	page := slices.DeleteFunc(slices.Clone(l.events[older:]),
+		func(ev positions.Event) bool { return ev.Seq < l.oldest })
 	return page[:min(limit, len(page))], max(1, l.oldest), nil
 }
 
@@ -97,6 +124,7 @@ func (l *ledger) Walk(ctx context.Context, account, from uint64, see func(*posit
 type desk struct {
 	event    positions.Event
 	repeated bool
+	preview  engine.BustPreview
 	outcome  positions.BustOutcome // the refusal, if it has a reason
 	err      error                 // if set, returned instead
 
@@ -113,26 +141,54 @@ func (d *desk) Bust(_ context.Context, r *positions.BustRequest) (positions.Even
 	return d.event, d.repeated, d.err
 }
 
+func (d *desk) PreviewBust(_ context.Context, r *positions.BustRequest) (engine.BustPreview, error) {
+	_, _, err := d.Bust(context.Background(), r)
+	return d.preview, err
+}
+
 // flow is a simulator that only remembers its rate.
 type flow struct{ state simulator.State }
 
 func (f *flow) State() simulator.State { return f.state }
 
-func (f *flow) SetRate(rate float64) error {
-	if rate < 0 || rate > 10 {
+func (f *flow) Change(rate *float64, paused *bool) error {
+	if rate != nil && (*rate < 0 || *rate > 10) {
 		return errors.New("the rate must be between 0 and 10")
 	}
-	f.state.Rate = rate
+	if rate != nil {
+		f.state.Rate, f.state.Remembered = *rate, *rate
+	}
+	if paused != nil {
+		f.state.Paused = *paused
+	}
 	return nil
 }
 
 // roster is a fake list of sessions; a kick removes one.
 type roster struct {
 	infos  []gateway.SessionInfo
+	search gateway.SessionSearch
 	reason string // of the last kick
 }
 
 func (l *roster) Sessions() []gateway.SessionInfo { return slices.Clone(l.infos) }
+
+func (l *roster) FindSessions(q gateway.SessionSearch) ([]gateway.SessionInfo, int, gateway.SessionTotals) {
+	l.search = q
+	return slices.Clone(l.infos[:min(q.Limit, len(l.infos))]), len(l.infos), gateway.SessionTotals{
+		Sessions: len(l.infos), Live: 1, CatchingUp: 1, NotLoggedIn: 1, WaitingBytes: 77, InFlight: 2,
+	}
+}
+
+func (l *roster) Ended(limit int, wanted func(*gateway.EndedSession) bool) (list []gateway.EndedSession, all uint64) {
+	for i, cause := range []string{"slow_outbox", "client"} {
+		e := gateway.EndedSession{SessionInfo: connected().infos[i], Ended: time.Unix(1_700_000_100, 0), Cause: cause}
+		if wanted(&e) && len(list) < limit {
+			list = append(list, e)
+		}
+	}
+	return list, 2
+}
 
 func (l *roster) Kick(uid uint64, reason string) bool {
 	n := len(l.infos)
@@ -145,7 +201,9 @@ func (l *roster) Kick(uid uint64, reason string) bool {
 func connected() *roster {
 	at := time.Unix(1_700_000_000, 123_456_789).In(time.FixedZone("CST", 8*60*60))
 	return &roster{infos: []gateway.SessionInfo{
-		{UID: 3, Account: 100017, Remote: "127.0.0.1:5001", Since: at, WaitingBytes: 77, InFlight: 2, CatchingUp: true},
+		{UID: 3, Account: 100017, Remote: "127.0.0.1:5001", Since: at, LastRead: at.Add(time.Minute),
+			WaitingBytes: 77, InFlight: 2, CatchingUp: true, FramesReceived: 11, BytesReceived: 220,
+			FramesSent: 31, BytesSent: 4100},
 		{UID: 7, Account: 100018, Remote: "[::1]:5002", Since: at.Add(time.Second)},
 		{UID: 9, Remote: "127.0.0.1:5003", Since: at.Truncate(time.Second)},
 	}}
@@ -212,7 +270,8 @@ func golden(t *testing.T, u *market.Universe) *ledger {
 				Adjustment: adjusted},
 		},
 		accounts: []engine.AccountInfo{
-			{Number: account, Seq: 43, Cash: cash, TotalMarketValue: row.MarketValue(), Rows: 1, Sessions: 2},
+			{Number: account, Seq: 43, Time: at + 1, Cash: cash, TotalMarketValue: row.MarketValue(), Rows: 1,
+				Sessions: 2},
 			{Number: account + 1, Seq: 1, Cash: positions.Cash{Balance: 10_000}},
 		},
 	}
@@ -229,6 +288,9 @@ type fixture struct {
 	server *Server
 	url    string
 	client *Client
+
+	state   string // of the server; "": ready
+	journal *audit.Log
 
 	backups          []string // the directories requested
 	backupErr        error
@@ -248,31 +310,7 @@ func newFixture(t *testing.T, token string) *fixture {
 // newFixtureWith makes a fixture whose console has a changed configuration.
 func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 	t.Helper()
-	u := market.Default()
-	f := &fixture{
-		ledger: golden(t, u),
-		flow:   &flow{simulator.State{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}},
-	}
-	f.list, f.level, f.desk = connected(), "info", &desk{event: f.ledger.events[0]}
-	prices := u.Opening().With(0, 12_3456)
-	cfg := Config{
-		Universe: u, Prices: func() *market.Prices { return prices },
-		Books: f.ledger, Busts: f.desk, Sessions: f.list, Simulator: f.flow,
-		Counters: func() []Counter { return []Counter{{Name: "events", Value: 7, What: "changes of accounts"}} },
-		LogLevel: &f.level, Ready: func() error { return f.ready }, Log: zerolog.Nop(), Backup: f.backup,
-		ReloadKeys: f.reloadKeys,
-		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-			_, _ = io.WriteString(w, "up 1\n")
-		}),
-		Checks:    func() []Check { return []Check{{Name: "loops", Text: "lag 1ms"}, {"disk", true, "1 MiB free"}} },
-		BackupDir: "/", Anonymous: Operate, // so that most tests need no key
-	}
-	change(&cfg)
-	var err error
-	if f.server, err = New(cfg); err != nil {
-		t.Fatal(err)
-	}
+	f := unserved(t, change)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -289,8 +327,97 @@ func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 		}
 	})
 	f.url = "http://" + ln.Addr().String()
-	f.client = NewClient(ln.Addr().String(), fixtureToken(cfg.Keys))
+	f.client = NewClient(ln.Addr().String(), fixtureToken(server.cfg.Keys))
 	return f
+}
+
+// unserved makes a fixture that is asked without the network alone. Nobody shuts it down.
+func unserved(t *testing.T, change func(*Config)) *fixture {
+	t.Helper()
+	u := market.Default()
+	f := &fixture{
+		ledger: golden(t, u),
+		flow:   &flow{simulator.State{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}},
+	}
+	f.list, f.level, f.desk = connected(), "info", &desk{event: f.ledger.events[0]}
+	f.desk.preview = engine.BustPreview{Event: f.desk.event, Before: f.ledger.holdings}
+	f.journal = audit.New(audit.Options{Clock: func() time.Time { return time.Unix(1_700_000_000, 0) }})
+	if err := f.journal.OpenMemory(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.journal.Close() })
+	prices := u.Opening().With(0, 12_3456)
+	cfg := Config{
+		Universe: u, Prices: func() *market.Prices { return prices },
+		Books: f.ledger, Busts: f.desk, Sessions: f.list, Simulator: f.flow,
+		Script: func() simulator.Progress {
+			return simulator.Progress{
+				Played: simulator.Played{Fills: 1, Busts: 2, Refused: 3, Skipped: 4}, Steps: 6, Ended: 5, Running: true,
+			}
+		},
+		About: f.about, Limits: f.limits, Checks: f.checks, Journal: f.journalState, Settings: f.settings,
+		AuditPages: f.journal,
+		Counters:   func() []Counter { return []Counter{{Name: "events", Value: 7, What: "changes of accounts"}} },
+		LogLevel:   &f.level, Ready: func() error { return f.ready }, Log: zerolog.Nop(), Backup: f.backup,
+		ReloadKeys: f.reloadKeys,
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+			_, _ = io.WriteString(w, "up 1\n")
+		}),
+		BackupDir: "/", Anonymous: Operate, // so that most tests need no key
+	}
+	change(&cfg)
+	var err error
+	if f.server, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *fixture) about() About {
+	epoch, percent := Hash(7), 43
+	a := About{
+		Version: "1.2.3", Epoch: &epoch, Started: time.Unix(1_700_000_000, 0).UTC(), State: StateReady,
+		Durability: "sync",
+		Addresses:  Addresses{"127.0.0.1:7300", "127.0.0.1:7301", "127.0.0.1:7303"},
+		Accounts:   AccountRange{100001, 100},
+	}
+	if f.state != "" {
+		a.Epoch, a.State, a.Reason, a.Percent = nil, f.state, "recovering: 43%", &percent
+	}
+	return a
+}
+
+func (f *fixture) limits() []Limit {
+	return []Limit{
+		{Name: "connections", Value: 3, Limit: 100, Unit: "connections", What: "connections of clients"},
+		{Name: "disk_free", Value: 500, Limit: 100, Unit: "bytes", Low: true, What: "what is free"},
+	}
+}
+
+func (f *fixture) checks() []Check { return []Check{{"recovered", true, "the books are restored"}} }
+
+func (f *fixture) journalState() JournalState {
+	epoch, at := Hash(7), time.Unix(1_700_000_000, 0).UTC()
+	return JournalState{
+		Kept: true, Durability: "sync", Epoch: &epoch, Directory: "/data", Commits: 9, Events: 12, Bytes: 500,
+		EventsACommit: 1.5, Checkpoints: 2, CheckpointMS: 3, CheckpointAt: &at, UncheckpointedBytes: 4,
+		UncheckpointedLimitBytes: 1000, DiskBytes: 5, DiskFreeBytes: 500, DiskFreeLimitBytes: 100,
+	}
+}
+
+func (f *fixture) settings() []Setting {
+	return []Setting{{"admin_token_file", "/token", "--admin-token-file", false, "the file with the token", "set"}}
+}
+
+// latencies has something of each.
+type latencies struct{}
+
+func (latencies) Latest() []Latency {
+	return []Latency{
+		{Name: "push", P50MS: 0.5, P99MS: 250, MaxMS: 300, Count: 7}, {Name: "sync", P50MS: 0.1, P99MS: 2,
+			MaxMS: 3, Count: 9},
+	}
 }
 
 func (f *fixture) reloadKeys() (KeysReload, error) {

@@ -16,13 +16,6 @@ import (
 
 func live(w http.ResponseWriter, _ *http.Request) { answer(w, status{"alive"}) }
 
-// Check is a thing that may keep a server from being ready, or be worth a look.
-type Check struct {
-	Name string // a word
-	Bad  bool
-	Text string // a few words on how it is
-}
-
 // answerReady returns a handler that says whether a server is ready. Asked with verbose, it says in plain
 // text how each check stands, for people and for kubectl.
 func answerReady(ready func() error, checks func() []Check) http.HandlerFunc {
@@ -46,10 +39,10 @@ func answerChecks(w http.ResponseWriter, unready error, checks func() []Check) {
 	if checks != nil {
 		for _, c := range checks() {
 			mark := '+'
-			if c.Bad {
+			if !c.OK {
 				mark = '-'
 			}
-			_, _ = fmt.Fprintf(&text, "[%c]%s %s\n", mark, c.Name, c.Text)
+			_, _ = fmt.Fprintf(&text, "[%c]%s %s\n", mark, c.Name, c.Detail)
 		}
 	}
 	header(w, "text/plain; charset=utf-8")

@@ -9,7 +9,10 @@ import (
 
 // TestReadyVerbose: a line a check, whatever they say, and the status that there would be without them.
 func TestReadyVerbose(t *testing.T) {
-	f := newFixture(t, "0123456789abcdef")
+	sick := func(c *Config) {
+		c.Checks = func() []Check { return []Check{{"loops", true, "lag 1ms"}, {"disk", false, "1 MiB free"}} }
+	}
+	f := newFixtureWith(t, sick)
 	const checks = "[+]loops lag 1ms\n[-]disk 1 MiB free\n"
 	if w := f.ask("GET", "/readyz?verbose", ""); w.Code != 200 || w.Body.String() != checks+"readyz check passed\n" {
 		t.Errorf("ready: %d\n%s", w.Code, w.Body)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // parameter is a query parameter that an operation accepts.
@@ -90,6 +91,21 @@ func number(name string) parameter {
 
 // bare is a parameter without a value.
 func bare(name string) parameter { return parameter{name: name, bare: true} }
+
+// text is a parameter that takes any text.
+func text(name string) parameter {
+	return parameter{name: name, check: func(string) error { return nil }}
+}
+
+// moment is a parameter that takes a time.
+func moment(name string) parameter {
+	return parameter{name: name, check: func(value string) error {
+		if _, err := time.Parse(time.RFC3339Nano, value); err != nil {
+			return fmt.Errorf("%q is not a time; write it as in 2026-11-30T09:30:00Z", clip(value))
+		}
+		return nil
+	}}
+}
 
 // queryNumber returns a number from a query that has been checked, or 0 if it is not there.
 func queryNumber(r *http.Request, name string) uint64 {

@@ -35,6 +35,9 @@ type Server struct {
 	guard    *guard
 	counted  counted
 	profiles profiles
+	surveys  *surveys
+	sampler  *sampler
+	stopped  context.Context // ends with stop
 	listener *boundedListener
 	socket   *boundedListener   // of its own, so that what comes by the network takes no place from it
 	stop     context.CancelFunc // cancels the contexts of all requests
@@ -44,9 +47,11 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		cfg: cfg, stop: stop, listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
-		socket: &boundedListener{limit: socketConnectionsMax},
+		cfg: cfg, stop: stop, stopped: ctx, surveys: newSurveys(),
+		listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
+		socket:   &boundedListener{limit: socketConnectionsMax},
 	}
+	s.sampler = newSampler(s)
 	var err error
 	if s.guard, err = newGuard(&cfg, s.mux()); err != nil {
 		stop()
@@ -118,6 +123,7 @@ func (s *Server) Refused() (wrong, limited uint64) {
 // If ctx ends first, it closes the connections.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
+	defer s.sampler.wait()
 	if err := s.http.Shutdown(ctx); err != nil {
 		return errors.Join(err, s.http.Close())
 	}

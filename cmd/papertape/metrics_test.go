@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/papertape/papertape/client"
+	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -195,14 +196,14 @@ func TestReadyVerbose(t *testing.T) {
 	}
 	text := verbose()
 	for _, line := range []string{
-		"[+]recovered ok\n", "[+]listening ok\n", "]loops lag ", "[+]disk ", "[+]checkpoint ", "]sync the last took ",
-		"readyz check passed\n",
+		"[+]recovered the books are restored\n", "[+]listening clients connect to ", "]loops all event loops turn",
+		"[+]disk ", "[+]checkpoint ", "]sync the last took ", "readyz check passed\n",
 	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("it does not say %q:\n%s", line, text)
 		}
 	}
-	l.setUnready("draining")
+	l.setUnready(console.StateDraining, "draining")
 	if text := verbose(); !strings.Contains(text, "[-]listening draining\n") ||
 		!strings.Contains(text, "readyz check failed: draining\n") {
 		t.Errorf("while it drains:\n%s", text)

@@ -51,6 +51,16 @@ func (g *Gateway) ConnectionsLimit() int { return g.limits.Load().ConnectionsMax
 // Connections returns how many connections are open.
 func (g *Gateway) Connections() int { return int(g.open.Load()) }
 
+// CurrentLimits returns the limits in force. Any goroutine may call it.
+func (g *Gateway) CurrentLimits() Limits { return *g.limits.Load() }
+
+// Prelogin returns how many connections are not logged in.
+func (g *Gateway) Prelogin() int { return int(g.prelogin.Load()) }
+
+// OutboxBytes returns how many bytes the server holds for its clients: what they have still to take, and
+// halves of frames.
+func (g *Gateway) OutboxBytes() int64 { return g.holds() }
+
 // limit is a limit that a new connection exceeds. 0: none.
 type limit uint8
 

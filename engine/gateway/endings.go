@@ -92,7 +92,8 @@ func (l *loop) goodbye(s *Session, reason papertapev1.GoodbyeReason, text string
 }
 
 // cut ends a session whose client does not read: with GOODBYE SLOW, as far as the socket accepts it, and a reset.
-func (l *loop) cut(s *Session, text string) {
+func (l *loop) cut(s *Session, why cause, text string) {
+	s.decide(why)
 	l.goodbye(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW, text)
 	if s.phase.Load() != phaseClosed { // it was ending for another reason
 		l.reset(s)
@@ -180,6 +181,7 @@ func (l *loop) forget(s *Session, from net.Addr) {
 	l.holdHalf(s, 0)
 	l.subscribe(s, false)
 	l.watch(s, false)
+	l.remember(s, from)
 	s.mu.Lock()
 	waiting, out := s.waiting(), s.out
 	s.out, s.unsent, s.detached = nil, 0, true
@@ -200,15 +202,6 @@ func (l *loop) forget(s *Session, from net.Addr) {
 	s.closing = nil // its socket is closed
 }
 
-// endUnsaid notes that the server resets a session as slow, without a GOODBYE: it has been counted as that.
-func (s *Session) endUnsaid() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.end == 0 {
-		s.end = papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW
-	}
-}
-
 // countEnd counts the end of a session by its cause, where nothing else has: who ends a session for another reason
 // than these counts that there.
 func (l *loop) countEnd(s *Session) {
@@ -218,16 +211,10 @@ func (l *loop) countEnd(s *Session) {
 	if s.refused || s.front != nil && !s.front.hooked {
 		return
 	}
-	s.mu.Lock()
-	reason := s.end
-	s.mu.Unlock()
-	if reason == 0 && s.closing != nil {
-		reason = s.closing.reason
-	}
-	switch reason {
-	case 0:
+	switch s.endedBy() {
+	case causeClient:
 		l.counts.Count(countLeft, 1)
-	case papertapev1.GoodbyeReason_GOODBYE_REASON_SHUTDOWN:
+	case causeShutdown:
 		l.counts.Count(countShutDown, 1)
 	}
 }

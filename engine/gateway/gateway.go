@@ -88,6 +88,8 @@ type Gateway struct {
 
 	lateAfter time.Duration // the constant, except in a test
 
+	gone endedSessions
+
 	stats      Stats
 	publishers []*publisher // complete before the first request
 }

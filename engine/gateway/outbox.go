@@ -16,7 +16,9 @@ func (s *Session) append(frame []byte) bool {
 		s.out = newBuffer()
 	}
 	s.out.b = append(s.out.b, frame...)
-	s.out.frames++
+	n := codec.Count(frame)
+	s.out.frames += int32(n) //nolint:gosec // of one frame or a few
+	s.sent.add(n, len(frame))
 	return true
 }
 
@@ -38,10 +40,8 @@ func (s *Session) finishWith(reason papertapev1.GoodbyeReason, farewell []byte) 
 	if !s.append(farewell) {
 		return 0
 	}
-	if _, n, _ := codec.Cut(farewell, len(farewell)); n > 0 && n < len(farewell) {
-		s.out.frames++ // a REJECT before GOODBYE
-	}
-	s.end = reason
+	s.end = goodbye(reason) //nolint:gosec // a small number
+	s.because(causeOf(reason))
 	return len(farewell)
 }
 

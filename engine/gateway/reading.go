@@ -85,6 +85,7 @@ func (l *loop) handleFrames(s *Session, in []byte) (used int) {
 		used += n
 		l.counts.Count(countFramesIn, 1)
 		l.countRequest(f.Type)
+		s.received.add(1, n)
 		l.handle(s, f)
 	}
 	return used

@@ -74,7 +74,7 @@ func (l *loop) flush(s *Session) {
 	}
 	if l.settle(s, unsent); s.phase.Load() != phaseClosed && s.unsent > l.gw.cfg.OutboxBytesMax {
 		l.gw.stats.CutOutbox.Add(1)
-		s.endUnsaid()
+		s.decide(causeOutbox)
 		l.reset(s)
 	}
 }

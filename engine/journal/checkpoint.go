@@ -97,7 +97,8 @@ func (j *Journal) Checkpoint(ctx context.Context, e Checkpointer) error {
 	j.sinceMark.Add(-since)
 	j.checkpoints.Add(1)
 	j.checkpointed.Store(int64(time.Since(began)))
-	j.measures.checkpointAt.Store(time.Now().UnixNano())
+	j.checkpointAt.Store(time.Now().UnixNano())
+	j.measures.checkpointAt.Store(j.checkpointAt.Load())
 	return nil
 }
 

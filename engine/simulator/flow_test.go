@@ -223,3 +223,33 @@ func TestPause(t *testing.T) {
 		}
 	}
 }
+
+// TestPauseKeepsTheRate: a pause keeps the rate, and whatever sets another ends it.
+func TestPauseKeepsTheRate(t *testing.T) {
+	f := &Flow{changed: make(chan struct{}, 1)}
+	yes, no, rate := true, false, func(r float64) *float64 { return &r }
+	for i, c := range []struct {
+		rate   *float64
+		paused *bool
+		want   State
+	}{
+		{rate(2000), nil, State{Rate: 2000, Remembered: 2000}},
+		{nil, &yes, State{Paused: true, Remembered: 2000}},
+		{nil, &yes, State{Paused: true, Remembered: 2000}},
+		{nil, nil, State{Paused: true, Remembered: 2000}},
+		{rate(5), &yes, State{Paused: true, Remembered: 5}},
+		{nil, &no, State{Rate: 5, Remembered: 5}},
+		{rate(0), nil, State{Remembered: 5}},
+		{nil, &no, State{Rate: 5, Remembered: 5}},
+		{nil, &yes, State{Paused: true, Remembered: 5}},
+		{rate(7), nil, State{Rate: 7, Remembered: 7}},
+		{rate(0), &no, State{Remembered: 7}},
+	} {
+		if err := f.Change(c.rate, c.paused); err != nil || f.State() != c.want {
+			t.Errorf("%d: %+v, %v; want %+v", i, f.State(), err, c.want)
+		}
+	}
+	if err := f.Change(rate(-1), &yes); err == nil || f.State() != (State{Remembered: 7}) {
+		t.Errorf("a rate below 0: %v, %+v", err, f.State())
+	}
+}
