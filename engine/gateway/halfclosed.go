@@ -31,7 +31,8 @@ type socket struct {
 const stuckMax = 256
 
 // keepHalfClosed keeps a session whose client has shut down its sending half while answers are due to it. gnet closes
-// its descriptor when OnClose returns. It returns false if no answers are due, or the connection is gone.
+// its descriptor when OnClose returns. It returns false if no answers and no close_notify are due, or the connection is
+// gone.
 func (l *loop) keepHalfClosed(s *Session, c gnet.Conn, err error) bool {
 	if !endOfInput(err) || s.refused || s.phase.Load() == phaseClosed {
 		return false
@@ -40,7 +41,7 @@ func (l *loop) keepHalfClosed(s *Session, c gnet.Conn, err error) bool {
 		return false
 	}
 	behind := c.OutboundBuffered() > 0
-	if !behind && (s.phase.Load() == phaseEnding || s.closing == nil && s.fullyAnswered()) {
+	if !behind && !s.owesNotify() && (s.phase.Load() == phaseEnding || s.closing == nil && s.fullyAnswered()) {
 		return false
 	}
 	if behind && l.gw.stuck.Load() >= stuckMax {

@@ -79,13 +79,19 @@ func (l *loop) flush(s *Session) {
 	}
 }
 
+// owesNotify reports whether a session's TLS has not been ended with close_notify yet.
+func (s *Session) owesNotify() bool {
+	f := s.front
+	return f != nil && f.stage == stageSealed && !f.notified
+}
+
 // notifyClose sends close_notify, once. It returns false if it has: then the caller's work was done meanwhile, or will
 // be when the socket has taken that.
 func (l *loop) notifyClose(s *Session) bool {
-	f := s.front
-	if f == nil || f.stage != stageSealed || f.notified {
+	if !s.owesNotify() {
 		return true
 	}
+	f := s.front
 	f.notified = true
 	_ = f.secure.CloseWrite() // the socket is closed after it in any case
 	if len(l.sealed) == 0 {
