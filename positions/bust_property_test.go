@@ -391,7 +391,7 @@ func TestBustsAgainstModel(t *testing.T) {
 			t.Repeat(map[string]func(*rapid.T){
 				"": m.compare, "orders": m.orders, "more orders": m.orders, "spree": m.spree, "boom": m.boom,
 				"adjust": m.adjust, "reset": m.reset,
-				"move":   m.move, "busts": m.bust, "more busts": m.bust, "retry": m.retry,
+				"move": m.move, "busts": m.bust, "more busts": m.bust, "retry": m.retry,
 			})
 		})
 	}
