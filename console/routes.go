@@ -49,8 +49,13 @@ func healthRoutes(ready func() error) routes {
 func (s *Server) guardedRoutes() routes {
 	page := func(from string) func(*http.Request) error { return acceptParameters(number(from), number("limit")) }
 	all := routes{
-		"/api/v1/openapi.yaml":                {"GET": {role: Watch, handle: s.openapi}},
-		"/api/v1/accounts":                    {"GET": {role: Watch, handle: s.accounts, query: page("after")}},
+		"/api/v1/openapi.yaml": {"GET": {role: Watch, handle: s.openapi}},
+		accountsPath: {
+			"GET": {role: Watch, handle: s.accounts, query: page("after")}, "POST": change(s.openAccount),
+		},
+		"/api/v1/accounts/{account}/deposit":  {"POST": change(s.deposit)},
+		"/api/v1/accounts/{account}/withdraw": {"POST": change(s.withdraw)},
+		"/api/v1/accounts/{account}/reset":    {"POST": change(s.reset)},
 		"/api/v1/accounts/{account}/holdings": {"GET": {role: Watch, handle: s.holdings}},
 		"/api/v1/accounts/{account}/history":  {"GET": {role: Watch, handle: s.history, query: page("before")}},
 		backupPath:                            {"POST": change(s.backup)},

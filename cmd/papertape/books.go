@@ -13,8 +13,9 @@ import (
 type books struct{ *server }
 
 var (
-	_ console.Books = books{}
-	_ console.Busts = books{}
+	_ console.Books    = books{}
+	_ console.Busts    = books{}
+	_ console.Bookings = books{}
 )
 
 func (b books) notReady() error {
@@ -24,7 +25,7 @@ func (b books) notReady() error {
 	return fmt.Errorf("%w: %w", console.ErrNotReady, b.ready())
 }
 
-// Holdings, History, Accounts, Walk and Bust call the engine's methods of the same names.
+// Its methods call the engine's methods of the same names.
 func (b books) Holdings(ctx context.Context, account uint64) (positions.Holdings, error) {
 	if err := b.notReady(); err != nil {
 		return positions.Holdings{}, err
@@ -58,4 +59,25 @@ func (b books) Bust(ctx context.Context, r *positions.BustRequest) (positions.Ev
 		return positions.Event{}, false, err
 	}
 	return b.engine.Bust(ctx, r)
+}
+
+func (b books) OpenAccount(ctx context.Context, number uint64, a positions.Adjustment) (positions.Event, error) {
+	if err := b.notReady(); err != nil {
+		return positions.Event{}, err
+	}
+	return b.engine.OpenAccount(ctx, number, a)
+}
+
+func (b books) Book(ctx context.Context, r *positions.BookingRequest) (positions.Event, bool, error) {
+	if err := b.notReady(); err != nil {
+		return positions.Event{}, false, err
+	}
+	return b.engine.Book(ctx, r)
+}
+
+func (b books) OpeningCash(ctx context.Context, account uint64) (int64, error) {
+	if err := b.notReady(); err != nil {
+		return 0, err
+	}
+	return b.engine.OpeningCash(ctx, account)
 }

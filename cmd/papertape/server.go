@@ -267,7 +267,8 @@ func (s *server) ready() error {
 // newConsole returns the server's console.
 func (s *server) newConsole() (*console.Server, error) {
 	cfg := console.Config{
-		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Sessions: s.gw,
+		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Bookings: books{s},
+		Sessions:  s.gw,
 		Simulator: s.flow,
 		Counters:  s.counters, Ready: s.ready, Hosts: s.cfg.AdminHosts, Log: s.log,
 		Keys: s.access, Anonymous: anonymousRole(s.cfg), Audit: s.access.audit,
