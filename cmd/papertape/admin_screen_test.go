@@ -25,6 +25,7 @@ func TestOnScreen(t *testing.T) {
 	events := []console.Event{
 		busted, {Seq: 1, Trade: &trade, Change: bad, Positions: []console.Position{row}},
 		{Seq: 3, Adjustment: &console.Adjustment{Reason: bad, Actor: bad}},
+		{Seq: 4, Reset: &console.Reset{Reason: bad, Actor: bad}, Positions: []console.Position{row}},
 	}
 	f := fates{by: make(map[string]*console.Event)}
 	f.add(events)
@@ -41,6 +42,8 @@ func TestOnScreen(t *testing.T) {
 		"sessions": func(w io.Writer) error { return renderSessions(w, []console.Session{session}) },
 		"kicked":   func(w io.Writer) error { return renderKicked(w, &session) },
 		"bust":     func(w io.Writer) error { return renderTakenBack(w, &done, priorState{}) },
+		"booked":   func(w io.Writer) error { return renderBooked(w, "opened", &console.Booked{Event: events[2]}) },
+		"reset":    func(w io.Writer) error { return renderBooked(w, "reset", &console.Booked{Event: events[3]}) },
 		"trade":    func(w io.Writer) error { return renderTrade(w, &record) },
 		"errors": func(w io.Writer) error {
 			printError(w, errors.Join(errors.New("one"+bad), &console.Error{Text: bad}))
