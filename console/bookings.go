@@ -64,8 +64,8 @@ func (s *Server) openAccount(w http.ResponseWriter, r *http.Request) {
 		positions.Adjustment{Cash: int64(*body.Cash), Reason: body.Reason, Actor: actor})
 	switch {
 	case errors.Is(err, engine.ErrAccountOpen):
-		fail(w, http.StatusConflict, codeAccountExists, fmt.Sprintf("open account %d: it exists already; name a number "+
-			"that is free, or none for the next free one", body.Account))
+		fail(w, http.StatusConflict, codeAccountExists, fmt.Sprintf("open account %d: it exists already; "+
+			"name a number that is free, or none for the next free one", body.Account))
 	case errors.Is(err, engine.ErrNoNumberFree):
 		fail(w, http.StatusConflict, codeAccountExists, "open an account: "+err.Error())
 	case errors.Is(err, context.DeadlineExceeded):
@@ -128,7 +128,8 @@ func (s *Server) bookCash(w http.ResponseWriter, r *http.Request, kind positions
 	ctx, cancel := s.bookingContext(w, r)
 	defer cancel()
 	s.book(ctx, w, r, &positions.BookingRequest{
-		Account: account, Kind: kind, Amount: int64(body.Amount), Reason: body.Reason, Actor: actorOf(r), ID: body.RequestID,
+		Account: account, Kind: kind, Amount: int64(body.Amount), Reason: body.Reason, Actor: actorOf(r),
+		ID: body.RequestID,
 	})
 }
 
@@ -169,7 +170,8 @@ func (s *Server) bookingContext(w http.ResponseWriter, r *http.Request) (context
 // checkBookingNames checks what the ledger does not check.
 func checkBookingNames(id, onBehalfOf string) error {
 	if strings.TrimSpace(id) != id {
-		return fmt.Errorf("the request id %q begins or ends with a blank, which nobody sees; write it without", clip(id))
+		return fmt.Errorf("the request id %q begins or ends with a blank, which nobody sees; write it without",
+			clip(id))
 	}
 	return checkOnBehalfOf(onBehalfOf)
 }

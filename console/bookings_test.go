@@ -78,7 +78,8 @@ func TestBookingMalformed(t *testing.T) {
 		{deposit, `{"cash":"1.00","reason":"r"}`, `there is no "cash" here`},
 		{"/ann/deposit", `{"amount":"1.00","reason":"r"}`, `"ann" is not an account; write its number, as in 100001`},
 		{"/ann/reset", `{"reason":"r"}`, `"ann" is not an account; write its number, as in 100001`},
-		{reset, `{"amount":"1.00","reason":"r"}`, `there is no "amount" here; it takes cash, reason, request_id and actor`},
+		{reset, `{"amount":"1.00","reason":"r"}`,
+			`there is no "amount" here; it takes cash, reason, request_id and actor`},
 		{reset, `{"reason":"r","request_id":"x "}`, "begins or ends with a blank"},
 	} {
 		f := newFixture(t, "")
@@ -116,7 +117,8 @@ func TestBookingErrors(t *testing.T) {
 			w := f.ask("POST", path, body)
 			if w.Code != c.status || !strings.Contains(w.Body.String(), `"`+c.code+`"`) ||
 				!strings.Contains(w.Body.String(), c.message) {
-				t.Errorf("%s where it is %v: %d %s, want %d %s %s", path, c.err, w.Code, w.Body, c.status, c.code, c.message)
+				t.Errorf("%s where it is %v: %d %s, want %d %s %s", path, c.err, w.Code, w.Body, c.status, c.code,
+					c.message)
 			}
 		}
 	}

@@ -54,8 +54,8 @@ func (e *Engine) Book(ctx context.Context, r *positions.BookingRequest) (ev posi
 		case err != nil:
 			return ev, false, err
 		case !r.Repeats(earlier):
-			return ev, false, &BookingRefusedError{BookingIDReused, fmt.Sprintf("%s: request id %s is that of event %d, "+
-				"which was another request; give this one an id of its own", r.Title(), r.ID, earlier.Seq)}
+			return ev, false, refuse(BookingIDReused, "%s: request id %s is that of event %d, which was another "+
+				"request; give this one an id of its own", r.Title(), r.ID, earlier.Seq)
 		}
 		return *earlier, true, nil
 	}
@@ -108,15 +108,18 @@ func (e *Engine) OpeningCash(ctx context.Context, account uint64) (int64, error)
 	page, _, err := e.History(ctx, account, 2, 1)
 	switch {
 	case errors.Is(err, ErrUnknownAccount):
-		return 0, &BookingRefusedError{BookingUnknownAccount, fmt.Sprintf("reset account %d: there is no such account; "+
-			"open it first", account)}
+		return 0, refuse(BookingUnknownAccount, "reset account %d: there is no such account; open it first", account)
 	case err != nil:
 		return 0, err
 	case len(page) == 0 || page[0].Kind != positions.KindAdjustment:
-		return 0, &BookingRefusedError{BookingOpeningNotKept, fmt.Sprintf("reset account %d: the event that opened it is "+
-			"older than the history kept, so its opening cash is not known any more; say to what cash", account)}
+		return 0, refuse(BookingOpeningNotKept, "reset account %d: the event that opened it is older than the history "+
+			"kept, so its opening cash is not known any more; say to what cash", account)
 	}
 	return page[0].Adjustment.Cash, nil
+}
+
+func refuse(reason BookingReason, format string, args ...any) *BookingRefusedError {
+	return &BookingRefusedError{reason, fmt.Sprintf(format, args...)}
 }
 
 func refusedBooking(r *positions.BookingRequest, refusal positions.Refusal) error {

@@ -113,8 +113,8 @@ func TestBookingRefusals(t *testing.T) {
 	malformed(bookingOf(positions.Deposit, 0, ""), "the amount to deposit must be above 0, and is 0.00")
 	malformed(bookingOf(positions.Withdrawal, -1_0000, ""), "the amount to withdraw must be above 0, and is -1.00")
 	malformed(bookingOf(positions.ResetTo, -1_0000, ""), "the cash of a reset cannot be -1.00; it must be 0 or more")
-	malformed(bookingOf(positions.Deposit, 1, " x"), "the request id must be at most 64 printable ASCII characters, the "+
-		"first and the last no blanks")
+	malformed(bookingOf(positions.Deposit, 1, " x"), "the request id must be at most 64 printable ASCII characters, "+
+		"the first and the last no blanks")
 	malformed(bookingOf(0, 1, ""), "there is no booking of kind 0")
 	r := bookingOf(positions.Deposit, 1, "")
 	r.Reason = ""
@@ -122,8 +122,8 @@ func TestBookingRefusals(t *testing.T) {
 	w.mustNotBook(bookingOf(positions.Withdrawal, openingCash+1_0000, ""), BookingCashGone, fmt.Sprintf(
 		"withdraw 1000001.00, account %d: it has 1000000.00; withdraw at most that", alice))
 	w.mustBook(bookingOf(positions.Deposit, math.MaxInt64-openingCash-1, ""))
-	w.mustNotBook(bookingOf(positions.Deposit, 2, ""), BookingTooLarge, fmt.Sprintf("deposit 0.0002, account %d: it has "+
-		"922337203685477.5806, and a total would pass the largest the ledger holds; book less", alice))
+	w.mustNotBook(bookingOf(positions.Deposit, 2, ""), BookingTooLarge, fmt.Sprintf("deposit 0.0002, account %d: "+
+		"it has 922337203685477.5806, and a total would pass the largest the ledger holds; book less", alice))
 	for _, kind := range []positions.BookingKind{positions.Deposit, positions.Withdrawal, positions.ResetTo} {
 		for _, id := range []string{"", "x"} {
 			r := bookingOf(kind, 1_0000, id)

@@ -165,8 +165,9 @@ func (m *model) bookCash() {
 	if rapid.IntRange(0, 4).Draw(m.t, "book") > 0 {
 		return
 	}
-	r := bookingOf(rapid.SampledFrom([]positions.BookingKind{positions.Deposit, positions.Withdrawal, positions.ResetTo}).
-		Draw(m.t, "booking"), rapid.SampledFrom([]int64{1, 1000_0000, openingCash}).Draw(m.t, "amount"), "")
+	kinds := []positions.BookingKind{positions.Deposit, positions.Withdrawal, positions.ResetTo}
+	r := bookingOf(rapid.SampledFrom(kinds).Draw(m.t, "booking"),
+		rapid.SampledFrom([]int64{1, 1000_0000, openingCash}).Draw(m.t, "amount"), "")
 	r.Account = rapid.SampledFrom(m.accounts).Draw(m.t, "of account")
 	var want positions.Event
 	refusal := m.book.DecideBooking(r, m.w.prices.Load(), 1, &want)

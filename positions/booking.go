@@ -93,12 +93,10 @@ func (ev *Event) BookingID() string {
 // Repeats reports whether ev is the result of a request with the same content. The actor is no part
 // of it.
 func (r *BookingRequest) Repeats(ev *Event) bool {
-	switch {
-	case r.Kind == ResetTo:
+	if r.Kind == ResetTo {
 		return ev.Kind == KindReset && ev.Reset.Cash == r.Amount && ev.Reset.Reason == r.Reason
-	default:
-		return ev.Kind == KindAdjustment && ev.Adjustment.Cash == r.signed() && ev.Adjustment.Reason == r.Reason
 	}
+	return ev.Kind == KindAdjustment && ev.Adjustment.Cash == r.signed() && ev.Adjustment.Reason == r.Reason
 }
 
 // Title says what is asked, to begin a sentence with.

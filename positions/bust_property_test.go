@@ -51,10 +51,13 @@ func (m *buster) reset(t *rapid.T) {
 		return
 	}
 	m.now++
-	r := Reset{Cash: rapid.SampledFrom([]int64{0, 20_000_0000, million}).Draw(t, "cash"), Reason: "test", Actor: "rapid",
-		ID: rapid.SampledFrom([]string{"", "a"}).Draw(t, "id")}
+	r := Reset{
+		Cash: rapid.SampledFrom([]int64{0, 20_000_0000, million}).Draw(t, "cash"), Reason: "test", Actor: "rapid",
+		ID: rapid.SampledFrom([]string{"", "a"}).Draw(t, "id"),
+	}
 	want, ev := m.model.resetTo(r, m.now), dirtyEvent()
-	if refusal := m.book.DecideReset(alice, &r, m.now, &ev); refusal.Reason != NoRefusal || !reflect.DeepEqual(ev, want) {
+	refusal := m.book.DecideReset(alice, &r, m.now, &ev)
+	if refusal.Reason != NoRefusal || !reflect.DeepEqual(ev, want) {
 		t.Fatalf("%v:\ngot  %+v %+v\nwant %+v %+v", refusal, ev, ev.Reset, want, want.Reset)
 	}
 	if err := m.book.Check(&ev); err != nil {

@@ -1,6 +1,7 @@
 package positions
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,8 +91,8 @@ func TestBustAroundReset(t *testing.T) {
 		r := validRequest(11)
 		o, _ := ask(r)
 		equal(t, "reason", o.Reason, BustNotATrade)
-		equal(t, "sentence", o.Sentence(r, d.u), "bust 100017-11: event 11 of account 100017 is a reset, which is never "+
-			"undone; name a trade that came after it")
+		equal(t, "sentence", o.Sentence(r, d.u), "bust 100017-11: event 11 of account 100017 is a reset, which is "+
+			"never undone; name a trade that came after it")
 		o, ev := ask(validRequest(12))
 		equal(t, "reason after it", o.Reason, NoBustRefusal)
 		equal(t, "change", ev.Change, Closed)
@@ -117,7 +118,7 @@ func damagedResets(gone []market.ID) map[string]func(*Event) {
 		"fees":           func(ev *Event) { ev.Cash.FeesPaid++ },
 		"gain":           func(ev *Event) { ev.Cash.Realised++ },
 		"a row left":     func(ev *Event) { ev.Reset.Gone = gone[:1] },
-		"a row too many": func(ev *Event) { ev.Reset.Gone = append(gone[:2:2], gone[1]+1) },
+		"a row too many": func(ev *Event) { ev.Reset.Gone = slices.Concat(gone, gone[1:]) },
 		"another row":    func(ev *Event) { ev.Reset.Gone = []market.ID{gone[0], gone[1] + 1} },
 		"nothing":        func(ev *Event) { ev.Reset = nil },
 	}
@@ -143,7 +144,8 @@ func TestDamagedReset(t *testing.T) {
 		}
 	}
 	ev.Account, ev.Seq = bob, 1
-	if err := d.book.Check(&ev); err == nil || !strings.Contains(err.Error(), "it resets an account that was not opened") {
+	err := d.book.Check(&ev)
+	if err == nil || !strings.Contains(err.Error(), "it resets an account that was not opened") {
 		t.Errorf("of no account: %v", err)
 	}
 }

@@ -190,7 +190,8 @@ func cashCommand(cmd *cobra.Command, done string,
 		if err != nil {
 			return err
 		}
-		return b.send(cmd, fmt.Sprintf(done, amount), func(ctx context.Context, c *console.Client) (console.Booked, error) {
+		what := fmt.Sprintf(done, amount)
+		return b.send(cmd, what, func(ctx context.Context, c *console.Client) (console.Booked, error) {
 			r := console.CashRequest{Amount: amount, Reason: b.reason, RequestID: b.id(cmd), Actor: b.actor}
 			return book(ctx, c, account, r)
 		})

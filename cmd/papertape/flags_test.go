@@ -86,7 +86,8 @@ func TestFlagErrors(t *testing.T) {
 			`the amount: "all" is not an amount; write digits with a decimal point, as in 9.98`},
 		{"account withdraw 100001 1", `papertape account withdraw needs a reason: write --reason "a new term"`},
 		{"account reset 100001", `papertape account reset needs a reason: write --reason "a new term"`},
-		{"account reset --reason r", "reset takes an account number, not 0 arguments; see papertape account reset --help"},
+		{"account reset --reason r", "reset takes an account number, not 0 arguments; " +
+			"see papertape account reset --help"},
 		{"swarm --duration 5", `--duration: "5" is not a duration; write 5s or 1m30s`},
 		{"swarm --partition +2/4", `partition "+2/4": write 2/4 for the second of four, from 1/1 to 10000/10000`},
 		{"swarm --interval +1s-2s", `interval "+1s-2s": "+1s" is not a duration; write 1s-2s, 200ms-1s, or 1s`},

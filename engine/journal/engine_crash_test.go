@@ -205,7 +205,8 @@ func (f *engineLife) takeBack(rng *rand.Rand, busts int) error {
 func (f *engineLife) book(rng *rand.Rand) error {
 	r := positions.BookingRequest{
 		Account: simulator.FirstAccount + rng.Uint64N(engineAccounts), Kind: positions.BookingKind(1 + rng.IntN(3)),
-		Amount: 1 + rng.Int64N(1_000_000_0000), Reason: "pocket money", Actor: "test", ID: fmt.Sprint("booking-", rng.Uint64()),
+		Amount: 1 + rng.Int64N(1_000_000_0000), Reason: "pocket money", Actor: "test",
+		ID: fmt.Sprint("booking-", rng.Uint64()),
 	}
 	ev, repeated, err := f.e.Book(context.Background(), &r)
 	var refused *engine.BookingRefusedError
@@ -224,8 +225,8 @@ func (f *engineLife) book(rng *rand.Rand) error {
 func (f *engineLife) bookAgain(r *positions.BookingRequest, done positions.Event) error {
 	again, repeated, err := f.e.Book(context.Background(), r)
 	if err != nil || !repeated || !sameEvent(again, done) {
-		return fmt.Errorf("%s asked for again: repeat %t, error %w\n got %+v\nwant %+v", r.Title(), repeated, err, again,
-			done)
+		return fmt.Errorf("%s asked for again: repeat %t, error %w\n got %+v\nwant %+v",
+			r.Title(), repeated, err, again, done)
 	}
 	return nil
 }

@@ -146,7 +146,9 @@ func (s *worldShard) decide() (ev positions.Event, ok bool) {
 	case n < 14:
 		return s.decideBust(number, prices, now)
 	case n >= 98 && !s.withoutResets:
-		reset := positions.Reset{Cash: s.rng.Int64N(1e12), Reason: "anew", Actor: "test", ID: fmt.Sprint("r", s.rng.Uint32())}
+		reset := positions.Reset{
+			Cash: s.rng.Int64N(1e12), Reason: "anew", Actor: "test", ID: fmt.Sprint("r", s.rng.Uint32()),
+		}
 		r := s.book.DecideReset(number, &reset, now, &ev)
 		return ev, r.Reason == positions.NoRefusal
 	}

@@ -13,7 +13,8 @@ import (
 // more of it.
 func (b *shadow) foldReset(ev *pb.AccountEvent, m *pb.Reset) error {
 	if m.Reason == "" || m.Actor == "" || m.Cash < 0 || ev.Change != pb.Change_CHANGE_UNSPECIFIED {
-		return fmt.Errorf("reset {%v}, change %v: want a reason, who did it, cash of 0 or more, and no change", m, ev.Change)
+		return fmt.Errorf("reset {%v}, change %v: want a reason, who did it, cash of 0 or more, and no change", m,
+			ev.Change)
 	}
 	keys := b.keys()
 	if len(ev.Positions) != len(keys) || ev.TotalMarketValue != 0 {

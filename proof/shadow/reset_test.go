@@ -89,7 +89,8 @@ func TestShadowBustBeforeAReset(t *testing.T) {
 			t.Errorf("a bust of a trade from before the reset: %s", found)
 		}
 	}
-	if _, why := l.bust(t, &positions.BustRequest{TradeSeq: 2}); !strings.Contains(why, "event 6 has reset the account") {
+	_, why = l.bust(t, &positions.BustRequest{TradeSeq: 2})
+	if !strings.Contains(why, "event 6 has reset the account") {
 		t.Errorf("the book refuses with %q", why)
 	}
 }

@@ -149,7 +149,8 @@ func (a *account) booked(ev *client.Event) {
 		a.findings.add(twice, 1, "account %d: request id %q, carried out as event %d, was carried out as event %d",
 			a.number, id, max(b.seq, b.answered), ev.Seq)
 	case b.what != what, b.cash != 0 && b.cash != console.Money(cash):
-		a.findings.add(other, 1, "account %d: event %d, of request id %q, is not what was asked for", a.number, ev.Seq, id)
+		a.findings.add(other, 1, "account %d: event %d, of request id %q, is not what was asked for", a.number, ev.Seq,
+			id)
 	case b.seq == 0:
 		b.seq = ev.Seq
 		a.posted = append(a.posted, b)

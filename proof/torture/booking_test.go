@@ -44,9 +44,14 @@ func TestBookings(t *testing.T) {
 			b.what, b.cash = reset, 0
 			a.heard(resetAs(2, 77))
 		}},
-		"refused":              {story: func(a *account, b *booking) { a.bookingRefused(b, errors.New("no cash")) }},
-		"answered, and lost":   {func(a *account, b *booking) { a.bookingDone(b, "b", 2, false); a.unconfirmed() }, lost, "no stream"},
-		"of another id":        {func(a *account, _ *booking) { a.heard(bookedAs(2, "c")) }, other, "which nobody gave"},
+		"refused": {story: func(a *account, b *booking) { a.bookingRefused(b, errors.New("no cash")) }},
+		"answered, and lost": {func(a *account, b *booking) {
+			a.bookingDone(b, "b", 2, false)
+			a.unconfirmed()
+		}, lost, "no stream"},
+		"of another id": {func(a *account, _ *booking) {
+			a.heard(bookedAs(2, "c"))
+		}, other, "which nobody gave"},
 		"answered for another": {func(a *account, b *booking) { a.bookingDone(b, "c", 2, false) }, other, `of "c"`},
 		"a repeat of nothing":  {func(a *account, b *booking) { a.bookingDone(b, "b", 2, true) }, other, "sent once"},
 		"carried out twice": {func(a *account, _ *booking) {
@@ -66,8 +71,14 @@ func TestBookings(t *testing.T) {
 			a.heard(bookedAs(2, "b"))
 			a.bookingRefused(b, errors.New("no cash"))
 		}, other, "was refused: no cash"},
-		"another amount": {func(a *account, b *booking) { b.cash = 6; a.heard(bookedAs(2, "b")) }, other, "not what was asked"},
-		"a withdrawal":   {func(a *account, b *booking) { b.what = withdrawal; a.heard(bookedAs(2, "b")) }, other, "not what was"},
+		"another amount": {func(a *account, b *booking) {
+			b.cash = 6
+			a.heard(bookedAs(2, "b"))
+		}, other, "not what was asked"},
+		"a withdrawal": {func(a *account, b *booking) {
+			b.what = withdrawal
+			a.heard(bookedAs(2, "b"))
+		}, other, "not what was asked"},
 		"another reset": {func(a *account, b *booking) {
 			b.what, b.cash = reset, 5
 			a.heard(resetAs(2, 6))

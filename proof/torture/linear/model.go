@@ -354,7 +354,8 @@ func (s *state) hash(a *answer) uint64 {
 
 // equal says whether two histories led to the same account.
 func (s *state) equal(o *state) bool {
-	return s.seq == o.seq && s.cash == o.cash && s.begun == o.begun && slices.EqualFunc(s.trades, o.trades, func(a, b trade) bool {
+	same := s.seq == o.seq && s.cash == o.cash && s.begun == o.begun
+	return same && slices.EqualFunc(s.trades, o.trades, func(a, b trade) bool {
 		return a.seq == b.seq && a.gone == b.gone && a.quantity == b.quantity && a.price == b.price && a.id == b.id &&
 			a.buy == b.buy && a.traded == b.traded
 	}) && slices.EqualFunc(s.taken, o.taken, func(a, b doneBust) bool {
