@@ -35,13 +35,13 @@
 // # The types
 //
 // All types belong to this package, so the messages of the wire can change without a change for
-// its users. An [Event] is a [Trade], a [Bust] or an [Adjustment], together with the rows
+// its users. An [Event] is a [Trade], a [Bust], an [Adjustment] or a [Reset], together with the rows
 // ([Position]) and the [Cash] after it. Prices and amounts are [Money], an exact decimal;
 // quantities are in shares; times are the server's, in UTC.
 //
 // A newer server may send values that this package does not know. An unknown value of an
 // enumeration keeps its number and prints as RejectCode(57). An event of an unknown kind has
-// none of Trade, Bust and Adjustment set; its rows and cash are applied to the state, and Next
+// none of Trade, Bust, Adjustment and Reset set; its rows and cash are applied to the state, and Next
 // returns it in its place in the sequence. New fields are ignored.
 //
 // # The stream

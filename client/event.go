@@ -6,7 +6,7 @@ import "time"
 // [Account.Next], [Account.Order] and [Account.History] return events. They must not be
 // modified, since Order and Next return the same one.
 //
-// One of Trade, Bust and Adjustment says what happened. If none is set, the server is newer
+// One of Trade, Bust, Adjustment and Reset says what happened. If none is set, the server is newer
 // than this package and did something that the package does not know; the state afterwards is
 // correct all the same.
 type Event struct {
@@ -17,6 +17,7 @@ type Event struct {
 	Trade      *Trade
 	Bust       *Bust
 	Adjustment *Adjustment
+	Reset      *Reset
 
 	Change           Change     // of the row that the event concerns
 	Positions        []Position // every row touched, as it is afterwards; one with quantity 0 was removed
@@ -57,6 +58,15 @@ type Bust struct {
 // Adjustment is a movement of cash that no trade caused.
 type Adjustment struct {
 	Cash   Money // the amount added; negative if it was taken away
+	Reason string
+	Actor  string
+}
+
+// Reset began the account anew: with its cash, and without the rows that it held, which are in
+// Event.Positions with quantity 0. Fees paid and realised gain count from it, and no trade before it
+// is taken back any more.
+type Reset struct {
+	Cash   Money // afterwards
 	Reason string
 	Actor  string
 }

@@ -81,8 +81,8 @@ func (s *State) clone() *State {
 	return &c
 }
 
-// apply applies an event. All values in it are absolute, so a trade, a bust and an adjustment
-// are treated alike.
+// apply applies an event. All values in it are absolute, so a trade, a bust, an adjustment and a
+// reset are treated alike.
 func (s *State) apply(ev *Event) {
 	s.Seq = ev.Seq
 	for i := range ev.Positions {

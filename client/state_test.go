@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
@@ -93,4 +94,32 @@ func TestStateAgreesWithAMap(t *testing.T) {
 			t.Fatalf("the rows are %v: expected %v", s.Positions, rows)
 		}
 	})
+}
+
+// TestStateOfReset: a reset leaves its cash and no rows, and says so to the caller.
+func TestStateOfReset(t *testing.T) {
+	row := func(code string, quantity int64) *papertapev1.Position {
+		return &papertapev1.Position{Market: "SH", Code: code, Quantity: quantity}
+	}
+	s := &State{Account: 7, Seq: 1}
+	s.apply(eventFrom(&papertapev1.AccountEvent{
+		Account: 7, Seq: 2, Cash: &papertapev1.Cash{FeesPaid: 1},
+		Positions: []*papertapev1.Position{row("600036", 5), row("600519", 7)},
+	}))
+	ev := eventFrom(&papertapev1.AccountEvent{
+		Account: 7, Seq: 3, Cash: &papertapev1.Cash{Balance: 50},
+		What:      &papertapev1.AccountEvent_Reset_{Reset_: &papertapev1.Reset{Cash: 50, Reason: "anew", Actor: "ops"}},
+		Positions: []*papertapev1.Position{row("600036", 0), row("600519", 0)},
+	})
+	want := Reset{Cash: 50, Reason: "anew", Actor: "ops"}
+	if ev.Reset == nil || *ev.Reset != want || ev.Trade != nil {
+		t.Errorf("the event is %+v", ev)
+	}
+	if len(s.Positions) != 2 {
+		t.Fatalf("before: %+v", s)
+	}
+	s.apply(ev)
+	if len(s.Positions) != 0 || s.Cash != (Cash{Balance: 50}) || s.Seq != 3 || s.TotalMarketValue != 0 {
+		t.Errorf("the state is %+v", s)
+	}
 }

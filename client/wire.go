@@ -34,6 +34,11 @@ func eventFrom(m *papertapev1.AccountEvent) *Event {
 			Adjustment: &Adjustment{Cash: Money(a.GetCash()), Reason: a.GetReason(), Actor: a.GetActor()},
 			Cash:       new(Cash),
 		}
+	case *papertapev1.AccountEvent_Reset_:
+		r := kind.Reset_
+		ev = &Event{
+			Reset: &Reset{Cash: Money(r.GetCash()), Reason: r.GetReason(), Actor: r.GetActor()}, Cash: new(Cash),
+		}
 	default:
 		ev = &Event{Cash: new(Cash)}
 	}

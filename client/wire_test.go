@@ -101,10 +101,11 @@ func TestConversionsAreWhole(t *testing.T) {
 		got  any
 		want []string // names of fields that stay empty
 	}{
-		{event("trade"), append([]string{".Bust", ".Adjustment"}, flags...)},
-		{event("bust"), append([]string{".Trade", ".Adjustment"}, flags...)},
-		{event("adjustment"), append([]string{".Trade", ".Bust"}, flags...)},
-		{event("none"), append([]string{".Trade", ".Bust", ".Adjustment"}, flags...)},
+		{event("trade"), append([]string{".Bust", ".Adjustment", ".Reset"}, flags...)},
+		{event("bust"), append([]string{".Trade", ".Adjustment", ".Reset"}, flags...)},
+		{event("adjustment"), append([]string{".Trade", ".Bust", ".Reset"}, flags...)},
+		{event("reset"), append([]string{".Trade", ".Bust", ".Adjustment"}, flags...)},
+		{event("none"), append([]string{".Trade", ".Bust", ".Adjustment", ".Reset"}, flags...)},
 		{holdingsFrom(filled(new(papertapev1.Holdings)).(*papertapev1.Holdings)), nil},
 		{&instrumentsFrom(filled(new(papertapev1.Instruments)).(*papertapev1.Instruments))[0], nil},
 		{&quotesFrom(filled(new(papertapev1.Quotes)).(*papertapev1.Quotes))[0], nil},
@@ -131,6 +132,7 @@ func TestConversionsHaveAFieldForEach(t *testing.T) {
 		{new(papertapev1.Trade), Trade{}, 0},
 		{new(papertapev1.Bust), Bust{}, 0},
 		{new(papertapev1.Adjustment), Adjustment{}, 0},
+		{new(papertapev1.Reset), Reset{}, 0},
 		{new(papertapev1.Position), Position{}, 0},
 		{new(papertapev1.Cash), Cash{}, 0},
 		{new(papertapev1.Holdings), Holdings{}, 0},
@@ -186,6 +188,7 @@ func TestEventOfAnUnknownKind(t *testing.T) {
 	}
 	ev, ok := c.stream.take().(*Event)
 	if !ok || ev.Seq != 8 || ev.Trade != nil || ev.Bust != nil || ev.Adjustment != nil ||
+		ev.Reset != nil ||
 		ev.Change.String() != "Change(57)" {
 		t.Errorf("the event is %+v", ev)
 	}

@@ -30,6 +30,10 @@ func eventText(ev *client.Event, before *shadow.Shadow) string {
 	case ev.Adjustment != nil:
 		return fmt.Sprintf("%s%d-%d cash %s: %s", prefix, ev.Account, ev.Seq, ev.Adjustment.Cash, ev.Adjustment.Reason)
 	}
+	if r := ev.Reset; r != nil {
+		return fmt.Sprintf("%s%d-%d reset to %s, %d rows gone: %s", prefix, ev.Account, ev.Seq, r.Cash,
+			len(ev.Positions), r.Reason)
+	}
 	return fmt.Sprintf("%s%d-%d", prefix, ev.Account, ev.Seq)
 }
 

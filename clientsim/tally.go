@@ -10,6 +10,7 @@ type Tally struct {
 	Operator    int `json:"operator"`    // of these, trades made or taken back by an operator
 	Busts       int `json:"busts"`       // of the latter, trades taken back or corrected
 	Adjustments int `json:"adjustments"` // of these, movements of cash
+	Resets      int `json:"resets"`      // of these, accounts that an operator began anew
 	Replayed    int `json:"replayed"`    // of these, sent again from history
 
 	Orders  int `json:"orders"`  // its own that were executed
@@ -59,6 +60,7 @@ func (t *Tally) add(o *Tally) {
 	t.Operator += o.Operator
 	t.Busts += o.Busts
 	t.Adjustments += o.Adjustments
+	t.Resets += o.Resets
 	t.Replayed += o.Replayed
 	t.Orders += o.Orders
 	t.Refused += o.Refused

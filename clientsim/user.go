@@ -160,6 +160,8 @@ func (u *user) takeEvent(ev *client.Event) {
 		t.Operator++
 	case ev.Adjustment != nil:
 		t.Adjustments++
+	case ev.Reset != nil:
+		t.Resets++
 	case tradeOf(ev).Origin == client.OriginSimulator:
 		t.Pushed++
 	default:

@@ -73,8 +73,12 @@ func TestAppendEventDoesNotAllocate(t *testing.T) {
 		Account: 100_017, Seq: 1, Kind: positions.KindAdjustment,
 		Adjustment: &positions.Adjustment{Cash: 1, Reason: "opening", Actor: "server"},
 	}
+	reset := &positions.Event{
+		Account: 100_017, Seq: 2, Kind: positions.KindReset,
+		Reset: &positions.Reset{Cash: 1, Reason: "anew", Actor: "ops", Gone: []market.ID{0, 3, 7}},
+	}
 	frame := make([]byte, 0, 4096)
-	for _, ev := range []*positions.Event{trade, bust, adjustment} {
+	for _, ev := range []*positions.Event{trade, bust, adjustment, reset} {
 		if n := testing.AllocsPerRun(100, func() {
 			frame = codec.AppendEvent(frame[:0], codec.TypeEvent, 0, 0, ev, universe)
 		}); n != 0 {
@@ -204,6 +208,13 @@ func TestTextIsMadeFit(t *testing.T) {
 			0, 0),
 			wanted)
 	}
+	reset := &positions.Event{Account: 1, Seq: 2, Kind: positions.KindReset, Reset: &positions.Reset{
+		Reason: "\xff", Actor: "\xfe",
+	}}
+	wantReset := wireEvent(reset, universe)
+	wantReset.GetReset_().Reason, wantReset.GetReset_().Actor = "\uFFFD", "\uFFFD"
+	checkPayload(t, onlyFrame(t, codec.AppendEvent(nil, codec.TypeEvent, 0, 0, reset, universe), codec.TypeEvent, 0,
+		0), wantReset)
 	ev := &positions.Event{Account: 1, Seq: 2, Kind: positions.KindBust, Bust: &positions.Bust{
 		TradeSeq: 1, Reason: "\xff", Actor: "\xfe", ID: "\xfd",
 	}}

@@ -38,9 +38,18 @@ func appendEvent(dst []byte, ev *positions.Event, u *market.Universe) []byte {
 		for n := range ev.Bust.Positions {
 			dst = appendPosition(dst, 8, &ev.Bust.Positions[n], u, named)
 		}
+	case positions.KindReset:
+		for _, id := range ev.Reset.Gone {
+			gone := positions.Position{Row: positions.Row{Instrument: id}}
+			dst = appendPosition(dst, 8, &gone, u, unnamed)
+		}
 	}
 	dst = appendCash(dst, 9, &ev.Cash)
-	return appendInt(dst, 10, ev.TotalMarketValue)
+	dst = appendInt(dst, 10, ev.TotalMarketValue)
+	if ev.Kind == positions.KindReset {
+		dst = appendReset(dst, 14, ev.Reset)
+	}
+	return dst
 }
 
 // appendTrade appends the trade created by event seq of account.
@@ -93,6 +102,14 @@ func appendAdjustment(dst []byte, num byte, a *positions.Adjustment) []byte {
 	dst = appendInt(dst, 1, a.Cash)
 	dst = appendText(dst, 2, sentence(a.Reason))
 	dst = appendText(dst, 3, sentence(a.Actor))
+	return closeMessage(dst, at)
+}
+
+func appendReset(dst []byte, num byte, r *positions.Reset) []byte {
+	dst, at := openMessage(dst, num)
+	dst = appendInt(dst, 1, r.Cash)
+	dst = appendText(dst, 2, sentence(r.Reason))
+	dst = appendText(dst, 3, sentence(r.Actor))
 	return closeMessage(dst, at)
 }
 

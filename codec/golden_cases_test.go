@@ -168,6 +168,7 @@ func goldenEvents(t failer) []goldenCase {
 		event("event_bust", codec.TypeEvent, 0, 0, goldenBust(t)),
 		event("event_correction", codec.TypeEvent, 0, 0, goldenCorrection(t)),
 		event("event_adjustment", codec.TypeEvent, 0, 0, goldenAdjustment()),
+		event("event_reset", codec.TypeEvent, 0, 0, goldenReset(t)),
 	}
 }
 
@@ -242,6 +243,18 @@ func goldenBust(t failer) *positions.Event {
 					Instrument: trade.Trade.Instrument},
 				Sellable: 100, Price: 10_0000,
 			}},
+		},
+	}
+}
+
+// goldenReset begins the account anew, with the cash of its opening. Two rows go.
+func goldenReset(t failer) *positions.Event {
+	return &positions.Event{
+		Account: goldenAccount, Seq: 46, Time: goldenTime + 3_000_000_000, Kind: positions.KindReset,
+		Cash: positions.Cash{Balance: 1_000_000_0000},
+		Reset: &positions.Reset{
+			Cash: 1_000_000_0000, Reason: "a new term", Actor: "ops", ID: "r-1",
+			Gone: []market.ID{instrument(t, "SH", "600519"), instrument(t, "SZ", "000001")},
 		},
 	}
 }

@@ -133,6 +133,14 @@ func wireEvent(ev *positions.Event, u *market.Universe) *papertapev1.AccountEven
 		m.What = &papertapev1.AccountEvent_Adjustment{
 			Adjustment: &papertapev1.Adjustment{Cash: a.Cash, Reason: a.Reason, Actor: a.Actor},
 		}
+	case positions.KindReset:
+		r := ev.Reset
+		m.What = &papertapev1.AccountEvent_Reset_{
+			Reset_: &papertapev1.Reset{Cash: r.Cash, Reason: r.Reason, Actor: r.Actor},
+		}
+		for _, id := range r.Gone {
+			m.Positions = append(m.Positions, &papertapev1.Position{Market: u.At(id).Market, Code: u.At(id).Code})
+		}
 	}
 	return m
 }
@@ -236,7 +244,7 @@ func drawEvent(t *rapid.T) *positions.Event {
 	ev := &positions.Event{
 		Account: anyUint.Draw(t, "account"), Seq: anyUint.Draw(t, "seq"), Time: anyInt.Draw(t, "time"),
 		Cash: drawCash(t), TotalMarketValue: anyInt.Draw(t, "total"),
-		Kind:   positions.Kind(rapid.IntRange(1, 3).Draw(t, "kind")),
+		Kind:   positions.Kind(rapid.IntRange(1, 4).Draw(t, "kind")),
 		Change: positions.Change(rapid.IntRange(0, 5).Draw(t, "change")),
 	}
 	text := rapid.StringN(0, 100, 400)
@@ -257,6 +265,11 @@ func drawEvent(t *rapid.T) *positions.Event {
 	case positions.KindAdjustment:
 		ev.Adjustment = &positions.Adjustment{
 			Cash: anyInt.Draw(t, "booking"), Reason: text.Draw(t, "reason"), Actor: text.Draw(t, "actor"),
+		}
+	case positions.KindReset:
+		ev.Reset = &positions.Reset{
+			Cash: anyInt.Draw(t, "cash afterwards"), Reason: text.Draw(t, "reason"), Actor: text.Draw(t, "actor"),
+			ID: text.Draw(t, "id"), Gone: rapid.SliceOfN(anyID, 0, 5).Draw(t, "gone"),
 		}
 	}
 	return ev

@@ -80,6 +80,21 @@ func TestHoldingsAlwaysFit(t *testing.T) {
 	}
 }
 
+// TestResetAlwaysFits: an event that takes as many rows as there can be, of the longest names, fits a frame.
+func TestResetAlwaysFits(t *testing.T) {
+	u := widest(t)
+	ev := &positions.Event{
+		Account: math.MaxUint64, Seq: math.MaxUint64, Time: -1, Kind: positions.KindReset,
+		Cash:  positions.Cash{Balance: -1, FeesPaid: -1, Realised: -1},
+		Reset: &positions.Reset{Cash: -1, Reason: strings.Repeat("r", 1024), Actor: strings.Repeat("a", 1024)},
+	}
+	for n := range positions.MaxRows {
+		ev.Reset.Gone = append(ev.Reset.Gone, market.ID(n))
+	}
+	frame := codec.AppendEvent(nil, codec.TypeEvent, 0, 0, ev, u)
+	checkPayload(t, onlyFrame(t, frame, codec.TypeEvent, 0, 0), wireEvent(ev, u))
+}
+
 func TestInstrumentsAlwaysFit(t *testing.T) {
 	u := widest(t)
 	ids, err := codec.DecodeInstrumentsRequest(nil, u)

@@ -78,9 +78,11 @@ func validStrings(m any) bool {
 			validStrings(m.GetOriginal()) && validStrings(m.GetReplacement())
 	case *papertapev1.Adjustment:
 		return validTexts(m.GetReason(), m.GetActor())
+	case *papertapev1.Reset:
+		return validTexts(m.GetReason(), m.GetActor())
 	case *papertapev1.AccountEvent:
 		return validStrings(m.GetTrade()) && validStrings(m.GetBust()) && validStrings(m.GetAdjustment()) &&
-			validMessages(m.GetPositions())
+			validStrings(m.GetReset_()) && validMessages(m.GetPositions())
 	case *papertapev1.History:
 		return validMessages(m.GetEvents())
 	case *papertapev1.InstrumentsRequest:

@@ -14,6 +14,7 @@ import (
 
 // Error codes, for programs.
 const (
+	codeAccountExists     = "account_exists"
 	codeBadRequest        = "bad_request"
 	codeConflict          = "conflict"
 	codeForbidden         = "forbidden"

@@ -11,7 +11,6 @@ import (
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
-	"github.com/papertape/papertape/usertext"
 )
 
 const (
@@ -94,10 +93,8 @@ func (s *Server) serveBust(
 // one whose key it is, whatever the body says.
 func (b *BustRequest) request(actor string) (r positions.BustRequest, err error) {
 	r = positions.BustRequest{Reason: b.Reason, ID: b.BustID, Actor: actor}
-	if b.Actor != "" {
-		if err := usertext.CheckLine(b.Actor, positions.MaxBustNameBytes); err != nil {
-			return r, fmt.Errorf("the actor %w", err)
-		}
+	if err := checkOnBehalfOf(b.Actor); err != nil {
+		return r, err
 	}
 	if b.Trade == "" {
 		return r, errors.New(`the trade is missing: write {"trade": "100017-42", "reason": "why"}`)
@@ -188,6 +185,7 @@ var bustRefusals = [...]struct {
 	positions.BustUnknownAccount:   {http.StatusNotFound, codeUnknownAccount},
 	positions.BustUnknownTrade:     {http.StatusNotFound, codeUnknownTrade},
 	positions.BustNotATrade:        {http.StatusNotFound, codeNotATrade},
+	positions.BustBeforeReset:      {http.StatusConflict, "before_reset"},
 	positions.BustNotKept:          {http.StatusConflict, codeNotKept},
 	positions.BustIDReused:         {http.StatusConflict, "bust_id_reused"},
 	positions.BustAlready:          {http.StatusConflict, "already_busted"},

@@ -129,6 +129,8 @@ var refusedBusts = []struct {
 		nil},
 	{positions.BustOutcome{Reason: positions.BustNotATrade, Seq: 42}, 404, "not_a_trade",
 		"event 42 of account 100017 is an adjustment", nil},
+	{positions.BustOutcome{Reason: positions.BustBeforeReset, Seq: 50}, 409, "before_reset",
+		"event 50 has reset the account since", nil},
 	{positions.BustOutcome{Reason: positions.BustNotKept, Seq: 7}, 409, "not_kept", "older than the history kept",
 		nil},
 	{positions.BustOutcome{Reason: positions.BustIDReused, Seq: 50, TradeSeq: 9, ID: "b-1"}, 409,

@@ -24,12 +24,12 @@ func TestClient(t *testing.T) {
 	if want := newHoldings(u, &f.ledger.holdings); err != nil || !reflect.DeepEqual(h, want) {
 		t.Errorf("holdings %+v, %v, want %+v", h, err, want)
 	}
-	history, err := f.client.History(t.Context(), 100017, 45, 4)
+	history, err := f.client.History(t.Context(), 100017, 45, 5)
 	if want := newHistory(u, 100017, 1, f.ledger.events); err != nil || !reflect.DeepEqual(history, want) {
 		t.Errorf("history %+v, %v, want %+v", history, err, want)
 	}
-	if f.ledger.before != 45 || f.ledger.limit != 4 {
-		t.Errorf("asked for before %d and limit %d, want 45 and 4", f.ledger.before, f.ledger.limit)
+	if f.ledger.before != 45 || f.ledger.limit != 5 {
+		t.Errorf("asked for before %d and limit %d, want 45 and 5", f.ledger.before, f.ledger.limit)
 	}
 	want := Simulator{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5, Script: &Script{6, 5, true, 1, 2, 3, 4}}
 	if st, err := f.client.Simulator(t.Context()); err != nil || !reflect.DeepEqual(st, want) {

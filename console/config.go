@@ -42,6 +42,20 @@ type Busts interface {
 	PreviewBust(ctx context.Context, r *positions.BustRequest) (engine.BustPreview, error)
 }
 
+// Bookings opens accounts, books cash and resets accounts. Besides those named, its errors are those of
+// Books, engine.ErrBusy and engine.ErrReadOnly.
+type Bookings interface {
+	// OpenAccount opens an account; number 0 stands for the next free one. Errors are also
+	// engine.ErrAccountOpen and engine.ErrNoNumberFree.
+	OpenAccount(ctx context.Context, number uint64, a positions.Adjustment) (positions.Event, error)
+	// Book returns the resulting event. repeated says that it had been done before, under the same id.
+	// A refusal is an *engine.BookingRefusedError.
+	Book(ctx context.Context, r *positions.BookingRequest) (ev positions.Event, repeated bool, err error)
+	// OpeningCash returns the cash with which an account was opened. A refusal is an
+	// *engine.BookingRefusedError.
+	OpeningCash(ctx context.Context, account uint64) (int64, error)
+}
+
 // SessionList lists the client connections. Its methods are safe for concurrent use.
 type SessionList interface {
 	Sessions() []gateway.SessionInfo
@@ -72,6 +86,7 @@ type Config struct {
 	Prices     func() *market.Prices // the current prices
 	Books      Books
 	Busts      Busts
+	Bookings   Bookings
 	Sessions   SessionList
 	Simulator  SimulatedFlow
 	Script     func() simulator.Progress // nil: no script is played

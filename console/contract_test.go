@@ -245,6 +245,7 @@ func questions() []question {
 	all.aboutServer()
 	all.aboutAccounts()
 	all.aboutBusts()
+	all.aboutBookings()
 	all.aboutChanges()
 	return all
 }
@@ -355,6 +356,43 @@ func (l *questionList) aboutBusts() {
 			})
 		}
 	}
+}
+
+func (l *questionList) aboutBookings() {
+	for operation, body := range bookingOperations {
+		path := strings.Replace(strings.TrimPrefix(operation, "POST "), "{account}", "100017", 1)
+		l.ask(200, operation, path, body)
+		l.ask(200, operation, path, body, func(f *fixture) { f.booked.event = f.ledger.events[4] })
+		l.ask(200, operation, path, body, func(f *fixture) { f.booked.repeated = true })
+		l.ask(400, operation, path, "{}", func(f *fixture) { f.booked.err = refusedWith(engine.BookingMalformed) })
+		for status, err := range map[int]error{
+			500: errors.New("broken"), 503: engine.ErrStopped, 504: context.DeadlineExceeded,
+		} {
+			l.ask(status, operation, path, body, func(f *fixture) { f.booked.err = err })
+		}
+		if strings.HasSuffix(path, "accounts") {
+			l.ask(409, operation, path, body, func(f *fixture) { f.booked.err = engine.ErrAccountOpen })
+			l.ask(409, operation, path, body, func(f *fixture) { f.booked.err = engine.ErrNoNumberFree })
+			continue
+		}
+		for reason := engine.BookingUnknownAccount; reason <= engine.BookingOpeningNotKept; reason++ {
+			l.ask(bookingRefusals[reason].status, operation, path, body, func(f *fixture) {
+				f.booked.err = refusedWith(reason)
+			})
+		}
+	}
+}
+
+func refusedWith(reason engine.BookingReason) error {
+	return &engine.BookingRefusedError{Reason: reason}
+}
+
+// bookingOperations are the operations on accounts, each with a request that has all members.
+var bookingOperations = map[string]string{
+	"POST /api/v1/accounts":                    `{"account":7,"cash":"1000.00","reason":"anew","actor":"ann"}`,
+	"POST /api/v1/accounts/{account}/deposit":  `{"amount":"1.00","reason":"anew","request_id":"d-1","actor":"ann"}`,
+	"POST /api/v1/accounts/{account}/withdraw": `{"amount":"1.00","reason":"anew","request_id":"w-1","actor":"ann"}`,
+	"POST /api/v1/accounts/{account}/reset":    `{"cash":"1.00","reason":"anew","request_id":"r-1","actor":"ann"}`,
 }
 
 func (l *questionList) aboutChanges() {

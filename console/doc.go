@@ -4,7 +4,8 @@
 // A console is made from what it shows, and serves until it is shut down:
 //
 //	c, err := console.New(console.Config{
-//		Universe: u, Prices: prices, Books: eng, Busts: eng, Sessions: gw, Simulator: flow, Ready: ready, Log: log,
+//		Universe: u, Prices: prices, Books: eng, Busts: eng, Bookings: eng, Sessions: gw,
+//		Simulator: flow, Ready: ready, Log: log,
 //	})
 //	go c.Serve(ln)       // returns nil after Shutdown
 //	go c.ServeSocket(s)  // likewise; ListenSocket has made s
@@ -33,6 +34,10 @@
 // operators
 //
 //	GET /api/v1/config                          Settings
+//	POST /api/v1/accounts                       takes an OpenRequest; answers Booked
+//	POST /api/v1/accounts/{n}/deposit           takes a CashRequest; answers Booked
+//	POST /api/v1/accounts/{n}/withdraw          takes a CashRequest; answers Booked
+//	POST /api/v1/accounts/{n}/reset             takes a ResetRequest; answers Booked
 //	GET /api/v1/counters                        Counters of engine and gateway
 //	GET /api/v1/accounts/{n}/holdings           Holdings
 //	GET /api/v1/accounts/{n}/history            History; ?before=SEQ&limit=N, newest first, as in the wire protocol

@@ -80,6 +80,7 @@ type equityPen struct {
 	begin, end int64 // the time that is divided into points
 	part       int   // of the last point
 	last       uint64
+	worth      Money // equity after the last event
 }
 
 // drawEquity reads the account's events, and then what it holds now, to which the curve is drawn.
@@ -131,6 +132,7 @@ func (s *Server) beginEquity(ctx context.Context, pen *equityPen, since time.Tim
 	before, _, err := s.cfg.Books.History(ctx, pen.Account, pen.FromSeq, 1)
 	if err == nil && len(before) == 1 && before[0].Seq == pen.FromSeq-1 {
 		pen.Base = equityAfter(&before[0])
+		pen.worth = pen.Base
 		pen.last = pen.FromSeq - 1
 	}
 	return err
@@ -162,10 +164,16 @@ func (p *equityPen) draw(ev *positions.Event) {
 		p.mark(ev, kindAdjustment, &amount, ev.Adjustment.Reason)
 	case first && !p.Complete:
 		p.Base = equityAfter(ev)
+	case ev.Kind == positions.KindReset: // no gain or loss, whatever it was worth before
+		p.Booked += equityAfter(ev) - p.worth
 	}
-	if ev.Kind == positions.KindBust {
+	switch ev.Kind {
+	case positions.KindBust:
 		p.mark(ev, kindOfEvent(ev), nil, ev.Bust.Reason)
+	case positions.KindReset:
+		p.mark(ev, kindReset, nil, ev.Reset.Reason)
 	}
+	p.worth = equityAfter(ev)
 	p.point(ev.Seq, ev.Time, equityAfter(ev))
 }
 

@@ -146,6 +146,31 @@ func (d *desk) PreviewBust(_ context.Context, r *positions.BustRequest) (engine.
 	return d.preview, err
 }
 
+// bookings answers every booking with the same event or refusal.
+type bookings struct {
+	event    positions.Event
+	repeated bool
+	err      error // if set, returned instead
+
+	opened positions.Adjustment // of the last account
+	number uint64               // that was asked for
+	asked  *positions.BookingRequest
+}
+
+func (b *bookings) OpenAccount(_ context.Context, number uint64, a positions.Adjustment) (positions.Event, error) {
+	b.number, b.opened = number, a
+	ev := b.event
+	ev.Account, ev.Seq, ev.Kind, ev.Adjustment, ev.Reset = max(number, 200001), 1, positions.KindAdjustment, &a, nil
+	return ev, b.err
+}
+
+func (b *bookings) Book(_ context.Context, r *positions.BookingRequest) (positions.Event, bool, error) {
+	b.asked = r
+	return b.event, b.repeated, b.err
+}
+
+func (b *bookings) OpeningCash(context.Context, uint64) (int64, error) { return 777_0000, b.err }
+
 // flow is a simulator that only remembers its rate.
 type flow struct{ state simulator.State }
 
@@ -246,7 +271,8 @@ func golden(t *testing.T, u *market.Universe) *ledger {
 	corrected.Price, corrected.Amount, corrected.Revision = 15_000_000, 4_500_000_000, 1
 	sold := trade
 	sold.Side, sold.Origin, sold.OrderID = positions.Sell, positions.OriginSimulator, positions.OrderID{}
-	adjusted := &positions.Adjustment{Cash: -10_000, Reason: "a fee", Actor: "ann"}
+	adjusted := &positions.Adjustment{Cash: -10_000, Reason: "a fee", Actor: "ann", ID: "a-1"}
+	reset := &positions.Reset{Cash: 5_0001, Reason: "anew", Actor: "ann", ID: "r-1", Gone: []market.ID{id}}
 	const account, at = 100017, 1_700_000_000_123_456_789
 	return &ledger{
 		holdings: positions.Holdings{
@@ -266,6 +292,8 @@ func golden(t *testing.T, u *market.Universe) *ledger {
 			{Account: account, Seq: 42, Time: at, Cash: cash, Kind: positions.KindTrade, Change: positions.Opened,
 				Trade: trade, Position: row,
 				TotalMarketValue: row.MarketValue()},
+			{Account: account, Seq: 2, Time: at - 1e8, Cash: positions.Cash{Balance: 5_0001}, Kind: positions.KindReset,
+				Reset: reset},
 			{Account: account, Seq: 1, Time: at - 1e9, Cash: cash, Kind: positions.KindAdjustment,
 				Adjustment: adjusted},
 		},
@@ -281,6 +309,7 @@ func golden(t *testing.T, u *market.Universe) *ledger {
 type fixture struct {
 	ledger *ledger
 	desk   *desk
+	booked *bookings
 	flow   *flow
 	list   *roster
 	level  level
@@ -340,6 +369,7 @@ func unserved(t *testing.T, change func(*Config)) *fixture {
 		flow:   &flow{simulator.State{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}},
 	}
 	f.list, f.level, f.desk = connected(), "info", &desk{event: f.ledger.events[0]}
+	f.booked = &bookings{event: f.ledger.events[3]}
 	f.desk.preview = engine.BustPreview{Event: f.desk.event, Before: f.ledger.holdings}
 	f.journal = audit.New(audit.Options{Clock: func() time.Time { return time.Unix(1_700_000_000, 0) }})
 	if err := f.journal.OpenMemory(); err != nil {
@@ -349,7 +379,7 @@ func unserved(t *testing.T, change func(*Config)) *fixture {
 	prices := u.Opening().With(0, 12_3456)
 	cfg := Config{
 		Universe: u, Prices: func() *market.Prices { return prices },
-		Books: f.ledger, Busts: f.desk, Sessions: f.list, Simulator: f.flow,
+		Books: f.ledger, Busts: f.desk, Bookings: f.booked, Sessions: f.list, Simulator: f.flow,
 		Script: func() simulator.Progress {
 			return simulator.Progress{
 				Played: simulator.Played{Fills: 1, Busts: 2, Refused: 3, Skipped: 4}, Steps: 6, Ended: 5, Running: true,

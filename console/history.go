@@ -25,6 +25,7 @@ const (
 	kindTrade      = "trade"
 	kindBust       = "bust"
 	kindCorrection = "correction"
+	kindReset      = "reset"
 	kindAdjustment = "adjustment"
 )
 
@@ -35,6 +36,8 @@ func kindOfEvent(ev *positions.Event) string {
 		return kindTrade
 	case ev.Kind == positions.KindAdjustment:
 		return kindAdjustment
+	case ev.Kind == positions.KindReset:
+		return kindReset
 	case ev.Bust.Replacement != nil:
 		return kindCorrection
 	}
@@ -44,7 +47,7 @@ func kindOfEvent(ev *positions.Event) string {
 // historyQuery is the check of a query for history.
 func (s *Server) historyQuery() func(*http.Request) error {
 	return acceptParameters(number("before"), number("after"), moment("at"),
-		oneOf("kind", kindAdjustment, kindBust, kindCorrection, kindTrade),
+		oneOf("kind", kindAdjustment, kindBust, kindCorrection, kindReset, kindTrade),
 		oneOf("origin", "client", "operator", "simulator"), s.instrumentParameter("instrument"), number("limit"))
 }
 

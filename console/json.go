@@ -58,7 +58,8 @@ type Holdings struct {
 	Positions        []Position `json:"positions"`
 }
 
-// Cash is an account's money. FeesPaid and Realised are totals since the account was opened.
+// Cash is an account's money. FeesPaid and Realised are totals since the account was opened, or last
+// reset.
 type Cash struct {
 	Balance  Money `json:"balance"`
 	FeesPaid Money `json:"fees_paid"`
@@ -92,13 +93,14 @@ type History struct {
 }
 
 // Event is one change of an account, with the state after it of what it changed. One of Trade,
-// Bust and Adjustment is set.
+// Bust, Adjustment and Reset is set.
 type Event struct {
 	Seq              uint64      `json:"seq"`
 	Time             time.Time   `json:"time"`
 	Trade            *Trade      `json:"trade,omitempty"`
 	Bust             *Bust       `json:"bust,omitempty"`
 	Adjustment       *Adjustment `json:"adjustment,omitempty"`
+	Reset            *Reset      `json:"reset,omitempty"`
 	Change           string      `json:"change,omitempty"` // opened, increased, decreased, closed, unchanged
 	Positions        []Position  `json:"positions"`
 	Cash             Cash        `json:"cash"`
@@ -134,9 +136,18 @@ type Bust struct {
 
 // Adjustment is a booking of cash.
 type Adjustment struct {
-	Cash   Money  `json:"cash"`
-	Reason string `json:"reason"`
-	Actor  string `json:"actor"`
+	Cash      Money  `json:"cash"`
+	Reason    string `json:"reason"`
+	Actor     string `json:"actor"`
+	RequestID string `json:"request_id,omitempty"`
+}
+
+// Reset says that an account began anew. Event.Positions has the rows that went, with quantity 0.
+type Reset struct {
+	Cash      Money  `json:"cash"` // afterwards
+	Reason    string `json:"reason"`
+	Actor     string `json:"actor"`
+	RequestID string `json:"request_id,omitempty"`
 }
 
 // Simulator is the state of the simulated trades. The counters begin with the start of the
@@ -235,7 +246,13 @@ func newEvent(u *market.Universe, ev *positions.Event) Event {
 		touched = ev.Bust.Positions
 	case positions.KindAdjustment:
 		a := ev.Adjustment
-		e.Adjustment = &Adjustment{Cash: Money(a.Cash), Reason: a.Reason, Actor: a.Actor}
+		e.Adjustment = &Adjustment{Cash: Money(a.Cash), Reason: a.Reason, Actor: a.Actor, RequestID: a.ID}
+	case positions.KindReset:
+		r := ev.Reset
+		e.Reset = &Reset{Cash: Money(r.Cash), Reason: r.Reason, Actor: r.Actor, RequestID: r.ID}
+		for _, id := range r.Gone {
+			touched = append(touched, positions.Position{Row: positions.Row{Instrument: id}})
+		}
 	}
 	e.Positions = newPositions(u, touched)
 	return e

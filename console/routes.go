@@ -50,8 +50,13 @@ func healthRoutes(ready func() error, checks func() []Check) routes {
 // guardedRoutes are behind the guard.
 func (s *Server) guardedRoutes() routes {
 	all := routes{
-		"/api/v1/openapi.yaml":                    {"GET": {role: Watch, handle: s.openapi}},
-		"/api/v1/accounts":                        {"GET": {role: Watch, handle: s.accounts, query: accountsQuery}},
+		"/api/v1/openapi.yaml": {"GET": {role: Watch, handle: s.openapi}},
+		accountsPath: {
+			"GET": {role: Watch, handle: s.accounts, query: accountsQuery}, "POST": change(s.openAccount),
+		},
+		"/api/v1/accounts/{account}/deposit":      {"POST": change(s.deposit)},
+		"/api/v1/accounts/{account}/withdraw":     {"POST": change(s.withdraw)},
+		"/api/v1/accounts/{account}/reset":        {"POST": change(s.reset)},
 		"/api/v1/accounts/{account}":              {"GET": {role: Watch, handle: s.account}},
 		"/api/v1/accounts/{account}/holdings":     {"GET": {role: Watch, handle: s.holdings}},
 		"/api/v1/accounts/{account}/history":      {"GET": {role: Watch, handle: s.history, query: s.historyQuery()}},

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	bustsMax    = 64   // bust requests under way, including those that wait for their turn
+	bustsMax    = 64   // requests of operators under way, including those that wait for their turn
 	foldRestMax = 1024 // events that a drainer may add to a fold: about a tenth of a millisecond of work
 
 	foldCopyMax = 1 << 20 // bytes of records that a drainer copies for a reader at a time: as long
@@ -22,7 +22,7 @@ const (
 	foldRoundMax = 4
 )
 
-var errTooManyBusts = fmt.Errorf("%d busts and corrections are under way already: %w", bustsMax, ErrBusy)
+var errTooManyBusts = fmt.Errorf("%d busts, corrections and bookings are under way already: %w", bustsMax, ErrBusy)
 
 // BustRefusedError says why a bust request was refused. Nothing has changed.
 type BustRefusedError struct {
@@ -331,7 +331,7 @@ func (s *shard) tryDecideBust(b *bust, ev *positions.Event) (outcome positions.B
 	return s.book.DecideBust(b.fold, s.step.prices, s.step.now, ev), true
 }
 
-// bustTurns serialises the bust requests of an account.
+// bustTurns serialises the requests of operators about an account: busts, corrections and bookings.
 type bustTurns struct {
 	mu      sync.Mutex
 	current map[uint64]chan struct{} // by account; closed when the current request is done

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -33,6 +34,7 @@ func TestProperty(t *testing.T) {
 		for range rapid.IntRange(1, 14).Draw(t, "steps") {
 			m.step()
 			m.takeBack()
+			m.bookCash()
 		}
 		m.finish()
 	})
@@ -155,6 +157,31 @@ func (m *model) takeBack() {
 	if err := fold.Verify(v); err != nil {
 		m.t.Fatalf("%v", err)
 	}
+	m.w.settle()
+}
+
+// bookCash sometimes deposits, withdraws or resets, as the model's book says.
+func (m *model) bookCash() {
+	if rapid.IntRange(0, 4).Draw(m.t, "book") > 0 {
+		return
+	}
+	kinds := []positions.BookingKind{positions.Deposit, positions.Withdrawal, positions.ResetTo}
+	r := bookingOf(rapid.SampledFrom(kinds).Draw(m.t, "booking"),
+		rapid.SampledFrom([]int64{1, 1000_0000, openingCash}).Draw(m.t, "amount"), "")
+	r.Account = rapid.SampledFrom(m.accounts).Draw(m.t, "of account")
+	var want positions.Event
+	refusal := m.book.DecideBooking(r, m.w.prices.Load(), 1, &want)
+	ev, _, err := m.w.eng.Book(context.Background(), r)
+	if refusal.Reason != positions.NoRefusal {
+		if refused := (*BookingRefusedError)(nil); !errors.As(err, &refused) || err.Error() != r.Sentence(refusal) {
+			m.t.Fatalf("%v, want %s", err, r.Sentence(refusal))
+		}
+		return
+	}
+	if want.Time = ev.Time; err != nil || !reflect.DeepEqual(ev, want) {
+		m.t.Fatalf("%s: %+v, %v, want %+v", r.Title(), ev, err, want)
+	}
+	m.book.Apply(&ev)
 	m.w.settle()
 }
 

@@ -44,6 +44,7 @@ func (e *Engine) Load(st *AccountState) error {
 		a.remember(r, s.idsMax)
 	}
 	s.accounts[st.Account] = a
+	s.highest = max(s.highest, st.Account)
 	return nil
 }
 
@@ -103,6 +104,7 @@ func (s *shard) addAccount(number uint64) *account {
 	s.drainer.Check()
 	a := &account{number: number}
 	s.accounts[number] = a
+	s.highest = max(s.highest, number)
 	return a
 }
 

@@ -46,6 +46,7 @@ type shard struct {
 	drainer   owner.Goroutine
 	book      *positions.Book
 	accounts  map[uint64]*account
+	highest   uint64   // the largest number in accounts
 	last      *account // the last one looked up
 	memory    memory
 	dirty     dirty

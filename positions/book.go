@@ -13,7 +13,8 @@
 //	}
 //	book.Apply(&ev) // live, in recovery and in tests: it only sets what the event says
 //
-// An adjustment of cash (DecideAdjustment) opens an account and is its first event.
+// An adjustment of cash (DecideAdjustment) opens an account and is its first event. A reset
+// (DecideReset) begins the account anew.
 // DecideBust takes a trade back or corrects it; it needs a Fold of the account's history.
 //
 // Money and prices are integers in 1/10000 of the currency, quantities are whole shares.
@@ -104,7 +105,7 @@ func (b *Book) Apply(ev *Event) {
 	if ev.Seq != seq+1 {
 		panic(fmt.Sprintf("positions: event %d of account %d applied after event %d", ev.Seq, ev.Account, seq))
 	}
-	if ev.Kind < KindTrade || ev.Kind > KindAdjustment {
+	if !ev.Kind.Known() {
 		panic(fmt.Sprintf("positions: event %d of account %d is of unknown kind %d", ev.Seq, ev.Account, ev.Kind))
 	}
 	if acc == nil {
@@ -117,6 +118,8 @@ func (b *Book) Apply(ev *Event) {
 		for i := range ev.Bust.Positions {
 			acc.set(&ev.Bust.Positions[i].Row)
 		}
+	case KindReset:
+		acc.rows = nil
 	}
 	acc.cash = ev.Cash
 	acc.seq = ev.Seq

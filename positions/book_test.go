@@ -272,8 +272,8 @@ func TestApplyPanics(t *testing.T) {
 		"a late start": {Event{Account: bob, Seq: 2, Kind: KindAdjustment},
 			"positions: event 2 of account 100018 applied after event 0"},
 		"kind 0": {Event{Account: bob, Seq: 1}, "positions: event 1 of account 100018 is of unknown kind 0"},
-		"a kind beyond": {Event{Account: alice, Seq: 2, Kind: 4},
-			"positions: event 2 of account 100017 is of unknown kind 4"},
+		"a kind beyond": {Event{Account: alice, Seq: 2, Kind: 5},
+			"positions: event 2 of account 100017 is of unknown kind 5"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)

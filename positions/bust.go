@@ -199,9 +199,11 @@ func (f *Fold) judge() BustOutcome {
 		return BustOutcome{Reason: BustUnknownTrade, Seq: f.seq}
 	case t.takenAt != 0:
 		return BustOutcome{Reason: BustAlready, Seq: t.takenAt, ID: t.takenBy}
-	case t.kind == KindBust || t.kind == KindAdjustment:
+	case t.kind != 0 && t.kind != KindTrade:
 		return BustOutcome{Reason: BustNotATrade, Seq: r.TradeSeq, kind: t.kind}
-	case f.first != 1:
+	case r.TradeSeq < f.reset:
+		return BustOutcome{Reason: BustBeforeReset, Seq: f.reset}
+	case !f.based():
 		return BustOutcome{Reason: BustNotKept, Seq: f.first}
 	case r.Revision != nil && *r.Revision != t.trade.Revision:
 		return BustOutcome{Reason: BustStaleRevision, Have: int64(t.trade.Revision), Need: int64(*r.Revision)}

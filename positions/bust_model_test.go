@@ -16,6 +16,8 @@ type bustModel struct {
 	trades   []modelTrade
 	adjusted *big.Int
 	versions map[market.ID]uint64
+	past     []modelTrade // of before the latest reset
+	reset    uint64       // its sequence; 0: none
 }
 
 type modelEvent struct {
@@ -96,6 +98,20 @@ func (s modelFold) total(prices *market.Prices) *big.Int {
 
 func (m *bustModel) cash(s modelFold) *big.Int { return plus(m.adjusted, s.moved) }
 
+// resetTo returns the expected event of a reset.
+func (m *bustModel) resetTo(r Reset, now int64) Event {
+	s := foldTrades(m.trades)
+	for id := range market.ID(market.MaxInstruments) {
+		if s.row(id).Quantity != 0 {
+			r.Gone = append(r.Gone, id)
+		}
+	}
+	return Event{
+		Account: alice, Seq: uint64(len(m.events) + 1), Time: now, Kind: KindReset, Reset: &r,
+		Cash: Cash{Balance: r.Cash},
+	}
+}
+
 // add books an event that was decided and applied.
 func (m *bustModel) add(ev *Event) {
 	m.events = append(m.events, modelEvent{ev.Kind, ev.Bust})
@@ -105,6 +121,9 @@ func (m *bustModel) add(ev *Event) {
 	case KindTrade:
 		m.trades = append(m.trades, modelTrade{Trade: ev.Trade, seq: ev.Seq})
 		m.versions[ev.Trade.Instrument] = ev.Seq
+	case KindReset:
+		m.past, m.trades = append(m.past, m.trades...), nil
+		m.adjusted, m.versions, m.reset = number(ev.Reset.Cash), map[market.ID]uint64{}, ev.Seq
 	case KindBust:
 		before := foldTrades(m.trades)
 		m.strike(ev)
@@ -299,10 +318,13 @@ func (m *bustModel) judge(r *BustRequest) BustOutcome {
 	if kind := m.events[r.TradeSeq-1].kind; kind != KindTrade {
 		return BustOutcome{Reason: BustNotATrade, Seq: r.TradeSeq, kind: kind}
 	}
-	t := m.trades[slices.IndexFunc(m.trades, func(t modelTrade) bool { return t.seq == r.TradeSeq })]
+	all := slices.Concat(m.past, m.trades)
+	t := all[slices.IndexFunc(all, func(t modelTrade) bool { return t.seq == r.TradeSeq })]
 	switch {
 	case t.struck:
 		return BustOutcome{Reason: BustAlready, Seq: t.byEvent, ID: t.by}
+	case t.seq < m.reset:
+		return BustOutcome{Reason: BustBeforeReset, Seq: m.reset}
 	case r.Revision != nil && *r.Revision != t.Revision:
 		return BustOutcome{Reason: BustStaleRevision, Have: int64(t.Revision), Need: int64(*r.Revision)}
 	case r.Correct && r.Price == t.Price && r.Quantity == t.Quantity:

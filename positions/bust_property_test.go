@@ -45,6 +45,31 @@ func (m *buster) adjust(t *rapid.T) {
 	}
 }
 
+// reset begins the account anew, now and then.
+func (m *buster) reset(t *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(t, "reset") != 0 {
+		return
+	}
+	m.now++
+	r := Reset{
+		Cash: rapid.SampledFrom([]int64{0, 20_000_0000, million}).Draw(t, "cash"), Reason: "test", Actor: "rapid",
+		ID: rapid.SampledFrom([]string{"", "a"}).Draw(t, "id"),
+	}
+	want, ev := m.model.resetTo(r, m.now), dirtyEvent()
+	refusal := m.book.DecideReset(alice, &r, m.now, &ev)
+	if refusal.Reason != NoRefusal || !reflect.DeepEqual(ev, want) {
+		t.Fatalf("%v:\ngot  %+v %+v\nwant %+v %+v", refusal, ev, ev.Reset, want, want.Reset)
+	}
+	if err := m.book.Check(&ev); err != nil {
+		t.Fatal(err)
+	}
+	m.others["reset"]++
+	if len(r.Gone) > 1 {
+		m.others["reset of rows"]++
+	}
+	m.apply(ev)
+}
+
 func (m *buster) order(t *rapid.T, o Order) {
 	m.now++
 	var ev Event
@@ -110,8 +135,12 @@ func (m *buster) move(t *rapid.T) {
 
 func (m *buster) request(t *rapid.T) *BustRequest {
 	named := rapid.Uint64Range(0, uint64(len(m.events)+1))
+	seq := func(t modelTrade) uint64 { return t.seq }
+	if len(m.model.past) > 0 {
+		named = rapid.OneOf(named, rapid.Map(rapid.SampledFrom(m.model.past), seq))
+	}
 	if len(m.model.trades) > 0 {
-		named = mostly(rapid.Map(rapid.SampledFrom(m.model.trades), func(t modelTrade) uint64 { return t.seq }), named)
+		named = mostly(rapid.Map(rapid.SampledFrom(m.model.trades), seq), named)
 	}
 	r := &BustRequest{
 		Account: alice, TradeSeq: named.Draw(t, "trade"),
@@ -340,7 +369,7 @@ func (s *seen) missing() (missing []string) {
 		}
 	}
 	for _, what := range []string{"repeated", "corrected", "chained", "cascade", "long cascade",
-		"several instruments", "compared"} {
+		"several instruments", "compared", "reset", "reset of rows"} {
 		if s.others[what] == 0 {
 			missing = append(missing, what)
 		}
@@ -364,8 +393,8 @@ func TestBustsAgainstModel(t *testing.T) {
 			m.apply(Event{Account: alice, Seq: 1, Cash: Cash{Balance: a.Cash}, Adjustment: a, Kind: KindAdjustment})
 			t.Repeat(map[string]func(*rapid.T){
 				"": m.compare, "orders": m.orders, "more orders": m.orders, "spree": m.spree, "boom": m.boom,
-				"adjust": m.adjust,
-				"move":   m.move, "busts": m.bust, "more busts": m.bust, "retry": m.retry,
+				"adjust": m.adjust, "reset": m.reset,
+				"move": m.move, "busts": m.bust, "more busts": m.bust, "retry": m.retry,
 			})
 		})
 	}

@@ -17,7 +17,8 @@ const (
 	BustMalformed                   // the request is not well formed
 	BustUnknownAccount              // the account is not open
 	BustUnknownTrade                // there is no event TradeSeq; Seq is the account's newest event
-	BustNotATrade                   // event Seq is an adjustment, or itself a bust
+	BustNotATrade                   // event Seq is an adjustment, a reset, or itself a bust
+	BustBeforeReset                 // event Seq has reset the account since
 	BustNotKept                     // the history kept begins at Seq, after the trade or something it depends on
 	BustIDReused                    // conflict: ID belongs to event Seq, which did something else to trade TradeSeq
 	BustAlready                     // conflict: bust ID, event Seq, took the trade back
@@ -39,7 +40,8 @@ const (
 
 var bustReasonNames = [...]string{
 	NoBustRefusal: "NoBustRefusal", BustMalformed: "BustMalformed", BustUnknownAccount: "BustUnknownAccount",
-	BustUnknownTrade: "BustUnknownTrade", BustNotATrade: "BustNotATrade", BustNotKept: "BustNotKept",
+	BustUnknownTrade: "BustUnknownTrade", BustNotATrade: "BustNotATrade", BustBeforeReset: "BustBeforeReset",
+	BustNotKept:  "BustNotKept",
 	BustIDReused: "BustIDReused", BustAlready: "BustAlready", BustStaleRevision: "BustStaleRevision",
 	BustNothingToCorrect: "BustNothingToCorrect", BustSharesGone: "BustSharesGone", BustCashGone: "BustCashGone",
 	BustCascadeTooLong: "BustCascadeTooLong", BustTooLarge: "BustTooLarge", BustTooManyRows: "BustTooManyRows",
@@ -96,6 +98,9 @@ func (o *BustOutcome) because(r *BustRequest, u *market.Universe) string {
 		return fmt.Sprintf("account %d has no such event, its newest is %d; name one of its trades", r.Account, o.Seq)
 	case BustNotATrade:
 		return o.notATrade(r)
+	case BustBeforeReset:
+		return fmt.Sprintf("event %d has reset the account since, and what lies before a reset stays as it was; "+
+			"book an adjustment instead", o.Seq)
 	case BustNotKept:
 		return fmt.Sprintf("older than the history kept, which begins at event %d "+
 			"and must begin at 1 to fold the account anew; book a new trade or an adjustment instead", o.Seq)
@@ -142,6 +147,10 @@ func (o *BustOutcome) notATrade(r *BustRequest) string {
 	if o.kind == KindBust {
 		return fmt.Sprintf("event %d is itself a bust or correction, which is never undone; name the trade, or "+
 			"book a new one", o.Seq)
+	}
+	if o.kind == KindReset {
+		return fmt.Sprintf("event %d of account %d is a reset, which is never undone; name a trade that came after it",
+			o.Seq, r.Account)
 	}
 	return fmt.Sprintf("event %d of account %d is an adjustment of cash; name a trade, or book another adjustment",
 		o.Seq, r.Account)

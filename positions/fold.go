@@ -39,6 +39,7 @@ type Fold struct {
 	rows      []Row  // by instrument; a row not held has quantity 0 and otherwise its last state
 	marks     []mark // ascending
 	markEvery int    // trades between two marks
+	reset     uint64 // sequence of the latest reset, where folding starts; 0: none
 
 	target      target
 	earlierBust *Bust // the bust that has the request's id
@@ -83,8 +84,8 @@ func (f *Fold) Seq() uint64 { return f.seq }
 func (f *Fold) Len() int { return f.tape.n }
 
 // Add adds the next event of the account's history. The first event may have any sequence.
-// If that is not 1, the beginning of the history is no longer kept, and DecideBust refuses
-// for that reason. An error says which event contradicts what. The fold is then useless and
+// If that is not 1 and no reset follows, the beginning of the history is no longer kept, and
+// DecideBust refuses for that reason. An error says which event contradicts what. The fold is then useless and
 // returns the same error from then on. The fold keeps what the pointers of ev lead to, and
 // nothing else of ev.
 func (f *Fold) Add(ev *Event) error {
@@ -103,7 +104,8 @@ func (f *Fold) add(ev *Event) error {
 		return fmt.Errorf("it is of account %d", ev.Account)
 	case ev.Seq == 0 || f.first != 0 && ev.Seq != f.seq+1:
 		return fmt.Errorf("it comes after event %d", f.seq)
-	case ev.Kind == KindBust && ev.Bust == nil, ev.Kind == KindAdjustment && ev.Adjustment == nil:
+	case ev.Kind == KindBust && ev.Bust == nil, ev.Kind == KindAdjustment && ev.Adjustment == nil,
+		ev.Kind == KindReset && ev.Reset == nil:
 		return fmt.Errorf("it is of kind %d and says nothing about that", ev.Kind)
 	case ev.Cash.Balance < 0:
 		return fmt.Errorf("it leaves cash at %s", market.FormatMoney(ev.Cash.Balance))
@@ -113,9 +115,11 @@ func (f *Fold) add(ev *Event) error {
 	}
 	var err error
 	switch {
-	case ev.Kind < KindTrade || ev.Kind > KindAdjustment:
+	case !ev.Kind.Known():
 		return fmt.Errorf("it is of unknown kind %d", ev.Kind)
-	case f.first != 1: // there is nothing to fold onto
+	case ev.Kind == KindReset:
+		err = f.addReset(ev)
+	case !f.based(): // there is nothing to fold onto
 	case ev.Kind == KindTrade:
 		err = f.addTrade(ev)
 	case ev.Kind == KindBust:
@@ -130,6 +134,10 @@ func (f *Fold) add(ev *Event) error {
 	f.seq, f.cash = ev.Seq, ev.Cash
 	return nil
 }
+
+// based reports whether the history that was added begins where folding can: with the account or
+// with a reset.
+func (f *Fold) based() bool { return f.first == 1 || f.reset != 0 }
 
 // noteRequested keeps what the request asks about.
 func (f *Fold) noteRequested(ev *Event) {
@@ -156,6 +164,32 @@ func (f *Fold) addAdjustment(ev *Event) error {
 	var balance wide
 	balance.add(ev.Adjustment.Cash)
 	return f.checkCash(ev, balance, wide{}, f.cash.Realised)
+}
+
+// addReset begins the fold anew.
+func (f *Fold) addReset(ev *Event) error {
+	r := ev.Reset
+	if want := (Cash{Balance: r.Cash}); ev.Cash != want {
+		return fmt.Errorf("it says %s, and resets to %s", describeCash(ev.Cash), describeCash(want))
+	}
+	if f.based() {
+		if held := f.held(); !slices.Equal(r.Gone, held) {
+			return fmt.Errorf("it says that the rows of instruments %d went, and those of %d were held", r.Gone, held)
+		}
+	}
+	f.tape, f.marks, f.rows, f.reset = tape{}, nil, noRows(f.universe), ev.Seq
+	return nil
+}
+
+// held returns the instruments of which shares are held, ascending.
+func (f *Fold) held() []market.ID {
+	var held []market.ID
+	for i := range f.rows {
+		if f.rows[i].Quantity != 0 {
+			held = append(held, f.rows[i].Instrument)
+		}
+	}
+	return held
 }
 
 // checkCash checks the cash of an event against the cash before it and what it moved.

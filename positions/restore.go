@@ -82,6 +82,8 @@ func (b *Book) checkContent(acc *account, ev *Event) error {
 		if ev.Adjustment == nil {
 			return fmt.Errorf("it books cash and does not say how much")
 		}
+	case KindReset:
+		return b.checkReset(acc, ev)
 	default:
 		return fmt.Errorf("it is of unknown kind %d", ev.Kind)
 	}

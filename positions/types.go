@@ -95,7 +95,7 @@ type Position struct {
 }
 
 // Cash is an account's money, in 1/10000 of the currency. FeesPaid and Realised count since
-// the account was opened.
+// the account was opened, or last reset.
 type Cash struct {
 	Balance  int64
 	FeesPaid int64
@@ -107,6 +107,17 @@ type Adjustment struct {
 	Cash   int64
 	Reason string
 	Actor  string
+	ID     string // the operator's idempotence key, or empty; not on the wire
+}
+
+// Reset begins an account anew: with cash, and without rows. What was traded before it can no
+// longer be taken back. Fees paid and realised gain count from it.
+type Reset struct {
+	Cash   int64 // afterwards
+	Reason string
+	Actor  string
+	ID     string      // the operator's idempotence key, or empty; not on the wire
+	Gone   []market.ID // the instruments of the rows that went, ascending
 }
 
 // Bust takes back, or corrects, a trade that clients have already seen.
@@ -129,7 +140,13 @@ const (
 	KindTrade      Kind = 1
 	KindBust       Kind = 2
 	KindAdjustment Kind = 3
+	KindReset      Kind = 4
+
+	kindLast = KindReset
 )
+
+// Known reports whether k is a kind that this program knows.
+func (k Kind) Known() bool { return k >= KindTrade && k <= kindLast }
 
 // Event is one change of one account, with the absolute state of what it touched. It is a
 // value: what its pointers lead to is never modified.
@@ -143,8 +160,9 @@ type Event struct {
 	Position         Position    // KindTrade: the row afterwards; Quantity 0: it was removed
 	Bust             *Bust       // KindBust
 	Adjustment       *Adjustment // KindAdjustment
+	Reset            *Reset      // KindReset
 	Kind             Kind
-	Change           Change // 0 for an adjustment, which touches no row
+	Change           Change // 0 for an adjustment, which touches no row, and for a reset
 }
 
 // Holdings is the state of an account as of one sequence. Positions are ordered by market

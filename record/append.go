@@ -10,8 +10,9 @@ import (
 
 const (
 	changeMask = 7
-	flagRow    = 1 << 3 // the row's version, instrument, sellable and price follow
-	flagsKnown = changeMask | flagRow
+	flagRow    = 1 << 3 // of a trade: the row's version, instrument, sellable and price follow
+	flagID     = 1 << 4 // of an adjustment: the operator's id follows
+	flagsKnown = changeMask | flagRow | flagID
 
 	withOrderID = 1 << 4
 	withLimit   = 1 << 5
@@ -27,7 +28,7 @@ const plainBytesMax = 256
 // Append appends the record of ev to dst. It panics if the kind of ev is unknown, which is a
 // programming error.
 func (t *Table) Append(dst []byte, ev *positions.Event) []byte {
-	if ev.Kind < positions.KindTrade || ev.Kind > positions.KindAdjustment || ev.Change > changeMask {
+	if !ev.Kind.Known() || ev.Change > changeMask {
 		panic(fmt.Sprintf("record: event %d of account %d is of kind %d with change %d",
 			ev.Seq, ev.Account, ev.Kind, ev.Change))
 	}
@@ -37,6 +38,9 @@ func (t *Table) Append(dst []byte, ev *positions.Event) []byte {
 		(p.Version != ev.Seq || p.Instrument != ev.Trade.Instrument ||
 			p.Sellable != p.Quantity || p.Price != ev.Trade.Price) {
 		flags |= flagRow
+	}
+	if ev.Kind == positions.KindAdjustment && ev.Adjustment.ID != "" {
+		flags |= flagID
 	}
 	start := len(dst)
 	dst = slices.Grow(dst, plainBytesMax)
@@ -66,6 +70,11 @@ func (t *Table) Append(dst []byte, ev *positions.Event) []byte {
 		dst = signed(dst, ev.Adjustment.Cash)
 		dst = AppendText(dst, ev.Adjustment.Reason)
 		dst = AppendText(dst, ev.Adjustment.Actor)
+		if flags&flagID != 0 {
+			dst = AppendText(dst, ev.Adjustment.ID)
+		}
+	case positions.KindReset:
+		dst = t.appendReset(dst, ev.Reset)
 	}
 	size := len(dst) - start - 1
 	if size < 0x80 {
@@ -148,6 +157,18 @@ func (t *Table) appendBust(dst []byte, b *positions.Bust) []byte {
 		dst = t.AppendRow(dst, &p.Row)
 		dst = signed(dst, p.Sellable)
 		dst = signed(dst, p.Price)
+	}
+	return dst
+}
+
+func (t *Table) appendReset(dst []byte, r *positions.Reset) []byte {
+	dst = signed(dst, r.Cash)
+	dst = AppendText(dst, r.Reason)
+	dst = AppendText(dst, r.Actor)
+	dst = AppendText(dst, r.ID)
+	dst = unsigned(dst, uint64(len(r.Gone)))
+	for _, id := range r.Gone {
+		dst = unsigned(dst, t.Number(id))
 	}
 	return dst
 }

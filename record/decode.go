@@ -107,7 +107,8 @@ func (d *decoder) event(ev *positions.Event) {
 	if d.Err != nil {
 		return
 	}
-	if flags&^flagsKnown != 0 || flags&flagRow != 0 && kind != uint64(positions.KindTrade) {
+	if flags&^flagsKnown != 0 || flags&flagRow != 0 && kind != uint64(positions.KindTrade) ||
+		flags&flagID != 0 && kind != uint64(positions.KindAdjustment) {
 		d.Fail(&NewerError{fmt.Sprintf("event %d of account %d has flags %#x", ev.Seq, ev.Account, flags)})
 		return
 	}
@@ -120,6 +121,11 @@ func (d *decoder) event(ev *positions.Event) {
 		ev.Bust = d.bust()
 	case uint64(positions.KindAdjustment):
 		ev.Adjustment = &positions.Adjustment{Cash: d.Signed(), Reason: d.Text(), Actor: d.Text()}
+		if flags&flagID != 0 {
+			ev.Adjustment.ID = d.Text()
+		}
+	case uint64(positions.KindReset):
+		ev.Reset = d.reset()
 	default:
 		d.Fail(&NewerError{fmt.Sprintf("event %d of account %d is of kind %d", ev.Seq, ev.Account, kind)})
 	}
@@ -212,6 +218,17 @@ func (d *decoder) bust() *positions.Bust {
 		}
 	}
 	return b
+}
+
+func (d *decoder) reset() *positions.Reset {
+	r := &positions.Reset{Cash: d.Signed(), Reason: d.Text(), Actor: d.Text(), ID: d.Text()}
+	if n := d.Count(1); n > 0 {
+		r.Gone = make([]market.ID, n)
+		for i := range r.Gone {
+			r.Gone[i] = d.instrument()
+		}
+	}
+	return r
 }
 
 func (d *decoder) row(r *positions.Row) {

@@ -17,13 +17,14 @@
 //
 //	record      uv length of what follows, uv kind, uv flags, uv account, uv seq, 8 bytes time (little-endian),
 //	            sv cash balance, sv fees paid, sv realised, sv total market value, and then by kind
-//	flags       change (3 bits) | row<<3
+//	flags       change (3 bits) | row<<3 | id<<4
 //	trade       trade, sv row quantity, sv cost, sv realised
 //	            [, with row: uv version, instrument, sv sellable, sv price]
 //	bust        uv seq of the trade, text reason, text actor, text id, trade original, uv 0 or 1
 //	            [, with 1: trade replacement],
 //	            uv n, n × uv seq of the cascade, uv n, n × position
-//	adjustment  sv cash, text reason, text actor
+//	adjustment  sv cash, text reason, text actor [, with id: text id]
+//	reset       sv cash, text reason, text actor, text id, uv n, n × instrument of a row that went
 //
 //	trade       uv (side | origin<<2 | with<<4), sv quantity, sv price, instrument
 //	            [, with 1: text order id] [, with 2: sv limit] [, with 4: sv fees]

@@ -77,7 +77,7 @@ func anyEvent() *rapid.Generator[positions.Event] {
 			},
 			TotalMarketValue: rapid.Int64().Draw(t, "total"),
 			Change:           positions.Change(rapid.IntRange(0, 7).Draw(t, "change")),
-			Kind:             positions.Kind(rapid.IntRange(1, 3).Draw(t, "kind")),
+			Kind:             positions.Kind(rapid.IntRange(1, 4).Draw(t, "kind")),
 		}
 		switch ev.Kind {
 		case positions.KindTrade:
@@ -93,6 +93,15 @@ func anyEvent() *rapid.Generator[positions.Event] {
 			ev.Adjustment = &positions.Adjustment{
 				Cash: rapid.Int64().Draw(t, "cash"), Reason: rapid.String().Draw(t, "reason"),
 				Actor: rapid.String().Draw(t, "actor"),
+				ID:    rapid.OneOf(rapid.Just(""), rapid.String()).Draw(t, "id"),
+			}
+		case positions.KindReset:
+			ev.Reset = &positions.Reset{
+				Cash: rapid.Int64().Draw(t, "cash afterwards"), Reason: rapid.String().Draw(t, "reason"),
+				Actor: rapid.String().Draw(t, "actor"), ID: rapid.String().Draw(t, "id"),
+			}
+			for range rapid.IntRange(0, 20).Draw(t, "gone") {
+				ev.Reset.Gone = append(ev.Reset.Gone, anyInstrument(t))
 			}
 		}
 		return ev
@@ -154,6 +163,12 @@ func goldenEvents(tb testing.TB) []positions.Event {
 				Cascade: []uint64{5, 300}, Positions: []positions.Position{usual, odd},
 			}},
 		{Account: math.MaxUint64, Seq: math.MaxUint64, Time: -1, Kind: positions.KindBust, Bust: new(positions.Bust)},
+		{Account: 100017, Seq: 5, Time: at, Cash: cash, Kind: positions.KindAdjustment,
+			Adjustment: &positions.Adjustment{Cash: -1_0000, Reason: "paid out", Actor: "ops", ID: "w-1"}},
+		{Account: 100017, Seq: 6, Time: at, Cash: positions.Cash{Balance: 500_0000}, Kind: positions.KindReset,
+			Reset: &positions.Reset{Cash: 500_0000, Reason: "a new term", Actor: "ops", ID: "r-1",
+				Gone: []market.ID{0, id}}},
+		{Account: 100017, Seq: 7, Time: at, Kind: positions.KindReset, Reset: new(positions.Reset)},
 	}
 }
 
@@ -358,12 +373,14 @@ func TestUnknownIsRefused(t *testing.T) {
 		what  string
 	}{
 		"kind 0":                  {0, 0, 0, "event 1 of account 100017 is of kind 0"},
-		"kind 4":                  {0, 0, 4, "event 1 of account 100017 is of kind 4"},
+		"kind 5":                  {0, 0, 5, "event 1 of account 100017 is of kind 5"},
 		"kind 127":                {1, 0, 127, "event 2 of account 100017 is of kind 127"},
-		"flag 4":                  {1, 1, 1 << 4, "event 2 of account 100017 has flags 0x10"},
+		"flag 5":                  {1, 1, 1 << 5, "event 2 of account 100017 has flags 0x20"},
 		"flag 6":                  {1, 1, 1 << 6, "event 2 of account 100017 has flags 0x40"},
 		"a row, of an adjustment": {0, 1, flagRow, "event 1 of account 100017 has flags 0x8"},
 		"a row, of a bust":        {3, 1, flagRow, "event 4 of account 100017 has flags 0x8"},
+		"an id, of a trade":       {1, 1, flagID, "event 2 of account 100017 has flags 0x10"},
+		"an id, of a reset":       {6, 1, flagID, "event 6 of account 100017 has flags 0x10"},
 	} {
 		rec := table.Append(nil, &events[c.event])
 		at := 1
@@ -397,7 +414,7 @@ func TestUnknownIsRefused(t *testing.T) {
 func TestPanicsBeforeItLies(t *testing.T) {
 	for name, spoil := range map[string]func(*positions.Event){
 		"kind 0":   func(ev *positions.Event) { ev.Kind = 0 },
-		"kind 4":   func(ev *positions.Event) { ev.Kind = 4 },
+		"kind 5":   func(ev *positions.Event) { ev.Kind = 5 },
 		"change 8": func(ev *positions.Event) { ev.Change = 8 },
 		"side 4":   func(ev *positions.Event) { ev.Trade.Side = 4 },
 		"origin 4": func(ev *positions.Event) { ev.Trade.Origin = 4 },

@@ -280,7 +280,7 @@ without its market and a name are completed too; after `sell`, only what the acc
 	section 'A trade taken back, and one corrected' takenback \
 		'An operator used `papertape bust` on the first trade and `papertape correct` on the second. Each line of the tape
 appears again, marked with an `x` (and struck through, see the picture). It says who did it and why, what stands now,
-and the shares and the cash before and after.'
+and the shares and the cash before and after. Cash that an operator books, and a reset of the account, have a line each.'
 	section 'And in the history' takenhistory \
 		'The originals stay where they were and say what became of them. What took their place has a line of its own.'
 	printf '\n![A trade taken back, struck through](images/taken-back.svg)\n\n![The same in Chinese](images/taken-back.zh.svg)\n'

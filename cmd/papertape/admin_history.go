@@ -85,6 +85,12 @@ func historyRow(ev *console.Event, f fates, strikes bool) table.Row {
 		}
 	case ev.Adjustment != nil:
 		row[2], row[5], row[6] = ev.Adjustment.Reason, ev.Adjustment.Cash, ev.Adjustment.Actor
+	case ev.Reset != nil:
+		r := ev.Reset
+		row[2], row[5], row[6] = "reset: "+r.Reason, r.Cash, r.Actor
+		if n := len(ev.Positions); n > 0 {
+			row[7] = plural(n, "row") + " gone"
+		}
 	case ev.Bust != nil:
 		b := ev.Bust
 		row[2], row[6] = fmt.Sprintf("%s %s: %s", b.TradeID, bustVerb(b), b.Reason), b.Actor

@@ -25,6 +25,7 @@ func TestOnScreen(t *testing.T) {
 	events := []console.Event{
 		busted, {Seq: 1, Trade: &trade, Change: bad, Positions: []console.Position{row}},
 		{Seq: 3, Adjustment: &console.Adjustment{Reason: bad, Actor: bad}},
+		{Seq: 4, Reset: &console.Reset{Reason: bad, Actor: bad}, Positions: []console.Position{row}},
 	}
 	f := fates{by: make(map[string]*console.Event)}
 	f.add(events)
@@ -46,6 +47,8 @@ func TestOnScreen(t *testing.T) {
 				Rows: []console.RowChange{{Market: bad, Code: bad, Name: bad, After: &row}}})
 		},
 		"trade": func(w io.Writer) error { return renderTrade(w, &record) },
+		"booked":   func(w io.Writer) error { return renderBooked(w, "opened", &console.Booked{Event: events[2]}) },
+		"reset":    func(w io.Writer) error { return renderBooked(w, "reset", &console.Booked{Event: events[3]}) },
 		"errors": func(w io.Writer) error {
 			printError(w, errors.Join(errors.New("one"+bad), &console.Error{Text: bad}))
 			return nil

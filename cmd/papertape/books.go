@@ -14,8 +14,9 @@ import (
 type books struct{ *server }
 
 var (
-	_ console.Books = books{}
-	_ console.Busts = books{}
+	_ console.Books    = books{}
+	_ console.Busts    = books{}
+	_ console.Bookings = books{}
 )
 
 func (b books) notReady() error {
@@ -87,4 +88,25 @@ func (b books) Bust(ctx context.Context, r *positions.BustRequest) (positions.Ev
 		return positions.Event{}, false, err
 	}
 	return b.engine.Bust(ctx, r)
+}
+
+func (b books) OpenAccount(ctx context.Context, number uint64, a positions.Adjustment) (positions.Event, error) {
+	if err := b.notReady(); err != nil {
+		return positions.Event{}, err
+	}
+	return b.engine.OpenAccount(ctx, number, a)
+}
+
+func (b books) Book(ctx context.Context, r *positions.BookingRequest) (positions.Event, bool, error) {
+	if err := b.notReady(); err != nil {
+		return positions.Event{}, false, err
+	}
+	return b.engine.Book(ctx, r)
+}
+
+func (b books) OpeningCash(ctx context.Context, account uint64) (int64, error) {
+	if err := b.notReady(); err != nil {
+		return 0, err
+	}
+	return b.engine.OpeningCash(ctx, account)
 }

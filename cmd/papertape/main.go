@@ -96,7 +96,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newServe(), newDemo(), newSwarm(), newAccounts(), newHoldings(), newHistory(), newSessions(),
 		newKick(), newStats(), newSimulate(), newHealthcheck(),
 		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newKeys(), newVersion())
-	root.AddCommand(newBust(), newCorrect(), newTrade())
+	root.AddCommand(newBust(), newCorrect(), newTrade(), newAccount())
 	root.AddCommand(newTLS(), newVerify(), newExport(), newBackup(), newAudit(), newTorture())
 	describeHelp(root)
 	return root

@@ -281,7 +281,8 @@ func (s *server) ready() error {
 // newConsole returns the server's console.
 func (s *server) newConsole() (*console.Server, error) {
 	cfg := console.Config{
-		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Sessions: s.gw,
+		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Bookings: books{s},
+		Sessions:  s.gw,
 		Simulator: s.flow,
 		About:     s.about, Limits: s.limits, Checks: s.checks, Journal: s.journalState, Settings: s.settings,
 		AuditPages: s.access.audit,

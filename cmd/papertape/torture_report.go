@@ -150,8 +150,9 @@ func (r *tortureReport) rows() (rows []table.Row) {
 	if k := r.Kills; k != nil {
 		rows = append(rows, table.Row{"kill -9 under load",
 			fmt.Sprintf("%d kills, %d clean stops\n%d events acknowledged, %d orders, %d busts, %d corrections\n"+
+				"%d bookings, %d resets; %d of %d without an answer at a kill had been carried out\n"+
 				"%d events read again, %d holdings compared, %d verified", k.Kills, k.CleanStops, k.Events, k.Orders,
-				k.Busts, k.Corrections,
+				k.Busts, k.Corrections, k.Bookings, k.Resets, k.BookingsHadBeen, k.BookingsUnanswered,
 				k.ReadAgain, k.Holdings, k.Verified), len(k.Failures), r.Seconds["kills"]})
 	}
 	if c := r.Clients; c != nil {
@@ -167,9 +168,11 @@ func (r *tortureReport) rows() (rows []table.Row) {
 	if l := r.Linear; l != nil {
 		rows = append(rows, table.Row{"linearizability",
 			fmt.Sprintf("%d histories, %d kills\n%d calls, %d left open (%d carried out), %d repeated, %d refused\n"+
-				"%d orders, %d holdings, %d busts, %d corrections\nlongest search %d ms, %d undecided", l.Histories,
+				"%d orders, %d holdings, %d busts, %d corrections, %d bookings, %d resets\n"+
+				"longest search %d ms, %d undecided", l.Histories,
 				l.Kills, l.Calls, l.Open, l.HadBeen, l.Repeated, l.Refused,
-				l.Executed, l.Holdings, l.Busts, l.Corrections, l.LongestMillis, l.Undecided), len(l.Failures),
+				l.Executed, l.Holdings, l.Busts, l.Corrections, l.Bookings, l.Resets, l.LongestMillis, l.Undecided),
+			len(l.Failures),
 			r.Seconds["linear"]})
 	}
 	if s := r.Sync; s != nil && s.Skipped != "" {

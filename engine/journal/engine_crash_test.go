@@ -114,10 +114,11 @@ func newEngine(tb testing.TB, j *Journal, l *ledger) (*engine.Engine, error) {
 
 // engineLife is the run of a server on a disk: engine, journal, checkpoints.
 type engineLife struct {
-	e    *engine.Engine
-	j    *Journal
-	stop context.CancelFunc
-	ran  chan error
+	e               *engine.Engine
+	j               *Journal
+	stop            context.CancelFunc
+	withoutBookings bool // as before there were any with ids
+	ran             chan error
 }
 
 func startLife(tb testing.TB, o Options, l *ledger) (*engineLife, error) {
@@ -173,9 +174,15 @@ func (f *engineLife) trade(rng *rand.Rand, orders int) error {
 	return errors.Join(<-busts, f.e.Drain(ctx))
 }
 
-// takeBack busts and corrects trades, and requests some of that twice.
+// takeBack busts and corrects trades, books cash, resets accounts, and requests some of that twice.
 func (f *engineLife) takeBack(rng *rand.Rand, busts int) error {
 	for range busts {
+		if !f.withoutBookings && rng.IntN(6) == 0 {
+			if err := f.book(rng); err != nil {
+				return err
+			}
+			continue
+		}
 		r := bustRequest(rng, simulator.FirstAccount+rng.Uint64N(engineAccounts), 30)
 		ev, repeated, err := f.e.Bust(context.Background(), &r)
 		var refused *engine.BustRefusedError
@@ -195,6 +202,52 @@ func (f *engineLife) takeBack(rng *rand.Rand, busts int) error {
 	return nil
 }
 
+// book books cash or resets an account, and requests that twice.
+func (f *engineLife) book(rng *rand.Rand) error {
+	r := positions.BookingRequest{
+		Account: simulator.FirstAccount + rng.Uint64N(engineAccounts), Kind: positions.BookingKind(1 + rng.IntN(3)),
+		Amount: 1 + rng.Int64N(1_000_000_0000), Reason: "pocket money", Actor: "test",
+		ID: fmt.Sprint("booking-", rng.Uint64()),
+	}
+	ev, repeated, err := f.e.Book(context.Background(), &r)
+	var refused *engine.BookingRefusedError
+	switch {
+	case errors.As(err, &refused):
+		return nil
+	case err != nil:
+		return err
+	case repeated:
+		return fmt.Errorf("%s was answered as a repeat of event %d", r.Title(), ev.Seq)
+	}
+	return f.bookAgain(&r, ev)
+}
+
+// bookAgain repeats a booking under its id. The answer must be the event of the first time.
+func (f *engineLife) bookAgain(r *positions.BookingRequest, done positions.Event) error {
+	again, repeated, err := f.e.Book(context.Background(), r)
+	if err != nil || !repeated || !sameEvent(again, done) {
+		return fmt.Errorf("%s asked for again: repeat %t, error %w\n got %+v\nwant %+v",
+			r.Title(), repeated, err, again, done)
+	}
+	return nil
+}
+
+// bookingOf returns the request that an event carried out, if it was one with an id.
+func bookingOf(ev *positions.Event) (r positions.BookingRequest, ok bool) {
+	r = positions.BookingRequest{Account: ev.Account, Actor: "another", ID: ev.BookingID()}
+	switch {
+	case r.ID == "":
+		return r, false
+	case ev.Reset != nil:
+		r.Kind, r.Amount, r.Reason = positions.ResetTo, ev.Reset.Cash, ev.Reset.Reason
+	case ev.Adjustment.Cash < 0:
+		r.Kind, r.Amount, r.Reason = positions.Withdrawal, -ev.Adjustment.Cash, ev.Adjustment.Reason
+	default:
+		r.Kind, r.Amount, r.Reason = positions.Deposit, ev.Adjustment.Cash, ev.Adjustment.Reason
+	}
+	return r, true
+}
+
 // askAgain repeats a bust under its id. The answer must be the event of the first time.
 func (f *engineLife) askAgain(r *positions.BustRequest, done positions.Event) error {
 	again, repeated, err := f.e.Bust(context.Background(), r)
@@ -205,9 +258,14 @@ func (f *engineLife) askAgain(r *positions.BustRequest, done positions.Event) er
 	return nil
 }
 
-// askAllAgain repeats all busts that are among the account's events.
+// askAllAgain repeats all busts and bookings that are among the account's events.
 func (f *engineLife) askAllAgain(events []positions.Event) error {
 	for i := range events {
+		if r, ok := bookingOf(&events[i]); ok {
+			if err := f.bookAgain(&r, events[i]); err != nil {
+				return err
+			}
+		}
 		b := events[i].Bust
 		if b == nil || b.ID == "" {
 			continue
@@ -284,7 +342,7 @@ func TestPowerLossOfEngine(t *testing.T) {
 	for tried, run := 0, uint64(0); tried < *crashPoints && !t.Failed(); run++ {
 		tried += engineRun(t, y, run, min(100, *crashPoints-tried))
 	}
-	y.mustHaveSeen("losses after something was acknowledged", "busts", "corrections", "cascades")
+	y.mustHaveSeen("losses after something was acknowledged", "busts", "corrections", "cascades", "resets")
 }
 
 type engineLoss struct {
@@ -329,6 +387,11 @@ func engineRun(t *testing.T, y *counted, run uint64, most int) (tried int) {
 	}
 	for _, events := range l.decided {
 		y.sawBusts(events)
+		for i := range events {
+			if r, ok := bookingOf(&events[i]); ok && r.Kind == positions.ResetTo {
+				y.saw("resets", 1)
+			}
+		}
 	}
 	forEach(len(losses), func(n int) {
 		if err := judgeEngine(t, &losses[n], l, n); err != nil {
@@ -347,6 +410,7 @@ func beginEngineWithFormatOne(t *testing.T, disk crashDisk, l *ledger, orders *r
 	o.CheckpointInterval = 500 * time.Microsecond
 	life, err := startLife(t, o, l)
 	if err == nil {
+		life.withoutBookings = true
 		err = errors.Join(life.trade(orders, 200), life.end())
 	}
 	if err == nil {

@@ -165,6 +165,8 @@ func FuzzBodies(f *testing.F) {
 	f.Add([]byte((&cleanMark{epoch: 1, last: blockID{2, 3}, markNumber: 1}).text()))
 	f.Add(rowsOutOfOrder())
 	f.Add(runOf(goldenEvents(f)))
+	f.Add(runOf([]positions.Event{{Account: 100017, Seq: 5, Kind: positions.KindReset,
+		Reset: &positions.Reset{Cash: 1, Reason: "anew", Actor: "ops", ID: "r-1", Gone: []market.ID{0, 7}}}}))
 	f.Add(newEncoder1(universe).appendRun(nil, goldenEvents(f)))
 	f.Add(appendListing(nil, &record.Listing{Market: "SH", Code: "600519", Name: "x", Currency: "CNY"}))
 	known := newInstruments(nil, universe)

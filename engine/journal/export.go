@@ -91,6 +91,9 @@ func appendLine(line []byte, ev *positions.Event, u *market.Universe) []byte {
 		e.what, e.amount = "adjustment", market.FormatMoney(ev.Adjustment.Cash)
 		e.addMore("reason", strconv.Quote(ev.Adjustment.Reason))
 		e.addMore("actor", strconv.Quote(ev.Adjustment.Actor))
+		e.addID(ev.Adjustment.ID)
+	case positions.KindReset:
+		e.reset(ev.Reset, u)
 	case positions.KindBust:
 		e.bust(ev.Bust, u)
 	}
@@ -152,9 +155,24 @@ func (e *exportedLine) bust(b *positions.Bust, u *market.Universe) {
 	}
 	e.addMore("reason", strconv.Quote(b.Reason))
 	e.addMore("actor", strconv.Quote(b.Actor))
-	if b.ID != "" {
-		e.addMore("id", strconv.Quote(b.ID))
+	e.addID(b.ID)
+}
+
+// addID adds the id under which an operator asked, if there was one.
+func (e *exportedLine) addID(id string) {
+	if id != "" {
+		e.addMore("id", strconv.Quote(id))
 	}
+}
+
+func (e *exportedLine) reset(r *positions.Reset, u *market.Universe) {
+	e.what, e.amount = "reset", market.FormatMoney(r.Cash)
+	for _, id := range r.Gone {
+		e.addMore("gone", u.At(id).String())
+	}
+	e.addMore("reason", strconv.Quote(r.Reason))
+	e.addMore("actor", strconv.Quote(r.Actor))
+	e.addID(r.ID)
 }
 
 func sideName(s positions.Side) string {

@@ -24,6 +24,8 @@ type fold struct {
 	u       *market.Universe
 	account uint64
 	seq     uint64
+	base    uint64 // the latest reset, from which everything is computed; 0: none
+	opening int64  // the cash that it left
 	cash    positions.Cash
 	rows    map[market.ID]positions.Row // of every instrument ever traded; if sold out, as it was then
 	revised map[uint64]*positions.Trade // corrected trades as they stand now; nil: taken back
@@ -63,6 +65,8 @@ func (f *fold) add(ev *positions.Event) error {
 		f.cash.Balance += ev.Adjustment.Cash
 	case ev.Kind == positions.KindBust:
 		err = f.bust(ev)
+	case ev.Kind == positions.KindReset:
+		err = f.reset(ev)
 	}
 	switch {
 	case err != nil:
@@ -201,6 +205,30 @@ func (f *fold) bust(ev *positions.Event) error {
 	return nil
 }
 
+// reset forgets everything before the event, except order ids.
+func (f *fold) reset(ev *positions.Event) error {
+	var held []market.ID
+	for id, row := range f.rows {
+		if row.Quantity != 0 {
+			held = append(held, id)
+		}
+	}
+	slices.Sort(held)
+	if r := ev.Reset; !slices.Equal(r.Gone, held) {
+		return fmt.Errorf("it says that the rows of %d instruments went, and %d were held, or others",
+			len(r.Gone), len(held))
+	}
+	if ev.Change != 0 || ev.TotalMarketValue != 0 {
+		return fmt.Errorf("it leaves no row, and says change %d and a value of %s", ev.Change,
+			market.FormatMoney(ev.TotalMarketValue))
+	}
+	clear(f.rows)
+	clear(f.revised)
+	f.base, f.opening = ev.Seq, ev.Reset.Cash
+	f.cash = positions.Cash{Balance: f.opening}
+	return nil
+}
+
 // checkStanding checks that the trades which a bust takes back stand, and that its original is
 // what the first of them is. It returns their instruments, by market and code.
 func (f *fold) checkStanding(seq uint64, meant []uint64, original *positions.Trade) ([]market.ID, error) {
@@ -230,7 +258,7 @@ func (f *fold) checkStanding(seq uint64, meant []uint64, original *positions.Tra
 
 // stands returns the trade of an event as it stands, if it does.
 func (f *fold) stands(ev *positions.Event) (t *positions.Trade, ok bool) {
-	if ev.Kind != positions.KindTrade {
+	if ev.Kind != positions.KindTrade || ev.Seq < f.base {
 		return nil, false
 	}
 	if t, revised := f.revised[ev.Seq]; revised {
@@ -243,8 +271,9 @@ func (f *fold) stands(ev *positions.Event) (t *positions.Trade, ok bool) {
 // negative on the way.
 func (f *fold) refold(seq uint64) (*fold, error) {
 	anew := newFold(f.u, f.idKey, f.account, nil)
+	anew.cash.Balance = f.opening
 	err := f.reread(seq-1, func(ev *positions.Event) error {
-		if ev.Kind == positions.KindAdjustment {
+		if ev.Kind == positions.KindAdjustment && ev.Seq > f.base {
 			anew.cash.Balance += ev.Adjustment.Cash
 		}
 		t, ok := f.stands(ev)

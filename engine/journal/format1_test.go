@@ -39,7 +39,7 @@ func formatOneFixture(tb testing.TB, name string) (*vfs.MemFS, *world) {
 // ended cleanly, or has not.
 func formatOneLedger(tb testing.TB, seed uint64, clean bool) (*vfs.MemFS, *world) {
 	tb.Helper()
-	disk, w := vfs.NewCrashableMem(), newWorld(4, 6, seed)
+	disk, w := vfs.NewCrashableMem(), newWorld(4, 6, seed).beforeResets()
 	j, _ := mustRecover(tb, "data", testOptions(tb, disk, Sync))
 	w.run(tb, j, 24, 6)
 	mustCheckpoint(tb, j, w)

@@ -170,7 +170,7 @@ func TestEpochOfFormatOne(t *testing.T) {
 		{"a backup", Sync, true, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			disk, w := vfs.NewCrashableMem(), newWorld(1, 3, 1)
+			disk, w := vfs.NewCrashableMem(), newWorld(1, 3, 1).beforeResets()
 			j, _ := mustRecover(t, "data", testOptions(t, disk, c.mode))
 			w.run(t, j, 5, 3)
 			epoch := j.Epoch()

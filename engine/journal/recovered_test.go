@@ -66,6 +66,9 @@ func (r *recovered) Replay(ev *positions.Event, rec []byte) error {
 	a.seq, a.cash = ev.Seq, ev.Cash
 	a.events = append(a.events, *ev)
 	_, rows := stateAfter([]positions.Event{*ev})
+	if ev.Kind == positions.KindReset {
+		clear(a.rows)
+	}
 	touched := ev.Bust
 	if ev.Kind == positions.KindTrade {
 		touched = &positions.Bust{Positions: []positions.Position{ev.Position}}
@@ -153,9 +156,11 @@ func (a *worldAccount) compare(j *Journal, number uint64, got *recoveredAccount,
 
 // sameEvent is reflect.DeepEqual for events, but fast.
 func sameEvent(a, b positions.Event) bool {
-	if !reflect.DeepEqual(a.Bust, b.Bust) || !reflect.DeepEqual(a.Adjustment, b.Adjustment) {
+	if !reflect.DeepEqual(a.Bust, b.Bust) || !reflect.DeepEqual(a.Adjustment, b.Adjustment) ||
+		!reflect.DeepEqual(a.Reset, b.Reset) {
 		return false
 	}
 	a.Bust, a.Adjustment, b.Bust, b.Adjustment = nil, nil, nil, nil
+	a.Reset, b.Reset = nil, nil
 	return a == b
 }

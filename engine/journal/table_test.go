@@ -203,9 +203,9 @@ func TestNewerRecords(t *testing.T) {
 			}
 			rec := d.B // it is part of the value
 			if rec[0] < 0x80 {
-				rec[1] = 4
+				rec[1] = 99
 			} else {
-				rec[2] = 4
+				rec[2] = 99
 			}
 			sealValue(c.key, value)
 			must(t, db.Set(c.key, value, nil))
@@ -221,7 +221,7 @@ func TestNewerRecords(t *testing.T) {
 		for what, err := range map[string]error{"verify": verified, "start": opened} {
 			var newer *record.NewerError
 			var damage *DamageError
-			const want = "is of kind 4, which this papertape does not know: use the newer papertape"
+			const want = "is of kind 99, which this papertape does not know: use the newer papertape"
 			if !errors.As(err, &newer) || errors.As(err, &damage) || !strings.Contains(err.Error(), c.where) ||
 				!strings.Contains(err.Error(), want) {
 				t.Errorf("%s, %s: %v", name, what, err)

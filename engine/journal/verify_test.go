@@ -48,6 +48,13 @@ var lies = map[string]func(*positions.Event) bool{
 	"kind":       func(ev *positions.Event) bool { ev.Kind = positions.KindTrade; return ev.Trade.Quantity == 0 },
 	"adjustment": func(ev *positions.Event) bool { return adjusted(ev, func(a *positions.Adjustment) { a.Cash++ }) },
 
+	"reset": func(ev *positions.Event) bool { return reset(ev, func(r *positions.Reset) { r.Cash++ }) },
+	"reset's rows": func(ev *positions.Event) bool {
+		return reset(ev, func(r *positions.Reset) { r.Gone = append(r.Gone, 40) })
+	},
+	"reset's change": func(ev *positions.Event) bool { ev.Change = positions.Closed; return ev.Reset != nil },
+	"reset's value":  func(ev *positions.Event) bool { ev.TotalMarketValue++; return ev.Reset != nil },
+
 	"quantity": func(ev *positions.Event) bool { ev.Trade.Quantity++; return traded(ev) },
 	"price":    func(ev *positions.Event) bool { ev.Trade.Price++; return traded(ev) },
 	"amount":   func(ev *positions.Event) bool { ev.Trade.Amount++; return traded(ev) },
@@ -120,6 +127,17 @@ func adjusted(ev *positions.Event, lie func(*positions.Adjustment)) bool {
 	a := *ev.Adjustment
 	lie(&a)
 	ev.Adjustment = &a
+	return true
+}
+
+func reset(ev *positions.Event, lie func(*positions.Reset)) bool {
+	if ev.Reset == nil {
+		return false
+	}
+	r := *ev.Reset
+	r.Gone = slices.Clone(r.Gone)
+	lie(&r)
+	ev.Reset = &r
 	return true
 }
 
@@ -278,6 +296,17 @@ func goldenHistory(tb testing.TB) []positions.Event {
 	})
 	bust(positions.BustRequest{Account: 7, TradeSeq: 2, Reason: "it never was", Actor: "ops",
 		Policy: positions.PolicyCascade})
+	books := func(r positions.BookingRequest) {
+		r.Account, r.Actor = 7, "ops"
+		var ev positions.Event
+		refusal := book.DecideBooking(&r, prices, at.UnixNano(), &ev)
+		apply(ev, refusal, refusal.Reason != positions.NoRefusal)
+	}
+	trade(positions.Buy, 10, 10_0000, "", positions.OriginClient)
+	books(positions.BookingRequest{Kind: positions.Withdrawal, Amount: 5_0000, Reason: "paid out", ID: "w-1"})
+	books(positions.BookingRequest{Kind: positions.ResetTo, Amount: 500_0000, Reason: "a new term", ID: "r-1"})
+	trade(positions.Buy, 20, 10_0000, "", positions.OriginClient)
+	books(positions.BookingRequest{Kind: positions.ResetTo, Reason: "the end"})
 	return events
 }
 
@@ -433,7 +462,7 @@ func TestExport(t *testing.T) {
 	mustClose(t, j)
 	out := filepath.Join(t.TempDir(), "export")
 	sum, err := Export(context.Background(), "data", out, o)
-	if err != nil || sum.Accounts != 2 || sum.Events != 8 {
+	if err != nil || sum.Accounts != 2 || sum.Events != 13 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
 	got, err := os.ReadFile(filepath.Join(out, "7.txt"))
@@ -453,7 +482,7 @@ func TestExport(t *testing.T) {
 	if _, err := Export(context.Background(), "data", out, o); !errors.Is(err, os.ErrExist) {
 		t.Errorf("a second one over it: %v", err)
 	}
-	if sum, err := Verify(context.Background(), "data", o); err != nil || sum.Events != 8 {
+	if sum, err := Verify(context.Background(), "data", o); err != nil || sum.Events != 13 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 }

@@ -52,6 +52,7 @@ type worldShard struct {
 	accounts      map[uint64]*worldAccount
 	accountNumber func(int) uint64 // the n-th account of this shard
 	accountsMax   int              // accounts
+	withoutResets bool             // as before there were any
 }
 
 type worldAccount struct {
@@ -81,6 +82,14 @@ func newWorld(shards, accounts int, seed uint64) *world {
 			accounts: make(map[uint64]*worldAccount), accountsMax: accounts,
 			accountNumber: func(n int) uint64 { return uint64(100_001 + n*shards + i) },
 		})
+	}
+	return w
+}
+
+// beforeResets makes no resets, as the programs of format 1.
+func (w *world) beforeResets() *world {
+	for _, s := range w.shards {
+		s.withoutResets = true
 	}
 	return w
 }
@@ -136,6 +145,12 @@ func (s *worldShard) decide() (ev positions.Event, ok bool) {
 		return ev, r.Reason == positions.NoRefusal
 	case n < 14:
 		return s.decideBust(number, prices, now)
+	case n >= 98 && !s.withoutResets:
+		reset := positions.Reset{
+			Cash: s.rng.Int64N(1e12), Reason: "anew", Actor: "test", ID: fmt.Sprint("r", s.rng.Uint32()),
+		}
+		r := s.book.DecideReset(number, &reset, now, &ev)
+		return ev, r.Reason == positions.NoRefusal
 	}
 	o := positions.Order{
 		Account: number, Quantity: 1 + s.rng.Int64N(300), Instrument: market.ID(s.rng.IntN(8)),
@@ -311,6 +326,8 @@ func stateAfter(events []positions.Event) (cash positions.Cash, rows map[market.
 			for _, p := range ev.Bust.Positions {
 				set(p.Row)
 			}
+		case positions.KindReset:
+			clear(rows)
 		}
 	}
 	return cash, rows

@@ -118,7 +118,7 @@ func (r *Runner) takeBack(ctx context.Context, x Exchange, s *step) {
 }
 
 // newestSimulated returns the sequence of the newest trade that a simulator made and that still
-// stands, or 0 if there is none.
+// stands, and can be taken back, or 0 if there is none.
 func (s *step) newestSimulated(ctx context.Context, x Exchange) (uint64, error) {
 	taken := make(map[uint64]bool) // by busts, which are newer than the trades they bust
 	for before, looked := uint64(0), 0; looked < searchMax; {
@@ -128,6 +128,8 @@ func (s *step) newestSimulated(ctx context.Context, x Exchange) (uint64, error) 
 		}
 		for i := range page {
 			switch ev := &page[i]; {
+			case ev.Kind == positions.KindReset: // what lies before it is not taken back
+				return 0, nil
 			case ev.Kind == positions.KindBust:
 				taken[ev.Bust.TradeSeq] = taken[ev.Bust.TradeSeq] || ev.Bust.Replacement == nil
 				for _, seq := range ev.Bust.Cascade {

@@ -269,3 +269,15 @@ func TestTakeBackCounts(t *testing.T) {
 		}
 	}
 }
+
+// A trade from before a reset is not taken back, so the search ends there.
+func TestNewestTradeEndsAtReset(t *testing.T) {
+	x := &fakeExchange{history: []positions.Event{
+		{Seq: 1, Kind: positions.KindTrade, Trade: positions.Trade{Origin: positions.OriginSimulator}},
+		{Seq: 2, Kind: positions.KindReset, Reset: new(positions.Reset)},
+	}}
+	x.play(t, busting()).expect(t, Played{Refused: 1})
+	if len(x.asked) != 0 {
+		t.Errorf("asked %+v", x.asked)
+	}
+}

@@ -89,8 +89,12 @@ func (b *shadow) fold(ev *pb.AccountEvent) error {
 		if err := b.foldBust(ev, what.Bust); err != nil {
 			return fmt.Errorf("event %d: %w", ev.Seq, err)
 		}
+	case *pb.AccountEvent_Reset_:
+		if err := b.foldReset(ev, what.Reset_); err != nil {
+			return fmt.Errorf("event %d: %w", ev.Seq, err)
+		}
 	default:
-		return fmt.Errorf("event %d is a %T, want a trade, a bust or an adjustment", ev.Seq, ev.What)
+		return fmt.Errorf("event %d is a %T, want a trade, a bust, an adjustment or a reset", ev.Seq, ev.What)
 	}
 	return differences(fmt.Sprintf("event %d", ev.Seq),
 		figure{"cash balance", ev.Cash.GetBalance(), b.balance},

@@ -34,6 +34,17 @@ func (l *ledger) bust(t rapid.TB, r *positions.BustRequest) (*client.Event, stri
 	return l.apply(&ev), ""
 }
 
+// reset resets the account.
+func (l *ledger) reset(t rapid.TB, cash int64) *client.Event {
+	var ev positions.Event
+	l.now++
+	r := &positions.Reset{Cash: cash, Reason: "a new term", Actor: "operator"}
+	if refusal := l.book.DecideReset(l.account, r, l.now, &ev); refusal.Reason != positions.NoRefusal {
+		t.Fatal(refusal)
+	}
+	return l.apply(&ev)
+}
+
 // at makes a trade at a price.
 func (l *ledger) at(t rapid.TB, side positions.Side, instrument string, quantity, price int64) *client.Event {
 	id := l.id(t, instrument)
@@ -49,6 +60,9 @@ func (l *ledger) at(t rapid.TB, side positions.Side, instrument string, quantity
 // book allows.
 func (l *ledger) with(t *rapid.T, events []*client.Event) []*client.Event {
 	for range rapid.IntRange(1, 12).Draw(t, "busts") {
+		if rapid.IntRange(0, 9).Draw(t, "reset") == 0 {
+			events = append(events, l.reset(t, rapid.Int64Range(0, 1_000_000_0000).Draw(t, "cash")))
+		}
 		r := &positions.BustRequest{
 			TradeSeq: rapid.Uint64Range(2, uint64(len(l.events))+1).Draw(t, "trade"),
 			Policy:   positions.BustPolicy(rapid.IntRange(0, 1).Draw(t, "policy")),

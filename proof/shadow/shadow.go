@@ -154,11 +154,16 @@ func (s *Shadow) Apply(ev *client.Event) []string {
 		s.applyAdjustment(&f, ev, ev.Adjustment)
 	case ev.Bust != nil:
 		s.applyBust(&f, ev, ev.Bust)
+	case ev.Reset != nil:
+		s.applyReset(&f, ev, ev.Reset)
 	default:
-		f.Add("what", "a trade, a bust or an adjustment", "nothing")
+		f.Add("what", "a trade, a bust, an adjustment or a reset", "nothing")
 	}
 	s.checkTotal(&f, ev)
 	s.adopt(ev)
+	if ev.Reset != nil {
+		s.begin()
+	}
 	if len(f.List) > 0 || s.past.lost {
 		s.rebase() // the trades no longer result in what is held now
 	}

@@ -21,6 +21,14 @@ func wireEvent(u *market.Universe, ev *positions.Event) *papertapev1.AccountEven
 			Reason: a.Reason, Actor: a.Actor}}
 		return out
 	}
+	if r := ev.Reset; r != nil {
+		out.What = &papertapev1.AccountEvent_Reset_{Reset_: &papertapev1.Reset{Cash: r.Cash, Reason: r.Reason,
+			Actor: r.Actor}}
+		for _, id := range r.Gone {
+			out.Positions = append(out.Positions, &papertapev1.Position{Market: u.At(id).Market, Code: u.At(id).Code})
+		}
+		return out
+	}
 	if b := ev.Bust; b != nil {
 		out.What = &papertapev1.AccountEvent_Bust{Bust: wireBust(u, ev.Account, b)}
 		for i := range b.Positions {
@@ -111,6 +119,7 @@ func listShown(m *papertapev1.Holdings) *client.Holdings {
 // cloneEvent returns a copy that shares nothing which a test changes.
 func cloneEvent(ev *client.Event) *client.Event {
 	c := *ev
+	c.Reset = clone(ev.Reset)
 	c.Trade, c.Cash, c.Positions = clone(ev.Trade), clone(ev.Cash), slices.Clone(ev.Positions)
 	if ev.Bust != nil {
 		c.Bust = clone(ev.Bust)

@@ -18,8 +18,8 @@ const (
 	movePerMille     = 20 // by how much a correction moves a price, at most
 )
 
-// operator takes back and corrects trades that clients were shown a moment ago. One goroutine calls
-// its methods.
+// operator takes back and corrects trades that clients were shown a moment ago, books cash, and resets
+// accounts. One goroutine calls its methods.
 type operator struct {
 	name     string
 	accounts []*account
@@ -32,7 +32,11 @@ func (o *operator) work(ctx context.Context, admin string) {
 	c := console.NewClient(admin, "")
 	for ctx.Err() == nil {
 		a := o.accounts[o.rng.IntN(len(o.accounts))]
-		if b, ok := o.request(a); ok && a.takeBack(c, b) != nil {
+		if o.rng.IntN(bookingOneIn) == 0 {
+			if b := o.booking(); a.book(c, b) != nil {
+				a.unbooked.leave(b)
+			}
+		} else if b, ok := o.request(a); ok && a.takeBack(c, b) != nil {
 			a.undecided.leave(b)
 		}
 		select {

@@ -17,6 +17,7 @@ type account struct {
 
 	unanswered unsettled[*order]
 	undecided  unsettled[*takeback]
+	unbooked   unsettled[*booking]
 
 	mu        sync.Mutex           // guards what follows
 	digests   []uint64             // of the events; digests[0] is that of sequence 1
@@ -24,6 +25,8 @@ type account struct {
 	executed  []*order             // by sequence
 	takebacks map[string]*takeback // by bust id
 	carried   []*takeback          // by sequence
+	bookings  map[string]*booking  // by request id
+	posted    []*booking           // by sequence
 	recent    []shownTrade         // the last trades, at most recentMax
 	checked   int                  // number of executed whose answers were compared with the stream
 	read      uint64               // after a kill, the witness's stream has been compared up to here
@@ -37,7 +40,10 @@ type order struct {
 }
 
 func newAccount(number uint64, f *findings) *account {
-	return &account{number: number, findings: f, orders: make(map[string]*order), takebacks: make(map[string]*takeback)}
+	return &account{
+		number: number, findings: f, orders: make(map[string]*order), takebacks: make(map[string]*takeback),
+		bookings: make(map[string]*booking),
+	}
 }
 
 // digest hashes the whole content of an event.
@@ -74,6 +80,7 @@ func (a *account) heard(ev *client.Event) (fresh bool) {
 	if b := ev.Bust; b != nil {
 		a.takenBack(b, seq)
 	}
+	a.booked(ev)
 	if t := ev.Trade; t != nil && fresh {
 		a.rememberTrade(seq, t)
 	}
@@ -211,7 +218,7 @@ func (a *account) unconfirmed() (n int) {
 			n++
 		}
 	}
-	return n
+	return n + a.unconfirmedBookings()
 }
 
 // asReject returns the refusal in an error, or nil.

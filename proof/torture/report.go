@@ -60,6 +60,12 @@ type Report struct {
 	BustsHadBeen    int `json:"busts_unanswered_had_been_carried_out"`
 	BustsRepeated   int `json:"busts_repeated"` // those that had been answered before the kill
 
+	Bookings           int `json:"bookings"` // deposits and withdrawals carried out
+	Resets             int `json:"resets"`
+	BookingsUnanswered int `json:"bookings_unanswered"` // and resets, at a kill
+	BookingsHadBeen    int `json:"bookings_unanswered_had_been_carried_out"`
+	BookingsRepeated   int `json:"bookings_repeated"`
+
 	Holdings int `json:"holdings_compared"`
 	Verified int `json:"verify_clean"`
 
@@ -176,6 +182,10 @@ func (r *Report) Render(w io.Writer) error {
 			fmt.Sprintf("%d of %d", r.BustsHadBeen, r.BustsUnanswered)},
 		{"answered orders sent again, answered alike", r.Repeated},
 		{"answered busts sent again, answered alike", r.BustsRepeated},
+		{"bookings of cash, resets", fmt.Sprintf("%d, %d", r.Bookings, r.Resets)},
+		{"of these without an answer that had been carried out",
+			fmt.Sprintf("%d of %d", r.BookingsHadBeen, r.BookingsUnanswered)},
+		{"answered bookings sent again, answered alike", r.BookingsRepeated},
 		{"holdings compared with a shadow", r.Holdings},
 		{"clean stops in between", r.CleanStops},
 		{"start until it listens, ms: median, largest", fmt.Sprintf("%.0f, %.0f", r.RecoveryMedian, r.RecoveryMax)},

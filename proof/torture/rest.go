@@ -34,10 +34,10 @@ func (r *run) checkAtRest(ctx context.Context, s *process.Server) error {
 		return fmt.Errorf("an order could not be sent again: %w", err)
 	}
 	if err := r.eachTrader(repeatingMax, func(t *trader) error {
-		return r.repeatBusts(ctx, t,
-			console.NewClient(s.Admin(), ""))
+		c := console.NewClient(s.Admin(), "")
+		return errors.Join(r.repeatBusts(ctx, t, c), r.repeatBookings(ctx, t, c))
 	}); err != nil {
-		return fmt.Errorf("a bust could not be sent again: %w", err)
+		return fmt.Errorf("a bust or a booking could not be sent again: %w", err)
 	}
 	if err := r.caughtUp(ctx); err != nil {
 		return err

@@ -332,7 +332,7 @@ func (r *run) tally(s *process.Server, f fate) {
 	for _, line := range s.Complaints() {
 		r.findings.add(other, 1, "the server's log complains: %s", line)
 	}
-	fresh, orders, takebacks := 0, 0, 0
+	fresh, orders, takebacks, bookings := 0, 0, 0, 0
 	for _, t := range r.traders {
 		fresh += int(t.fresh.Swap(0))
 		r.report.ReadAgain += int(t.again.Swap(0))
@@ -341,6 +341,7 @@ func (r *run) tally(s *process.Server, f fate) {
 		a.settle()
 		orders += a.unanswered.waiting()
 		takebacks += a.undecided.waiting()
+		bookings += a.unbooked.waiting()
 	}
 	if f < fates {
 		r.tried[f].Acknowledged += fresh
@@ -348,6 +349,7 @@ func (r *run) tally(s *process.Server, f fate) {
 	if f == underLoad || f == stopping { // at other times nobody places orders
 		r.tried[f].Unanswered += orders
 		r.report.BustsUnanswered += takebacks
+		r.report.BookingsUnanswered += bookings
 	}
 }
 
@@ -383,6 +385,8 @@ func (r *run) finish() {
 		rep.Orders += len(a.executed)
 		busts, corrections := a.countTakebacks()
 		rep.Busts, rep.Corrections = rep.Busts+busts, rep.Corrections+corrections
+		bookings, resets := a.countBookings()
+		rep.Bookings, rep.Resets = rep.Bookings+bookings, rep.Resets+resets
 	}
 	rep.RecoveryMedian, rep.RecoveryMax = spread(r.recovery)
 	rep.VerifyMax = milliseconds(r.verified)

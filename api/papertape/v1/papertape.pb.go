@@ -1585,6 +1585,69 @@ func (x *Adjustment) GetActor() string {
 	return ""
 }
 
+// The account begins anew with this cash. AccountEvent.positions has every row after it, and every row that went with
+// quantity 0 (market and code alone), so that a client that does not know Reset is right too. Nothing before it can be
+// taken back any more.
+type Reset struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cash          int64                  `protobuf:"varint,1,opt,name=cash,proto3" json:"cash,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Actor         string                 `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reset) Reset() {
+	*x = Reset{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reset) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reset) ProtoMessage() {}
+
+func (x *Reset) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reset.ProtoReflect.Descriptor instead.
+func (*Reset) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Reset) GetCash() int64 {
+	if x != nil {
+		return x.Cash
+	}
+	return 0
+}
+
+func (x *Reset) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Reset) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
 // One change of one account, and the state of what it touched after it.
 type AccountEvent struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1596,6 +1659,7 @@ type AccountEvent struct {
 	//	*AccountEvent_Trade
 	//	*AccountEvent_Bust
 	//	*AccountEvent_Adjustment
+	//	*AccountEvent_Reset_
 	What             isAccountEvent_What `protobuf_oneof:"what"`
 	Change           Change              `protobuf:"varint,7,opt,name=change,proto3,enum=papertape.v1.Change" json:"change,omitempty"`
 	Positions        []*Position         `protobuf:"bytes,8,rep,name=positions,proto3" json:"positions,omitempty"` // every row the event touched, after it
@@ -1607,7 +1671,7 @@ type AccountEvent struct {
 
 func (x *AccountEvent) Reset() {
 	*x = AccountEvent{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[15]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1683,7 @@ func (x *AccountEvent) String() string {
 func (*AccountEvent) ProtoMessage() {}
 
 func (x *AccountEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[15]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1696,7 @@ func (x *AccountEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEvent.ProtoReflect.Descriptor instead.
 func (*AccountEvent) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{15}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AccountEvent) GetAccount() uint64 {
@@ -1690,6 +1754,15 @@ func (x *AccountEvent) GetAdjustment() *Adjustment {
 	return nil
 }
 
+func (x *AccountEvent) GetReset_() *Reset {
+	if x != nil {
+		if x, ok := x.What.(*AccountEvent_Reset_); ok {
+			return x.Reset_
+		}
+	}
+	return nil
+}
+
 func (x *AccountEvent) GetChange() Change {
 	if x != nil {
 		return x.Change
@@ -1734,11 +1807,17 @@ type AccountEvent_Adjustment struct {
 	Adjustment *Adjustment `protobuf:"bytes,6,opt,name=adjustment,proto3,oneof"`
 }
 
+type AccountEvent_Reset_ struct {
+	Reset_ *Reset `protobuf:"bytes,14,opt,name=reset,proto3,oneof"`
+}
+
 func (*AccountEvent_Trade) isAccountEvent_What() {}
 
 func (*AccountEvent_Bust) isAccountEvent_What() {}
 
 func (*AccountEvent_Adjustment) isAccountEvent_What() {}
+
+func (*AccountEvent_Reset_) isAccountEvent_What() {}
 
 type HistoryRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1750,7 +1829,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[16]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +1841,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[16]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1775,7 +1854,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{16}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HistoryRequest) GetBeforeSeq() uint64 {
@@ -1802,7 +1881,7 @@ type History struct {
 
 func (x *History) Reset() {
 	*x = History{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[17]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +1893,7 @@ func (x *History) String() string {
 func (*History) ProtoMessage() {}
 
 func (x *History) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[17]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +1906,7 @@ func (x *History) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use History.ProtoReflect.Descriptor instead.
 func (*History) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{17}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *History) GetEvents() []*AccountEvent {
@@ -1853,7 +1932,7 @@ type InstrumentsRequest struct {
 
 func (x *InstrumentsRequest) Reset() {
 	*x = InstrumentsRequest{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[18]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1865,7 +1944,7 @@ func (x *InstrumentsRequest) String() string {
 func (*InstrumentsRequest) ProtoMessage() {}
 
 func (x *InstrumentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[18]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1878,7 +1957,7 @@ func (x *InstrumentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstrumentsRequest.ProtoReflect.Descriptor instead.
 func (*InstrumentsRequest) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{18}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *InstrumentsRequest) GetCodes() []string {
@@ -1903,7 +1982,7 @@ type Instrument struct {
 
 func (x *Instrument) Reset() {
 	*x = Instrument{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[19]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +1994,7 @@ func (x *Instrument) String() string {
 func (*Instrument) ProtoMessage() {}
 
 func (x *Instrument) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[19]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +2007,7 @@ func (x *Instrument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instrument.ProtoReflect.Descriptor instead.
 func (*Instrument) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{19}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Instrument) GetMarket() string {
@@ -1989,7 +2068,7 @@ type Instruments struct {
 
 func (x *Instruments) Reset() {
 	*x = Instruments{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[20]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2001,7 +2080,7 @@ func (x *Instruments) String() string {
 func (*Instruments) ProtoMessage() {}
 
 func (x *Instruments) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[20]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2014,7 +2093,7 @@ func (x *Instruments) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instruments.ProtoReflect.Descriptor instead.
 func (*Instruments) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{20}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Instruments) GetInstruments() []*Instrument {
@@ -2034,7 +2113,7 @@ type Subscribe struct {
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[21]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2046,7 +2125,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[21]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2059,7 +2138,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{21}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Subscribe) GetQuotes() bool {
@@ -2086,7 +2165,7 @@ type Subscribed struct {
 
 func (x *Subscribed) Reset() {
 	*x = Subscribed{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[22]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2098,7 +2177,7 @@ func (x *Subscribed) String() string {
 func (*Subscribed) ProtoMessage() {}
 
 func (x *Subscribed) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[22]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2111,7 +2190,7 @@ func (x *Subscribed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribed.ProtoReflect.Descriptor instead.
 func (*Subscribed) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{22}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Subscribed) GetQuotes() bool {
@@ -2140,7 +2219,7 @@ type Quote struct {
 
 func (x *Quote) Reset() {
 	*x = Quote{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[23]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2231,7 @@ func (x *Quote) String() string {
 func (*Quote) ProtoMessage() {}
 
 func (x *Quote) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[23]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2244,7 @@ func (x *Quote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quote.ProtoReflect.Descriptor instead.
 func (*Quote) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{23}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Quote) GetMarket() string {
@@ -2205,7 +2284,7 @@ type Quotes struct {
 
 func (x *Quotes) Reset() {
 	*x = Quotes{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[24]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2217,7 +2296,7 @@ func (x *Quotes) String() string {
 func (*Quotes) ProtoMessage() {}
 
 func (x *Quotes) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[24]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2230,7 +2309,7 @@ func (x *Quotes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quotes.ProtoReflect.Descriptor instead.
 func (*Quotes) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{24}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Quotes) GetQuotes() []*Quote {
@@ -2252,7 +2331,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_papertape_v1_papertape_proto_msgTypes[25]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2264,7 +2343,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_papertape_v1_papertape_proto_msgTypes[25]
+	mi := &file_papertape_v1_papertape_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2277,7 +2356,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{25}
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Presence) GetAccount() uint64 {
@@ -2414,7 +2493,11 @@ const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"Adjustment\x12\x12\n" +
 	"\x04cash\x18\x01 \x01(\x03R\x04cash\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor\"\xa3\x03\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\"I\n" +
+	"\x05Reset\x12\x12\n" +
+	"\x04cash\x18\x01 \x01(\x03R\x04cash\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\"\xd0\x03\n" +
 	"\fAccountEvent\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
@@ -2423,7 +2506,8 @@ const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"\x04bust\x18\x05 \x01(\v2\x12.papertape.v1.BustH\x00R\x04bust\x12:\n" +
 	"\n" +
 	"adjustment\x18\x06 \x01(\v2\x18.papertape.v1.AdjustmentH\x00R\n" +
-	"adjustment\x12,\n" +
+	"adjustment\x12+\n" +
+	"\x05reset\x18\x0e \x01(\v2\x13.papertape.v1.ResetH\x00R\x05reset\x12,\n" +
 	"\x06change\x18\a \x01(\x0e2\x14.papertape.v1.ChangeR\x06change\x124\n" +
 	"\tpositions\x18\b \x03(\v2\x16.papertape.v1.PositionR\tpositions\x12&\n" +
 	"\x04cash\x18\t \x01(\v2\x12.papertape.v1.CashR\x04cash\x12,\n" +
@@ -2542,7 +2626,7 @@ func file_papertape_v1_papertape_proto_rawDescGZIP() []byte {
 }
 
 var file_papertape_v1_papertape_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_papertape_v1_papertape_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_papertape_v1_papertape_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_papertape_v1_papertape_proto_goTypes = []any{
 	(ResumeMode)(0),            // 0: papertape.v1.ResumeMode
 	(GoodbyeReason)(0),         // 1: papertape.v1.GoodbyeReason
@@ -2565,17 +2649,18 @@ var file_papertape_v1_papertape_proto_goTypes = []any{
 	(*Trade)(nil),              // 18: papertape.v1.Trade
 	(*Bust)(nil),               // 19: papertape.v1.Bust
 	(*Adjustment)(nil),         // 20: papertape.v1.Adjustment
-	(*AccountEvent)(nil),       // 21: papertape.v1.AccountEvent
-	(*HistoryRequest)(nil),     // 22: papertape.v1.HistoryRequest
-	(*History)(nil),            // 23: papertape.v1.History
-	(*InstrumentsRequest)(nil), // 24: papertape.v1.InstrumentsRequest
-	(*Instrument)(nil),         // 25: papertape.v1.Instrument
-	(*Instruments)(nil),        // 26: papertape.v1.Instruments
-	(*Subscribe)(nil),          // 27: papertape.v1.Subscribe
-	(*Subscribed)(nil),         // 28: papertape.v1.Subscribed
-	(*Quote)(nil),              // 29: papertape.v1.Quote
-	(*Quotes)(nil),             // 30: papertape.v1.Quotes
-	(*Presence)(nil),           // 31: papertape.v1.Presence
+	(*Reset)(nil),              // 21: papertape.v1.Reset
+	(*AccountEvent)(nil),       // 22: papertape.v1.AccountEvent
+	(*HistoryRequest)(nil),     // 23: papertape.v1.HistoryRequest
+	(*History)(nil),            // 24: papertape.v1.History
+	(*InstrumentsRequest)(nil), // 25: papertape.v1.InstrumentsRequest
+	(*Instrument)(nil),         // 26: papertape.v1.Instrument
+	(*Instruments)(nil),        // 27: papertape.v1.Instruments
+	(*Subscribe)(nil),          // 28: papertape.v1.Subscribe
+	(*Subscribed)(nil),         // 29: papertape.v1.Subscribed
+	(*Quote)(nil),              // 30: papertape.v1.Quote
+	(*Quotes)(nil),             // 31: papertape.v1.Quotes
+	(*Presence)(nil),           // 32: papertape.v1.Presence
 }
 var file_papertape_v1_papertape_proto_depIdxs = []int32{
 	0,  // 0: papertape.v1.Login.mode:type_name -> papertape.v1.ResumeMode
@@ -2593,17 +2678,18 @@ var file_papertape_v1_papertape_proto_depIdxs = []int32{
 	18, // 12: papertape.v1.AccountEvent.trade:type_name -> papertape.v1.Trade
 	19, // 13: papertape.v1.AccountEvent.bust:type_name -> papertape.v1.Bust
 	20, // 14: papertape.v1.AccountEvent.adjustment:type_name -> papertape.v1.Adjustment
-	4,  // 15: papertape.v1.AccountEvent.change:type_name -> papertape.v1.Change
-	14, // 16: papertape.v1.AccountEvent.positions:type_name -> papertape.v1.Position
-	15, // 17: papertape.v1.AccountEvent.cash:type_name -> papertape.v1.Cash
-	21, // 18: papertape.v1.History.events:type_name -> papertape.v1.AccountEvent
-	25, // 19: papertape.v1.Instruments.instruments:type_name -> papertape.v1.Instrument
-	29, // 20: papertape.v1.Quotes.quotes:type_name -> papertape.v1.Quote
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	21, // 15: papertape.v1.AccountEvent.reset:type_name -> papertape.v1.Reset
+	4,  // 16: papertape.v1.AccountEvent.change:type_name -> papertape.v1.Change
+	14, // 17: papertape.v1.AccountEvent.positions:type_name -> papertape.v1.Position
+	15, // 18: papertape.v1.AccountEvent.cash:type_name -> papertape.v1.Cash
+	22, // 19: papertape.v1.History.events:type_name -> papertape.v1.AccountEvent
+	26, // 20: papertape.v1.Instruments.instruments:type_name -> papertape.v1.Instrument
+	30, // 21: papertape.v1.Quotes.quotes:type_name -> papertape.v1.Quote
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_papertape_v1_papertape_proto_init() }
@@ -2611,10 +2697,11 @@ func file_papertape_v1_papertape_proto_init() {
 	if File_papertape_v1_papertape_proto != nil {
 		return
 	}
-	file_papertape_v1_papertape_proto_msgTypes[15].OneofWrappers = []any{
+	file_papertape_v1_papertape_proto_msgTypes[16].OneofWrappers = []any{
 		(*AccountEvent_Trade)(nil),
 		(*AccountEvent_Bust)(nil),
 		(*AccountEvent_Adjustment)(nil),
+		(*AccountEvent_Reset_)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2622,7 +2709,7 @@ func file_papertape_v1_papertape_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_papertape_v1_papertape_proto_rawDesc), len(file_papertape_v1_papertape_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

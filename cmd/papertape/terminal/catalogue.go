@@ -76,6 +76,8 @@ const (
 	keyHolds  // shares after
 	keyCashIs // amount after
 	keyCashMark
+	keyResetMark
+	keyRowsGone // how many
 	keyTakenBack
 	keyCorrected
 	keyBecause // actor, reason

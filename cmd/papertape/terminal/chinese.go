@@ -42,6 +42,8 @@ var chinese = catalogue{
 		keyHolds:           "持有 %d",
 		keyCashIs:          "现金 %s",
 		keyCashMark:        "现金",
+		keyResetMark:       "重置",
+		keyRowsGone:        "清空 %d 行",
 		keyTakenBack:       "已撤销",
 		keyCorrected:       "已更正",
 		keyBecause:         "%s：%s",

@@ -42,6 +42,8 @@ var english = catalogue{
 		keyHolds:           "holds %d",
 		keyCashIs:          "cash %s",
 		keyCashMark:        "cash",
+		keyResetMark:       "reset",
+		keyRowsGone:        "rows gone: %d",
 		keyTakenBack:       "TAKEN BACK",
 		keyCorrected:       "CORRECTED",
 		keyBecause:         "by %s: %s",

@@ -153,6 +153,9 @@ func eventJSON(ev *client.Event) console.Event {
 	case ev.Adjustment != nil:
 		a := ev.Adjustment
 		e.Adjustment = &console.Adjustment{Cash: console.Money(a.Cash), Reason: a.Reason, Actor: a.Actor}
+	case ev.Reset != nil:
+		r := ev.Reset
+		e.Reset = &console.Reset{Cash: console.Money(r.Cash), Reason: r.Reason, Actor: r.Actor}
 	}
 	return e
 }

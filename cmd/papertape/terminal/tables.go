@@ -174,6 +174,10 @@ func (p *printer) historyRow(ev *client.Event, fate map[string]key, mine func(*c
 	case ev.Adjustment != nil:
 		a := ev.Adjustment
 		cells[3], cells[6], cells[7] = tidy(a.Reason), p.signedMoney(a.Cash), tidy(a.Actor)
+	case ev.Reset != nil:
+		r := ev.Reset
+		cells[2], cells[3] = "!", fmt.Sprintf("%s: %s", p.words.say(keyResetMark), tidy(r.Reason))
+		cells[6], cells[7] = r.Cash.String(), tidy(r.Actor)
 	}
 	return cells
 }

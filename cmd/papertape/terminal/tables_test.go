@@ -108,11 +108,12 @@ func TestHistory(t *testing.T) {
 	events, _ := tape()
 	got := newPrinter(&english, style{}).history(events, 1, func(t *client.Trade) bool { return t.ID == "100017-2" })
 	for _, line := range []string{
-		"the last 8 of 8 events, newest last\n",
+		"the last 9 of 9 events, newest last\n",
 		"│   2 │ 2026-11-23T12:00:00Z │ +          │ buy SH.600519 贵州茅台, corrected  ",
 		"│   5 │ 2026-11-23T12:00:00Z │ -          │ sell SH.600519 贵州茅台, taken back ",
 		"│   7 │ 2026-11-23T12:00:00Z │ x          │ TAKEN BACK 100017-2: wrong price ",
 		"│   8 │ 2026-11-23T12:00:00Z │ x          │ CORRECTED 100017-2: price ",
+		"│   9 │ 2026-11-23T12:00:00Z │ !          │ reset: a new term ",
 	} {
 		if !strings.Contains(got, line) {
 			t.Errorf("there is no %q in\n%s", line, got)

@@ -43,6 +43,11 @@ func (p *printer) event(ev *client.Event, before *picture, mine bool) string {
 		return p.fit(p.faint(at), left(p.words.say(keyCashMark), markColumn), p.signedMoney(a.Cash),
 			p.words.say(keyBecause, tidy(a.Actor), tidy(a.Reason)), p.words.say(keyCashIs, cashOf(ev.Cash).Balance))
 	}
+	if r := ev.Reset; r != nil {
+		return p.fit(p.faint(at), left(p.words.say(keyResetMark), markColumn),
+			p.words.say(keyRowsGone, len(ev.Positions)),
+			p.words.say(keyBecause, tidy(r.Actor), tidy(r.Reason)), p.words.say(keyCashIs, cashOf(ev.Cash).Balance))
+	}
 	return p.fit(p.faint(at), tradeID(ev.Account, ev.Seq))
 }
 

@@ -99,6 +99,12 @@ func tape() (events []*client.Event, before []*picture) {
 		What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1000000_0000,
 			Reason: "account opened", Actor: "papertape"}},
 	}
+	anew := &papertapev1.AccountEvent{
+		Account: customer, Seq: 9, Time: noon.UnixNano(), Cash: &papertapev1.Cash{Balance: 1000000_0000},
+		What: &papertapev1.AccountEvent_Reset_{Reset_: &papertapev1.Reset{Cash: 1000000_0000, Reason: "a new term",
+			Actor: "ops"}},
+		Positions: []*papertapev1.Position{{Market: "SH", Code: "600519"}, {Market: "SZ", Code: "000001"}},
+	}
 	was := pictureOf(&client.State{Seq: 1, Cash: client.Cash{Balance: 500000_0000}, Positions: rowsShown(
 		maotai(400), row("SZ", "000001", "平安银行", 300, 10_0000, 3000_0000),
 	)})
@@ -108,7 +114,7 @@ func tape() (events []*client.Event, before []*picture) {
 		traded(4, client.Sell, 100, client.Decreased, maotai(300), client.OriginOperator),
 		traded(5, client.Sell, 300, client.Closed, maotai(0), client.OriginClient),
 		traded(6, client.Buy, 12345678, client.Increased, st, client.OriginSimulator),
-		booked, bust, corrected,
+		booked, bust, corrected, anew,
 	} {
 		events = append(events, asShown(ev))
 		before = append(before, was)
@@ -146,6 +152,7 @@ func TestTape(t *testing.T) {
           now      buy  SH.600519 贵州茅台      100 @      9.98
           SH.600519 贵州茅台: quantity 400 -> 100, cost 592000.00 -> 99.80
           cash: 500000.00 -> 900000.00
+12:00:00  reset     rows gone: 2  by ops: a new term  cash 1000000.00
 `,
 		&chinese: `
 12:00:00  +        买入 SH.600519 贵州茅台      100 @   1480.00  本人           持有 100      100017-2
@@ -165,6 +172,7 @@ func TestTape(t *testing.T) {
           现为     买入 SH.600519 贵州茅台      100 @      9.98
           SH.600519 贵州茅台：数量 400 -> 100，成本 592000.00 -> 99.80
           现金：500000.00 -> 900000.00
+12:00:00  重置      清空 2 行  ops：a new term  现金 1000000.00
 `,
 	} {
 		if got := render(newPrinter(of, style{})); "\n"+got != want {

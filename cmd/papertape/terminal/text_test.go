@@ -177,6 +177,12 @@ func TestHostileServer(t *testing.T) {
 			What: &papertapev1.AccountEvent_Adjustment{Adjustment: &papertapev1.Adjustment{Cash: 1_0000,
 				Reason: hostile, Actor: hostile}},
 		})
+		f.push(&papertapev1.AccountEvent{
+			Account: customer, Seq: 5, Time: noon.UnixNano(), Cash: &papertapev1.Cash{Balance: 1_0000},
+			What: &papertapev1.AccountEvent_Reset_{Reset_: &papertapev1.Reset{Cash: 1_0000, Reason: hostile,
+				Actor: hostile}},
+			Positions: []*papertapev1.Position{{Market: hostile, Code: hostile}},
+		})
 		go func() { r.say("quote\nbuy SH.600519 1") }()
 		f.refuse(1, "no"+hostile)
 		err := r.end()

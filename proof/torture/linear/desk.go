@@ -100,11 +100,28 @@ func (d *desk) conclude(ctx context.Context, addr string) error {
 			if ev.Bust != nil {
 				done[ev.Bust.BustID] = before
 			}
+			if id, asked := strings.CutPrefix(reasonOf(ev), bookingReason); asked {
+				done[id] = before
+			}
 		}
 	}
 	delete(done, "")
 	d.history.conclude(done)
 	return nil
+}
+
+// bookingReason begins the reason of a booking; its id follows, since events do not show it.
+const bookingReason = "torture "
+
+// reasonOf returns why cash was booked or the account was reset.
+func reasonOf(ev *client.Event) string {
+	switch {
+	case ev.Adjustment != nil:
+		return ev.Adjustment.Reason
+	case ev.Reset != nil:
+		return ev.Reset.Reason
+	}
+	return ""
 }
 
 // opened applies an event of the opening.
@@ -163,7 +180,7 @@ func (d *desk) repeatOpen(kinds ...kind) *call {
 	return c
 }
 
-// request is a bust or a correction. Its trade is chosen when the request is made.
+// request is what an operator asks for. The trade of a bust or a correction is chosen when the request is made.
 type request struct {
 	*call
 	pick, scale int
@@ -172,13 +189,18 @@ type request struct {
 // requests makes up n requests of the operator.
 func (d *desk) requests(n int) (list []request) {
 	for range n {
-		if again := d.repeatOpen(bust, correct); again != nil {
+		if again := d.repeatOpen(bust, correct, book, reset); again != nil {
 			list = append(list, request{call: again})
 			continue
 		}
 		c := &call{kind: bust, id: d.name(), cascade: d.rng.IntN(2) == 0}
-		if d.rng.IntN(3) == 0 {
+		switch d.rng.IntN(12) {
+		case 0, 1, 2, 3:
 			c.kind = correct
+		case 4, 5:
+			c.kind, c.cash = book, d.rng.Int64N(1_000_000_000)*2-999_999_999 // odd, so never 0
+		case 6:
+			c.kind, c.cash = reset, 5_000_000_000+d.rng.Int64N(5_000_000_000)
 		}
 		list = append(list, request{call: c, pick: d.rng.IntN(1 << 20), scale: 1 + d.rng.IntN(8)})
 	}
@@ -272,16 +294,16 @@ func refusal(err error) *answer {
 	return &answer{refused: r.Code.String()}
 }
 
-// operate makes busts and corrections, one after the other, until one is left open.
+// operate makes busts, corrections and bookings, one after the other, until one is left open.
 func (d *desk) operate(admin string, list []request) {
 	c, lane := console.NewClient(admin, ""), d.history.newLane()
 	for _, r := range list {
-		if r.trade == 0 && !d.choose(&r) {
+		if (r.kind == bust || r.kind == correct) && r.trade == 0 && !d.choose(&r) {
 			time.Sleep(time.Millisecond) // nobody has traded yet
 			continue
 		}
 		made := time.Since(d.began)
-		a := d.takeBack(c, r.call)
+		a := d.carryOut(c, r.call)
 		lane = d.history.add(lane, r.call, a, made, time.Since(d.began))
 		if a.open {
 			d.leave(r.call)
@@ -302,21 +324,46 @@ func (d *desk) choose(r *request) bool {
 	return true
 }
 
-func (d *desk) takeBack(c *console.Client, asked *call) *answer {
+func (d *desk) carryOut(c *console.Client, asked *call) *answer {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
+	if asked.kind == book || asked.kind == reset {
+		done, err := d.book(ctx, c, asked)
+		return told(&done.Event, done.Repeated, err)
+	}
+	done, err := d.takeBack(ctx, c, asked)
+	a := told(&done.Event, done.Repeated, err)
+	if done.Bust != nil {
+		a.cascade = sequencesOf(done.Bust.Cascade)
+	}
+	return a
+}
+
+func (d *desk) book(ctx context.Context, c *console.Client, asked *call) (console.Booked, error) {
+	cash, reason := console.Money(asked.cash), bookingReason+asked.id
+	switch {
+	case asked.kind == reset:
+		return c.Reset(ctx, d.account, console.ResetRequest{Cash: &cash, Reason: reason, RequestID: asked.id})
+	case cash < 0:
+		return c.Withdraw(ctx, d.account, console.CashRequest{Amount: -cash, Reason: reason, RequestID: asked.id})
+	}
+	return c.Deposit(ctx, d.account, console.CashRequest{Amount: cash, Reason: reason, RequestID: asked.id})
+}
+
+func (d *desk) takeBack(ctx context.Context, c *console.Client, asked *call) (console.TakenBack, error) {
 	r := console.BustRequest{Trade: fmt.Sprintf("%d-%d", d.account, asked.trade), Reason: "torture", BustID: asked.id}
 	if asked.cascade {
 		r.Policy = "cascade"
 	}
-	var done console.TakenBack
-	var err error
 	if asked.kind == correct {
-		done, err = c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(asked.price),
+		return c.Correct(ctx, console.CorrectionRequest{BustRequest: r, Price: console.Money(asked.price),
 			Quantity: asked.quantity})
-	} else {
-		done, err = c.Bust(ctx, r)
 	}
+	return c.Bust(ctx, r)
+}
+
+// told converts the console's answer.
+func told(ev *console.Event, repeated bool, err error) *answer {
 	var refused *console.Error
 	switch {
 	case errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable:
@@ -326,23 +373,22 @@ func (d *desk) takeBack(c *console.Client, asked *call) *answer {
 	case err != nil:
 		return &answer{open: true}
 	}
-	return carriedOut(&done)
-}
-
-// carriedOut converts the console's answer.
-func carriedOut(done *console.TakenBack) *answer {
-	a := &answer{repeated: done.Repeated, seq: done.Seq, balance: int64(done.Cash.Balance),
-		realised: int64(done.Cash.Realised)}
-	for _, p := range done.Positions {
+	a := &answer{repeated: repeated, seq: ev.Seq, balance: int64(ev.Cash.Balance), realised: int64(ev.Cash.Realised)}
+	for _, p := range ev.Positions {
 		a.rows = append(a.rows, row{p.Market, p.Code, p.Quantity, int64(p.Cost), int64(p.Realised)})
 	}
-	for _, name := range done.Bust.Cascade {
+	return a
+}
+
+// sequencesOf returns the sequences in the names of trades.
+func sequencesOf(names []string) (all []uint64) {
+	for _, name := range names {
 		_, seq, _ := strings.Cut(name, "-")
 		n, err := strconv.ParseUint(seq, 10, 64)
 		if err != nil {
 			n = 0 // no trade has this number
 		}
-		a.cascade = append(a.cascade, n)
+		all = append(all, n)
 	}
-	return a
+	return all
 }

@@ -3,9 +3,9 @@
 // moment between the call and its answer.
 //
 // For each of several accounts, some connections and an operator make calls at the same time:
-// orders (some of them again under their id), holdings, busts and corrections. The calls, their
-// answers and their times are the history of the account. Calls that were in progress when the
-// server was killed stay open: they may have been carried out at any time since, or never. The
+// orders (some of them again under their id), holdings, busts, corrections, bookings of cash and
+// resets. The calls, their answers and their times are the history of the account. Calls that were
+// in progress when the server was killed stay open: they may have been carried out at any time since, or never. The
 // order must also explain what the account's own history says about them in the end. Porcupine
 // (github.com/anishathalye/porcupine) then searches for an order of the calls in which a model
 // gives the same answers. The model is a list of trades that is folded anew for every answer; it

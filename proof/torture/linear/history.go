@@ -134,6 +134,10 @@ func (c *call) String() string {
 		return fmt.Sprintf("bust %d (%s, cascade %t)", c.trade, c.id, c.cascade)
 	case correct:
 		return fmt.Sprintf("correct %d to %d at %d (%s, cascade %t)", c.trade, c.quantity, c.price, c.id, c.cascade)
+	case book:
+		return fmt.Sprintf("book %d (%s)", c.cash, c.id)
+	case reset:
+		return fmt.Sprintf("reset to %d (%s)", c.cash, c.id)
 	}
 	side := "sell"
 	if c.buy {

@@ -22,6 +22,7 @@ type call struct {
 	buy      bool
 	traded   instrument
 	quantity int64 // of a correction too
+	cash     int64 // of a booking, negative for a withdrawal; after a reset
 	// A bust or a correction.
 	trade   uint64
 	price   int64
@@ -35,6 +36,8 @@ const (
 	holdings
 	bust
 	correct
+	book
+	reset
 )
 
 // answer is the answer to a call.
@@ -61,7 +64,8 @@ type row struct {
 // state is the whole history of an account. It is immutable.
 type state struct {
 	account, seq uint64
-	cash         int64 // booked apart from trades
+	cash         int64  // booked apart from trades, since the latest reset
+	begun        uint64 // the sequence of the latest reset; trades before it do not count
 	trades       []trade
 	taken        []doneBust
 }
@@ -76,7 +80,7 @@ type trade struct {
 	first           *answer // the answer when it was executed
 }
 
-// doneBust is a bust or a correction that was carried out.
+// doneBust is what an operator asked for and was carried out.
 type doneBust struct {
 	id    string
 	first *answer
@@ -89,6 +93,8 @@ func (s *state) step(c *call) (*answer, *state) {
 		return s.order(c)
 	case bust, correct:
 		return s.takeBack(c)
+	case book, reset:
+		return s.book(c)
 	}
 	f := s.fold()
 	a := &answer{seq: s.seq, balance: f.balance, realised: f.realised}
@@ -147,15 +153,50 @@ const (
 	nothingToCorrect   = "nothing_to_correct"
 	sharesGone         = "shares_gone"
 	cashGone           = "cash_gone"
+	beforeReset        = "before_reset"
+	tooLittleCash      = "insufficient_cash"
 )
 
-func (s *state) takeBack(c *call) (*answer, *state) {
+// book books cash, or begins the account anew.
+func (s *state) book(c *call) (*answer, *state) {
+	if again := s.repeats(c); again != nil {
+		return again, s
+	}
+	if f := s.fold(); c.kind == book && f.balance+c.cash < 0 {
+		return &answer{refused: tooLittleCash}, s
+	}
+	next := *s
+	next.seq++
+	next.cash += c.cash
+	done := next.told()
+	if c.kind == reset {
+		next.cash, next.begun = c.cash, next.seq
+		done = next.told()
+		for _, r := range s.fold().rows {
+			if r.quantity != 0 {
+				done.rows = append(done.rows, row{market: r.market, code: r.code})
+			}
+		}
+	}
+	next.taken = append(slices.Clone(s.taken), doneBust{c.id, done})
+	return done, &next
+}
+
+// repeats returns the answer of the first time, if an operator's call under this id was carried out.
+func (s *state) repeats(c *call) *answer {
 	for _, t := range s.taken {
 		if t.id == c.id {
 			again := *t.first
 			again.repeated = true
-			return &again, s
+			return &again
 		}
+	}
+	return nil
+}
+
+func (s *state) takeBack(c *call) (*answer, *state) {
+	if again := s.repeats(c); again != nil {
+		return again, s
 	}
 	at := slices.IndexFunc(s.trades, func(t trade) bool { return t.seq == c.trade })
 	switch {
@@ -163,6 +204,8 @@ func (s *state) takeBack(c *call) (*answer, *state) {
 		return &answer{refused: unknownTrade}, s
 	case s.trades[at].gone:
 		return &answer{refused: alreadyBusted}, s
+	case s.trades[at].seq < s.begun:
+		return &answer{refused: beforeReset}, s
 	case c.kind == correct && s.trades[at].quantity == c.quantity && s.trades[at].price == c.price:
 		return &answer{refused: nothingToCorrect}, s
 	}
@@ -199,7 +242,7 @@ func (s *state) takeBack(c *call) (*answer, *state) {
 func (s *state) settle(at int) (cascade []int, first, stuck string) {
 	takeBack := func(buy bool, traded *instrument, after int) bool {
 		for i := len(s.trades) - 1; i > after; i-- {
-			if t := &s.trades[i]; i != at && !t.gone && t.buy == buy && (traded == nil || t.traded == *traded) {
+			if t := &s.trades[i]; i != at && s.stands(t) && t.buy == buy && (traded == nil || t.traded == *traded) {
 				t.gone = true
 				cascade = append(cascade, i)
 				return true
@@ -238,12 +281,15 @@ type folded struct {
 func (s *state) fold() *folded {
 	f := &folded{balance: s.cash}
 	for i := range s.trades {
-		if t := &s.trades[i]; !t.gone {
+		if t := &s.trades[i]; s.stands(t) {
 			f.trade(t)
 		}
 	}
 	return f
 }
+
+// stands reports whether a trade counts.
+func (s *state) stands(t *trade) bool { return !t.gone && t.seq >= s.begun }
 
 func (f *folded) trade(t *trade) {
 	at, found := slices.BinarySearchFunc(f.rows, row{market: t.traded.market, code: t.traded.code}, row.compare)
@@ -308,7 +354,8 @@ func (s *state) hash(a *answer) uint64 {
 
 // equal says whether two histories led to the same account.
 func (s *state) equal(o *state) bool {
-	return s.seq == o.seq && slices.EqualFunc(s.trades, o.trades, func(a, b trade) bool {
+	same := s.seq == o.seq && s.cash == o.cash && s.begun == o.begun
+	return same && slices.EqualFunc(s.trades, o.trades, func(a, b trade) bool {
 		return a.seq == b.seq && a.gone == b.gone && a.quantity == b.quantity && a.price == b.price && a.id == b.id &&
 			a.buy == b.buy && a.traded == b.traded
 	}) && slices.EqualFunc(s.taken, o.taken, func(a, b doneBust) bool {

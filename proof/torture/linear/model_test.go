@@ -205,3 +205,36 @@ func TestJudgement(t *testing.T) {
 		})
 	}
 }
+
+// TestModelOfBookings: cash that is booked, and a reset, after which only what came later counts.
+func TestModelOfBookings(t *testing.T) {
+	a, s := callAll(account(1000), buys("a", cheap, 10), &call{kind: book, id: "w", cash: -901})
+	if a.refused != tooLittleCash {
+		t.Errorf("more than there is: %v", a)
+	}
+	a, s = callAll(s, &call{kind: book, id: "w", cash: -900}, &call{kind: book, id: "d", cash: 50})
+	if a.balance != 50 || a.seq != 4 || len(a.rows) != 0 {
+		t.Errorf("booked: %v", a)
+	}
+	anew := &call{kind: reset, id: "r", cash: 700}
+	a, s = callAll(s, sells("b", cheap, 5), anew)
+	gone := []row{{market: cheap.market, code: cheap.code}}
+	if a.balance != 700 || a.realised != 0 || a.seq != 6 || !slices.Equal(a.rows, gone) {
+		t.Errorf("reset: %v", a)
+	}
+	for _, c := range []*call{anew, {kind: book, id: "d", cash: 50}} {
+		if again, _ := callAll(s, c); !again.repeated {
+			t.Errorf("%v again: %v", c, again)
+		}
+	}
+	if again, _ := callAll(s, buys("a", cheap, 10)); !again.repeated || again.seq != 2 {
+		t.Errorf("an order from before the reset: %v", again)
+	}
+	if late, _ := callAll(s, &call{kind: bust, id: "x", trade: 2}); late.refused != beforeReset {
+		t.Errorf("a bust of a trade from before the reset: %v", late)
+	}
+	a, _ = callAll(s, buys("c", dear, 2), &call{kind: bust, id: "y", trade: 7}, &call{kind: holdings})
+	if a.balance != 700 || len(a.rows) != 0 || a.seq != 8 {
+		t.Errorf("a bust after the reset left %v", a)
+	}
+}

@@ -57,6 +57,8 @@ type Report struct {
 	Holdings    int `json:"holdings"`
 	Busts       int `json:"busts"`
 	Corrections int `json:"corrections"`
+	Bookings    int `json:"bookings"`
+	Resets      int `json:"resets"`
 
 	LongestMillis int64    `json:"longest_search_ms"`
 	Undecided     int      `json:"undecided"` // the search took too long
@@ -281,6 +283,10 @@ func (r *run) count(h *history) {
 			rep.Busts++
 		case c.kind == correct:
 			rep.Corrections++
+		case c.kind == book:
+			rep.Bookings++
+		case c.kind == reset:
+			rep.Resets++
 		}
 	}
 }
