@@ -58,6 +58,7 @@ var imports = map[string][]string{
 
 	// The command's subpackages may import only what they need.
 	"cmd/papertape/config":   {"cmd/papertape/userfile", "console", "decimal", "engine/simulator", "usertext"},
+	"cmd/papertape/doctor":   {},
 	"cmd/papertape/process":  {},
 	"cmd/papertape/userfile": {"usertext"},
 }

@@ -49,6 +49,7 @@ func serve(cmd *cobra.Command, settings *config.Settings) error {
 	if err != nil {
 		return err
 	}
+	adviseOnMachine(cfg, log)
 	reserveHeap(cfg, log)
 	stopProfile, err := profile(cfg.CPUProfile)
 	if err != nil {
