@@ -246,7 +246,7 @@ func comingBack(rep *Report, p *Plan, r *Readings, n int64) {
 	rate := func(name string, perSecond int) {
 		took := time.Duration(float64(n) / float64(perSecond) * float64(time.Second)).Round(100 * time.Millisecond)
 		rep.add(Line{Section: sectionReturn, Name: name, Value: Count(int64(perSecond)) + "/s", Verdict: OK,
-			Note: fmt.Sprintf("%v until %s are in", took, Count(n))})
+			Note: fmt.Sprintf("%v until %s are in", max(took, 100*time.Millisecond), Count(n))})
 	}
 	if p.ConnectionsPerSecond > 0 {
 		rate("connections_per_second_max", p.ConnectionsPerSecond)

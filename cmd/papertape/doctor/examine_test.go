@@ -122,7 +122,7 @@ func TestConcerns(t *testing.T) {
 		{"sync", "about 90 commits a second; every answer waits", Warn,
 			func(_ *Plan, r *Readings) { r.DiskP50, r.DiskP99 = 11*time.Millisecond, 51*time.Millisecond }},
 		{"sync", "no file", Warn, func(_ *Plan, r *Readings) { r.DiskTrouble = "no file can be written" }},
-		{"data directory", "process 17 has it open", Warn, func(_ *Plan, r *Readings) { r.Owner = 17 }},
+		{"data directory", "one at a time may", Warn, func(_ *Plan, r *Readings) { r.InUse = true }},
 		{"addresses", "is a server running there", Warn,
 			func(_ *Plan, r *Readings) { r.Taken = []string{"127.0.0.1:7300"} }},
 		{"start", "serve does not start with connections_max 90,000; the files are enough for 18,500", Fail,

@@ -30,16 +30,13 @@ func clockSynchronised() Answer {
 	}
 }
 
-// ownerOf returns the process that holds the lock of a file, or 0. The lock is not taken.
-func ownerOf(path string) int64 {
+// isLocked reports whether another process holds the lock of a file. The lock is not taken.
+func isLocked(path string) bool {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return 0 // there is none, or it is not ours to look at
+		return false // there is none, or it is not ours to look at
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock); err != nil || lock.Type == unix.F_UNLCK {
-		return 0
-	}
-	return int64(lock.Pid)
+	return unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock) == nil && lock.Type != unix.F_UNLCK
 }

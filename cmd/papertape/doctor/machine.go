@@ -80,9 +80,9 @@ func disk(rep *Report, p *Plan, r *Readings) {
 	if p.Durable {
 		dataDirectory(rep, p, r)
 	}
-	if r.Owner != 0 {
+	if r.InUse {
 		rep.add(Line{Section: sectionDisk, Name: "data directory", Value: "in use", Verdict: Warn,
-			Note: fmt.Sprintf("process %d has it open, and one server at a time may", r.Owner)})
+			Note: "a server has it open, and one at a time may"})
 	}
 	if len(r.Taken) > 0 {
 		rep.add(Line{Section: sectionDisk, Name: "addresses", Value: strings.Join(r.Taken, ", "), Verdict: Warn,

@@ -40,7 +40,7 @@ func Measure(ctx context.Context, r *Readings, p *Plan) {
 	if !p.Durable {
 		return
 	}
-	r.Owner = ownerOf(filepath.Join(p.Data, "LOCK"))
+	r.InUse = isLocked(filepath.Join(p.Data, "LOCK"))
 	times, err := syncTimes(ctx, existing(p.Data))
 	if err != nil {
 		r.DiskTrouble = err.Error()

@@ -37,8 +37,8 @@ func TestMeasure(t *testing.T) {
 	if r.DiskTrouble != "" || r.DiskP50 <= 0 || r.DiskP99 < r.DiskP50 || r.DiskFree <= 0 || r.Processors < 1 {
 		t.Errorf("%+v", r)
 	}
-	if len(r.Taken) != 1 || r.Taken[0] != taken.Addr().String() || r.Owner != 0 {
-		t.Errorf("taken are %q, of %s; the owner is %d", r.Taken, taken.Addr(), r.Owner)
+	if len(r.Taken) != 1 || r.Taken[0] != taken.Addr().String() || r.InUse {
+		t.Errorf("taken are %q, of %s; in use: %v", r.Taken, taken.Addr(), r.InUse)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("it left %v, %v", left, err)

@@ -38,7 +38,7 @@ type Readings struct {
 	DiskTrouble  string // why it could not be measured
 	Synchronised Answer // the clock
 	Taken        []string
-	Owner        int64 // process that has the data directory open; 0: none
+	InUse        bool // a server has the data directory open
 }
 
 // Answer is yes, no, or nobody knows.
