@@ -60,6 +60,7 @@ var imports = map[string][]string{
 	"cmd/papertape/config":   {"cmd/papertape/userfile", "console", "decimal", "engine/simulator", "usertext"},
 	"cmd/papertape/doctor":   {},
 	"cmd/papertape/process":  {},
+	"cmd/papertape/top":      {"console", "usertext"},
 	"cmd/papertape/userfile": {"usertext"},
 }
 

@@ -41,7 +41,7 @@ func TestRuns(t *testing.T) {
 		},
 		{
 			[]string{"--run", "idle", "--clients", "300"},
-			[]string{"connections logged in", "kernel memory of each connection, both ends"},
+			[]string{"connections logged in", "server goroutines with the connections"},
 			nil,
 		},
 		{
