@@ -143,8 +143,8 @@ func tryConnections(cmd *cobra.Command, report *doctor.Report, cfg *config.Confi
 	error,
 ) {
 	if int64(n) > report.Holds {
-		return nil, nil, usageError{fmt.Errorf("--probe: this machine holds %s connections, bound by %s; write at most "+
-			"%d", doctor.Count(report.Holds), report.Binds, report.Holds)}
+		return nil, nil, usageError{fmt.Errorf("--probe: this machine holds %s connections, bound by %s; write at "+
+			"most %d", doctor.Count(report.Holds), report.Binds, report.Holds)}
 	}
 	binary, err := os.Executable()
 	if err != nil {

@@ -47,7 +47,8 @@ func TestDoctorNamesTheLimit(t *testing.T) {
 	if d.Fits || exit != exitCheck {
 		t.Errorf("2501 connections fit: %v, exit %d", d.Fits, exit)
 	}
-	if d, exit = askDoctor(t, "ulimit -n 4000 && $DOCTOR", "--connections-max", "2600"); d.Failures == 0 || exit != exitCheck {
+	d, exit = askDoctor(t, "ulimit -n 4000 && $DOCTOR", "--connections-max", "2600")
+	if d.Failures == 0 || exit != exitCheck {
 		t.Errorf("serve would refuse 2600 connections; doctor has %d failures, exit %d", d.Failures, exit)
 	}
 	if d, exit = askDoctor(t, "ulimit -n 1500 && $DOCTOR"); d.Holds != 0 || exit != exitCheck {
@@ -59,12 +60,13 @@ func TestDoctorNamesTheLimit(t *testing.T) {
 func TestDoctorNamesTheCgroup(t *testing.T) {
 	const limit = 512 << 20
 	group := memoryGroup(t, limit)
-	settings := []string{"--durability", "none", "--history-memory-bytes-max", "64MiB", "--outbox-total-bytes-max", "64MiB"}
+	settings := []string{"--durability", "none", "--history-memory-bytes-max", "64MiB", "--outbox-total-bytes-max",
+		"64MiB"}
 	d, _ := askDoctor(t, fmt.Sprintf("ulimit -n 20000; echo $$ >%s/cgroup.procs && $DOCTOR", group), settings...)
 	// twice the history, the outboxes and 256 MiB leave 64 MiB, of which doctor itself has some
 	if most := int64(64 << 20 / 6347); d.Binds != "memory" || d.Holds > most || d.Holds < most/4 {
-		t.Errorf("in a group with %d bytes: %d connections, bound by %s; want up to %d, by memory", limit, d.Holds, d.Binds,
-			most)
+		t.Errorf("in a group with %d bytes: %d connections, bound by %s; want up to %d, by memory", limit, d.Holds,
+			d.Binds, most)
 	}
 	if line := lineOf(d.Report, "memory"); !strings.HasSuffix(line.Value, "left in the cgroup") {
 		t.Errorf("it says of the memory: %+v", line)

@@ -90,7 +90,8 @@ func registerSoak(flags *pflag.FlagSet, cfg *soak.Config) {
 		"flood: how often calm and attack follow each other")
 }
 
-// idleAccounts are few, so that connections are measured: opening many leaves free heap that connections would then use.
+// idleAccounts are few, so that connections are measured: opening many leaves free heap that connections would then
+// use.
 const idleAccounts = 100
 
 // completeSoak fills in the defaults.

@@ -45,8 +45,8 @@ With --once, with -o json, or where there is no terminal it prints once, after t
 		"time between two questions")
 	flags.VarPF(decimal.Whole(&cfg.Query.Rows, 20, 1, topRowsMax), "rows", "n", "rows of the table")
 	flags.StringVar(&view, "view", string(top.Sessions), "sessions, accounts or instruments")
-	flags.StringVar(&cfg.Query.Sort, "sort", "", "`column` to sort by, with - in front of it the largest first (default: "+
-		"sessions -waiting, accounts -value, instruments -change)")
+	flags.StringVar(&cfg.Query.Sort, "sort", "", "`column` to sort by, with - in front of it the largest first "+
+		"(default: sessions -waiting, accounts -value, instruments -change)")
 	flags.StringVar(&cfg.Query.Filter, "filter", "", "of sessions: the beginning of an address, an account, live, "+
 		"catching_up or not_logged_in; of accounts: the beginning of a number; of instruments: market, code or name")
 	flags.Var(boolFlag{&cfg.Exact}, "bytes", "bytes in full")

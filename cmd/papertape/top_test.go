@@ -16,7 +16,8 @@ import (
 // startTop runs top on a terminal.
 func startTop(t *testing.T, admin string, args ...string) *person {
 	t.Helper()
-	return startOnTerminal(t, nil, "papertape", append([]string{"top", "--admin", admin, "--delay", "100ms"}, args...)...)
+	args = append([]string{"top", "--admin", admin, "--delay", "100ms"}, args...)
+	return startOnTerminal(t, nil, "papertape", args...)
 }
 
 // awaitBottom waits until the last line of the screen is as wanted.
@@ -143,7 +144,9 @@ func TestTopFitsTheScreen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := p.until("a small screen", func(s screenState) bool { return len(s.lines) == height && s.last() == "? keys  q quit" })
+	s := p.until("a small screen", func(s screenState) bool {
+		return len(s.lines) == height && s.last() == "? keys  q quit"
+	})
 	if len(s.lines[0]) > width || !strings.HasPrefix(s.lines[0], "papertape top") || len(p.above) > 0 {
 		t.Errorf("it shows\n%s", s)
 	}
@@ -154,10 +157,10 @@ func TestTopFitsTheScreen(t *testing.T) {
 // TestTopWithoutATerminal prints once.
 func TestTopWithoutATerminal(t *testing.T) {
 	at := serveFixedAt(t)
-	out, err := exec.Command("papertape", "top", "--admin", at.Admin, "--delay", "100ms", "--view", "accounts", "--rows",
-		"2").Output()
-	if got := string(out); err != nil || strings.Contains(got, "\x1b") || !strings.Contains(got, "accounts by -value, 2 of ") ||
-		!strings.Contains(got, "events 0/s") {
+	out, err := exec.Command("papertape", "top", "--admin", at.Admin, "--delay", "100ms", "--view", "accounts",
+		"--rows", "2").Output()
+	if got := string(out); err != nil || strings.Contains(got, "\x1b") ||
+		!strings.Contains(got, "accounts by -value, 2 of ") || !strings.Contains(got, "events 0/s") {
 		t.Errorf("%v: it prints\n%s", err, out)
 	}
 }

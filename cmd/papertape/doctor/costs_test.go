@@ -66,13 +66,15 @@ func TestTLSCostsAreTested(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile(`liveMost, residentMost = (\d+) \* 1024, (\d+) \* 1024`).FindStringSubmatch(string(text))
+	bounds := regexp.MustCompile(`liveMost, residentMost = (\d+) \* 1024, (\d+) \* 1024`)
+	found := bounds.FindStringSubmatch(string(text))
 	if found == nil {
 		t.Fatal("TestTLSIdleMemory does not say its bounds")
 	}
 	heap, _ := strconv.Atoi(found[1])
 	resident, _ := strconv.Atoi(found[2])
 	if tlsHeapBytes != heap<<10 || tlsBytes != resident<<10 {
-		t.Errorf("%d of heap and %d in all; TestTLSIdleMemory has %d and %d KiB", tlsHeapBytes, tlsBytes, heap, resident)
+		t.Errorf("%d of heap and %d in all; TestTLSIdleMemory has %d and %d KiB", tlsHeapBytes, tlsBytes, heap,
+			resident)
 	}
 }

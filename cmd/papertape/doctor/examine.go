@@ -121,8 +121,8 @@ func without(n, less int64) int64 {
 
 func connectionsBound(p *Plan) bound {
 	b := bound{
-		name: nameConnections, value: "auto", because: "connections_max", allows: ConnectionsAuto, own: true, chosen: true,
-		note:  "auto never goes above this: set it for more",
+		name: nameConnections, value: "auto", because: "connections_max", allows: ConnectionsAuto, own: true,
+		chosen: true, note: "auto never goes above this: set it for more",
 		raise: func(n int64) string { return fmt.Sprintf("set connections_max to %d", n) },
 	}
 	if p.ConnectionsMax > 0 {
@@ -273,7 +273,8 @@ func comingBack(rep *Report, p *Plan, r *Readings, n int64) {
 	}
 	detail := func(name string, value int64, note string) {
 		if value != Unknown {
-			rep.add(Line{Section: sectionReturn, Name: name, Value: Count(value), Verdict: OK, Note: note, Detail: true})
+			rep.add(Line{Section: sectionReturn, Name: name, Value: Count(value), Verdict: OK, Note: note,
+				Detail: true})
 		}
 	}
 	detail("netdev_max_backlog", r.NetBacklog, "packets that wait for a processor")

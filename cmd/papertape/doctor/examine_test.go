@@ -55,7 +55,8 @@ func TestBounds(t *testing.T) {
 		{"no limit of files", func(_ *Plan, r *Readings) { r.FilesHard = math.MaxInt64; r.NrOpen = 30_000 }, 28_500,
 			"fs.nr_open"},
 		{"files of the machine", func(_ *Plan, r *Readings) { r.FileMax = 12_500 }, 10_000, "fs.file-max"},
-		{"conntrack", func(_ *Plan, r *Readings) { r.ConntrackMax, r.ConntrackCount = 65_536, 536 }, 65_000, "conntrack"},
+		{"conntrack", func(_ *Plan, r *Readings) { r.ConntrackMax, r.ConntrackCount = 65_536, 536 }, 65_000,
+			"conntrack"},
 		{"a full conntrack", func(_ *Plan, r *Readings) { r.ConntrackMax, r.ConntrackCount = 10, 20 }, 0, "conntrack"},
 		{"memory", func(_ *Plan, r *Readings) { r.MemoryAvailable = fixed + 6347*1000 + 6346 }, 1000, "memory"},
 		{"memory without a journal", func(p *Plan, r *Readings) {
@@ -101,8 +102,8 @@ func TestConcerns(t *testing.T) {
 	}{
 		{"open files, hard", "binds. LimitNOFILE=1048576 in the unit", Warn,
 			func(_ *Plan, r *Readings) { r.FilesHard = 20_000 }},
-		{"tcp_mem, pressure", `stalled at 128 KiB each; fewer than the connections: sysctl -w net.ipv4.tcp_mem="2400000 `,
-			Warn, func(_ *Plan, r *Readings) { r.TCPPressurePages = 383_866 }},
+		{"tcp_mem, pressure", `128 KiB each; fewer than the connections: sysctl -w net.ipv4.tcp_mem="2400000 `, Warn,
+			func(_ *Plan, r *Readings) { r.TCPPressurePages = 383_866 }},
 		{"somaxconn", "below 4,096: sysctl -w net.core.somaxconn=4096", Warn,
 			func(_ *Plan, r *Readings) { r.Somaxconn = 128 }},
 		{"tcp_max_syn_backlog", "sysctl -w net.ipv4.tcp_max_syn_backlog=4096", Warn,
@@ -110,7 +111,8 @@ func TestConcerns(t *testing.T) {
 		{"tcp_syncookies", "net.ipv4.tcp_syncookies=1", Warn, func(_ *Plan, r *Readings) { r.Syncookies = 0 }},
 		{"processors", "set event_loops and shards to 2, or raise cpu.max", Warn,
 			func(p *Plan, r *Readings) { p.EventLoops, r.Cgroup.CPUs = 8, 1.5 }},
-		{"transparent huge pages", "huge_pages has no effect", Warn, func(_ *Plan, r *Readings) { r.HugePages = "never" }},
+		{"transparent huge pages", "huge_pages has no effect", Warn,
+			func(_ *Plan, r *Readings) { r.HugePages = "never" }},
 		{"swap", "swapoff", Warn, func(_ *Plan, r *Readings) { r.Swap = true }},
 		{"clock", "chrony", Warn, func(_ *Plan, r *Readings) { r.Synchronised = No }},
 		{"filesystem", "/data is memory", Warn, func(_ *Plan, r *Readings) { r.Filesystem = "tmpfs" }},
@@ -137,7 +139,8 @@ func TestConcerns(t *testing.T) {
 		if l := rep.line(t, c.name); l.Verdict != c.verdict || !strings.Contains(l.Note, c.note) {
 			t.Errorf("%s: %s, %q; want %s, %q", c.name, l.Verdict, l.Note, c.verdict, c.note)
 		}
-		if warned := c.verdict == Warn; rep.Good() != warned || (rep.Warnings == 1) != warned || (rep.Failures == 1) == warned {
+		if warned := c.verdict == Warn; rep.Good() != warned || (rep.Warnings == 1) != warned ||
+			(rep.Failures == 1) == warned {
 			t.Errorf("%s: %d warnings, %d failures", c.name, rep.Warnings, rep.Failures)
 		}
 	}
@@ -251,8 +254,8 @@ func TestCountAndSize(t *testing.T) {
 func TestProbe(t *testing.T) {
 	rep := &Report{Each: costsOf(false)}
 	p := NewProbe(rep, 5000, 766.4, 8215.9)
-	const want = "Tried with 5,000 connections: 4.8 KiB each, of which 766 B in the server. Expected were 4.8 KiB (+0 %), " +
-		"and 6.2 KiB are reckoned with."
+	const want = "Tried with 5,000 connections: 4.8 KiB each, of which 766 B in the server. Expected were " +
+		"4.8 KiB (+0 %), and 6.2 KiB are reckoned with."
 	if p.Measured() != 766+4107 || p.String() != want {
 		t.Errorf("%d: %s", p.Measured(), p.String())
 	}

@@ -24,7 +24,7 @@ func machine(rep *Report, p *Plan, r *Readings, n int64) {
 	}
 	if p.Heartbeat > 0 {
 		rep.add(Line{Section: sectionMachine, Name: "heartbeat", Value: p.Heartbeat.String(), Verdict: OK,
-			Note: fmt.Sprintf("%s pings a second while all are silent", Count(int64(float64(n)/p.Heartbeat.Seconds())))})
+			Note: Count(int64(float64(n)/p.Heartbeat.Seconds())) + " pings a second while all are silent"})
 	}
 	if pages := r.HugePages; pages != "" {
 		l := Line{Section: sectionMachine, Name: "transparent huge pages", Value: pages, Verdict: OK}

@@ -44,9 +44,10 @@ func TestRead(t *testing.T) {
 		// the middle group leaves less than this process's own
 		Cgroup:    Cgroup{MemoryLimit: 4000000000, MemoryLeft: 3600000000, PIDsLeft: Unknown, CPUs: 1.5},
 		PageBytes: 4096, TCPPressurePages: 383866, TCPPages: 17, Somaxconn: 4096, SynBacklog: 2048, NetBacklog: 1000,
-		Syncookies: 1, ConntrackMax: 262144, ConntrackCount: 175, PortLow: 32768, PortHigh: 60999, EpollWatches: 5491489,
-		ThreadsMax: 192729, TCPWriteBytes: 4194304, TCPReadBytes: 33554432, HugePages: "madvise", Overcommit: 2,
-		Swap: true, Filesystem: "tmpfs", DiskFree: Unknown,
+		Syncookies: 1, ConntrackMax: 262144, ConntrackCount: 175, PortLow: 32768, PortHigh: 60999,
+		EpollWatches: 5491489, ThreadsMax: 192729, TCPWriteBytes: 4194304, TCPReadBytes: 33554432, HugePages: "madvise",
+		Overcommit: 2,
+		Swap:       true, Filesystem: "tmpfs", DiskFree: Unknown,
 	}
 	onRoot := machine
 	onRoot.Filesystem = "ext4"

@@ -106,8 +106,8 @@ func (m *model) figures() []line {
 	n := m.now.counters
 	slow := per["cut_outbox"] + per["cut_stalled"] + per["cut_total"]
 	lines := []line{
-		{text: fmt.Sprintf("events %s  requests %s  steps %s  orders refused %s  busy %s", rate("events"), rate("requests"),
-			rate("steps"), rate("orders_refused"), rate("busy"))},
+		{text: fmt.Sprintf("events %s  requests %s  steps %s  orders refused %s  busy %s", rate("events"),
+			rate("requests"), rate("steps"), rate("orders_refused"), rate("busy"))},
 		{text: fmt.Sprintf("connections %s  logins %s  accepted %s  refused %s  cut as slow %s/s  protocol errors %s",
 			whole(n["connections"]), rate("logins"), rate("accepted"), rate("refused_full"), number(slow),
 			rate("protocol_errors"))},
@@ -148,7 +148,8 @@ func (m *model) tableLines() []line {
 	q, t := m.now.query, &m.now.table
 	rows, words := m.rows(t)
 	shown := len(rows) - 1
-	what := fmt.Sprintf("%s by %s, %s of %s", q.View, usertext.Shown(q.Sort), whole(uint64(shown)), whole(uint64(t.Total)))
+	what := fmt.Sprintf("%s by %s, %s of %s", q.View, usertext.Shown(q.Sort), whole(uint64(shown)),
+		whole(uint64(t.Total)))
 	if q.Filter != "" {
 		what += ", " + usertext.Shown(q.Filter)
 	}
@@ -191,8 +192,9 @@ func (m *model) rows(t *Table) (rows [][]string, words map[int]bool) {
 		for i := range t.Sessions {
 			s := &t.Sessions[i]
 			rows = append(rows, []string{
-				strconv.FormatUint(s.UID, 10), strconv.FormatUint(s.Account, 10), State(s), m.bytes(uint64(s.WaitingBytes)),
-				strconv.Itoa(s.InFlight), s.Since.Format(time.DateTime), usertext.Shown(s.Remote), usertext.Shown(s.Key),
+				strconv.FormatUint(s.UID, 10), strconv.FormatUint(s.Account, 10), State(s),
+				m.bytes(uint64(s.WaitingBytes)), strconv.Itoa(s.InFlight), s.Since.Format(time.DateTime),
+				usertext.Shown(s.Remote), usertext.Shown(s.Key),
 			})
 		}
 	}

@@ -107,7 +107,7 @@ func (m *model) key(k rune) action {
 }
 
 var filterHelp = map[View]string{
-	Sessions:    "sessions of (the beginning of an address, an account, live, catching_up, not_logged_in; nothing: all)",
+	Sessions:    "sessions of (beginning of an address, account, live, catching_up, not_logged_in; nothing: all)",
 	Accounts:    "accounts that begin with (nothing: all)",
 	Instruments: "instruments of (a market, the beginning of a code, a part of a name; nothing: all)",
 }

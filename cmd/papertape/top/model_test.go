@@ -135,15 +135,18 @@ func textOf(lines []line) string {
 
 func TestFrame(t *testing.T) {
 	table := Table{Total: 9996, Sessions: []console.Session{
-		{UID: 8812, Account: 100017, Remote: "10.0.0.9:4711", Since: start, WaitingBytes: 217088, InFlight: 2, Key: "desk 7"},
+		{UID: 8812, Account: 100017, Remote: "10.0.0.9:4711", Since: start, WaitingBytes: 217088, InFlight: 2,
+			Key: "desk 7"},
 		{UID: 9001, Account: 100455, Remote: "10.0.0.1:1", Since: start, WaitingBytes: 64 << 10, CatchingUp: true},
 		{UID: 9002, Remote: "evil\x1b[2J", Since: start},
 	}}
 	counters := func(n uint64) map[string]uint64 {
-		return map[string]uint64{"events": 2013 * n, "requests": 4870 * n, "steps": 10 * n, "orders_refused": n, "busy": 0,
-			"connections": 9996, "logins": 0, "accepted": 0, "refused_full": 0, "cut_outbox": n, "protocol_errors": 0,
-			"history_bytes": 432013312, "history_events": 9_000_000, "journal_commits": 800 * n, "journal_events": 2000 * n,
-			"journal_bytes": 1 << 17 * n, "journal_checkpoint_ms": 12, "journal_disk_bytes": 5 << 20, "panics": 1}
+		return map[string]uint64{"events": 2013 * n, "requests": 4870 * n, "steps": 10 * n, "orders_refused": n,
+			"busy": 0, "connections": 9996, "logins": 0, "accepted": 0, "refused_full": 0, "cut_outbox": n,
+			"protocol_errors": 0,
+			"history_bytes":   432013312, "history_events": 9_000_000, "journal_commits": 800 * n,
+			"journal_events": 2000 * n, "journal_bytes": 1 << 17 * n, "journal_checkpoint_ms": 12,
+			"journal_disk_bytes": 5 << 20, "panics": 1}
 	}
 	m := sessionsModel()
 	m.take(sampleAt(0, counters(0), table))
@@ -185,8 +188,10 @@ func TestFrameOfOthers(t *testing.T) {
 	s.query = Query{View: Accounts, Sort: "-value", Filter: "1000"}
 	m.take(s)
 	got := textOf(m.frame(0, start))
-	for _, want := range []string{"accounts by -value, 1 of 1, 1000\n", "\n 100017  442     8     305232.00  0.00  +1204.00",
-		"\nno journal  history "} {
+	for _, want := range []string{
+		"accounts by -value, 1 of 1, 1000\n", "\n 100017  442     8     305232.00  0.00  +1204.00",
+		"\nno journal  history ",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("there is no %q in\n%s", want, got)
 		}
@@ -237,7 +242,8 @@ func TestChecks(t *testing.T) {
 			}
 		}
 	}
-	const want = `sort "--uid": sessions can be sorted by waiting, in_flight, account, uid; with - in front, the largest first`
+	const want = `sort "--uid": sessions can be sorted by waiting, in_flight, account, uid; with - in front, the ` +
+		`largest first`
 	if err := CheckSort(Sessions, "--uid"); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -288,10 +294,12 @@ func (s *scripted) Kick(context.Context, uint64) (console.Session, error) {
 
 func TestLook(t *testing.T) {
 	s := &scripted{counters: []map[string]uint64{{"events": 1}, {"events": 2}}, ready: errors.New("draining")}
-	cfg := Config{Source: s, Server: "here", Query: Query{View: Sessions, Sort: "-waiting", Rows: 3}, Every: time.Millisecond}
+	cfg := Config{
+		Source: s, Server: "here", Query: Query{View: Sessions, Sort: "-waiting", Rows: 3}, Every: time.Millisecond,
+	}
 	got, err := Look(t.Context(), &cfg)
-	if err != nil || got.Ready || got.Unready != "draining" || got.Counters["events"] != 2 || got.Rates["events"] <= 0 ||
-		got.Total != 3 {
+	if err != nil || got.Ready || got.Unready != "draining" || got.Counters["events"] != 2 ||
+		got.Rates["events"] <= 0 || got.Total != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := Look(t.Context(), &cfg); err == nil || err.Error() != "no answer" {

@@ -24,8 +24,8 @@ const (
 	eraseBelow     = "\x1b[J"
 )
 
-// screen is the terminal, and the loop that waits for keys, for time and for answers. All of it belongs to the goroutine
-// of run but for wake, into which others write a byte.
+// screen is the terminal, and the loop that waits for keys, for time and for answers. All of it belongs to the
+// goroutine of run but for wake, into which others write a byte.
 type screen struct {
 	cfg    *Config
 	model  *model
@@ -72,7 +72,8 @@ type asker struct {
 	ctx     context.Context
 	answers chan func(*model) // of the question that is under way
 	busy    bool
-	again   bool // something else is wanted meanwhile
+	again   bool   // something else is wanted meanwhile
+	kicking uint64 // a session to end when the question that is under way is answered; 0: none
 	next    time.Time
 }
 
@@ -86,18 +87,32 @@ func (a *asker) ask(now time.Time) {
 	})
 }
 
-// kick ends a session. While a question is under way the key is to be pressed again.
+// kick ends a session, after the question that is under way.
 func (a *asker) kick(uid uint64) {
-	if a.busy {
-		a.s.model.said = "the server has not answered yet; try again"
-		return
+	switch {
+	case !a.busy:
+		source := a.s.cfg.Source
+		a.begin(func() func(*model) {
+			_, err := source.Kick(a.ctx, uid)
+			return func(m *model) { m.kicked(uid, err) }
+		})
+		a.again = true
+	case a.kicking == 0:
+		a.kicking = uid
+	default:
+		a.s.model.said = "the session before is still being ended; try again"
 	}
-	source := a.s.cfg.Source
-	a.begin(func() func(*model) {
-		_, err := source.Kick(a.ctx, uid)
-		return func(m *model) { m.kicked(uid, err) }
-	})
-	a.again = true
+}
+
+// answered goes on with what waited for an answer.
+func (a *asker) answered() {
+	a.busy = false
+	if uid := a.kicking; uid != 0 {
+		a.kicking = 0
+		a.kick(uid)
+	} else if a.again {
+		a.ask(time.Now())
+	}
 }
 
 func (a *asker) begin(question func() func(*model)) {
@@ -147,11 +162,8 @@ func (s *screen) turn(a *asker) (quit bool, err error) {
 	}
 	select {
 	case answer := <-a.answers:
-		a.busy = false
 		answer(s.model)
-		if a.again {
-			a.ask(time.Now())
-		}
+		a.answered()
 	default:
 	}
 	for _, k := range typed {
