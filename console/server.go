@@ -34,6 +34,7 @@ type Server struct {
 	http     *http.Server
 	guard    *guard
 	profiles profiles
+	surveys  *surveys
 	listener *boundedListener
 	socket   *boundedListener   // of its own, so that what comes by the network takes no place from it
 	stop     context.CancelFunc // cancels the contexts of all requests
@@ -43,7 +44,7 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		cfg: cfg, stop: stop, listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
+		cfg: cfg, stop: stop, surveys: newSurveys(), listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
 		socket: &boundedListener{limit: socketConnectionsMax},
 	}
 	var err error
