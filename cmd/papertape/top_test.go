@@ -33,7 +33,7 @@ func TestTop(t *testing.T) {
 	buys(t, c, "SH", "600519", 100)
 	p := startTop(t, at.Admin)
 	s := p.until("a session", func(s screenState) bool { return s.count(" 100100  live ") == 1 })
-	if !s.own || !s.noCursor || s.count("SIMULATED  ready") != 1 || s.count("connections 1  logins") != 1 {
+	if !s.own || !s.noCursor || s.count("SIMULATED  ready") != 1 || s.count("connections 1 of ") != 1 {
 		t.Errorf("own screen %v, cursor hidden %v:\n%s", s.own, s.noCursor, s)
 	}
 	if style, _ := s.styleOf("account  state"); style != "7" {

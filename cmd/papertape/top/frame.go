@@ -109,7 +109,7 @@ func (m *model) figures() []line {
 		{text: fmt.Sprintf("events %s  requests %s  steps %s  orders refused %s  busy %s", rate("events"),
 			rate("requests"), rate("steps"), rate("orders_refused"), rate("busy"))},
 		{text: fmt.Sprintf("connections %s  logins %s  accepted %s  refused %s  cut as slow %s/s  protocol errors %s",
-			whole(n["connections"]), rate("logins"), rate("accepted"), rate("refused_full"), number(slow),
+			m.connections(), rate("logins"), rate("accepted"), rate("refused_full"), number(slow),
 			rate("protocol_errors"))},
 	}
 	history := "history " + m.bytes(n["history_bytes"]) + " in " + whole(n["history_events"]) + " events"
@@ -128,9 +128,46 @@ func (m *model) figures() []line {
 		rate("journal_commits"), each, written, n["journal_checkpoint_ms"], m.bytes(n["journal_disk_bytes"]), history)})
 }
 
-// alarms are counters that should be 0.
+// connections are those that are open, of as many as there may be.
+func (m *model) connections() string {
+	for _, l := range m.now.limits {
+		if l.Name == "connections" {
+			return whole(l.Value) + " of " + whole(l.Limit)
+		}
+	}
+	return whole(m.now.counters["connections"])
+}
+
+// near is the part of a limit from which on it is shown.
+const near = 0.8
+
+// fillsUp is a limit that is reached sooner or later, and is meant to be.
+const fillsUp = "history_memory"
+
+// nearLimits are the things of which there is nearly as much as there may be, or nearly as little.
+func (m *model) nearLimits() (lines []line) {
+	for i := range m.now.limits {
+		l := &m.now.limits[i]
+		is, most := float64(l.Value), float64(l.Limit)
+		if l.Low {
+			is, most = most, is
+		}
+		if most == 0 || is < near*most || l.Name == fillsUp {
+			continue
+		}
+		value, limit := whole(l.Value), whole(l.Limit)
+		if l.Unit == "bytes" {
+			value, limit = m.bytes(l.Value), m.bytes(l.Limit)
+		}
+		text := fmt.Sprintf("! %s: %s, and the limit is %s", l.What, value, limit)
+		lines = append(lines, line{text: usertext.Shown(text), style: styleAlarm})
+	}
+	return lines
+}
+
+// alarms are counters that should be 0, and limits that are near.
 func (m *model) alarms() (lines []line) {
-	n := m.now.counters
+	lines, n := m.nearLimits(), m.now.counters
 	for _, a := range []struct{ name, text string }{
 		{"read_only", "read only: the disk is nearly full, and orders are refused"},
 		{"panics", "panics contained since the start: look at the log"},
@@ -187,14 +224,16 @@ func (m *model) rows(t *Table) (rows [][]string, words map[int]bool) {
 			})
 		}
 	default:
-		words = map[int]bool{2: true, 5: true, 6: true, 7: true}
-		rows = [][]string{{"uid", "account", "state", "waiting", "in flight", "since", "remote", "key"}}
+		words = map[int]bool{2: true, 7: true, 8: true, 9: true}
+		rows = [][]string{
+			{"uid", "account", "state", "waiting", "in flight", "received", "sent", "since", "remote", "key"},
+		}
 		for i := range t.Sessions {
 			s := &t.Sessions[i]
 			rows = append(rows, []string{
 				strconv.FormatUint(s.UID, 10), strconv.FormatUint(s.Account, 10), State(s),
-				m.bytes(uint64(s.WaitingBytes)), strconv.Itoa(s.InFlight), s.Since.Format(time.DateTime),
-				usertext.Shown(s.Remote), usertext.Shown(s.Key),
+				m.bytes(uint64(s.WaitingBytes)), strconv.Itoa(s.InFlight), m.bytes(s.BytesReceived),
+				m.bytes(s.BytesSent), s.Since.Format(time.DateTime), usertext.Shown(s.Remote), usertext.Shown(s.Key),
 			})
 		}
 	}

@@ -33,8 +33,8 @@ func TestKeys(t *testing.T) {
 	}{
 		{"", Query{Sessions, "-waiting", 20, ""}, action{}, ""},
 		{"o", Query{Sessions, "-in_flight", 20, ""}, action{refresh: true}, ""},
-		{"ooo", Query{Sessions, "uid", 20, ""}, action{refresh: true}, ""},
-		{"oooo", Query{Sessions, "-waiting", 20, ""}, action{refresh: true}, ""},
+		{"ooooo", Query{Sessions, "uid", 20, ""}, action{refresh: true}, ""},
+		{"oooooo", Query{Sessions, "-waiting", 20, ""}, action{refresh: true}, ""},
 		{"O", Query{Sessions, "waiting", 20, ""}, action{refresh: true}, ""},
 		{"OO", Query{Sessions, "-waiting", 20, ""}, action{refresh: true}, ""},
 		{"Oo", Query{Sessions, "-in_flight", 20, ""}, action{refresh: true}, ""},
@@ -136,7 +136,7 @@ func textOf(lines []line) string {
 func TestFrame(t *testing.T) {
 	table := Table{Total: 9996, Sessions: []console.Session{
 		{UID: 8812, Account: 100017, Remote: "10.0.0.9:4711", Since: start, WaitingBytes: 217088, InFlight: 2,
-			Key: "desk 7"},
+			BytesSent: 5 << 20, Key: "desk 7"},
 		{UID: 9001, Account: 100455, Remote: "10.0.0.1:1", Since: start, WaitingBytes: 64 << 10, CatchingUp: true},
 		{UID: 9002, Remote: "evil\x1b[2J", Since: start},
 	}}
@@ -151,17 +151,27 @@ func TestFrame(t *testing.T) {
 	m := sessionsModel()
 	m.take(sampleAt(0, counters(0), table))
 	m.take(sampleAt(1, counters(1), table))
+	m.now.limits = []console.Limit{
+		{Name: "connections", Value: 9996, Limit: 18_500, Unit: "connections", What: "connections of clients"},
+		{Name: "outboxes", Value: 900 << 20, Limit: 1 << 30, Unit: "bytes", What: "what waits for clients"},
+		{Name: "disk", Value: 300 << 20, Limit: 256 << 20, Unit: "bytes", Low: true, What: "room on the disk"},
+		{Name: "room", Value: 3 << 30, Limit: 256 << 20, Unit: "bytes", Low: true, What: "room elsewhere"},
+		{Name: "history_memory", Value: 1 << 30, Limit: 1 << 30, Unit: "bytes", What: "events in memory"},
+		{Name: "none", What: "what has no limit"},
+	}
 	const want = `papertape top  127.0.0.1:7301  SIMULATED  ready  12:00:01
 events 2,013/s  requests 4,870/s  steps 10/s  orders refused 1.0/s  busy 0/s
-connections 9,996  logins 0/s  accepted 0/s  refused 0/s  cut as slow 1.0/s  protocol errors 0/s
+connections 9,996 of 18,500  logins 0/s  accepted 0/s  refused 0/s  cut as slow 1.0/s  protocol errors 0/s
 journal 800/s commits of 2.5 events, 128 KiB/s  checkpoint 12 ms  on disk 5 MiB  history 412 MiB in 9,000,000 events
+! what waits for clients: 900 MiB, and the limit is 1 GiB
+! room on the disk: 300 MiB, and the limit is 256 MiB
 ! 1: panics contained since the start: look at the log
 
 sessions by -waiting, 3 of 9,996
- uid  account  state          waiting  in flight  since                remote         key
-8812   100017  live           212 KiB          2  2026-11-30 12:00:00  10.0.0.9:4711  desk 7
-9001   100455  catching_up     64 KiB          0  2026-11-30 12:00:00  10.0.0.1:1
-9002        0  not_logged_in      0 B          0  2026-11-30 12:00:00  evil?[2J`
+ uid  account  state          waiting  in flight  received   sent  since                remote         key
+8812   100017  live           212 KiB          2       0 B  5 MiB  2026-11-30 12:00:00  10.0.0.9:4711  desk 7
+9001   100455  catching_up     64 KiB          0       0 B    0 B  2026-11-30 12:00:00  10.0.0.1:1
+9002        0  not_logged_in      0 B          0       0 B    0 B  2026-11-30 12:00:00  evil?[2J`
 	if got := textOf(m.frame(0, m.now.at)); got != want {
 		t.Errorf("it shows\n%s\nwant\n%s", got, want)
 	}
@@ -169,7 +179,7 @@ sessions by -waiting, 3 of 9,996
 	if got := textOf(m.frame(0, m.now.at)); !strings.Contains(got, "  217,088  ") {
 		t.Errorf("bytes in full:\n%s", got)
 	}
-	for height := range 15 {
+	for height := range 17 {
 		if got := m.frame(height+1, start); len(got) != height+1 || got[height].text != "? keys  q quit" {
 			t.Errorf("in %d lines it shows\n%s", height+1, textOf(got))
 		}
@@ -242,8 +252,8 @@ func TestChecks(t *testing.T) {
 			}
 		}
 	}
-	const want = `sort "--uid": sessions can be sorted by waiting, in_flight, account, uid; with - in front, the ` +
-		`largest first`
+	const want = `sort "--uid": sessions can be sorted by waiting, in_flight, bytes_sent, bytes_received, account, ` +
+		`uid; with - in front, the largest first`
 	if err := CheckSort(Sessions, "--uid"); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -286,6 +296,10 @@ func (s *scripted) Counters(context.Context) (list []console.Counter, err error)
 	return list, nil
 }
 
+func (s *scripted) Limits(context.Context) ([]console.Limit, error) {
+	return []console.Limit{{Name: "connections", Limit: 5}}, nil
+}
+
 func (s *scripted) Table(_ context.Context, q Query) (Table, error) { return Table{Total: q.Rows}, nil }
 
 func (s *scripted) Kick(context.Context, uint64) (console.Session, error) {
@@ -299,7 +313,7 @@ func TestLook(t *testing.T) {
 	}
 	got, err := Look(t.Context(), &cfg)
 	if err != nil || got.Ready || got.Unready != "draining" || got.Counters["events"] != 2 ||
-		got.Rates["events"] <= 0 || got.Total != 3 {
+		got.Rates["events"] <= 0 || len(got.Limits) != 1 || got.Total != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := Look(t.Context(), &cfg); err == nil || err.Error() != "no answer" {

@@ -3,6 +3,8 @@ package top
 import (
 	"context"
 	"time"
+
+	"github.com/papertape/papertape/console"
 )
 
 // sample is what a server said at one time.
@@ -11,6 +13,7 @@ type sample struct {
 	query    Query
 	unready  string // why it is not ready; empty: it is
 	counters map[string]uint64
+	limits   []console.Limit
 	table    Table
 	err      error // it could not be asked; the rest is not there
 }
@@ -22,6 +25,9 @@ func take(ctx context.Context, s Source, q Query, now func() time.Time) *sample 
 		out.unready = err.Error()
 	}
 	list, err := s.Counters(ctx)
+	if err == nil {
+		out.limits, err = s.Limits(ctx)
+	}
 	if err == nil {
 		out.table, err = s.Table(ctx, q)
 	}
@@ -64,6 +70,7 @@ type Snapshot struct {
 	Seconds  float64            `json:"seconds"`           // between the two looks that the rates are of
 	Rates    map[string]float64 `json:"rates"`             // a second
 	Counters map[string]uint64  `json:"counters"`
+	Limits   []console.Limit    `json:"limits,omitempty"`
 	View     View               `json:"view"`
 	Sort     string             `json:"sort"`
 	Filter   string             `json:"filter,omitempty"`
@@ -74,7 +81,8 @@ func snapshotOf(server string, before, after *sample) Snapshot {
 	s := Snapshot{
 		Time: after.at.UTC(), Server: server, Ready: after.unready == "", Unready: after.unready,
 		Seconds: after.at.Sub(before.at).Seconds(), Rates: ratesBetween(before, after), Counters: after.counters,
-		View: after.query.View, Sort: after.query.Sort, Filter: after.query.Filter, Table: after.table,
+		Limits: after.limits,
+		View:   after.query.View, Sort: after.query.Sort, Filter: after.query.Filter, Table: after.table,
 	}
 	return s
 }

@@ -25,6 +25,8 @@ var (
 	sessionKeys = []sortKey[console.Session]{
 		by("waiting", func(s *console.Session) int { return s.WaitingBytes }),
 		by("in_flight", func(s *console.Session) int { return s.InFlight }),
+		by("bytes_sent", func(s *console.Session) uint64 { return s.BytesSent }),
+		by("bytes_received", func(s *console.Session) uint64 { return s.BytesReceived }),
 		by("account", func(s *console.Session) uint64 { return s.Account }),
 		by("uid", func(s *console.Session) uint64 { return s.UID }),
 	}

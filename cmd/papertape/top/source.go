@@ -2,7 +2,10 @@ package top
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +16,8 @@ import (
 type Source interface {
 	Ready(ctx context.Context) error
 	Counters(ctx context.Context) ([]console.Counter, error)
+	// Limits returns what there is of things that are limited. A server of before this could says nothing.
+	Limits(ctx context.Context) ([]console.Limit, error)
 	// Table returns the rows of a view that a query asks for.
 	Table(ctx context.Context, q Query) (Table, error)
 	Kick(ctx context.Context, uid uint64) (console.Session, error)
@@ -44,48 +49,98 @@ type Table struct {
 	Instruments []console.Instrument `json:"instruments,omitempty"`
 }
 
-// Ask returns the server behind a console.
-func Ask(c *console.Client) Source { return asked{c} }
+// Ask returns the server behind a console. It has the server sort and search; a server of before this could is asked
+// for everything, and what is wanted is picked here.
+func Ask(c *console.Client) Source { return &asked{Client: c} }
 
-type asked struct{ *console.Client }
+// asked is asked one question at a time.
+type asked struct {
+	*console.Client
+	old bool // the server cannot search
+}
 
-func (a asked) Counters(ctx context.Context) ([]console.Counter, error) {
+func (a *asked) Counters(ctx context.Context) ([]console.Counter, error) {
 	n, err := a.Client.Counters(ctx)
 	return n.Counters, err
 }
 
-func (a asked) Kick(ctx context.Context, uid uint64) (console.Session, error) {
+func (a *asked) Limits(ctx context.Context) ([]console.Limit, error) {
+	s, err := a.Server(ctx)
+	var refused *console.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return nil, nil
+	}
+	return s.Limits, err
+}
+
+func (a *asked) Kick(ctx context.Context, uid uint64) (console.Session, error) {
 	return a.Client.Kick(ctx, uid, "")
 }
 
-func (a asked) Table(ctx context.Context, q Query) (Table, error) {
-	switch q.View {
-	case Accounts:
-		all, err := a.Accounts(ctx, 0, accountsMax)
-		return pick(all.Accounts, q, accountKeys, matchAccount, func(t *Table, rows []console.Account) { t.Accounts = rows }), err
-	case Instruments:
+func (a *asked) Table(ctx context.Context, q Query) (t Table, err error) {
+	if q.View == Instruments {
 		all, err := a.Instruments(ctx)
 		return pick(all.Instruments, q, instrumentKeys, matchInstrument,
 			func(t *Table, rows []console.Instrument) { t.Instruments = rows }), err
-	default:
-		all, err := a.Sessions(ctx)
-		return pick(all.Sessions, q, sessionKeys, matchSession,
-			func(t *Table, rows []console.Session) { t.Sessions = rows }), err
 	}
+	if !a.old {
+		t, err = a.search(ctx, q)
+		var refused *console.Error
+		a.old = errors.As(err, &refused) && refused.Status == http.StatusBadRequest
+	}
+	if a.old {
+		return a.everything(ctx, q)
+	}
+	return t, err
+}
+
+// search has the server pick.
+func (a *asked) search(ctx context.Context, q Query) (Table, error) {
+	if q.View == Accounts {
+		found, err := a.SearchAccounts(ctx, console.AccountSearch{Prefix: q.Filter, Sort: q.Sort, Limit: q.Rows})
+		return Table{Total: found.Total, Accounts: found.Accounts}, err
+	}
+	wanted := console.SessionSearch{Sort: q.Sort, Limit: q.Rows}
+	account, err := strconv.ParseUint(q.Filter, 10, 64)
+	switch {
+	case err == nil:
+		wanted.Account = account
+	case slices.Contains(sessionStates, q.Filter):
+		wanted.State = q.Filter
+	default:
+		wanted.Remote = q.Filter
+	}
+	found, err := a.SearchSessions(ctx, wanted)
+	return Table{Total: found.Total, Sessions: found.Sessions}, err
+}
+
+// everything asks for all there is, and picks.
+func (a *asked) everything(ctx context.Context, q Query) (Table, error) {
+	if q.View == Accounts {
+		all, err := a.Accounts(ctx, 0, accountsMax)
+		return pick(all.Accounts, q, accountKeys, matchAccount,
+			func(t *Table, rows []console.Account) { t.Accounts = rows }), err
+	}
+	all, err := a.Sessions(ctx)
+	return pick(all.Sessions, q, sessionKeys, matchSession,
+		func(t *Table, rows []console.Session) { t.Sessions = rows }), err
 }
 
 // accountsMax is the longest page of accounts that a console gives.
 const accountsMax = 1000
 
-// State is what a session does, in a word.
+// sessionStates are what a session does, in a word.
+var sessionStates = []string{"not_logged_in", "catching_up", "live"}
+
+// State is the word of a session.
 func State(s *console.Session) string {
 	switch {
 	case s.Account == 0:
-		return "not_logged_in"
+		return sessionStates[0]
 	case s.CatchingUp:
-		return "catching_up"
+		return sessionStates[1]
 	default:
-		return "live"
+		return sessionStates[2]
 	}
 }
 
