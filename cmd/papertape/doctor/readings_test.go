@@ -61,6 +61,12 @@ func TestRead(t *testing.T) {
 		{"version 1, another disk", machineOf(t, "v1"), "/var/lib/paper tapes", onRoot},
 		{"version 2", machineOf(t, "v2"), "/data2", container},
 		{"version 2, on a volume", machineOf(t, "v2"), "/data", onVolume},
+		{"a group without limits", fstest.MapFS{
+			"proc/self/cgroup":         {Data: []byte("4:memory:/\n")},
+			"proc/self/mountinfo":      {Data: []byte("35 31 0:32 / /cg rw,relatime - cgroup cgroup rw,memory\n")},
+			"cg/memory.limit_in_bytes": {Data: []byte("9223372036854771712\n")},
+			"cg/memory.usage_in_bytes": {Data: []byte("900000000\n")},
+		}, "/data", nothing},
 		{"nothing to read", fstest.MapFS{}, "/data", nothing},
 		{"nonsense", fstest.MapFS{
 			"proc/self/limits":          {Data: []byte("Max open files")},
