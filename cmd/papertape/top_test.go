@@ -130,9 +130,9 @@ func TestTopFitsTheScreen(t *testing.T) {
 	p.awaitText("贵州茅台")
 	const width, height = 40, 8
 	p.mu.Lock()
-	p.vt.rows, p.vt.width, p.vt.height, p.x, p.y = nil, width, height, 0, 0
+	p.rows, p.width, p.height, p.x, p.y = nil, width, height, 0, 0
 	for range height {
-		p.vt.rows = append(p.vt.rows, blank(width))
+		p.rows = append(p.rows, blank(width))
 	}
 	p.mu.Unlock()
 	conn, err := p.tty.SyscallConn()

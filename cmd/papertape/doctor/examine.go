@@ -196,7 +196,7 @@ func nextOf(bounds []bound, binding *bound) string {
 	var next *bound
 	for i := range bounds {
 		b := &bounds[i]
-		if b.name != binding.name && !(binding.own && b.own) && (next == nil || b.allows < next.allows) {
+		if b.name != binding.name && (!binding.own || !b.own) && (next == nil || b.allows < next.allows) {
 			next = b
 		}
 	}
