@@ -155,6 +155,13 @@ func (c *Client) Server(ctx context.Context) (ServerInfo, error) {
 	return s, err
 }
 
+// Metrics returns what the server measures, in the text form of Prometheus.
+func (c *Client) Metrics(ctx context.Context) (string, error) {
+	var text []byte
+	err := c.do(ctx, http.MethodGet, "/metrics", nil, &text)
+	return string(text), err
+}
+
 // AccountSearch says which accounts are wanted, and in which order.
 type AccountSearch struct {
 	Prefix string // digits that their numbers begin with; empty: all
@@ -275,7 +282,7 @@ func accountPath(account uint64, what string) string {
 	return fmt.Sprintf("/api/v1/accounts/%d/%s", account, what)
 }
 
-// do sends a request and decodes the answer into v.
+// do sends a request and decodes the answer into v, or, if that is a *[]byte, keeps it there as it came.
 func (c *Client) do(ctx context.Context, method, path string, body []byte, v any) error {
 	if c.token != "" && !strings.HasPrefix(c.base, httpsScheme) && !isLoopback(c.address) {
 		return fmt.Errorf("the token is not sent to %s unencrypted, where others on the way would read it; "+
@@ -310,6 +317,10 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, v any
 	}
 	if resp.StatusCode != http.StatusOK {
 		return c.failed(resp, text)
+	}
+	if raw, ok := v.(*[]byte); ok {
+		*raw = text
+		return nil
 	}
 	if err := decodeAnswer(text, v); err != nil {
 		return fmt.Errorf("the answer from %s is not that of a console: %w", c.address, err)

@@ -112,6 +112,7 @@ func (m *model) figures() []line {
 			m.connections(), rate("logins"), rate("accepted"), rate("refused_full"), number(slow),
 			rate("protocol_errors"))},
 	}
+	lines = append(lines, m.latencyLine()...)
 	history := "history " + m.bytes(n["history_bytes"]) + " in " + whole(n["history_events"]) + " events"
 	if _, durable := n["journal_commits"]; !durable {
 		return append(lines, line{text: "no journal  " + history})

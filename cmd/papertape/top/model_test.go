@@ -300,6 +300,8 @@ func (s *scripted) Limits(context.Context) ([]console.Limit, error) {
 	return []console.Limit{{Name: "connections", Limit: 5}}, nil
 }
 
+func (s *scripted) Metrics(context.Context) (string, error) { return "", nil }
+
 func (s *scripted) Table(_ context.Context, q Query) (Table, error) { return Table{Total: q.Rows}, nil }
 
 func (s *scripted) Kick(context.Context, uint64) (console.Session, error) {

@@ -9,13 +9,14 @@ import (
 
 // sample is what a server said at one time.
 type sample struct {
-	at       time.Time
-	query    Query
-	unready  string // why it is not ready; empty: it is
-	counters map[string]uint64
-	limits   []console.Limit
-	table    Table
-	err      error // it could not be asked; the rest is not there
+	at        time.Time
+	query     Query
+	unready   string // why it is not ready; empty: it is
+	counters  map[string]uint64
+	limits    []console.Limit
+	latencies map[string]latency
+	table     Table
+	err       error // it could not be asked; the rest is not there
 }
 
 // take asks a server. Rates need another sample, of before.
@@ -27,6 +28,11 @@ func take(ctx context.Context, s Source, q Query, now func() time.Time) *sample 
 	list, err := s.Counters(ctx)
 	if err == nil {
 		out.limits, err = s.Limits(ctx)
+	}
+	if err == nil {
+		var text string
+		text, err = s.Metrics(ctx)
+		out.latencies = parseLatencies(text)
 	}
 	if err == nil {
 		out.table, err = s.Table(ctx, q)
@@ -69,6 +75,7 @@ type Snapshot struct {
 	Unready  string             `json:"unready,omitempty"` // why not
 	Seconds  float64            `json:"seconds"`           // between the two looks that the rates are of
 	Rates    map[string]float64 `json:"rates"`             // a second
+	P99      map[string]float64 `json:"p99_ms"`            // of what happened between them, where the server tells
 	Counters map[string]uint64  `json:"counters"`
 	Limits   []console.Limit    `json:"limits,omitempty"`
 	View     View               `json:"view"`
@@ -80,7 +87,8 @@ type Snapshot struct {
 func snapshotOf(server string, before, after *sample) Snapshot {
 	s := Snapshot{
 		Time: after.at.UTC(), Server: server, Ready: after.unready == "", Unready: after.unready,
-		Seconds: after.at.Sub(before.at).Seconds(), Rates: ratesBetween(before, after), Counters: after.counters,
+		Seconds: after.at.Sub(before.at).Seconds(), Rates: ratesBetween(before, after),
+		P99: p99s(before, after), Counters: after.counters,
 		Limits: after.limits,
 		View:   after.query.View, Sort: after.query.Sort, Filter: after.query.Filter, Table: after.table,
 	}

@@ -18,6 +18,8 @@ type Source interface {
 	Counters(ctx context.Context) ([]console.Counter, error)
 	// Limits returns what there is of things that are limited. A server of before this could says nothing.
 	Limits(ctx context.Context) ([]console.Limit, error)
+	// Metrics returns what is measured, in the text form of Prometheus. A server of before this could says nothing.
+	Metrics(ctx context.Context) (string, error)
 	// Table returns the rows of a view that a query asks for.
 	Table(ctx context.Context, q Query) (Table, error)
 	Kick(ctx context.Context, uid uint64) (console.Session, error)
@@ -66,11 +68,21 @@ func (a *asked) Counters(ctx context.Context) ([]console.Counter, error) {
 
 func (a *asked) Limits(ctx context.Context) ([]console.Limit, error) {
 	s, err := a.Server(ctx)
+	return s.Limits, ifThere(err)
+}
+
+func (a *asked) Metrics(ctx context.Context) (string, error) {
+	text, err := a.Client.Metrics(ctx)
+	return text, ifThere(err)
+}
+
+// ifThere is nil for the error of a path that the server does not know.
+func ifThere(err error) error {
 	var refused *console.Error
 	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
-		return nil, nil
+		return nil
 	}
-	return s.Limits, err
+	return err
 }
 
 func (a *asked) Kick(ctx context.Context, uid uint64) (console.Session, error) {

@@ -20,7 +20,7 @@ func answers(t *testing.T, known map[string]string) (Source, *[]string) {
 		body, ok := known[r.URL.RequestURI()]
 		switch {
 		case ok:
-		case strings.HasPrefix(r.URL.Path, "/api/v1/server"):
+		case r.URL.Path == "/api/v1/server" || r.URL.Path == "/metrics":
 			w.WriteHeader(http.StatusNotFound)
 			body = `{"error": {"code": "not_found", "message": "there is no such path"}}`
 		default:
@@ -35,7 +35,7 @@ func answers(t *testing.T, known map[string]string) (Source, *[]string) {
 }
 
 const (
-	oneSession  = `{"sessions": [{"uid": 7, "account": 100017, "waiting_bytes": 5, "remote": "10.0.0.1:5"}], "total": 90}`
+	oneSession  = `{"sessions": [{"uid": 7, "account": 100017, "waiting_bytes": 5}], "total": 90}`
 	twoSessions = `{"sessions": [{"uid": 7, "account": 100017}, {"uid": 8, "account": 100017, "waiting_bytes": 5}]}`
 )
 
@@ -57,7 +57,8 @@ func TestServerSearches(t *testing.T) {
 		}
 		s, asked := answers(t, map[string]string{c.want: body})
 		got, err := s.Table(t.Context(), c.q)
-		if err != nil || got.Total != 90 || len(got.Sessions)+len(got.Accounts) != 1 || !slices.Equal(*asked, []string{c.want}) {
+		if err != nil || got.Total != 90 || len(got.Sessions)+len(got.Accounts) != 1 ||
+			!slices.Equal(*asked, []string{c.want}) {
 			t.Errorf("%+v: %+v, %v; asked %q, want %s", c.q, got, err, *asked, c.want)
 		}
 	}
@@ -85,9 +86,16 @@ func TestServerOfBefore(t *testing.T) {
 	if limits, err := s.Limits(t.Context()); err != nil || limits != nil {
 		t.Errorf("limits: %v, %v", limits, err)
 	}
+	if text, err := s.Metrics(t.Context()); err != nil || text != "" {
+		t.Errorf("metrics: %q, %v", text, err)
+	}
 	s, _ = answers(t, map[string]string{"/api/v1/server": `{"limits": [{"name": "connections", "limit": 5}]}`})
 	if limits, err := s.Limits(t.Context()); err != nil || len(limits) != 1 || limits[0].Limit != 5 {
 		t.Errorf("limits: %v, %v", limits, err)
+	}
+	s, _ = answers(t, map[string]string{"/metrics": "papertape_ready 1\n"})
+	if text, err := s.Metrics(t.Context()); err != nil || text != "papertape_ready 1\n" {
+		t.Errorf("metrics: %q, %v", text, err)
 	}
 	if _, err := s.Table(t.Context(), Query{Sessions, "-waiting", 1, ""}); err == nil {
 		t.Error("a server that answers nothing has a table")
