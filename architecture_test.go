@@ -61,7 +61,9 @@ var imports = map[string][]string{
 
 	// The command's subpackages may import only what they need.
 	"cmd/papertape/config":   {"cmd/papertape/userfile", "console", "decimal", "engine/simulator", "usertext"},
+	"cmd/papertape/doctor":   {},
 	"cmd/papertape/process":  {},
+	"cmd/papertape/top":      {"console", "usertext"},
 	"cmd/papertape/userfile": {"usertext"},
 }
 

@@ -148,6 +148,72 @@ func (c *Client) Accounts(ctx context.Context, after uint64, limit int) (Account
 	return a, err
 }
 
+// Server returns what the server is, what it may hold, and what whoever asks may do.
+func (c *Client) Server(ctx context.Context) (ServerInfo, error) {
+	var s ServerInfo
+	err := c.do(ctx, http.MethodGet, "/api/v1/server", nil, &s)
+	return s, err
+}
+
+// Metrics returns what the server measures, in the text form of Prometheus.
+func (c *Client) Metrics(ctx context.Context) (string, error) {
+	var text []byte
+	err := c.do(ctx, http.MethodGet, "/metrics", nil, &text)
+	return string(text), err
+}
+
+// AccountSearch says which accounts are wanted, and in which order.
+type AccountSearch struct {
+	Prefix string // digits that their numbers begin with; empty: all
+	Sort   string // as the parameter sort of /api/v1/accounts; empty: by number
+	Limit  int    // at most 1000; 0: 100
+}
+
+// SearchAccounts returns the first of the accounts that are wanted.
+func (c *Client) SearchAccounts(ctx context.Context, q AccountSearch) (Accounts, error) {
+	var a Accounts
+	err := c.do(ctx, http.MethodGet, "/api/v1/accounts"+searchQuery(q.Limit, "q", q.Prefix, "sort", q.Sort), nil, &a)
+	return a, err
+}
+
+// SessionSearch says which sessions are wanted, and in which order.
+type SessionSearch struct {
+	Account uint64 // 0: of all
+	State   string // live, catching_up or not_logged_in; empty: all
+	Remote  string // the beginning of their address; empty: all
+	Sort    string // as the parameter sort of /api/v1/sessions; empty: by uid
+	Limit   int    // at most 1000; 0: no limit
+}
+
+// SearchSessions returns the first of the sessions that are wanted.
+func (c *Client) SearchSessions(ctx context.Context, q SessionSearch) (Sessions, error) {
+	account := ""
+	if q.Account != 0 {
+		account = strconv.FormatUint(q.Account, 10)
+	}
+	var s Sessions
+	err := c.do(ctx, http.MethodGet, "/api/v1/sessions"+searchQuery(q.Limit, "account", account, "state", q.State,
+		"remote", q.Remote, "sort", q.Sort), nil, &s)
+	return s, err
+}
+
+// searchQuery makes a query of a limit and of names with their values, without what is empty.
+func searchQuery(limit int, namesAndValues ...string) string {
+	query := make(url.Values)
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	for i := 0; i < len(namesAndValues); i += 2 {
+		if v := namesAndValues[i+1]; v != "" {
+			query.Set(namesAndValues[i], v)
+		}
+	}
+	if len(query) == 0 {
+		return ""
+	}
+	return "?" + query.Encode()
+}
+
 // Sessions returns all client connections, by uid.
 func (c *Client) Sessions(ctx context.Context) (Sessions, error) {
 	var s Sessions
@@ -216,7 +282,7 @@ func accountPath(account uint64, what string) string {
 	return fmt.Sprintf("/api/v1/accounts/%d/%s", account, what)
 }
 
-// do sends a request and decodes the answer into v.
+// do sends a request and decodes the answer into v, or, if that is a *[]byte, keeps it there as it came.
 func (c *Client) do(ctx context.Context, method, path string, body []byte, v any) error {
 	if c.token != "" && !strings.HasPrefix(c.base, httpsScheme) && !isLoopback(c.address) {
 		return fmt.Errorf("the token is not sent to %s unencrypted, where others on the way would read it; "+
@@ -251,6 +317,10 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, v any
 	}
 	if resp.StatusCode != http.StatusOK {
 		return c.failed(resp, text)
+	}
+	if raw, ok := v.(*[]byte); ok {
+		*raw = text
+		return nil
 	}
 	if err := decodeAnswer(text, v); err != nil {
 		return fmt.Errorf("the answer from %s is not that of a console: %w", c.address, err)

@@ -28,6 +28,9 @@ type vt struct {
 	rest    []byte // an incomplete letter or sequence
 	marks   bool   // bracketed paste mode
 	bells   int
+
+	noCursor bool     // the cursor is hidden
+	own      [][]cell // the screen of before, while the program has one of its own; nil: it has none
 }
 
 // cell is a column of a row. The second cell of a wide letter has no text.
@@ -167,13 +170,36 @@ func (s *vt) sequence(p []byte) int {
 			s.style = ""
 		}
 	case 'h', 'l':
-		if s.marks = p[end] == 'h'; codes != "?2004" {
-			s.t.Errorf("the program changes the mode %s", codes)
-		}
+		s.mode(codes, p[end] == 'h')
 	default: // for example a query, which this terminal does not answer
 		s.t.Errorf("the program wrote %q", p[:end+1])
 	}
 	return end + 1
+}
+
+// mode turns a mode on or off.
+func (s *vt) mode(code string, on bool) {
+	switch code {
+	case "?2004":
+		s.marks = on
+	case "?25":
+		s.noCursor = !on
+	case "?1049": // another screen, which is gone when it is turned off
+		if on == (s.own != nil) {
+			s.t.Errorf("the program turns its own screen on or off twice")
+			return
+		}
+		if on {
+			s.own, s.rows = s.rows, nil
+			for range s.height {
+				s.rows = append(s.rows, blank(s.width))
+			}
+		} else {
+			s.rows, s.own = s.own, nil
+		}
+	default:
+		s.t.Errorf("the program changes the mode %s", code)
+	}
 }
 
 func (s *vt) erase(below bool, n int) {
@@ -202,13 +228,15 @@ type screenState struct {
 	rows       [][]cell
 	bells      int
 	marks      bool // bracketed paste mode
+	own        bool // the program has a screen of its own
+	noCursor   bool
 }
 
 func (s *vt) look() screenState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := screenState{lines: append([]string(nil), s.above...), cursorLine: rowText(s.rows[s.y][:s.x]),
-		cursorAt: s.x, bells: s.bells, marks: s.marks}
+		cursorAt: s.x, bells: s.bells, marks: s.marks, own: s.own != nil, noCursor: s.noCursor}
 	for _, row := range s.rows {
 		now.lines = append(now.lines, rowText(row))
 		now.rows = append(now.rows, append([]cell(nil), row...))
@@ -288,6 +316,8 @@ func TestVT(t *testing.T) {
 		{"1\r\n2\r\n3\r\n4\r\n5\r\n6", "1\n2\n3\n4\n5\n6"},
 		{"\x1b[31mred\x1b[0m", "red"},
 		{"a\x1b[?2004hb", "ab"},
+		{"before\x1b[?1049h\x1b[?25l\x1b[Hown", "own"},
+		{"before\x1b[?1049h\x1b[Hown\x1b[?1049l", "before"},
 	} {
 		s := newVT(t, 10, 4)
 		for i := range len(c.wrote) { // byte by byte

@@ -6,6 +6,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/papertape/papertape/cmd/papertape/config"
+	"github.com/papertape/papertape/cmd/papertape/doctor"
 	"github.com/papertape/papertape/cmd/papertape/process"
 	"github.com/papertape/papertape/cmd/papertape/userfile"
 	"github.com/papertape/papertape/engine/gateway"
@@ -44,8 +45,8 @@ func loadScript(path string, u *market.Universe) (*simulator.Script, error) {
 }
 
 const (
-	filesReserved   = 1500 // for the process itself: journal, console, listeners, and connections being refused
-	connectionsAuto = 100_000
+	filesReserved   = doctor.FilesReserved
+	connectionsAuto = doctor.ConnectionsAuto
 )
 
 // connectionsMax raises the limit of open files and returns the maximum number of connections.

@@ -4,7 +4,8 @@
 // one, ledger.go opens and closes its ledger, machine.go obtains what it needs from the machine,
 // and reload.go reloads its configuration (package config). admin*.go ask a running server,
 // offline.go reads the ledger of a stopped one, and backup.go copies either. config.go has the
-// commands about configurations; manual.go generates manual pages and shell completion.
+// commands about configurations, doctor.go the one about the machine; top.go shows a running server; manual.go
+// generates manual pages and shell completion.
 package main
 
 import (
@@ -97,7 +98,7 @@ func newRoot() *cobra.Command {
 		newKick(), newStats(), newSimulate(), newHealthcheck(),
 		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newKeys(), newVersion())
 	root.AddCommand(newBust(), newCorrect(), newTrade(), newAccount())
-	root.AddCommand(newTLS(), newVerify(), newExport(), newBackup(), newAudit(), newTorture())
+	root.AddCommand(newTLS(), newVerify(), newExport(), newBackup(), newAudit(), newTorture(), newDoctor(), newTop())
 	describeHelp(root)
 	return root
 }

@@ -68,6 +68,7 @@ func serve(cmd *cobra.Command, settings *config.Settings) error {
 	defer r.start(hangupsOf(cmd.Context()))()
 	defer tellManagerStopping(cmd.Context(), &log)()
 	err = s.run(cmd.Context(), func(at addresses) {
+		adviseOnMachine(cfg, log)
 		announce(cfg, at, log, out)
 		tellManager(&log, managerReady)
 	})

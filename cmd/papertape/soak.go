@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -32,9 +33,9 @@ func newSoak() *cobra.Command {
 		Short:  "Put a server in a process of its own under load, and check what its clients see",
 		Long: `Start a server in a process of its own, run a load against it over loopback, check what every client sees, stop it.
 
-The runs are crowd (everybody logged in at once beside a simulated flow), flood (honest clients beside attackers) and soak
-(clients that come and go, order, stall, send garbage, vanish and resume). What is not set has a default for each run. The
-exit code is 99 if a check did not hold.`,
+The runs are crowd (everybody logged in at once beside a simulated flow), idle (everybody logged in and silent: what a
+connection costs), flood (honest clients beside attackers) and soak (clients that come and go, order, stall, send garbage,
+vanish and resume). What is not set has a default for each run. The exit code is 99 if a check did not hold.`,
 		Example: `  papertape soak --duration 10m
   papertape soak --run crowd --clients 10000 --rate 2000 --duration 60s
   papertape soak --run flood --attackers 1000 --repeat 5 -o json`,
@@ -71,15 +72,15 @@ exit code is 99 if a check did not hold.`,
 }
 
 func registerSoak(flags *pflag.FlagSet, cfg *soak.Config) {
-	flags.StringVar(&cfg.Run, "run", soak.Soak, "crowd, flood or soak")
+	flags.StringVar(&cfg.Run, "run", soak.Soak, "crowd, idle, flood or soak")
 	flags.Var(boolFlag{&cfg.TLS}, "tls", "the clients come over TLS; every fourth attacker of flood begins a handshake")
 	flags.Var(boolFlag{&cfg.Keys}, "keys", "the clients have a key; attackers of flood try it without its secret, "+
 		"from one address unless --addresses says otherwise")
 	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of what clients choose, and of the server")
 	flags.Var(decimal.Whole(&cfg.Clients, 0, 1, countMax), "clients",
-		"clients that log in (crowd 10000, flood 1000, soak 2000)")
+		"clients that log in (crowd 10000, idle 5000, flood 1000, soak 2000)")
 	flags.Var(decimal.Whole(&cfg.Accounts, 0, 1, accountsMax), "accounts",
-		"accounts that they log in to, in turn (as many as clients)")
+		"accounts that they log in to, in turn (as many as clients; idle 100)")
 	flags.Var(decimal.Real(&cfg.Rate, 0, 0, simulator.RateMax), "rate",
 		"simulated fills a second (crowd 2000, soak 500)")
 	flags.Var(decimal.Duration(&cfg.Duration, 0, time.Second, durationMax), "duration",
@@ -91,21 +92,26 @@ func registerSoak(flags *pflag.FlagSet, cfg *soak.Config) {
 		"flood: how often calm and attack follow each other")
 }
 
+// idleAccounts are few, so that connections are measured: opening many leaves free heap that connections would then
+// use.
+const idleAccounts = 100
+
 // completeSoak fills in the defaults.
 func completeSoak(cfg *soak.Config) error {
 	d, ok := map[string]soak.Config{
 		soak.Crowd: {Clients: 10_000, Rate: 2000, Duration: time.Minute},
+		soak.Idle:  {Clients: 5000, Accounts: idleAccounts},
 		soak.Flood: {Clients: 1000, Duration: time.Minute},
 		soak.Soak:  {Clients: 2000, Rate: 500, Duration: 10 * time.Minute},
 	}[cfg.Run]
 	if !ok {
-		return fmt.Errorf("run %q: it is crowd, flood or soak", cfg.Run)
+		return fmt.Errorf("run %q: it is crowd, idle, flood or soak", cfg.Run)
 	}
 	if cfg.Clients == 0 {
 		cfg.Clients = d.Clients
 	}
 	if cfg.Accounts == 0 {
-		cfg.Accounts = cfg.Clients
+		cfg.Accounts = cmp.Or(d.Accounts, cfg.Clients)
 	}
 	if cfg.Rate == 0 {
 		cfg.Rate = d.Rate

@@ -1,8 +1,9 @@
 // Package soak runs loads against a server in a process of its own, and believes nothing that the
-// server says. There are three runs:
+// server says. There are four runs:
 //
 //   - crowd: many connections at once beside a simulated flow; nothing may be lost, and goroutines
 //     may not grow with connections;
+//   - idle: connections that are logged in and silent, and what each of them costs;
 //   - flood: honest clients, whose orders are timed, first alone and then beside attackers that
 //     send garbage, half a frame or nothing, or try wrong keys;
 //   - soak: clients that come and go, order, subscribe, stall, send garbage, vanish and resume, for
@@ -41,6 +42,7 @@ import (
 const (
 	Crowd = "crowd"
 	Flood = "flood"
+	Idle  = "idle"
 	Soak  = "soak"
 )
 
@@ -58,8 +60,8 @@ type Config struct {
 	Seed      uint64
 	Clients   int           // that log in
 	Accounts  int           // that the clients log in to, in turn
-	Rate      float64       // simulated fills a second, except for Flood
-	Duration  time.Duration // of the load; for Flood of the attack, after a calm of a third of that
+	Rate      float64       // simulated fills a second, except for Flood and Idle
+	Duration  time.Duration // of the load, except for Idle; for Flood of the attack, after a calm of a third of that
 	Attackers int           // Flood: how many a second
 	Addresses int           // Flood: from which attackers connect, 127.0.1.1 and on; at most 250
 	Repeat    int           // Flood: how often calm and attack alternate

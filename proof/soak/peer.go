@@ -94,6 +94,7 @@ type peer struct {
 	loop    *loop
 	tally   *tally
 	port    int
+	from    *[4]byte // address that it connects from; nil: the kernel's choice
 	account uint64
 	rng     *rand.Rand
 	name    string
@@ -120,7 +121,7 @@ type peer struct {
 // newPeer returns a client by its number. The accounts are assigned in turn.
 func newPeer(l *loop, t *tally, port, number int, cfg *Config) *peer {
 	return &peer{
-		loop: l, tally: t, port: port, account: firstAccount + uint64(number%cfg.Accounts),
+		loop: l, tally: t, port: port, from: source(number), account: firstAccount + uint64(number%cfg.Accounts),
 		name: fmt.Sprintf("soak %d", number),
 		rng:  rand.New(rand.NewPCG(cfg.Seed, uint64(number))), asked: make(map[uint64]request),
 		onLive: func() {}, onEnd: func(error) {},
@@ -129,7 +130,7 @@ func newPeer(l *loop, t *tally, port, number int, cfg *Config) *peer {
 
 // dial connects and logs in, with what the shadow knows if there is one.
 func (p *peer) dial() error {
-	c, err := p.loop.dial(p.port, nil, p)
+	c, err := p.loop.dial(p.port, p.from, p)
 	if err != nil {
 		return err
 	}

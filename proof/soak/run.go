@@ -46,6 +46,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	load, flags := (*run).crowd, []string{"--sessions-per-account-max", strconv.Itoa(cfg.Clients)}
 	switch cfg.Run {
 	case Crowd:
+	case Idle:
+		load = (*run).idle
+		flags = append(flags, "--connections-max", "auto")
 	case Flood:
 		load = (*run).flood
 		flags = append(flags, "--history-memory-bytes-max", strconv.Itoa(floodHistoryBytes))
@@ -53,7 +56,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		load = (*run).soak
 		flags = append(flags, soakFlags()...)
 	default:
-		return nil, fmt.Errorf("there is no run %q: it is %s, %s or %s", cfg.Run, Crowd, Flood, Soak)
+		return nil, fmt.Errorf("there is no run %q: it is %s, %s, %s or %s", cfg.Run, Crowd, Flood, Idle, Soak)
 	}
 	flags = append(flags, "--accounts", strconv.Itoa(cfg.Accounts), "--seed", strconv.FormatUint(cfg.Seed, 10))
 	l, err := newLoop()
@@ -117,9 +120,12 @@ func said(log []string) string {
 }
 
 // login logs all clients in. It is an error if the server refuses one.
-func (r *run) login(ctx context.Context) error {
+func (r *run) login(ctx context.Context) error { return r.loginFirst(ctx, r.Clients) }
+
+// loginFirst logs the first n clients in.
+func (r *run) loginFirst(ctx context.Context, n int) error {
 	var refused error
-	for i := range r.Clients {
+	for i := range n {
 		p := newPeer(r.loop, r.tally, r.port, i, &r.Config)
 		p.onEnd = func(err error) { refused = fmt.Errorf("client %d could not stay: %s", i, p.endedBy(err)) }
 		r.peers = append(r.peers, p)
@@ -132,7 +138,7 @@ func (r *run) login(ctx context.Context) error {
 		}
 	}
 	err := r.loop.until(ctx, loginLimit, "logging in", func() bool {
-		return refused != nil || r.tally.live == r.Clients
+		return refused != nil || r.tally.live == n
 	})
 	return errors.Join(err, refused)
 }

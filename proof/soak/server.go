@@ -9,12 +9,10 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/papertape/papertape/proof/process"
@@ -46,9 +44,9 @@ func startServer(ctx context.Context, binary string, flags ...string) (*server, 
 		return nil, err
 	}
 	s := &server{dir: dir}
-	cmd := exec.Command(binary, process.Arguments(append([]string{"--data", dir}, flags...)...)...)
-	// this process stops the server on ^C, after the clients
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// this process stops the server, after the clients, also on ^C
+	cmd := process.Command(context.WithoutCancel(ctx), binary,
+		process.Arguments(append([]string{"--data", dir}, flags...)...)...)
 	if s.Server, err = process.Run(cmd, process.Options{Each: s.note}); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("start the server: %w", err)

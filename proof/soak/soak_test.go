@@ -40,6 +40,11 @@ func TestRuns(t *testing.T) {
 			[]string{"gaps", "repeats"},
 		},
 		{
+			[]string{"--run", "idle", "--clients", "300"},
+			[]string{"connections logged in", "server goroutines with the connections"},
+			nil,
+		},
+		{
 			[]string{"--run", "flood", "--clients", "30", "--attackers", "200", "--addresses", "16", "--duration",
 				"1s"},
 			[]string{"orders executed", "attackers ended by the server", "ratio, median"},
