@@ -18,7 +18,7 @@ func TestQueries(t *testing.T) {
 		{"GET", account + "history?at=5", `at: "5" is not a time; write it as in 2026-11-30T09:30:00Z`},
 		{"GET", account + "history?at=2026-11-30T09:30:00Z&after=5", "at goes without before and after"},
 		{"GET", account + "history?kind=fill",
-			`kind: "fill" is not possible; it is one of adjustment, bust, correction and`},
+			`kind: "fill" is not possible; it is one of adjustment, bust, correction, reset and`},
 		{"GET", account + "history?origin=me",
 			`origin: "me" is not possible; it is one of client, operator and simulator`},
 		{"GET", account + "history?instrument=sh.600519",

@@ -46,9 +46,9 @@ func TestOnScreen(t *testing.T) {
 			return renderPreview(w, &console.BustPreview{TradeID: bad, Cascade: []string{bad}, Original: trade,
 				Rows: []console.RowChange{{Market: bad, Code: bad, Name: bad, After: &row}}})
 		},
-		"trade": func(w io.Writer) error { return renderTrade(w, &record) },
-		"booked":   func(w io.Writer) error { return renderBooked(w, "opened", &console.Booked{Event: events[2]}) },
-		"reset":    func(w io.Writer) error { return renderBooked(w, "reset", &console.Booked{Event: events[3]}) },
+		"trade":  func(w io.Writer) error { return renderTrade(w, &record) },
+		"booked": func(w io.Writer) error { return renderBooked(w, "opened", &console.Booked{Event: events[2]}) },
+		"reset":  func(w io.Writer) error { return renderBooked(w, "reset", &console.Booked{Event: events[3]}) },
 		"errors": func(w io.Writer) error {
 			printError(w, errors.Join(errors.New("one"+bad), &console.Error{Text: bad}))
 			return nil
