@@ -34,3 +34,9 @@ func (o *origins) check(r *http.Request) error {
 	changing.Method = http.MethodPost // GET would pass the check
 	return o.Check(changing)
 }
+
+// saysItsOrigin reports whether a change says which page asks for it, as browsers always do.
+func saysItsOrigin(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead ||
+		r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
+}

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/papertape/papertape/console/web"
 )
 
 // Limits of the console. It serves people and scripts, a few at a time. It has more connections
@@ -33,6 +35,9 @@ type Server struct {
 	cfg      Config
 	http     *http.Server
 	guard    *guard
+	guarded  http.Handler // what is behind it
+	logins   *logins
+	web      *web.UI
 	profiles profiles
 	listener *boundedListener
 	socket   *boundedListener   // of its own, so that what comes by the network takes no place from it
@@ -46,8 +51,14 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, stop: stop, listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
 		socket: &boundedListener{limit: socketConnectionsMax},
 	}
+	s.logins = newLogins(cfg.Keys)
 	var err error
-	if s.guard, err = newGuard(&cfg, s.mux()); err != nil {
+	if s.web, err = web.New(web.Config{Ask: s.askAPI, Viewer: viewer}); err != nil {
+		stop()
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	s.guarded = s.mux()
+	if s.guard, err = newGuard(&cfg, s.logins, s.guarded); err != nil {
 		stop()
 		return nil, fmt.Errorf("console: %w", err)
 	}
