@@ -77,7 +77,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.refuseLimited(w, r, who, time.Duration(limited))
 	case foreign && err != nil:
 		g.refuse(w, r, who, http.StatusMisdirectedRequest, codeMisdirected, misdirected(r.Host))
-	case g.origins.check(r) != nil, errors.Is(err, errByCookie) && !saysItsOrigin(r):
+	case g.origins.check(r) != nil && !visitsLogin(r), errors.Is(err, errByCookie) && !saysItsOrigin(r):
 		g.refuse(w, r, who, http.StatusForbidden, codeForbidden,
 			"a page of another site may not ask this server; where it is yours, name its host in admin_hosts")
 	case errors.Is(err, errWrongKey):

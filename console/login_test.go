@@ -356,6 +356,12 @@ func TestLoginWaysIn(t *testing.T) {
 	if got := w.Header().Get("Location"); w.Code != 303 || got != "/console/login?next=%2Fconsole%2Faccounts%3Fq%3D1" {
 		t.Errorf("%d to %s", w.Code, got)
 	}
+	visit := []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+	for path, want := range map[string]int{"/console/login": 200, "/console/accounts": 403, loginPath: 403, "/": 403} {
+		if w := f.ask("GET", path, "", visit...); w.Code != want {
+			t.Errorf("a link of another site to %s: %d, want %d", path, w.Code, want)
+		}
+	}
 	for from, to := range map[string]string{"/": "/console/", "/console": "/console/"} {
 		if w := f.ask("GET", from, ""); w.Code != 302 || w.Header().Get("Location") != to {
 			t.Errorf("GET %s: %d to %s", from, w.Code, w.Header().Get("Location"))

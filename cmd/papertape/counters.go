@@ -16,8 +16,8 @@ func (s *server) counters() []console.Counter {
 	e, g := s.engine.Stats(), s.gw.Stats()
 	lost := uint64(0)
 	var wrong, limited uint64
-	if s.console != nil {
-		wrong, limited = s.console.Refused()
+	if c := s.console.Load(); c != nil {
+		wrong, limited = c.Refused()
 	}
 	if s.out != nil {
 		lost = s.out.to.lost.Load()

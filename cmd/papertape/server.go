@@ -35,7 +35,7 @@ type server struct {
 	engine  *engine.Engine
 	ledger  *ledger // nil: durability is none
 	access  *access
-	console *console.Server // nil until it serves
+	console atomic.Pointer[console.Server] // nil until it serves
 	opening openingRecord
 	// openingFound means that opening was read from the data directory, and does not come from the
 	// configuration.
@@ -184,7 +184,7 @@ func (s *server) serveConsole(ctx context.Context) (address string, stop func(),
 	if err != nil {
 		return "", nil, errors.Join(err, ln.Close())
 	}
-	s.console = admin
+	s.console.Store(admin)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = admin.Serve(ln) }) // ends with Shutdown
 	switch socket, err := console.ListenSocket(ln.Addr().String()); {

@@ -18,8 +18,13 @@ const (
 	curveLeft, curveBottom  = 4, 18 // room beside and below the curve
 )
 
-// spark draws a list of numbers, null where there is none.
-func spark(values any, label string) template.HTML {
+// spark draws a list of numbers, null where there is none, above 0.
+func spark(values any, label string) template.HTML { return sparkFrom(values, label, true) }
+
+// sparkPrice draws prices: what they were is of interest, and not that they are far from 0.
+func sparkPrice(values any, label string) template.HTML { return sparkFrom(values, label, false) }
+
+func sparkFrom(values any, label string, zero bool) template.HTML {
 	list, _ := values.([]any)
 	points := make([]float64, len(list))
 	for i, v := range list {
@@ -28,13 +33,16 @@ func spark(values any, label string) template.HTML {
 	return template.HTML(fmt.Sprintf( //nolint:gosec // the label is escaped, the rest are numbers
 		`<svg class="spark" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s">`+
 			`<polyline class="area" points="%s"/><polyline points="%s"/></svg>`,
-		sparkWidth, sparkHeight, template.HTMLEscapeString(label), areaOf(sparkPoints(points)), sparkPoints(points)))
+		sparkWidth, sparkHeight, template.HTMLEscapeString(label), areaOf(sparkPoints(points, zero)),
+		sparkPoints(points, zero)))
 }
 
-// sparkPoints returns the points of a line from 0, or below it, to the greatest value.
-func sparkPoints(values []float64) string {
+// sparkPoints returns the points of a line from the least value, or from 0 if that is less, to the greatest.
+func sparkPoints(values []float64, zero bool) string {
 	low, high := bounds(values)
-	low = min(0, low)
+	if zero {
+		low = min(0, low)
+	}
 	if high <= low {
 		high = low + 1
 	}

@@ -17,7 +17,7 @@ const nothing = "–"
 
 var functions = template.FuncMap{
 	"at": at, "n": count, "money": money, "signed": signed, "bytes": sizeOf, "rate": rate, "ms": milliseconds,
-	"percent": percent, "s": text, "figure": figure, "spark": spark, "curve": drawCurve, "gauge": gauge, "dict": dict,
+	"percent": percent, "s": text, "figure": figure, "spark": spark, "sparkPrice": sparkPrice, "curve": drawCurve, "gauge": gauge, "dict": dict,
 	"list": func(all ...string) []string { return all }, "change": priceChange, "slice": section, "sub": subtract,
 	"has": strings.Contains, "split": strings.Fields, "list_of": listOf, "first": first, "last": last,
 }

@@ -124,7 +124,7 @@ func callsOfInstruments(r *http.Request) []call {
 }
 
 // tiles are the figures that a page begins with, by their names in the API.
-var tiles = map[string][]string{}
+var tiles = map[string][]string{"overview": {"events_per_second", "requests_per_second", "push_p99_ms", "sync_p99_ms", "connections", "rejects_per_second"}, "simulator": {"simulator_fills_per_second"}, "journal": {"sync_p99_ms"}}
 
 // Tiles are the figures that a page begins with, each with its ring of the last minutes.
 func (v *view) Tiles() (shown []map[string]any) {

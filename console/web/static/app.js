@@ -104,6 +104,7 @@ function state(data) {
   const shown = $("#state");
   const kind = { ready: "good", late: "bad", draining: "warn" }[data.state] ?? "warn";
   shown.className = "state " + kind;
+  root.classList.toggle("stale", false);
   const percent = data.percent !== undefined && data.state !== "ready" ? ` ${data.percent} %` : "";
   shown.textContent = t("state." + data.state) + percent;
   shown.title = data.reason ?? "";
@@ -281,8 +282,8 @@ document.addEventListener("click", async (e) => {
     try {
       await navigator.clipboard.writeText(text);
       $("#said").textContent = t("copied", text);
-      copy.textContent = "✓";
-      setTimeout(() => { copy.textContent = "⧉"; }, 1200);
+      copy.classList.add("good");
+      setTimeout(() => copy.classList.remove("good"), 1200);
     } catch {
       const field = $("#copy-field"), dialog = $("#copy");
       field.value = text;
