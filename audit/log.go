@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -188,19 +187,11 @@ func (l *Log) continueAfter(name string, line []byte) error {
 // continueRotated sets number and head to those of the last line of the newest full file, if there
 // is one.
 func (l *Log) continueRotated() error {
-	newest, number := "", uint64(0)
-	names, err := filepath.Glob(escapeGlob(l.path) + ".*")
-	if err != nil {
+	names, err := l.full()
+	if err != nil || len(names) == 0 {
 		return err
 	}
-	for _, name := range names {
-		if n, err := strconv.ParseUint(strings.TrimPrefix(name, l.path+"."), 10, 64); err == nil && n > number {
-			newest, number = name, n
-		}
-	}
-	if newest == "" {
-		return nil
-	}
+	newest := names[0]
 	text, err := os.ReadFile(newest)
 	if err != nil {
 		return err

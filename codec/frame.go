@@ -106,6 +106,14 @@ func Cut(b []byte, limit int) (f Frame, n int, err error) {
 	}, n, nil
 }
 
+// Count returns how many frames b is, which has been encoded here, and so is whole frames.
+func Count(b []byte) (n int) {
+	for ; len(b) >= lengthBytes; n++ {
+		b = b[min(len(b), lengthBytes+int(binary.BigEndian.Uint32(b))):]
+	}
+	return n
+}
+
 // PutHeader overwrites the type, flags and id of a frame, so that one encoded event can
 // serve as the EVENT of some connections and the EXECUTION of another.
 func PutHeader(frame []byte, t Type, flags Flags, id uint64) {

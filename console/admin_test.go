@@ -21,7 +21,7 @@ import (
 func TestClientAdmin(t *testing.T) {
 	f := newFixture(t, "")
 	a, err := f.client.Accounts(t.Context(), 100016, 7)
-	if want := newAccounts(f.ledger.accounts); err != nil || !reflect.DeepEqual(a, want) ||
+	if want := newAccounts(f.ledger.accounts, 2); err != nil || !reflect.DeepEqual(a, want) ||
 		f.ledger.after != 100016 || f.ledger.limit != 7 {
 		t.Errorf("accounts %+v, %v, asked for %d after %d; want %+v", a, err, f.ledger.limit, f.ledger.after, want)
 	}
@@ -183,7 +183,7 @@ func TestAccountsPage(t *testing.T) {
 		}
 	}
 	f.ledger.accounts, f.list.infos = nil, nil
-	for target, want := range map[string]string{"accounts": `{"accounts":[]}`, "sessions": `{"sessions":[]}`} {
+	for target, want := range map[string]string{"accounts": `{"accounts":[],"total":0}`, "sessions": `{"sessions":[]}`} {
 		if w := f.ask("GET", "/api/v1/"+target, ""); strings.TrimSpace(w.Body.String()) != want {
 			t.Errorf("no %s are %s, want %s", target, w.Body, want)
 		}

@@ -20,8 +20,12 @@ type Books interface {
 	// History returns up to limit events with sequences below before (0: from the newest), newest
 	// first, and the oldest sequence kept (0: none).
 	History(ctx context.Context, account, before uint64, limit int) (events []positions.Event, oldest uint64, err error)
-	// Accounts lists up to limit accounts with numbers above after, ascending.
-	Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, error)
+	// Accounts lists up to limit accounts with numbers above after, ascending, and tells how many there are.
+	Accounts(ctx context.Context, after uint64, limit int) (list []engine.AccountInfo, total int, err error)
+	Account(ctx context.Context, number uint64) (engine.AccountInfo, error)
+	// FindAccounts and Holders look at every account.
+	FindAccounts(ctx context.Context, q engine.AccountSearch) (list []engine.AccountInfo, total int, err error)
+	Holders(ctx context.Context, id market.ID, limit int) (engine.Held, error)
 	// Walk calls see for the account's events, in order, beginning with sequence from. Its errors also
 	// include engine.ErrNotKept and engine.ErrBusy.
 	Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error

@@ -72,7 +72,8 @@ func TestErrors(t *testing.T) {
 	}{
 		{"GET", "/nowhere", "", 404, "not_found",
 			"there is nothing at /nowhere; see /livez, /readyz, /debug/pprof/ and /api/v1/"},
-		{"GET", "/api/v1/accounts/100017", "", 404, "not_found", "there is nothing at /api/v1/accounts/100017"},
+		{"GET", "/api/v1/accounts/100017/", "", 404, "not_found", "there is nothing at /api/v1/accounts/100017/"},
+		{"GET", "/api/v1/accounts/7", "", 404, "unknown_account", "there is no account 7"},
 		{"GET", "/api/v1/accounts/7/holdings", "", 404, "unknown_account", "there is no account 7"},
 		{"GET", "/api/v1/accounts/7/history", "", 404, "unknown_account", "there is no account 7"},
 		{"GET", "/api/v1/accounts/ann/holdings", "", 400, "bad_request",

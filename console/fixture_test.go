@@ -35,14 +35,39 @@ type ledger struct {
 	oldest uint64 // the oldest event kept; 0: the first
 
 	before, after uint64 // of the last call
+	search        engine.AccountSearch
+	searches      int
 	walked        uint64 // where the last Walk began
 	limit         int
 }
 
-func (l *ledger) Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, error) {
+func (l *ledger) Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, int, error) {
 	l.after, l.limit = after, limit
 	err := l.ask(ctx, l.holdings.Account)
-	return l.accounts, err
+	return l.accounts, len(l.accounts), err
+}
+
+func (l *ledger) Account(ctx context.Context, number uint64) (engine.AccountInfo, error) {
+	err := l.ask(ctx, number)
+	return l.accounts[0], err
+}
+
+func (l *ledger) FindAccounts(ctx context.Context, q engine.AccountSearch) ([]engine.AccountInfo, int, error) {
+	l.search, l.limit = q, q.Limit
+	l.searches++
+	err := l.ask(ctx, l.holdings.Account)
+	return l.accounts[:min(1, q.Limit)], 1, err
+}
+
+func (l *ledger) Holders(ctx context.Context, id market.ID, limit int) (engine.Held, error) {
+	l.limit = limit
+	l.searches++
+	row := l.holdings.Positions[0].Row
+	row.Instrument = id
+	err := l.ask(ctx, l.holdings.Account)
+	return engine.Held{
+		Accounts: 1, Shares: row.Quantity, Most: []engine.Holder{{Account: l.holdings.Account, Row: row}},
+	}, err
 }
 
 func (l *ledger) ask(ctx context.Context, account uint64) error {
@@ -212,7 +237,7 @@ func golden(t *testing.T, u *market.Universe) *ledger {
 				Adjustment: adjusted},
 		},
 		accounts: []engine.AccountInfo{
-			{Number: account, Seq: 43, Cash: cash, TotalMarketValue: row.MarketValue(), Rows: 1, Sessions: 2},
+			{Number: account, Seq: 43, Time: at + 1, Cash: cash, TotalMarketValue: row.MarketValue(), Rows: 1, Sessions: 2},
 			{Number: account + 1, Seq: 1, Cash: positions.Cash{Balance: 10_000}},
 		},
 	}

@@ -9,10 +9,11 @@ import (
 	"github.com/papertape/papertape/market"
 )
 
-// Accounts is a page of accounts, sorted by number. The next page begins after the last number
-// of this one. A page that is shorter than asked for is the last.
+// Accounts is a page of accounts. By number, the next page begins after the last number of this one. A
+// page that is shorter than asked for is the last.
 type Accounts struct {
 	Accounts []Account `json:"accounts"`
+	Total    int       `json:"total"` // how many there are, whatever page is asked for
 }
 
 // Account is an account in a listing. A page is not a consistent snapshot: each account is as
@@ -22,8 +23,11 @@ type Account struct {
 	Seq              uint64 `json:"seq"` // of its newest event
 	Cash             Cash   `json:"cash"`
 	TotalMarketValue Money  `json:"total_market_value"`
-	Rows             int    `json:"rows"`     // instruments held
-	Sessions         int    `json:"sessions"` // logged in
+	Equity           Money  `json:"equity"` // cash and market value
+	// LastEvent is when Seq happened; nil: the event is not in memory any more.
+	LastEvent *time.Time `json:"last_event,omitempty"`
+	Rows      int        `json:"rows"`     // instruments held
+	Sessions  int        `json:"sessions"` // logged in
 }
 
 // Sessions are all client connections, sorted by uid.
@@ -77,16 +81,24 @@ type logLevel struct {
 
 // The listings below are never nil, so that an empty one is [] and not null.
 
-func newAccounts(infos []engine.AccountInfo) Accounts {
+func newAccounts(infos []engine.AccountInfo, total int) Accounts {
 	list := make([]Account, len(infos))
 	for i := range infos {
-		in := &infos[i]
-		list[i] = Account{
-			Account: in.Number, Seq: in.Seq, Cash: newCash(in.Cash), TotalMarketValue: Money(in.TotalMarketValue),
-			Rows: in.Rows, Sessions: in.Sessions,
-		}
+		list[i] = newAccount(&infos[i])
 	}
-	return Accounts{list}
+	return Accounts{list, total}
+}
+
+func newAccount(in *engine.AccountInfo) Account {
+	a := Account{
+		Account: in.Number, Seq: in.Seq, Cash: newCash(in.Cash), TotalMarketValue: Money(in.TotalMarketValue),
+		Equity: Money(in.Equity()), Rows: in.Rows, Sessions: in.Sessions,
+	}
+	if in.Time != 0 {
+		at := time.Unix(0, in.Time).UTC()
+		a.LastEvent = &at
+	}
+	return a
 }
 
 func newSessions(infos []gateway.SessionInfo) Sessions {

@@ -27,8 +27,21 @@ func TestQueries(t *testing.T) {
 		{"GET", account + "holdings?before=5",
 			`there is no parameter "before" here; /api/v1/accounts/100017/holdings takes none`},
 		{"GET", "/api/v1/accounts?before=5",
-			`there is no parameter "before" here; /api/v1/accounts takes after and limit`},
+			`there is no parameter "before" here; /api/v1/accounts takes after, limit, offset, min_rows, q and sort`},
 		{"GET", "/api/v1/accounts?after=1&after=2", "after is there 2 times"},
+		{"GET", "/api/v1/accounts?q=01", `q: "01" is not the beginning of a number; write its first digits, as in 1000`},
+		{"GET", "/api/v1/accounts?q=0", `q: "0" is not the beginning of a number`},
+		{"GET", "/api/v1/accounts?q=ann", `q: "ann" is not the beginning of a number`},
+		{"GET", "/api/v1/accounts?sort=name", `sort: "name" is nothing to sort by; it is one of account, cash, equity, ` +
+			`realised, rows, seq, sessions and value, with - in front for the greatest first`},
+		{"GET", "/api/v1/accounts?sort=--value", `sort: "--value" is nothing to sort by`},
+		{"GET", "/api/v1/accounts?sort=value&after=5", "after goes with all accounts by number alone; for the next page " +
+			"of others write offset"},
+		{"GET", "/api/v1/accounts?q=1&after=5", "after goes with all accounts by number alone"},
+		{"GET", "/api/v1/accounts?sort=value&offset=950", "the first 1000 of accounts that are sorted can be had, and " +
+			"offset 950 with limit 100 is beyond; ask for fewer with q or min_rows, or by number with after"},
+		{"GET", "/api/v1/accounts?offset=18446744073709551615", "the first 1000 of accounts"},
+		{"GET", "/api/v1/accounts/100017?limit=5", `there is no parameter "limit" here; /api/v1/accounts/100017 takes none`},
 		{"GET", "/api/v1/instruments?codes=SH.600519", "/api/v1/instruments takes none"},
 		{"GET", "/api/v1/counters?name=events", "/api/v1/counters takes none"},
 		{"GET", "/api/v1/sessions?account=7", "/api/v1/sessions takes none"},

@@ -50,7 +50,8 @@ func (s *Server) guardedRoutes() routes {
 	page := func(from string) func(*http.Request) error { return acceptParameters(number(from), number("limit")) }
 	all := routes{
 		"/api/v1/openapi.yaml":                {"GET": {role: Watch, handle: s.openapi}},
-		"/api/v1/accounts":                    {"GET": {role: Watch, handle: s.accounts, query: page("after")}},
+		"/api/v1/accounts":                    {"GET": {role: Watch, handle: s.accounts, query: accountsQuery}},
+		"/api/v1/accounts/{account}":          {"GET": {role: Watch, handle: s.account}},
 		"/api/v1/accounts/{account}/holdings": {"GET": {role: Watch, handle: s.holdings}},
 		"/api/v1/accounts/{account}/history":  {"GET": {role: Watch, handle: s.history, query: page("before")}},
 		backupPath:                            {"POST": change(s.backup)},

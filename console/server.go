@@ -39,6 +39,7 @@ type Server struct {
 	logins   *logins
 	web      *web.UI
 	profiles profiles
+	surveys  *surveys
 	listener *boundedListener
 	socket   *boundedListener   // of its own, so that what comes by the network takes no place from it
 	stop     context.CancelFunc // cancels the contexts of all requests
@@ -48,7 +49,7 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		cfg: cfg, stop: stop, listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
+		cfg: cfg, stop: stop, surveys: newSurveys(), listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
 		socket: &boundedListener{limit: socketConnectionsMax},
 	}
 	s.logins = newLogins(cfg.Keys)

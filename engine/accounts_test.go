@@ -33,9 +33,9 @@ func TestAccounts(t *testing.T) {
 	for _, limit := range []int{1, 2, 7, 39, 40, 41, accountsMax + 1} {
 		var got []uint64
 		for after := uint64(0); ; {
-			page, err := w.eng.Accounts(t.Context(), after, limit)
-			if err != nil || len(page) > limit {
-				t.Fatalf("%d accounts after %d, of at most %d, %v", len(page), after, limit, err)
+			page, total, err := w.eng.Accounts(t.Context(), after, limit)
+			if err != nil || len(page) > limit || total != len(numbers) {
+				t.Fatalf("%d accounts after %d, of at most %d of %d, %v", len(page), after, limit, total, err)
 			}
 			if len(page) == 0 {
 				break
@@ -54,7 +54,7 @@ func TestAccounts(t *testing.T) {
 		after uint64
 		limit int
 	}{{0, 0}, {0, -1}, {numbers[39], 5}, {math.MaxUint64, 5}} {
-		if page, err := w.eng.Accounts(t.Context(), none.after, none.limit); len(page) != 0 || err != nil {
+		if page, _, err := w.eng.Accounts(t.Context(), none.after, none.limit); len(page) != 0 || err != nil {
 			t.Errorf("%+v: %v, %v; want none", none, page, err)
 		}
 	}
@@ -71,6 +71,11 @@ func (w *world) checkInfo(info AccountInfo, sessions int) {
 		Number: h.Account, Seq: h.Seq, Cash: h.Cash, TotalMarketValue: h.TotalMarketValue, Rows: len(h.Positions),
 		Sessions: sessions,
 	}
+	newest, _, err := w.eng.History(context.Background(), info.Number, 0, 1)
+	if err != nil || len(newest) != 1 {
+		w.t.Fatalf("history of %d: %v", info.Number, err)
+	}
+	want.Time = newest[0].Time
 	if info != want {
 		w.t.Errorf("%+v, want %+v", info, want)
 	}
@@ -82,7 +87,7 @@ func TestAccountsBound(t *testing.T) {
 	if err := openAccounts(t.Context(), w.eng, 2*accountsMax+500, 1); err != nil {
 		t.Fatal(err)
 	}
-	page, err := w.eng.Accounts(t.Context(), firstAccount+9, math.MaxInt)
+	page, _, err := w.eng.Accounts(t.Context(), firstAccount+9, math.MaxInt)
 	if err != nil || len(page) != accountsMax {
 		t.Fatalf("%d accounts, %v; want %d", len(page), err, accountsMax)
 	}
@@ -104,7 +109,7 @@ func TestAccountsLargeValue(t *testing.T) {
 	w.settle()
 	w.prices.Store(testUniverse.Opening().With(ten, math.MaxInt64/1_000_000_000).
 		With(twenty, math.MaxInt64/1_000_000_000))
-	page, err := w.eng.Accounts(t.Context(), 0, 1)
+	page, _, err := w.eng.Accounts(t.Context(), 0, 1)
 	if err != nil || len(page) != 1 || page[0].Rows != 2 || page[0].TotalMarketValue != math.MaxInt64 {
 		t.Fatalf("%+v, %v", page, err)
 	}
@@ -122,7 +127,7 @@ func TestAccountsAfterCommit(t *testing.T) {
 	slots <- struct{}{}
 	s.post(&openItem{question: newQuestion[struct{}](slots), numbers: []uint64{carol}, opening: openingOf(1)})
 	slots <- struct{}{}
-	listing := &accountsItem{question: newQuestion[[]AccountInfo](slots), limit: 9}
+	listing := &accountsItem{question: newQuestion[accountsFound](slots), limit: 9}
 	s.post(listing)
 	w.eng.execute(s.drainFunc)
 	w.until("a commit", w.committing)
@@ -131,7 +136,7 @@ func TestAccountsAfterCommit(t *testing.T) {
 	}
 	release()
 	w.settle()
-	found := (<-listing.answers).answer
+	found := (<-listing.answers).answer.list
 	if len(found) != 2 || found[1].Number != carol || found[1].Seq != 1 || len(slots) != 0 {
 		t.Errorf("%+v, and %d slots in use", found, len(slots))
 	}
@@ -147,7 +152,7 @@ func TestAccountsEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	answer := make(chan error)
 	go func() {
-		_, err := w.eng.Accounts(ctx, 0, 1)
+		_, _, err := w.eng.Accounts(ctx, 0, 1)
 		answer <- err
 	}()
 	w.until("the query in the lane", func() bool { return w.lane(alice) == 1 })
@@ -159,7 +164,7 @@ func TestAccountsEnd(t *testing.T) {
 	w.settle()
 	w.eng.Stop()
 	for range 20 {
-		if _, err := w.eng.Accounts(t.Context(), 0, 1); !errors.Is(err, ErrStopped) {
+		if _, _, err := w.eng.Accounts(t.Context(), 0, 1); !errors.Is(err, ErrStopped) {
 			t.Fatalf("after Stop: %v", err)
 		}
 	}

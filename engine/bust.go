@@ -44,34 +44,55 @@ func (e *BustRefusedError) Error() string { return e.text }
 // events that came since, and decides. Only one request of an account is worked on at a time; the
 // next one waits in this method.
 func (e *Engine) Bust(ctx context.Context, r *positions.BustRequest) (ev positions.Event, repeated bool, err error) {
-	if o := r.Check(); o.Reason != positions.NoBustRefusal {
-		return ev, false, refusedBust(o, r, e.cfg.Universe)
-	}
-	if err := e.busts.acquire(ctx, e.stopping, r.Account); err != nil {
-		return ev, false, err
-	}
 	asked := *r // a copy for the drainer, which may still use it after the caller has given up
-	b := &bust{ctx: ctx, request: &asked, result: make(chan bustResult, 1)}
-	b.fold = positions.NewFold(e.cfg.Universe, &asked)
-	e.shardOf(r.Account).post(bustItem{b})
-	var result bustResult
-	select {
-	case result = <-b.result:
-	case <-ctx.Done():
-		return ev, false, ctx.Err()
-	case <-e.stopping:
-		return ev, false, ErrStopped
-	}
-	switch outcome := &result.outcome; {
-	case result.err != nil:
-		return ev, false, result.err
-	case outcome.Reason != positions.NoBustRefusal:
-		return ev, false, refusedBust(*outcome, &asked, e.cfg.Universe)
-	case outcome.Repeats != 0:
-		ev, err = e.event(ctx, r.Account, outcome.Repeats)
+	result, err := e.takeBack(ctx, &bust{ctx: ctx, request: &asked})
+	switch {
+	case err != nil:
+		return ev, false, err
+	case result.outcome.Repeats != 0:
+		ev, err = e.event(ctx, r.Account, result.outcome.Repeats)
 		return ev, err == nil, err
 	}
 	return result.event, false, nil
+}
+
+// BustPreview is what a bust or a correction would do.
+type BustPreview struct {
+	Event  positions.Event    // the event that would be made
+	Before positions.Holdings // the account before it, at the same prices
+}
+
+// PreviewBust decides what Bust would do, and does nothing. Its errors are those of Bust, apart from
+// ErrReadOnly. A request that was carried out before, under its id, is a preview of nothing: its event
+// has sequence 0.
+func (e *Engine) PreviewBust(ctx context.Context, r *positions.BustRequest) (BustPreview, error) {
+	asked := *r
+	result, err := e.takeBack(ctx, &bust{ctx: ctx, request: &asked, preview: true})
+	return BustPreview{result.event, result.before}, err
+}
+
+// takeBack has the drainer decide a request. A refusal is an error.
+func (e *Engine) takeBack(ctx context.Context, b *bust) (result bustResult, err error) {
+	r := b.request
+	if o := r.Check(); o.Reason != positions.NoBustRefusal {
+		return result, refusedBust(o, r, e.cfg.Universe)
+	}
+	if err := e.busts.acquire(ctx, e.stopping, r.Account); err != nil {
+		return result, err
+	}
+	b.result, b.fold = make(chan bustResult, 1), positions.NewFold(e.cfg.Universe, r)
+	e.shardOf(r.Account).post(bustItem{b})
+	select {
+	case result = <-b.result:
+	case <-ctx.Done():
+		return result, ctx.Err()
+	case <-e.stopping:
+		return result, ErrStopped
+	}
+	if result.err == nil && result.outcome.Reason != positions.NoBustRefusal {
+		result.err = refusedBust(result.outcome, r, e.cfg.Universe)
+	}
+	return result, result.err
 }
 
 func refusedBust(o positions.BustOutcome, r *positions.BustRequest, u *market.Universe) error {
@@ -100,6 +121,7 @@ type bust struct {
 	before  uint64          // the sequence after the last of records
 	rounds  int             // rounds of reading up to what was the newest event, so far
 	damaged bool            // the history contradicts itself
+	preview bool            // decide it, and do nothing
 	result  chan bustResult // has a buffer of one, so the drainer never blocks
 }
 
@@ -108,6 +130,7 @@ type bustResult struct {
 	err     error
 	outcome positions.BustOutcome // if err is nil: a refusal or a repetition, if it is one
 	event   positions.Event       // if it is neither
+	before  positions.Holdings    // of a preview: the account before the event
 }
 
 // add folds the next event. It returns false if the event contradicts the ones before it. Then
@@ -250,6 +273,9 @@ func (s *shard) decideBust(b *bust, act *action) (result bustResult) {
 		result.err = fmt.Errorf("account %d: a defect of the server kept it from deciding; its log says which, "+
 			"and nothing has changed", account)
 	case outcome.Reason != positions.NoBustRefusal || outcome.Repeats != 0:
+	case b.preview:
+		result.event = *ev
+		result.before, _, _ = s.book.Holdings(account, s.step.prices, nil)
 	case s.step.readOnly:
 		result.err = ErrReadOnly
 		s.stats.readOnly.Add(1)

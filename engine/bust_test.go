@@ -416,3 +416,73 @@ func (w *world) waiting() (n int) {
 	}
 	return n
 }
+
+// TestPreviewBust: a preview says what the bust then does, and does nothing, whatever else happens. A
+// cascade that has grown since is refused.
+func TestPreviewBust(t *testing.T) {
+	for _, keeps := range []bool{true, false} {
+		readOnly := false
+		w := newWorld(t, options{keeps: keeps, readOnly: func() bool { return readOnly }}, alice)
+		c := w.loggedIn(alice)
+		w.tradeExample()
+		before, err := w.eng.Holdings(t.Context(), alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readOnly = true
+		p, err := w.eng.PreviewBust(t.Context(), bustRequest(3, ""))
+		if err != nil || !reflect.DeepEqual(p.Before, before) {
+			t.Fatalf("before is %+v, %v; want %+v", p.Before, err, before)
+		}
+		readOnly = false
+		if after, err := w.eng.Holdings(t.Context(), alice); err != nil || !reflect.DeepEqual(after, before) {
+			t.Errorf("a preview left %+v, %v", after, err)
+		}
+		c.expect("EVENT 2", "EVENT 3", "EVENT 4")
+		ev := w.mustBust(bustRequest(3, ""))
+		p.Event.Time = ev.Time
+		if !reflect.DeepEqual(p.Event, ev) {
+			t.Errorf("the preview is\n%+v\nwas done\n%+v", p.Event, ev)
+		}
+		if _, err := w.eng.PreviewBust(t.Context(), bustRequest(3, "")); err == nil ||
+			!strings.Contains(err.Error(), "already busted") {
+			t.Errorf("of what is busted: %v", err)
+		}
+	}
+}
+
+// TestBustExpectsCascade: a bust that would take others back than were expected is refused, and names them.
+func TestBustExpectsCascade(t *testing.T) {
+	w := newWorld(t, options{}, alice)
+	w.tradeExample()
+	r := bustRequest(2, "")
+	for _, trade := range []struct {
+		side     positions.Side
+		quantity int64
+	}{{positions.Sell, 100}, {positions.Sell, 50}} { // nothing is left, so they rest on the purchases
+		w.eng.Submit(alice, []Request{{Kind: KindOrder, Account: alice, Order: orderOf(trade.side, ten, trade.quantity)}})
+		w.settle()
+	}
+	r.Policy = positions.PolicyCascade
+	p, err := w.eng.PreviewBust(t.Context(), r)
+	if err != nil || len(p.Event.Bust.Cascade) == 0 {
+		t.Fatalf("%+v, %v", p.Event.Bust, err)
+	}
+	cascade := p.Event.Bust.Cascade
+	for _, r.Expected = range [][]uint64{nil, cascade[1:], {3}} {
+		r.Expects = true
+		o := w.mustRefuse(r, positions.BustCascadeChanged)
+		for _, seq := range o.InTheWay {
+			if slices.Contains(r.Expected, seq) || !slices.Contains(cascade, seq) {
+				t.Errorf("expecting %v: %d is in the way of %v", r.Expected, seq, cascade)
+			}
+		}
+		if len(o.InTheWay) == 0 {
+			t.Errorf("expecting %v: nothing is in the way", r.Expected)
+		}
+	}
+	r.Expected = append([]uint64{3}, cascade...) // more than go
+	if ev := w.mustBust(r); !slices.Equal(ev.Bust.Cascade, cascade) {
+		t.Errorf("%v went, want %v", ev.Bust.Cascade, cascade)
+	}
+}

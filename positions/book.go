@@ -210,6 +210,12 @@ func (b *Book) Accounts() []uint64 {
 	return numbers
 }
 
+// At returns the account that was opened as the i-th; 0 <= i < Len. Accounts are never closed, so a
+// walk by i can be left and gone on with.
+func (b *Book) At(i int) View {
+	return View{&b.chunks[i/chunkAccounts][i%chunkAccounts]}
+}
+
 // Holdings values an account at prices. It appends the account's rows, ordered by market
 // and code, to rows, which may be nil. Holdings.Positions is the appended part of all. A
 // total that does not fit is given as math.MaxInt64.

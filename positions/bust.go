@@ -64,6 +64,9 @@ type BustRequest struct {
 	ID      string
 	Policy  BustPolicy
 	Correct bool
+	// Expects says that no other trades than Expected may be taken back along with it.
+	Expects  bool
+	Expected []uint64 // sequences
 }
 
 // Check reports whether the request is well formed. It needs neither book nor history.
@@ -108,9 +111,9 @@ func isKey(id string) bool {
 }
 
 // Repeats reports whether b is the result of a request with the same content: the same
-// trade, the same change, the same reason. It uses only what a bust's event stores. Three
+// trade, the same change, the same reason. It uses only what a bust's event stores. Four
 // things are therefore not part of the content: a policy that made no difference, a
-// revision that was not named, and the actor.
+// revision that was not named, the actor, and which cascade was expected.
 func (r *BustRequest) Repeats(b *Bust) bool {
 	if r.TradeSeq != b.TradeSeq || r.Reason != b.Reason || r.Correct != (b.Replacement != nil) {
 		return false
@@ -162,7 +165,27 @@ func (b *Book) DecideBust(f *Fold, prices *market.Prices, now int64, ev *Event) 
 	if o := p.refold(); o.Reason != NoBustRefusal {
 		return o
 	}
-	return p.event(acc, prices, now, ev)
+	if o := p.event(acc, prices, now, ev); o.Reason != NoBustRefusal {
+		return o
+	}
+	return r.expected(ev.Bust.Cascade)
+}
+
+// expected refuses a cascade with trades that the request does not expect.
+func (r *BustRequest) expected(cascade []uint64) BustOutcome {
+	if !r.Expects {
+		return BustOutcome{}
+	}
+	var others []uint64
+	for _, seq := range slices.Backward(cascade) {
+		if !slices.Contains(r.Expected, seq) {
+			others = append(others, seq)
+		}
+	}
+	if len(others) == 0 {
+		return BustOutcome{}
+	}
+	return BustOutcome{Reason: BustCascadeChanged, InTheWay: others}
 }
 
 // judge makes the checks that need no folding.

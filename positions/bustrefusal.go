@@ -34,6 +34,7 @@ const (
 	BustTooLarge       // an amount or a total would not fit 64 bits
 	BustTooManyRows    // the account would hold Have instruments, the maximum is Need
 	BustDamaged        // the account's history contradicts itself or the book
+	BustCascadeChanged // trades would go with it that the request does not expect: InTheWay
 )
 
 var bustReasonNames = [...]string{
@@ -42,7 +43,7 @@ var bustReasonNames = [...]string{
 	BustIDReused: "BustIDReused", BustAlready: "BustAlready", BustStaleRevision: "BustStaleRevision",
 	BustNothingToCorrect: "BustNothingToCorrect", BustSharesGone: "BustSharesGone", BustCashGone: "BustCashGone",
 	BustCascadeTooLong: "BustCascadeTooLong", BustTooLarge: "BustTooLarge", BustTooManyRows: "BustTooManyRows",
-	BustDamaged: "BustDamaged",
+	BustDamaged: "BustDamaged", BustCascadeChanged: "BustCascadeChanged",
 }
 
 // String returns the reason's name, for logs and tests.
@@ -118,6 +119,12 @@ func (o *BustOutcome) because(r *BustRequest, u *market.Universe) string {
 	case BustTooManyRows:
 		return fmt.Sprintf("account %d would hold %d instruments, and the most is %d; sell all of one first",
 			r.Account, o.Have, o.Need)
+	case BustCascadeChanged:
+		var b strings.Builder
+		b.WriteString("other trades would go with it than were expected; ")
+		o.writeInTheWay(&b, r.Account)
+		b.WriteString("; look at it again, and expect these too")
+		return b.String()
 	case BustDamaged:
 		return "the account cannot be folded anew: " + o.detail + "; stop the server and verify its journal"
 	}

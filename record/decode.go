@@ -70,6 +70,16 @@ func Head(rec []byte) (account, seq uint64, err error) {
 	return account, seq, r.Err
 }
 
+// Time returns when the event of a record happened, in nanoseconds since the Unix epoch.
+func Time(rec []byte) (at int64, err error) {
+	r := body(rec)
+	for range 4 { // kind, flags, account, sequence
+		r.Unsigned()
+	}
+	at = int64(r.Fixed()) //nolint:gosec // as Append has written it
+	return at, r.Err
+}
+
 // Decode decodes a record, which Cut has returned, into ev. Decoding a trade allocates nothing.
 // After an error ev is in no particular state.
 func (t *Table) Decode(rec []byte, ev *positions.Event) error {

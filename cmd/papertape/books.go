@@ -6,6 +6,7 @@ import (
 
 	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -24,7 +25,7 @@ func (b books) notReady() error {
 	return fmt.Errorf("%w: %w", console.ErrNotReady, b.ready())
 }
 
-// Holdings, History, Accounts, Walk and Bust call the engine's methods of the same names.
+// These call the engine's methods of the same names.
 func (b books) Holdings(ctx context.Context, account uint64) (positions.Holdings, error) {
 	if err := b.notReady(); err != nil {
 		return positions.Holdings{}, err
@@ -39,11 +40,32 @@ func (b books) History(ctx context.Context, account, before uint64, limit int) (
 	return b.engine.History(ctx, account, before, limit)
 }
 
-func (b books) Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, error) {
+func (b books) Accounts(ctx context.Context, after uint64, limit int) ([]engine.AccountInfo, int, error) {
 	if err := b.notReady(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	return b.engine.Accounts(ctx, after, limit)
+}
+
+func (b books) Account(ctx context.Context, number uint64) (engine.AccountInfo, error) {
+	if err := b.notReady(); err != nil {
+		return engine.AccountInfo{}, err
+	}
+	return b.engine.Account(ctx, number)
+}
+
+func (b books) FindAccounts(ctx context.Context, q engine.AccountSearch) ([]engine.AccountInfo, int, error) {
+	if err := b.notReady(); err != nil {
+		return nil, 0, err
+	}
+	return b.engine.FindAccounts(ctx, q)
+}
+
+func (b books) Holders(ctx context.Context, id market.ID, limit int) (engine.Held, error) {
+	if err := b.notReady(); err != nil {
+		return engine.Held{}, err
+	}
+	return b.engine.Holders(ctx, id, limit)
 }
 
 func (b books) Walk(ctx context.Context, account, from uint64, see func(*positions.Event)) error {

@@ -185,6 +185,7 @@ func (l *loop) revoke(s *Session, text string) {
 		return
 	}
 	l.gw.stats.AuthRevoked.Add(1)
+	s.decide(causeRevoked)
 	l.closeAfterAnswers(s, papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, text, l.answersBy())
 }
 

@@ -119,7 +119,7 @@ func (l *loop) due(s *Session) {
 		}
 	case s.stalled != 0 && l.now >= s.stalled+toMillis(cfg.StallTimeout):
 		l.gw.stats.CutStalled.Add(1)
-		l.cut(s, "nothing was read for "+cfg.StallTimeout.String())
+		l.cut(s, causeStalled, "nothing was read for "+cfg.StallTimeout.String())
 		return
 	case s.closing != nil && s.closing.until != 0:
 		if s.closing.reason == 0 && l.now >= s.closing.until {

@@ -92,7 +92,8 @@ func (l *loop) goodbye(s *Session, reason papertapev1.GoodbyeReason, text string
 }
 
 // cut ends a session whose client does not read: with GOODBYE SLOW, as far as the socket accepts it, and a reset.
-func (l *loop) cut(s *Session, text string) {
+func (l *loop) cut(s *Session, why cause, text string) {
+	s.decide(why)
 	l.goodbye(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW, text)
 	if s.phase.Load() != phaseClosed { // it was ending for another reason
 		l.reset(s)
@@ -179,6 +180,7 @@ func (l *loop) forget(s *Session, from net.Addr) {
 	l.holdHalf(s, 0)
 	l.subscribe(s, false)
 	l.watch(s, false)
+	l.remember(s, from)
 	s.mu.Lock()
 	waiting, out := s.waiting(), s.out
 	s.out, s.unsent, s.detached = nil, 0, true

@@ -318,11 +318,12 @@ func (l *loop) hangUp(s *Session) {
 		s.out.free()
 		s.out = nil
 	}
-	s.end = papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL
+	s.end = goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL)
+	s.because(causeProtocol)
 	s.mu.Unlock()
 	l.gw.outboxBytes.Add(-int64(dropped))
 	s.front.notified = true
-	l.finishEnding(s, s.end, s.unsent)
+	l.finishEnding(s, papertapev1.GoodbyeReason(s.end), s.unsent)
 }
 
 // dropFront forgets what a session's front holds.

@@ -86,6 +86,8 @@ type Gateway struct {
 
 	lateAfter time.Duration // the constant, except in a test
 
+	gone endedSessions
+
 	stats Stats
 }
 

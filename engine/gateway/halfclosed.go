@@ -45,6 +45,7 @@ func (l *loop) keepHalfClosed(s *Session, c gnet.Conn, err error) bool {
 	}
 	if behind && l.gw.stuck.Load() >= stuckMax {
 		l.gw.stats.CutStalled.Add(1)
+		s.decide(causeStalled)
 		return false
 	}
 	if behind && !flushToKernel(c) {
@@ -97,11 +98,11 @@ func (s *Session) fullyAnswered() bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sent()
+	return s.allSent()
 }
 
 // sent says whether nothing waits to be written or replayed. mu must be held.
-func (s *Session) sent() bool { return s.waiting() == 0 && s.head >= s.announced }
+func (s *Session) allSent() bool { return s.waiting() == 0 && s.head >= s.announced }
 
 // copyAddr copies an address if it has a zone, because gnet reuses the memory of the zone's name.
 func copyAddr(a net.Addr) net.Addr {
@@ -169,6 +170,7 @@ func (l *loop) countStuck(s *Session, stuck bool) {
 		k.stuck = true
 		if l.gw.stuck.Add(1) > stuckMax {
 			l.gw.stats.CutStalled.Add(1)
+			s.decide(causeStalled)
 			l.reset(s)
 		}
 	}

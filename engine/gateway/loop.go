@@ -185,9 +185,11 @@ func (l *loop) contain(where string, s *Session) {
 	switch {
 	case s == nil || s.phase.Load() == phaseClosed:
 	case where == inTraffic && s.closing == nil: // nothing of its stream is lost: what it asked before is answered
+		s.decide(causeServer)
 		s.closing = &closing{until: l.answersBy()}
 		l.lookAgain(s)
 	default:
+		s.decide(causeServer)
 		l.close(s)
 	}
 }

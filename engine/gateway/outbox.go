@@ -16,6 +16,7 @@ func (s *Session) append(frame []byte) bool {
 		s.out = newBuffer()
 	}
 	s.out.b = append(s.out.b, frame...)
+	s.sent.add(codec.Count(frame), len(frame))
 	return true
 }
 
@@ -37,7 +38,8 @@ func (s *Session) finishWith(reason papertapev1.GoodbyeReason, farewell []byte) 
 	if !s.append(farewell) {
 		return 0
 	}
-	s.end = reason
+	s.end = goodbye(reason) //nolint:gosec // a small number
+	s.because(causeOf(reason))
 	return len(farewell)
 }
 

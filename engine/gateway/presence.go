@@ -268,7 +268,7 @@ func (l *loop) tellAll(s *Session) {
 	}
 	switch {
 	case !b.kept:
-		l.cut(s, slowText)
+		l.cut(s, causeOutbox, slowText)
 	case b.upTo > s.presenceTold:
 		l.sendPresence(s, b.frames, b.upTo)
 	}

@@ -262,6 +262,7 @@ func (p *publisher) Lost(to *engine.Session) {
 	p.gw.stats.Lost.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.because(causeLost)
 	p.finish(s, papertapev1.GoodbyeReason_GOODBYE_REASON_SLOW,
 		"what comes next is no longer kept: come back, and start from a snapshot")
 }

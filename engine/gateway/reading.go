@@ -81,6 +81,7 @@ func (l *loop) handleFrames(s *Session, in []byte) (used int) {
 			break
 		}
 		used += n
+		s.received.add(1, n)
 		l.handle(s, f)
 	}
 	return used

@@ -18,7 +18,8 @@ func (l *loop) relieve() {
 			return
 		}
 		l.gw.stats.CutTotal.Add(1)
-		l.cut(longest, "all clients together have more waiting than the server holds, and this one has waited longest")
+		l.cut(longest, causeTotal,
+			"all clients together have more waiting than the server holds, and this one has waited longest")
 	}
 }
 
@@ -41,7 +42,8 @@ func (l *loop) relieveOfHalves() {
 			return
 		}
 		l.gw.stats.CutTotal.Add(1)
-		l.cut(s, "half a frame came and not the rest, and of all clients together the server holds no more of those")
+		l.cut(s, causeTotal,
+			"half a frame came and not the rest, and of all clients together the server holds no more of those")
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 
-	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/keys"
 )
@@ -29,11 +28,13 @@ type Session struct {
 
 	mu sync.Mutex
 	// Shared, under mu. They and their neighbours are in an order without gaps.
-	end        papertapev1.GoodbyeReason // not 0: GOODBYE was appended, nothing follows
-	out        *buffer                   // what waits to be written; nil: nothing
-	unsent     int                       // bytes that the loop took from out and the socket has not taken yet
-	head       uint64                    // the account's newest sequence in this connection's stream
-	announced  uint64                    // the newest sequence when it logged in, up to which a replay goes
+	end        goodbye // not 0: GOODBYE was appended, nothing follows
+	cause      cause   // why it ends, as far as the server has decided that
+	out        *buffer // what waits to be written; nil: nothing
+	unsent     int     // bytes that the loop took from out and the socket has not taken yet
+	head       uint64  // the account's newest sequence in this connection's stream
+	announced  uint64  // the newest sequence when it logged in, up to which a replay goes
+	sent       traffic // appended to out
 	properties map[string]any
 	dirty      bool // in, or on its way to, a loop's dirty list
 	catchUp    bool // the engine wants to know when all has been written
@@ -43,6 +44,7 @@ type Session struct {
 	// Owned by the loop.
 	pings          uint32    // sent
 	key            *keys.Key // with which it logged in; nil: without
+	received       traffic   // frames that were cut, and their bytes
 	front          *front    // a PROXY header and TLS; nil: neither
 	closing        *closing  // takes no more requests; nil: takes them, or has ended
 	presenceTold   uint64    // the version of presence that the client has been told
@@ -66,6 +68,17 @@ type Session struct {
 	// Owned by the loop's wheel.
 	slot       int32 // -1: in none
 	prev, next *Session
+}
+
+// goodbye is a papertapev1.GoodbyeReason in a byte.
+type goodbye uint8
+
+// traffic counts frames and their bytes.
+type traffic struct{ frames, bytes uint64 }
+
+func (t *traffic) add(frames, bytes int) {
+	t.frames += uint64(frames) //nolint:gosec // counts
+	t.bytes += uint64(bytes)   //nolint:gosec // counts
 }
 
 // The phases of a session.

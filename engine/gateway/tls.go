@@ -72,6 +72,7 @@ func (l *loop) flush(s *Session) {
 	}
 	if l.settle(s, unsent); s.phase.Load() != phaseClosed && s.unsent > l.gw.cfg.OutboxBytesMax {
 		l.gw.stats.CutOutbox.Add(1)
+		s.decide(causeOutbox)
 		l.reset(s)
 	}
 }

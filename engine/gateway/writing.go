@@ -1,6 +1,10 @@
 package gateway
 
-import "time"
+import (
+	"time"
+
+	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+)
 
 // write hands the session's outbox to the socket.
 func (l *loop) write(s *Session) {
@@ -52,7 +56,7 @@ func (l *loop) settle(s *Session, unsent int) {
 	l.gw.outboxBytes.Add(int64(left - unsent))
 	s.mu.Lock()
 	s.unsent = left
-	end := s.end
+	end := papertapev1.GoodbyeReason(s.end)
 	if s.out != nil {
 		end = 0 // GOODBYE may be in it
 	}
@@ -61,7 +65,7 @@ func (l *loop) settle(s *Session, unsent int) {
 	if caughtUp {
 		s.catchUp = false
 	}
-	done := !due && s.sent()
+	done := !due && s.allSent()
 	s.mu.Unlock()
 	l.noteStall(s, left, unsent)
 	if caughtUp {
