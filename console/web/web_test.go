@@ -155,7 +155,7 @@ func usedTexts(t *testing.T) *regexp.Regexp {
 	}
 	add(`(?:T|"text"|"name") "([a-z._]+)"`, "")
 	add(`\.T\("([a-z._]+)"`, "")
-	add(`printf "([a-z._%]+)"`, "")
+	add(`printf "([a-z][a-z._%]*)"`, "")
 	add(`Name "([a-z._]+)"`, "")
 	add(`T\("([a-z]+\.)" ?\+`, "")
 	add(`\bt\((?:\w+ \? )?"([a-z._]+)"`, `js\.`)

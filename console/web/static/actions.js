@@ -88,7 +88,7 @@ document.addEventListener("click", (e) => {
 const wanted = () => {
   const f = $("form", bust).elements;
   const body = { trade: bust.dataset.trade, reason: f.reason.value.trim() || "preview", policy: f.policy.value };
-  if (bust.dataset.kind === "corrections") Object.assign(body, { price: f.price.value, quantity: Number(f.quantity.value) });
+  if (bust.dataset.kind === "corrections") Object.assign(body, { price: typed.money(f.price.value.trim()), quantity: Number(f.quantity.value) });
   return body;
 };
 
@@ -183,6 +183,12 @@ document.addEventListener("click", (e) => {
   confirmed(form);
 });
 
+// typed makes of a text what the API takes. An amount has two decimals at least; what is none, the API refuses.
+const typed = {
+  number: Number,
+  money: (text) => (/^\d+(\.\d)?$/.test(text) ? Number(text).toFixed(2) : text.replaceAll(",", "")),
+};
+
 // confirmed: what is to be typed is typed.
 function confirmed(form) {
   const field = form.elements.confirm;
@@ -200,7 +206,7 @@ document.addEventListener("submit", async (e) => {
     if (!field.name || field.name === "confirm" || (field.type === "radio" && !field.checked)) continue;
     const value = field.value.trim();
     if (value === "" && field.dataset.optional !== undefined) continue;
-    body[field.name] = field.dataset.type === "number" ? Number(value) : value;
+    body[field.name] = typed[field.dataset.type]?.(value) ?? value;
   }
   if (form.dataset.once) body[form.dataset.once] = dialog.dataset.id;
   const go = $(".go", form);
