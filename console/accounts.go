@@ -117,12 +117,6 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request) {
 	answer(w, newAccount(&in))
 }
 
-// The number of events on a page, as in the wire protocol.
-const (
-	historyDefault = 20
-	historyMax     = 100
-)
-
 func (s *Server) holdings(w http.ResponseWriter, r *http.Request) {
 	account, ok := accountOf(w, r)
 	if !ok {
@@ -136,25 +130,6 @@ func (s *Server) holdings(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, newHoldings(s.cfg.Universe, &h))
-}
-
-func (s *Server) history(w http.ResponseWriter, r *http.Request) {
-	account, ok := accountOf(w, r)
-	if !ok {
-		return
-	}
-	before, limit := queryNumber(r, "before"), queryNumber(r, "limit")
-	if limit == 0 {
-		limit = historyDefault
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
-	defer cancel()
-	events, oldest, err := s.cfg.Books.History(ctx, account, before, int(min(limit, historyMax)))
-	if err != nil {
-		s.failBooks(w, account, err)
-		return
-	}
-	answer(w, newHistory(s.cfg.Universe, account, oldest, events))
 }
 
 // accountOf reads the account in the path. If it is not one, accountOf answers 400 and ok is

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/engine/gateway"
 	"github.com/papertape/papertape/market"
 )
 
@@ -26,7 +27,7 @@ func TestClientAdmin(t *testing.T) {
 		t.Errorf("accounts %+v, %v, asked for %d after %d; want %+v", a, err, f.ledger.limit, f.ledger.after, want)
 	}
 	s, err := f.client.Sessions(t.Context())
-	if want := newSessions(f.list.infos); err != nil || !reflect.DeepEqual(s, want) {
+	if want := newSessions(f.list.FindSessions(gateway.SessionSearch{Limit: 9})); err != nil || !reflect.DeepEqual(s, want) {
 		t.Errorf("sessions %+v, %v; want %+v", s, err, want)
 	}
 	if n, err := f.client.Counters(t.Context()); err != nil || len(n.Counters) != 1 || n.Counters[0].Value != 7 {
@@ -61,7 +62,7 @@ func TestClientAdmin(t *testing.T) {
 // TestKick ends the session that is named, and only once.
 func TestKick(t *testing.T) {
 	f := newFixture(t, "")
-	before := newSessions(f.list.infos).Sessions
+	before := newSessions(f.list.infos, 0, gateway.SessionTotals{}).Sessions
 	const reason = "收盘 & gone? 100%"
 	got, err := f.client.Kick(t.Context(), 7, reason)
 	if err != nil || got != before[1] || f.list.reason != reason {
@@ -78,7 +79,7 @@ func TestKick(t *testing.T) {
 	if got, err := f.client.Kick(t.Context(), 9, ""); err != nil || got != before[2] || f.list.reason != reasonDefault {
 		t.Errorf("without a reason: %+v, %v, told %q", got, err, f.list.reason)
 	}
-	if left := newSessions(f.list.infos).Sessions; len(left) != 1 || left[0] != before[0] {
+	if left := newSessions(f.list.infos, 0, gateway.SessionTotals{}).Sessions; len(left) != 1 || left[0] != before[0] {
 		t.Errorf("left are %+v", left)
 	}
 }
@@ -183,7 +184,8 @@ func TestAccountsPage(t *testing.T) {
 		}
 	}
 	f.ledger.accounts, f.list.infos = nil, nil
-	for target, want := range map[string]string{"accounts": `{"accounts":[],"total":0}`, "sessions": `{"sessions":[]}`} {
+	for target, want := range map[string]string{"accounts": `{"accounts":[],"total":0}`, "sessions": `{"sessions":[],"total":0,` +
+		`"totals":{"sessions":0,"live":1,"catching_up":1,"not_logged_in":1,"waiting_bytes":77,"in_flight":2}}`} {
 		if w := f.ask("GET", "/api/v1/"+target, ""); strings.TrimSpace(w.Body.String()) != want {
 			t.Errorf("no %s are %s, want %s", target, w.Body, want)
 		}

@@ -156,6 +156,10 @@ func kindOf(t reflect.Type) string {
 		return "an object"
 	case t.Kind() == reflect.Float64:
 		return "a number"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Slice:
+		return "an array"
 	case t.Kind() == reflect.Uint32:
 		return "a whole number, 0 or more"
 	}

@@ -30,6 +30,10 @@ type BustRequest struct {
 	Policy string `json:"policy,omitempty"`  // reject (the default) or cascade
 	BustID string `json:"bust_id,omitempty"` // a request that is repeated under the same id is done once
 	Actor  string `json:"actor,omitempty"`   // for whom, as the audit keeps it; the actor is whose key it is
+
+	Preview bool `json:"preview,omitempty"` // say what it would do, and do nothing
+	// ExpectCascade are the trades that may be taken back with it; nil: any.
+	ExpectCascade *[]string `json:"expect_cascade,omitempty"`
 }
 
 // CorrectionRequest asks for a trade to be corrected to another price and quantity.
@@ -53,7 +57,7 @@ func (s *Server) bust(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		request, err = body.request(actorOf(r))
 	}
-	s.takeBack(w, r, &request, err)
+	s.serveBust(w, r, &request, body.Preview, err)
 }
 
 func (s *Server) correct(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +69,25 @@ func (s *Server) correct(w http.ResponseWriter, r *http.Request) {
 	}
 	request.Correct, request.Price = true, int64(body.Price)
 	request.Quantity, request.Revision = body.Quantity, body.Revision
-	s.takeBack(w, r, &request, err)
+	s.serveBust(w, r, &request, body.Preview, err)
+}
+
+// serveBust carries out or previews a request, unless the body was malformed.
+func (s *Server) serveBust(
+	w http.ResponseWriter, r *http.Request, request *positions.BustRequest, preview bool, malformed error,
+) {
+	if malformed != nil {
+		badRequest(w, malformed.Error())
+		return
+	}
+	extendDeadline(w, walkTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
+	defer cancel()
+	if preview {
+		s.previewBust(ctx, w, request)
+	} else {
+		s.takeBack(ctx, w, r, request)
+	}
 }
 
 // request parses the name of the trade and the policy. The ledger checks the rest. The actor is the
@@ -87,19 +109,41 @@ func (b *BustRequest) request(actor string) (r positions.BustRequest, err error)
 	if r.Account, r.TradeSeq, err = ParseTradeID(b.Trade); err != nil {
 		return r, err
 	}
-	r.Policy, err = positions.ParseBustPolicy(b.Policy)
-	return r, err
+	if r.Policy, err = positions.ParseBustPolicy(b.Policy); err != nil {
+		return r, err
+	}
+	return r, b.expect(&r)
 }
 
-// takeBack has the ledger do what is requested, unless the body was malformed.
-func (s *Server) takeBack(w http.ResponseWriter, r *http.Request, request *positions.BustRequest, malformed error) {
-	if malformed != nil {
-		badRequest(w, malformed.Error())
-		return
+// expect parses which other trades may be taken back.
+func (b *BustRequest) expect(r *positions.BustRequest) error {
+	if b.Preview && (b.BustID != "" || b.ExpectCascade != nil) {
+		return errors.New("a preview takes neither bust_id nor expect_cascade: its answer has what to write there")
 	}
-	extendDeadline(w, walkTimeout)
-	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
-	defer cancel()
+	if r.Expects = b.ExpectCascade != nil; !r.Expects {
+		return nil
+	}
+	if len(*b.ExpectCascade) > positions.MaxCascade {
+		return fmt.Errorf("expect_cascade has %d trades; at most %d are taken back with another",
+			len(*b.ExpectCascade), positions.MaxCascade)
+	}
+	for _, id := range *b.ExpectCascade {
+		account, seq, err := ParseTradeID(id)
+		if err != nil {
+			return fmt.Errorf("expect_cascade: %w", err)
+		}
+		if account != r.Account {
+			return fmt.Errorf("expect_cascade: %s is a trade of another account than %d", id, r.Account)
+		}
+		r.Expected = append(r.Expected, seq)
+	}
+	return nil
+}
+
+// takeBack has the ledger do what is requested.
+func (s *Server) takeBack(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, request *positions.BustRequest,
+) {
 	ev, repeated, err := s.cfg.Busts.Bust(ctx, request)
 	if err != nil {
 		s.failBust(w, request, err)
@@ -153,6 +197,7 @@ var bustRefusals = [...]struct {
 	positions.BustCascadeTooLong:   {http.StatusConflict, "cascade_too_long"},
 	positions.BustTooLarge:         {http.StatusConflict, "too_large"},
 	positions.BustTooManyRows:      {http.StatusConflict, "too_many_rows"},
+	positions.BustCascadeChanged:   {http.StatusConflict, "cascade_changed"},
 	positions.BustDamaged:          {http.StatusInternalServerError, "damaged"},
 }
 

@@ -72,7 +72,7 @@ func TestBustMalformed(t *testing.T) {
 	for _, c := range []struct{ target, body, message string }{
 		{bust, ``,
 			"the body is not what is expected here: it is empty; " +
-				"write an object with trade, reason, policy, bust_id and actor"},
+				"write an object with trade, reason, policy, bust_id, actor, preview and expect_cascade"},
 		{bust, `{}`, `the trade is missing: write {"trade": "100017-42", "reason": "why"}`},
 		{bust, `{"trade":"100017","reason":"r"}`,
 			`"100017" is not the name of a trade; write its account and sequence, as in 100017-42`},
@@ -90,7 +90,7 @@ func TestBustMalformed(t *testing.T) {
 			"the bust id must be at most 64 printable ASCII characters"},
 		{bust, `{"trade":"100017-42","reason":"r","actor":"a\tb"}`, "the actor must be one line"},
 		{bust, `{"trade":"100017-42","reason":"r","price":"9.98"}`,
-			`there is no "price" here; it takes trade, reason, policy, bust_id and actor`},
+			`there is no "price" here; it takes trade, reason, policy, bust_id, actor, preview and expect_cascade`},
 		{bust, `{"trade":"100017-42","reason":"r"}{}`, "at byte 34, invalid character '{' after top-level value"},
 		{correct, `{"trade":"100017-42","reason":"r","price":"9.98"}`,
 			"correct 100017-42 to 0 @ 9.98: the quantity must be 1 to 1000000000 shares"},
@@ -157,6 +157,9 @@ var refusedBusts = []struct {
 		"would pass the largest the ledger holds", nil},
 	{positions.BustOutcome{Reason: positions.BustTooManyRows, Have: 513, Need: 512}, 409, "too_many_rows",
 		"513 instruments", nil},
+	{positions.BustOutcome{Reason: positions.BustCascadeChanged, InTheWay: []uint64{47}}, 409, "cascade_changed",
+		"other trades would go with it than were expected; in the way, newest first: 100017-47; look at it again",
+		[]string{"100017-47"}},
 	{positions.BustOutcome{Reason: positions.BustDamaged}, 500, "damaged",
 		"stop the server and verify its journal", nil},
 }
@@ -185,8 +188,8 @@ func TestBustRefused(t *testing.T) {
 			t.Errorf("%v: the log says %q", c.outcome.Reason, &log)
 		}
 	}
-	if reasons := len(bustRefusals); reasons != int(positions.BustDamaged)+1 {
-		t.Errorf("%d reasons have a code, want one for each up to %v", reasons, positions.BustDamaged)
+	if reasons := len(bustRefusals); reasons != int(positions.BustCascadeChanged)+1 {
+		t.Errorf("%d reasons have a code, want one for each up to %v", reasons, positions.BustCascadeChanged)
 	}
 }
 

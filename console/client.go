@@ -130,7 +130,7 @@ func (c *Client) Simulator(ctx context.Context) (Simulator, error) {
 // SetRate sets the rate of simulated trades, in fills per second, and returns the resulting
 // state.
 func (c *Client) SetRate(ctx context.Context, rate float64) (Simulator, error) {
-	body, err := json.Marshal(setRate{Rate: &rate})
+	body, err := json.Marshal(changeFlow{Rate: &rate})
 	if err != nil {
 		return Simulator{}, fmt.Errorf("a rate of %v cannot be sent: %w", rate, err)
 	}

@@ -31,12 +31,12 @@ func TestClient(t *testing.T) {
 	if f.ledger.before != 45 || f.ledger.limit != 4 {
 		t.Errorf("asked for before %d and limit %d, want 45 and 4", f.ledger.before, f.ledger.limit)
 	}
-	want := Simulator{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}
-	if st, err := f.client.Simulator(t.Context()); err != nil || st != want {
+	want := Simulator{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5, Script: &Script{6, 5, true, 1, 2, 3, 4}}
+	if st, err := f.client.Simulator(t.Context()); err != nil || !reflect.DeepEqual(st, want) {
 		t.Errorf("simulator %+v, %v, want %+v", st, err, want)
 	}
-	want.Rate = 2.5
-	if st, err := f.client.SetRate(t.Context(), 2.5); err != nil || st != want || f.flow.state.Rate != 2.5 {
+	want.Rate, want.Remembered = 2.5, 2.5
+	if st, err := f.client.SetRate(t.Context(), 2.5); err != nil || !reflect.DeepEqual(st, want) || f.flow.state.Rate != 2.5 {
 		t.Errorf("after SetRate: %+v, %v, want %+v", st, err, want)
 	}
 }

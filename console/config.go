@@ -37,11 +37,16 @@ type Busts interface {
 	// A refusal is an *engine.BustRefusedError. Other errors are those of Books, engine.ErrBusy and
 	// engine.ErrReadOnly.
 	Bust(ctx context.Context, r *positions.BustRequest) (ev positions.Event, repeated bool, err error)
+	// PreviewBust returns what Bust would do. Its errors are those of Bust.
+	PreviewBust(ctx context.Context, r *positions.BustRequest) (engine.BustPreview, error)
 }
 
 // SessionList lists the client connections. Its methods are safe for concurrent use.
 type SessionList interface {
 	Sessions() []gateway.SessionInfo
+	FindSessions(q gateway.SessionSearch) (list []gateway.SessionInfo, total int, totals gateway.SessionTotals)
+	// Ended returns up to limit of the wanted among those that ended last, newest first, and how many have ended.
+	Ended(limit int, wanted func(*gateway.EndedSession) bool) (list []gateway.EndedSession, all uint64)
 	Kick(uid uint64, reason string) bool // false: there is no such session
 }
 
@@ -53,7 +58,9 @@ type LogLevel interface {
 
 // SimulatedFlow makes simulated trades. Its methods are safe for concurrent use.
 type SimulatedFlow interface {
-	SetRate(rate float64) error // in fills per second; the error says which rates are allowed
+	// Change sets the rate, in fills per second, and pauses the flow or has it go on; nil leaves it. The error says which
+	// rates are allowed.
+	Change(rate *float64, paused *bool) error
 	State() simulator.State
 }
 
@@ -65,6 +72,13 @@ type Config struct {
 	Busts      Busts
 	Sessions   SessionList
 	Simulator  SimulatedFlow
+	Script     func() simulator.Played // nil: no script is played
+	About      func() About
+	Limits     func() []Limit
+	Checks     func() []Check
+	Journal    func() JournalState
+	Settings   func() []Setting
+	AuditPages AuditPages   // nil: there is nothing at /api/v1/audit
 	LogLevel   LogLevel     // nil: there is nothing at /api/v1/log
 	Ready      func() error // nil, or why the server is not ready
 	Counters   func() []Counter

@@ -19,6 +19,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/papertape/papertape/audit"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/positions"
 )
@@ -279,6 +280,7 @@ func (l *questionList) ask(status int, operation, target, body string, prepare .
 func (l *questionList) aboutServer() {
 	for _, path := range []string{
 		"/livez", "/readyz", "/api/v1/openapi.yaml", "/api/v1/accounts", "/api/v1/counters",
+		"/api/v1/server", "/api/v1/health", "/api/v1/journal", "/api/v1/config", "/api/v1/sessions/ended",
 		"/api/v1/instruments", "/api/v1/sessions", "/api/v1/log", "/api/v1/simulator", "/debug/pprof/",
 		"/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/pprof/symbol", "/debug/pprof/trace",
 	} {
@@ -291,6 +293,9 @@ func (l *questionList) aboutServer() {
 	for _, what := range []string{"profile", "trace"} {
 		l.ask(409, "GET /debug/pprof/"+what, "", "", func(f *fixture) { f.stopOtherProfile = record(what) })
 	}
+	recovering := func(f *fixture) { f.state, f.ready = StateRecovering, errors.New("recovering: 43%") }
+	l.ask(200, "GET /api/v1/server", "", "", recovering)
+	l.ask(200, "GET /api/v1/health", "", "", recovering)
 	l.ask(503, "GET /readyz", "", "", func(f *fixture) { f.ready = errors.New("draining") })
 	l.ask(200, "POST /debug/pprof/symbol", "", "0x1")
 }
@@ -309,6 +314,16 @@ func (l *questionList) aboutAccounts() {
 		l.ask(400, operation, "/api/v1/accounts/ann/"+what, "")
 		l.ask(404, operation, "/api/v1/accounts/7/"+what, "")
 	}
+	l.ask(200, "GET /api/v1/accounts/{account}/history", account+"history?kind=adjustment&limit=1", "")
+	l.ask(200, "GET /api/v1/accounts/{account}/history", account+"history?limit=1", "")
+	l.ask(200, "GET /api/v1/accounts/{account}/history", account+"history?limit=1&after=2", "")
+	const equity = "GET /api/v1/accounts/{account}/equity"
+	const holders = "GET /api/v1/instruments/{instrument}/holders"
+	l.ask(200, equity, account+"equity", "")
+	l.ask(400, equity, "/api/v1/accounts/ann/equity", "")
+	l.ask(404, equity, "/api/v1/accounts/7/equity", "")
+	l.ask(200, holders, "/api/v1/instruments/SH.600519/holders", "")
+	l.ask(404, holders, "/api/v1/instruments/SH.1/holders", "")
 	const trade = "GET /api/v1/trades/{id}"
 	for _, id := range []string{"42", "43"} { // a corrected trade; one that was taken back
 		l.ask(200, trade, "/api/v1/trades/100017-"+id, "")
@@ -326,6 +341,8 @@ func (l *questionList) aboutAccounts() {
 		}
 		l.ask(status, trade, "/api/v1/trades/100017-42", "", broken)
 		l.ask(status, "GET /api/v1/accounts", "", "", broken)
+		l.ask(status, equity, account+"equity", "", broken)
+		l.ask(status, holders, "/api/v1/instruments/SH.600519/holders", "", broken)
 		l.ask(status, one, "/api/v1/accounts/100017", "", broken)
 		l.ask(status, "GET /api/v1/accounts/{account}/holdings", account+"holdings", "", broken)
 		l.ask(status, "GET /api/v1/accounts/{account}/history", account+"history", "", broken)
@@ -337,7 +354,9 @@ func (l *questionList) aboutBusts() {
 		l.ask(200, operation, "", body, func(f *fixture) { f.desk.repeated = true })
 		l.ask(200, operation, "", body)
 		l.ask(400, operation, "", "{}")
-		for reason := positions.BustUnknownAccount; reason <= positions.BustDamaged; reason++ {
+		preview := strings.NewReplacer(`"bust_id":"b-1"`, `"preview":true`, `,"expect_cascade":["100017-43"]`, "").Replace(body)
+		l.ask(200, operation, "", preview)
+		for reason := positions.BustUnknownAccount; reason <= positions.BustCascadeChanged; reason++ {
 			l.ask(bustRefusals[reason].status, operation, "", body, func(f *fixture) {
 				f.desk.outcome = positions.BustOutcome{Reason: reason, InTheWay: []uint64{44, 43}, More: true}
 			})
@@ -362,16 +381,19 @@ func (l *questionList) aboutChanges() {
 	l.ask(409, "POST /api/v1/keys/reload", "", "", func(f *fixture) { f.reloadErr = errors.New("line 3 is wrong") })
 	l.ask(200, "PUT /api/v1/log", "", `{"level":"debug"}`)
 	l.ask(400, "PUT /api/v1/log", "", "{}")
-	l.ask(200, "PUT /api/v1/simulator", "", `{"rate":2.5}`)
+	l.ask(200, "PUT /api/v1/simulator", "", `{"rate":2.5,"paused":true}`)
+	l.ask(200, "GET /api/v1/audit", "", "", func(f *fixture) { f.fillAudit() })
+	l.ask(500, "GET /api/v1/audit", "", "", func(f *fixture) { f.server.cfg.AuditPages = brokenAudit{} })
 	l.ask(400, "PUT /api/v1/simulator", "", `{"rate":-1}`)
 }
 
 // bustOperations are the operations on trades, each with a request that has all members.
 var bustOperations = map[string]string{
-	"POST /api/v1/busts": `{"trade":"100017-42","reason":"mistyped","policy":"cascade","bust_id":"b-1","actor":"ann"}`,
+	"POST /api/v1/busts": `{"trade":"100017-42","reason":"mistyped","policy":"cascade","bust_id":"b-1","actor":"ann",` +
+		`"expect_cascade":["100017-43"]}`,
 	"POST /api/v1/corrections": `{"trade":"100017-42","reason":"mistyped","policy":"cascade",` +
 		`"bust_id":"b-1","actor":"ann",` +
-		`"price":"1500.00","quantity":300,"revision":0}`,
+		`"price":"1500.00","quantity":300,"revision":0,"expect_cascade":["100017-43"]}`,
 }
 
 // TestContract: what is served is described, what is described is served, and every answer
@@ -442,6 +464,27 @@ func (f *fixture) askCancelled(method, target, body string) *httptest.ResponseRe
 	f.server.http.Handler.ServeHTTP(w, r)
 	return w
 }
+
+// fillAudit writes a line of every kind, with all that a line can have.
+func (f *fixture) fillAudit() {
+	for _, line := range []audit.Record{
+		{Step: audit.Noted, What: "start", Detail: "papertape 1.2.3"},
+		{Step: audit.Asked, Key: "PK7", Name: "desk", Remote: "127.0.0.1:5", OnBehalfOf: "ann", Method: "PUT",
+			Path: "/api/v1/log", Body: `{"level":"debug"}`, Bytes: 17},
+		{Step: audit.Done, Asked: 2, Method: "PUT", Path: "/api/v1/log", Status: 400, Code: "bad_request", TookMS: 1.5},
+		{Step: audit.Done, Asked: 2, Method: "PUT", Path: "/api/v1/log", Status: 200},
+		{Step: audit.Refused, Remote: "192.0.2.1:7", Status: 401, Times: 3},
+	} {
+		_, _ = f.journal.Write(line) // it is in memory
+	}
+}
+
+// brokenAudit cannot be read.
+type brokenAudit struct{}
+
+func (brokenAudit) Back(uint64, func(*audit.Record) bool) error { return errors.New("broken") }
+
+func (brokenAudit) Head() (uint64, string) { return 0, "" }
 
 // matchBody checks a request body that was answered with 200 against its description.
 func (c *contract) matchBody(op node, q *question) error {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/papertape/papertape/audit"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/gateway"
 	"github.com/papertape/papertape/engine/simulator"
@@ -96,7 +97,7 @@ func (l *ledger) History(ctx context.Context, account, before uint64, limit int)
 	if older < 0 {
 		return nil, max(1, l.oldest), nil
 	}
-	page := l.events[older:]
+	page := slices.DeleteFunc(slices.Clone(l.events[older:]), func(ev positions.Event) bool { return ev.Seq < l.oldest })
 	return page[:min(limit, len(page))], max(1, l.oldest), nil
 }
 
@@ -122,6 +123,7 @@ func (l *ledger) Walk(ctx context.Context, account, from uint64, see func(*posit
 type desk struct {
 	event    positions.Event
 	repeated bool
+	preview  engine.BustPreview
 	outcome  positions.BustOutcome // the refusal, if it has a reason
 	err      error                 // if set, returned instead
 
@@ -138,26 +140,54 @@ func (d *desk) Bust(_ context.Context, r *positions.BustRequest) (positions.Even
 	return d.event, d.repeated, d.err
 }
 
+func (d *desk) PreviewBust(_ context.Context, r *positions.BustRequest) (engine.BustPreview, error) {
+	_, _, err := d.Bust(context.Background(), r)
+	return d.preview, err
+}
+
 // flow is a simulator that only remembers its rate.
 type flow struct{ state simulator.State }
 
 func (f *flow) State() simulator.State { return f.state }
 
-func (f *flow) SetRate(rate float64) error {
-	if rate < 0 || rate > 10 {
+func (f *flow) Change(rate *float64, paused *bool) error {
+	if rate != nil && (*rate < 0 || *rate > 10) {
 		return errors.New("the rate must be between 0 and 10")
 	}
-	f.state.Rate = rate
+	if rate != nil {
+		f.state.Rate, f.state.Remembered = *rate, *rate
+	}
+	if paused != nil {
+		f.state.Paused = *paused
+	}
 	return nil
 }
 
 // roster is a fake list of sessions; a kick removes one.
 type roster struct {
 	infos  []gateway.SessionInfo
+	search gateway.SessionSearch
 	reason string // of the last kick
 }
 
 func (l *roster) Sessions() []gateway.SessionInfo { return slices.Clone(l.infos) }
+
+func (l *roster) FindSessions(q gateway.SessionSearch) ([]gateway.SessionInfo, int, gateway.SessionTotals) {
+	l.search = q
+	return slices.Clone(l.infos[:min(q.Limit, len(l.infos))]), len(l.infos), gateway.SessionTotals{
+		Sessions: len(l.infos), Live: 1, CatchingUp: 1, NotLoggedIn: 1, WaitingBytes: 77, InFlight: 2,
+	}
+}
+
+func (l *roster) Ended(limit int, wanted func(*gateway.EndedSession) bool) (list []gateway.EndedSession, all uint64) {
+	for i, cause := range []string{"slow_outbox", "client"} {
+		e := gateway.EndedSession{SessionInfo: connected().infos[i], Ended: time.Unix(1_700_000_100, 0), Cause: cause}
+		if wanted(&e) && len(list) < limit {
+			list = append(list, e)
+		}
+	}
+	return list, 2
+}
 
 func (l *roster) Kick(uid uint64, reason string) bool {
 	n := len(l.infos)
@@ -170,7 +200,8 @@ func (l *roster) Kick(uid uint64, reason string) bool {
 func connected() *roster {
 	at := time.Unix(1_700_000_000, 123_456_789).In(time.FixedZone("CST", 8*60*60))
 	return &roster{infos: []gateway.SessionInfo{
-		{UID: 3, Account: 100017, Remote: "127.0.0.1:5001", Since: at, WaitingBytes: 77, InFlight: 2, CatchingUp: true},
+		{UID: 3, Account: 100017, Remote: "127.0.0.1:5001", Since: at, LastRead: at.Add(time.Minute),
+			WaitingBytes: 77, InFlight: 2, CatchingUp: true, FramesReceived: 11, BytesReceived: 220, FramesSent: 31, BytesSent: 4100},
 		{UID: 7, Account: 100018, Remote: "[::1]:5002", Since: at.Add(time.Second)},
 		{UID: 9, Remote: "127.0.0.1:5003", Since: at.Truncate(time.Second)},
 	}}
@@ -255,6 +286,9 @@ type fixture struct {
 	url    string
 	client *Client
 
+	state   string // of the server; "": ready
+	journal *audit.Log
+
 	backups          []string // the directories requested
 	backupErr        error
 	reloadErr        error
@@ -279,12 +313,23 @@ func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 		flow:   &flow{simulator.State{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}},
 	}
 	f.list, f.level, f.desk = connected(), "info", &desk{event: f.ledger.events[0]}
+	f.desk.preview = engine.BustPreview{Event: f.desk.event, Before: f.ledger.holdings}
+	f.journal = audit.New(audit.Options{Clock: func() time.Time { return time.Unix(1_700_000_000, 0) }})
+	if err := f.journal.OpenMemory(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.journal.Close() })
 	prices := u.Opening().With(0, 12_3456)
 	cfg := Config{
 		Universe: u, Prices: func() *market.Prices { return prices },
 		Books: f.ledger, Busts: f.desk, Sessions: f.list, Simulator: f.flow,
-		Counters: func() []Counter { return []Counter{{Name: "events", Value: 7, What: "changes of accounts"}} },
-		LogLevel: &f.level, Ready: func() error { return f.ready }, Log: zerolog.Nop(), Backup: f.backup,
+		Script: func() simulator.Played {
+			return simulator.Played{Fills: 1, Busts: 2, Refused: 3, Skipped: 4, Steps: 6, Ended: 5, Running: true}
+		},
+		About: f.about, Limits: f.limits, Checks: f.checks, Journal: f.journalState, Settings: f.settings,
+		AuditPages: f.journal,
+		Counters:   func() []Counter { return []Counter{{Name: "events", Value: 7, What: "changes of accounts"}} },
+		LogLevel:   &f.level, Ready: func() error { return f.ready }, Log: zerolog.Nop(), Backup: f.backup,
 		ReloadKeys: f.reloadKeys,
 		BackupDir:  "/", Anonymous: Operate, // so that most tests need no key
 	}
@@ -311,6 +356,40 @@ func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 	f.url = "http://" + ln.Addr().String()
 	f.client = NewClient(ln.Addr().String(), fixtureToken(cfg.Keys))
 	return f
+}
+
+func (f *fixture) about() About {
+	epoch, percent := Hash(7), 43
+	a := About{
+		Version: "1.2.3", Epoch: &epoch, Started: time.Unix(1_700_000_000, 0).UTC(), State: StateReady, Durability: "sync",
+		Addresses: Addresses{"127.0.0.1:7300", "127.0.0.1:7301", "127.0.0.1:7303"}, Accounts: AccountRange{100001, 100},
+	}
+	if f.state != "" {
+		a.Epoch, a.State, a.Reason, a.Percent = nil, f.state, "recovering: 43%", &percent
+	}
+	return a
+}
+
+func (f *fixture) limits() []Limit {
+	return []Limit{
+		{Name: "connections", Value: 3, Limit: 100, Unit: "connections", What: "connections of clients"},
+		{Name: "disk_free", Value: 500, Limit: 100, Unit: "bytes", Low: true, What: "what is free"},
+	}
+}
+
+func (f *fixture) checks() []Check { return []Check{{"recovered", true, "the books are restored"}} }
+
+func (f *fixture) journalState() JournalState {
+	epoch, at := Hash(7), time.Unix(1_700_000_000, 0).UTC()
+	return JournalState{
+		Kept: true, Durability: "sync", Epoch: &epoch, Directory: "/data", Commits: 9, Events: 12, Bytes: 500,
+		EventsACommit: 1.5, Checkpoints: 2, CheckpointMS: 3, CheckpointAt: &at, UncheckpointedBytes: 4,
+		UncheckpointedLimitBytes: 1000, DiskBytes: 5, DiskFreeBytes: 500, DiskFreeLimitBytes: 100,
+	}
+}
+
+func (f *fixture) settings() []Setting {
+	return []Setting{{"admin_token_file", "/token", "--admin-token-file", false, "the file with the token", "set"}}
 }
 
 func (f *fixture) reloadKeys() (KeysReload, error) {

@@ -82,9 +82,13 @@ type Position struct {
 
 // History is a page of an account's events, newest first.
 type History struct {
-	Account   uint64  `json:"account"`
-	OldestSeq uint64  `json:"oldest_seq"` // the oldest that is kept; 0: none
-	Events    []Event `json:"events"`
+	Account   uint64 `json:"account"`
+	OldestSeq uint64 `json:"oldest_seq"` // the oldest that is kept; 0: none
+	// NextBefore and NextAfter are from where to go on, in either direction; 0: there is nothing more.
+	NextBefore uint64  `json:"next_before,omitempty"`
+	NextAfter  uint64  `json:"next_after,omitempty"`
+	Scanned    *int    `json:"scanned,omitempty"` // events that were looked at, where only some are wanted
+	Events     []Event `json:"events"`
 }
 
 // Event is one change of an account, with the state after it of what it changed. One of Trade,
@@ -138,11 +142,25 @@ type Adjustment struct {
 // Simulator is the state of the simulated trades. The counters begin with the start of the
 // server.
 type Simulator struct {
-	Rate    float64 `json:"rate"`    // fills per second over all accounts; 0: off
-	Fills   uint64  `json:"fills"`   // executed
-	Refused uint64  `json:"refused"` // orders that the ledger refused
-	None    uint64  `json:"none"`    // times that the drawn account had nothing to do
-	Skipped uint64  `json:"skipped"` // draws dropped because the server was busy
+	Rate       float64 `json:"rate"` // fills per second over all accounts; 0: off, or paused
+	Paused     bool    `json:"paused"`
+	Remembered float64 `json:"remembered_rate"`  // at which it goes on
+	Script     *Script `json:"script,omitempty"` // nil: none is played
+	Fills      uint64  `json:"fills"`            // executed
+	Refused    uint64  `json:"refused"`          // orders that the ledger refused
+	None       uint64  `json:"none"`             // times that the drawn account had nothing to do
+	Skipped    uint64  `json:"skipped"`          // draws dropped because the server was busy
+}
+
+// Script is what a scenario script has done.
+type Script struct {
+	Steps   int    `json:"steps"`
+	Done    int    `json:"done"`    // steps that have ended
+	Running bool   `json:"running"` // some are still to come
+	Fills   uint64 `json:"fills"`
+	Busts   uint64 `json:"busts"`   // trades taken back or corrected
+	Refused uint64 `json:"refused"` // by the book, or with nothing to act on
+	Skipped uint64 `json:"skipped"` // since the server was busy
 }
 
 // ErrorBody is the content of an error answer.
@@ -161,8 +179,10 @@ type status struct {
 	Status string `json:"status"`
 }
 
-type setRate struct {
-	Rate *float64 `json:"rate"`
+// changeFlow is a change of the flow. One of its members must be there.
+type changeFlow struct {
+	Rate   *float64 `json:"rate,omitempty"`
+	Paused *bool    `json:"paused,omitempty"`
 }
 
 func newHoldings(u *market.Universe, h *positions.Holdings) Holdings {

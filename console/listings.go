@@ -30,9 +30,43 @@ type Account struct {
 	Sessions  int        `json:"sessions"` // logged in
 }
 
-// Sessions are all client connections, sorted by uid.
+// Sessions are client connections.
 type Sessions struct {
-	Sessions []Session `json:"sessions"`
+	Sessions []Session     `json:"sessions"`
+	Total    int           `json:"total"` // that fit what was asked, whatever page
+	Totals   SessionTotals `json:"totals"`
+}
+
+// SessionTotals are of all connections.
+type SessionTotals struct {
+	Sessions     int `json:"sessions"`
+	Live         int `json:"live"`
+	CatchingUp   int `json:"catching_up"`
+	NotLoggedIn  int `json:"not_logged_in"`
+	WaitingBytes int `json:"waiting_bytes"`
+	InFlight     int `json:"in_flight"`
+}
+
+// EndedSessions are sessions that were logged in and have ended, newest first.
+type EndedSessions struct {
+	Sessions []EndedSession `json:"sessions"`
+	Ended    uint64         `json:"ended"` // since the start
+}
+
+// EndedSession is a session that has ended.
+type EndedSession struct {
+	UID            uint64    `json:"uid"`
+	Account        uint64    `json:"account"`
+	Key            string    `json:"key"`
+	Remote         string    `json:"remote"`
+	Since          time.Time `json:"since"`
+	Ended          time.Time `json:"ended"`
+	Cause          string    `json:"cause"`
+	WaitedBytes    int       `json:"waited_bytes"` // that its client has not taken
+	FramesReceived uint64    `json:"frames_received"`
+	FramesSent     uint64    `json:"frames_sent"`
+	BytesReceived  uint64    `json:"bytes_received"`
+	BytesSent      uint64    `json:"bytes_sent"`
 }
 
 // Session is a client connection.
@@ -45,6 +79,13 @@ type Session struct {
 	WaitingBytes int       `json:"waiting_bytes"` // that the client has not read yet
 	InFlight     int       `json:"in_flight"`     // requests without an answer
 	CatchingUp   bool      `json:"catching_up"`
+	State        string    `json:"state"`     // not_logged_in, catching_up, live
+	LastRead     time.Time `json:"last_read"` // when something came from it last
+
+	FramesReceived uint64 `json:"frames_received"`
+	FramesSent     uint64 `json:"frames_sent"` // those that wait included
+	BytesReceived  uint64 `json:"bytes_received"`
+	BytesSent      uint64 `json:"bytes_sent"`
 }
 
 // Counters are what a server has counted since its start, and some current values.
@@ -101,20 +142,40 @@ func newAccount(in *engine.AccountInfo) Account {
 	return a
 }
 
-func newSessions(infos []gateway.SessionInfo) Sessions {
+func newSessions(infos []gateway.SessionInfo, total int, totals gateway.SessionTotals) Sessions {
 	list := make([]Session, len(infos))
 	for i := range infos {
 		list[i] = newSession(&infos[i])
 	}
-	return Sessions{list}
+	return Sessions{list, total, SessionTotals(totals)}
+}
+
+func newEndedSessions(ended []gateway.EndedSession, all uint64) EndedSessions {
+	list := make([]EndedSession, len(ended))
+	for i := range ended {
+		e := &ended[i]
+		list[i] = EndedSession{
+			UID: e.UID, Account: e.Account, Key: e.Key, Remote: e.Remote, Since: e.Since.UTC(), Ended: e.Ended.UTC(),
+			Cause: e.Cause, WaitedBytes: e.WaitingBytes, FramesReceived: e.FramesReceived, FramesSent: e.FramesSent,
+			BytesReceived: e.BytesReceived, BytesSent: e.BytesSent,
+		}
+	}
+	return EndedSessions{list, all}
 }
 
 func newSession(in *gateway.SessionInfo) Session {
 	return Session{
 		UID: in.UID, Account: in.Account, Key: in.Key, Remote: in.Remote, Since: in.Since.UTC(),
 		WaitingBytes: in.WaitingBytes,
-		InFlight:     in.InFlight, CatchingUp: in.CatchingUp,
+		InFlight:     in.InFlight, CatchingUp: in.CatchingUp, State: stateNames[in.State()], LastRead: in.LastRead.UTC(),
+		FramesReceived: in.FramesReceived, FramesSent: in.FramesSent, BytesReceived: in.BytesReceived,
+		BytesSent: in.BytesSent,
 	}
+}
+
+// stateNames are the words for what a session does.
+var stateNames = map[gateway.SessionState]string{
+	gateway.NotLoggedIn: "not_logged_in", gateway.CatchingUp: "catching_up", gateway.Live: "live",
 }
 
 func newInstruments(u *market.Universe, prices *market.Prices) Instruments {

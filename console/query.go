@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // parameter is a query parameter that an operation accepts.
@@ -78,6 +79,19 @@ func number(name string) parameter {
 		if _, err := parseNumber(value); err != nil {
 			return fmt.Errorf("%q is not a whole number; write digits alone, without zeros in front, from 0 to %d",
 				clip(value), uint64(1<<64-1))
+		}
+		return nil
+	}}
+}
+
+// text is a parameter that takes any text.
+func text(name string) parameter { return parameter{name, func(string) error { return nil }} }
+
+// moment is a parameter that takes a time.
+func moment(name string) parameter {
+	return parameter{name, func(value string) error {
+		if _, err := time.Parse(time.RFC3339Nano, value); err != nil {
+			return fmt.Errorf("%q is not a time; write it as in 2026-11-30T09:30:00Z", clip(value))
 		}
 		return nil
 	}}

@@ -47,24 +47,35 @@ func healthRoutes(ready func() error) routes {
 
 // guardedRoutes are behind the guard.
 func (s *Server) guardedRoutes() routes {
-	page := func(from string) func(*http.Request) error { return acceptParameters(number(from), number("limit")) }
 	all := routes{
 		"/api/v1/openapi.yaml":                {"GET": {role: Watch, handle: s.openapi}},
 		"/api/v1/accounts":                    {"GET": {role: Watch, handle: s.accounts, query: accountsQuery}},
 		"/api/v1/accounts/{account}":          {"GET": {role: Watch, handle: s.account}},
 		"/api/v1/accounts/{account}/holdings": {"GET": {role: Watch, handle: s.holdings}},
-		"/api/v1/accounts/{account}/history":  {"GET": {role: Watch, handle: s.history, query: page("before")}},
+		"/api/v1/accounts/{account}/history":  {"GET": {role: Watch, handle: s.history, query: s.historyQuery()}},
+		"/api/v1/accounts/{account}/equity":   {"GET": {role: Watch, handle: s.equity, query: equityQuery}},
 		backupPath:                            {"POST": change(s.backup)},
 		bustsPath:                             {"POST": change(s.bust)},
 		correctionsPath:                       {"POST": change(s.correct)},
 		"/api/v1/counters":                    {"GET": {role: Watch, handle: s.counters}},
 		"/api/v1/instruments":                 {"GET": {role: Watch, handle: s.instruments}},
-		"/api/v1/sessions":                    {"GET": {role: Watch, handle: s.sessions}},
+		"/api/v1/sessions":                    {"GET": {role: Watch, handle: s.sessions, query: sessionsQuery}},
+		"/api/v1/sessions/ended":              {"GET": {role: Watch, handle: s.endedSessions, query: endedQuery}},
+		"/api/v1/server":                      {"GET": {role: Watch, handle: s.about}},
+		"/api/v1/health":                      {"GET": {role: Watch, handle: s.health}},
+		"/api/v1/journal":                     {"GET": {role: Watch, handle: s.journal}},
+		"/api/v1/config":                      {"GET": {role: Watch, handle: s.settings}},
+		"/api/v1/instruments/{instrument}/holders": {
+			"GET": {role: Watch, handle: s.holders, query: acceptParameters(number("limit"))},
+		},
 		"/api/v1/sessions/{uid}": {
 			"DELETE": {role: Operate, handle: s.kick, body: optionalJSONBody, audit: urgent},
 		},
 		simulatorPath:         {"GET": {role: Watch, handle: s.simulator}, "PUT": change(s.setSimulator)},
 		"/api/v1/trades/{id}": {"GET": {role: Watch, handle: s.trade}},
+	}
+	if s.cfg.AuditPages != nil { // its lines hold who came from where, and what was sent
+		all["/api/v1/audit"] = methods{"GET": {role: Operate, handle: s.auditPage, query: auditQuery}}
 	}
 	if s.cfg.LogLevel != nil {
 		all[logPath] = methods{"GET": {role: Watch, handle: s.logLevel}, "PUT": change(s.setLogLevel)}

@@ -157,7 +157,7 @@ func TestHealthDefault(t *testing.T) {
 	}
 	cfg := config.Default()
 	s := &server{cfg: cfg}
-	s.setUnready("starting")
+	s.setUnready("starting", "starting")
 	where, stop, err := s.serveHealth(t.Context())
 	if err != nil || where != healthDefault {
 		t.Fatalf("it is at %s, %v", where, err)

@@ -75,6 +75,13 @@ func (b books) Walk(ctx context.Context, account, from uint64, see func(*positio
 	return b.engine.Walk(ctx, account, from, see)
 }
 
+func (b books) PreviewBust(ctx context.Context, r *positions.BustRequest) (engine.BustPreview, error) {
+	if err := b.notReady(); err != nil {
+		return engine.BustPreview{}, err
+	}
+	return b.engine.PreviewBust(ctx, r)
+}
+
 func (b books) Bust(ctx context.Context, r *positions.BustRequest) (positions.Event, bool, error) {
 	if err := b.notReady(); err != nil {
 		return positions.Event{}, false, err

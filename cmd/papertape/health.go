@@ -34,6 +34,8 @@ func (s *server) serveHealth(ctx context.Context) (where string, stop func(), er
 		return "", nil, config.Errorf("health_listen: listen on %s: %w", address, err)
 	}
 	health := console.NewHealth(s.ready, s.log)
+	at := ln.Addr().String()
+	s.health.Store(&at)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = health.Serve(ln) }) // ends with Shutdown
 	return ln.Addr().String(), func() {

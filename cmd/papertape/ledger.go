@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/papertape/papertape/cmd/papertape/config"
+	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/journal"
 	"github.com/papertape/papertape/market"
@@ -159,7 +160,7 @@ func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err 
 		s.recovered.Store(true)
 		return s.closeMemory, s.openAccounts(ctx)
 	}
-	s.setUnready("recovering: opening the journal")
+	s.setUnready(console.StateRecovering, "recovering: opening the journal")
 	progress := newRecoveryProgress(s)
 	err = s.ledger.open(ctx, s.engine, s.openAccess, progress.show)
 	progress.end()
@@ -179,7 +180,7 @@ func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err 
 		s.engine.Stop()
 		return errors.Join(s.closeAccess(), s.ledger.close())
 	}
-	s.setUnready("opening accounts")
+	s.setUnready(console.StateOpening, "opening accounts")
 	return closeLedger, s.openAccounts(ctx)
 }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/papertape/papertape/console"
 )
 
 const (
@@ -38,8 +40,9 @@ func (p *recoveryProgress) show(done, total uint64) {
 		return
 	}
 	p.shown = now
-	text := fmt.Sprintf("recovering: %d%% (%d of %d accounts and commits)", 100*done/max(total, 1), done, total)
-	p.server.setUnready(text)
+	percent := 100 * done / max(total, 1)
+	text := fmt.Sprintf("recovering: %d%% (%d of %d accounts and commits)", percent, done, total)
+	p.server.unready.Store(&unready{state: console.StateRecovering, why: text, percent: int(percent)}) //nolint:gosec // a percentage
 	if p.bar != nil {
 		p.bar.ChangeMax64(int64(total))
 		_ = p.bar.Set64(int64(done))

@@ -35,7 +35,9 @@ type reloader struct {
 	level    *logLevel
 
 	started *config.Config // with which the server was built
-	last    *config.Config // the last valid configuration that was read
+
+	mu   sync.Mutex
+	last *config.Config // the last valid configuration that was read; written by reload, under mu
 }
 
 // start reloads on every hangup until the returned function is called.
@@ -93,7 +95,23 @@ func (r *reloader) reload() {
 	}
 	line.Strs("changed", changed).Msg("reloaded")
 	r.server.note(audit.Record{What: "reload", Detail: strings.Join(slices.Concat(changed, restart), "; ")})
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.last = next
+}
+
+// inForce lists the settings with which the server runs: those that SIGHUP changes as they were read last, the others
+// as they were at the start. Any goroutine may call it.
+func (r *reloader) inForce() []config.InForce {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lines, live := r.settings.InForce(r.started), r.settings.InForce(r.last)
+	for i := range lines {
+		if lines[i].Live {
+			lines[i] = live[i]
+		}
+	}
+	return lines
 }
 
 // apply changes the settings that a running server can change. If next leaves the rate unchanged, a

@@ -64,6 +64,7 @@ func serve(cmd *cobra.Command, settings *config.Settings) error {
 		s.terminal = out
 	}
 	r := &reloader{settings: settings, flags: cmd.Flags(), server: s, level: level, started: cfg, last: cfg}
+	s.inForce = r.inForce
 	defer r.start(hangupsOf(cmd.Context()))()
 	defer tellManagerStopping(cmd.Context(), &log)()
 	err = s.run(cmd.Context(), func(at addresses) {

@@ -49,8 +49,13 @@ type server struct {
 	certificate atomic.Pointer[x509.Certificate] // of TLS; nil: none
 	consoleTLS  atomic.Pointer[tls.Config]       // of the console, where other machines reach it
 
-	unready   atomic.Pointer[string] // the reason; nil: ready
-	recovered atomic.Bool            // the books are restored, and the engine may be asked
+	unready   atomic.Pointer[unready] // nil: ready
+	started   time.Time
+	listening atomic.Pointer[string]  // where clients connect; nil: nowhere yet
+	admin     atomic.Pointer[string]  // where the console listens
+	health    atomic.Pointer[string]  // where health listens; nil: nowhere of its own
+	inForce   func() []config.InForce // the settings; nil: those that the server was built with are not known
+	recovered atomic.Bool             // the books are restored, and the engine may be asked
 }
 
 // addresses are the addresses of a running server, and the number of its accounts.
@@ -62,8 +67,8 @@ type addresses struct {
 
 // newServer builds a server from a checked configuration. script overrides cfg.Simulator.Script.
 func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger) (*server, error) {
-	s := &server{cfg: cfg, log: log, access: newAccess(cfg)}
-	s.setUnready("starting")
+	s := &server{cfg: cfg, log: log, access: newAccess(cfg), started: time.Now()}
+	s.setUnready(console.StateStarting, "starting")
 	universe := market.Default()
 	s.feed = market.Walk(universe, cfg.Seed)
 	if cfg.Prices.Source == "fixed" {
@@ -185,6 +190,8 @@ func (s *server) serveConsole(ctx context.Context) (address string, stop func(),
 		return "", nil, errors.Join(err, ln.Close())
 	}
 	s.console.Store(admin)
+	at := ln.Addr().String()
+	s.admin.Store(&at)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = admin.Serve(ln) }) // ends with Shutdown
 	switch socket, err := console.ListenSocket(ln.Addr().String()); {
@@ -228,6 +235,7 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 		if s.runner != nil {
 			simulators.Go(func() { s.runner.Run(work, s.engine) })
 		}
+		s.listening.Store(&addr)
 		s.unready.Store(nil)
 		ready(addr)
 	}
@@ -236,7 +244,7 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 	case err = <-served: // the event loops stopped by themselves
 	case <-ctx.Done():
 	}
-	s.setUnready("draining")
+	s.setUnready(console.StateDraining, "draining")
 	stopWork()
 	simulators.Wait() // the gateway drains after the last simulator has stopped submitting
 	if err != nil {
@@ -254,12 +262,18 @@ func asConfigError(err error) error {
 	return err
 }
 
-func (s *server) setUnready(why string) { s.unready.Store(&why) }
+// unready is why a server is not ready.
+type unready struct {
+	state, why string
+	percent    int // of the recovery
+}
+
+func (s *server) setUnready(state, why string) { s.unready.Store(&unready{state: state, why: why}) }
 
 // ready returns the reason why the server is not ready, or nil. A server with an event loop that stands still is not.
 func (s *server) ready() error {
 	if why := s.unready.Load(); why != nil {
-		return errors.New(*why)
+		return errors.New(why.why)
 	}
 	return s.gw.Late()
 }
@@ -269,7 +283,9 @@ func (s *server) newConsole() (*console.Server, error) {
 	cfg := console.Config{
 		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Sessions: s.gw,
 		Simulator: s.flow,
-		Counters:  s.counters, Ready: s.ready, Hosts: s.cfg.AdminHosts, Log: s.log,
+		About:     s.about, Limits: s.limits, Checks: s.checks, Journal: s.journalState, Settings: s.settings,
+		AuditPages: s.access.audit,
+		Counters:   s.counters, Ready: s.ready, Hosts: s.cfg.AdminHosts, Log: s.log,
 		Keys: s.access, Anonymous: anonymousRole(s.cfg), Audit: s.access.audit,
 	}
 	if s.cfg.BackupDir != "" {
@@ -283,6 +299,9 @@ func (s *server) newConsole() (*console.Server, error) {
 	}
 	if s.level != nil {
 		cfg.LogLevel = s.level
+	}
+	if s.runner != nil {
+		cfg.Script = s.runner.State
 	}
 	if s.keys != nil {
 		cfg.ReloadKeys = s.reloadKeysFor

@@ -48,6 +48,16 @@ func (g *Gateway) SetLimits(limits Limits) { g.limits.Store(&limits) }
 // Connections returns how many connections are open.
 func (g *Gateway) Connections() int { return int(g.open.Load()) }
 
+// CurrentLimits returns the limits in force. Any goroutine may call it.
+func (g *Gateway) CurrentLimits() Limits { return *g.limits.Load() }
+
+// Prelogin returns how many connections are not logged in.
+func (g *Gateway) Prelogin() int { return int(g.prelogin.Load()) }
+
+// OutboxBytes returns how many bytes the server holds for its clients: what they have still to take, and
+// halves of frames.
+func (g *Gateway) OutboxBytes() int64 { return g.holds() }
+
 // admit counts a new connection, and returns the limit that it exceeds, or "". Only connections within all other
 // limits count for the rate. The rate is limited because after a restart all clients come back at once, and each
 // admitted connection costs a login, and perhaps a replay.

@@ -97,6 +97,7 @@ func (j *Journal) Checkpoint(ctx context.Context, e Checkpointer) error {
 	j.sinceMark.Add(-since)
 	j.checkpoints.Add(1)
 	j.checkpointed.Store(int64(time.Since(began)))
+	j.checkpointAt.Store(time.Now().UnixNano())
 	return nil
 }
 

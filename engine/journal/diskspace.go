@@ -71,6 +71,9 @@ func (j *Journal) noteFree(free uint64) (low bool) {
 	return low
 }
 
+// FreeBytes returns how much of the disk is free, as far as the file system says.
+func (j *Journal) FreeBytes() (uint64, error) { return j.freeBytes() }
+
 func (j *Journal) freeBytes() (uint64, error) {
 	if j.o.FreeBytes != nil {
 		return j.o.FreeBytes()

@@ -46,6 +46,7 @@ type Journal struct {
 	checkpointing sync.Mutex // held during a checkpoint; guards mark
 	checkpoints   atomic.Uint64
 	checkpointed  atomic.Int64 // nanoseconds that the last checkpoint took
+	checkpointAt  atomic.Int64 // when it ended, in nanoseconds since the Unix epoch; 0: there was none
 
 	low     atomic.Bool  // less than LowWaterBytes of the disk is free
 	waiting atomic.Int32 // writes that wait for room on the disk
@@ -233,18 +234,23 @@ func (j *Journal) ReadOnly() bool { return j.low.Load() || j.waiting.Load() > 0 
 // Stats are counters since Open, apart from Commits and DiskBytes.
 type Stats struct {
 	Commits        uint64 // number of the newest commit
+	CommitsBefore  uint64 // the same, when the journal had been recovered
 	Events         uint64
 	Bytes          uint64 // of blocks, before Pebble
 	Checkpoints    uint64
 	CheckpointTook time.Duration // of the last checkpoint
+	CheckpointAt   time.Time     // when it ended; the zero time: there was none since Open
 	DiskBytes      uint64        // size of the journal on the disk
 }
 
 // Stats returns the counters.
 func (j *Journal) Stats() Stats {
 	s := Stats{
-		Commits: j.committed.Load(), Events: j.events.Load(), Bytes: j.bytes.Load(),
+		Commits: j.committed.Load(), CommitsBefore: j.openedAt.number, Events: j.events.Load(), Bytes: j.bytes.Load(),
 		Checkpoints: j.checkpoints.Load(), CheckpointTook: time.Duration(j.checkpointed.Load()),
+	}
+	if at := j.checkpointAt.Load(); at != 0 {
+		s.CheckpointAt = time.Unix(0, at)
 	}
 	j.mu.RLock()
 	defer j.mu.RUnlock()

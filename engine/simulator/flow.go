@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,11 +42,13 @@ type FlowConfig struct {
 
 // State counts what a flow has done since it was made.
 type State struct {
-	Rate    float64
-	Fills   uint64 // draws that were executed
-	Refused uint64 // draws that the book refused
-	None    uint64 // draws for which the account had no suitable trade
-	Skipped uint64 // draws dropped because the shard's inbox was full or the flow fell behind
+	Rate       float64 // what it makes now: 0 while it is paused
+	Paused     bool
+	Remembered float64 // the rate at which it goes on: the one that is set, or if that is 0, the last that was not
+	Fills      uint64  // draws that were executed
+	Refused    uint64  // draws that the book refused
+	None       uint64  // draws for which the account had no suitable trade
+	Skipped    uint64  // draws dropped because the shard's inbox was full or the flow fell behind
 }
 
 // Flow is the seeded flow of simulated trades.
@@ -53,8 +56,13 @@ type Flow struct {
 	eng *engine.Engine
 	cfg FlowConfig
 
+	mu sync.Mutex
+	// Shared, under mu.
+	set, remembered float64
+	paused          bool
+
 	// Shared.
-	rate                          atomic.Uint64 // math.Float64bits
+	rate                          atomic.Uint64 // math.Float64bits; what it makes now
 	changed                       chan struct{} // has a buffer of one; signals that the rate was set
 	fills, refused, none, skipped atomic.Uint64
 
@@ -73,12 +81,35 @@ func NewFlow(eng *engine.Engine, cfg FlowConfig) (*Flow, error) {
 // flowStream separates the flow's random numbers from others that are made from the same seed.
 const flowStream = 0x666c6f77
 
-// SetRate changes the rate. Any goroutine may call it.
-func (f *Flow) SetRate(rate float64) error {
-	if math.IsNaN(rate) || rate < 0 || rate > RateMax {
-		return fmt.Errorf("a rate of %v fills a second: it must be between 0 (off) and %d", rate, RateMax)
+// SetRate changes the rate, and ends a pause. Any goroutine may call it.
+func (f *Flow) SetRate(rate float64) error { return f.Change(&rate, nil) }
+
+// Change changes the rate, pauses the flow or has it go on; nil leaves it. A rate without a word about a
+// pause ends it. A flow that goes on, and whose rate is 0, goes on at the last rate that was not. Any
+// goroutine may call it.
+func (f *Flow) Change(rate *float64, paused *bool) error {
+	if rate != nil && (math.IsNaN(*rate) || *rate < 0 || *rate > RateMax) {
+		return fmt.Errorf("a rate of %v fills a second: it must be between 0 (off) and %d", *rate, RateMax)
 	}
-	f.rate.Store(math.Float64bits(rate))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if rate != nil {
+		f.set, f.paused = *rate, false
+	}
+	if f.set > 0 {
+		f.remembered = f.set
+	}
+	if paused != nil {
+		f.paused = *paused
+		if !f.paused && rate == nil {
+			f.set = f.remembered
+		}
+	}
+	now := f.set
+	if f.paused {
+		now = 0
+	}
+	f.rate.Store(math.Float64bits(now))
 	select {
 	case f.changed <- struct{}{}:
 	default:
@@ -88,9 +119,11 @@ func (f *Flow) SetRate(rate float64) error {
 
 // State returns the flow's counters. Any goroutine may call it.
 func (f *Flow) State() State {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return State{
-		Rate: math.Float64frombits(f.rate.Load()), Fills: f.fills.Load(), Refused: f.refused.Load(),
-		None: f.none.Load(), Skipped: f.skipped.Load(),
+		Rate: math.Float64frombits(f.rate.Load()), Paused: f.paused, Remembered: f.remembered,
+		Fills: f.fills.Load(), Refused: f.refused.Load(), None: f.none.Load(), Skipped: f.skipped.Load(),
 	}
 }
 

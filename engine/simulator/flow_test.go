@@ -209,7 +209,7 @@ func TestFlowRefused(t *testing.T) {
 
 // TestPause: at a low rate the flow sleeps between fills; at a high rate it submits once per
 // submitInterval.
-func TestPause(t *testing.T) {
+func TestPauseKeepsTheRate(t *testing.T) {
 	for _, c := range []struct {
 		rate, due float64
 		want      time.Duration
@@ -221,5 +221,35 @@ func TestPause(t *testing.T) {
 		if got := wakeDelay(c.rate, c.due); got != c.want {
 			t.Errorf("at %g a second, with %g due: %s, want %s", c.rate, c.due, got, c.want)
 		}
+	}
+}
+
+// TestPauseKeepsTheRate: a pause keeps the rate, and whatever sets another ends it.
+func TestPauseKeepsTheRate(t *testing.T) {
+	f := &Flow{changed: make(chan struct{}, 1)}
+	yes, no, rate := true, false, func(r float64) *float64 { return &r }
+	for i, c := range []struct {
+		rate   *float64
+		paused *bool
+		want   State
+	}{
+		{rate(2000), nil, State{Rate: 2000, Remembered: 2000}},
+		{nil, &yes, State{Paused: true, Remembered: 2000}},
+		{nil, &yes, State{Paused: true, Remembered: 2000}},
+		{nil, nil, State{Paused: true, Remembered: 2000}},
+		{rate(5), &yes, State{Paused: true, Remembered: 5}},
+		{nil, &no, State{Rate: 5, Remembered: 5}},
+		{rate(0), nil, State{Remembered: 5}},
+		{nil, &no, State{Rate: 5, Remembered: 5}},
+		{nil, &yes, State{Paused: true, Remembered: 5}},
+		{rate(7), nil, State{Rate: 7, Remembered: 7}},
+		{rate(0), &no, State{Remembered: 7}},
+	} {
+		if err := f.Change(c.rate, c.paused); err != nil || f.State() != c.want {
+			t.Errorf("%d: %+v, %v; want %+v", i, f.State(), err, c.want)
+		}
+	}
+	if err := f.Change(rate(-1), &yes); err == nil || f.State() != (State{Remembered: 7}) {
+		t.Errorf("a rate below 0: %v, %+v", err, f.State())
 	}
 }

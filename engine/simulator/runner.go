@@ -16,6 +16,9 @@ type Runner struct {
 	logins map[uint64]*accountLogins // by account; the map is never changed
 
 	fills, busts, refused, skipped atomic.Uint64
+
+	ended   atomic.Int64 // steps
+	running atomic.Bool
 }
 
 // Exchange is the part of an engine that a script acts on.
@@ -62,6 +65,8 @@ func (r *Runner) LoggedIn(account uint64) {
 
 // Run plays the script until it ends or ctx ends.
 func (r *Runner) Run(ctx context.Context, x Exchange) {
+	r.running.Store(true)
+	defer r.running.Store(false)
 	done := make(chan struct{}, len(r.script.steps))
 	for i := range r.script.steps {
 		go func() { // ends with ctx at the latest; Run waits for it
@@ -71,6 +76,7 @@ func (r *Runner) Run(ctx context.Context, x Exchange) {
 	}
 	for range r.script.steps {
 		<-done
+		r.ended.Add(1)
 	}
 }
 
@@ -108,11 +114,17 @@ type Played struct {
 	Busts   uint64 // trades taken back or corrected
 	Refused uint64 // refused by the book, or with nothing to sell or to bust
 	Skipped uint64 // dropped because the server was too busy or stopped
+
+	Steps, Ended int  // of the script
+	Running      bool // some steps are still to come
 }
 
 // State returns the script's counters. Any goroutine may call it.
 func (r *Runner) State() Played {
-	return Played{Fills: r.fills.Load(), Busts: r.busts.Load(), Refused: r.refused.Load(), Skipped: r.skipped.Load()}
+	return Played{
+		Fills: r.fills.Load(), Busts: r.busts.Load(), Refused: r.refused.Load(), Skipped: r.skipped.Load(),
+		Steps: len(r.script.steps), Ended: int(r.ended.Load()), Running: r.running.Load(),
+	}
 }
 
 // fill is the Decider of one fill of a step.

@@ -35,6 +35,9 @@ type InForce struct {
 	Value  string `json:"value"`
 	Source string `json:"source"` // default, papertape.json:3, PAPERTAPE_HEARTBEAT or --heartbeat
 	Secret string `json:"secret,omitempty"`
+
+	Live    bool   `json:"-"` // SIGHUP changes it
+	Meaning string `json:"-"`
 }
 
 // mask replaces a secret, whatever its length.
@@ -45,7 +48,8 @@ func (s *Settings) InForce(cfg *Config) []InForce {
 	lines := make([]InForce, 0, len(s.list))
 	for i := range s.list {
 		st := &s.list[i]
-		line := InForce{Key: st.key, Value: st.text(cfg), Source: cfg.Source(st.key)}
+		line := InForce{Key: st.key, Value: st.text(cfg), Source: cfg.Source(st.key), Live: st.live,
+			Meaning: strings.ReplaceAll(st.usage, "`", "")}
 		if st.key == "admin_token_file" && cfg.AdminToken != "" {
 			line.Secret = mask
 		}
