@@ -192,9 +192,7 @@ func figure(value any, unit string) string {
 		return milliseconds(value)
 	case "seconds":
 		return orNothing(value, seconds)
-	case "ratio":
-		return orNothing(value, func(f float64) string { return shortest(f*100, false) + " %" })
-	case "a_second":
+	case "a_second", "ratio":
 		return rate(value)
 	}
 	return count(value)

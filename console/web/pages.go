@@ -124,7 +124,13 @@ func callsOfInstruments(r *http.Request) []call {
 }
 
 // tiles are the figures that a page begins with, by their names in the API.
-var tiles = map[string][]string{"overview": {"events_per_second", "requests_per_second", "push_p99_ms", "sync_p99_ms", "connections", "rejects_per_second"}, "simulator": {"simulator_fills_per_second"}, "journal": {"sync_p99_ms"}}
+var tiles = map[string][]string{
+	"overview":  {"events", "requests", "push_p99", "sync_p99", "connections", "orders_refused", "checkpoint_age"},
+	"simulator": {"fills", "fills_skipped", "events"},
+	"journal": {
+		"commits", "events_a_commit", "sync_p99", "checkpoint_age", "uncheckpointed_bytes", "heap_bytes", "goroutines",
+	},
+}
 
 // Tiles are the figures that a page begins with, each with its ring of the last minutes.
 func (v *view) Tiles() (shown []map[string]any) {

@@ -46,8 +46,7 @@ export function figure(v, unit) {
     case "bytes": return bytes(v);
     case "milliseconds": return milliseconds(v);
     case "seconds": return orNothing(v, seconds);
-    case "ratio": return orNothing(v, (f) => shortest(f * 100, false) + " %");
-    case "a_second": return rate(v);
+    case "a_second": case "ratio": return rate(v);
   }
   return count(v);
 }
