@@ -23,6 +23,7 @@ steps=(
 	"flood     15m  bin/papertape soak --run flood --attackers 1000 --repeat 5"
 	"idle      10m  bench/bin/papertape-bench run --only idle --out bench/out/idle"
 	"tls        5m  env PAPERTAPE_TEST_LONG=1 ${GO:-go} test ./engine/gateway -run ^TestTLSIdleMemory$ -count=1 -v"
+	"console   15m  env PAPERTAPE_CI=1 $make web WEBFLAGS="
 	"packages  20m  $make bench-go COUNT=1"
 	"fuzz      30m  $make fuzz FUZZTIME=60s"
 )

@@ -295,4 +295,3 @@ func (p *tab) count(part string) (n int) {
 	}
 	return n
 }
-

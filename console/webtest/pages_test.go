@@ -172,6 +172,7 @@ func TestRebound(t *testing.T) {
 	_, port, _ := strings.Cut(s.admin, ":")
 	p := b.tab("http://evil.test:" + port)
 	p.excuse("421")
+	p.excuse("Cross-Origin-Opener-Policy header has been ignored") // Chromium has none of it over plain HTTP
 	p.do(chromedp.Navigate(p.base + "/console/"))
 	if text := p.shown(); !strings.Contains(text, "misdirected") || strings.Contains(text, "SIMULATED") {
 		t.Errorf("by another name: %s", text)
