@@ -78,6 +78,7 @@ type Config struct {
 	Checks     func() []Check
 	Journal    func() JournalState
 	Settings   func() []Setting
+	Latencies  Latencies    // nil: there are no percentiles
 	AuditPages AuditPages   // nil: there is nothing at /api/v1/audit
 	LogLevel   LogLevel     // nil: there is nothing at /api/v1/log
 	Ready      func() error // nil, or why the server is not ready

@@ -307,6 +307,30 @@ func newFixture(t *testing.T, token string) *fixture {
 // newFixtureWith makes a fixture whose console has a changed configuration.
 func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 	t.Helper()
+	f := unserved(t, change)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	server := f.server // a test may put another in its place
+	go func() { served <- server.Serve(ln) }()
+	t.Cleanup(func() {
+		if err := f.server.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("Serve after Shutdown: %v, want nil", err)
+		}
+	})
+	f.url = "http://" + ln.Addr().String()
+	f.client = NewClient(ln.Addr().String(), fixtureToken(server.cfg.Keys))
+	return f
+}
+
+// unserved makes a fixture that is asked without the network alone. Nobody shuts it down.
+func unserved(t *testing.T, change func(*Config)) *fixture {
+	t.Helper()
 	u := market.Default()
 	f := &fixture{
 		ledger: golden(t, u),
@@ -338,23 +362,6 @@ func newFixtureWith(t *testing.T, change func(*Config)) *fixture {
 	if f.server, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	server := f.server // a test may put another in its place
-	go func() { served <- server.Serve(ln) }()
-	t.Cleanup(func() {
-		if err := f.server.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		if err := <-served; err != nil {
-			t.Errorf("Serve after Shutdown: %v, want nil", err)
-		}
-	})
-	f.url = "http://" + ln.Addr().String()
-	f.client = NewClient(ln.Addr().String(), fixtureToken(cfg.Keys))
 	return f
 }
 
@@ -390,6 +397,15 @@ func (f *fixture) journalState() JournalState {
 
 func (f *fixture) settings() []Setting {
 	return []Setting{{"admin_token_file", "/token", "--admin-token-file", false, "the file with the token", "set"}}
+}
+
+// latencies has something of each.
+type latencies struct{}
+
+func (latencies) Latest() []Latency {
+	return []Latency{
+		{Name: "push", P50MS: 0.5, P99MS: 250, MaxMS: 300, Count: 7}, {Name: "sync", P50MS: 0.1, P99MS: 2, MaxMS: 3, Count: 9},
+	}
 }
 
 func (f *fixture) reloadKeys() (KeysReload, error) {

@@ -15,8 +15,8 @@ import (
 // some are taken back.
 func longLedger(t *testing.T, f *fixture, events int) {
 	t.Helper()
-	l := f.ledger
-	trade := l.events[2]
+	l, golden := f.ledger, golden(t, f.server.cfg.Universe).events
+	trade := golden[2]
 	const begin = 1_700_000_000_000_000_000
 	all := make([]positions.Event, 0, events)
 	for seq := uint64(1); seq <= uint64(events); seq++ {
@@ -28,7 +28,7 @@ func longLedger(t *testing.T, f *fixture, events int) {
 		case seq == 1 || seq%100 == 50:
 			ev.Kind, ev.Adjustment = positions.KindAdjustment, &positions.Adjustment{Cash: 500_0000, Reason: "paid in", Actor: "ann"}
 		case seq%100 == 0:
-			bust := *l.events[0].Bust
+			bust := *golden[0].Bust
 			if seq%200 == 0 {
 				bust.Replacement = nil
 			}
@@ -300,7 +300,7 @@ func TestPreviewIsNoChange(t *testing.T) {
 		`{"trade":"100017-42","reason":"r","preview":true,"expect_cascade":[]}`:                            "a preview takes neither",
 		`{"trade":"100017-42","reason":"r","expect_cascade":["100018-42"]}`:                                "100018-42 is a trade of another account",
 		`{"trade":"100017-42","reason":"r","expect_cascade":["ann"]}`:                                      `"ann" is not the name of a trade`,
-		`{"trade":"100017-42","reason":"r","preview":1}`:                                                   "preview must be true or false, and is 1",
+		`{"trade":"100017-42","reason":"r","preview":1}`:                                                   "preview must be true or false, and is a number",
 		`{"trade":"100017-42","reason":"r","preview":true,"preview":false}`:                                `"preview" is there twice`,
 		`{"trade":"100017-42","reason":"r","expect_cascade":[` + strings.Repeat(`"1-1",`, 101) + `"1-1"]}`: "at most 100",
 	} {

@@ -78,8 +78,8 @@ func acceptPageParameters(names []string) func(*http.Request) error {
 	}
 }
 
-// viewer is who looks at a page.
-func viewer(r *http.Request) web.Viewer {
+// viewerOf returns who looks at a page.
+func viewerOf(r *http.Request) web.Viewer {
 	who := identityOf(r)
 	v := web.Viewer{Operator: who.Role >= Operate}
 	if who.Key != "" {

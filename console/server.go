@@ -40,6 +40,8 @@ type Server struct {
 	web      *web.UI
 	profiles profiles
 	surveys  *surveys
+	sampler  *sampler
+	stopped  context.Context // ends with stop
 	listener *boundedListener
 	socket   *boundedListener   // of its own, so that what comes by the network takes no place from it
 	stop     context.CancelFunc // cancels the contexts of all requests
@@ -49,12 +51,13 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		cfg: cfg, stop: stop, surveys: newSurveys(), listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
+		cfg: cfg, stop: stop, stopped: ctx, surveys: newSurveys(), listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
 		socket: &boundedListener{limit: socketConnectionsMax},
 	}
 	s.logins = newLogins(cfg.Keys)
+	s.sampler = newSampler(s)
 	var err error
-	if s.web, err = web.New(web.Config{Ask: s.askAPI, Viewer: viewer}); err != nil {
+	if s.web, err = web.New(web.Config{Ask: s.askAPI, Viewer: viewerOf}); err != nil {
 		stop()
 		return nil, fmt.Errorf("console: %w", err)
 	}
@@ -129,6 +132,7 @@ func (s *Server) Refused() (wrong, limited uint64) {
 // If ctx ends first, it closes the connections.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
+	defer s.sampler.wait()
 	if err := s.http.Shutdown(ctx); err != nil {
 		return errors.Join(err, s.http.Close())
 	}
