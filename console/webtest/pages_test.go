@@ -93,13 +93,14 @@ func TestFocus(t *testing.T) {
 		}
 	}
 	p.open("/console/accounts/100017")
-	p.do(chromedp.KeyEvent("?"))
+	p.press("?")
 	p.until(`document.querySelector("#help").open && document.querySelector("#help").contains(document.activeElement)`)
 	p.do(chromedp.KeyEvent(kb.Escape))
 	p.until(`!document.querySelector("#help").open`)
 	for key, path := range map[string]string{"o": "/console/", "a": "/console/accounts", "s": "/console/sessions",
 		"i": "/console/instruments", "j": "/console/journal"} {
-		p.do(chromedp.KeyEvent("g"), chromedp.KeyEvent(key))
+		p.press("g")
+		p.press(key)
 		p.until(fmt.Sprintf(`location.pathname === %q && document.documentElement.dataset.ready === "yes"`, path))
 	}
 }

@@ -4,7 +4,7 @@ import * as format from "./format.js";
 const texts = JSON.parse(document.getElementById("texts").textContent);
 const t = (key, ...with_) => with_.reduce((s, one, i) => s.replaceAll(`{${i}}`, one), texts[key] ?? key);
 const $ = (selector, of = document) => of.querySelector(selector);
-const look = async () => (await import("./app.js")).look();
+const look = async () => (await import("./app.js")).look(location.href, true);
 
 // ask asks the API. Where no answer came, or none in time, nobody knows whether it was done.
 async function ask(method, path, body) {

@@ -1,7 +1,7 @@
 // What all pages have: the state in the bar, figures of each second, what the page's address asks for, keys.
 import * as format from "./format.js";
 import { live } from "./live.js";
-import { morph } from "./morph.js";
+import { morph, morphAll } from "./morph.js";
 import "./actions.js";
 
 const root = document.documentElement, main = document.getElementById("main");
@@ -29,10 +29,9 @@ $("#other-language")?.addEventListener("click", (e) => {
 // --- Looking again.
 
 let asked = 0, paused = false, looking = null;
-const busy = () => $("dialog[open]") || (main.contains(document.activeElement) && $("form.now", main)?.matches(":focus-within"))
-  || !(getSelection()?.isCollapsed ?? true);
+const busy = () => $("dialog[open]") || !(getSelection()?.isCollapsed ?? true);
 
-export async function look(url = location.href) {
+export async function look(url = location.href, force = false) {
   const mine = ++asked;
   try {
     const answer = await fetch(url, { headers: { Accept: "text/html" } });
@@ -43,11 +42,17 @@ export async function look(url = location.href) {
     const wanted = page.getElementById("main");
     if (!wanted) return;
     zoned(page);
-    morph(main, wanted);
+    morphAll(main, wanted, force);
     document.title = marked(page.title);
     sparks();
   } catch { /* the bar says that there is no connection */ }
 }
+
+// Rows that were kept in their places under the pointer take them when it leaves.
+main.addEventListener("mouseout", (e) => {
+  const body = e.target.closest("tbody[data-held]");
+  if (body && !body.contains(e.relatedTarget) && !paused) look();
+});
 
 function zoned(of) {
   if (root.dataset.zone !== "browser") return;
@@ -70,7 +75,7 @@ function filter(form, keep) {
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
   const url = location.pathname + (query.size ? "?" + query : "");
   if (url !== location.pathname + location.search) history[keep ? "pushState" : "replaceState"](null, "", url);
-  look(url);
+  look(url, true);
 }
 addEventListener("popstate", () => location.reload());
 
@@ -311,7 +316,7 @@ function pause() {
     button.textContent = paused ? t("resume") : t("pause");
   }
   $("#said").textContent = t(paused ? "paused" : "resumed");
-  if (!paused) look();
+  if (!paused) look(location.href, true);
 }
 
 // help shows the keys; a dialog gives the focus back by itself.

@@ -1,6 +1,12 @@
 // morph makes what is shown what it should be, and leaves alone what is the same already: so what is selected stays
 // selected, and what has the focus keeps it. Rows are told apart by data-key. The order of rows does not change
-// under the pointer.
+// under the pointer, unless they are to: then only what is in them does, and the rest when the pointer has left.
+let force = false;
+
+export function morphAll(from, to, evenUnderThePointer) {
+  force = evenUnderThePointer;
+  morph(from, to);
+}
 
 const key = (node) => (node.nodeType === 1 ? node.dataset.key || node.id : "");
 
@@ -21,7 +27,7 @@ export function morph(from, to) {
 
 function attributes(from, to) {
   for (const { name } of [...from.attributes]) {
-    if (!to.hasAttribute(name) && name !== "open" && !(name === "class" && from.nodeName === "TR")) from.removeAttribute(name);
+    if (!to.hasAttribute(name) && name !== "open" && name !== "data-held" && !(name === "class" && from.nodeName === "TR")) from.removeAttribute(name);
   }
   for (const { name, value } of [...to.attributes]) {
     if (from.getAttribute(name) !== value) from.setAttribute(name, value);
@@ -29,7 +35,13 @@ function attributes(from, to) {
 }
 
 function children(from, to) {
-  if (from.nodeName === "TBODY" && from.matches(":hover") && moved(from, to)) return;
+  if (from.nodeName === "TBODY" && !force && from.matches(":hover") && moved(from, to)) {
+    const there = new Map([...from.children].map((row) => [key(row), row]));
+    for (const row of [...to.children]) if (key(row) && there.has(key(row))) morph(there.get(key(row)), row);
+    from.dataset.held = "";
+    return;
+  }
+  delete from.dataset.held;
   const keyed = new Map();
   for (const child of from.children) if (key(child)) keyed.set(key(child), child);
   let at = from.firstChild;
