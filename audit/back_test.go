@@ -48,7 +48,8 @@ func TestBack(t *testing.T) {
 					want = append(want, n)
 				}
 				if got := backFrom(t, l, before, limit); !slices.Equal(got, want) {
-					t.Fatalf("%d below %d: %d, from %v; want %d", limit, before, len(got), got[:min(3, len(got))], len(want))
+					t.Fatalf("%d below %d: %d, from %v; want %d", limit, before, len(got), got[:min(3, len(got))],
+						len(want))
 				}
 			}
 		}

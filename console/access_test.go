@@ -68,7 +68,8 @@ func TestRoles(t *testing.T) {
 	for _, anonymous := range []Role{Nobody, Watch} {
 		f := newFixtureWith(t, func(c *Config) { c.Keys, c.Anonymous = keyring{}, anonymous })
 		for path, m := range f.server.guardedRoutes() {
-			path = strings.NewReplacer("{$}", "", "{account}", "100017", "{id}", "100017-42", "{uid}", "7", "{instrument}", "SH.600519",
+			path = strings.NewReplacer("{$}", "", "{account}", "100017", "{id}", "100017-42", "{uid}", "7",
+				"{instrument}", "SH.600519",
 				"{name}", "goroutine").Replace(path)
 			for method, o := range m {
 				for bearer, has := range map[string]Role{

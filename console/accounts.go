@@ -76,8 +76,9 @@ func (s *Server) accounts(w http.ResponseWriter, r *http.Request) {
 		badRequest(w, "after goes with all accounts by number alone; for the next page of others write offset")
 		return
 	case offset+limit > accountsMax || offset > accountsMax:
-		badRequest(w, fmt.Sprintf("the first %d of accounts that are sorted can be had, and offset %d with limit %d is "+
-			"beyond; ask for fewer with q or min_rows, or by number with after", accountsMax, offset, limit))
+		badRequest(w,
+			fmt.Sprintf("the first %d of accounts that are sorted can be had, and offset %d with limit %d is "+
+				"beyond; ask for fewer with q or min_rows, or by number with after", accountsMax, offset, limit))
 		return
 	}
 	q.Offset = int(offset) //nolint:gosec // at most accountsMax

@@ -27,7 +27,8 @@ func TestClientAdmin(t *testing.T) {
 		t.Errorf("accounts %+v, %v, asked for %d after %d; want %+v", a, err, f.ledger.limit, f.ledger.after, want)
 	}
 	s, err := f.client.Sessions(t.Context())
-	if want := newSessions(f.list.FindSessions(gateway.SessionSearch{Limit: 9})); err != nil || !reflect.DeepEqual(s, want) {
+	if want := newSessions(f.list.FindSessions(gateway.SessionSearch{Limit: 9})); err != nil ||
+		!reflect.DeepEqual(s, want) {
 		t.Errorf("sessions %+v, %v; want %+v", s, err, want)
 	}
 	if n, err := f.client.Counters(t.Context()); err != nil || len(n.Counters) != 1 || n.Counters[0].Value != 7 {
@@ -184,8 +185,9 @@ func TestAccountsPage(t *testing.T) {
 		}
 	}
 	f.ledger.accounts, f.list.infos = nil, nil
-	for target, want := range map[string]string{"accounts": `{"accounts":[],"total":0}`, "sessions": `{"sessions":[],"total":0,` +
-		`"totals":{"sessions":0,"live":1,"catching_up":1,"not_logged_in":1,"waiting_bytes":77,"in_flight":2}}`} {
+	for target, want := range map[string]string{"accounts": `{"accounts":[],"total":0}`,
+		"sessions": `{"sessions":[],"total":0,` +
+			`"totals":{"sessions":0,"live":1,"catching_up":1,"not_logged_in":1,"waiting_bytes":77,"in_flight":2}}`} {
 		if w := f.ask("GET", "/api/v1/"+target, ""); strings.TrimSpace(w.Body.String()) != want {
 			t.Errorf("no %s are %s, want %s", target, w.Body, want)
 		}

@@ -75,7 +75,8 @@ func (a *alarms) checkServer(about *About, now *look) {
 }
 
 func (a *alarms) checkLedger(now *look) {
-	a.raise(now.counters["read_only"] == 1, "PapertapeReadOnly", page, 1, 0, "the disk is nearly full, and orders are refused")
+	a.raise(now.counters["read_only"] == 1, "PapertapeReadOnly", page, 1, 0,
+		"the disk is nearly full, and orders are refused")
 	if disk, known := now.limits["disk_free"]; known {
 		a.raise(disk.Value < 4*disk.Limit, "PapertapeDiskFull", ticket, float64(disk.Value), float64(4*disk.Limit),
 			"%d bytes of the disk are free; orders are refused below %d", disk.Value, disk.Limit)
@@ -96,7 +97,8 @@ const busySeconds = 10
 func (a *alarms) checkClients(now *look, r *rings) {
 	over := func(name string, seconds int) float64 { return mean(r.last(&r.figures[figureIndex[name]], seconds)) }
 	share := over("busy", busySeconds) / over("requests", busySeconds)
-	a.raise(share > 0.01, "PapertapeBusy", ticket, share, 0.01, "%.1f %% of the requests are refused as BUSY", 100*share)
+	a.raise(share > 0.01, "PapertapeBusy", ticket, share, 0.01, "%.1f %% of the requests are refused as BUSY",
+		100*share)
 	connections := now.limits["connections"]
 	near := float64(connections.Value) / float64(connections.Limit)
 	a.raise(near > 0.9, "PapertapeConnectionsNearLimit", ticket, near, 0.9, "%d of %d connections are in use",
@@ -106,7 +108,8 @@ func (a *alarms) checkClients(now *look, r *rings) {
 	a.raise(cut > 10 && cut > float64(connections.Value)/100, "PapertapeSlowClients", ticket, cut, 10,
 		"%.0f sessions were cut as slow in %.0f s", cut, seconds)
 	refused := over("refused", 2)
-	a.raise(refused > 100, "PapertapeReconnectStorm", ticket, refused, 100, "%.0f connections a second are refused", refused)
+	a.raise(refused > 100, "PapertapeReconnectStorm", ticket, refused, 100,
+		"%.0f connections a second are refused", refused)
 }
 
 // figureIndex is where each figure is.

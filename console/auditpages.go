@@ -78,7 +78,8 @@ func (s *Server) auditPage(w http.ResponseWriter, r *http.Request) {
 	})
 	switch {
 	case errors.Is(err, audit.ErrNotOpen):
-		fail(w, http.StatusServiceUnavailable, codeNotReady, "the server is starting, and has not opened its audit; try again")
+		fail(w, http.StatusServiceUnavailable, codeNotReady,
+			"the server is starting, and has not opened its audit; try again")
 	case err != nil:
 		s.cfg.Log.Error().Err(err).Msg("console: the audit cannot be read")
 		fail(w, http.StatusInternalServerError, codeInternal, "the audit could not be read; the server's log says why")

@@ -216,22 +216,35 @@ func (s *Server) refuseBust(w http.ResponseWriter, r *positions.BustRequest, o *
 
 // Bust takes a trade back.
 func (c *Client) Bust(ctx context.Context, r BustRequest) (TakenBack, error) {
-	return c.takeBack(ctx, bustsPath, r)
+	return postTrade[TakenBack](ctx, c, bustsPath, r)
 }
 
 // Correct corrects a trade to another price and quantity.
 func (c *Client) Correct(ctx context.Context, r CorrectionRequest) (TakenBack, error) {
-	return c.takeBack(ctx, correctionsPath, r)
+	return postTrade[TakenBack](ctx, c, correctionsPath, r)
 }
 
-func (c *Client) takeBack(ctx context.Context, path string, request any) (TakenBack, error) {
+// PreviewBust returns what a bust would do, and does nothing. The request may have neither an id nor an expected
+// cascade.
+func (c *Client) PreviewBust(ctx context.Context, r BustRequest) (BustPreview, error) {
+	r.Preview = true
+	return postTrade[BustPreview](ctx, c, bustsPath, r)
+}
+
+// PreviewCorrection is PreviewBust for a correction.
+func (c *Client) PreviewCorrection(ctx context.Context, r CorrectionRequest) (BustPreview, error) {
+	r.Preview = true
+	return postTrade[BustPreview](ctx, c, correctionsPath, r)
+}
+
+// postTrade sends a request about a trade, for which the server may have to read all events of the account.
+func postTrade[A any](ctx context.Context, c *Client, path string, request any) (answer A, err error) {
 	body, err := json.Marshal(request)
 	if err != nil {
-		return TakenBack{}, fmt.Errorf("the request cannot be sent: %w", err)
+		return answer, fmt.Errorf("the request cannot be sent: %w", err)
 	}
 	patient := *c
 	patient.http.Timeout = walkClientTimeout
-	var t TakenBack
-	err = patient.do(ctx, http.MethodPost, path, body, &t)
-	return t, err
+	err = patient.do(ctx, http.MethodPost, path, body, &answer)
+	return answer, err
 }

@@ -36,7 +36,8 @@ func TestClient(t *testing.T) {
 		t.Errorf("simulator %+v, %v, want %+v", st, err, want)
 	}
 	want.Rate, want.Remembered = 2.5, 2.5
-	if st, err := f.client.SetRate(t.Context(), 2.5); err != nil || !reflect.DeepEqual(st, want) || f.flow.state.Rate != 2.5 {
+	if st, err := f.client.SetRate(t.Context(), 2.5); err != nil || !reflect.DeepEqual(st, want) ||
+		f.flow.state.Rate != 2.5 {
 		t.Errorf("after SetRate: %+v, %v, want %+v", st, err, want)
 	}
 }

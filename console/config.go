@@ -58,7 +58,8 @@ type LogLevel interface {
 
 // SimulatedFlow makes simulated trades. Its methods are safe for concurrent use.
 type SimulatedFlow interface {
-	// Change sets the rate, in fills per second, and pauses the flow or has it go on; nil leaves it. The error says which
+	// Change sets the rate, in fills per second, and pauses the flow or has it go on; nil leaves it. The error says
+	// which
 	// rates are allowed.
 	Change(rate *float64, paused *bool) error
 	State() simulator.State

@@ -41,34 +41,10 @@ func loadContract(t *testing.T) *contract {
 	if err := yaml.UnmarshalWithOptions(openAPIDocument, &c.doc, yaml.Strict()); err != nil {
 		t.Fatalf("openapi.yaml: %v", err)
 	}
-	prune(c.doc)
 	if c.doc["openapi"] != "3.1.0" {
 		t.Fatalf("openapi.yaml is of version %v", c.doc["openapi"])
 	}
 	return c
-}
-
-// prune takes out what is marked as x-later: it is described, so that others can build on it, and not
-// served yet.
-func prune(n node) {
-	for key, v := range n {
-		inner, ok := v.(node)
-		if !ok {
-			continue
-		}
-		if inner["x-later"] == true {
-			delete(n, key)
-			continue
-		}
-		if prune(inner); len(inner) == 0 && strings.HasPrefix(key, "/") {
-			delete(n, key)
-		}
-	}
-	properties, ok := n["properties"].(node)
-	required, isList := n["required"].([]any)
-	if ok && isList {
-		n["required"] = slices.DeleteFunc(required, func(name any) bool { return properties[name.(string)] == nil })
-	}
 }
 
 // resolve follows references within the document. name is that of the last one.
@@ -367,7 +343,8 @@ func (l *questionList) aboutBusts() {
 		l.ask(200, operation, "", body, func(f *fixture) { f.desk.repeated = true })
 		l.ask(200, operation, "", body)
 		l.ask(400, operation, "", "{}")
-		preview := strings.NewReplacer(`"bust_id":"b-1"`, `"preview":true`, `,"expect_cascade":["100017-43"]`, "").Replace(body)
+		preview := strings.NewReplacer(`"bust_id":"b-1"`, `"preview":true`, `,"expect_cascade":["100017-43"]`,
+			"").Replace(body)
 		l.ask(200, operation, "", preview)
 		for reason := positions.BustUnknownAccount; reason <= positions.BustCascadeChanged; reason++ {
 			l.ask(bustRefusals[reason].status, operation, "", body, func(f *fixture) {

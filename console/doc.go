@@ -21,19 +21,42 @@
 //	GET /readyz                                 200, or 503 with the reason
 //	GET /debug/pprof/                           the profiles of net/http/pprof, bounded, one at a time
 //	GET /api/v1/openapi.yaml                    the description of this API for programs
-//	GET /api/v1/accounts                        Accounts; ?after=NUMBER&limit=N, by number
+//	GET /api/v1/accounts                        Accounts; ?after=NUMBER&limit=N, by number; or ?sort, q, min_rows,
+//
+// offset
+//
+//	GET /api/v1/accounts/{n}                    Account
+//	GET /api/v1/accounts/{n}/equity             EquityCurve; ?points=N&since=TIME
+//	GET /api/v1/audit                           AuditPage; ?before=NUMBER&limit=N, action, actor, result; for
+//
+// operators
+//
+//	GET /api/v1/config                          Settings
 //	GET /api/v1/counters                        Counters of engine and gateway
 //	GET /api/v1/accounts/{n}/holdings           Holdings
 //	GET /api/v1/accounts/{n}/history            History; ?before=SEQ&limit=N, newest first, as in the wire protocol
 //	POST /api/v1/backup                         takes {"out": DIR}, a new directory on the server; answers Backup
-//	POST /api/v1/busts                          takes a BustRequest; answers TakenBack
-//	POST /api/v1/corrections                    takes a CorrectionRequest; answers TakenBack
+//	POST /api/v1/busts                          takes a BustRequest; answers TakenBack, or a BustPreview
+//	POST /api/v1/corrections                    takes a CorrectionRequest; answers TakenBack, or a BustPreview
+//	GET /api/v1/health                          HealthReport
 //	GET /api/v1/instruments                     Instruments
-//	GET /api/v1/sessions                        Sessions
+//	GET /api/v1/instruments/{i}/holders         Holders
+//	GET /api/v1/instruments/{i}/prices          InstrumentPrices
+//	GET /api/v1/journal                         JournalState
+//	GET /api/v1/live                            a stream of server-sent events; ?topics
+//	GET /api/v1/server                          ServerInfo
+//	GET /api/v1/sessions                        Sessions; ?limit, after, account, state, min_waiting, remote, sort
+//	GET /api/v1/sessions/ended                  EndedSessions; ?limit, account, cause
 //	DELETE /api/v1/sessions/{uid}               kicks a client; takes {"reason": TEXT} or nothing; answers its Session
 //	GET, PUT /api/v1/log                        {"level": "info"}; PUT takes the same
-//	GET, PUT /api/v1/simulator                  Simulator; PUT takes {"rate": 2000} and answers the resulting state
+//	GET, PUT /api/v1/simulator                  Simulator; PUT takes {"rate": 2000}, {"paused": true} and answers
+//
+// the state
+//
 //	GET /api/v1/trades/{id}                     TradeRecord: a trade and what happened to it
+//
+// What happens live is seen by a sampler, which looks once a second while somebody watches and makes the
+// JSON once for all streams (see sampler). Percentiles come in by Config.Latencies.
 //
 // Browsers may only make requests for the console's own pages and for those of Config.Hosts, and
 // only under a host name that is the console's (see guard). Parameters, bodies and numbers have one

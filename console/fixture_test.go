@@ -97,7 +97,8 @@ func (l *ledger) History(ctx context.Context, account, before uint64, limit int)
 	if older < 0 {
 		return nil, max(1, l.oldest), nil
 	}
-	page := slices.DeleteFunc(slices.Clone(l.events[older:]), func(ev positions.Event) bool { return ev.Seq < l.oldest })
+	page := slices.DeleteFunc(slices.Clone(l.events[older:]),
+		func(ev positions.Event) bool { return ev.Seq < l.oldest })
 	return page[:min(limit, len(page))], max(1, l.oldest), nil
 }
 
@@ -201,7 +202,8 @@ func connected() *roster {
 	at := time.Unix(1_700_000_000, 123_456_789).In(time.FixedZone("CST", 8*60*60))
 	return &roster{infos: []gateway.SessionInfo{
 		{UID: 3, Account: 100017, Remote: "127.0.0.1:5001", Since: at, LastRead: at.Add(time.Minute),
-			WaitingBytes: 77, InFlight: 2, CatchingUp: true, FramesReceived: 11, BytesReceived: 220, FramesSent: 31, BytesSent: 4100},
+			WaitingBytes: 77, InFlight: 2, CatchingUp: true, FramesReceived: 11, BytesReceived: 220,
+			FramesSent: 31, BytesSent: 4100},
 		{UID: 7, Account: 100018, Remote: "[::1]:5002", Since: at.Add(time.Second)},
 		{UID: 9, Remote: "127.0.0.1:5003", Since: at.Truncate(time.Second)},
 	}}
@@ -268,7 +270,8 @@ func golden(t *testing.T, u *market.Universe) *ledger {
 				Adjustment: adjusted},
 		},
 		accounts: []engine.AccountInfo{
-			{Number: account, Seq: 43, Time: at + 1, Cash: cash, TotalMarketValue: row.MarketValue(), Rows: 1, Sessions: 2},
+			{Number: account, Seq: 43, Time: at + 1, Cash: cash, TotalMarketValue: row.MarketValue(), Rows: 1,
+				Sessions: 2},
 			{Number: account + 1, Seq: 1, Cash: positions.Cash{Balance: 10_000}},
 		},
 	}
@@ -368,8 +371,10 @@ func unserved(t *testing.T, change func(*Config)) *fixture {
 func (f *fixture) about() About {
 	epoch, percent := Hash(7), 43
 	a := About{
-		Version: "1.2.3", Epoch: &epoch, Started: time.Unix(1_700_000_000, 0).UTC(), State: StateReady, Durability: "sync",
-		Addresses: Addresses{"127.0.0.1:7300", "127.0.0.1:7301", "127.0.0.1:7303"}, Accounts: AccountRange{100001, 100},
+		Version: "1.2.3", Epoch: &epoch, Started: time.Unix(1_700_000_000, 0).UTC(), State: StateReady,
+		Durability: "sync",
+		Addresses:  Addresses{"127.0.0.1:7300", "127.0.0.1:7301", "127.0.0.1:7303"},
+		Accounts:   AccountRange{100001, 100},
 	}
 	if f.state != "" {
 		a.Epoch, a.State, a.Reason, a.Percent = nil, f.state, "recovering: 43%", &percent
@@ -404,7 +409,8 @@ type latencies struct{}
 
 func (latencies) Latest() []Latency {
 	return []Latency{
-		{Name: "push", P50MS: 0.5, P99MS: 250, MaxMS: 300, Count: 7}, {Name: "sync", P50MS: 0.1, P99MS: 2, MaxMS: 3, Count: 9},
+		{Name: "push", P50MS: 0.5, P99MS: 250, MaxMS: 300, Count: 7}, {Name: "sync", P50MS: 0.1, P99MS: 2,
+			MaxMS: 3, Count: 9},
 	}
 }
 

@@ -28,7 +28,7 @@ const (
 	kindAdjustment = "adjustment"
 )
 
-// kindOf names the kind of an event.
+// kindOfEvent names the kind of an event.
 func kindOfEvent(ev *positions.Event) string {
 	switch {
 	case ev.Kind == positions.KindTrade:
@@ -100,7 +100,8 @@ func (f *historyFilter) wants(ev *positions.Event) bool {
 		return ev.Trade.Instrument == f.instrument
 	case ev.Kind == positions.KindBust:
 		return ev.Bust.Original.Instrument == f.instrument ||
-			slices.ContainsFunc(ev.Bust.Positions, func(p positions.Position) bool { return p.Instrument == f.instrument })
+			slices.ContainsFunc(ev.Bust.Positions,
+				func(p positions.Position) bool { return p.Instrument == f.instrument })
 	}
 	return false
 }

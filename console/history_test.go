@@ -26,7 +26,8 @@ func longLedger(t *testing.T, f *fixture, events int) {
 		ev.TotalMarketValue = int64(seq%10) * 10_0000
 		switch {
 		case seq == 1 || seq%100 == 50:
-			ev.Kind, ev.Adjustment = positions.KindAdjustment, &positions.Adjustment{Cash: 500_0000, Reason: "paid in", Actor: "ann"}
+			ev.Kind, ev.Adjustment = positions.KindAdjustment, &positions.Adjustment{Cash: 500_0000,
+				Reason: "paid in", Actor: "ann"}
 		case seq%100 == 0:
 			bust := *golden[0].Bust
 			if seq%200 == 0 {
@@ -69,8 +70,14 @@ func TestHistoryPages(t *testing.T) {
 	for query, wanted := range map[string]func(ev *positions.Event) bool{
 		"":                func(*positions.Event) bool { return true },
 		"kind=adjustment": func(ev *positions.Event) bool { return ev.Kind == positions.KindAdjustment },
-		"kind=bust":       func(ev *positions.Event) bool { return ev.Kind == positions.KindBust && ev.Bust.Replacement == nil },
-		"kind=correction": func(ev *positions.Event) bool { return ev.Kind == positions.KindBust && ev.Bust.Replacement != nil },
+		"kind=bust": func(ev *positions.Event) bool {
+			return ev.Kind == positions.KindBust &&
+				ev.Bust.Replacement == nil
+		},
+		"kind=correction": func(ev *positions.Event) bool {
+			return ev.Kind == positions.KindBust &&
+				ev.Bust.Replacement != nil
+		},
 		"origin=simulator": func(ev *positions.Event) bool {
 			return ev.Kind == positions.KindTrade && ev.Trade.Origin == positions.OriginSimulator
 		},
@@ -78,7 +85,8 @@ func TestHistoryPages(t *testing.T) {
 			return ev.Kind == positions.KindTrade && ev.Trade.Instrument == 0
 		},
 		"kind=trade&origin=client&instrument=" + first: func(ev *positions.Event) bool {
-			return ev.Kind == positions.KindTrade && ev.Trade.Instrument == 0 && ev.Trade.Origin == positions.OriginClient
+			return ev.Kind == positions.KindTrade && ev.Trade.Instrument == 0 &&
+				ev.Trade.Origin == positions.OriginClient
 		},
 	} {
 		for _, oldest := range []uint64{0, 400} {
@@ -95,10 +103,12 @@ func TestHistoryPages(t *testing.T) {
 			}
 			for _, limit := range []int{1, 33, 100} {
 				if got := f.allBack(t, query, limit); !slices.Equal(got, want) {
-					t.Errorf("%s by %d from %d, backwards: %d events, want %d", query, limit, oldest, len(got), len(want))
+					t.Errorf("%s by %d from %d, backwards: %d events, want %d", query, limit, oldest, len(got),
+						len(want))
 				}
 				if got := f.allForth(t, query, limit); !slices.Equal(got, want) {
-					t.Errorf("%s by %d from %d, forwards: %d events, want %d", query, limit, oldest, len(got), len(want))
+					t.Errorf("%s by %d from %d, forwards: %d events, want %d", query, limit, oldest, len(got),
+						len(want))
 				}
 			}
 		}
@@ -253,8 +263,10 @@ func TestAuditPage(t *testing.T) {
 	f.fillAudit()
 	for query, want := range map[string][]uint64{
 		"": {5, 4, 3, 2, 1}, "limit=2": {5, 4}, "before=3": {2, 1}, "result=asked": {2}, "result=done": {4},
-		"result=failed": {3}, "result=refused": {5}, "result=noted": {1}, "action=/api/v1/log": {4, 3, 2}, "action=start": {1},
-		"action=PUT": {4, 3, 2}, "actor=PK7": {2}, "actor=des": {2}, "actor=ann": {2}, "actor=esk": nil, "limit=5000": {5, 4, 3, 2, 1},
+		"result=failed": {3}, "result=refused": {5}, "result=noted": {1}, "action=/api/v1/log": {4, 3, 2},
+		"action=start": {1},
+		"action=PUT":   {4, 3, 2}, "actor=PK7": {2}, "actor=des": {2}, "actor=ann": {2}, "actor=esk": nil,
+		"limit=5000": {5, 4, 3, 2, 1},
 	} {
 		w := f.ask("GET", "/api/v1/audit?"+query, "")
 		var page AuditPage
@@ -275,7 +287,8 @@ func TestAuditPage(t *testing.T) {
 	}
 }
 
-// TestPreviewIsNoChange: a preview is not written to the audit, and neither carried out nor logged; what only looks like
+// TestPreviewIsNoChange: a preview is not written to the audit, and neither carried out nor logged; what only looks
+// like
 // one is.
 func TestPreviewIsNoChange(t *testing.T) {
 	f := newFixture(t, "")
@@ -295,14 +308,15 @@ func TestPreviewIsNoChange(t *testing.T) {
 		t.Errorf("%d ids of 20 previews, and %d lines of the audit", len(ids), number)
 	}
 	for body, want := range map[string]string{
-		`{"trade":"100017-42","reason":"r","preview":false}`:                                               "",
-		`{"trade":"100017-42","reason":"r","preview":true,"bust_id":"b"}`:                                  "a preview takes neither bust_id nor",
-		`{"trade":"100017-42","reason":"r","preview":true,"expect_cascade":[]}`:                            "a preview takes neither",
-		`{"trade":"100017-42","reason":"r","expect_cascade":["100018-42"]}`:                                "100018-42 is a trade of another account",
-		`{"trade":"100017-42","reason":"r","expect_cascade":["ann"]}`:                                      `"ann" is not the name of a trade`,
-		`{"trade":"100017-42","reason":"r","preview":1}`:                                                   "preview must be true or false, and is a number",
-		`{"trade":"100017-42","reason":"r","preview":true,"preview":false}`:                                `"preview" is there twice`,
-		`{"trade":"100017-42","reason":"r","expect_cascade":[` + strings.Repeat(`"1-1",`, 101) + `"1-1"]}`: "at most 100",
+		`{"trade":"100017-42","reason":"r","preview":false}`:                    "",
+		`{"trade":"100017-42","reason":"r","preview":true,"bust_id":"b"}`:       "a preview takes neither bust_id nor",
+		`{"trade":"100017-42","reason":"r","preview":true,"expect_cascade":[]}`: "a preview takes neither",
+		`{"trade":"100017-42","reason":"r","expect_cascade":["100018-42"]}`:     "is a trade of another account",
+		`{"trade":"100017-42","reason":"r","expect_cascade":["ann"]}`:           `"ann" is not the name of a trade`,
+		`{"trade":"100017-42","reason":"r","preview":1}`:                        "preview must be true or false, and",
+		`{"trade":"100017-42","reason":"r","preview":true,"preview":false}`:     `"preview" is there twice`,
+		`{"trade":"100017-42","reason":"r","expect_cascade":[` + strings.Repeat(`"1-1",`,
+			101) + `"1-1"]}`: "at most 100",
 	} {
 		f.desk.asked = nil
 		w := f.ask("POST", "/api/v1/busts", body)
@@ -312,11 +326,13 @@ func TestPreviewIsNoChange(t *testing.T) {
 			}
 			continue
 		}
-		if w.Code != 400 || !strings.Contains(w.Body.String(), strings.ReplaceAll(want, `"`, `\"`)) || f.desk.asked != nil {
+		if w.Code != 400 || !strings.Contains(w.Body.String(), strings.ReplaceAll(want, `"`, `\"`)) ||
+			f.desk.asked != nil {
 			t.Errorf("%s: %d %s, want %s", body, w.Code, w.Body, want)
 		}
 	}
-	f.ask("POST", "/api/v1/busts", `{"trade":"100017-42","reason":"r","policy":"cascade","expect_cascade":["100017-50"]}`)
+	f.ask("POST", "/api/v1/busts",
+		`{"trade":"100017-42","reason":"r","policy":"cascade","expect_cascade":["100017-50"]}`)
 	if r := f.desk.asked; r == nil || !r.Expects || !slices.Equal(r.Expected, []uint64{50}) {
 		t.Errorf("asked %+v", r)
 	}

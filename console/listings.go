@@ -167,7 +167,8 @@ func newSession(in *gateway.SessionInfo) Session {
 	return Session{
 		UID: in.UID, Account: in.Account, Key: in.Key, Remote: in.Remote, Since: in.Since.UTC(),
 		WaitingBytes: in.WaitingBytes,
-		InFlight:     in.InFlight, CatchingUp: in.CatchingUp, State: stateNames[in.State()], LastRead: in.LastRead.UTC(),
+		InFlight:     in.InFlight, CatchingUp: in.CatchingUp, State: stateNames[in.State()],
+		LastRead:       in.LastRead.UTC(),
 		FramesReceived: in.FramesReceived, FramesSent: in.FramesSent, BytesReceived: in.BytesReceived,
 		BytesSent: in.BytesSent,
 	}

@@ -42,8 +42,9 @@ func parseTopics(text string) (t topics, err error) {
 			}
 			t.accounts = append(t.accounts, account)
 		case !slices.Contains([]string{"overview", "sessions", "prices"}, topic):
-			return t, fmt.Errorf("%q is no topic; topics are overview, sessions, prices and account:NUMBER, with commas "+
-				"between them", clip(topic))
+			return t,
+				fmt.Errorf("%q is no topic; topics are overview, sessions, prices and account:NUMBER, with commas "+
+					"between them", clip(topic))
 		case slices.Contains(t.names, topic):
 			return t, fmt.Errorf("%s is there twice; write it once", topic)
 		default:

@@ -222,13 +222,15 @@ func TestLiveWhileRecovering(t *testing.T) {
 		f.state, f.ledger.err = StateRecovering, ErrNotReady
 		v := f.view(t, "overview,account:100017")
 		synctest.Wait()
-		if e := v.last(); v.status != 200 || e.State != StateRecovering || e.Percent == nil || *e.Percent != 43 || e.Epoch != "" ||
+		if e := v.last(); v.status != 200 || e.State != StateRecovering || e.Percent == nil || *e.Percent != 43 ||
+			e.Epoch != "" ||
 			e.Accounts[0].Error != "unavailable" {
 			t.Errorf("%d %+v", v.status, e)
 		}
 		f.state, f.ledger.err = "", nil
 		pass(1)
-		if e := v.last(); e.State != StateReady || e.Percent != nil || len(e.Accounts) != 1 || e.Accounts[0].Holdings == nil {
+		if e := v.last(); e.State != StateReady || e.Percent != nil || len(e.Accounts) != 1 ||
+			e.Accounts[0].Holdings == nil {
 			t.Errorf("%+v", e)
 		}
 		v.leave()
@@ -277,7 +279,8 @@ func TestLiveAccount(t *testing.T) {
 		v := f.view(t, "account:100017,account:7")
 		synctest.Wait()
 		first := v.last()
-		if a := first.Accounts[0]; *a.AfterSeq != 0 || len(a.Events) != 50 || *a.Skipped != 0 || a.Holdings.AsOfSeq != 50 ||
+		if a := first.Accounts[0]; *a.AfterSeq != 0 || len(a.Events) != 50 || *a.Skipped != 0 ||
+			a.Holdings.AsOfSeq != 50 ||
 			*a.Sessions != 2 || first.Accounts[1].Error != "unknown_account" {
 			t.Errorf("%+v", first.Accounts)
 		}
@@ -287,7 +290,8 @@ func TestLiveAccount(t *testing.T) {
 		}
 		grow(53)
 		pass(1)
-		if a := v.last().Accounts; len(a) != 1 || *a[0].AfterSeq != 50 || len(a[0].Events) != 3 || a[0].Events[0].Seq != 53 ||
+		if a := v.last().Accounts; len(a) != 1 || *a[0].AfterSeq != 50 || len(a[0].Events) != 3 ||
+			a[0].Events[0].Seq != 53 ||
 			*a[0].Skipped != 0 {
 			t.Errorf("three events: %+v", a)
 		}
@@ -411,7 +415,8 @@ func TestLiveByHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read
-	if got := resp.Header.Get("Content-Type"); got != "text/event-stream" || resp.Header.Get("Cache-Control") != "no-store" {
+	if got := resp.Header.Get("Content-Type"); got != "text/event-stream" ||
+		resp.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%v", resp.Header)
 	}
 	lines := bufio.NewScanner(resp.Body)
@@ -457,7 +462,8 @@ func TestTopics(t *testing.T) {
 		"account:0":           "is not an account",
 		"account:07":          "is not an account",
 		"account:7,account:7": "account:7 is there twice",
-		"account:1,account:2,account:3,account:4,account:5,account:6,account:7,account:8,account:9": "9 accounts are more than " +
+		"account:1,account:2,account:3,account:4,account:5,account:6,account:7,account:8," +
+			"account:9": "9 accounts are more than " +
 			"the 8 of a stream",
 	} {
 		f := newFixture(t, "")
@@ -546,18 +552,24 @@ func TestAlarms(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*About, *look, *rings){
-		"":                         func(*About, *look, *rings) {},
-		"PapertapeNotReady":        func(a *About, _ *look, _ *rings) { a.State, a.Reason = StateDraining, "draining" },
-		"PapertapePanic":           func(_ *About, l *look, _ *rings) { l.counters["panics"] = 1 },
-		"PapertapePushLag":         func(_ *About, l *look, _ *rings) { l.latencies["push"] = Latency{P99MS: 101} },
-		"PapertapeSlowSync":        func(_ *About, l *look, _ *rings) { l.latencies["sync"] = Latency{P99MS: 51} },
-		"PapertapeReadOnly":        func(_ *About, l *look, _ *rings) { l.counters["read_only"] = 1 },
-		"PapertapeDiskFull":        func(_ *About, l *look, _ *rings) { l.limits["disk_free"] = Limit{Value: 399, Limit: 100} },
+		"":                  func(*About, *look, *rings) {},
+		"PapertapeNotReady": func(a *About, _ *look, _ *rings) { a.State, a.Reason = StateDraining, "draining" },
+		"PapertapePanic":    func(_ *About, l *look, _ *rings) { l.counters["panics"] = 1 },
+		"PapertapePushLag":  func(_ *About, l *look, _ *rings) { l.latencies["push"] = Latency{P99MS: 101} },
+		"PapertapeSlowSync": func(_ *About, l *look, _ *rings) { l.latencies["sync"] = Latency{P99MS: 51} },
+		"PapertapeReadOnly": func(_ *About, l *look, _ *rings) { l.counters["read_only"] = 1 },
+		"PapertapeDiskFull": func(_ *About, l *look, _ *rings) {
+			l.limits["disk_free"] = Limit{Value: 399,
+				Limit: 100}
+		},
 		"PapertapeCheckpointStale": func(_ *About, l *look, _ *rings) { l.journal.UncheckpointedBytes = 1 },
 		"PapertapeConnectionsNearLimit": func(_ *About, l *look, _ *rings) {
 			l.limits["connections"] = Limit{Value: 91, Limit: 100}
 		},
-		"PapertapeBusy":           func(_ *About, _ *look, r *rings) { fill(r, map[string]float64{"busy": 2, "requests": 100}) },
+		"PapertapeBusy": func(_ *About, _ *look, r *rings) {
+			fill(r,
+				map[string]float64{"busy": 2, "requests": 100})
+		},
 		"PapertapeSlowClients":    func(_ *About, _ *look, r *rings) { fill(r, map[string]float64{"cut": 1}) },
 		"PapertapeReconnectStorm": func(_ *About, _ *look, r *rings) { fill(r, map[string]float64{"refused": 101}) },
 	} {
@@ -565,7 +577,8 @@ func TestAlarms(t *testing.T) {
 		change(&about, l, r)
 		var a alarms
 		found := a.check(&about, l, r)
-		if name == "" && len(found) != 0 || name != "" && (len(found) != 1 || found[0].Name != name || found[0].Text == "" ||
+		if name == "" && len(found) != 0 || name != "" && (len(found) != 1 || found[0].Name != name ||
+			found[0].Text == "" ||
 			found[0].Severity != page && found[0].Severity != ticket || !found[0].Since.Equal(l.at)) {
 			t.Errorf("%s: %+v", name, found)
 		}
@@ -582,7 +595,8 @@ func TestAlarms(t *testing.T) {
 // TestFigures: rates are of what has happened between two looks, and what is not known is not 0.
 func TestFigures(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0)
-	before := &look{at: at, counters: map[string]uint64{"events": 100, "cut_outbox": 1, "cut_stalled": 0, "cut_total": 0, "lost": 0}}
+	before := &look{at: at, counters: map[string]uint64{"events": 100, "cut_outbox": 1, "cut_stalled": 0,
+		"cut_total": 0, "lost": 0}}
 	now := &look{at: at.Add(2 * time.Second), counters: map[string]uint64{
 		"events": 300, "cut_outbox": 2, "cut_stalled": 3, "cut_total": 0, "lost": 0, "connections": 7,
 	}}

@@ -54,7 +54,8 @@ func (s *Server) newBustPreview(p *engine.BustPreview) BustPreview {
 	b := newBust(u, ev.Account, ev.Bust)
 	out := BustPreview{
 		Preview: true, TradeID: b.TradeID, BustID: newBustID(), AsOfSeq: p.Before.Seq, Original: b.Original,
-		Replacement: b.Replacement, Cascade: append([]string{}, b.Cascade...), Rows: make([]RowChange, len(ev.Bust.Positions)),
+		Replacement: b.Replacement, Cascade: append([]string{}, b.Cascade...), Rows: make([]RowChange,
+			len(ev.Bust.Positions)),
 		CashBefore: newCash(p.Before.Cash), CashAfter: newCash(ev.Cash),
 		ValueBefore: Money(p.Before.TotalMarketValue), ValueAfter: Money(ev.TotalMarketValue),
 	}

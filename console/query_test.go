@@ -12,18 +12,23 @@ func TestQueries(t *testing.T) {
 	const account, kick = "/api/v1/accounts/100017/", "/api/v1/sessions/7"
 	for _, c := range []struct{ method, target, message string }{
 		{"GET", account + "history?befor=5",
-			`there is no parameter "befor" here; /api/v1/accounts/100017/history takes before, after, at, kind, origin, instrument and limit`},
+			`there is no parameter "befor" here; /api/v1/accounts/100017/history takes before, after, at, kind, ` +
+				"origin, instrument and limit"},
 		{"GET", account + "history?Before=5", `there is no parameter "Before" here`},
 		{"GET", account + "history?at=5", `at: "5" is not a time; write it as in 2026-11-30T09:30:00Z`},
 		{"GET", account + "history?at=2026-11-30T09:30:00Z&after=5", "at goes without before and after"},
-		{"GET", account + "history?kind=fill", `kind: "fill" is not possible; it is one of adjustment, bust, correction and`},
-		{"GET", account + "history?origin=me", `origin: "me" is not possible; it is one of client, operator and simulator`},
-		{"GET", account + "history?instrument=sh.600519", `instrument: "sh.600519" is not how an instrument is written here; ` +
-			`write SH.600519`},
+		{"GET", account + "history?kind=fill",
+			`kind: "fill" is not possible; it is one of adjustment, bust, correction and`},
+		{"GET", account + "history?origin=me",
+			`origin: "me" is not possible; it is one of client, operator and simulator`},
+		{"GET", account + "history?instrument=sh.600519",
+			`instrument: "sh.600519" is not how an instrument is written here; ` +
+				`write SH.600519`},
 		{"GET", account + "history?instrument=SH.1", "instrument: "},
 		{"GET", account + "equity?points=ten", `points: "ten" is not a whole number`},
 		{"GET", account + "equity?since=yesterday", `since: "yesterday" is not a time`},
-		{"GET", "/api/v1/audit?result=well", `result: "well" is not possible; it is one of asked, done, failed, noted and`},
+		{"GET", "/api/v1/audit?result=well",
+			`result: "well" is not possible; it is one of asked, done, failed, noted and`},
 		{"GET", "/api/v1/server?all=1", "/api/v1/server takes none"},
 		{"GET", "/api/v1/sessions?state=gone", `state: "gone" is not possible; it is one of catching_up, live and`},
 		{"GET", "/api/v1/sessions?sort=-waiting", "sort needs a limit, as in limit=100: without one all sessions are"},
@@ -43,22 +48,28 @@ func TestQueries(t *testing.T) {
 		{"GET", "/api/v1/accounts?before=5",
 			`there is no parameter "before" here; /api/v1/accounts takes after, limit, offset, min_rows, q and sort`},
 		{"GET", "/api/v1/accounts?after=1&after=2", "after is there 2 times"},
-		{"GET", "/api/v1/accounts?q=01", `q: "01" is not the beginning of a number; write its first digits, as in 1000`},
+		{"GET", "/api/v1/accounts?q=01",
+			`q: "01" is not the beginning of a number; write its first digits, as in 1000`},
 		{"GET", "/api/v1/accounts?q=0", `q: "0" is not the beginning of a number`},
 		{"GET", "/api/v1/accounts?q=ann", `q: "ann" is not the beginning of a number`},
-		{"GET", "/api/v1/accounts?sort=name", `sort: "name" is nothing to sort by; it is one of account, cash, equity, ` +
-			`realised, rows, seq, sessions and value, with - in front for the greatest first`},
+		{"GET", "/api/v1/accounts?sort=name",
+			`sort: "name" is nothing to sort by; it is one of account, cash, equity, ` +
+				`realised, rows, seq, sessions and value, with - in front for the greatest first`},
 		{"GET", "/api/v1/accounts?sort=--value", `sort: "--value" is nothing to sort by`},
-		{"GET", "/api/v1/accounts?sort=value&after=5", "after goes with all accounts by number alone; for the next page " +
-			"of others write offset"},
+		{"GET", "/api/v1/accounts?sort=value&after=5",
+			"after goes with all accounts by number alone; for the next page " +
+				"of others write offset"},
 		{"GET", "/api/v1/accounts?q=1&after=5", "after goes with all accounts by number alone"},
-		{"GET", "/api/v1/accounts?sort=value&offset=950", "the first 1000 of accounts that are sorted can be had, and " +
-			"offset 950 with limit 100 is beyond; ask for fewer with q or min_rows, or by number with after"},
+		{"GET", "/api/v1/accounts?sort=value&offset=950",
+			"the first 1000 of accounts that are sorted can be had, and " +
+				"offset 950 with limit 100 is beyond; ask for fewer with q or min_rows, or by number with after"},
 		{"GET", "/api/v1/accounts?offset=18446744073709551615", "the first 1000 of accounts"},
-		{"GET", "/api/v1/accounts/100017?limit=5", `there is no parameter "limit" here; /api/v1/accounts/100017 takes none`},
+		{"GET", "/api/v1/accounts/100017?limit=5",
+			`there is no parameter "limit" here; /api/v1/accounts/100017 takes none`},
 		{"GET", "/api/v1/instruments?codes=SH.600519", "/api/v1/instruments takes none"},
 		{"GET", "/api/v1/counters?name=events", "/api/v1/counters takes none"},
-		{"GET", "/api/v1/sessions?uid=7", "/api/v1/sessions takes limit, after, account, state, min_waiting, remote and sort"},
+		{"GET", "/api/v1/sessions?uid=7",
+			"/api/v1/sessions takes limit, after, account, state, min_waiting, remote and sort"},
 		{"GET", "/api/v1/log?level=debug", "/api/v1/log takes none"},
 		{"PUT", "/api/v1/log?level=debug", "/api/v1/log takes none"},
 		{"GET", "/api/v1/simulator?rate=5", "/api/v1/simulator takes none"},

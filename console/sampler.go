@@ -403,7 +403,8 @@ func (p *sampler) pricesOf(instrument int) []*Money {
 }
 
 // appendEvent appends a tick as a stream gets it.
-func (p *sampler) appendEvent(dst []byte, name string, t *tick, about topics, accounts func(uint64) []byte, rings []byte) []byte {
+func (p *sampler) appendEvent(dst []byte, name string, t *tick, about topics, accounts func(uint64) []byte,
+	rings []byte) []byte {
 	dst = append(dst, "event: "...)
 	dst = append(dst, name...)
 	dst = append(dst, "\nid: "...)

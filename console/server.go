@@ -51,8 +51,9 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		cfg: cfg, stop: stop, stopped: ctx, surveys: newSurveys(), listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
-		socket: &boundedListener{limit: socketConnectionsMax},
+		cfg: cfg, stop: stop, stopped: ctx, surveys: newSurveys(),
+		listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
+		socket:   &boundedListener{limit: socketConnectionsMax},
 	}
 	s.logins = newLogins(cfg.Keys)
 	s.sampler = newSampler(s)

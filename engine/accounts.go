@@ -118,7 +118,8 @@ func (s *shard) list(after uint64, limit int) []AccountInfo {
 func (s *shard) info(v positions.View) AccountInfo {
 	s.drainer.Check()
 	in := AccountInfo{
-		Number: v.Account(), Seq: v.Seq(), Cash: v.Cash(), TotalMarketValue: v.MarketValue(s.step.prices), Rows: v.Len(),
+		Number: v.Account(), Seq: v.Seq(), Cash: v.Cash(), TotalMarketValue: v.MarketValue(s.step.prices),
+		Rows: v.Len(),
 	}
 	a := s.accounts[in.Number]
 	in.Sessions = a.sessions

@@ -460,7 +460,8 @@ func TestBustExpectsCascade(t *testing.T) {
 		side     positions.Side
 		quantity int64
 	}{{positions.Sell, 100}, {positions.Sell, 50}} { // nothing is left, so they rest on the purchases
-		w.eng.Submit(alice, []Request{{Kind: KindOrder, Account: alice, Order: orderOf(trade.side, ten, trade.quantity)}})
+		w.eng.Submit(alice, []Request{{Kind: KindOrder, Account: alice, Order: orderOf(trade.side, ten,
+			trade.quantity)}})
 		w.settle()
 	}
 	r.Policy = positions.PolicyCascade

@@ -79,7 +79,8 @@ func TestFindAccounts(t *testing.T) {
 				want = want[min(q.Offset, n):min(q.Offset+q.Limit, n)]
 				got, total, err := w.eng.FindAccounts(t.Context(), q)
 				if err != nil || total != n || !slices.Equal(got, want) {
-					t.Fatalf("%+v: %d of %d, %v; want %d of %d\n%v\n%v", q, len(got), total, err, len(want), n, got, want)
+					t.Fatalf("%+v: %d of %d, %v; want %d of %d\n%v\n%v", q, len(got), total, err, len(want), n,
+						got, want)
 				}
 			}
 		}

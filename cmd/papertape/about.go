@@ -11,7 +11,8 @@ import (
 // about is what the console says of the server.
 func (s *server) about() console.About {
 	a := console.About{
-		Version: version, Epoch: s.epoch(), Started: s.started.UTC(), Durability: s.cfg.Durability, State: console.StateReady,
+		Version: version, Epoch: s.epoch(), Started: s.started.UTC(), Durability: s.cfg.Durability,
+		State: console.StateReady,
 		Addresses: console.Addresses{Clients: orEmpty(s.listening.Load()), Console: orEmpty(s.admin.Load()),
 			Health: orEmpty(s.health.Load())},
 		Accounts: console.AccountRange{First: simulator.FirstAccount, Count: s.opening.Accounts},
@@ -49,14 +50,16 @@ func orEmpty(text *string) string {
 func (s *server) limits() []console.Limit {
 	e, limits := s.engine.Stats(), s.gw.CurrentLimits()
 	all := []console.Limit{
-		{Name: "connections", Unit: "connections", Value: uint64(s.gw.Connections()), Limit: uint64(limits.ConnectionsMax),
-			What: "connections of clients (connections_max)"},
+		{Name: "connections", Unit: "connections", Value: uint64(s.gw.Connections()),
+			Limit: uint64(limits.ConnectionsMax),
+			What:  "connections of clients (connections_max)"},
 		{Name: "connections_prelogin", Unit: "connections", Value: uint64(s.gw.Prelogin()),
 			Limit: uint64(limits.ConnectionsPreloginMax), What: "those not logged in (connections_prelogin_max)"},
 		{Name: "outboxes", Unit: "bytes", Value: uint64(s.gw.OutboxBytes()), Limit: uint64(s.cfg.OutboxTotalBytesMax),
 			What: "what clients have still to take (outbox_total_bytes_max)"},
-		{Name: "history_memory", Unit: "bytes", Value: uint64(e.HistoryBytes), Limit: uint64(s.cfg.HistoryMemoryBytesMax),
-			What: "events in memory; beyond it the oldest are read from the disk (history_memory_bytes_max)"},
+		{Name: "history_memory", Unit: "bytes", Value: uint64(e.HistoryBytes),
+			Limit: uint64(s.cfg.HistoryMemoryBytesMax),
+			What:  "events in memory; beyond it the oldest are read from the disk (history_memory_bytes_max)"},
 	}
 	if s.ledger == nil {
 		return all
@@ -64,8 +67,9 @@ func (s *server) limits() []console.Limit {
 	all = append(all, console.Limit{Name: "uncheckpointed", Unit: "bytes", Value: uint64(e.UncheckpointedBytes),
 		Limit: uint64(s.cfg.UncheckpointedBytesMax), What: "events that no checkpoint has (uncheckpointed_bytes_max)"})
 	if free, ok := s.diskFree(); ok {
-		all = append(all, console.Limit{Name: "disk_free", Unit: "bytes", Value: free, Limit: uint64(s.cfg.DiskFreeBytesMin),
-			Low: true, What: "what is free on the disk; below it orders are refused (disk_free_bytes_min)"})
+		all = append(all, console.Limit{Name: "disk_free", Unit: "bytes", Value: free,
+			Limit: uint64(s.cfg.DiskFreeBytesMin),
+			Low:   true, What: "what is free on the disk; below it orders are refused (disk_free_bytes_min)"})
 	}
 	return all
 }
@@ -91,7 +95,8 @@ func (s *server) journalState() console.JournalState {
 	}
 	st.Kept, st.Directory, st.ReadOnly = true, s.cfg.Data, s.ledger.readOnly()
 	st.UncheckpointedBytes = uint64(s.engine.Stats().UncheckpointedBytes)
-	st.UncheckpointedLimitBytes, st.DiskFreeLimitBytes = uint64(s.cfg.UncheckpointedBytesMax), uint64(s.cfg.DiskFreeBytesMin)
+	st.UncheckpointedLimitBytes, st.DiskFreeLimitBytes = uint64(s.cfg.UncheckpointedBytesMax),
+		uint64(s.cfg.DiskFreeBytesMin)
 	st.DiskFreeBytes, _ = s.diskFree()
 	j := s.ledger.journal.Load()
 	if j == nil {
@@ -135,7 +140,8 @@ func (s *server) checks() []console.Check {
 		checks = append(checks, s.checkDisk(), s.checkCheckpoint())
 	}
 	if n := s.engine.Stats().Panics + s.gw.Stats().Panics.Load(); n > 0 {
-		return append(checks, not("panics", fmt.Sprintf("%d panics were contained since the start; the log says where", n)))
+		return append(checks, not("panics",
+			fmt.Sprintf("%d panics were contained since the start; the log says where", n)))
 	}
 	return append(checks, ok("panics", "none since the start"))
 }
@@ -155,7 +161,8 @@ func (s *server) checkCheckpoint() console.Check {
 	case st.CheckpointAt == nil && st.UncheckpointedBytes == 0:
 		return console.Check{Name: "checkpoint", OK: true, Detail: "none since the start, and none is due"}
 	case st.CheckpointAt == nil:
-		return console.Check{Name: "checkpoint", OK: time.Since(s.started) < checkpointLate, Detail: "none since the start"}
+		return console.Check{Name: "checkpoint", OK: time.Since(s.started) < checkpointLate,
+			Detail: "none since the start"}
 	}
 	age := time.Since(*st.CheckpointAt)
 	return console.Check{
@@ -171,7 +178,8 @@ func (s *server) settings() []console.Setting {
 		return list
 	}
 	for _, line := range s.inForce() {
-		one := console.Setting{Key: line.Key, Value: line.Value, From: line.Source, Live: line.Live, Meaning: line.Meaning}
+		one := console.Setting{Key: line.Key, Value: line.Value, From: line.Source, Live: line.Live,
+			Meaning: line.Meaning}
 		if line.Secret != "" {
 			one.Secret = "set"
 		}

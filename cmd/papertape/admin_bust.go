@@ -21,6 +21,7 @@ import (
 type bustFlags struct {
 	consoleFlags
 	reason, policy, bustID, actor string
+	preview                       bool
 }
 
 func (b *bustFlags) register(cmd *cobra.Command) {
@@ -32,6 +33,7 @@ func (b *bustFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&b.bustID, "bust-id", "", "do it once under this `id`, however often it is asked (default: one "+
 		"is made up)")
 	flags.StringVar(&b.actor, "actor", "", "who asks, for the record (default: operator)")
+	flags.BoolVar(&b.preview, "preview", false, "show what it would do, and do nothing")
 	policies := []string{positions.PolicyReject.String(), positions.PolicyCascade.String()}
 	// This cannot fail, since the flag exists.
 	_ = cmd.RegisterFlagCompletionFunc("policy", cobra.FixedCompletions(policies, cobra.ShellCompDirectiveNoFileComp))
@@ -49,7 +51,12 @@ func (b *bustFlags) request(cmd *cobra.Command, trade string) (r console.BustReq
 	if err != nil {
 		return r, usageError{err}
 	}
-	if b.bustID == "" {
+	if b.preview && b.bustID != "" {
+		return r,
+			usageError{errors.New("--preview does nothing, so it takes no --bust-id; " +
+				"its answer has one to do it under")}
+	}
+	if b.bustID == "" && !b.preview {
 		b.bustID = "b-" + strings.ToLower(rand.Text()[:16]) // 80 bits
 		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "bust id %s; to ask again if no answer comes: --bust-id %s\n", b.bustID,
 			b.bustID)
@@ -57,23 +64,39 @@ func (b *bustFlags) request(cmd *cobra.Command, trade string) (r console.BustReq
 	return console.BustRequest{Trade: trade, Reason: b.reason, Policy: b.policy, BustID: b.bustID, Actor: b.actor}, nil
 }
 
-// send makes the request and prints the result.
-func (b *bustFlags) send(cmd *cobra.Command, c *console.Client, request func() (console.TakenBack, error)) error {
+// send makes the request and prints the result. What was before comes from a preview; where that is refused, the
+// request is too, or it was carried out before.
+func (b *bustFlags) send(
+	cmd *cobra.Command, preview func() (console.BustPreview, error), request func() (console.TakenBack, error),
+) error {
+	var before *console.BustPreview
+	if b.preview || b.output == "text" {
+		p, err := preview()
+		switch {
+		case b.preview && err != nil:
+			return asUsage(err)
+		case b.preview:
+			return printAs(cmd.OutOrStdout(), b.output, p, func(w io.Writer) error { return renderPreview(w, &p) })
+		case err == nil:
+			before = &p
+		}
+	}
 	done, err := request()
+	if err != nil {
+		return asUsage(err)
+	}
+	return printAs(cmd.OutOrStdout(), b.output, done, func(w io.Writer) error {
+		return renderTakenBack(w, &done, before)
+	})
+}
+
+// asUsage makes a wrong use of a request that the server finds malformed.
+func asUsage(err error) error {
 	var refused *console.Error
 	if errors.As(err, &refused) && refused.Status == http.StatusBadRequest {
 		return usageError{err}
 	}
-	if err != nil {
-		return err
-	}
-	return printAs(cmd.OutOrStdout(), b.output, done, func(w io.Writer) error {
-		before, err := stateBefore(cmd.Context(), c, &done.Event)
-		if err != nil {
-			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "it is done; what was before cannot be shown: %v\n", err)
-		}
-		return renderTakenBack(w, &done, before)
-	})
+	return err
 }
 
 func newBust() *cobra.Command {
@@ -85,8 +108,9 @@ func newBust() *cobra.Command {
 trade struck. Nothing is deleted, and a bust is never undone: book a new trade instead.
 
 Where other trades rest on it, as the sale of the shares that it bought, it is refused and they are named; --policy cascade
-takes them back as well, at most 100. Asked again under the same --bust-id it answers what was done, and does nothing.`,
-		Example: `  papertape bust 100017-42 --reason "wrong price"
+takes them back as well, at most 100. Asked again under the same --bust-id it answers what was done, and does nothing.
+--preview shows what it would do to rows and cash, and which trades would go with it.`,
+		Example: `  papertape bust 100017-42 --reason "wrong price" --preview
   papertape bust 100017-42 --reason "wrong account" --policy cascade --bust-id desk-7
   papertape trade 100017-42     what became of it`,
 		Args: exactArgs(1, "the name of a trade, as 100017-42"),
@@ -99,7 +123,11 @@ takes them back as well, at most 100. Asked again under the same --bust-id it an
 			if err != nil {
 				return err
 			}
-			return b.send(cmd, c, func() (console.TakenBack, error) { return c.Bust(cmd.Context(), r) })
+			preview := r
+			preview.BustID = ""
+			return b.send(cmd,
+				func() (console.BustPreview, error) { return c.PreviewBust(cmd.Context(), preview) },
+				func() (console.TakenBack, error) { return c.Bust(cmd.Context(), r) })
 		},
 	}
 	b.register(cmd)
@@ -145,7 +173,11 @@ Asked again under the same --bust-id it answers what was done, and does nothing.
 			if cmd.Flags().Changed("revision") {
 				r.Revision = &revision
 			}
-			return b.send(cmd, c, func() (console.TakenBack, error) { return c.Correct(cmd.Context(), r) })
+			preview := r
+			preview.BustID = ""
+			return b.send(cmd,
+				func() (console.BustPreview, error) { return c.PreviewCorrection(cmd.Context(), preview) },
+				func() (console.TakenBack, error) { return c.Correct(cmd.Context(), r) })
 		},
 	}
 	b.register(cmd)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"time"
@@ -12,61 +11,9 @@ import (
 	"github.com/papertape/papertape/usertext"
 )
 
-// beforePages bounds how many pages of history are read to find the rows as they were before an
-// event: 2,000 events.
-const beforePages = 20
-
-type instrument struct{ market, code string }
-
-// priorState is what is known about an account just before an event.
-type priorState struct {
-	cash *console.Cash // nil: unknown
-	rows map[instrument]console.Position
-}
-
-// stateBefore reads history backwards from an event to find the cash and the affected rows as they
-// were before it. Rows not found within beforePages are missing from the result.
-func stateBefore(ctx context.Context, c *console.Client, ev *console.Event) (s priorState, err error) {
-	account, _, err := console.ParseTradeID(ev.Bust.TradeID)
-	if err != nil {
-		return s, err
-	}
-	wanted := make(map[instrument]bool)
-	for i := range ev.Positions {
-		wanted[keyOf(&ev.Positions[i])] = true
-	}
-	s.rows = make(map[instrument]console.Position)
-	for before, pages := ev.Seq, 0; before > 1 && pages < beforePages && len(s.rows) < len(wanted); pages++ {
-		h, err := c.History(ctx, account, before, 100)
-		if err != nil || len(h.Events) == 0 {
-			return s, err
-		}
-		for i := range h.Events {
-			s.add(&h.Events[i], wanted)
-		}
-		before = h.Events[len(h.Events)-1].Seq
-	}
-	return s, nil
-}
-
-func keyOf(p *console.Position) instrument { return instrument{p.Market, p.Code} }
-
-// add takes the next older event into account.
-func (s *priorState) add(ev *console.Event, wanted map[instrument]bool) {
-	if s.cash == nil {
-		s.cash = &ev.Cash
-	}
-	for i := range ev.Positions {
-		p := &ev.Positions[i]
-		if _, found := s.rows[keyOf(p)]; !found && wanted[keyOf(p)] {
-			s.rows[keyOf(p)] = *p
-		}
-	}
-}
-
 // renderTakenBack shows the trade that was struck, its replacement, and the account before and
-// after.
-func renderTakenBack(w io.Writer, done *console.TakenBack, before priorState) error {
+// after. before is nil where that is not known.
+func renderTakenBack(w io.Writer, done *console.TakenBack, before *console.BustPreview) error {
 	b := done.Bust
 	again := ""
 	if done.Repeated {
@@ -79,23 +26,73 @@ func renderTakenBack(w io.Writer, done *console.TakenBack, before priorState) er
 	if err != nil {
 		return err
 	}
-	t := newTable(table.Row{"market", "code", "name", "", "quantity", "cost", "realised"}, 5)
+	rows := make([]console.RowChange, len(done.Positions))
 	for i := range done.Positions {
 		p := &done.Positions[i]
-		row := table.Row{p.Market, p.Code, p.Name, "before", "?", "?", "?"}
-		if was, known := before.rows[keyOf(p)]; known {
-			row[4], row[5], row[6] = was.Quantity, was.Cost, was.Realised
-		}
-		t.AppendRow(row)
-		t.AppendRow(table.Row{"", "", "", "after", p.Quantity, p.Cost, p.Realised})
+		rows[i] = console.RowChange{Market: p.Market, Code: p.Code, Name: p.Name, After: p}
 	}
 	cash := "?"
-	if before.cash != nil {
-		cash = fmt.Sprintf("%s, realised %s", before.cash.Balance, before.cash.Realised)
+	known := before != nil
+	if known {
+		cash = describeCash(before.CashBefore)
+		takeBefore(rows, before.Rows)
 	}
-	_, err = fmt.Fprintf(w, "%s\ncash before: %s\ncash after:  %s, realised %s\n", t.Render(), cash,
-		done.Cash.Balance, done.Cash.Realised)
+	if _, err = fmt.Fprintf(w, "%s\ncash before: %s\ncash after:  %s\n", renderRows(rows, known), cash,
+		describeCash(done.Cash)); err != nil || !known || before.AsOfSeq+1 == done.Seq {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "before is as of event %d, and others came since\n", before.AsOfSeq)
 	return err
+}
+
+// takeBefore sets the rows as they were before, by a preview of them.
+func takeBefore(rows, preview []console.RowChange) {
+	for i := range rows {
+		for j := range preview {
+			if preview[j].Market == rows[i].Market && preview[j].Code == rows[i].Code {
+				rows[i].Before = preview[j].Before
+			}
+		}
+	}
+}
+
+// renderPreview shows what a bust or a correction would do.
+func renderPreview(w io.Writer, p *console.BustPreview) error {
+	b := &console.Bust{TradeID: p.TradeID, Original: p.Original, Replacement: p.Replacement, Cascade: p.Cascade}
+	_, err := fmt.Fprintf(w,
+		"%s would be %s, as of event %d; nothing was done\n%s\n%s\ncash before: %s\ncash after:  %s\n"+
+			"to do it: --bust-id %s\n", usertext.Shown(p.TradeID), bustVerb(b), p.AsOfSeq, bustTrades(b).Render(),
+		renderRows(p.Rows, true), describeCash(p.CashBefore), describeCash(p.CashAfter), p.BustID)
+	return err
+}
+
+func describeCash(c console.Cash) string {
+	return fmt.Sprintf("%s, realised %s", c.Balance, c.Realised)
+}
+
+// renderRows shows rows before and after; known says that what was before is known.
+func renderRows(rows []console.RowChange, known bool) string {
+	t := newTable(table.Row{"market", "code", "name", "", "quantity", "cost", "realised"}, 5)
+	for i := range rows {
+		r := &rows[i]
+		before := table.Row{r.Market, r.Code, r.Name, "before", "?", "?", "?"}
+		if known {
+			fillRow(before, r.Before)
+		}
+		after := table.Row{"", "", "", "after", "", "", ""}
+		fillRow(after, r.After)
+		t.AppendRow(before)
+		t.AppendRow(after)
+	}
+	return t.Render()
+}
+
+// fillRow puts the figures of a row, which is nil if it is not held, into a line.
+func fillRow(line table.Row, p *console.Position) {
+	if p == nil {
+		p = &console.Position{}
+	}
+	line[4], line[5], line[6] = p.Quantity, p.Cost, p.Realised
 }
 
 // bustVerb names what a bust did to its trade.

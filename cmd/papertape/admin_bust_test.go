@@ -164,16 +164,23 @@ func TestHistoryMarks(t *testing.T) {
 // where it is not.
 func TestRenderTakenBack(t *testing.T) {
 	ev := correctedEvents()[0]
-	cash := console.Cash{Balance: 5_0000, Realised: 1_0000}
+	before := &console.BustPreview{
+		AsOfSeq: 3, CashBefore: console.Cash{Balance: 5_0000, Realised: 1_0000}, Rows: []console.RowChange{{
+			Market: "SZ", Code: "000001", Before: &console.Position{Quantity: 50, Cost: 500_0000, Realised: 7_0000},
+		}},
+	}
+	late := *before
+	late.AsOfSeq = 2
 	for _, c := range []struct {
-		before priorState
+		before *console.BustPreview
 		want   []string
 	}{
-		{priorState{}, []string{"before │        ? │", "cash before: ?\n"}},
+		{nil, []string{"before │        ? │", "cash before: ?\n"}},
 		{
-			priorState{&cash, map[instrument]console.Position{{"SZ", "000001"}: {Quantity: 50, Cost: 500_0000,
-				Realised: 7_0000}}},
-			[]string{"before │       50 │ 500.00 │     7.00 │", "cash before: 5.00, realised 1.00\n"},
+			before, []string{"before │       50 │ 500.00 │     7.00 │", "cash before: 5.00, realised 1.00\n"},
+		},
+		{
+			&late, []string{"before │       50 │", "before is as of event 2, and others came since\n"},
 		},
 	} {
 		var out strings.Builder

@@ -40,8 +40,12 @@ func TestOnScreen(t *testing.T) {
 		"history":  func(w io.Writer) error { return renderHistory(w, &history, f) },
 		"sessions": func(w io.Writer) error { return renderSessions(w, []console.Session{session}) },
 		"kicked":   func(w io.Writer) error { return renderKicked(w, &session) },
-		"bust":     func(w io.Writer) error { return renderTakenBack(w, &done, priorState{}) },
-		"trade":    func(w io.Writer) error { return renderTrade(w, &record) },
+		"bust":     func(w io.Writer) error { return renderTakenBack(w, &done, nil) },
+		"preview": func(w io.Writer) error {
+			return renderPreview(w, &console.BustPreview{TradeID: bad, Cascade: []string{bad}, Original: trade,
+				Rows: []console.RowChange{{Market: bad, Code: bad, Name: bad, After: &row}}})
+		},
+		"trade": func(w io.Writer) error { return renderTrade(w, &record) },
 		"errors": func(w io.Writer) error {
 			printError(w, errors.Join(errors.New("one"+bad), &console.Error{Text: bad}))
 			return nil

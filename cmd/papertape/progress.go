@@ -42,7 +42,8 @@ func (p *recoveryProgress) show(done, total uint64) {
 	p.shown = now
 	percent := 100 * done / max(total, 1)
 	text := fmt.Sprintf("recovering: %d%% (%d of %d accounts and commits)", percent, done, total)
-	p.server.unready.Store(&unready{state: console.StateRecovering, why: text, percent: int(percent)}) //nolint:gosec // a percentage
+	p.server.unready.Store(&unready{state: console.StateRecovering, why: text,
+		percent: int(percent)}) //nolint:gosec // a percentage
 	if p.bar != nil {
 		p.bar.ChangeMax64(int64(total))
 		_ = p.bar.Set64(int64(done))

@@ -41,7 +41,8 @@ func TestEnded(t *testing.T) {
 	s.gw.Kick(all[0].UID, "late")
 	trader.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED)
 	_ = trader.conn.Close()
-	if e := s.endedBy(t, "kicked"); e.UID != all[0].UID || e.WaitingBytes != 0 || e.FramesReceived != all[0].FramesReceived {
+	if e := s.endedBy(t, "kicked"); e.UID != all[0].UID || e.WaitingBytes != 0 ||
+		e.FramesReceived != all[0].FramesReceived {
 		t.Errorf("kicked: %+v, was %+v", e, all[0])
 	}
 	_ = s.user(t, bob).conn.Close()

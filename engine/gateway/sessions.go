@@ -239,7 +239,8 @@ func (l *loop) visitAll(visit func(*Session), done func()) {
 // info is called on the session's loop. Remote is left out.
 func (s *Session) info() SessionInfo {
 	in := SessionInfo{
-		UID: s.uid, Since: s.loop.gw.timeOf(s.opened), LastRead: s.loop.gw.timeOf(s.lastRead), InFlight: s.engine.InFlight(),
+		UID: s.uid, Since: s.loop.gw.timeOf(s.opened), LastRead: s.loop.gw.timeOf(s.lastRead),
+		InFlight:       s.engine.InFlight(),
 		FramesReceived: s.received.frames, BytesReceived: s.received.bytes,
 	}
 	if s.phase.Load() == phaseIn {

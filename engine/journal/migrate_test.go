@@ -220,7 +220,8 @@ func TestPowerLossInFirstStart(t *testing.T) {
 		})}, Sync)
 		j, _ := mustRecover(t, "data", o)
 		mu.Lock()
-		lost, before := append(slices.Clone(losses), crashed(start)), append(slices.Clone(ops), "the end") // compactions go on
+		lost, before := append(slices.Clone(losses), crashed(start)), append(slices.Clone(ops),
+			"the end") // compactions go on
 		mu.Unlock()
 		epoch := j.Epoch()
 		mustClose(t, j)
