@@ -17,18 +17,21 @@ func TestOperatorsButtons(t *testing.T) {
 	p.logIn(s)
 	p.prefer("lang", "en")
 	c := s.terminal("100017")
+	s.run("simulate", "--rate", "0") // or it may sell what is corrected
 	trade := p.boughtBy(s, c)
 
 	p.click(`[data-correct="` + trade + `"]`)
-	p.says("#bust .said", "as of event")
+	p.says("#bust .said", "Change the price or the quantity.")
 	p.fill(`#bust [name="price"]`, "9.5")
 	p.fill(`#bust [name="quantity"]`, "200")
+	p.says("#bust .said", "as of event")
 	p.fill(`#bust [name="reason"]`, "mistyped")
 	p.fill(`#bust [name="confirm"]`, trade)
 	p.click(`#bust .go:not([disabled])`)
 	p.says("#notices", "Trade "+trade+" was corrected.")
 	c.shows("9.50")
 
+	s.run("simulate", "--rate", "50")
 	p.open("/console/simulator")
 	p.click(`[data-flow="pause"]`)
 	p.says("#flow .said", "It goes on at 50")

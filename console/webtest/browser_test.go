@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen. It is long, since machines are slow at times.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // chromium returns where Chromium is, or skips the test.
 func chromium(t *testing.T) string {

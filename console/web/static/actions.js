@@ -76,8 +76,8 @@ document.addEventListener("click", (e) => {
   $(".go", bust).textContent = t(correct ? "correct.do" : "bust.do");
   for (const field of bust.querySelectorAll(".correction")) field.hidden = !correct;
   if (correct) {
-    form.elements.price.value = button.dataset.price;
-    form.elements.quantity.value = button.dataset.quantity;
+    form.elements.price.value = bust.dataset.price = button.dataset.price;
+    form.elements.quantity.value = bust.dataset.quantity = button.dataset.quantity;
   }
   $(".trade-id", bust).textContent = bust.dataset.trade;
   bust.showModal();
@@ -92,10 +92,21 @@ const wanted = () => {
   return body;
 };
 
+// unchanged reports whether a correction has nothing to correct yet.
+function unchanged() {
+  const f = $("form", bust).elements;
+  return f.price.value.trim() === bust.dataset.price && f.quantity.value.trim() === bust.dataset.quantity;
+}
+
 async function preview() {
   const mine = ++question;
   standing = null;
   ready();
+  if (bust.dataset.kind === "corrections" && unchanged()) {
+    $(".preview", bust).hidden = true;
+    say(bust, t("correct.change"));
+    return;
+  }
   say(bust, t("preview.asking"));
   const body = wanted();
   const answer = await ask("POST", "/api/v1/" + bust.dataset.kind, { ...body, preview: true });

@@ -325,7 +325,7 @@ function help() { $("#help")?.showModal(); }
 // --- Keys.
 
 const places = { o: "/console/", a: "/console/accounts", s: "/console/sessions", i: "/console/instruments", j: "/console/journal" };
-let going = 0;
+let going = false; // after g
 const rows = () => $$("tbody tr[data-key]", main);
 
 function step(by) {
@@ -345,11 +345,11 @@ document.addEventListener("keydown", (e) => {
     if (e.key === "Escape") e.target.blur();
     return;
   }
-  if (Date.now() - going < 1200 && places[e.key]) { going = 0; location.assign(places[e.key]); return; }
-  going = 0;
+  if (going && places[e.key]) { location.assign(places[e.key]); return; }
+  going = false;
   switch (e.key) {
     case "/": e.preventDefault(); ($("form.now input[name=q]", main) ?? $(".find input"))?.focus(); break;
-    case "g": going = Date.now(); break;
+    case "g": going = true; break;
     case "j": step(1); break;
     case "k": step(-1); break;
     case "Enter": if (e.target === document.body) $("tr.at a", main)?.click(); break;
