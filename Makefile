@@ -22,6 +22,8 @@ BASE      ?= HEAD
 COMMIT    ?= HEAD
 # Of `make release-check`: all or short.
 WHAT      ?= all
+# Given to go test by `make web`.
+WEBFLAGS  ?= -short
 # Steps of `make long`; none: all.
 STEPS     ?=
 
@@ -32,7 +34,7 @@ LINT    := $(GO) tool -modfile=$(CURDIR)/tools/lint.mod golangci-lint
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo check test race long lint fuzz bench bench-full bench-build bench-go soak torture mutants generate docker-build docker-check docker-mission docker-swarm release release-check clean
+.PHONY: help build demo check test race long web pictures lint fuzz bench bench-full bench-build bench-go soak torture mutants generate docker-build docker-check docker-mission docker-swarm release release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +53,8 @@ check: ## before each commit, under a minute: gofmt, go vet, lint of the package
 	cd bench && $(GO) vet ./...
 	@LINT='$(LINT)' tools/lint-changed.sh $(BASE) bench --config ../.golangci.yml
 	cd bench && $(GO) test -p $(JOBS) -short ./...
+	cd console/webtest && $(GO) vet ./...
+	@LINT='$(LINT)' tools/lint-changed.sh $(BASE) console/webtest --config ../../.golangci.yml
 
 test: ## all tests
 	$(GO) test -p $(JOBS) -parallel $(JOBS) $(TESTFLAGS) ./...
@@ -64,11 +68,18 @@ race: ## all tests under the race detector, with the checks of package engine/ow
 long: ## what is long by nature, each in its time limit, an hour or two: torture, soak, crowd, flood, 18,500 connections; STEPS="soak flood"
 	@MAKE='$(MAKE)' tools/long.sh $(STEPS)
 
+web: ## the console's pages in a real Chromium: the walk of a newcomer; WEBFLAGS= everything, some minutes
+	cd console/webtest && $(GO) test -count=1 $(WEBFLAGS) ./...
+
+pictures: ## docs/images/console, made anew by the tests of the pages
+	cd console/webtest && $(GO) test -count=1 -run '^TestPictures$$' ./... -update
+
 lint: ## gofmt, go vet, golangci-lint
 	@$(GOFMT)
 	$(GO) vet ./...
 	$(LINT) run ./...
 	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) vet ./... && $(LINT) run --config ../.golangci.yml ./...; fi
+	cd console/webtest && $(GO) vet ./... && $(LINT) run --config ../../.golangci.yml ./...
 
 fuzz: ## every fuzz target, FUZZTIME=60s each
 	@GO='$(GO)' tools/fuzz.sh $(FUZZTIME)

@@ -50,8 +50,9 @@ var imports = map[string][]string{
 	// Each simulated user checks what it receives against a shadow, so the demo can claim that
 	// everything was correct.
 	"clientsim": {"client", "api", "decimal", "market", "positions", "proof/shadow"},
-	"console": {"audit", "engine", "engine/gateway", "engine/journal", "engine/simulator", "market", "positions",
-		"usertext"},
+	"console": {"audit", "console/web", "engine", "engine/gateway", "engine/journal", "engine/simulator", "market",
+		"positions", "usertext"},
+	"console/web": {}, // it shows what the console's API answers, and knows nothing else of the server
 	// Apart from the exception above, only cmd and bench may import packages below proof.
 	"proof":        {"api", "client", "clientsim", "codec", "console", "keys", "memtls", "proof/shadow", "selfsigned"},
 	"proof/shadow": {"api", "client", "market"}, // never positions, which it reimplements

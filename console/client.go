@@ -268,6 +268,13 @@ func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) 
 	return l.Level, err
 }
 
+// LoginCode makes a code that logs a browser in once, as whoever asks.
+func (c *Client) LoginCode(ctx context.Context) (LoginCode, error) {
+	var code LoginCode
+	err := c.do(ctx, http.MethodPost, codePath, nil, &code)
+	return code, err
+}
+
 // Ready returns nil if the server is ready, and otherwise why it is not.
 func (c *Client) Ready(ctx context.Context) error {
 	return c.do(ctx, http.MethodGet, "/readyz", nil, new(status))

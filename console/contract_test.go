@@ -463,6 +463,7 @@ func TestContract(t *testing.T) {
 		}
 	}
 	c.checkRefusals(t, described)
+	c.checkLogins(t, described)
 	for _, missing := range c.unseen(described) {
 		t.Errorf("%s is described, and nothing was answered so", missing)
 	}
@@ -470,8 +471,11 @@ func TestContract(t *testing.T) {
 
 // served returns the operations of the mux.
 func served(s *Server) (all []string) {
-	for _, r := range []routes{healthRoutes(s.cfg.Ready, s.cfg.Checks), s.guardedRoutes()} {
+	for _, r := range []routes{healthRoutes(s.cfg.Ready, s.cfg.Checks), s.guardedRoutes(), s.openRoutes()} {
 		for path, m := range r {
+			if !isAPI(path) {
+				continue
+			}
 			for method := range m {
 				all = append(all, method+" "+strings.TrimSuffix(path, "{$}"))
 			}
@@ -542,6 +546,9 @@ func (c *contract) checkRefusals(t *testing.T, described map[string]node) {
 	}
 	for name, op := range described {
 		method, path, _ := strings.Cut(name, " ")
+		if isOpen(path) {
+			continue // checkLogins
+		}
 		open := op["security"] != nil
 		for status, w := range map[int]*httptest.ResponseRecorder{
 			400: f.ask(method, path+"?nothing=1", ""),

@@ -13,7 +13,7 @@ type Latency struct {
 	Name  string  `json:"name"` // push, sync, …
 	P50MS float64 `json:"p50_ms"`
 	P99MS float64 `json:"p99_ms"`
-	MaxMS float64 `json:"max_ms"`
+	MaxMS float64 `json:"max_ms"` // at most: the next bound of the histogram
 	Count uint64  `json:"count"`
 }
 

@@ -1,10 +1,12 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -21,6 +23,7 @@ type guard struct {
 	origins   *origins
 	keys      Authenticator // nil: nobody has a key
 	anonymous Role          // of who has shown no key
+	logins    *logins
 	failures  failures
 	refusals  *refusals
 	slots     chan struct{} // one element for each request being answered
@@ -30,13 +33,13 @@ type guard struct {
 }
 
 // newGuard returns a guard for a console.
-func newGuard(cfg *Config, next http.Handler) (*guard, error) {
+func newGuard(cfg *Config, logins *logins, next http.Handler) (*guard, error) {
 	origins, err := newOrigins(cfg.Hosts)
 	if err != nil {
 		return nil, err
 	}
 	return &guard{
-		hosts: newHosts(cfg.Hosts), origins: origins, keys: cfg.Keys, anonymous: cfg.Anonymous,
+		hosts: newHosts(cfg.Hosts), origins: origins, keys: cfg.Keys, anonymous: cfg.Anonymous, logins: logins,
 		refusals: newRefusals(cfg.Audit), slots: make(chan struct{}, requestsMax), next: next,
 	}, nil
 }
@@ -45,6 +48,7 @@ func newGuard(cfg *Config, next http.Handler) (*guard, error) {
 var (
 	errNoKey    = errors.New("no key was shown")
 	errWrongKey = errors.New("the key is wrong")
+	errByCookie = errors.New("a cookie was shown, which a browser also adds to what it is made to ask")
 )
 
 // limitedError says that an address has shown too many wrong keys, and how long it has to wait.
@@ -60,20 +64,26 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := connOf(r)
 	foreign := !c.socket && (r.URL.User != nil || !g.hosts.has(r.Host))
 	who, err := g.authenticate(r, c, foreign)
+	if errors.Is(err, errNoKey) {
+		var done func()
+		if who, r, done = g.loggedIn(r, who); done != nil {
+			defer done()
+			r, err = r.WithContext(context.WithValue(r.Context(), cookieKey{}, true)), errByCookie
+		}
+	}
 	var limited limitedError
 	switch {
 	case errors.As(err, &limited):
-		g.limited.Add(1)
-		seconds := int((time.Duration(limited) + time.Second - 1) / time.Second)
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, seconds)))
-		g.refuse(w, r, who, http.StatusTooManyRequests, codeLimited, limited.Error())
+		g.refuseLimited(w, r, who, time.Duration(limited))
 	case foreign && err != nil:
 		g.refuse(w, r, who, http.StatusMisdirectedRequest, codeMisdirected, misdirected(r.Host))
-	case g.origins.check(r) != nil:
+	case g.origins.check(r) != nil && !visitsLogin(r), errors.Is(err, errByCookie) && !saysItsOrigin(r):
 		g.refuse(w, r, who, http.StatusForbidden, codeForbidden,
 			"a page of another site may not ask this server; where it is yours, name its host in admin_hosts")
 	case errors.Is(err, errWrongKey):
 		g.unauthorized(w, r, who, "the key or token is not one that this console knows")
+	case isOpen(r.URL.Path):
+		g.admit(w, withIdentity(r, who))
 	case who.Role == Nobody && err == nil:
 		g.refuse(w, r, who, http.StatusForbidden, codeForbidden, "this key is not for the console: it needs the role "+
 			"watch or operate")
@@ -123,14 +133,52 @@ func (g *guard) authenticate(r *http.Request, c *connection, foreign bool) (Iden
 	return Identity{}, errWrongKey
 }
 
+// loggedIn returns who a browser is logged in as, and its request, which ends when the login does. done is nil if
+// it is not logged in.
+func (g *guard) loggedIn(r *http.Request, anonymous Identity) (who Identity, with *http.Request, done func()) {
+	if !takesCookies(r.URL.Path) {
+		return anonymous, r, nil
+	}
+	cookie, err := r.Cookie(cookieName(r))
+	if err != nil {
+		return anonymous, r, nil
+	}
+	one, used, ok := g.logins.use(cookie.Value, remoteAddress(r))
+	if !ok {
+		return anonymous, r, nil
+	}
+	with, ended := one.endsWith(r, g.logins.left(one))
+	return one.who, with, func() {
+		ended()
+		used()
+	}
+}
+
+// cookieKey is the context key for that a request is authenticated by a cookie.
+type cookieKey struct{}
+
+func byCookie(r *http.Request) bool { return r.Context().Value(cookieKey{}) != nil }
+
 // remoteAddress returns the address that a request comes from.
 func remoteAddress(r *http.Request) netip.Addr {
 	at, _ := netip.ParseAddrPort(r.RemoteAddr)
 	return at.Addr()
 }
 
-// unauthorized answers 401.
+// refuseLimited answers that an address has shown too many wrong keys, and how long it has to wait.
+func (g *guard) refuseLimited(w http.ResponseWriter, r *http.Request, who Identity, wait time.Duration) {
+	g.limited.Add(1)
+	seconds := int((wait + time.Second - 1) / time.Second)
+	w.Header().Set("Retry-After", strconv.Itoa(max(1, seconds)))
+	g.refuse(w, r, who, http.StatusTooManyRequests, codeLimited, limitedError(wait).Error())
+}
+
+// unauthorized answers 401, or shows a person the page to log in.
 func (g *guard) unauthorized(w http.ResponseWriter, r *http.Request, who Identity, message string) {
+	if isPage(r) {
+		http.Redirect(w, r, loginPage+"?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		return
+	}
 	g.wrong.Add(1)
 	w.Header().Set("WWW-Authenticate", "Bearer")
 	g.refuse(w, r, who, http.StatusUnauthorized, codeUnauthorized, message)

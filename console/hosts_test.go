@@ -103,6 +103,13 @@ func (f *fixture) everywhere() map[string][]string {
 		}
 		all[path] = append(all[path], "HEAD", "OPTIONS", "PATCH")
 	}
+	for path, m := range f.server.openRoutes() {
+		for method := range m {
+			if path = strings.TrimSuffix(path, "{$}"); !strings.HasPrefix(path, "/console/static/") {
+				all[path] = append(all[path], method, "PATCH")
+			}
+		}
+	}
 	return all
 }
 

@@ -88,8 +88,11 @@ func signedBy(r *http.Request) func(*zerolog.Event) {
 }
 
 // actorOf returns the name under which a request changes something.
-func actorOf(r *http.Request) string {
-	if who := identityOf(r); who.Name != "" {
+func actorOf(r *http.Request) string { return actorName(identityOf(r)) }
+
+// actorName returns the name under which somebody changes something.
+func actorName(who Identity) string {
+	if who.Name != "" {
 		return who.Name
 	}
 	return actorDefault

@@ -34,3 +34,16 @@ func (o *origins) check(r *http.Request) error {
 	changing.Method = http.MethodPost // GET would pass the check
 	return o.Check(changing)
 }
+
+// saysItsOrigin reports whether a change says which page asks for it, as browsers always do.
+func saysItsOrigin(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead ||
+		r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
+}
+
+// visitsLogin reports whether a browser follows a link to the page that logs it in. That page is for everybody and
+// shows nothing, no other can read or frame it, and papertape console leads there from a file.
+func visitsLogin(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.Path == loginPage && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
+		r.Header.Get("Sec-Fetch-Dest") == "document"
+}

@@ -96,6 +96,7 @@ func (s *Server) guardedRoutes() routes {
 		all[keysReloadPath] = methods{"POST": {role: Operate, handle: s.reloadKeys, audit: urgent}}
 	}
 	maps.Copy(all, s.profiles.routes())
+	maps.Copy(all, s.pageRoutes())
 	return all
 }
 
@@ -109,6 +110,9 @@ func (s *Server) mux() http.Handler {
 	guarded := http.NewServeMux()
 	for path, m := range s.guardedRoutes() {
 		guarded.Handle(path, s.protected(m))
+	}
+	for path, m := range s.openRoutes() {
+		guarded.Handle(path, m)
 	}
 	guarded.HandleFunc("/", notFound)
 	return guarded

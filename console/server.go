@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/papertape/papertape/console/web"
 )
 
 // Limits of the console. It serves people and scripts, a few at a time. It has more connections
@@ -34,6 +36,9 @@ type Server struct {
 	http     *http.Server
 	guard    *guard
 	counted  counted
+	guarded  http.Handler // what is behind it
+	logins   *logins
+	web      *web.UI
 	profiles profiles
 	surveys  *surveys
 	sampler  *sampler
@@ -51,9 +56,15 @@ func New(cfg Config) (*Server, error) {
 		listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
 		socket:   &boundedListener{limit: socketConnectionsMax},
 	}
+	s.logins = newLogins(cfg.Keys)
 	s.sampler = newSampler(s)
 	var err error
-	if s.guard, err = newGuard(&cfg, s.mux()); err != nil {
+	if s.web, err = web.New(web.Config{Ask: s.askAPI, Viewer: viewerOf}); err != nil {
+		stop()
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	s.guarded = s.mux()
+	if s.guard, err = newGuard(&cfg, s.logins, s.guarded); err != nil {
 		stop()
 		return nil, fmt.Errorf("console: %w", err)
 	}

@@ -49,6 +49,7 @@ type EventClass struct {
 var eventClasses = []EventClass{
 	{"trade", "client"}, {"trade", "simulator"}, {"trade", "operator"},
 	{"bust", "operator"}, {"correction", "operator"}, {"adjustment", "operator"},
+	{"reset", "operator"},
 }
 
 // classOf returns the index in eventClasses of an event's class, or -1.
@@ -63,6 +64,8 @@ func classOf(ev *positions.Event) int {
 		return 4
 	case ev.Kind == positions.KindAdjustment:
 		return 5
+	case ev.Kind == positions.KindReset:
+		return 6
 	}
 	return -1
 }

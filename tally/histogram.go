@@ -92,3 +92,30 @@ func (s Sum) Count() (n uint64) {
 	}
 	return n
 }
+
+// Since returns what was added since an earlier sum of the same histograms.
+func (s Sum) Since(before Sum) Sum {
+	d := NewSum(s.Bounds)
+	for i := range s.Counts {
+		d.Counts[i] = s.Counts[i] - before.Counts[i]
+	}
+	d.Total = s.Total - before.Total
+	return d
+}
+
+// Quantile returns the value that a part of all values, 0.99 of them for example, is not above. Between two bounds values
+// count as spread evenly, as Prometheus has it; a value above the last bound counts as that bound. Without values it is 0.
+func (s Sum) Quantile(part float64) int64 {
+	rank := part * float64(s.Count())
+	if rank == 0 {
+		return 0
+	}
+	below, lower := 0.0, int64(0)
+	for i, bound := range s.Bounds {
+		if n := float64(s.Counts[i]); n > 0 && below+n >= rank {
+			return lower + int64(float64(bound-lower)*(rank-below)/n)
+		}
+		below, lower = below+float64(s.Counts[i]), bound
+	}
+	return lower
+}

@@ -138,3 +138,41 @@ func BenchmarkNow(b *testing.B) {
 		Now()
 	}
 }
+
+func TestQuantile(t *testing.T) {
+	h := NewHistogram([]int64{10, 20, 40})
+	before := NewSum(h.bounds)
+	for range 50 {
+		h.Observe(5)
+	}
+	h.Publish()
+	before.Add(&h)
+	if n := NewSum(h.bounds).Quantile(0.99); n != 0 {
+		t.Errorf("of nothing: %d", n)
+	}
+	for range 90 {
+		h.Observe(15)
+	}
+	for range 10 {
+		h.Observe(30)
+	}
+	h.Publish()
+	now := NewSum(h.bounds)
+	now.Add(&h)
+	since := now.Since(before)
+	if since.Count() != 100 || since.Total != 90*15+10*30 {
+		t.Errorf("since then: %+v", since)
+	}
+	for part, want := range map[float64]int64{0.45: 15, 0.9: 20, 0.95: 30, 1: 40} {
+		if got := since.Quantile(part); got != want {
+			t.Errorf("%v: %d, want %d", part, got, want)
+		}
+	}
+	h.Observe(1000)
+	h.Publish()
+	most := NewSum(h.bounds)
+	most.Add(&h)
+	if got := most.Quantile(1); got != 40 {
+		t.Errorf("above the last bound: %d", got)
+	}
+}

@@ -21,9 +21,10 @@ changed() {
 packages=()
 while read -r dir; do
 	case $module/$dir/ in
-	./bench/*) ;; # a module of its own
+	./bench/* | ./console/webtest/*) ;; # modules of their own
 	./*) packages+=("./$dir") ;;
 	bench/bench/*) packages+=(".${dir#bench}") ;;
+	console/webtest/console/webtest/*) packages+=(".${dir#console/webtest}") ;;
 	esac
 done < <(changed | xargs -r -n 1 dirname | sort -u)
 

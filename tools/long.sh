@@ -27,6 +27,7 @@ steps=(
 	"idle      10m  bench/bin/papertape-bench run --only idle --out bench/out/idle"
 	"tls        5m  env PAPERTAPE_TEST_LONG=1 ${GO:-go} test ./engine/gateway -run ^TestTLSIdleMemory$ -count=1 -v"
 	"doctor     5m  env PAPERTAPE_TEST_LONG=1 ${GO:-go} test ./cmd/papertape -run ^TestDoctorProbe$ -count=1 -v"
+	"console   15m  env PAPERTAPE_CI=1 $make web WEBFLAGS="
 	"packages  20m  $make bench-go COUNT=1"
 	"fuzz      30m  $make fuzz FUZZTIME=60s"
 	"release   15m  $make release-check"

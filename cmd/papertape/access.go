@@ -136,8 +136,8 @@ func (s *server) note(r audit.Record) {
 
 // closeAccess ends the audit, while the data directory is still locked.
 func (s *server) closeAccess() error {
-	if s.console != nil {
-		s.console.FlushRefusals()
+	if c := s.console.Load(); c != nil {
+		c.FlushRefusals()
 	}
 	if s.recovered.Load() {
 		s.note(audit.Record{What: "stop"})

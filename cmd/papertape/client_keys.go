@@ -43,6 +43,9 @@ func (s *server) reloadKeys() (*keysReload, error) {
 		return nil, s.cfg.Wrong("auth.keys_file", "%w", err)
 	}
 	r := &keysReload{change, s.gw.KeysChanged()}
+	if c := s.console.Load(); c != nil {
+		c.KeysChanged()
+	}
 	s.log.Info().Int("keys", r.Keys).Strs("added", idsOf(r.Added)).Strs("gone", idsOf(r.Gone)).
 		Strs("expired", idsOf(r.Expired)).Strs("less", idsOf(r.Less)).Int("sessions_ended", r.SessionsEnded).
 		Msg("keys reloaded")

@@ -15,8 +15,8 @@ import (
 func (s *server) counters() []console.Counter {
 	e, g := s.engine.Stats(), s.gw.Stats()
 	var wrong, limited uint64
-	if s.console != nil {
-		wrong, limited = s.console.Refused()
+	if c := s.console.Load(); c != nil {
+		wrong, limited = c.Refused()
 	}
 	return append([]console.Counter{
 		{Name: "connections", Value: uint64(s.gw.Connections()), What: "open now"},

@@ -95,7 +95,7 @@ func newRoot() *cobra.Command {
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { prepareOutput(cmd) }
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newServe(), newDemo(), newSwarm(), newAccounts(), newHoldings(), newHistory(), newSessions(),
-		newKick(), newStats(), newSimulate(), newHealthcheck(),
+		newKick(), newStats(), newSimulate(), newHealthcheck(), newConsole(),
 		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newKeys(), newVersion())
 	root.AddCommand(newBust(), newCorrect(), newTrade(), newAccount())
 	root.AddCommand(newTLS(), newVerify(), newExport(), newBackup(), newAudit(), newTorture(), newDoctor(), newTop())

@@ -22,10 +22,11 @@ func (s *server) metrics() http.Handler {
 }
 
 func (s *server) httpMetrics() metrics.HTTP {
-	if s.console == nil {
+	c := s.console.Load()
+	if c == nil {
 		return metrics.HTTP{}
 	}
-	return metrics.HTTP(s.console.Stats())
+	return metrics.HTTP(c.Stats())
 }
 
 func (s *server) logLinesLost() uint64 {

@@ -69,7 +69,7 @@ func serve(cmd *cobra.Command, settings *config.Settings) error {
 	defer tellManagerStopping(cmd.Context(), &log)()
 	err = s.run(cmd.Context(), func(at addresses) {
 		adviseOnMachine(cfg, log)
-		announce(cfg, at, log, out)
+		announce(cfg, at, log, out, s.loginURL)
 		tellManager(&log, managerReady)
 	})
 	if err != nil {
@@ -79,8 +79,9 @@ func serve(cmd *cobra.Command, settings *config.Settings) error {
 	return nil
 }
 
-// announce logs the server's addresses, and prints them for a person at a terminal.
-func announce(cfg *config.Config, at addresses, log zerolog.Logger, w io.Writer) {
+// announce logs the server's addresses, and prints them for a person at a terminal. loginURL returns the address
+// that logs a browser in once.
+func announce(cfg *config.Config, at addresses, log zerolog.Logger, w io.Writer, loginURL func(admin string) string) {
 	line := log.Info().Str("listen", at.listen).Str("admin", at.admin).Str("health", at.health).
 		Int("accounts", at.accounts).Str("durability", cfg.Durability).
 		Str("which_means", durabilityText[cfg.Durability])
@@ -110,15 +111,23 @@ func announce(cfg *config.Config, at addresses, log zerolog.Logger, w io.Writer)
 	_, _ = fmt.Fprintf(w, `
   papertape %s
   clients      %s   (wire protocol 1: docs/protocol.md)
-  console      http://%s/
+  console      %s
   accounts     %d: %d to %d
   durability   %s: %s
   data         %s
   protection   %s
   try          papertape holdings %d --admin %s
 
-`, version, at.listen, at.admin, at.accounts, simulator.FirstAccount, simulator.FirstAccount+at.accounts-1,
+`, version, at.listen, loginURL(at.admin), at.accounts, simulator.FirstAccount, simulator.FirstAccount+at.accounts-1,
 		cfg.Durability, durabilityText[cfg.Durability], data, protection, simulator.FirstAccount, at.admin)
+}
+
+// loginURL returns the address of the console at admin, which logs a browser in once.
+func (s *server) loginURL(admin string) string {
+	if s.consoleTLS.Load() != nil {
+		admin = "https://" + admin
+	}
+	return consoleURL(admin) + s.console.Load().LoginCode().Path
 }
 
 // profile writes a CPU profile until the returned function is called.

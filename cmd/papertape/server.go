@@ -35,7 +35,7 @@ type server struct {
 	engine  *engine.Engine
 	ledger  *ledger // nil: durability is none
 	access  *access
-	console *console.Server // nil until it serves
+	console atomic.Pointer[console.Server] // nil until it serves
 	opening openingRecord
 	// openingFound means that opening was read from the data directory, and does not come from the
 	// configuration.
@@ -189,7 +189,7 @@ func (s *server) serveConsole(ctx context.Context) (address string, stop func(),
 	if err != nil {
 		return "", nil, errors.Join(err, ln.Close())
 	}
-	s.console = admin
+	s.console.Store(admin)
 	at := ln.Addr().String()
 	s.admin.Store(&at)
 	var serving sync.WaitGroup
@@ -285,8 +285,8 @@ func (s *server) newConsole() (*console.Server, error) {
 		Sessions:  s.gw,
 		Simulator: s.flow,
 		About:     s.about, Limits: s.limits, Checks: s.checks, Journal: s.journalState, Settings: s.settings,
-		AuditPages: s.access.audit,
-		Counters:   s.counters, Metrics: s.metrics(), Ready: s.ready, Hosts: s.cfg.AdminHosts, Log: s.log,
+		AuditPages: s.access.audit, Latencies: &latencies{server: s},
+		Counters: s.counters, Metrics: s.metrics(), Ready: s.ready, Hosts: s.cfg.AdminHosts, Log: s.log,
 		Keys: s.access, Anonymous: anonymousRole(s.cfg), Audit: s.access.audit,
 	}
 	if s.cfg.BackupDir != "" {

@@ -338,7 +338,7 @@ func TestRevokedUnderLoad(t *testing.T) {
 // TestExpires: a session ends when its key does, without a reload.
 func TestExpires(t *testing.T) {
 	t.Parallel()
-	soon := time.Now().Add(2 * time.Second).UTC().Truncate(time.Second)
+	soon := time.Now().Add(4 * time.Second).UTC().Truncate(time.Second) // a busy machine needs a while for a login
 	slow := func(g *Config, _ *engine.Config) {
 		g.LoginTimeout, g.Heartbeat = time.Minute,
 			time.Minute
@@ -349,7 +349,7 @@ func TestExpires(t *testing.T) {
 	if g := p.goodbye(kicked); g.GetText() != "the key was revoked: it has expired" {
 		t.Errorf("it says %q", g.GetText())
 	}
-	if late := time.Since(soon); late < 0 || late > 5*time.Second {
+	if late := time.Since(soon); late < 0 || late > patience {
 		t.Errorf("it ended %v after the key", late)
 	}
 	p.eof()

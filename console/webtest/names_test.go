@@ -1,0 +1,7 @@
+package webtest
+
+// Figures of the overview by their names in the API.
+const (
+	eventsFigure = "events"
+	fillsFigure  = "fills"
+)
