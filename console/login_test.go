@@ -34,7 +34,7 @@ func (f *fixture) logIn(t *testing.T, body string) []string {
 	if w.Code != 200 {
 		t.Fatalf("login with %s: %d %s", body, w.Code, w.Body)
 	}
-	cookie := w.Result().Cookies()[0] //nolint:bodyclose // a recorder's
+	cookie := w.Result().Cookies()[0]
 	return append([]string{"Cookie", cookie.Name + "=" + cookie.Value}, own...)
 }
 

@@ -327,7 +327,7 @@ func between(text, from, to string) string {
 func TestFilters(t *testing.T) {
 	f := newFake(t)
 	for target, want := range map[string]string{
-		"/console/accounts":                                    "/api/v1/accounts?limit=50",
+		"/console/accounts": "/api/v1/accounts?limit=50",
 		"/console/accounts?q=1000&sort=-equity&min_rows=5":     "/api/v1/accounts?limit=50&min_rows=5&q=1000&sort=-equity",
 		"/console/accounts?q=&offset=50":                       "/api/v1/accounts?limit=50&offset=50",
 		"/console/sessions":                                    "/api/v1/sessions?limit=100&sort=-waiting",
