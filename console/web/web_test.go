@@ -220,6 +220,9 @@ func TestPreferred(t *testing.T) {
 		}
 	}
 	body := f.get("/console/accounts/100017", "Cookie", "papertape-zone=shanghai").Body.String()
+	if !strings.Contains(body, `<span id="zone">UTC+8</span>`) {
+		t.Error("the zone of the times is not said")
+	}
 	const at = "2026-11-30T09:25:03.118Z"
 	if !strings.Contains(body, `<time datetime="`+at+`" data-form="clock" title="`+at+`">`) ||
 		!strings.Contains(body, "17:25:03") {
