@@ -120,9 +120,10 @@ func (b *BustRequest) expect(r *positions.BustRequest) error {
 	if b.Preview && (b.BustID != "" || b.ExpectCascade != nil) {
 		return errors.New("a preview takes neither bust_id nor expect_cascade: its answer has what to write there")
 	}
-	if r.Expects = b.ExpectCascade != nil; !r.Expects {
+	if b.ExpectCascade == nil {
 		return nil
 	}
+	r.Expected = new([]uint64)
 	if len(*b.ExpectCascade) > positions.MaxCascade {
 		return fmt.Errorf("expect_cascade has %d trades; at most %d are taken back with another",
 			len(*b.ExpectCascade), positions.MaxCascade)
@@ -135,7 +136,7 @@ func (b *BustRequest) expect(r *positions.BustRequest) error {
 		if account != r.Account {
 			return fmt.Errorf("expect_cascade: %s is a trade of another account than %d", id, r.Account)
 		}
-		r.Expected = append(r.Expected, seq)
+		*r.Expected = append(*r.Expected, seq)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ type Config struct {
 	Busts      Busts
 	Sessions   SessionList
 	Simulator  SimulatedFlow
-	Script     func() simulator.Played // nil: no script is played
+	Script     func() simulator.Progress // nil: no script is played
 	About      func() About
 	Limits     func() []Limit
 	Checks     func() []Check

@@ -350,8 +350,10 @@ func unserved(t *testing.T, change func(*Config)) *fixture {
 	cfg := Config{
 		Universe: u, Prices: func() *market.Prices { return prices },
 		Books: f.ledger, Busts: f.desk, Sessions: f.list, Simulator: f.flow,
-		Script: func() simulator.Played {
-			return simulator.Played{Fills: 1, Busts: 2, Refused: 3, Skipped: 4, Steps: 6, Ended: 5, Running: true}
+		Script: func() simulator.Progress {
+			return simulator.Progress{
+				Played: simulator.Played{Fills: 1, Busts: 2, Refused: 3, Skipped: 4}, Steps: 6, Ended: 5, Running: true,
+			}
 		},
 		About: f.about, Limits: f.limits, Checks: f.checks, Journal: f.journalState, Settings: f.settings,
 		AuditPages: f.journal,

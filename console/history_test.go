@@ -63,7 +63,7 @@ func (f *fixture) historyOf(t *testing.T, query string) (h History, seqs []uint6
 // TestHistoryPages reads the whole history in pages, in both directions, with each filter, and compares what was found
 // with what is there.
 func TestHistoryPages(t *testing.T) {
-	const events = 1234
+	const events = 634
 	f := newFixture(t, "")
 	longLedger(t, f, events)
 	first := f.server.cfg.Universe.At(0).String()
@@ -101,7 +101,7 @@ func TestHistoryPages(t *testing.T) {
 					want = append(want, kept[i].Seq)
 				}
 			}
-			for _, limit := range []int{1, 33, 100} {
+			for _, limit := range []int{7, 100} {
 				if got := f.allBack(t, query, limit); !slices.Equal(got, want) {
 					t.Errorf("%s by %d from %d, backwards: %d events, want %d", query, limit, oldest, len(got),
 						len(want))
@@ -333,7 +333,7 @@ func TestPreviewIsNoChange(t *testing.T) {
 	}
 	f.ask("POST", "/api/v1/busts",
 		`{"trade":"100017-42","reason":"r","policy":"cascade","expect_cascade":["100017-50"]}`)
-	if r := f.desk.asked; r == nil || !r.Expects || !slices.Equal(r.Expected, []uint64{50}) {
+	if r := f.desk.asked; r == nil || r.Expected == nil || !slices.Equal(*r.Expected, []uint64{50}) {
 		t.Errorf("asked %+v", r)
 	}
 }

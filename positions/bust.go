@@ -64,9 +64,8 @@ type BustRequest struct {
 	ID      string
 	Policy  BustPolicy
 	Correct bool
-	// Expects says that no other trades than Expected may be taken back along with it.
-	Expects  bool
-	Expected []uint64 // sequences
+	// Expected are the sequences of the only trades that may be taken back along with it; nil: any.
+	Expected *[]uint64
 }
 
 // Check reports whether the request is well formed. It needs neither book nor history.
@@ -173,12 +172,12 @@ func (b *Book) DecideBust(f *Fold, prices *market.Prices, now int64, ev *Event) 
 
 // expected refuses a cascade with trades that the request does not expect.
 func (r *BustRequest) expected(cascade []uint64) BustOutcome {
-	if !r.Expects {
+	if r.Expected == nil {
 		return BustOutcome{}
 	}
 	var others []uint64
 	for _, seq := range slices.Backward(cascade) {
-		if !slices.Contains(r.Expected, seq) {
+		if !slices.Contains(*r.Expected, seq) {
 			others = append(others, seq)
 		}
 	}

@@ -33,7 +33,8 @@ func (b *bustFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&b.bustID, "bust-id", "", "do it once under this `id`, however often it is asked (default: one "+
 		"is made up)")
 	flags.StringVar(&b.actor, "actor", "", "who asks, for the record (default: operator)")
-	flags.BoolVar(&b.preview, "preview", false, "show what it would do, and do nothing")
+	flags.Var(boolFlag{&b.preview}, "preview", "show what it would do, and do nothing")
+	flags.Lookup("preview").NoOptDefVal = "true"
 	policies := []string{positions.PolicyReject.String(), positions.PolicyCascade.String()}
 	// This cannot fail, since the flag exists.
 	_ = cmd.RegisterFlagCompletionFunc("policy", cobra.FixedCompletions(policies, cobra.ShellCompDirectiveNoFileComp))

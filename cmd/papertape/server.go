@@ -301,7 +301,7 @@ func (s *server) newConsole() (*console.Server, error) {
 		cfg.LogLevel = s.level
 	}
 	if s.runner != nil {
-		cfg.Script = s.runner.State
+		cfg.Script = s.runner.Progress
 	}
 	if s.keys != nil {
 		cfg.ReloadKeys = s.reloadKeysFor

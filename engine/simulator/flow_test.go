@@ -209,7 +209,7 @@ func TestFlowRefused(t *testing.T) {
 
 // TestPause: at a low rate the flow sleeps between fills; at a high rate it submits once per
 // submitInterval.
-func TestPauseKeepsTheRate(t *testing.T) {
+func TestPause(t *testing.T) {
 	for _, c := range []struct {
 		rate, due float64
 		want      time.Duration

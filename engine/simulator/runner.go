@@ -114,17 +114,23 @@ type Played struct {
 	Busts   uint64 // trades taken back or corrected
 	Refused uint64 // refused by the book, or with nothing to sell or to bust
 	Skipped uint64 // dropped because the server was too busy or stopped
+}
 
-	Steps, Ended int  // of the script
+// Progress is how far a script is.
+type Progress struct {
+	Played
+	Steps, Ended int
 	Running      bool // some steps are still to come
+}
+
+// Progress returns how far the script is. Any goroutine may call it.
+func (r *Runner) Progress() Progress {
+	return Progress{r.State(), len(r.script.steps), int(r.ended.Load()), r.running.Load()}
 }
 
 // State returns the script's counters. Any goroutine may call it.
 func (r *Runner) State() Played {
-	return Played{
-		Fills: r.fills.Load(), Busts: r.busts.Load(), Refused: r.refused.Load(), Skipped: r.skipped.Load(),
-		Steps: len(r.script.steps), Ended: int(r.ended.Load()), Running: r.running.Load(),
-	}
+	return Played{Fills: r.fills.Load(), Busts: r.busts.Load(), Refused: r.refused.Load(), Skipped: r.skipped.Load()}
 }
 
 // fill is the Decider of one fill of a step.

@@ -305,6 +305,9 @@ steps:
 		t.Errorf("filled\n%s\nwant\n%s", strings.Join(fills, "\n"), strings.Join(want, "\n"))
 	}
 	r.expect(t, Played{Fills: 7})
+	if got := r.Progress(); got != (Progress{Played{Fills: 7}, 5, 5, false}) {
+		t.Errorf("at the end: %+v", got)
+	}
 }
 
 func TestRunOnLogin(t *testing.T) {
