@@ -55,7 +55,8 @@ or with the token of --admin-token-file, everything.`,
 		},
 	}
 	server.register(cmd.Flags())
-	cmd.Flags().BoolVar(&noOpen, "no-open", false, "do not open a browser")
+	cmd.Flags().Var(boolFlag{&noOpen}, "no-open", "do not open a browser")
+	cmd.Flags().Lookup("no-open").NoOptDefVal = "true"
 	return cmd
 }
 
