@@ -21,8 +21,8 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 
 // isAPI reports whether the path of a route is described in openapi.yaml.
 func isAPI(path string) bool {
-	return strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/debug/") || path == "/livez" || path == "/readyz" ||
-		path == "/metrics"
+	return strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/debug/") ||
+		path == "/livez" || path == "/readyz" || path == "/metrics"
 }
 
 // own are headers that the console's own pages send.
@@ -35,7 +35,7 @@ func (f *fixture) logIn(t *testing.T, body string) []string {
 	if w.Code != 200 {
 		t.Fatalf("login with %s: %d %s", body, w.Code, w.Body)
 	}
-	cookie := w.Result().Cookies()[0] //nolint:bodyclose // a recorder's
+	cookie := w.Result().Cookies()[0]
 	return append([]string{"Cookie", cookie.Name + "=" + cookie.Value}, own...)
 }
 
@@ -231,7 +231,8 @@ func TestLoginsMax(t *testing.T) {
 		turn(time.Second)
 	}
 	l.holds(ids[0])
-	if _, err := l.begin(Identity{}, "", netip.Addr{}); err != nil || !l.holds(ids[0]) || l.holds(ids[1]) || len(l.by) != loginsMax {
+	_, err := l.begin(Identity{}, "", netip.Addr{})
+	if err != nil || !l.holds(ids[0]) || l.holds(ids[1]) || len(l.by) != loginsMax {
 		t.Errorf("one more: %v, %d of them", err, len(l.by))
 	}
 	for id := range l.by {
@@ -279,7 +280,8 @@ func TestLogout(t *testing.T) {
 	waits := make(chan int)
 	go func() { waits <- f.ask("GET", "/api/v1/accounts/100017/holdings", "", cookie...).Code }()
 	<-f.ledger.wait
-	if w := f.ask("POST", logoutPath, "", cookie...); w.Code != 200 || !strings.Contains(w.Header().Get("Set-Cookie"), "Max-Age=0") {
+	if w := f.ask("POST", logoutPath, "", cookie...); w.Code != 200 ||
+		!strings.Contains(w.Header().Get("Set-Cookie"), "Max-Age=0") {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
 	if code := <-waits; code != 503 {
@@ -309,7 +311,8 @@ func TestLoginGuesses(t *testing.T) {
 			t.Errorf("guess %d: %d %s", i, w.Code, w.Body)
 		}
 	}
-	if w := f.ask("POST", loginPath, `{"token":"K.operate"}`, own...); w.Code != 429 || w.Header().Get("Retry-After") == "" {
+	if w := f.ask("POST", loginPath, `{"token":"K.operate"}`, own...); w.Code != 429 ||
+		w.Header().Get("Retry-After") == "" {
 		t.Errorf("one more: %d %v", w.Code, w.Header())
 	}
 }
@@ -326,7 +329,8 @@ func TestLoginCodes(t *testing.T) {
 	if w := f.ask("PUT", logPath, `{"level":"debug"}`, cookie...); w.Code != 200 {
 		t.Errorf("a change: %d %s", w.Code, w.Body)
 	}
-	if w := f.ask("POST", loginPath, body, own...); w.Code != 401 || !strings.Contains(w.Body.String(), "papertape console") {
+	if w := f.ask("POST", loginPath, body, own...); w.Code != 401 ||
+		!strings.Contains(w.Body.String(), "papertape console") {
 		t.Errorf("the same code again: %d %s", w.Code, w.Body)
 	}
 	if w := f.ask("POST", codePath, "", cookie...); w.Code != 403 {
@@ -371,9 +375,11 @@ func TestLoginWaysIn(t *testing.T) {
 	for next, want := range map[string]string{
 		"/console/accounts?q=1": "/console/accounts?q=1", "//evil.example/console/": "/console/",
 		"https://evil.example/console/": "/console/", "/console/../api/v1/logout": "/console/", "/api/v1/x": "/console/",
-		"javascript:alert(1)": "/console/", "/console/login": "/console/", `/console/\evil`: `/console/%5Cevil`, "": "/console/",
+		"javascript:alert(1)": "/console/", "/console/login": "/console/",
+		`/console/\evil`: `/console/%5Cevil`, "": "/console/",
 	} {
-		r := httptest.NewRequest("GET", "/console/login?next="+strings.NewReplacer("/", "%2F", "?", "%3F", `\`, "%5C").Replace(next), nil)
+		next = strings.NewReplacer("/", "%2F", "?", "%3F", `\`, "%5C").Replace(next)
+		r := httptest.NewRequest("GET", "/console/login?next="+next, nil)
 		r.Host = "127.0.0.1:7301"
 		w := httptest.NewRecorder()
 		f.server.http.Handler.ServeHTTP(w, r)

@@ -55,7 +55,8 @@ or with the token of --admin-token-file, everything.`,
 		},
 	}
 	server.register(cmd.Flags())
-	cmd.Flags().BoolVar(&noOpen, "no-open", false, "do not open a browser")
+	cmd.Flags().Var(boolFlag{&noOpen}, "no-open", "do not open a browser")
+	cmd.Flags().Lookup("no-open").NoOptDefVal = "true"
 	return cmd
 }
 
@@ -89,7 +90,8 @@ func openBrowser(ctx context.Context, url string) {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // what is left is a code that was used
 	page := filepath.Join(dir, "console.html")
-	text := `<!doctype html><title>Papertape</title><meta http-equiv="refresh" content="0;url=` + html.EscapeString(url) + `">`
+	text := `<!doctype html><title>Papertape</title><meta http-equiv="refresh" content="0;url=` +
+		html.EscapeString(url) + `">`
 	if os.WriteFile(page, []byte(text), 0o600) != nil || exec.CommandContext(ctx, opener, page).Start() != nil {
 		return
 	}

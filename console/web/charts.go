@@ -139,7 +139,8 @@ func drawCurve(equity any, label string) template.HTML {
 		lower = append([]string{fmt.Sprintf("%.1f,%.1f", x, c.y(number(at(p, "min"))))}, lower...)
 	}
 	var b strings.Builder
-	_, _ = fmt.Fprintf(&b, `<svg class="chart" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s">`,
+	const begin = `<svg class="chart" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s">`
+	_, _ = fmt.Fprintf(&b, begin,
 		curveWidth, curveHeight, template.HTMLEscapeString(label))
 	for i := range 4 {
 		y := c.y(c.low + (c.high-c.low)*float64(i)/3)
@@ -176,8 +177,8 @@ func (c *curve) mark(b *strings.Builder, marks any) {
 		if x < 0 {
 			continue
 		}
-		_, _ = fmt.Fprintf(b, `<line class="%s" x1="%.1f" x2="%.1f" y1="4" y2="%d"><title>%s</title></line>`, class, x, x,
-			curveHeight-curveBottom, template.HTMLEscapeString(text(at(m, "text"))))
+		_, _ = fmt.Fprintf(b, `<line class="%s" x1="%.1f" x2="%.1f" y1="4" y2="%d"><title>%s</title></line>`,
+			class, x, x, curveHeight-curveBottom, template.HTMLEscapeString(text(at(m, "text"))))
 	}
 }
 

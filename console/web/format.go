@@ -17,7 +17,8 @@ const nothing = "–"
 
 var functions = template.FuncMap{
 	"at": at, "n": count, "money": money, "signed": signed, "bytes": sizeOf, "rate": rate, "ms": milliseconds,
-	"percent": percent, "s": text, "figure": figure, "spark": spark, "sparkPrice": sparkPrice, "curve": drawCurve, "gauge": gauge, "dict": dict,
+	"percent": percent, "s": text, "figure": figure, "spark": spark, "sparkPrice": sparkPrice,
+	"curve": drawCurve, "gauge": gauge, "dict": dict,
 	"list": func(all ...string) []string { return all }, "change": priceChange, "slice": section, "sub": subtract,
 	"has": strings.Contains, "split": strings.Fields, "list_of": listOf, "first": first, "last": last,
 }
@@ -107,7 +108,8 @@ func signedAs(f float64, shown string) template.HTML {
 		class, mark = "down", "▼"
 	}
 	return template.HTML( //nolint:gosec // figures were parsed
-		`<span class="` + class + `"><span aria-hidden="true">` + mark + `</span> ` + template.HTMLEscapeString(shown) + `</span>`)
+		`<span class="` + class + `"><span aria-hidden="true">` + mark + `</span> ` +
+			template.HTMLEscapeString(shown) + `</span>`)
 }
 
 // percent shows what a part is of a whole, with its sign.

@@ -54,7 +54,8 @@ var pages = map[string]*page{
 		},
 	},
 	"/console/accounts/{account}": {
-		name: "account", every: 10, params: []string{"before", "kind", "origin", "instrument", "range"}, calls: callsOfAccount,
+		name: "account", every: 10, params: []string{"before", "kind", "origin", "instrument", "range"},
+		calls: callsOfAccount,
 	},
 	"/console/sessions": {
 		name: "sessions", every: 2,

@@ -149,7 +149,8 @@ func (u *UI) Login(w http.ResponseWriter, r *http.Request) {
 func nextPage(next string) string {
 	to, err := url.Parse(next)
 	if err != nil || to.IsAbs() || to.Host != "" || !strings.HasPrefix(to.Path, "/console/") ||
-		path.Clean(to.Path)+"/" != strings.TrimSuffix(to.Path, "/")+"/" || strings.HasPrefix(to.Path, "/console/login") {
+		path.Clean(to.Path)+"/" != strings.TrimSuffix(to.Path, "/")+"/" ||
+		strings.HasPrefix(to.Path, "/console/login") {
 		return "/console/"
 	}
 	return to.RequestURI()

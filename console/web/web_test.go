@@ -24,8 +24,10 @@ func TestBudget(t *testing.T) {
 
 var (
 	missingText = regexp.MustCompile(`\[[a-z]+\.[a-z._-]*\]|&lt;no value&gt;|%!|\{[0-9]\}`)
-	inlineCode  = regexp.MustCompile(`(?i)<style|<script(?: type="module" src="/console/static/[0-9a-f]{12}/[a-z]+\.js"| type="application/json" id="texts")?|\sstyle=|\son[a-z]+=|javascript:`)
-	reference   = regexp.MustCompile(`(?:src|href)="([^"]*)"`)
+	inlineCode  = regexp.MustCompile(
+		`(?i)<style|<script(?: type="module" src="/console/static/[0-9a-f]{12}/[a-z]+\.js"|` +
+			` type="application/json" id="texts")?|\sstyle=|\son[a-z]+=|javascript:`)
+	reference = regexp.MustCompile(`(?:src|href)="([^"]*)"`)
 )
 
 // TestEveryPage: each page, in both languages and for both roles, is whole, says SIMULATED, and has nothing in it
@@ -43,7 +45,8 @@ func TestEveryPage(t *testing.T) {
 					t.Errorf("%s: %d %v", what, w.Code, w.Header())
 				}
 				if !strings.Contains(body, `<html lang="`+lang+`"`) || strings.Count(body, "<h1") != 1 ||
-					strings.Count(body, "<main") != 1 || !strings.Contains(body, f.ui.texts[lang]["simulated"]+"</strong>") {
+					strings.Count(body, "<main") != 1 ||
+					!strings.Contains(body, f.ui.texts[lang]["simulated"]+"</strong>") {
 					t.Errorf("%s: not whole", what)
 				}
 				if found := missingText.FindAllString(withoutTexts(body), -1); found != nil {
@@ -167,7 +170,8 @@ func usedTexts(t *testing.T) *regexp.Regexp {
 	for _, name := range []string{"theme", "colours", "zone", "name"} {
 		forms = append(forms, name+"(\\..*)?")
 	}
-	for _, kind := range []string{"cause", "check", "latency", "durability", "js.alarm", "figure", "limit", "page", "result", "state", "js.state"} {
+	for _, kind := range []string{"cause", "check", "latency", "durability", "js.alarm", "figure", "limit",
+		"page", "result", "state", "js.state"} {
 		forms = append(forms, regexp.QuoteMeta(kind)+`\..*`)
 	}
 	forms = append(forms, "deposit|withdraw|reset", `js\.(deposit|withdraw|reset)\.done`)
@@ -197,19 +201,30 @@ func TestLanguage(t *testing.T) {
 // TestPreferred: red is up in Chinese and green in English, unless it was chosen; cookies choose theme and zone.
 func TestPreferred(t *testing.T) {
 	f := newFake(t)
-	for cookies, want := range map[string]string{
-		"papertape-lang=zh":                             `data-theme="auto" data-colours="red-up" data-zone="browser"`,
-		"papertape-lang=en":                             `data-theme="auto" data-colours="green-up" data-zone="browser"`,
-		"papertape-lang=zh; papertape-colours=green-up": `data-colours="green-up"`,
-		"papertape-theme=dark; papertape-zone=shanghai": `data-theme="dark" data-colours="green-up" data-zone="shanghai"`,
-		"papertape-theme=pink; papertape-zone=\"><b>":   `data-theme="auto" data-colours="green-up" data-zone="browser"`,
+	for _, one := range [][2]string{
+		{"papertape-lang=zh", `data-theme="auto" data-colours="red-up" data-zone="browser"`},
+		{"papertape-lang=en", `data-theme="auto" data-colours="green-up" data-zone="browser"`},
+		{"papertape-lang=zh; papertape-colours=green-up", `data-colours="green-up"`},
+		{
+			"papertape-theme=dark; papertape-zone=shanghai",
+			`data-theme="dark" data-colours="green-up" data-zone="shanghai"`,
+		},
+		{
+			"papertape-theme=pink; papertape-zone=\"><b>",
+			`data-theme="auto" data-colours="green-up" data-zone="browser"`,
+		},
 	} {
+		cookies, want := one[0], one[1]
 		if body := f.get("/console/accounts/100017", "Cookie", cookies).Body.String(); !strings.Contains(body, want) {
 			t.Errorf("with %s: %.200s", cookies, body)
 		}
 	}
 	body := f.get("/console/accounts/100017", "Cookie", "papertape-zone=shanghai").Body.String()
-	if !strings.Contains(body, `<time datetime="2026-11-30T09:25:03.118Z" data-form="clock" title="2026-11-30T09:25:03.118Z">`) ||
+	if !strings.Contains(body, `<span id="zone">UTC+8</span>`) {
+		t.Error("the zone of the times is not said")
+	}
+	const at = "2026-11-30T09:25:03.118Z"
+	if !strings.Contains(body, `<time datetime="`+at+`" data-form="clock" title="`+at+`">`) ||
 		!strings.Contains(body, "17:25:03") {
 		t.Error("the time of an event is not that of Shanghai")
 	}
@@ -238,7 +253,8 @@ func TestEscapes(t *testing.T) {
 	if seen < 20 {
 		t.Errorf("it was shown %d times", seen)
 	}
-	if body := f.get("/console/accounts?q=%22%3E%3Cscript%3Ealert(1)").Body.String(); strings.Contains(body, "<script>alert") {
+	body := f.get("/console/accounts?q=%22%3E%3Cscript%3Ealert(1)").Body.String()
+	if strings.Contains(body, "<script>alert") {
 		t.Error("a filter is run")
 	}
 }
@@ -263,7 +279,8 @@ func TestFigures(t *testing.T) {
 			t.Errorf("%s %v: %q, want %q", unit, row[1], got, row[2])
 		}
 	}
-	for value, want := range map[string]string{"1204.00": "▲</span> +1,204.00", "-0.01": "▼</span> -0.01", "0.00": "=</span> 0.00"} {
+	for value, want := range map[string]string{"1204.00": "▲</span> +1,204.00", "-0.01": "▼</span> -0.01",
+		"0.00": "=</span> 0.00"} {
 		if got := string(signed(value)); !strings.Contains(got, want) {
 			t.Errorf("signed %s: %s", value, got)
 		}
@@ -290,7 +307,8 @@ func TestEquityIsTheEndOfItsCurve(t *testing.T) {
 		t.Errorf("the equity is not %s as of its sequence", end)
 	}
 	c := newCurve(points)
-	last := fmt.Sprintf("%.1f,%.1f\"", c.x(timeOf(at(points[len(points)-1], "time"))), c.y(number(at(points[len(points)-1], "last"))))
+	final := points[len(points)-1]
+	last := fmt.Sprintf("%.1f,%.1f\"", c.x(timeOf(at(final, "time"))), c.y(number(at(final, "last"))))
 	if !strings.Contains(body, last) {
 		t.Errorf("the curve does not end at %s", last)
 	}
@@ -326,20 +344,36 @@ func between(text, from, to string) string {
 // TestFilters: what the address asks for is what the API is asked, and what the page's fields have.
 func TestFilters(t *testing.T) {
 	f := newFake(t)
-	for target, want := range map[string]string{
-		"/console/accounts": "/api/v1/accounts?limit=50",
-		"/console/accounts?q=1000&sort=-equity&min_rows=5":     "/api/v1/accounts?limit=50&min_rows=5&q=1000&sort=-equity",
-		"/console/accounts?q=&offset=50":                       "/api/v1/accounts?limit=50&offset=50",
-		"/console/sessions":                                    "/api/v1/sessions?limit=100&sort=-waiting",
-		"/console/sessions?state=catching_up&remote=10.0.0.":   "/api/v1/sessions?limit=100&remote=10.0.0.&sort=-waiting&state=catching_up",
-		"/console/sessions?sort=uid&min_waiting=65536":         "/api/v1/sessions?limit=100&min_waiting=65536&sort=uid",
-		"/console/sessions?tab=ended&cause=slow_stalled":       "/api/v1/sessions/ended?cause=slow_stalled&limit=100",
-		"/console/accounts/100017?kind=bust&before=9":          "/api/v1/accounts/100017/history?before=9&kind=bust&limit=50",
-		"/console/accounts/100017?instrument=SH.600030":        "/api/v1/accounts/100017/history?instrument=SH.600030&limit=50",
-		"/console/accounts/100017":                             "/api/v1/accounts/100017/equity?points=300",
-		"/console/instruments?instrument=SH.600030":            "/api/v1/instruments/SH.600030/holders",
-		"/console/audit?result=refused&actor=desk&action=bust": "/api/v1/audit?action=bust&actor=desk&limit=100&result=refused",
+	for _, one := range [][2]string{
+		{"/console/accounts", "/api/v1/accounts?limit=50"},
+		{
+			"/console/accounts?q=1000&sort=-equity&min_rows=5",
+			"/api/v1/accounts?limit=50&min_rows=5&q=1000&sort=-equity",
+		},
+		{"/console/accounts?q=&offset=50", "/api/v1/accounts?limit=50&offset=50"},
+		{"/console/sessions", "/api/v1/sessions?limit=100&sort=-waiting"},
+		{
+			"/console/sessions?state=catching_up&remote=10.0.0.",
+			"/api/v1/sessions?limit=100&remote=10.0.0.&sort=-waiting&state=catching_up",
+		},
+		{"/console/sessions?sort=uid&min_waiting=65536", "/api/v1/sessions?limit=100&min_waiting=65536&sort=uid"},
+		{"/console/sessions?tab=ended&cause=slow_stalled", "/api/v1/sessions/ended?cause=slow_stalled&limit=100"},
+		{
+			"/console/accounts/100017?kind=bust&before=9",
+			"/api/v1/accounts/100017/history?before=9&kind=bust&limit=50",
+		},
+		{
+			"/console/accounts/100017?instrument=SH.600030",
+			"/api/v1/accounts/100017/history?instrument=SH.600030&limit=50",
+		},
+		{"/console/accounts/100017", "/api/v1/accounts/100017/equity?points=300"},
+		{"/console/instruments?instrument=SH.600030", "/api/v1/instruments/SH.600030/holders"},
+		{
+			"/console/audit?result=refused&actor=desk&action=bust",
+			"/api/v1/audit?action=bust&actor=desk&limit=100&result=refused",
+		},
 	} {
+		target, want := one[0], one[1]
 		f.asked = nil
 		body := f.get(target).Body.String()
 		if !slices.Contains(f.asked, want) {
@@ -351,7 +385,8 @@ func TestFilters(t *testing.T) {
 	}
 	body := f.get("/console/accounts?sort=-equity&q=100").Body.String()
 	for _, want := range []string{
-		`aria-sort="descending"><a href="/console/accounts?q=100&amp;sort=equity">`, `name="q" type="search" inputmode="numeric" value="100"`,
+		`aria-sort="descending"><a href="/console/accounts?q=100&amp;sort=equity">`,
+		`name="q" type="search" inputmode="numeric" value="100"`,
 		`<option value="-equity" selected>`,
 	} {
 		if !strings.Contains(body, want) {
@@ -370,9 +405,10 @@ func TestFilters(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	f := newFake(t)
 	for target, want := range map[string][]string{
-		"/console/accounts":                    {"1 – 12 of 100", `offset=12" rel="next"`},
-		"/console/accounts?offset=50&sort=seq": {"51 – 62 of 100", `sort=seq" rel="prev"`, `offset=62&amp;sort=seq" rel="next"`},
-		"/console/accounts?offset=88":          {"89 – 100 of 100", `offset=38" rel="prev"`},
+		"/console/accounts": {"1 – 12 of 100", `offset=12" rel="next"`},
+		"/console/accounts?offset=50&sort=seq": {"51 – 62 of 100", `sort=seq" rel="prev"`,
+			`offset=62&amp;sort=seq" rel="next"`},
+		"/console/accounts?offset=88": {"89 – 100 of 100", `offset=38" rel="prev"`},
 	} {
 		body := f.get(target).Body.String()
 		for _, part := range want {
@@ -392,7 +428,8 @@ func TestAnswersThatFail(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	delete(f.answers, "/api/v1/counters")
-	if w := f.get("/console/journal"); w.Code != 200 || !strings.Contains(w.Body.String(), `role="alert"><p>there is nothing`) {
+	if w := f.get("/console/journal"); w.Code != 200 ||
+		!strings.Contains(w.Body.String(), `role="alert"><p>there is nothing`) {
 		t.Errorf("a part that is missing: %d", w.Code)
 	}
 	delete(f.answers, "/api/v1/live")

@@ -64,7 +64,8 @@ func TestOperatorsButtons(t *testing.T) {
 	p.says("#notices", "1 sessions were ended.")
 
 	p.open("/console/settings")
-	eval[bool](p, `(() => { const s = document.querySelector("#log-level"); s.value = "debug"; s.dispatchEvent(new Event("change")); return true })()`)
+	eval[bool](p, `(() => { const s = document.querySelector("#log-level"); s.value = "debug";
+		s.dispatchEvent(new Event("change")); return true })()`)
 	p.says("#log-said", "debug")
 	if level := s.ask("/api/v1/log")["level"]; level != "debug" {
 		t.Errorf("the level is %v", level)
@@ -82,14 +83,15 @@ func (p *tab) boughtBy(s *server, c *terminal) string {
 	return p.buy(c, "100017")
 }
 
-// TestAccountsAreOpenedAndFunded: an account is opened, funded, emptied and reset, each with a reason, and a reset by its
-// number too.
+// TestAccountsAreOpenedAndFunded: an account is opened, funded, emptied and reset, each with a reason, and a reset by
+// its number too.
 func TestAccountsAreOpenedAndFunded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it fills in forms")
 	}
 	s := newServer(t, "--accounts", "3", "--simulator.rate", "0")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base()+"/api/v1/accounts", strings.NewReader("{}"))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base()+"/api/v1/accounts",
+		strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}

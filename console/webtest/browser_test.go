@@ -239,7 +239,8 @@ func (p *tab) click(selector string) {
 func (p *tab) fill(selector, text string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf(`document.querySelector(%q)`, selector))
-	eval[bool](p, fmt.Sprintf(`(() => { const e = document.querySelector(%q); e.focus(); e.select?.(); return true })()`, selector))
+	eval[bool](p, fmt.Sprintf(`(() => { const e = document.querySelector(%q); e.focus(); e.select?.();
+		return true })()`, selector))
 	p.do(chromedp.KeyEvent(text))
 }
 

@@ -22,8 +22,8 @@ var everyPage = []string{
 //go:embed accessible.js
 var accessible string
 
-// TestAccessible: every page can be used by people who see it otherwise, or not at all, in both themes, wide and narrow,
-// as an operator. A gain is never told by colour alone, and neither is a state.
+// TestAccessible: every page can be used by people who see it otherwise, or not at all, in both themes, wide and
+// narrow, as an operator. A gain is never told by colour alone, and neither is a state.
 func TestAccessible(t *testing.T) {
 	if testing.Short() {
 		t.Skip("twelve pages in four ways take long")
@@ -155,8 +155,9 @@ func TestWithoutScripts(t *testing.T) {
 	p := newBrowser(t).tab(s.base())
 	p.withoutScripts()
 	for path, want := range map[string]string{
-		"/console/accounts?q=10001": "100017", "/console/accounts/100017": "1,000,000.00", "/console/instruments": "600519",
-		"/console/settings": "simulator.rate", "/console/": "100001", "/console/login": "",
+		"/console/accounts?q=10001": "100017", "/console/accounts/100017": "1,000,000.00",
+		"/console/instruments": "600519",
+		"/console/settings":    "simulator.rate", "/console/": "100001", "/console/login": "",
 	} {
 		p.do(chromedp.Navigate(s.base() + path))
 		text, err := chromedp.Run(p.ctx, chromedp.TextContent(chromedp.CSS("main")))

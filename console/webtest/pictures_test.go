@@ -47,7 +47,8 @@ func TestPictures(t *testing.T) {
 	s.terminal("100042").shows("total market value")
 	p.prefer("zone", "shanghai")
 	p.open("/console/")
-	p.until(`document.querySelector('[data-spark="events"] polyline:not(.area)').getAttribute("points").split(" ").length > 25`)
+	p.until(`document.querySelector('[data-spark="events"] polyline:not(.area)')
+		.getAttribute("points").split(" ").length > 25`)
 	dir := filepath.Join("..", "..", "docs", "images", "console")
 	for _, v := range pictures {
 		p.size(v.width, v.height)
@@ -55,7 +56,8 @@ func TestPictures(t *testing.T) {
 		p.prefer("theme", v.theme)
 		p.open(v.path)
 		if v.name != "login" {
-			p.until(`document.querySelector("#state").classList.contains("good") && parseFloat(document.querySelector("#age").textContent) < 3`)
+			p.until(`document.querySelector("#state").classList.contains("good")
+				&& parseFloat(document.querySelector("#age").textContent) < 3`)
 		}
 		image := p.picture()
 		config, err := png.DecodeConfig(bytes.NewReader(image))

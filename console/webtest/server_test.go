@@ -73,8 +73,8 @@ func newServer(t *testing.T, args ...string) *server {
 // start starts the server, and waits until it listens.
 func (s *server) start() {
 	s.t.Helper()
-	all := append([]string{"serve", "--listen", s.listen, "--admin", s.admin, "--data", filepath.Base(s.dir), "--log.format", "json"},
-		s.args...)
+	all := append([]string{"serve", "--listen", s.listen, "--admin", s.admin, "--data", filepath.Base(s.dir),
+		"--log.format", "json"}, s.args...)
 	s.cmd = exec.Command(binary, all...)
 	s.cmd.Dir = filepath.Dir(s.dir) // so that no page, and no picture, has the path of this machine
 	out, err := s.cmd.StderrPipe()

@@ -29,9 +29,11 @@ func TestSelectionStays(t *testing.T) {
 		return true;
 	})()`)
 	looked := `performance.getEntriesByType("resource").filter((e) => e.name.includes("/console/accounts")).length`
-	eval[bool](p, `(import(document.querySelector("script[type=module]").src).then((app) => app.look()).then(() => { window.looked = true }), true)`)
+	eval[bool](p, `(import(document.querySelector("script[type=module]").src).then((app) => app.look())
+		.then(() => { window.looked = true }), true)`)
 	p.until("window.looked")
-	if !eval[bool](p, `getSelection().toString() === window.was && window.was.length === 6 && window.node.isConnected`) {
+	if !eval[bool](p, `getSelection().toString() === window.was && window.was.length === 6
+		&& window.node.isConnected`) {
 		t.Errorf("the selection is %q", eval[string](p, `getSelection().toString()`))
 	}
 	eval[bool](p, `(getSelection().removeAllRanges(), true)`)
@@ -41,7 +43,8 @@ func TestSelectionStays(t *testing.T) {
 	p.until(`document.querySelector("tbody").matches(":hover")`)
 	first := eval[string](p, order)
 	for range 3 {
-		eval[bool](p, `(window.looked = false, import(document.querySelector("script[type=module]").src).then((app) => app.look()).then(() => { window.looked = true }), true)`)
+		eval[bool](p, `(window.looked = false, import(document.querySelector("script[type=module]").src)
+			.then((app) => app.look()).then(() => { window.looked = true }), true)`)
 		p.until("window.looked")
 		if now := eval[string](p, order); now != first {
 			t.Errorf("rows changed places under the pointer:\n%s\n%s", first, now)
@@ -49,10 +52,12 @@ func TestSelectionStays(t *testing.T) {
 	}
 	p.do(chromedp.MouseEvent("mouseMoved", 640, 20))
 	p.click(`main select[name="sort"]`)
-	eval[bool](p, `(() => { const s = document.querySelector('main select[name="sort"]'); s.value = "-cash"; s.dispatchEvent(new Event("change", { bubbles: true })); return true })()`)
+	eval[bool](p, `(() => { const s = document.querySelector('main select[name="sort"]'); s.value = "-cash";
+		s.dispatchEvent(new Event("change", { bubbles: true })); return true })()`)
 	p.until(`location.search.includes("sort=-cash") && location.search.includes("min_rows=1")`)
 	p.do(chromedp.NavigateBack())
-	p.until(`location.search.includes("sort=-seq") && document.querySelector('main select[name="sort"]').value === "-seq"`)
+	p.until(`location.search.includes("sort=-seq")
+		&& document.querySelector('main select[name="sort"]').value === "-seq"`)
 }
 
 // TestMemoryIsFlat: a tab that is open for long takes no more memory.

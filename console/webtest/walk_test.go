@@ -14,8 +14,8 @@ import (
 // walkServer is a server as a newcomer has it, but for bounds that a test can wait for.
 func walkServer(t *testing.T) *server {
 	t.Helper()
-	return newServer(t, "--accounts", "20", "--simulator.rate", "40", "--stall-timeout", "4s", "--socket-send-buffer-bytes", "4KiB",
-		"--outbox-bytes-max", "64MiB")
+	return newServer(t, "--accounts", "20", "--simulator.rate", "40", "--stall-timeout", "4s",
+		"--socket-send-buffer-bytes", "4KiB", "--outbox-bytes-max", "64MiB")
 }
 
 // logIn opens the address that papertape console prints.
@@ -82,7 +82,8 @@ func (p *tab) find(account string) {
 	p.do(chromedp.KeyEvent(kb.Escape))
 	p.press("j")
 	p.do(chromedp.KeyEvent(kb.Enter))
-	p.until(`location.pathname === "/console/accounts/` + account + `" && document.documentElement.dataset.ready === "yes"`)
+	p.until(`location.pathname === "/console/accounts/` + account + `" &&
+		document.documentElement.dataset.ready === "yes"`)
 	p.says("h1", account)
 }
 
@@ -139,14 +140,17 @@ func (p *tab) turnUp(s *server) {
 	p.do(chromedp.KeyEvent(kb.Enter))
 	p.says("#flow .said", "20,000")
 	p.says("#rate-now", "20,000")
-	p.until(`Number(document.querySelector('[data-figure="` + fillsFigure + `"]').textContent.replaceAll(",", "")) > 500`)
+	p.until(`Number(document.querySelector('[data-figure="` + fillsFigure + `"]')
+		.textContent.replaceAll(",", "")) > 500`)
 	s.stall(100003)
 	p.open("/console/sessions")
 	p.until(`document.querySelector("th[aria-sort=descending]")?.textContent.includes("waiting")`)
-	p.until(`document.querySelector("tbody tr")?.textContent.includes("100003") && /[KM]iB/.test(document.querySelector("tbody tr").textContent)`)
+	p.until(`document.querySelector("tbody tr")?.textContent.includes("100003")
+		&& /[KM]iB/.test(document.querySelector("tbody tr").textContent)`)
 	p.click(`a[href="/console/sessions?tab=ended"]`)
 	p.until(`location.search === "?tab=ended"`)
-	p.until(`[...document.querySelectorAll("tbody tr")].some((row) => row.textContent.includes("100003") && row.textContent.includes("slow"))`)
+	p.until(`[...document.querySelectorAll("tbody tr")].some((row) => row.textContent.includes("100003")
+		&& row.textContent.includes("slow"))`)
 	p.open("/console/simulator")
 	p.fill(`#flow [name="rate"]`, "40")
 	p.click(`#flow button.main`)
@@ -176,10 +180,13 @@ func (p *tab) outliveRestart(s *server) {
 // isViewer: a login does not outlive the server. Who is not logged in sees everything, and no button that fails.
 func (p *tab) isViewer() {
 	p.t.Helper()
-	for _, path := range []string{"/console/accounts/100017", "/console/sessions", "/console/simulator", "/console/settings"} {
+	for _, path := range []string{"/console/accounts/100017", "/console/sessions", "/console/simulator",
+		"/console/settings"} {
 		p.open(path)
 		p.says(".who", "Log in")
-		if n := eval[int](p, `document.querySelectorAll("main button:not([data-copy]):not(.expand):not([data-notice] button), main input[type=range], #log-level").length`); n > 0 {
+		const buttons = `document.querySelectorAll("main button:not([data-copy]):not(.expand):not([data-notice] button)," +
+			"main input[type=range], #log-level").length`
+		if n := eval[int](p, buttons); n > 0 {
 			p.t.Errorf("%s has %d buttons for a viewer", path, n)
 		}
 	}

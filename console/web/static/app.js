@@ -358,5 +358,10 @@ document.addEventListener("keydown", (e) => {
   }
 });
 
+if (root.dataset.zone === "browser") { // so that it is always said which zone times are in
+  const east = -new Date().getTimezoneOffset(), minutes = Math.abs(east) % 60;
+  const hours = Math.trunc(Math.abs(east) / 60) + (minutes ? ":" + String(minutes).padStart(2, "0") : "");
+  $("#zone").textContent = east ? `UTC${east > 0 ? "+" : "-"}${hours}` : "UTC";
+}
 zoned(document);
 root.dataset.ready = "yes";
