@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -301,8 +301,8 @@ func TestSwarmFindsTheFault(t *testing.T) {
 			}
 			return true
 		}, "the event sent again: expected ", 0},
-		// The refused order's event is missing later, so there may be a gap. What is pushed after it is held back, so that
-		// the gap is not found first.
+		// The refused order's event is missing later, so there may be a gap. What is pushed after it is held back, so
+		// that the gap is not found first.
 		"refused though it can be paid": {func(f *outFrame) bool {
 			if refused.Load() && f.t == codec.TypeEvent {
 				return false

@@ -103,8 +103,9 @@ func (s Sum) Since(before Sum) Sum {
 	return d
 }
 
-// Quantile returns the value that a part of all values, 0.99 of them for example, is not above. Between two bounds values
-// count as spread evenly, as Prometheus has it; a value above the last bound counts as that bound. Without values it is 0.
+// Quantile returns the value that a part of all values, 0.99 of them for example, is not above. Between
+// two bounds values count as spread evenly, as Prometheus has it; a value above the last bound counts as
+// that bound. Without values it is 0.
 func (s Sum) Quantile(part float64) int64 {
 	rank := part * float64(s.Count())
 	if rank == 0 {
