@@ -21,6 +21,7 @@ steps=(
 	"soak      15m  $make soak MINUTES=10"
 	"crowd      5m  bin/papertape soak --run crowd --clients 10000 --rate 2000"
 	"flood     15m  bin/papertape soak --run flood --attackers 1000 --repeat 5"
+	"consoles  10m  bin/papertape soak --run consoles --repeat 5"
 	"floodtls  15m  bin/papertape soak --run flood --attackers 1000 --repeat 5 --tls"
 	"floodkeys 15m  bin/papertape soak --run flood --attackers 1000 --repeat 5 --keys"
 	"soaktls   15m  bin/papertape soak --duration 10m --tls --keys"

@@ -72,24 +72,25 @@ vanish and resume). What is not set has a default for each run. The exit code is
 }
 
 func registerSoak(flags *pflag.FlagSet, cfg *soak.Config) {
-	flags.StringVar(&cfg.Run, "run", soak.Soak, "crowd, idle, flood or soak")
+	flags.StringVar(&cfg.Run, "run", soak.Soak, "consoles, crowd, idle, flood or soak")
 	flags.Var(boolFlag{&cfg.TLS}, "tls", "the clients come over TLS; every fourth attacker of flood begins a handshake")
 	flags.Var(boolFlag{&cfg.Keys}, "keys", "the clients have a key; attackers of flood try it without its secret, "+
 		"from one address unless --addresses says otherwise")
 	flags.Var(decimal.Whole(&cfg.Seed, 1, 0, math.MaxUint64), "seed", "of what clients choose, and of the server")
 	flags.Var(decimal.Whole(&cfg.Clients, 0, 1, countMax), "clients",
-		"clients that log in (crowd 10000, idle 5000, flood 1000, soak 2000)")
+		"clients that log in (crowd 10000, idle 5000, consoles and flood 1000, soak 2000)")
 	flags.Var(decimal.Whole(&cfg.Accounts, 0, 1, accountsMax), "accounts",
 		"accounts that they log in to, in turn (as many as clients; idle 100)")
 	flags.Var(decimal.Real(&cfg.Rate, 0, 0, simulator.RateMax), "rate",
-		"simulated fills a second (crowd 2000, soak 500)")
+		"simulated fills a second (consoles and crowd 2000, soak 500)")
 	flags.Var(decimal.Duration(&cfg.Duration, 0, time.Second, durationMax), "duration",
-		"of the load (crowd and flood 60s, soak 10m)")
+		"of the load (consoles 20s, crowd and flood 60s, soak 10m)")
 	flags.Var(decimal.Whole(&cfg.Attackers, 1000, 1, countMax), "attackers", "flood: attackers a second")
 	flags.Var(decimal.Whole(&cfg.Addresses, 0, 1, 250), "addresses",
 		"flood: addresses that they come from, 127.0.1.1 and on (32, with --keys 1)")
 	flags.Var(decimal.Whole(&cfg.Repeat, 1, 1, countMax), "repeat",
-		"flood: how often calm and attack follow each other")
+		"flood: how often calm and attack follow each other; consoles: without and with them")
+	flags.Var(decimal.Whole(&cfg.Consoles, 32, 1, 32), "consoles", "consoles: how many are open")
 }
 
 // idleAccounts are few, so that connections are measured: opening many leaves free heap that connections would then
@@ -99,13 +100,14 @@ const idleAccounts = 100
 // completeSoak fills in the defaults.
 func completeSoak(cfg *soak.Config) error {
 	d, ok := map[string]soak.Config{
-		soak.Crowd: {Clients: 10_000, Rate: 2000, Duration: time.Minute},
-		soak.Idle:  {Clients: 5000, Accounts: idleAccounts},
-		soak.Flood: {Clients: 1000, Duration: time.Minute},
-		soak.Soak:  {Clients: 2000, Rate: 500, Duration: 10 * time.Minute},
+		soak.Consoles: {Clients: 1000, Rate: 2000, Duration: 20 * time.Second},
+		soak.Crowd:    {Clients: 10_000, Rate: 2000, Duration: time.Minute},
+		soak.Idle:     {Clients: 5000, Accounts: idleAccounts},
+		soak.Flood:    {Clients: 1000, Duration: time.Minute},
+		soak.Soak:     {Clients: 2000, Rate: 500, Duration: 10 * time.Minute},
 	}[cfg.Run]
 	if !ok {
-		return fmt.Errorf("run %q: it is crowd, idle, flood or soak", cfg.Run)
+		return fmt.Errorf("run %q: it is consoles, crowd, idle, flood or soak", cfg.Run)
 	}
 	if cfg.Clients == 0 {
 		cfg.Clients = d.Clients

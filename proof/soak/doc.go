@@ -6,6 +6,7 @@
 //   - idle: connections that are logged in and silent, and what each of them costs;
 //   - flood: honest clients, whose orders are timed, first alone and then beside attackers that
 //     send garbage, half a frame or nothing, or try wrong keys;
+//   - consoles: the lag of events, alone and beside open consoles and a scraper, in turn;
 //   - soak: clients that come and go, order, subscribe, stall, send garbage, vanish and resume, for
 //     minutes.
 //
@@ -40,15 +41,16 @@ import (
 
 // The runs.
 const (
-	Crowd = "crowd"
-	Flood = "flood"
-	Idle  = "idle"
-	Soak  = "soak"
+	Consoles = "consoles"
+	Crowd    = "crowd"
+	Flood    = "flood"
+	Idle     = "idle"
+	Soak     = "soak"
 )
 
 // Config describes a run.
 type Config struct {
-	Run    string // Crowd, Flood or Soak
+	Run    string // one of those above
 	Binary string // the server, started as `Binary serve …`
 	TLS    bool   // the clients come over TLS; every fourth attacker begins a handshake and leaves it
 	Keys   bool   // the clients have a key; attackers of Flood try it from one address, without knowing its secret
@@ -64,7 +66,8 @@ type Config struct {
 	Duration  time.Duration // of the load, except for Idle; for Flood of the attack, after a calm of a third of that
 	Attackers int           // Flood: how many a second
 	Addresses int           // Flood: from which attackers connect, 127.0.1.1 and on; at most 250
-	Repeat    int           // Flood: how often calm and attack alternate
+	Repeat    int           // Flood, Consoles: how often calm and attack, or alone and watched, alternate
+	Consoles  int           // Consoles: how many are open
 
 	Progress io.Writer // a line every few seconds
 }

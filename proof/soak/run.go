@@ -45,6 +45,8 @@ type run struct {
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	load, flags := (*run).crowd, []string{"--sessions-per-account-max", strconv.Itoa(cfg.Clients)}
 	switch cfg.Run {
+	case Consoles:
+		load = (*run).consoles
 	case Crowd:
 	case Idle:
 		load = (*run).idle
@@ -56,7 +58,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		load = (*run).soak
 		flags = append(flags, soakFlags()...)
 	default:
-		return nil, fmt.Errorf("there is no run %q: it is %s, %s, %s or %s", cfg.Run, Crowd, Flood, Idle, Soak)
+		return nil, fmt.Errorf("there is no run %q: it is %s, %s, %s, %s or %s", cfg.Run, Consoles, Crowd, Flood, Idle,
+			Soak)
 	}
 	flags = append(flags, "--accounts", strconv.Itoa(cfg.Accounts), "--seed", strconv.FormatUint(cfg.Seed, 10))
 	l, err := newLoop()

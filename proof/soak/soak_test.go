@@ -56,6 +56,11 @@ func TestRuns(t *testing.T) {
 			[]string{"gaps", "repeats", "attackers that could not connect"},
 		},
 		{
+			[]string{"--run", "consoles", "--clients", "30", "--consoles", "4", "--rate", "300", "--duration", "1s"},
+			[]string{"ticks that they saw", "scrapes", "ratio, median"},
+			[]string{"gaps", "repeats"},
+		},
+		{
 			[]string{"--run", "soak", "--clients", "300", "--rate", "300", "--duration", "1s"},
 			[]string{"orders executed", "resumed", "events replayed", "clients: sent garbage", "clients: stalled"},
 			[]string{"gaps", "repeats"},
