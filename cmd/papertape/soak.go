@@ -34,8 +34,8 @@ func newSoak() *cobra.Command {
 		Long: `Start a server in a process of its own, run a load against it over loopback, check what every client sees, stop it.
 
 The runs are crowd (everybody logged in at once beside a simulated flow), idle (everybody logged in and silent: what a
-connection costs), flood (honest clients beside attackers) and soak (clients that come and go, order, stall, send garbage,
-vanish and resume). What is not set has a default for each run. The exit code is 99 if a check did not hold.`,
+connection costs), flood (honest clients beside attackers), consoles (the lag of events beside open consoles) and soak
+(clients that come and go, order, stall, send garbage, vanish and resume). What is not set has a default for each run. The exit code is 99 if a check did not hold.`,
 		Example: `  papertape soak --duration 10m
   papertape soak --run crowd --clients 10000 --rate 2000 --duration 60s
   papertape soak --run flood --attackers 1000 --repeat 5 -o json`,
