@@ -216,6 +216,13 @@ func TestLive(t *testing.T) {
 	})
 }
 
+// between changes what the sampler looks at, between two looks.
+func (f *fixture) between(change func()) {
+	f.server.sampler.taking.Lock()
+	defer f.server.sampler.taking.Unlock()
+	change()
+}
+
 // TestLiveWhileRecovering: a stream is answered in every state, and says which.
 func TestLiveWhileRecovering(t *testing.T) {
 	inBubble(t, func(*Config) {}, func(t *testing.T, f *fixture) {
@@ -227,7 +234,7 @@ func TestLiveWhileRecovering(t *testing.T) {
 			e.Accounts[0].Error != "unavailable" {
 			t.Errorf("%d %+v", v.status, e)
 		}
-		f.state, f.ledger.err = "", nil
+		f.between(func() { f.state, f.ledger.err = "", nil })
 		pass(1)
 		if e := v.last(); e.State != StateReady || e.Percent != nil || len(e.Accounts) != 1 ||
 			e.Accounts[0].Holdings == nil {
@@ -272,8 +279,10 @@ func TestLiveAccount(t *testing.T) {
 	inBubble(t, func(*Config) {}, func(t *testing.T, f *fixture) {
 		longLedger(t, f, 50)
 		grow := func(events int) {
-			longLedger(t, f, events)
-			f.ledger.accounts[0].Seq = uint64(events)
+			f.between(func() {
+				longLedger(t, f, events)
+				f.ledger.accounts[0].Seq = uint64(events)
+			})
 		}
 		grow(50)
 		v := f.view(t, "account:100017,account:7")
@@ -284,7 +293,7 @@ func TestLiveAccount(t *testing.T) {
 			*a.Sessions != 2 || first.Accounts[1].Error != "unknown_account" {
 			t.Errorf("%+v", first.Accounts)
 		}
-		f.ledger.limit = -1
+		f.between(func() { f.ledger.limit = -1 })
 		if pass(3); len(v.last().Accounts) != 0 || f.ledger.limit != -1 {
 			t.Errorf("nothing has changed: %+v", v.last().Accounts)
 		}
