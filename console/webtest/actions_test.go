@@ -1,10 +1,6 @@
 package webtest
 
-import (
-	"net/http"
-	"strings"
-	"testing"
-)
+import "testing"
 
 // TestOperatorsButtons presses what the walk does not: a correction, a pause, kicks, the level of the log, a copy.
 func TestOperatorsButtons(t *testing.T) {
@@ -90,18 +86,6 @@ func TestAccountsAreOpenedAndFunded(t *testing.T) {
 		t.Skip("it fills in forms")
 	}
 	s := newServer(t, "--accounts", "3", "--simulator.rate", "0")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base()+"/api/v1/accounts",
-		strings.NewReader("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _ = resp.Body.Close(); resp.StatusCode == http.StatusMethodNotAllowed {
-		t.Skip("this server cannot open accounts")
-	}
 	p := newBrowser(t).tab(s.base())
 	p.size(1280, 900)
 	p.logIn(s)
