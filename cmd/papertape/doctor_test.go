@@ -109,10 +109,10 @@ func lineOf(r *doctor.Report, name string) doctor.Line {
 func TestDoctorBesideAServer(t *testing.T) {
 	dir := t.TempDir()
 	s := startServe(t, "--log.format", "json", "--data", dir, "--connections-max", "auto")
+	at := s.until("listening")
 	if d, _ := askDoctor(t, "$DOCTOR"); d.Warnings+d.Failures > 0 {
 		s.until("papertape doctor warns about this machine")
 	}
-	at := s.until("listening")
 	d, exit := askDoctor(t, "$DOCTOR", "--data", dir, "--listen", at.Listen, "--admin", at.Admin)
 	if got, want := lineOf(d.Report, "addresses").Value, at.Listen+", "+at.Admin; got != want || exit != 0 {
 		t.Errorf("taken are %q, want %q; exit %d", got, want, exit)

@@ -68,9 +68,9 @@ func serve(cmd *cobra.Command, settings *config.Settings) error {
 	defer r.start(hangupsOf(cmd.Context()))()
 	defer tellManagerStopping(cmd.Context(), &log)()
 	err = s.run(cmd.Context(), func(at addresses) {
-		adviseOnMachine(cfg, log)
 		announce(cfg, at, log, out, s.loginURL)
 		tellManager(&log, managerReady)
+		adviseOnMachine(cfg, log)
 	})
 	if err != nil {
 		return err
