@@ -2,7 +2,7 @@
 # Runs every fuzz target of the module, two at a time, each for a time (tools/fuzz.sh 60s) or a number of inputs
 # (tools/fuzz.sh 10000x). It asks the test binaries for their targets, so a new target is never forgotten.
 #
-#	tools/fuzz.sh TIME                    all of them
+#	tools/fuzz.sh TIME                    all of them; WITHOUT=DIRECTORY leaves out those of a package
 #	tools/fuzz.sh TIME PACKAGE TARGET     one
 set -eu
 cd "$(dirname "$0")/.."
@@ -14,7 +14,8 @@ export CGO_ENABLED=0
 if [ $# -eq 1 ]; then
 	# Only packages that have targets are linked and asked. For each package `go test -list` prints the names and then
 	# "ok <package> <time>".
-	packages=$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v '^\./bench/' | xargs -n 1 dirname | sort -u)
+	packages=$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v '^\./bench/' | xargs -n 1 dirname | sort -u |
+		grep -vx "./${WITHOUT:-none}")
 	# shellcheck disable=SC2086 # a word each
 	found=$("$go" test -list '^Fuzz' $packages)
 	targets=$(printf '%s\n' "$found" | awk '

@@ -4,6 +4,7 @@
 #	tools/mutants.sh                all of them
 #	tools/mutants.sh 03 07          those whose names start with 03 or 07
 #	REV=HEAD tools/mutants.sh       on a commit instead of the working tree
+#	TESTED=yes tools/mutants.sh     all tests have just passed on this tree, so they are not run without a patch first
 #
 # A patch starts with two lines, "Bug: what is wrong" and "Test: the command that must fail". All work is done in a
 # copy of the tree. Every test is first run without a patch, and must pass. Then each patch must apply and compile,
@@ -74,6 +75,7 @@ for file in "${files[@]}"; do
 	package="${BASH_REMATCH[1]}${BASH_REMATCH[3]}" name=${BASH_REMATCH[2]}
 	[[ "|${names[$package]:-}|" == *"|$name|"* ]] || names[$package]+=${names[$package]:+|}$name
 done
+[[ -z ${TESTED:-} ]] || names=()
 for package in "${!names[@]}"; do
 	# shellcheck disable=SC2086 # the package, and flags
 	set -- $package
