@@ -176,7 +176,7 @@ func (s *server) checkDisk() console.Check {
 	free, known := s.diskFree()
 	c := console.Check{Name: "disk", OK: !s.ledger.readOnly(), Detail: "the file system does not say how much is free"}
 	if known {
-		c.Detail = fmt.Sprintf("%d bytes are free; orders are refused below %d", free, s.cfg.DiskFreeBytesMin)
+		c.Detail = fmt.Sprintf("%d MiB are free; orders are refused below %d MiB", free>>20, s.cfg.DiskFreeBytesMin>>20)
 	}
 	return c
 }
