@@ -11,8 +11,9 @@ SEED      ?= 1
 # Of docker-swarm: containers, of 500 clients each. FAULT is cut, restart or kill, for docker-mission and docker-swarm.
 N         ?= 4
 FAULT     ?= none
-# Given to go test, as in `make test TESTFLAGS=-race`.
+# Given to go test, as in `make test TESTFLAGS=-race`; BENCHFLAGS to that of bench alone.
 TESTFLAGS ?=
+BENCHFLAGS ?=
 # Packages that are tested at a time, and tests of one of them: more than there are cores, since most tests wait more than
 # they compute.
 JOBS      ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN || echo 2))
@@ -59,12 +60,13 @@ check: ## before each commit, under a minute: gofmt, go vet, lint of the package
 
 test: ## all tests
 	$(GO) test -p $(JOBS) -parallel $(JOBS) $(TESTFLAGS) ./...
-	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test -p $(JOBS) -parallel $(JOBS) $(TESTFLAGS) ./...; fi
+	@if [ -f bench/go.mod ]; then set -x; cd bench && $(GO) test -p $(JOBS) -parallel $(JOBS) $(TESTFLAGS) $(BENCHFLAGS) ./...; fi
 
 # A process that was built with the race detector waits a second before it ends, unless GORACE says otherwise. The tests
-# start hundreds.
-race: ## all tests under the race detector, with the checks of package engine/owner
-	@GORACE='atexit_sleep_ms=50 $(GORACE)' $(MAKE) --no-print-directory test TESTFLAGS='-race -tags ownercheck $(TESTFLAGS)'
+# start hundreds. Of the bench, which is no part of the product, it has the short ones.
+race: ## all tests under the race detector, with the checks of package engine/owner; the short ones of bench
+	@GORACE='atexit_sleep_ms=50 $(GORACE)' $(MAKE) --no-print-directory test TESTFLAGS='-race -tags ownercheck $(TESTFLAGS)' \
+		BENCHFLAGS=-short
 
 long: ## what is long by nature, each in its time limit, an hour or two: torture, soak, crowd, flood, 18,500 connections; STEPS="soak flood"
 	@MAKE='$(MAKE)' tools/long.sh $(STEPS)
