@@ -31,6 +31,9 @@ func (p *tab) logIn(s *server) {
 
 // TestWalk is what somebody does who has never seen the console.
 func TestWalk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a client to stall, which takes from seconds to minutes")
+	}
 	b := newBrowser(t)
 	s := walkServer(t)
 	p := b.tab(s.base())
