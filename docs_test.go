@@ -118,6 +118,41 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// aligned is text that was laid out in columns, as commands with comments are.
+var aligned = regexp.MustCompile(`\S {3,}\S`)
+
+// flowed returns the numbers of lines of prose that were code: whoever wraps a page may have taken it for a paragraph.
+func flowed(text string) (lines []int) {
+	fenced := false
+	for i, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(line, "```") {
+			fenced = !fenced
+		}
+		code := fenced || strings.HasPrefix(line, "    ") || strings.HasPrefix(line, "|")
+		if !code && aligned.MatchString(line) {
+			lines = append(lines, i+1)
+		}
+	}
+	return lines
+}
+
+// TestNoCodeIsFlowed checks that no page has code that was wrapped as prose.
+func TestNoCodeIsFlowed(t *testing.T) {
+	const example = "a b\n\nmake soak      # for minutes\n    and more\n```\nx     y\n```\n| a    b |"
+	if got := flowed(example); !slices.Equal(got, []int{3}) {
+		t.Fatalf("lines %d of the example, want 3", got)
+	}
+	for name := range documents(t) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := flowed(string(text)); len(lines) > 0 {
+			t.Errorf("%s: code was wrapped as prose in lines %d", name, lines)
+		}
+	}
+}
+
 // TestPicturesAreShown checks that some page links to each picture, and to each page made from a
 // profile.
 func TestPicturesAreShown(t *testing.T) {

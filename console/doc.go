@@ -23,16 +23,10 @@
 //	GET /metrics                                what Config.Metrics answers
 //	GET /debug/pprof/                           the profiles of net/http/pprof, bounded, one at a time
 //	GET /api/v1/openapi.yaml                    the description of this API for programs
-//	GET /api/v1/accounts                        Accounts; ?after=NUMBER&limit=N, by number; or ?sort, q, min_rows,
-//
-// offset
-//
+//	GET /api/v1/accounts                        Accounts; ?after=NUMBER&limit=N; or ?sort, q, min_rows, offset
 //	GET /api/v1/accounts/{n}                    Account
 //	GET /api/v1/accounts/{n}/equity             EquityCurve; ?points=N&since=TIME
-//	GET /api/v1/audit                           AuditPage; ?before=NUMBER&limit=N, action, actor, result; for
-//
-// operators
-//
+//	GET /api/v1/audit                           AuditPage, for operators; ?before=NUMBER&limit=N, action, …
 //	GET /api/v1/config                          Settings
 //	POST /api/v1/accounts                       takes an OpenRequest; answers Booked
 //	POST /api/v1/accounts/{n}/deposit           takes a CashRequest; answers Booked
