@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
@@ -103,18 +102,7 @@ func bookingIDOf(done *console.Booked) string {
 
 // settleBooking sends a request until an answer settles its outcome.
 func (a *account) settleBooking(ctx context.Context, c *console.Client, b *booking) error {
-	for {
-		err := a.book(c, b)
-		var refused *console.Error
-		if !errors.As(err, &refused) {
-			return err
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		}
-	}
+	return settle(ctx, func() error { return a.book(c, b) })
 }
 
 func (a *account) bookingSent(b *booking) {

@@ -102,8 +102,13 @@ func (a *account) takeBack(c *console.Client, b *takeback) error {
 
 // settleBust sends a request until an answer settles its outcome.
 func (a *account) settleBust(ctx context.Context, c *console.Client, b *takeback) error {
+	return settle(ctx, func() error { return a.takeBack(c, b) })
+}
+
+// settle sends an operator's request until an answer settles its outcome.
+func settle(ctx context.Context, send func() error) error {
 	for {
-		err := a.takeBack(c, b)
+		err := send()
 		var refused *console.Error
 		if !errors.As(err, &refused) {
 			return err
