@@ -274,7 +274,8 @@ func TestAnswersBeforeGoodbye(t *testing.T) {
 				t.Error("it was kicked twice")
 			}
 		}, func(p *peer) { p.goodbye(kicked) }},
-		{"IDLE", func(g *Config) { g.Heartbeat = 100 * time.Millisecond }, func(t *testing.T, s *server, _ *peer) {
+		{"IDLE", nil, func(t *testing.T, s *server, p *peer) {
+			s.elapse(t, p, 3*time.Hour)
 			eventually(t, "it is idle", func() bool { return s.gw.Stats().Idle.Load() == 1 })
 		}, func(p *peer) { p.goodbye(papertapev1.GoodbyeReason_GOODBYE_REASON_IDLE) }},
 	} {

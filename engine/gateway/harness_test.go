@@ -228,6 +228,20 @@ func (s *server) sessionOf(t testing.TB, p *peer) *Session {
 	return found
 }
 
+// elapse has so much time pass for one client: its deadlines come nearer by that. Deadlines that a test waits for would
+// also come where it does not want them, on a busy machine.
+func (s *server) elapse(t testing.TB, p *peer, d time.Duration) {
+	t.Helper()
+	ses, ago := s.sessionOf(t, p), toMillis(d)
+	s.onLoops(func(l *loop) {
+		if l != ses.loop || ses.phase.Load() == phaseClosed {
+			return
+		}
+		ses.opened, ses.lastRead, ses.lastWrite = ses.opened-ago, ses.lastRead-ago, ses.lastWrite-ago
+		l.schedule(ses)
+	})
+}
+
 // stalledSince returns since when a client has been stalled, 0 if it is not, and how many bytes wait for it.
 func (s *server) stalledSince(t testing.TB, p *peer) (since millis, waiting int) {
 	t.Helper()

@@ -134,7 +134,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 // while orders are finished, but must not keep the server from ending.
 func TestShutdownWithQueries(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(g *Config, _ *engine.Config) { g.ShutdownTimeout = 4 * time.Second })
+	s := start(t, func(g *Config, _ *engine.Config) { g.ShutdownTimeout = patience })
 	var clients sync.WaitGroup
 	var began atomic.Int64
 	for _, account := range []uint64{alice, alice + 1, bob, bob + 1, carol, carol - 1} {
