@@ -78,12 +78,15 @@ func (i *Instrument) Currency() string { return markets[marketIndex(i.Market)].c
 // Limits returns the lowest and the highest price of the day, in 1/10000 of the currency:
 // PreviousClose × (1 ± LimitBps), each rounded half up to the tick. Without a limit they
 // are one tick and MaxPrice.
-func (i *Instrument) Limits() (low, high int64) {
+func (i *Instrument) Limits() (low, high int64) { return i.LimitsFrom(i.PreviousClose) }
+
+// LimitsFrom returns what Limits would be after another previous close.
+func (i *Instrument) LimitsFrom(previousClose int64) (low, high int64) {
 	if i.LimitBps == 0 {
 		return i.Tick, MaxPrice - MaxPrice%i.Tick
 	}
-	low = max(halfUp(i.PreviousClose*(wholeBps-i.LimitBps), wholeBps*i.Tick)*i.Tick, i.Tick)
-	high = halfUp(i.PreviousClose*(wholeBps+i.LimitBps), wholeBps*i.Tick) * i.Tick
+	low = max(halfUp(previousClose*(wholeBps-i.LimitBps), wholeBps*i.Tick)*i.Tick, i.Tick)
+	high = halfUp(previousClose*(wholeBps+i.LimitBps), wholeBps*i.Tick) * i.Tick
 	return low, high
 }
 
@@ -103,6 +106,7 @@ func halfUp(n, d int64) int64 {
 type Universe struct {
 	instruments []Instrument
 	byMarket    [len(markets)]map[string]ID // code to ID
+	opening     *Prices
 }
 
 // NewUniverse checks and sorts list: 1 to 4,096 instruments, known markets, no duplicates,
@@ -130,6 +134,7 @@ func NewUniverse(list []Instrument) (*Universe, error) {
 		}
 		u.byMarket[m][i.Code] = ID(n)
 	}
+	u.opening = opening(u)
 	return u, nil
 }
 
@@ -179,15 +184,9 @@ func (u *Universe) Lookup(market, code []byte) (ID, bool) {
 	return id, ok
 }
 
-// Opening returns the snapshot at the start of a day: each instrument's PreviousClose,
-// version 0, time 0.
-func (u *Universe) Opening() *Prices {
-	p := &Prices{prices: make([]int64, len(u.instruments))}
-	for n := range u.instruments {
-		p.prices[n] = u.instruments[n].PreviousClose
-	}
-	return p
-}
+// Opening returns the snapshot at the start of a day: each instrument is bought, sold and was last traded
+// at its PreviousClose; version 0, time 0.
+func (u *Universe) Opening() *Prices { return u.opening }
 
 // markets lists the markets an instrument can be listed on, with their MIC codes.
 var markets = [...]struct {
