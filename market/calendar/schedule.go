@@ -144,7 +144,7 @@ func (s *schedule) nextSession(t int64, ends bool) int64 {
 		return math.MaxInt64
 	}
 	t = max(t, earliest-1)
-	for d := dateAt(t, s.zone) - 1; ; d++ { // the day before may end at this day's midnight
+	for d := dateAt(t, s.zone); ; d++ {
 		day := s.exchange.timetable(d)
 		if day == nil {
 			continue
