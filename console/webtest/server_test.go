@@ -271,8 +271,8 @@ func (d *deaf) Close() error {
 	return d.Conn.Close()
 }
 
-// stall logs a client in to an account, which then takes nothing any more, and trades beside it until as many bytes wait
-// for it.
+// stall logs a client in to an account, which then takes nothing any more, and trades beside it until as many bytes
+// wait for it.
 func (s *server) stall(account string, bytes float64) {
 	s.t.Helper()
 	d := &deaf{stop: make(chan struct{}), gone: make(chan struct{})}

@@ -11,8 +11,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// walkServer is a server as a newcomer has it, but for its bounds. A client that reads nothing is cut for what waits for
-// it, not after a time: until the flow is turned up it can be looked at for as long as a slow machine takes.
+// walkServer is a server as a newcomer has it, but for its bounds. A client that reads nothing is cut for what waits
+// for it, not after a time: until the flow is turned up it can be looked at for as long as a slow machine takes.
 func walkServer(t *testing.T) *server {
 	t.Helper()
 	return newServer(t, "--accounts", "20", "--simulator.rate", "40", "--stall-timeout", "10m", "--heartbeat", "10m",
