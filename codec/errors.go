@@ -70,6 +70,8 @@ func CodeOf(r positions.Reason) papertapev1.RejectCode {
 		return papertapev1.RejectCode_REJECT_CODE_INSUFFICIENT_CASH
 	case positions.LimitNotMarketable:
 		return papertapev1.RejectCode_REJECT_CODE_LIMIT_NOT_MARKETABLE
+	case positions.MarketClosed:
+		return papertapev1.RejectCode_REJECT_CODE_MARKET_CLOSED
 	}
 	return papertapev1.RejectCode_REJECT_CODE_INTERNAL
 }

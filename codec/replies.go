@@ -178,15 +178,11 @@ func appendInstrument(dst []byte, id market.ID, prices *market.Prices, u *market
 	dst = appendInt(dst, 7, i.Tick)
 	dst = appendText(dst, 8, i.Currency())
 	if i.LimitBps > 0 {
-		lower, upper := i.Limits()
+		lower, upper := prices.Limits(id)
 		dst = appendInt(dst, 9, upper)
 		dst = appendInt(dst, 10, lower)
 	}
-	status := papertapev1.MarketStatus_MARKET_STATUS_OPEN
-	if i.Halted {
-		status = papertapev1.MarketStatus_MARKET_STATUS_HALTED
-	}
-	dst = appendInt(dst, 11, int64(status))
+	dst = appendInt(dst, 11, int64(prices.Status(id))) // the numbers are the same
 	return appendText(dst, 12, i.ExchangeMIC())
 }
 

@@ -2,55 +2,68 @@ package market
 
 import (
 	"context"
-	"math/rand/v2"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Prices is a snapshot of all prices of a universe, in 1/10000 of the currency. It is
-// immutable, so any goroutine may keep it.
-type Prices struct {
-	prices  []int64
-	version uint64
-	time    int64
+// Hours says when markets are open. Markets are named as in Instrument.Market. Its methods are called
+// under the feed's lock, and must not block.
+type Hours interface {
+	// Day returns the number of the trading day that a moment belongs to: days from 1970-01-01 to its
+	// date, in the market's zone.
+	Day(market string, t int64) int32
+	// Status returns StatusOpen, StatusClosed or StatusAuction.
+	Status(market string, t int64) Status
+	// Next returns the next moment after t at which the day or the status of any market changes.
+	Next(t int64) int64
 }
 
-// At returns the price of an instrument. It panics if id is not in the snapshot's universe.
-func (p *Prices) At(id ID) int64 { return p.prices[id] }
-
-// Len returns the number of prices, which is the length of the universe.
-func (p *Prices) Len() int { return len(p.prices) }
-
-// Version numbers the snapshots of a feed: 0 for the opening, plus one for each snapshot in
-// which a price changed.
-func (p *Prices) Version() uint64 { return p.version }
-
-// Time returns when the snapshot was made, in nanoseconds since the Unix epoch, or 0 for
-// the opening.
-func (p *Prices) Time() int64 { return p.time }
-
-// With returns a copy of the snapshot, one version later, with one price replaced. It does
-// not check the price against tick and limits; that is up to whoever sets prices.
-func (p *Prices) With(id ID, price int64) *Prices {
-	next := &Prices{prices: slices.Clone(p.prices), version: p.version + 1, time: p.time}
-	next.prices[id] = price
-	return next
+// FeedConfig configures a feed.
+type FeedConfig struct {
+	Hours Hours // nil: markets are always open, and days are those of UTC
+	// KeepClose keeps the previous closes of the universe, and with them the day's limits, whatever day it
+	// is. The walk, which goes around the previous close, needs it.
+	KeepClose bool
 }
 
-// Feed supplies prices. One goroutine owns it and calls Step or Run. Any goroutine may call
-// Snapshot.
+// Feed holds the quotes as they are now. What changes them comes from one source or several: Apply. Any
+// goroutine may call its methods; those that change quotes take turns.
 type Feed struct {
-	current atomic.Pointer[Prices] // written by the owner, read by all
-	walk    *walk                  // used by the owner only; nil: the prices are fixed
+	universe *Universe
+	cfg      FeedConfig
+	current  atomic.Pointer[Prices] // written under mu, read by all
+
+	mu       sync.Mutex
+	draft    draft
+	days     []int32 // by instrument: the day of its figures
+	known    []known // by instrument
+	halted   []bool  // by instrument
+	watchers []func(before, after *Prices, applied []Update)
+	applied  []Update // scratch of Apply
+	walk     *walk    // nil: nothing moves by itself
+}
+
+// noDay is the day of figures before the first update.
+const noDay = -1 << 31
+
+// NewFeed returns a feed that stands at the opening prices until it is told others.
+func NewFeed(u *Universe, cfg FeedConfig) *Feed {
+	if cfg.Hours == nil {
+		cfg.Hours = alwaysOpen{}
+	}
+	f := &Feed{universe: u, cfg: cfg, days: make([]int32, u.Len()), known: make([]known, u.Len()),
+		halted: make([]bool, u.Len())}
+	for n := range f.days {
+		f.days[n], f.halted[n] = noDay, u.At(ID(n)).Halted
+	}
+	f.draft.from = u.Opening()
+	f.current.Store(f.draft.from)
+	return f
 }
 
 // Fixed returns a feed that stays at the opening prices.
-func Fixed(u *Universe) *Feed {
-	f := new(Feed)
-	f.current.Store(u.Opening())
-	return f
-}
+func Fixed(u *Universe) *Feed { return NewFeed(u, FeedConfig{KeepClose: true}) }
 
 // Walk returns a feed whose prices move from the opening by a seeded random process. The
 // same universe and seed give the same snapshots, step by step, whatever the clock says;
@@ -58,33 +71,134 @@ func Fixed(u *Universe) *Feed {
 // halted instruments do not move.
 func Walk(u *Universe, seed uint64) *Feed {
 	f := Fixed(u)
-	f.walk = newWalk(u, seed)
+	f.walk = newWalk(u, seed, 0)
 	return f
 }
 
-// Snapshot returns the latest prices. It is one atomic load, and safe on any goroutine.
+// Snapshot returns the latest quotes. It is one atomic load, and safe on any goroutine.
 func (f *Feed) Snapshot() *Prices { return f.current.Load() }
 
-// Step makes and returns the next snapshot, as of now (nanoseconds since the Unix epoch).
-// If no price changed, it returns the previous snapshot. Only the feed's owner may call it.
-func (f *Feed) Step(now int64) *Prices {
-	before := f.current.Load()
-	if f.walk == nil {
-		return before
-	}
-	prices := slices.Clone(before.prices)
-	f.walk.step(prices)
-	if slices.Equal(prices, before.prices) {
-		return before
-	}
-	next := &Prices{prices: prices, version: before.version + 1, time: now}
-	f.current.Store(next)
-	return next
+// Watch has w called with each snapshot that differs from the one before, and with the updates that made
+// it. The Size of those that say a trade is the number of shares that it adds to the volume. w is called
+// under the feed's lock, in order; it must not block, and must not keep applied. Watch must be called
+// before anything changes.
+func (f *Feed) Watch(w func(before, after *Prices, applied []Update)) {
+	f.watchers = append(f.watchers, w)
 }
 
-// Run owns the feed until ctx ends. It steps once per interval, which must be positive. It
-// calls changed, unless nil, with each snapshot that differs from the previous one. changed
-// runs on Run's goroutine, so the next step waits for it.
+// Apply applies updates in their order, makes one snapshot of it as of now, and returns that.
+// outcomes[i] says what became of updates[i]; it may be nil, and must be as long otherwise.
+func (f *Feed) Apply(now int64, updates []Update, outcomes []Outcome) *Prices {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.apply(now, updates, outcomes)
+}
+
+func (f *Feed) apply(now int64, updates []Update, outcomes []Outcome) *Prices {
+	f.applied = f.applied[:0]
+	for i := range updates {
+		outcome := f.applyOne(now, &updates[i])
+		if outcomes != nil {
+			outcomes[i] = outcome
+		}
+	}
+	return f.publish(now)
+}
+
+func (f *Feed) applyOne(now int64, u *Update) Outcome {
+	before := f.draft.quote(u.ID)
+	q, day := before, f.cfg.Hours.Day(f.universe.At(u.ID).Market, u.Time)
+	f.roll(u.ID, &q, day)
+	traded, outcome := u.apply(&q, f.known[u.ID])
+	if outcome != Applied {
+		return outcome
+	}
+	if u.Says&SaysStatus != 0 {
+		f.halted[u.ID] = u.Status == StatusHalted
+	}
+	q.Status = f.status(u.ID, now)
+	if u.Says&(SaysBid|SaysAsk) != 0 {
+		f.known[u.ID] |= knowsSides
+	}
+	if u.Says&SaysLast != 0 {
+		f.known[u.ID] |= knowsTrades
+	}
+	f.days[u.ID] = max(f.days[u.ID], day)
+	if q != before {
+		f.draft.set(u.ID, &q)
+	}
+	f.applied = append(f.applied, *u)
+	f.applied[len(f.applied)-1].Size = traded
+	return Applied
+}
+
+// roll begins the figures of a day that is newer than those of q.
+func (f *Feed) roll(id ID, q *Quote, day int32) {
+	if f.days[id] == noDay || f.days[id] >= day {
+		return
+	}
+	q.Open, q.High, q.Low, q.Volume = 0, 0, 0, 0
+	if !f.cfg.KeepClose {
+		q.PreviousClose = q.Last
+	}
+}
+
+func (f *Feed) status(id ID, t int64) Status {
+	if f.halted[id] {
+		return StatusHalted
+	}
+	return f.cfg.Hours.Status(f.universe.At(id).Market, t)
+}
+
+// Turn changes what the clock alone changes: statuses at opens and closes, and at the beginning of a day
+// its figures. It returns the snapshot, as of now. Whoever drives the feed calls it at the moments that
+// Hours.Next gives.
+func (f *Feed) Turn(now int64) *Prices {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.applied = f.applied[:0]
+	for n := range f.days {
+		id := ID(n)
+		before := f.draft.quote(id)
+		q, day := before, f.cfg.Hours.Day(f.universe.At(id).Market, now)
+		f.roll(id, &q, day)
+		f.days[n] = max(f.days[n], day)
+		if q.Status = f.status(id, now); q != before {
+			f.draft.set(id, &q)
+		}
+	}
+	return f.publish(now)
+}
+
+// publish makes what has changed the current snapshot, and shows it to the watchers.
+func (f *Feed) publish(now int64) *Prices {
+	before := f.draft.from
+	after := f.draft.publish(now)
+	if after == before {
+		return before
+	}
+	f.current.Store(after)
+	for _, w := range f.watchers {
+		w(before, after, f.applied)
+	}
+	return after
+}
+
+// Step makes and returns the next snapshot of a walk, as of now (nanoseconds since the Unix epoch).
+// If nothing changed, it returns the previous snapshot.
+func (f *Feed) Step(now int64) *Prices {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.walk == nil {
+		return f.draft.from
+	}
+	now = max(now, f.draft.from.time) // the clock may step back, and nothing would be newer for as long
+	return f.apply(now, f.walk.step(now), nil)
+}
+
+// Run steps a walk once per interval, which must be positive, until ctx ends. It calls changed, unless
+// nil, with each snapshot that differs from the previous one. changed runs on Run's goroutine, so the
+// next step waits for it.
 func (f *Feed) Run(ctx context.Context, interval time.Duration, changed func(*Prices)) {
 	if f.walk == nil {
 		<-ctx.Done()
@@ -105,58 +219,11 @@ func (f *Feed) Run(ctx context.Context, interval time.Duration, changed func(*Pr
 	}
 }
 
-// Parameters of the walk. About two thirds of the instruments trade in a step, and move by
-// at most moveBps of their price.
-const (
-	moveBps     = 6
-	restOneIn   = 3
-	walkStreams = 0x7061706572746170 // a PCG stream of its own, so that one seed can serve other processes too
-)
+// alwaysOpen are the hours of markets that never close.
+type alwaysOpen struct{}
 
-// walk is a mean-reverting random walk: the further a price is from the previous close, the
-// more likely a step away from it is reversed. A free walk would be stuck at its limits
-// after a day.
-type walk struct {
-	random *rand.Rand
-	bounds []bounds
-}
+const dayNanoseconds = int64(24 * time.Hour)
 
-type bounds struct {
-	close, low, high, tick int64
-	halted                 bool
-}
-
-func newWalk(u *Universe, seed uint64) *walk {
-	w := &walk{random: rand.New(rand.NewPCG(seed, walkStreams)), bounds: make([]bounds, u.Len())}
-	for n := range w.bounds {
-		i := u.At(ID(n))
-		low, high := i.Limits()
-		w.bounds[n] = bounds{close: i.PreviousClose, low: low, high: high, tick: i.Tick, halted: i.Halted}
-	}
-	return w
-}
-
-// step moves prices, in place.
-func (w *walk) step(prices []int64) {
-	for n := range prices {
-		if b := &w.bounds[n]; !b.halted && w.random.IntN(restOneIn) > 0 {
-			prices[n] = w.next(prices[n], b)
-		}
-	}
-}
-
-func (w *walk) next(price int64, b *bounds) int64 {
-	ticks := 1 + w.random.Int64N(max(price*moveBps/(wholeBps*b.tick), 1))
-	if w.random.IntN(2) == 0 {
-		ticks = -ticks
-	}
-	away, room := price-b.close, b.high-b.close
-	if away < 0 {
-		away, room = -away, b.close-b.low
-	}
-	outward := (ticks > 0) == (price > b.close)
-	if outward && away > 0 && w.random.Int64N(room) < away {
-		ticks = -ticks
-	}
-	return min(max(price+ticks*b.tick, b.low), b.high)
-}
+func (alwaysOpen) Day(_ string, t int64) int32 { return int32(t / dayNanoseconds) }
+func (alwaysOpen) Status(string, int64) Status { return StatusOpen }
+func (alwaysOpen) Next(t int64) int64          { return (t/dayNanoseconds + 1) * dayNanoseconds }

@@ -104,17 +104,21 @@ func (i *Instrument) TickAt(price int64) int64 {
 // Limits returns the lowest and the highest price of the day, in 1/10000 of the currency:
 // PreviousClose × (1 ± LimitBps), each rounded half up to the tick there. Without a limit
 // they are one tick and MaxPrice.
-func (i *Instrument) Limits() (low, high int64) {
+func (i *Instrument) Limits() (low, high int64) { return i.LimitsFrom(i.PreviousClose) }
+
+// LimitsFrom returns what Limits would be after another previous close.
+func (i *Instrument) LimitsFrom(previousClose int64) (low, high int64) {
 	if i.LimitBps == 0 {
 		return i.TickAt(0), MaxPrice - MaxPrice%i.TickAt(MaxPrice)
 	}
-	return max(i.moved(wholeBps-i.LimitBps), i.TickAt(0)), i.moved(wholeBps + i.LimitBps)
+	low = i.moved(previousClose, wholeBps-i.LimitBps)
+	return max(low, i.TickAt(0)), i.moved(previousClose, wholeBps+i.LimitBps)
 }
 
-// moved returns PreviousClose × bps/10000, rounded half up to the tick.
-func (i *Instrument) moved(bps int64) int64 {
-	tick := i.TickAt(i.PreviousClose * bps / wholeBps)
-	return halfUp(i.PreviousClose*bps, wholeBps*tick) * tick
+// moved returns price × bps/10000, rounded half up to the tick there.
+func (i *Instrument) moved(price, bps int64) int64 {
+	tick := i.TickAt(price * bps / wholeBps)
+	return halfUp(price*bps, wholeBps*tick) * tick
 }
 
 const wholeBps = 10_000
@@ -134,6 +138,7 @@ type Universe struct {
 	instruments []Instrument
 	listed      int                         // of them; the others are delisted
 	byMarket    [len(markets)]map[string]ID // code to ID, without those that are delisted
+	opening     *Prices
 }
 
 // NewUniverse checks and sorts list: 1 to 20,000 instruments, known markets, no duplicates,
@@ -170,6 +175,7 @@ func newUniverse(list []Instrument) (*Universe, error) {
 		}
 		u.byMarket[m][i.Code] = ID(n)
 	}
+	u.opening = opening(u)
 	return u, nil
 }
 
@@ -271,15 +277,9 @@ func (u *Universe) Lookup(market, code []byte) (ID, bool) {
 	return id, ok
 }
 
-// Opening returns the snapshot at the start of a day: each instrument's PreviousClose,
-// version 0, time 0.
-func (u *Universe) Opening() *Prices {
-	p := &Prices{prices: make([]int64, len(u.instruments))}
-	for n := range u.instruments {
-		p.prices[n] = u.instruments[n].PreviousClose
-	}
-	return p
-}
+// Opening returns the snapshot at the start of a day: each instrument is bought, sold and was last traded
+// at its PreviousClose; version 0, time 0.
+func (u *Universe) Opening() *Prices { return u.opening }
 
 // markets lists the markets an instrument can be listed on, with their MIC codes.
 var markets = [...]struct {

@@ -13,9 +13,10 @@ const noFees = 0
 
 // Decide returns what o would do at prices and at time now (nanoseconds since the Unix
 // epoch), without doing it. It overwrites all of ev, or returns a refusal and leaves the
-// contents of ev undefined. The book does not change. A market order fills completely at
-// the snapshot's price. A limit order does the same if that price is at the limit or
-// better.
+// contents of ev undefined. The book does not change. A market order fills completely: a
+// buy at the ask, a sale at the bid, and where the snapshot has no such side, at the price
+// last traded. A limit order does the same if that price is at the limit or better. While
+// the market is closed, nothing fills.
 //
 // o.Instrument must be of the book's universe and o.Side must be Buy or Sell; anything else
 // is a bug, and panics.
@@ -28,7 +29,10 @@ func (b *Book) decide(o *Order, prices *market.Prices, now, fees int64, ev *Even
 	if acc == nil {
 		return Refusal{Reason: UnknownAccount}
 	}
-	price := prices.At(o.Instrument)
+	if prices.Status(o.Instrument) == market.StatusClosed {
+		return Refusal{Reason: MarketClosed}
+	}
+	price := o.priceIn(prices)
 	amount, refusal := o.judge(price)
 	if refusal.Reason != NoRefusal {
 		return refusal
@@ -54,6 +58,18 @@ func (b *Book) decide(o *Order, prices *market.Prices, now, fees int64, ev *Even
 		return refusal
 	}
 	return ev.value(acc.rows, i, held, prices)
+}
+
+// priceIn returns the price at which o fills.
+func (o *Order) priceIn(prices *market.Prices) int64 {
+	side := prices.Bid(o.Instrument)
+	if o.Side == Buy {
+		side = prices.Ask(o.Instrument)
+	}
+	if side == 0 {
+		return prices.At(o.Instrument)
+	}
+	return side
 }
 
 // judge makes the checks that need no account, and returns the order's amount at price.

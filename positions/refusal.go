@@ -25,6 +25,7 @@ const (
 	InsufficientCash
 	LimitNotMarketable // the price is Have, the limit is Need
 	TooManyRows        // the account holds Have instruments, the maximum is Need
+	MarketClosed       // it is outside the instrument's trading hours
 )
 
 // String returns the reason's name, for logs and tests.
@@ -38,7 +39,7 @@ func (r Reason) String() string {
 var reasonNames = [...]string{
 	NoRefusal: "NoRefusal", UnknownAccount: "UnknownAccount", BadQuantity: "BadQuantity", BadPrice: "BadPrice",
 	InsufficientShares: "InsufficientShares", InsufficientCash: "InsufficientCash",
-	LimitNotMarketable: "LimitNotMarketable", TooManyRows: "TooManyRows",
+	LimitNotMarketable: "LimitNotMarketable", TooManyRows: "TooManyRows", MarketClosed: "MarketClosed",
 }
 
 // Refusal says why an order was refused. It is a value of 24 bytes that needs no
@@ -93,6 +94,8 @@ func (r Refusal) because(o *Order) string {
 		return fmt.Sprintf("the price is %s; %s the limit to %s or send a market order (limit 0)", have, move, have)
 	case TooManyRows:
 		return fmt.Sprintf("account %d holds %d instruments, the most it can; sell all of one first", o.Account, r.Have)
+	case MarketClosed:
+		return "the market is closed; send it again when it is open"
 	}
 	return "refused: " + r.Reason.String()
 }
