@@ -3,7 +3,7 @@ package codec_test
 import (
 	"bytes"
 	"fmt"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
