@@ -129,7 +129,9 @@ func (g GoodbyeReason) String() string {
 }
 
 // String returns the name of the status: OPEN, CLOSED, HALTED or AUCTION.
-func (s MarketStatus) String() string { return nameOf(s, papertapev1.MarketStatus_name, "MARKET_STATUS_") }
+func (s MarketStatus) String() string {
+	return nameOf(s, papertapev1.MarketStatus_name, "MARKET_STATUS_")
+}
 
 // nameOf returns the protocol's name of a value, without the prefix that protobuf requires of
 // all names of an enumeration.

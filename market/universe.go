@@ -136,7 +136,7 @@ func halfUp(n, d int64) int64 {
 // Universe is the set of all instruments. It is immutable.
 type Universe struct {
 	instruments []Instrument
-	listed      int                         // of them; the others are delisted
+	listed      []ID                        // those that are not delisted, ascending
 	byMarket    [len(markets)]map[string]ID // code to ID, without those that are delisted
 	opening     *Prices
 }
@@ -168,7 +168,7 @@ func newUniverse(list []Instrument) (*Universe, error) {
 		if i.Delisted {
 			continue
 		}
-		u.listed++
+		u.listed = append(u.listed, ID(n)) //nolint:gosec // idsMax bounds it
 		m := marketIndex(i.Market)
 		if u.byMarket[m] == nil {
 			u.byMarket[m] = make(map[string]ID)
@@ -215,18 +215,16 @@ const codeBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 func (u *Universe) Len() int { return len(u.instruments) }
 
 // Listed returns the number of instruments that are traded: all but those that are delisted.
-func (u *Universe) Listed() int { return u.listed }
+func (u *Universe) Listed() int { return len(u.listed) }
 
-// ListedFrom returns the IDs of up to most instruments, from the one with index first on, in order
-// and without those that are delisted.
-func (u *Universe) ListedFrom(first, most int) []ID {
-	ids := make([]ID, 0, min(most, max(u.Len()-first, 0)))
-	for n := first; n < u.Len() && len(ids) < most; n++ {
-		if !u.instruments[n].Delisted {
-			ids = append(ids, ID(n)) //nolint:gosec // an index
-		}
-	}
-	return ids
+// ListedIDs returns the IDs of the instruments that are traded, ascending. The slice must not be
+// modified.
+func (u *Universe) ListedIDs() []ID { return u.listed }
+
+// ListedFrom returns up to most of ListedIDs, beginning with the first that is index or above.
+func (u *Universe) ListedFrom(index, most int) []ID {
+	n, _ := slices.BinarySearchFunc(u.listed, index, func(id ID, index int) int { return int(id) - index })
+	return u.listed[n:min(len(u.listed), n+most)]
 }
 
 // After returns the index of the first instrument behind a market and code in the order of the
@@ -257,6 +255,20 @@ func (u *Universe) With(more []Instrument) (*Universe, error) {
 			"use a smaller universe, or a new data directory", all, idsMax)
 	}
 	return newUniverse(append(slices.Clone(u.instruments), more...))
+}
+
+// Delisted returns a universe in which nothing is traded, to read the history of a ledger by.
+func Delisted(list []Instrument) (*Universe, error) {
+	if len(list) == 0 || len(list) > idsMax {
+		return nil, fmt.Errorf("%d instruments: there can be 1 to %d", len(list), idsMax)
+	}
+	return newUniverse(slices.Clone(list))
+}
+
+// Has reports whether the universe has an instrument, delisted or not, by canonical market and code.
+func (u *Universe) Has(market, code string) bool {
+	n := u.After(market, code)
+	return n > 0 && u.instruments[n-1].Market == market && u.instruments[n-1].Code == code
 }
 
 // At returns the instrument of an ID, which must not be modified. It panics if id is not in
