@@ -12,7 +12,9 @@ func TestParseTicks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for price, want := range map[int64]int64{0: 100, 9999: 100, 1_0000: 500, 9_9500: 500, 10_0000: 1000, MaxPrice: 1000} {
+	for price, want := range map[int64]int64{
+		0: 100, 9999: 100, 1_0000: 500, 9_9500: 500, 10_0000: 1000, MaxPrice: 1000,
+	} {
 		if got := ticks.At(price); got != want {
 			t.Errorf("at %s: %d, want %d", FormatMoney(price), got, want)
 		}
@@ -43,7 +45,8 @@ func TestLimitsOnTicks(t *testing.T) {
 		i.PreviousClose = price - price%ticks.At(price)
 		i.Tick = ticks.At(i.PreviousClose)
 		low, high := i.Limits()
-		if low <= 0 || low > i.PreviousClose || high < i.PreviousClose || low%ticks.At(low) != 0 || high%ticks.At(high) != 0 {
+		if low <= 0 || low > i.PreviousClose || high < i.PreviousClose || low%ticks.At(low) != 0 ||
+			high%ticks.At(high) != 0 {
 			t.Errorf("close %d, limit %d: %d to %d", i.PreviousClose, i.LimitBps, low, high)
 		}
 	})
@@ -68,7 +71,8 @@ func TestDelisted(t *testing.T) {
 	gone := Instrument{Market: "SH", Code: "600001", Name: "gone", PreviousClose: 1, Lot: 1, Tick: 1, Halted: true,
 		Delisted: true}
 	all, err := u.With([]Instrument{gone})
-	if err != nil || all.Len() != u.Len()+1 || all.Listed() != u.Len() || !all.Has("SH", "600001") || u.Has("SH", "600001") {
+	if err != nil || all.Len() != u.Len()+1 || all.Listed() != u.Len() || !all.Has("SH", "600001") ||
+		u.Has("SH", "600001") {
 		t.Fatal(err)
 	}
 	if _, found := all.Lookup([]byte("SH"), []byte("600001")); found {

@@ -64,6 +64,7 @@ func TestUniverseChanges(t *testing.T) {
 	}
 	const traded, unused = "SH,600001,Traded,5.00\n", "SH,600000,Unused,5.00\n"
 	ctx := context.Background()
+	must(universeRows, nil) // the accounts are opened, with rows
 	must(universeRows+traded+unused, func(c *client.Client) {
 		for _, do := range []func(context.Context, string, string, int64) (*client.Event, error){c.Buy, c.Sell} {
 			if _, err := do(ctx, "SH", "600001", 100); err != nil {
@@ -115,7 +116,8 @@ func TestUniverseOf(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := universeOf("nowhere"); err == nil || !strings.Contains(err.Error(), "write cn or us, or the name of a file") {
+	if _, err := universeOf("nowhere"); err == nil ||
+		!strings.Contains(err.Error(), "write cn or us, or the name of a file") {
 		t.Error(err)
 	}
 }
