@@ -27,10 +27,9 @@ import (
 // server is a complete Papertape server. serve and demo run it, and tests run it in their own
 // process.
 type server struct {
-	cfg *config.Config
-	log zerolog.Logger
-	// universe is what is traded, and what the history in the ledger names beside it.
-	universe *market.Universe
+	cfg      *config.Config
+	log      zerolog.Logger
+	universe *market.Universe // with what only the history in the ledger names, as delisted
 	feed     *market.Feed
 	gw       *gateway.Gateway
 	keys     *keys.Store // nil: clients need none

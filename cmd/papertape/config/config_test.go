@@ -56,6 +56,7 @@ func TestDefaults(t *testing.T) {
 			"data":       "./papertape-data",
 			"durability": "sync", "log.level": "info", "log.format": "auto", "accounts": "100", "seed": "1",
 			"rules":          "none",
+			"universe":       "cn",
 			"simulator.rate": "1", "prices": "walk", "prices.interval": "1s", "presence": "own",
 			"orders_per_second": "0",
 			"event_loops":       "auto", "shards": "auto", "workers": "auto", "connections_max": "auto",
@@ -88,7 +89,7 @@ func TestSpelling(t *testing.T) {
 		"admin_hosts":         "desk.example,ops.example:8443", "health_listen": "127.0.0.1:3", "backup_dir": "backups",
 		"audit_file": "audit",
 		"huge_pages": "false", "listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere",
-		"cpuprofile": "cpu", "simulator.script": "script",
+		"cpuprofile": "cpu", "simulator.script": "script", "universe": "us",
 	}
 	inDir(t, "token", "0123456789abcdef\n")
 	for _, st := range allSettings() {
