@@ -21,7 +21,9 @@ func (toyHours) shifted(market string, t int64) int64 {
 }
 
 // Day is of the next day from the close on, as with exchanges.
-func (h toyHours) Day(market string, t int64) int32 { return int32((h.shifted(market, t) + toyDay - 60) / toyDay) }
+func (h toyHours) Day(market string, t int64) int32 {
+	return int32((h.shifted(market, t) + toyDay - 60) / toyDay)
+}
 
 func (h toyHours) Status(market string, t int64) Status {
 	switch at := h.shifted(market, t) % toyDay; {
