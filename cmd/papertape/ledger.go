@@ -180,6 +180,9 @@ func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err 
 		s.engine.Stop()
 		return errors.Join(s.closeAccess(), s.ledger.close())
 	}
+	if err := s.checkHeld(ctx); err != nil {
+		return closeLedger, err
+	}
 	s.setUnready(console.StateOpening, "opening accounts")
 	return closeLedger, s.openAccounts(ctx)
 }

@@ -126,7 +126,7 @@ func (s *server) openAccounts(ctx context.Context) error {
 			return fmt.Errorf("open accounts: %w", err)
 		}
 	}
-	if err := s.opening.accounts(market.Default()).Open(ctx, s.engine); err != nil {
+	if err := s.opening.accounts(s.universe).Open(ctx, s.engine); err != nil {
 		return fmt.Errorf("open accounts: %w", err)
 	}
 	return nil

@@ -27,16 +27,18 @@ import (
 // server is a complete Papertape server. serve and demo run it, and tests run it in their own
 // process.
 type server struct {
-	cfg     *config.Config
-	log     zerolog.Logger
-	feed    *market.Feed
-	gw      *gateway.Gateway
-	keys    *keys.Store // nil: clients need none
-	engine  *engine.Engine
-	ledger  *ledger // nil: durability is none
-	access  *access
-	console atomic.Pointer[console.Server] // nil until it serves
-	opening openingRecord
+	cfg *config.Config
+	log zerolog.Logger
+	// universe is what is traded, and what the history in the ledger names beside it.
+	universe *market.Universe
+	feed     *market.Feed
+	gw       *gateway.Gateway
+	keys     *keys.Store // nil: clients need none
+	engine   *engine.Engine
+	ledger   *ledger // nil: durability is none
+	access   *access
+	console  atomic.Pointer[console.Server] // nil until it serves
+	opening  openingRecord
 	// openingFound means that opening was read from the data directory, and does not come from the
 	// configuration.
 	openingFound bool
@@ -69,7 +71,13 @@ type addresses struct {
 func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger) (*server, error) {
 	s := &server{cfg: cfg, log: log, access: newAccess(cfg), started: time.Now()}
 	s.setUnready(console.StateStarting, "starting")
-	universe := market.Default()
+	if err := s.chooseLedger(); err != nil {
+		return nil, err
+	}
+	if err := s.chooseUniverse(); err != nil {
+		return nil, err
+	}
+	universe := s.universe
 	s.feed = market.Walk(universe, cfg.Seed)
 	if cfg.Prices.Source == "fixed" {
 		s.feed = market.Fixed(universe)
@@ -105,9 +113,6 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		Universe: universe, Prices: s.feed.Snapshot, Log: log, PresenceAll: cfg.Presence == "all", Hooks: hooks,
 		Keys: s.keys,
 	})
-	if err := s.chooseLedger(); err != nil {
-		return nil, err
-	}
 	var journal engine.Journal = engine.NewMemoryJournal()
 	readOnly := func() bool { return false }
 	if s.ledger != nil {
@@ -281,7 +286,7 @@ func (s *server) ready() error {
 // newConsole returns the server's console.
 func (s *server) newConsole() (*console.Server, error) {
 	cfg := console.Config{
-		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Bookings: books{s},
+		Universe: s.universe, Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Bookings: books{s},
 		Sessions:  s.gw,
 		Simulator: s.flow,
 		About:     s.about, Limits: s.limits, Checks: s.checks, Journal: s.journalState, Settings: s.settings,
