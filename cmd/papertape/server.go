@@ -22,6 +22,7 @@ import (
 	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/keys"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/market/calendar"
 )
 
 // server is a complete Papertape server. serve and demo run it, and tests run it in their own
@@ -31,6 +32,8 @@ type server struct {
 	log      zerolog.Logger
 	universe *market.Universe // with what only the history in the ledger names, as delisted
 	feed     *market.Feed
+	hours    *calendar.Calendars
+	tape     tapeReader // nil: nothing is replayed
 	gw       *gateway.Gateway
 	keys     *keys.Store // nil: clients need none
 	engine   *engine.Engine
@@ -77,9 +80,8 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		return nil, err
 	}
 	universe := s.universe
-	s.feed = market.Walk(universe, cfg.Seed)
-	if cfg.Prices.Source == "fixed" {
-		s.feed = market.Fixed(universe)
+	if err := s.openFeed(); err != nil {
+		return nil, err
 	}
 	if script == nil && cfg.Simulator.Script != "" {
 		var err error
@@ -112,6 +114,7 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		Universe: universe, Prices: s.feed.Snapshot, Log: log, PresenceAll: cfg.Presence == "all", Hooks: hooks,
 		Keys: s.keys,
 	})
+	s.feed.Watch(func(_, after *market.Prices, _ []market.Update) { s.gw.Quote(after) })
 	var journal engine.Journal = engine.NewMemoryJournal()
 	readOnly := func() bool { return false }
 	if s.ledger != nil {
@@ -221,7 +224,8 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 	defer stopWork()
 	s.useCertificate(s.cfg.TLSConfig)
 	background.Go(func() { s.warnOfExpiry(work) })
-	background.Go(func() { s.feed.Run(work, s.cfg.Prices.Interval, s.gw.Quote) })
+	background.Go(func() { s.turn(work) })
+	background.Go(func() { s.drivePrices(work) })
 	s.logHeads(work, &background)
 
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
