@@ -100,12 +100,15 @@ func (r *Runner) play(ctx context.Context, x Exchange, s *step) {
 			r.takeBack(ctx, x, s)
 			continue
 		}
-		request := engine.Request{Kind: engine.KindDecide, Decider: fill{r, s}}
-		request.Account = s.Account
-		if x.Submit(s.Account, []engine.Request{request}) == 0 {
+		if x.Submit(s.Account, []engine.Request{r.fill(s)}) == 0 {
 			r.skipped.Add(1)
 		}
 	}
+}
+
+// fill returns the request of one fill of a step.
+func (r *Runner) fill(s *step) engine.Request {
+	return engine.Request{Kind: engine.KindDecide, Account: s.Account, Decider: fill{r, s}}
 }
 
 // Played counts what a script has done so far.
