@@ -39,7 +39,7 @@ func (c *Config) check() error {
 		return c.Wrong("outbox_total_bytes_max", "%s for all outboxes is less than outbox_bytes_max, %s for one",
 			printSize(c.OutboxTotalBytesMax), printSize(c.OutboxBytesMax))
 	}
-	return nil
+	return c.checkPrices()
 }
 
 // The length of a token is bounded. A short one could be guessed.

@@ -15,6 +15,23 @@ const (
 	DurabilityNone     = "none"
 )
 
+// Where prices come from.
+const (
+	PricesWalk   = "walk"
+	PricesFixed  = "fixed"
+	PricesReplay = "replay"
+	PricesPush   = "push"
+)
+
+// The clocks that a server can go by.
+const (
+	ClockReal = "real"
+	ClockTape = "tape"
+)
+
+// SpreadAuto is Prices.SpreadTicks as it is unless set: whoever knows the instruments decides.
+const SpreadAuto = -1
+
 // Config holds every setting of a server. Its parts are passed down explicitly; nothing reads it as
 // a global.
 type Config struct {
@@ -46,9 +63,17 @@ type Config struct {
 		Script string  // path of a scenario; empty: none
 	}
 	Prices struct {
-		Source   string // walk or fixed
-		Interval time.Duration
+		Source      string // walk, fixed, replay or push
+		Interval    time.Duration
+		SpreadTicks int      // SpreadAuto: as the instruments are
+		File        string   // of a replay
+		Columns     []string // of File, each field=header
+		Speed       float64  // 0: as fast as it goes
+		From        string   // see PricesFrom; empty: from the beginning
+		Loop        bool
 	}
+	MarketHours     bool
+	Clock           string // real or tape
 	Presence        string // own or all
 	OrdersPerSecond int    // per account; 0: unlimited
 
@@ -71,6 +96,7 @@ type Config struct {
 	UncheckpointedBytesMax int64
 	DiskFreeBytesMin       int64 // with less free space orders are refused
 	HistoryMemoryBytesMax  int64
+	BarsMemoryBytesMax     int64
 	HugePages              bool // for the heap
 
 	CheckpointInterval time.Duration
@@ -96,13 +122,14 @@ func Default() *Config {
 		ConnectionsPreloginMax: 1000, ConnectionsPerSecondMax: 10000, SessionsPerAccountMax: 64,
 		InboxOrdersMax: 8192, RequestsInFlightMax: 256, HistoryReadsMax: 64,
 		OutboxBytesMax: 256 << 10, OutboxTotalBytesMax: 1 << 30, SocketSendBufferBytes: 64 << 10,
-		UncheckpointedBytesMax: 256 << 20, HistoryMemoryBytesMax: 1 << 30, DiskFreeBytesMin: 256 << 20, HugePages: true,
+		UncheckpointedBytesMax: 256 << 20, HistoryMemoryBytesMax: 1 << 30, BarsMemoryBytesMax: 256 << 20,
+		DiskFreeBytesMin: 256 << 20, HugePages: true, Clock: ClockReal,
 		CheckpointInterval: 5 * time.Second, StallTimeout: 10 * time.Second, Heartbeat: 15 * time.Second,
 		LoginTimeout: 5 * time.Second, ShutdownTimeout: 10 * time.Second,
 		sources: make(map[string]source),
 	}
 	c.Simulator.Rate = 1
-	c.Prices.Source, c.Prices.Interval = "walk", time.Second
+	c.Prices.Source, c.Prices.Interval, c.Prices.SpreadTicks, c.Prices.Speed = PricesWalk, time.Second, SpreadAuto, 1
 	c.Log.Level, c.Log.Format = "info", "auto"
 	return c
 }

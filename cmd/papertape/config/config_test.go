@@ -57,6 +57,8 @@ func TestDefaults(t *testing.T) {
 			"durability": "sync", "log.level": "info", "log.format": "auto", "accounts": "100", "seed": "1",
 			"rules":          "none",
 			"simulator.rate": "1", "prices": "walk", "prices.interval": "1s", "presence": "own",
+			"prices.spread_ticks": "auto", "prices.speed": "1", "prices.loop": "false", "market_hours": "false",
+			"clock": "real", "bars_memory_bytes_max": "256MiB",
 			"orders_per_second": "0",
 			"event_loops":       "auto", "shards": "auto", "workers": "auto", "connections_max": "auto",
 			"connections_prelogin_max": "1000", "connections_per_ip_max": "0", "connections_per_second_max": "10000",
@@ -89,7 +91,11 @@ func TestSpelling(t *testing.T) {
 		"audit_file": "audit",
 		"huge_pages": "false", "listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere",
 		"cpuprofile": "cpu", "simulator.script": "script",
+		"prices.file": "tape.csv", "prices.columns": "time=ts,last=px", "prices.from": "2026-03-02",
+		"prices.loop": "true", "market_hours": "true", "clock": "tape",
 	}
+	replay := []string{"--prices=replay", "--prices.file=t.csv"}
+	beside := map[string][]string{"prices.file": replay[:1], "clock": replay}
 	inDir(t, "token", "0123456789abcdef\n")
 	for _, st := range allSettings() {
 		text := other[st.key]
@@ -123,7 +129,7 @@ func TestSpelling(t *testing.T) {
 			{source: env, environ: []string{env + "=" + text}},
 			{source: flag, args: []string{flag + "=" + text}},
 		} {
-			cfg, err := loadWith(t, c.file, c.environ, c.args)
+			cfg, err := loadWith(t, c.file, c.environ, append(c.args, beside[st.key]...))
 			if err != nil {
 				t.Errorf("%s from %s: %v", st.key, c.source, err)
 				continue
@@ -134,6 +140,43 @@ func TestSpelling(t *testing.T) {
 			if got := cfg.Source(st.key); got != c.source {
 				t.Errorf("%s comes from %q, want %q", st.key, got, c.source)
 			}
+		}
+	}
+}
+
+// TestPriceRules checks the rules among prices, hours and clock.
+func TestPriceRules(t *testing.T) {
+	replay := []string{"--prices=replay", "--prices.file=t.csv"}
+	for _, c := range []struct {
+		args []string
+		want string // empty: it is taken
+	}{
+		{args: replay},
+		{args: append(replay, "--clock=tape", "--market-hours")},
+		{args: []string{"--prices=push", "--market-hours", "--prices.file=t.csv"}},
+		{append(replay, "--clock=tape", "--prices.loop"), "--prices.loop: time does not go round: clock: tape ends " +
+			"where the file does; write clock: real, or leave prices.loop out"},
+		{append(replay, "--market-hours"), "--market-hours: the hours of a replay are those of its file, and not " +
+			"those of the wall clock; write clock: tape too"},
+		{[]string{"--prices=push", "--clock=tape"},
+			"--clock: with prices: push there is no tape to go by; write prices: replay, or clock: real"},
+	} {
+		_, err := loadWith(t, "", nil, c.args)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
+			t.Errorf("%v:\n got %v\nwant %s", c.args, err, c.want)
+		}
+	}
+}
+
+func TestPricesFrom(t *testing.T) {
+	zone := time.FixedZone("CST", 8*60*60)
+	for text, want := range map[string]int64{
+		"": 0, "2026-03-02": time.Date(2026, 3, 2, 0, 0, 0, 0, zone).UnixNano(),
+		"2026-03-02T09:30:00Z": time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC).UnixNano(),
+	} {
+		cfg, err := loadWith(t, "", nil, []string{"--prices.from=" + text})
+		if err != nil || cfg.PricesFrom(zone) != want {
+			t.Errorf("%q: %v, %v, want %d", text, cfg, err, want)
 		}
 	}
 }
@@ -329,7 +372,19 @@ func TestValueErrors(t *testing.T) {
 		{"--disk-free-bytes-min=0", "--disk-free-bytes-min: 0 is out of range; write 1MiB to 1TiB"},
 		{"--rules=cn-a", "--rules: cn-a, the A-share rules, comes later; this build has only rules: none"},
 		{"--prices=wlak", `--prices: "wlak" is not possible; did you mean walk?`},
-		{"--prices=ticks.csv", `--prices: "ticks.csv" is not possible; write walk or fixed`},
+		{"--prices=ticks.csv", `--prices: "ticks.csv" is not possible; write walk, fixed, replay or push`},
+		{"--prices=replay", "--prices: a replay is one of a file; name it in prices.file"},
+		{"--prices.file=a.csv", "--prices.file: a.csv would not be read: prices are a walk unless set; " +
+			"write prices: replay too"},
+		{"--prices.spread-ticks=-1", "--prices.spread-ticks: -1 is out of range; write 0 to 10000, or auto"},
+		{"--prices.speed=0", "--prices.speed: 0 is out of range; write 0.001 to 1000000, or max"},
+		{"--prices.speed=fast", `--prices.speed: "fast" is not a number; write 2000 or 0.5, or max`},
+		{"--prices.columns=px", `--prices.columns: "px" does not say which column has which field; ` +
+			`write field=header, as in last=px`},
+		{"--prices.from=09:30", `--prices.from: "09:30" is not a time; write 2026-03-02T09:30:00+08:00, or 2026-03-02`},
+		{"--prices.from=1969-12-31",
+			`--prices.from: "1969-12-31" is not a time; write 2026-03-02T09:30:00+08:00, or 2026-03-02`},
+		{"--clock=tape", "--clock: with prices: walk there is no tape to go by; write prices: replay, or clock: real"},
 		{"--presence=everybody", `--presence: "everybody" is not possible; write own or all`},
 		{"--log.level=verbose", `--log.level: "verbose" is not possible; write trace, debug, info, warn or error`},
 		{"--data=", "--data: it is empty; write a path"},

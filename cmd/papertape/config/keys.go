@@ -98,7 +98,7 @@ func placeSettings() []setting {
 }
 
 func ledgerSettings() []setting {
-	return []setting{
+	return append([]setting{
 		{key: "accounts", usage: "accounts opened on the first start",
 			value: numberValue(func(c *Config) *int { return &c.Accounts }, 1, AccountsMax)},
 		{key: "seed", usage: "of prices, opening books and the simulator",
@@ -111,15 +111,45 @@ func ledgerSettings() []setting {
 			value: floatValue(func(c *Config) *float64 { return &c.Simulator.Rate }, 0, simulator.RateMax)},
 		{key: "simulator.script", usage: "a scenario `file`: who does what when",
 			value: pathValue(func(c *Config) *string { return &c.Simulator.Script }, true)},
-		{key: "prices", alias: "prices.source", usage: "where prices `come` from: walk or fixed",
-			value: oneOfValue(func(c *Config) *string { return &c.Prices.Source }, nil, "walk", "fixed")},
-		{key: "prices.interval", usage: "time between two prices",
+	}, append(priceSettings(),
+		setting{key: "presence", usage: "`whose` coming and going subscribers see: own or all accounts",
+			value: oneOfValue(func(c *Config) *string { return &c.Presence }, nil, "own", "all")},
+		setting{key: "orders_per_second", usage: "per account; 0 is no limit",
+			value: numberValue(func(c *Config) *int { return &c.OrdersPerSecond }, 0, countMax)},
+	)...)
+}
+
+// columnsMax bounds the list of columns. A tape has fewer.
+const columnsMax = 32
+
+func priceSettings() []setting {
+	return []setting{
+		{key: "prices", alias: "prices.source", usage: "where prices `come` from: walk, fixed, replay (of " +
+			"prices.file) or push (papertape feed)",
+			value: oneOfValue(func(c *Config) *string { return &c.Prices.Source }, nil, PricesWalk, PricesFixed,
+				PricesReplay, PricesPush)},
+		{key: "prices.interval", usage: "time between two prices of the walk",
 			value: durationValue(func(c *Config) *time.Duration { return &c.Prices.Interval }, time.Millisecond,
 				time.Hour)},
-		{key: "presence", usage: "`whose` coming and going subscribers see: own or all accounts",
-			value: oneOfValue(func(c *Config) *string { return &c.Presence }, nil, "own", "all")},
-		{key: "orders_per_second", usage: "per account; 0 is no limit",
-			value: numberValue(func(c *Config) *int { return &c.OrdersPerSecond }, 0, countMax)},
+		{key: "prices.spread_ticks", usage: "ticks between bid and ask of the walk; auto: 1 for American " +
+			"instruments, else 0",
+			value: spreadValue(func(c *Config) *int { return &c.Prices.SpreadTicks })},
+		{key: "prices.file", usage: "the `file` to replay: CSV of trades, quotes or bars, also gzip or zstd",
+			value: pathValue(func(c *Config) *string { return &c.Prices.File }, true)},
+		{key: "prices.columns", usage: "`columns` of prices.file that are not known by their names, as in " +
+			"time=ts,code=sym,last=px",
+			value: listValue(func(c *Config) *[]string { return &c.Prices.Columns }, columnsMax, parseColumn)},
+		{key: "prices.speed", usage: "how fast prices.file is replayed: 1 is as it was, 60 a minute a second, or max",
+			value: speedValue(func(c *Config) *float64 { return &c.Prices.Speed })},
+		{key: "prices.from", usage: "`time` at which the replay begins, as 2026-03-02T09:30:00+08:00 or 2026-03-02; " +
+			"without it at the beginning",
+			value: momentValue(func(c *Config) *string { return &c.Prices.From })},
+		{key: "prices.loop", usage: "replay prices.file again and again, with its times shifted by whole days",
+			value: booleanValue(func(c *Config) *bool { return &c.Prices.Loop })},
+		{key: "market_hours", usage: "trade in the hours of the markets only; else round the clock",
+			value: booleanValue(func(c *Config) *bool { return &c.MarketHours })},
+		{key: "clock", usage: "the server's `time`: real, or tape, which is that of prices.file",
+			value: oneOfValue(func(c *Config) *string { return &c.Clock }, nil, ClockReal, ClockTape)},
 	}
 }
 
@@ -162,6 +192,9 @@ func limitSettings() []setting {
 		{key: "uncheckpointed_bytes_max", usage: "events not yet checkpointed, in memory; beyond it orders are " +
 			"answered BUSY",
 			value: sizeValue(func(c *Config) *int64 { return &c.UncheckpointedBytesMax }, 1<<20, sizeMax)},
+		{key: "bars_memory_bytes_max", usage: "bars and recent trades, in memory and on the disk; beyond it the " +
+			"oldest are dropped",
+			value: sizeValue(func(c *Config) *int64 { return &c.BarsMemoryBytesMax }, 1<<20, sizeMax)},
 		{key: "disk_free_bytes_min", usage: "room on the disk of data; with less, orders are answered READ_ONLY",
 			value: sizeValue(func(c *Config) *int64 { return &c.DiskFreeBytesMin }, 1<<20, sizeMax)},
 		{key: "history_memory_bytes_max", usage: "history kept in memory, of all accounts together",
