@@ -35,7 +35,7 @@ import (
 
 // Tape is what has happened on a market, moment by moment.
 type Tape interface {
-	// Next returns all updates of the next moment, in nanoseconds since the Unix epoch. Each moment is later
+	// Next returns all updates of the next moment, in nanoseconds since the Unix epoch. None is before
 	// than the one before. The updates are valid until the next call. The error is io.EOF when there are
 	// no more.
 	Next() (moment int64, updates []market.Update, err error)
@@ -124,7 +124,7 @@ func (d *Driver) read() error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("the tape after %s: %w", instant(before), err)
-	case read && d.at <= before:
+	case read && d.at < before:
 		return fmt.Errorf("the tape goes from %s back to %s", instant(before), instant(d.at))
 	}
 	return nil
