@@ -1,7 +1,6 @@
 package market
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +41,8 @@ type Feed struct {
 	watchers []func(before, after *Prices, applied []Update)
 	applied  []Update // scratch of Apply
 	walk     *walk    // nil: nothing moves by itself
+
+	outcomes [outcomeCount]atomic.Uint64 // written under mu, read by all
 }
 
 // noDay is the day of figures before the first update.
@@ -69,11 +70,7 @@ func Fixed(u *Universe) *Feed { return NewFeed(u, FeedConfig{KeepClose: true}) }
 // same universe and seed give the same snapshots, step by step, whatever the clock says;
 // only Time depends on it. Prices stay on the tick and within the day's limits. Prices of
 // halted instruments do not move.
-func Walk(u *Universe, seed uint64) *Feed {
-	f := Fixed(u)
-	f.walk = newWalk(u, seed, 0)
-	return f
-}
+func Walk(u *Universe, seed uint64) *Feed { return NewWalk(u, WalkConfig{Seed: seed}) }
 
 // Snapshot returns the latest quotes. It is one atomic load, and safe on any goroutine.
 func (f *Feed) Snapshot() *Prices { return f.current.Load() }
@@ -96,14 +93,24 @@ func (f *Feed) Apply(now int64, updates []Update, outcomes []Outcome) *Prices {
 
 func (f *Feed) apply(now int64, updates []Update, outcomes []Outcome) *Prices {
 	f.applied = f.applied[:0]
+	var counts [outcomeCount]uint64
 	for i := range updates {
 		outcome := f.applyOne(now, &updates[i])
+		counts[outcome]++
 		if outcomes != nil {
 			outcomes[i] = outcome
 		}
 	}
+	for o, n := range counts {
+		if n > 0 {
+			f.outcomes[o].Add(n)
+		}
+	}
 	return f.publish(now)
 }
+
+// Count returns how many updates have had an outcome. Any goroutine may call it.
+func (f *Feed) Count(o Outcome) uint64 { return f.outcomes[o].Load() }
 
 func (f *Feed) applyOne(now int64, u *Update) Outcome {
 	before := f.draft.quote(u.ID)
@@ -153,17 +160,21 @@ func (f *Feed) status(id ID, t int64) Status {
 // Turn changes what the clock alone changes: statuses at opens and closes, and at the beginning of a day
 // its figures. It returns the snapshot, as of now. Whoever drives the feed calls it at the moments that
 // Hours.Next gives.
-func (f *Feed) Turn(now int64) *Prices {
+func (f *Feed) Turn(now int64) *Prices { return f.TurnTo(now, now) }
+
+// TurnTo is Turn for quotes whose times are not those of the clock, as in a replay: it changes what moment
+// changes, and returns the snapshot, as of now.
+func (f *Feed) TurnTo(moment, now int64) *Prices {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.applied = f.applied[:0]
 	for n := range f.days {
 		id := ID(n)
 		before := f.draft.quote(id)
-		q, day := before, f.cfg.Hours.Day(f.universe.At(id).Market, now)
+		q, day := before, f.cfg.Hours.Day(f.universe.At(id).Market, moment)
 		f.roll(id, &q, day)
 		f.days[n] = max(f.days[n], day)
-		if q.Status = f.status(id, now); q != before {
+		if q.Status = f.status(id, moment); q != before {
 			f.draft.set(id, &q)
 		}
 	}
@@ -182,41 +193,6 @@ func (f *Feed) publish(now int64) *Prices {
 		w(before, after, f.applied)
 	}
 	return after
-}
-
-// Step makes and returns the next snapshot of a walk, as of now (nanoseconds since the Unix epoch).
-// If nothing changed, it returns the previous snapshot.
-func (f *Feed) Step(now int64) *Prices {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.walk == nil {
-		return f.draft.from
-	}
-	now = max(now, f.draft.from.time) // the clock may step back, and nothing would be newer for as long
-	return f.apply(now, f.walk.step(now), nil)
-}
-
-// Run steps a walk once per interval, which must be positive, until ctx ends. It calls changed, unless
-// nil, with each snapshot that differs from the previous one. changed runs on Run's goroutine, so the
-// next step waits for it.
-func (f *Feed) Run(ctx context.Context, interval time.Duration, changed func(*Prices)) {
-	if f.walk == nil {
-		<-ctx.Done()
-		return
-	}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			before := f.current.Load()
-			if next := f.Step(now.UnixNano()); next != before && changed != nil {
-				changed(next)
-			}
-		}
-	}
 }
 
 // alwaysOpen are the hours of markets that never close.

@@ -37,6 +37,8 @@ const (
 	Late             // the instrument has a newer quote
 	Crossed          // the bid would be above the ask
 	BadPrice         // a price or size is negative, or too large, or the price of a trade is 0
+
+	outcomeCount = iota
 )
 
 // String returns the outcome in a word or two.

@@ -1,6 +1,11 @@
 package market
 
-import "math/rand/v2"
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
 
 // Parameters of the walk. About two thirds of the instruments trade in a step, and move by
 // at most moveBps of their price.
@@ -12,16 +17,86 @@ const (
 	lotsMax     = 50                 // shares of a trade, and on a side, in lots
 )
 
+// WalkConfig configures a walk.
+type WalkConfig struct {
+	Seed        uint64
+	SpreadTicks int64 // between bid and ask; it changes no price of a trade
+	Hours       Hours // as in FeedConfig
+}
+
+// NewWalk is Walk, with a spread and with hours. Prices are a function of universe, seed and number of the
+// step: hours decide when there are steps, and what of them is shown.
+func NewWalk(u *Universe, cfg WalkConfig) *Feed {
+	f := NewFeed(u, FeedConfig{Hours: cfg.Hours, KeepClose: true})
+	f.walk = newWalk(u, cfg.Seed, cfg.SpreadTicks)
+	return f
+}
+
+// Step makes and returns the next snapshot of a walk, as of now (nanoseconds since the Unix epoch).
+// If nothing changed, it returns the previous snapshot. While no market is open there is no step, and
+// instruments that are not open keep their quotes in it.
+func (f *Feed) Step(now int64) *Prices {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.walk == nil || !f.anyOpen(now) {
+		return f.draft.from
+	}
+	now = max(now, f.draft.from.time) // the clock may step back, and nothing would be newer for as long
+	updates := slices.DeleteFunc(f.walk.step(now), func(u Update) bool { return f.status(u.ID, now) != StatusOpen })
+	return f.apply(now, updates, nil)
+}
+
+// anyOpen reports whether any market of the universe is open.
+func (f *Feed) anyOpen(t int64) bool {
+	return slices.ContainsFunc(f.walk.markets, func(m string) bool { return f.cfg.Hours.Status(m, t) == StatusOpen })
+}
+
+// Run steps a walk once per interval, which must be positive, until ctx ends. It calls changed, unless
+// nil, with each snapshot that differs from the previous one. changed runs on Run's goroutine, so the
+// next step waits for it.
+func (f *Feed) Run(ctx context.Context, interval time.Duration, changed func(*Prices)) {
+	if f.walk == nil {
+		<-ctx.Done()
+		return
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			before := f.current.Load()
+			if next := f.Step(now.UnixNano()); next != before && changed != nil {
+				changed(next)
+			}
+		}
+	}
+}
+
 // walk is a mean-reverting random walk: the further a price is from the previous close, the
 // more likely a step away from it is reversed. A free walk would be stuck at its limits
 // after a day.
 type walk struct {
-	random  *rand.Rand
-	sides   *rand.Rand
-	bounds  []bounds
-	prices  []int64
-	updates []Update // scratch of step
-	spread  int64    // ticks between bid and ask
+	seed, number uint64 // number of steps made
+	random       stream
+	sides        stream
+	bounds       []bounds
+	prices       []int64
+	markets      []string // of the universe
+	updates      []Update // scratch of step
+	spread       int64    // ticks between bid and ask
+}
+
+// stream draws numbers. Its state can be kept.
+type stream struct {
+	*rand.Rand
+	state *rand.PCG
+}
+
+func newStream(seed, number uint64) stream {
+	state := rand.NewPCG(seed, number)
+	return stream{rand.New(state), state}
 }
 
 type bounds struct {
@@ -31,7 +106,7 @@ type bounds struct {
 
 func newWalk(u *Universe, seed uint64, spread int64) *walk {
 	w := &walk{
-		random: rand.New(rand.NewPCG(seed, walkStreams)), sides: rand.New(rand.NewPCG(seed, sideStreams)),
+		seed: seed, random: newStream(seed, walkStreams), sides: newStream(seed, sideStreams),
 		bounds: make([]bounds, u.Len()), prices: make([]int64, u.Len()), spread: spread,
 	}
 	for n := range w.bounds {
@@ -40,12 +115,16 @@ func newWalk(u *Universe, seed uint64, spread int64) *walk {
 		w.bounds[n] = bounds{close: i.PreviousClose, low: low, high: high, tick: i.Tick, lot: int64(i.Lot),
 			halted: i.Halted}
 		w.prices[n] = i.PreviousClose
+		if !slices.Contains(w.markets, i.Market) {
+			w.markets = append(w.markets, i.Market)
+		}
 	}
 	return w
 }
 
 // step moves the prices, and returns a trade of each instrument that moved.
 func (w *walk) step(now int64) []Update {
+	w.number++
 	w.updates = w.updates[:0]
 	for n := range w.prices {
 		b := &w.bounds[n]
