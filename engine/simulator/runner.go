@@ -54,13 +54,18 @@ func NewRunner(s *Script) *Runner {
 	return r
 }
 
-// LoggedIn reports a login to the runner. It does not block; any goroutine may call it.
-func (r *Runner) LoggedIn(account uint64) {
-	if a := r.logins[account]; a != nil {
-		if c := a.nth[a.count.Add(1)]; c != nil {
-			close(c) // each number is reached once
-		}
+// LoggedIn reports a login to the runner, and returns whether a step begins with it. It does not block; any
+// goroutine may call it.
+func (r *Runner) LoggedIn(account uint64) (awaited bool) {
+	a := r.logins[account]
+	if a == nil {
+		return false
 	}
+	c := a.nth[a.count.Add(1)]
+	if c != nil {
+		close(c) // each number is reached once
+	}
+	return c != nil
 }
 
 // Run plays the script until it ends or ctx ends.
