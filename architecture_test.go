@@ -38,6 +38,7 @@ var imports = map[string][]string{
 	"keys":             {"decimal", "usertext"},
 	"market":           {"usertext"},
 	"market/listings":  {"market", "usertext"},
+	"market/calendar":  {"market"},
 	"positions":        {"fnv1a", "market", "usertext"},
 	"record":           {"fnv1a", "market", "positions"},
 	"codec":            {"api", "market", "positions", "usertext"},
