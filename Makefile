@@ -71,7 +71,7 @@ race: ## all tests under the race detector, with the checks of package engine/ow
 long: ## what is long by nature, each in its time limit, an hour or two: torture, soak, crowd, flood, 18,500 connections; STEPS="soak flood"
 	@MAKE='$(MAKE)' tools/long.sh $(STEPS)
 
-web: ## the console's pages in a real Chromium, what is quick of it; WEBFLAGS= everything, the walk of a newcomer too, some minutes
+web: ## the console's pages in a real Chromium: a newcomer's walk, and what else is quick; WEBFLAGS= is everything, some minutes
 	cd console/webtest && $(GO) test -count=1 $(WEBFLAGS) ./...
 
 pictures: ## docs/images/console, made anew by the tests of the pages

@@ -27,7 +27,7 @@ func (a *Account) History(ctx context.Context, before uint64, limit int) (*Histo
 }
 
 // Instruments asks for instruments and their prices by codes such as "SH.600519". Without codes
-// it asks for the first 500.
+// it asks for all of them, by market and code.
 func (a *Account) Instruments(ctx context.Context, codes ...string) ([]Instrument, error) {
 	return ask(ctx, a, func(c *Client) ([]Instrument, error) { return c.Instruments(ctx, codes...) })
 }

@@ -65,15 +65,30 @@ func (c *Client) History(ctx context.Context, before uint64, limit int) (*Histor
 }
 
 // Instruments asks for instruments and their prices by codes such as "SH.600519". Without codes
-// it asks for the first 500.
+// it asks for all of them, a page after the other, by market and code.
 func (c *Client) Instruments(ctx context.Context, codes ...string) ([]Instrument, error) {
+	var all []Instrument
 	request := &papertapev1.InstrumentsRequest{Codes: codes}
-	answer, err := c.do(ctx, codec.TypeInstruments, codec.TypeInstrumentsReply, request)
-	if err != nil {
-		return nil, err
+	for {
+		answer, err := c.do(ctx, codec.TypeInstruments, codec.TypeInstrumentsReply, request)
+		if err != nil {
+			return nil, err
+		}
+		page := answer.(*papertapev1.Instruments)
+		all = append(all, instrumentsFrom(page)...)
+		if !page.GetMore() || len(codes) > 0 {
+			return all, nil
+		}
+		if len(page.GetInstruments()) == 0 || len(all) > instrumentsMax {
+			return nil, protocolErrorf("the list of instruments does not end after %d", len(all))
+		}
+		last := &all[len(all)-1]
+		request.After = last.Market + "." + last.Code
 	}
-	return answer.([]Instrument), nil
 }
+
+// instrumentsMax is more instruments than a server has.
+const instrumentsMax = 1 << 16
 
 // Ping asks the server for a sign of life. Like the heartbeat, it also compares sequences.
 func (c *Client) Ping(ctx context.Context) error {

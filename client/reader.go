@@ -70,7 +70,7 @@ func (c *Client) take(f codec.Frame) error {
 		if err := decode(f, m); err != nil {
 			return err
 		}
-		return c.answer(f, instrumentsFrom(m))
+		return c.answer(f, m)
 	case codec.TypeSubscribed:
 		m := new(papertapev1.Subscribed)
 		if err := decode(f, m); err != nil {

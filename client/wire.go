@@ -142,6 +142,8 @@ func instrumentsFrom(m *papertapev1.Instruments) []Instrument {
 		list[i] = Instrument{
 			Market: in.GetMarket(), Code: in.GetCode(), Name: in.GetName(), Price: Money(in.GetPrice()),
 			PreviousClose: Money(in.GetPreviousClose()), Lot: in.GetLot(), Tick: Money(in.GetTick()),
+			Currency: in.GetCurrency(), Upper: Money(in.GetUpper()), Lower: Money(in.GetLower()),
+			Status: MarketStatus(in.GetStatus()), MIC: in.GetMic(),
 		}
 	}
 	return list

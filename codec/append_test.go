@@ -228,18 +228,26 @@ func TestInstrumentsAndQuotes(t *testing.T) {
 	prices := market.Walk(universe, 1).Step(1_767_578_400_000_000_000)
 	rapid.Check(t, func(t *rapid.T) {
 		ids := rapid.SliceOfN(anyID, 0, 20).Draw(t, "ids")
+		more := rapid.Bool().Draw(t, "more")
 		instruments, quotes := new(papertapev1.Instruments), new(papertapev1.Quotes)
 		for _, id := range ids {
 			i := universe.At(id)
+			lower, upper := i.Limits()
+			status := papertapev1.MarketStatus_MARKET_STATUS_OPEN
+			if i.Halted {
+				status = papertapev1.MarketStatus_MARKET_STATUS_HALTED
+			}
 			instruments.Instruments = append(instruments.Instruments, &papertapev1.Instrument{
 				Market: i.Market, Code: i.Code, Name: i.Name, Price: prices.At(id), PreviousClose: i.PreviousClose,
-				Lot: i.Lot, Tick: i.Tick,
+				Lot: i.Lot, Tick: i.Tick, Currency: i.Currency(), Upper: upper, Lower: lower,
+				Status: status, Mic: i.ExchangeMIC(),
 			})
 			quotes.Quotes = append(quotes.Quotes, &papertapev1.Quote{
 				Market: i.Market, Code: i.Code, Price: prices.At(id), Time: prices.Time(),
 			})
 		}
-		checkPayload(t, onlyFrame(t, codec.AppendInstruments(nil, 9, ids, prices, universe),
+		instruments.More = more
+		checkPayload(t, onlyFrame(t, codec.AppendInstruments(nil, 9, &codec.InstrumentsRequest{IDs: ids, More: more}, prices, universe),
 			codec.TypeInstrumentsReply, codec.FlagReply, 9), instruments)
 		checkPayload(t, onlyFrame(t, codec.AppendQuotes(nil, ids, prices, universe), codec.TypeQuotes, 0, 0), quotes)
 	})

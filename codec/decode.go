@@ -12,7 +12,7 @@ import (
 // Bounds of requests beyond those of the frame.
 const (
 	maxClientNameBytes = 64
-	maxCodes           = 500 // instruments per request; the reply with that many always fits a frame
+	maxCodes           = 500 // instruments per request and reply
 	historyDefault     = 20
 	historyMost        = 100
 )
@@ -181,41 +181,66 @@ func DecodeHoldingsRequest(payload []byte) error {
 	return f.check(TypeHoldings)
 }
 
+// InstrumentsRequest is what an INSTRUMENTS request asks for.
+type InstrumentsRequest struct {
+	IDs  []market.ID
+	More bool // without codes: there are more behind them
+}
+
 // DecodeInstrumentsRequest returns the instruments that an INSTRUMENTS request asks for, in
-// the order of the request. Without codes these are the first 500 of the universe. Codes
-// are accepted in all spellings of market.Universe.Parse. An error is an *Error. It is
-// fatal if the payload does not parse, and not fatal for an unknown code or for more than
-// 500 codes.
-func DecodeInstrumentsRequest(payload []byte, u *market.Universe) ([]market.ID, error) {
+// the order of the request. Without codes these are the first 500 of the universe, or the
+// first 500 behind the one in after. Codes are accepted in all spellings of
+// market.Universe.Parse. An error is an *Error. It is fatal if the payload does not parse,
+// and not fatal for an unknown code, for more than 500 codes, or if after is not market and
+// code.
+func DecodeInstrumentsRequest(payload []byte, u *market.Universe) (InstrumentsRequest, error) {
 	var codes [][]byte
+	var after []byte
 	f := fields{rest: payload}
 	for f.next() {
-		if f.num == 1 {
+		switch f.num {
+		case 1:
 			codes = append(codes, f.text())
+		case 2:
+			after = f.text()
 		}
 	}
 	if f.fault != noFault {
-		return nil, f.check(TypeInstruments)
+		return InstrumentsRequest{}, f.check(TypeInstruments)
 	}
 	if len(codes) > maxCodes {
-		return nil, malformed("%d instruments are asked for; ask for at most %d at once", len(codes), maxCodes)
+		return InstrumentsRequest{}, malformed("%d instruments are asked for; ask for at most %d at once", len(codes),
+			maxCodes)
 	}
 	if len(codes) == 0 {
-		ids := make([]market.ID, min(u.Len(), maxCodes))
-		for n := range ids {
-			ids[n] = market.ID(n)
-		}
-		return ids, nil
+		return pageOfInstruments(after, u)
 	}
 	ids := make([]market.ID, len(codes))
 	for n, code := range codes {
 		id, err := u.Parse(string(code))
 		if err != nil {
-			return nil, unknownInstrument("%s", validText(err.Error()))
+			return InstrumentsRequest{}, unknownInstrument("%s", validText(err.Error()))
 		}
 		ids[n] = id
 	}
-	return ids, nil
+	return InstrumentsRequest{IDs: ids}, nil
+}
+
+// pageOfInstruments returns the first instruments behind after, which need not be one of the
+// universe: it may have gone since the page before.
+func pageOfInstruments(after []byte, u *market.Universe) (InstrumentsRequest, error) {
+	first := 0
+	if len(after) > 0 {
+		name, code, ok := bytes.Cut(after, []byte{'.'})
+		canonical, _, known := market.MarketOf(string(name))
+		if !ok || !known || len(code) == 0 {
+			return InstrumentsRequest{}, malformed(`after is %s; it must be market and code, as in "SH.600519"`,
+				echo(after))
+		}
+		first = u.After(canonical, string(code))
+	}
+	ids := u.ListedFrom(first, maxCodes+1)
+	return InstrumentsRequest{IDs: ids[:min(len(ids), maxCodes)], More: len(ids) > maxCodes}, nil
 }
 
 // Subscribe is a SUBSCRIBE. What is false is switched off.

@@ -120,9 +120,11 @@ func goldenRequests(t failer) []goldenCase {
 	instruments, quotes := new(papertapev1.Instruments), new(papertapev1.Quotes)
 	for _, id := range ids {
 		i := universe.At(id)
+		lower, upper := i.Limits()
 		instruments.Instruments = append(instruments.Instruments, &papertapev1.Instrument{
 			Market: i.Market, Code: i.Code, Name: i.Name, Price: i.PreviousClose, PreviousClose: i.PreviousClose,
-			Lot: i.Lot, Tick: i.Tick,
+			Lot: i.Lot, Tick: i.Tick, Currency: "CNY", Upper: upper, Lower: lower,
+			Status: papertapev1.MarketStatus_MARKET_STATUS_OPEN, Mic: i.ExchangeMIC(),
 		})
 		quotes.Quotes = append(quotes.Quotes,
 			&papertapev1.Quote{Market: i.Market, Code: i.Code, Price: i.PreviousClose})
@@ -144,7 +146,10 @@ func goldenRequests(t failer) []goldenCase {
 			}, nil},
 		request("instruments", codec.TypeInstruments, 14,
 			&papertapev1.InstrumentsRequest{Codes: []string{"SH.600519", "SZ.000001"}}, checkInstruments),
-		{"instruments_reply", "INSTRUMENTS", codec.AppendInstruments(nil, 14, ids, prices, universe), instruments, nil},
+		{"instruments_reply", "INSTRUMENTS", codec.AppendInstruments(nil, 14,
+			&codec.InstrumentsRequest{IDs: ids}, prices, universe), instruments, nil},
+		request("instruments_after", codec.TypeInstruments, 16, &papertapev1.InstrumentsRequest{After: "SZ.300274"},
+			checkInstruments),
 		request("subscribe", codec.TypeSubscribe, 15, &papertapev1.Subscribe{Quotes: true}, checkSubscribe),
 		{"subscribed", "SUBSCRIBED", codec.AppendSubscribed(nil, 15, codec.Subscribe{Quotes: true}),
 			&papertapev1.Subscribed{Quotes: true}, nil},

@@ -22,7 +22,7 @@ func widest(t *testing.T) *market.Universe {
 		list[n] = market.Instrument{
 			Market: "SH", Code: fmt.Sprintf("%0*d", market.MaxCodeBytes, n),
 			Name: strings.Repeat("贵", market.MaxNameBytes/3), PreviousClose: market.MaxPrice, Lot: math.MaxUint32,
-			Tick: market.MaxPrice,
+			Tick: market.MaxPrice, LimitBps: 10_000,
 		}
 	}
 	u, err := market.NewUniverse(list)
@@ -97,17 +97,32 @@ func TestResetAlwaysFits(t *testing.T) {
 
 func TestInstrumentsAlwaysFit(t *testing.T) {
 	u := widest(t)
-	ids, err := codec.DecodeInstrumentsRequest(nil, u)
-	if err != nil || len(ids) != 500 || ids[499] != 499 {
-		t.Fatalf("the first: %d, %v", len(ids), err)
+	asked := new(papertapev1.InstrumentsRequest)
+	var seen, pages int
+	for more := true; more; pages++ {
+		r, err := codec.DecodeInstrumentsRequest(marshal(t, asked), u)
+		if err != nil || len(r.IDs) > 500 || len(r.IDs) == 0 || int(r.IDs[0]) != seen {
+			t.Fatalf("behind %q: %d, %v", asked.GetAfter(), len(r.IDs), err)
+		}
+		b := codec.AppendInstruments([]byte("before"), 5, &r, u.Opening(), u)[len("before"):]
+		var got papertapev1.Instruments
+		if err := codec.Unmarshal(onlyFrame(t, b, codec.TypeInstrumentsReply, codec.FlagReply, 5), &got); err != nil {
+			t.Fatal(err)
+		}
+		list := got.GetInstruments()
+		for n, in := range list {
+			if want := u.At(market.ID(seen + n)); in.GetCode() != want.Code {
+				t.Fatalf("instrument %d is %s, want %s", seen+n, in.GetCode(), want.Code)
+			}
+		}
+		if len(list) < 400 && got.GetMore() {
+			t.Errorf("a page has only %d instruments", len(list))
+		}
+		seen, more = seen+len(list), got.GetMore()
+		asked.After = "SH." + list[len(list)-1].GetCode()
 	}
-	b := codec.AppendInstruments(nil, 5, ids, u.Opening(), u)
-	var got papertapev1.Instruments
-	if err := codec.Unmarshal(onlyFrame(t, b, codec.TypeInstrumentsReply, codec.FlagReply, 5), &got); err != nil {
-		t.Fatal(err)
-	}
-	if len(got.GetInstruments()) != 500 {
-		t.Errorf("%d instruments", len(got.GetInstruments()))
+	if seen != u.Len() {
+		t.Errorf("%d instruments of %d on %d pages", seen, u.Len(), pages)
 	}
 }
 
@@ -198,5 +213,35 @@ func TestHistoryKeepsTheOrder(t *testing.T) {
 	empty := codec.AppendHistory(nil, 5, nil, 0, universe)
 	if !bytes.Equal(empty, codec.Append(nil, codec.TypeHistoryReply, codec.FlagReply, 5, &papertapev1.History{})) {
 		t.Errorf("no events: %x", empty)
+	}
+}
+
+// TestInstrumentsByCodeFit: whatever codes fit into a request, their instruments fit into one reply.
+func TestInstrumentsByCodeFit(t *testing.T) {
+	for _, width := range []int{1, 2, 3, 4, 6, market.MaxCodeBytes} {
+		u, err := market.NewUniverse([]market.Instrument{{
+			Market: "SH", Code: strings.Repeat("9", width), Name: strings.Repeat("贵", market.MaxNameBytes/3),
+			PreviousClose: market.MaxPrice, Lot: math.MaxUint32, Tick: market.MaxPrice, LimitBps: 10_000,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := new(papertapev1.InstrumentsRequest)
+		for len(marshal(t, m)) < codec.LimitAfterLogin && len(m.GetCodes()) < 500 {
+			m.Codes = append(m.Codes, "SH"+u.At(0).Code)
+		}
+		r, err := codec.DecodeInstrumentsRequest(marshal(t, m), u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got papertapev1.Instruments
+		b := codec.AppendInstruments(nil, 5, &r, u.Opening(), u)
+		if err := codec.Unmarshal(onlyFrame(t, b, codec.TypeInstrumentsReply, codec.FlagReply, 5), &got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got.GetInstruments()) != len(m.GetCodes()) || got.GetMore() {
+			t.Errorf("codes of %d: %d of %d instruments, more %t", width, len(got.GetInstruments()), len(m.GetCodes()),
+				got.GetMore())
+		}
 	}
 }

@@ -86,9 +86,9 @@ func validStrings(m any) bool {
 	case *papertapev1.History:
 		return validMessages(m.GetEvents())
 	case *papertapev1.InstrumentsRequest:
-		return validTexts(m.GetCodes()...)
+		return validTexts(m.GetCodes()...) && validTexts(m.GetAfter())
 	case *papertapev1.Instrument:
-		return validTexts(m.GetMarket(), m.GetCode(), m.GetName())
+		return validTexts(m.GetMarket(), m.GetCode(), m.GetName(), m.GetCurrency(), m.GetMic())
 	case *papertapev1.Instruments:
 		return validMessages(m.GetInstruments())
 	case *papertapev1.Quote:

@@ -143,25 +143,47 @@ func AppendPong(dst []byte, id, headSeq uint64) []byte {
 	return endFrame(dst, start)
 }
 
-// AppendInstruments appends the reply to the INSTRUMENTS request with that id. Up to 500
-// instruments always fit the frame, and DecodeInstrumentsRequest returns no more.
-func AppendInstruments(dst []byte, id uint64, ids []market.ID, prices *market.Prices, u *market.Universe) []byte {
+// AppendInstruments appends the reply to the INSTRUMENTS request with that id: as many of the
+// instruments as fit. If some do not, the reply says that there are more. Those that a
+// request of at most LimitAfterLogin names by their codes always fit.
+func AppendInstruments(
+	dst []byte, id uint64, r *InstrumentsRequest, prices *market.Prices, u *market.Universe,
+) []byte {
+	const moreBytes = 2 // of the field that follows the instruments
 	start := len(dst)
 	dst = beginFrame(dst, TypeInstrumentsReply, FlagReply, id)
-	for _, which := range ids {
-		i := u.At(which)
+	more := r.More
+	for _, which := range r.IDs {
+		before := len(dst)
 		var at int
 		dst, at = openMessage(dst, 1)
-		dst = appendText(dst, 1, i.Market)
-		dst = appendText(dst, 2, i.Code)
-		dst = appendText(dst, 3, i.Name)
-		dst = appendInt(dst, 4, prices.At(which))
-		dst = appendInt(dst, 5, i.PreviousClose)
-		dst = appendUint(dst, 6, uint64(i.Lot))
-		dst = appendInt(dst, 7, i.Tick)
-		dst = closeMessage(dst, at)
+		dst = closeMessage(appendInstrument(dst, which, prices, u), at)
+		if len(dst)-start-lengthBytes+moreBytes > LimitToClient {
+			dst, more = dst[:before], true
+			break
+		}
 	}
+	dst = appendBool(dst, 2, more)
 	return endFrame(dst, start)
+}
+
+func appendInstrument(dst []byte, id market.ID, prices *market.Prices, u *market.Universe) []byte {
+	i := u.At(id)
+	dst = appendText(dst, 1, i.Market)
+	dst = appendText(dst, 2, i.Code)
+	dst = appendText(dst, 3, i.Name)
+	dst = appendInt(dst, 4, prices.At(id))
+	dst = appendInt(dst, 5, i.PreviousClose)
+	dst = appendUint(dst, 6, uint64(i.Lot))
+	dst = appendInt(dst, 7, i.Tick)
+	dst = appendText(dst, 8, i.Currency())
+	if i.LimitBps > 0 {
+		lower, upper := prices.Limits(id)
+		dst = appendInt(dst, 9, upper)
+		dst = appendInt(dst, 10, lower)
+	}
+	dst = appendInt(dst, 11, int64(prices.Status(id))) // the numbers are the same
+	return appendText(dst, 12, i.ExchangeMIC())
 }
 
 // quotesPerFrame is a number of quotes that always fits a frame.

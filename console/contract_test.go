@@ -281,6 +281,8 @@ func (l *questionList) aboutServer() {
 	const live, all = "GET /api/v1/live", "?topics=overview,sessions,prices,account:100017,account:7"
 	l.ask(200, live, "/api/v1/live"+all, "", func(f *fixture) { f.server.cfg.Latencies = latencies{} })
 	l.ask(200, live, "", "", func(f *fixture) { f.state = StateRecovering })
+	l.ask(200, "GET /api/v1/instruments", "/api/v1/instruments?after=SH.600519&limit=3", "")
+	l.ask(400, "GET /api/v1/instruments", "/api/v1/instruments?after=600519", "")
 	const prices = "GET /api/v1/instruments/{instrument}/prices"
 	l.ask(200, prices, "/api/v1/instruments/SH.600519/prices", "")
 	l.ask(404, prices, "/api/v1/instruments/SH.1/prices", "")

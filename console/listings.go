@@ -6,7 +6,6 @@ import (
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/gateway"
-	"github.com/papertape/papertape/market"
 )
 
 // Accounts is a page of accounts. By number, the next page begins after the last number of this one. A
@@ -100,9 +99,11 @@ type Counter struct {
 	What  string `json:"what"` // a description for people
 }
 
-// Instruments is everything that is traded, sorted by market and code.
+// Instruments is a page of what is traded, sorted by market and code.
 type Instruments struct {
 	Instruments []Instrument `json:"instruments"`
+	Total       int          `json:"total"` // how many there are, whatever page is asked for
+	More        bool         `json:"more"`  // there are more behind the last
 }
 
 // Instrument is something that is traded, with its current price. Lot is in shares.
@@ -113,7 +114,12 @@ type Instrument struct {
 	Price         Money  `json:"price"`
 	PreviousClose Money  `json:"previous_close"`
 	Lot           uint32 `json:"lot"`
-	Tick          Money  `json:"tick"`
+	Tick          Money  `json:"tick"` // at PreviousClose
+	Currency      string `json:"currency"`
+	Upper         Money  `json:"upper"` // of the day; 0: there is no limit
+	Lower         Money  `json:"lower"`
+	Status        string `json:"status"` // open, closed, halted or auction
+	MIC           string `json:"mic"`    // of the exchange; empty: not known
 }
 
 type logLevel struct {
@@ -179,23 +185,6 @@ var stateNames = map[gateway.SessionState]string{
 	gateway.NotLoggedIn: "not_logged_in", gateway.CatchingUp: "catching_up", gateway.Live: "live",
 }
 
-func newInstruments(u *market.Universe, prices *market.Prices) Instruments {
-	list := make([]Instrument, u.Len())
-	for i := range list {
-		id := market.ID(i)
-		in := u.At(id)
-		list[i] = Instrument{
-			Market: in.Market, Code: in.Code, Name: in.Name,
-			Price: Money(prices.At(id)), PreviousClose: Money(in.PreviousClose), Lot: in.Lot, Tick: Money(in.Tick),
-		}
-	}
-	return Instruments{list}
-}
-
 func (s *Server) counters(w http.ResponseWriter, _ *http.Request) {
 	answer(w, Counters{s.cfg.Counters()})
-}
-
-func (s *Server) instruments(w http.ResponseWriter, _ *http.Request) {
-	answer(w, newInstruments(s.cfg.Universe, s.cfg.Prices()))
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/papertape/papertape/market"
 )
 
 const (
@@ -126,16 +128,20 @@ func (s *Server) instrumentPrices(w http.ResponseWriter, r *http.Request) {
 	}
 	s.sampler.touch()
 	in := s.cfg.Universe.At(id)
-	prices, to := s.sampler.ringOfPrices(int(id))
+	prices, to := s.sampler.ringOfPrices(id)
 	answer(w, InstrumentPrices{
 		Market: in.Market, Code: in.Code, Name: in.Name, Price: Money(s.cfg.Prices().At(id)),
 		PreviousClose: Money(in.PreviousClose), StepSeconds: int(sampleEvery / time.Second), To: &to, Prices: prices,
 	})
 }
 
-// ringOfPrices returns the prices of an instrument, oldest first, and the time of the newest.
-func (p *sampler) ringOfPrices(instrument int) ([]*Money, time.Time) {
+// ringOfPrices returns the prices of an instrument, oldest first, and the time of the newest. Of one whose
+// prices are not kept there are none.
+func (p *sampler) ringOfPrices(id market.ID) ([]*Money, time.Time) {
 	p.taking.Lock()
 	defer p.taking.Unlock()
-	return p.pricesOf(instrument), p.rings.to.UTC()
+	if at := placeOf(p.kept, id); at >= 0 {
+		return p.pricesOf(at), p.rings.to.UTC()
+	}
+	return []*Money{}, p.rings.to.UTC()
 }

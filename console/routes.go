@@ -65,7 +65,7 @@ func (s *Server) guardedRoutes() routes {
 		bustsPath:                                 {"POST": change(s.bust)},
 		correctionsPath:                           {"POST": change(s.correct)},
 		"/api/v1/counters":                        {"GET": {role: Watch, handle: s.counters}},
-		"/api/v1/instruments":                     {"GET": {role: Watch, handle: s.instruments}},
+		"/api/v1/instruments":                     {"GET": {role: Watch, handle: s.instruments, query: instrumentsQuery}},
 		"/api/v1/sessions":                        {"GET": {role: Watch, handle: s.sessions, query: sessionsQuery}},
 		"/api/v1/sessions/ended":                  {"GET": {role: Watch, handle: s.endedSessions, query: endedQuery}},
 		"/api/v1/live":                            {"GET": {role: Watch, handle: s.live, query: liveQuery}},

@@ -46,6 +46,7 @@ type sampler struct {
 	taking sync.Mutex // held during a sample, and while the rings are read
 	// Owned by who holds taking.
 	rings    *rings
+	kept     []market.ID // whose prices rings has
 	before   *look
 	alarms   alarms
 	ticks    uint64
@@ -199,10 +200,11 @@ func (p *sampler) take() {
 	l := s.look(now)
 	values := valuesOf(l, p.before)
 	if p.rings == nil { // a server at which nobody looks has none
-		p.rings = newRings(len(figures), s.cfg.Universe.Len())
+		p.kept = s.kept()
+		p.rings = newRings(len(figures), len(p.kept))
 	}
 	prices := s.cfg.Prices()
-	p.rings.take(now, values, func(i int) int64 { return prices.At(market.ID(i)) }) //nolint:gosec // an index
+	p.rings.take(now, values, func(i int) int64 { return prices.At(p.kept[i]) })
 	p.ticks++
 	p.built++
 	t := &tick{
@@ -211,7 +213,7 @@ func (p *sampler) take() {
 	}
 	t.head = t.head[:len(t.head)-1] // without the closing brace
 	if p.isWatched("prices") {
-		t.prices = encoded(pricesOf(prices))
+		t.prices = encoded(pricesOf(p.kept, prices))
 	}
 	if p.isWatched("sessions") {
 		t.sessions = p.topSessions()
@@ -297,10 +299,10 @@ func known(v float64) *float64 {
 	return &v
 }
 
-func pricesOf(prices *market.Prices) []Money {
-	list := make([]Money, prices.Len())
-	for i := range list {
-		list[i] = Money(prices.At(market.ID(i))) //nolint:gosec // an index
+func pricesOf(kept []market.ID, prices *market.Prices) []Money {
+	list := make([]Money, len(kept))
+	for i, id := range kept {
+		list[i] = Money(prices.At(id))
 	}
 	return list
 }
@@ -389,7 +391,7 @@ func allKnown(values []float64) []*float64 {
 	return list
 }
 
-// pricesOf returns the prices of an instrument, oldest first.
+// pricesOf returns the prices of one of those kept, oldest first.
 func (p *sampler) pricesOf(instrument int) []*Money {
 	prices := newest(p.rings.prices[instrument][:], p.rings.taken, secondsKept)
 	list := make([]*Money, len(prices))

@@ -196,7 +196,7 @@ func (w *world) fatal() error {
 }
 
 // patience is how long a test waits for something that must happen. It says nothing about speed.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // until polls until done returns true.
 func (w *world) until(condition string, done func() bool) {

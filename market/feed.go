@@ -114,8 +114,8 @@ func (f *Feed) Count(o Outcome) uint64 { return f.outcomes[o].Load() }
 
 func (f *Feed) applyOne(now int64, u *Update) Outcome {
 	before := f.draft.quote(u.ID)
-	q, day := before, f.cfg.Hours.Day(f.universe.At(u.ID).Market, u.Time)
-	f.roll(u.ID, &q, day)
+	q := before
+	day := f.roll(u.ID, &q, u.Time)
 	traded, outcome := u.apply(&q, f.known[u.ID])
 	if outcome != Applied {
 		return outcome
@@ -130,7 +130,7 @@ func (f *Feed) applyOne(now int64, u *Update) Outcome {
 	if u.Says&SaysLast != 0 {
 		f.known[u.ID] |= knowsTrades
 	}
-	f.days[u.ID] = max(f.days[u.ID], day)
+	f.days[u.ID] = day
 	if q != before {
 		f.draft.set(u.ID, &q)
 	}
@@ -139,15 +139,22 @@ func (f *Feed) applyOne(now int64, u *Update) Outcome {
 	return Applied
 }
 
-// roll begins the figures of a day that is newer than those of q.
-func (f *Feed) roll(id ID, q *Quote, day int32) {
-	if f.days[id] == noDay || f.days[id] >= day {
-		return
+// roll begins the figures of a day that is newer than those of q, and returns the day of its figures. What
+// comes after the close belongs to the next day, but its figures begin with its trading, be it an auction.
+func (f *Feed) roll(id ID, q *Quote, t int64) int32 {
+	m := f.universe.At(id).Market
+	before, day := f.days[id], f.cfg.Hours.Day(m, t)
+	switch {
+	case before == noDay:
+		return day
+	case day <= before || f.cfg.Hours.Status(m, t) == StatusClosed:
+		return before
 	}
 	q.Open, q.High, q.Low, q.Volume = 0, 0, 0, 0
 	if !f.cfg.KeepClose {
 		q.PreviousClose = q.Last
 	}
+	return day
 }
 
 func (f *Feed) status(id ID, t int64) Status {
@@ -171,9 +178,8 @@ func (f *Feed) TurnTo(moment, now int64) *Prices {
 	for n := range f.days {
 		id := ID(n)
 		before := f.draft.quote(id)
-		q, day := before, f.cfg.Hours.Day(f.universe.At(id).Market, moment)
-		f.roll(id, &q, day)
-		f.days[n] = max(f.days[n], day)
+		q := before
+		f.days[n] = f.roll(id, &q, moment)
 		if q.Status = f.status(id, moment); q != before {
 			f.draft.set(id, &q)
 		}

@@ -20,7 +20,10 @@ func (toyHours) shifted(market string, t int64) int64 {
 	return t
 }
 
-func (h toyHours) Day(market string, t int64) int32 { return int32(h.shifted(market, t) / toyDay) }
+// Day is of the next day from the close on, as with exchanges.
+func (h toyHours) Day(market string, t int64) int32 {
+	return int32((h.shifted(market, t) + toyDay - 60) / toyDay)
+}
 
 func (h toyHours) Status(market string, t int64) Status {
 	switch at := h.shifted(market, t) % toyDay; {
@@ -70,7 +73,8 @@ func (m *modelFeed) quote(id ID) Quote {
 		if ev.update != nil {
 			at = ev.update.Time
 		}
-		if d := (toyHours{}).Day(i.Market, at); !dayKnown || d > day {
+		trading := (toyHours{}).Status(i.Market, at) != StatusClosed
+		if d := (toyHours{}).Day(i.Market, at); !dayKnown || d > day && trading {
 			if dayKnown {
 				q.Open, q.High, q.Low, q.Volume = 0, 0, 0, 0
 				if !m.keepClose {

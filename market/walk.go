@@ -112,8 +112,8 @@ func newWalk(u *Universe, seed uint64, spread int64) *walk {
 	for n := range w.bounds {
 		i := u.At(ID(n))
 		low, high := i.Limits()
-		w.bounds[n] = bounds{close: i.PreviousClose, low: low, high: high, tick: i.Tick, lot: int64(i.Lot),
-			halted: i.Halted}
+		w.bounds[n] = bounds{close: i.PreviousClose, low: low, high: min(high, MaxPrice-MaxPrice%i.Tick), tick: i.Tick,
+			lot: int64(i.Lot), halted: i.Halted}
 		w.prices[n] = i.PreviousClose
 		if !slices.Contains(w.markets, i.Market) {
 			w.markets = append(w.markets, i.Market)

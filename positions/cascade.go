@@ -15,15 +15,15 @@ import (
 type plan struct {
 	fold     *Fold
 	changes  []change
-	touched  []touch                       // the instruments of changes
-	slots    [market.MaxInstruments]uint16 // by instrument: index in touched + 1; 0: not touched
-	balance  wide                          // what the changes add to the cash
-	fees     wide                          // what the changes add to the fees paid
-	realised wide                          // what the changes add to the realised gain; set by refold
-	cascade  []uint64                      // the first MaxCascade dependent trades taken back, in the order found
-	more     bool                          // more dependent trades were taken back than cascade holds
-	work     int                           // number of tape entries visited
-	shortage BustOutcome                   // the first shortage; its Reason is NoBustRefusal if there was none
+	touched  []touch     // the instruments of changes
+	slots    []uint32    // by instrument: index in touched + 1; 0: not touched
+	balance  wide        // what the changes add to the cash
+	fees     wide        // what the changes add to the fees paid
+	realised wide        // what the changes add to the realised gain; set by refold
+	cascade  []uint64    // the first MaxCascade dependent trades taken back, in the order found
+	more     bool        // more dependent trades were taken back than cascade holds
+	work     int         // number of tape entries visited
+	shortage BustOutcome // the first shortage; its Reason is NoBustRefusal if there was none
 }
 
 // change is a trade as it was before the plan changed it.
@@ -40,12 +40,12 @@ type touch struct {
 	diverged bool  // refold has passed the first change
 }
 
-func newPlan(f *Fold) *plan { return &plan{fold: f} }
+func newPlan(f *Fold) *plan { return &plan{fold: f, slots: make([]uint32, f.universe.Len())} }
 
 func (p *plan) touch(id market.ID) *touch {
 	if p.slots[id] == 0 {
 		p.touched = append(p.touched, touch{held: p.fold.rows[id].Quantity, now: Row{Instrument: id}})
-		p.slots[id] = uint16(len(p.touched)) // at most MaxInstruments
+		p.slots[id] = uint32(len(p.touched)) //nolint:gosec // at most the length of the universe
 	}
 	return &p.touched[p.slots[id]-1]
 }

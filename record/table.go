@@ -69,6 +69,44 @@ func (t *Table) ID(number uint64) (market.ID, error) {
 	return market.ID(id), nil
 }
 
+// Universe returns u with those of listings that it lacks, as delisted instruments: with it, all that
+// the ledger of listings has can be read. The error is a sentence if u is of another currency than
+// the ledger, or too large.
+func Universe(listings []Listing, u *market.Universe) (*market.Universe, error) {
+	var gone []market.Instrument
+	for _, l := range listings {
+		if l.Currency != u.Currency() {
+			return nil, fmt.Errorf("the ledger is in %s, as it has %s.%s, and the instruments are traded in %s: "+
+				"use instruments in %[1]s, or another data directory", l.Currency, l.Market, l.Code, u.Currency())
+		}
+		if !u.Has(l.Market, l.Code) {
+			gone = append(gone, l.delisted())
+		}
+	}
+	return u.With(gone)
+}
+
+// Archive returns a universe for reading a ledger of these listings: u with those that it lacks, or
+// they alone if they are of another currency.
+func Archive(listings []Listing, u *market.Universe) (*market.Universe, error) {
+	if len(listings) == 0 || listings[0].Currency == u.Currency() {
+		return Universe(listings, u)
+	}
+	alone := make([]market.Instrument, len(listings))
+	for n, l := range listings {
+		alone[n] = l.delisted()
+	}
+	return market.Delisted(alone)
+}
+
+// delisted returns an instrument of which only the table knows. Its price means nothing.
+func (l *Listing) delisted() market.Instrument {
+	return market.Instrument{
+		Market: l.Market, Code: l.Code, Name: l.Name, Lot: 1, Tick: 1, PreviousClose: market.MoneyUnit, Halted: true,
+		Delisted: true,
+	}
+}
+
 // UnlistedError says that an instrument of the ledger is not in the universe.
 type UnlistedError struct{ Instrument string }
 

@@ -66,7 +66,7 @@ func (v *Venue) handle(a *account, s *Session, r *Request) {
 	case r.Type == codec.TypePing:
 		s.peer.Send(codec.AppendPong(nil, r.ID, a.head))
 	case r.Type == codec.TypeInstruments:
-		s.peer.Send(codec.AppendInstruments(nil, r.ID, r.IDs, v.feed.Snapshot(), v.universe))
+		s.peer.Send(codec.AppendInstruments(nil, r.ID, &r.Instruments, v.feed.Snapshot(), v.universe))
 	case r.Type == codec.TypeLogin:
 		v.login(a, s, r)
 	}

@@ -6,19 +6,18 @@ import (
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
-	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
 
 // Request is a decoded frame, or the reason why it was not decoded.
 type Request struct {
-	Type    codec.Type // 0: a simulated fill
-	ID      uint64
-	Order   positions.Order
-	Login   *codec.Login
-	IDs     []market.ID
-	Refusal *codec.Error // the answer to a frame that is not handled
-	Draw    uint64       // random seed of a simulated fill
+	Type        codec.Type // 0: a simulated fill
+	ID          uint64
+	Order       positions.Order
+	Login       *codec.Login
+	Instruments codec.InstrumentsRequest
+	Refusal     *codec.Error // the answer to a frame that is not handled
+	Draw        uint64       // random seed of a simulated fill
 }
 
 // Decode decodes a frame and keeps no reference to it. An error in the frame is reported
@@ -45,7 +44,7 @@ func (v *Venue) Decode(s *Session, f codec.Frame) Request {
 	case codec.TypeHoldings:
 		err = codec.DecodeHoldingsRequest(f.Payload)
 	case codec.TypeInstruments:
-		r.IDs, err = codec.DecodeInstrumentsRequest(f.Payload, v.universe)
+		r.Instruments, err = codec.DecodeInstrumentsRequest(f.Payload, v.universe)
 	default:
 		err = refusal(papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE, "%v is not served here", f.Type)
 	}

@@ -283,7 +283,7 @@ func (s screenState) styleOf(text string) (string, bool) {
 // until waits until the screen is as wanted.
 func (s *vt) until(what string, wanted func(screenState) bool) screenState {
 	s.t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(patience)
 	for {
 		s.mu.Lock()
 		changed := s.changed

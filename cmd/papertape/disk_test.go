@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/papertape/papertape/client"
 )
@@ -105,7 +106,7 @@ func TestDiskFull(t *testing.T) {
 	p := startServe(t, append(args, "--simulator.rate", "5000")...)
 	at := p.until("listening").Listen
 	buyAs(t, at, "before")
-	ballast := p.fillUp(disk)
+	giveBack := p.fillUp(disk)
 	c := dial(t, at)
 	defer c.Close() //nolint:errcheck // the test is over
 	var refused *client.Reject
@@ -115,9 +116,7 @@ func TestDiskFull(t *testing.T) {
 	if _, err := c.Holdings(t.Context()); err != nil {
 		t.Errorf("holdings on a full disk: %v", err)
 	}
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
+	giveBack()
 	p.until("a checkpoint has been made again")
 	err := error(refused)
 	for errors.As(err, &refused) && refused.Code == client.ReadOnly { // the server looks twice a second
@@ -129,9 +128,9 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Close()
-	ballast = p.fillUp(disk)
+	giveBack = p.fillUp(disk)
 	p.stop()
-	fill(t, disk, 0) // also what the server has given back since
+	fill(t, disk, 0) // also what the server has given back at its very end
 
 	before := namesIn(t, filepath.Join(disk, "data"))
 	p = startServe(t, args...)
@@ -141,9 +140,7 @@ func TestDiskFull(t *testing.T) {
 	if after := namesIn(t, filepath.Join(disk, "data")); !slices.Equal(before, after) {
 		t.Errorf("a start without room: before %q, after %q", before, after)
 	}
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
+	giveBack()
 	p = startServe(t, append(args, "--simulator.rate", "0")...)
 	at = p.until("listening").Listen
 	for _, id := range []string{"before", "after"} {
@@ -155,14 +152,51 @@ func TestDiskFull(t *testing.T) {
 }
 
 // fillUp fills the disk of a server to the last byte, once the server takes no orders any more and has put a checkpoint
-// off: a commit that finds no room ends a server, as it should. Afterwards the server may still give back the room of
-// logs that are done with, 35 MiB each: less than the room that it wants to have.
-func (p *runningServe) fillUp(disk string) (ballast string) {
+// off: a commit that finds no room ends a server, as it should. It goes on filling what the server gives back, which
+// deletes logs that are done with, 35 MiB each, at a time of its own. giveBack deletes what it filled the disk with.
+func (p *runningServe) fillUp(disk string) (giveBack func()) {
 	p.t.Helper()
 	fill(p.t, disk, 32)
 	p.until("the disk is nearly full")
 	p.until("no checkpoint: what was committed is safe")
-	return fill(p.t, disk, 0)
+	ballast := fill(p.t, disk, 0)
+	return hog(p.t, func() error {
+		f, err := os.OpenFile(ballast, os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		defer f.Close() //nolint:errcheck // nothing is written to it
+		if err = growTo(f, 0); errors.Is(err, syscall.ENOSPC) {
+			return nil
+		}
+		return err
+	}, func() error { return os.Remove(ballast) })
+}
+
+// hog calls take again and again, until giveBack is called, which then calls release.
+func hog(t *testing.T, take, release func() error) (giveBack func()) {
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for err := take(); ; err = take() {
+			select {
+			case <-stop:
+				stopped <- err
+				return
+			case <-time.After(time.Millisecond):
+			}
+			if err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	return func() {
+		t.Helper()
+		close(stop)
+		if err := errors.Join(<-stopped, release()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func namesIn(t *testing.T, dir string) (names []string) {
@@ -205,19 +239,15 @@ func TestNoRoomForFiles(t *testing.T) {
 	const full, done = "the disk is full: no orders are taken until there is room again",
 		"what waited for room on the disk is done with"
 	for range 2 {
-		files := takeFiles(t, disk)
+		giveBack := takeFiles(t, disk)
 		stop := n.order()
 		p.until(full)
-		for _, name := range files {
-			if err := os.Remove(name); err != nil {
-				t.Fatal(err)
-			}
-		}
+		giveBack()
 		p.until(done)
 		stop()
 		buyAs(t, at, fmt.Sprintf("after %d", n.acknowledged))
 	}
-	files := takeFiles(t, disk)
+	giveBack := takeFiles(t, disk)
 	stop := n.order()
 	p.until(full)
 	n.stopping.Store(true)
@@ -227,11 +257,7 @@ func TestNoRoomForFiles(t *testing.T) {
 	}
 	p.mustFail()
 	stop()
-	for _, name := range files {
-		if err := os.Remove(name); err != nil {
-			t.Fatal(err)
-		}
-	}
+	giveBack()
 	p = startServe(t, args...)
 	c := dial(t, p.until("listening").Listen)
 	for _, i := range []int{max(0, n.acknowledged-4000), n.acknowledged - 1} {
@@ -244,20 +270,31 @@ func TestNoRoomForFiles(t *testing.T) {
 	p.stop()
 }
 
-// takeFiles creates files until no more can be created.
-func takeFiles(t *testing.T, disk string) (files []string) {
+// takeFiles creates files until no more can be created, and goes on when the server gives some back: it deletes what it
+// needs no more at a time of its own, and makes new files out of that for a while. giveBack deletes them.
+func takeFiles(t *testing.T, disk string) (giveBack func()) {
 	t.Helper()
-	for n := 0; ; n++ {
-		name := filepath.Join(disk, fmt.Sprintf("ballast-%d", n))
-		err := os.WriteFile(name, nil, 0o600)
-		if errors.Is(err, syscall.ENOSPC) {
-			return files
+	var files []string
+	take := func() error {
+		for {
+			name := filepath.Join(disk, fmt.Sprintf("ballast-%d", len(files)))
+			if err := os.WriteFile(name, nil, 0o600); errors.Is(err, syscall.ENOSPC) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			files = append(files, name)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, name)
 	}
+	if err := take(); err != nil {
+		t.Fatal(err)
+	}
+	return hog(t, take, func() (err error) {
+		for _, name := range files {
+			err = errors.Join(err, os.Remove(name))
+		}
+		return err
+	})
 }
 
 // orderer orders one share after another.
@@ -284,6 +321,7 @@ func (o *orderer) order() (stop func()) {
 			case err == nil:
 				o.acknowledged++
 			case !errors.As(err, &refused):
+				o.t.Logf("no more orders after %d: %v", o.acknowledged, err)
 				return
 			case refused.Code == client.Draining && o.stopping.Load():
 				return

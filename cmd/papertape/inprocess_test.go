@@ -13,7 +13,7 @@ import (
 )
 
 // patience bounds a wait for something that should happen at once.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // inProcessServer is a server that runs in the test's own process.
 type inProcessServer struct {

@@ -62,7 +62,7 @@ func newLedger(cfg *config.Config, log zerolog.Logger, fatal func(error)) *ledge
 func journalOptions(log zerolog.Logger) journal.Options {
 	return journal.Options{
 		Mode: journal.Sync, Universe: market.Default(), Log: log, Fatal: func(err error) { panic(err) },
-		Beside: []string{openingFile},
+		Beside: []string{openingFile, walkFile},
 	}
 }
 
@@ -183,6 +183,9 @@ func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err 
 		s.engine.Stop()
 		return errors.Join(s.closeAccess(), s.ledger.close())
 	}
+	if err := s.checkHeld(ctx); err != nil {
+		return closeLedger, err
+	}
 	s.setUnready(console.StateOpening, "opening accounts")
 	return closeLedger, s.openAccounts(ctx)
 }
@@ -195,11 +198,11 @@ func (s *server) closeMemory() error {
 // checkpoint starts the goroutine that makes checkpoints. The returned function stops it and makes
 // a last one.
 func (s *server) checkpoint(ctx context.Context) (stop func()) {
-	j := s.ledger.journal.Load()
+	j, of := s.ledger.journal.Load(), s.checkpointer()
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := j.Run(work, s.engine); err != nil {
+		if err := j.Run(work, of); err != nil {
 			s.fatal(fmt.Errorf("checkpoints: %w", err))
 		}
 	})
@@ -208,7 +211,7 @@ func (s *server) checkpoint(ctx context.Context) (stop func()) {
 		running.Wait()
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 		defer cancel()
-		switch err := j.Checkpoint(limit, s.engine); {
+		switch err := j.Checkpoint(limit, of); {
 		case err == nil, limit.Err() != nil: // without it nothing is lost: the next start replays more
 		case errors.Is(err, journal.ErrNoRoom):
 			s.log.Warn().Err(err).

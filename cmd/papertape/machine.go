@@ -19,8 +19,12 @@ import (
 // read and the keys too, and that there are enough files for the connections. It returns the maximum number of
 // connections.
 func checkMachine(cfg *config.Config) (connections int, err error) {
+	universe, err := configuredUniverse(cfg)
+	if err != nil {
+		return 0, err
+	}
 	if cfg.Simulator.Script != "" {
-		if _, err := loadScript(cfg.Simulator.Script, market.Default()); err != nil {
+		if _, err := loadScript(cfg.Simulator.Script, universe); err != nil {
 			return 0, cfg.Wrong("simulator.script", "%w", err)
 		}
 	}

@@ -98,8 +98,8 @@ func newRoot() *cobra.Command {
 		newKick(), newStats(), newSimulate(), newHealthcheck(), newConsole(),
 		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newKeys(), newVersion())
 	root.AddCommand(newBust(), newCorrect(), newTrade(), newAccount())
-	root.AddCommand(newTLS(), newVerify(), newExport(), newBackup(), newAudit(), newTorture(), newDoctor(), newTop())
-	root.AddCommand(newTape())
+	root.AddCommand(newTLS(), newVerify(), newExport(), newBackup(), newAudit(), newTorture(), newDoctor(), newTop(),
+		newInstruments(), newTape())
 	describeHelp(root)
 	return root
 }

@@ -72,14 +72,18 @@ func (o *openingRecord) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, openingFile)
-	if err := writeSynced(path+".new", append(text, '\n')); err != nil {
+	return replaceSynced(filepath.Join(dir, openingFile), append(text, '\n'))
+}
+
+// replaceSynced makes the content of a file durable. A crash leaves either the old content or the new one.
+func replaceSynced(path string, text []byte) error {
+	if err := writeSynced(path+".new", text); err != nil {
 		return err
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	return syncDirectory(dir)
+	return syncDirectory(filepath.Dir(path))
 }
 
 // writeSynced writes and syncs a file that only its owner may access, whatever the umask.
@@ -126,7 +130,7 @@ func (s *server) openAccounts(ctx context.Context) error {
 			return fmt.Errorf("open accounts: %w", err)
 		}
 	}
-	if err := s.opening.accounts(market.Default()).Open(ctx, s.engine); err != nil {
+	if err := s.opening.accounts(s.universe).Open(ctx, s.engine); err != nil {
 		return fmt.Errorf("open accounts: %w", err)
 	}
 	return nil

@@ -83,10 +83,12 @@ func (p *runningServe) signal(s syscall.Signal) {
 // until returns the next line whose message begins with this text.
 func (p *runningServe) until(message string) logLine {
 	p.t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(patience)
+	var said []string
 	for {
 		select {
 		case line, ok := <-p.lines:
+			said = append(said, line.Message)
 			if !ok {
 				p.t.Fatalf("the server ended before it said %q", message)
 			}
@@ -94,7 +96,7 @@ func (p *runningServe) until(message string) logLine {
 				return line
 			}
 		case <-limit:
-			p.t.Fatalf("the server did not say %q", message)
+			p.t.Fatalf("the server did not say %q within %v, but %q", message, patience, said)
 		}
 	}
 }

@@ -22,27 +22,32 @@ import (
 	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/keys"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/market/calendar"
 )
 
 // server is a complete Papertape server. serve and demo run it, and tests run it in their own
 // process.
 type server struct {
-	cfg     *config.Config
-	log     zerolog.Logger
-	feed    *market.Feed
-	gw      *gateway.Gateway
-	keys    *keys.Store // nil: clients need none
-	engine  *engine.Engine
-	ledger  *ledger // nil: durability is none
-	access  *access
-	console atomic.Pointer[console.Server] // nil until it serves
-	opening openingRecord
+	cfg *config.Config
+	log zerolog.Logger
+	// universe is what is traded, and what the history in the ledger names beside it.
+	universe *market.Universe
+	feed     *market.Feed
+	hours    *calendar.Calendars
+	tape     tapeReader // nil: nothing is replayed
+	gw       *gateway.Gateway
+	keys     *keys.Store // nil: clients need none
+	engine   *engine.Engine
+	ledger   *ledger // nil: durability is none
+	access   *access
+	console  atomic.Pointer[console.Server] // nil until it serves
+	opening  openingRecord
 	// openingFound means that opening was read from the data directory, and does not come from the
 	// configuration.
 	openingFound bool
 	flow         *simulator.Flow
 	runner       *simulator.Runner // nil: no script
-	tape         *tapeClock        // nil: the machine's clock is gone by
+	timeline     *tapeClock        // nil: the machine's clock is gone by
 	level        *logLevel         // the log's level; nil: fixed
 	terminal     io.Writer         // for messages to a person; nil: none
 	out          *logQueue         // the log's destination; nil: another one
@@ -70,15 +75,15 @@ type addresses struct {
 func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger) (*server, error) {
 	s := &server{cfg: cfg, log: log, access: newAccess(cfg), started: time.Now()}
 	s.setUnready(console.StateStarting, "starting")
-	universe := market.Default()
-	s.feed = market.Walk(universe, cfg.Seed)
-	if cfg.Prices.Source == "fixed" {
-		s.feed = market.Fixed(universe)
+	if err := s.chooseLedger(); err != nil {
+		return nil, err
 	}
-	if cfg.Clock == config.ClockTape {
-		if err := s.useTape(universe); err != nil {
-			return nil, err
-		}
+	if err := s.chooseUniverse(); err != nil {
+		return nil, err
+	}
+	universe := s.universe
+	if err := s.openFeed(); err != nil {
+		return nil, err
 	}
 	if script == nil && cfg.Simulator.Script != "" {
 		var err error
@@ -88,7 +93,7 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 	}
 	var hooks []gateway.Hooks
 	var wrappers []gateway.Wrapper
-	if s.tape != nil {
+	if s.timeline != nil {
 		wrappers = append(wrappers, s.watchForOrders())
 	}
 	if script != nil {
@@ -116,9 +121,7 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		Wrappers: wrappers,
 		Keys:     s.keys,
 	})
-	if err := s.chooseLedger(); err != nil {
-		return nil, err
-	}
+	s.feed.Watch(func(_, after *market.Prices, _ []market.Update) { s.gw.Quote(after) })
 	var journal engine.Journal = engine.NewMemoryJournal()
 	readOnly := func() bool { return false }
 	if s.ledger != nil {
@@ -232,7 +235,8 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 	defer stopWork()
 	s.useCertificate(s.cfg.TLSConfig)
 	background.Go(func() { s.warnOfExpiry(work) })
-	background.Go(func() { s.feed.Run(work, s.cfg.Prices.Interval, s.gw.Quote) })
+	background.Go(func() { s.turn(work) })
+	background.Go(func() { s.drivePrices(work) })
 	s.logHeads(work, &background)
 
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
@@ -278,7 +282,7 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 
 // simulate starts whoever trades by himself. The end of a tape is told to played.
 func (s *server) simulate(work context.Context, simulators *sync.WaitGroup, played chan<- error) {
-	if s.tape != nil {
+	if s.timeline != nil {
 		simulators.Go(func() { played <- s.playTape(work) })
 		return
 	}
@@ -315,7 +319,7 @@ func (s *server) ready() error {
 // newConsole returns the server's console.
 func (s *server) newConsole() (*console.Server, error) {
 	cfg := console.Config{
-		Universe: market.Default(), Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Bookings: books{s},
+		Universe: s.universe, Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Bookings: books{s},
 		Sessions:  s.gw,
 		Simulator: operatedFlow{s.flow, s},
 		About:     s.about, Limits: s.limits, Checks: s.checks, Journal: s.journalState, Settings: s.settings,

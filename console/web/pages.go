@@ -14,6 +14,9 @@ const (
 	sessionsShown = 100
 	eventsShown   = 50
 	linesShown    = 100
+
+	// instrumentsShown is how many instruments a page lists, and how many a menu has.
+	instrumentsShown = 500
 )
 
 // asked copies parameters of a page to a question for the API.
@@ -157,7 +160,8 @@ func (v *view) Tiles() (shown []map[string]any) {
 	return shown
 }
 
-// Instruments are those that the filter leaves, each with its place in the list of all and its prices.
+// Instruments are the first of those that the filter leaves, each with its place in the list of all and its
+// prices.
 func (v *view) Instruments() (shown []map[string]any) {
 	all, _ := at(v.D["instruments"], "instruments").([]any)
 	rings, _ := at(v.D["live"], "rings.prices").([]any)
@@ -174,8 +178,20 @@ func (v *view) Instruments() (shown []map[string]any) {
 			ring = rings[i]
 		}
 		shown = append(shown, map[string]any{"i": in, "index": i, "ring": ring})
+		if len(shown) == instrumentsShown {
+			break
+		}
 	}
 	return shown
+}
+
+// Menu are all instruments, or none if they are too many for a menu: then one is typed.
+func (v *view) Menu() []any {
+	all, _ := at(v.D["instruments"], "instruments").([]any)
+	if len(all) > instrumentsShown {
+		return nil
+	}
+	return all
 }
 
 // Markets are those of all instruments.

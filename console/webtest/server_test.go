@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -166,6 +167,7 @@ func (s *server) ask(path string) map[string]any {
 type terminal struct {
 	t     *testing.T
 	stdin io.WriteCloser
+	ended chan struct{}
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -173,7 +175,7 @@ type terminal struct {
 
 func (s *server) terminal(account string) *terminal {
 	s.t.Helper()
-	c := &terminal{t: s.t}
+	c := &terminal{t: s.t, ended: make(chan struct{})}
 	cmd := exec.Command(binary, "client", "--server", s.listen, "--account", account, "--lang", "en")
 	cmd.Stdout, cmd.Stderr = c, c
 	var err error
@@ -183,9 +185,13 @@ func (s *server) terminal(account string) *terminal {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	go func() {
+		defer close(c.ended)
+		_ = cmd.Wait()
+	}()
 	s.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-c.ended
 	})
 	return c
 }
@@ -208,6 +214,13 @@ func (c *terminal) types(line string) {
 	if _, err := io.WriteString(c.stdin, line+"\n"); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// leaves ends the terminal, and waits until it has ended.
+func (c *terminal) leaves() {
+	c.t.Helper()
+	c.types("quit")
+	<-c.ended
 }
 
 // shows waits until the terminal shows a text.
@@ -240,29 +253,34 @@ func (d *deaf) Read(p []byte) (int, error) {
 	}
 }
 
+// dial is a client.Options.Dial, for one connection.
+func (d *deaf) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		return nil, err
+	}
+	d.Conn = conn
+	return d, nil
+}
+
 func (d *deaf) Close() error {
 	d.once.Do(func() { close(d.gone) })
 	return d.Conn.Close()
 }
 
-// stall logs a client in to an account, which then takes nothing any more.
-func (s *server) stall(account uint64) {
+// stall logs a client in to an account, which then takes nothing any more, and trades beside it until as many bytes
+// wait for it.
+func (s *server) stall(account string, bytes float64) {
 	s.t.Helper()
 	d := &deaf{stop: make(chan struct{}), gone: make(chan struct{})}
-	c, err := client.Dial(s.t.Context(), s.listen, client.Options{
-		Account: account, DiscardEvents: true,
-		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
-				return nil, err
-			}
-			d.Conn = conn
-			return d, nil
-		},
-	})
+	number, err := strconv.ParseUint(account, 10, 64)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c, err := client.Dial(s.t.Context(), s.listen, client.Options{Account: number, DiscardEvents: true, Dial: d.dial})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -271,4 +289,25 @@ func (s *server) stall(account uint64) {
 		_ = d.Close()
 		_ = c.Close()
 	})
+	beside, err := client.Dial(s.t.Context(), s.listen, client.Options{Account: number, DiscardEvents: true})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer beside.Close() //nolint:errcheck // nothing of it is used any more
+	for s.waiting(account) < bytes {
+		for range 10 {
+			if _, err := beside.Buy(s.t.Context(), "SZ", "000001", 100); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// waiting returns how many bytes wait for the sessions of an account.
+func (s *server) waiting(account string) (bytes float64) {
+	s.t.Helper()
+	for _, one := range s.ask("/api/v1/sessions?account=" + account)["sessions"].([]any) {
+		bytes += one.(map[string]any)["waiting_bytes"].(float64)
+	}
+	return bytes
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for something that must happen.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // server is a gateway with an engine behind it, on a free port, for one test.
 type server struct {

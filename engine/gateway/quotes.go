@@ -19,7 +19,7 @@ type quotes struct {
 // to a subscriber that had too much waiting. The owner of the price feed calls it.
 func (g *Gateway) Quote(prices *market.Prices) {
 	var moved []market.ID
-	for id := range market.ID(g.cfg.Universe.Len()) {
+	for _, id := range g.cfg.Universe.ListedIDs() {
 		if g.quoted == nil || g.quoted.At(id) != prices.At(id) {
 			moved = append(moved, id)
 		}
@@ -44,11 +44,7 @@ func (g *Gateway) Quote(prices *market.Prices) {
 }
 
 func (g *Gateway) appendAllQuotes(dst []byte, prices *market.Prices) []byte {
-	ids := make([]market.ID, g.cfg.Universe.Len())
-	for i := range ids {
-		ids[i] = market.ID(i)
-	}
-	return codec.AppendQuotes(dst, ids, prices, g.cfg.Universe)
+	return codec.AppendQuotes(dst, g.cfg.Universe.ListedIDs(), prices, g.cfg.Universe)
 }
 
 // subscribe switches quotes on or off for the session. When they are switched on, all of them are sent.

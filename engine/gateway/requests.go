@@ -117,12 +117,12 @@ func history(l *loop, s *Session, f codec.Frame) {
 }
 
 func instruments(l *loop, s *Session, f codec.Frame) {
-	ids, err := codec.DecodeInstrumentsRequest(f.Payload, l.gw.cfg.Universe)
+	in, err := codec.DecodeInstrumentsRequest(f.Payload, l.gw.cfg.Universe)
 	if err != nil {
 		l.refuse(s, f, err)
 		return
 	}
-	l.frame = codec.AppendInstruments(l.frame[:0], f.ID, ids, l.gw.cfg.Prices(), l.gw.cfg.Universe)
+	l.frame = codec.AppendInstruments(l.frame[:0], f.ID, &in, l.gw.cfg.Prices(), l.gw.cfg.Universe)
 	l.reply(s)
 }
 

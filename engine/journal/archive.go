@@ -54,7 +54,7 @@ func openArchive(ctx context.Context, dir string, o Options) (*archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &archive{store: store{disk: disk, dir: dir, lock: lock, universe: o.Universe}}
+	a := &archive{store: store{disk: disk, dir: dir, lock: lock, universe: o.Universe, reads: true}}
 	if err := a.open(ctx, &o); err != nil {
 		return nil, errors.Join(err, a.unlock())
 	}

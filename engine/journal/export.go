@@ -31,7 +31,7 @@ func Export(ctx context.Context, dir, out string, o Options) (sum Summary, err e
 		return a.sum, &TargetError{fmt.Errorf("the directory of the export cannot be made: %w", err)}
 	}
 	err = a.everyAccount(ctx, func(stored *engine.AccountState) error {
-		if err := a.export(ctx, stored, out, o.Universe); err != nil {
+		if err := a.export(ctx, stored, out, a.universe); err != nil {
 			return err
 		}
 		return ctx.Err()

@@ -13,7 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // failingDisk fails the n-th operation of a kind once it is armed. If once is not set, it fails
 // all later ones too.

@@ -36,6 +36,11 @@ func (s *store) readHead(f *inspection) (h head, err error) {
 	if err := s.readTable(&h); err != nil {
 		return h, err
 	}
+	if s.reads { // whatever the universe: what the ledger has can be read
+		if s.universe, err = record.Archive(h.listings, s.universe); err != nil {
+			return h, s.damage("the instruments", err)
+		}
+	}
 	s.instruments = newInstruments(h.listings, s.universe)
 	if _, err = s.get(metaKey(metaMark), func(d *decoder) { d.markRecord(&h.mark) }); err != nil {
 		return h, err

@@ -21,7 +21,8 @@ type store struct {
 	lock *pebble.Lock
 
 	universe    *market.Universe
-	instruments // of the ledger, once its head is read
+	reads       bool // an archive: readHead extends the universe by what the ledger has
+	instruments      // of the ledger, once its head is read
 }
 
 // lockDir takes Pebble's lock against other processes. On a readOnlyFS it is one that readers

@@ -29,7 +29,7 @@ func Verify(ctx context.Context, dir string, o Options) (sum Summary, err error)
 	if err := a.checkKeys(); err != nil {
 		return a.sum, err
 	}
-	err = a.everyAccount(ctx, func(stored *engine.AccountState) error { return a.verify(ctx, stored, o.Universe) })
+	err = a.everyAccount(ctx, func(stored *engine.AccountState) error { return a.verify(ctx, stored, a.universe) })
 	return a.sum, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/market"
@@ -53,12 +54,12 @@ func OpeningOf(number, seed uint64, u *market.Universe) engine.Opening {
 	if number%100 != 0 && rng.IntN(8) != 0 {
 		rows = rng.IntN(openingRowsMax + 1)
 	}
-	rows = min(rows, u.Len())
+	rows = min(rows, u.Listed())
 	cash := int64(OpeningCash)
 	orders := make([]positions.Order, 0, rows)
-	for _, i := range rng.Perm(u.Len())[:rows] {
+	for _, i := range someOf(rng, u.Listed(), rows) {
 		o := positions.Order{
-			Account: number, Instrument: market.ID(i), Side: positions.Buy, Origin: positions.OriginOperator,
+			Account: number, Instrument: u.ListedIDs()[i], Side: positions.Buy, Origin: positions.OriginOperator,
 			Quantity: int64(1+rng.IntN(20)) * 100,
 		}
 		cash += o.Quantity * u.Opening().At(o.Instrument)
@@ -67,4 +68,22 @@ func OpeningOf(number, seed uint64, u *market.Universe) engine.Opening {
 	return engine.Opening{
 		Adjustment: positions.Adjustment{Cash: cash, Reason: "account opened", Actor: "papertape"}, Orders: orders,
 	}
+}
+
+// shuffledMax is how many instruments are shuffled to choose some; of more, some are drawn, for every
+// account is opened in this way.
+const shuffledMax = 512
+
+// someOf returns count different numbers below n.
+func someOf(rng *rand.Rand, n, count int) []int {
+	if n <= shuffledMax {
+		return rng.Perm(n)[:count]
+	}
+	some := make([]int, 0, count)
+	for len(some) < count {
+		if i := rng.IntN(n); !slices.Contains(some, i) {
+			some = append(some, i)
+		}
+	}
+	return some
 }

@@ -219,7 +219,7 @@ func Draw(v positions.View, prices *market.Prices, u *market.Universe, rng *rand
 	move := rng.IntN(4)
 	switch {
 	case held == 0 || move == 0 && held < flowRowsMax: // open
-		o.Side, o.Instrument = positions.Buy, market.ID(rng.IntN(u.Len()))
+		o.Side, o.Instrument = positions.Buy, u.ListedIDs()[rng.IntN(u.Listed())]
 	case move == 1: // increase
 		o.Side, o.Instrument = positions.Buy, v.Row(rng.IntN(held)).Instrument
 	default: // decrease or close

@@ -1,12 +1,13 @@
 package calendar
 
-// Status says whether a market trades. The numbers are those of the wire; 3, a halt, is of an instrument
-// and not of a market.
-type Status uint8
+import "github.com/papertape/papertape/market"
+
+// Status says whether a market trades. A halt is of an instrument, and not of a market.
+type Status = market.Status
 
 // The statuses of a market.
 const (
-	StatusOpen    Status = 1 // continuous trading
-	StatusClosed  Status = 2 // nothing is matched
-	StatusAuction Status = 4 // orders are collected for a call auction
+	StatusOpen    = market.StatusOpen
+	StatusClosed  = market.StatusClosed
+	StatusAuction = market.StatusAuction
 )

@@ -22,7 +22,7 @@ import (
 
 // patience bounds every wait for something that should come at once. It is generous for busy
 // machines.
-const patience = 10 * time.Second
+const patience = 2 * time.Minute
 
 // scratch is a directory for the binary and the shared server, removed after all tests.
 var scratch string

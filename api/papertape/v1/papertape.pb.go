@@ -412,6 +412,61 @@ func (Origin) EnumDescriptor() ([]byte, []int) {
 	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{5}
 }
 
+type MarketStatus int32
+
+const (
+	MarketStatus_MARKET_STATUS_UNSPECIFIED MarketStatus = 0
+	MarketStatus_MARKET_STATUS_OPEN        MarketStatus = 1
+	MarketStatus_MARKET_STATUS_CLOSED      MarketStatus = 2
+	MarketStatus_MARKET_STATUS_HALTED      MarketStatus = 3
+	MarketStatus_MARKET_STATUS_AUCTION     MarketStatus = 4
+)
+
+// Enum value maps for MarketStatus.
+var (
+	MarketStatus_name = map[int32]string{
+		0: "MARKET_STATUS_UNSPECIFIED",
+		1: "MARKET_STATUS_OPEN",
+		2: "MARKET_STATUS_CLOSED",
+		3: "MARKET_STATUS_HALTED",
+		4: "MARKET_STATUS_AUCTION",
+	}
+	MarketStatus_value = map[string]int32{
+		"MARKET_STATUS_UNSPECIFIED": 0,
+		"MARKET_STATUS_OPEN":        1,
+		"MARKET_STATUS_CLOSED":      2,
+		"MARKET_STATUS_HALTED":      3,
+		"MARKET_STATUS_AUCTION":     4,
+	}
+)
+
+func (x MarketStatus) Enum() *MarketStatus {
+	p := new(MarketStatus)
+	*p = x
+	return p
+}
+
+func (x MarketStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MarketStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_papertape_v1_papertape_proto_enumTypes[6].Descriptor()
+}
+
+func (MarketStatus) Type() protoreflect.EnumType {
+	return &file_papertape_v1_papertape_proto_enumTypes[6]
+}
+
+func (x MarketStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MarketStatus.Descriptor instead.
+func (MarketStatus) EnumDescriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{6}
+}
+
 type Welcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Uid           uint64                 `protobuf:"varint,1,opt,name=uid,proto3" json:"uid,omitempty"`           // this connection's user id, assigned by the server, never reused while the server runs
@@ -1925,7 +1980,8 @@ func (x *History) GetOldestSeq() uint64 {
 
 type InstrumentsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Codes         []string               `protobuf:"bytes,1,rep,name=codes,proto3" json:"codes,omitempty"`
+	Codes         []string               `protobuf:"bytes,1,rep,name=codes,proto3" json:"codes,omitempty"` // "SH.600519" …; none: all, a page at a time
+	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"` // "SH.600519": the page behind it; with codes: ignored
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1967,6 +2023,13 @@ func (x *InstrumentsRequest) GetCodes() []string {
 	return nil
 }
 
+func (x *InstrumentsRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
 type Instrument struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Market        string                 `protobuf:"bytes,1,opt,name=market,proto3" json:"market,omitempty"`
@@ -1975,7 +2038,12 @@ type Instrument struct {
 	Price         int64                  `protobuf:"varint,4,opt,name=price,proto3" json:"price,omitempty"`
 	PreviousClose int64                  `protobuf:"varint,5,opt,name=previous_close,json=previousClose,proto3" json:"previous_close,omitempty"`
 	Lot           uint32                 `protobuf:"varint,6,opt,name=lot,proto3" json:"lot,omitempty"`
-	Tick          int64                  `protobuf:"varint,7,opt,name=tick,proto3" json:"tick,omitempty"`
+	Tick          int64                  `protobuf:"varint,7,opt,name=tick,proto3" json:"tick,omitempty"`        // at previous_close
+	Currency      string                 `protobuf:"bytes,8,opt,name=currency,proto3" json:"currency,omitempty"` // ISO 4217
+	Upper         int64                  `protobuf:"varint,9,opt,name=upper,proto3" json:"upper,omitempty"`
+	Lower         int64                  `protobuf:"varint,10,opt,name=lower,proto3" json:"lower,omitempty"` // of the day; 0: no limit
+	Status        MarketStatus           `protobuf:"varint,11,opt,name=status,proto3,enum=papertape.v1.MarketStatus" json:"status,omitempty"`
+	Mic           string                 `protobuf:"bytes,12,opt,name=mic,proto3" json:"mic,omitempty"` // of the exchange, ISO 10383; empty: not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2059,9 +2127,45 @@ func (x *Instrument) GetTick() int64 {
 	return 0
 }
 
+func (x *Instrument) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *Instrument) GetUpper() int64 {
+	if x != nil {
+		return x.Upper
+	}
+	return 0
+}
+
+func (x *Instrument) GetLower() int64 {
+	if x != nil {
+		return x.Lower
+	}
+	return 0
+}
+
+func (x *Instrument) GetStatus() MarketStatus {
+	if x != nil {
+		return x.Status
+	}
+	return MarketStatus_MARKET_STATUS_UNSPECIFIED
+}
+
+func (x *Instrument) GetMic() string {
+	if x != nil {
+		return x.Mic
+	}
+	return ""
+}
+
 type Instruments struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instruments   []*Instrument          `protobuf:"bytes,1,rep,name=instruments,proto3" json:"instruments,omitempty"`
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"` // there are more behind the last: ask with after
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2101,6 +2205,13 @@ func (x *Instruments) GetInstruments() []*Instrument {
 		return x.Instruments
 	}
 	return nil
+}
+
+func (x *Instruments) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type Subscribe struct {
@@ -2521,9 +2632,10 @@ const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"\aHistory\x122\n" +
 	"\x06events\x18\x01 \x03(\v2\x1a.papertape.v1.AccountEventR\x06events\x12\x1d\n" +
 	"\n" +
-	"oldest_seq\x18\x02 \x01(\x04R\toldestSeq\"*\n" +
+	"oldest_seq\x18\x02 \x01(\x04R\toldestSeq\"@\n" +
 	"\x12InstrumentsRequest\x12\x14\n" +
-	"\x05codes\x18\x01 \x03(\tR\x05codes\"\xaf\x01\n" +
+	"\x05codes\x18\x01 \x03(\tR\x05codes\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\tR\x05after\"\xbd\x02\n" +
 	"\n" +
 	"Instrument\x12\x16\n" +
 	"\x06market\x18\x01 \x01(\tR\x06market\x12\x12\n" +
@@ -2532,9 +2644,16 @@ const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"\x05price\x18\x04 \x01(\x03R\x05price\x12%\n" +
 	"\x0eprevious_close\x18\x05 \x01(\x03R\rpreviousClose\x12\x10\n" +
 	"\x03lot\x18\x06 \x01(\rR\x03lot\x12\x12\n" +
-	"\x04tick\x18\a \x01(\x03R\x04tick\"I\n" +
+	"\x04tick\x18\a \x01(\x03R\x04tick\x12\x1a\n" +
+	"\bcurrency\x18\b \x01(\tR\bcurrency\x12\x14\n" +
+	"\x05upper\x18\t \x01(\x03R\x05upper\x12\x14\n" +
+	"\x05lower\x18\n" +
+	" \x01(\x03R\x05lower\x122\n" +
+	"\x06status\x18\v \x01(\x0e2\x1a.papertape.v1.MarketStatusR\x06status\x12\x10\n" +
+	"\x03mic\x18\f \x01(\tR\x03mic\"]\n" +
 	"\vInstruments\x12:\n" +
-	"\vinstruments\x18\x01 \x03(\v2\x18.papertape.v1.InstrumentR\vinstruments\"?\n" +
+	"\vinstruments\x18\x01 \x03(\v2\x18.papertape.v1.InstrumentR\vinstruments\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"?\n" +
 	"\tSubscribe\x12\x16\n" +
 	"\x06quotes\x18\x01 \x01(\bR\x06quotes\x12\x1a\n" +
 	"\bpresence\x18\x02 \x01(\bR\bpresence\"@\n" +
@@ -2611,7 +2730,13 @@ const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rORIGIN_CLIENT\x10\x01\x12\x14\n" +
 	"\x10ORIGIN_SIMULATOR\x10\x02\x12\x13\n" +
-	"\x0fORIGIN_OPERATOR\x10\x03B=Z;github.com/papertape/papertape/api/papertape/v1;papertapev1b\x06proto3"
+	"\x0fORIGIN_OPERATOR\x10\x03*\x94\x01\n" +
+	"\fMarketStatus\x12\x1d\n" +
+	"\x19MARKET_STATUS_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12MARKET_STATUS_OPEN\x10\x01\x12\x18\n" +
+	"\x14MARKET_STATUS_CLOSED\x10\x02\x12\x18\n" +
+	"\x14MARKET_STATUS_HALTED\x10\x03\x12\x19\n" +
+	"\x15MARKET_STATUS_AUCTION\x10\x04B=Z;github.com/papertape/papertape/api/papertape/v1;papertapev1b\x06proto3"
 
 var (
 	file_papertape_v1_papertape_proto_rawDescOnce sync.Once
@@ -2625,7 +2750,7 @@ func file_papertape_v1_papertape_proto_rawDescGZIP() []byte {
 	return file_papertape_v1_papertape_proto_rawDescData
 }
 
-var file_papertape_v1_papertape_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_papertape_v1_papertape_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_papertape_v1_papertape_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_papertape_v1_papertape_proto_goTypes = []any{
 	(ResumeMode)(0),            // 0: papertape.v1.ResumeMode
@@ -2634,62 +2759,64 @@ var file_papertape_v1_papertape_proto_goTypes = []any{
 	(Side)(0),                  // 3: papertape.v1.Side
 	(Change)(0),                // 4: papertape.v1.Change
 	(Origin)(0),                // 5: papertape.v1.Origin
-	(*Welcome)(nil),            // 6: papertape.v1.Welcome
-	(*Login)(nil),              // 7: papertape.v1.Login
-	(*LoginReply)(nil),         // 8: papertape.v1.LoginReply
-	(*Ping)(nil),               // 9: papertape.v1.Ping
-	(*Pong)(nil),               // 10: papertape.v1.Pong
-	(*Goodbye)(nil),            // 11: papertape.v1.Goodbye
-	(*Reject)(nil),             // 12: papertape.v1.Reject
-	(*Order)(nil),              // 13: papertape.v1.Order
-	(*Position)(nil),           // 14: papertape.v1.Position
-	(*Cash)(nil),               // 15: papertape.v1.Cash
-	(*Holdings)(nil),           // 16: papertape.v1.Holdings
-	(*HoldingsRequest)(nil),    // 17: papertape.v1.HoldingsRequest
-	(*Trade)(nil),              // 18: papertape.v1.Trade
-	(*Bust)(nil),               // 19: papertape.v1.Bust
-	(*Adjustment)(nil),         // 20: papertape.v1.Adjustment
-	(*Reset)(nil),              // 21: papertape.v1.Reset
-	(*AccountEvent)(nil),       // 22: papertape.v1.AccountEvent
-	(*HistoryRequest)(nil),     // 23: papertape.v1.HistoryRequest
-	(*History)(nil),            // 24: papertape.v1.History
-	(*InstrumentsRequest)(nil), // 25: papertape.v1.InstrumentsRequest
-	(*Instrument)(nil),         // 26: papertape.v1.Instrument
-	(*Instruments)(nil),        // 27: papertape.v1.Instruments
-	(*Subscribe)(nil),          // 28: papertape.v1.Subscribe
-	(*Subscribed)(nil),         // 29: papertape.v1.Subscribed
-	(*Quote)(nil),              // 30: papertape.v1.Quote
-	(*Quotes)(nil),             // 31: papertape.v1.Quotes
-	(*Presence)(nil),           // 32: papertape.v1.Presence
+	(MarketStatus)(0),          // 6: papertape.v1.MarketStatus
+	(*Welcome)(nil),            // 7: papertape.v1.Welcome
+	(*Login)(nil),              // 8: papertape.v1.Login
+	(*LoginReply)(nil),         // 9: papertape.v1.LoginReply
+	(*Ping)(nil),               // 10: papertape.v1.Ping
+	(*Pong)(nil),               // 11: papertape.v1.Pong
+	(*Goodbye)(nil),            // 12: papertape.v1.Goodbye
+	(*Reject)(nil),             // 13: papertape.v1.Reject
+	(*Order)(nil),              // 14: papertape.v1.Order
+	(*Position)(nil),           // 15: papertape.v1.Position
+	(*Cash)(nil),               // 16: papertape.v1.Cash
+	(*Holdings)(nil),           // 17: papertape.v1.Holdings
+	(*HoldingsRequest)(nil),    // 18: papertape.v1.HoldingsRequest
+	(*Trade)(nil),              // 19: papertape.v1.Trade
+	(*Bust)(nil),               // 20: papertape.v1.Bust
+	(*Adjustment)(nil),         // 21: papertape.v1.Adjustment
+	(*Reset)(nil),              // 22: papertape.v1.Reset
+	(*AccountEvent)(nil),       // 23: papertape.v1.AccountEvent
+	(*HistoryRequest)(nil),     // 24: papertape.v1.HistoryRequest
+	(*History)(nil),            // 25: papertape.v1.History
+	(*InstrumentsRequest)(nil), // 26: papertape.v1.InstrumentsRequest
+	(*Instrument)(nil),         // 27: papertape.v1.Instrument
+	(*Instruments)(nil),        // 28: papertape.v1.Instruments
+	(*Subscribe)(nil),          // 29: papertape.v1.Subscribe
+	(*Subscribed)(nil),         // 30: papertape.v1.Subscribed
+	(*Quote)(nil),              // 31: papertape.v1.Quote
+	(*Quotes)(nil),             // 32: papertape.v1.Quotes
+	(*Presence)(nil),           // 33: papertape.v1.Presence
 }
 var file_papertape_v1_papertape_proto_depIdxs = []int32{
 	0,  // 0: papertape.v1.Login.mode:type_name -> papertape.v1.ResumeMode
 	0,  // 1: papertape.v1.LoginReply.mode:type_name -> papertape.v1.ResumeMode
-	16, // 2: papertape.v1.LoginReply.holdings:type_name -> papertape.v1.Holdings
+	17, // 2: papertape.v1.LoginReply.holdings:type_name -> papertape.v1.Holdings
 	1,  // 3: papertape.v1.Goodbye.reason:type_name -> papertape.v1.GoodbyeReason
 	2,  // 4: papertape.v1.Reject.code:type_name -> papertape.v1.RejectCode
 	3,  // 5: papertape.v1.Order.side:type_name -> papertape.v1.Side
-	14, // 6: papertape.v1.Holdings.positions:type_name -> papertape.v1.Position
-	15, // 7: papertape.v1.Holdings.cash:type_name -> papertape.v1.Cash
+	15, // 6: papertape.v1.Holdings.positions:type_name -> papertape.v1.Position
+	16, // 7: papertape.v1.Holdings.cash:type_name -> papertape.v1.Cash
 	3,  // 8: papertape.v1.Trade.side:type_name -> papertape.v1.Side
 	5,  // 9: papertape.v1.Trade.origin:type_name -> papertape.v1.Origin
-	18, // 10: papertape.v1.Bust.original:type_name -> papertape.v1.Trade
-	18, // 11: papertape.v1.Bust.replacement:type_name -> papertape.v1.Trade
-	18, // 12: papertape.v1.AccountEvent.trade:type_name -> papertape.v1.Trade
-	19, // 13: papertape.v1.AccountEvent.bust:type_name -> papertape.v1.Bust
-	20, // 14: papertape.v1.AccountEvent.adjustment:type_name -> papertape.v1.Adjustment
-	21, // 15: papertape.v1.AccountEvent.reset:type_name -> papertape.v1.Reset
+	19, // 10: papertape.v1.Bust.original:type_name -> papertape.v1.Trade
+	19, // 11: papertape.v1.Bust.replacement:type_name -> papertape.v1.Trade
+	19, // 12: papertape.v1.AccountEvent.trade:type_name -> papertape.v1.Trade
+	20, // 13: papertape.v1.AccountEvent.bust:type_name -> papertape.v1.Bust
+	21, // 14: papertape.v1.AccountEvent.adjustment:type_name -> papertape.v1.Adjustment
+	22, // 15: papertape.v1.AccountEvent.reset:type_name -> papertape.v1.Reset
 	4,  // 16: papertape.v1.AccountEvent.change:type_name -> papertape.v1.Change
-	14, // 17: papertape.v1.AccountEvent.positions:type_name -> papertape.v1.Position
-	15, // 18: papertape.v1.AccountEvent.cash:type_name -> papertape.v1.Cash
-	22, // 19: papertape.v1.History.events:type_name -> papertape.v1.AccountEvent
-	26, // 20: papertape.v1.Instruments.instruments:type_name -> papertape.v1.Instrument
-	30, // 21: papertape.v1.Quotes.quotes:type_name -> papertape.v1.Quote
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	15, // 17: papertape.v1.AccountEvent.positions:type_name -> papertape.v1.Position
+	16, // 18: papertape.v1.AccountEvent.cash:type_name -> papertape.v1.Cash
+	23, // 19: papertape.v1.History.events:type_name -> papertape.v1.AccountEvent
+	6,  // 20: papertape.v1.Instrument.status:type_name -> papertape.v1.MarketStatus
+	27, // 21: papertape.v1.Instruments.instruments:type_name -> papertape.v1.Instrument
+	31, // 22: papertape.v1.Quotes.quotes:type_name -> papertape.v1.Quote
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_papertape_v1_papertape_proto_init() }
@@ -2708,7 +2835,7 @@ func file_papertape_v1_papertape_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_papertape_v1_papertape_proto_rawDesc), len(file_papertape_v1_papertape_proto_rawDesc)),
-			NumEnums:      6,
+			NumEnums:      7,
 			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -58,6 +58,7 @@ type Config struct {
 	Accounts  int
 	Seed      uint64
 	Rules     string // none
+	Universe  string // what is traded: cn, us, or the path of a file
 	Simulator struct {
 		Rate   float64 // fills per second over all accounts; 0: off
 		Script string  // path of a scenario; empty: none
@@ -119,7 +120,7 @@ type Config struct {
 func Default() *Config {
 	c := &Config{
 		Listen: "127.0.0.1:7300", Admin: "127.0.0.1:7301", Data: "./papertape-data", Durability: DurabilitySync,
-		Accounts: 100, Seed: 1, Rules: "none", Presence: "own",
+		Accounts: 100, Seed: 1, Rules: "none", Universe: "cn", Presence: "own",
 		ConnectionsPreloginMax: 1000, ConnectionsPerSecondMax: 10000, SessionsPerAccountMax: 64,
 		InboxOrdersMax: 8192, RequestsInFlightMax: 256, HistoryReadsMax: 64,
 		OutboxBytesMax: 256 << 10, OutboxTotalBytesMax: 1 << 30, SocketSendBufferBytes: 64 << 10,

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// listingPage is how many instruments the server lists when none is asked for by code.
+	// listingPage is how many instruments are shown when none is asked for by code. A server that does not
+	// page lists no more than that.
 	listingPage = 500
 	nearMost    = 3 // instruments that a sentence suggests
 )
@@ -32,7 +33,7 @@ func fetchListing(ctx context.Context, a *client.Account) (*listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newListing(list, len(list) < listingPage)
+	return newListing(list, len(list) != listingPage)
 }
 
 func newListing(list []client.Instrument, complete bool) (*listing, error) {
@@ -139,11 +140,8 @@ func splitInstruments(words []string) (typed []string) {
 
 // isMarket says whether a word is only the name of a market, canonical or MIC.
 func isMarket(word string) bool {
-	switch strings.ToUpper(word) {
-	case "BJ", "XBSE", "BJSE", "HK", "XHKG", "SH", "XSHG", "SZ", "XSHE", "US", "XNYS", "XNAS":
-		return true
-	}
-	return false
+	_, _, ok := market.MarketOf(strings.ToUpper(word))
+	return ok
 }
 
 // resolve finds an instrument in the listing or, if the listing is incomplete, on the server.

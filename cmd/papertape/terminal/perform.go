@@ -129,8 +129,12 @@ func (s *session) askQuotes(ctx context.Context, words []string) (*answer, error
 	if err != nil {
 		return nil, err
 	}
-	text := s.quotes(list)
-	if len(codes) == 0 && len(list) == listingPage {
+	shown := list
+	if len(codes) == 0 {
+		shown = list[:min(len(list), listingPage)]
+	}
+	text := s.quotes(shown)
+	if len(codes) == 0 && len(list) >= listingPage {
 		text += "\n" + s.words.say(keyFirstOfAll, listingPage)
 	}
 	return &answer{text: text, object: quotesJSON(list)}, nil

@@ -12,7 +12,7 @@ import (
 	"github.com/papertape/papertape/client"
 )
 
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // goroutines from before the first test belong to imports
