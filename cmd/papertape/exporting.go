@@ -11,7 +11,6 @@ import (
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/journal"
-	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -95,7 +94,7 @@ func (s *server) exportTo(ctx context.Context, dir string) (accounts int, err er
 }
 
 func (s *server) exportAccount(ctx context.Context, dir string, account uint64) error {
-	return journal.WriteText(dir, account, market.Default(), func(write func(*positions.Event) error) error {
+	return journal.WriteText(dir, account, s.universe, func(write func(*positions.Event) error) error {
 		var failure error
 		err := s.engine.Walk(ctx, account, 1, func(ev *positions.Event) {
 			if failure == nil {

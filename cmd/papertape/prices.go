@@ -37,6 +37,9 @@ func (s *server) openFeed() (err error) {
 	case config.PricesReplay:
 		s.feed = market.NewFeed(universe, market.FeedConfig{Hours: s.hours})
 		s.tape, err = openTape(s.cfg, universe)
+		if err == nil && s.cfg.Clock == config.ClockTape {
+			s.timeline, err = s.newTapeClock()
+		}
 	default:
 		s.feed = market.NewFeed(universe, market.FeedConfig{Hours: s.hours})
 	}
@@ -56,6 +59,9 @@ func spreadTicks(cfg *config.Config, u *market.Universe) int64 {
 
 // drivePrices changes prices until ctx ends.
 func (s *server) drivePrices(ctx context.Context) {
+	if s.timeline != nil {
+		return // playTape drives them
+	}
 	if s.tape != nil {
 		r := replay{feed: s.feed, hours: s.hours, tape: s.tape, speed: s.cfg.Prices.Speed, loop: s.cfg.Prices.Loop,
 			log: s.log}

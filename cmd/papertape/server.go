@@ -46,7 +46,7 @@ type server struct {
 	openingFound bool
 	flow         *simulator.Flow
 	runner       *simulator.Runner // nil: no script
-	tape         *tapeClock        // nil: the machine's clock is gone by
+	timeline     *tapeClock        // nil: the machine's clock is gone by
 	level        *logLevel         // the log's level; nil: fixed
 	terminal     io.Writer         // for messages to a person; nil: none
 	out          *logQueue         // the log's destination; nil: another one
@@ -84,11 +84,6 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 	if err := s.openFeed(); err != nil {
 		return nil, err
 	}
-	if cfg.Clock == config.ClockTape {
-		if err := s.useTape(universe); err != nil {
-			return nil, err
-		}
-	}
 	if script == nil && cfg.Simulator.Script != "" {
 		var err error
 		if script, err = loadScript(cfg.Simulator.Script, universe); err != nil {
@@ -97,7 +92,7 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 	}
 	var hooks []gateway.Hooks
 	var wrappers []gateway.Wrapper
-	if s.tape != nil {
+	if s.timeline != nil {
 		wrappers = append(wrappers, s.watchForOrders())
 	}
 	if script != nil {
@@ -286,7 +281,7 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 
 // simulate starts whoever trades by himself. The end of a tape is told to played.
 func (s *server) simulate(work context.Context, simulators *sync.WaitGroup, played chan<- error) {
-	if s.tape != nil {
+	if s.timeline != nil {
 		simulators.Go(func() { played <- s.playTape(work) })
 		return
 	}

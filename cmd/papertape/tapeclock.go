@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/papertape/papertape/codec"
@@ -14,62 +13,28 @@ import (
 	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/engine/timeline"
 	"github.com/papertape/papertape/market"
-	"github.com/papertape/papertape/market/calendar"
-	"github.com/papertape/papertape/market/tape"
 )
 
 // tapeClock is what a server has whose time is that of a tape.
 type tapeClock struct {
 	*timeline.Driver
-	reader  *tape.Reader
 	hours   market.Hours
 	markets []string // of the universe
 }
 
-// useTape opens the tape of a server with clock: tape, and sets its feed. The driver's clock shows the tape's
-// first moment.
-func (s *server) useTape(u *market.Universe) error {
-	columns, err := tape.ParseColumns(strings.Join(s.cfg.Prices.Columns, ","))
-	if err != nil {
-		return s.cfg.Wrong("prices.columns", "%w", err)
-	}
-	t := &tapeClock{hours: hoursOf(s.cfg.MarketHours), markets: marketsOf(u)}
-	t.reader, err = tape.Open(s.cfg.Prices.File,
-		tape.Options{Universe: u, Columns: columns, From: s.cfg.PricesFrom(zoneOf(u))})
-	if err != nil {
-		return s.cfg.Wrong("prices.file", "%w", err)
-	}
-	s.feed = market.NewFeed(u, market.FeedConfig{Hours: t.hours})
-	t.Driver, err = timeline.New(timeline.Config{
-		Tape: t.reader, Feed: s.feed, Hours: t.hours, Speed: s.cfg.Prices.Speed,
-		Changed: func(p *market.Prices) { s.gw.Quote(p) }, Interfered: s.interfered,
+// newTapeClock returns a clock that shows the first moment of the server's tape.
+func (s *server) newTapeClock() (*tapeClock, error) {
+	d, err := timeline.New(timeline.Config{
+		Tape: s.tape, Feed: s.feed, Hours: s.hours, Speed: s.cfg.Prices.Speed, Interfered: s.interfered,
 	})
 	switch {
 	case errors.Is(err, timeline.ErrEmpty):
-		err = s.cfg.Wrong("prices.file", "%s: %w: %s", s.cfg.Prices.File, err, t.reader.Report())
+		err = fmt.Errorf("%s: %w: %s", s.cfg.Prices.File, err, s.tape.Report())
+		fallthrough
 	case err != nil:
-		err = s.cfg.Wrong("prices.file", "%w", err)
+		return nil, errors.Join(s.cfg.Wrong("prices.file", "%w", err), s.tape.Close())
 	}
-	if err != nil {
-		return errors.Join(err, t.reader.Close())
-	}
-	s.tape = t
-	return nil
-}
-
-// hoursOf returns the hours that a server obeys.
-func hoursOf(marketHours bool) market.Hours {
-	if marketHours {
-		return hours{calendar.New()}
-	}
-	return hours{calendar.RoundTheClock()}
-}
-
-// hours are calendars as a feed asks them.
-type hours struct{ *calendar.Calendars }
-
-func (h hours) Status(name string, t int64) market.Status {
-	return market.Status(h.Calendars.Status(name, t))
+	return &tapeClock{d, s.hours, marketsOf(s.universe)}, nil
 }
 
 func marketsOf(u *market.Universe) (names []string) {
@@ -81,15 +46,6 @@ func marketsOf(u *market.Universe) (names []string) {
 	return names
 }
 
-// zoneOf returns the zone in which a date is meant: that of the first market.
-func zoneOf(u *market.Universe) *time.Location {
-	zone, err := time.LoadLocation(calendar.New().Zone(u.At(0).Market))
-	if err != nil {
-		return time.UTC
-	}
-	return zone
-}
-
 // trades reports whether some market is open from a moment on.
 func (t *tapeClock) trades(from int64) bool {
 	return slices.ContainsFunc(t.markets, func(name string) bool {
@@ -99,29 +55,29 @@ func (t *tapeClock) trades(from int64) bool {
 
 // clock returns what the server goes by.
 func (s *server) clock() func() int64 {
-	if s.tape != nil {
-		return s.tape.Now
+	if s.timeline != nil {
+		return s.timeline.Now
 	}
 	return func() int64 { return time.Now().UnixNano() }
 }
 
 // skipTape has the tape begin after the newest event of the ledger.
 func (s *server) skipTape(ctx context.Context) error {
-	if s.tape == nil {
+	if s.timeline == nil {
 		return nil
 	}
 	newest, err := s.engine.NewestTime(ctx)
 	if err != nil {
 		return fmt.Errorf("clock: tape: %w", err)
 	}
-	if newest < s.tape.Now() {
+	if newest < s.timeline.Now() {
 		return nil
 	}
-	if err := s.tape.SkipTo(ctx, newest); err != nil {
+	if err := s.timeline.SkipTo(ctx, newest); err != nil {
 		return fmt.Errorf("clock: tape: %w", err)
 	}
 	line, message := s.log.Info(), "the ledger has events already: the tape goes on after the newest of them"
-	if s.tape.Ended() {
+	if s.timeline.Ended() {
 		line, message = s.log.Warn(), "the ledger has events already, and nothing of the tape is left after the newest of them"
 	}
 	line.Time("newest", time.Unix(0, newest).UTC()).Msg(message)
@@ -130,14 +86,14 @@ func (s *server) skipTape(ctx context.Context) error {
 
 // playTape plays the tape to its end, or until ctx ends, and says what came of it.
 func (s *server) playTape(ctx context.Context) error {
-	began, start := time.Now(), s.tape.Now()
-	players := []timeline.Player{s.flow.OnTape(start, s.tape.trades)}
+	began, start := time.Now(), s.timeline.Now()
+	players := []timeline.Player{s.flow.OnTape(start, s.timeline.trades)}
 	if s.runner != nil {
 		script := s.runner.OnTape(s.engine, start)
 		defer script.End()
 		players = append(players, script)
 	}
-	err := s.tape.Run(ctx, s.engine, players...)
+	err := s.timeline.Run(ctx, s.engine, players...)
 	message := "the tape has ended"
 	if err != nil {
 		message = "stopped before the end of the tape"
@@ -146,12 +102,12 @@ func (s *server) playTape(ctx context.Context) error {
 		err = nil
 	}
 	s.sumUpTape(start, time.Since(began), message)
-	return errors.Join(err, s.tape.reader.Close())
+	return errors.Join(err, s.tape.Close())
 }
 
 // sumUpTape logs what a run of the tape has done, and what was wrong with its lines.
 func (s *server) sumUpTape(start int64, took time.Duration, message string) {
-	report, state := s.tape.reader.Report(), s.tape.State()
+	report, state := s.tape.Report(), s.timeline.State()
 	for _, p := range report.Problems {
 		s.log.Warn().Str("file", s.cfg.Prices.File).Stringer("problem", p).Msg("a line of the tape was left out")
 	}
@@ -168,8 +124,8 @@ func (s *server) sumUpTape(start int64, took time.Duration, message string) {
 
 // interfere notes that somebody outside acts on the server. by says who or what it was.
 func (s *server) interfere(by string) {
-	if s.tape != nil {
-		s.tape.Interfere(by)
+	if s.timeline != nil {
+		s.timeline.Interfere(by)
 	}
 }
 
@@ -197,10 +153,10 @@ func (s *server) loggedIn(c *gateway.Session) {
 
 // tapeState is what the console says of the tape; nil: the server goes by the machine's clock.
 func (s *server) tapeState() *console.Tape {
-	if s.tape == nil {
+	if s.timeline == nil {
 		return nil
 	}
-	state := s.tape.State()
+	state := s.timeline.State()
 	return &console.Tape{
 		First: time.Unix(0, state.First).UTC(), Now: time.Unix(0, state.Now).UTC(), Moments: state.Moments,
 		Updates: state.Updates, Ended: state.Ended, InterferedBy: state.Interfered,

@@ -64,9 +64,6 @@ type Config struct {
 	Hours market.Hours
 	// Speed is how much faster than the machine's clock the tape's may go; 0: as fast as all is done.
 	Speed float64
-	// Changed, unless nil, is called by Run after each snapshot that differs from the one before. It must not
-	// block.
-	Changed func(*market.Prices)
 	// Interfered, unless nil, is called once, when Interfere is called for the first time.
 	Interfered func(by string)
 }
@@ -144,7 +141,7 @@ func (d *Driver) SkipTo(ctx context.Context, moment int64) error {
 			return err
 		}
 		now := min(d.at, d.turn)
-		if _, err := d.publish(now); err != nil {
+		if err := d.publish(now); err != nil {
 			return err
 		}
 		d.turnAt(now)
@@ -205,20 +202,13 @@ func (d *Driver) pace(ctx context.Context, began time.Time, passed int64) error 
 // moment does all that is done at one moment.
 func (d *Driver) moment(ctx context.Context, now int64, engine Settler, players []Player) error {
 	d.now.Store(now)
-	before := d.cfg.Feed.Snapshot()
-	after, err := d.publish(now)
-	if err != nil {
+	if err := d.publish(now); err != nil {
 		return err
 	}
 	if err := engine.Settle(ctx); err != nil {
 		return err
 	}
-	if turned := d.turnAt(now); turned != nil {
-		after = turned
-	}
-	if after != before && d.cfg.Changed != nil {
-		d.cfg.Changed(after)
-	}
+	d.turnAt(now)
 	for _, p := range players {
 		if err := p.Play(ctx, now); err != nil {
 			return err
@@ -229,12 +219,12 @@ func (d *Driver) moment(ctx context.Context, now int64, engine Settler, players 
 }
 
 // publish applies what the tape says at now, if it says anything, and reads its next moment.
-func (d *Driver) publish(now int64) (*market.Prices, error) {
+func (d *Driver) publish(now int64) error {
 	if d.at != now {
-		return d.cfg.Feed.Snapshot(), nil
+		return nil
 	}
 	d.outcomes = append(d.outcomes[:0], make([]market.Outcome, len(d.next))...)
-	after := d.cfg.Feed.Apply(now, d.next, d.outcomes)
+	d.cfg.Feed.Apply(now, d.next, d.outcomes)
 	applied := uint64(0)
 	for _, o := range d.outcomes {
 		if o == market.Applied {
@@ -243,16 +233,15 @@ func (d *Driver) publish(now int64) (*market.Prices, error) {
 	}
 	d.updates.Add(applied)
 	d.refused.Add(uint64(len(d.next)) - applied)
-	return after, d.read()
+	return d.read()
 }
 
-// turnAt has days and trading sessions begin and end. It returns nil if it is not the time for it.
-func (d *Driver) turnAt(now int64) *market.Prices {
-	if now < d.turn {
-		return nil
+// turnAt has days and trading sessions begin and end, if it is the time for it.
+func (d *Driver) turnAt(now int64) {
+	if now >= d.turn {
+		d.turn = d.cfg.Hours.Next(now)
+		d.cfg.Feed.Turn(now)
 	}
-	d.turn = d.cfg.Hours.Next(now)
-	return d.cfg.Feed.Turn(now)
 }
 
 // Interfere notes that somebody from outside acts on the engine, so that another run of the same tape need
