@@ -164,3 +164,38 @@ func (k *walkKeeper) Checkpointed() {
 	}
 	k.kept, k.failed = k.next, false
 }
+
+// Apply applies updates from outside. Those without a time are of now.
+func (s *server) Apply(_ context.Context, updates []market.Update) ([]market.Outcome, error) {
+	now := time.Now().UnixNano()
+	for i := range updates {
+		if u := &updates[i]; u.Time == 0 {
+			u.Time = s.quoteTime(u.ID, now)
+		}
+	}
+	outcomes := make([]market.Outcome, len(updates))
+	s.feed.Apply(max(now, s.feed.Snapshot().Time()), updates, outcomes)
+	return outcomes, nil
+}
+
+// quoteTime returns the time of an update that comes now without one. Quotes of a replay have the times of its
+// file, and what would be later than they are would make them late.
+func (s *server) quoteTime(id market.ID, now int64) int64 {
+	newest := max(s.feed.Snapshot().Quote(id).Time, 1)
+	if s.tape != nil {
+		return newest
+	}
+	return max(newest, now)
+}
+
+// exchange is what a script acts on.
+type exchange struct {
+	*engine.Engine
+	server *server
+}
+
+// ApplyQuote is part of simulator.Exchange.
+func (x exchange) ApplyQuote(u market.Update) market.Outcome {
+	outcomes, _ := x.server.Apply(context.Background(), []market.Update{u}) // it has no error
+	return outcomes[0]
+}

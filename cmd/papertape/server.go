@@ -242,7 +242,7 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 	case addr := <-listening:
 		simulators.Go(func() { s.flow.Run(work) })
 		if s.runner != nil {
-			simulators.Go(func() { s.runner.Run(work, s.engine) })
+			simulators.Go(func() { s.runner.Run(work, exchange{s.engine, s}) })
 		}
 		s.listening.Store(&addr)
 		s.unready.Store(nil)
