@@ -39,6 +39,7 @@ var imports = map[string][]string{
 	"market":           {"usertext"},
 	"market/calendar":  {"market"},
 	"market/tape":      {"decimal", "market", "usertext"},
+	"market/listings":  {"market", "usertext"},
 	"positions":        {"fnv1a", "market", "usertext"},
 	"record":           {"fnv1a", "market", "positions"},
 	"codec":            {"api", "market", "positions", "usertext"},

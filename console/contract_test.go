@@ -615,7 +615,8 @@ func TestContractBreaches(t *testing.T) {
 	}
 	row := func(old, with string) string {
 		return strings.Replace(`{"market":"SH","code":"1","name":"n","price":"9.98",`+
-			`"previous_close":"10.00","lot":100,"tick":"0.01"}`, old, with, 1)
+			`"previous_close":"10.00","lot":100,"tick":"0.01","currency":"CNY","upper":"11.00","lower":"9.00",`+
+			`"status":"open","mic":"XSHG"}`, old, with, 1)
 	}
 	c.expect(t, "Instrument", row("", ""), "")
 	c.expect(t, "Instrument", row(`"9.98"`, `9.98`), "the answer.price is 9.98, not a string")

@@ -99,7 +99,7 @@ func newRoot() *cobra.Command {
 		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newKeys(), newVersion())
 	root.AddCommand(newBust(), newCorrect(), newTrade(), newAccount())
 	root.AddCommand(newTLS(), newVerify(), newExport(), newBackup(), newAudit(), newTorture(), newDoctor(), newTop(),
-		newInstruments())
+		newInstruments(), newTape())
 	describeHelp(root)
 	return root
 }

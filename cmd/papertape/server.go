@@ -28,10 +28,9 @@ import (
 // server is a complete Papertape server. serve and demo run it, and tests run it in their own
 // process.
 type server struct {
-	cfg *config.Config
-	log zerolog.Logger
-	// universe is what is traded, and what the history in the ledger names beside it.
-	universe *market.Universe
+	cfg      *config.Config
+	log      zerolog.Logger
+	universe *market.Universe // with what only the history in the ledger names, as delisted
 	feed     *market.Feed
 	hours    *calendar.Calendars
 	tape     tapeReader // nil: nothing is replayed
