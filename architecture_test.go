@@ -37,6 +37,7 @@ var imports = map[string][]string{
 	"usertext":         {},
 	"keys":             {"decimal", "usertext"},
 	"market":           {"usertext"},
+	"market/bars":      {"market"},
 	"positions":        {"fnv1a", "market", "usertext"},
 	"record":           {"fnv1a", "market", "positions"},
 	"codec":            {"api", "market", "positions", "usertext"},
