@@ -63,6 +63,11 @@ func (p *page) set(i int, q *Quote) {
 	p.rest[i] = rest{q.BidSize, q.AskSize, q.Size, q.Time, q.Open, q.High, q.Low, q.Volume, q.PreviousClose}
 }
 
+// same reports whether the i-th quotes of two pages are the same.
+func (p *page) same(other *page, i int) bool {
+	return p.hot[i] == other.hot[i] && p.status[i] == other.status[i] && p.rest[i] == other.rest[i]
+}
+
 // Prices is a snapshot of all quotes of a universe. It is immutable, so any goroutine may keep it.
 // Snapshots share the pages in which they do not differ.
 type Prices struct {
@@ -117,7 +122,7 @@ func (p *Prices) Changed(before *Prices, dst []ID) []ID {
 		}
 		first := n * pageLen
 		for i := range min(pageLen, p.Len()-first) {
-			if then == nil || now.hot[i] != then.hot[i] || now.status[i] != then.status[i] || now.rest[i] != then.rest[i] {
+			if then == nil || !now.same(then, i) {
 				dst = append(dst, ID(first+i))
 			}
 		}

@@ -227,7 +227,8 @@ func Draw(v positions.View, prices *market.Prices, u *market.Universe, rng *rand
 	if o.Side == positions.Sell {
 		return o, true
 	}
-	if affordable := v.Cash().Balance / max(prices.Ask(o.Instrument), prices.At(o.Instrument)); affordable < o.Quantity {
+	price := max(prices.Ask(o.Instrument), prices.At(o.Instrument))
+	if affordable := v.Cash().Balance / price; affordable < o.Quantity {
 		if held == 0 {
 			o.Quantity = affordable
 			return o, affordable > 0
