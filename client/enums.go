@@ -27,6 +27,9 @@ type (
 
 	// GoodbyeReason says why a server ended a connection.
 	GoodbyeReason int32
+
+	// MarketStatus says whether an instrument is traded at the moment.
+	MarketStatus int32
 )
 
 // The two sides.
@@ -97,6 +100,14 @@ const (
 	GoodbyeProtocol     = GoodbyeReason(papertapev1.GoodbyeReason_GOODBYE_REASON_PROTOCOL)
 )
 
+// Whether an instrument is traded.
+const (
+	MarketOpen    = MarketStatus(papertapev1.MarketStatus_MARKET_STATUS_OPEN)
+	MarketShut    = MarketStatus(papertapev1.MarketStatus_MARKET_STATUS_CLOSED) // outside trading hours
+	MarketHalted  = MarketStatus(papertapev1.MarketStatus_MARKET_STATUS_HALTED)
+	MarketAuction = MarketStatus(papertapev1.MarketStatus_MARKET_STATUS_AUCTION)
+)
+
 // String returns the name of the side: BUY or SELL.
 func (s Side) String() string { return nameOf(s, papertapev1.Side_name, "SIDE_") }
 
@@ -115,6 +126,11 @@ func (c RejectCode) String() string { return nameOf(c, papertapev1.RejectCode_na
 // String returns the name of the reason, for example SHUTDOWN.
 func (g GoodbyeReason) String() string {
 	return nameOf(g, papertapev1.GoodbyeReason_name, "GOODBYE_REASON_")
+}
+
+// String returns the name of the status: OPEN, CLOSED, HALTED or AUCTION.
+func (s MarketStatus) String() string {
+	return nameOf(s, papertapev1.MarketStatus_name, "MARKET_STATUS_")
 }
 
 // nameOf returns the protocol's name of a value, without the prefix that protobuf requires of

@@ -1,7 +1,5 @@
 package client
 
-import "time"
-
 // Instrument is a tradable instrument and its price.
 type Instrument struct {
 	Market        string
@@ -11,12 +9,4 @@ type Instrument struct {
 	PreviousClose Money
 	Lot           uint32 // in shares; the quantity of an order is a multiple of it
 	Tick          Money  // limit prices are multiples of it
-}
-
-// Quote is the price of an instrument.
-type Quote struct {
-	Market string
-	Code   string
-	Price  Money
-	Time   time.Time
 }

@@ -8,8 +8,8 @@ import (
 
 // Bounds of the quotes and presence that wait for a slow caller.
 const (
-	quotedInstrumentsMax = 4096 // as many as a server has; quotes of further instruments are dropped
-	presentSessionsMax   = 1024 // if full, the state that has waited longest is dropped
+	quotedInstrumentsMax = 20_000 // as many as a server has; quotes of further instruments are dropped
+	presentSessionsMax   = 1024   // if full, the state that has waited longest is dropped
 )
 
 // pushes are the quotes and presence that wait: the latest price of each instrument and the

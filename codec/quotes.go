@@ -10,10 +10,10 @@ const (
 	detailedQuotesPerFrame = 480
 )
 
-// The most bytes that one quote takes, its share of the frame's header included.
+// The most bytes that one quote takes. So many as fit LimitToClient by these are one frame.
 const (
-	QuoteBytesMax         = LimitToClient / quotesPerFrame
-	DetailedQuoteBytesMax = LimitToClient / detailedQuotesPerFrame
+	QuoteBytesMax         = LimitToClient/quotesPerFrame + 1
+	DetailedQuoteBytesMax = LimitToClient/detailedQuotesPerFrame + 1
 )
 
 // AppendQuotes appends the last prices of ids as QUOTES, in several frames if there are more
