@@ -18,6 +18,7 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/journal"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/market/bars"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -62,7 +63,7 @@ func newLedger(cfg *config.Config, log zerolog.Logger, fatal func(error)) *ledge
 func journalOptions(log zerolog.Logger) journal.Options {
 	return journal.Options{
 		Mode: journal.Sync, Universe: market.Default(), Log: log, Fatal: func(err error) { panic(err) },
-		Beside: []string{openingFile, walkFile},
+		Beside: []string{openingFile, walkFile}, BesideDirs: []string{bars.Dir},
 	}
 }
 
