@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/cmd/papertape/userfile"
+	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/journal"
 	"github.com/papertape/papertape/market"
@@ -165,8 +167,16 @@ func (k *walkKeeper) Checkpointed() {
 	k.kept, k.failed = k.next, false
 }
 
-// Apply applies updates from outside. Those without a time are of now.
+// Apply is part of console.Market.
 func (s *server) Apply(_ context.Context, updates []market.Update) ([]market.Outcome, error) {
+	if why := s.unready.Load(); why != nil {
+		return nil, fmt.Errorf("%w: %s", console.ErrNotReady, why.why)
+	}
+	return s.applyFromOutside(updates), nil
+}
+
+// applyFromOutside applies updates that are of now unless they have a time.
+func (s *server) applyFromOutside(updates []market.Update) []market.Outcome {
 	now := time.Now().UnixNano()
 	for i := range updates {
 		if u := &updates[i]; u.Time == 0 {
@@ -175,7 +185,7 @@ func (s *server) Apply(_ context.Context, updates []market.Update) ([]market.Out
 	}
 	outcomes := make([]market.Outcome, len(updates))
 	s.feed.Apply(max(now, s.feed.Snapshot().Time()), updates, outcomes)
-	return outcomes, nil
+	return outcomes
 }
 
 // quoteTime returns the time of an update that comes now without one. Quotes of a replay have the times of its
@@ -196,6 +206,5 @@ type exchange struct {
 
 // ApplyQuote is part of simulator.Exchange.
 func (x exchange) ApplyQuote(u market.Update) market.Outcome {
-	outcomes, _ := x.server.Apply(context.Background(), []market.Update{u}) // it has no error
-	return outcomes[0]
+	return x.server.applyFromOutside([]market.Update{u})[0]
 }
