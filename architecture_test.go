@@ -37,6 +37,7 @@ var imports = map[string][]string{
 	"usertext":         {},
 	"keys":             {"decimal", "usertext"},
 	"market":           {"usertext"},
+	"market/bars":      {"market"},
 	"market/calendar":  {"market"},
 	"market/tape":      {"decimal", "market", "usertext"},
 	"market/listings":  {"market", "usertext"},

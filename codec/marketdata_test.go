@@ -115,7 +115,8 @@ func wireClock(c *codec.Clock) *papertapev1.Clock {
 func wireCalendar(days []codec.CalendarDay) *papertapev1.Calendar {
 	m := new(papertapev1.Calendar)
 	for _, d := range days {
-		m.Days = append(m.Days, &papertapev1.CalendarDay{Date: d.Date, Opens: d.Opens, Closes: d.Closes})
+		m.Days = append(m.Days, &papertapev1.CalendarDay{Date: d.Date, Opens: d.Opens, Closes: d.Closes,
+			Presumed: d.Presumed})
 	}
 	return m
 }
@@ -283,7 +284,7 @@ func TestMarketReplies(t *testing.T) {
 		days := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) codec.CalendarDay {
 			return codec.CalendarDay{Date: rapid.StringN(0, 10, 10).Draw(t, "date"),
 				Opens:  rapid.SliceOfN(anyInt, 0, 20).Draw(t, "opens"),
-				Closes: rapid.SliceOfN(anyInt, 0, 20).Draw(t, "closes")}
+				Closes: rapid.SliceOfN(anyInt, 0, 20).Draw(t, "closes"), Presumed: rapid.Bool().Draw(t, "presumed")}
 		}), 0, 20).Draw(t, "days")
 		payload := onlyFrame(t, codec.AppendCalendar(nil, id, days), codec.TypeCalendarReply, codec.FlagReply, id)
 		checkPayload(t, payload, wireCalendar(days))
@@ -299,7 +300,7 @@ func TestMarketRepliesAlwaysFit(t *testing.T) {
 	checkPayload(t, onlyFrame(t, codec.AppendTrades(nil, 5, trades, true), codec.TypeTradesReply, codec.FlagReply, 5),
 		&papertapev1.Trades{Trades: wireTrades(trades), More: true})
 	sessions := slices.Repeat([]int64{math.MaxInt64}, 6)
-	days := slices.Repeat([]codec.CalendarDay{{Date: "2026-01-05", Opens: sessions, Closes: sessions}}, 366)
+	days := slices.Repeat([]codec.CalendarDay{{"2026-01-05", sessions, sessions, true}}, 366)
 	checkPayload(t, onlyFrame(t, codec.AppendCalendar(nil, 5, days), codec.TypeCalendarReply, codec.FlagReply, 5),
 		wireCalendar(days))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/cmd/papertape/userfile"
+	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/journal"
 	"github.com/papertape/papertape/market"
@@ -169,4 +171,47 @@ func (k *walkKeeper) Checkpointed() {
 		return
 	}
 	k.kept, k.failed = k.next, false
+}
+
+// Apply is part of console.Market.
+func (s *server) Apply(_ context.Context, updates []market.Update) ([]market.Outcome, error) {
+	if why := s.unready.Load(); why != nil {
+		return nil, fmt.Errorf("%w: %s", console.ErrNotReady, why.why)
+	}
+	s.interfere("quotes from outside")
+	return s.applyQuotes(updates), nil
+}
+
+// applyQuotes applies updates that are of now unless they have a time.
+func (s *server) applyQuotes(updates []market.Update) []market.Outcome {
+	now := s.clock()()
+	for i := range updates {
+		if u := &updates[i]; u.Time == 0 {
+			u.Time = s.quoteTime(u.ID, now)
+		}
+	}
+	outcomes := make([]market.Outcome, len(updates))
+	s.feed.Apply(max(now, s.feed.Snapshot().Time()), updates, outcomes)
+	return outcomes
+}
+
+// quoteTime returns the time of an update that comes now without one. Quotes of a replay have the times of its
+// file, and what would be later than they are would make them late.
+func (s *server) quoteTime(id market.ID, now int64) int64 {
+	newest := max(s.feed.Snapshot().Quote(id).Time, 1)
+	if s.tape != nil {
+		return newest
+	}
+	return max(newest, now)
+}
+
+// exchange is what a script acts on.
+type exchange struct {
+	*engine.Engine
+	server *server
+}
+
+// ApplyQuote is part of simulator.Exchange.
+func (x exchange) ApplyQuote(u market.Update) market.Outcome {
+	return x.server.applyQuotes([]market.Update{u})[0]
 }
