@@ -435,8 +435,8 @@ func TestMarketDataThatIsNotThere(t *testing.T) {
 	p.alive()
 }
 
-// TestQuotesThatALoopMissed has quotes change three times while a loop is busy, some of them back. Subscribers in detail
-// and of single instruments have the newest afterwards, though nobody sends them everything again.
+// TestQuotesThatALoopMissed has quotes change three times while a loop is busy, some of them back. Subscribers in
+// detail and of single instruments have the newest afterwards, though nobody sends them everything again.
 func TestQuotesThatALoopMissed(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t, nil)
