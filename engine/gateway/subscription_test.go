@@ -434,3 +434,36 @@ func TestMarketDataThatIsNotThere(t *testing.T) {
 	}
 	p.alive()
 }
+
+// TestQuotesThatALoopMissed has quotes change three times while a loop is busy, some of them back. Subscribers in
+// detail and of single instruments have the newest afterwards, though nobody sends them everything again.
+func TestQuotesThatALoopMissed(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, nil)
+	p, one := c.user(t, alice), c.user(t, bob)
+	p.want(&papertapev1.Subscribe{Quotes: true, Detail: true})
+	one.want(&papertapev1.Subscribe{Quotes: true, Codes: []string{"US.S00003"}})
+	seen, seenOne := make(view), make(view)
+	seenOne.take(one)
+	for !seen.is(c.u, c.feed.Snapshot()) {
+		seen.take(p)
+	}
+	for _, n := range []int{40, 900} {
+		c.onLoops(func(*loop) {
+			c.move(n)
+			first := c.feed.Snapshot()
+			c.gw.Quote(first.With(3, 77_0000))
+			c.move(n)
+			c.gw.Quote(c.feed.Apply(c.now, []market.Update{{ID: 3, Time: c.now, Last: int64(n) * 100,
+				Says: market.SaysLast}}, nil))
+		})
+		for !seen.is(c.u, c.feed.Snapshot()) {
+			seen.take(p)
+		}
+		if seenOne.take(one); seenOne["S00003"].GetPrice() != int64(n)*100 {
+			t.Fatalf("%v, want the newest", seenOne["S00003"])
+		}
+	}
+	p.alive()
+	one.alive()
+}
