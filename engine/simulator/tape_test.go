@@ -104,7 +104,9 @@ func TestTapeFlowHistories(t *testing.T) {
 // noted is an exchange that writes down what a script does.
 type noted struct{ done []string }
 
-func (p *noted) note(format string, args ...any) { p.done = append(p.done, fmt.Sprintf(format, args...)) }
+func (p *noted) note(format string, args ...any) {
+	p.done = append(p.done, fmt.Sprintf(format, args...))
+}
 
 func (p *noted) Submit(uint64, []engine.Request) int { panic("it does not wait") }
 
