@@ -49,7 +49,7 @@ var imports = map[string][]string{
 	"engine/journal":   {"fnv1a", "market", "positions", "record", "tally", "engine"},
 	"engine/gateway":   {"codec", "api", "engine", "keys", "market", "memtls", "pace", "positions", "ranking", "tally"},
 	"engine/simulator": {"decimal", "engine", "market", "positions", "tally", "usertext"},
-	"metrics":          {"engine", "engine/gateway", "engine/journal", "engine/simulator", "tally"},
+	"metrics":          {"engine", "engine/gateway", "engine/journal", "engine/simulator", "market", "tally"},
 	"client":           {"api", "codec", "keys", "market", "positions", "usertext"},
 	// Each simulated user checks what it receives against a shadow, so the demo can claim that
 	// everything was correct.

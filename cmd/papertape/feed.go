@@ -48,7 +48,8 @@ Exit 0 if a line was applied or there was none, 1 if there were lines and none w
 		},
 	}
 	server.register(cmd.Flags())
-	cmd.Flags().StringVar(&columns, "columns", "", "`columns` that are not known by their names, as in code=sym,last=px")
+	cmd.Flags().StringVar(&columns, "columns", "",
+		"`columns` that are not known by their names, as in code=sym,last=px")
 	return cmd
 }
 

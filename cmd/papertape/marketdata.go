@@ -16,8 +16,8 @@ import (
 
 // openBars makes the store of bars and recent trades, with what it kept beside the ledger.
 func (s *server) openBars() error {
-	cfg := bars.Config{Universe: s.universe, Hours: s.hours, Zone: s.hours.Zone, MemoryBytesMax: s.cfg.BarsMemoryBytesMax,
-		Log: s.log}
+	cfg := bars.Config{Universe: s.universe, Hours: s.hours, Zone: s.hours.Zone,
+		MemoryBytesMax: s.cfg.BarsMemoryBytesMax, Log: s.log}
 	if s.cfg.Durability != config.DurabilityNone {
 		cfg.Dir = filepath.Join(s.cfg.Data, bars.Dir)
 	}

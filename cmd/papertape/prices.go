@@ -165,7 +165,8 @@ func (k *walkKeeper) Checkpointed() {
 	k.text = k.walked.AppendText(k.text[:0])
 	if err := replaceSynced(filepath.Join(k.dir, walkFile), k.text); err != nil {
 		if !k.failed {
-			k.log.Warn().Err(err).Msg("where the walk of prices stands cannot be written: a start would go on from before")
+			k.log.Warn().Err(err).
+				Msg("where the walk of prices stands cannot be written: a start would go on from before")
 		}
 		k.failed = true
 		return
