@@ -459,6 +459,8 @@ func (f *fixture) about() About {
 		Durability: "sync",
 		Addresses:  Addresses{"127.0.0.1:7300", "127.0.0.1:7301", "127.0.0.1:7303"},
 		Accounts:   AccountRange{100001, 100},
+		Tape: &TapeClock{First: time.Unix(1_700_000_000, 0).UTC(), Now: time.Unix(1_700_000_060, 0).UTC(), Moments: 3,
+			Updates: 9, Ended: true, InterferedBy: "a test"},
 	}
 	if f.state != "" {
 		a.Epoch, a.State, a.Reason, a.Percent = nil, f.state, "recovering: 43%", &percent

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -110,8 +111,8 @@ func (s *server) resumeWalk() {
 	}
 	path := filepath.Join(s.cfg.Data, walkFile)
 	text, err := userfile.Read(path, walkBytesMax)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return // if the path is not a directory, the journal reports that more precisely
 	}
 	if err == nil {
 		err = s.feed.Resume(text)

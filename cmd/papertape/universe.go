@@ -96,7 +96,7 @@ is said with its lines; then the exit code is 2.`,
 	}
 	cmd.Flags().Var(pathFlag{&name}, "universe", "cn, us, or a `file` of instruments")
 	cmd.Flags().Lookup("universe").DefValue = "cn"
-	cmd.Flags().BoolVar(&check, "check", false, "only say whether it can be used")
+	cmd.Flags().Var(boolFlag{&check}, "check", "only say whether it can be used")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(output); err != nil {
