@@ -16,7 +16,8 @@ import (
 const nothing = "–"
 
 var functions = template.FuncMap{
-	"at": at, "n": count, "money": money, "traded": traded, "signed": signed, "bytes": sizeOf, "rate": rate, "ms": milliseconds,
+	"at": at, "n": count, "money": money, "traded": traded,
+	"signed": signed, "bytes": sizeOf, "rate": rate, "ms": milliseconds,
 	"percent": percent, "s": text, "figure": figure, "spark": spark, "sparkPrice": sparkPrice,
 	"curve": drawCurve, "gauge": gauge, "dict": dict,
 	"list": func(all ...string) []string { return all }, "change": priceChange, "slice": section, "sub": subtract,

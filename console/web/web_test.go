@@ -397,8 +397,8 @@ func TestFilters(t *testing.T) {
 		t.Error("the filter of the settings leaves more, or less")
 	}
 	body = f.get("/console/instruments").Body.String()
-	for _, want := range []string{"27.45 <small>300</small>", "27.47 <small>600</small>", "123,400", "halted", "auction",
-		`data-close="27.00"`} {
+	for _, want := range []string{"27.45 <small>300</small>", "27.47 <small>600</small>", "123,400", "halted",
+		"auction", `data-close="27.00"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the instruments have no %s", want)
 		}

@@ -109,7 +109,12 @@ func TestDamaged(t *testing.T) {
 			}
 			s.Observe(nil, nil, []market.Update{at(0, epoch+600e9, 1, 1)})
 			stop(s)
-			again, _ := open(t, u, dir, 1<<20).Bars(0, MinuteSeconds, 0, 0, 0)
+			log.Reset()
+			s, err = New(Config{Universe: u, Hours: evening{}, Dir: dir, Log: zerolog.New(&log)})
+			if err != nil || log.Len() > 0 {
+				t.Errorf("byte %d %s: after a restart %v, the log says %s", n, name, err, &log)
+			}
+			again, _ := s.Bars(0, MinuteSeconds, 0, 0, 0)
 			if len(again) != len(got)+1 || !slices.Equal(again[:len(got)], got) {
 				t.Errorf("byte %d %s: after a restart %v, want one more than %v", n, name, again, got)
 			}

@@ -202,7 +202,9 @@ func TestCrash(t *testing.T) {
 		models, safe := make([]model, u.Len()), make([]int, u.Len())
 		now := epoch
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			switch rapid.SampledFrom([]string{"trade", "trade", "stop", "crash"}).Draw(t, "step") {
+			switch rapid.SampledFrom([]string{"trade", "trade", "write", "stop", "crash"}).Draw(t, "step") {
+			case "write":
+				s.writeFinished()
 			case "stop":
 				stop(s)
 				s = open(t, u, dir, 1<<20)
@@ -216,7 +218,7 @@ func TestCrash(t *testing.T) {
 					models[i].loseMinute(safe[i])
 					models[i].loaded, safe[i] = true, len(models[i].trades)
 				}
-				now += 1 // what is lost is not told again
+				now++ // what is lost is not told again
 			default:
 				id := rapid.IntRange(0, u.Len()-1).Draw(t, "id")
 				now = playTrades(t, s, &models[id], market.ID(id), now+60e9) //nolint:gosec // an index
