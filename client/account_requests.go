@@ -11,7 +11,7 @@ import (
 // Holdings asks for the server's current holdings. All events up to their as_of_seq wait for
 // Next, or have been returned by it, when Holdings returns.
 //
-// While there is no connection, Holdings, History, Instruments, Ping and Verify wait for one
+// While there is no connection, Holdings, the other questions, Ping and Verify wait for one
 // until ctx ends. If the connection breaks before the answer comes, the error is
 // [ErrDisconnected].
 func (a *Account) Holdings(ctx context.Context) (*Holdings, error) {

@@ -57,6 +57,7 @@ type Clock struct {
 type CalendarDay struct {
 	Date     string // 2026-01-05
 	Sessions []TradingSession
+	Presumed bool // the exchange has not published that day yet
 }
 
 // TradingSession is a time in which a market is open.

@@ -175,7 +175,8 @@ func TestRefusedSubscription(t *testing.T) {
 	})
 	takeUntil[*client.Quotes](t, a) // the first topics have been sent
 	var reject *client.Reject
-	if err := a.SubscribeQuotes(patience(t), client.QuotesOptions{Codes: []string{"SZ.NONE"}}); !errors.As(err, &reject) {
+	err := a.SubscribeQuotes(patience(t), client.QuotesOptions{Codes: []string{"SZ.NONE"}})
+	if !errors.As(err, &reject) {
 		t.Errorf("refused: %v", err)
 	}
 	if err := a.Ping(patience(t)); err != nil {

@@ -193,7 +193,7 @@ func clockFrom(m *papertapev1.Clock) *Clock {
 func calendarFrom(m *papertapev1.Calendar) []CalendarDay {
 	list := make([]CalendarDay, len(m.GetDays()))
 	for i, d := range m.GetDays() {
-		list[i].Date = d.GetDate()
+		list[i].Date, list[i].Presumed = d.GetDate(), d.GetPresumed()
 		for n := range min(len(d.GetOpens()), len(d.GetCloses())) {
 			list[i].Sessions = append(list[i].Sessions, TradingSession{
 				timeFrom(d.GetOpens()[n]), timeFrom(d.GetCloses()[n]),

@@ -210,7 +210,8 @@ func TestEnumerationNames(t *testing.T) {
 	for _, c := range []struct{ got, want fmt.Stringer }{
 		{Buy, text("BUY")}, {Sell, text("SELL")}, {ModeQuick, text("QUICK")}, {NoChange, text("UNSPECIFIED")},
 		{OriginSimulator, text("SIMULATOR")}, {NotSellableToday, text("NOT_SELLABLE_TODAY")},
-		{GoodbyeLoginTimeout, text("LOGIN_TIMEOUT")}, {MarketIsInAuction, text("AUCTION")}, {Side(9), text("Side(9)")}, {ResumeMode(-1),
+		{GoodbyeLoginTimeout, text("LOGIN_TIMEOUT")}, {MarketIsInAuction, text("AUCTION")}, {Side(9), text("Side(9)")},
+		{ResumeMode(-1),
 			text("ResumeMode(-1)")},
 		{Change(57), text("Change(57)")}, {Origin(57), text("Origin(57)")}, {RejectCode(57), text("RejectCode(57)")},
 		{GoodbyeReason(57), text("GoodbyeReason(57)")},

@@ -283,7 +283,7 @@ func pageOfInstruments(after []byte, u *market.Universe) (InstrumentsRequest, er
 	first := 0
 	if len(after) > 0 {
 		name, code, ok := bytes.Cut(after, []byte{'.'})
-		canonical, _, known := market.MarketOf(string(name))
+		canonical, _, known := market.Canonical(string(name))
 		if !ok || !known || len(code) == 0 {
 			return InstrumentsRequest{}, malformed(`after is %s; it must be market and code, as in "SH.600519"`,
 				echo(after))

@@ -171,7 +171,7 @@ func checkInstruments(t failer, payload []byte) {
 	badAfter := false
 	if len(want) == 0 {
 		name, code, point := strings.Cut(m.GetAfter(), ".")
-		short, _, known := market.MarketOf(name)
+		short, _, known := market.Canonical(name)
 		badAfter = m.GetAfter() != "" && (!point || !known || code == "")
 		for n := range universe.Len() {
 			if in := universe.At(market.ID(n)); m.GetAfter() == "" || in.Market > short ||

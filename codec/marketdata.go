@@ -304,6 +304,7 @@ func AppendClock(dst []byte, id uint64, c *Clock) []byte {
 type CalendarDay struct {
 	Date          string // 2026-01-05
 	Opens, Closes []int64
+	Presumed      bool // the exchange has not published it yet
 }
 
 // AppendCalendar appends the reply to the CALENDAR request with that id. 366 days always fit
@@ -318,6 +319,7 @@ func AppendCalendar(dst []byte, id uint64, days []CalendarDay) []byte {
 		dst = appendText(dst, 1, d.Date)
 		dst = appendPacked(dst, 2, d.Opens)
 		dst = appendPacked(dst, 3, d.Closes)
+		dst = appendBool(dst, 4, d.Presumed)
 		dst = closeMessage(dst, at)
 	}
 	return endFrame(dst, start)

@@ -115,7 +115,8 @@ func wireClock(c *codec.Clock) *papertapev1.Clock {
 func wireCalendar(days []codec.CalendarDay) *papertapev1.Calendar {
 	m := new(papertapev1.Calendar)
 	for _, d := range days {
-		m.Days = append(m.Days, &papertapev1.CalendarDay{Date: d.Date, Opens: d.Opens, Closes: d.Closes})
+		m.Days = append(m.Days, &papertapev1.CalendarDay{Date: d.Date, Opens: d.Opens, Closes: d.Closes,
+			Presumed: d.Presumed})
 	}
 	return m
 }
@@ -228,8 +229,8 @@ func TestMarketRequestsSentences(t *testing.T) {
 		return err
 	}
 	calendar := func(from, to string) error {
-		_, err := codec.DecodeCalendarRequest(marshal(t, &papertapev1.CalendarRequest{Market: "SH", From: from, To: to}),
-			universe)
+		m := &papertapev1.CalendarRequest{Market: "SH", From: from, To: to}
+		_, err := codec.DecodeCalendarRequest(marshal(t, m), universe)
 		return err
 	}
 	_, nowhere := codec.DecodeClockRequest(marshal(t, &papertapev1.ClockRequest{Market: "US"}), universe)
@@ -239,7 +240,8 @@ func TestMarketRequestsSentences(t *testing.T) {
 		code papertapev1.RejectCode
 		says []string
 	}{
-		{bars(&papertapev1.BarsRequest{Seconds: 30}), malformed, []string{"30 seconds", "60 (a minute)", "86400 (a day)"}},
+		{bars(&papertapev1.BarsRequest{Seconds: 30}), malformed,
+			[]string{"30 seconds", "60 (a minute)", "86400 (a day)"}},
 		{bars(&papertapev1.BarsRequest{Seconds: 60, From: 2, To: 1}), malformed, []string{"from is 2, after to"}},
 		{bars(&papertapev1.BarsRequest{Seconds: 60, From: -2}), malformed, []string{"from is -2", "since 1970"}},
 		{bars(&papertapev1.BarsRequest{Seconds: 60, Limit: 1001}), malformed, []string{"1001", "at most 1000"}},
@@ -281,7 +283,8 @@ func TestMarketReplies(t *testing.T) {
 			wireClock(clock))
 		days := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) codec.CalendarDay {
 			return codec.CalendarDay{Date: rapid.StringN(0, 10, 10).Draw(t, "date"),
-				Opens: rapid.SliceOfN(anyInt, 0, 20).Draw(t, "opens"), Closes: rapid.SliceOfN(anyInt, 0, 20).Draw(t, "closes")}
+				Opens:  rapid.SliceOfN(anyInt, 0, 20).Draw(t, "opens"),
+				Closes: rapid.SliceOfN(anyInt, 0, 20).Draw(t, "closes"), Presumed: rapid.Bool().Draw(t, "presumed")}
 		}), 0, 20).Draw(t, "days")
 		payload := onlyFrame(t, codec.AppendCalendar(nil, id, days), codec.TypeCalendarReply, codec.FlagReply, id)
 		checkPayload(t, payload, wireCalendar(days))
@@ -297,7 +300,7 @@ func TestMarketRepliesAlwaysFit(t *testing.T) {
 	checkPayload(t, onlyFrame(t, codec.AppendTrades(nil, 5, trades, true), codec.TypeTradesReply, codec.FlagReply, 5),
 		&papertapev1.Trades{Trades: wireTrades(trades), More: true})
 	sessions := slices.Repeat([]int64{math.MaxInt64}, 6)
-	days := slices.Repeat([]codec.CalendarDay{{Date: "2026-01-05", Opens: sessions, Closes: sessions}}, 366)
+	days := slices.Repeat([]codec.CalendarDay{{"2026-01-05", sessions, sessions, true}}, 366)
 	checkPayload(t, onlyFrame(t, codec.AppendCalendar(nil, 5, days), codec.TypeCalendarReply, codec.FlagReply, 5),
 		wireCalendar(days))
 }

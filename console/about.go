@@ -26,6 +26,17 @@ type About struct {
 	Durability string       `json:"durability"`
 	Addresses  Addresses    `json:"addresses"`
 	Accounts   AccountRange `json:"accounts"`
+	Tape       *TapeClock   `json:"tape,omitempty"` // nil: the server goes by the machine's clock
+}
+
+// TapeClock is how far a server is whose time is that of a tape.
+type TapeClock struct {
+	First        time.Time `json:"first"` // the tape's first moment
+	Now          time.Time `json:"now"`   // what the server's clock shows
+	Moments      uint64    `json:"moments"`
+	Updates      uint64    `json:"updates"` // of quotes
+	Ended        bool      `json:"ended"`
+	InterferedBy string    `json:"interfered_by,omitempty"` // who; empty: another run comes to the same histories
 }
 
 // Addresses are where a server listens; empty: it does not.

@@ -191,8 +191,8 @@ func TestBustRefused(t *testing.T) {
 			t.Errorf("%v: the log says %q", c.outcome.Reason, &log)
 		}
 	}
-	if reasons := len(bustRefusals); reasons != int(positions.BustCascadeChanged)+1 {
-		t.Errorf("%d reasons have a code, want one for each up to %v", reasons, positions.BustCascadeChanged)
+	if reasons := len(bustRefusals); reasons != int(positions.BustDelisted)+1 {
+		t.Errorf("%d reasons have a code, want one for each up to %v", reasons, positions.BustDelisted)
 	}
 }
 

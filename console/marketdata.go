@@ -68,6 +68,7 @@ type Calendar struct {
 type CalendarDay struct {
 	Date     string            `json:"date"`
 	Sessions []CalendarSession `json:"sessions"`
+	Presumed bool              `json:"presumed"` // the exchange has not published that day yet
 }
 
 // CalendarSession is when a market trades.
@@ -222,7 +223,7 @@ func (s *Server) calendar(w http.ResponseWriter, r *http.Request) {
 	}
 	all := Calendar{Market: name, Days: make([]CalendarDay, len(days))}
 	for i, d := range days {
-		all.Days[i] = CalendarDay{Date: d.Date, Sessions: make([]CalendarSession, len(d.Opens))}
+		all.Days[i] = CalendarDay{Date: d.Date, Presumed: d.Presumed, Sessions: make([]CalendarSession, len(d.Opens))}
 		for n := range d.Opens {
 			all.Days[i].Sessions[n] = CalendarSession{time.Unix(0, d.Opens[n]).UTC(), time.Unix(0, d.Closes[n]).UTC()}
 		}

@@ -143,7 +143,8 @@ func newQuote(in *market.Instrument, prices *market.Prices, id market.ID) Quote 
 	q := prices.Quote(id)
 	low, high := prices.Limits(id)
 	return Quote{
-		Market: in.Market, Code: in.Code, Name: in.Name, Status: q.Status.String(), Bid: Money(q.Bid), Ask: Money(q.Ask),
+		Market: in.Market, Code: in.Code, Name: in.Name, Status: q.Status.String(),
+		Bid: Money(q.Bid), Ask: Money(q.Ask),
 		BidSize: q.BidSize, AskSize: q.AskSize, Last: Money(q.Last), Size: q.Size, Time: timeAt(q.Time),
 		Open: Money(q.Open), High: Money(q.High), Low: Money(q.Low), Volume: q.Volume,
 		PreviousClose: Money(q.PreviousClose), Upper: Money(high), Lower: Money(low),
@@ -165,7 +166,8 @@ func (s *Server) setQuotes(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 	case len(body.Updates) == 0:
-		err = errors.New(`there are no updates; write {"updates": [{"market": "SH", "code": "600519", "last": "1480.00"}]}`)
+		err = errors.New("there are no updates; write " +
+			`{"updates": [{"market": "SH", "code": "600519", "last": "1480.00"}]}`)
 	case len(body.Updates) > updatesMax:
 		err = fmt.Errorf("%d updates are more than the %d of one request; send them in several",
 			len(body.Updates), updatesMax)

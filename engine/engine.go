@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,8 @@ import (
 	"github.com/papertape/papertape/record"
 )
 
-// Config describes an engine. All fields are required except Elapsed, ReadOnly, AdviseMemory and Log.
+// Config describes an engine. All fields are required except WholeHistory, Elapsed, ReadOnly, AdviseMemory
+// and Log.
 type Config struct {
 	Shards                 int
 	Workers                int   // size of the ants pool; at least Shards, better twice that
@@ -26,6 +28,9 @@ type Config struct {
 	UncheckpointedBytesMax int64 // events not checkpointed, split evenly among the shards; for a journal that keeps
 	SessionsPerAccountMax  int
 	OrdersPerSecond        int // per account, with bursts of a second's worth; 0: no limit
+	// WholeHistory has a journal that keeps nothing stand for one that does: memory drops no event. As soon
+	// as it would have to, Fatal is called with an error that wraps ErrHistoryFull.
+	WholeHistory bool
 
 	Universe *market.Universe
 	Journal  Journal
@@ -116,11 +121,23 @@ func New(cfg Config) (*Engine, error) {
 			publisher: cfg.Outlet.Publisher(), measures: newMeasures(),
 		}
 		s.drainFunc = s.drain
-		s.memory.init(tailEvents, cfg.HistoryMemoryBytesMax/int64(cfg.Shards), s.keeps, newBlocks(cfg.AdviseMemory))
+		s.memory.init(cfg.tailEvents(), cfg.HistoryMemoryBytesMax/int64(cfg.Shards), s.keeps,
+			newBlocks(cfg.AdviseMemory))
 		e.shards = append(e.shards, s)
 	}
 	e.Use(record.NewTable(cfg.Universe), record.NewIDKey())
 	return e, nil
+}
+
+// wholeHistory reports whether memory must not drop any event.
+func (c *Config) wholeHistory() bool { return c.WholeHistory && !c.Journal.Keeps() }
+
+// tailEvents returns how many events of an account stay in memory.
+func (c *Config) tailEvents() int {
+	if c.wholeHistory() {
+		return math.MaxInt
+	}
+	return tailEvents
 }
 
 // Epoch identifies the history that the sequences belong to.

@@ -19,6 +19,9 @@ var ErrUnknownAccount = errors.New("there is no such account")
 // ErrStopped is returned when the engine is stopping or has stopped.
 var ErrStopped = errors.New("the engine is stopping")
 
+// ErrHistoryFull says that Config.WholeHistory can no longer be kept.
+var ErrHistoryFull = errors.New("the whole history no longer fits the memory that a shard may use for it")
+
 // historyPage is a query for a page of an account's history.
 type historyPage struct {
 	asker   pageAsker

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/papertape/papertape/positions"
@@ -75,6 +76,43 @@ func (e *Engine) Replay(ev *positions.Event, rec []byte) error {
 	err := s.replay(ev, rec)
 	s.drainer.Release()
 	return err
+}
+
+// NewestTime returns the time of the newest event of all accounts, in nanoseconds since the Unix epoch, or
+// 0 if there is none. It is called after recovery, before the first request, on one goroutine. It reads
+// from the journal for each account of which memory has no events.
+func (e *Engine) NewestTime(ctx context.Context) (newest int64, err error) {
+	var read []positions.Event
+	for _, s := range e.shards {
+		s.drainer.Take()
+		for _, a := range s.accounts {
+			if err = ctx.Err(); err == nil {
+				read, err = s.newestOf(a, read[:0], &newest)
+			}
+			if err != nil {
+				break
+			}
+		}
+		s.drainer.Release()
+	}
+	return newest, err
+}
+
+// newestOf raises newest to the time of the account's newest event. It returns its scratch memory.
+func (s *shard) newestOf(a *account, read []positions.Event, newest *int64) ([]positions.Event, error) {
+	if head := a.tail.head; a.tail.has(head) {
+		at, err := record.Time(a.tail.at(head))
+		*newest = max(*newest, at)
+		return read, err
+	}
+	read, err := s.eng.cfg.Journal.Read(read, a.number, a.tail.head, 1)
+	for i := range read {
+		*newest = max(*newest, read[i].Time)
+	}
+	if err != nil {
+		return read, fmt.Errorf("engine: the newest event of account %d: %w", a.number, err)
+	}
+	return read, nil
 }
 
 func (s *shard) replay(ev *positions.Event, rec []byte) error {

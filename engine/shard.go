@@ -33,6 +33,9 @@ type shard struct {
 	armed   bool      // a drainer is running or has been submitted
 	stopped bool      // no drainer will start any more
 
+	takes    uint64    // how often a drainer has looked into the mailbox
+	settlers []settler // calls of Settle that wait for a later look
+
 	spareInbox   []Request // empty; returned by the drainer, to be filled next
 	spareControl []item
 
@@ -121,7 +124,12 @@ func (s *shard) take(inbox []Request, lane []item) ([]Request, []item, bool) {
 	if lane != nil {
 		s.spareControl = lane[:0]
 	}
-	if len(s.inbox) == 0 && len(s.control) == 0 || s.stopped {
+	rests := len(s.inbox) == 0 && len(s.control) == 0 || s.stopped
+	s.takes++
+	if len(s.settlers) > 0 {
+		s.settled(rests)
+	}
+	if rests {
 		s.armed = false
 		s.eng.busy.Add(-1)
 		return nil, nil, false

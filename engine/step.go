@@ -142,6 +142,9 @@ func (s *shard) endStep() {
 	for _, it := range s.step.slices {
 		it.end(s)
 	}
+	if s.memory.dropped > 0 && s.eng.cfg.wholeHistory() {
+		s.eng.fatal(ErrHistoryFull)
+	}
 	s.stats.dropped.Store(s.memory.dropped)
 	s.stats.unstored.Store(s.memory.unstored)
 	s.stats.historyEvents.Store(s.memory.events)

@@ -99,3 +99,26 @@ func TestDelisted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWalkOnTicks: a walk that crosses from one step of the table to another stays on the tick.
+func TestWalkOnTicks(t *testing.T) {
+	ticks, err := ParseTicks("0:0.01;10:0.05;10.1:0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := NewUniverse([]Instrument{{Market: "HK", Code: "1", Name: "n", PreviousClose: 10_0500, Lot: 1,
+		Tick: 500, Ticks: ticks, LimitBps: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[int64]bool)
+	for feed, step := Walk(u, 1), int64(1); step <= 20_000; step++ {
+		price := feed.Step(step).At(0)
+		if seen[ticks.At(price)] = true; price%ticks.At(price) != 0 {
+			t.Fatalf("step %d: %s is off the tick", step, FormatMoney(price))
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("the walk has been on %d of 3 steps", len(seen))
+	}
+}

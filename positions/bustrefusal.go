@@ -127,8 +127,8 @@ func (o *BustOutcome) because(r *BustRequest, u *market.Universe) string {
 		return fmt.Sprintf("account %d would hold %d instruments, and the most is %d; sell all of one first",
 			r.Account, o.Have, o.Need)
 	case BustDelisted:
-		return fmt.Sprintf("account %d would hold %s again, which is not traded here any more; add it to the universe, "+
-			"or book an adjustment instead", r.Account, u.At(o.Instrument))
+		return fmt.Sprintf("account %d would hold %s again, which is not traded here any more; add it to the "+
+			"universe, or book an adjustment instead", r.Account, u.At(o.Instrument))
 	case BustCascadeChanged:
 		var b strings.Builder
 		b.WriteString("other trades would go with it than were expected; ")

@@ -16,6 +16,7 @@ func (s *server) about() console.About {
 		Addresses: console.Addresses{Clients: orEmpty(s.listening.Load()), Console: orEmpty(s.admin.Load()),
 			Health: orEmpty(s.health.Load())},
 		Accounts: console.AccountRange{First: simulator.FirstAccount, Count: s.opening.Accounts},
+		Tape:     s.tapeState(),
 	}
 	why := s.unready.Load()
 	switch late := s.gw.Late(); {

@@ -87,6 +87,7 @@ func (b books) Bust(ctx context.Context, r *positions.BustRequest) (positions.Ev
 	if err := b.notReady(); err != nil {
 		return positions.Event{}, false, err
 	}
+	b.interfere("an operator")
 	return b.engine.Bust(ctx, r)
 }
 
@@ -94,6 +95,7 @@ func (b books) OpenAccount(ctx context.Context, number uint64, a positions.Adjus
 	if err := b.notReady(); err != nil {
 		return positions.Event{}, err
 	}
+	b.interfere("an operator")
 	return b.engine.OpenAccount(ctx, number, a)
 }
 
@@ -101,6 +103,7 @@ func (b books) Book(ctx context.Context, r *positions.BookingRequest) (positions
 	if err := b.notReady(); err != nil {
 		return positions.Event{}, false, err
 	}
+	b.interfere("an operator")
 	return b.engine.Book(ctx, r)
 }
 

@@ -177,6 +177,9 @@ func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err 
 	}
 	s.log.Info().Str("data", s.cfg.Data).Str("epoch", fmt.Sprintf("%016x", s.ledger.Epoch())).
 		Uint64("commits", s.ledger.Committed()).Dur("took_ms", time.Since(progress.began)).Msg(message)
+	if err := s.skipTape(ctx); err != nil {
+		return s.closeMemory, errors.Join(err, s.ledger.close())
+	}
 	s.recovered.Store(true)
 	stopCheckpoints := s.checkpoint(ctx)
 	closeLedger = func() error {

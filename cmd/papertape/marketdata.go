@@ -6,7 +6,6 @@ import (
 	"math"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/engine/gateway"
@@ -70,7 +69,7 @@ func (k keptBars) Trades(id market.ID, from int64, limit int) (list []market.Tap
 
 // clockOf returns the time of a market, and what comes next there.
 func (s *server) clockOf(marketName string) gateway.ClockState {
-	now := time.Now().UnixNano()
+	now := s.clock()()
 	known := func(t int64) int64 {
 		if t == math.MaxInt64 {
 			return 0
@@ -78,7 +77,7 @@ func (s *server) clockOf(marketName string) gateway.ClockState {
 		return t
 	}
 	return gateway.ClockState{
-		Time: now, Status: s.hours.Status(marketName, now), Zone: s.hours.Zone(marketName),
+		Time: now, Tape: s.timeline != nil, Status: s.hours.Status(marketName, now), Zone: s.hours.Zone(marketName),
 		NextOpen: known(s.hours.NextOpen(marketName, now)), NextClose: known(s.hours.NextClose(marketName, now)),
 	}
 }
@@ -99,7 +98,7 @@ func (s *server) calendarOf(marketName, from, to string) ([]gateway.CalendarDay,
 	}
 	list := make([]gateway.CalendarDay, len(days))
 	for i, d := range days {
-		list[i] = gateway.CalendarDay{Date: d.Date.String(), Opens: d.Opens, Closes: d.Closes}
+		list[i] = gateway.CalendarDay{Date: d.Date.String(), Opens: d.Opens, Closes: d.Closes, Presumed: d.Presumed}
 	}
 	return list, nil
 }

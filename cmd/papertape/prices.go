@@ -39,6 +39,9 @@ func (s *server) openFeed() (err error) {
 	case config.PricesReplay:
 		s.feed = market.NewFeed(universe, market.FeedConfig{Hours: s.hours})
 		s.tape, err = openTape(s.cfg, universe)
+		if err == nil && s.cfg.Clock == config.ClockTape {
+			s.timeline, err = s.newTapeClock()
+		}
 	default:
 		s.feed = market.NewFeed(universe, market.FeedConfig{Hours: s.hours})
 	}
@@ -58,6 +61,9 @@ func spreadTicks(cfg *config.Config, u *market.Universe) int64 {
 
 // drivePrices changes prices until ctx ends.
 func (s *server) drivePrices(ctx context.Context) {
+	if s.timeline != nil {
+		return // playTape drives them
+	}
 	if s.tape != nil {
 		r := replay{feed: s.feed, hours: s.hours, tape: s.tape, speed: s.cfg.Prices.Speed, loop: s.cfg.Prices.Loop,
 			log: s.log}
@@ -173,12 +179,13 @@ func (s *server) Apply(_ context.Context, updates []market.Update) ([]market.Out
 	if why := s.unready.Load(); why != nil {
 		return nil, fmt.Errorf("%w: %s", console.ErrNotReady, why.why)
 	}
-	return s.applyFromOutside(updates), nil
+	s.interfere("quotes from outside")
+	return s.applyQuotes(updates), nil
 }
 
-// applyFromOutside applies updates that are of now unless they have a time.
-func (s *server) applyFromOutside(updates []market.Update) []market.Outcome {
-	now := time.Now().UnixNano()
+// applyQuotes applies updates that are of now unless they have a time.
+func (s *server) applyQuotes(updates []market.Update) []market.Outcome {
+	now := s.clock()()
 	for i := range updates {
 		if u := &updates[i]; u.Time == 0 {
 			u.Time = s.quoteTime(u.ID, now)
@@ -207,5 +214,5 @@ type exchange struct {
 
 // ApplyQuote is part of simulator.Exchange.
 func (x exchange) ApplyQuote(u market.Update) market.Outcome {
-	return x.server.applyFromOutside([]market.Update{u})[0]
+	return x.server.applyQuotes([]market.Update{u})[0]
 }

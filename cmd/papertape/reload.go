@@ -124,6 +124,7 @@ func (s *server) apply(last, next *config.Config, connections int) error {
 		return err
 	}
 	if next.Simulator.Rate != last.Simulator.Rate {
+		s.interfere("a change of the simulator")
 		if err := s.flow.SetRate(next.Simulator.Rate); err != nil {
 			return next.Wrong("simulator.rate", "%w", err)
 		}

@@ -15,6 +15,7 @@ import (
 
 func newServe() *cobra.Command {
 	settings := config.NewSettings()
+	var export string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -30,17 +31,22 @@ restart is named in the log.`,
 		Args: exactArgs(0, "no arguments"),
 	}
 	settings.Register(cmd.Flags())
+	cmd.Flags().Var(pathFlag{&export}, "export", "at a clean stop write each account's history as text into this new `directory`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return serve(cmd, settings)
+		return serve(cmd, settings, export)
 	}
 	return cmd
 }
 
 // serve runs the server that flags, environment and file describe, until the command's context
 // ends.
-func serve(cmd *cobra.Command, settings *config.Settings) error {
+func serve(cmd *cobra.Command, settings *config.Settings, export string) error {
 	cfg, err := settings.Load(cmd.Flags(), os.Environ())
 	if err != nil {
+		return err
+	}
+	cfg.Export = export
+	if err := checkExport(cfg); err != nil {
 		return err
 	}
 	out := newLogQueue(cmd.ErrOrStderr().(*lossyWriter)) // prepareOutput has set it

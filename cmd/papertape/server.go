@@ -48,6 +48,7 @@ type server struct {
 	openingFound bool
 	flow         *simulator.Flow
 	runner       *simulator.Runner // nil: no script
+	timeline     *tapeClock        // nil: the machine's clock is gone by
 	level        *logLevel         // the log's level; nil: fixed
 	terminal     io.Writer         // for messages to a person; nil: none
 	out          *logQueue         // the log's destination; nil: another one
@@ -92,9 +93,13 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		}
 	}
 	var hooks []gateway.Hooks
+	var wrappers []gateway.Wrapper
+	if s.timeline != nil {
+		wrappers = append(wrappers, s.watchForOrders())
+	}
 	if script != nil {
 		s.runner = simulator.NewRunner(script)
-		hooks = append(hooks, gateway.Hooks{OnLogin: func(c *gateway.Session) { s.runner.LoggedIn(c.Account()) }})
+		hooks = append(hooks, gateway.Hooks{OnLogin: s.loggedIn})
 	}
 	connections, err := connectionsMax(cfg)
 	if err != nil {
@@ -114,7 +119,8 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		ShutdownTimeout: cfg.ShutdownTimeout,
 		TLS:             cfg.TLSConfig, ProxyFrom: cfg.ProxyProtocolFrom,
 		Universe: universe, Prices: s.feed.Snapshot, Log: log, PresenceAll: cfg.Presence == "all", Hooks: hooks,
-		Keys: s.keys, Bars: keptBars{s}, Clock: s.clockOf, Calendar: s.calendarOf,
+		Wrappers: wrappers,
+		Keys:     s.keys, Bars: keptBars{s}, Clock: s.clockOf, Calendar: s.calendarOf,
 	})
 	s.feed.Watch(s.quoted)
 	var journal engine.Journal = engine.NewMemoryJournal()
@@ -127,7 +133,7 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		InboxOrdersMax: cfg.InboxOrdersMax, HistoryReadsMax: cfg.HistoryReadsMax,
 		HistoryMemoryBytesMax: cfg.HistoryMemoryBytesMax, SessionsPerAccountMax: cfg.SessionsPerAccountMax,
 		OrdersPerSecond: cfg.OrdersPerSecond,
-		Universe:        universe, Prices: s.feed.Snapshot, Clock: func() int64 { return time.Now().UnixNano() },
+		Universe:        universe, Prices: s.feed.Snapshot, Clock: s.clock(), WholeHistory: cfg.Export != "",
 		Journal: journal, UncheckpointedBytesMax: cfg.UncheckpointedBytesMax, ReadOnly: readOnly,
 		Outlet: s.gw, Log: log, Fatal: s.fatal, AdviseMemory: adviseMemory(cfg),
 	})
@@ -155,6 +161,7 @@ func (s *server) chooseLedger() error {
 
 // fatal ends the process at once: any further answer might be wrong.
 func (s *server) fatal(err error) {
+	err = explainFull(err)
 	s.log.Error().Err(err).Msg("the server cannot go on")
 	if s.out != nil {
 		s.out.stop()
@@ -179,6 +186,9 @@ func (s *server) run(ctx context.Context, ready func(addresses)) error {
 	closeLedger, err := s.openLedger(ctx)
 	if err == nil {
 		err = s.serve(ctx, func(listen string) { ready(addresses{listen, admin, health, s.opening.Accounts}) })
+		if err == nil {
+			err = s.export(context.WithoutCancel(ctx))
+		}
 	}
 	if err = errors.Join(err, closeLedger()); err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		s.log.Info().Msg("told to stop before it was ready")
@@ -239,14 +249,12 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 		served <- s.gw.Serve(serving, s.engine, func(addr string) { listening <- addr })
 	}()
 	var simulators sync.WaitGroup
+	played := make(chan error, 1)
 	select {
 	case err := <-served:
 		return asConfigError(err)
 	case addr := <-listening:
-		simulators.Go(func() { s.flow.Run(work) })
-		if s.runner != nil {
-			simulators.Go(func() { s.runner.Run(work, exchange{s.engine, s}) })
-		}
+		s.simulate(work, &simulators, played)
 		s.listening.Store(&addr)
 		s.unready.Store(nil)
 		ready(addr)
@@ -254,6 +262,9 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 	var err error
 	select {
 	case err = <-served: // the event loops stopped by themselves
+	case err = <-played: // the tape has ended
+		played <- err
+		err = nil
 	case <-ctx.Done():
 	}
 	s.setUnready(console.StateDraining, "draining")
@@ -263,7 +274,25 @@ func (s *server) serve(ctx context.Context, ready func(listen string)) error {
 		return err
 	}
 	stopServing()
-	return <-served
+	err = <-served
+	select {
+	case failure := <-played:
+		err = errors.Join(failure, err)
+	default:
+	}
+	return err
+}
+
+// simulate starts whoever trades by himself. The end of a tape is told to played.
+func (s *server) simulate(work context.Context, simulators *sync.WaitGroup, played chan<- error) {
+	if s.timeline != nil {
+		simulators.Go(func() { played <- s.playTape(work) })
+		return
+	}
+	simulators.Go(func() { s.flow.Run(work) })
+	if s.runner != nil {
+		simulators.Go(func() { s.runner.Run(work, exchange{s.engine, s}) })
+	}
 }
 
 // asConfigError turns an error to listen on an address into a configuration error.
@@ -295,7 +324,7 @@ func (s *server) newConsole() (*console.Server, error) {
 	cfg := console.Config{
 		Universe: s.universe, Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Bookings: books{s},
 		Sessions:  s.gw,
-		Simulator: s.flow, Market: s, Bars: keptBars{s}, Clock: s.clockOf, Calendar: s.calendarOf,
+		Simulator: operatedFlow{s.flow, s}, Market: s, Bars: keptBars{s}, Clock: s.clockOf, Calendar: s.calendarOf,
 		About: s.about, Limits: s.limits, Checks: s.checks, Journal: s.journalState, Settings: s.settings,
 		AuditPages: s.access.audit, Latencies: &latencies{server: s},
 		Counters: s.counters, Metrics: s.metrics(), Ready: s.ready, Hosts: s.cfg.AdminHosts, Log: s.log,

@@ -13,6 +13,7 @@ import (
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/engine/journal"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/positions"
 )
 
 const (
@@ -47,12 +48,14 @@ func startWith(t *testing.T, dir, universe string) (l *inProcessServer, err erro
 // TestUniverseChanges: between two starts all of a universe may change, but what an account holds.
 func TestUniverseChanges(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
+	var serving *server
 	must := func(universe string, do func(c *client.Client)) {
 		t.Helper()
 		l, err := startWith(t, dir, universeHead+universe)
 		if err != nil {
 			t.Fatal(err)
 		}
+		serving = l.server
 		c := dial(t, l.at().listen)
 		if do != nil {
 			do(c)
@@ -81,6 +84,11 @@ func TestUniverseChanges(t *testing.T) {
 			}
 			if _, err := c.Buy(ctx, "SH", "600001", 100); err == nil || !strings.Contains(err.Error(), "600001") {
 				t.Errorf("what is delisted was bought: %v", err)
+			}
+			_, _, err = serving.engine.Bust(ctx, &positions.BustRequest{Account: h.Events[0].Account,
+				TradeSeq: h.Events[0].Seq, Reason: "wrong", Actor: "ops", ID: "b-1"})
+			if err == nil || !strings.Contains(err.Error(), "SH.600001 again, which is not traded here any more") {
+				t.Errorf("what is delisted is held again: %v", err)
 			}
 			list, err := c.Instruments(ctx)
 			if err != nil || len(list) != 4 || list[3].Name != "Renamed" {

@@ -173,6 +173,7 @@ func quoting(b *testing.B, instruments int, in *papertapev1.Subscribe) {
 	feed := market.NewFeed(u, market.FeedConfig{})
 	s := start(b, func(g *Config, e *engine.Config) {
 		g.Universe, e.Universe, g.Prices, e.Prices = u, u, feed.Snapshot, feed.Snapshot
+		e.SessionsPerAccountMax = 2 * subscribers
 	})
 	s.gw.Quote(feed.Snapshot())
 	updates := make([]market.Update, instruments)

@@ -32,6 +32,7 @@ type ClockState struct {
 type CalendarDay struct {
 	Date          string // 2026-01-05
 	Opens, Closes []int64
+	Presumed      bool // the exchange has not published it yet
 }
 
 // lacks answers a request for what the server does not have.

@@ -36,7 +36,7 @@ func many(t testing.TB, n int) *market.Universe {
 func TestPiecesAgainstASet(t *testing.T) {
 	u := many(t, 200)
 	rapid.Check(t, func(t *rapid.T) {
-		anID := rapid.Custom(func(t *rapid.T) market.ID { return market.ID(rapid.IntRange(0, u.Len()-1).Draw(t, "id")) })
+		anID := rapid.Map(rapid.IntRange(0, u.Len()-1), func(n int) market.ID { return market.ID(n) })
 		sub := &subscription{}
 		if rapid.Bool().Draw(t, "by codes") {
 			sub.codes = rapid.SliceOfNDistinct(anID, 1, 20, rapid.ID).Draw(t, "codes")
@@ -339,7 +339,7 @@ func TestOldSubscribersGetTheSameBytes(t *testing.T) {
 type tape struct{}
 
 func (tape) Bars(id market.ID, seconds uint32, from, to int64, limit int) ([]market.Bar, bool) {
-	return []market.Bar{{Time: from, Open: int64(id), High: int64(seconds), Low: to, Close: int64(limit), Trades: 1}}, true
+	return []market.Bar{{Time: from, Open: int64(id), High: int64(seconds), Low: to, Close: int64(limit)}}, true
 }
 
 func (tape) Trades(id market.ID, from int64, limit int) ([]market.TapeTrade, bool) {
@@ -379,26 +379,31 @@ func TestMarketData(t *testing.T) {
 		t.Errorf("bars %v", &bars)
 	}
 	var trades papertapev1.Trades
-	ask(codec.TypeTrades, codec.TypeTradesReply, &papertapev1.TradesRequest{Market: "SH", Code: "600519", From: 3}, &trades)
-	if tt := trades.GetTrades()[0]; trades.GetMore() || tt.GetTime() != 3 || tt.GetSize() != 500 || tt.GetNumber() != 4 {
+	ask(codec.TypeTrades, codec.TypeTradesReply, &papertapev1.TradesRequest{Market: "SH", Code: "600519", From: 3},
+		&trades)
+	if tt := trades.GetTrades()[0]; trades.GetMore() || tt.GetTime() != 3 || tt.GetSize() != 500 ||
+		tt.GetNumber() != 4 {
 		t.Errorf("trades %v", &trades)
 	}
 	var clock papertapev1.Clock
 	ask(codec.TypeClock, codec.TypeClockReply, &papertapev1.ClockRequest{Market: "XSHG"}, &clock)
-	if clock.GetTime() != 5 || clock.GetZone() != "SH" || clock.GetStatus() != papertapev1.MarketStatus_MARKET_STATUS_AUCTION {
+	if clock.GetTime() != 5 || clock.GetZone() != "SH" ||
+		clock.GetStatus() != papertapev1.MarketStatus_MARKET_STATUS_AUCTION {
 		t.Errorf("clock %v", &clock)
 	}
 	var days papertapev1.Calendar
 	ask(codec.TypeCalendar, codec.TypeCalendarReply, &papertapev1.CalendarRequest{Market: "SZ", From: "2026-01-05",
 		To: "2026-01-06"}, &days)
-	if d := days.GetDays(); len(d) != 1 || d[0].GetDate() != "2026-01-05" || !slices.Equal(d[0].GetCloses(), []int64{2}) {
+	if d := days.GetDays(); len(d) != 1 || d[0].GetDate() != "2026-01-05" ||
+		!slices.Equal(d[0].GetCloses(), []int64{2}) {
 		t.Errorf("calendar %v", &days)
 	}
 	p.id++
-	p.write(codec.Append(nil, codec.TypeCalendar, 0, p.id, &papertapev1.CalendarRequest{Market: "SZ", From: "2026-01-05",
-		To: "2026-01-05"}))
-	if r := p.rejected(p.id, papertapev1.RejectCode_REJECT_CODE_MALFORMED); r.GetText() != "the calendar of SZ ends in 2027" {
-		t.Errorf("the reject says %q", r.GetText())
+	p.write(codec.Append(nil, codec.TypeCalendar, 0, p.id,
+		&papertapev1.CalendarRequest{Market: "SZ", From: "2026-01-05", To: "2026-01-05"}))
+	text := p.rejected(p.id, papertapev1.RejectCode_REJECT_CODE_MALFORMED).GetText()
+	if text != "the calendar of SZ ends in 2027" {
+		t.Errorf("the reject says %q", text)
 	}
 }
 
@@ -413,8 +418,9 @@ func TestMarketDataThatIsNotThere(t *testing.T) {
 	}{
 		codec.TypeBars: {&papertapev1.BarsRequest{Market: "SH", Code: "600519", Seconds: 60},
 			"BARS: this server keeps no bars"},
-		codec.TypeTrades: {&papertapev1.TradesRequest{Market: "SH", Code: "600519"}, "TRADES: this server keeps no trades"},
-		codec.TypeClock:  {&papertapev1.ClockRequest{Market: "SH"}, "CLOCK: this server keeps no market hours"},
+		codec.TypeTrades: {&papertapev1.TradesRequest{Market: "SH", Code: "600519"},
+			"TRADES: this server keeps no trades"},
+		codec.TypeClock: {&papertapev1.ClockRequest{Market: "SH"}, "CLOCK: this server keeps no market hours"},
 		codec.TypeCalendar: {&papertapev1.CalendarRequest{Market: "SH", From: "2026-01-05", To: "2026-01-05"},
 			"CALENDAR: this server keeps no calendar"},
 	} {
@@ -427,4 +433,37 @@ func TestMarketDataThatIsNotThere(t *testing.T) {
 		p.rejected(p.id, papertapev1.RejectCode_REJECT_CODE_UNKNOWN_INSTRUMENT)
 	}
 	p.alive()
+}
+
+// TestQuotesThatALoopMissed has quotes change three times while a loop is busy, some of them back. Subscribers in
+// detail and of single instruments have the newest afterwards, though nobody sends them everything again.
+func TestQuotesThatALoopMissed(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, nil)
+	p, one := c.user(t, alice), c.user(t, bob)
+	p.want(&papertapev1.Subscribe{Quotes: true, Detail: true})
+	one.want(&papertapev1.Subscribe{Quotes: true, Codes: []string{"US.S00003"}})
+	seen, seenOne := make(view), make(view)
+	seenOne.take(one)
+	for !seen.is(c.u, c.feed.Snapshot()) {
+		seen.take(p)
+	}
+	for _, n := range []int{40, 900} {
+		c.onLoops(func(*loop) {
+			c.move(n)
+			first := c.feed.Snapshot()
+			c.gw.Quote(first.With(3, 77_0000))
+			c.move(n)
+			c.gw.Quote(c.feed.Apply(c.now, []market.Update{{ID: 3, Time: c.now, Last: int64(n) * 100,
+				Says: market.SaysLast}}, nil))
+		})
+		for !seen.is(c.u, c.feed.Snapshot()) {
+			seen.take(p)
+		}
+		if seenOne.take(one); seenOne["S00003"].GetPrice() != int64(n)*100 {
+			t.Fatalf("%v, want the newest", seenOne["S00003"])
+		}
+	}
+	p.alive()
+	one.alive()
 }

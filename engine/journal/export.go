@@ -39,31 +39,39 @@ func Export(ctx context.Context, dir, out string, o Options) (sum Summary, err e
 	return a.sum, err
 }
 
-func (a *archive) export(ctx context.Context, stored *engine.AccountState, out string, u *market.Universe) (err error) {
-	account := stored.Account
-	path := filepath.Join(out, strconv.FormatUint(account, 10)+".txt")
-	f, err := openPrivate(path)
+func (a *archive) export(ctx context.Context, stored *engine.AccountState, out string, u *market.Universe) error {
+	return WriteText(out, stored.Account, u, func(write func(*positions.Event) error) error {
+		return a.eachEvent(stored.Account, stored.Seq, math.MaxUint64, func(ev *positions.Event) error {
+			a.sum.Events++
+			if err := write(ev); err != nil {
+				return err
+			}
+			if ev.Seq%checkContextEvery == 0 {
+				return ctx.Err()
+			}
+			return nil
+		})
+	})
+}
+
+// WriteText writes the history of an account, as Export does, to a text file of its own in the directory out.
+// each calls write with the account's events, from the first to the last. WriteText does not overwrite a file.
+func WriteText(out string, account uint64, u *market.Universe,
+	each func(write func(*positions.Event) error) error) (err error) {
+	f, err := openPrivate(filepath.Join(out, strconv.FormatUint(account, 10)+".txt"))
 	if err != nil {
 		return fmt.Errorf("the export of account %d: %w", account, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := bufio.NewWriterSize(f, 64<<10)
 	line := append([]byte(exportHead), '\n')
-	_, err = w.Write(line)
-	if err != nil {
-		return fmt.Errorf("the export of account %d: %w", account, err)
-	}
-	err = a.eachEvent(account, stored.Seq, math.MaxUint64, func(ev *positions.Event) error {
-		a.sum.Events++
-		line = append(appendLine(line[:0], ev, u), '\n')
-		if _, err := w.Write(line); err != nil {
+	if _, err = w.Write(line); err == nil {
+		err = each(func(ev *positions.Event) error {
+			line = append(appendLine(line[:0], ev, u), '\n')
+			_, err := w.Write(line)
 			return err
-		}
-		if ev.Seq%checkContextEvery == 0 {
-			return ctx.Err()
-		}
-		return nil
-	})
+		})
+	}
 	if err = errors.Join(err, w.Flush()); err != nil {
 		return fmt.Errorf("the export of account %d: %w", account, err)
 	}

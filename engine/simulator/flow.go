@@ -5,6 +5,8 @@
 //	flow := simulator.NewFlow(eng, simulator.FlowConfig{Accounts: 100, Seed: 1, Rate: 1})
 //	go flow.Run(ctx)                 // until ctx ends
 //	err := flow.SetRate(2000)        // fills a second, while it runs
+//
+// Under the clock of a tape both are driven from moment to moment instead: Flow.OnTape, Runner.OnTape.
 package simulator
 
 import (
@@ -67,7 +69,7 @@ type Flow struct {
 	changed                       chan struct{} // has a buffer of one; signals that the rate was set
 	fills, refused, none, skipped atomic.Uint64
 
-	// Owned by Run.
+	// Owned by Run, or by a TapeFlow.
 	rng     *rand.Rand
 	batches [][]engine.Request // by shard
 }
@@ -168,8 +170,8 @@ func wakeDelay(rate, due float64) time.Duration {
 	return max(submitInterval, time.Duration(min((1-due)/rate, 3600)*float64(time.Second)))
 }
 
-// submit submits n draws.
-func (f *Flow) submit(n int) {
+// draw makes n draws, and appends them to the batches.
+func (f *Flow) draw(n int) {
 	asked := tally.Now()
 	for range n {
 		account := FirstAccount + f.rng.Uint64N(uint64(f.cfg.Accounts))
@@ -178,6 +180,11 @@ func (f *Flow) submit(n int) {
 		r.Account = account
 		f.batches[shard] = append(f.batches[shard], r)
 	}
+}
+
+// submit submits n draws.
+func (f *Flow) submit(n int) {
+	f.draw(n)
 	for i, batch := range f.batches {
 		if len(batch) == 0 {
 			continue

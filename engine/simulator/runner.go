@@ -56,13 +56,18 @@ func NewRunner(s *Script) *Runner {
 	return r
 }
 
-// LoggedIn reports a login to the runner. It does not block; any goroutine may call it.
-func (r *Runner) LoggedIn(account uint64) {
-	if a := r.logins[account]; a != nil {
-		if c := a.nth[a.count.Add(1)]; c != nil {
-			close(c) // each number is reached once
-		}
+// LoggedIn reports a login to the runner, and returns whether a step begins with it. It does not block; any
+// goroutine may call it.
+func (r *Runner) LoggedIn(account uint64) (awaited bool) {
+	a := r.logins[account]
+	if a == nil {
+		return false
 	}
+	c := a.nth[a.count.Add(1)]
+	if c != nil {
+		close(c) // each number is reached once
+	}
+	return c != nil
 }
 
 // Run plays the script until it ends or ctx ends.
@@ -106,12 +111,15 @@ func (r *Runner) play(ctx context.Context, x Exchange, s *step) {
 			r.takeBack(ctx, x, s)
 			continue
 		}
-		request := engine.Request{Kind: engine.KindDecide, Decider: fill{r, s}}
-		request.Account = s.Account
-		if x.Submit(s.Account, []engine.Request{request}) == 0 {
+		if x.Submit(s.Account, []engine.Request{r.fill(s)}) == 0 {
 			r.skipped.Add(1)
 		}
 	}
+}
+
+// fill returns the request of one fill of a step.
+func (r *Runner) fill(s *step) engine.Request {
+	return engine.Request{Kind: engine.KindDecide, Account: s.Account, Decider: fill{r, s}}
 }
 
 // Played counts what a script has done so far.

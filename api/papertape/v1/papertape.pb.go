@@ -3219,8 +3219,9 @@ func (x *CalendarRequest) GetTo() string {
 type CalendarDay struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Date          string                 `protobuf:"bytes,1,opt,name=date,proto3" json:"date,omitempty"`
-	Opens         []int64                `protobuf:"varint,2,rep,packed,name=opens,proto3" json:"opens,omitempty"`
+	Opens         []int64                `protobuf:"varint,2,rep,packed,name=opens,proto3" json:"opens,omitempty"` // one pair a session
 	Closes        []int64                `protobuf:"varint,3,rep,packed,name=closes,proto3" json:"closes,omitempty"`
+	Presumed      bool                   `protobuf:"varint,4,opt,name=presumed,proto3" json:"presumed,omitempty"` // the exchange has not published that day yet
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3274,6 +3275,13 @@ func (x *CalendarDay) GetCloses() []int64 {
 		return x.Closes
 	}
 	return nil
+}
+
+func (x *CalendarDay) GetPresumed() bool {
+	if x != nil {
+		return x.Presumed
+	}
+	return false
 }
 
 type Calendar struct {
@@ -3554,11 +3562,12 @@ const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"\x0fCalendarRequest\x12\x16\n" +
 	"\x06market\x18\x01 \x01(\tR\x06market\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
-	"\x02to\x18\x03 \x01(\tR\x02to\"O\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\"k\n" +
 	"\vCalendarDay\x12\x12\n" +
 	"\x04date\x18\x01 \x01(\tR\x04date\x12\x14\n" +
 	"\x05opens\x18\x02 \x03(\x03R\x05opens\x12\x16\n" +
-	"\x06closes\x18\x03 \x03(\x03R\x06closes\"9\n" +
+	"\x06closes\x18\x03 \x03(\x03R\x06closes\x12\x1a\n" +
+	"\bpresumed\x18\x04 \x01(\bR\bpresumed\"9\n" +
 	"\bCalendar\x12-\n" +
 	"\x04days\x18\x01 \x03(\v2\x19.papertape.v1.CalendarDayR\x04days*\x8b\x01\n" +
 	"\n" +

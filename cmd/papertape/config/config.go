@@ -111,6 +111,7 @@ type Config struct {
 		Format string // auto, console or json
 	}
 	CPUProfile string // path; empty: none
+	Export     string // where histories go at a clean stop; empty: nowhere. No setting, but a flag of serve
 
 	sources map[string]source // by key; a missing key has its default
 }
