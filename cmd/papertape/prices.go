@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -110,7 +111,7 @@ func (s *server) resumeWalk() {
 	}
 	path := filepath.Join(s.cfg.Data, walkFile)
 	text, err := userfile.Read(path, walkBytesMax)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // the journal says more of the latter
 		return
 	}
 	if err == nil {
