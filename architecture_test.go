@@ -48,6 +48,7 @@ var imports = map[string][]string{
 	"engine":           {"fnv1a", "market", "pace", "positions", "ranking", "record", "tally"},
 	"engine/journal":   {"fnv1a", "market", "positions", "record", "tally", "engine"},
 	"engine/gateway":   {"codec", "api", "engine", "keys", "market", "memtls", "pace", "positions", "ranking", "tally"},
+	"engine/timeline":  {"market"},
 	"engine/simulator": {"decimal", "engine", "market", "positions", "tally", "usertext"},
 	"metrics":          {"engine", "engine/gateway", "engine/journal", "engine/simulator", "market", "tally"},
 	"client":           {"api", "codec", "keys", "market", "positions", "usertext"},

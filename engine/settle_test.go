@@ -185,7 +185,8 @@ func TestWholeHistory(t *testing.T) {
 	memory.eventsMax = w.eng.cfg.tailEvents()
 	w.trade(alice, 2*tailEvents)
 	seen := 0
-	if err := w.eng.Walk(t.Context(), alice, 1, func(*positions.Event) { seen++ }); err != nil || seen != 2*tailEvents+1 {
+	err := w.eng.Walk(t.Context(), alice, 1, func(*positions.Event) { seen++ })
+	if err != nil || seen != 2*tailEvents+1 {
 		t.Fatalf("%d events: %v", seen, err)
 	}
 	memory.bytesMax = memory.bytes

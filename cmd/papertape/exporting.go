@@ -23,8 +23,8 @@ func checkExport(cfg *config.Config) error {
 	entries, err := os.ReadDir(cfg.Export)
 	switch {
 	case err == nil && len(entries) > 0:
-		err = fmt.Errorf("%s has something in it and is left as it is; name a directory that is empty, or does not exist",
-			cfg.Export)
+		err = fmt.Errorf("%s has something in it and is left as it is; "+
+			"name a directory that is empty, or does not exist", cfg.Export)
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil
 	}

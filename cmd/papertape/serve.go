@@ -31,7 +31,8 @@ restart is named in the log.`,
 		Args: exactArgs(0, "no arguments"),
 	}
 	settings.Register(cmd.Flags())
-	cmd.Flags().Var(pathFlag{&export}, "export", "at a clean stop write each account's history as text into this new `directory`")
+	cmd.Flags().Var(pathFlag{&export}, "export",
+		"at a clean stop write each account's history as text into this new `directory`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return serve(cmd, settings, export)
 	}

@@ -76,11 +76,11 @@ func (s *server) skipTape(ctx context.Context) error {
 	if err := s.timeline.SkipTo(ctx, newest); err != nil {
 		return fmt.Errorf("clock: tape: %w", err)
 	}
-	line, message := s.log.Info(), "the ledger has events already: the tape goes on after the newest of them"
+	line, rest := s.log.Info(), ": the tape goes on after the newest of them"
 	if s.timeline.Ended() {
-		line, message = s.log.Warn(), "the ledger has events already, and nothing of the tape is left after the newest of them"
+		line, rest = s.log.Warn(), ", and nothing of the tape is left after the newest of them"
 	}
-	line.Time("newest", time.Unix(0, newest).UTC()).Msg(message)
+	line.Time("newest", time.Unix(0, newest).UTC()).Msg("the ledger has events already" + rest)
 	return nil
 }
 

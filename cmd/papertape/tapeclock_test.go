@@ -119,7 +119,8 @@ func TestTapeHistories(t *testing.T) {
 		if err := s.run(t.Context(), func(addresses) {}); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		if !strings.Contains(out.String(), "the tape has ended") || !strings.Contains(out.String(), `"reproducible":true`) {
+		if log := out.String(); !strings.Contains(log, "the tape has ended") ||
+			!strings.Contains(log, `"reproducible":true`) {
 			t.Fatalf("the tape has not ended by itself:\n%s", out)
 		}
 		return s, filesIn(t, s.cfg.Export)
@@ -199,13 +200,15 @@ func TestTapeInterference(t *testing.T) {
 // TestTapeFiles: what is wrong with a tape is wrong with the configuration.
 func TestTapeFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tape.csv")
-	if err := os.WriteFile(path, []byte("time,market,code,last\n2026-03-02T09:30:00Z,SH,nobody,1.00\n"), 0o600); err != nil {
+	const text = "time,market,code,last\n2026-03-02T09:30:00Z,SH,nobody,1.00\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg := config.Default()
 	cfg.Clock, cfg.Prices.Source, cfg.Prices.File, cfg.Durability = config.ClockTape, config.PricesReplay, path, "none"
 	_, err := newServer(cfg, nil, zerolog.Nop())
-	if wrong := (config.Error{}); !errors.As(err, &wrong) || !strings.Contains(err.Error(), "nothing of it can be used: trades: 0 lines") {
+	if wrong := (config.Error{}); !errors.As(err, &wrong) ||
+		!strings.Contains(err.Error(), "nothing of it can be used: trades: 0 lines") {
 		t.Errorf("a tape of nothing: %v", err)
 	}
 }
