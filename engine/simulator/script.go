@@ -34,7 +34,8 @@ import (
 // quantity), or sets a quote (any of bid, ask, last, bid_size, ask_size, size, volume, and status: halted or
 // open), and then needs an account only to wait for its login. The trade to bust or correct is given by its
 // name, or as last: the newest trade of the account that a simulator made and that still stands; with
-// instrument, the newest in that instrument. A step that is refused, or that finds nothing to act on, is skipped and counted.
+// instrument, the newest in that instrument. A step that is refused, or that finds nothing to act on, is
+// skipped and counted.
 type Script struct {
 	steps []step
 }
