@@ -37,8 +37,10 @@ var imports = map[string][]string{
 	"usertext":         {},
 	"keys":             {"decimal", "usertext"},
 	"market":           {"usertext"},
+	"market/bars":      {"market"},
 	"market/calendar":  {"market"},
 	"market/tape":      {"decimal", "market", "usertext"},
+	"market/listings":  {"market", "usertext"},
 	"positions":        {"fnv1a", "market", "usertext"},
 	"record":           {"fnv1a", "market", "positions"},
 	"codec":            {"api", "market", "positions", "usertext"},
@@ -48,7 +50,7 @@ var imports = map[string][]string{
 	"engine/gateway":   {"codec", "api", "engine", "keys", "market", "memtls", "pace", "positions", "ranking", "tally"},
 	"engine/timeline":  {"market"},
 	"engine/simulator": {"decimal", "engine", "market", "positions", "tally", "usertext"},
-	"metrics":          {"engine", "engine/gateway", "engine/journal", "engine/simulator", "tally"},
+	"metrics":          {"engine", "engine/gateway", "engine/journal", "engine/simulator", "market", "tally"},
 	"client":           {"api", "codec", "keys", "market", "positions", "usertext"},
 	// Each simulated user checks what it receives against a shadow, so the demo can claim that
 	// everything was correct.

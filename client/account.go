@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"slices"
 	"sync"
 	"time"
 )
@@ -28,7 +27,8 @@ type AccountOptions struct {
 	// trying.
 	Wait bool
 
-	Subscribe []Topic // the first topics, see (*Account).Subscribe
+	Subscribe []Topic       // the first topics, see (*Account).Subscribe
+	Quotes    QuotesOptions // which quotes, if TopicQuotes is among them
 
 	// BackoffMin bounds the wait before the first attempt. The bound doubles with every attempt
 	// that fails, up to BackoffMax. The wait is a random part of the bound (full jitter), on
@@ -76,7 +76,8 @@ type Account struct {
 	changed chan struct{} // under mu: closed and replaced when client changes
 	err     error         // under mu: why the account cannot go on
 	orders  uint64        // under mu: number of order ids generated
-	topics  []Topic       // under mu
+
+	subscribed *subscribed // under mu; replaced, never changed
 
 	subscribing sync.Mutex // held while topics are sent, so that the last topics sent are the last set
 
@@ -129,7 +130,8 @@ func serverUnreachable(err error) bool {
 
 // newAccount checks the options and reads the cursor.
 func newAccount(addr string, o AccountOptions) (*Account, error) {
-	if _, err := subscription(o.Subscribe); err != nil {
+	first := subscribed{o.Subscribe, o.Quotes}
+	if _, err := first.message(); err != nil {
 		return nil, err
 	}
 	if o.BackoffMin <= 0 {
@@ -140,7 +142,7 @@ func newAccount(addr string, o AccountOptions) (*Account, error) {
 	}
 	a := &Account{
 		addr: addr, options: o, orderID: rand.Text()[:16] + "-", keeperDone: make(chan struct{}),
-		changed: make(chan struct{}), topics: slices.Clone(o.Subscribe),
+		changed: make(chan struct{}), subscribed: first.clone(),
 	}
 	state := &State{Account: o.Account}
 	if o.Cursor != "" {

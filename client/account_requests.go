@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/papertape/papertape/codec"
 )
@@ -12,7 +11,7 @@ import (
 // Holdings asks for the server's current holdings. All events up to their as_of_seq wait for
 // Next, or have been returned by it, when Holdings returns.
 //
-// While there is no connection, Holdings, History, Instruments, Ping and Verify wait for one
+// While there is no connection, Holdings, the other questions, Ping and Verify wait for one
 // until ctx ends. If the connection breaks before the answer comes, the error is
 // [ErrDisconnected].
 func (a *Account) Holdings(ctx context.Context) (*Holdings, error) {
@@ -32,6 +31,34 @@ func (a *Account) Instruments(ctx context.Context, codes ...string) ([]Instrumen
 	return ask(ctx, a, func(c *Client) ([]Instrument, error) { return c.Instruments(ctx, codes...) })
 }
 
+// Bars asks for bars of an instrument, see [Client.Bars].
+func (a *Account) Bars(ctx context.Context, r BarsRequest) (bars []Bar, more bool, err error) {
+	p, err := ask(ctx, a, func(c *Client) (p page[Bar], err error) {
+		p.list, p.more, err = c.Bars(ctx, r)
+		return p, err
+	})
+	return p.list, p.more, err
+}
+
+// Trades asks for trades of an instrument, by anybody, see [Client.Trades].
+func (a *Account) Trades(ctx context.Context, r TradesRequest) (trades []TapeTrade, more bool, err error) {
+	p, err := ask(ctx, a, func(c *Client) (p page[TapeTrade], err error) {
+		p.list, p.more, err = c.Trades(ctx, r)
+		return p, err
+	})
+	return p.list, p.more, err
+}
+
+// Clock asks for the time of a market, such as SH or XSHG, and when it opens and closes next.
+func (a *Account) Clock(ctx context.Context, market string) (*Clock, error) {
+	return ask(ctx, a, func(c *Client) (*Clock, error) { return c.Clock(ctx, market) })
+}
+
+// Calendar asks for the trading days of a market, see [Client.Calendar].
+func (a *Account) Calendar(ctx context.Context, market, from, to string) ([]CalendarDay, error) {
+	return ask(ctx, a, func(c *Client) ([]CalendarDay, error) { return c.Calendar(ctx, market, from, to) })
+}
+
 // Ping asks the server for a sign of life.
 func (a *Account) Ping(ctx context.Context) error {
 	_, err := ask(ctx, a, func(c *Client) (struct{}, error) { return struct{}{}, c.Ping(ctx) })
@@ -42,20 +69,41 @@ func (a *Account) Ping(ctx context.Context) error {
 // replacing those before. Without topics it ends all subscriptions. It returns when the server
 // has agreed; from then on Next returns what the topics deliver.
 func (a *Account) Subscribe(ctx context.Context, topics ...Topic) error {
-	if _, err := subscription(topics); err != nil {
+	return a.resubscribe(ctx, subscribed{topics: topics})
+}
+
+// SubscribeQuotes does what Subscribe does, with the quotes that o says among the topics.
+func (a *Account) SubscribeQuotes(ctx context.Context, o QuotesOptions, topics ...Topic) error {
+	return a.resubscribe(ctx, subscribed{withQuotes(topics), o})
+}
+
+// resubscribe subscribes to other topics. If the server refuses them, those before stay.
+func (a *Account) resubscribe(ctx context.Context, to subscribed) error {
+	if _, err := to.message(); err != nil {
 		return err
 	}
+	mine := to.clone()
 	a.mu.Lock()
-	a.topics = slices.Clone(topics)
+	before := a.subscribed
+	a.subscribed = mine
 	a.mu.Unlock()
 	for {
 		c, err := a.connection(ctx)
 		if err != nil {
 			return err
 		}
-		if err = a.requestError(c, a.subscribe(ctx, c, true)); !errors.Is(err, ErrDisconnected) {
-			return err
+		err = a.requestError(c, a.subscribe(ctx, c, true))
+		switch {
+		case errors.Is(err, ErrDisconnected):
+			continue
+		case err != nil && ctx.Err() == nil && a.failure() == nil:
+			a.mu.Lock()
+			if a.subscribed == mine {
+				a.subscribed = before
+			}
+			a.mu.Unlock()
 		}
+		return err
 	}
 }
 
@@ -75,12 +123,12 @@ func (a *Account) sendTopics(ctx context.Context, c *Client, waiting *call, send
 	a.subscribing.Lock()
 	defer a.subscribing.Unlock()
 	a.mu.Lock()
-	topics := a.topics
+	to := a.subscribed
 	a.mu.Unlock()
-	if len(topics) == 0 && !sendEmpty {
+	if len(to.topics) == 0 && !sendEmpty {
 		return false, nil
 	}
-	request, err := subscription(topics)
+	request, err := to.message()
 	if err != nil {
 		return false, err
 	}

@@ -122,6 +122,65 @@ func subscription(topics []Topic) (*papertapev1.Subscribe, error) {
 	return request, nil
 }
 
+// SubscribeQuotes subscribes to the quotes that o says, and to the topics named. It replaces what
+// was subscribed to before.
+func (c *Client) SubscribeQuotes(ctx context.Context, o QuotesOptions, topics ...Topic) error {
+	request, err := subscribed{withQuotes(topics), o}.message()
+	if err != nil {
+		return err
+	}
+	_, err = c.do(ctx, codec.TypeSubscribe, codec.TypeSubscribed, request)
+	return err
+}
+
+// page is a part of a list.
+type page[T any] struct {
+	list []T
+	more bool
+}
+
+// Bars asks for bars of an instrument, ascending. The server may send fewer than the limit. more
+// says that there are later ones: ask on from the last time plus a nanosecond. A server that
+// keeps none refuses with UnknownType.
+func (c *Client) Bars(ctx context.Context, r BarsRequest) (bars []Bar, more bool, err error) {
+	answer, err := c.do(ctx, codec.TypeBars, codec.TypeBarsReply, r.message())
+	if err != nil {
+		return nil, false, err
+	}
+	p := answer.(page[Bar])
+	return p.list, p.more, nil
+}
+
+// Trades asks for trades of an instrument, as Bars does for its bars.
+func (c *Client) Trades(ctx context.Context, r TradesRequest) (trades []TapeTrade, more bool, err error) {
+	answer, err := c.do(ctx, codec.TypeTrades, codec.TypeTradesReply, r.message())
+	if err != nil {
+		return nil, false, err
+	}
+	p := answer.(page[TapeTrade])
+	return p.list, p.more, nil
+}
+
+// Clock asks for the time of a market, such as SH or XSHG, and when it opens and closes next.
+func (c *Client) Clock(ctx context.Context, market string) (*Clock, error) {
+	answer, err := c.do(ctx, codec.TypeClock, codec.TypeClockReply, &papertapev1.ClockRequest{Market: market})
+	if err != nil {
+		return nil, err
+	}
+	return answer.(*Clock), nil
+}
+
+// Calendar asks for the trading days of a market from one date to another, such as 2026-01-05, both
+// included. They may span 366 days.
+func (c *Client) Calendar(ctx context.Context, market, from, to string) ([]CalendarDay, error) {
+	answer, err := c.do(ctx, codec.TypeCalendar, codec.TypeCalendarReply,
+		&papertapev1.CalendarRequest{Market: market, From: from, To: to})
+	if err != nil {
+		return nil, err
+	}
+	return answer.([]CalendarDay), nil
+}
+
 // do sends one request and waits for its answer.
 func (c *Client) do(ctx context.Context, t, answerType codec.Type, m codec.Message) (any, error) {
 	waiting := newCall(answerType)

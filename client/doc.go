@@ -26,6 +26,7 @@
 //
 // Meanwhile any goroutine may call [Account.Order], [Account.Buy], [Account.Sell],
 // [Account.Holdings], [Account.History], [Account.Instruments], [Account.Subscribe],
+// [Account.SubscribeQuotes], [Account.Bars], [Account.Trades], [Account.Clock], [Account.Calendar],
 // [Account.Ping] and [Account.Verify]. Each of these has an example.
 //
 // Where the server asks for keys, AccountOptions.Key is one from [ReadKey], [ParseKey] or [NewKey];

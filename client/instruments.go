@@ -1,7 +1,5 @@
 package client
 
-import "time"
-
 // Instrument is a tradable instrument and its price.
 type Instrument struct {
 	Market        string
@@ -15,12 +13,4 @@ type Instrument struct {
 	Upper, Lower  Money  // the highest and the lowest price of the day; 0: there is no limit
 	Status        MarketStatus
 	MIC           string // of the exchange; empty: not known
-}
-
-// Quote is the price of an instrument.
-type Quote struct {
-	Market string
-	Code   string
-	Price  Money
-	Time   time.Time
 }

@@ -71,6 +71,8 @@ func (c *Client) take(f codec.Frame) error {
 			return err
 		}
 		return c.answer(f, m)
+	case codec.TypeBarsReply, codec.TypeTradesReply, codec.TypeClockReply, codec.TypeCalendarReply:
+		return c.takeMarket(f)
 	case codec.TypeSubscribed:
 		m := new(papertapev1.Subscribed)
 		if err := decode(f, m); err != nil {
@@ -89,6 +91,30 @@ func (c *Client) take(f codec.Frame) error {
 		return protocolErrorf("%v came in the middle of a session", f.Type)
 	}
 	return nil // a type that this client did not ask for or does not know
+}
+
+// takeMarket hands on the answer to a question about the market.
+func (c *Client) takeMarket(f codec.Frame) error {
+	var m message
+	var answer func() any
+	switch f.Type {
+	case codec.TypeBarsReply:
+		bars := new(papertapev1.Bars)
+		m, answer = bars, func() any { return page[Bar]{barsFrom(bars), bars.GetMore()} }
+	case codec.TypeTradesReply:
+		trades := new(papertapev1.Trades)
+		m, answer = trades, func() any { return page[TapeTrade]{tradesFrom(trades), trades.GetMore()} }
+	case codec.TypeClockReply:
+		clock := new(papertapev1.Clock)
+		m, answer = clock, func() any { return clockFrom(clock) }
+	default:
+		days := new(papertapev1.Calendar)
+		m, answer = days, func() any { return calendarFrom(days) }
+	}
+	if err := decode(f, m); err != nil {
+		return err
+	}
+	return c.answer(f, answer())
 }
 
 // takeEvent checks an event's place in the sequence and hands it on: first to the call that

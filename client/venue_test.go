@@ -117,7 +117,9 @@ func (v *venue) serve() error {
 		Limits: gateway.Limits{ConnectionsMax: v.connections, ConnectionsPreloginMax: 1000}, RequestsInFlightMax: 256,
 		OutboxBytesMax: v.outboxBytes, OutboxTotalBytesMax: 1 << 30, SocketSendBufferBytes: v.sendBytes,
 		Heartbeat: v.heartbeat, LoginTimeout: 5 * time.Second, StallTimeout: 10 * time.Second,
-		ShutdownTimeout: 5 * time.Second, Universe: v.universe, Prices: v.prices.Snapshot, Log: zerolog.Nop(),
+		ShutdownTimeout: 5 * time.Second, Universe: v.universe, Bars: venueTape{}, Clock: venueClock,
+		Calendar: venueCalendar,
+		Prices:   v.prices.Snapshot, Log: zerolog.Nop(),
 	})
 	v.outlet.change(v.gateway)
 	accounts := simulator.Accounts{Count: venueAccounts, Seed: 1, Universe: v.universe}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"math"
 	"time"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
@@ -152,10 +153,72 @@ func instrumentsFrom(m *papertapev1.Instruments) []Instrument {
 func quotesFrom(m *papertapev1.Quotes) []Quote {
 	list := make([]Quote, len(m.GetQuotes()))
 	for i, q := range m.GetQuotes() {
-		list[i] = Quote{Market: q.GetMarket(), Code: q.GetCode(), Price: Money(q.GetPrice()),
-			Time: timeFrom(q.GetTime())}
+		list[i] = Quote{
+			Market: q.GetMarket(), Code: q.GetCode(), Price: Money(q.GetPrice()), Time: timeFrom(q.GetTime()),
+			Bid: Money(q.GetBid()), Ask: Money(q.GetAsk()), BidSize: q.GetBidSize(), AskSize: q.GetAskSize(),
+			Size: q.GetSize(), Open: Money(q.GetOpen()), High: Money(q.GetHigh()), Low: Money(q.GetLow()),
+			Volume: q.GetVolume(), PreviousClose: Money(q.GetPreviousClose()), Status: MarketStatus(q.GetStatus()),
+		}
 	}
 	return list
+}
+
+func barsFrom(m *papertapev1.Bars) []Bar {
+	list := make([]Bar, len(m.GetBars()))
+	for i, b := range m.GetBars() {
+		list[i] = Bar{
+			Time: timeFrom(b.GetTime()), Open: Money(b.GetOpen()), High: Money(b.GetHigh()), Low: Money(b.GetLow()),
+			Close: Money(b.GetClose()), Volume: b.GetVolume(), Amount: Money(b.GetAmount()), Trades: b.GetTrades(),
+		}
+	}
+	return list
+}
+
+func tradesFrom(m *papertapev1.Trades) []TapeTrade {
+	list := make([]TapeTrade, len(m.GetTrades()))
+	for i, t := range m.GetTrades() {
+		list[i] = TapeTrade{Time: timeFrom(t.GetTime()), Price: Money(t.GetPrice()), Size: t.GetSize(),
+			Number: t.GetNumber()}
+	}
+	return list
+}
+
+func clockFrom(m *papertapev1.Clock) *Clock {
+	return &Clock{
+		Time: timeFrom(m.GetTime()), Status: MarketStatus(m.GetStatus()), NextOpen: timeIfAny(m.GetNextOpen()),
+		NextClose: timeIfAny(m.GetNextClose()), Zone: m.GetZone(), Tape: m.GetTape(),
+	}
+}
+
+func calendarFrom(m *papertapev1.Calendar) []CalendarDay {
+	list := make([]CalendarDay, len(m.GetDays()))
+	for i, d := range m.GetDays() {
+		list[i].Date, list[i].Presumed = d.GetDate(), d.GetPresumed()
+		for n := range min(len(d.GetOpens()), len(d.GetCloses())) {
+			list[i].Sessions = append(list[i].Sessions, TradingSession{
+				timeFrom(d.GetOpens()[n]), timeFrom(d.GetCloses()[n]),
+			})
+		}
+	}
+	return list
+}
+
+func (r *BarsRequest) message() *papertapev1.BarsRequest {
+	return &papertapev1.BarsRequest{Market: r.Market, Code: r.Code, Seconds: r.Seconds, From: nanoseconds(r.From),
+		To: nanoseconds(r.To), Limit: wireLimit(r.Limit)}
+}
+
+func (r *TradesRequest) message() *papertapev1.TradesRequest {
+	return &papertapev1.TradesRequest{Market: r.Market, Code: r.Code, From: nanoseconds(r.From),
+		Limit: wireLimit(r.Limit)}
+}
+
+// wireLimit returns a limit that the server refuses where the caller's does not fit.
+func wireLimit(limit int) uint32 {
+	if limit < 0 || limit > math.MaxInt32 {
+		return math.MaxUint32
+	}
+	return uint32(limit)
 }
 
 func presenceFrom(m *papertapev1.Presence) *Presence {
@@ -192,6 +255,22 @@ func goodbyeFrom(m *papertapev1.Goodbye) *Goodbye {
 
 // timeFrom converts a time of the wire, in nanoseconds since the Unix epoch.
 func timeFrom(nanoseconds int64) time.Time { return time.Unix(0, nanoseconds).UTC() }
+
+// timeIfAny is timeFrom for times of which 0 means none.
+func timeIfAny(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return timeFrom(ns)
+}
+
+// nanoseconds is the inverse of timeIfAny.
+func nanoseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
 
 func milliseconds(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
 

@@ -155,8 +155,20 @@ func openTraders(ctx context.Context, cfg *MissionConfig, traders []*trader) err
 	case err := <-failed:
 		return fmt.Errorf("%w: %w", ErrCannotRun, err)
 	default:
-		return nil
+		return tasksNeed(ctx, traders[0])
 	}
+}
+
+// tasksNeed refuses a server of another universe: the tasks name instruments of cn.
+func tasksNeed(ctx context.Context, t *trader) error {
+	const one = "SZ.000001"
+	_, err := t.acc.Instruments(ctx, one)
+	var refused *client.Reject
+	if errors.As(err, &refused) && refused.Code == client.UnknownInstrument {
+		return fmt.Errorf("%w: the mission trades the instruments of the universe cn, and this server has no %s; "+
+			"start it with universe: cn", ErrCannotRun, one)
+	}
+	return nil // whatever else may be wrong is for the clients to find
 }
 
 // play runs one client that is logged in: its own task, and the steps that all clients share.

@@ -247,7 +247,8 @@ func TestInstrumentsAndQuotes(t *testing.T) {
 			})
 		}
 		instruments.More = more
-		checkPayload(t, onlyFrame(t, codec.AppendInstruments(nil, 9, &codec.InstrumentsRequest{IDs: ids, More: more}, prices, universe),
+		asked := &codec.InstrumentsRequest{IDs: ids, More: more}
+		checkPayload(t, onlyFrame(t, codec.AppendInstruments(nil, 9, asked, prices, universe),
 			codec.TypeInstrumentsReply, codec.FlagReply, 9), instruments)
 		checkPayload(t, onlyFrame(t, codec.AppendQuotes(nil, ids, prices, universe), codec.TypeQuotes, 0, 0), quotes)
 	})

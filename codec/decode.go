@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"slices"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/market"
@@ -50,13 +51,13 @@ func DecodeOrder(payload []byte, u *market.Universe, o *positions.Order) error {
 	if side != papertapev1.Side_SIDE_BUY && side != papertapev1.Side_SIDE_SELL {
 		return malformed("the side is %d; it must be 1 (buy) or 2 (sell)", side)
 	}
-	instrument, ok := u.Lookup(marketName, code)
-	if !ok {
-		return unknownInstrument(`there is no instrument with market %s and code %s; `+
-			`a key is like market "SH", code "600519"`, echo(marketName), echo(code))
+	instrument, err := lookup(marketName, code, u)
+	if err != nil {
+		return err
 	}
 	var id positions.OrderID
 	if len(wantID) > 0 {
+		var ok bool
 		if id, ok = positions.MakeOrderID(wantID); !ok {
 			return malformed("the client_order_id %s has %d bytes; it must be none, or 1 to %d of printable ASCII",
 				echo(wantID), len(wantID), positions.MaxOrderIDBytes)
@@ -215,15 +216,65 @@ func DecodeInstrumentsRequest(payload []byte, u *market.Universe) (InstrumentsRe
 	if len(codes) == 0 {
 		return pageOfInstruments(after, u)
 	}
+	ids, err := parseCodes(codes, u)
+	return InstrumentsRequest{IDs: ids}, err
+}
+
+// Subscribe is a SUBSCRIBE. What is false is switched off.
+type Subscribe struct {
+	Quotes   bool
+	Presence bool
+	Detail   bool        // QUOTES have all fields
+	Codes    []market.ID // ascending, each once: QUOTES of these alone; nil: of all
+}
+
+// DecodeSubscribe decodes a SUBSCRIBE. Codes are accepted in all spellings of
+// market.Universe.Parse. An error is an *Error. It is fatal if the payload does not parse, and
+// not fatal for an unknown code.
+func DecodeSubscribe(payload []byte, u *market.Universe) (Subscribe, error) {
+	var (
+		s     Subscribe
+		codes [][]byte
+	)
+	f := fields{rest: payload}
+	for f.next() {
+		switch f.num {
+		case 1:
+			s.Quotes = f.varint() != 0
+		case 2:
+			s.Presence = f.varint() != 0
+		case 3:
+			s.Detail = f.varint() != 0
+		case 4:
+			codes = append(codes, f.text())
+		}
+	}
+	if f.fault != noFault {
+		return Subscribe{}, f.check(TypeSubscribe)
+	}
+	ids, err := parseCodes(codes, u)
+	if err != nil {
+		return Subscribe{}, err
+	}
+	slices.Sort(ids)
+	s.Codes = slices.Compact(ids)
+	return s, nil
+}
+
+// parseCodes finds the instruments of codes, in their order. Without codes it returns nil.
+func parseCodes(codes [][]byte, u *market.Universe) ([]market.ID, error) {
+	if len(codes) == 0 {
+		return nil, nil
+	}
 	ids := make([]market.ID, len(codes))
 	for n, code := range codes {
 		id, err := u.Parse(string(code))
 		if err != nil {
-			return InstrumentsRequest{}, unknownInstrument("%s", validText(err.Error()))
+			return nil, unknownInstrument("%s", validText(err.Error()))
 		}
 		ids[n] = id
 	}
-	return InstrumentsRequest{IDs: ids}, nil
+	return ids, nil
 }
 
 // pageOfInstruments returns the first instruments behind after, which need not be one of the
@@ -232,7 +283,7 @@ func pageOfInstruments(after []byte, u *market.Universe) (InstrumentsRequest, er
 	first := 0
 	if len(after) > 0 {
 		name, code, ok := bytes.Cut(after, []byte{'.'})
-		canonical, _, known := market.MarketOf(string(name))
+		canonical, _, known := market.Canonical(string(name))
 		if !ok || !known || len(code) == 0 {
 			return InstrumentsRequest{}, malformed(`after is %s; it must be market and code, as in "SH.600519"`,
 				echo(after))
@@ -241,28 +292,4 @@ func pageOfInstruments(after []byte, u *market.Universe) (InstrumentsRequest, er
 	}
 	ids := u.ListedFrom(first, maxCodes+1)
 	return InstrumentsRequest{IDs: ids[:min(len(ids), maxCodes)], More: len(ids) > maxCodes}, nil
-}
-
-// Subscribe is a SUBSCRIBE. What is false is switched off.
-type Subscribe struct {
-	Quotes   bool
-	Presence bool
-}
-
-// DecodeSubscribe decodes a SUBSCRIBE. An error is a fatal *Error.
-func DecodeSubscribe(payload []byte) (Subscribe, error) {
-	var s Subscribe
-	f := fields{rest: payload}
-	for f.next() {
-		switch f.num {
-		case 1:
-			s.Quotes = f.varint() != 0
-		case 2:
-			s.Presence = f.varint() != 0
-		}
-	}
-	if f.fault != noFault {
-		return Subscribe{}, f.check(TypeSubscribe)
-	}
-	return s, nil
 }

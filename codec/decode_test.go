@@ -3,6 +3,7 @@ package codec_test
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -118,8 +119,28 @@ func checkSubscribe(t failer, payload []byte) {
 	t.Helper()
 	m := new(papertapev1.Subscribe)
 	ok := parses(payload, m)
-	got, err := codec.DecodeSubscribe(payload)
-	checkPlain(t, ok, err, got, codec.Subscribe{Quotes: m.GetQuotes(), Presence: m.GetPresence()})
+	b := bytes.Clone(payload)
+	got, err := codec.DecodeSubscribe(b, universe)
+	clear(b)
+	want := codec.Subscribe{Quotes: m.GetQuotes(), Presence: m.GetPresence(), Detail: m.GetDetail()}
+	allKnown := true
+	for _, code := range m.GetCodes() {
+		id, err := universe.Parse(code)
+		allKnown = allKnown && err == nil
+		want.Codes = append(want.Codes, id)
+	}
+	slices.Sort(want.Codes)
+	want.Codes = slices.Compact(want.Codes)
+	switch {
+	case !ok:
+		checkRefused(t, err, malformed, true)
+	case !allKnown:
+		checkRefused(t, err, unknown, false)
+	case err != nil:
+		t.Fatalf("refused with %v, want %v", err, want)
+	case !reflect.DeepEqual(got, want):
+		t.Fatalf("got %v, want %v", got, want)
+	}
 }
 
 // checkPlain checks requests for which everything that parses is in range.
@@ -150,7 +171,7 @@ func checkInstruments(t failer, payload []byte) {
 	badAfter := false
 	if len(want) == 0 {
 		name, code, point := strings.Cut(m.GetAfter(), ".")
-		short, _, known := market.MarketOf(name)
+		short, _, known := market.Canonical(name)
 		badAfter = m.GetAfter() != "" && (!point || !known || code == "")
 		for n := range universe.Len() {
 			if in := universe.At(market.ID(n)); m.GetAfter() == "" || in.Market > short ||
@@ -186,6 +207,10 @@ var requests = []struct {
 	{codec.TypeHoldings, &papertapev1.HoldingsRequest{}, checkHoldings},
 	{codec.TypeInstruments, &papertapev1.InstrumentsRequest{}, checkInstruments},
 	{codec.TypeSubscribe, &papertapev1.Subscribe{}, checkSubscribe},
+	{codec.TypeBars, &papertapev1.BarsRequest{}, checkBars},
+	{codec.TypeTrades, &papertapev1.TradesRequest{}, checkTrades},
+	{codec.TypeClock, &papertapev1.ClockRequest{}, checkClock},
+	{codec.TypeCalendar, &papertapev1.CalendarRequest{}, checkCalendar},
 }
 
 func TestDecodersAgreeWithProtobuf(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -43,7 +44,7 @@ func countingBytes(first byte, n int) []byte {
 // goldenCases returns all messages of the protocol, in the order of their types.
 func goldenCases(t failer) []goldenCase {
 	t.Helper()
-	return append(append(goldenSession(t), goldenRequests(t)...), goldenEvents(t)...)
+	return slices.Concat(goldenSession(t), goldenRequests(t), goldenEvents(t), goldenMarket(t))
 }
 
 func request(file string, typ codec.Type, id uint64, m generated, check func(t failer, payload []byte)) goldenCase {

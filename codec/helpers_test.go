@@ -325,7 +325,9 @@ func drawBytes(t *rapid.T) []byte {
 	case 7, 8, 9, 10, 11, 12:
 		return []byte(rapid.SampledFrom([]string{"SH", "XSHG", "SZ", "XSHE"}).Draw(t, "market"))
 	}
-	return []byte(rapid.SampledFrom([]string{"600519", "600036", "000001", "300750"}).Draw(t, "code"))
+	return []byte(rapid.SampledFrom([]string{
+		"600519", "600036", "000001", "300750", "2026-01-05", "2026-12-31",
+	}).Draw(t, "code"))
 }
 
 var wireTypes = map[protoreflect.Kind]protowire.Type{

@@ -95,6 +95,22 @@ func validStrings(m any) bool {
 		return validTexts(m.GetMarket(), m.GetCode())
 	case *papertapev1.Quotes:
 		return validMessages(m.GetQuotes())
+	case *papertapev1.Subscribe:
+		return validTexts(m.GetCodes()...)
+	case *papertapev1.BarsRequest:
+		return validTexts(m.GetMarket(), m.GetCode())
+	case *papertapev1.TradesRequest:
+		return validTexts(m.GetMarket(), m.GetCode())
+	case *papertapev1.ClockRequest:
+		return validTexts(m.GetMarket())
+	case *papertapev1.Clock:
+		return validTexts(m.GetZone())
+	case *papertapev1.CalendarRequest:
+		return validTexts(m.GetMarket(), m.GetFrom(), m.GetTo())
+	case *papertapev1.CalendarDay:
+		return validTexts(m.GetDate())
+	case *papertapev1.Calendar:
+		return validMessages(m.GetDays())
 	}
 	return true
 }

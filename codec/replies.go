@@ -186,35 +186,6 @@ func appendInstrument(dst []byte, id market.ID, prices *market.Prices, u *market
 	return appendText(dst, 12, i.ExchangeMIC())
 }
 
-// quotesPerFrame is a number of quotes that always fits a frame.
-const quotesPerFrame = 1000
-
-// AppendQuotes appends the prices of ids as QUOTES, in several frames if there are more
-// than 1,000.
-func AppendQuotes(dst []byte, ids []market.ID, prices *market.Prices, u *market.Universe) []byte {
-	for len(ids) > quotesPerFrame {
-		dst = appendQuotes(dst, ids[:quotesPerFrame], prices, u)
-		ids = ids[quotesPerFrame:]
-	}
-	return appendQuotes(dst, ids, prices, u)
-}
-
-func appendQuotes(dst []byte, ids []market.ID, prices *market.Prices, u *market.Universe) []byte {
-	start := len(dst)
-	dst = beginFrame(dst, TypeQuotes, 0, 0)
-	for _, id := range ids {
-		i := u.At(id)
-		var at int
-		dst, at = openMessage(dst, 1)
-		dst = appendText(dst, 1, i.Market)
-		dst = appendText(dst, 2, i.Code)
-		dst = appendInt(dst, 3, prices.At(id))
-		dst = appendInt(dst, 4, prices.Time())
-		dst = closeMessage(dst, at)
-	}
-	return endFrame(dst, start)
-}
-
 // AppendSubscribed appends the reply to the SUBSCRIBE request with that id: what is now
 // switched on.
 func AppendSubscribed(dst []byte, id uint64, s Subscribe) []byte {

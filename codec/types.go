@@ -28,6 +28,14 @@ const (
 	TypeEvent            Type = 32
 	TypeQuotes           Type = 33
 	TypePresence         Type = 34
+	TypeBars             Type = 64
+	TypeBarsReply        Type = 65
+	TypeTrades           Type = 66
+	TypeTradesReply      Type = 67
+	TypeClock            Type = 68
+	TypeClockReply       Type = 69
+	TypeCalendar         Type = 70
+	TypeCalendarReply    Type = 71
 	TypeEmbedder         Type = 0x8000
 )
 
@@ -75,6 +83,22 @@ func (t Type) String() string {
 		return "QUOTES"
 	case TypePresence:
 		return "PRESENCE"
+	case TypeBars:
+		return "BARS"
+	case TypeBarsReply:
+		return "BARS reply"
+	case TypeTrades:
+		return "TRADES"
+	case TypeTradesReply:
+		return "TRADES reply"
+	case TypeClock:
+		return "CLOCK"
+	case TypeClockReply:
+		return "CLOCK reply"
+	case TypeCalendar:
+		return "CALENDAR"
+	case TypeCalendarReply:
+		return "CALENDAR reply"
 	}
 	return fmt.Sprintf("type 0x%04x", uint16(t))
 }

@@ -26,11 +26,11 @@ type About struct {
 	Durability string       `json:"durability"`
 	Addresses  Addresses    `json:"addresses"`
 	Accounts   AccountRange `json:"accounts"`
-	Tape       *Tape        `json:"tape,omitempty"` // nil: the server goes by the machine's clock
+	Tape       *TapeClock   `json:"tape,omitempty"` // nil: the server goes by the machine's clock
 }
 
-// Tape is how far a server is whose time is that of a tape.
-type Tape struct {
+// TapeClock is how far a server is whose time is that of a tape.
+type TapeClock struct {
 	First        time.Time `json:"first"` // the tape's first moment
 	Now          time.Time `json:"now"`   // what the server's clock shows
 	Moments      uint64    `json:"moments"`

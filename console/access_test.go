@@ -306,14 +306,14 @@ type broken struct{ err error }
 
 func (b *broken) Write(audit.Record) (uint64, error) { return 7, b.err }
 
-// TestAuditOnFullDisk: what cannot be written down is refused, but for the end of a session.
+// TestAuditOnFullDisk: what cannot be written down is refused, but for the end of a session and a halt.
 func TestAuditOnFullDisk(t *testing.T) {
 	var log bytes.Buffer
 	b := &broken{syscall.ENOSPC}
 	f := newFixtureWith(t, func(c *Config) { c.Audit, c.Log = b, zerolog.New(&log).Level(zerolog.Disabled) })
 	for path, m := range f.server.guardedRoutes() {
 		for method, o := range m {
-			path := strings.ReplaceAll(path, "{uid}", "7")
+			path := strings.NewReplacer("{uid}", "7", "{instrument}", "SH.600519").Replace(path)
 			body := bodies[method+" "+path]
 			switch o.audit {
 			case changes:

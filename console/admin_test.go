@@ -43,7 +43,12 @@ func TestClientAdmin(t *testing.T) {
 		of := u.At(market.ID(i))
 		want := Instrument{
 			Market: of.Market, Code: of.Code, Name: of.Name, Lot: of.Lot, Tick: Money(of.Tick),
-			Price: Money(of.PreviousClose), PreviousClose: Money(of.PreviousClose),
+			Price: Money(of.PreviousClose), PreviousClose: Money(of.PreviousClose), Currency: "CNY", Status: "open",
+			MIC: of.ExchangeMIC(),
+		}
+		lower, upper := of.Limits()
+		if want.Lower, want.Upper = Money(lower), Money(upper); of.Halted {
+			want.Status = "halted"
 		}
 		if i == 0 {
 			want.Price = 12_3456

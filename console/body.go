@@ -69,7 +69,12 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 // exactly, and appear only once. What two programs may read differently is refused: a repeated
 // member, one in another case, half of a surrogate pair, null.
 func decodeBody(w http.ResponseWriter, r *http.Request, v any) error {
-	text, err := readBody(w, r, bodyBytesMax)
+	return decodeBodyOf(w, r, bodyBytesMax, v)
+}
+
+// decodeBodyOf is decodeBody for a body of at most so many bytes.
+func decodeBodyOf(w http.ResponseWriter, r *http.Request, most int64, v any) error {
+	text, err := readBody(w, r, most)
 	if err != nil {
 		return err
 	}

@@ -186,6 +186,7 @@ var bustRefusals = [...]struct {
 	positions.BustUnknownTrade:     {http.StatusNotFound, codeUnknownTrade},
 	positions.BustNotATrade:        {http.StatusNotFound, codeNotATrade},
 	positions.BustBeforeReset:      {http.StatusConflict, "before_reset"},
+	positions.BustDelisted:         {http.StatusConflict, "delisted"},
 	positions.BustNotKept:          {http.StatusConflict, codeNotKept},
 	positions.BustIDReused:         {http.StatusConflict, "bust_id_reused"},
 	positions.BustAlready:          {http.StatusConflict, "already_busted"},

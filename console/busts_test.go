@@ -157,6 +157,7 @@ var refusedBusts = []struct {
 	},
 	{positions.BustOutcome{Reason: positions.BustTooLarge}, 409, "too_large",
 		"would pass the largest the ledger holds", nil},
+	{positions.BustOutcome{Reason: positions.BustDelisted}, 409, "delisted", "is not traded here any more", nil},
 	{positions.BustOutcome{Reason: positions.BustTooManyRows, Have: 513, Need: 512}, 409, "too_many_rows",
 		"513 instruments", nil},
 	{positions.BustOutcome{Reason: positions.BustCascadeChanged, InTheWay: []uint64{47}}, 409, "cascade_changed",
@@ -190,8 +191,8 @@ func TestBustRefused(t *testing.T) {
 			t.Errorf("%v: the log says %q", c.outcome.Reason, &log)
 		}
 	}
-	if reasons := len(bustRefusals); reasons != int(positions.BustCascadeChanged)+1 {
-		t.Errorf("%d reasons have a code, want one for each up to %v", reasons, positions.BustCascadeChanged)
+	if reasons := len(bustRefusals); reasons != int(positions.BustDelisted)+1 {
+		t.Errorf("%d reasons have a code, want one for each up to %v", reasons, positions.BustDelisted)
 	}
 }
 

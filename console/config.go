@@ -83,7 +83,11 @@ type SimulatedFlow interface {
 // Config is what a console shows. Its functions are called by several goroutines at a time.
 type Config struct {
 	Universe   *market.Universe
-	Prices     func() *market.Prices // the current prices
+	Prices     func() *market.Prices                                        // the current prices
+	Market     Market                                                       // nil: quotes do not come in from outside
+	Bars       gateway.Bars                                                 // nil: none are kept
+	Clock      func(market string) gateway.ClockState                       // nil: no hours are kept
+	Calendar   func(market, from, to string) ([]gateway.CalendarDay, error) // likewise; of dates, both inclusive
 	Books      Books
 	Busts      Busts
 	Bookings   Bookings

@@ -22,6 +22,7 @@ import (
 
 	"github.com/papertape/papertape/audit"
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -247,6 +248,7 @@ func questions() []question {
 	all.aboutBusts()
 	all.aboutBookings()
 	all.aboutChanges()
+	all.aboutTheMarket()
 	return all
 }
 
@@ -418,6 +420,50 @@ func (l *questionList) aboutChanges() {
 	l.ask(200, "GET /api/v1/audit", "", "", func(f *fixture) { f.fillAudit() })
 	l.ask(500, "GET /api/v1/audit", "", "", func(f *fixture) { f.server.cfg.AuditPages = brokenAudit{} })
 	l.ask(400, "PUT /api/v1/simulator", "", `{"rate":-1}`)
+}
+
+func (l *questionList) aboutTheMarket() {
+	moved := func(f *fixture) { f.server.cfg.Prices = f.tapes.feed.Snapshot; f.tell() }
+	const quotes, tell = "GET /api/v1/quotes", "POST /api/v1/quotes"
+	l.ask(200, quotes, "", "", moved)
+	l.ask(404, quotes, "/api/v1/quotes?instrument=SH.1", "")
+	l.ask(200, tell, "", updates)
+	l.ask(400, tell, "", "{}")
+	for status, err := range map[int]error{
+		409: errors.New("the tape has a clock of its own"), 503: ErrNotReady, 504: context.DeadlineExceeded,
+	} {
+		l.ask(status, tell, "", updates, func(f *fixture) { f.tapes.err = err })
+	}
+	for _, verb := range []string{"halt", "resume"} {
+		operation, path := "POST /api/v1/instruments/{instrument}/"+verb, "/api/v1/instruments/SH.600519/"+verb
+		l.ask(200, operation, path, "", moved)
+		l.ask(400, operation, path+"?nothing=1", "")
+		l.ask(404, operation, "/api/v1/instruments/SH.1/"+verb, "")
+		l.ask(409, operation, path, "", func(f *fixture) { f.server.cfg.Market = nil })
+	}
+	for _, what := range []string{"bars", "tape"} {
+		operation, path := "GET /api/v1/"+what, "/api/v1/"+what+"?instrument="
+		l.ask(200, operation, path+"SH.600519", "")
+		l.ask(404, operation, path+"SH.1", "")
+		l.ask(409, operation, path+"SH.600519", "", func(f *fixture) { f.server.cfg.Bars = nil })
+	}
+	const dates = "&from=2026-11-29&to=2026-11-30"
+	for what, more := range map[string]string{"clock": "", "calendar": dates} {
+		operation, path := "GET /api/v1/"+what, "/api/v1/"+what+"?market=SH"+more
+		l.ask(200, operation, path, "")
+		l.ask(400, operation, "", "")
+		l.ask(409, operation, path, "", func(f *fixture) { f.server.cfg.Clock, f.server.cfg.Calendar = nil, nil })
+	}
+}
+
+// updates have all that an update can say.
+const updates = `{"updates":[{"time":"2023-11-14T22:13:20Z","market":"SH","code":"600519","bid":"1479.99",` +
+	`"ask":"1480.01","bid_size":100,"ask_size":200,"last":"1480.00","size":300,"volume":4000,"status":"open"},` +
+	`{"market":"SH","code":"1"}]}`
+
+// tell lets an instrument be traded.
+func (f *fixture) tell() {
+	f.tapes.feed.Apply(tapeTime, []market.Update{{Time: tapeTime, Says: market.SaysLast, Last: 5_0000}}, nil)
 }
 
 // bustOperations are the operations on trades, each with a request that has all members.
@@ -615,7 +661,8 @@ func TestContractBreaches(t *testing.T) {
 	}
 	row := func(old, with string) string {
 		return strings.Replace(`{"market":"SH","code":"1","name":"n","price":"9.98",`+
-			`"previous_close":"10.00","lot":100,"tick":"0.01"}`, old, with, 1)
+			`"previous_close":"10.00","lot":100,"tick":"0.01","currency":"CNY","upper":"11.00","lower":"9.00",`+
+			`"status":"open","mic":"XSHG"}`, old, with, 1)
 	}
 	c.expect(t, "Instrument", row("", ""), "")
 	c.expect(t, "Instrument", row(`"9.98"`, `9.98`), "the answer.price is 9.98, not a string")

@@ -42,6 +42,15 @@
 //	GET /api/v1/instruments                     Instruments
 //	GET /api/v1/instruments/{i}/holders         Holders
 //	GET /api/v1/instruments/{i}/prices          InstrumentPrices
+//	POST /api/v1/instruments/{i}/halt, resume   takes nothing; answers its Quote
+//	GET, POST /api/v1/quotes                    Quotes; ?instrument, after, limit; POST takes QuoteUpdates, answers
+//
+// QuotesApplied
+//
+//	GET /api/v1/bars                            Bars; ?instrument, seconds, from, to, limit
+//	GET /api/v1/tape                            Tape, the newest trades; ?instrument, from, limit
+//	GET /api/v1/clock                           Clock; ?market
+//	GET /api/v1/calendar                        Calendar; ?market, from, to
 //	GET /api/v1/journal                         JournalState
 //	GET /api/v1/live                            a stream of server-sent events; ?topics
 //	GET /api/v1/server                          ServerInfo

@@ -171,6 +171,51 @@ func (b *bookings) Book(_ context.Context, r *positions.BookingRequest) (positio
 
 func (b *bookings) OpeningCash(context.Context, uint64) (int64, error) { return 777_0000, b.err }
 
+// tapes is a feed that takes quotes, with a bar and trades.
+type tapes struct {
+	feed *market.Feed
+	err  error // if set, returned instead
+	told []market.Update
+}
+
+const tapeTime = 1_700_000_000_000_000_000
+
+func (m *tapes) Apply(_ context.Context, updates []market.Update) ([]market.Outcome, error) {
+	if m.err != nil {
+		return nil, m.err
+	}
+	m.told = slices.Clone(updates)
+	for i := range updates {
+		if updates[i].Time == 0 {
+			updates[i].Time = tapeTime
+		}
+	}
+	outcomes := make([]market.Outcome, len(updates))
+	m.feed.Apply(tapeTime, updates, outcomes)
+	return outcomes, nil
+}
+
+func (m *tapes) Bars(_ market.ID, seconds uint32, from, to int64, limit int) ([]market.Bar, bool) {
+	return []market.Bar{{Time: from, Open: 1_0000, High: 4_0000, Low: 5000, Close: to % 7, Volume: int64(limit),
+		Amount: int64(seconds), Trades: 3}}, true
+}
+
+func (m *tapes) Trades(_ market.ID, from int64, limit int) ([]market.TapeTrade, bool) {
+	return []market.TapeTrade{{Time: from, Price: 1_0000, Size: int64(limit), Number: 9}}, true
+}
+
+func clockAt(name string) gateway.ClockState {
+	return gateway.ClockState{Time: tapeTime, Status: market.StatusAuction, NextOpen: tapeTime + 1,
+		NextClose: tapeTime + 2, Zone: "zone of " + name, Tape: true}
+}
+
+func calendarOf(_, from, to string) ([]gateway.CalendarDay, error) {
+	if from > to {
+		return nil, errors.New("the dates end before they begin")
+	}
+	return []gateway.CalendarDay{{Date: from, Opens: []int64{tapeTime}, Closes: []int64{tapeTime + 1}}, {Date: to}}, nil
+}
+
 // flow is a simulator that only remembers its rate.
 type flow struct{ state simulator.State }
 
@@ -310,6 +355,7 @@ type fixture struct {
 	ledger *ledger
 	desk   *desk
 	booked *bookings
+	tapes  *tapes
 	flow   *flow
 	list   *roster
 	level  level
@@ -366,6 +412,7 @@ func unserved(t *testing.T, change func(*Config)) *fixture {
 	u := market.Default()
 	f := &fixture{
 		ledger: golden(t, u),
+		tapes:  &tapes{feed: market.Fixed(u)},
 		flow:   &flow{simulator.State{Rate: 1, Fills: 2, Refused: 3, None: 4, Skipped: 5}},
 	}
 	f.list, f.level, f.desk = connected(), "info", &desk{event: f.ledger.events[0]}
@@ -379,6 +426,7 @@ func unserved(t *testing.T, change func(*Config)) *fixture {
 	prices := u.Opening().With(0, 12_3456)
 	cfg := Config{
 		Universe: u, Prices: func() *market.Prices { return prices },
+		Market: f.tapes, Bars: f.tapes, Clock: clockAt, Calendar: calendarOf,
 		Books: f.ledger, Busts: f.desk, Bookings: f.booked, Sessions: f.list, Simulator: f.flow,
 		Script: func() simulator.Progress {
 			return simulator.Progress{
@@ -411,6 +459,8 @@ func (f *fixture) about() About {
 		Durability: "sync",
 		Addresses:  Addresses{"127.0.0.1:7300", "127.0.0.1:7301", "127.0.0.1:7303"},
 		Accounts:   AccountRange{100001, 100},
+		Tape: &TapeClock{First: time.Unix(1_700_000_000, 0).UTC(), Now: time.Unix(1_700_000_060, 0).UTC(), Moments: 3,
+			Updates: 9, Ended: true, InterferedBy: "a test"},
 	}
 	if f.state != "" {
 		a.Epoch, a.State, a.Reason, a.Percent = nil, f.state, "recovering: 43%", &percent

@@ -21,7 +21,7 @@ var instrumentsQuery = acceptParameters(
 // splitKey reads the place behind which a page begins.
 func splitKey(value string) (name, code string, err error) {
 	typed, code, ok := strings.Cut(value, ".")
-	name, _, known := market.MarketOf(typed)
+	name, _, known := market.Canonical(typed)
 	if !ok || !known || code == "" {
 		return "", "", fmt.Errorf("%q is not market and code; write them as in SH.600519", clip(value))
 	}

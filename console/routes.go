@@ -25,6 +25,7 @@ const (
 	reads   auditing = iota // it changes nothing
 	changes                 // it is written down before and after, or refused
 	urgent                  // it is carried out although it cannot be written down
+	feeds                   // it tells quotes; there are too many to be written down
 )
 
 // everybody may ask for health.
@@ -54,18 +55,20 @@ func (s *Server) guardedRoutes() routes {
 		accountsPath: {
 			"GET": {role: Watch, handle: s.accounts, query: accountsQuery}, "POST": change(s.openAccount),
 		},
-		"/api/v1/accounts/{account}/deposit":      {"POST": change(s.deposit)},
-		"/api/v1/accounts/{account}/withdraw":     {"POST": change(s.withdraw)},
-		"/api/v1/accounts/{account}/reset":        {"POST": change(s.reset)},
-		"/api/v1/accounts/{account}":              {"GET": {role: Watch, handle: s.account}},
-		"/api/v1/accounts/{account}/holdings":     {"GET": {role: Watch, handle: s.holdings}},
-		"/api/v1/accounts/{account}/history":      {"GET": {role: Watch, handle: s.history, query: s.historyQuery()}},
-		"/api/v1/accounts/{account}/equity":       {"GET": {role: Watch, handle: s.equity, query: equityQuery}},
-		backupPath:                                {"POST": change(s.backup)},
-		bustsPath:                                 {"POST": change(s.bust)},
-		correctionsPath:                           {"POST": change(s.correct)},
-		"/api/v1/counters":                        {"GET": {role: Watch, handle: s.counters}},
-		"/api/v1/instruments":                     {"GET": {role: Watch, handle: s.instruments, query: instrumentsQuery}},
+		"/api/v1/accounts/{account}/deposit":  {"POST": change(s.deposit)},
+		"/api/v1/accounts/{account}/withdraw": {"POST": change(s.withdraw)},
+		"/api/v1/accounts/{account}/reset":    {"POST": change(s.reset)},
+		"/api/v1/accounts/{account}":          {"GET": {role: Watch, handle: s.account}},
+		"/api/v1/accounts/{account}/holdings": {"GET": {role: Watch, handle: s.holdings}},
+		"/api/v1/accounts/{account}/history":  {"GET": {role: Watch, handle: s.history, query: s.historyQuery()}},
+		"/api/v1/accounts/{account}/equity":   {"GET": {role: Watch, handle: s.equity, query: equityQuery}},
+		backupPath:                            {"POST": change(s.backup)},
+		bustsPath:                             {"POST": change(s.bust)},
+		correctionsPath:                       {"POST": change(s.correct)},
+		"/api/v1/counters":                    {"GET": {role: Watch, handle: s.counters}},
+		"/api/v1/instruments": {
+			"GET": {role: Watch, handle: s.instruments, query: instrumentsQuery},
+		},
 		"/api/v1/sessions":                        {"GET": {role: Watch, handle: s.sessions, query: sessionsQuery}},
 		"/api/v1/sessions/ended":                  {"GET": {role: Watch, handle: s.endedSessions, query: endedQuery}},
 		"/api/v1/live":                            {"GET": {role: Watch, handle: s.live, query: liveQuery}},
@@ -80,6 +83,16 @@ func (s *Server) guardedRoutes() routes {
 		"/api/v1/sessions/{uid}": {
 			"DELETE": {role: Operate, handle: s.kick, body: optionalJSONBody, audit: urgent},
 		},
+		quotesPath: {
+			"GET":  {role: Watch, handle: s.quotes, query: quotesQuery},
+			"POST": {role: Operate, handle: s.setQuotes, body: jsonBody, audit: feeds},
+		},
+		"/api/v1/instruments/{instrument}/halt":   {"POST": {role: Operate, handle: s.halt, audit: urgent}},
+		"/api/v1/instruments/{instrument}/resume": {"POST": {role: Operate, handle: s.resume, audit: changes}},
+		"/api/v1/bars":        {"GET": {role: Watch, handle: s.bars, query: barsQuery}},
+		"/api/v1/tape":        {"GET": {role: Watch, handle: s.tape, query: tapeQuery}},
+		"/api/v1/clock":       {"GET": {role: Watch, handle: s.clock, query: clockQuery}},
+		"/api/v1/calendar":    {"GET": {role: Watch, handle: s.calendar, query: calendarQuery}},
 		simulatorPath:         {"GET": {role: Watch, handle: s.simulator}, "PUT": change(s.setSimulator)},
 		"/api/v1/trades/{id}": {"GET": {role: Watch, handle: s.trade}},
 	}
@@ -124,7 +137,7 @@ func (s *Server) protected(all methods) methods {
 	for method, o := range all {
 		handle, role, kind := o.handle, o.role, o.audit
 		o.check = func(w http.ResponseWriter, r *http.Request) bool { return s.guard.allow(w, r, role) }
-		if kind != reads {
+		if kind == changes || kind == urgent {
 			o.handle = func(w http.ResponseWriter, r *http.Request) { s.audited(w, r, kind == urgent, handle) }
 		}
 		as[method] = o

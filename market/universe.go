@@ -306,9 +306,9 @@ var markets = [...]struct {
 	{"US", "USD", []string{"XNYS", "XNAS", "ARCX"}, true},
 }
 
-// MarketOf returns the market of a canonical name or a MIC, and the MIC if it is one of several
+// Canonical returns the market of a canonical name or a MIC, and the MIC if it is one of several
 // exchanges; ok is false if it is neither.
-func MarketOf(name string) (market, mic string, ok bool) {
+func Canonical(name string) (market, mic string, ok bool) {
 	n := marketIndex(name)
 	if n < 0 {
 		return "", "", false

@@ -101,7 +101,24 @@ func newStream(seed, number uint64) stream {
 
 type bounds struct {
 	close, low, high, tick, lot int64
+	ticks                       *Ticks // nil: tick everywhere
 	halted                      bool
+}
+
+// tickAt returns the price step at a price.
+func (b *bounds) tickAt(price int64) int64 {
+	if b.ticks == nil {
+		return b.tick
+	}
+	return b.ticks.At(price)
+}
+
+// onTick returns the price at or below price that is on the tick.
+func (b *bounds) onTick(price int64) int64 {
+	if b.ticks == nil {
+		return price // which steps of one size never leave
+	}
+	return price - price%b.ticks.At(price)
 }
 
 func newWalk(u *Universe, seed uint64, spread int64) *walk {
@@ -113,7 +130,7 @@ func newWalk(u *Universe, seed uint64, spread int64) *walk {
 		i := u.At(ID(n))
 		low, high := i.Limits()
 		w.bounds[n] = bounds{close: i.PreviousClose, low: low, high: min(high, MaxPrice-MaxPrice%i.Tick), tick: i.Tick,
-			lot: int64(i.Lot), halted: i.Halted}
+			ticks: i.Ticks, lot: int64(i.Lot), halted: i.Halted}
 		w.prices[n] = i.PreviousClose
 		if !slices.Contains(w.markets, i.Market) {
 			w.markets = append(w.markets, i.Market)
@@ -140,7 +157,8 @@ func (w *walk) step(now int64) []Update {
 }
 
 func (w *walk) next(price int64, b *bounds) int64 {
-	ticks := 1 + w.random.Int64N(max(price*moveBps/(wholeBps*b.tick), 1))
+	tick := b.tickAt(price)
+	ticks := 1 + w.random.Int64N(max(price*moveBps/(wholeBps*tick), 1))
 	if w.random.IntN(2) == 0 {
 		ticks = -ticks
 	}
@@ -152,7 +170,7 @@ func (w *walk) next(price int64, b *bounds) int64 {
 	if outward && away > 0 && w.random.Int64N(room) < away {
 		ticks = -ticks
 	}
-	return min(max(price+ticks*b.tick, b.low), b.high)
+	return b.onTick(min(max(price+ticks*tick, b.low), b.high))
 }
 
 // trade is a trade at an instrument's price, which is the bid or the ask after it.
@@ -164,9 +182,9 @@ func (w *walk) trade(id ID, b *bounds, now int64) Update {
 		Last: price, Bid: price, Ask: price, Size: lots(), BidSize: lots(), AskSize: lots(),
 	}
 	if bought := w.sides.IntN(2) == 0; bought {
-		u.Bid = max(price-w.spread*b.tick, b.low)
+		u.Bid = b.onTick(max(price-w.spread*b.tickAt(price), b.low))
 	} else {
-		u.Ask = min(price+w.spread*b.tick, b.high)
+		u.Ask = b.onTick(min(price+w.spread*b.tickAt(price), b.high))
 	}
 	return u
 }

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/papertape/papertape/engine/gateway"
+	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/tally"
 )
 
 // definitions are the server's own metrics, in the order of docs/metrics.md. Names are promises: rules,
 // dashboards and other people's queries have them.
-var definitions = concat(process, clients, traffic, latencies, shards, disk, others)
+var definitions = concat(process, clients, traffic, latencies, shards, disk, quotes, others)
 
 func concat(all ...[]definition) (defs []definition) {
 	for _, some := range all {
@@ -289,6 +290,23 @@ var disk = []definition{
 		}},
 	kept("disk_free_limit_bytes", "With less free than this orders are refused as READ_ONLY, disk_free_bytes_min. "+
 		"Absent without a journal.", func(r *reading) float64 { return float64(r.jour.LowWaterBytes) }),
+}
+
+var quotes = []definition{
+	by("quote_updates_total", "result",
+		"Updates of quotes by feeds: applied, or refused since the quote is newer, bid and ask would cross, or a "+
+			"number cannot be.",
+		func(r *reading) []gateway.Count {
+			return []gateway.Count{
+				{Name: "applied", Count: r.from.Feed.Count(market.Applied)},
+				{Name: "late", Count: r.from.Feed.Count(market.Late)},
+				{Name: "crossed", Count: r.from.Feed.Count(market.Crossed)},
+				{Name: "bad", Count: r.from.Feed.Count(market.BadPrice)},
+			}
+		}),
+	level("quotes_changed_timestamp_seconds",
+		"When a quote changed last, by the clock of the server; 0: all are those of the opening.",
+		func(r *reading) float64 { return float64(r.from.Feed.Snapshot().Time()) / float64(time.Second) }),
 }
 
 var others = []definition{

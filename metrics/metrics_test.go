@@ -85,7 +85,7 @@ func sources(t testing.TB, shards int, dir string) *Sources {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from.Flow = flow
+	from.Flow, from.Feed = flow, feed
 	return from
 }
 

@@ -5,6 +5,7 @@ import (
 	"github.com/papertape/papertape/engine/gateway"
 	"github.com/papertape/papertape/engine/journal"
 	"github.com/papertape/papertape/engine/simulator"
+	"github.com/papertape/papertape/market"
 )
 
 // Sources are the parts of a server that is shown. All functions are called by each scrape, several at a
@@ -16,6 +17,7 @@ type Sources struct {
 	Engine  *engine.Engine
 	Gateway *gateway.Gateway
 	Flow    interface{ State() simulator.State }
+	Feed    *market.Feed
 	// Journal returns nil until the journal is recovered. It is nil itself where none is kept.
 	Journal func() *journal.Journal
 

@@ -167,6 +167,11 @@ func (b *Book) DecideBust(f *Fold, prices *market.Prices, now int64, ev *Event) 
 	if o := p.event(acc, prices, now, ev); o.Reason != NoBustRefusal {
 		return o
 	}
+	for i := range ev.Bust.Positions {
+		if row := &ev.Bust.Positions[i]; row.Quantity > 0 && b.universe.At(row.Instrument).Delisted {
+			return BustOutcome{Reason: BustDelisted, Instrument: row.Instrument}
+		}
+	}
 	return r.expected(ev.Bust.Cascade)
 }
 

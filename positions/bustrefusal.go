@@ -36,6 +36,7 @@ const (
 	BustTooManyRows    // the account would hold Have instruments, the maximum is Need
 	BustDamaged        // the account's history contradicts itself or the book
 	BustCascadeChanged // trades would go with it that the request does not expect: InTheWay
+	BustDelisted       // the account would hold Instrument, which is delisted
 )
 
 var bustReasonNames = [...]string{
@@ -46,6 +47,7 @@ var bustReasonNames = [...]string{
 	BustNothingToCorrect: "BustNothingToCorrect", BustSharesGone: "BustSharesGone", BustCashGone: "BustCashGone",
 	BustCascadeTooLong: "BustCascadeTooLong", BustTooLarge: "BustTooLarge", BustTooManyRows: "BustTooManyRows",
 	BustDamaged: "BustDamaged", BustCascadeChanged: "BustCascadeChanged",
+	BustDelisted: "BustDelisted",
 }
 
 // String returns the reason's name, for logs and tests.
@@ -124,6 +126,9 @@ func (o *BustOutcome) because(r *BustRequest, u *market.Universe) string {
 	case BustTooManyRows:
 		return fmt.Sprintf("account %d would hold %d instruments, and the most is %d; sell all of one first",
 			r.Account, o.Have, o.Need)
+	case BustDelisted:
+		return fmt.Sprintf("account %d would hold %s again, which is not traded here any more; add it to the "+
+			"universe, or book an adjustment instead", r.Account, u.At(o.Instrument))
 	case BustCascadeChanged:
 		var b strings.Builder
 		b.WriteString("other trades would go with it than were expected; ")

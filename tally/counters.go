@@ -6,7 +6,7 @@ import (
 )
 
 // CountersMax is how many counters a set has room for.
-const CountersMax = 48
+const CountersMax = 64
 
 // Counters are counters with one owner, told apart by small numbers, below CountersMax.
 type Counters struct {

@@ -297,8 +297,8 @@ prompt too. Text of another kind (UTF-16, a NUL byte, another encoding, a longer
 line, after the lines before it were done. So is the first command that fails. Either ends with exit code 1.
 
 With `-o json` each line of the output is an object whose `type` says what it is: `login`, `event`, `holdings`,
-`history`, `quotes`, `presence`, `subscription` (the answer to `presence on`), `help`, `connected`. Their shapes are
-those of the admin API.
+`history`, `quotes`, `chart` (the bars of the day), `presence`, `subscription` (the answer to `presence on`), `help`,
+`connected`. Their shapes are those of the admin API.
 PIPE
 } >docs/terminal.md
 echo "written: docs/terminal.md and docs/images"

@@ -18,6 +18,7 @@ import (
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/journal"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/market/bars"
 	"github.com/papertape/papertape/positions"
 )
 
@@ -62,7 +63,7 @@ func newLedger(cfg *config.Config, log zerolog.Logger, fatal func(error)) *ledge
 func journalOptions(log zerolog.Logger) journal.Options {
 	return journal.Options{
 		Mode: journal.Sync, Universe: market.Default(), Log: log, Fatal: func(err error) { panic(err) },
-		Beside: []string{openingFile, walkFile},
+		Beside: []string{openingFile, walkFile}, BesideDirs: []string{bars.Dir},
 	}
 }
 
@@ -157,12 +158,15 @@ func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err 
 		if err := s.openAccess(); err != nil {
 			return s.closeMemory, err
 		}
+		if err := s.openBars(); err != nil {
+			return s.closeMemory, err
+		}
 		s.recovered.Store(true)
 		return s.closeMemory, s.openAccounts(ctx)
 	}
 	s.setUnready(console.StateRecovering, "recovering: opening the journal")
 	progress := newRecoveryProgress(s)
-	err = s.ledger.open(ctx, s.engine, s.openAccess, progress.show)
+	err = s.ledger.open(ctx, s.engine, s.locked, progress.show)
 	progress.end()
 	if err != nil {
 		return s.closeMemory, err
@@ -189,6 +193,9 @@ func (s *server) openLedger(ctx context.Context) (closeLedger func() error, err 
 	s.setUnready(console.StateOpening, "opening accounts")
 	return closeLedger, s.openAccounts(ctx)
 }
+
+// locked opens what else is in the data directory, which is this server's from now on.
+func (s *server) locked() error { return errors.Join(s.openAccess(), s.openBars()) }
 
 func (s *server) closeMemory() error {
 	s.engine.Stop()

@@ -96,7 +96,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newServe(), newDemo(), newSwarm(), newAccounts(), newHoldings(), newHistory(), newSessions(),
 		newKick(), newStats(), newSimulate(), newHealthcheck(), newConsole(),
-		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newKeys(), newVersion())
+		newConfig(), newCompletion(), newMan(), newSoak(), newClient(), newFeed(), newKeys(), newVersion())
 	root.AddCommand(newBust(), newCorrect(), newTrade(), newAccount())
 	root.AddCommand(newTLS(), newVerify(), newExport(), newBackup(), newAudit(), newTorture(), newDoctor(), newTop(),
 		newInstruments(), newTape())

@@ -10,7 +10,7 @@ import (
 func (s *server) metrics() http.Handler {
 	from := metrics.Sources{
 		Version: version, Durability: s.cfg.Durability,
-		Engine: s.engine, Gateway: s.gw, Flow: s.flow, Ready: s.ready, HTTP: s.httpMetrics,
+		Engine: s.engine, Gateway: s.gw, Flow: s.flow, Feed: s.feed, Ready: s.ready, HTTP: s.httpMetrics,
 		LogLinesLost:   s.logLinesLost,
 		InboxOrdersMax: s.cfg.InboxOrdersMax, OutboxTotalBytesMax: s.cfg.OutboxTotalBytesMax,
 		HistoryMemoryBytesMax: s.cfg.HistoryMemoryBytesMax, UncheckpointedBytesMax: s.cfg.UncheckpointedBytesMax,

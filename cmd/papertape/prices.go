@@ -3,15 +3,18 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/papertape/papertape/cmd/papertape/config"
 	"github.com/papertape/papertape/cmd/papertape/userfile"
+	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/journal"
 	"github.com/papertape/papertape/market"
@@ -108,8 +111,8 @@ func (s *server) resumeWalk() {
 	}
 	path := filepath.Join(s.cfg.Data, walkFile)
 	text, err := userfile.Read(path, walkBytesMax)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return // if the path is not a directory, the journal reports that more precisely
 	}
 	if err == nil {
 		err = s.feed.Resume(text)
@@ -163,10 +166,54 @@ func (k *walkKeeper) Checkpointed() {
 	k.text = k.walked.AppendText(k.text[:0])
 	if err := replaceSynced(filepath.Join(k.dir, walkFile), k.text); err != nil {
 		if !k.failed {
-			k.log.Warn().Err(err).Msg("where the walk of prices stands cannot be written: a start would go on from before")
+			k.log.Warn().Err(err).
+				Msg("where the walk of prices stands cannot be written: a start would go on from before")
 		}
 		k.failed = true
 		return
 	}
 	k.kept, k.failed = k.next, false
+}
+
+// Apply is part of console.Market.
+func (s *server) Apply(_ context.Context, updates []market.Update) ([]market.Outcome, error) {
+	if why := s.unready.Load(); why != nil {
+		return nil, fmt.Errorf("%w: %s", console.ErrNotReady, why.why)
+	}
+	s.interfere("quotes from outside")
+	return s.applyQuotes(updates), nil
+}
+
+// applyQuotes applies updates that are of now unless they have a time.
+func (s *server) applyQuotes(updates []market.Update) []market.Outcome {
+	now := s.clock()()
+	for i := range updates {
+		if u := &updates[i]; u.Time == 0 {
+			u.Time = s.quoteTime(u.ID, now)
+		}
+	}
+	outcomes := make([]market.Outcome, len(updates))
+	s.feed.Apply(max(now, s.feed.Snapshot().Time()), updates, outcomes)
+	return outcomes
+}
+
+// quoteTime returns the time of an update that comes now without one. Quotes of a replay have the times of its
+// file, and what would be later than they are would make them late.
+func (s *server) quoteTime(id market.ID, now int64) int64 {
+	newest := max(s.feed.Snapshot().Quote(id).Time, 1)
+	if s.tape != nil {
+		return newest
+	}
+	return max(newest, now)
+}
+
+// exchange is what a script acts on.
+type exchange struct {
+	*engine.Engine
+	server *server
+}
+
+// ApplyQuote is part of simulator.Exchange.
+func (x exchange) ApplyQuote(u market.Update) market.Outcome {
+	return x.server.applyQuotes([]market.Update{u})[0]
 }

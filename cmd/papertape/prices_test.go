@@ -113,7 +113,8 @@ func (m *madeTape) Next() (int64, []market.Update, error) {
 	}
 	m.at++
 	t := m.moments[m.at-1]
-	return t, []market.Update{{ID: 1, Time: t, Says: market.SaysLast | market.SaysSize, Last: int64(m.at), Size: 10}}, nil
+	u := market.Update{ID: 1, Time: t, Says: market.SaysLast | market.SaysSize, Last: int64(m.at), Size: 10}
+	return t, []market.Update{u}, nil
 }
 
 func (m *madeTape) Rewind() error        { m.at = 0; return nil }
@@ -143,8 +144,8 @@ func TestReplay(t *testing.T) {
 		"again": {speed: 1, loop: true, times: append(slices.Clone(moments), start+day, start+day+second),
 			waits: []time.Duration{0, time.Second, 4 * time.Second, 24 * time.Hour, 24*time.Hour + time.Second},
 			says:  "the replay begins again"},
-		"broken": {speed: 0, failure: errors.New("t.csv: it is cut off"), waits: []time.Duration{0, 0, 0}, times: moments,
-			says: "t.csv: it is cut off"},
+		"broken": {speed: 0, failure: errors.New("t.csv: it is cut off"), times: moments,
+			waits: []time.Duration{0, 0, 0}, says: "t.csv: it is cut off"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
@@ -161,8 +162,8 @@ func TestReplay(t *testing.T) {
 					t.Fatalf("%s: a moment too many", name)
 				}
 				if got := time.Since(began); got != c.waits[n] || after.Quote(1).Time != c.times[n] {
-					t.Errorf("%s: moment %d after %s with the time %d, want %s and %d", name, n, got, after.Quote(1).Time,
-						c.waits[n], c.times[n])
+					t.Errorf("%s: moment %d after %s with the time %d, want %s and %d", name, n, got,
+						after.Quote(1).Time, c.waits[n], c.times[n])
 				}
 				if after.Time() != time.Now().UnixNano() {
 					t.Errorf("%s: a snapshot of %d", name, after.Time())

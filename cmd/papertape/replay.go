@@ -33,18 +33,19 @@ func openTape(cfg *config.Config, u *market.Universe) (tapeReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	days := calendar.New()
-	sessions := func(m string, year int, month time.Month, day int) (opens, closes []int64) {
-		d := days.Sessions(m, calendar.DateOf(year, month, day))
-		return d.Opens, d.Closes
-	}
 	r, err := tape.Open(cfg.Prices.File, tape.Options{
-		Universe: u, Columns: columns, From: cfg.PricesFrom(zone), Sessions: sessions,
+		Universe: u, Columns: columns, From: cfg.PricesFrom(zone), Sessions: sessionsOf,
 	})
 	if err != nil {
 		return nil, cfg.Wrong("prices.file", "%w", err)
 	}
 	return r, nil
+}
+
+// sessionsOf returns when a market trades on a date.
+func sessionsOf(name string, year int, month time.Month, day int) (opens, closes []int64) {
+	d := calendar.New().Sessions(name, calendar.DateOf(year, month, day))
+	return d.Opens, d.Closes
 }
 
 // replay applies the moments of a tape at their times. Snapshots are of now, quotes of the times of the tape.

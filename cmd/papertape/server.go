@@ -22,19 +22,20 @@ import (
 	"github.com/papertape/papertape/engine/simulator"
 	"github.com/papertape/papertape/keys"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/market/bars"
 	"github.com/papertape/papertape/market/calendar"
 )
 
 // server is a complete Papertape server. serve and demo run it, and tests run it in their own
 // process.
 type server struct {
-	cfg *config.Config
-	log zerolog.Logger
-	// universe is what is traded, and what the history in the ledger names beside it.
-	universe *market.Universe
+	cfg      *config.Config
+	log      zerolog.Logger
+	universe *market.Universe // with what only the history in the ledger names, as delisted
 	feed     *market.Feed
 	hours    *calendar.Calendars
-	tape     tapeReader // nil: nothing is replayed
+	tape     tapeReader                 // nil: nothing is replayed
+	bars     atomic.Pointer[bars.Store] // nil until the data directory is locked
 	gw       *gateway.Gateway
 	keys     *keys.Store // nil: clients need none
 	engine   *engine.Engine
@@ -119,9 +120,9 @@ func newServer(cfg *config.Config, script *simulator.Script, log zerolog.Logger)
 		TLS:             cfg.TLSConfig, ProxyFrom: cfg.ProxyProtocolFrom,
 		Universe: universe, Prices: s.feed.Snapshot, Log: log, PresenceAll: cfg.Presence == "all", Hooks: hooks,
 		Wrappers: wrappers,
-		Keys:     s.keys,
+		Keys:     s.keys, Bars: keptBars{s}, Clock: s.clockOf, Calendar: s.calendarOf,
 	})
-	s.feed.Watch(func(_, after *market.Prices, _ []market.Update) { s.gw.Quote(after) })
+	s.feed.Watch(s.quoted)
 	var journal engine.Journal = engine.NewMemoryJournal()
 	readOnly := func() bool { return false }
 	if s.ledger != nil {
@@ -229,6 +230,8 @@ func (s *server) serveConsole(ctx context.Context) (address string, stop func(),
 // serve accepts clients until ctx ends. It returns when the last one has been sent GOODBYE and
 // nobody submits requests any more. ready is called once, with the address.
 func (s *server) serve(ctx context.Context, ready func(listen string)) error {
+	stopKeeping := s.keepBars(ctx)
+	defer stopKeeping() // after all that changes quotes
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -288,7 +291,7 @@ func (s *server) simulate(work context.Context, simulators *sync.WaitGroup, play
 	}
 	simulators.Go(func() { s.flow.Run(work) })
 	if s.runner != nil {
-		simulators.Go(func() { s.runner.Run(work, s.engine) })
+		simulators.Go(func() { s.runner.Run(work, exchange{s.engine, s}) })
 	}
 }
 
@@ -321,8 +324,8 @@ func (s *server) newConsole() (*console.Server, error) {
 	cfg := console.Config{
 		Universe: s.universe, Prices: s.feed.Snapshot, Books: books{s}, Busts: books{s}, Bookings: books{s},
 		Sessions:  s.gw,
-		Simulator: operatedFlow{s.flow, s},
-		About:     s.about, Limits: s.limits, Checks: s.checks, Journal: s.journalState, Settings: s.settings,
+		Simulator: operatedFlow{s.flow, s}, Market: s, Bars: keptBars{s}, Clock: s.clockOf, Calendar: s.calendarOf,
+		About: s.about, Limits: s.limits, Checks: s.checks, Journal: s.journalState, Settings: s.settings,
 		AuditPages: s.access.audit, Latencies: &latencies{server: s},
 		Counters: s.counters, Metrics: s.metrics(), Ready: s.ready, Hosts: s.cfg.AdminHosts, Log: s.log,
 		Keys: s.access, Anonymous: anonymousRole(s.cfg), Audit: s.access.audit,

@@ -29,14 +29,14 @@ Here one is made up, or checked before it is replayed.`,
 }
 
 // universes are the universes that are shipped.
-var universes = map[string]func() *market.Universe{"cn": market.Default}
+var universes = map[string]func() *market.Universe{"cn": market.Default, "us": market.US}
 
 // shippedUniverse returns a universe by its name.
 func shippedUniverse(name string) (*market.Universe, error) {
 	if build, ok := universes[name]; ok {
 		return build(), nil
 	}
-	return nil, usageError{fmt.Errorf("--universe: there is no universe %q; write cn", name)}
+	return nil, usageError{fmt.Errorf("--universe: there is no universe %q; write cn or us", name)}
 }
 
 type tapeGenerateFlags struct {
@@ -50,15 +50,15 @@ func newTapeGenerate() *cobra.Command {
 		Use:   "generate --kind K --date D",
 		Short: "Make up a tape",
 		Long: `Write a tape that is made up: trades, quotes or bars of one minute, at prices that move at random around the closes of the day
-before. The same flags give the same bytes. It covers the hours of trading of each weekday; holidays are not known here.
-A file whose name ends in .gz is compressed.`,
+before. The same flags give the same bytes. It covers the hours of trading of each trading day. A file whose name ends in .gz is
+compressed.`,
 		Example: `  papertape tape generate --kind trades --date 2026-03-02 --seed 1 > day.csv
   papertape tape generate --kind bars --date 2026-03-02 --days 21 --out month.csv.gz`,
 		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.OutOrStdout()) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.universe, "universe", "cn", "the `universe` whose instruments are traded: cn")
+	flags.StringVar(&f.universe, "universe", "cn", "the `universe` whose instruments are traded: cn or us")
 	flags.StringVar(&f.kind, "kind", "", "trades, quotes or bars")
 	flags.StringVar(&f.date, "date", "", "the `date` of the first day, as 2026-03-02")
 	flags.Var(decimal.Whole(&f.days, 1, 1, 1000), "days", "how many trading days")
@@ -103,7 +103,7 @@ func writeTape(w io.Writer, compressed bool, o tape.GenerateOptions) error {
 // options returns what the flags say.
 func (f *tapeGenerateFlags) options() (tape.GenerateOptions, error) {
 	o := tape.GenerateOptions{Days: int(f.days), Instruments: int(f.instruments), Seed: f.seed,
-		Sessions: weekdaySessions}
+		Sessions: sessionsOf}
 	var err error
 	switch {
 	case f.kind == "":
@@ -121,23 +121,6 @@ func (f *tapeGenerateFlags) options() (tape.GenerateOptions, error) {
 		return o, usageError{fmt.Errorf("--date: %q is not a date from 1970 to 2200; write it as 2026-03-02", f.date)}
 	}
 	return o, nil
-}
-
-// weekdaySessions are the trading hours of Monday to Friday: 09:30 to 11:30 and 13:00 to 15:00
-// in China, 09:30 to 16:00 in New York.
-func weekdaySessions(name string, year int, month time.Month, day int) (opens, closes []int64) {
-	location, err := tape.Zone(name)
-	weekday := time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Weekday()
-	if err != nil || weekday == time.Saturday || weekday == time.Sunday {
-		return nil, nil
-	}
-	at := func(hour, minute int) int64 {
-		return time.Date(year, month, day, hour, minute, 0, 0, location).UnixNano()
-	}
-	if name == "US" {
-		return []int64{at(9, 30)}, []int64{at(16, 0)}
-	}
-	return []int64{at(9, 30), at(13, 0)}, []int64{at(11, 30), at(15, 0)}
 }
 
 // tapeSummary is what was found on a tape.
@@ -188,7 +171,7 @@ refused and why, and the first ten of these. Exit 0 if every line is good; 99 if
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&universe, "universe", "cn", "the `universe` whose instruments are traded: cn")
+	cmd.Flags().StringVar(&universe, "universe", "cn", "the `universe` whose instruments are traded: cn or us")
 	cmd.Flags().StringVar(&columns, "columns", "", "what the columns are, where their names do not say it: "+
 		"time=ts,last=px")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
@@ -205,7 +188,7 @@ func checkTape(path, universe, columns string) (*tapeSummary, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--columns: %w", err)}
 	}
-	r, err := tape.Open(path, tape.Options{Universe: u, Columns: c, Sessions: weekdaySessions})
+	r, err := tape.Open(path, tape.Options{Universe: u, Columns: c, Sessions: sessionsOf})
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -12,7 +12,8 @@ import (
 
 // sampleTapes are the tapes in docs/tapes, and the flags that make them.
 var sampleTapes = map[string]string{
-	"cn-bars.csv.gz": "--universe cn --kind bars --date 2026-03-02 --seed 1",
+	"cn-bars.csv.gz":   "--universe cn --kind bars --date 2026-03-02 --seed 1",
+	"us-trades.csv.gz": "--universe us --kind trades --date 2026-03-02 --seed 1",
 }
 
 // TestSampleTapes checks that the tapes in docs are those that are made today, and that every

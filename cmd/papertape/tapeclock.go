@@ -89,7 +89,7 @@ func (s *server) playTape(ctx context.Context) error {
 	began, start := time.Now(), s.timeline.Now()
 	players := []timeline.Player{s.flow.OnTape(start, s.timeline.trades)}
 	if s.runner != nil {
-		script := s.runner.OnTape(s.engine, start)
+		script := s.runner.OnTape(exchange{s.engine, s}, start)
 		defer script.End()
 		players = append(players, script)
 	}
@@ -152,12 +152,12 @@ func (s *server) loggedIn(c *gateway.Session) {
 }
 
 // tapeState is what the console says of the tape; nil: the server goes by the machine's clock.
-func (s *server) tapeState() *console.Tape {
+func (s *server) tapeState() *console.TapeClock {
 	if s.timeline == nil {
 		return nil
 	}
 	state := s.timeline.State()
-	return &console.Tape{
+	return &console.TapeClock{
 		First: time.Unix(0, state.First).UTC(), Now: time.Unix(0, state.Now).UTC(), Moments: state.Moments,
 		Updates: state.Updates, Ended: state.Ended, InterferedBy: state.Interfered,
 	}

@@ -278,7 +278,7 @@ func BenchmarkTapeMonth(b *testing.B) {
 		b.Fatal(err)
 	}
 	err = tape.Generate(f, tape.GenerateOptions{Universe: market.Default(), Kind: tape.Bars, Days: 21, Seed: 1,
-		Date: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), Sessions: weekdaySessions})
+		Date: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), Sessions: sessionsOf})
 	if err != nil {
 		b.Fatal(err)
 	}

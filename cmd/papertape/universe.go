@@ -96,7 +96,7 @@ is said with its lines; then the exit code is 2.`,
 	}
 	cmd.Flags().Var(pathFlag{&name}, "universe", "cn, us, or a `file` of instruments")
 	cmd.Flags().Lookup("universe").DefValue = "cn"
-	cmd.Flags().BoolVar(&check, "check", false, "only say whether it can be used")
+	cmd.Flags().Var(boolFlag{&check}, "check", "only say whether it can be used")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(output); err != nil {
@@ -145,8 +145,8 @@ func newUniverseSummary(name string, u *market.Universe, check bool) *universeSu
 		}
 		in := u.At(id)
 		one := listedInstrument{
-			Market: in.Market, Code: in.Code, Name: in.Name, PreviousClose: console.Money(in.PreviousClose), Lot: in.Lot,
-			Tick: console.Money(in.Tick), Halted: in.Halted, MIC: in.ExchangeMIC(),
+			Market: in.Market, Code: in.Code, Name: in.Name, PreviousClose: console.Money(in.PreviousClose),
+			Lot: in.Lot, Tick: console.Money(in.Tick), Halted: in.Halted, MIC: in.ExchangeMIC(),
 		}
 		if in.Ticks != nil {
 			one.Ticks = in.Ticks.String()
@@ -167,7 +167,8 @@ func (s *universeSummary) write(w io.Writer) error {
 			status = "  halted"
 		}
 		_, err := fmt.Fprintf(w, "%-2s  %-16s %14s  tick %-7s lot %-5d %-4s  %s%s\n", in.Market, in.Code,
-			market.FormatMoney(int64(in.PreviousClose)), market.FormatMoney(int64(in.Tick)), in.Lot, in.MIC, in.Name, status)
+			market.FormatMoney(int64(in.PreviousClose)), market.FormatMoney(int64(in.Tick)), in.Lot, in.MIC, in.Name,
+			status)
 		if err != nil {
 			return err
 		}

@@ -16,7 +16,8 @@ import (
 const nothing = "–"
 
 var functions = template.FuncMap{
-	"at": at, "n": count, "money": money, "signed": signed, "bytes": sizeOf, "rate": rate, "ms": milliseconds,
+	"at": at, "n": count, "money": money, "traded": traded,
+	"signed": signed, "bytes": sizeOf, "rate": rate, "ms": milliseconds,
 	"percent": percent, "s": text, "figure": figure, "spark": spark, "sparkPrice": sparkPrice,
 	"curve": drawCurve, "gauge": gauge, "dict": dict,
 	"list": func(all ...string) []string { return all }, "change": priceChange, "slice": section, "sub": subtract,
@@ -84,6 +85,14 @@ func grouped(decimal string) string {
 // count shows a whole number.
 func count(value any) string {
 	return orNothing(value, func(f float64) string { return grouped(strconv.FormatFloat(f, 'f', 0, 64)) })
+}
+
+// traded is money for a price, of which 0 says that there is none.
+func traded(value any) string {
+	if strings.Trim(text(value), "0.") == "" {
+		return "–"
+	}
+	return money(value)
 }
 
 // money shows an amount.

@@ -75,7 +75,7 @@ var pages = map[string]*page{
 		}
 	}},
 	"/console/instruments": {
-		name: "instruments", live: "prices", every: 15, params: []string{"q", "market", "instrument"},
+		name: "instruments", live: "prices", every: 5, params: []string{"q", "market", "instrument"},
 		calls: callsOfInstruments,
 	},
 	"/console/settings": {name: "settings", params: []string{"q", "differs"}, calls: func(*http.Request) []call {
@@ -119,7 +119,10 @@ func callsOfSessions(r *http.Request) []call {
 }
 
 func callsOfInstruments(r *http.Request) []call {
-	calls := []call{{as: "instruments", target: "/api/v1/instruments"}, liveOf("prices")}
+	calls := []call{
+		{as: "instruments", target: "/api/v1/instruments"}, {as: "quotes", target: "/api/v1/quotes?limit=5000"},
+		liveOf("prices"),
+	}
 	if one := r.URL.Query().Get("instrument"); one != "" {
 		at := "/api/v1/instruments/" + url.PathEscape(one)
 		calls = append(calls, call{as: "prices", target: at + "/prices"}, call{as: "holders", target: at + "/holders"})
@@ -160,11 +163,12 @@ func (v *view) Tiles() (shown []map[string]any) {
 	return shown
 }
 
-// Instruments are the first of those that the filter leaves, each with its place in the list of all and its
-// prices.
+// Instruments are the first of those that the filter leaves, each with its place in the list of all, its
+// quote and its prices.
 func (v *view) Instruments() (shown []map[string]any) {
 	all, _ := at(v.D["instruments"], "instruments").([]any)
 	rings, _ := at(v.D["live"], "rings.prices").([]any)
+	quotes, _ := at(v.D["quotes"], "quotes").([]any)
 	q := strings.ToLower(v.Q("q"))
 	for i, in := range all {
 		code, name, market := text(at(in, "code")), text(at(in, "name")), text(at(in, "market"))
@@ -177,7 +181,11 @@ func (v *view) Instruments() (shown []map[string]any) {
 		if i < len(rings) {
 			ring = rings[i]
 		}
-		shown = append(shown, map[string]any{"i": in, "index": i, "ring": ring})
+		quote, before := any(nil), at(in, "previous_close")
+		if i < len(quotes) { // both lists are by market and code
+			quote, before = quotes[i], at(quotes[i], "previous_close")
+		}
+		shown = append(shown, map[string]any{"i": in, "index": i, "ring": ring, "q": quote, "close": before})
 		if len(shown) == instrumentsShown {
 			break
 		}

@@ -396,6 +396,13 @@ func TestFilters(t *testing.T) {
 	if body := f.get("/console/settings?differs=1&q=simul").Body.String(); strings.Count(body, `data-key="s`) != 1 {
 		t.Error("the filter of the settings leaves more, or less")
 	}
+	body = f.get("/console/instruments").Body.String()
+	for _, want := range []string{"27.45 <small>300</small>", "27.47 <small>600</small>", "123,400", "halted",
+		"auction", `data-close="27.00"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the instruments have no %s", want)
+		}
+	}
 	if body := f.get("/console/instruments?q=sh.600&market=SH").Body.String(); strings.Count(body, `data-key="i`) != 2 {
 		t.Error("the filter of the instruments leaves more, or less")
 	}

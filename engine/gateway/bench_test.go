@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/binary"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
 	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine"
+	"github.com/papertape/papertape/market"
 )
 
 // The allocations that these benchmarks report are the server's: their clients allocate nothing once they are set up.
@@ -163,3 +165,61 @@ func BenchmarkPush1000Sessions(b *testing.B) {
 	}
 	b.StopTimer()
 }
+
+// quoting is a round of quotes in which all prices move, to a hundred subscribers that read them; per subscriber.
+func quoting(b *testing.B, instruments int, in *papertapev1.Subscribe) {
+	const subscribers = 100
+	u := many(b, instruments)
+	feed := market.NewFeed(u, market.FeedConfig{})
+	s := start(b, func(g *Config, e *engine.Config) {
+		g.Universe, e.Universe, g.Prices, e.Prices = u, u, feed.Snapshot, feed.Snapshot
+		e.SessionsPerAccountMax = 2 * subscribers
+	})
+	s.gw.Quote(feed.Snapshot())
+	updates := make([]market.Update, instruments)
+	move := func(now int64) *market.Prices {
+		for i := range updates {
+			updates[i] = market.Update{ID: market.ID(i), Time: now, Last: 100_0000 + now%2*100, Says: market.SaysLast}
+		}
+		return feed.Apply(now, updates, nil)
+	}
+	want := cmp.Or(len(in.GetCodes()), instruments)
+	read := func(p *peer) {
+		for n := 0; n < want; {
+			n += len(decoded(p.t, p.expect(codec.TypeQuotes), new(papertapev1.Quotes)).GetQuotes())
+		}
+	}
+	var all []*peer
+	for range subscribers {
+		p := s.user(b, alice)
+		p.want(in)
+		read(p)
+		all = append(all, p)
+	}
+	b.ResetTimer()
+	now := int64(0)
+	for done := 0; done < b.N; done += subscribers {
+		now++
+		s.gw.Quote(move(now))
+		for _, p := range all {
+			read(p)
+		}
+	}
+	b.StopTimer()
+}
+
+// BenchmarkQuote50 is plain quotes of fifty instruments to a hundred subscribers; per subscriber.
+func BenchmarkQuote50(b *testing.B) { quoting(b, 50, &papertapev1.Subscribe{Quotes: true}) }
+
+// BenchmarkQuoteDetail50 is the same in detail.
+func BenchmarkQuoteDetail50(b *testing.B) {
+	quoting(b, 50, &papertapev1.Subscribe{Quotes: true, Detail: true})
+}
+
+// BenchmarkQuoteCode is the quotes of one instrument of four thousand.
+func BenchmarkQuoteCode(b *testing.B) {
+	quoting(b, 4000, &papertapev1.Subscribe{Quotes: true, Codes: []string{"US.S00100"}})
+}
+
+// BenchmarkQuote4000 is plain quotes of four thousand instruments, in pieces.
+func BenchmarkQuote4000(b *testing.B) { quoting(b, 4000, &papertapev1.Subscribe{Quotes: true}) }

@@ -179,7 +179,7 @@ func (l *loop) forget(s *Session, from net.Addr) {
 	}
 	l.wheel.remove(s)
 	l.holdHalf(s, 0)
-	l.subscribe(s, false)
+	l.subscribe(s, codec.Subscribe{})
 	l.watch(s, false)
 	l.remember(s, from)
 	s.mu.Lock()

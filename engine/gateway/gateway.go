@@ -45,6 +45,12 @@ type Config struct {
 	Prices   func() *market.Prices // the current snapshot; any goroutine
 	Log      zerolog.Logger
 
+	Bars  Bars                           // nil: none are kept
+	Clock func(market string) ClockState // any goroutine; nil: no hours are kept
+	// Calendar returns the trading days from one date to another, as 2026-01-05, both included. Any goroutine; nil: no
+	// calendar is kept.
+	Calendar func(market, from, to string) ([]CalendarDay, error)
+
 	TLS       *tls.Config    // nil: connections are not encrypted; see SetTLS
 	ProxyFrom []netip.Prefix // peers of which a PROXY header is required; it is never looked for elsewhere
 

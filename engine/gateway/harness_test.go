@@ -188,10 +188,12 @@ func (s *server) nothingLeft(t testing.TB) {
 	s.onLoops(func(l *loop) {
 		l.lookAtBacklog()
 		l.retryCatchingUp()
+		l.sendPieces()
 		for what, n := range map[string]int{
 			"sessions in its wheel": l.wheel.count, "to look at again": len(l.backlog),
 			"waiting":     l.waiting,
 			"catching up": len(l.retries), "subscribers of quotes": len(l.subscribers),
+			"subscriptions": len(l.subscriptions), "waiting for quotes": len(l.pieces),
 			"watched accounts": len(l.watchers), "requests": len(l.requests),
 		} {
 			if n != 0 {

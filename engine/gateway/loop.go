@@ -11,6 +11,7 @@ import (
 
 	"github.com/papertape/papertape/engine"
 	"github.com/papertape/papertape/engine/owner"
+	"github.com/papertape/papertape/market"
 )
 
 // loop is what the gateway keeps of one gnet event loop.
@@ -33,28 +34,33 @@ type loop struct {
 	dirty []*Session // shared, under mu: sessions to write; each at most once per drainer
 
 	// Owned by the loop's goroutine.
-	goroutine    owner.Goroutine // checks that
-	now          millis
-	ticked       millis // the last tick
-	wheel        wheel
-	spareDirty   []*Session // an empty dirty list
-	backlog      []*Session // sessions with unsent bytes, and those that are closing
-	spareBacklog []*Session
-	retries      []*Session // those of them that are catching up
-	spareRetries []*Session
-	retryPosted  bool             // a retry of these is on its way
-	earlyPosted  bool             // a tick that the loop has asked for is on its way
-	endings      int              // sessions that are ending
-	reads        int              // since the loop gave way
-	requests     []engine.Request // of the read being handled
-	frame        []byte           // scratch for encoding
-	plain        []byte           // scratch for decrypted input; nil: not needed yet
-	sealed       []byte           // scratch for what crypto/tls writes; empty outside of a call to it
-	subscribers  []*Session       // of quotes
-	quoting      sweep            // of them
-	quoted       *quotes          // what it sends
-	quotedAll    bool             // they may have missed some before, and get everything
-	overdue      bool             // more deadlines have passed; they are looked at after a pause
+	goroutine     owner.Goroutine // checks that
+	now           millis
+	ticked        millis // the last tick
+	wheel         wheel
+	spareDirty    []*Session // an empty dirty list
+	backlog       []*Session // sessions with unsent bytes, and those that are closing
+	spareBacklog  []*Session
+	retries       []*Session // those of them that are catching up
+	spareRetries  []*Session
+	retryPosted   bool             // a retry of these is on its way
+	earlyPosted   bool             // a tick that the loop has asked for is on its way
+	endings       int              // sessions that are ending
+	reads         int              // since the loop gave way
+	requests      []engine.Request // of the read being handled
+	frame         []byte           // scratch for encoding
+	plain         []byte           // scratch for decrypted input; nil: not needed yet
+	sealed        []byte           // scratch for what crypto/tls writes; empty outside of a call to it
+	subscribers   []*Session       // of quotes
+	subscriptions []*subscription  // of these, in the same order
+	quoting       sweep            // of them
+	prices        *market.Prices   // the newest that they are sent; nil: none were sent yet
+	pieces        []*Session       // subscribers whose turn for a piece it is
+	piecesPosted  bool             // a task for these is on its way
+	ids           []market.ID      // scratch
+	quoted        *quotes          // what it sends
+	quotedAll     bool             // they may have missed some before, and get everything
+	overdue       bool             // more deadlines have passed; they are looked at after a pause
 
 	watching
 	measures
@@ -71,6 +77,7 @@ type tasks struct {
 	retry        gnet.Runnable // look again at sessions that are catching up
 	quote        gnet.Runnable // begin to send quotes
 	quoteOn      gnet.Runnable // go on sending quotes
+	pieces       gnet.Runnable // send quotes to those whose turn for a piece it is
 	presence     gnet.Runnable // begin to tell of presence
 	presenceNext gnet.Runnable // go on telling of presence
 }
@@ -83,6 +90,7 @@ func newLoop(g *Gateway, el gnet.EventLoop, index int) *loop {
 		flush: l.task(l.flushDirty), tick: l.task(l.tickOnTime),
 		earlyTick: l.task(l.tickEarly), dues: l.task(l.goOnTurning),
 		retry: l.task(l.retryCatchingUp), quote: l.task(l.sendQuotes), quoteOn: l.task(l.goOnQuoting),
+		pieces:   l.task(l.sendPieces),
 		presence: l.task(l.tellPresence), presenceNext: l.task(l.goOnTelling),
 	}
 	l.watchers = make(map[uint64][]*Session)

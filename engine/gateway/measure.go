@@ -46,7 +46,7 @@ const (
 	countDraining   //
 	gaugeWaiting    // sessions
 	countRequests   // by requestNames
-	countLoopReject = countRequests + 9
+	countLoopReject = countRequests + 13
 )
 
 // The counters of a publisher. From countReject on they are by code.
@@ -65,12 +65,14 @@ var codesCounted = len(papertapev1.RejectCode_name)
 // the embedder's, OTHER what clients may not send.
 var requestNames = [...]string{
 	"OTHER", "LOGIN", "PING", "ORDER", "HOLDINGS", "HISTORY", "INSTRUMENTS", "SUBSCRIBE", "CUSTOM",
+	"BARS", "TRADES", "CLOCK", "CALENDAR",
 }
 
 // requestKinds leads from the types of message to requestNames. PONG answers and asks nothing.
 var requestKinds = [...]int8{
 	codec.TypeLogin: 1, codec.TypePing: 2, codec.TypeOrder: 3, codec.TypeHoldings: 4, codec.TypeHistory: 5,
 	codec.TypeInstruments: 6, codec.TypeSubscribe: 7, codec.TypePong: -1, codec.TypePresence: 0,
+	codec.TypeBars: 9, codec.TypeTrades: 10, codec.TypeClock: 11, codec.TypeCalendar: 12, codec.TypeCalendarReply: 0,
 }
 
 const customRequest = 8

@@ -45,6 +45,7 @@ func TestTrafficIsCounted(t *testing.T) {
 	for _, of := range []codec.Type{
 		codec.TypePing, codec.TypeHoldings, codec.TypeHistory, codec.TypeInstruments, codec.TypeSubscribe,
 		codec.TypeWelcome, codec.TypeEmbedder, codec.TypeLogin,
+		codec.TypeBars, codec.TypeTrades, codec.TypeClock, codec.TypeCalendar,
 	} {
 		p.write(p.request(nil, of))
 		for f := p.frame(); f.Type == codec.TypePresence || f.Type == codec.TypeQuotes; f = p.frame() {
@@ -57,15 +58,15 @@ func TestTrafficIsCounted(t *testing.T) {
 	p.write(codec.AppendPong(nil, 1, 0)) // asks nothing
 	eventually(t, "every frame and byte is counted", func() bool {
 		m := s.gw.Measures()
-		return m.FramesReceived == 1+10+8+1+1 && m.BytesReceived == p.bytesOut && m.FramesSent == p.framesIn &&
+		return m.FramesReceived == 1+10+12+1+1 && m.BytesReceived == p.bytesOut && m.FramesSent == p.framesIn &&
 			m.BytesSent == p.bytesIn
 	}, func() { t.Logf("%+v; the client got %d frames, %d bytes", s.gw.Measures(), p.framesIn, p.bytesIn) })
 	sameCounts(t, "requests", func() []Count { return s.gw.Measures().Requests }, map[string]uint64{
 		"LOGIN": 2, "ORDER": 11, "PING": 1, "HOLDINGS": 1, "HISTORY": 1, "INSTRUMENTS": 1, "SUBSCRIBE": 1, "CUSTOM": 1,
-		"OTHER": 1,
+		"OTHER": 1, "BARS": 1, "TRADES": 1, "CLOCK": 1, "CALENDAR": 1,
 	})
 	sameCounts(t, "rejects", func() []Count { return s.gw.Measures().Rejects }, map[string]uint64{
-		"MALFORMED": 1, "UNKNOWN_TYPE": 1, "ALREADY_LOGGED_IN": 1, "INSUFFICIENT_SHARES": 1,
+		"MALFORMED": 1, "UNKNOWN_TYPE": 1, "UNKNOWN_INSTRUMENT": 4, "ALREADY_LOGGED_IN": 1, "INSUFFICIENT_SHARES": 1,
 	})
 	m := s.gw.Measures()
 	if n := m.Request.Count(); n < 10 || n > m.Writes {

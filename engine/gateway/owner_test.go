@@ -9,6 +9,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 
 	papertapev1 "github.com/papertape/papertape/api/papertape/v1"
+	"github.com/papertape/papertape/codec"
 	"github.com/papertape/papertape/engine/owner"
 )
 
@@ -31,7 +32,7 @@ func TestWrongGoroutine(t *testing.T) {
 		"schedule":   func() { l.schedule(s) },
 		"beginClose": func() { l.beginClose(s, papertapev1.GoodbyeReason_GOODBYE_REASON_KICKED, nil, 0) },
 		"forget":     func() { l.forget(s, nil) },
-		"subscribe":  func() { l.subscribe(s, true) },
+		"subscribe":  func() { l.subscribe(s, codec.Subscribe{Quotes: true}) },
 		"watch":      func() { l.watch(s, true) },
 		"RemoteAddr": func() { s.RemoteAddr() },
 		"contain": func() {

@@ -128,7 +128,7 @@ func instruments(l *loop, s *Session, f codec.Frame) {
 
 // subscribe switches quotes and presence on or off.
 func subscribe(l *loop, s *Session, f codec.Frame) {
-	in, err := codec.DecodeSubscribe(f.Payload)
+	in, err := codec.DecodeSubscribe(f.Payload, l.gw.cfg.Universe)
 	if err != nil {
 		l.refuse(s, f, err)
 		return
@@ -140,6 +140,6 @@ func subscribe(l *loop, s *Session, f codec.Frame) {
 	}
 	l.frame = codec.AppendSubscribed(l.frame[:0], f.ID, in)
 	l.reply(s)
-	l.subscribe(s, in.Quotes)
+	l.subscribe(s, in)
 	l.watch(s, in.Presence)
 }

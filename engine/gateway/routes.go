@@ -35,6 +35,14 @@ var routes = [...]route{
 	codec.TypeEvent:            {after: serverOnly},
 	codec.TypeQuotes:           {after: serverOnly},
 	codec.TypePresence:         {after: serverOnly},
+	codec.TypeBars:             {after: bars},
+	codec.TypeBarsReply:        {after: serverOnly},
+	codec.TypeTrades:           {after: trades},
+	codec.TypeTradesReply:      {after: serverOnly},
+	codec.TypeClock:            {after: clock},
+	codec.TypeClockReply:       {after: serverOnly},
+	codec.TypeCalendar:         {after: calendar},
+	codec.TypeCalendarReply:    {after: serverOnly},
 }
 
 // handle routes one frame.

@@ -51,7 +51,7 @@ type Session struct {
 	logins         uint8     // tries
 	inBacklog      bool      // in the loop's backlog
 	inRetries      bool      // in the loop's retries
-	quotesMissed   bool      // it was not sent some quotes
+	inPieces       bool      // in the loop's pieces
 	presenceMissed bool      // it is to be told of presence when it has read what waits
 	greeted        bool      // OnLogin was told
 	refused        bool      // counted as refused, not as open

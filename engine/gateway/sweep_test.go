@@ -119,7 +119,11 @@ func TestManySubscribersOfQuotes(t *testing.T) {
 		_ = p.conn.Close()
 	}
 	eventually(t, "some have left", func() bool { return s.gw.Connections() == 40 })
-	s.onLoops(func(l *loop) { l.quoting.underWay = false; l.quoted = &quotes{}; l.goOnQuoting() })
+	s.onLoops(func(l *loop) {
+		l.quoting.underWay = false
+		l.quoted = s.gw.newQuotes(feed.Snapshot(), feed.Snapshot())
+		l.goOnQuoting()
+	})
 	for _, p := range peers[20:] {
 		wantQuotes(t, p.quotes(), all(s.gw.cfg.Universe, feed.Snapshot()))
 		p.alive()

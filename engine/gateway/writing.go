@@ -72,6 +72,9 @@ func (l *loop) settle(s *Session, unsent int) {
 	if caughtUp {
 		l.gw.engine.CatchUp(&s.engine, s.Account())
 	}
+	if left == 0 {
+		l.pieceSoon(s)
+	}
 	if s.presenceMissed && done {
 		l.tellMissed(s)
 	}

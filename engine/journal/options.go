@@ -46,6 +46,9 @@ type Options struct {
 
 	// Beside names files in the directory that backups include although they are not the journal's own.
 	Beside []string
+	// BesideDirs names directories in the directory that are the server's own and may be lost. Backups leave
+	// them out, and who owns them has to keep them private.
+	BesideDirs []string
 
 	// LowWaterBytes is how much of the disk must be free, by default 256 MiB. With less, the journal
 	// is read-only and makes no checkpoints.

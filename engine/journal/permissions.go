@@ -18,8 +18,8 @@ func keepsNoModes(err error) error {
 }
 
 // tighten takes away what others may do with a directory and those of its files for which mine
-// is true. It returns an error for what it could not take away. If the directory contains other
-// directories, their owners may need to pass through it, so its mode stays.
+// is true. It returns an error for what it could not take away. If the directory contains directories
+// that are not mine, their owners may need to pass through it, so its mode stays.
 func tighten(dir string, mine func(name string) bool) (tightened bool, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -32,7 +32,7 @@ func tighten(dir string, mine func(name string) bool) (tightened bool, err error
 			if mine(e.Name()) && err == nil { // if one file fails, all others would too
 				err = narrow(filepath.Join(dir, e.Name()), privateFile, &tightened)
 			}
-		case e.Name() != lostFound && !isFormatOneDir(e.Name()):
+		case e.Name() != lostFound && !isFormatOneDir(e.Name()) && !mine(e.Name()):
 			alone = false
 		}
 	}
@@ -72,7 +72,9 @@ func (j *Journal) tighten(toRead bool) {
 	if _, ok := j.disk.(privateFS); !ok {
 		return
 	}
-	mine := func(name string) bool { return isOurs(name) || slices.Contains(j.o.Beside, name) }
+	mine := func(name string) bool {
+		return isOurs(name) || slices.Contains(j.o.Beside, name) || slices.Contains(j.o.BesideDirs, name)
+	}
 	tightened, err := tighten(j.dir, mine)
 	log := j.o.Log.With().Str("dir", j.dir).Logger()
 	if err != nil {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -144,6 +145,27 @@ func TestSharedDirectory(t *testing.T) {
 	must(t, os.Chmod(dir, 0o700))
 	if _, err := tighten(dir, isOurs); err != nil {
 		t.Errorf("where others may do nothing: %v", err)
+	}
+}
+
+// TestDirectoryBeside: a directory of the server's own, which is private itself, does not keep the
+// ledger's directory from being made private, and backups leave it out.
+func TestDirectoryBeside(t *testing.T) {
+	dir := ledgers(t)["clean"]
+	widen(t, dir)
+	must(t, os.Mkdir(filepath.Join(dir, "bars"), 0o700))
+	o := testOptions(t, nil, Sync)
+	o.BesideDirs = []string{"bars"}
+	j, _ := mustRecover(t, dir, o)
+	mustBePrivateAll(t, dir)
+	live, stopped := filepath.Join(t.TempDir(), "live"), filepath.Join(t.TempDir(), "stopped")
+	must(t, j.Backup(live))
+	mustClose(t, j)
+	must(t, BackupStopped(dir, stopped, o))
+	for _, copied := range []string{live, stopped} {
+		if _, err := os.Stat(filepath.Join(copied, "bars")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s has bars: %v", copied, err)
+		}
 	}
 }
 

@@ -120,15 +120,24 @@ type exchange struct {
 	t        *testing.T
 	tape     *tape
 	universe *market.Universe
+	feed     *market.Feed
+}
+
+func (x *exchange) ApplyQuote(u market.Update) market.Outcome {
+	var outcome [1]market.Outcome
+	u.Time = time.Now().UnixNano()
+	x.feed.Apply(u.Time, []market.Update{u}, outcome[:])
+	return outcome[0]
 }
 
 func newExchange(t *testing.T, accounts, shards, inbox int) *exchange {
 	t.Helper()
 	x := &exchange{t: t, tape: new(tape), universe: market.Default()}
+	x.feed = market.Fixed(x.universe)
 	eng, err := engine.New(engine.Config{
 		Shards: shards, Workers: 2 * shards, InboxOrdersMax: inbox, HistoryReadsMax: 1, HistoryMemoryBytesMax: 1 << 24,
 		SessionsPerAccountMax: 1,
-		Universe:              x.universe, Prices: market.Fixed(x.universe).Snapshot,
+		Universe:              x.universe, Prices: x.feed.Snapshot,
 		Clock:   func() int64 { return time.Now().UnixNano() },
 		Journal: x.tape, Outlet: nobody{}, Fatal: func(err error) { panic(err) },
 	})

@@ -15,17 +15,19 @@ type Runner struct {
 	script *Script
 	logins map[uint64]*accountLogins // by account; the map is never changed
 
-	fills, busts, refused, skipped atomic.Uint64
+	fills, busts, quotes, refused, skipped atomic.Uint64
 
 	ended   atomic.Int64 // steps
 	running atomic.Bool
 }
 
-// Exchange is the part of an engine that a script acts on.
+// Exchange is what a script acts on: a part of an engine, and its feed.
 type Exchange interface {
 	Submit(account uint64, requests []engine.Request) (taken int)
 	History(ctx context.Context, account, before uint64, limit int) (page []positions.Event, oldest uint64, err error)
 	Bust(ctx context.Context, r *positions.BustRequest) (ev positions.Event, repeated bool, err error)
+	// ApplyQuote applies an update as of now, unless it has a time.
+	ApplyQuote(u market.Update) market.Outcome
 }
 
 // accountLogins counts the logins of an account and signals the steps that wait for one.
@@ -101,6 +103,10 @@ func (r *Runner) play(ctx context.Context, x Exchange, s *step) {
 			return
 		}
 		wait = s.every
+		if s.quote != nil {
+			r.setQuote(x, s)
+			continue
+		}
 		if s.bust != nil {
 			r.takeBack(ctx, x, s)
 			continue
@@ -120,6 +126,7 @@ func (r *Runner) fill(s *step) engine.Request {
 type Played struct {
 	Fills   uint64 // executed
 	Busts   uint64 // trades taken back or corrected
+	Quotes  uint64 // set
 	Refused uint64 // refused by the book, or with nothing to sell or to bust
 	Skipped uint64 // dropped because the server was too busy or stopped
 }
@@ -138,7 +145,7 @@ func (r *Runner) Progress() Progress {
 
 // State returns the script's counters. Any goroutine may call it.
 func (r *Runner) State() Played {
-	return Played{Fills: r.fills.Load(), Busts: r.busts.Load(), Refused: r.refused.Load(), Skipped: r.skipped.Load()}
+	return Played{Fills: r.fills.Load(), Busts: r.busts.Load(), Quotes: r.quotes.Load(), Refused: r.refused.Load(), Skipped: r.skipped.Load()}
 }
 
 // fill is the Decider of one fill of a step.

@@ -24,13 +24,15 @@ import (
 //	- {account: 100001, at: 2s, side: sell, instrument: SZ.000001, quantity: all}
 //	- {account: 100099, on: login, after: 2s, bust: last, reason: wrong price, policy: cascade}
 //	- {account: 100099, at: 5s, correct: 100099-42, price: 9.98, quantity: 100, reason: wrong price}
+//	- {at: 3s, quote: SH.600519, bid: 1479.99, ask: 1480.01, last: 1480, size: 100}
 //
 // A step begins at a time after the start (at), or with a login of its account (on: login;
 // login_nth: 2 for the second), plus the delay after. It is executed times times (default 1), with
 // the interval every. Steps run concurrently.
 //
-// A step is a fill (side, instrument, quantity), a bust, or a correction (correct, with the new
-// price and quantity). The trade to bust or correct is given by its name, or as last: the newest
+// A step is a fill (side, instrument, quantity), a bust, a correction (correct, with the new price and
+// quantity), or sets a quote (any of bid, ask, last, bid_size, ask_size, size, volume, and status: halted or
+// open), and then needs an account only to wait for its login. The trade to bust or correct is given by its name, or as last: the newest
 // trade of the account that a simulator made and that still stands; with instrument, the newest in
 // that instrument. A step that is refused, or that finds nothing to act on, is skipped and counted.
 type Script struct {
@@ -39,21 +41,22 @@ type Script struct {
 
 // step is one step of the script: the values as written, and what they mean.
 type step struct {
-	AccountText  rawValue `yaml:"account"`
-	On           rawValue `yaml:"on"`
-	LoginNthText rawValue `yaml:"login_nth"`
-	At           rawValue `yaml:"at"`
-	After        rawValue `yaml:"after"`
-	Every        rawValue `yaml:"every"`
-	TimesText    rawValue `yaml:"times"`
-	Side         rawValue `yaml:"side"`
-	Instrument   rawValue `yaml:"instrument"`
-	Quantity     rawValue `yaml:"quantity"`
-	Bust         rawValue `yaml:"bust"`
-	Correct      rawValue `yaml:"correct"`
-	Price        rawValue `yaml:"price"`
-	Reason       rawValue `yaml:"reason"`
-	Policy       rawValue `yaml:"policy"`
+	AccountText  rawValue  `yaml:"account"`
+	On           rawValue  `yaml:"on"`
+	LoginNthText rawValue  `yaml:"login_nth"`
+	At           rawValue  `yaml:"at"`
+	After        rawValue  `yaml:"after"`
+	Every        rawValue  `yaml:"every"`
+	TimesText    rawValue  `yaml:"times"`
+	Side         rawValue  `yaml:"side"`
+	Instrument   rawValue  `yaml:"instrument"`
+	Quantity     rawValue  `yaml:"quantity"`
+	Bust         rawValue  `yaml:"bust"`
+	Correct      rawValue  `yaml:"correct"`
+	Price        rawValue  `yaml:"price"`
+	Reason       rawValue  `yaml:"reason"`
+	Policy       rawValue  `yaml:"policy"`
+	Said         quoteText `yaml:",inline"` // of a quote
 
 	Account  uint64        `yaml:"-"`
 	LoginNth int           `yaml:"-"` // at least 1
@@ -65,6 +68,8 @@ type step struct {
 
 	bust          *positions.BustRequest // nil for a fill; its TradeSeq is 0 for last
 	anyInstrument bool                   // last may be in any instrument
+
+	quote *market.Update // nil: the step sets none; its Time is 0
 }
 
 // Bounds of a script.
@@ -115,6 +120,12 @@ func (s *step) check(u *market.Universe) error {
 	if err := s.checkWhen(); err != nil {
 		return err
 	}
+	if s.Said.Quote != "" {
+		return s.checkQuote(u)
+	}
+	if err := s.Said.checkNone(); err != nil {
+		return err
+	}
 	if s.Bust != "" || s.Correct != "" {
 		return s.checkTakeBack(u)
 	}
@@ -143,10 +154,10 @@ func (s *step) checkWhen() error {
 
 // checkNumbers parses the numbers that all steps have.
 func (s *step) checkNumbers() error {
-	if s.AccountText == "" {
+	if s.AccountText == "" && (s.Said.Quote == "" || s.On != "") {
 		return errors.New("account is missing")
 	}
-	account, err := s.AccountText.number("account", math.MaxUint64)
+	account, err := cmp.Or(s.AccountText, "1").number("account", math.MaxUint64)
 	if err != nil {
 		return err
 	}
@@ -176,7 +187,7 @@ func (s *step) checkFill(u *market.Universe) error {
 	case "sell":
 		s.order.Side = positions.Sell
 	default:
-		return fmt.Errorf("side: %q; it is buy or sell, unless the step has bust or correct", s.Side)
+		return fmt.Errorf("side: %q; it is buy or sell, unless the step has bust, correct or quote", s.Side)
 	}
 	return s.checkQuantity()
 }

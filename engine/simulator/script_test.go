@@ -106,8 +106,8 @@ func TestParseScriptRefuses(t *testing.T) {
 		{scriptOf("instrument: SH.000002"),
 			"step 1: instrument: there is no 000002 in SH; 000002 is SZ.000002 (万科A)"},
 		{scriptOf("instrument: "), "step 1: instrument: no instrument given; write market and code, as in SH.600519"},
-		{scriptOf("side: Sell"), `step 1: side: "Sell"; it is buy or sell, unless the step has bust or correct`},
-		{scriptOf("side: "), `step 1: side: ""; it is buy or sell, unless the step has bust or correct`},
+		{scriptOf("side: Sell"), `step 1: side: "Sell"; it is buy or sell, unless the step has bust, correct or quote`},
+		{scriptOf("side: "), `step 1: side: ""; it is buy or sell, unless the step has bust, correct or quote`},
 		{scriptOf("on: logout"), `step 1: on: "logout"; the only thing to wait for is login`},
 		{scriptOf("on: login", "at: 3s"), "step 1: both at and on: a step begins at a time or with a login"},
 		{scriptOf("at: -1s"), "step 1: at: -1s is out of range; write 0s to 8760h"},
@@ -126,7 +126,7 @@ func TestParseScriptRefuses(t *testing.T) {
 		{scriptOf("quantity: all"), "step 1: quantity: all" + quantity}, // in a buy
 		{scriptOf("quantity: most", "side: sell"), "step 1: quantity: most" + quantity},
 		{scriptOf() + strings.TrimPrefix(scriptOf("side: hold"), "steps:\n"),
-			`step 2: side: "hold"; it is buy or sell, unless the step has bust or correct`},
+			`step 2: side: "hold"; it is buy or sell, unless the step has bust, correct or quote`},
 		{"steps:\n" + strings.Repeat("- {}\n", stepsMax+1), "10001 steps; at most 10000"},
 	}
 	for _, test := range tests {
@@ -259,7 +259,7 @@ func playedOn(t *testing.T, script string, during func(r *Runner),
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		over := make(chan struct{})
-		go func() { r.Run(ctx, x.Engine); close(over) }()
+		go func() { r.Run(ctx, x); close(over) }()
 		if during != nil {
 			during(r)
 		}
@@ -348,7 +348,7 @@ func TestLoginBeforeRun(t *testing.T) {
 	}
 	r := NewRunner(s)
 	r.LoggedIn(ann)
-	r.Run(t.Context(), x.Engine)
+	r.Run(t.Context(), x)
 	x.settle()
 	r.expect(t, Played{Fills: 1})
 }
@@ -401,7 +401,7 @@ func TestRunSkips(t *testing.T) {
 		time.Sleep(20 * time.Microsecond)
 	}
 	r := NewRunner(s)
-	r.Run(t.Context(), x.Engine)
+	r.Run(t.Context(), x)
 	release()
 	x.stop()
 	r.expect(t, Played{Fills: 2, Skipped: 3})

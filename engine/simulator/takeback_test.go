@@ -281,3 +281,5 @@ func TestNewestTradeEndsAtReset(t *testing.T) {
 		t.Errorf("asked %+v", x.asked)
 	}
 }
+
+func (x *fakeExchange) ApplyQuote(market.Update) market.Outcome { return market.Applied }

@@ -132,6 +132,11 @@ func (p *noted) AwaitRoom(_ context.Context, account uint64) error {
 	return nil
 }
 
+func (p *noted) ApplyQuote(u market.Update) market.Outcome {
+	p.note("quote of %s", market.FormatMoney(u.Last))
+	return market.Applied
+}
+
 func (p *noted) Settle(context.Context) error {
 	p.note("settle")
 	return nil
@@ -147,6 +152,7 @@ steps:
 - {account: 3, at: 3s, bust: 3-7, reason: a test}
 - {account: 4, at: 3s, side: buy, instrument: SH.600519, quantity: 4, every: 0s, times: 2}
 - {account: 5, on: login, after: 1s, side: buy, instrument: SH.600519, quantity: 5}
+- {at: 3s, quote: SH.600519, last: 1480}
 - {account: 6, at: 1h, side: buy, instrument: SH.600519, quantity: 6}
 `), market.Default())
 	if err != nil {
@@ -163,7 +169,8 @@ steps:
 		{0, 1, nil},
 		{1, 2, []string{"2 buys 2"}},
 		{2, 3, []string{"1 buys 1"}},
-		{3, 4, []string{"1 buys 1", "settle", "room for 3", "bust of 3-7", "4 buys 4", "4 buys 4"}},
+		{3, 4, []string{"1 buys 1", "settle", "room for 3", "bust of 3-7", "4 buys 4", "4 buys 4", "settle",
+			"quote of 1480.00"}},
 		{10, 11, []string{"1 buys 1"}}, // the login is noted at 10 s
 		{11, 3600, []string{"5 buys 5"}},
 	} {
@@ -178,7 +185,7 @@ steps:
 			t.Errorf("at %d s: %q, and the next at %d\nwant %q", step.at, x.done, (next-start)/second, step.want)
 		}
 	}
-	if p := r.Progress(); p.Steps != 6 || p.Ended != 5 || !p.Running || p.Busts != 1 {
+	if p := r.Progress(); p.Steps != 7 || p.Ended != 6 || !p.Running || p.Busts != 1 || p.Quotes != 1 {
 		t.Errorf("%+v", p)
 	}
 	if tape.End(); r.Progress().Running {

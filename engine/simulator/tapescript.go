@@ -8,7 +8,7 @@ import (
 )
 
 // TapeExchange is what a script acts on that is played in the time of a tape: it waits where others are
-// refused. An engine is one.
+// refused. An engine is one, beside a feed.
 type TapeExchange interface {
 	Exchange
 	Deliver(ctx context.Context, account uint64, requests []engine.Request) error
@@ -94,6 +94,13 @@ func (t *TapeScript) noteLogins(now int64) {
 
 // play plays a step once. What it does to an account comes after all that was done to it before.
 func (t *TapeScript) play(ctx context.Context, s *step) error {
+	if s.quote != nil {
+		if err := t.x.Settle(ctx); err != nil { // what was asked before is decided at the quotes before
+			return err
+		}
+		t.r.setQuote(t.x, s)
+		return nil
+	}
 	if s.bust == nil {
 		return t.x.Deliver(ctx, s.Account, []engine.Request{t.r.fill(s)})
 	}

@@ -83,7 +83,7 @@ func (f *fields) place(in *market.Instrument, of map[string]string) {
 		f.note(errors.New("the market is not there; write SH, SZ, BJ, HK or US, or a MIC as XNAS"))
 		return
 	}
-	canonical, mic, ok := market.MarketOf(named)
+	canonical, mic, ok := market.Canonical(named)
 	if !ok {
 		f.note(fmt.Errorf("%s is not a market; write SH, SZ, BJ, HK or US, or a MIC as XNAS", quote(named)))
 		return

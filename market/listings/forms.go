@@ -54,7 +54,8 @@ func (r *reading) failCSV(err error) {
 	var at *csv.ParseError
 	switch {
 	case errors.As(err, &at):
-		r.fail(at.Line, "a quote stands where none can be; write a quote in a field twice, and put the field between quotes")
+		r.fail(at.Line, "a quote stands where none can be; write a quote in a field twice, "+
+			"and put the field between quotes")
 	case errors.Is(err, io.EOF):
 		r.fail(0, "it is empty; write a header, as in market,code,previous_close, and a line for each instrument")
 	default:

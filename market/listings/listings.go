@@ -149,7 +149,8 @@ func (r *reading) checkAll() {
 		first[in.String()] = line
 		if !mixed && in.Currency() != r.list[0].Currency() {
 			mixed = true // said once
-			r.fail(line, "%s is traded in %s, and %s on line %d in %s; a server has one currency: write a file for each",
+			r.fail(line, "%s is traded in %s, and %s on line %d in %s; a server has one currency: "+
+				"write a file for each",
 				in, in.Currency(), &r.list[0], r.lines[0], r.list[0].Currency())
 		}
 	}

@@ -118,7 +118,7 @@ func TestExports(t *testing.T) {
 		{"Barchart", "", "Symbol,Time,Open,High,Low,Latest,Change,%Change,Volume\nAAPL,2026-03-02 " +
 			"09:30,10,11,9,10.5,0,0%,1000", apple, bar},
 		{"Kibot, without a header", "instrument=AAPL,header=none,date=1,time=2,open=3,high=4,low=5,close=6,volume=7",
-			"03/02/2026,09:30,10,11,9,10.5,1000", apple, bar},
+			"\ufeff03/02/2026,09:30,10,11,9,10.5,1000", apple, bar},
 		{"NinjaTrader, without a header", "instrument=AAPL,header=none,time=1,open=2,high=3,low=4,close=5,volume=6",
 			"20260302 093000;10;11;9;10.5;1000", apple, bar},
 		{"names of one's own", "time=ts_local, code = Wkn ,last=px,size=n", "ts_local,WKN,px,n\n2026-03-02 " +

@@ -40,8 +40,8 @@ func TestLines(t *testing.T) {
 		{"\n2026-03-02 09:29:59,SZ,000001,,,,,10,,5000\n", market.Update{ID: bank, Time: at - second,
 			Last: 10_0000, Volume: 5000,
 			Says: market.SaysLast | market.SaysVolume}},
-		{"x,SZ,000001,1,,,,,,\n,SZ,000001,,0,7,,,,\n", market.Update{ID: bank, BidSize: 7,
-			Says: market.SaysBidSize | market.SaysAsk}},
+		{"x,SZ,000001,1,,,,,,\n,SZ,000001,9,0,7,,,,\n", market.Update{ID: bank, Bid: 9_0000, BidSize: 7,
+			Says: market.SaysBidSize | market.SaysBid | market.SaysAsk}},
 	} {
 		go write(c.text)
 		got, err := r.Next()

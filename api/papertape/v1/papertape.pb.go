@@ -2218,6 +2218,8 @@ type Subscribe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Quotes        bool                   `protobuf:"varint,1,opt,name=quotes,proto3" json:"quotes,omitempty"`
 	Presence      bool                   `protobuf:"varint,2,opt,name=presence,proto3" json:"presence,omitempty"`
+	Detail        bool                   `protobuf:"varint,3,opt,name=detail,proto3" json:"detail,omitempty"` // QUOTES carry the fields from 5 on, and come when any of them changes
+	Codes         []string               `protobuf:"bytes,4,rep,name=codes,proto3" json:"codes,omitempty"`    // "SH.600519" …: QUOTES of these alone; none: of all instruments
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2264,6 +2266,20 @@ func (x *Subscribe) GetPresence() bool {
 		return x.Presence
 	}
 	return false
+}
+
+func (x *Subscribe) GetDetail() bool {
+	if x != nil {
+		return x.Detail
+	}
+	return false
+}
+
+func (x *Subscribe) GetCodes() []string {
+	if x != nil {
+		return x.Codes
+	}
+	return nil
 }
 
 type Subscribed struct {
@@ -2322,8 +2338,19 @@ type Quote struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Market        string                 `protobuf:"bytes,1,opt,name=market,proto3" json:"market,omitempty"`
 	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
-	Price         int64                  `protobuf:"varint,3,opt,name=price,proto3" json:"price,omitempty"`
-	Time          int64                  `protobuf:"varint,4,opt,name=time,proto3" json:"time,omitempty"`
+	Price         int64                  `protobuf:"varint,3,opt,name=price,proto3" json:"price,omitempty"` // at which it was last traded
+	Time          int64                  `protobuf:"varint,4,opt,name=time,proto3" json:"time,omitempty"`   // without detail: of the snapshot; with detail: of the instrument's last change
+	Bid           int64                  `protobuf:"varint,5,opt,name=bid,proto3" json:"bid,omitempty"`     // from here on only with Subscribe.detail. 0: nobody buys
+	Ask           int64                  `protobuf:"varint,6,opt,name=ask,proto3" json:"ask,omitempty"`     // 0: nobody sells
+	BidSize       int64                  `protobuf:"varint,7,opt,name=bid_size,json=bidSize,proto3" json:"bid_size,omitempty"`
+	AskSize       int64                  `protobuf:"varint,8,opt,name=ask_size,json=askSize,proto3" json:"ask_size,omitempty"`
+	Size          int64                  `protobuf:"varint,9,opt,name=size,proto3" json:"size,omitempty"`  // of the last trade
+	Open          int64                  `protobuf:"varint,10,opt,name=open,proto3" json:"open,omitempty"` // of the trading day, as are the next three; 0: nothing was traded yet
+	High          int64                  `protobuf:"varint,11,opt,name=high,proto3" json:"high,omitempty"`
+	Low           int64                  `protobuf:"varint,12,opt,name=low,proto3" json:"low,omitempty"`
+	Volume        int64                  `protobuf:"varint,13,opt,name=volume,proto3" json:"volume,omitempty"`
+	PreviousClose int64                  `protobuf:"varint,14,opt,name=previous_close,json=previousClose,proto3" json:"previous_close,omitempty"`
+	Status        MarketStatus           `protobuf:"varint,15,opt,name=status,proto3,enum=papertape.v1.MarketStatus" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2384,6 +2411,83 @@ func (x *Quote) GetTime() int64 {
 		return x.Time
 	}
 	return 0
+}
+
+func (x *Quote) GetBid() int64 {
+	if x != nil {
+		return x.Bid
+	}
+	return 0
+}
+
+func (x *Quote) GetAsk() int64 {
+	if x != nil {
+		return x.Ask
+	}
+	return 0
+}
+
+func (x *Quote) GetBidSize() int64 {
+	if x != nil {
+		return x.BidSize
+	}
+	return 0
+}
+
+func (x *Quote) GetAskSize() int64 {
+	if x != nil {
+		return x.AskSize
+	}
+	return 0
+}
+
+func (x *Quote) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Quote) GetOpen() int64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *Quote) GetHigh() int64 {
+	if x != nil {
+		return x.High
+	}
+	return 0
+}
+
+func (x *Quote) GetLow() int64 {
+	if x != nil {
+		return x.Low
+	}
+	return 0
+}
+
+func (x *Quote) GetVolume() int64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *Quote) GetPreviousClose() int64 {
+	if x != nil {
+		return x.PreviousClose
+	}
+	return 0
+}
+
+func (x *Quote) GetStatus() MarketStatus {
+	if x != nil {
+		return x.Status
+	}
+	return MarketStatus_MARKET_STATUS_UNSPECIFIED
 }
 
 type Quotes struct {
@@ -2496,6 +2600,732 @@ func (x *Presence) GetSessions() uint32 {
 		return x.Sessions
 	}
 	return 0
+}
+
+// Bars of one instrument, ascending. With `from` they are the first `limit` of that time or later, without it the last
+// `limit`. The bar under way comes last. Fewer come where the frame ends.
+type BarsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Market        string                 `protobuf:"bytes,1,opt,name=market,proto3" json:"market,omitempty"`
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Seconds       uint32                 `protobuf:"varint,3,opt,name=seconds,proto3" json:"seconds,omitempty"` // of a bar: 60 or 86400
+	From          int64                  `protobuf:"varint,4,opt,name=from,proto3" json:"from,omitempty"`       // from <= time < to; 0: no bound
+	To            int64                  `protobuf:"varint,5,opt,name=to,proto3" json:"to,omitempty"`
+	Limit         uint32                 `protobuf:"varint,6,opt,name=limit,proto3" json:"limit,omitempty"` // 0: 500; at most 1,000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BarsRequest) Reset() {
+	*x = BarsRequest{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BarsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BarsRequest) ProtoMessage() {}
+
+func (x *BarsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BarsRequest.ProtoReflect.Descriptor instead.
+func (*BarsRequest) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *BarsRequest) GetMarket() string {
+	if x != nil {
+		return x.Market
+	}
+	return ""
+}
+
+func (x *BarsRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *BarsRequest) GetSeconds() uint32 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *BarsRequest) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *BarsRequest) GetTo() int64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *BarsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type Bar struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Time          int64                  `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"` // of its beginning
+	Open          int64                  `protobuf:"varint,2,opt,name=open,proto3" json:"open,omitempty"`
+	High          int64                  `protobuf:"varint,3,opt,name=high,proto3" json:"high,omitempty"`
+	Low           int64                  `protobuf:"varint,4,opt,name=low,proto3" json:"low,omitempty"`
+	Close         int64                  `protobuf:"varint,5,opt,name=close,proto3" json:"close,omitempty"`
+	Volume        int64                  `protobuf:"varint,6,opt,name=volume,proto3" json:"volume,omitempty"`
+	Amount        int64                  `protobuf:"varint,7,opt,name=amount,proto3" json:"amount,omitempty"` // price * size of its trades
+	Trades        uint32                 `protobuf:"varint,8,opt,name=trades,proto3" json:"trades,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bar) Reset() {
+	*x = Bar{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bar) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bar) ProtoMessage() {}
+
+func (x *Bar) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bar.ProtoReflect.Descriptor instead.
+func (*Bar) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Bar) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Bar) GetOpen() int64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *Bar) GetHigh() int64 {
+	if x != nil {
+		return x.High
+	}
+	return 0
+}
+
+func (x *Bar) GetLow() int64 {
+	if x != nil {
+		return x.Low
+	}
+	return 0
+}
+
+func (x *Bar) GetClose() int64 {
+	if x != nil {
+		return x.Close
+	}
+	return 0
+}
+
+func (x *Bar) GetVolume() int64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *Bar) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *Bar) GetTrades() uint32 {
+	if x != nil {
+		return x.Trades
+	}
+	return 0
+}
+
+type Bars struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bars          []*Bar                 `protobuf:"bytes,1,rep,name=bars,proto3" json:"bars,omitempty"`
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bars) Reset() {
+	*x = Bars{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bars) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bars) ProtoMessage() {}
+
+func (x *Bars) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bars.ProtoReflect.Descriptor instead.
+func (*Bars) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Bars) GetBars() []*Bar {
+	if x != nil {
+		return x.Bars
+	}
+	return nil
+}
+
+func (x *Bars) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+type TradesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Market        string                 `protobuf:"bytes,1,opt,name=market,proto3" json:"market,omitempty"`
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	From          int64                  `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
+	Limit         uint32                 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TradesRequest) Reset() {
+	*x = TradesRequest{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TradesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TradesRequest) ProtoMessage() {}
+
+func (x *TradesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TradesRequest.ProtoReflect.Descriptor instead.
+func (*TradesRequest) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *TradesRequest) GetMarket() string {
+	if x != nil {
+		return x.Market
+	}
+	return ""
+}
+
+func (x *TradesRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *TradesRequest) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *TradesRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type TapeTrade struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Time          int64                  `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	Price         int64                  `protobuf:"varint,2,opt,name=price,proto3" json:"price,omitempty"`
+	Size          int64                  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	Number        uint64                 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"` // of the instrument's trades, from 1, since the server began to count
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TapeTrade) Reset() {
+	*x = TapeTrade{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TapeTrade) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TapeTrade) ProtoMessage() {}
+
+func (x *TapeTrade) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TapeTrade.ProtoReflect.Descriptor instead.
+func (*TapeTrade) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *TapeTrade) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *TapeTrade) GetPrice() int64 {
+	if x != nil {
+		return x.Price
+	}
+	return 0
+}
+
+func (x *TapeTrade) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *TapeTrade) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+type Trades struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trades        []*TapeTrade           `protobuf:"bytes,1,rep,name=trades,proto3" json:"trades,omitempty"`
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trades) Reset() {
+	*x = Trades{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trades) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trades) ProtoMessage() {}
+
+func (x *Trades) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trades.ProtoReflect.Descriptor instead.
+func (*Trades) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Trades) GetTrades() []*TapeTrade {
+	if x != nil {
+		return x.Trades
+	}
+	return nil
+}
+
+func (x *Trades) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+type ClockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Market        string                 `protobuf:"bytes,1,opt,name=market,proto3" json:"market,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClockRequest) Reset() {
+	*x = ClockRequest{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClockRequest) ProtoMessage() {}
+
+func (x *ClockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
+func (*ClockRequest) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ClockRequest) GetMarket() string {
+	if x != nil {
+		return x.Market
+	}
+	return ""
+}
+
+type Clock struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Time          int64                  `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"` // the server's, in which orders are executed
+	Status        MarketStatus           `protobuf:"varint,2,opt,name=status,proto3,enum=papertape.v1.MarketStatus" json:"status,omitempty"`
+	NextOpen      int64                  `protobuf:"varint,3,opt,name=next_open,json=nextOpen,proto3" json:"next_open,omitempty"` // 0: none is known
+	NextClose     int64                  `protobuf:"varint,4,opt,name=next_close,json=nextClose,proto3" json:"next_close,omitempty"`
+	Zone          string                 `protobuf:"bytes,5,opt,name=zone,proto3" json:"zone,omitempty"`  // of the market, by IANA: Asia/Shanghai
+	Tape          bool                   `protobuf:"varint,6,opt,name=tape,proto3" json:"tape,omitempty"` // the time is that of a tape which is replayed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Clock) Reset() {
+	*x = Clock{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Clock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Clock) ProtoMessage() {}
+
+func (x *Clock) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Clock.ProtoReflect.Descriptor instead.
+func (*Clock) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Clock) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Clock) GetStatus() MarketStatus {
+	if x != nil {
+		return x.Status
+	}
+	return MarketStatus_MARKET_STATUS_UNSPECIFIED
+}
+
+func (x *Clock) GetNextOpen() int64 {
+	if x != nil {
+		return x.NextOpen
+	}
+	return 0
+}
+
+func (x *Clock) GetNextClose() int64 {
+	if x != nil {
+		return x.NextClose
+	}
+	return 0
+}
+
+func (x *Clock) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Clock) GetTape() bool {
+	if x != nil {
+		return x.Tape
+	}
+	return false
+}
+
+type CalendarRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Market        string                 `protobuf:"bytes,1,opt,name=market,proto3" json:"market,omitempty"`
+	From          string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CalendarRequest) Reset() {
+	*x = CalendarRequest{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CalendarRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CalendarRequest) ProtoMessage() {}
+
+func (x *CalendarRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CalendarRequest.ProtoReflect.Descriptor instead.
+func (*CalendarRequest) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *CalendarRequest) GetMarket() string {
+	if x != nil {
+		return x.Market
+	}
+	return ""
+}
+
+func (x *CalendarRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *CalendarRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+type CalendarDay struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Date          string                 `protobuf:"bytes,1,opt,name=date,proto3" json:"date,omitempty"`
+	Opens         []int64                `protobuf:"varint,2,rep,packed,name=opens,proto3" json:"opens,omitempty"` // one pair a session
+	Closes        []int64                `protobuf:"varint,3,rep,packed,name=closes,proto3" json:"closes,omitempty"`
+	Presumed      bool                   `protobuf:"varint,4,opt,name=presumed,proto3" json:"presumed,omitempty"` // the exchange has not published that day yet
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CalendarDay) Reset() {
+	*x = CalendarDay{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CalendarDay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CalendarDay) ProtoMessage() {}
+
+func (x *CalendarDay) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CalendarDay.ProtoReflect.Descriptor instead.
+func (*CalendarDay) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *CalendarDay) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *CalendarDay) GetOpens() []int64 {
+	if x != nil {
+		return x.Opens
+	}
+	return nil
+}
+
+func (x *CalendarDay) GetCloses() []int64 {
+	if x != nil {
+		return x.Closes
+	}
+	return nil
+}
+
+func (x *CalendarDay) GetPresumed() bool {
+	if x != nil {
+		return x.Presumed
+	}
+	return false
+}
+
+type Calendar struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Days          []*CalendarDay         `protobuf:"bytes,1,rep,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Calendar) Reset() {
+	*x = Calendar{}
+	mi := &file_papertape_v1_papertape_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Calendar) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Calendar) ProtoMessage() {}
+
+func (x *Calendar) ProtoReflect() protoreflect.Message {
+	mi := &file_papertape_v1_papertape_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Calendar.ProtoReflect.Descriptor instead.
+func (*Calendar) Descriptor() ([]byte, []int) {
+	return file_papertape_v1_papertape_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Calendar) GetDays() []*CalendarDay {
+	if x != nil {
+		return x.Days
+	}
+	return nil
 }
 
 var File_papertape_v1_papertape_proto protoreflect.FileDescriptor
@@ -2653,26 +3483,93 @@ const file_papertape_v1_papertape_proto_rawDesc = "" +
 	"\x03mic\x18\f \x01(\tR\x03mic\"]\n" +
 	"\vInstruments\x12:\n" +
 	"\vinstruments\x18\x01 \x03(\v2\x18.papertape.v1.InstrumentR\vinstruments\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more\"?\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"m\n" +
 	"\tSubscribe\x12\x16\n" +
 	"\x06quotes\x18\x01 \x01(\bR\x06quotes\x12\x1a\n" +
-	"\bpresence\x18\x02 \x01(\bR\bpresence\"@\n" +
+	"\bpresence\x18\x02 \x01(\bR\bpresence\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\bR\x06detail\x12\x14\n" +
+	"\x05codes\x18\x04 \x03(\tR\x05codes\"@\n" +
 	"\n" +
 	"Subscribed\x12\x16\n" +
 	"\x06quotes\x18\x01 \x01(\bR\x06quotes\x12\x1a\n" +
-	"\bpresence\x18\x02 \x01(\bR\bpresence\"]\n" +
+	"\bpresence\x18\x02 \x01(\bR\bpresence\"\xf8\x02\n" +
 	"\x05Quote\x12\x16\n" +
 	"\x06market\x18\x01 \x01(\tR\x06market\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x14\n" +
 	"\x05price\x18\x03 \x01(\x03R\x05price\x12\x12\n" +
-	"\x04time\x18\x04 \x01(\x03R\x04time\"5\n" +
+	"\x04time\x18\x04 \x01(\x03R\x04time\x12\x10\n" +
+	"\x03bid\x18\x05 \x01(\x03R\x03bid\x12\x10\n" +
+	"\x03ask\x18\x06 \x01(\x03R\x03ask\x12\x19\n" +
+	"\bbid_size\x18\a \x01(\x03R\abidSize\x12\x19\n" +
+	"\bask_size\x18\b \x01(\x03R\aaskSize\x12\x12\n" +
+	"\x04size\x18\t \x01(\x03R\x04size\x12\x12\n" +
+	"\x04open\x18\n" +
+	" \x01(\x03R\x04open\x12\x12\n" +
+	"\x04high\x18\v \x01(\x03R\x04high\x12\x10\n" +
+	"\x03low\x18\f \x01(\x03R\x03low\x12\x16\n" +
+	"\x06volume\x18\r \x01(\x03R\x06volume\x12%\n" +
+	"\x0eprevious_close\x18\x0e \x01(\x03R\rpreviousClose\x122\n" +
+	"\x06status\x18\x0f \x01(\x0e2\x1a.papertape.v1.MarketStatusR\x06status\"5\n" +
 	"\x06Quotes\x12+\n" +
 	"\x06quotes\x18\x01 \x03(\v2\x13.papertape.v1.QuoteR\x06quotes\"j\n" +
 	"\bPresence\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x16\n" +
 	"\x06online\x18\x03 \x01(\bR\x06online\x12\x1a\n" +
-	"\bsessions\x18\x04 \x01(\rR\bsessions*\x8b\x01\n" +
+	"\bsessions\x18\x04 \x01(\rR\bsessions\"\x8d\x01\n" +
+	"\vBarsRequest\x12\x16\n" +
+	"\x06market\x18\x01 \x01(\tR\x06market\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
+	"\aseconds\x18\x03 \x01(\rR\aseconds\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\x03R\x04from\x12\x0e\n" +
+	"\x02to\x18\x05 \x01(\x03R\x02to\x12\x14\n" +
+	"\x05limit\x18\x06 \x01(\rR\x05limit\"\xb1\x01\n" +
+	"\x03Bar\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x12\n" +
+	"\x04open\x18\x02 \x01(\x03R\x04open\x12\x12\n" +
+	"\x04high\x18\x03 \x01(\x03R\x04high\x12\x10\n" +
+	"\x03low\x18\x04 \x01(\x03R\x03low\x12\x14\n" +
+	"\x05close\x18\x05 \x01(\x03R\x05close\x12\x16\n" +
+	"\x06volume\x18\x06 \x01(\x03R\x06volume\x12\x16\n" +
+	"\x06amount\x18\a \x01(\x03R\x06amount\x12\x16\n" +
+	"\x06trades\x18\b \x01(\rR\x06trades\"A\n" +
+	"\x04Bars\x12%\n" +
+	"\x04bars\x18\x01 \x03(\v2\x11.papertape.v1.BarR\x04bars\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"e\n" +
+	"\rTradesRequest\x12\x16\n" +
+	"\x06market\x18\x01 \x01(\tR\x06market\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x03R\x04from\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\"a\n" +
+	"\tTapeTrade\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x14\n" +
+	"\x05price\x18\x02 \x01(\x03R\x05price\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x16\n" +
+	"\x06number\x18\x04 \x01(\x04R\x06number\"M\n" +
+	"\x06Trades\x12/\n" +
+	"\x06trades\x18\x01 \x03(\v2\x17.papertape.v1.TapeTradeR\x06trades\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"&\n" +
+	"\fClockRequest\x12\x16\n" +
+	"\x06market\x18\x01 \x01(\tR\x06market\"\xb3\x01\n" +
+	"\x05Clock\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x122\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x1a.papertape.v1.MarketStatusR\x06status\x12\x1b\n" +
+	"\tnext_open\x18\x03 \x01(\x03R\bnextOpen\x12\x1d\n" +
+	"\n" +
+	"next_close\x18\x04 \x01(\x03R\tnextClose\x12\x12\n" +
+	"\x04zone\x18\x05 \x01(\tR\x04zone\x12\x12\n" +
+	"\x04tape\x18\x06 \x01(\bR\x04tape\"M\n" +
+	"\x0fCalendarRequest\x12\x16\n" +
+	"\x06market\x18\x01 \x01(\tR\x06market\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\"k\n" +
+	"\vCalendarDay\x12\x12\n" +
+	"\x04date\x18\x01 \x01(\tR\x04date\x12\x14\n" +
+	"\x05opens\x18\x02 \x03(\x03R\x05opens\x12\x16\n" +
+	"\x06closes\x18\x03 \x03(\x03R\x06closes\x12\x1a\n" +
+	"\bpresumed\x18\x04 \x01(\bR\bpresumed\"9\n" +
+	"\bCalendar\x12-\n" +
+	"\x04days\x18\x01 \x03(\v2\x19.papertape.v1.CalendarDayR\x04days*\x8b\x01\n" +
 	"\n" +
 	"ResumeMode\x12\x1b\n" +
 	"\x17RESUME_MODE_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -2751,7 +3648,7 @@ func file_papertape_v1_papertape_proto_rawDescGZIP() []byte {
 }
 
 var file_papertape_v1_papertape_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_papertape_v1_papertape_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_papertape_v1_papertape_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_papertape_v1_papertape_proto_goTypes = []any{
 	(ResumeMode)(0),            // 0: papertape.v1.ResumeMode
 	(GoodbyeReason)(0),         // 1: papertape.v1.GoodbyeReason
@@ -2787,6 +3684,17 @@ var file_papertape_v1_papertape_proto_goTypes = []any{
 	(*Quote)(nil),              // 31: papertape.v1.Quote
 	(*Quotes)(nil),             // 32: papertape.v1.Quotes
 	(*Presence)(nil),           // 33: papertape.v1.Presence
+	(*BarsRequest)(nil),        // 34: papertape.v1.BarsRequest
+	(*Bar)(nil),                // 35: papertape.v1.Bar
+	(*Bars)(nil),               // 36: papertape.v1.Bars
+	(*TradesRequest)(nil),      // 37: papertape.v1.TradesRequest
+	(*TapeTrade)(nil),          // 38: papertape.v1.TapeTrade
+	(*Trades)(nil),             // 39: papertape.v1.Trades
+	(*ClockRequest)(nil),       // 40: papertape.v1.ClockRequest
+	(*Clock)(nil),              // 41: papertape.v1.Clock
+	(*CalendarRequest)(nil),    // 42: papertape.v1.CalendarRequest
+	(*CalendarDay)(nil),        // 43: papertape.v1.CalendarDay
+	(*Calendar)(nil),           // 44: papertape.v1.Calendar
 }
 var file_papertape_v1_papertape_proto_depIdxs = []int32{
 	0,  // 0: papertape.v1.Login.mode:type_name -> papertape.v1.ResumeMode
@@ -2811,12 +3719,17 @@ var file_papertape_v1_papertape_proto_depIdxs = []int32{
 	23, // 19: papertape.v1.History.events:type_name -> papertape.v1.AccountEvent
 	6,  // 20: papertape.v1.Instrument.status:type_name -> papertape.v1.MarketStatus
 	27, // 21: papertape.v1.Instruments.instruments:type_name -> papertape.v1.Instrument
-	31, // 22: papertape.v1.Quotes.quotes:type_name -> papertape.v1.Quote
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	6,  // 22: papertape.v1.Quote.status:type_name -> papertape.v1.MarketStatus
+	31, // 23: papertape.v1.Quotes.quotes:type_name -> papertape.v1.Quote
+	35, // 24: papertape.v1.Bars.bars:type_name -> papertape.v1.Bar
+	38, // 25: papertape.v1.Trades.trades:type_name -> papertape.v1.TapeTrade
+	6,  // 26: papertape.v1.Clock.status:type_name -> papertape.v1.MarketStatus
+	43, // 27: papertape.v1.Calendar.days:type_name -> papertape.v1.CalendarDay
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_papertape_v1_papertape_proto_init() }
@@ -2836,7 +3749,7 @@ func file_papertape_v1_papertape_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_papertape_v1_papertape_proto_rawDesc), len(file_papertape_v1_papertape_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   27,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

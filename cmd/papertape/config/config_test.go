@@ -56,6 +56,7 @@ func TestDefaults(t *testing.T) {
 			"data":       "./papertape-data",
 			"durability": "sync", "log.level": "info", "log.format": "auto", "accounts": "100", "seed": "1",
 			"rules":          "none",
+			"universe":       "cn",
 			"simulator.rate": "1", "prices": "walk", "prices.interval": "1s", "presence": "own",
 			"prices.spread_ticks": "auto", "prices.speed": "1", "prices.loop": "false", "market_hours": "false",
 			"clock": "real", "bars_memory_bytes_max": "256MiB",
@@ -90,7 +91,7 @@ func TestSpelling(t *testing.T) {
 		"admin_hosts":         "desk.example,ops.example:8443", "health_listen": "127.0.0.1:3", "backup_dir": "backups",
 		"audit_file": "audit",
 		"huge_pages": "false", "listen": "127.0.0.1:1", "admin": "localhost:2", "data": "elsewhere",
-		"cpuprofile": "cpu", "simulator.script": "script",
+		"cpuprofile": "cpu", "simulator.script": "script", "universe": "us",
 		"prices.file": "tape.csv", "prices.columns": "time=ts,last=px", "prices.from": "2026-03-02",
 		"prices.loop": "true", "market_hours": "true", "clock": "tape",
 	}

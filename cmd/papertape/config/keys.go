@@ -103,8 +103,8 @@ func ledgerSettings() []setting {
 			value: numberValue(func(c *Config) *int { return &c.Accounts }, 1, AccountsMax)},
 		{key: "seed", usage: "of prices, opening books and the simulator",
 			value: unsignedValue(func(c *Config) *uint64 { return &c.Seed })},
-		{key: "universe", usage: "what is `traded`: cn, us, or a file of instruments, CSV or YAML (papertape instruments " +
-			"checks it)",
+		{key: "universe", usage: "what is `traded`: cn, us, or a file of instruments, CSV or YAML (papertape " +
+			"instruments checks it)",
 			value: pathValue(func(c *Config) *string { return &c.Universe }, false)},
 		{key: "rules", usage: "trading `rules`: none (cn-a comes later)",
 			value: oneOfValue(func(c *Config) *string { return &c.Rules }, map[string]string{

@@ -95,6 +95,12 @@ const (
 	keyMarkTakenBack // buy
 	keyMarkCorrected // buy
 
+	// The chart.
+	keyChartTitle // SH.600519, name, date, last, change, open, high, low, shares
+	keyChartVolume
+	keyChartEmpty // SH.600519
+	keyChartUsage // command
+
 	// The connection.
 	keyLost   // why
 	keyTrying // attempt, why, duration

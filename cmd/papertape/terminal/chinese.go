@@ -60,6 +60,11 @@ var chinese = catalogue{
 		keyMarkTakenBack: "%s（已撤销）",
 		keyMarkCorrected: "%s（已更正）",
 
+		keyChartTitle:  "%s %s，%s：%s（%s），开 %s，高 %s，低 %s，成交量 %d",
+		keyChartVolume: "量",
+		keyChartEmpty:  "%s：还没有成交",
+		keyChartUsage:  "看哪一个？请写一个代码，例如：%[1]s SH.600519",
+
 		keyLost:          "! 连接断开：%s；正在重连",
 		keyTrying:        "! 第 %d 次重连失败：%s；%s 后再试",
 		keyAgain:         "* %s 后重新连上：uid %d，服务器 %s",
@@ -156,6 +161,7 @@ var chinese = catalogue{
 		{verbHolding, []string{"持仓"}, "", "持仓、总市值、现金"},
 		{verbHistory, []string{"历史"}, "[20]", "最近发生的事"},
 		{verbQuote, []string{"行情"}, "[SH.600519 ...]", "价格；不写代码则列出全部"},
+		{verbChart, []string{"走势"}, "SH.600519", "最近一天的分时走势"},
 		{verbPresence, []string{"在线"}, "on|off", "是否显示登录和退出"},
 		{verbHelp, []string{"帮助"}, "", "本列表"},
 		{verbQuit, []string{"退出"}, "", "离开"},

@@ -21,6 +21,7 @@ const (
 	verbHolding
 	verbHistory
 	verbQuote
+	verbChart
 	verbPresence
 	verbHelp
 	verbQuit
@@ -37,7 +38,7 @@ type command struct {
 	line     string   // as it was typed, without a comment
 	number   int      // of the line, from 1
 	bundle   int      // the number, from 1, of the line of several commands that it is part of; 0 if it came alone
-	words    []string // buy, sell: the instrument; quote: instruments
+	words    []string // buy, sell, chart: the instrument; quote: instruments
 	quantity int64    // buy, sell: shares
 	limit    int64    // buy, sell: in 1/10000; 0 means at the market
 	count    int      // history
@@ -80,6 +81,11 @@ func (c *catalogue) parseRest(cmd *command, rest []string) (err error) {
 		return err
 	case verbQuote:
 		cmd.words = rest
+		return nil
+	case verbChart:
+		if cmd.words = rest; len(splitInstruments(rest)) != 1 {
+			return c.sentenceError(keyChartUsage, c.name(verbChart))
+		}
 		return nil
 	case verbPresence:
 		return c.parsePresence(cmd, rest)

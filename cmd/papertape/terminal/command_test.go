@@ -29,6 +29,8 @@ func TestParse(t *testing.T) {
 		{"历史 1000", command{verb: verbHistory, count: 1000}},
 		{"quote", command{verb: verbQuote, words: []string{}}},
 		{"行情 SH 600519 SZ.000001", command{verb: verbQuote, words: []string{"SH", "600519", "SZ.000001"}}},
+		{"chart SH 600519", command{verb: verbChart, words: []string{"SH", "600519"}}},
+		{"走势 SZ.000001", command{verb: verbChart, words: []string{"SZ.000001"}}},
 		{"presence on", command{verb: verbPresence, on: true}},
 		{"在线 关", command{verb: verbPresence}},
 		{"?", command{verb: verbHelp}},

@@ -65,7 +65,7 @@ func (c *completer) candidates(words []string, last string) []choice {
 		rest, place = rest[:len(rest)-1], strings.ToUpper(rest[len(rest)-1])
 	}
 	switch {
-	case v == verbQuote, v == verbBuy && len(rest) == 0:
+	case v == verbQuote, (v == verbBuy || v == verbChart) && len(rest) == 0:
 		return c.instruments(place, last, nil)
 	case v == verbSell && len(rest) == 0:
 		return c.instruments(place, last, c.held())

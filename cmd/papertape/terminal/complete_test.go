@@ -21,7 +21,7 @@ func TestComplete(t *testing.T) {
 		{&c, "b", "buy ", ""},
 		{&c, "h", "h", "holding history help"},
 		{&c, "ho", "holding ", ""},
-		{&c, "", "", "buy sell holding history quote presence help quit"},
+		{&c, "", "", "buy sell holding history quote chart presence help quit"},
 		{&c, "x", "x", ""},
 		{&zh, "买", "买入 ", ""},
 		{&zh, "qu", "qu", "quote quit"},

@@ -60,6 +60,11 @@ var english = catalogue{
 		keyMarkTakenBack: "%s, taken back",
 		keyMarkCorrected: "%s, corrected",
 
+		keyChartTitle:  "%s %s, %s: %s (%s), open %s, high %s, low %s, volume %d",
+		keyChartVolume: "volume",
+		keyChartEmpty:  "%s: nothing was traded yet",
+		keyChartUsage:  "%[1]s of what? Write one instrument, as in: %[1]s SH.600519",
+
 		keyLost:          "! connection lost: %s; trying again",
 		keyTrying:        "! still no connection after attempt %d: %s; the next one in %s",
 		keyAgain:         "* connected again after %s: uid %d, at %s",
@@ -164,6 +169,7 @@ var english = catalogue{
 		{verbHolding, []string{"holding", "holdings", "h"}, "", "the positions, total market value, cash"},
 		{verbHistory, []string{"history"}, "[20]", "what happened last"},
 		{verbQuote, []string{"quote", "quotes", "q"}, "[SH.600519 ...]", "prices; of all instruments without codes"},
+		{verbChart, []string{"chart"}, "SH.600519", "the newest day, minute by minute"},
 		{verbPresence, []string{"presence"}, "on|off", "show logins and logouts as they happen"},
 		{verbHelp, []string{"help", "?"}, "", "this list"},
 		{verbQuit, []string{"quit", "exit"}, "", "leave"},

@@ -140,7 +140,7 @@ func splitInstruments(words []string) (typed []string) {
 
 // isMarket says whether a word is only the name of a market, canonical or MIC.
 func isMarket(word string) bool {
-	_, _, ok := market.MarketOf(strings.ToUpper(word))
+	_, _, ok := market.Canonical(strings.ToUpper(word))
 	return ok
 }
 

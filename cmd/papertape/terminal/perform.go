@@ -46,6 +46,8 @@ func (s *session) ask(ctx context.Context, cmd *command, orderID string) (*answe
 		return s.askHistory(ctx, cmd.count)
 	case verbQuote:
 		return s.askQuotes(ctx, cmd.words)
+	case verbChart:
+		return s.askChart(ctx, cmd.words)
 	case verbPresence:
 		return s.askPresence(ctx, cmd.on)
 	}
