@@ -116,11 +116,15 @@ func (s *shard) deliveryMax() int {
 }
 
 // awaitRoom asks again and again: what it waits for is a checkpoint, or an operator who makes room on the
-// disk.
+// disk. It requests that checkpoint itself: a step that ended during the one before has not, and while all
+// wait there may be no other step.
 func (s *shard) awaitRoom(ctx context.Context) error {
 	for {
 		if err := s.eng.abandoned(ctx); err != nil || s.hasRoom() {
 			return err
+		}
+		if s.keeps && !s.eng.checkpointUnderway.Load() {
+			s.eng.requestCheckpoint()
 		}
 		select {
 		case <-time.After(deliveryInterval):

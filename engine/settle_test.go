@@ -106,7 +106,7 @@ func TestSettleStorm(t *testing.T) {
 	for g := range 6 {
 		running.Go(func() {
 			account, n := accounts[g%3], &delivered[g%3]
-			for i := range 100 {
+			for i := range 30 {
 				if err := w.eng.Deliver(t.Context(), account, orders(account, 1+i%20)); err != nil {
 					t.Error(err)
 				}
