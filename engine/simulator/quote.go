@@ -99,7 +99,8 @@ func (s *step) checkQuoteSizes() error {
 		text rawValue
 		says market.Fields
 		to   *int64
-	}{{"bid_size", s.Said.BidSize, market.SaysBidSize, &q.BidSize}, {"ask_size", s.Said.AskSize, market.SaysAskSize, &q.AskSize},
+	}{{"bid_size", s.Said.BidSize, market.SaysBidSize, &q.BidSize},
+		{"ask_size", s.Said.AskSize, market.SaysAskSize, &q.AskSize},
 		{"size", s.Said.Size, market.SaysSize, &q.Size}, {"volume", s.Said.Volume, market.SaysVolume, &q.Volume}} {
 		if f.text == "" {
 			continue

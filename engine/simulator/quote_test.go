@@ -72,7 +72,8 @@ steps:
 			volume         int64
 			status         market.Status
 		}{
-			{1500, 9_9900, 10_0100, 10_0000, 0, market.StatusOpen}, {2500, 9_9900, 10_0100, 10_0100, 300, market.StatusOpen},
+			{1500, 9_9900, 10_0100, 10_0000, 0, market.StatusOpen},
+			{2500, 9_9900, 10_0100, 10_0100, 300, market.StatusOpen},
 			{5500, 9_9900, 10_0100, 10_0100, 600, market.StatusOpen},
 			{6500, 9_9900, 10_0100, 10_0100, 600, market.StatusHalted},
 		} {

@@ -145,7 +145,8 @@ func (r *Runner) Progress() Progress {
 
 // State returns the script's counters. Any goroutine may call it.
 func (r *Runner) State() Played {
-	return Played{Fills: r.fills.Load(), Busts: r.busts.Load(), Quotes: r.quotes.Load(), Refused: r.refused.Load(), Skipped: r.skipped.Load()}
+	return Played{Fills: r.fills.Load(), Busts: r.busts.Load(), Quotes: r.quotes.Load(),
+		Refused: r.refused.Load(), Skipped: r.skipped.Load()}
 }
 
 // fill is the Decider of one fill of a step.

@@ -31,10 +31,11 @@ import (
 // the interval every. Steps run concurrently.
 //
 // A step is a fill (side, instrument, quantity), a bust, a correction (correct, with the new price and
-// quantity), or sets a quote (any of bid, ask, last, bid_size, ask_size, size, volume, and status: halted or
-// open), and then needs an account only to wait for its login. The trade to bust or correct is given by its name, or as last: the newest
-// trade of the account that a simulator made and that still stands; with instrument, the newest in
-// that instrument. A step that is refused, or that finds nothing to act on, is skipped and counted.
+// quantity), or sets a quote (any of bid, ask, last, bid_size, ask_size, size, volume, and status: halted
+// or open), and then needs an account only to wait for its login. The trade to bust or correct is given by
+// its name, or as last: the newest trade of the account that a simulator made and that still stands; with
+// instrument, the newest in that instrument. A step that is refused, or that finds nothing to act on, is
+// skipped and counted.
 type Script struct {
 	steps []step
 }
