@@ -83,9 +83,17 @@ type equityPen struct {
 	worth      Money // equity after the last event
 }
 
+// now is what the clock of the server shows, by which events have their times.
+func (s *Server) now() int64 {
+	if s.cfg.Clock == nil {
+		return time.Now().UnixNano()
+	}
+	return s.cfg.Clock(s.cfg.Universe.At(0).Market).Time
+}
+
 // drawEquity reads the account's events, and then what it holds now, to which the curve is drawn.
 func (s *Server) drawEquity(ctx context.Context, account uint64, points int, since time.Time) (EquityCurve, error) {
-	pen := equityPen{points: points, part: -1, end: time.Now().UnixNano()}
+	pen := equityPen{points: points, part: -1, end: s.now()}
 	pen.Account, pen.Points, pen.Marks = account, []EquityPoint{}, []EquityMark{}
 	if err := s.beginEquity(ctx, &pen, since); err != nil {
 		return EquityCurve{}, err

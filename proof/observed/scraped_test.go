@@ -301,7 +301,8 @@ func panickingServer(t *testing.T) (address string) {
 	listening, served := make(chan string, 1), make(chan error, 1)
 	go func() { served <- gw.Serve(ctx, eng, func(at string) { listening <- at }) }()
 	web := httptest.NewServer(metrics.Handler(metrics.Sources{
-		Engine: eng, Gateway: gw, Flow: flow, Ready: gw.Late, HTTP: func() metrics.HTTP { return metrics.HTTP{} },
+		Engine: eng, Gateway: gw, Flow: flow, Feed: feed, Ready: gw.Late,
+		HTTP:         func() metrics.HTTP { return metrics.HTTP{} },
 		LogLinesLost: func() uint64 { return 0 },
 	}))
 	t.Cleanup(func() {

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a test waits for something that must happen.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, is func() bool, otherwise ...func()) {
