@@ -289,6 +289,9 @@ func TestWaiting(t *testing.T) {
 	r := newRelay(t, serveFixed(t))
 	p := startClient(t, []string{homeEnv(t)}, "--account", "100100", "--server", r.addr)
 	p.awaitPrompt()
+	p.press("quote SZ.000001" + keyEnter) // then it knows the instruments, which a buy would wait for
+	p.awaitText("平安银行")
+	p.awaitPrompt()
 	r.hold()
 	p.press("buy SZ.000001 100" + keyEnter)
 	p.awaitPrompt()
