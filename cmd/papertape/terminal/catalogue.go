@@ -106,7 +106,7 @@ const (
 	keyIsInAuction
 
 	// The chart.
-	keyChartTitle // SH.600519, name, date, last, change, open, high, low, shares
+	keyChartTitle // SH.600519, name, date and zone, last, change, open, high, low, shares
 	keyChartVolume
 	keyChartEmpty // SH.600519
 	keyChartUsage // command
