@@ -51,16 +51,22 @@ func (s *Server) instruments(w http.ResponseWriter, r *http.Request) {
 }
 
 func newInstrument(in *market.Instrument, id market.ID, prices *market.Prices) Instrument {
-	i := Instrument{
+	lower, upper := limitsOf(in, id, prices)
+	return Instrument{
 		Market: in.Market, Code: in.Code, Name: in.Name, Price: Money(prices.At(id)),
 		PreviousClose: Money(in.PreviousClose), Lot: in.Lot, Tick: Money(in.Tick), Currency: in.Currency(),
 		Status: prices.Status(id).String(), MIC: in.ExchangeMIC(),
+		Upper: upper, Lower: lower,
 	}
-	if in.LimitBps > 0 {
-		lower, upper := prices.Limits(id)
-		i.Lower, i.Upper = Money(lower), Money(upper)
+}
+
+// limitsOf returns the lowest and the highest price of the day, or 0 for both if there is no limit.
+func limitsOf(in *market.Instrument, id market.ID, prices *market.Prices) (lower, upper Money) {
+	if in.LimitBps == 0 {
+		return 0, 0
 	}
-	return i
+	low, high := prices.Limits(id)
+	return Money(low), Money(high)
 }
 
 // kept returns the instruments whose prices are remembered.

@@ -116,8 +116,8 @@ type Instrument struct {
 	Lot           uint32 `json:"lot"`
 	Tick          Money  `json:"tick"` // at PreviousClose
 	Currency      string `json:"currency"`
-	Upper         Money  `json:"upper"` // of the day; 0: there is no limit
-	Lower         Money  `json:"lower"`
+	Upper         Money  `json:"upper,omitempty"` // of the day; 0: there is no limit
+	Lower         Money  `json:"lower,omitempty"`
 	Status        string `json:"status"` // open, closed, halted or auction
 	MIC           string `json:"mic"`    // of the exchange; empty: not known
 }

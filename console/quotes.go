@@ -54,8 +54,8 @@ type Quote struct {
 	Low           Money      `json:"low"`
 	Volume        int64      `json:"volume"`
 	PreviousClose Money      `json:"previous_close"`
-	Upper         Money      `json:"upper"` // the highest price of the day
-	Lower         Money      `json:"lower"`
+	Upper         Money      `json:"upper,omitempty"` // the highest price of the day; 0: there is no limit
+	Lower         Money      `json:"lower,omitempty"`
 }
 
 // QuoteUpdates is what a feed says.
@@ -141,13 +141,13 @@ func (s *Server) wantedQuotes(r *http.Request) (ids []market.ID, err error) {
 
 func newQuote(in *market.Instrument, prices *market.Prices, id market.ID) Quote {
 	q := prices.Quote(id)
-	low, high := prices.Limits(id)
+	lower, upper := limitsOf(in, id, prices)
 	return Quote{
 		Market: in.Market, Code: in.Code, Name: in.Name, Status: q.Status.String(),
 		Bid: Money(q.Bid), Ask: Money(q.Ask),
 		BidSize: q.BidSize, AskSize: q.AskSize, Last: Money(q.Last), Size: q.Size, Time: timeAt(q.Time),
 		Open: Money(q.Open), High: Money(q.High), Low: Money(q.Low), Volume: q.Volume,
-		PreviousClose: Money(q.PreviousClose), Upper: Money(high), Lower: Money(low),
+		PreviousClose: Money(q.PreviousClose), Upper: upper, Lower: lower,
 	}
 }
 

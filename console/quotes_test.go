@@ -45,6 +45,34 @@ func TestQuotePages(t *testing.T) {
 	}
 }
 
+// TestNoLimitIsLeftOut: an instrument without a limit of the day has neither upper nor lower, as a quote and as an
+// instrument; all others have both. The contract allows it.
+func TestNoLimitIsLeftOut(t *testing.T) {
+	c := loadContract(t)
+	for _, limitBps := range []int64{0, 1000} {
+		u, err := market.NewUniverse([]market.Instrument{{Market: "US", Code: "ONE", Name: "One", PreviousClose: 10_0000,
+			Lot: 1, Tick: 100, LimitBps: limitBps}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		prices := market.NewFeed(u, market.FeedConfig{}).Snapshot()
+		for schema, v := range map[string]any{
+			"Quote": newQuote(u.At(0), prices, 0), "Instrument": newInstrument(u.At(0), 0, prices),
+		} {
+			text, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			limits := strings.Contains(string(text), `"upper":"11.00","lower":"9.00"`)
+			some := strings.Contains(string(text), "upper") || strings.Contains(string(text), "lower")
+			if limits != (limitBps > 0) || some != limits {
+				t.Errorf("with a limit of %d: %s", limitBps, text)
+			}
+			c.expect(t, schema, string(text), "")
+		}
+	}
+}
+
 // TestTellQuotes: what is told reaches the feed, and what cannot be applied is counted and explained.
 func TestTellQuotes(t *testing.T) {
 	f := newFixture(t, "")

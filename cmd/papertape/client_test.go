@@ -219,7 +219,7 @@ func TestLineHistory(t *testing.T) {
 	p.press("buy SZ.000001 100" + keyEnter)
 	p.awaitText("holds 100 ")
 	p.press("quote SZ.000001" + keyEnter)
-	p.awaitText("│ SZ     │ 000001 │ 平安银行 │ 10.00 │")
+	p.awaitText("SZ.000001 平安银行: 10.00 (+0.00%), open")
 	p.awaitPrompt()
 	p.types(keyUp, ">>> quote SZ.000001")
 	p.types(keyUp, ">>> buy SZ.000001 100")
@@ -243,7 +243,7 @@ func TestLineHistory(t *testing.T) {
 	p = startClient(t, []string{"HOME=/dev/null"}, "--account", "100100", "--server", at)
 	p.awaitPrompt()
 	p.press("quote SZ.000001" + keyEnter)
-	p.awaitText("│ SZ     │ 000001 │ 平安银行 │ 10.00 │")
+	p.awaitText("SZ.000001 平安银行: 10.00 (+0.00%), open")
 	p.awaitPrompt()
 	p.types(keyUp, ">>> quote SZ.000001")
 }

@@ -126,10 +126,12 @@ type crowd struct {
 	now  int64
 }
 
-func newCrowd(t *testing.T, change func(*Config)) *crowd {
+func newCrowd(t *testing.T, change func(*Config)) *crowd { return newCrowdOf(t, many(t, 1500), change) }
+
+func newCrowdOf(t *testing.T, u *market.Universe, change func(*Config)) *crowd {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	c := &crowd{u: many(t, 1500), rng: rand.New(rand.NewPCG(seed, 0))}
+	c := &crowd{u: u, rng: rand.New(rand.NewPCG(seed, 0))}
 	c.feed = market.NewFeed(c.u, market.FeedConfig{})
 	c.server = start(t, func(g *Config, e *engine.Config) {
 		g.Universe, e.Universe = c.u, c.u
@@ -186,6 +188,51 @@ func TestQuotesInPieces(t *testing.T) {
 		late.take(slow)
 	}
 	slow.alive() // and nothing else came
+}
+
+// TestSlowReaderOfALargeUniverse has a subscriber in detail of all instruments that a server may have read a piece while
+// most of them change. It is not cut, its outbox stays within its bound, and it has the newest quote of each in the
+// end. Orders and quotes of another client of the same loop are answered and sent meanwhile.
+func TestSlowReaderOfALargeUniverse(t *testing.T) {
+	t.Parallel()
+	instruments, rounds := 20_000, 20
+	if testing.Short() {
+		instruments, rounds = 4000, 10
+	}
+	list := make([]market.Instrument, instruments)
+	for i := range list {
+		list[i] = market.Instrument{Market: "SZ", Code: fmt.Sprintf("%06d", i), Name: "one of many", Lot: 100, Tick: 100,
+			PreviousClose: 100_0000}
+	}
+	u, err := market.NewUniverse(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCrowdOf(t, u, func(g *Config) { g.OutboxBytesMax = 128 << 10 })
+	slow, other := c.lazy(t, alice), c.user(t, bob)
+	slow.want(&papertapev1.Subscribe{Quotes: true, Detail: true})
+	late := make(view)
+	for round := range rounds {
+		c.move(instruments * (1 + round%4) / 4)
+		late.take(slow)
+		other.trade(1)
+		other.want(&papertapev1.Subscribe{Quotes: true, Detail: true, Codes: []string{"SZ.000001"}})
+		seen := make(view)
+		for seen.take(other); seen["000001"].GetPrice() != c.feed.Snapshot().At(1); {
+			seen.take(other)
+		}
+		other.want(&papertapev1.Subscribe{})
+		if _, waiting := c.stalledSince(t, slow); waiting > c.gw.cfg.OutboxBytesMax {
+			t.Fatalf("%d bytes wait for one that reads slowly, over %d", waiting, c.gw.cfg.OutboxBytesMax)
+		}
+	}
+	for !late.is(c.u, c.feed.Snapshot()) {
+		late.take(slow)
+	}
+	slow.alive() // and nothing else came
+	if s := c.gw.Stats(); s.CutOutbox.Load() != 0 || s.CutTotal.Load() != 0 || s.Panics.Load() != 0 {
+		t.Errorf("cut %d and %d, panics %d, want none", s.CutOutbox.Load(), s.CutTotal.Load(), s.Panics.Load())
+	}
 }
 
 // TestPlainQuotesInPieces: plain quotes of many instruments come in pieces too, with four fields.

@@ -95,8 +95,18 @@ const (
 	keyMarkTakenBack // buy
 	keyMarkCorrected // buy
 
+	// Quotes in detail.
+	keyQuoteTitle    // SH.600519, name, last, change, status
+	keyQuoteSides    // bid, ask, shares of each
+	keyQuoteDay      // open, high, low, shares, previous close
+	keyQuoteUntraded // previous close
+	keyIsOpen
+	keyIsClosed
+	keyIsHalted
+	keyIsInAuction
+
 	// The chart.
-	keyChartTitle // SH.600519, name, date, last, change, open, high, low, shares
+	keyChartTitle // SH.600519, name, date and zone, last, change, open, high, low, shares
 	keyChartVolume
 	keyChartEmpty // SH.600519
 	keyChartUsage // command

@@ -2,9 +2,11 @@ package terminal
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // zones of markets, wherever this runs
 
 	"github.com/papertape/papertape/client"
 	"github.com/papertape/papertape/console"
@@ -24,6 +26,7 @@ const (
 type chartLine struct {
 	Type string `json:"type"` // chart
 	console.Bars
+	Zone string `json:"zone,omitempty"` // of the market, by IANA; empty: the server does not say
 }
 
 // askChart fetches the bars of the newest day, and draws them.
@@ -44,9 +47,41 @@ func (s *session) askChart(ctx context.Context, words []string) (*answer, error)
 			return nil, err
 		}
 	}
+	zone, err := s.zoneOf(ctx, in.Market)
+	if err != nil {
+		return nil, err
+	}
 	line := chartLine{Type: "chart"}
+	if zone != nil {
+		line.Zone = zone.String()
+	}
 	line.Bars = console.Bars{Market: in.Market, Code: in.Code, Seconds: client.Minute, Bars: barsJSON(bars)}
-	return &answer{text: s.chart(in, bars), object: line}, nil
+	return &answer{text: s.chart(in, bars, zone), object: line}, nil
+}
+
+// zoneOf returns the zone of a market, or nil if the server does not say, or names one that is not known here.
+func (s *session) zoneOf(ctx context.Context, market string) (*time.Location, error) {
+	c, err := s.account.Clock(ctx, market)
+	var refused *client.Reject
+	switch {
+	case errors.As(err, &refused):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return knownZone(c.Zone), nil
+}
+
+// knownZone returns a zone by its IANA name, or nil.
+func knownZone(name string) *time.Location {
+	if name == "" || name == "Local" { // which would be the zone of this machine
+		return nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil
+	}
+	return zone
 }
 
 // askBars fetches pages until there are no more.
@@ -76,14 +111,16 @@ func barsJSON(bars []client.Bar) []console.Bar {
 }
 
 // chart draws bars, a column for as many minutes as it takes: a line from low to high with an o at the close,
-// and under it how much was traded.
-func (p *printer) chart(in *market.Instrument, bars []client.Bar) string {
+// and under it how much was traded. Times are in the market's zone, which is named where the machine's is another; of
+// a market whose zone is nil they are in the machine's.
+func (p *printer) chart(in *market.Instrument, bars []client.Bar, zone *time.Location) string {
 	if len(bars) == 0 {
 		return p.words.say(keyChartEmpty, in.String())
 	}
 	day := whole(bars)
 	move := int64(day.Close) - in.PreviousClose
-	title := p.words.say(keyChartTitle, in.String(), in.Name, bars[0].Time.In(p.zone).Format(time.DateOnly),
+	first, last, named := p.span(bars, zone)
+	title := p.words.say(keyChartTitle, in.String(), in.Name, first.Format(time.DateOnly)+named,
 		p.bold(day.Close.String()), p.byDirection(move, percent(move, in.PreviousClose)), day.Open, day.High, day.Low,
 		day.Volume)
 	high, low := day.High.String(), day.Low.String()
@@ -106,8 +143,24 @@ func (p *printer) chart(in *market.Instrument, bars []client.Bar) string {
 		b.WriteString(strings.TrimRight(right(name, label)+" "+line, " ") + "\n")
 	}
 	b.WriteString(strings.TrimRight(right(p.words.say(keyChartVolume), label)+" "+shades(cells), " ") + "\n")
-	from, to := bars[0].Time.In(p.zone).Format("15:04"), bars[len(bars)-1].Time.In(p.zone).Format("15:04")
+	from, to := first.Format("15:04"), last.Format("15:04")
 	return b.String() + right("", label+1) + left(from, max(len(cells)-len(to), len(from)+1)) + to
+}
+
+// span returns the times of the first and the last bar in the market's zone, and the name of that zone, after a space,
+// where the machine's shows other times.
+func (p *printer) span(bars []client.Bar, zone *time.Location) (first, last time.Time, named string) {
+	first, last = bars[0].Time.In(p.zone), bars[len(bars)-1].Time.In(p.zone)
+	if zone == nil {
+		return first, last, ""
+	}
+	const shown = "2006-01-02 15:04"
+	here, hereLast := first.Format(shown), last.Format(shown)
+	first, last = first.In(zone), last.In(zone)
+	if first.Format(shown) != here || last.Format(shown) != hereLast {
+		named = " " + zone.String()
+	}
+	return first, last, named
 }
 
 // whole returns the bars as one.

@@ -46,13 +46,13 @@ SH.600519 贵州茅台, 2026-11-30: 1495.11 (+1.02%), open 1520.00, high 1520.20
 SH.600519 贵州茅台，2026-11-30：1495.11（+1.02%），开 1520.00，高 1520.20，低 1472.11，成交量 199500`} {
 		p := newPrinter(c, style{})
 		p.width = func() int { return 51 }
-		got := p.chart(in, morning())
+		got := p.chart(in, morning(), nil)
 		if c == &english && "\n"+got != want || !strings.HasPrefix("\n"+got, want) {
 			t.Errorf("got\n%s\nwant%s", got, want)
 		}
 		for _, width := range []int{0, 20, 51, 80, 200} {
 			p.width = func() int { return width }
-			_, lines, _ := strings.Cut(p.chart(in, morning()), "\n")
+			_, lines, _ := strings.Cut(p.chart(in, morning(), nil), "\n")
 			for line := range strings.Lines(lines) {
 				if got := columns(strings.TrimSuffix(line, "\n")); got >= max(width, 20) && width > 0 || got > 128 {
 					t.Errorf("on %d columns a line takes %d: %s", width, got, line)
@@ -61,12 +61,38 @@ SH.600519 贵州茅台，2026-11-30：1495.11（+1.02%），开 1520.00，高 15
 		}
 	}
 	p := newPrinter(&english, style{})
-	if got := p.chart(in, nil); got != "SH.600519: nothing was traded yet" {
+	if got := p.chart(in, nil, nil); got != "SH.600519: nothing was traded yet" {
 		t.Errorf("no bars: %q", got)
 	}
-	flat := p.chart(in, []client.Bar{{Time: time.Unix(0, 0), Open: 5, High: 5, Low: 5, Close: 5}})
+	flat := p.chart(in, []client.Bar{{Time: time.Unix(0, 0), Open: 5, High: 5, Low: 5, Close: 5}}, nil)
 	if n := strings.Count(flat, "o\n"); n != 1 {
 		t.Errorf("one trade:\n%s", flat)
+	}
+}
+
+// TestChartZone: date and times are those of the market, and its zone is named where this machine's shows others.
+func TestChartZone(t *testing.T) {
+	in, _ := shipped(t).find("SH.600519")
+	bars := morning()
+	for n := range bars { // from 23:00 to 00:59 in London, an hour later in Berlin
+		bars[n].Time = bars[n].Time.Add(13*time.Hour + 30*time.Minute)
+	}
+	for name, want := range map[string]struct{ title, from, to string }{
+		"":               {"2026-11-30:", "23:00", "00:59"},
+		"Europe/London":  {"2026-11-30:", "23:00", "00:59"},
+		"Europe/Berlin":  {"2026-12-01 Europe/Berlin:", "00:00", "01:59"},
+		"Asia/Shanghai":  {"2026-12-01 Asia/Shanghai:", "07:00", "08:59"},
+		"Mars/Utopia":    {"2026-11-30:", "23:00", "00:59"},
+		"Local":          {"2026-11-30:", "23:00", "00:59"},
+		"../etc/passwd":  {"2026-11-30:", "23:00", "00:59"},
+		"America/Denver": {"2026-11-30 America/Denver:", "16:00", "17:59"},
+	} {
+		got := newPrinter(&english, style{}).chart(in, bars, knownZone(name))
+		title, _, _ := strings.Cut(got, "\n")
+		axis := strings.Fields(got[strings.LastIndex(got, "\n"):])
+		if !strings.HasPrefix(title, "SH.600519 贵州茅台, "+want.title) || axis[0] != want.from || axis[1] != want.to {
+			t.Errorf("in %q: %s with the axis %v, want %+v", name, title, axis, want)
+		}
 	}
 }
 
@@ -88,9 +114,18 @@ func wireBars(request codec.Frame, more bool, times ...int64) []byte {
 	return codec.Append(nil, codec.TypeBarsReply, codec.FlagReply, request.ID, reply)
 }
 
-// TestChartAsked: a chart asks for the newest day, and then for its minutes until there are no more.
+// TestChartAsked: a chart asks for the newest day, then for its minutes until there are no more, and for the market's
+// zone, which an old server does not know.
 func TestChartAsked(t *testing.T) {
+	for _, zone := range []string{"America/New_York", ""} {
+		askChart(t, zone)
+	}
+}
+
+func askChart(t *testing.T, zone string) {
+	t.Helper()
 	f := newFake(t, holdingsOf(1, 100))
+	f.zone = zone
 	r := startRun(t, f.addr, func(cfg *Config) { cfg.JSON = true })
 	go func() {
 		r.say("chart SH 600519")
@@ -119,7 +154,8 @@ func TestChartAsked(t *testing.T) {
 	if err := r.end(); err != nil {
 		t.Error(err)
 	}
-	if got := r.out.String(); strings.Count(got, `"open":"1480.00"`) != 3 || !strings.Contains(got, `"type":"chart"`) {
+	if got := r.out.String(); strings.Count(got, `"open":"1480.00"`) != 3 || !strings.Contains(got, `"type":"chart"`) ||
+		strings.Contains(got, `"zone":"America/New_York"`) != (zone != "") {
 		t.Errorf("the output is %s", got)
 	}
 }

@@ -60,6 +60,15 @@ var chinese = catalogue{
 		keyMarkTakenBack: "%s（已撤销）",
 		keyMarkCorrected: "%s（已更正）",
 
+		keyQuoteTitle:    "%s %s：%s（%s），%s",
+		keyQuoteSides:    "买 %s x %s 卖，数量 %d x %d",
+		keyQuoteDay:      "开 %s，高 %s，低 %s，成交量 %d，昨收 %s",
+		keyQuoteUntraded: "今天还没有成交，昨收 %s",
+		keyIsOpen:        "交易中",
+		keyIsClosed:      "休市",
+		keyIsHalted:      "停牌",
+		keyIsInAuction:   "集合竞价",
+
 		keyChartTitle:  "%s %s，%s：%s（%s），开 %s，高 %s，低 %s，成交量 %d",
 		keyChartVolume: "量",
 		keyChartEmpty:  "%s：还没有成交",

@@ -60,6 +60,15 @@ var english = catalogue{
 		keyMarkTakenBack: "%s, taken back",
 		keyMarkCorrected: "%s, corrected",
 
+		keyQuoteTitle:    "%s %s: %s (%s), %s",
+		keyQuoteSides:    "bid %s x %s ask, sizes %d x %d",
+		keyQuoteDay:      "open %s, high %s, low %s, volume %d, previous close %s",
+		keyQuoteUntraded: "nothing was traded today, previous close %s",
+		keyIsOpen:        "open",
+		keyIsClosed:      "closed",
+		keyIsHalted:      "halted",
+		keyIsInAuction:   "in auction",
+
 		keyChartTitle:  "%s %s, %s: %s (%s), open %s, high %s, low %s, volume %d",
 		keyChartVolume: "volume",
 		keyChartEmpty:  "%s: nothing was traded yet",

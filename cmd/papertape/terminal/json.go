@@ -46,6 +46,7 @@ type (
 		Name          string        `json:"name"`
 		Price         console.Money `json:"price"`
 		PreviousClose console.Money `json:"previous_close"`
+		*quoteDetail                // nil: the server was asked for no more
 	}
 	presenceLine struct {
 		Type     string `json:"type"` // presence
@@ -176,7 +177,10 @@ func quotesJSON(list []client.Instrument) quotesLine {
 	line := quotesLine{Type: "quotes", Quotes: make([]quote, len(list))}
 	for i := range list {
 		in := &list[i]
-		line.Quotes[i] = quote{in.Market, in.Code, in.Name, console.Money(in.Price), console.Money(in.PreviousClose)}
+		line.Quotes[i] = quote{
+			Market: in.Market, Code: in.Code, Name: in.Name, Price: console.Money(in.Price),
+			PreviousClose: console.Money(in.PreviousClose),
+		}
 	}
 	return line
 }

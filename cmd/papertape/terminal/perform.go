@@ -37,6 +37,11 @@ func (s *session) perform(ctx context.Context, cmd *command, orderID string) *an
 }
 
 func (s *session) ask(ctx context.Context, cmd *command, orderID string) (*answer, error) {
+	if s.quoting && !cmd.isOrder() {
+		if err := s.endQuotes(ctx); err != nil {
+			return nil, err
+		}
+	}
 	switch cmd.verb {
 	case verbBuy, verbSell:
 		return s.order(ctx, cmd, orderID)
@@ -131,15 +136,21 @@ func (s *session) askQuotes(ctx context.Context, words []string) (*answer, error
 	if err != nil {
 		return nil, err
 	}
-	shown := list
 	if len(codes) == 0 {
-		shown = list[:min(len(list), listingPage)]
+		text := s.quotes(list[:min(len(list), listingPage)])
+		if len(list) >= listingPage {
+			text += "\n" + s.words.say(keyFirstOfAll, listingPage)
+		}
+		return &answer{text: text, object: quotesJSON(list)}, nil
 	}
-	text := s.quotes(shown)
-	if len(codes) == 0 && len(list) >= listingPage {
-		text += "\n" + s.words.say(keyFirstOfAll, listingPage)
+	details, err := s.askDetails(ctx, list)
+	switch {
+	case err != nil:
+		return nil, err
+	case details == nil:
+		return &answer{text: s.quotes(list), object: quotesJSON(list)}, nil
 	}
-	return &answer{text: text, object: quotesJSON(list)}, nil
+	return &answer{text: s.details(list, details), object: detailsJSON(list, details)}, nil
 }
 
 func (s *session) askPresence(ctx context.Context, on bool) (*answer, error) {
@@ -151,6 +162,7 @@ func (s *session) askPresence(ctx context.Context, on bool) (*answer, error) {
 	if err := s.account.Subscribe(ctx, topics...); err != nil {
 		return nil, err
 	}
+	s.watching = on
 	return &answer{text: s.words.say(k), object: subscriptionLine{"subscription", on}}, nil
 }
 

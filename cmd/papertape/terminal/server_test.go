@@ -20,7 +20,8 @@ type fake struct {
 	holdings    *papertapev1.Holdings     // at the login
 	instruments []*papertapev1.Instrument // the default list
 	more        []*papertapev1.Instrument // found only when asked for by code
-	requests    chan codec.Frame          // except LOGIN, PING and INSTRUMENTS
+	zone        string                    // of all markets; empty: there is no CLOCK
+	requests    chan codec.Frame          // except LOGIN, PING, CLOCK and INSTRUMENTS
 	frames      chan []byte               // to be sent
 }
 
@@ -108,6 +109,11 @@ func (f *fake) answer(frame codec.Frame) []byte {
 			Account: customer, HeadSeq: f.holdings.GetAsOfSeq(), OldestSeq: 1, Epoch: 99,
 			Mode: papertapev1.ResumeMode_RESUME_MODE_SNAPSHOT, Holdings: f.holdings,
 		})
+	case codec.TypeClock:
+		if f.zone == "" {
+			return reply(codec.TypeReject, &papertapev1.Reject{Code: papertapev1.RejectCode_REJECT_CODE_UNKNOWN_TYPE})
+		}
+		return reply(codec.TypeClockReply, &papertapev1.Clock{Zone: f.zone, Time: noon.UnixNano()})
 	case codec.TypePing:
 		return reply(codec.TypePong, &papertapev1.Pong{})
 	case codec.TypeInstruments:

@@ -45,6 +45,11 @@ type session struct {
 
 	// Shared by the session and the command under way.
 	listing atomic.Pointer[listing]
+	awaited awaited // quotes
+
+	// Owned by the command under way.
+	watching bool // presence is subscribed to
+	quoting  bool // quotes may be subscribed to, and nobody waits for them any more
 
 	// Shared by all goroutines. What has the terminal; nil if nothing has.
 	line atomic.Pointer[line]

@@ -53,6 +53,8 @@ func (s *session) update(u client.Update) {
 		s.connected(u)
 	case *client.Disconnected:
 		s.disconnected(u)
+	case *client.Quotes:
+		s.awaited.take(u.Quotes)
 	case *client.Presence:
 		s.show(s.presence(u), presenceLine{"presence", u.Account, u.UID, u.Online, u.Sessions})
 	}
