@@ -39,7 +39,7 @@ type Record struct {
 	Status     int       `json:"status,omitempty"`
 	Code       string    `json:"code,omitempty"`   // of an answer that is an error
 	Detail     string    `json:"detail,omitempty"` // a sentence
-	Times      uint64    `json:"times,omitempty"`  // how many refusals the line stands for, if more than one
+	Times      uint64    `json:"times,omitempty"`  // how many requests the line stands for, if more than one
 	TookMS     float64   `json:"took_ms,omitempty"`
 	Previous   string    `json:"previous"` // SHA-256 of the line before, without its line feed, in hexadecimal
 }

@@ -183,6 +183,7 @@ func (s *Server) setQuotes(w http.ResponseWriter, r *http.Request) {
 		s.failMarket(w, err)
 		return
 	}
+	s.noteQuotes(r, len(body.Updates))
 	for i, outcome := range outcomes {
 		done.count(numbers[i], &body.Updates[numbers[i]], outcome)
 	}

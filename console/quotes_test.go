@@ -50,8 +50,8 @@ func TestQuotePages(t *testing.T) {
 func TestNoLimitIsLeftOut(t *testing.T) {
 	c := loadContract(t)
 	for _, limitBps := range []int64{0, 1000} {
-		u, err := market.NewUniverse([]market.Instrument{{Market: "US", Code: "ONE", Name: "One", PreviousClose: 10_0000,
-			Lot: 1, Tick: 100, LimitBps: limitBps}})
+		u, err := market.NewUniverse([]market.Instrument{{Market: "US", Code: "ONE", Name: "One",
+			PreviousClose: 10_0000, Lot: 1, Tick: 100, LimitBps: limitBps}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,7 @@ const (
 	reads   auditing = iota // it changes nothing
 	changes                 // it is written down before and after, or refused
 	urgent                  // it is carried out although it cannot be written down
-	feeds                   // it tells quotes; there are too many to be written down
+	feeds                   // it tells quotes; there are too many to be written down one by one
 )
 
 // everybody may ask for health.

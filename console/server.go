@@ -42,7 +42,8 @@ type Server struct {
 	profiles profiles
 	surveys  *surveys
 	sampler  *sampler
-	stopped  context.Context // ends with stop
+	told     *summaries[string] // quotes, by the id of a key
+	stopped  context.Context    // ends with stop
 	listener *boundedListener
 	socket   *boundedListener   // of its own, so that what comes by the network takes no place from it
 	stop     context.CancelFunc // cancels the contexts of all requests
@@ -52,7 +53,7 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		cfg: cfg, stop: stop, stopped: ctx, surveys: newSurveys(),
+		cfg: cfg, stop: stop, stopped: ctx, surveys: newSurveys(), told: newSummaries[string](cfg.Audit),
 		listener: &boundedListener{limit: connectionsMax, perAddress: perAddressMax},
 		socket:   &boundedListener{limit: socketConnectionsMax},
 	}
@@ -123,6 +124,9 @@ func tlsConfig(current func() *tls.Config) *tls.Config {
 
 // FlushRefusals writes to the audit what is still to be said of refused requests.
 func (s *Server) FlushRefusals() { s.guard.refusals.flush() }
+
+// FlushQuotes writes to the audit what is still to be said of quotes that were told.
+func (s *Server) FlushQuotes() { s.told.flush() }
 
 // Refused returns how many requests had no key, or a wrong one, and how many were refused because of
 // earlier wrong ones.

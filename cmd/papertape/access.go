@@ -138,6 +138,7 @@ func (s *server) note(r audit.Record) {
 func (s *server) closeAccess() error {
 	if c := s.console.Load(); c != nil {
 		c.FlushRefusals()
+		c.FlushQuotes()
 	}
 	if s.recovered.Load() {
 		s.note(audit.Record{What: "stop"})

@@ -190,9 +190,9 @@ func TestQuotesInPieces(t *testing.T) {
 	slow.alive() // and nothing else came
 }
 
-// TestSlowReaderOfALargeUniverse has a subscriber in detail of all instruments that a server may have read a piece while
-// most of them change. It is not cut, its outbox stays within its bound, and it has the newest quote of each in the
-// end. Orders and quotes of another client of the same loop are answered and sent meanwhile.
+// TestSlowReaderOfALargeUniverse has a subscriber in detail of as many instruments as a server may have read a piece at
+// a time while most of them change. It is not cut, its outbox stays within its bound, and it has the newest quote of
+// each in the end. Orders and quotes of another client of the same loop are answered and sent meanwhile.
 func TestSlowReaderOfALargeUniverse(t *testing.T) {
 	t.Parallel()
 	instruments, rounds := 20_000, 20
@@ -201,8 +201,8 @@ func TestSlowReaderOfALargeUniverse(t *testing.T) {
 	}
 	list := make([]market.Instrument, instruments)
 	for i := range list {
-		list[i] = market.Instrument{Market: "SZ", Code: fmt.Sprintf("%06d", i), Name: "one of many", Lot: 100, Tick: 100,
-			PreviousClose: 100_0000}
+		list[i] = market.Instrument{Market: "SZ", Code: fmt.Sprintf("%06d", i), Name: "one of many", Lot: 100,
+			Tick: 100, PreviousClose: 100_0000}
 	}
 	u, err := market.NewUniverse(list)
 	if err != nil {

@@ -123,7 +123,8 @@ func TestDetailsAsked(t *testing.T) {
 	}
 	got := r.out.String()
 	for _, want := range []string{"\nSZ.000001 平安银行: 11.00 (+10.00%), open\n",
-		"\nSH.600519 贵州茅台: 12.00 (+20.00%), open\n", "\nSH.600519 贵州茅台: 13.00 (+30.00%), open\n  bid 13.00 x 13.00 ask"} {
+		"\nSH.600519 贵州茅台: 12.00 (+20.00%), open\n",
+		"\nSH.600519 贵州茅台: 13.00 (+30.00%), open\n  bid 13.00 x 13.00 ask"} {
 		if strings.Count(got, want) != 1 {
 			t.Errorf("there is no %q in\n%s", want, got)
 		}
