@@ -116,7 +116,8 @@ func (f *Feed) applyOne(now int64, u *Update) Outcome {
 	before := f.draft.quote(u.ID)
 	q := before
 	day := f.roll(u.ID, &q, u.Time)
-	traded, outcome := u.apply(&q, f.known[u.ID])
+	knows := f.known[u.ID].and(u)
+	traded, outcome := u.apply(&q, knows)
 	if outcome != Applied {
 		return outcome
 	}
@@ -124,13 +125,7 @@ func (f *Feed) applyOne(now int64, u *Update) Outcome {
 		f.halted[u.ID] = u.Status == StatusHalted
 	}
 	q.Status = f.status(u.ID, now)
-	if u.Says&(SaysBid|SaysAsk) != 0 {
-		f.known[u.ID] |= knowsSides
-	}
-	if u.Says&SaysLast != 0 {
-		f.known[u.ID] |= knowsTrades
-	}
-	f.days[u.ID] = day
+	f.days[u.ID], f.known[u.ID] = day, knows
 	if q != before {
 		f.draft.set(u.ID, &q)
 	}

@@ -64,7 +64,7 @@ func (m *modelFeed) quote(id ID) Quote {
 	i := m.universe.At(id)
 	q := Quote{Bid: i.PreviousClose, Ask: i.PreviousClose, Last: i.PreviousClose, PreviousClose: i.PreviousClose,
 		Status: StatusOpen}
-	halted, sides, trades, day, dayKnown := i.Halted, false, false, int32(0), false
+	halted, told, day, dayKnown := i.Halted, Fields(0), int32(0), false
 	if halted {
 		q.Status = StatusHalted
 	}
@@ -84,7 +84,8 @@ func (m *modelFeed) quote(id ID) Quote {
 			day, dayKnown = d, true
 		}
 		if u := ev.update; u != nil {
-			modelApply(&q, u, &sides, &trades)
+			told |= u.Says
+			modelApply(&q, u, told)
 			if u.Says&SaysStatus != 0 {
 				halted = u.Status == StatusHalted
 			}
@@ -96,7 +97,8 @@ func (m *modelFeed) quote(id ID) Quote {
 	return q
 }
 
-func modelApply(q *Quote, u *Update, sides, trades *bool) {
+// modelApply changes q as u says. told is all that was ever said, by u too.
+func modelApply(q *Quote, u *Update, told Fields) {
 	says := func(f Fields) bool { return u.Says&f == f }
 	for _, f := range []struct {
 		says     Fields
@@ -107,14 +109,21 @@ func modelApply(q *Quote, u *Update, sides, trades *bool) {
 			*f.to = *f.from
 		}
 	}
-	*sides = *sides || says(SaysBid) || says(SaysAsk)
+	if told&SaysBid == 0 {
+		q.Bid = modelSide(says(SaysLast), u.Last, q.Bid)
+		if told&SaysAsk != 0 && q.Ask != 0 && q.Bid > q.Ask {
+			q.Bid = q.Ask
+		}
+	}
+	if told&SaysAsk == 0 {
+		q.Ask = modelSide(says(SaysLast), u.Last, q.Ask)
+		if told&SaysBid != 0 && q.Bid > q.Ask {
+			q.Ask = q.Bid
+		}
+	}
 	q.Time = u.Time
 	if says(SaysLast) {
-		*trades = true
 		q.Last = u.Last
-		if !*sides {
-			q.Bid, q.Ask = u.Last, u.Last
-		}
 		if q.Open == 0 {
 			q.Open, q.High, q.Low = u.Last, u.Last, u.Last
 		}
@@ -131,12 +140,21 @@ func modelApply(q *Quote, u *Update, sides, trades *bool) {
 			q.Size = u.Volume - q.Volume
 		}
 		q.Volume += q.Size
-	} else if !*trades && (says(SaysBid) || says(SaysAsk)) && q.Bid != 0 && q.Ask != 0 {
+	} else if told&(SaysBid|SaysAsk|SaysLast) == SaysBid|SaysAsk && (says(SaysBid) || says(SaysAsk)) &&
+		q.Bid != 0 && q.Ask != 0 {
 		q.Last = (q.Bid + q.Ask) / 2
 	}
 	if says(SaysVolume) {
 		q.Volume = u.Volume
 	}
+}
+
+// modelSide is a side that was never told.
+func modelSide(traded bool, last, before int64) int64 {
+	if traded {
+		return last
+	}
+	return before
 }
 
 // outcome says what becomes of an update, and notes it if it is applied.
@@ -162,7 +180,13 @@ func (m *modelFeed) outcome(now int64, u Update) Outcome {
 	if u.Says&SaysAsk != 0 {
 		ask = u.Ask
 	}
-	if ask != 0 && bid > ask {
+	told := u.Says
+	for _, ev := range before {
+		if ev.update != nil {
+			told |= ev.update.Says
+		}
+	}
+	if told&(SaysBid|SaysAsk) == SaysBid|SaysAsk && ask != 0 && bid > ask {
 		return Crossed
 	}
 	m.events[u.ID] = append(before, modelEvent{now, &u})

@@ -66,12 +66,29 @@ func (u *Update) valid() bool {
 type known uint8
 
 const (
-	knowsSides known = 1 << iota // bids or asks
+	knowsBids known = 1 << iota
 	knowsTrades
+	knowsAsks
+
+	knowsSides = knowsBids | knowsAsks
 )
 
-// apply changes q as u says. traded is how many shares u says were traded. A tape without sides is bought
-// and sold at its trades' prices; one without trades is valued in the middle.
+// and returns what is known after an update.
+func (k known) and(u *Update) known {
+	for _, one := range [...]struct {
+		says  Fields
+		knows known
+	}{{SaysBid, knowsBids}, {SaysAsk, knowsAsks}, {SaysLast, knowsTrades}} {
+		if u.Says&one.says != 0 {
+			k |= one.knows
+		}
+	}
+	return k
+}
+
+// apply changes q as u says; k is what is known with it. traded is how many shares u says were traded. A side that
+// was never told is the price of the trades, or gives way to the other side; without trades the value is the middle of
+// two sides that were told.
 func (u *Update) apply(q *Quote, k known) (traded int64, outcome Outcome) {
 	switch {
 	case u.Time < q.Time:
@@ -79,18 +96,15 @@ func (u *Update) apply(q *Quote, k known) (traded int64, outcome Outcome) {
 	case !u.valid():
 		return 0, BadPrice
 	}
-	u.applySides(q)
+	u.applySides(q, k)
 	if q.Bid > q.Ask && q.Ask > 0 {
 		return 0, Crossed
 	}
 	q.Time = u.Time
 	switch {
 	case u.Says&SaysLast != 0:
-		if k&knowsSides == 0 && u.Says&(SaysBid|SaysAsk) == 0 {
-			q.Bid, q.Ask = u.Last, u.Last
-		}
 		traded = u.trade(q)
-	case u.Says&(SaysBid|SaysAsk) != 0 && k&knowsTrades == 0 && q.Bid > 0 && q.Ask > 0:
+	case u.Says&(SaysBid|SaysAsk) != 0 && k == knowsSides && q.Bid > 0 && q.Ask > 0:
 		q.Last = q.Bid + (q.Ask-q.Bid)/2
 	}
 	if u.Says&SaysVolume != 0 {
@@ -99,7 +113,7 @@ func (u *Update) apply(q *Quote, k known) (traded int64, outcome Outcome) {
 	return traded, Applied
 }
 
-func (u *Update) applySides(q *Quote) {
+func (u *Update) applySides(q *Quote, k known) {
 	if u.Says&SaysBid != 0 {
 		q.Bid = u.Bid
 	}
@@ -111,6 +125,27 @@ func (u *Update) applySides(q *Quote) {
 	}
 	if u.Says&SaysAskSize != 0 {
 		q.AskSize = u.AskSize
+	}
+	u.makeUpSides(q, k)
+}
+
+// makeUpSides sets the sides that were never told.
+func (u *Update) makeUpSides(q *Quote, k known) {
+	if u.Says&SaysLast != 0 {
+		if k&knowsBids == 0 {
+			q.Bid = u.Last
+		}
+		if k&knowsAsks == 0 {
+			q.Ask = u.Last
+		}
+	}
+	switch k & knowsSides {
+	case knowsBids:
+		q.Ask = max(q.Ask, q.Bid)
+	case knowsAsks:
+		if q.Ask > 0 {
+			q.Bid = min(q.Bid, q.Ask)
+		}
 	}
 }
 

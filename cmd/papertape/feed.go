@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -114,12 +116,6 @@ func (r *feedReport) print(w io.Writer) error {
 
 const feedProblemsMax = 10
 
-func (r *feedReport) problem(text string) {
-	if len(r.Problems) < feedProblemsMax {
-		r.Problems = append(r.Problems, text)
-	}
-}
-
 // feedSource is where the lines of a feed come from: *tape.LineReader.
 type feedSource interface {
 	Next() (market.Update, error)
@@ -132,9 +128,16 @@ type feeder struct {
 	send     func(context.Context, []console.QuoteUpdate) (console.QuotesApplied, error)
 	universe *market.Universe
 	report   feedReport
+	problems []feedProblem // the first ten
 
 	batch []console.QuoteUpdate
 	lines []int64 // of batch
+}
+
+// feedProblem is what is wrong with a line.
+type feedProblem struct {
+	line int64
+	text string
 }
 
 // feedLine is a line of a feed, or its end.
@@ -232,8 +235,9 @@ func (f *feeder) flush(ctx context.Context) error {
 	r.Applied, r.Late, r.Crossed = r.Applied+int64(done.Applied), r.Late+int64(done.Late), r.Crossed+int64(done.Crossed)
 	r.Malformed, r.Unknown = r.Malformed+int64(done.Bad), r.Unknown+int64(done.Unknown)
 	for _, p := range done.Problems {
-		r.problem(f.byLine(p))
+		f.problems = append(f.problems, f.byLine(p))
 	}
+	f.name()
 	f.batch, f.lines = f.batch[:0], f.lines[:0]
 	return nil
 }
@@ -241,16 +245,17 @@ func (f *feeder) flush(ctx context.Context) error {
 var updateNumber = regexp.MustCompile(`^update (\d+): `)
 
 // byLine names a problem by its line, where the server names it by its place in the batch.
-func (f *feeder) byLine(problem string) string {
+func (f *feeder) byLine(problem string) feedProblem {
 	m := updateNumber.FindStringSubmatch(problem)
 	if m == nil {
-		return problem
+		return feedProblem{f.lines[0], problem}
 	}
 	n, err := strconv.Atoi(m[1])
 	if err != nil || n < 1 || n > len(f.lines) {
-		return problem
+		return feedProblem{f.lines[0], problem}
 	}
-	return fmt.Sprintf("line %d: %s", f.lines[n-1], strings.TrimPrefix(problem, m[0]))
+	line := f.lines[n-1]
+	return feedProblem{line, fmt.Sprintf("line %d: %s", line, strings.TrimPrefix(problem, m[0]))}
 }
 
 // take adds the lines that were not sent, since nothing could be made of them.
@@ -261,6 +266,17 @@ func (f *feeder) take(r *tape.Report) {
 	f.report.Crossed += r.Refused[tape.Crossed]
 	f.report.Malformed += refused - unknown - r.Refused[tape.Crossed]
 	for _, p := range r.Problems {
-		f.report.problem(p.String())
+		f.problems = append(f.problems, feedProblem{p.Line, p.String()})
+	}
+	f.name()
+}
+
+// name puts the first ten problems into the report, in the order of their lines.
+func (f *feeder) name() {
+	slices.SortStableFunc(f.problems, func(a, b feedProblem) int { return cmp.Compare(a.line, b.line) })
+	f.problems = f.problems[:min(len(f.problems), feedProblemsMax)]
+	f.report.Problems = []string{}
+	for _, p := range f.problems {
+		f.report.Problems = append(f.report.Problems, p.text)
 	}
 }

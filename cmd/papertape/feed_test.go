@@ -11,6 +11,7 @@ import (
 
 	"github.com/papertape/papertape/console"
 	"github.com/papertape/papertape/market"
+	"github.com/papertape/papertape/market/tape"
 )
 
 // pacedSource is a feed whose lines come when they are sent to it. Without more it has to wait for the next.
@@ -87,6 +88,19 @@ func TestFeederBatches(t *testing.T) {
 	}
 	if want := []int{console.QuoteUpdatesMax, console.QuoteUpdatesMax, 5}; !slices.Equal(batches, want) {
 		t.Errorf("batches of %v, want %v", batches, want)
+	}
+}
+
+// TestFeederNamesFirst: the first ten problems are those of the first ten lines, whoever found them.
+func TestFeederNamesFirst(t *testing.T) {
+	var f feeder
+	for line := range int64(12) {
+		f.problems = append(f.problems, feedProblem{10 + line, "late"})
+	}
+	f.name()
+	f.take(&tape.Report{Problems: []tape.Problem{{Line: 2, Why: "bad"}, {Line: 30, Why: "bad"}}})
+	if p := f.report.Problems; len(p) != feedProblemsMax || p[0] != "line 2: bad" || p[9] != "late" {
+		t.Errorf("%q", p)
 	}
 }
 

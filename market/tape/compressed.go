@@ -54,7 +54,16 @@ func (t *text) rewind() error {
 }
 
 // Read reads decompressed bytes.
-func (t *text) Read(b []byte) (int, error) { return t.plain.Read(b) }
+func (t *text) Read(b []byte) (int, error) {
+	n, err := t.plain.Read(b)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errCut
+	}
+	return n, err
+}
+
+// errCut is what a decompressor meets at the end of a part of a file.
+var errCut = errors.New("the compressed file ends too early; it is only a part of one, so copy it again")
 
 // close releases the decompressor.
 func (t *text) close() {
