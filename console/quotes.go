@@ -121,10 +121,7 @@ func (s *Server) wantedQuotes(r *http.Request) (ids []market.ID, err error) {
 	}
 	names := r.URL.Query().Get("instrument")
 	if names == "" {
-		for n := first; n < s.cfg.Universe.Len(); n++ {
-			ids = append(ids, market.ID(n)) //nolint:gosec // an index
-		}
-		return ids, nil
+		return s.cfg.Universe.ListedFrom(first, market.MaxInstruments), nil
 	}
 	for name := range strings.SplitSeq(names, ",") {
 		id, err := s.instrumentNamed(name)
@@ -224,6 +221,9 @@ func (s *Server) readUpdates(list []QuoteUpdate, done *QuotesApplied) (updates [
 			continue
 		}
 		u, err := q.update(id)
+		if err == nil {
+			err = s.tooFarAhead(&u)
+		}
 		if err != nil {
 			done.Bad++
 			done.problem(n, err.Error())
@@ -232,6 +232,21 @@ func (s *Server) readUpdates(list []QuoteUpdate, done *QuotesApplied) (updates [
 		updates, numbers = append(updates, u), append(numbers, n)
 	}
 	return updates, numbers
+}
+
+// aheadMost is how far ahead of the clock, and of the instrument's newest quote, the time of an update may lie. What is
+// later than that would make all that comes after it late, for good.
+const aheadMost = 24 * time.Hour
+
+// tooFarAhead refuses an update whose time is wrong.
+func (s *Server) tooFarAhead(u *market.Update) error {
+	newest := max(s.now(), s.cfg.Prices().Quote(u.ID).Time)
+	if u.Time <= newest || u.Time-newest <= int64(aheadMost) {
+		return nil
+	}
+	return fmt.Errorf("%s is more than a day ahead of the server's clock, which shows %s; "+
+		"give the time of the quote, or none",
+		time.Unix(0, u.Time).UTC().Format(time.RFC3339), time.Unix(0, s.now()).UTC().Format(time.RFC3339))
 }
 
 // update returns what is said, for the feed.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/papertape/papertape/market"
 )
@@ -169,5 +170,24 @@ func TestBarsAsked(t *testing.T) {
 	}
 	if c := read[Clock](t, f.ask("GET", "/api/v1/clock?market=XSHG", "")); c.Market != "SH" || c.Zone != "zone of SH" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestTooFarAhead: a time that lies ahead by more than a day is refused, and nothing becomes late by it.
+func TestTooFarAhead(t *testing.T) {
+	f := newFixture(t, "")
+	now := time.Unix(0, f.server.now())
+	for ahead, want := range map[time.Duration]int{
+		0: 1, 23 * time.Hour: 1, 25 * time.Hour: 0, 100 * 365 * 24 * time.Hour: 0,
+	} {
+		body := fmt.Sprintf(`{"updates":[{"time":%q,"market":"SZ","code":"000001","last":"10.00"}]}`,
+			now.Add(ahead).UTC().Format(time.RFC3339Nano))
+		done := read[QuotesApplied](t, f.ask("POST", "/api/v1/quotes", body))
+		if done.Applied != want || done.Bad != 1-want {
+			t.Errorf("%v ahead: %+v", ahead, done)
+		}
+		if want == 0 && (len(done.Problems) != 1 || !strings.Contains(fmt.Sprint(done.Problems), "a day ahead")) {
+			t.Errorf("%v ahead: %v", ahead, done.Problems)
+		}
 	}
 }

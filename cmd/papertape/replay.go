@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/papertape/papertape/cmd/papertape/config"
+	"github.com/papertape/papertape/engine/timeline"
 	"github.com/papertape/papertape/market"
 	"github.com/papertape/papertape/market/calendar"
 	"github.com/papertape/papertape/market/tape"
@@ -115,7 +116,7 @@ func (r *replay) wait(ctx context.Context, at int64) bool {
 	if r.speed == 0 {
 		return ctx.Err() == nil
 	}
-	wait := time.Until(r.began.Add(time.Duration(float64(at-r.zero) / r.speed)))
+	wait := time.Until(r.began.Add(timeline.Slowed(at-r.zero, r.speed)))
 	if wait <= 0 {
 		return ctx.Err() == nil
 	}

@@ -20,6 +20,7 @@ type tapeClock struct {
 	*timeline.Driver
 	hours   market.Hours
 	markets []string // of the universe
+	resumed bool     // the ledger had events already, so what is played begins anew somewhere
 }
 
 // newTapeClock returns a clock that shows the first moment of the server's tape.
@@ -34,7 +35,7 @@ func (s *server) newTapeClock() (*tapeClock, error) {
 	case err != nil:
 		return nil, errors.Join(s.cfg.Wrong("prices.file", "%w", err), s.tape.Close())
 	}
-	return &tapeClock{d, s.hours, marketsOf(s.universe)}, nil
+	return &tapeClock{Driver: d, hours: s.hours, markets: marketsOf(s.universe)}, nil
 }
 
 func marketsOf(u *market.Universe) (names []string) {
@@ -73,6 +74,7 @@ func (s *server) skipTape(ctx context.Context) error {
 	if newest < s.timeline.Now() {
 		return nil
 	}
+	s.timeline.resumed = true
 	if err := s.timeline.SkipTo(ctx, newest); err != nil {
 		return fmt.Errorf("clock: tape: %w", err)
 	}
@@ -119,7 +121,7 @@ func (s *server) sumUpTape(start int64, took time.Duration, message string) {
 		Int64("bad_lines", report.RefusedLines()).Uint64("refused_updates", state.Refused).Uint64("fills", fills).
 		Time("from", time.Unix(0, start).UTC()).Time("to", time.Unix(0, state.Now).UTC()).
 		Stringer("tape_time", time.Duration(state.Now-start)).Stringer("real_time", took).
-		Bool("reproducible", state.Interfered == "").Msg(message)
+		Bool("reproducible", state.Interfered == "" && !s.timeline.resumed).Msg(message)
 }
 
 // interfere notes that somebody outside acts on the server. by says who or what it was.

@@ -180,12 +180,17 @@ func (d *Driver) nextMoment(players []Player) int64 {
 	return max(next, d.Now()) // a player may be late
 }
 
+// Slowed returns how long a time of the tape takes at a speed, some 70 years at the most.
+func Slowed(passed int64, speed float64) time.Duration {
+	return time.Duration(min(float64(passed)/speed, math.MaxInt64/4))
+}
+
 // pace waits until the machine's clock has come as far as the tape's may.
 func (d *Driver) pace(ctx context.Context, began time.Time, passed int64) error {
 	if d.cfg.Speed == 0 {
 		return ctx.Err()
 	}
-	wait := time.Until(began.Add(time.Duration(float64(passed) / d.cfg.Speed)))
+	wait := time.Until(began.Add(Slowed(passed, d.cfg.Speed)))
 	if wait <= 0 {
 		return ctx.Err()
 	}

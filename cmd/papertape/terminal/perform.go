@@ -150,7 +150,7 @@ func (s *session) askQuotes(ctx context.Context, words []string) (*answer, error
 	case details == nil:
 		return &answer{text: s.quotes(list), object: quotesJSON(list)}, nil
 	}
-	return &answer{text: s.details(list, details), object: detailsJSON(list, details)}, nil
+	return &answer{text: s.quotes(list) + "\n" + s.details(list, details), object: detailsJSON(list, details)}, nil
 }
 
 func (s *session) askPresence(ctx context.Context, on bool) (*answer, error) {
