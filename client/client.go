@@ -106,7 +106,9 @@ func connect(ctx context.Context, addr string, o *Options, to *stream) (*Client,
 	interrupt := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	line, err := encrypt(ctx, conn, addr, o)
 	if err != nil {
-		interrupt()
+		if !interrupt() {
+			err = errors.Join(ctx.Err(), err) // it was ctx that closed the connection
+		}
 		_ = conn.Close()
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
