@@ -24,8 +24,9 @@ else
 	git ls-files -z --cached --others --exclude-standard |
 		tar -c --null -T - --ignore-failed-read 2>/dev/null | tar -x -C "$work/tree"
 fi
-# -trimpath lets the build cache serve all copies. Commands ignore flags that they do not have.
-export GOFLAGS='-trimpath -count=1 -vet=off -timeout=180s'
+# -trimpath lets the build cache serve all copies, and without cgo it has what the product was built from. Commands ignore
+# flags that they do not have.
+export CGO_ENABLED=0 GOFLAGS='-trimpath -count=1 -vet=off -timeout=180s'
 
 # chosen NAME [PREFIX...] reports whether a patch was asked for.
 chosen() {

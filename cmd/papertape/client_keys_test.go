@@ -232,8 +232,8 @@ func statusOf(err error) int {
 // TestSecretsStaySecret looks for secrets, and for what follows from them, in everything that a run
 // says: the log at its most talkative, the answers of the console, and what the commands print.
 func TestSecretsStaySecret(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it starts a process")
+	if testing.Short() || raceDetector {
+		t.Skip("it starts processes, one after the other")
 	}
 	t.Chdir(t.TempDir())
 	desk := makeKey(t, "desk")

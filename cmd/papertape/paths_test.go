@@ -36,8 +36,8 @@ var wholeFiles = []string{
 // TestNoFile gives each of them something that is not a regular file, or is endless. It must be
 // refused at once, with a sentence and exit code 2.
 func TestNoFile(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes seconds")
+	if testing.Short() || raceDetector {
+		t.Skip("it starts many processes, one after the other")
 	}
 	t.Chdir(t.TempDir())
 	if err := errors.Join(syscall.Mkfifo("pipe", 0o600), os.Mkdir("directory", 0o700),
@@ -76,8 +76,8 @@ func TestNoFile(t *testing.T) {
 // TestOwnersOnly checks that a file is not accepted as a secret if anybody but its owner may read
 // or write it.
 func TestOwnersOnly(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes seconds")
+	if testing.Short() || raceDetector {
+		t.Skip("it starts many processes, one after the other")
 	}
 	t.Chdir(t.TempDir())
 	write(t, "token", "0123456789abcdef\n")
@@ -104,8 +104,8 @@ func TestOwnersOnly(t *testing.T) {
 
 // TestWrongPaths checks that an impossible path is a usage error whose message is about the path.
 func TestWrongPaths(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes seconds")
+	if testing.Short() || raceDetector {
+		t.Skip("it starts many processes, one after the other")
 	}
 	t.Chdir(t.TempDir())
 	write(t, "file", "x")

@@ -29,7 +29,7 @@ func freePort(t *testing.T) string {
 // covers the other. Exactly one of them serves.
 func TestServersStartedTogether(t *testing.T) {
 	t.Parallel()
-	pairs := 200
+	pairs := 60
 	if testing.Short() {
 		pairs = 20
 	}
