@@ -153,8 +153,11 @@ func (f *Feed) roll(id ID, q *Quote, t int64) int32 {
 }
 
 func (f *Feed) status(id ID, t int64) Status {
-	if f.halted[id] {
+	switch {
+	case f.halted[id]:
 		return StatusHalted
+	case f.universe.At(id).AlwaysOpen:
+		return StatusOpen
 	}
 	return f.cfg.Hours.Status(f.universe.At(id).Market, t)
 }

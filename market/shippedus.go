@@ -8,6 +8,7 @@ func US() *Universe {
 	for n, s := range shippedUS {
 		list[n] = Instrument{
 			Market: "US", Code: s.code, Name: s.name, PreviousClose: s.cents * cent, Lot: 1, Tick: cent, MIC: s.mic,
+			AlwaysOpen: s.code == testSymbol,
 		}
 	}
 	u, err := NewUniverse(list)
@@ -16,6 +17,9 @@ func US() *Universe {
 	}
 	return u
 }
+
+// testSymbol is the share that does not exist. It is traded at all hours.
+const testSymbol = "PTAPE"
 
 // shippedUS is sorted by code. Prices are plausible, not current.
 var shippedUS = []struct {
@@ -72,7 +76,7 @@ var shippedUS = []struct {
 	{"PEP", "PepsiCo", 16580, "XNAS"},
 	{"PFE", "Pfizer", 2835, "XNYS"},
 	{"PG", "Procter & Gamble", 16930, "XNYS"},
-	{"PTAPE", "Papertape Test (fictional)", 10000, "XNAS"},
+	{testSymbol, "Papertape Test (fictional)", 10000, "XNAS"},
 	{"QCOM", "Qualcomm", 16740, "XNAS"},
 	{"QQQ", "Invesco QQQ Trust", 49480, "XNAS"},
 	{"SPY", "SPDR S&P 500 ETF", 58120, "ARCX"},

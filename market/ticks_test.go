@@ -122,3 +122,23 @@ func TestWalkOnTicks(t *testing.T) {
 		t.Errorf("the walk has been on %d of 3 steps", len(seen))
 	}
 }
+
+// TestAlwaysOpen: the symbol for trying clients is open when its market is not, until it is halted.
+func TestAlwaysOpen(t *testing.T) {
+	u := US()
+	f := NewFeed(u, FeedConfig{Hours: closedHours{}})
+	f.Turn(1)
+	test, share := mustParse(t, u, "US.PTAPE"), mustParse(t, u, "US.AAPL")
+	if p := f.Snapshot(); p.Status(test) != StatusOpen || p.Status(share) != StatusClosed {
+		t.Errorf("the test symbol is %v, a share %v", p.Status(test), p.Status(share))
+	}
+	f.Apply(2, []Update{{ID: test, Time: 2, Says: SaysStatus, Status: StatusHalted}}, nil)
+	if got := f.Snapshot().Status(test); got != StatusHalted {
+		t.Errorf("halted, it is %v", got)
+	}
+}
+
+// closedHours are those of markets that are never open.
+type closedHours struct{ alwaysOpen }
+
+func (closedHours) Status(string, int64) Status { return StatusClosed }

@@ -70,6 +70,7 @@ type Instrument struct {
 	LimitBps      int64  // maximum move of a day from PreviousClose, in 1/10000 of it; 0: no limit
 	Board         Board
 	Halted        bool // its price does not move
+	AlwaysOpen    bool // it is traded whatever the hours of its market, so that clients can be tried at any time
 
 	Ticks *Ticks // the smallest price step by price; nil: it is Tick everywhere
 	MIC   string // of the exchange: one of its market's codes; empty: see ExchangeMIC
