@@ -157,6 +157,7 @@ func TestRefusedSubscription(t *testing.T) {
 	accept := func(p *peer, f codec.Frame) {
 		p.send(codec.Append(nil, codec.TypeSubscribed, codec.FlagReply, f.ID, &papertapev1.Subscribed{Quotes: true}))
 	}
+	again := make(chan struct{}) // closed when the second connection has asked for all, which comes after Connected
 	addr := serve(t, func(p *peer) {
 		p.logInWithSnapshot(1)
 		accept(p, wants(p, true, 0))
@@ -168,6 +169,7 @@ func TestRefusedSubscription(t *testing.T) {
 		p.logInResumed(1, 1)
 		accept(p, wants(p, true, 0))
 		p.sendBookHoldings(1)
+		close(again)
 		p.waitClosed()
 	})
 	a := open(t, addr, func(o *client.AccountOptions) {
@@ -187,6 +189,7 @@ func TestRefusedSubscription(t *testing.T) {
 	if err := a.SubscribeQuotes(patience(t), client.QuotesOptions{}, client.Topic(9)); err == nil {
 		t.Error("there is no topic 9, and no error either")
 	}
+	<-again
 }
 
 // All fields of the quotes of one instrument, at once and then whenever one of them changes.
