@@ -175,11 +175,11 @@ func TestBarsAsked(t *testing.T) {
 
 // TestTooFarAhead: a time that lies ahead by more than a day is refused, and nothing becomes late by it.
 func TestTooFarAhead(t *testing.T) {
-	f := newFixture(t, "")
-	now := time.Unix(0, f.server.now())
 	for ahead, want := range map[time.Duration]int{
 		0: 1, 23 * time.Hour: 1, 25 * time.Hour: 0, 100 * 365 * 24 * time.Hour: 0,
 	} {
+		f := newFixture(t, "") // of its own: what one applies makes another late
+		now := time.Unix(0, f.server.now())
 		body := fmt.Sprintf(`{"updates":[{"time":%q,"market":"SZ","code":"000001","last":"10.00"}]}`,
 			now.Add(ahead).UTC().Format(time.RFC3339Nano))
 		done := read[QuotesApplied](t, f.ask("POST", "/api/v1/quotes", body))
